@@ -1,0 +1,94 @@
+"""The Python interface: what ``import trigger`` gives. Names here are stable."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from trigger.errors import TriggerError
+from trigger.fixedpoint import graph as fixedpoint
+from trigger.fixedpoint.types import Fixed
+from trigger.verification import compare as comparison
+
+if TYPE_CHECKING:
+    import keras
+
+    from trigger.backends.csim import Csim
+
+
+class Graph(fixedpoint.Graph):
+    """The fixed-point graph of a network.
+
+    ``predict(x)`` takes real inputs, float64 of shape (events, features), and gives the exact real outputs;
+    ``run(x)`` takes and gives integers.
+    """
+
+    def to_hls4ml(
+        self,
+        directory: str | Path,
+        backend: str = "Vitis",
+        part: str = "xcvu13p-flga2577-2-e",
+        clock_mhz: float = 240.0,
+        io_type: str = "io_parallel",
+        strategy: str = "latency",
+        reuse_factor: int = 1,
+        project_name: str = "network",
+    ) -> "Csim":
+        """Write the hls4ml project; ``.compile()`` and ``.predict(x)`` of the result run its csim.
+
+        Raises TriggerError for options that hls4ml cannot meet.
+        """
+        from trigger.backends.hls4ml import Hls4mlOptions, write
+
+        options = Hls4mlOptions(part, clock_mhz, backend, io_type, strategy, reuse_factor, project_name)
+        return write(self, Path(directory), options)
+
+
+def lower(
+    model: "keras.Model",
+    inputs: str | Fixed | Sequence[str | Fixed] | None = None,
+    kernels: Mapping[str, str | Fixed] | None = None,
+) -> Graph:
+    """A trained Keras or QKeras network as the fixed-point graph that computes the same integers.
+
+    ``inputs`` is the hardware type of the features, such as "fixed<16,6>", one for all or one for each; it may be left out
+    where the network starts with a rounding quantiser. ``kernels`` gives plain Dense layers an explicit type by layer name.
+    Raises ``Inexact``, with everything that cannot be exact, where there is no such graph.
+    """
+    from trigger.frontends.keras import lower as lower_keras
+
+    graph = lower_keras(model, inputs, kernels)
+    return Graph(graph.nodes, graph.notes)
+
+
+def verify(model: "keras.Model", implementations: Sequence[Any], x: np.ndarray) -> comparison.Verdict:
+    """Compare graphs and compiled csims with the Keras network, evaluated in float64, on real inputs (events, features).
+
+    Where the network does not quantise its own inputs, all of them are given the values of the graph's input types.
+    """
+    from trigger.backends.csim import CsimFailed
+    from trigger.frontends.reference import Reference
+
+    if not implementations:
+        raise TriggerError("verify: nothing to compare with the network")
+    first = implementations[0]
+    graph = first if isinstance(first, fixedpoint.Graph) else first.graph
+    reference = Reference(model)
+    integers = graph.quantize_inputs(x)
+    on_grid = np.ldexp(integers.astype(np.float64), -graph.input.fractions)
+    seen = x if reference.input_types == graph.input.types else on_grid
+    expected, off_grid = comparison.to_integers(graph, reference.predict(seen))
+
+    def layers(inputs: np.ndarray) -> Mapping[str, np.ndarray]:
+        return reference.layers(np.ldexp(inputs.astype(np.float64), -graph.input.fractions))
+
+    named = comparison.names(implementations)
+    return comparison.compare(graph, expected, off_grid, integers, named, layers, (CsimFailed, fixedpoint.GraphError))
+
+
+def build(target: str | Path, output: str | Path = "build") -> Path:
+    """What ``trigger build`` does: everything from trigger.toml to the report. Returns the build folder."""
+    from trigger.build import build as run
+
+    return run(str(target), Path(output))

@@ -1,0 +1,1 @@
+"""What is emitted from the fixed-point graph."""

@@ -1,0 +1,245 @@
+"""The csim: the C++ of an hls4ml project, compiled with g++ and run event by event on the graph's inputs.
+
+It runs in a subprocess, because ap_fixed ends the process where it finds a type it does not like, and through a bridge of
+our own, one call for all events and threads. Several projects can be compiled together in seconds.
+"""
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from trigger.backends import csim_worker
+from trigger.errors import TriggerError
+from trigger.fixedpoint.graph import Graph, GraphError
+from trigger.fixedpoint.types import Integers
+
+# Compiling is most of a csim's time: -O2 for one project that runs many events, -O1 for many small ones.
+OPTIMIZE, OPTIMIZE_MANY = "-O2", "-O1"
+_COMPILE_TIMEOUT_S = 1800
+
+_INCLUDES = {
+    "Vitis": ("firmware/ap_types",),
+    "Vivado": ("firmware/ap_types",),
+    "Quartus": ("firmware/ac_types", "firmware/ap_types"),
+    "Catapult": (
+        "firmware/ac_types/include",
+        "firmware/ac_math/include",
+        "firmware/ac_simutils/include",
+        "firmware/nnet_utils",
+        "firmware/ap_types",
+    ),
+}
+
+# hls4ml's Catapult projects read their weights from text files unless they are compiled as for synthesis.
+_FLAGS = {"Catapult": ("-D__SYNTHESIS__",)}
+# Projects of these write nothing about their inner layers.
+_WITHOUT_TRACE = ("Quartus", "Catapult")
+
+
+class CsimFailed(TriggerError):
+    """The csim could not be compiled, or ended its process: a fault of that project, not a difference."""
+
+
+@dataclass(frozen=True, eq=False)
+class Csim:
+    """An hls4ml project on disk, whose csim can be compiled and run.
+
+    ``graph`` is what the project was written from; ``sources`` its firmware folder; ``library`` the compiled csim, and
+    ``index`` the project's place in it, once there is one.
+    """
+
+    directory: Path
+    graph: Graph
+    project_name: str
+    backend: str
+    sources: Path
+    library: Path | None = None
+    index: int = 0
+
+    def compile(self) -> "Csim":
+        """The same project with its csim compiled; nothing is done where no source has changed.
+
+        Raises CsimFailed with the first error of g++, or where there is no g++.
+        """
+        return compile_together([self], self.directory / "csim", OPTIMIZE)[0]
+
+    def run(self, x: Integers, done: Callable[[int], None] = lambda events: None) -> Integers:
+        """Integer inputs, shape (events, features), to integer outputs, shape (events, outputs).
+
+        ``done`` is called with the number of events finished since its last call. Raises CsimFailed where the csim
+        ends its process, and GraphError where it gives a value that is not of the output's type.
+        """
+        real = np.ldexp(np.asarray(x, dtype=np.float64), -self.graph.input.fractions)
+        return _as_integers(self._work(real, len(self.graph.output.types), False, done), self.graph.output.fractions)
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """Real inputs, shape (events, features), to real outputs, float64 of shape (events, outputs)."""
+        return np.ldexp(self.run(self.graph.quantize_inputs(x)).astype(np.float64), -self.graph.output.fractions)
+
+    def trace(self, x: Integers) -> dict[str, Integers]:
+        """The integers of every node the project keeps, by name, for integer inputs of shape (events, features)."""
+        if self.backend in _WITHOUT_TRACE:
+            return {self.graph.output.name: self.run(x)}
+        real = np.ldexp(np.asarray(x, dtype=np.float64), -self.graph.input.fractions)
+        nodes = self.graph.nodes[1:]
+        values = self._work(real, sum(len(node.types) for node in nodes), True)
+        ends = np.cumsum([len(node.types) for node in nodes])[:-1]
+        parts = np.split(values, ends, axis=1)
+        return {node.name: _as_integers(part, node.fractions) for node, part in zip(nodes, parts, strict=True)}
+
+    def _work(
+        self, x: np.ndarray, outputs: int, trace: bool, done: Callable[[int], None] = lambda events: None
+    ) -> np.ndarray:
+        if self.library is None:
+            raise CsimFailed(f"csim: {self.project_name} is not compiled; call compile() first")
+        with tempfile.TemporaryDirectory() as folder:
+            source, target = Path(folder) / "x.npy", Path(folder) / "y.npy"
+            np.save(source, np.ascontiguousarray(x))
+            function = f"trigger_{'trace' if trace else 'csim'}_{self.index}"
+            command = [sys.executable, csim_worker.__file__, self.library, function, source, target, outputs]
+            process = subprocess.Popen(
+                [str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            )
+            assert process.stdout is not None and process.stderr is not None
+            for line in process.stdout:
+                if line.startswith("done "):
+                    done(int(line.split()[1]))
+            errors = process.stderr.read()
+            if process.wait() != 0:
+                raise CsimFailed(
+                    f"csim: {self.project_name} ended with status {process.returncode}: {_last_line(errors) or 'no message'}"
+                )
+            return np.load(target)
+
+
+def compile_together(projects: Sequence[Csim], directory: Path, optimize: str = OPTIMIZE_MANY) -> list[Csim]:
+    """Compile several projects of one backend into one library in ``directory``; returns them in the same order."""
+    if projects[0].backend not in _INCLUDES:
+        raise CsimFailed(f"csim: the headers of {projects[0].backend} come with its vendor's compiler; use Vitis or Quartus")
+    directory.mkdir(parents=True, exist_ok=True)
+    source = directory / "csim.cpp"
+    text = _source(projects, directory)
+    includes = [f"-I{projects[0].directory / folder}" for folder in _INCLUDES[projects[0].backend]]
+    standard = "-std=c++17"
+    flags = [standard, optimize, "-fPIC", "-shared", "-w", "-pthread", *_FLAGS.get(projects[0].backend, ())]
+    library = directory / f"csim-{_digest(projects, text, flags)}.so"
+    if not library.exists():
+        if shutil.which("g++") is None:
+            raise CsimFailed("csim: no g++ on PATH; install it (Debian and Ubuntu: apt install g++; Fedora: dnf install gcc-c++)")
+        source.write_text(text)
+        for old in directory.glob("csim-*.so"):
+            old.unlink()
+        partial = library.with_suffix(f".{os.getpid()}.tmp")
+        command = ["g++", *flags, *includes, f"-I{projects[0].sources}", str(source), "-o", str(partial)]
+        try:
+            result = subprocess.run(command, capture_output=True, text=True, timeout=_COMPILE_TIMEOUT_S)
+        except subprocess.TimeoutExpired as error:
+            raise CsimFailed(f"csim: g++ did not finish within {_COMPILE_TIMEOUT_S} s") from error
+        if result.returncode != 0:
+            first = next((line for line in result.stderr.splitlines() if "error" in line), _last_line(result.stderr))
+            raise CsimFailed(f"csim: g++ refuses {projects[0].project_name}: {first}")
+        partial.replace(library)
+    return [replace(project, library=library, index=k) for k, project in enumerate(projects)]
+
+
+def _digest(projects: Sequence[Csim], text: str, flags: Sequence[str]) -> str:
+    digest = hashlib.sha256(repr((text, flags)).encode())
+    for project in projects:
+        for path in sorted(project.sources.rglob("*")):
+            if path.is_file():
+                digest.update(str(path.relative_to(project.sources)).encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _source(projects: Sequence[Csim], directory: Path) -> str:
+    """One C++ file: a project alone as it is, or many, each in a namespace of its own."""
+    paths = [os.path.relpath(p.sources / f"{p.project_name}.cpp", directory) for p in projects]
+    lines = ["#include <cstddef>", "#include <thread>", "#include <vector>"]
+    if len(projects) == 1:
+        lines.append(f'#include "{paths[0]}"')
+    else:
+        own, library = _headers(projects)
+        lines += library
+        for k, path in enumerate(paths):
+            lines += [f"#undef {guard}" for guard in own[k]]
+            lines += [f"namespace {_namespace(projects, k)} {{", f'#include "{path}"', "}"]
+    lines.append("namespace nnet { bool trace_enabled = false; std::map<std::string, void *> *trace_outputs = NULL;")
+    lines.append("size_t trace_type_size = sizeof(double); }")
+    for k, project in enumerate(projects):
+        lines += _bridge(project, k, _namespace(projects, k))
+    return "\n".join(lines) + "\n"
+
+
+def _namespace(projects: Sequence[Csim], k: int) -> str:
+    return f"trigger_project_{k}" if len(projects) > 1 else "trigger_bridge"
+
+
+def _headers(projects: Sequence[Csim]) -> tuple[list[list[str]], list[str]]:
+    """For each project the guards of its own headers; and what all projects include of the library, once."""
+    own: list[list[str]] = []
+    library: dict[str, None] = {}
+    for project in projects:
+        headers = [*project.sources.glob("*.h"), *project.sources.glob("weights/*.h"), project.sources / f"{project.project_name}.cpp"]
+        texts = [path.read_text() for path in headers]
+        own.append([guard for text in texts for guard in re.findall(r"^#ifndef (\w+_H_)\s*$", text, re.MULTILINE)])
+        for text in texts:
+            found = re.findall(r'^#include (?:<[^>]+>|"(?:nnet_utils/|ap_|ac_)[^"]+")', text, re.MULTILINE)
+            library.update(dict.fromkeys(found))
+    # hls4ml's headers expect the types to be known before the helpers.
+    return own, sorted(library, key=lambda line: ("nnet_utils" in line, "nnet_types" not in line, line))
+
+
+def _bridge(project: Csim, k: int, namespace: str) -> list[str]:
+    graph, n_in, n_out = project.graph, len(project.graph.input.types), len(project.graph.output.types)
+    call = [f"input_t in[{n_in}]; result_t out[{n_out}];", f"for (int i = 0; i < {n_in}; i++) in[i] = x[i];"]
+    call.append(f"{project.project_name}(in, out);")
+    if project.backend == "Quartus":  # the arguments are structs that hold just the array
+        call = [
+            f"input_data in; for (int i = 0; i < {n_in}; i++) reinterpret_cast<input_t *>(&in)[i] = x[i];",
+            f"output_data result = {project.project_name}(in); result_t *out = reinterpret_cast<result_t *>(&result);",
+        ]
+    call.append(f"for (int i = 0; i < {n_out}; i++) y[i] = out[i].to_double();")
+    lines = [f"namespace {namespace} {{ static void one_event(const double *x, double *y) {{", *call, "} }"]
+    lines += [
+        f'extern "C" void trigger_csim_{k}(const double *x, double *y, size_t events, size_t threads) {{',
+        "    std::vector<std::thread> workers;",
+        "    for (size_t t = 0; t < threads; t++) workers.emplace_back([=] {",
+        "        for (size_t e = events * t / threads; e < events * (t + 1) / threads; e++)",
+        f"            {namespace}::one_event(x + e * {n_in}, y + e * {n_out});",
+        "    });",
+        "    for (auto &worker : workers) worker.join();",
+        "}",
+        f'extern "C" void trigger_trace_{k}(const double *x, double *y, size_t events, size_t) {{',
+        "    std::map<std::string, void *> outputs; nnet::trace_outputs = &outputs; nnet::trace_enabled = true;",
+        f"    double result[{n_out}];",
+    ]
+    total = sum(len(node.types) for node in graph.nodes[1:])
+    lines.append("    for (size_t e = 0; e < events; e++) {")
+    offset = 0
+    for node in graph.nodes[1:]:
+        lines.append(f'        outputs["{node.name}"] = y + e * {total} + {offset};')
+        offset += len(node.types)
+    lines += [f"        {namespace}::one_event(x + e * {n_in}, result);", "    }", "    nnet::trace_enabled = false;", "}"]
+    return lines
+
+
+def _as_integers(values: np.ndarray, fractions: Integers) -> Integers:
+    scaled = np.ldexp(values, fractions)
+    integers = scaled.astype(np.int64)
+    if (integers != scaled).any():
+        raise GraphError("the csim gives values between the steps of its output type")
+    return integers
+
+
+def _last_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else ""

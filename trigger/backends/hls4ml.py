@@ -1,0 +1,207 @@
+"""The fixed-point graph as an hls4ml project.
+
+``Dense`` becomes hls4ml's own Dense layer, every other operation a layer of ours (see ``elementwise``); all types are given
+explicitly and checked once hls4ml has run its passes. Nothing is left to hls4ml's type inference or its QKeras parser.
+"""
+
+import contextlib
+import hashlib
+import inspect
+import io
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import hls4ml
+from hls4ml.backends.template import FunctionCallTemplate
+from hls4ml.model import ModelGraph
+from hls4ml.model.layers import Layer, register_layer
+
+from trigger.backends import elementwise
+from trigger.backends.csim import Csim
+from trigger.errors import TriggerError
+from trigger.fixedpoint.graph import Concatenate, Dense, Graph, Node
+from trigger.fixedpoint.serialize import to_json
+from trigger.fixedpoint.types import Fixed, enclosing
+
+BACKENDS = {
+    "Vitis": elementwise.AP,
+    "Vivado": elementwise.AP,
+    "Quartus": elementwise.AC_STRUCT,
+    "oneAPI": elementwise.AC_STRUCT,
+    "Catapult": elementwise.AC_ARRAY,
+}
+STRATEGIES = ("latency", "resource", "distributed_arithmetic")
+NODES_HEADER = "trigger_nodes.h"
+
+
+class Hls4mlOptions(NamedTuple):
+    """What hls4ml is asked for. ``clock_mhz`` in MHz; ``reuse_factor`` multiplications share one multiplier."""
+
+    part: str
+    clock_mhz: float
+    backend: str = "Vitis"
+    io_type: str = "io_parallel"
+    strategy: str = "latency"
+    reuse_factor: int = 1
+    project_name: str = "network"
+
+    def check(self) -> None:
+        """Raises TriggerError for a value that hls4ml does not have, or would take and then ignore."""
+        for what, value, known in (("backend", self.backend, tuple(BACKENDS)), ("strategy", self.strategy, STRATEGIES)):
+            if value not in known:
+                raise TriggerError(f"hls4ml: no {what} {value!r}; there are {', '.join(known)}")
+        if self.io_type != "io_parallel":
+            raise TriggerError(f"hls4ml: io_type {self.io_type!r} is not supported; use io_parallel")
+        if self.reuse_factor < 1:
+            raise TriggerError(f"hls4ml: reuse_factor {self.reuse_factor} is not a positive whole number")
+        if self.strategy == "distributed_arithmetic" and self.backend not in ("Vitis", "Vivado"):
+            raise TriggerError(f"hls4ml: {self.backend} has no distributed_arithmetic; Vitis and Vivado have")
+        if self.strategy == "latency" and self.backend in ("Quartus", "oneAPI"):
+            raise TriggerError(f"hls4ml: {self.backend} has no latency strategy; use resource")
+        if self.strategy != "resource" and self.reuse_factor != 1:
+            raise TriggerError(f"hls4ml: the strategy {self.strategy} needs reuse_factor 1; resource shares multipliers")
+        if self.clock_mhz <= 0:
+            raise TriggerError(f"hls4ml: a clock of {self.clock_mhz:g} MHz; it must be above 0")
+        check_identifier(self.project_name)
+
+
+_CPP_WORDS = frozenset(
+    "alignas alignof and asm auto bool break case catch char class const constexpr continue decltype default delete do double "
+    "else enum explicit export extern false final float for friend goto if inline int long mutable namespace new noexcept not "
+    "nullptr operator or private protected public register return short signed sizeof static struct switch template this "
+    "throw true try typedef typename union unsigned using virtual void volatile while xor main nnet std hls".split()
+)
+
+
+def check_identifier(name: str) -> None:
+    """Raises TriggerError unless ``name`` can name a C++ function."""
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) or "__" in name or name in _CPP_WORDS:
+        raise TriggerError(f"{name!r} is not a C++ identifier; use letters, digits and single underscores, a letter first")
+
+
+class TriggerNode(Layer):
+    """One elementwise operation of the graph, written out in the project's ``trigger_nodes.h``."""
+
+    def initialize(self) -> None:
+        self.add_output_variable([self.attributes["n_out"]])
+
+
+class _Call(FunctionCallTemplate):
+    def __init__(self) -> None:
+        super().__init__(TriggerNode, include_header=[])
+
+    def format(self, node: Any) -> str:
+        inputs = [node.get_input_variable(name).name for name in node.inputs]
+        arguments = ", ".join([*inputs, node.get_output_variable().name])
+        return f"trigger_nodes::{node.name}({arguments});"
+
+
+def _register() -> None:
+    register_layer("TriggerNode", TriggerNode)
+    for name in BACKENDS:
+        hls4ml.backends.get_backend(name).register_template(_Call)
+
+
+_register()
+
+
+def write(graph: Graph, directory: Path, options: Hls4mlOptions) -> Csim:
+    """Write the project into ``directory``, which may exist; returns its csim, not yet compiled.
+
+    Raises TriggerError for options that cannot be met.
+    """
+    options.check()
+    graph = _with_output_node(graph)
+    directory = Path(directory).resolve()
+    layers, precisions = zip(*(_layer(graph, node) for node in graph.nodes), strict=True)
+    backend = hls4ml.backends.get_backend(options.backend)
+    wanted = {"part": options.part, "clock_period": 1000 / options.clock_mhz, "io_type": options.io_type, "write_weights_txt": False}
+    known = inspect.signature(backend.create_initial_config).parameters
+    config: dict[str, Any] = {
+        "OutputDir": str(directory),
+        "ProjectName": options.project_name,
+        "TraceOutput": True,
+        "Backend": options.backend,
+        **backend.create_initial_config(**{name: value for name, value in wanted.items() if name in known}),
+    }
+    config["HLSConfig"] = {
+        "Model": {
+            "Precision": {"default": "fixed<16,6>"},
+            "ReuseFactor": options.reuse_factor,
+            "Strategy": options.strategy,
+        },
+        "LayerName": {node.name: {"Precision": precision, "Trace": True} for node, precision in zip(graph.nodes, precisions, strict=True)},
+    }
+    with contextlib.redirect_stdout(io.StringIO()):
+        model = ModelGraph.from_layer_list(config, list(layers), ["inputs"], [graph.output.name])
+        _check_types(model, graph)
+        model.write()
+    flavor = BACKENDS[options.backend]
+    nodes = [(n, [graph[name] for name in n.inputs]) for n in graph.nodes[1:] if not isinstance(n, Dense)]
+    text = elementwise.header(nodes, "TRIGGER_NODES_H_", "trigger_nodes", flavor)
+    parameters = next(directory.rglob("parameters.h"))  # oneAPI has its firmware folder one level down
+    (parameters.parent / NODES_HEADER).write_text(text)
+    _include_nodes(parameters)
+    _make_reproducible(directory, model, graph)
+    return Csim(directory, graph, options.project_name, options.backend, sources=parameters.parent)
+
+
+def _with_output_node(graph: Graph) -> Graph:
+    """hls4ml needs a layer after the inputs."""
+    if len(graph.nodes) > 1:
+        return graph
+    return Graph((*graph.nodes, Concatenate("outputs", (graph.input.name,), graph.input.types)), graph.notes)
+
+
+def _layer(graph: Graph, node: Node) -> tuple[dict[str, Any], dict[str, str]]:
+    """The entry of hls4ml's layer list, and the precision of everything in it."""
+    result = str(enclosing(node.types))
+    common = {"name": node.name, "inputs": list(node.inputs)}
+    if not node.inputs:
+        return {"name": node.name, "class_name": "InputLayer", "input_shape": [len(node.types)]}, {"result": result}
+    if not isinstance(node, Dense):
+        return {**common, "class_name": "TriggerNode", "n_out": len(node.types)}, {"result": result}
+    n_in, n_out = node.weights.values.shape
+    entry = {
+        **common,
+        "class_name": "Dense",
+        "data_format": "channels_last",
+        "n_in": n_in,
+        "n_out": n_out,
+        "weight_data": node.weights.real,
+        "bias_data": node.bias.real,
+    }
+    # A bias may need more fraction bits than any product, a product more integer bits than the sum: hold them all.
+    accumulator = enclosing((enclosing(node.types), node.bias.type))
+    return entry, {"result": result, "weight": str(node.weights.type), "bias": str(node.bias.type), "accum": str(accumulator)}
+
+
+def _check_types(model: ModelGraph, graph: Graph) -> None:
+    """hls4ml's passes may replace layers and types: what is left must be what the graph says."""
+    for node in graph.nodes:
+        layer = model.graph.get(node.name)
+        if layer is None:
+            raise TriggerError(f"hls4ml: its passes removed the layer {node.name}; this version of hls4ml is not supported")
+        precision = layer.get_output_variable().type.precision
+        found, wanted = Fixed(bool(precision.signed), precision.width, precision.integer), enclosing(node.types)
+        if found != wanted:
+            raise TriggerError(f"hls4ml: the layer {node.name} has the type {found} instead of {wanted}")
+
+
+def _include_nodes(path: Path) -> None:
+    lines = path.read_text().splitlines(keepends=True)
+    last = max(i for i, line in enumerate(lines) if line.startswith("#include"))
+    lines.insert(last + 1, f'#include "{NODES_HEADER}"\n')
+    path.write_text("".join(lines))
+
+
+def _make_reproducible(directory: Path, model: ModelGraph, graph: Graph) -> None:
+    """The same graph gives the same bytes: no random stamp, no path of this machine."""
+    stamp = model.config.config["Stamp"]
+    digest = hashlib.sha256(to_json(graph).encode()).hexdigest()[: len(stamp)]
+    for path in directory.rglob("*"):
+        if path.is_file() and path.suffix in (".sh", ".tcl", ".yml", ".cpp", ".h", ".txt") or path.name == "Makefile":
+            text = path.read_text(errors="surrogateescape")
+            if stamp in text or str(directory) in text:
+                path.write_text(text.replace(stamp, digest).replace(str(directory), "."), errors="surrogateescape")

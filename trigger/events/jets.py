@@ -1,0 +1,193 @@
+"""Jets like those of the hls4ml LHC jet data set, generated with Pythia 8 ("JSC-like").
+
+Proton-proton collisions at 13 TeV, jets of about 1 TeV from gluons, light quarks, W, Z and top; anti-kT with R = 0.8,
+groomed with mMDT at z = 0.1, a simple detector smearing on, multi-parton interactions off. The sample resembles the
+published one and is not it: an accuracy on it may not be compared with a published table.
+
+Plain Pythia WW and ZZ decays are matrix-element corrected in a way that mMDT grooms away, so heavy objects take
+two passes: on-shell W, Z and t are written to a Les Houches file, which a second pass decays and showers.
+"""
+
+import hashlib
+import importlib
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from trigger.errors import TriggerError
+
+CLASSES = ("g", "q", "W", "Z", "t")
+RADIUS, Z_CUT = 0.8, 0.1
+PT_HAT = (990.0, 1010.0)
+JET_PT = (800.0, 1200.0)
+MAX_ETA = 2.5
+EVENTS_PER_BLOCK = 5000
+
+_PROCESSES = {
+    "g": ("HardQCD:gg2gg = on",),
+    "q": ("HardQCD:qq2qq = on",),
+    "W": ("WeakDoubleBoson:ffbar2WW = on",),
+    "Z": ("WeakDoubleBoson:ffbar2gmZgmZ = on", "WeakZ0:gmZmode = 2"),
+    "t": ("Top:gg2ttbar = on", "Top:qqbar2ttbar = on"),
+}
+_HADRONIC_DECAYS = ("23:onMode = off", "23:onIfAny = 1 2 3 4 5", "24:onMode = off", "24:onIfAny = 1 2 3 4 5")
+_HARD_PROCESS = (
+    "Beams:eCM = 13000.",
+    f"PhaseSpace:pTHatMin = {PT_HAT[0]}",
+    f"PhaseSpace:pTHatMax = {PT_HAT[1]}",
+    "PhaseSpace:useBreitWigners = off",
+)
+_SHOWER = ("PartonLevel:MPI = off", *_HADRONIC_DECAYS)
+
+
+def generate(label: str, jets: int, seed: int, done: Callable[[int], None] = lambda jets: None) -> np.ndarray:
+    """Jets of one class: float32 array of shape (jets, 16), columns as ``substructure.FEATURES``.
+
+    ``done`` is called with the number of jets made since its last call. Raises TriggerError where the optional
+    packages of the extra ``generator`` are not installed.
+    """
+    if label not in _PROCESSES:
+        raise TriggerError(f"jets: no class {label!r}; there are {', '.join(CLASSES)}")
+    substructure = _import("trigger.events.substructure")
+    out: list[np.ndarray] = []
+    rng = np.random.default_rng([seed, CLASSES.index(label)])
+    with tempfile.TemporaryDirectory() as folder:
+        for particles in _events(label, seed, Path(folder)):
+            smeared = _smear(particles, rng)
+            momenta, parents, found = substructure.cluster(smeared, -1, RADIUS)
+            pt = np.hypot(momenta[found, 0], momenta[found, 1])
+            for order in np.argsort(-pt)[:2]:
+                px, py, pz, _ = momenta[found[order]]
+                eta = np.arcsinh(pz / np.hypot(px, py))
+                if JET_PT[0] < pt[order] < JET_PT[1] and abs(eta) < MAX_ETA and len(out) < jets:
+                    members = substructure.constituents(parents, found[order])
+                    out.append(substructure.features(smeared[members], Z_CUT).astype(np.float32))
+                    done(1)
+            if len(out) == jets:
+                break
+    return np.stack(out)
+
+
+def versions() -> dict[str, str]:
+    """Versions of the packages that decide the generated numbers."""
+    from importlib.metadata import version
+
+    return {name: version(name) for name in ("pythia8mc", "numba", "numpy")}
+
+
+def _import(module: str):
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise TriggerError(
+            f"jets: the generator needs the package {error.name!r}; install it with: pip install 'trigger-compiler[generator]'"
+        ) from error
+
+
+def _pythia(settings: tuple[str, ...], seed: int):
+    pythia = _import("pythia8mc").Pythia("", False)
+    for line in ("Print:quiet = on", "Random:setSeed = on", f"Random:seed = {seed}", *settings):
+        if not pythia.readString(line):
+            raise TriggerError(f"jets: Pythia refuses the setting {line!r}")
+    if not pythia.init():
+        raise TriggerError("jets: Pythia could not be initialised")
+    return pythia
+
+
+def _events(label: str, seed: int, folder: Path) -> Iterator[np.ndarray]:
+    """Visible final-state particles of endless events: (n, 4) arrays of pT, eta, phi and kind."""
+    block = 0
+    while True:
+        # Pythia takes seeds up to 900,000,000; blocks and classes must not share one.
+        block_seed = 1 + (seed * 7919 + CLASSES.index(label) * 1009 + block * 13) % 899_999_999
+        if label in ("g", "q"):
+            pythia = _pythia((*_HARD_PROCESS, *_PROCESSES[label], *_SHOWER), block_seed)
+        else:
+            path = folder / f"{label}{block}.lhe"
+            _write_on_shell(label, path, block_seed)
+            pythia = _pythia(("Beams:frameType = 4", f"Beams:LHEF = {path}", *_SHOWER), block_seed)
+        for _ in range(EVENTS_PER_BLOCK):
+            if pythia.next():
+                yield _visible(pythia.event)
+            elif pythia.infoPython().atEndOfFile():
+                break
+        block += 1
+
+
+def _write_on_shell(label: str, path: Path, seed: int) -> None:
+    pythia8 = _import("pythia8mc")
+    settings = ("PartonLevel:all = off", "HadronLevel:all = off", "ProcessLevel:resonanceDecays = off")
+    pythia = _pythia((*_HARD_PROCESS, *_PROCESSES[label], *settings), seed)
+    info = pythia.infoPython()  # the writer keeps a bare pointer to it: it must outlive the writer
+    writer = pythia8.LHAupFromPYTHIA8(pythia.process, info)
+    writer.openLHEF(str(path))
+    writer.setInit()
+    writer.initLHEF()
+    for _ in range(EVENTS_PER_BLOCK):
+        if pythia.next():
+            writer.setEvent()
+            writer.eventLHEF(False)
+    # That info is a snapshot taken before the first event, so the writer itself never sees the cross section.
+    writer.setXSec(0, 1e9 * pythia.infoPython().sigmaGen())
+    writer.closeLHEF(True)
+
+
+_CHARGED, _PHOTON, _NEUTRAL_HADRON = 0.0, 1.0, 2.0
+_INVISIBLE = (12, 14, 16)
+
+
+def _visible(event) -> np.ndarray:
+    rows = []
+    for p in event:
+        if p.isFinal() and p.idAbs() not in _INVISIBLE and abs(p.eta()) < 4.0 and p.pT() > 0.1:
+            kind = _CHARGED if p.isCharged() else _PHOTON if p.id() == 22 else _NEUTRAL_HADRON
+            rows.append((p.pT(), p.eta(), p.phi(), kind))
+    return np.array(rows)
+
+
+def _smear(particles: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Momentum and position resolutions of a generic collider detector; particles below 0.5 GeV are lost."""
+    pt, eta, phi, kind = particles.T
+    energy = pt * np.cosh(eta)
+    relative = np.select(
+        [kind == _CHARGED, kind == _PHOTON],
+        [np.hypot(0.01, 1.5e-4 * pt), np.hypot(0.03 / np.sqrt(energy), 0.005)],
+        np.hypot(0.8 / np.sqrt(energy), 0.05),
+    )
+    position = np.select([kind == _CHARGED, kind == _PHOTON], [0.001, 0.005], 0.025)
+    smeared = np.column_stack(
+        (
+            pt * (1 + relative * rng.standard_normal(len(pt))),
+            eta + position * rng.standard_normal(len(pt)),
+            phi + position * rng.standard_normal(len(pt)),
+        )
+    )
+    return smeared[smeared[:, 0] > 0.5]
+
+
+def write(path: Path, jets_per_class: int, seed: int, done: Callable[[int], None] = lambda jets: None) -> dict:
+    """Write a shuffled sample to a Parquet file and return its provenance: classes, seeds, versions, SHA-256.
+
+    The columns are the 16 features, float32, and ``jet``, the class as text. The rows are shuffled with the seed.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    names = _import("trigger.events.substructure").FEATURES
+    features = np.concatenate([generate(label, jets_per_class, seed, done) for label in CLASSES])
+    labels = np.repeat(CLASSES, jets_per_class)
+    order = np.random.default_rng(seed).permutation(len(labels))
+    columns = {name: features[order, i] for i, name in enumerate(names)}
+    table = pa.table(columns | {"jet": pa.array(labels[order]).dictionary_encode()})
+    split = {name: "BYTE_STREAM_SPLIT" for name in names}
+    pq.write_table(table, path, compression="zstd", compression_level=19, use_dictionary=["jet"], column_encoding=split)
+    return {
+        "generator": f"trigger events jets --jets {jets_per_class} --seed {seed}",
+        "classes": list(CLASSES),
+        "jets": len(labels),
+        "seed": seed,
+        "versions": versions(),
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+    }

@@ -1,0 +1,143 @@
+"""Graphs are built here: each function of ``Builder`` appends one operation and works out its types from the ranges."""
+
+import numpy as np
+
+from trigger.fixedpoint.graph import (
+    Add,
+    Affine,
+    Clip,
+    Concatenate,
+    Constant,
+    Dense,
+    Graph,
+    Input,
+    LeakyRelu,
+    Node,
+    Quantize,
+    Steps,
+)
+from trigger.fixedpoint.ranges import Interval, TooWide, interval
+from trigger.fixedpoint.types import MAX_WIDTH, Fixed, Integers, Overflow, Rounding, smallest
+
+
+def constant(values: np.ndarray, largest_width: int = MAX_WIDTH) -> Constant:
+    """Real numbers as integers of the narrowest common type.
+
+    Raises ValueError for numbers that are not finite, or that need a type wider than ``largest_width`` bits.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    if not np.isfinite(values).all():
+        raise ValueError("not every value is finite")
+    fraction = int(fraction_bits(values).max(initial=-MAX_WIDTH))
+    fraction = 0 if fraction == -MAX_WIDTH else fraction
+    scaled = np.ldexp(values, fraction)
+    width = int(np.frexp(np.abs(scaled).max(initial=0.0))[1]) + bool((values < 0).any())
+    if width > largest_width:
+        raise ValueError(f"the values need {width} bits")
+    integers = scaled.astype(np.int64)
+    low, high = int(integers.min(initial=0)), int(integers.max(initial=0))
+    return Constant(integers, smallest(low, high, fraction))
+
+
+def fraction_bits(values: np.ndarray) -> Integers:
+    """For each float64 the fewest fractional bits that hold it exactly; -53 for zero."""
+    mantissa, exponent = np.frexp(values)
+    integers = np.ldexp(mantissa, MAX_WIDTH).astype(np.int64)
+    lowest_bit = integers & -integers
+    trailing = np.where(integers == 0, 0, np.frexp(lowest_bit.astype(np.float64))[1] - 1)
+    return np.where(integers == 0, -MAX_WIDTH, MAX_WIDTH - trailing - exponent).astype(np.int64)
+
+
+class Builder:
+    """Grows a graph from its inputs. Each method appends one node and returns its name.
+
+    Exact operations raise ``TooWide`` where a value would need more than 53 bits.
+    """
+
+    def __init__(self, types: tuple[Fixed, ...], name: str = "inputs") -> None:
+        self._nodes: dict[str, Node] = {}
+        self._ranges: dict[str, Interval] = {}
+        self.last = self._append(Input(name, (), types))
+
+    def __getitem__(self, name: str) -> Node:
+        return self._nodes[name]
+
+    def range(self, name: str) -> Interval:
+        return self._ranges[name]
+
+    def graph(self, output: str, notes: tuple[str, ...] = ()) -> Graph:
+        """The finished graph; what the output does not depend on is left out."""
+        needed = {output}
+        for node in reversed(self._nodes.values()):
+            if node.name in needed:
+                needed.update(node.inputs)
+        first = next(iter(self._nodes))
+        return Graph(tuple(n for n in self._nodes.values() if n.name in needed | {first}), notes)
+
+    def dense(self, name: str, source: str, weights: Constant, bias: Constant) -> str:
+        fraction = max(int(self[source].fractions.max()) + weights.type.fraction, bias.type.fraction)
+        return self._exact(Dense(name, (source,), _placeholder(fraction, len(bias.values)), weights, bias))
+
+    def affine(self, name: str, source: str, scale: Constant, bias: Constant) -> str:
+        fractions = np.maximum(self[source].fractions + scale.type.fraction, bias.type.fraction)
+        types = tuple(Fixed(True, MAX_WIDTH, MAX_WIDTH - int(f)) for f in fractions)
+        return self._exact(Affine(name, (source,), types, scale, bias))
+
+    def add(self, name: str, sources: tuple[str, ...]) -> str:
+        fraction = max(int(self[s].fractions.max()) for s in sources)
+        return self._exact(Add(name, sources, _placeholder(fraction, len(self[sources[0]].types))))
+
+    def leaky_relu(self, name: str, source: str, shift: int) -> str:
+        types = tuple(Fixed(True, MAX_WIDTH, MAX_WIDTH - int(f) - shift) for f in self[source].fractions)
+        return self._exact(LeakyRelu(name, (source,), types, shift))
+
+    def clip(self, name: str, source: str, low: float | None, high: float | None) -> str:
+        """``low`` and ``high`` are real numbers on the source's grid, or None for no bound."""
+        x = self.range(source)
+        fractions = self[source].fractions
+        least = x.low if low is None else np.ldexp(low, fractions).astype(np.int64)
+        most = x.high if high is None else np.ldexp(high, fractions).astype(np.int64)
+        return self._exact(Clip(name, (source,), self[source].types, least, most))
+
+    def quantize(self, name: str, source: str, types: tuple[Fixed, ...], rounding: Rounding, overflow: Overflow) -> str:
+        if types == self[source].types and overflow is not Overflow.SAT_SYM:
+            return source
+        return self._append(Quantize(name, (source,), types, rounding, overflow))
+
+    def steps(self, name: str, source: str, thresholds: Constant, levels: Constant) -> str:
+        types = (levels.type,) * len(self[source].types)
+        return self._append(Steps(name, (source,), types, thresholds, levels))
+
+    def concatenate(self, name: str, sources: tuple[str, ...]) -> str:
+        types = tuple(t for s in sources for t in self[s].types)
+        return self._append(Concatenate(name, sources, types))
+
+    def adopt(self, other: "Builder") -> str:
+        """Take over another builder's inputs as a stand-in for a value that could not be built; returns its name."""
+        self._nodes.update(other._nodes)
+        self._ranges.update(other._ranges)
+        return other.last
+
+    def _append(self, node: Node) -> str:
+        self._ranges[node.name] = interval(node, self._inputs(node))
+        self._nodes[node.name] = node
+        self.last = node.name
+        return node.name
+
+    def _exact(self, node: Node) -> str:
+        """Append a node whose types are as narrow as its interval allows; only their fractions are given."""
+        low, high = interval(node, self._inputs(node))
+        types = tuple(
+            smallest(int(a), int(b), int(f)) for a, b, f in zip(low, high, node.fractions, strict=True)
+        )
+        widest = max(t.width for t in types)
+        if widest > MAX_WIDTH:
+            raise TooWide(node.name, widest)
+        return self._append(type(node)(**{**vars(node), "types": types}))
+
+    def _inputs(self, node: Node) -> dict[str, tuple[Node, Interval]]:
+        return {name: (self._nodes[name], self._ranges[name]) for name in node.inputs}
+
+
+def _placeholder(fraction: int, elements: int) -> tuple[Fixed, ...]:
+    return (Fixed(True, MAX_WIDTH, MAX_WIDTH - fraction),) * elements

@@ -1,0 +1,109 @@
+"""The golden model: the graph evaluated on NumPy integers."""
+
+import numpy as np
+
+from trigger.fixedpoint.graph import (
+    Add,
+    Affine,
+    Clip,
+    Concatenate,
+    Dense,
+    Graph,
+    GraphError,
+    LeakyRelu,
+    Node,
+    Quantize,
+    Steps,
+)
+from trigger.fixedpoint.ranges import affine, steps
+from trigger.fixedpoint.types import Integers, bounds, requantize
+
+# Small enough that the values of a block stay in the processor's cache.
+_BLOCK = 2048
+
+
+def quantize_inputs(graph: Graph, x: np.ndarray) -> Integers:
+    """Real inputs, shape (events, features), to integers: round half to even, saturate.
+
+    Raises GraphError for a wrong shape and for values that are not numbers.
+    """
+    x = np.asarray(x, dtype=np.float64)
+    if x.ndim > 2:
+        x = x.reshape(len(x), -1)
+    _check_shape(graph, x)
+    if np.isnan(x).any():
+        event, feature = np.argwhere(np.isnan(x))[0]
+        raise GraphError(f"event {event}, feature {feature} is not a number")
+    low, high = bounds(graph.input.types)
+    with np.errstate(over="ignore"):  # what overflows float64 saturates all the same
+        scaled = np.ldexp(x, graph.input.fractions)
+    return np.clip(np.rint(scaled), low, high).astype(np.int64)
+
+
+def run(graph: Graph, x: Integers) -> Integers:
+    """Integer inputs, shape (events, features), to integer outputs, shape (events, outputs).
+
+    Raises GraphError for a wrong shape, for anything but integers, and for integers outside the input types.
+    """
+    x = _check_inputs(graph, x)
+    blocks = [trace(graph, x[start : start + _BLOCK])[graph.output.name] for start in range(0, len(x), _BLOCK)]
+    return np.concatenate(blocks) if blocks else np.empty((0, len(graph.output.types)), dtype=np.int64)
+
+
+def trace(graph: Graph, x: Integers) -> dict[str, Integers]:
+    """The integers of every node, by name, for integer inputs of shape (events, features)."""
+    values = {graph.input.name: x}
+    for node in graph.nodes[1:]:
+        values[node.name] = _evaluate(node, [graph[name] for name in node.inputs], [values[name] for name in node.inputs])
+    return values
+
+
+def _check_shape(graph: Graph, x: np.ndarray) -> None:
+    features = len(graph.input.types)
+    if x.ndim != 2 or x.shape[1] != features:
+        raise GraphError(f"inputs have the shape {x.shape}; the network takes (events, {features})")
+
+
+def _check_inputs(graph: Graph, x: np.ndarray) -> Integers:
+    x = np.asarray(x)
+    _check_shape(graph, x)
+    if not np.issubdtype(x.dtype, np.integer):
+        raise GraphError(f"run() takes integers, not {x.dtype}; predict() takes real numbers")
+    low, high = bounds(graph.input.types)
+    outside = (x < low) | (x > high)
+    if outside.any():
+        event, feature = np.argwhere(outside)[0]
+        raise GraphError(
+            f"event {event}, feature {feature}: {x[event, feature]} is outside {graph.input.types[feature]}, "
+            f"integers {low[feature]} to {high[feature]}"
+        )
+    return x.astype(np.int64)
+
+
+def _evaluate(node: Node, sources: list[Node], values: list[Integers]) -> Integers:
+    source, x = sources[0], values[0]
+    match node:
+        case Dense():
+            fraction = int(source.fractions.max())
+            if (source.fractions != fraction).any():
+                x = x << (fraction - source.fractions)
+            # The ranges prove every partial sum below 2^53, so the fast float64 product is exact.
+            product = (x.astype(np.float64) @ node.weights.values.astype(np.float64)).astype(np.int64)
+            product <<= node.types[0].fraction - fraction - node.weights.type.fraction
+            return product + (node.bias.values << (node.types[0].fraction - node.bias.type.fraction))
+        case Affine():
+            return affine(node, source, x)
+        case Quantize():
+            return requantize(x, source.fractions, node.types, node.rounding, node.overflow)
+        case Clip():
+            return np.clip(x, node.low, node.high)
+        case LeakyRelu():
+            return np.where(x < 0, x, x << node.shift)
+        case Steps():
+            return steps(node, source, x)
+        case Add():
+            fraction = int(node.fractions.max())
+            return sum((v << (fraction - s.fractions) for s, v in zip(sources, values, strict=True)), np.int64(0))
+        case Concatenate():
+            return np.concatenate(values, axis=1)
+    raise GraphError(f"{node.name}: no evaluation for the operation {node.op}")

@@ -1,0 +1,172 @@
+"""Interval analysis: the smallest and largest integer of every element of every node, for any input at all.
+
+The intervals of ``Dense`` are attained when its inputs are independent, and are sound bounds otherwise. They give each
+exact node its width, and with that the proof that nothing overflows.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from trigger.fixedpoint.graph import (
+    Add,
+    Affine,
+    Clip,
+    Concatenate,
+    Dense,
+    Graph,
+    GraphError,
+    Input,
+    LeakyRelu,
+    Node,
+    Quantize,
+    Steps,
+)
+from trigger.fixedpoint.types import MAX_WIDTH, Fixed, Integers, Overflow, bounds, requantize, smallest
+
+
+class Interval(NamedTuple):
+    """Integers, each of shape (elements,), in the fractional bits of the node they belong to."""
+
+    low: Integers
+    high: Integers
+
+
+class TooWide(GraphError):
+    """A value that needs more bits than can be evaluated, and so verified, exactly."""
+
+    def __init__(self, name: str, width: int) -> None:
+        self.width = width
+        super().__init__(f"{name}: a value needs {width} bits; at most {MAX_WIDTH} can be verified")
+
+
+class Row(NamedTuple):
+    """One line of the overflow proof: a node, what its integers can reach, and how many bits hold them."""
+
+    name: str
+    op: str
+    low: int
+    high: int
+    needed: int
+    width: int
+    verdict: str
+
+
+def ranges(graph: Graph) -> dict[str, Interval]:
+    """The interval of every node."""
+    found: dict[str, Interval] = {}
+    for node in graph.nodes:
+        found[node.name] = interval(node, {name: (graph[name], found[name]) for name in node.inputs})
+    return found
+
+
+def overflow_proof(graph: Graph) -> list[Row]:
+    """For each node, that its interval fits its type; where a quantiser is asked to wrap or saturate, that is said.
+
+    Raises GraphError where a value could leave its type, which no graph made by a frontend can.
+    """
+    found = ranges(graph)
+    rows = []
+    for node in graph.nodes:
+        low, high = found[node.name]
+        least, most = bounds(node.types)
+        if (low < least).any() or (high > most).any():
+            raise GraphError(f"{node.name}: values from {low.min()} to {high.max()} leave the type")
+        needed = max(smallest(int(a), int(b), 0).width for a, b in zip(low, high, strict=True))
+        verdict = "cannot overflow"
+        if isinstance(node, Quantize):
+            verdict = _quantizer_verdict(node, found[node.inputs[0]], graph[node.inputs[0]])
+        elif isinstance(node, Input):
+            verdict = "saturates"
+        width = max(t.width for t in node.types)
+        rows.append(Row(node.name, node.op, int(low.min()), int(high.max()), needed, width, verdict))
+    return rows
+
+
+def _quantizer_verdict(node: Quantize, before: Interval, source: Node) -> str:
+    unbounded = tuple(Fixed(True, 62, 62 - t.fraction) for t in node.types)
+    low, high = (
+        requantize(end[None], source.fractions, unbounded, node.rounding, Overflow.SAT)[0] for end in (before.low, before.high)
+    )
+    least, most = bounds(node.types, node.overflow)
+    if (low >= least).all() and (high <= most).all():
+        return "cannot overflow"
+    return "wraps, as asked" if node.overflow is Overflow.WRAP else "saturates"
+
+
+def interval(node: Node, inputs: Mapping[str, tuple[Node, Interval]]) -> Interval:
+    """The interval of one node from those of the nodes it reads."""
+    match node:
+        case Input():
+            return Interval(*bounds(node.types))
+        case Concatenate():
+            ends = [inputs[name][1] for name in node.inputs]
+            return Interval(np.concatenate([e.low for e in ends]), np.concatenate([e.high for e in ends]))
+        case Add():
+            _check_width(node, sum((magnitude(*inputs[name]) for name in node.inputs), np.float64(0)))
+            parts = [aligned(*inputs[name], int(node.fractions.max())) for name in node.inputs]
+            return Interval(sum((p.low for p in parts), np.int64(0)), sum((p.high for p in parts), np.int64(0)))
+    source, x = inputs[node.inputs[0]]
+    match node:
+        case Dense():
+            largest = magnitude(source, x)
+            _check_width(node, largest, largest @ np.abs(node.weights.real) + np.abs(node.bias.real))
+            common = aligned(source, x, int(source.fractions.max()))
+            shift = node.types[0].fraction - int(source.fractions.max()) - node.weights.type.fraction
+            positive, negative = np.maximum(node.weights.values, 0), np.minimum(node.weights.values, 0)
+            bias = node.bias.values << (node.types[0].fraction - node.bias.type.fraction)
+            low = ((common.low @ positive + common.high @ negative) << shift) + bias
+            high = ((common.high @ positive + common.low @ negative) << shift) + bias
+            return Interval(low, high)
+        case Affine():
+            _check_width(node, magnitude(source, x) * np.abs(node.scale.real) + np.abs(node.bias.real))
+            a, b = (affine(node, source, end) for end in x)
+            return Interval(np.minimum(a, b), np.maximum(a, b))
+        case Quantize():
+            low, high = (
+                requantize(end[None], source.fractions, node.types, node.rounding, node.overflow)[0] for end in x
+            )
+            if node.overflow is Overflow.WRAP:
+                return Interval(*bounds(node.types))
+            return Interval(low, high)
+        case Clip():
+            return Interval(*(np.clip(end, node.low, node.high) for end in x))
+        case LeakyRelu():
+            _check_width(node, magnitude(source, x))
+            return Interval(*(np.where(end < 0, end, end << node.shift) for end in x))
+        case Steps():
+            return Interval(*(steps(node, source, end[None])[0] for end in x))
+    raise GraphError(f"{node.name}: no interval for the operation {node.op}")
+
+
+def magnitude(node: Node, x: Interval) -> np.ndarray:
+    """The largest absolute value of each element, as a real number; float64 is exact enough to count bits."""
+    return np.ldexp(np.maximum(np.abs(x.low), np.abs(x.high)).astype(np.float64), -node.fractions)
+
+
+def _check_width(node: Node, *magnitudes: np.ndarray) -> None:
+    # Before any integer is computed: past int64 the interval itself would wrap and prove nonsense.
+    largest = max(float(m.max()) for m in magnitudes)
+    if largest > 0:
+        width = int(np.floor(np.log2(largest))) + 2 + int(node.fractions.max())
+        if width > MAX_WIDTH:
+            raise TooWide(node.name, width)
+
+
+def aligned(node: Node, x: Interval, fraction: int) -> Interval:
+    """The same interval with ``fraction`` fractional bits for every element."""
+    return Interval(x.low << (fraction - node.fractions), x.high << (fraction - node.fractions))
+
+
+def affine(node: Affine, source: Node, x: Integers) -> Integers:
+    """The exact integers of ``Affine``, broadcasting over events."""
+    product = x * node.scale.values << (node.fractions - source.fractions - node.scale.type.fraction)
+    return product + (node.bias.values << (node.fractions - node.bias.type.fraction))
+
+
+def steps(node: Steps, source: Node, x: Integers) -> Integers:
+    """The integers of ``Steps`` for integers of shape (events, elements)."""
+    fraction = max(int(source.fractions.max()), node.thresholds.type.fraction)
+    thresholds = node.thresholds.values << (fraction - node.thresholds.type.fraction)
+    return node.levels.values[np.searchsorted(thresholds, x << (fraction - source.fractions), side="right")]

@@ -1,0 +1,152 @@
+"""The graph as JSON, version 1, and as text for people.
+
+    {"format": "trigger fixed-point graph", "version": 1, "notes": [...], "nodes": [
+        {"op": "input", "name": "inputs", "inputs": [], "types": ["fixed<16,6>", 16]}, ...]}
+
+``types`` is a list of runs: a type followed by how many elements have it. Constants are {"type", "values"}, the values
+integers. Reading checks everything: an operation, an input or a type that does not fit is refused by name.
+"""
+
+import dataclasses
+import itertools
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from trigger.fixedpoint.graph import OPERATIONS, Constant, Graph, GraphError, Input, Node
+from trigger.fixedpoint.ranges import Interval, interval, overflow_proof
+from trigger.fixedpoint.types import MAX_WIDTH, Fixed, Overflow, Rounding, bounds
+
+FORMAT, VERSION = "trigger fixed-point graph", 1
+
+
+def to_json(graph: Graph) -> str:
+    """The graph as text; equal graphs give equal text."""
+    nodes = [_node_to_json(node) for node in graph.nodes]
+    header = {"format": FORMAT, "version": VERSION, "notes": list(graph.notes)}
+    lines = ",\n".join(json.dumps(node, separators=(",", ":")) for node in nodes)
+    return json.dumps(header)[:-1] + ', "nodes": [\n' + lines + "\n]}\n"
+
+
+def from_json(text: str | bytes) -> Graph:
+    """Read what ``to_json`` wrote. Raises GraphError for anything else, naming what does not fit."""
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise GraphError(f"not JSON: {error}") from error
+    if not isinstance(data, dict) or data.get("format") != FORMAT:
+        raise GraphError("not a fixed-point graph")
+    if data.get("version") != VERSION:
+        raise GraphError(f"version {data.get('version')!r} of the graph format; this program reads version {VERSION}")
+    nodes: dict[str, Node] = {}
+    found: dict[str, Interval] = {}
+    for entry in _list(data, "nodes", dict):
+        node = _node_from_json(entry)
+        missing = [name for name in node.inputs if name not in nodes]
+        if node.name in nodes or missing or isinstance(node, Input) != (not nodes):
+            raise GraphError(f"{node.name}: {'unknown input ' + missing[0] if missing else 'out of place'}")
+        try:
+            found[node.name] = interval(node, {name: (nodes[name], found[name]) for name in node.inputs})
+            if len(found[node.name].low) != len(node.types):
+                raise GraphError("has another number of types than of elements")
+            low, high = bounds(node.types)
+            if (found[node.name].low < low).any() or (found[node.name].high > high).any():
+                raise GraphError("has types too narrow for its values")
+        except (ValueError, IndexError, TypeError, AttributeError, OverflowError) as error:
+            raise GraphError(f"{node.name}: {error}") from error
+        nodes[node.name] = node
+    if not nodes:
+        raise GraphError("no nodes")
+    return Graph(tuple(nodes.values()), tuple(_list(data, "notes", str)))
+
+
+def dump(graph: Graph) -> str:
+    """The graph for people: a line per node with its types, reach and sizes."""
+    lines = [f"{'node':<28} {'operation':<12} {'elements':>8}  {'type':<24} reads"]
+    for row, node in zip(overflow_proof(graph), graph.nodes, strict=True):
+        kinds = sorted({str(t) for t in node.types})
+        kind = kinds[0] if len(kinds) == 1 else f"{kinds[0]} … ({len(kinds)} types)"
+        lines.append(f"{node.name:<28} {node.op:<12} {len(node.types):>8}  {kind:<24} {', '.join(node.inputs)}")
+        lines.append(f"{'':<28} integers {row.low} … {row.high}, {row.needed} bits needed of {row.width}: {row.verdict}")
+        for field, value in _constants(node).items():
+            zeros = np.count_nonzero(value.values == 0)
+            shape = "×".join(map(str, value.values.shape))
+            lines.append(f"{'':<28} {field} {shape} {value.type}, {zeros} zero")
+    return "\n".join([*lines, *(f"note: {note}" for note in graph.notes)]) + "\n"
+
+
+def _constants(node: Node) -> dict[str, Constant]:
+    return {name: value for name, value in vars(node).items() if isinstance(value, Constant)}
+
+
+def _node_to_json(node: Node) -> dict[str, Any]:
+    runs = [(str(t), len(list(group))) for t, group in itertools.groupby(node.types)]
+    entry: dict[str, Any] = {"op": node.op, "name": node.name, "inputs": list(node.inputs)}
+    entry["types"] = [item for run in runs for item in run]
+    for name, value in vars(node).items():
+        if isinstance(value, Constant):
+            entry[name] = {"type": str(value.type), "values": value.values.tolist()}
+        elif name not in entry:
+            entry[name] = value.tolist() if isinstance(value, np.ndarray) else value
+    return entry
+
+
+def _node_from_json(entry: Mapping[str, Any]) -> Node:
+    name, op = entry.get("name"), entry.get("op")
+    if not isinstance(name, str) or op not in OPERATIONS:
+        raise GraphError(f"node {name!r}: no operation {op!r}")
+    try:
+        runs = _list(entry, "types", (str, int))
+        types: list[Fixed] = []
+        for text, count in zip(runs[::2], runs[1::2], strict=True):
+            if not 1 <= count <= 1 << 16:
+                raise ValueError(f"{count} elements of one type")
+            types += [Fixed.parse(text)] * count
+        kind = OPERATIONS[op]
+        values: dict[str, Any] = {"name": name, "inputs": tuple(_list(entry, "inputs", str)), "types": tuple(types)}
+        if not types:
+            raise ValueError("no elements")
+        for field in dataclasses.fields(kind):
+            if field.name not in values:
+                values[field.name] = _field_from_json(field.name, entry[field.name])
+        return kind(**values)
+    except KeyError as error:
+        raise GraphError(f"{name}: {error.args[0]} is missing") from error
+    except (ValueError, TypeError, OverflowError) as error:
+        raise GraphError(f"{name}: {error}") from error
+
+
+def _field_from_json(name: str, value: Any) -> Any:
+    match name:
+        case "rounding":
+            return Rounding(value)
+        case "overflow":
+            return Overflow(value)
+        case "shift":
+            if not isinstance(value, int) or not 0 <= value < MAX_WIDTH:
+                raise ValueError(f"shift {value!r} is not a whole number below {MAX_WIDTH}")
+            return value
+        case "low" | "high":
+            return _integers(value)
+    kind, values = Fixed.parse(value["type"]), _integers(value["values"])
+    if values.size == 0 or values.min() < kind.minimum or values.max() > kind.maximum:
+        raise ValueError(f"{name} has values outside {kind}")
+    if name == "thresholds" and (np.diff(values) <= 0).any():
+        raise ValueError("thresholds do not increase")
+    return Constant(values, kind)
+
+
+def _integers(value: Any) -> np.ndarray:
+    array = np.array(value)
+    if not np.issubdtype(array.dtype, np.integer):
+        raise ValueError("values are not integers of one shape")
+    return array.astype(np.int64)
+
+
+def _list(data: Mapping[str, Any], key: str, kind: type | tuple[type, ...]) -> list[Any]:
+    value = data.get(key)
+    if not isinstance(value, list) or not all(isinstance(item, kind) for item in value):
+        raise GraphError(f"{key} is not a list of the right things")
+    return value

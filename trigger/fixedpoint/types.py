@@ -1,0 +1,132 @@
+"""Fixed-point types and the arithmetic of rounding and overflow, in integers.
+
+A value of type ``fixed<W,I>`` is an integer of W bits times 2^(I-W); I counts the bits left of the binary point,
+sign included, and may be negative or exceed W, as in ``ap_fixed`` (AMD UG1399, "Arbitrary Precision Fixed-Point").
+"""
+
+import re
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Integers = NDArray[np.int64]
+
+
+class Rounding(StrEnum):
+    """What happens to the bits right of the new least significant one; the names of ap_fixed."""
+
+    TRN = "TRN"
+    RND = "RND"
+    RND_CONV = "RND_CONV"
+    RND_INF = "RND_INF"
+
+
+class Overflow(StrEnum):
+    """What happens to a value outside the type's range; the names of ap_fixed."""
+
+    WRAP = "WRAP"
+    SAT = "SAT"
+    SAT_SYM = "SAT_SYM"
+
+
+class Fixed(NamedTuple):
+    """A fixed-point type. ``str()`` gives and ``parse`` reads ``fixed<W,I>`` or ``ufixed<W,I>``."""
+
+    signed: bool
+    width: int
+    integer: int
+
+    @property
+    def fraction(self) -> int:
+        """Bits right of the binary point; the least significant bit is worth 2^-fraction."""
+        return self.width - self.integer
+
+    @property
+    def minimum(self) -> int:
+        return -(1 << (self.width - 1)) if self.signed else 0
+
+    @property
+    def maximum(self) -> int:
+        return (1 << (self.width - self.signed)) - 1
+
+    def __str__(self) -> str:
+        return f"{'' if self.signed else 'u'}fixed<{self.width},{self.integer}>"
+
+    @classmethod
+    def parse(cls, text: str) -> "Fixed":
+        """Read ``fixed<W,I>`` or ``ufixed<W,I>``; raises ValueError with what was expected."""
+        match = re.fullmatch(r"\s*(u?)fixed<\s*(\d{1,4})\s*,\s*(-?\d{1,4})\s*>\s*", text)
+        if not match or not 1 <= int(match[2]) <= MAX_WIDTH:
+            raise ValueError(f"{text!r} is not a type; write fixed<W,I> or ufixed<W,I> with W from 1 to {MAX_WIDTH}")
+        return cls(not match[1], int(match[2]), int(match[3]))
+
+
+# float64, in which the trained network is evaluated, holds integers of this size exactly; nothing wider can be verified.
+MAX_WIDTH = 53
+
+
+def smallest(low: int, high: int, fraction: int) -> Fixed:
+    """The narrowest type with ``fraction`` fractional bits that holds every integer from ``low`` to ``high``."""
+    signed = low < 0
+    width = max(int(high).bit_length(), int(~low).bit_length() if signed else 0, 1 - signed) + signed
+    return Fixed(signed, width, width - fraction)
+
+
+def enclosing(types: Iterable[Fixed]) -> Fixed:
+    """The narrowest single type that holds every value of all ``types`` exactly."""
+    types = tuple(types)
+    fraction = max(t.fraction for t in types)
+    low = min(t.minimum << (fraction - t.fraction) for t in types)
+    high = max(t.maximum << (fraction - t.fraction) for t in types)
+    return smallest(low, high, fraction)
+
+
+def bounds(types: Iterable[Fixed], overflow: Overflow = Overflow.SAT) -> tuple[Integers, Integers]:
+    """The smallest and the largest integer of each type; with SAT_SYM the most negative one is not used."""
+    types = tuple(types)
+    symmetric = overflow is Overflow.SAT_SYM
+    low = [t.minimum + (symmetric and t.signed) for t in types]
+    return np.array(low, dtype=np.int64), np.array([t.maximum for t in types], dtype=np.int64)
+
+
+def requantize(x: Integers, fractions: Integers, types: tuple[Fixed, ...], rounding: Rounding, overflow: Overflow) -> Integers:
+    """Quantise integers of shape (events, elements), element i with ``fractions[i]`` bits, into ``types[i]``."""
+    shifts = np.asarray(fractions) - np.array([t.fraction for t in types])
+    low, high = bounds(types, overflow)
+    if (shifts == shifts[0]).all():
+        return _fit(_rescale(x, int(shifts[0]), low, high, rounding, overflow), types, low, high, overflow)
+    out = np.empty_like(x)
+    for shift in np.unique(shifts):
+        at = shifts == shift
+        out[:, at] = _rescale(x[:, at], int(shift), low[at], high[at], rounding, overflow)
+    return _fit(out, types, low, high, overflow)
+
+
+def _rescale(x: Integers, shift: int, low: Integers, high: Integers, rounding: Rounding, overflow: Overflow) -> Integers:
+    if shift == 0:
+        return x
+    if shift < 0:
+        if overflow is not Overflow.WRAP:  # what saturates anyway must not leave int64 on the way
+            x = np.clip(x, (low >> -shift) - 1, (high >> -shift) + 1)
+        return x << min(-shift, 63)
+    shift = min(shift, 62)
+    half = 1 << (shift - 1)
+    match rounding:
+        case Rounding.TRN:
+            return x >> shift
+        case Rounding.RND:
+            return (x + half) >> shift
+        case Rounding.RND_CONV:
+            return (x + (half - 1) + ((x >> shift) & 1)) >> shift
+        case Rounding.RND_INF:
+            return (x + half - (x < 0)) >> shift
+
+
+def _fit(x: Integers, types: tuple[Fixed, ...], low: Integers, high: Integers, overflow: Overflow) -> Integers:
+    if overflow is not Overflow.WRAP:
+        return np.clip(x, low, high)
+    span = high - low + 1
+    return ((x - low) & (span - 1)) + low

@@ -1,0 +1,1 @@
+"""Trained networks, lowered to the fixed-point graph."""

@@ -1,0 +1,61 @@
+"""Keras and QKeras in float64, so that values of more than 24 bits are computed exactly.
+
+QKeras casts to float32 by name in several places. Inside ``float64()`` the operations it reaches through its module
+variables are those of Keras with that one name replaced; nothing else of QKeras is touched.
+"""
+
+import contextlib
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import numpy as np
+import qkeras.quantizers
+
+
+class _Float64Operations:
+    """A Keras operations module in which "float32" reads "float64"."""
+
+    def __init__(self, operations: Any) -> None:
+        self._operations = operations
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._operations, name)
+        return _promoted(value) if name in ("cast", "array", "convert_to_tensor") else value
+
+
+def _promoted(function: Any) -> Any:
+    def call(x: Any, dtype: Any = None) -> Any:
+        return function(x, dtype="float64" if dtype == "float32" else dtype)
+
+    return call
+
+
+@contextlib.contextmanager
+def float64() -> Iterator[None]:
+    """Inside, Keras and QKeras compute in float64."""
+    module = qkeras.quantizers
+    before = keras.config.floatx(), module.Kops, module.knp
+    keras.config.set_floatx("float64")
+    module.Kops, module.knp = _Float64Operations(module.Kops), _Float64Operations(module.knp)
+    try:
+        yield
+    finally:
+        keras.config.set_floatx(before[0])
+        module.Kops, module.knp = before[1:]
+
+
+def promoted(quantizer: Any) -> Any:
+    """A copy of a quantiser or activation whose state is float64; to be used inside ``float64()``."""
+    twin = copy.copy(quantizer)
+    if isinstance(twin, qkeras.quantizers.quantized_linear):
+        twin.quantization_scale = twin.default_quantization_scale
+    return twin
+
+
+def evaluate(function: Any, x: np.ndarray) -> np.ndarray:
+    """``function``, a quantiser or activation, on an array of numbers, in float64."""
+    with float64():
+        y = promoted(function)(keras.ops.convert_to_tensor(x, dtype="float64"))
+        return np.asarray(keras.ops.convert_to_numpy(y), dtype=np.float64)

@@ -1,0 +1,102 @@
+"""The network as Keras computes it, with events in float64: what everything else is compared with.
+
+The trained network is cloned layer by layer in float64. Its trained constants are the frozen ones (see ``freeze``), so
+that Keras and the graph start from the same numbers; every operation on events is Keras' and QKeras' own.
+"""
+
+from typing import Any
+
+import keras
+import numpy as np
+import qkeras
+
+from trigger.fixedpoint.types import Fixed
+from trigger.frontends import freeze
+from trigger.frontends.activations import HEAD_TYPES, name_of, round_to
+from trigger.frontends.keras import input_types, node_name
+from trigger.frontends.precision import float64, promoted
+
+_BATCH = 16384
+
+
+class Reference:
+    """The float64 reference of a trained network.
+
+    ``predict`` gives what the graph must give: the network's outputs, without a final softmax, and with a final
+    sigmoid or tanh rounded to its output type.
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        self.input_types: tuple[Fixed, ...] | None = input_types(model)
+        self._shape = tuple(model.inputs[0].shape[1:])
+        self._head = HEAD_TYPES.get(name_of(_head_activation(model)))
+        last = model.outputs[0]._keras_history.operation
+        constants = [_constants(layer) for layer in _layers(model)]  # in the network's own precision
+        with float64():
+            # A float32 Input would round the events before the first quantiser sees them.
+            inputs = keras.Input(self._shape, dtype="float64", name=model.inputs[0].name)
+            self._model = keras.models.clone_model(model, inputs, lambda layer: _clone(layer, layer is last))
+            for layer, values in zip(_layers(self._model), constants, strict=True):
+                if isinstance(layer, keras.layers.Normalization):
+                    layer.mean, layer.variance = (keras.ops.cast(part, "float64") for part in values)
+                elif values:
+                    layer.set_weights(values)
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """Real inputs, shape (events, features), to outputs, float64 of shape (events, outputs)."""
+        x = np.asarray(x, dtype=np.float64).reshape(len(x), *self._shape)
+        with float64():
+            parts = [
+                keras.ops.convert_to_numpy(self._model(keras.ops.convert_to_tensor(x[start : start + _BATCH]), training=False))
+                for start in range(0, len(x), _BATCH)
+            ]
+        y = np.concatenate(parts).reshape(len(x), -1)
+        return y if self._head is None else round_to(self._head, y)
+
+    def layers(self, x: np.ndarray) -> dict[str, np.ndarray]:
+        """The output of every layer, by the name of its node, for real inputs of shape (events, features)."""
+        x = np.asarray(x, dtype=np.float64).reshape(len(x), *self._shape)
+        with float64():
+            probe = keras.Model(self._model.inputs, [layer.output for layer in _layers(self._model)])
+            outputs = probe(keras.ops.convert_to_tensor(x), training=False)
+        return {
+            node_name(layer.name): keras.ops.convert_to_numpy(y).reshape(len(x), -1)
+            for layer, y in zip(_layers(self._model), outputs, strict=True)
+        }
+
+
+def _head_activation(model: keras.Model) -> Any:
+    activation = getattr(model.outputs[0]._keras_history.operation, "activation", None)
+    return None if isinstance(activation, qkeras.base_quantizer.BaseQuantizer) else activation
+
+
+def _clone(layer: keras.layers.Layer, is_head: bool) -> keras.layers.Layer:
+    common = {"name": layer.name, "dtype": "float64"}
+    activation = promoted(layer.activation) if getattr(layer, "activation", None) is not None else None
+    if is_head and (name_of(activation) == "softmax" or isinstance(layer, keras.layers.Softmax)):
+        activation = keras.activations.linear
+    if isinstance(layer, keras.layers.Dense):
+        return keras.layers.Dense(layer.units, activation=activation, **common)
+    if isinstance(layer, qkeras.QActivation):
+        return qkeras.QActivation(activation, **common)
+    if isinstance(layer, keras.layers.Activation | keras.layers.Softmax):
+        return keras.layers.Activation(activation or keras.activations.softmax, **common)
+    if isinstance(layer, keras.layers.BatchNormalization):
+        return keras.layers.BatchNormalization(axis=layer.axis, epsilon=0, **common)
+    return type(layer).from_config({**layer.get_config(), "dtype": "float64"})
+
+
+def _layers(model: keras.Model) -> list[keras.layers.Layer]:
+    return [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
+
+
+def _constants(layer: keras.layers.Layer) -> list[np.ndarray]:
+    """The weights of the layer's clone."""
+    if isinstance(layer, keras.layers.Dense):
+        return list(freeze.dense(layer))
+    if isinstance(layer, keras.layers.BatchNormalization):
+        scale, offset = freeze.batch_normalization(layer)
+        return [scale, offset, np.zeros_like(scale), np.ones_like(scale)]
+    if isinstance(layer, keras.layers.Normalization):
+        return [keras.ops.convert_to_numpy(part) for part in (layer.mean, layer.variance)]
+    return []

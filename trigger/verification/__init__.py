@@ -1,0 +1,1 @@
+"""Test vectors, comparison to the bit, witnesses."""

@@ -1,0 +1,149 @@
+"""Test vectors that find differences which physics events do not: corners, single steps, ties, accumulator extremes.
+
+All are real numbers for the inputs, float64 of shape (vectors, features), made from the graph alone and from a seed.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from trigger.fixedpoint.evaluate import trace
+from trigger.fixedpoint.graph import Affine, Concatenate, Dense, Graph, Input, Quantize
+from trigger.fixedpoint.ranges import ranges
+from trigger.fixedpoint.types import Integers, Rounding, bounds
+
+_POOL = 20_000
+_TIES_PER_ELEMENT = 2
+
+
+class Coverage(NamedTuple):
+    """How much of what the vectors aim at they reach: ``reached`` of ``wanted``."""
+
+    reached: int
+    wanted: int
+
+
+class Vectors(NamedTuple):
+    """Vectors by the name of their family, and what they reach."""
+
+    families: dict[str, np.ndarray]
+    ties: Coverage
+    ends: Coverage
+
+    @property
+    def all(self) -> np.ndarray:
+        return np.concatenate(list(self.families.values()))
+
+
+def generate(graph: Graph, seed: int) -> Vectors:
+    """Vectors for one graph; the same graph and seed give the same vectors."""
+    rng = np.random.default_rng(seed)
+    low, high = bounds(graph.input.types)
+    step = np.ldexp(1.0, -graph.input.fractions)
+    pool = _pool(graph, rng, low, high)
+    pool_trace = trace(graph, pool)
+    ties, tie_coverage = _ties(graph, pool, pool_trace)
+    ends, end_coverage = _ends(graph, pool, pool_trace)
+    families = {
+        "all minimum": low[None] * step,
+        "all maximum": high[None] * step,
+        "all zero": np.clip(np.zeros_like(low), low, high)[None] * step,
+        "one step": _one_step(low, high) * step,
+        "random": pool[:2000] * step,
+        "rounding ties of the inputs": (np.clip(pool[:500], low, high - 1) + 0.5) * step,
+        "rounding ties of the quantisers": ties * step,
+        "ends of the accumulators": ends * step,
+        "outside the input range": _outside(rng, low, high) * step,
+    }
+    return Vectors(families, tie_coverage, end_coverage)
+
+
+def _pool(graph: Graph, rng: np.random.Generator, low: Integers, high: Integers) -> Integers:
+    """Random inputs of many kinds: uniform, near zero, and corners."""
+    uniform = rng.integers(low, high + 1, size=(_POOL // 2, len(low)))
+    scale = rng.choice([1 / 64, 1 / 16, 1 / 4], size=(_POOL // 4, 1))
+    small = np.clip(np.rint(uniform[: _POOL // 4] * scale).astype(np.int64), low, high)
+    corners = np.where(rng.random((_POOL // 4, len(low))) < 0.5, low, high)
+    return np.concatenate([uniform, small, corners])
+
+
+def _one_step(low: Integers, high: Integers) -> Integers:
+    """Each feature alone one step from its ends and from zero."""
+    base = np.clip(np.zeros_like(low), low, high)
+    rows = []
+    for feature in range(len(low)):
+        for value in (low[feature], low[feature] + 1, -1, 1, high[feature] - 1, high[feature]):
+            row = base.copy()
+            row[feature] = np.clip(value, low[feature], high[feature])
+            rows.append(row)
+    return np.array(rows)
+
+
+def _outside(rng: np.random.Generator, low: Integers, high: Integers) -> np.ndarray:
+    span = (high - low + 1).astype(np.float64)
+    below, above = low - span * rng.random((100, len(low))), high + span * rng.random((100, len(low)))
+    far = np.where(rng.random((50, len(low))) < 0.5, -1e6, 1e6) * span
+    return np.concatenate([below, above, far])
+
+
+def _ties(graph: Graph, pool: Integers, values: dict[str, Integers]) -> tuple[Integers, Coverage]:
+    """Inputs for which a quantiser has to round exactly half a step."""
+    chosen: list[Integers] = [np.empty(0, dtype=np.int64)]
+    reached = wanted = 0
+    for node in graph.nodes:
+        if not isinstance(node, Quantize) or node.rounding is Rounding.TRN:
+            continue
+        shifts = graph[node.inputs[0]].fractions - node.fractions
+        for element in np.flatnonzero(shifts > 0):
+            before, shift = values[node.inputs[0]][:, element], int(shifts[element])
+            inside = np.abs(values[node.name][:, element]) < node.types[element].maximum
+            hits = np.flatnonzero(((before & ((1 << shift) - 1)) == 1 << (shift - 1)) & inside)[:_TIES_PER_ELEMENT]
+            chosen.append(hits)
+            wanted += 1
+            reached += len(hits) > 0
+    return pool[np.unique(np.concatenate(chosen))], Coverage(reached, wanted)
+
+
+def _ends(graph: Graph, pool: Integers, values: dict[str, Integers]) -> tuple[Integers, Coverage]:
+    """For each accumulator the inputs that bring it nearest to the two ends of its interval.
+
+    In the first layer these are the ends themselves: every input at one of its own ends. Behind a quantiser not every
+    combination of inputs exists, so the candidates are the corners that the product of the weights points to, and the pool.
+    """
+    low, high = bounds(graph.input.types)
+    found, directions = ranges(graph), _directions(graph)
+    chosen: list[Integers] = []
+    reached = wanted = 0
+    for node in graph.nodes:
+        if not isinstance(node, Dense):
+            continue
+        up = np.where(directions[node.name].T > 0, high, low)
+        corners = np.concatenate([up, np.where(directions[node.name].T > 0, low, high)])
+        at_corners = trace(graph, corners)[node.name]
+        for element in range(len(node.types)):
+            for end, pick in ((found[node.name].low, np.argmin), (found[node.name].high, np.argmax)):
+                both = np.concatenate([at_corners[:, element], values[node.name][:, element]])
+                best = int(pick(both))
+                chosen.append(corners[best] if best < len(corners) else pool[best - len(corners)])
+                wanted += 1
+                reached += both[best] == end[element]
+    return np.unique(np.array(chosen, dtype=np.int64).reshape(-1, len(low)), axis=0), Coverage(reached, wanted)
+
+
+def _directions(graph: Graph) -> dict[str, np.ndarray]:
+    """How each element moves with each input, were every quantiser a straight line: (inputs, elements) by node."""
+    found: dict[str, np.ndarray] = {}
+    for node in graph.nodes:
+        sources = [found[name] for name in node.inputs]
+        match node:
+            case Input():
+                found[node.name] = np.diag(np.ldexp(1.0, -node.fractions))
+            case Dense():
+                found[node.name] = sources[0] @ node.weights.real
+            case Affine():
+                found[node.name] = sources[0] * node.scale.real
+            case Concatenate():
+                found[node.name] = np.concatenate(sources, axis=1)
+            case _:
+                found[node.name] = sum(sources, np.float64(0))
+    return found
