@@ -19,7 +19,7 @@ import numpy as np
 
 from trigger.backends import csim_worker
 from trigger.errors import TriggerError
-from trigger.fixedpoint.graph import Graph, GraphError
+from trigger.fixedpoint.graph import Concatenate, Graph, GraphError
 from trigger.fixedpoint.types import Integers
 
 # Compiling is most of a csim's time: -O2 for one project that runs many events, -O1 for many small ones.
@@ -65,12 +65,13 @@ class Csim:
     library: Path | None = None
     index: int = 0
 
-    def compile(self) -> "Csim":
+    def compile(self, into: Path | None = None) -> "Csim":
         """The same project with its csim compiled; nothing is done where no source has changed.
 
-        Raises CsimFailed with the first error of g++, or where there is no g++.
+        The library goes to the folder ``into``, or to ``csim`` in the project. Raises CsimFailed with the first error of
+        g++, or where there is no g++.
         """
-        return compile_together([self], self.directory / "csim", OPTIMIZE)[0]
+        return compile_together([self], into or self.directory / "csim", OPTIMIZE)[0]
 
     def run(self, x: Integers, done: Callable[[int], None] = lambda events: None) -> Integers:
         """Integer inputs, shape (events, features), to integer outputs, shape (events, outputs).
@@ -119,6 +120,21 @@ class Csim:
                     f"csim: {self.project_name} ended with status {process.returncode}: {_last_line(errors) or 'no message'}"
                 )
             return np.load(target)
+
+
+def open_project(directory: Path, graph: Graph, project_name: str, backend: str) -> Csim:
+    """A project that was written before. Raises CsimFailed where the folder holds none."""
+    parameters = next(directory.rglob("parameters.h"), None)
+    if parameters is None:
+        raise CsimFailed(f"csim: {directory} holds no hls4ml project")
+    return Csim(directory.resolve(), with_output_node(graph), project_name, backend, parameters.resolve().parent)
+
+
+def with_output_node(graph: Graph) -> Graph:
+    """hls4ml needs a layer after the inputs: a graph of nothing else is given one that copies them."""
+    if len(graph.nodes) > 1:
+        return graph
+    return Graph((*graph.nodes, Concatenate("outputs", (graph.input.name,), graph.input.types)), graph.notes)
 
 
 def compile_together(projects: Sequence[Csim], directory: Path, optimize: str = OPTIMIZE_MANY) -> list[Csim]:

@@ -18,9 +18,9 @@ from hls4ml.model import ModelGraph
 from hls4ml.model.layers import Layer, register_layer
 
 from trigger.backends import elementwise
-from trigger.backends.csim import Csim
+from trigger.backends.csim import Csim, open_project, with_output_node
 from trigger.errors import TriggerError
-from trigger.fixedpoint.graph import Concatenate, Dense, Graph, Node
+from trigger.fixedpoint.graph import Dense, Graph, Node
 from trigger.fixedpoint.serialize import to_json
 from trigger.fixedpoint.types import Fixed, enclosing
 
@@ -112,7 +112,7 @@ def write(graph: Graph, directory: Path, options: Hls4mlOptions) -> Csim:
     Raises TriggerError for options that cannot be met.
     """
     options.check()
-    graph = _with_output_node(graph)
+    graph = with_output_node(graph)
     directory = Path(directory).resolve()
     layers, precisions = zip(*(_layer(graph, node) for node in graph.nodes), strict=True)
     backend = hls4ml.backends.get_backend(options.backend)
@@ -144,14 +144,7 @@ def write(graph: Graph, directory: Path, options: Hls4mlOptions) -> Csim:
     (parameters.parent / NODES_HEADER).write_text(text)
     _include_nodes(parameters)
     _make_reproducible(directory, model, graph)
-    return Csim(directory, graph, options.project_name, options.backend, sources=parameters.parent)
-
-
-def _with_output_node(graph: Graph) -> Graph:
-    """hls4ml needs a layer after the inputs."""
-    if len(graph.nodes) > 1:
-        return graph
-    return Graph((*graph.nodes, Concatenate("outputs", (graph.input.name,), graph.input.types)), graph.notes)
+    return open_project(directory, graph, options.project_name, options.backend)
 
 
 def _layer(graph: Graph, node: Node) -> tuple[dict[str, Any], dict[str, str]]:

@@ -1,0 +1,107 @@
+"""The build: stages in order, each redone only if what it reads has changed, each replaced whole or not at all."""
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import trigger
+from trigger import spec as specification
+from trigger.errors import TriggerError
+from trigger.hashing import data_digest, folder_digest
+from trigger.progress import say
+from trigger.stages import STAGES, Build, Stage, manifest
+
+
+class Different(TriggerError):
+    """The build is finished, its report written, and an implementation is not the network."""
+
+
+def build(target: str, output: Path) -> Path:
+    """Build a trigger: a zoo name, a folder or a trigger.toml. Returns the build folder, ``output`` / name.
+
+    Raises TriggerError for whatever the user can put right, and Different where verification found a difference.
+    """
+    path = specification.find(target)
+    spec = specification.load(path)
+    root = (output / spec.name).resolve()
+    with _readable_errors(root):
+        root.mkdir(parents=True, exist_ok=True)
+        with _locked(root):
+            this = Build(spec, path.resolve().parent, root, {})
+            _replace_text(root / "trigger.toml", path.read_text(encoding="utf-8"))
+            for stage in STAGES:
+                _run(stage, this)
+            _replace_text(root / "manifest.json", json.dumps({**manifest(this), "report": this.digests["report"]}, indent=1) + "\n")
+    results = json.loads((root / "verification" / "results.json").read_text())
+    if not results["equal"]:
+        worst = next(c for c in results["comparisons"] if not c["equal"])
+        raise Different(f"{worst['name']} is not the network: {worst['failure'] or worst['witness']}")
+    return root
+
+
+def _run(stage: Stage, build: Build) -> None:
+    key = data_digest({"stage": stage.name, "version": trigger.__version__, **stage.reads(build)})
+    final = build.root / stage.name
+    record = _read_records(build.root).get(stage.name, {})
+    if record.get("key") == key and record.get("digest") == folder_digest(final) != "":
+        say(f"{stage.name}: up to date")
+    else:
+        say(f"{stage.name}: {stage.what}")
+        partial, old = build.root / f".{stage.name}-new", build.root / f".{stage.name}-old"
+        for leftover in (partial, old):
+            shutil.rmtree(leftover, ignore_errors=True)
+        partial.mkdir()
+        try:
+            stage.run(build, partial)
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+        if final.exists():
+            final.rename(old)
+        partial.rename(final)
+        shutil.rmtree(old, ignore_errors=True)
+        record = {"key": key, "digest": folder_digest(final)}
+        _replace_text(build.root / "stages.json", json.dumps({**_read_records(build.root), stage.name: record}, indent=1))
+    build.digests[stage.name] = record["digest"]
+
+
+def _read_records(root: Path) -> dict[str, Any]:
+    try:
+        return json.loads((root / "stages.json").read_text())
+    except (OSError, ValueError):
+        return {}
+
+
+def _replace_text(path: Path, text: str) -> None:
+    """Write a file so that it is always either the old or the new one, and untouched where nothing changes."""
+    with contextlib.suppress(OSError):
+        if path.read_text(encoding="utf-8") == text:
+            return
+    partial = path.with_name(f".{path.name}-new")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
+
+
+@contextlib.contextmanager
+def _locked(root: Path) -> Iterator[None]:
+    with (root / ".lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise TriggerError(f"{root}: another build of this folder is running; wait for it, or choose another --output") from error
+        yield
+
+
+@contextlib.contextmanager
+def _readable_errors(root: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        kept = " The last finished build is kept." if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else ""
+        raise TriggerError(f"{error.filename or root}: {os.strerror(error.errno or 0)}.{kept}") from error

@@ -1,0 +1,101 @@
+"""Events as a network takes them: features, class numbers, weights; checked, split by event, never mixed."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from trigger.errors import TriggerError
+from trigger.events.readers import read
+from trigger.spec import Data
+
+SPLITS = ("train", "validation", "test")
+
+
+class Events(NamedTuple):
+    """``x`` (events, features) float64; ``y`` (events,) class numbers; ``weight`` (events,) float64."""
+
+    x: np.ndarray
+    y: np.ndarray
+    weight: np.ndarray
+
+    def take(self, rows: np.ndarray) -> "Events":
+        """The events of these rows."""
+        return Events(self.x[rows], self.y[rows], self.weight[rows])
+
+
+def load(data: Data, folder: Path) -> Events:
+    """All events of the files, in their order. Raises TriggerError naming file, column and row of what is wrong."""
+    parts = [_load_file(data, folder / name) for name in data.files]
+    events = Events(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+    for number, name in enumerate(data.classes):
+        if not (events.y == number).any():
+            raise TriggerError(f"{', '.join(data.files)}: no event of the class {name!r} in the column {data.label!r}")
+    return events
+
+
+def features(path: Path, names: Sequence[str], tree: str | None = None) -> np.ndarray:
+    """The feature columns of one file, float64 of shape (events, features), checked."""
+    columns = read(path, names, tree)
+    for name, values in columns.items():
+        _check_numbers(path, name, values)
+    return np.stack([columns[name].astype(np.float64) for name in names], axis=1)
+
+
+def split(events: Events, data: Data) -> dict[str, Events]:
+    """Train, validation and test events, each class divided alike; no event is in two of them.
+
+    Raises TriggerError where a class would be missing from one of them.
+    """
+    rng = np.random.default_rng(data.seed)
+    chosen: dict[str, list[np.ndarray]] = {name: [] for name in SPLITS}
+    for number, label in enumerate(data.classes):
+        rows = rng.permutation(np.flatnonzero(events.y == number))
+        ends = np.rint(np.cumsum([data.split.train, data.split.validation]) * len(rows)).astype(int)
+        for name, part in zip(SPLITS, np.split(rows, ends), strict=True):
+            if len(part) == 0:
+                raise TriggerError(f"the class {label!r} has {len(rows)} events, too few for one in the {name} split")
+            chosen[name].append(part)
+    return {name: events.take(np.sort(np.concatenate(parts))) for name, parts in chosen.items()}
+
+
+def _load_file(data: Data, path: Path) -> Events:
+    names = [*data.features, data.label, *([data.weight] if data.weight else [])]
+    columns = read(path, names, data.tree)
+    for name in names:
+        if name != data.label:
+            _check_numbers(path, name, columns[name])
+    x = np.stack([columns[name].astype(np.float64) for name in data.features], axis=1)
+    if len(x) == 0:
+        raise TriggerError(f"{path}: no events")
+    weight = columns[data.weight].astype(np.float64) if data.weight else np.ones(len(x))
+    if (weight < 0).any():
+        raise TriggerError(f"{path}: column {data.weight!r}, row {int(np.argmax(weight < 0))}: a negative weight")
+    return Events(x, _class_numbers(path, data, columns[data.label]), weight)
+
+
+def _check_numbers(path: Path, name: str, values: np.ndarray) -> None:
+    if values.dtype.kind not in "biuf":
+        raise TriggerError(f"{path}: column {name!r} is text, not numbers")
+    bad = ~np.isfinite(values.astype(np.float64))
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise TriggerError(f"{path}: column {name!r}, row {row}: {values[row]} is not a finite number")
+
+
+def _class_numbers(path: Path, data: Data, labels: np.ndarray) -> np.ndarray:
+    """Labels are the names of the classes, or their numbers from 0 in the order of ``data.classes``."""
+    if labels.dtype.kind in "US":
+        texts = labels.astype(str)
+    else:
+        texts = np.array(data.classes)[np.clip(labels.astype(np.int64), 0, len(data.classes) - 1)]
+        outside = (labels != np.floor(labels)) | (labels < 0) | (labels >= len(data.classes))
+        texts = np.where(outside, labels.astype(str), texts)
+    known = np.isin(texts, data.classes)
+    if not known.all():
+        row = int(np.argmin(known))
+        names = ", ".join(data.classes)
+        raise TriggerError(f"{path}: column {data.label!r}, row {row}: {labels[row]!s} is none of the classes {names}")
+    order = np.argsort(data.classes)
+    return order[np.searchsorted(np.array(data.classes)[order], texts)]

@@ -1,0 +1,34 @@
+"""SHA-256 of files, folders and plain data."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from trigger.errors import TriggerError
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's bytes. Raises TriggerError where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise TriggerError(f"{path}: {error.strerror}") from error
+
+
+def folder_digest(folder: Path) -> str:
+    """SHA-256 over the names and bytes of all files in a folder; empty text where there is no folder."""
+    if not folder.is_dir():
+        return ""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            digest.update(f"{path.relative_to(folder).as_posix()}\0{file_digest(path)}\n".encode())
+    return digest.hexdigest()
+
+
+def data_digest(data: Mapping[str, Any]) -> str:
+    """SHA-256 of numbers, texts, lists and tables; their order of keys does not count."""
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,42 @@
+"""Starting Keras: which backend, without the chatter of TensorFlow's native libraries."""
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+
+from trigger.errors import TriggerError
+
+
+def start(backend: str = "tensorflow") -> None:
+    """Import Keras and QKeras with this backend. Raises TriggerError where another one is running or it is missing."""
+    running = sys.modules.get("keras")
+    if running is not None:
+        if running.backend.backend() != backend:
+            raise TriggerError(f"Keras already runs on {running.backend.backend()}, the trigger asks for {backend}; start anew")
+        return
+    os.environ["KERAS_BACKEND"] = backend
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        with _silent_native_stderr():
+            import keras
+            import qkeras  # noqa: F401
+    except ImportError as error:
+        raise TriggerError(
+            f"the Keras backend {backend} needs the package {error.name!r}; install it with: pip install 'trigger-compiler[{backend}]'"
+        ) from error
+    keras.utils.disable_interactive_logging()
+
+
+@contextlib.contextmanager
+def _silent_native_stderr() -> Iterator[None]:
+    # TensorFlow's C++ writes to file descriptor 2 before any Python setting reaches it.
+    sys.stderr.flush()
+    saved = os.dup(2)
+    with open(os.devnull, "wb") as sink:
+        os.dup2(sink.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)

@@ -1,0 +1,93 @@
+"""The report: one HTML page that opens from disk and says what was asked, what was built and what was proven."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+
+from trigger.fixedpoint.graph import Constant, Dense, Graph
+from trigger.fixedpoint.ranges import overflow_proof
+from trigger.physics.metrics import performance, roc
+from trigger.report import plots
+from trigger.stages import Build, integer_events, manifest, read_graph
+
+
+def write(build: Build, folder: Path) -> None:
+    """Write ``index.html`` from the finished stages of a build."""
+    spec, graph = build.spec, read_graph(build.root)
+    training = _read(build, "model/summary.json")
+    results = _read(build, "verification/results.json")
+    test = integer_events(build)["test"]
+    scores = {
+        "float": np.load(build.root / "model" / "float_scores.npy"),
+        "Keras": np.load(build.root / "model" / "network_scores.npy"),
+        "csim": np.ldexp(
+            np.load(build.root / "verification" / "outputs.npy")[: len(test.x)].astype(np.float64), -graph.output.fractions
+        ),
+    }
+    scores = {kind: values for kind, values in scores.items() if len(values) == len(test.x)}  # an aborted csim has none
+    curves = {kind: {c: roc(s, test, n) for n, c in enumerate(spec.data.classes)} for kind, s in scores.items()}
+    pruning = (spec.pruning.start_epoch, spec.pruning.end_epoch) if spec.pruning else None
+    page = _environment().get_template("report.html.j2").render(
+        spec=spec,
+        target=spec.target,
+        budget={name: value for name, value in spec.budget.model_dump().items() if value is not None},
+        graph=graph,
+        layers=_layers(graph),
+        training=training,
+        events=_read(build, "events/summary.json"),
+        vectors=_read(build, "graph/summary.json"),
+        results=results,
+        performance={
+            kind: performance(s, test, spec.data.classes, spec.physics.signal_efficiency) for kind, s in scores.items()
+        },
+        roc_svg=plots.roc_curves(curves, spec.physics.signal_efficiency),
+        training_svg=plots.training_curves({k: v["history"] for k, v in training.items()}, pruning),
+        bits_svg=plots.bit_widths(_bits(graph)),
+        manifest=manifest(build),
+        test_events=len(test.x),
+    )
+    (folder / "index.html").write_text(page, encoding="utf-8")
+
+
+def _environment() -> jinja2.Environment:
+    loader = jinja2.FileSystemLoader(Path(__file__).parent)
+    environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    environment.filters["number"] = lambda value: f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
+    environment.filters["percent"] = lambda value: f"{100 * value:.2f} %"
+    return environment
+
+
+def _read(build: Build, name: str) -> Any:
+    return json.loads((build.root / name).read_text())
+
+
+def _layers(graph: Graph) -> list[dict[str, Any]]:
+    """One row a node: sizes, weights and their zeros, the types."""
+    rows = []
+    for row, node in zip(overflow_proof(graph), graph.nodes, strict=True):
+        kinds = sorted({str(t) for t in node.types})
+        entry: dict[str, Any] = {
+            "name": node.name,
+            "op": node.op,
+            "elements": len(node.types),
+            "type": kinds[0] if len(kinds) == 1 else f"{len(kinds)} types",
+            "types": ", ".join(kinds),
+            "proof": row,
+            "weights": "",
+            "zeros": "",
+        }
+        if isinstance(node, Dense):
+            entry |= {"weights": _shape(node.weights), "zeros": float((node.weights.values == 0).mean())}
+        rows.append(entry)
+    return rows
+
+
+def _shape(weights: Constant) -> str:
+    return f"{' × '.join(map(str, weights.values.shape))} {weights.type}"
+
+
+def _bits(graph: Graph) -> dict[str, tuple[int, int]]:
+    return {node.name: (max(t.integer for t in node.types), max(t.fraction for t in node.types)) for node in graph.nodes}

@@ -1,0 +1,94 @@
+"""The report's pictures, as SVG text that needs nothing else."""
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import mplhep
+import numpy as np
+from matplotlib.axes import Axes
+
+from trigger.physics.metrics import Roc
+
+_SIZE = (7.2, 5.2)
+_STYLE: Any = [
+    mplhep.style.ROOT,
+    {"svg.hashsalt": "trigger", "svg.fonttype": "none", "font.size": 13, "legend.fontsize": 11, "axes.labelsize": 14},
+]
+_CURVE_POINTS = 240
+
+
+def roc_curves(curves: Mapping[str, Mapping[str, Roc]], signal_efficiency: float) -> str:
+    """Background against signal efficiency for each class; ``curves`` by kind (float, Keras, csim), then by class."""
+    lines = {"float": ":", "Keras": "-", "csim": "--"}
+    widths = {"float": 1.5, "Keras": 3.5, "csim": 1.5}
+
+    def draw(axes: Axes) -> None:
+        colors = mpl.colormaps["tab10"].colors  # type: ignore[attr-defined]
+        for kind, by_class in curves.items():
+            for number, (name, curve) in enumerate(by_class.items()):
+                label = f"{name}, AUC {curve.auc:.3f}" if kind == "Keras" else None
+                alpha = 0.45 if kind == "Keras" else 1
+                x, y = _thinned(curve)
+                axes.plot(x, y, lines[kind], color=colors[number], lw=widths[kind], alpha=alpha, label=label)
+        for kind in curves:
+            axes.plot([], [], lines[kind], color="black", lw=widths[kind], alpha=0.45 if kind == "Keras" else 1, label=kind)
+        axes.axvline(signal_efficiency, color="gray", lw=1)
+        axes.set(xlabel="Signal efficiency", ylabel="Background efficiency", yscale="log", xlim=(0, 1), ylim=(1e-3, 1))
+        axes.legend(loc="upper left", ncols=2)
+
+    return _svg(draw)
+
+
+def training_curves(histories: Mapping[str, Mapping[str, Sequence[float]]], pruning: tuple[int, int] | None) -> str:
+    """Training and validation loss of each network by epoch; the epochs of pruning shaded."""
+
+    def draw(axes: Axes) -> None:
+        for color, (name, history) in zip(("tab:gray", "tab:blue"), histories.items(), strict=False):
+            axes.plot(history["loss"], "--", color=color, lw=1.5, label=f"{name}, training")
+            axes.plot(history["val_loss"], "-", color=color, lw=1.5, label=f"{name}, validation")
+            axes.axvline(history["best_epoch"][0], color=color, lw=1, ls=":")
+        if pruning:
+            axes.axvspan(*pruning, color="tab:orange", alpha=0.12, label="pruning")
+        top = max(np.quantile(h["val_loss"][2:] or h["val_loss"], 0.98) for h in histories.values())
+        axes.set(xlabel="Epoch", ylabel="Cross entropy", ylim=(None, 1.05 * float(top)))
+        axes.legend()
+
+    return _svg(draw)
+
+
+def bit_widths(widths: Mapping[str, tuple[int, int]]) -> str:
+    """Integer and fractional bits of the widest element of each node."""
+
+    def draw(axes: Axes) -> None:
+        names = list(widths)
+        integer, fraction = np.array(list(widths.values())).T
+        places = np.arange(len(names))
+        axes.barh(places, integer, color="tab:blue", label="integer bits, sign included")
+        axes.barh(places, -fraction, color="tab:orange", label="fractional bits")
+        axes.axvline(0, color="black", lw=1)
+        axes.set_yticks(places, names, fontsize=10)
+        axes.invert_yaxis()
+        axes.set(xlabel="Bits right of | left of the binary point")
+        axes.xaxis.set_major_formatter(lambda value, _: f"{abs(value):.0f}")
+        axes.legend(loc="lower right")
+
+    return _svg(draw, height=1.2 + 0.36 * len(widths))
+
+
+def _thinned(curve: Roc) -> tuple[np.ndarray, np.ndarray]:
+    x = np.linspace(0, 1, _CURVE_POINTS)
+    return x, np.interp(x, curve.efficiency, curve.background)
+
+
+def _svg(draw: Callable[[Axes], None], height: float = _SIZE[1]) -> str:
+    with plt.style.context(_STYLE):
+        figure, axes = plt.subplots(figsize=(_SIZE[0], height), layout="constrained")
+        draw(axes)
+        buffer = io.StringIO()
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+        plt.close(figure)
+    text = buffer.getvalue()
+    return text[text.index("<svg") :]

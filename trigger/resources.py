@@ -1,0 +1,11 @@
+"""Where the files that are not Python code live: models/, firmware/ and synth/, in a checkout or inside the wheel."""
+
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def folder(name: str) -> Path:
+    """The folder ``models``, ``firmware`` or ``synth`` that came with this program."""
+    shipped = _PACKAGE / "_shipped" / name
+    return shipped if shipped.is_dir() else _PACKAGE.parent / name

@@ -1,0 +1,264 @@
+"""trigger.toml: what a trigger is asked to be. Everything is checked before anything is done; see docs/trigger-toml.md."""
+
+import difflib
+import math
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
+
+from trigger.errors import TriggerError
+from trigger.fixedpoint.types import Fixed
+from trigger.resources import folder
+
+FILE_NAME = "trigger.toml"
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+PositiveInt = Annotated[int, Field(gt=0)]
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+
+
+class Section(BaseModel):
+    """A table of trigger.toml: no unknown keys, no conversion of text to numbers."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Split(Section):
+    """How the events are divided, as fractions that add up to 1."""
+
+    train: Fraction = 0.6
+    validation: Fraction = 0.2
+    test: Fraction = 0.2
+
+    @model_validator(mode="after")
+    def _adds_up(self) -> "Split":
+        total = self.train + self.validation + self.test
+        if not math.isclose(total, 1, abs_tol=1e-9):
+            raise ValueError(f"train, validation and test add up to {total:g}, not to 1")
+        return self
+
+
+class Data(Section):
+    """Where the events are. Paths are relative to trigger.toml."""
+
+    files: Annotated[list[str], Field(min_length=1)]
+    features: Annotated[list[str], Field(min_length=1)]
+    label: str
+    classes: Annotated[list[str], Field(min_length=2)]
+    weight: str | None = None
+    tree: str | None = None
+    split: Split = Split()
+    seed: int = 1
+
+    @model_validator(mode="after")
+    def _no_repetition(self) -> "Data":
+        for what, names in (("features", self.features), ("classes", self.classes)):
+            repeated = sorted({n for n in names if names.count(n) > 1})
+            if repeated:
+                raise ValueError(f"{what} names {repeated[0]!r} twice")
+        special = [name for name in (self.label, self.weight) if name in self.features]
+        if special:
+            raise ValueError(f"{special[0]!r} is a feature and also the label or weight")
+        return self
+
+
+class Model(Section):
+    """The network: ``file`` has the function ``function(features, classes, **arguments)``, which returns it."""
+
+    file: str = "model.py"
+    function: str
+    arguments: dict[str, int | float | str | bool] = {}
+
+
+class Training(Section):
+    """How the network is trained."""
+
+    epochs: PositiveInt = 50
+    batch_size: PositiveInt = 1024
+    learning_rate: Positive = 0.003
+    patience: PositiveInt | None = None
+    backend: Literal["tensorflow", "jax"] = "tensorflow"
+    seed: int = 1
+
+
+class Pruning(Section):
+    """The share of each kernel's weights set to zero, on a cubic schedule between two epochs."""
+
+    sparsity: Annotated[float, Field(ge=0, lt=1)]
+    start_epoch: Annotated[int, Field(ge=0)] = 0
+    end_epoch: PositiveInt
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "Pruning":
+        if self.end_epoch <= self.start_epoch:
+            raise ValueError(f"end_epoch {self.end_epoch} is not after start_epoch {self.start_epoch}")
+        return self
+
+
+def _type(text: str) -> str:
+    return str(Fixed.parse(text))
+
+
+class Inputs(Section):
+    """The hardware type of the features: ``type`` for all, ``types`` for single ones by name."""
+
+    type: str | None = None
+    types: dict[str, str] = {}
+
+    @field_validator("type")
+    @classmethod
+    def _is_type(cls, value: str | None) -> str | None:
+        return None if value is None else _type(value)
+
+    @field_validator("types")
+    @classmethod
+    def _are_types(cls, value: dict[str, str]) -> dict[str, str]:
+        return {name: _type(text) for name, text in value.items()}
+
+
+class Target(Section):
+    """The FPGA and how hls4ml is to use it."""
+
+    part: str
+    clock_mhz: Positive
+    backend: Literal["Vitis", "Vivado", "Quartus", "oneAPI", "Catapult"] = "Vitis"
+    strategy: Literal["latency", "resource", "distributed_arithmetic"] = "latency"
+    reuse_factor: PositiveInt = 1
+
+    @field_validator("part")
+    @classmethod
+    def _is_known(cls, value: str) -> str:
+        known = parts()
+        if value not in known:
+            raise ValueError(f"no part {value!r}{_nearest(value, known)}; `trigger doctor --parts` lists them")
+        return value
+
+
+class Budget(Section):
+    """What the trigger may cost at most."""
+
+    latency_ns: Positive | None = None
+    ii: PositiveInt | None = None
+    lut: PositiveInt | None = None
+    ff: PositiveInt | None = None
+    dsp: Annotated[int, Field(ge=0)] | None = None
+    bram: Annotated[int, Field(ge=0)] | None = None
+
+
+class Physics(Section):
+    """What is reported besides accuracy: background rejection at this signal efficiency, for each class."""
+
+    signal_efficiency: Fraction = 0.5
+
+
+class Spec(Section):
+    """A whole trigger.toml."""
+
+    name: str
+    task: Literal["classification"]
+    description: str = ""
+    data: Data
+    model: Model
+    training: Training = Training()
+    pruning: Pruning | None = None
+    inputs: Inputs
+    target: Target
+    budget: Budget = Budget()
+    physics: Physics = Physics()
+
+    @field_validator("name")
+    @classmethod
+    def _is_identifier(cls, value: str) -> str:
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)*", value):
+            raise ValueError(f"{value!r} cannot name a C++ function; use letters, digits and single underscores, a letter first")
+        return value
+
+    @model_validator(mode="after")
+    def _agrees(self) -> "Spec":
+        unknown = [name for name in self.inputs.types if name not in self.data.features]
+        if unknown:
+            raise ValueError(f"inputs.types has {unknown[0]!r}, which is no feature{_nearest(unknown[0], self.data.features)}")
+        missing = [name for name in self.data.features if name not in self.inputs.types]
+        if self.inputs.type is None and missing:
+            raise ValueError(f"inputs has no type for the feature {missing[0]!r}; give inputs.type for all")
+        if self.pruning and self.pruning.end_epoch >= self.training.epochs:
+            raise ValueError(
+                f"pruning.end_epoch {self.pruning.end_epoch} leaves no epoch to fine-tune; training.epochs is {self.training.epochs}"
+            )
+        return self
+
+    @property
+    def input_types(self) -> tuple[Fixed, ...]:
+        """The hardware type of each feature, in the order of ``data.features``."""
+        return tuple(Fixed.parse(self.inputs.types.get(name) or self.inputs.type or "") for name in self.data.features)
+
+
+def parts() -> dict[str, dict[str, Any]]:
+    """The table of FPGA parts: family and totals of LUT, FF, DSP and BRAM by part name."""
+    return tomllib.loads((folder("synth") / "parts.toml").read_text())
+
+
+def load(path: Path) -> Spec:
+    """Read and check a trigger.toml. Raises TriggerError naming file, key, what is wrong and the nearest right key."""
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise TriggerError(f"{path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise TriggerError(f"{path}: not TOML: {error}") from error
+    try:
+        return Spec.model_validate(data)
+    except ValidationError as error:
+        problems = [_explain(problem) for problem in error.errors()]
+        raise TriggerError("\n".join(f"{path}: {problem}" for problem in problems)) from error
+
+
+def find(target: str) -> Path:
+    """The trigger.toml of a zoo name, a folder or a file. Raises TriggerError with the zoo's nearest name."""
+    path = Path(target)
+    candidates = [path, path / FILE_NAME, folder("models") / target / FILE_NAME]
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    raise TriggerError(f"no trigger {target!r}: neither a file, a folder with {FILE_NAME}, nor in the zoo{_nearest(target, zoo())}")
+
+
+def zoo() -> list[str]:
+    """The names of the triggers that come with this program."""
+    return sorted(path.parent.name for path in folder("models").glob(f"*/{FILE_NAME}"))
+
+
+def _nearest(name: str, known: Any) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.4)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _explain(problem: ErrorDetails) -> str:
+    where = ".".join(str(part) for part in problem["loc"])
+    match problem["type"]:
+        case "extra_forbidden":
+            *section, key = problem["loc"]
+            return f"unknown key {where}{_nearest(str(key), _keys(tuple(section)))}"
+        case "missing":
+            return f"the key {where} is missing"
+        case "value_error":
+            return f"{where + ': ' if where else ''}{problem['ctx']['error']}"
+    value = problem["input"]
+    text = problem["msg"].removeprefix("Input should be ")
+    unit = re.search(r"_(mhz|ns)$", where)
+    hint = f" in {'MHz' if unit[1] == 'mhz' else 'ns'}, as a plain number" if unit and isinstance(value, str) else ""
+    return f"{where} is {value!r}; it should be {text}{hint}"
+
+
+def _keys(location: tuple[int | str, ...]) -> list[str]:
+    """The keys that the table at ``location`` may have."""
+    section: Any = Spec
+    for part in location:
+        annotation = section.model_fields[part].annotation
+        options = [annotation, *getattr(annotation, "__args__", ())]
+        section = next(option for option in options if isinstance(option, type) and issubclass(option, Section))
+    return list(section.model_fields)

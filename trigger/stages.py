@@ -1,0 +1,309 @@
+"""The stages of a build: what each one reads, and what it writes into its folder."""
+
+import importlib.metadata
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import trigger
+from trigger.errors import TriggerError
+from trigger.events import dataset
+from trigger.events.dataset import Events
+from trigger.fixedpoint.graph import Graph, GraphError
+from trigger.fixedpoint.ranges import overflow_proof
+from trigger.fixedpoint.serialize import from_json, to_json
+from trigger.fixedpoint.types import bounds
+from trigger.hashing import file_digest
+from trigger.progress import progress, say
+from trigger.spec import Spec
+from trigger.verification.compare import Verdict, compare, to_integers
+
+# The packages whose version can change a result; each is in the manifest.
+PACKAGES = ("tensorflow", "jax", "keras", "qkeras-v3", "hls4ml", "numpy", "scikit-learn")
+
+
+class Build(NamedTuple):
+    """One build: its spec, the folder of trigger.toml, the build folder, and the digests of the finished stages."""
+
+    spec: Spec
+    source: Path
+    root: Path
+    digests: dict[str, str]
+
+
+class Stage(NamedTuple):
+    """``reads`` gives all that the result depends on; ``run`` writes the result into a folder."""
+
+    name: str
+    what: str
+    reads: Callable[[Build], Mapping[str, Any]]
+    run: Callable[[Build, Path], None]
+
+
+def versions() -> dict[str, str]:
+    """The installed versions of what can change a result."""
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def manifest(build: Build) -> dict[str, Any]:
+    """What belongs together: SHA-256 of spec, data, network, graph and firmware, and the version of every tool."""
+    return {
+        "trigger": trigger.__version__,
+        "name": build.spec.name,
+        "spec": file_digest(build.root / "trigger.toml"),
+        "data": data_digests(build),
+        "network": file_digest(build.root / "model" / "network.keras"),
+        "graph": file_digest(build.root / "graph" / "graph.json"),
+        "firmware": build.digests["firmware"],
+        "versions": versions(),
+    }
+
+
+def data_digests(build: Build) -> dict[str, str]:
+    """SHA-256 of each event file. Raises TriggerError for one that cannot be read."""
+    return {name: file_digest(build.source / name) for name in build.spec.data.files}
+
+
+# --- events ---------------------------------------------------------------------------------------------------------
+
+
+def _events_reads(build: Build) -> Mapping[str, Any]:
+    return {"files": data_digests(build), "data": build.spec.data.model_dump(), "types": [str(t) for t in build.spec.input_types]}
+
+
+def _events(build: Build, folder: Path) -> None:
+    """Read, quantise to the hardware types, split."""
+    spec = build.spec
+    events = dataset.load(spec.data, build.source)
+    low, high = bounds(spec.input_types)
+    fractions = np.array([t.fraction for t in spec.input_types])
+    rounded = np.rint(np.ldexp(events.x, fractions))
+    saturated = ((rounded < low) | (rounded > high)).sum(axis=0)
+    events = events._replace(x=np.clip(rounded, low, high).astype(np.int32))
+    for name, part in dataset.split(events, spec.data).items():
+        np.savez(folder / f"{name}.npz", **part._asdict())
+    summary = {
+        "events": len(events.x),
+        "saturated": {name: int(n) for name, n in zip(spec.data.features, saturated, strict=True) if n},
+    }
+    _write_json(folder / "summary.json", summary)
+
+
+def integer_events(build: Build) -> dict[str, Events]:
+    """The splits as the hardware sees them: ``x`` in integers."""
+    found = {}
+    for name in dataset.SPLITS:
+        with np.load(build.root / "events" / f"{name}.npz") as file:
+            found[name] = Events(file["x"].astype(np.int64), file["y"], file["weight"])
+    return found
+
+
+def real_events(build: Build) -> dict[str, Events]:
+    """The splits with ``x`` as the real values of those integers."""
+    step = np.array([2.0**-t.fraction for t in build.spec.input_types])
+    return {name: events._replace(x=events.x * step) for name, events in integer_events(build).items()}
+
+
+# --- model ----------------------------------------------------------------------------------------------------------
+
+
+def _model_reads(build: Build) -> Mapping[str, Any]:
+    spec = build.spec
+    return {
+        "events": build.digests["events"],
+        "code": file_digest(build.source / spec.model.file),
+        "spec": [part.model_dump() if part else None for part in (spec.model, spec.training, spec.pruning)],
+        "versions": versions(),
+    }
+
+
+def _model(build: Build, folder: Path) -> None:
+    """Train the network, and its float twin in the same way without pruning."""
+    from trigger import keras_backend
+
+    keras_backend.start(build.spec.training.backend)
+    import keras
+
+    from trigger.training import fit, network, prune
+
+    spec, events = build.spec, real_events(build)
+    keras.utils.set_random_seed(spec.training.seed)
+    quantised = network.make(spec, build.source)
+    twin = network.float_twin(quantised)
+    summary: dict[str, Any] = {}
+    for name, model, pruning in (("float", twin, None), ("network", quantised, spec.pruning)):
+        keras.utils.set_random_seed(spec.training.seed)
+        network.power_of_two_normalization(model, events["train"].x, spec.input_types)
+        with progress(f"training the {name}", spec.training.epochs, "epochs") as done:
+            history = fit.fit(model, events, spec.training, pruning, folder / "tensorboard" / name, done)
+        model.save(folder / f"{name}.keras")
+        np.save(folder / f"{name}_scores.npy", fit.scores(model, events["test"].x))
+        summary[name] = {"history": history, "sparsity": prune.measured(model), "parameters": model.count_params()}
+    _write_json(folder / "summary.json", summary)
+
+
+# --- graph ----------------------------------------------------------------------------------------------------------
+
+
+def _graph_reads(build: Build) -> Mapping[str, Any]:
+    network = file_digest(build.root / "model" / "network.keras")
+    return {"network": network, "events": build.digests["events"], "versions": versions()}
+
+
+def _graph(build: Build, folder: Path) -> None:
+    """Lower the network; make the vectors; ask Keras, in float64, what every implementation must give."""
+    from trigger import keras_backend
+
+    keras_backend.start(build.spec.training.backend)
+    from trigger.frontends.keras import lower
+    from trigger.frontends.loading import load
+    from trigger.frontends.reference import Reference
+    from trigger.verification import vectors
+
+    model = load(build.root / "model" / "network.keras")
+    graph = lower(model, build.spec.input_types)
+    (folder / "graph.json").write_text(to_json(graph))
+    made = vectors.generate(graph, build.spec.training.seed)
+    reference = Reference(model)
+    inputs = {"test events": integer_events(build)["test"].x}
+    inputs |= {name: graph.quantize_inputs(x) for name, x in made.families.items()}
+    x = np.concatenate(list(inputs.values()))
+    expected, off_grid = to_integers(graph, reference.predict(np.ldexp(x.astype(np.float64), -graph.input.fractions)))
+    np.savez(folder / "expected.npz", x=x, expected=expected, off_grid=off_grid)
+    summary = {
+        "families": {name: len(rows) for name, rows in inputs.items()},
+        "ties": made.ties._asdict(),
+        "ends": made.ends._asdict(),
+    }
+    _write_json(folder / "summary.json", summary)
+
+
+def read_graph(root: Path) -> Graph:
+    """The graph of a build. Raises TriggerError where there is none."""
+    path = root / "graph" / "graph.json"
+    try:
+        return from_json(path.read_bytes())
+    except OSError as error:
+        raise TriggerError(f"{root}: no build to be found here ({path.name} is missing); run `trigger build` first") from error
+    except GraphError as error:
+        raise TriggerError(f"{path}: {error}") from error
+
+
+# --- firmware -------------------------------------------------------------------------------------------------------
+
+
+def _firmware_reads(build: Build) -> Mapping[str, Any]:
+    graph = file_digest(build.root / "graph" / "graph.json")
+    return {"graph": graph, "target": build.spec.target.model_dump(), "name": build.spec.name, "versions": versions()}
+
+
+def _firmware(build: Build, folder: Path) -> None:
+    """Write the hls4ml project."""
+    from trigger.backends.hls4ml import Hls4mlOptions, write
+
+    target = build.spec.target
+    options = Hls4mlOptions(
+        target.part,
+        target.clock_mhz,
+        backend=target.backend,
+        strategy=target.strategy,
+        reuse_factor=target.reuse_factor,
+        project_name=build.spec.name,
+    )
+    write(read_graph(build.root), folder, options)
+
+
+# --- verification ---------------------------------------------------------------------------------------------------
+
+
+def _verification_reads(build: Build) -> Mapping[str, Any]:
+    return {"graph": build.digests["graph"], "firmware": build.digests["firmware"]}
+
+
+def _verification(build: Build, folder: Path) -> None:
+    """Compile the csim, compare, prove."""
+    graph = read_graph(build.root)
+    verdict, outputs = check(build.root, build.spec.name, build.spec.target.backend)
+    results = {
+        "comparisons": [
+            {**c._asdict(), "witness": str(c.witness) if c.witness else None, "equal": c.equal} for c in verdict.comparisons
+        ],
+        "proof": [row._asdict() for row in overflow_proof(graph)],
+        "equal": verdict.equal,
+    }
+    _write_json(folder / "results.json", results)
+    np.save(folder / "outputs.npy", outputs)
+
+
+def check(root: Path, name: str, backend: str) -> tuple[Verdict, np.ndarray]:
+    """Compare graph and csim of a build with what Keras gave. Returns the verdict and the csim's integers.
+
+    Does not import Keras. Raises TriggerError where something is missing or g++ refuses the firmware.
+    """
+    from trigger.backends.csim import CsimFailed, open_project
+
+    graph = read_graph(root)
+    try:
+        with np.load(root / "graph" / "expected.npz") as file:
+            x, expected, off_grid = file["x"], file["expected"], file["off_grid"]
+    except (OSError, ValueError, KeyError) as error:
+        raise TriggerError(f"{root / 'graph' / 'expected.npz'}: cannot be read: {error}") from error
+    say("  compiling the csim")
+    csim = open_project(root / "firmware", graph, name, backend).compile(root / "csim")
+    recorded = _Recorded(csim, len(x))
+    layers = None
+    named = {"graph": graph, f"csim ({backend})": recorded}
+    verdict = compare(graph, expected, off_grid, x, named, layers, (CsimFailed, GraphError))
+    return verdict, recorded.outputs
+
+
+class _Recorded:
+    """A csim that shows its progress and keeps its outputs for the report."""
+
+    def __init__(self, csim: Any, events: int) -> None:
+        self._csim, self._events = csim, events
+        self.outputs = np.empty((0, 0), dtype=np.int64)
+
+    def run(self, x: np.ndarray) -> np.ndarray:
+        with progress("csim", self._events, "events") as done:
+            self.outputs = self._csim.run(x, done)
+        return self.outputs
+
+    def trace(self, x: np.ndarray) -> dict[str, np.ndarray]:
+        return self._csim.trace(x)
+
+
+# --- report ---------------------------------------------------------------------------------------------------------
+
+
+def _report_reads(build: Build) -> Mapping[str, Any]:
+    return {"stages": dict(sorted(build.digests.items())), "spec": build.spec.model_dump(), "versions": versions()}
+
+
+def _report(build: Build, folder: Path) -> None:
+    from trigger.report import write
+
+    write(build, folder)
+
+
+STAGES = (
+    Stage("events", "reading and splitting the events", _events_reads, _events),
+    Stage("model", "training", _model_reads, _model),
+    Stage("graph", "lowering the network to integers", _graph_reads, _graph),
+    Stage("firmware", "writing the hls4ml project", _firmware_reads, _firmware),
+    Stage("verification", "verifying", _verification_reads, _verification),
+    Stage("report", "writing the report", _report_reads, _report),
+)
+
+
+def _write_json(path: Path, data: Any) -> None:
+    path.write_text(json.dumps(data, indent=1, default=float) + "\n")

@@ -1,0 +1,1 @@
+"""Training: the user's network, its fit, pruning, and its float twin."""

@@ -1,0 +1,126 @@
+"""Training: fit, prune, keep the best epoch; the same spec and seed give the same network."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from trigger.errors import TriggerError
+from trigger.events.dataset import Events
+from trigger.frontends.activations import name_of
+from trigger.spec import Pruning, Training
+from trigger.training import prune
+
+History = dict[str, list[float]]
+
+
+def fit(
+    model: keras.Model,
+    events: dict[str, Events],
+    training: Training,
+    pruning: Pruning | None,
+    logs: Path | None = None,
+    done: Callable[[int], None] = lambda epochs: None,
+) -> History:
+    """Train in place on ``events["train"]``; the weights of the epoch with the least validation loss are kept.
+
+    With pruning only epochs at the final sparsity count, and the sparsity is checked at the end. Returns loss, accuracy,
+    val_loss and val_accuracy of each epoch. Raises TriggerError where the loss is not finite.
+    """
+    train, validation = events["train"], events["validation"]
+    steps = math.ceil(len(train.x) / training.batch_size)
+    batch = len(train.x) // steps  # full batches only: a last small one would be compiled for itself
+    schedule = keras.optimizers.schedules.CosineDecay(training.learning_rate, steps * training.epochs, alpha=0.01)
+    model.compile(
+        optimizer=keras.optimizers.Adam(schedule),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=not _ends_in_softmax(model)),
+        weighted_metrics=["accuracy"],
+        jit_compile=True,
+        steps_per_execution=steps,
+    )
+    best = _BestEpoch(0 if pruning is None else pruning.end_epoch, training.patience)
+    callbacks: list[keras.callbacks.Callback] = [best, _Progress(done), keras.callbacks.TerminateOnNaN()]
+    if pruning is not None:
+        callbacks.insert(0, prune.MagnitudePruning(model, pruning))
+    if logs is not None:
+        callbacks.append(_TensorBoard(logs))
+    rows = batch * steps
+    history = model.fit(
+        train.x[:rows].astype(np.float32),
+        train.y[:rows],
+        sample_weight=_normalized(train.weight[:rows]),
+        batch_size=batch,
+        epochs=training.epochs,
+        validation_data=(validation.x.astype(np.float32), validation.y, _normalized(validation.weight)),
+        validation_batch_size=len(validation.x),
+        callbacks=callbacks,
+        verbose=0,
+    )
+    if not np.isfinite(history.history["loss"]).all() or best.weights is None:
+        raise TriggerError(f"training: the loss is not finite in epoch {len(history.history['loss'])}; lower the learning rate")
+    model.set_weights(best.weights)
+    if pruning is not None:
+        prune.check(model, pruning)
+    return {name: [float(v) for v in values] for name, values in history.history.items()} | {"best_epoch": [float(best.epoch)]}
+
+
+def scores(model: keras.Model, x: np.ndarray) -> np.ndarray:
+    """The network's outputs before any softmax, float64 of shape (events, classes)."""
+    return np.asarray(model.predict(x.astype(np.float32), batch_size=8192, verbose=0), dtype=np.float64)
+
+
+def _ends_in_softmax(model: keras.Model) -> bool:
+    last = model.layers[-1]
+    return isinstance(last, keras.layers.Softmax) or name_of(getattr(last, "activation", None)) == "softmax"
+
+
+def _normalized(weight: np.ndarray) -> np.ndarray:
+    return (weight / weight.mean()).astype(np.float32)
+
+
+class _BestEpoch(keras.callbacks.Callback):
+    """Keeps the weights of the best epoch from ``first`` on; stops after ``patience`` epochs without a better one."""
+
+    def __init__(self, first: int, patience: int | None) -> None:
+        super().__init__()
+        self._first, self._patience = first, patience
+        self._least = math.inf
+        self.epoch = 0
+        self.weights: list[np.ndarray] | None = None
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        if epoch < self._first:
+            return
+        if logs["val_loss"] < self._least:
+            self._least, self.epoch, self.weights = logs["val_loss"], epoch, self.model.get_weights()
+        elif self._patience is not None and epoch - max(self.epoch, self._first) >= self._patience:
+            self.model.stop_training = True
+
+
+class _Progress(keras.callbacks.Callback):
+    def __init__(self, done: Callable[[int], None]) -> None:
+        super().__init__()
+        self._done = done
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self._done(1)
+
+
+class _TensorBoard(keras.callbacks.Callback):
+    """Loss and accuracy of each epoch for TensorBoard, from any Keras backend."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        from tensorboard.summary import Writer
+
+        self._writer = Writer(str(folder))
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        for name, value in (logs or {}).items():
+            self._writer.add_scalar(name, float(value), epoch)
+
+    def on_train_end(self, logs: Any = None) -> None:
+        self._writer.close()

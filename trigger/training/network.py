@@ -1,0 +1,96 @@
+"""The user's network: made by the function that trigger.toml names, and its float twin."""
+
+import importlib.util
+import sys
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import qkeras
+
+from trigger.errors import TriggerError
+from trigger.fixedpoint.types import Fixed
+from trigger.frontends.activations import name_of
+from trigger.spec import Spec
+
+
+def make(spec: Spec, folder: Path) -> keras.Model:
+    """Call the function in the trigger's folder. Raises TriggerError where there is none or it returns something else."""
+    path = folder / spec.model.file
+    function = _function(path, spec.model.function)
+    features, classes = len(spec.data.features), len(spec.data.classes)
+    where = f"{path}: {spec.model.function}()"
+    try:
+        model = function(features, classes, **spec.model.arguments)
+    except Exception as error:
+        raise TriggerError(f"{where} fails: {type(error).__name__}: {error}") from error
+    if not isinstance(model, keras.Model):
+        raise TriggerError(f"{where} returns {type(model).__name__}, not a Keras model")
+    found = tuple(model.input_shape), tuple(model.output_shape)
+    wanted = (None, features), (None, classes)
+    if found != wanted:
+        raise TriggerError(f"{where} returns a network from {found[0]} to {found[1]}; the data asks for {wanted[0]} to {wanted[1]}")
+    return model
+
+
+def _function(path: Path, name: str) -> Any:
+    if not path.is_file():
+        raise TriggerError(f"{path}: no such file; model.file in trigger.toml names it")
+    module_spec = importlib.util.spec_from_file_location(f"_trigger_model_{path.parent.name}", path)
+    assert module_spec is not None and module_spec.loader is not None
+    module = importlib.util.module_from_spec(module_spec)
+    before = sys.dont_write_bytecode
+    sys.dont_write_bytecode = True  # the zoo's folder may be read-only, and is not ours to fill
+    try:
+        module_spec.loader.exec_module(module)
+    except Exception as error:
+        raise TriggerError(f"{path}: {type(error).__name__}: {error}") from error
+    finally:
+        sys.dont_write_bytecode = before
+    if not callable(getattr(module, name, None)):
+        raise TriggerError(f"{path}: no function {name!r}; model.function in trigger.toml names it")
+    return getattr(module, name)
+
+
+def float_twin(model: keras.Model) -> keras.Model:
+    """The same network without quantisers: what quantisation is compared with."""
+    return keras.models.clone_model(model, clone_function=_float_layer)
+
+
+def _float_layer(layer: keras.layers.Layer) -> keras.layers.Layer:
+    if isinstance(layer, keras.layers.Dense):
+        return keras.layers.Dense(layer.units, _float_activation(layer.activation), use_bias=layer.use_bias, name=layer.name)
+    if isinstance(layer, qkeras.QActivation):
+        return keras.layers.Activation(_float_activation(layer.activation), name=layer.name)
+    if isinstance(layer, qkeras.QBatchNormalization):
+        return keras.layers.BatchNormalization(axis=layer.axis, momentum=layer.momentum, epsilon=layer.epsilon, name=layer.name)
+    return type(layer).from_config(layer.get_config())
+
+
+def _float_activation(activation: Any) -> Any:
+    if not isinstance(activation, qkeras.base_quantizer.BaseQuantizer):
+        return activation
+    kind = name_of(activation)
+    for part in ("relu", "tanh", "sigmoid"):
+        if part in kind:
+            return part
+    return "linear"
+
+
+def power_of_two_normalization(model: keras.Model, x: np.ndarray, types: tuple[Fixed, ...]) -> None:
+    """Teach every Normalization layer of the network the training events, in a form that costs no multiplier.
+
+    ``x`` (events, features) are the events; the mean of each feature is rounded to a step of its hardware type, its
+    deviation to a power of two. Only layers right behind the inputs can be taught.
+    """
+    step = np.array([2.0**-t.fraction for t in types])
+    mean = np.rint(x.mean(axis=0) / step) * step
+    deviation = np.exp2(np.rint(np.log2(np.maximum(x.std(axis=0), step))))
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Normalization) and layer.input_mean is None:
+            if not any(layer.input is tensor for tensor in model.inputs):
+                raise TriggerError(f"the layer {layer.name!r} normalises something else than the inputs; give it mean and variance")
+            layer.adapt_mean.assign(mean)
+            layer.adapt_variance.assign(deviation**2)
+            layer.finalize_state()

@@ -1,0 +1,73 @@
+"""Magnitude pruning: the smallest weights of each kernel are set to zero and kept there.
+
+The share of zeros follows the cubic schedule of arXiv:1710.01878. The masks act as constraints on the kernels, inside the
+training step, so that no optimiser step between two looks of the callback can revive a weight.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+
+from trigger.errors import TriggerError
+from trigger.spec import Pruning
+
+
+class MagnitudePruning(keras.callbacks.Callback):
+    """Prunes the Dense kernels of a network while it is trained."""
+
+    def __init__(self, model: keras.Model, pruning: Pruning) -> None:
+        super().__init__()
+        self._pruning = pruning
+        self._kernels = [layer.kernel for layer in model.layers if isinstance(layer, keras.layers.Dense)]
+        self._masks = [keras.Variable(np.ones(k.shape, "float32"), trainable=False) for k in self._kernels]
+        for kernel, mask in zip(self._kernels, self._masks, strict=True):
+            kernel.constraint = _masked(kernel.constraint, mask)
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self._apply(self.sparsity(epoch))
+
+    def sparsity(self, epoch: int) -> float:
+        """The share of zeros during this epoch."""
+        p = self._pruning
+        progress = np.clip((epoch - p.start_epoch) / (p.end_epoch - p.start_epoch), 0, 1)
+        return float(p.sparsity * (1 - (1 - progress) ** 3))
+
+    def _apply(self, sparsity: float) -> None:
+        for kernel, mask in zip(self._kernels, self._masks, strict=True):
+            weights = keras.ops.convert_to_numpy(kernel)
+            zeros = zeros_of(weights.size, sparsity)
+            order = np.argsort(np.abs(weights), axis=None, kind="stable")
+            keep = np.ones(weights.size, "float32")
+            keep[order[:zeros]] = 0
+            mask.assign(keep.reshape(weights.shape))
+            kernel.assign(weights * keep.reshape(weights.shape))
+
+
+def zeros_of(weights: int, sparsity: float) -> int:
+    """How many of so many weights are zero at this sparsity."""
+    return round(weights * sparsity)
+
+
+def measured(model: keras.Model) -> float:
+    """The share of zeros in the Dense kernels."""
+    kernels = [keras.ops.convert_to_numpy(layer.kernel) for layer in model.layers if isinstance(layer, keras.layers.Dense)]
+    return sum(int((k == 0).sum()) for k in kernels) / sum(k.size for k in kernels)
+
+
+def check(model: keras.Model, pruning: Pruning) -> None:
+    """Raises TriggerError unless every Dense kernel has exactly the zeros that were asked for."""
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Dense):
+            kernel = keras.ops.convert_to_numpy(layer.kernel)
+            found, wanted = int((kernel == 0).sum()), zeros_of(kernel.size, pruning.sparsity)
+            if found != wanted:
+                raise TriggerError(f"pruning: {layer.name} has {found} zeros of {kernel.size} weights, {wanted} were asked for")
+
+
+def _masked(before: Callable[[Any], Any] | None, mask: keras.Variable) -> Callable[[Any], Any]:
+    def constraint(kernel: Any) -> Any:
+        return (kernel if before is None else before(kernel)) * mask
+
+    return constraint
