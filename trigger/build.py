@@ -37,12 +37,23 @@ def build(target: str, output: Path) -> Path:
             _replace_text(root / "trigger.toml", path.read_text(encoding="utf-8"))
             for stage in STAGES:
                 _run(stage, this)
-            _replace_text(root / "manifest.json", json.dumps({**manifest(this), "report": this.digests["report"]}, indent=1) + "\n")
+            _replace_text(
+                root / "manifest.json", json.dumps({**manifest(this), "report": this.digests["report"]}, indent=1) + "\n"
+            )
     results = json.loads((root / "verification" / "results.json").read_text())
     if not results["equal"]:
         worst = next(c for c in results["comparisons"] if not c["equal"])
         raise Different(f"{worst['name']} is not the network: {worst['failure'] or worst['witness']}")
     return root
+
+
+def open_build(root: Path) -> Build:
+    """A finished build. Raises TriggerError where the folder holds none."""
+    path = root / "trigger.toml"
+    if not (root / "manifest.json").is_file() or not path.is_file():
+        raise TriggerError(f"{root}: no finished build here; run `trigger build` first")
+    digests = {name: record["digest"] for name, record in _read_records(root).items()}
+    return Build(specification.load(path), root, root.resolve(), digests)
 
 
 def _run(stage: Stage, build: Build) -> None:
@@ -94,7 +105,9 @@ def _locked(root: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise TriggerError(f"{root}: another build of this folder is running; wait for it, or choose another --output") from error
+            raise TriggerError(
+                f"{root}: another build of this folder is running; wait for it, or choose another --output"
+            ) from error
         yield
 
 

@@ -4,6 +4,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 from trigger.errors import TriggerError
 
@@ -23,7 +24,8 @@ def start(backend: str = "tensorflow") -> None:
             import qkeras  # noqa: F401
     except ImportError as error:
         raise TriggerError(
-            f"the Keras backend {backend} needs the package {error.name!r}; install it with: pip install 'trigger-compiler[{backend}]'"
+            f"the Keras backend {backend} needs the package {error.name!r}; "
+            f"install it with: pip install 'trigger-compiler[{backend}]'"
         ) from error
     keras.utils.disable_interactive_logging()
 
@@ -33,7 +35,7 @@ def _silent_native_stderr() -> Iterator[None]:
     # TensorFlow's C++ writes to file descriptor 2 before any Python setting reaches it.
     sys.stderr.flush()
     saved = os.dup(2)
-    with open(os.devnull, "wb") as sink:
+    with Path(os.devnull).open("wb") as sink:
         os.dup2(sink.fileno(), 2)
         try:
             yield

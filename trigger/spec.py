@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 
 from trigger.errors import TriggerError
 from trigger.fixedpoint.types import Fixed
+from trigger.naming import identifier
 from trigger.resources import folder
 
 FILE_NAME = "trigger.toml"
@@ -134,7 +135,7 @@ class Target(Section):
     def _is_known(cls, value: str) -> str:
         known = parts()
         if value not in known:
-            raise ValueError(f"no part {value!r}{_nearest(value, known)}; `trigger doctor --parts` lists them")
+            raise ValueError(f"no part {value!r}{_nearest(value, known)} (`trigger doctor --parts` lists all)")
         return value
 
 
@@ -173,9 +174,7 @@ class Spec(Section):
     @field_validator("name")
     @classmethod
     def _is_identifier(cls, value: str) -> str:
-        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)*", value):
-            raise ValueError(f"{value!r} cannot name a C++ function; use letters, digits and single underscores, a letter first")
-        return value
+        return identifier(value)
 
     @model_validator(mode="after")
     def _agrees(self) -> "Spec":
@@ -187,7 +186,8 @@ class Spec(Section):
             raise ValueError(f"inputs has no type for the feature {missing[0]!r}; give inputs.type for all")
         if self.pruning and self.pruning.end_epoch >= self.training.epochs:
             raise ValueError(
-                f"pruning.end_epoch {self.pruning.end_epoch} leaves no epoch to fine-tune; training.epochs is {self.training.epochs}"
+                f"pruning.end_epoch {self.pruning.end_epoch} leaves no epoch to fine-tune; "
+                f"training.epochs is {self.training.epochs}"
             )
         return self
 
@@ -224,7 +224,10 @@ def find(target: str) -> Path:
     for candidate in candidates:
         if candidate.is_file():
             return candidate
-    raise TriggerError(f"no trigger {target!r}: neither a file, a folder with {FILE_NAME}, nor in the zoo{_nearest(target, zoo())}")
+    known = ", ".join(zoo())
+    raise TriggerError(
+        f"no trigger {target!r}: neither a file, a folder with {FILE_NAME}, nor in the zoo ({known}){_nearest(target, zoo())}"
+    )
 
 
 def zoo() -> list[str]:

@@ -19,7 +19,7 @@ from trigger.fixedpoint.types import bounds
 from trigger.hashing import file_digest
 from trigger.progress import progress, say
 from trigger.spec import Spec
-from trigger.verification.compare import Verdict, compare, to_integers
+from trigger.verification.compare import Implementation, Verdict, compare, to_integers
 
 # The packages whose version can change a result; each is in the manifest.
 PACKAGES = ("tensorflow", "jax", "keras", "qkeras-v3", "hls4ml", "numpy", "scikit-learn")
@@ -60,7 +60,7 @@ def manifest(build: Build) -> dict[str, Any]:
         "trigger": trigger.__version__,
         "name": build.spec.name,
         "spec": file_digest(build.root / "trigger.toml"),
-        "data": data_digests(build),
+        "data": read_json(build.root / "events" / "summary.json")["files"],
         "network": file_digest(build.root / "model" / "network.keras"),
         "graph": file_digest(build.root / "graph" / "graph.json"),
         "firmware": build.digests["firmware"],
@@ -77,7 +77,11 @@ def data_digests(build: Build) -> dict[str, str]:
 
 
 def _events_reads(build: Build) -> Mapping[str, Any]:
-    return {"files": data_digests(build), "data": build.spec.data.model_dump(), "types": [str(t) for t in build.spec.input_types]}
+    return {
+        "files": data_digests(build),
+        "data": build.spec.data.model_dump(),
+        "types": [str(t) for t in build.spec.input_types],
+    }
 
 
 def _events(build: Build, folder: Path) -> None:
@@ -92,6 +96,7 @@ def _events(build: Build, folder: Path) -> None:
     for name, part in dataset.split(events, spec.data).items():
         np.savez(folder / f"{name}.npz", **part._asdict())
     summary = {
+        "files": data_digests(build),
         "events": len(events.x),
         "saturated": {name: int(n) for name, n in zip(spec.data.features, saturated, strict=True) if n},
     }
@@ -232,7 +237,7 @@ def _verification_reads(build: Build) -> Mapping[str, Any]:
 def _verification(build: Build, folder: Path) -> None:
     """Compile the csim, compare, prove."""
     graph = read_graph(build.root)
-    verdict, outputs = check(build.root, build.spec.name, build.spec.target.backend)
+    verdict, outputs = check(build.root, build.spec, recorded_expectations(build.root))
     results = {
         "comparisons": [
             {**c._asdict(), "witness": str(c.witness) if c.witness else None, "equal": c.equal} for c in verdict.comparisons
@@ -244,25 +249,51 @@ def _verification(build: Build, folder: Path) -> None:
     np.save(folder / "outputs.npy", outputs)
 
 
-def check(root: Path, name: str, backend: str) -> tuple[Verdict, np.ndarray]:
+class Expected(NamedTuple):
+    """Integer inputs (events, features), Keras' integers (events, outputs), and the events whose value is between two."""
+
+    x: np.ndarray
+    outputs: np.ndarray
+    off_grid: np.ndarray
+
+
+def recorded_expectations(root: Path) -> Expected:
+    """The test events and vectors of a build with what Keras gave for them. Does not need Keras."""
+    path = root / "graph" / "expected.npz"
+    try:
+        with np.load(path) as file:
+            return Expected(file["x"], file["expected"], file["off_grid"])
+    except (OSError, ValueError, KeyError) as error:
+        raise TriggerError(f"{path}: cannot be read: {error}") from error
+
+
+def expectations(root: Path, spec: Spec, path: Path) -> Expected:
+    """Events of another file, with what the build's network, run in Keras, gives for them."""
+    from trigger import keras_backend
+
+    keras_backend.start(spec.training.backend)
+    from trigger.frontends.loading import load
+    from trigger.frontends.reference import Reference
+
+    graph = read_graph(root)
+    x = graph.quantize_inputs(dataset.features(path, spec.data.features, spec.data.tree))
+    real = np.ldexp(x.astype(np.float64), -graph.input.fractions)
+    return Expected(x, *to_integers(graph, Reference(load(root / "model" / "network.keras")).predict(real)))
+
+
+def check(root: Path, spec: Spec, expected: Expected) -> tuple[Verdict, np.ndarray]:
     """Compare graph and csim of a build with what Keras gave. Returns the verdict and the csim's integers.
 
-    Does not import Keras. Raises TriggerError where something is missing or g++ refuses the firmware.
+    Raises TriggerError where something is missing or g++ refuses the firmware.
     """
     from trigger.backends.csim import CsimFailed, open_project
 
-    graph = read_graph(root)
-    try:
-        with np.load(root / "graph" / "expected.npz") as file:
-            x, expected, off_grid = file["x"], file["expected"], file["off_grid"]
-    except (OSError, ValueError, KeyError) as error:
-        raise TriggerError(f"{root / 'graph' / 'expected.npz'}: cannot be read: {error}") from error
+    graph, backend = read_graph(root), spec.target.backend
     say("  compiling the csim")
-    csim = open_project(root / "firmware", graph, name, backend).compile(root / "csim")
-    recorded = _Recorded(csim, len(x))
-    layers = None
-    named = {"graph": graph, f"csim ({backend})": recorded}
-    verdict = compare(graph, expected, off_grid, x, named, layers, (CsimFailed, GraphError))
+    csim = open_project(root / "firmware", graph, spec.name, backend).compile(root / "csim")
+    recorded = _Recorded(csim, len(expected.x))
+    named: dict[str, Implementation] = {"graph": graph, f"csim ({backend})": recorded}
+    verdict = compare(graph, expected.outputs, expected.off_grid, expected.x, named, failures=(CsimFailed, GraphError))
     return verdict, recorded.outputs
 
 
@@ -303,6 +334,16 @@ STAGES = (
     Stage("verification", "verifying", _verification_reads, _verification),
     Stage("report", "writing the report", _report_reads, _report),
 )
+
+
+def read_json(path: Path) -> Any:
+    """What a stage wrote. Raises TriggerError where it is missing or damaged."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise TriggerError(f"{path}: {error.strerror}; run `trigger build` first") from error
+    except ValueError as error:
+        raise TriggerError(f"{path}: damaged: {error}") from error
 
 
 def _write_json(path: Path, data: Any) -> None:

@@ -97,9 +97,7 @@ class Csim:
         parts = np.split(values, ends, axis=1)
         return {node.name: _as_integers(part, node.fractions) for node, part in zip(nodes, parts, strict=True)}
 
-    def _work(
-        self, x: np.ndarray, outputs: int, trace: bool, done: Callable[[int], None] = lambda events: None
-    ) -> np.ndarray:
+    def _work(self, x: np.ndarray, outputs: int, trace: bool, done: Callable[[int], None] = lambda events: None) -> np.ndarray:
         if self.library is None:
             raise CsimFailed(f"csim: {self.project_name} is not compiled; call compile() first")
         with tempfile.TemporaryDirectory() as folder:
@@ -150,7 +148,9 @@ def compile_together(projects: Sequence[Csim], directory: Path, optimize: str = 
     library = directory / f"csim-{_digest(projects, text, flags)}.so"
     if not library.exists():
         if shutil.which("g++") is None:
-            raise CsimFailed("csim: no g++ on PATH; install it (Debian and Ubuntu: apt install g++; Fedora: dnf install gcc-c++)")
+            raise CsimFailed(
+                "csim: no g++ on PATH; install it (Debian and Ubuntu: apt install g++; Fedora: dnf install gcc-c++)"
+            )
         source.write_text(text)
         for old in directory.glob("csim-*.so"):
             old.unlink()
@@ -204,7 +204,11 @@ def _headers(projects: Sequence[Csim]) -> tuple[list[list[str]], list[str]]:
     own: list[list[str]] = []
     library: dict[str, None] = {}
     for project in projects:
-        headers = [*project.sources.glob("*.h"), *project.sources.glob("weights/*.h"), project.sources / f"{project.project_name}.cpp"]
+        headers = [
+            *project.sources.glob("*.h"),
+            *project.sources.glob("weights/*.h"),
+            project.sources / f"{project.project_name}.cpp",
+        ]
         texts = [path.read_text() for path in headers]
         own.append([guard for text in texts for guard in re.findall(r"^#ifndef (\w+_H_)\s*$", text, re.MULTILINE)])
         for text in texts:

@@ -51,7 +51,9 @@ AC_STRUCT = AC_ARRAY._replace(argument=_reference, unroll="#pragma unroll")
 def header(nodes: list[tuple[Node, list[Node]]], guard: str, namespace: str, flavor: Flavor) -> str:
     """The header with one function for each node, given with the nodes it reads."""
     functions = "\n".join(function(node, sources, flavor) for node, sources in nodes)
-    return f"#ifndef {guard}\n#define {guard}\n\nnamespace {namespace} {{\n\n{functions}\n}} // namespace {namespace}\n\n#endif\n"
+    return (
+        f"#ifndef {guard}\n#define {guard}\n\nnamespace {namespace} {{\n\n{functions}\n}} // namespace {namespace}\n\n#endif\n"
+    )
 
 
 def function(node: Node, sources: list[Node], flavor: Flavor) -> str:

@@ -8,7 +8,6 @@ import contextlib
 import hashlib
 import inspect
 import io
-import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,6 +22,7 @@ from trigger.errors import TriggerError
 from trigger.fixedpoint.graph import Dense, Graph, Node
 from trigger.fixedpoint.serialize import to_json
 from trigger.fixedpoint.types import Fixed, enclosing
+from trigger.naming import identifier
 
 BACKENDS = {
     "Vitis": elementwise.AP,
@@ -63,21 +63,10 @@ class Hls4mlOptions(NamedTuple):
             raise TriggerError(f"hls4ml: the strategy {self.strategy} needs reuse_factor 1; resource shares multipliers")
         if self.clock_mhz <= 0:
             raise TriggerError(f"hls4ml: a clock of {self.clock_mhz:g} MHz; it must be above 0")
-        check_identifier(self.project_name)
-
-
-_CPP_WORDS = frozenset(
-    "alignas alignof and asm auto bool break case catch char class const constexpr continue decltype default delete do double "
-    "else enum explicit export extern false final float for friend goto if inline int long mutable namespace new noexcept not "
-    "nullptr operator or private protected public register return short signed sizeof static struct switch template this "
-    "throw true try typedef typename union unsigned using virtual void volatile while xor main nnet std hls".split()
-)
-
-
-def check_identifier(name: str) -> None:
-    """Raises TriggerError unless ``name`` can name a C++ function."""
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) or "__" in name or name in _CPP_WORDS:
-        raise TriggerError(f"{name!r} is not a C++ identifier; use letters, digits and single underscores, a letter first")
+        try:
+            identifier(self.project_name)
+        except ValueError as error:
+            raise TriggerError(f"hls4ml: {error}") from error
 
 
 class TriggerNode(Layer):
@@ -114,9 +103,14 @@ def write(graph: Graph, directory: Path, options: Hls4mlOptions) -> Csim:
     options.check()
     graph = with_output_node(graph)
     directory = Path(directory).resolve()
-    layers, precisions = zip(*(_layer(graph, node) for node in graph.nodes), strict=True)
+    layers, precisions = zip(*(_layer(node) for node in graph.nodes), strict=True)
     backend = hls4ml.backends.get_backend(options.backend)
-    wanted = {"part": options.part, "clock_period": 1000 / options.clock_mhz, "io_type": options.io_type, "write_weights_txt": False}
+    wanted = {
+        "part": options.part,
+        "clock_period": 1000 / options.clock_mhz,
+        "io_type": options.io_type,
+        "write_weights_txt": False,
+    }
     known = inspect.signature(backend.create_initial_config).parameters
     config: dict[str, Any] = {
         "OutputDir": str(directory),
@@ -131,7 +125,9 @@ def write(graph: Graph, directory: Path, options: Hls4mlOptions) -> Csim:
             "ReuseFactor": options.reuse_factor,
             "Strategy": options.strategy,
         },
-        "LayerName": {node.name: {"Precision": precision, "Trace": True} for node, precision in zip(graph.nodes, precisions, strict=True)},
+        "LayerName": {
+            node.name: {"Precision": precision, "Trace": True} for node, precision in zip(graph.nodes, precisions, strict=True)
+        },
     }
     with contextlib.redirect_stdout(io.StringIO()):
         model = ModelGraph.from_layer_list(config, list(layers), ["inputs"], [graph.output.name])
@@ -147,7 +143,7 @@ def write(graph: Graph, directory: Path, options: Hls4mlOptions) -> Csim:
     return open_project(directory, graph, options.project_name, options.backend)
 
 
-def _layer(graph: Graph, node: Node) -> tuple[dict[str, Any], dict[str, str]]:
+def _layer(node: Node) -> tuple[dict[str, Any], dict[str, str]]:
     """The entry of hls4ml's layer list, and the precision of everything in it."""
     result = str(enclosing(node.types))
     common = {"name": node.name, "inputs": list(node.inputs)}
@@ -189,12 +185,15 @@ def _include_nodes(path: Path) -> None:
     path.write_text("".join(lines))
 
 
+_TEXT_FILES = (".sh", ".tcl", ".yml", ".cpp", ".h", ".txt")
+
+
 def _make_reproducible(directory: Path, model: ModelGraph, graph: Graph) -> None:
     """The same graph gives the same bytes: no random stamp, no path of this machine."""
     stamp = model.config.config["Stamp"]
     digest = hashlib.sha256(to_json(graph).encode()).hexdigest()[: len(stamp)]
     for path in directory.rglob("*"):
-        if path.is_file() and path.suffix in (".sh", ".tcl", ".yml", ".cpp", ".h", ".txt") or path.name == "Makefile":
+        if path.is_file() and (path.suffix in _TEXT_FILES or path.name == "Makefile"):
             text = path.read_text(errors="surrogateescape")
             if stamp in text or str(directory) in text:
                 path.write_text(text.replace(stamp, digest).replace(str(directory), "."), errors="surrogateescape")

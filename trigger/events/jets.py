@@ -13,6 +13,7 @@ import importlib
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -77,7 +78,7 @@ def versions() -> dict[str, str]:
     return {name: version(name) for name in ("pythia8mc", "numba", "numpy")}
 
 
-def _import(module: str):
+def _import(module: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError as error:
@@ -86,7 +87,7 @@ def _import(module: str):
         ) from error
 
 
-def _pythia(settings: tuple[str, ...], seed: int):
+def _pythia(settings: tuple[str, ...], seed: int) -> Any:
     pythia = _import("pythia8mc").Pythia("", False)
     for line in ("Print:quiet = on", "Random:setSeed = on", f"Random:seed = {seed}", *settings):
         if not pythia.readString(line):
@@ -138,7 +139,7 @@ _CHARGED, _PHOTON, _NEUTRAL_HADRON = 0.0, 1.0, 2.0
 _INVISIBLE = (12, 14, 16)
 
 
-def _visible(event) -> np.ndarray:
+def _visible(event: Any) -> np.ndarray:
     rows = []
     for p in event:
         if p.isFinal() and p.idAbs() not in _INVISIBLE and abs(p.eta()) < 4.0 and p.pT() > 0.1:
@@ -167,7 +168,7 @@ def _smear(particles: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return smeared[smeared[:, 0] > 0.5]
 
 
-def write(path: Path, jets_per_class: int, seed: int, done: Callable[[int], None] = lambda jets: None) -> dict:
+def write(path: Path, jets_per_class: int, seed: int, done: Callable[[int], None] = lambda jets: None) -> dict[str, Any]:
     """Write a shuffled sample to a Parquet file and return its provenance: classes, seeds, versions, SHA-256.
 
     The columns are the 16 features, float32, and ``jet``, the class as text. The rows are shuffled with the seed.
@@ -181,7 +182,7 @@ def write(path: Path, jets_per_class: int, seed: int, done: Callable[[int], None
     order = np.random.default_rng(seed).permutation(len(labels))
     columns = {name: features[order, i] for i, name in enumerate(names)}
     table = pa.table(columns | {"jet": pa.array(labels[order]).dictionary_encode()})
-    split = {name: "BYTE_STREAM_SPLIT" for name in names}
+    split = dict.fromkeys(names, "BYTE_STREAM_SPLIT")
     pq.write_table(table, path, compression="zstd", compression_level=19, use_dictionary=["jet"], column_encoding=split)
     return {
         "generator": f"trigger events jets --jets {jets_per_class} --seed {seed}",

@@ -58,7 +58,7 @@ def _shortened(names: Sequence[str]) -> str:
     return ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
 
 
-def _parquet(path: Path, columns: list[str], tree: str | None) -> Columns:
+def _parquet(path: Path, columns: list[str], _tree: str | None) -> Columns:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -97,13 +97,13 @@ def _hdf5(path: Path, columns: list[str], tree: str | None) -> Columns:
     return {name: np.asarray(v).astype(str) if np.asarray(v).dtype.kind in "OS" else np.asarray(v) for name, v in found.items()}
 
 
-def _npz(path: Path, columns: list[str], tree: str | None) -> Columns:
+def _npz(path: Path, columns: list[str], _tree: str | None) -> Columns:
     with np.load(path, allow_pickle=False) as file:
         _check_columns(path, file.files, columns)
         return {name: file[name] for name in columns}
 
 
-def _csv(path: Path, columns: list[str], tree: str | None) -> Columns:
+def _csv(path: Path, columns: list[str], _tree: str | None) -> Columns:
     with path.open(newline="", encoding="utf-8") as file:
         rows = csv.reader(file)
         header = [name.strip() for name in next(rows, [])]
@@ -141,7 +141,9 @@ def _root(path: Path, columns: list[str], tree: str | None) -> Columns:
     import uproot
 
     with uproot.open(path) as file:
-        trees = sorted({re.sub(r";\d+$", "", key) for key, kind in file.classnames().items() if kind in ("TTree", "ROOT::RNTuple")})
+        trees = sorted(
+            {re.sub(r";\d+$", "", key) for key, kind in file.classnames().items() if kind in ("TTree", "ROOT::RNTuple")}
+        )
         if tree is None and len(trees) != 1:
             raise TriggerError(f"{path}: name one of its trees in data.tree: {_shortened(trees) or 'there is none'}")
         if tree is not None and tree not in trees:

@@ -127,9 +127,7 @@ class Builder:
     def _exact(self, node: Node) -> str:
         """Append a node whose types are as narrow as its interval allows; only their fractions are given."""
         low, high = interval(node, self._inputs(node))
-        types = tuple(
-            smallest(int(a), int(b), int(f)) for a, b, f in zip(low, high, node.fractions, strict=True)
-        )
+        types = tuple(smallest(int(a), int(b), int(f)) for a, b, f in zip(low, high, node.fractions, strict=True))
         widest = max(t.width for t in types)
         if widest > MAX_WIDTH:
             raise TooWide(node.name, widest)

@@ -37,7 +37,8 @@ def quantize_inputs(graph: Graph, x: np.ndarray) -> Integers:
     low, high = bounds(graph.input.types)
     with np.errstate(over="ignore"):  # what overflows float64 saturates all the same
         scaled = np.ldexp(x, graph.input.fractions)
-    return np.clip(np.rint(scaled), low, high).astype(np.int64)
+    integers: Integers = np.clip(np.rint(scaled), low, high).astype(np.int64)
+    return integers
 
 
 def run(graph: Graph, x: Integers) -> Integers:
@@ -103,7 +104,9 @@ def _evaluate(node: Node, sources: list[Node], values: list[Integers]) -> Intege
             return steps(node, source, x)
         case Add():
             fraction = int(node.fractions.max())
-            return sum((v << (fraction - s.fractions) for s, v in zip(sources, values, strict=True)), np.int64(0))
+            parts = [v << (fraction - s.fractions) for s, v in zip(sources, values, strict=True)]
+            total: Integers = np.sum(parts, axis=0, dtype=np.int64)
+            return total
         case Concatenate():
             return np.concatenate(values, axis=1)
     raise GraphError(f"{node.name}: no evaluation for the operation {node.op}")

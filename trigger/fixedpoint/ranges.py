@@ -104,9 +104,9 @@ def interval(node: Node, inputs: Mapping[str, tuple[Node, Interval]]) -> Interva
             ends = [inputs[name][1] for name in node.inputs]
             return Interval(np.concatenate([e.low for e in ends]), np.concatenate([e.high for e in ends]))
         case Add():
-            _check_width(node, sum((magnitude(*inputs[name]) for name in node.inputs), np.float64(0)))
+            _check_width(node, np.sum([magnitude(*inputs[name]) for name in node.inputs], axis=0))
             parts = [aligned(*inputs[name], int(node.fractions.max())) for name in node.inputs]
-            return Interval(sum((p.low for p in parts), np.int64(0)), sum((p.high for p in parts), np.int64(0)))
+            return Interval(np.sum([p.low for p in parts], axis=0), np.sum([p.high for p in parts], axis=0))
     source, x = inputs[node.inputs[0]]
     match node:
         case Dense():
@@ -124,9 +124,7 @@ def interval(node: Node, inputs: Mapping[str, tuple[Node, Interval]]) -> Interva
             a, b = (affine(node, source, end) for end in x)
             return Interval(np.minimum(a, b), np.maximum(a, b))
         case Quantize():
-            low, high = (
-                requantize(end[None], source.fractions, node.types, node.rounding, node.overflow)[0] for end in x
-            )
+            low, high = (requantize(end[None], source.fractions, node.types, node.rounding, node.overflow)[0] for end in x)
             if node.overflow is Overflow.WRAP:
                 return Interval(*bounds(node.types))
             return Interval(low, high)

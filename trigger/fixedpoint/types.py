@@ -97,12 +97,12 @@ def requantize(x: Integers, fractions: Integers, types: tuple[Fixed, ...], round
     shifts = np.asarray(fractions) - np.array([t.fraction for t in types])
     low, high = bounds(types, overflow)
     if (shifts == shifts[0]).all():
-        return _fit(_rescale(x, int(shifts[0]), low, high, rounding, overflow), types, low, high, overflow)
+        return _fit(_rescale(x, int(shifts[0]), low, high, rounding, overflow), low, high, overflow)
     out = np.empty_like(x)
     for shift in np.unique(shifts):
         at = shifts == shift
         out[:, at] = _rescale(x[:, at], int(shift), low[at], high[at], rounding, overflow)
-    return _fit(out, types, low, high, overflow)
+    return _fit(out, low, high, overflow)
 
 
 def _rescale(x: Integers, shift: int, low: Integers, high: Integers, rounding: Rounding, overflow: Overflow) -> Integers:
@@ -125,7 +125,7 @@ def _rescale(x: Integers, shift: int, low: Integers, high: Integers, rounding: R
             return (x + half - (x < 0)) >> shift
 
 
-def _fit(x: Integers, types: tuple[Fixed, ...], low: Integers, high: Integers, overflow: Overflow) -> Integers:
+def _fit(x: Integers, low: Integers, high: Integers, overflow: Overflow) -> Integers:
     if overflow is not Overflow.WRAP:
         return np.clip(x, low, high)
     span = high - low + 1

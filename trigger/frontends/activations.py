@@ -55,9 +55,10 @@ def lower_activation(builder: Builder, name: str, source: str, activation: Any, 
         return source
     for family, lower in _QUANTIZERS.items():
         if type(activation) is family:
-            if getattr(activation, "qnoise_factor", 1.0) != 1.0:
+            noise = float(getattr(activation, "qnoise_factor", 1.0))
+            if noise != 1:
                 raise Refusal(
-                    f"{kind} has qnoise_factor {float(activation.qnoise_factor):g}, so its output is not quantised",
+                    f"{kind} has qnoise_factor {noise:g}, so its output is not quantised",
                     "set qnoise_factor to 1",
                 )
             return lower(builder, name, source, activation)
@@ -201,7 +202,9 @@ def _alpha(activation: Any) -> float:
     if alpha is None:
         return 1.0
     if np.size(alpha) != 1 or not is_power_of_two(float(np.ravel(alpha)[0])):
-        raise Refusal(f"{name_of(activation)} has an alpha that is not one power of two", "give alpha=1 or another power of two")
+        raise Refusal(
+            f"{name_of(activation)} has an alpha that is not one power of two", "give alpha=1 or another power of two"
+        )
     return float(np.ravel(alpha)[0])
 
 
@@ -284,7 +287,9 @@ def _staircase(builder: Builder, name: str, source: str, function: Callable[[np.
     try:
         levels = constant(values[np.concatenate([[0], changes])], 40)
     except ValueError as error:
-        raise Refusal(f"the output levels are too far apart for fixed point ({error})", "use fewer bits or a max_value") from error
+        raise Refusal(
+            f"the output levels are too far apart for fixed point ({error})", "use fewer bits or a max_value"
+        ) from error
     thresholds = integers[changes] if len(changes) else np.array([high])
     if not len(changes):  # a constant: one threshold above nothing, the same level on both sides
         levels = constant(np.repeat(levels.real, 2))

@@ -59,7 +59,8 @@ def kernel_constant(layer: keras.layers.Dense, kernel: np.ndarray) -> Constant:
     except ValueError as error:
         if quantizer is None:
             raise Refusal(
-                f"the kernel is not quantised ({error})", "use QDense with a kernel_quantizer such as quantized_bits(6,0,alpha=1)"
+                f"the kernel is not quantised ({error})",
+                "use QDense with a kernel_quantizer such as quantized_bits(6,0,alpha=1)",
             ) from error
         raise Refusal(
             f"the kernel quantised by {name_of(quantizer)} spans too many bits ({error})",

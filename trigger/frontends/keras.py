@@ -52,9 +52,7 @@ class _Call(NamedTuple):
 def input_types(model: keras.Model) -> tuple[Fixed, ...] | None:
     """The types of the inputs where the network itself says them: its first layer is a rounding quantiser."""
     readers = [
-        node.operation
-        for node in _nodes(model)
-        if any(tensor is model.inputs[0] for tensor in node.arguments.keras_tensors)
+        node.operation for node in _nodes(model) if any(tensor is model.inputs[0] for tensor in node.arguments.keras_tensors)
     ]
     quantizer = getattr(readers[0], "activation", None) if len(readers) == 1 else None
     rule = quantizer_types(quantizer) if isinstance(readers[0], qkeras.QActivation | keras.layers.Activation) else None
@@ -118,7 +116,9 @@ class _Walk:
             call = self._call(node, model)
             self.values[id(node.outputs[0])] = _Value(self._lower(call), call.output_shape)
         unknown = set(kernels) - {layer.name for layer in model.layers}
-        self.problems += [Problem(name, "the network has no layer of this name", "correct the name") for name in sorted(unknown)]
+        self.problems += [
+            Problem(name, "the network has no layer of this name", "correct the name") for name in sorted(unknown)
+        ]
 
     def _input_types(self, model: keras.Model, inputs: Any, features: int) -> tuple[Fixed, ...]:
         if inputs is None:
@@ -285,4 +285,6 @@ _KNOWN_SUBCLASSES = (qkeras.QDense, QDenseBatchnorm, qkeras.QBatchNormalization)
 
 def _refuse_subclass(layer: Any, kind: type) -> None:
     if type(layer) is not kind and not isinstance(layer, _TRAINING_ONLY) and type(layer) not in _KNOWN_SUBCLASSES:
-        raise Refusal(f"{type(layer).__name__} is a subclass of {kind.__name__} and may compute anything", f"use {kind.__name__}")
+        raise Refusal(
+            f"{type(layer).__name__} is a subclass of {kind.__name__} and may compute anything", f"use {kind.__name__}"
+        )

@@ -1,6 +1,5 @@
 """The report: one HTML page that opens from disk and says what was asked, what was built and what was proven."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from trigger.fixedpoint.graph import Constant, Dense, Graph
 from trigger.fixedpoint.ranges import overflow_proof
 from trigger.physics.metrics import performance, roc
 from trigger.report import plots
-from trigger.stages import Build, integer_events, manifest, read_graph
+from trigger.stages import Build, integer_events, manifest, read_graph, read_json
 
 
 def write(build: Build, folder: Path) -> None:
@@ -30,24 +29,28 @@ def write(build: Build, folder: Path) -> None:
     scores = {kind: values for kind, values in scores.items() if len(values) == len(test.x)}  # an aborted csim has none
     curves = {kind: {c: roc(s, test, n) for n, c in enumerate(spec.data.classes)} for kind, s in scores.items()}
     pruning = (spec.pruning.start_epoch, spec.pruning.end_epoch) if spec.pruning else None
-    page = _environment().get_template("report.html.j2").render(
-        spec=spec,
-        target=spec.target,
-        budget={name: value for name, value in spec.budget.model_dump().items() if value is not None},
-        graph=graph,
-        layers=_layers(graph),
-        training=training,
-        events=_read(build, "events/summary.json"),
-        vectors=_read(build, "graph/summary.json"),
-        results=results,
-        performance={
-            kind: performance(s, test, spec.data.classes, spec.physics.signal_efficiency) for kind, s in scores.items()
-        },
-        roc_svg=plots.roc_curves(curves, spec.physics.signal_efficiency),
-        training_svg=plots.training_curves({k: v["history"] for k, v in training.items()}, pruning),
-        bits_svg=plots.bit_widths(_bits(graph)),
-        manifest=manifest(build),
-        test_events=len(test.x),
+    page = (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            spec=spec,
+            target=spec.target,
+            budget={name: value for name, value in spec.budget.model_dump().items() if value is not None},
+            graph=graph,
+            layers=_layers(graph),
+            training=training,
+            events=_read(build, "events/summary.json"),
+            vectors=_read(build, "graph/summary.json"),
+            results=results,
+            performance={
+                kind: performance(s, test, spec.data.classes, spec.physics.signal_efficiency) for kind, s in scores.items()
+            },
+            roc_svg=plots.roc_curves(curves, spec.physics.signal_efficiency),
+            training_svg=plots.training_curves({k: v["history"] for k, v in training.items()}, pruning),
+            bits_svg=plots.bit_widths(_bits(graph)),
+            manifest=manifest(build),
+            test_events=len(test.x),
+        )
     )
     (folder / "index.html").write_text(page, encoding="utf-8")
 
@@ -61,7 +64,7 @@ def _environment() -> jinja2.Environment:
 
 
 def _read(build: Build, name: str) -> Any:
-    return json.loads((build.root / name).read_text())
+    return read_json(build.root / name)
 
 
 def _layers(graph: Graph) -> list[dict[str, Any]]:

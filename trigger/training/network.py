@@ -30,7 +30,9 @@ def make(spec: Spec, folder: Path) -> keras.Model:
     found = tuple(model.input_shape), tuple(model.output_shape)
     wanted = (None, features), (None, classes)
     if found != wanted:
-        raise TriggerError(f"{where} returns a network from {found[0]} to {found[1]}; the data asks for {wanted[0]} to {wanted[1]}")
+        raise TriggerError(
+            f"{where} returns a network from {found[0]} to {found[1]}; the data asks for {wanted[0]} to {wanted[1]}"
+        )
     return model
 
 
@@ -90,7 +92,9 @@ def power_of_two_normalization(model: keras.Model, x: np.ndarray, types: tuple[F
     for layer in model.layers:
         if isinstance(layer, keras.layers.Normalization) and layer.input_mean is None:
             if not any(layer.input is tensor for tensor in model.inputs):
-                raise TriggerError(f"the layer {layer.name!r} normalises something else than the inputs; give it mean and variance")
+                raise TriggerError(
+                    f"the layer {layer.name!r} normalises something else than the inputs; give it mean and variance"
+                )
             layer.adapt_mean.assign(mean)
             layer.adapt_variance.assign(deviation**2)
             layer.finalize_state()

@@ -40,7 +40,7 @@ def generate(graph: Graph, seed: int) -> Vectors:
     rng = np.random.default_rng(seed)
     low, high = bounds(graph.input.types)
     step = np.ldexp(1.0, -graph.input.fractions)
-    pool = _pool(graph, rng, low, high)
+    pool = _pool(rng, low, high)
     pool_trace = trace(graph, pool)
     ties, tie_coverage = _ties(graph, pool, pool_trace)
     ends, end_coverage = _ends(graph, pool, pool_trace)
@@ -58,7 +58,7 @@ def generate(graph: Graph, seed: int) -> Vectors:
     return Vectors(families, tie_coverage, end_coverage)
 
 
-def _pool(graph: Graph, rng: np.random.Generator, low: Integers, high: Integers) -> Integers:
+def _pool(rng: np.random.Generator, low: Integers, high: Integers) -> Integers:
     """Random inputs of many kinds: uniform, near zero, and corners."""
     uniform = rng.integers(low, high + 1, size=(_POOL // 2, len(low)))
     scale = rng.choice([1 / 64, 1 / 16, 1 / 4], size=(_POOL // 4, 1))
@@ -145,5 +145,5 @@ def _directions(graph: Graph) -> dict[str, np.ndarray]:
             case Concatenate():
                 found[node.name] = np.concatenate(sources, axis=1)
             case _:
-                found[node.name] = sum(sources, np.float64(0))
+                found[node.name] = np.sum(sources, axis=0)
     return found

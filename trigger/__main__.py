@@ -1,0 +1,5 @@
+"""``python -m trigger``."""
+
+from trigger.cli import main
+
+main()

@@ -1,0 +1,188 @@
+"""The command ``trigger``. Everything it needs is imported by the command that needs it, so that help is instant."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from trigger.errors import TriggerError
+
+app = typer.Typer(
+    help="Quantised Keras networks as FPGA trigger firmware: equal to the bit, or refused.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+events_app = typer.Typer(help="Make event samples.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(events_app, name="events")
+
+DIFFERENT, FAILED, INTERRUPTED = 1, 2, 130
+
+Target = Annotated[str, typer.Argument(help="A zoo name, a folder with trigger.toml, or a trigger.toml.")]
+BuildFolder = Annotated[Path, typer.Argument(help="A build folder, such as build/jet_tagger.")]
+
+
+@app.callback()
+def _options(debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False) -> None:
+    pass
+
+
+@app.command()
+def build(
+    target: Target,
+    output: Annotated[Path, typer.Option(help="Where build folders go.")] = Path("build"),
+) -> None:
+    """From trigger.toml to verified firmware and a report.
+
+    Exit status: 0 exact, 1 different, 2 could not run.
+    """
+    from trigger.build import build as run
+
+    root = run(target, output)
+    typer.echo(f"exact: {_shown(root / 'report' / 'index.html')}")
+
+
+@app.command()
+def verify(
+    folder: BuildFolder,
+    events: Annotated[Path | None, typer.Option(help="Verify on the events of this file instead; runs Keras.")] = None,
+    junit: Annotated[Path | None, typer.Option(help="Write the comparisons as JUnit XML.")] = None,
+) -> None:
+    """Compare the firmware in a build with its network.
+
+    Exit status: 0 equal, 1 different, 2 could not run.
+    """
+    from trigger import stages
+    from trigger.build import open_build
+    from trigger.verification.junit import to_junit
+
+    this = open_build(folder)
+    expected = stages.recorded_expectations(this.root)
+    if events is not None:
+        expected = stages.expectations(this.root, this.spec, events)
+    verdict, _ = stages.check(this.root, this.spec, expected)
+    if junit is not None:
+        junit.write_text(to_junit(this.spec.name, verdict), encoding="utf-8")
+    typer.echo(str(verdict))
+    if not verdict:
+        raise typer.Exit(DIFFERENT)
+
+
+@app.command()
+def report(folder: BuildFolder) -> None:
+    """Write the report of a build anew and say where it is."""
+    from trigger.build import open_build
+    from trigger.report import write
+
+    this = open_build(folder)
+    target = this.root / "report"
+    target.mkdir(exist_ok=True)
+    write(this, target)
+    typer.echo(_shown(target / "index.html"))
+
+
+@app.command()
+def show(
+    folder: BuildFolder,
+    graph: Annotated[bool, typer.Option("--graph", help="The fixed-point graph, node by node.")] = False,
+) -> None:
+    """Show a build's manifest, or its fixed-point graph."""
+    from trigger.build import open_build
+    from trigger.fixedpoint.serialize import dump
+    from trigger.stages import read_graph
+
+    this = open_build(folder)
+    typer.echo(dump(read_graph(this.root)) if graph else (this.root / "manifest.json").read_text(), nl=False)
+
+
+@app.command()
+def new(
+    folder: Annotated[Path, typer.Argument(help="The folder to make; its name becomes the trigger's name.")],
+    like: Annotated[str, typer.Option(help="The zoo trigger to start from.")] = "jet_tagger",
+) -> None:
+    """Make a folder of your own to edit."""
+    from trigger.scaffold import create
+
+    create(folder, like)
+    typer.echo(f"made {folder}: edit {folder / 'trigger.toml'} and {folder / 'model.py'}, then run: trigger build {folder}")
+
+
+@app.command("list")
+def list_zoo() -> None:
+    """List the triggers that come with this program."""
+    from trigger.resources import folder
+    from trigger.spec import FILE_NAME, load, zoo
+
+    for name in zoo():
+        typer.echo(f"{name:<16} {load(folder('models') / name / FILE_NAME).description}")
+
+
+@app.command()
+def doctor(parts: Annotated[bool, typer.Option("--parts", help="List the FPGA parts a trigger may name.")] = False) -> None:
+    """Say which tools this machine has, with versions."""
+    from trigger import doctor as checks
+
+    for line in checks.parts() if parts else checks.tools():
+        typer.echo(line)
+
+
+@events_app.command()
+def jets(
+    output: Annotated[Path, typer.Argument(help="The Parquet file to write; its provenance goes beside it as .json.")],
+    jets: Annotated[int, typer.Option(min=1, help="Jets of each of the five classes.")] = 10_000,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the generator and of the order of the rows.")] = 1,
+) -> None:
+    """Generate LHC jets like those of the hls4ml jet data set ("JSC-like") with Pythia 8."""
+    import json
+
+    from trigger.events.jets import CLASSES, write
+    from trigger.progress import progress
+
+    if output.suffix != ".parquet":
+        raise TriggerError(f"{output}: the file to write ends in .parquet")
+    with progress("generating", jets * len(CLASSES), "jets") as done:
+        provenance = write(output, jets, seed, done)
+    output.with_suffix(".json").write_text(json.dumps(provenance, indent=1) + "\n")
+    typer.echo(f"{output}: {provenance['jets']} jets, SHA-256 {provenance['sha256']}")
+
+
+@events_app.command()
+def openml(output: Annotated[Path, typer.Argument(help="The Parquet file to write.")]) -> None:
+    """Fetch the published LHC jet data set (OpenML hls4ml_lhc_jets_hlf); needs a network connection."""
+    from trigger.events.openml import fetch
+
+    typer.echo(f"{output}: {fetch(output)} jets")
+
+
+def _shown(path: Path) -> str:
+    """The path as the user would type it."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def main() -> None:
+    """Run the command line; a failure the user can cause ends in one message and a non-zero exit status."""
+    debug = "--debug" in sys.argv[1:]
+    # Typer takes options of the whole program only in front of the command; people put them last.
+    arguments = [a for a in sys.argv[1:] if a != "--debug"]
+    try:
+        status = app(args=arguments, prog_name="trigger", standalone_mode=False)
+    except typer.TyperException as error:  # the command line itself is wrong
+        error.show()  # type: ignore[attr-defined]
+        status = FAILED
+    except KeyboardInterrupt:
+        typer.echo("trigger: interrupted", err=True)
+        status = INTERRUPTED
+    except Exception as error:
+        if debug:
+            raise
+        from trigger.build import Different
+
+        text = str(error) if isinstance(error, TriggerError) else f"{type(error).__name__}: {error} (--debug shows where)"
+        typer.echo(f"trigger: {text}", err=True)
+        status = DIFFERENT if isinstance(error, Different) else FAILED
+    sys.exit(status or 0)

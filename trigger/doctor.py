@@ -1,0 +1,62 @@
+"""What this machine has: the tools a build can use, and their versions."""
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import subprocess
+from collections.abc import Iterator
+
+from trigger import spec
+from trigger.stages import PACKAGES
+
+# Program, arguments that make it print its version, what it is for.
+_TOOLS = (
+    ("g++", ("--version",), "compiles the csim"),
+    ("make", ("--version",), "runs the project's own targets"),
+    ("verilator", ("--version",), "simulates Verilog"),
+    ("iverilog", ("-V",), "simulates Verilog"),
+    ("ghdl", ("--version",), "simulates VHDL"),
+    ("yosys", ("-V",), "open synthesis"),
+    ("nextpnr-ecp5", ("--version",), "open place and route"),
+    ("vivado", ("-version",), "AMD synthesis and implementation"),
+    ("vitis_hls", ("-version",), "AMD high-level synthesis"),
+    ("vivado_hls", ("-version",), "AMD high-level synthesis, to 2019"),
+    ("quartus_sh", ("--version",), "Intel synthesis and implementation"),
+    ("i++", ("--version",), "Intel high-level synthesis"),
+    ("icpx", ("--version",), "oneAPI compiler"),
+    ("catapult", ("-version",), "Siemens high-level synthesis"),
+)
+_EXTRAS = ("pythia8mc", "numba", "da4ml", "tensorboard")
+_TIMEOUT_S = 20
+
+
+def tools() -> Iterator[str]:
+    """One line for each thing, with its version or "not found"."""
+    yield f"{'python':<14} {platform.python_version()}, {platform.machine()}, {len(os.sched_getaffinity(0))} cores"
+    for name in (*PACKAGES, *_EXTRAS):
+        try:
+            yield f"{name:<14} {importlib.metadata.version(name)}"
+        except importlib.metadata.PackageNotFoundError:
+            yield f"{name:<14} not installed"
+    for program, arguments, purpose in _TOOLS:
+        yield f"{program:<14} {_version(program, arguments):<52} {purpose}"
+
+
+def parts() -> Iterator[str]:
+    """One line for each FPGA part of synth/parts.toml."""
+    yield f"{'part':<26} {'family':<20} {'LUT':>9} {'FF':>9} {'DSP':>6} {'BRAM':>6}"
+    for name, part in spec.parts().items():
+        yield f"{name:<26} {part['family']:<20} {part['lut']:>9} {part['ff']:>9} {part['dsp']:>6} {part['bram']:>6}"
+
+
+def _version(program: str, arguments: tuple[str, ...]) -> str:
+    path = shutil.which(program)
+    if path is None:
+        return "not found"
+    try:
+        result = subprocess.run([path, *arguments], capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"{path}: does not answer ({type(error).__name__})"
+    lines = (result.stdout + result.stderr).strip().splitlines()
+    return lines[0].strip() if lines else f"{path}: says no version"

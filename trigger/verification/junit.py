@@ -1,0 +1,24 @@
+"""A verdict as JUnit XML, the form in which CI services read test results."""
+
+from xml.etree import ElementTree
+
+from trigger.verification.compare import Verdict
+
+
+def to_junit(name: str, verdict: Verdict) -> str:
+    """One test case for each comparison; a difference is a failure with its witness, an aborted run an error."""
+    failures = sum(bool(c.differing) for c in verdict.comparisons)
+    errors = sum(bool(c.failure) for c in verdict.comparisons)
+    counts = {"tests": str(len(verdict.comparisons)), "failures": str(failures), "errors": str(errors)}
+    suite = ElementTree.Element("testsuite", {"name": f"trigger verify {name}", **counts})
+    for c in verdict.comparisons:
+        case = ElementTree.SubElement(suite, "testcase", {"classname": name, "name": f"{c.name} equals Keras"})
+        if c.failure:
+            ElementTree.SubElement(case, "error", {"message": c.failure})
+        elif c.differing:
+            message = f"{c.differing} of {c.events} events differ"
+            ElementTree.SubElement(case, "failure", {"message": message}).text = str(c.witness)
+        else:
+            ElementTree.SubElement(case, "system-out").text = f"{c.events} events, equal"
+    ElementTree.indent(suite)
+    return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
