@@ -13,7 +13,7 @@ from typing import Any
 import trigger
 from trigger import spec as specification
 from trigger.errors import TriggerError
-from trigger.hashing import data_digest, folder_digest
+from trigger.hashing import data_digest, folder_digest, path_digest
 from trigger.progress import say
 from trigger.stages import STAGES, Build, Stage, manifest
 
@@ -57,7 +57,8 @@ def open_build(root: Path) -> Build:
 
 
 def _run(stage: Stage, build: Build) -> None:
-    key = data_digest({"stage": stage.name, "version": trigger.__version__, **stage.reads(build)})
+    code = [path_digest(Path(trigger.__file__).parent / name) for name in stage.code]
+    key = data_digest({"stage": stage.name, "code": code, **stage.reads(build)})
     final = build.root / stage.name
     record = _read_records(build.root).get(stage.name, {})
     if record.get("key") == key and record.get("digest") == folder_digest(final) != "":

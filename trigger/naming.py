@@ -2,88 +2,20 @@
 
 import re
 
-_CPP_WORDS = frozenset(
-    [
-        "alignas",
-        "alignof",
-        "and",
-        "asm",
-        "auto",
-        "bool",
-        "break",
-        "case",
-        "catch",
-        "char",
-        "class",
-        "const",
-        "constexpr",
-        "continue",
-        "decltype",
-        "default",
-        "delete",
-        "do",
-        "double",
-        "else",
-        "enum",
-        "explicit",
-        "export",
-        "extern",
-        "false",
-        "final",
-        "float",
-        "for",
-        "friend",
-        "goto",
-        "if",
-        "inline",
-        "int",
-        "long",
-        "main",
-        "mutable",
-        "namespace",
-        "new",
-        "noexcept",
-        "not",
-        "nullptr",
-        "operator",
-        "or",
-        "private",
-        "protected",
-        "public",
-        "register",
-        "return",
-        "short",
-        "signed",
-        "sizeof",
-        "static",
-        "struct",
-        "switch",
-        "template",
-        "this",
-        "throw",
-        "true",
-        "try",
-        "typedef",
-        "typename",
-        "union",
-        "unsigned",
-        "using",
-        "virtual",
-        "void",
-        "volatile",
-        "while",
-        "xor",
-        "hls",
-        "nnet",
-        "std",
-    ]
-)
+# The keywords of C++17, and the namespaces that the firmware uses.
+_RESERVED = """
+alignas alignof and asm auto bool break case catch char class const constexpr continue decltype default delete do double else
+enum explicit export extern false final float for friend goto if inline int long main mutable namespace new noexcept not
+nullptr operator or private protected public register return short signed sizeof static struct switch template this throw
+true try typedef typename union unsigned using virtual void volatile while xor
+hls nnet std
+"""
 
 
 def identifier(name: str) -> str:
     """``name`` itself, where it can name a C++ function; raises ValueError where it cannot."""
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)*", name, re.ASCII):
         raise ValueError(f"{name!r} cannot name a C++ function; use letters, digits and single underscores, a letter first")
-    if name in _CPP_WORDS:
+    if name in _RESERVED.split():
         raise ValueError(f"{name!r} cannot name a C++ function: C++ or hls4ml uses the word")
     return name

@@ -35,10 +35,14 @@ class Build(NamedTuple):
 
 
 class Stage(NamedTuple):
-    """``reads`` gives all that the result depends on; ``run`` writes the result into a folder."""
+    """``reads`` gives all that the result depends on; ``run`` writes the result into a folder.
+
+    ``code`` names the modules of this package whose text the result depends on as well.
+    """
 
     name: str
     what: str
+    code: tuple[str, ...]
     reads: Callable[[Build], Mapping[str, Any]]
     run: Callable[[Build, Path], None]
 
@@ -327,12 +331,12 @@ def _report(build: Build, folder: Path) -> None:
 
 
 STAGES = (
-    Stage("events", "reading and splitting the events", _events_reads, _events),
-    Stage("model", "training", _model_reads, _model),
-    Stage("graph", "lowering the network to integers", _graph_reads, _graph),
-    Stage("firmware", "writing the hls4ml project", _firmware_reads, _firmware),
-    Stage("verification", "verifying", _verification_reads, _verification),
-    Stage("report", "writing the report", _report_reads, _report),
+    Stage("events", "reading and splitting the events", ("events", "spec.py"), _events_reads, _events),
+    Stage("model", "training", ("training", "keras_backend.py"), _model_reads, _model),
+    Stage("graph", "lowering the network to integers", ("frontends", "fixedpoint", "verification"), _graph_reads, _graph),
+    Stage("firmware", "writing the hls4ml project", ("backends", "fixedpoint"), _firmware_reads, _firmware),
+    Stage("verification", "verifying", ("backends", "fixedpoint", "verification"), _verification_reads, _verification),
+    Stage("report", "writing the report", ("report", "physics"), _report_reads, _report),
 )
 
 

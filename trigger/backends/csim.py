@@ -23,7 +23,7 @@ from trigger.fixedpoint.graph import Concatenate, Graph, GraphError
 from trigger.fixedpoint.types import Integers
 
 # Compiling is most of a csim's time: -O2 for one project that runs many events, -O1 for many small ones.
-OPTIMIZE, OPTIMIZE_MANY = "-O2", "-O1"
+OPTIMIZE, OPTIMIZE_MANY = "-O2", "-O0"
 _COMPILE_TIMEOUT_S = 1800
 
 _INCLUDES = {
@@ -105,19 +105,21 @@ class Csim:
             np.save(source, np.ascontiguousarray(x))
             function = f"trigger_{'trace' if trace else 'csim'}_{self.index}"
             command = [sys.executable, csim_worker.__file__, self.library, function, source, target, outputs]
-            process = subprocess.Popen(
-                [str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-            )
-            assert process.stdout is not None and process.stderr is not None
-            for line in process.stdout:
+            status, errors = _run([str(part) for part in command], done)
+            if status != 0:
+                raise CsimFailed(f"csim: {self.project_name} ended with status {status}: {_last_line(errors) or 'no message'}")
+            return np.load(target)
+
+
+def _run(command: list[str], done: Callable[[int], None]) -> tuple[int, str]:
+    """Run the worker, passing on its progress; its exit status and what it wrote to stderr."""
+    with tempfile.TemporaryFile("w+") as errors:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as process:
+            for line in process.stdout or ():
                 if line.startswith("done "):
                     done(int(line.split()[1]))
-            errors = process.stderr.read()
-            if process.wait() != 0:
-                raise CsimFailed(
-                    f"csim: {self.project_name} ended with status {process.returncode}: {_last_line(errors) or 'no message'}"
-                )
-            return np.load(target)
+        errors.seek(0)
+        return process.returncode, errors.read()
 
 
 def open_project(directory: Path, graph: Graph, project_name: str, backend: str) -> Csim:

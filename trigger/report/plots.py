@@ -73,9 +73,9 @@ def bit_widths(widths: Mapping[str, tuple[int, int]]) -> str:
         axes.invert_yaxis()
         axes.set(xlabel="Bits right of | left of the binary point")
         axes.xaxis.set_major_formatter(lambda value, _: f"{abs(value):.0f}")
-        axes.legend(loc="lower right")
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
 
-    return _svg(draw, height=1.2 + 0.36 * len(widths))
+    return _svg(draw, height=1.6 + 0.36 * len(widths))
 
 
 def _thinned(curve: Roc) -> tuple[np.ndarray, np.ndarray]:

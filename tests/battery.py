@@ -1,0 +1,130 @@
+"""The battery that every quantiser and every layer inherits: Keras = graph = csim, on random inputs and all edges."""
+
+from collections.abc import Callable
+from functools import cache
+from typing import ClassVar, NamedTuple
+
+import keras
+import numpy as np
+import pytest
+from qkeras import QActivation, QDense
+
+from trigger.backends.csim import compile_together
+from trigger.backends.hls4ml import Hls4mlOptions, write
+from trigger.fixedpoint.evaluate import quantize_inputs
+from trigger.fixedpoint.graph import Graph
+from trigger.fixedpoint.ranges import overflow_proof
+from trigger.fixedpoint.serialize import from_json, to_json
+from trigger.frontends.keras import lower
+from trigger.frontends.reference import Reference
+from trigger.verification import vectors
+from trigger.verification.compare import to_integers
+
+PART = "xcvu13p-flga2577-2-e"
+RANDOM_EVENTS = 10_000
+FEATURES = 6
+
+# Bits of the inputs, of the quantiser under test, and its integer bits.
+WIDTHS = ((5, 2, 0), (8, 6, 2), (12, 9, 3))
+
+
+class Network(NamedTuple):
+    """A network with everything the battery asks of it, computed once."""
+
+    model: keras.Model
+    graph: Graph
+    x: np.ndarray
+    integers: np.ndarray
+    expected: np.ndarray
+    off_grid: np.ndarray
+
+
+def prepare(model: keras.Model, inputs: str | None = None, seed: int = 0) -> Network:
+    """Lower a network, and ask Keras for its outputs on random inputs, on and off the grid, and on all vectors."""
+    rng = np.random.default_rng(seed)
+    graph = lower(model, inputs)
+    features = len(graph.input.types)
+    span = 2.0 ** (graph.input.types[0].integer)
+    random = np.concatenate(
+        [rng.normal(size=(RANDOM_EVENTS // 2, features)) * span / 2, rng.uniform(-span, span, (RANDOM_EVENTS // 2, features))]
+    )
+    x = np.concatenate([random, vectors.generate(graph, seed).all])
+    integers = quantize_inputs(graph, x)
+    reference = Reference(model)
+    seen = x if reference.input_types == graph.input.types else np.ldexp(integers.astype(float), -graph.input.fractions)
+    return Network(model, graph, x, integers, *to_integers(graph, reference.predict(seen)))
+
+
+def randomize(model: keras.Model, seed: int) -> keras.Model:
+    """Give every weight a random value of a size that matters."""
+    rng = np.random.default_rng(seed)
+    for layer in model.layers:
+        layer.set_weights(
+            [
+                rng.uniform(0.3, 2, w.shape) if "variance" in w.path or "gamma" in w.path else rng.normal(size=w.shape) * 0.6
+                for w in layer.weights
+                if "seed" not in w.path
+            ]
+        )
+    return model
+
+
+def around(middle: Callable, input_bits: int, seed: int = 0) -> keras.Model:
+    """6-7-3: a quantised network with ``middle`` (a layer, or a function of a tensor) behind its first Dense layer."""
+    x = inputs = keras.Input((FEATURES,))
+    x = QActivation(f"quantized_bits({input_bits},{input_bits // 2 - 1},alpha=1)")(x)
+    x = QDense(7, kernel_quantizer="quantized_bits(5,1,alpha=1)", bias_quantizer="quantized_bits(5,1,alpha=1)")(x)
+    x = middle(x)
+    x = QDense(3, kernel_quantizer="quantized_bits(5,1,alpha=1)", bias_quantizer="quantized_bits(5,1,alpha=1)")(x)
+    return randomize(keras.Model(inputs, x), seed)
+
+
+class Battery:
+    """Subclasses fill ``cases``: an id, and a function that makes the network."""
+
+    cases: ClassVar[dict[str, Callable[[], keras.Model]]] = {}
+    inputs: ClassVar[str | None] = None
+
+    def __init_subclass__(cls) -> None:
+        cls.prepared = staticmethod(cache(lambda case: prepare(cls.cases[case](), cls.inputs)))
+
+    def test_graph_equals_keras(self, case):
+        network = self.prepared(case)
+        assert len(network.x) >= RANDOM_EVENTS
+        assert not network.off_grid.any()
+        np.testing.assert_array_equal(network.graph.run(network.integers), network.expected)
+
+    def test_outputs_differ_between_events(self, case):
+        assert len(np.unique(self.prepared(case).expected)) > 1
+
+    def test_json_gives_the_same_graph(self, case):
+        network = self.prepared(case)
+        text = to_json(network.graph)
+        again = from_json(text)
+        assert to_json(again) == text
+        np.testing.assert_array_equal(again.run(network.integers[:500]), network.expected[:500])
+
+    def test_nothing_overflows(self, case):
+        rows = overflow_proof(self.prepared(case).graph)
+        assert all(row.needed <= row.width for row in rows)
+
+    def test_csim_equals_keras(self, case, csims):
+        network = self.prepared(case)
+        np.testing.assert_array_equal(csims[case].run(network.integers), network.expected)
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def csims(cls, tmp_path_factory):
+        """The csims of all cases of the class, compiled as one."""
+        folder = tmp_path_factory.mktemp("csims")
+        projects = [
+            write(cls.prepared(case).graph, folder / f"p{k}", Hls4mlOptions(PART, 240, project_name=f"p{k}"))
+            for k, case in enumerate(cls.cases)
+        ]
+        return dict(zip(cls.cases, compile_together(projects, folder / "csim"), strict=True))
+
+
+def parametrize(metafunc) -> None:
+    """Each case of a battery is a test of its own."""
+    if "case" in metafunc.fixturenames:
+        metafunc.parametrize("case", list(metafunc.cls.cases), scope="class")
