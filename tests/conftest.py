@@ -73,7 +73,7 @@ part = "xcvu9p-flga2104-2L-e"
 clock_mhz = 360
 """
 
-SMALL_MODEL = '''
+SMALL_MODEL = """
 import keras
 from qkeras import QActivation, QDense
 
@@ -84,7 +84,7 @@ def network(features, classes):
     x = QActivation("quantized_relu(3,1)", name="relu")(x)
     x = QDense(classes, kernel_quantizer="quantized_bits(4,0,alpha=1)", bias_quantizer="quantized_bits(4,0,alpha=1)", name="out")(x)
     return keras.Model(inputs, x)
-'''
+"""
 
 
 def write_small_trigger(folder: Path) -> Path:

@@ -34,7 +34,9 @@ def _then_quantize(layer):
 
 
 def _skip(x):
-    return layers.Add()([QDense(7, kernel_quantizer=W, bias_quantizer=W)(QActivation(RELU)(x)), QActivation("quantized_tanh(6)")(x)])
+    return layers.Add()(
+        [QDense(7, kernel_quantizer=W, bias_quantizer=W)(QActivation(RELU)(x)), QActivation("quantized_tanh(6)")(x)]
+    )
 
 
 def _three_branches(x):
@@ -113,7 +115,9 @@ class TestStructure(Battery):
         three_branches=lambda: _three_branches,
         shared_layer=lambda: _shared,
         reshapes=lambda: _reshapes,
-        two_quantisers=lambda: lambda x: QActivation("quantized_bits(4,1,alpha=1)")(QActivation("quantized_bits(9,2,alpha=1)")(x)),
+        two_quantisers=lambda: (
+            lambda x: QActivation("quantized_bits(4,1,alpha=1)")(QActivation("quantized_bits(9,2,alpha=1)")(x))
+        ),
     )
 
 

@@ -23,7 +23,7 @@ from trigger.fixedpoint.graph import Concatenate, Graph, GraphError
 from trigger.fixedpoint.types import Integers
 
 # Compiling is most of a csim's time: -O2 for one project that runs many events, -O1 for many small ones.
-OPTIMIZE, OPTIMIZE_MANY = "-O2", "-O0"
+OPTIMIZE, OPTIMIZE_MANY = "-O2", "-O1"
 _COMPILE_TIMEOUT_S = 1800
 
 _INCLUDES = {
@@ -183,18 +183,42 @@ def _source(projects: Sequence[Csim], directory: Path) -> str:
     paths = [os.path.relpath(p.sources / f"{p.project_name}.cpp", directory) for p in projects]
     lines = ["#include <cstddef>", "#include <thread>", "#include <vector>"]
     if len(projects) == 1:
-        lines.append(f'#include "{paths[0]}"')
+        lines += [*_weights(projects[0], directory), f'#include "{paths[0]}"']
     else:
         own, library = _headers(projects)
         lines += library
         for k, path in enumerate(paths):
             lines += [f"#undef {guard}" for guard in own[k]]
-            lines += [f"namespace {_namespace(projects, k)} {{", f'#include "{path}"', "}"]
+            lines += [f"namespace {_namespace(projects, k)} {{", *_weights(projects[k], directory), f'#include "{path}"', "}"]
     lines.append("namespace nnet { bool trace_enabled = false; std::map<std::string, void *> *trace_outputs = NULL;")
     lines.append("size_t trace_type_size = sizeof(double); }")
     for k, project in enumerate(projects):
         lines += _bridge(project, k, _namespace(projects, k))
     return "\n".join(lines) + "\n"
+
+
+def _weights(project: Csim, directory: Path) -> list[str]:
+    """The weights of the project's own headers, filled in by a loop.
+
+    An array of ap_fixed with its values in braces is one constructor call a weight, on which g++ spends a minute. The
+    text of the header is what synthesis reads: the same numbers become an array of double, copied once.
+    """
+    if project.backend not in ("Vitis", "Vivado"):
+        return []
+    lines = [f'#include "{os.path.relpath(project.sources / "defines.h", directory)}"']
+    for path in sorted(project.sources.glob("weights/*.h")):
+        text = path.read_text()
+        guard = re.search(r"^#ifndef (\w+)", text, re.MULTILINE)
+        array = re.search(r"^(\w+) (\w+)\[(\d+)\] = \{([^}]*)\};", text, re.MULTILINE)
+        if guard is None or array is None:
+            continue  # of another form: g++ includes it as it is
+        kind, name, count, values = array.groups()
+        fill = f"for (int i = 0; i < {count}; i++) {name}[i] = values[i]; return true;"
+        lines += [f"#define {guard[1]}", f"{kind} {name}[{count}];"]
+        lines.append(
+            f"static const bool {name}_filled = [] {{ static const double values[{count}] = {{{values}}}; {fill} }}();"
+        )
+    return lines
 
 
 def _namespace(projects: Sequence[Csim], k: int) -> str:

@@ -11,18 +11,19 @@ from typing import NamedTuple
 import numpy as np
 
 from trigger.fixedpoint.graph import Add, Affine, Clip, Concatenate, GraphError, LeakyRelu, Node, Quantize, Steps
-from trigger.fixedpoint.types import Fixed, Overflow, Rounding, enclosing, smallest
+from trigger.fixedpoint.types import Fixed, Overflow, Rounding, enclosing
 
 # Wider inputs are compared with each threshold; narrower ones index a table.
 TABLE_BITS = 12
 
 
 class Flavor(NamedTuple):
-    """How one vendor's C++ writes a type, an argument and the raw bits of a value."""
+    """How one vendor's C++ writes a type, an argument, and the integer behind a value."""
 
     fixed: Callable[[Fixed, Rounding, Overflow], str]
     argument: Callable[[str, str], str]
-    bits: Callable[[str, int], str]
+    raw: Callable[[str, Fixed], str]
+    set_raw: Callable[[str, Fixed, str], str]
     unroll: str
     inline: str
 
@@ -43,8 +44,24 @@ def _reference(kind: str, name: str) -> str:
     return f"{kind} &{name}"
 
 
-AP = Flavor(_ap_fixed, _array, lambda x, w: f"{x}.range({w - 1}, 0).to_uint()", "#pragma HLS UNROLL", "#pragma HLS INLINE")
-AC_ARRAY = Flavor(_ac_fixed, _array, lambda x, w: f"{x}.template slc<{w}>(0).to_uint()", "#pragma hls_unroll", "")
+def _ap_raw(x: str, kind: Fixed) -> str:
+    return f"ap_{'' if kind.signed else 'u'}int<{kind.width}>({x}.range({kind.width - 1}, 0)).to_int64()"
+
+
+def _ap_set_raw(y: str, kind: Fixed, value: str) -> str:
+    return f"{y}.range({kind.width - 1}, 0) = {value}"
+
+
+def _ac_raw(x: str, kind: Fixed) -> str:
+    return f"{x}.template slc<{kind.width}>(0).to_int64()"
+
+
+def _ac_set_raw(y: str, kind: Fixed, value: str) -> str:
+    return f"{y}.set_slc(0, ac_int<{kind.width}, {str(kind.signed).lower()}>({value}))"
+
+
+AP = Flavor(_ap_fixed, _array, _ap_raw, _ap_set_raw, "#pragma HLS UNROLL", "#pragma HLS INLINE")
+AC_ARRAY = Flavor(_ac_fixed, _array, _ac_raw, _ac_set_raw, "#pragma hls_unroll", "")
 AC_STRUCT = AC_ARRAY._replace(argument=_reference, unroll="#pragma unroll")
 
 
@@ -81,11 +98,11 @@ def _body(node: Node, sources: list[Node], flavor: Flavor) -> list[str]:
         case Quantize():
             return _by_runs(node, lambda i: _quantize(node, source, i, flavor), flavor)
         case Affine():
-            return [f"out[{i}] = {_affine(node, i, flavor)};" for i in range(len(node.types))]
+            return _affine(node, flavor)
         case Clip():
             return _by_runs(node, lambda i: _clip(node, source, i, flavor), flavor)
         case LeakyRelu():
-            return _by_runs(node, lambda i: _leaky(node, source, i, flavor), flavor)
+            return _loop(0, len(node.types), _leaky(node, source, flavor), flavor)
         case Steps():
             return _steps(node, source, flavor)
     raise GraphError(f"{node.name}: no C++ for the operation {node.op}")
@@ -119,36 +136,29 @@ def _quantize(node: Quantize, source: Node, i: int, flavor: Flavor) -> str:
     return f"out[i] = {target}(x0[i]);"
 
 
-def _number(value: int, fraction: int, flavor: Flavor) -> str:
-    """A constant of the narrowest type."""
-    while value and value % 2 == 0:
-        value, fraction = value >> 1, fraction - 1
-    kind = smallest(min(value, 0), max(value, 0), fraction)
-    return f"{flavor.fixed(kind, Rounding.TRN, Overflow.WRAP)}({float(np.ldexp(float(value), -fraction))!r})"
-
-
-def _affine(node: Affine, i: int, flavor: Flavor) -> str:
-    scale, bias = int(node.scale.values[i]), int(node.bias.values[i])
-    text = f"x0[{i}]"
-    if scale != 1 << max(node.scale.type.fraction, 0) or node.scale.type.fraction < 0:
-        text = f"{text} * {_number(scale, node.scale.type.fraction, flavor)}"
-    return f"{text} + {_number(bias, node.bias.type.fraction, flavor)}" if bias else text
+def _affine(node: Affine, flavor: Flavor) -> list[str]:
+    scale = flavor.fixed(node.scale.type, Rounding.TRN, Overflow.WRAP)
+    bias = flavor.fixed(node.bias.type, Rounding.TRN, Overflow.WRAP)
+    lines = [_constants(scale, "scale", node.scale.real), _constants(bias, "bias", node.bias.real)]
+    return [*lines, *_loop(0, len(node.types), "out[i] = x0[i] * scale[i] + bias[i];", flavor)]
 
 
 def _clip(node: Clip, source: Node, i: int, flavor: Flavor) -> str:
-    fraction, kind = source.types[i].fraction, source.types[i]
+    kind = source.types[i]
+
+    def bound(value: int) -> str:
+        return f"{flavor.fixed(kind, Rounding.TRN, Overflow.WRAP)}({float(np.ldexp(float(value), -kind.fraction))!r})"
+
     text = "out[i] = x0[i];"
     if node.high[i] < kind.maximum:
-        bound = _number(int(node.high[i]), fraction, flavor)
-        text = f"if (x0[i] > {bound}) out[i] = {bound}; else {text}"
+        text = f"if (x0[i] > {bound(node.high[i])}) out[i] = {bound(node.high[i])}; else {text}"
     if node.low[i] > kind.minimum:
-        bound = _number(int(node.low[i]), fraction, flavor)
-        text = f"if (x0[i] < {bound}) out[i] = {bound}; else {text}"
+        text = f"if (x0[i] < {bound(node.low[i])}) out[i] = {bound(node.low[i])}; else {text}"
     return text
 
 
-def _leaky(node: LeakyRelu, source: Node, i: int, flavor: Flavor) -> str:
-    kind = source.types[i]
+def _leaky(node: LeakyRelu, source: Node, flavor: Flavor) -> str:
+    kind = enclosing(source.types)
     if not kind.signed:
         return "out[i] = x0[i];"
     wide = flavor.fixed(Fixed(True, kind.width + node.shift, kind.integer), Rounding.TRN, Overflow.WRAP)
@@ -156,22 +166,27 @@ def _leaky(node: LeakyRelu, source: Node, i: int, flavor: Flavor) -> str:
 
 
 def _steps(node: Steps, source: Node, flavor: Flavor) -> list[str]:
-    level = flavor.fixed(node.levels.type, Rounding.TRN, Overflow.WRAP)
-    kind = enclosing(source.types)
-    count = len(node.types)
+    """A table where the input is narrow, otherwise one comparison a step; the numbers are plain C integers."""
+    kind, levels = enclosing(source.types), node.levels
+    thresholds = node.thresholds.values << (kind.fraction - node.thresholds.type.fraction)
+    raw = flavor.raw("x0[i]", kind)
+    use = f"{flavor.fixed(levels.type, Rounding.TRN, Overflow.WRAP)} y; {flavor.set_raw('y', levels.type, '{value}')}; out[i] = y;"
     if kind.width <= TABLE_BITS:
-        raw = np.arange(1 << kind.width, dtype=np.int64)
-        value = np.where(raw > kind.maximum, raw - (1 << kind.width), raw)
-        shift = kind.fraction - node.thresholds.type.fraction
-        thresholds = node.thresholds.values << shift if shift >= 0 else node.thresholds.values >> -shift
-        table = node.levels.real[np.searchsorted(thresholds, value, side="right")]
-        index = flavor.bits("x0[i]", kind.width)
-        return [_constants(level, "table", table), *_loop(0, count, f"out[i] = table[{index}];", flavor)]
-    threshold = flavor.fixed(node.thresholds.type, Rounding.TRN, Overflow.WRAP)
-    lines = [_constants(threshold, "thresholds", node.thresholds.real), _constants(level, "levels", node.levels.real)]
-    count_below = f"for (int j = 0; j < {len(node.thresholds.values)}; j++) k += x0[i] >= thresholds[j];"
-    return [*lines, *_loop(0, count, f"unsigned k = 0; {count_below} out[i] = levels[k];", flavor)]
+        inputs = np.arange(kind.minimum, kind.maximum + 1)
+        table = levels.values[np.searchsorted(thresholds, inputs, side="right")]
+        index = f"table[{raw}{f' + {-kind.minimum}' if kind.signed else ''}]"
+        return [_integers("table", table), *_loop(0, len(node.types), use.format(value=index), flavor)]
+    search = f"const long long x = {raw}; int k = 0; for (int j = 0; j < {len(thresholds)}; j++) k += x >= thresholds[j]; "
+    lines = [_integers("thresholds", thresholds), _integers("levels", levels.values)]
+    return [*lines, *_loop(0, len(node.types), search + use.format(value="levels[k]"), flavor)]
 
 
 def _constants(kind: str, name: str, values: np.ndarray) -> str:
     return f"static const {kind} {name}[{len(values)}] = {{{', '.join(repr(float(v)) for v in values)}}};"
+
+
+def _integers(name: str, values: np.ndarray) -> str:
+    kinds = {8: "signed char", 16: "short", 32: "int", 64: "long long"}
+    bits = max(int(v).bit_length() for v in (values.min(), ~values.min(), values.max())) + 1
+    kind = next(kind for width, kind in kinds.items() if bits <= width)
+    return f"static const {kind} {name}[{len(values)}] = {{{', '.join(map(str, values))}}};"

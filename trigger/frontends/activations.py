@@ -14,6 +14,7 @@ import numpy as np
 import qkeras.quantizers as q
 
 from trigger.fixedpoint.build import Builder, constant
+from trigger.fixedpoint.ranges import aligned
 from trigger.fixedpoint.types import Fixed, Integers, Overflow, Rounding
 from trigger.frontends.inexact import Refusal
 from trigger.frontends.precision import evaluate
@@ -260,10 +261,9 @@ def _staircase(builder: Builder, name: str, source: str, function: Callable[[np.
 
     A function that is not ``bisectable`` is only known to be non-decreasing once all its values have been seen.
     """
-    low, high = (int(end) for end in (builder.range(source).low.min(), builder.range(source).high.max()))
     fraction = int(builder[source].fractions.max())
-    if (builder[source].fractions != fraction).any():
-        raise Refusal("the inputs of a table have different steps", "quantise them alike first")
+    reach = aligned(builder[source], builder.range(source), fraction)
+    low, high = int(reach.low.min()), int(reach.high.max())
 
     def ask(integers: Integers) -> np.ndarray:
         return function(np.ldexp(integers.astype(np.float64), -fraction))

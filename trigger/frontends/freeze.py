@@ -115,4 +115,4 @@ def _check_scale(quantizer: Any) -> None:
 
 
 def _numpy(value: Any) -> np.ndarray:
-    return np.asarray(keras.ops.convert_to_numpy(value), dtype=np.float64)
+    return np.asarray(keras.ops.convert_to_numpy(keras.ops.convert_to_tensor(value)), dtype=np.float64)
