@@ -97,6 +97,7 @@ def _quantizer_verdict(node: Quantize, before: Interval, source: Node) -> str:
 
 def interval(node: Node, inputs: Mapping[str, tuple[Node, Interval]]) -> Interval:
     """The interval of one node from those of the nodes it reads."""
+    _check_fractions(node, [source for source, _ in inputs.values()])
     match node:
         case Input():
             return Interval(*bounds(node.types))
@@ -141,6 +142,30 @@ def interval(node: Node, inputs: Mapping[str, tuple[Node, Interval]]) -> Interva
 def magnitude(node: Node, x: Interval) -> np.ndarray:
     """The largest absolute value of each element, as a real number; float64 is exact enough to count bits."""
     return np.ldexp(np.maximum(np.abs(x.low), np.abs(x.high)).astype(np.float64), -node.fractions)
+
+
+def _check_fractions(node: Node, sources: list[Node]) -> None:
+    """An exact operation keeps every fractional bit; one that only selects keeps the steps of what it reads."""
+    before = [source.fractions for source in sources]
+    match node:
+        case Dense():
+            kept = int(before[0].max()) + node.weights.type.fraction
+            fits = (node.fractions == node.fractions[0]).all() and node.fractions[0] >= max(kept, node.bias.type.fraction)
+        case Affine():
+            kept = np.maximum(before[0] + node.scale.type.fraction, node.bias.type.fraction)
+            fits = (node.fractions >= kept).all()
+        case LeakyRelu():
+            fits = (node.fractions == before[0] + node.shift).all()
+        case Add():
+            fits = (node.fractions == max(int(b.max()) for b in before)).all()
+        case Clip() | Concatenate():
+            fits = np.array_equal(node.fractions, np.concatenate(before))
+        case Steps():
+            fits = (node.fractions == node.levels.type.fraction).all()
+        case _:
+            fits = True
+    if not fits:
+        raise GraphError(f"{node.name}: has types whose fractional bits do not fit its operation")
 
 
 def _check_width(node: Node, *magnitudes: np.ndarray) -> None:

@@ -50,10 +50,12 @@ def from_json(text: str | bytes) -> Graph:
         try:
             found[node.name] = interval(node, {name: (nodes[name], found[name]) for name in node.inputs})
             if len(found[node.name].low) != len(node.types):
-                raise GraphError("has another number of types than of elements")
+                raise ValueError("has another number of types than of elements")
             low, high = bounds(node.types)
             if (found[node.name].low < low).any() or (found[node.name].high > high).any():
-                raise GraphError("has types too narrow for its values")
+                raise ValueError("has types too narrow for its values")
+        except GraphError:
+            raise
         except (ValueError, IndexError, TypeError, AttributeError, OverflowError) as error:
             raise GraphError(f"{node.name}: {error}") from error
         nodes[node.name] = node

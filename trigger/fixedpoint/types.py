@@ -71,7 +71,7 @@ MAX_WIDTH = 53
 def smallest(low: int, high: int, fraction: int) -> Fixed:
     """The narrowest type with ``fraction`` fractional bits that holds every integer from ``low`` to ``high``."""
     signed = low < 0
-    width = max(int(high).bit_length(), int(~low).bit_length() if signed else 0, 1 - signed) + signed
+    width = max(max(high, 0).bit_length(), (~low).bit_length() if signed else 0, 1 - signed) + signed
     return Fixed(signed, width, width - fraction)
 
 

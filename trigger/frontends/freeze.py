@@ -115,4 +115,5 @@ def _check_scale(quantizer: Any) -> None:
 
 
 def _numpy(value: Any) -> np.ndarray:
-    return np.asarray(keras.ops.convert_to_numpy(keras.ops.convert_to_tensor(value)), dtype=np.float64)
+    # A copy: NumPy cannot look into a TensorFlow variable without a warning.
+    return np.asarray(keras.ops.convert_to_numpy(keras.ops.copy(value)), dtype=np.float64)

@@ -1,0 +1,88 @@
+"""Networks from files: round trips, and files that are broken or hostile."""
+
+import numpy as np
+import pytest
+from battery import around
+from qkeras import QActivation
+
+from trigger.errors import TriggerError
+from trigger.fixedpoint.serialize import to_json
+from trigger.frontends.keras import lower
+from trigger.frontends.loading import load
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    model = around(QActivation("quantized_relu(6,2)"), 8)
+    path = tmp_path_factory.mktemp("saved") / "network.keras"
+    model.save(path)
+    return model, path
+
+
+def test_a_saved_network_gives_the_same_graph(saved):
+    model, path = saved
+    assert to_json(lower(load(path))) == to_json(lower(model))
+
+
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file:UserWarning")
+def test_h5_gives_the_same_graph(saved, tmp_path):
+    model, _ = saved
+    model.save(tmp_path / "network.h5")
+    assert to_json(lower(load(tmp_path / "network.h5"))) == to_json(lower(model))
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_garbage_is_refused(tmp_path, suffix):
+    path = tmp_path / f"network{suffix}"
+    path.write_bytes(b"not a network" * 100)
+    with pytest.raises(TriggerError, match=f"network{suffix}: not a network that Keras reads: "):
+        load(path)
+
+
+@pytest.mark.parametrize("keep", [0.3, 0.9, 0.99])
+def test_a_file_cut_short_is_refused(saved, tmp_path, keep):
+    data = saved[1].read_bytes()
+    path = tmp_path / "network.keras"
+    path.write_bytes(data[: int(len(data) * keep)])
+    with pytest.raises(TriggerError, match=r"network\.keras: not a network that Keras reads: "):
+        load(path)
+
+
+def test_code_in_a_file_is_not_executed(tmp_path):
+    import keras
+
+    marker = tmp_path / "executed"
+    inputs = keras.Input((2,))
+    text = f"__import__('pathlib').Path({str(marker)!r}).touch()"
+    model = keras.Model(inputs, keras.layers.Lambda(lambda x, code=text: (eval(code), x)[1], output_shape=(2,))(inputs))
+    assert marker.exists()
+    marker.unlink()
+    model.save(tmp_path / "network.keras")
+    with pytest.raises(TriggerError, match="not a network that Keras reads: "):
+        load(tmp_path / "network.keras")
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize(("name", "message"), [("network.txt", "a network is a .keras or .h5 file"), ("none.keras", "no such file")])
+def test_other_files(tmp_path, name, message):
+    with pytest.raises(TriggerError) as error:
+        load(tmp_path / name)
+    assert str(error.value) == f"{tmp_path / name}: {message}"
+
+
+def test_mutated_files_never_crash(saved, tmp_path):
+    """Each is read or refused; what is read is a network."""
+    data = saved[1].read_bytes()
+    rng = np.random.default_rng(0)
+    path = tmp_path / "network.keras"
+    refused = 0
+    for _ in range(40):
+        mutated = bytearray(data)
+        for place in rng.integers(0, len(data), 8):
+            mutated[place] = rng.integers(0, 256)
+        path.write_bytes(mutated)
+        try:
+            load(path)
+        except TriggerError:
+            refused += 1
+    assert refused > 0

@@ -1,0 +1,117 @@
+"""Verdicts, witnesses, JUnit."""
+
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from battery import around
+from qkeras import QActivation
+
+import trigger
+from trigger.fixedpoint.graph import Graph, GraphError
+from trigger.verification.compare import Comparison, Verdict, Witness, compare
+from trigger.verification.junit import to_junit
+
+
+class Off:
+    """An implementation that is wrong in one bit of one hidden value, and aborts on request."""
+
+    backend = "test"
+
+    def __init__(self, graph: Graph, aborts: bool = False) -> None:
+        self.graph, self.aborts = graph, aborts
+
+    def run(self, x):
+        if self.aborts:
+            raise GraphError("it aborted")
+        y = self.graph.run(x)
+        y[5, 1] += 1
+        return y
+
+    def trace(self, x):
+        from trigger.fixedpoint.evaluate import trace
+
+        values = trace(self.graph, x)
+        hidden = self.graph.nodes[1].name
+        values[hidden] = values[hidden].copy()
+        values[hidden][:, 3] ^= 1
+        return values
+
+
+@pytest.fixture(scope="module")
+def network():
+    model = around(QActivation("quantized_relu(6,2)"), 8)
+    return model, trigger.lower(model), np.random.default_rng(0).normal(size=(50, 6)) * 4
+
+
+def test_equal(network):
+    model, graph, x = network
+    verdict = trigger.verify(model, [graph], x)
+    assert verdict
+    assert verdict.equal
+    assert verdict.witness is None
+    assert verdict.events == 50
+    assert str(verdict) == "graph: 50 events, equal"
+
+
+def test_a_difference_has_a_witness(network):
+    model, graph, x = network
+    verdict = trigger.verify(model, [graph, Off(graph)], x)
+    assert not verdict
+    assert [c.differing for c in verdict.comparisons] == [0, 1]
+    witness = verdict.witness
+    assert witness is not None
+    assert (witness.event, witness.node, witness.element) == (5, graph.nodes[1].name, 3)
+    assert witness.found == witness.expected ^ 1
+    value = witness.expected * 2.0**-witness.fraction
+    sign = "-" if witness.expected < 0 else ""
+    assert f"element 3, {witness.type}: expected {sign}{abs(witness.expected):#x} = {value!r}, found " in str(witness)
+
+
+def test_a_graph_that_is_wrong_is_told_by_keras_layers(network):
+    """The first layer that differs is named by Keras' own layer outputs."""
+    model, graph, x = network
+    import dataclasses
+
+    first = graph.nodes[1]
+    values = first.weights.values.copy()
+    values[0, 0] += 1
+    faulty = dataclasses.replace(first, weights=dataclasses.replace(first.weights, values=values))
+    wrong = trigger.Graph((graph.nodes[0], faulty, *graph.nodes[2:]))
+    verdict = trigger.verify(model, [wrong], x)
+    assert not verdict
+    assert verdict.witness.node == first.name
+
+
+def test_a_value_between_two_steps_is_a_difference(network):
+    _, graph, x = network
+    integers = graph.quantize_inputs(x)
+    off = np.zeros(len(x), dtype=bool)
+    off[7] = True
+    verdict = compare(graph, graph.run(integers), off, integers, {"graph": graph})
+    assert verdict.comparisons[0].differing == 1
+    assert verdict.witness.event == 7
+
+
+def test_an_abort_is_a_failure_of_that_implementation(network):
+    model, graph, x = network
+    verdict = trigger.verify(model, [graph, Off(graph, aborts=True)], x)
+    assert not verdict
+    assert str(verdict) == "graph: 50 events, equal\ncsim (test): 50 events, failed: it aborted"
+
+
+def test_nothing_to_compare(network):
+    with pytest.raises(trigger.TriggerError, match="^verify: nothing to compare with the network$"):
+        trigger.verify(network[0], [], network[2])
+
+
+def test_junit():
+    witness = Witness("csim", 3, "dense", 0, "fixed<8,3>", 5, 4, 5, (1, 2))
+    verdict = Verdict(
+        (Comparison("graph", 10, 0, None), Comparison("csim", 10, 2, witness), Comparison("rtl", 10, 0, None, "aborted")), 10
+    )
+    suite = ElementTree.fromstring(to_junit("mine", verdict))
+    assert suite.attrib == {"name": "trigger verify mine", "tests": "3", "failures": "1", "errors": "1"}
+    assert [case.attrib["name"] for case in suite] == ["graph equals Keras", "csim equals Keras", "rtl equals Keras"]
+    assert suite.find("testcase/failure").text == str(witness)
+    assert suite.find("testcase/error").attrib["message"] == "aborted"

@@ -1,0 +1,60 @@
+"""The vectors reach what they aim at."""
+
+import numpy as np
+from battery import around
+from qkeras import QActivation
+
+from trigger.fixedpoint.evaluate import trace
+from trigger.fixedpoint.graph import Dense
+from trigger.fixedpoint.ranges import ranges
+from trigger.fixedpoint.types import bounds
+from trigger.frontends.keras import lower
+from trigger.verification.vectors import generate
+
+
+def graph():
+    return lower(around(QActivation("quantized_relu(6,2)"), 8))
+
+
+def test_families():
+    made = generate(graph(), 1)
+    assert {name: len(rows) for name, rows in made.families.items() if "ties of the q" not in name and "ends" not in name} == {
+        "all minimum": 1,
+        "all maximum": 1,
+        "all zero": 1,
+        "one step": 36,
+        "random": 2000,
+        "rounding ties of the inputs": 500,
+        "outside the input range": 250,
+    }
+
+
+def test_ties_are_ties():
+    network = graph()
+    made = generate(network, 1)
+    assert made.ties.reached == made.ties.wanted == 7
+    x = network.quantize_inputs(made.families["rounding ties of the quantisers"])
+    values, node = trace(network, x), network.nodes[2]
+    before, shift = values[node.inputs[0]], network[node.inputs[0]].fractions - node.fractions
+    halves = (before & ((1 << shift) - 1)) == 1 << (shift - 1)
+    assert halves.any(axis=0).all()
+
+
+def test_the_ends_of_the_first_accumulators_are_reached():
+    network = graph()
+    x = network.quantize_inputs(generate(network, 1).families["ends of the accumulators"])
+    first = next(node for node in network.nodes if isinstance(node, Dense))
+    values, interval = trace(network, x)[first.name], ranges(network)[first.name]
+    np.testing.assert_array_equal(values.min(axis=0), interval.low)
+    np.testing.assert_array_equal(values.max(axis=0), interval.high)
+
+
+def test_some_vectors_leave_the_input_range():
+    network = graph()
+    low, high = bounds(network.input.types)
+    scaled = np.ldexp(generate(network, 1).families["outside the input range"], network.input.fractions)
+    assert ((scaled < low) | (scaled > high)).any(axis=0).all()
+
+
+def test_the_seed_decides():
+    np.testing.assert_array_equal(generate(graph(), 7).all, generate(graph(), 7).all)
