@@ -70,7 +70,9 @@ def test_evaluation_is_exact(network, inputs):
     for row, result in zip(x, found, strict=True):
         reals = [Fraction(int(v)) * Fraction(2) ** -t.fraction for v, t in zip(row, graph.input.types, strict=True)]
         wanted = exact(graph, reals)
-        assert [Fraction(int(v)) * Fraction(2) ** -t.fraction for v, t in zip(result, graph.output.types, strict=True)] == wanted
+        assert [
+            Fraction(int(v)) * Fraction(2) ** -t.fraction for v, t in zip(result, graph.output.types, strict=True)
+        ] == wanted
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -65,7 +65,9 @@ def test_text_round_trip(kind):
     assert Fixed.parse(str(kind)) == kind
 
 
-@pytest.mark.parametrize("text", ["float", "fixed<8>", "fixed<0,1>", "fixed<54,1>", "fixed<8,3", "ap_fixed<8,3>", "fixed<8.5,3>"])
+@pytest.mark.parametrize(
+    "text", ["float", "fixed<8>", "fixed<0,1>", "fixed<54,1>", "fixed<8,3", "ap_fixed<8,3>", "fixed<8.5,3>"]
+)
 def test_other_texts_are_refused(text):
     with pytest.raises(ValueError, match="is not a type; write fixed<W,I> or ufixed<W,I> with W from 1 to 53") as error:
         Fixed.parse(text)

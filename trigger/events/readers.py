@@ -98,7 +98,7 @@ def _hdf5(path: Path, columns: list[str], tree: str | None) -> Columns:
 
 
 def _npz(path: Path, columns: list[str], _tree: str | None) -> Columns:
-    with np.load(path, allow_pickle=False) as file:
+    with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
         _check_columns(path, file.files, columns)
         return {name: file[name] for name in columns}
 

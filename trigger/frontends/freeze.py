@@ -115,5 +115,4 @@ def _check_scale(quantizer: Any) -> None:
 
 
 def _numpy(value: Any) -> np.ndarray:
-    # A copy: NumPy cannot look into a TensorFlow variable without a warning.
-    return np.asarray(keras.ops.convert_to_numpy(keras.ops.copy(value)), dtype=np.float64)
+    return np.asarray(keras.ops.convert_to_numpy(value), dtype=np.float64)

@@ -8,12 +8,13 @@ from typing import NamedTuple
 import numpy as np
 
 from trigger.fixedpoint.evaluate import trace
-from trigger.fixedpoint.graph import Affine, Concatenate, Dense, Graph, Input, Quantize
+from trigger.fixedpoint.graph import Affine, Concatenate, Dense, Graph, Input, Quantize, Steps
 from trigger.fixedpoint.ranges import ranges
 from trigger.fixedpoint.types import Integers, Rounding, bounds
 
 _POOL = 20_000
 _TIES_PER_ELEMENT = 2
+_TABLE_ENTRIES, _EVENTS_PER_ENTRY = 4096, 8
 
 
 class Coverage(NamedTuple):
@@ -53,6 +54,7 @@ def generate(graph: Graph, seed: int) -> Vectors:
         "rounding ties of the inputs": (np.clip(pool[:500], low, high - 1) + 0.5) * step,
         "rounding ties of the quantisers": ties * step,
         "ends of the accumulators": ends * step,
+        "entries of the tables": _entries(graph, pool, pool_trace) * step,
         "outside the input range": _outside(rng, low, high) * step,
     }
     return Vectors(families, tie_coverage, end_coverage)
@@ -102,6 +104,26 @@ def _ties(graph: Graph, pool: Integers, values: dict[str, Integers]) -> tuple[In
             wanted += 1
             reached += len(hits) > 0
     return pool[np.unique(np.concatenate(chosen))], Coverage(reached, wanted)
+
+
+def _entries(graph: Graph, pool: Integers, values: dict[str, Integers]) -> Integers:
+    """Inputs that look up every entry of every table, and both sides of every step, as far as the pool reaches them."""
+    chosen: list[Integers] = [np.empty(0, dtype=np.int64)]
+    for node in graph.nodes:
+        if not isinstance(node, Steps):
+            continue
+        x = values[node.inputs[0]]
+        order = np.argsort(x, axis=None, kind="stable")
+        rows, ordered = order // x.shape[1], x.ravel()[order]
+        first = np.flatnonzero(np.diff(ordered, prepend=ordered[0] - 1))
+        if len(first) > _TABLE_ENTRIES:  # a wide input is compared with thresholds: only their two sides matter
+            shift = int(graph[node.inputs[0]].fractions.max()) - node.thresholds.type.fraction
+            sides = np.searchsorted(ordered, node.thresholds.values << max(shift, 0))
+            first = np.concatenate([sides, sides - 1])
+        # One event may hide a wrong entry behind a saturation further on: take several.
+        spread = first[:, None] + np.arange(_EVENTS_PER_ENTRY)
+        chosen.append(rows[np.clip(spread, 0, len(rows) - 1)].ravel())
+    return pool[np.unique(np.concatenate(chosen))]
 
 
 def _ends(graph: Graph, pool: Integers, values: dict[str, Integers]) -> tuple[Integers, Coverage]:

@@ -1,0 +1,147 @@
+"""The build system: what changed is redone, what is killed continues, what fails leaves the last good build."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from trigger import TriggerError
+from trigger.build import Different, build
+from trigger.hashing import folder_digest
+
+STAGES = ("events", "model", "graph", "firmware", "verification", "report")
+
+
+def redone(capsys) -> list[str]:
+    lines = capsys.readouterr().out.splitlines()
+    return [stage for stage in STAGES if f"{stage}: up to date" not in lines]
+
+
+def digests(root) -> dict[str, str]:
+    return {stage: folder_digest(root / stage) for stage in STAGES}
+
+
+def test_a_finished_build(small_build):
+    _, root = small_build
+    results = json.loads((root / "verification" / "results.json").read_text())
+    assert results["equal"]
+    assert [c["name"] for c in results["comparisons"]] == ["graph", "csim (Vitis)"]
+    assert all(c["equal"] and c["events"] > 2000 for c in results["comparisons"])
+    manifest = json.loads((root / "manifest.json").read_text())
+    assert manifest["firmware"] == folder_digest(root / "firmware")
+    assert set(manifest) == {"trigger", "name", "spec", "data", "network", "graph", "firmware", "versions", "report"}
+    assert (root / "model" / "tensorboard" / "network").is_dir()
+
+
+def test_nothing_changed_nothing_redone(small_build, capsys):
+    source, root = small_build
+    before = digests(root)
+    build(str(source), root.parent)
+    assert redone(capsys) == []
+    assert digests(root) == before
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "expected"),
+    [
+        ("trigger.toml", "clock_mhz = 360", "clock_mhz = 240", ["firmware", "verification", "report"]),
+        ("trigger.toml", 'task = "cl', 'description = "New."\ntask = "cl', ["report"]),
+        ("trigger.toml", "epochs = 6", "epochs = 7", ["model", "graph", "firmware", "verification", "report"]),
+        ("model.py", "quantized_relu(3,1)", "quantized_relu(4,1)", ["model", "graph", "firmware", "verification", "report"]),
+        ("events.csv", "a,b,c,kind", " a,b,c,kind", list(STAGES)),
+    ],
+)
+def test_only_what_reads_the_change_is_redone(small_build, capsys, file, old, new, expected):
+    source, root = small_build
+    path = source / file
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new, 1))
+    build(str(source), root.parent)
+    found = redone(capsys)
+    # A change may end where its result is the same again: the same events give the same network.
+    assert found == expected[: len(found)] or set(found) <= set(expected)
+    assert found[0] == expected[0]
+
+
+def test_a_damaged_stage_is_redone(small_build, capsys):
+    source, root = small_build
+    path = next((root / "firmware").rglob("w2.h"))
+    path.write_text(path.read_text().replace("{", "{0.5 + ", 1))
+    build(str(source), root.parent)
+    assert redone(capsys) == ["firmware"]
+
+
+def test_two_builds_in_two_folders_are_the_same(small_build, tmp_path):
+    source, root = small_build
+    again = build(str(source), tmp_path / "elsewhere")
+    for stage in ("events", "graph", "firmware"):
+        assert folder_digest(again / stage) == folder_digest(root / stage), stage
+
+
+def test_two_builds_at_once_are_refused(small_build):
+    import fcntl
+
+    source, root = small_build
+    with (root / ".lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(TriggerError) as error:
+            build(str(source), root.parent)
+    assert str(error.value) == (
+        f"{root}: another build of this folder is running; wait for it, or choose another --output"
+    )
+
+
+def test_a_full_disk_keeps_the_last_build(small_build):
+    """A limit on file sizes stands in for the disk."""
+    source, root = small_build
+    before = digests(root)
+    path = source / "trigger.toml"
+    path.write_text(path.read_text().replace("epochs = 6", "epochs = 7"))
+    code = (
+        "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (8000, 8000))\n"
+        f"import sys; sys.argv = ['trigger', 'build', {str(source)!r}, '--output', {str(root.parent)!r}]\n"
+        "from trigger.cli import main; main()"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert "Traceback" not in result.stderr
+    assert digests(root) == before
+    path.write_text(path.read_text().replace("epochs = 7", "epochs = 6"))
+    build(str(source), root.parent)
+
+
+@pytest.mark.parametrize("delay", [0.8, 3.0, 7.0])
+def test_a_killed_build_continues(small_build, tmp_path, delay):
+    source, root = small_build
+    command = [sys.executable, "-m", "trigger", "build", str(source), "--output", str(tmp_path / "killed")]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    time.sleep(delay)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    again = build(str(source), tmp_path / "killed")
+    assert folder_digest(again / "firmware") == folder_digest(root / "firmware")
+    assert not list(again.glob(".*-new"))
+
+
+def test_firmware_that_is_not_the_network_fails_the_build(small_build, monkeypatch):
+    from trigger import stages
+
+    source, root = small_build
+    path = source / "trigger.toml"
+    path.write_text(path.read_text().replace("clock_mhz = 360", "clock_mhz = 200"))
+    original = stages.STAGES
+
+    def broken(this, folder):
+        original[3].run(this, folder)
+        weights = next(folder.rglob("w2.h"))
+        weights.write_text(weights.read_text().replace("{", "{0.5 + ", 1))
+
+    monkeypatch.setattr("trigger.build.STAGES", (*original[:3], original[3]._replace(run=broken), *original[4:]))
+    with pytest.raises(Different, match=r"^csim \(Vitis\) is not the network: event \d+: csim \(Vitis\) first differs in hidden"):
+        build(str(source), root.parent)
+    assert "Not exact" in (root / "report" / "index.html").read_text()

@@ -1,0 +1,175 @@
+"""The command line: what it prints, its exit status, and one clear message for every failure."""
+
+import shutil
+import subprocess
+import sys
+from xml.etree import ElementTree
+
+import pytest
+
+
+def trigger(*arguments, cwd=None, env=None):
+    command = [sys.executable, "-m", "trigger", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=env, check=False)
+
+
+def test_help_names_every_command():
+    result = trigger("--help")
+    assert result.returncode == 0
+    for command in ("build", "verify", "report", "show", "new", "list", "doctor", "events"):
+        assert f"\n  {command} " in result.stdout
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("list",), ("doctor", "--parts")])
+def test_light_commands_do_not_import_keras(arguments):
+    code = (
+        "import sys; from trigger.cli import main\n"
+        f"sys.argv = ['trigger', *{arguments!r}]\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code\n"
+        "assert not {'keras', 'tensorflow', 'hls4ml'} & set(sys.modules), 'imported'"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False).stderr == ""
+
+
+def test_verify_does_not_import_tensorflow(small_build):
+    _, root = small_build
+    code = (
+        "import sys; from trigger.cli import main\n"
+        f"sys.argv = ['trigger', 'verify', {str(root)!r}]\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code, end.code\n"
+        "assert not {'keras', 'tensorflow', 'hls4ml'} & set(sys.modules), 'imported'"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_verify_equal(small_build, tmp_path):
+    _, root = small_build
+    result = trigger("verify", root, "--junit", tmp_path / "out.xml")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.splitlines()[-2].endswith(" events, equal")
+    assert ElementTree.parse(tmp_path / "out.xml").getroot().attrib["failures"] == "0"
+
+
+def test_verify_other_events(small_build, tmp_path):
+    source, root = small_build
+    result = trigger("verify", root, "--events", source / "events.csv")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.splitlines()[-2:] == ["graph: 600 events, equal", "csim (Vitis): 600 events, equal"]
+    result = trigger("verify", root, "--events", tmp_path / "none.csv")
+    assert (result.returncode, result.stderr) == (2, f"trigger: {tmp_path / 'none.csv'}: no such file\n")
+
+
+def test_verify_different(small_build, tmp_path):
+    _, root = small_build
+    path = next((root / "firmware").rglob("w2.h"))
+    path.write_text(path.read_text().replace("{", "{0.5 + ", 1))
+    result = trigger("verify", root, "--junit", tmp_path / "out.xml")
+    assert result.returncode == 1
+    assert "csim (Vitis) first differs in hidden, element 0, " in result.stdout
+    assert ElementTree.parse(tmp_path / "out.xml").getroot().attrib["failures"] == "1"
+
+
+def test_verify_could_not_run(small_build, tmp_path):
+    _, root = small_build
+    result = trigger("verify", tmp_path)
+    assert (result.returncode, result.stderr) == (2, f"trigger: {tmp_path}: no finished build here; run `trigger build` first\n")
+    shutil.rmtree(root / "csim")
+    result = trigger("verify", root, env={"PATH": str(tmp_path)})
+    assert result.returncode == 2
+    assert result.stderr == (
+        "trigger: csim: no g++ on PATH; install it (Debian and Ubuntu: apt install g++; Fedora: dnf install gcc-c++)\n"
+    )
+    (root / "graph" / "graph.json").write_text("{")
+    result = trigger("verify", root)
+    assert result.returncode == 2
+    assert result.stderr.startswith(f"trigger: {root / 'graph' / 'graph.json'}: not JSON: ")
+    assert "Traceback" not in result.stderr
+
+
+def test_report_and_show(small_build):
+    _, root = small_build
+    (root / "report" / "index.html").unlink()
+    result = trigger("report", root)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.strip() == str(root / "report" / "index.html")
+    assert "Exact: every implementation gave the integers" in (root / "report" / "index.html").read_text()
+    assert '"firmware": "' in trigger("show", root).stdout
+    assert "hidden" in trigger("show", root, "--graph").stdout
+
+
+def test_new_makes_a_trigger_that_is_valid(tmp_path):
+    from trigger.spec import load
+
+    result = trigger("new", "my_trigger", cwd=tmp_path)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert sorted(p.name for p in (tmp_path / "my_trigger").iterdir()) == ["README.md", "jets.parquet", "model.py", "trigger.toml"]
+    assert load(tmp_path / "my_trigger" / "trigger.toml").name == "my_trigger"
+    result = trigger("new", "my_trigger", cwd=tmp_path)
+    assert (result.returncode, result.stderr) == (2, "trigger: my_trigger: exists already\n")
+    result = trigger("new", "2nd", cwd=tmp_path)
+    assert result.returncode == 2
+    assert "cannot name a C++ function" in result.stderr
+    assert not (tmp_path / "2nd").exists()
+
+
+def test_list_and_doctor():
+    assert trigger("list").stdout.startswith("jet_tagger       Five kinds of 1 TeV jets")
+    doctor = trigger("doctor")
+    assert doctor.returncode == 0
+    assert doctor.stdout.startswith("python ")
+    assert "xcvu13p-flga2577-2-e" in trigger("doctor", "--parts").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("build", "no_such"), "trigger: no trigger 'no_such': neither a file, a folder with trigger.toml, nor in the zoo"),
+        (("bild",), "No such command 'bild'"),
+        (("build",), "Missing argument 'TARGET'"),
+        (("events", "jets", "x.csv"), "trigger: x.csv: the file to write ends in .parquet"),
+        (("show", "."), "trigger: .: no finished build here; run `trigger build` first"),
+    ],
+)
+def test_one_message_for_a_mistake(arguments, message, tmp_path):
+    result = trigger(*arguments, cwd=tmp_path)
+    assert result.returncode == 2
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_debug_shows_the_traceback(tmp_path):
+    result = trigger("build", "no_such", "--debug", cwd=tmp_path)
+    assert result.returncode != 0
+    assert "Traceback" in result.stderr
+    assert "TriggerError: no trigger 'no_such'" in result.stderr
+
+
+def test_an_inexact_network_is_one_message(small_build, tmp_path):
+    source, _ = small_build
+    path = source / "model.py"
+    path.write_text(path.read_text().replace('"quantized_relu(3,1)"', "\"quantized_bits(3,1,alpha='auto')\""))
+    result = trigger("build", source, "--output", tmp_path / "out")
+    assert result.returncode == 2
+    assert result.stderr == (
+        "trigger: the network cannot be compiled exactly: one thing\n"
+        "  relu: quantized_bits(3,1,1,alpha='auto') has alpha=\"auto\": as an activation its scale changes with every batch of "
+        "events. Remedy: give alpha=1 or another power of two.\n"
+    )
+
+
+def test_openml_without_a_network_says_so_at_once(monkeypatch):
+    from trigger import TriggerError
+    from trigger.events import openml
+
+    def unreachable(*arguments, **options):
+        raise OSError("no route")
+
+    monkeypatch.setattr("sklearn.datasets.fetch_openml", unreachable)
+    from pathlib import Path
+
+    with pytest.raises(TriggerError) as error:
+        openml.fetch(Path("x.parquet"))
+    assert str(error.value) == (
+        "OpenML cannot be reached (no route); the data set hls4ml_lhc_jets_hlf needs a network connection"
+    )

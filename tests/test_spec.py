@@ -1,0 +1,121 @@
+"""trigger.toml: what is right is read, what is wrong is named with the nearest right key."""
+
+import re
+
+import pytest
+
+from trigger import TriggerError
+from trigger.resources import folder
+from trigger.spec import Section, Spec, find, load, parts, zoo
+
+GOOD = (folder("models") / "jet_tagger" / "trigger.toml").read_text()
+
+
+def refusal(tmp_path, *changes) -> str:
+    text = GOOD
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new, 1)
+    path = tmp_path / "trigger.toml"
+    path.write_text(text)
+    with pytest.raises(TriggerError) as error:
+        load(path)
+    message = str(error.value)
+    assert all(line.startswith(f"{path}: ") for line in message.splitlines())
+    return message.replace(f"{path}: ", "")
+
+
+@pytest.mark.parametrize("name", zoo())
+def test_the_zoo_is_valid(name):
+    spec = load(find(name))
+    assert spec.name == name
+    assert len(spec.input_types) == len(spec.data.features)
+    assert spec.description
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("[pruning]", "[prunning]", "unknown key prunning; did you mean 'pruning'?"),
+        ("batch_size", "batchsize", "unknown key training.batchsize; did you mean 'batch_size'?"),
+        ("train = 0.6", "trian = 0.6", "unknown key data.split.trian; did you mean 'train'?"),
+        ('name = "jet_tagger"', "", "the key name is missing"),
+        (
+            "clock_mhz = 240",
+            'clock_mhz = "240 MHz"',
+            "target.clock_mhz is '240 MHz'; it should be a valid number in MHz, as a plain number",
+        ),
+        ("clock_mhz = 240", "clock_mhz = -1", "target.clock_mhz is -1; it should be greater than 0"),
+        ("latency_ns = 100", "latency_ns = inf", "budget.latency_ns is inf; it should be a finite number"),
+        ("latency_ns = 100", "latency_ns = 0", "budget.latency_ns is 0; it should be greater than 0"),
+        ("lut = 40000", "lut = 0", "budget.lut is 0; it should be greater than 0"),
+        ("lut = 40000", "lut = 1.5", "budget.lut is 1.5; it should be a valid integer"),
+        ("xcvu13p-flga2577-2-e", "xcvu13p", "target.part: no part 'xcvu13p'; did you mean 'xcvu13p-"),
+        ('name = "jet_tagger"', 'name = "jet tagger"', "name: 'jet tagger' cannot name a C++ function; use letters, digits"),
+        ('name = "jet_tagger"', 'name = "class"', "name: 'class' cannot name a C++ function: C++ or hls4ml uses the word"),
+        ('"t"]', '"W"]', "data: classes names 'W' twice"),
+        ('label = "jet"', 'label = "zlogz"', "data: 'zlogz' is a feature and also the label or weight"),
+        ("train = 0.6", "train = 0.7", "data.split: train, validation and test add up to 1.1, not to 1"),
+        ("end_epoch = 70", "end_epoch = 5", "pruning: end_epoch 5 is not after start_epoch 10"),
+        ("end_epoch = 70", "end_epoch = 140", "pruning.end_epoch 140 leaves no epoch to fine-tune; training.epochs is 140"),
+        ("sparsity = 0.7", "sparsity = 1", "pruning.sparsity is 1; it should be less than 1"),
+        (
+            "multiplicity =",
+            "multiplicty =",
+            "inputs.types has 'multiplicty', which is no feature; did you mean 'multiplicity'?",
+        ),
+        ('mass_mmdt = "ufixed<12,10>"', "", "inputs has no type for the feature 'mass_mmdt'; give inputs.type for all"),
+        ("ufixed<12,10>", "float", "inputs.types: 'float' is not a type; write fixed<W,I> or ufixed<W,I> with W from 1 to 53"),
+        ('"classification"', '"regression"', "task is 'regression'; it should be 'classification'"),
+        ("[data]", "[data", "not TOML: "),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path, old, new, message):
+    assert refusal(tmp_path, (old, new)).startswith(message)
+
+
+def test_all_problems_are_told(tmp_path):
+    message = refusal(tmp_path, ("clock_mhz = 240", "clock_mhz = 0"), ("lut = 40000", "luts = 40000"))
+    assert message.splitlines() == [
+        "target.clock_mhz is 0; it should be greater than 0",
+        "unknown key budget.luts; did you mean 'lut'?",
+    ]
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"a = " + b"[" * 5000, b"name = 1\n" * 2])
+def test_hostile_files(tmp_path, content):
+    path = tmp_path / "trigger.toml"
+    path.write_bytes(content)
+    with pytest.raises(TriggerError, match=f"^{path}: "):
+        load(path)
+
+
+def test_unknown_triggers():
+    with pytest.raises(TriggerError) as error:
+        find("jet_taggr")
+    assert str(error.value) == (
+        "no trigger 'jet_taggr': neither a file, a folder with trigger.toml, nor in the zoo (jet_tagger); "
+        "did you mean 'jet_tagger'?"
+    )
+
+
+def test_parts_have_all_totals():
+    for name, part in parts().items():
+        assert set(part) == {"family", "lut", "ff", "dsp", "bram"}, name
+        assert min(part["lut"], part["ff"], part["dsp"], part["bram"]) > 0, name
+
+
+def sections(section=Spec, prefix=""):
+    for name, field in section.model_fields.items():
+        options = [field.annotation, *getattr(field.annotation, "__args__", ())]
+        inner = [o for o in options if isinstance(o, type) and issubclass(o, Section)]
+        if inner:
+            yield from sections(inner[0], f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}"
+
+
+def test_the_documentation_has_every_key_and_no_other():
+    page = (folder("models").parent / "docs" / "trigger-toml.md").read_text()
+    documented = re.findall(r"^\| `([a-z_.]+)` \|", page, re.MULTILINE)
+    assert sorted(documented) == sorted(sections())

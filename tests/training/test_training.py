@@ -1,0 +1,138 @@
+"""Training: reproducible, pruned exactly as asked, with the float twin trained in the same way."""
+
+import keras
+import numpy as np
+import pytest
+from conftest import write_small_trigger
+
+from trigger import TriggerError
+from trigger.events.dataset import Events
+from trigger.fixedpoint.serialize import to_json
+from trigger.fixedpoint.types import Fixed
+from trigger.frontends.keras import lower
+from trigger.spec import Pruning, Training, load
+from trigger.training import fit, network, prune
+
+
+def events(seed=0, n=600):
+    rng = np.random.default_rng(seed)
+    y = rng.integers(0, 2, n)
+    x = np.rint((rng.normal(size=(n, 3)) + np.where(y == 0, 0.7, -0.7)[:, None]) * 8) / 8
+    whole = Events(x, y, np.ones(n))
+    cut = 3 * n // 4
+    return {"train": whole.take(np.arange(cut)), "validation": whole.take(np.arange(cut, n))}
+
+
+@pytest.fixture
+def small(tmp_path):
+    folder = write_small_trigger(tmp_path / "small")
+    return load(folder / "trigger.toml"), folder
+
+
+def train(small, pruning=None, epochs=5, seed=3, **options):
+    spec, folder = small
+    keras.utils.set_random_seed(seed)
+    model = network.make(spec, folder)
+    history = fit.fit(model, events(), Training(epochs=epochs, batch_size=64, learning_rate=0.02, **options), pruning)
+    return model, history
+
+
+def test_the_same_seed_gives_the_same_graph(small):
+    graphs = [to_json(lower(train(small, seed=seed)[0], "fixed<8,4>")) for seed in (3, 3, 4)]
+    assert graphs[0] == graphs[1]
+    assert graphs[0] != graphs[2]
+
+
+@pytest.mark.parametrize("sparsity", [0.25, 0.5, 0.9])
+def test_measured_sparsity_is_asked_sparsity(small, sparsity):
+    model, _ = train(small, Pruning(sparsity=sparsity, end_epoch=3), epochs=8)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Dense):
+            kernel = keras.ops.convert_to_numpy(layer.kernel)
+            assert (kernel == 0).sum() == prune.zeros_of(kernel.size, sparsity)
+            quantised = keras.ops.convert_to_numpy(layer.kernel_quantizer_internal(layer.kernel))
+            assert ((quantised != 0) <= (kernel != 0)).all()
+
+
+def test_masks_hold_between_the_steps_of_one_execution(small):
+    """All steps of an epoch run in one call: only a constraint inside the step can keep the zeros."""
+    model, _ = train(small, Pruning(sparsity=0.5, start_epoch=0, end_epoch=1), epochs=12)
+    assert prune.measured(model) == pytest.approx(0.5, abs=0.05)
+
+
+def test_the_schedule_is_cubic(small):
+    spec, folder = small
+    callback = prune.MagnitudePruning(network.make(spec, folder), Pruning(sparsity=0.8, start_epoch=2, end_epoch=6))
+    assert [round(callback.sparsity(epoch), 4) for epoch in range(8)] == [0, 0, 0, 0.4625, 0.7, 0.7875, 0.8, 0.8]
+
+
+def test_a_sparsity_that_is_not_met_is_refused(small):
+    model, _ = train(small)
+    with pytest.raises(TriggerError) as error:
+        prune.check(model, Pruning(sparsity=0.5, end_epoch=1))
+    assert str(error.value) == "pruning: hidden has 0 zeros of 12 weights, 6 were asked for"
+
+
+def test_the_best_epoch_at_full_sparsity_is_kept(small):
+    model, history = train(small, Pruning(sparsity=0.5, end_epoch=4), epochs=9)
+    best = int(history["best_epoch"][0])
+    assert best >= 4
+    assert history["val_loss"][best] == min(history["val_loss"][4:])
+    validation = events()["validation"]
+    loss = model.evaluate(validation.x, validation.y, batch_size=1000, verbose=0)[0]
+    assert loss == pytest.approx(history["val_loss"][best], rel=1e-5)
+
+
+def test_early_stopping(small):
+    _, history = train(small, epochs=60, patience=2)
+    assert len(history["loss"]) < 60
+
+
+def test_a_diverging_loss_ends_with_a_message(small):
+    spec, folder = small
+    keras.utils.set_random_seed(1)
+    bad = events()
+    bad["train"].x[0, 0] = np.nan
+    with pytest.raises(TriggerError) as error:
+        fit.fit(network.make(spec, folder), bad, Training(epochs=3, batch_size=64), None)
+    assert str(error.value) == "training: the loss is not finite in epoch 1; lower the learning rate"
+
+
+def test_the_float_twin_has_no_quantiser(small):
+    spec, folder = small
+    twin = network.float_twin(network.make(spec, folder))
+    assert [type(layer).__name__ for layer in twin.layers] == ["InputLayer", "Dense", "Activation", "Dense"]
+    assert twin.layers[2].activation is keras.activations.relu
+
+
+def test_normalisation_is_a_shift(small):
+    x = keras.Input((2,))
+    model = keras.Model(x, keras.layers.Normalization()(x))
+    data = np.random.default_rng(0).normal([10.3, -0.2], [3, 0.1], (2000, 2))
+    network.power_of_two_normalization(model, data, (Fixed(True, 12, 6), Fixed(True, 12, 1)))
+    layer = model.layers[1]
+    deviation = np.sqrt(keras.ops.convert_to_numpy(layer.variance).ravel())
+    np.testing.assert_array_equal(deviation, [4, 0.125])
+    mean = keras.ops.convert_to_numpy(layer.mean).ravel()
+    np.testing.assert_array_equal(mean * [2**6, 2**11], np.rint(mean * [2**6, 2**11]))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("def network(features, classes): return 5", "network() returns int, not a Keras model"),
+        ("def network(features, classes): return 1 / 0", "network() fails: ZeroDivisionError: division by zero"),
+        ("def other(): pass", "no function 'network'; model.function in trigger.toml names it"),
+        ("import nothing_of_this_name", "ModuleNotFoundError: No module named 'nothing_of_this_name'"),
+        (
+            "import keras\ndef network(f, c):\n x = keras.Input((f,))\n return keras.Model(x, keras.layers.Dense(9)(x))",
+            "network() returns a network from (None, 3) to (None, 9); the data asks for (None, 3) to (None, 2)",
+        ),
+    ],
+)
+def test_a_model_file_that_is_wrong(small, text, message):
+    spec, folder = small
+    (folder / "model.py").write_text(text)
+    with pytest.raises(TriggerError) as error:
+        network.make(spec, folder)
+    assert str(error.value) == f"{folder / 'model.py'}: {message}"
