@@ -80,9 +80,10 @@ from qkeras import QActivation, QDense
 
 def network(features, classes):
     x = inputs = keras.Input((features,))
-    x = QDense(4, kernel_quantizer="quantized_bits(4,0,alpha=1)", bias_quantizer="quantized_bits(4,0,alpha=1)", name="hidden")(x)
+    weights = {"kernel_quantizer": "quantized_bits(4,0,alpha=1)", "bias_quantizer": "quantized_bits(4,0,alpha=1)"}
+    x = QDense(4, **weights, name="hidden")(x)
     x = QActivation("quantized_relu(3,1)", name="relu")(x)
-    x = QDense(classes, kernel_quantizer="quantized_bits(4,0,alpha=1)", bias_quantizer="quantized_bits(4,0,alpha=1)", name="out")(x)
+    x = QDense(classes, **weights, name="out")(x)
     return keras.Model(inputs, x)
 """
 

@@ -90,9 +90,7 @@ def test_two_builds_at_once_are_refused(small_build):
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(TriggerError) as error:
             build(str(source), root.parent)
-    assert str(error.value) == (
-        f"{root}: another build of this folder is running; wait for it, or choose another --output"
-    )
+    assert str(error.value) == (f"{root}: another build of this folder is running; wait for it, or choose another --output")
 
 
 def test_a_full_disk_keeps_the_last_build(small_build):
@@ -142,6 +140,8 @@ def test_firmware_that_is_not_the_network_fails_the_build(small_build, monkeypat
         weights.write_text(weights.read_text().replace("{", "{0.5 + ", 1))
 
     monkeypatch.setattr("trigger.build.STAGES", (*original[:3], original[3]._replace(run=broken), *original[4:]))
-    with pytest.raises(Different, match=r"^csim \(Vitis\) is not the network: event \d+: csim \(Vitis\) first differs in hidden"):
+    with pytest.raises(
+        Different, match=r"^csim \(Vitis\) is not the network: event \d+: csim \(Vitis\) first differs in hidden"
+    ):
         build(str(source), root.parent)
     assert "Not exact" in (root / "report" / "index.html").read_text()

@@ -73,7 +73,10 @@ def test_verify_different(small_build, tmp_path):
 def test_verify_could_not_run(small_build, tmp_path):
     _, root = small_build
     result = trigger("verify", tmp_path)
-    assert (result.returncode, result.stderr) == (2, f"trigger: {tmp_path}: no finished build here; run `trigger build` first\n")
+    assert (result.returncode, result.stderr) == (
+        2,
+        f"trigger: {tmp_path}: no finished build here; run `trigger build` first\n",
+    )
     shutil.rmtree(root / "csim")
     result = trigger("verify", root, env={"PATH": str(tmp_path)})
     assert result.returncode == 2
@@ -103,7 +106,12 @@ def test_new_makes_a_trigger_that_is_valid(tmp_path):
 
     result = trigger("new", "my_trigger", cwd=tmp_path)
     assert (result.returncode, result.stderr) == (0, "")
-    assert sorted(p.name for p in (tmp_path / "my_trigger").iterdir()) == ["README.md", "jets.parquet", "model.py", "trigger.toml"]
+    assert sorted(p.name for p in (tmp_path / "my_trigger").iterdir()) == [
+        "README.md",
+        "jets.parquet",
+        "model.py",
+        "trigger.toml",
+    ]
     assert load(tmp_path / "my_trigger" / "trigger.toml").name == "my_trigger"
     result = trigger("new", "my_trigger", cwd=tmp_path)
     assert (result.returncode, result.stderr) == (2, "trigger: my_trigger: exists already\n")

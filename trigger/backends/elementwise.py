@@ -170,7 +170,8 @@ def _steps(node: Steps, source: Node, flavor: Flavor) -> list[str]:
     kind, levels = enclosing(source.types), node.levels
     thresholds = node.thresholds.values << (kind.fraction - node.thresholds.type.fraction)
     raw = flavor.raw("x0[i]", kind)
-    use = f"{flavor.fixed(levels.type, Rounding.TRN, Overflow.WRAP)} y; {flavor.set_raw('y', levels.type, '{value}')}; out[i] = y;"
+    level = flavor.fixed(levels.type, Rounding.TRN, Overflow.WRAP)
+    use = f"{level} y; {flavor.set_raw('y', levels.type, '{value}')}; out[i] = y;"
     if kind.width <= TABLE_BITS:
         inputs = np.arange(kind.minimum, kind.maximum + 1)
         table = levels.values[np.searchsorted(thresholds, inputs, side="right")]

@@ -149,8 +149,8 @@ def _check_fractions(node: Node, sources: list[Node]) -> None:
     before = [source.fractions for source in sources]
     match node:
         case Dense():
-            kept = int(before[0].max()) + node.weights.type.fraction
-            fits = (node.fractions == node.fractions[0]).all() and node.fractions[0] >= max(kept, node.bias.type.fraction)
+            needed = max(int(before[0].max()) + node.weights.type.fraction, node.bias.type.fraction)
+            fits = (node.fractions == node.fractions[0]).all() and node.fractions[0] >= needed
         case Affine():
             kept = np.maximum(before[0] + node.scale.type.fraction, node.bias.type.fraction)
             fits = (node.fractions >= kept).all()
