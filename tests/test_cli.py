@@ -134,7 +134,7 @@ def test_list_and_doctor():
     [
         (("build", "no_such"), "trigger: no trigger 'no_such': neither a file, a folder with trigger.toml, nor in the zoo"),
         (("bild",), "No such command 'bild'"),
-        (("build",), "Missing argument 'TARGET'"),
+        (("build",), "Missing argument 'target'"),
         (("events", "jets", "x.csv"), "trigger: x.csv: the file to write ends in .parquet"),
         (("show", "."), "trigger: .: no finished build here; run `trigger build` first"),
     ],

@@ -88,7 +88,7 @@ def _svg(draw: Callable[[Axes], None], height: float = _SIZE[1]) -> str:
         figure, axes = plt.subplots(figsize=(_SIZE[0], height), layout="constrained")
         draw(axes)
         buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
+        figure.savefig(buffer, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
         plt.close(figure)
     text = buffer.getvalue()
     return text[text.index("<svg") :]
