@@ -11,12 +11,12 @@ export PIP_NO_INPUT := 1
 demo: setup
 	$(BIN)/trigger build jet_tagger
 
-# One pytest worker a core: the tests are made for that (a folder of its own for each).
+# One pytest worker a core; what shares a compiled csim stays on one of them.
 test: setup lint
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest -n 2 --dist loadscope --cov --cov-report=term:skip-covered
 
 test-full: setup
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --full
+	$(BIN)/python -m pytest -n 2 --dist loadscope --full
 
 lint: setup
 	$(BIN)/ruff check .

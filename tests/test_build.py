@@ -34,7 +34,8 @@ def test_a_finished_build(small_build):
     manifest = json.loads((root / "manifest.json").read_text())
     assert manifest["firmware"] == folder_digest(root / "firmware")
     assert set(manifest) == {"trigger", "name", "spec", "data", "network", "graph", "firmware", "versions", "report"}
-    assert (root / "model" / "tensorboard" / "network").is_dir()
+    assert list((root / "model" / "network" / "tensorboard").iterdir())
+    assert (root / "model" / "network" / "best.weights.h5").is_file()
 
 
 def test_nothing_changed_nothing_redone(small_build, capsys):

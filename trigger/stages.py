@@ -153,7 +153,7 @@ def _model(build: Build, folder: Path) -> None:
         keras.utils.set_random_seed(spec.training.seed)
         network.power_of_two_normalization(model, events["train"].x, spec.input_types)
         with progress(f"training the {name}", spec.training.epochs, "epochs") as done:
-            history = fit.fit(model, events, spec.training, pruning, folder / "tensorboard" / name, done)
+            history = fit.fit(model, events, spec.training, pruning, folder / name, done)
         model.save(folder / f"{name}.keras")
         np.save(folder / f"{name}_scores.npy", fit.scores(model, events["test"].x))
         summary[name] = {"history": history, "sparsity": prune.measured(model), "parameters": model.count_params()}

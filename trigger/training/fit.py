@@ -22,11 +22,12 @@ def fit(
     events: dict[str, Events],
     training: Training,
     pruning: Pruning | None,
-    logs: Path | None = None,
+    folder: Path | None = None,
     done: Callable[[int], None] = lambda epochs: None,
 ) -> History:
     """Train in place on ``events["train"]``; the weights of the epoch with the least validation loss are kept.
 
+    ``folder`` takes TensorBoard logs, and the best epoch's weights as a checkpoint, as training goes on.
     With pruning only epochs at the final sparsity count, and the sparsity is checked at the end. Returns loss, accuracy,
     val_loss and val_accuracy of each epoch. Raises TriggerError where the loss is not finite.
     """
@@ -41,12 +42,12 @@ def fit(
         jit_compile=True,
         steps_per_execution=steps,
     )
-    best = _BestEpoch(0 if pruning is None else pruning.end_epoch, training.patience)
+    best = _BestEpoch(0 if pruning is None else pruning.end_epoch, training.patience, folder)
     callbacks: list[keras.callbacks.Callback] = [best, _Progress(done), keras.callbacks.TerminateOnNaN()]
     if pruning is not None:
         callbacks.insert(0, prune.MagnitudePruning(model, pruning))
-    if logs is not None:
-        callbacks.append(_TensorBoard(logs))
+    if folder is not None:
+        callbacks.append(_TensorBoard(folder / "tensorboard"))
     rows = batch * steps
     history = model.fit(
         train.x[:rows].astype(np.float32),
@@ -84,9 +85,10 @@ def _normalized(weight: np.ndarray) -> np.ndarray:
 class _BestEpoch(keras.callbacks.Callback):
     """Keeps the weights of the best epoch from ``first`` on; stops after ``patience`` epochs without a better one."""
 
-    def __init__(self, first: int, patience: int | None) -> None:
+    def __init__(self, first: int, patience: int | None, folder: Path | None) -> None:
         super().__init__()
         self._first, self._patience = first, patience
+        self._checkpoint = None if folder is None else folder / "best.weights.h5"
         self._least = math.inf
         self.epoch = 0
         self.weights: list[np.ndarray] | None = None
@@ -96,6 +98,9 @@ class _BestEpoch(keras.callbacks.Callback):
             return
         if logs["val_loss"] < self._least:
             self._least, self.epoch, self.weights = logs["val_loss"], epoch, self.model.get_weights()
+            if self._checkpoint is not None:
+                self._checkpoint.parent.mkdir(parents=True, exist_ok=True)
+                self.model.save_weights(self._checkpoint)
         elif self._patience is not None and epoch - max(self.epoch, self._first) >= self._patience:
             self.model.stop_training = True
 
