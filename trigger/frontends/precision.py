@@ -42,10 +42,18 @@ def float64() -> Iterator[None]:
     keras.config.set_floatx("float64")
     module.Kops, module.knp = _Float64Operations(module.Kops), _Float64Operations(module.knp)
     try:
-        yield
+        with _jax_float64() if keras.backend.backend() == "jax" else contextlib.nullcontext():
+            yield
     finally:
         keras.config.set_floatx(before[0])
         module.Kops, module.knp = before[1:]
+
+
+def _jax_float64() -> contextlib.AbstractContextManager[Any]:
+    # Unless it is told otherwise, JAX computes in float32 whatever it is asked for.
+    import jax
+
+    return jax.enable_x64(True)
 
 
 def promoted(quantizer: Any) -> Any:

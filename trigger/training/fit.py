@@ -40,7 +40,8 @@ def fit(
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=not _ends_in_softmax(model)),
         weighted_metrics=["accuracy"],
         jit_compile=True,
-        steps_per_execution=steps,
+        # Pruning has to look at every single step where the backend leaves constraints out.
+        steps_per_execution=1 if pruning is not None and keras.backend.backend() == "jax" else steps,
     )
     best = _BestEpoch(0 if pruning is None else pruning.end_epoch, training.patience, folder)
     callbacks: list[keras.callbacks.Callback] = [best, _Progress(done), keras.callbacks.TerminateOnNaN()]

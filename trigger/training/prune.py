@@ -1,7 +1,8 @@
 """Magnitude pruning: the smallest weights of each kernel are set to zero and kept there.
 
 The share of zeros follows the cubic schedule of arXiv:1710.01878. The masks act as constraints on the kernels, inside the
-training step, so that no optimiser step between two looks of the callback can revive a weight.
+training step, so that no optimiser step between two looks of the callback can revive a weight; where Keras' backend leaves
+constraints out, the callback looks after every step.
 """
 
 from collections.abc import Callable
@@ -27,6 +28,12 @@ class MagnitudePruning(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self._apply(self.sparsity(epoch))
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        if keras.backend.backend() == "jax":  # its training step leaves constraints out
+            self.model.jax_state_sync()
+            for kernel, mask in zip(self._kernels, self._masks, strict=True):
+                kernel.assign(kernel * mask)
 
     def sparsity(self, epoch: int) -> float:
         """The share of zeros during this epoch."""
