@@ -5,9 +5,14 @@ import shutil
 import textwrap
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from trigger import keras_backend
+
+# The same examples on every machine, however loaded it is.
+hypothesis.settings.register_profile("project", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("project")
 
 
 def pytest_addoption(parser):
@@ -16,10 +21,12 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "full: a long campaign, run by `make test-full`")
+    config.addinivalue_line("markers", "minutes: the module takes minutes on one worker, and is started first")
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 
 
 def pytest_collection_modifyitems(config, items):
+    items.sort(key=lambda item: item.get_closest_marker("minutes") is None)
     if not config.getoption("--full"):
         for item in items:
             if item.get_closest_marker("full"):

@@ -13,6 +13,8 @@ from trigger import TriggerError
 from trigger.build import Different, build
 from trigger.hashing import folder_digest
 
+pytestmark = pytest.mark.minutes
+
 STAGES = ("events", "model", "graph", "firmware", "verification", "report")
 
 

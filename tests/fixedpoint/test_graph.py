@@ -60,7 +60,7 @@ def exact(graph: Graph, x: list[Fraction]) -> list[Fraction]:
     return dense("second", [a + b for a, b in zip(clipped, steps, strict=True)] + quantised)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(0, 50), st.integers(0, 2**32 - 1))
 def test_evaluation_is_exact(network, inputs):
     graph = two_layers(network)

@@ -10,6 +10,8 @@ from qkeras import QActivation, QDense
 from trigger.backends.csim import compile_together
 from trigger.backends.hls4ml import Hls4mlOptions, write
 
+pytestmark = pytest.mark.minutes
+
 NETWORKS, THROUGH_CSIM = 200, 20
 
 KERNELS = (

@@ -9,6 +9,7 @@ import shutil
 
 import keras
 import numpy as np
+import pytest
 from battery import PART, randomize
 from qkeras import QActivation, QDense
 
@@ -17,6 +18,8 @@ from trigger.backends.hls4ml import Hls4mlOptions, write
 from trigger.fixedpoint.graph import GraphError
 from trigger.frontends.keras import lower
 from trigger.verification.vectors import generate
+
+pytestmark = pytest.mark.minutes
 
 FAULTS = 216
 PER_COMPILE = 27
