@@ -37,7 +37,7 @@ def test_a_finished_build(small_build):
     assert manifest["firmware"] == folder_digest(root / "firmware")
     assert set(manifest) == {"trigger", "name", "spec", "data", "network", "graph", "firmware", "versions", "report"}
     assert list((root / "model" / "network" / "tensorboard").iterdir())
-    assert (root / "model" / "network" / "best.weights.h5").is_file()
+    assert (root / "model" / "network" / "best_weights.npz").is_file()
 
 
 def test_nothing_changed_nothing_redone(small_build, capsys):

@@ -89,7 +89,7 @@ class _BestEpoch(keras.callbacks.Callback):
     def __init__(self, first: int, patience: int | None, folder: Path | None) -> None:
         super().__init__()
         self._first, self._patience = first, patience
-        self._checkpoint = None if folder is None else folder / "best.weights.h5"
+        self._checkpoint = None if folder is None else folder / "best_weights.npz"
         self._least = math.inf
         self.epoch = 0
         self.weights: list[np.ndarray] | None = None
@@ -101,7 +101,7 @@ class _BestEpoch(keras.callbacks.Callback):
             self._least, self.epoch, self.weights = logs["val_loss"], epoch, self.model.get_weights()
             if self._checkpoint is not None:
                 self._checkpoint.parent.mkdir(parents=True, exist_ok=True)
-                self.model.save_weights(self._checkpoint)
+                np.savez(self._checkpoint, *self.weights)  # HDF5 ends the process where the disk is full
         elif self._patience is not None and epoch - max(self.epoch, self._first) >= self._patience:
             self.model.stop_training = True
 
