@@ -22,8 +22,9 @@ from trigger.errors import TriggerError
 from trigger.fixedpoint.graph import Concatenate, Graph, GraphError
 from trigger.fixedpoint.types import Integers
 
-# Compiling is most of a csim's time: -O2 for one project that runs many events, -O1 for many small ones.
-OPTIMIZE, OPTIMIZE_MANY = "-O2", "-O1"
+# One project runs many events; of many small ones compiling is most of the time.
+OPTIMIZE = ("-O3", "-flto", "-fno-semantic-interposition")
+OPTIMIZE_MANY = ("-O1",)
 _COMPILE_TIMEOUT_S = 1800
 
 _INCLUDES = {
@@ -137,7 +138,7 @@ def with_output_node(graph: Graph) -> Graph:
     return Graph((*graph.nodes, Concatenate("outputs", (graph.input.name,), graph.input.types)), graph.notes)
 
 
-def compile_together(projects: Sequence[Csim], directory: Path, optimize: str = OPTIMIZE_MANY) -> list[Csim]:
+def compile_together(projects: Sequence[Csim], directory: Path, optimize: Sequence[str] = OPTIMIZE_MANY) -> list[Csim]:
     """Compile several projects of one backend into one library in ``directory``; returns them in the same order."""
     if projects[0].backend not in _INCLUDES:
         raise CsimFailed(f"csim: the headers of {projects[0].backend} come with its vendor's compiler; use Vitis or Quartus")
@@ -146,7 +147,7 @@ def compile_together(projects: Sequence[Csim], directory: Path, optimize: str = 
     text = _source(projects, directory)
     includes = [f"-I{projects[0].directory / folder}" for folder in _INCLUDES[projects[0].backend]]
     standard = "-std=c++17"
-    flags = [standard, optimize, "-fPIC", "-shared", "-w", "-pthread", *_FLAGS.get(projects[0].backend, ())]
+    flags = [standard, *optimize, "-fPIC", "-shared", "-w", "-pthread", *_FLAGS.get(projects[0].backend, ())]
     library = directory / f"csim-{_digest(projects, text, flags)}.so"
     if not library.exists():
         if shutil.which("g++") is None:
