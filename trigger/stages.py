@@ -140,17 +140,15 @@ def _model(build: Build, folder: Path) -> None:
     from trigger import keras_backend
 
     keras_backend.start(build.spec.training.backend)
-    import keras
-
     from trigger.training import fit, network, prune
 
     spec, events = build.spec, real_events(build)
-    keras.utils.set_random_seed(spec.training.seed)
+    network.set_seed(spec.training.seed)
     quantised = network.make(spec, build.source)
     twin = network.float_twin(quantised)
     summary: dict[str, Any] = {}
     for name, model, pruning in (("float", twin, None), ("network", quantised, spec.pruning)):
-        keras.utils.set_random_seed(spec.training.seed)
+        network.set_seed(spec.training.seed)
         network.power_of_two_normalization(model, events["train"].x, spec.input_types)
         with progress(f"training the {name}", spec.training.epochs, "epochs") as done:
             history = fit.fit(model, events, spec.training, pruning, folder / name, done)

@@ -92,7 +92,7 @@ CASES = {
     "odd deviation": (
         lambda: network(layers.Normalization(mean=[0, 0, 0, 0], variance=[1, 2, 1, 1], name="norm")),
         "norm: it divides by a deviation that is not a power of two. "
-        "Remedy: round the learned statistics with trigger.training.power_of_two_normalization.",
+        "Remedy: round the learned statistics with trigger.training.network.power_of_two_normalization.",
     ),
     "dense on matrices": (
         lambda: network(layers.Reshape((2, 2)), dense()),

@@ -2,7 +2,7 @@
 
 Every value is a vector of integers; element i of a node has the type ``types[i]`` and is worth its integer times
 2^-fraction. Only ``Quantize``, ``Clip`` and ``Steps`` lose information; ``Dense``, ``Affine`` and ``Add`` are exact and
-as wide as interval analysis says they must be. Nodes are built with the functions of ``build``, checked with ``check``.
+as wide as interval analysis says they must be. ``build.Builder`` makes graphs; ``serialize.from_json`` reads and checks them.
 """
 
 from dataclasses import dataclass

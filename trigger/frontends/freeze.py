@@ -98,7 +98,7 @@ def normalization(layer: keras.layers.Normalization) -> AffineConstants:
     if not all(is_power_of_two(d) for d in deviation):
         raise Refusal(
             "it divides by a deviation that is not a power of two",
-            "round the learned statistics with trigger.training.power_of_two_normalization",
+            "round the learned statistics with trigger.training.network.power_of_two_normalization",
         )
     return AffineConstants(1 / deviation, -_numpy(layer.mean).ravel() / deviation)
 

@@ -15,6 +15,11 @@ from trigger.frontends.activations import name_of
 from trigger.spec import Spec
 
 
+def set_seed(seed: int) -> None:
+    """Seed everything that training draws from: Python, NumPy and Keras."""
+    keras.utils.set_random_seed(seed)
+
+
 def make(spec: Spec, folder: Path) -> keras.Model:
     """Call the function in the trigger's folder. Raises TriggerError where there is none or it returns something else."""
     path = folder / spec.model.file
