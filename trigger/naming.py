@@ -12,6 +12,13 @@ hls nnet std
 """
 
 
+def as_identifier(name: str) -> str:
+    """The name with everything replaced that an identifier cannot have; one that C++ or hls4ml reserves gets an ending."""
+    name = re.sub(r"\W", "_", name, flags=re.ASCII)
+    name = name if name[:1].isalpha() else f"layer_{name}"
+    return f"{name}_" if name in (*_RESERVED.split(), "input") else name
+
+
 def identifier(name: str) -> str:
     """``name`` itself, where it can name a C++ function; raises ValueError where it cannot."""
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)*", name, re.ASCII):

@@ -121,6 +121,18 @@ class TestStructure(Battery):
     )
 
 
+def _awkward_names(x):
+    for name in ("float", "1st layer", "a-b", "a.b", "input", "inputs", "out", "nnet"):
+        x = QActivation(RELU, name=f"{name}")(QDense(4, kernel_quantizer=W, bias_quantizer=W, name=f"{name} sum")(x))
+    return x
+
+
+class TestNames(Battery):
+    """Names of layers that C++ or hls4ml would stumble over."""
+
+    cases = at_all_widths(awkward=lambda: _awkward_names)
+
+
 def _head(activation, bits):
     x = inputs = keras.Input((FEATURES,))
     x = QActivation(f"quantized_bits({bits},{bits // 2},alpha=1)")(x)

@@ -1,6 +1,5 @@
 """Keras 3 and qkeras-v3 networks, lowered to the fixed-point graph."""
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -16,6 +15,7 @@ from trigger.fixedpoint.types import Fixed
 from trigger.frontends import freeze
 from trigger.frontends.activations import HEAD_TYPES, lower_activation, lower_relu, name_of, quantizer_types
 from trigger.frontends.inexact import Inexact, Problem, Refusal
+from trigger.naming import as_identifier
 
 # Layers that do nothing in inference.
 _TRAINING_ONLY = (
@@ -77,12 +77,6 @@ def lower(
     return walk.builder.graph(walk.values[id(model.outputs[0])].node, tuple(walk.notes))
 
 
-def node_name(layer_name: str) -> str:
-    """A layer's name as an identifier, which is what its last node is called."""
-    name = re.sub(r"\W", "_", layer_name, flags=re.ASCII)
-    return name if name[0].isalpha() else f"layer_{name}"
-
-
 def _nodes(model: keras.Model) -> list[Any]:
     """Every use of a layer, in an order in which inputs come first."""
     functional = model._functional if isinstance(model, keras.Sequential) else model
@@ -140,7 +134,7 @@ class _Walk:
 
     def _call(self, node: Any, model: keras.Model) -> _Call:
         layer = node.operation
-        base = name = node_name(layer.name)
+        base = name = as_identifier(layer.name)
         use = 1
         while name in self._names:  # a layer used twice, or two names that differ in punctuation
             use += 1

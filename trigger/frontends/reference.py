@@ -13,8 +13,9 @@ import qkeras
 from trigger.fixedpoint.types import Fixed
 from trigger.frontends import freeze
 from trigger.frontends.activations import HEAD_TYPES, name_of, round_to
-from trigger.frontends.keras import input_types, node_name
+from trigger.frontends.keras import input_types
 from trigger.frontends.precision import float64, promoted
+from trigger.naming import as_identifier
 
 _BATCH = 16384
 
@@ -60,7 +61,7 @@ class Reference:
             probe = keras.Model(self._model.inputs, [layer.output for layer in _layers(self._model)])
             outputs = probe(keras.ops.convert_to_tensor(x), training=False)
         return {
-            node_name(layer.name): keras.ops.convert_to_numpy(y).reshape(len(x), -1)
+            as_identifier(layer.name): keras.ops.convert_to_numpy(y).reshape(len(x), -1)
             for layer, y in zip(_layers(self._model), outputs, strict=True)
         }
 
