@@ -13,10 +13,10 @@ demo: setup
 
 # One pytest worker a core; what shares a compiled csim stays on one of them.
 test: setup lint
-	$(BIN)/python -m pytest -n 2 --dist loadscope --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder --cov --cov-report=term:skip-covered
 
 test-full: setup
-	$(BIN)/python -m pytest -n 2 --dist loadscope --full
+	$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder --full
 
 lint: setup
 	$(BIN)/ruff check .
