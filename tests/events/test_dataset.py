@@ -71,8 +71,7 @@ def test_bad_events(tmp_path, rows, message):
     write(tmp_path, rows)
     with pytest.raises(TriggerError) as error:
         dataset.load(data(weight="w"), tmp_path)
-    if rows:
-        assert str(error.value) == f"{tmp_path / 'events.csv'}: {message}"
+    assert str(error.value) == f"{tmp_path / 'events.csv'}: {message}"
 
 
 def test_a_class_without_events(tmp_path):

@@ -63,12 +63,12 @@ def split(events: Events, data: Data) -> dict[str, Events]:
 def _load_file(data: Data, path: Path) -> Events:
     names = [*data.features, data.label, *([data.weight] if data.weight else [])]
     columns = read(path, names, data.tree)
+    if len(columns[data.label]) == 0:
+        raise TriggerError(f"{path}: no events")
     for name in names:
         if name != data.label:
             _check_numbers(path, name, columns[name])
     x = np.stack([columns[name].astype(np.float64) for name in data.features], axis=1)
-    if len(x) == 0:
-        raise TriggerError(f"{path}: no events")
     weight = columns[data.weight].astype(np.float64) if data.weight else np.ones(len(x))
     if (weight < 0).any():
         raise TriggerError(f"{path}: column {data.weight!r}, row {int(np.argmax(weight < 0))}: a negative weight")
