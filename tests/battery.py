@@ -1,4 +1,4 @@
-"""The battery that every quantiser and every layer inherits: Keras = graph = csim, on random inputs and all edges."""
+"""The battery that every quantiser and every layer inherits: Keras = graph = csim = RTL, on random inputs and all edges."""
 
 from collections.abc import Callable
 from functools import cache
@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 from qkeras import QActivation, QDense
 
+from trigger.backends import rtl
 from trigger.backends.csim import compile_together
 from trigger.backends.hls4ml import Hls4mlOptions, write
+from trigger.backends.rtl import simulate
+from trigger.backends.rtl.simulate import Design
 from trigger.fixedpoint.evaluate import quantize_inputs
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.ranges import overflow_proof
@@ -111,6 +114,23 @@ class Battery:
     def test_csim_equals_keras(self, case, csims):
         network = self.prepared(case)
         np.testing.assert_array_equal(csims[case].run(network.integers), network.expected)
+
+    def test_rtl_equals_keras(self, case, rtls):
+        network = self.prepared(case)
+        np.testing.assert_array_equal(rtls[case].run(network.integers), network.expected)
+        np.testing.assert_array_equal(rtls[case].run(network.integers[:2000], gaps=True), network.expected[:2000])
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def rtls(cls, tmp_path_factory):
+        """The pipelined RTL of all cases of the class, compiled as one."""
+        folder = tmp_path_factory.mktemp("rtls")
+        projects = [
+            rtl.write(cls.prepared(case).graph, folder / f"p{k}", rtl.RtlOptions(PART, 360, project_name=f"p{k}"))
+            for k, case in enumerate(cls.cases)
+        ]
+        designs = [Design(project.interface, project.sources) for project in projects]
+        return dict(zip(cls.cases, simulate.compile_together(designs, folder / "bench", "-O0"), strict=True))
 
     @pytest.fixture(scope="class")
     @classmethod

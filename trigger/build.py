@@ -15,17 +15,23 @@ from trigger import spec as specification
 from trigger.errors import TriggerError
 from trigger.hashing import data_digest, folder_digest, path_digest
 from trigger.progress import say
-from trigger.stages import STAGES, Build, Stage, manifest
+from trigger.stages import STAGES, Build, Stage, budgets, manifest
+from trigger.synthesis.budget import over
 
 
 class Different(TriggerError):
     """The build is finished, its report written, and an implementation is not the network."""
 
 
+class OverBudget(TriggerError):
+    """The build is finished and exact, its report written, and it costs more than the spec allows."""
+
+
 def build(target: str, output: Path) -> Path:
     """Build a trigger: a zoo name, a folder or a trigger.toml. Returns the build folder, ``output`` / name.
 
-    Raises TriggerError for whatever the user can put right, and Different where verification found a difference.
+    Raises TriggerError for whatever the user can put right, Different where verification found a difference, and OverBudget
+    where a budget is not met.
     """
     path = specification.find(target)
     spec = specification.load(path)
@@ -44,6 +50,9 @@ def build(target: str, output: Path) -> Path:
     if not results["equal"]:
         worst = next(c for c in results["comparisons"] if not c["equal"])
         raise Different(f"{worst['name']} is not the network: {worst['failure'] or worst['witness']}")
+    missed = over(budgets(root, spec))
+    if missed:
+        raise OverBudget("over budget\n" + "\n".join(f"  {line}" for line in missed))
     return root
 
 

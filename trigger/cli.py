@@ -18,7 +18,7 @@ app = typer.Typer(
 events_app = typer.Typer(help="Make event samples.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(events_app, name="events")
 
-DIFFERENT, FAILED, INTERRUPTED = 1, 2, 130
+DIFFERENT, FAILED, OVER_BUDGET, INTERRUPTED = 1, 2, 3, 130
 
 Target = Annotated[str, typer.Argument(help="A zoo name, a folder with trigger.toml, or a trigger.toml.")]
 BuildFolder = Annotated[Path, typer.Argument(help="A build folder, such as build/jet_tagger.")]
@@ -36,7 +36,7 @@ def build(
 ) -> None:
     """From trigger.toml to verified firmware and a report.
 
-    Exit status: 0 exact, 1 different, 2 could not run.
+    Exit status: 0 exact and within its budgets, 1 different, 2 could not run, 3 exact but over a budget.
     """
     from trigger.build import build as run
 
@@ -49,6 +49,7 @@ def verify(
     folder: BuildFolder,
     events: Annotated[Path | None, typer.Option(help="Verify on the events of this file instead; runs Keras.")] = None,
     junit: Annotated[Path | None, typer.Option(help="Write the comparisons as JUnit XML.")] = None,
+    netlist: Annotated[bool, typer.Option("--netlist", help="Compare the netlist that Yosys makes, too; takes minutes.")] = False,
 ) -> None:
     """Compare the firmware in a build with its network.
 
@@ -62,12 +63,36 @@ def verify(
     expected = stages.recorded_expectations(this.root)
     if events is not None:
         expected = stages.expectations(this.root, this.spec, events)
-    verdict, _ = stages.check(this.root, this.spec, expected)
+    verdict, _ = stages.check(this.root, this.spec, expected, netlist)
     if junit is not None:
         junit.write_text(to_junit(this.spec.name, verdict), encoding="utf-8")
     typer.echo(str(verdict))
     if not verdict:
         raise typer.Exit(DIFFERENT)
+
+
+@app.command()
+def synth(
+    folder: BuildFolder,
+    tool: Annotated[str, typer.Option(help="yosys, ecp5 (Yosys and nextpnr), vivado, vitis or quartus.")] = "yosys",
+    timeout: Annotated[float, typer.Option(min=1, help="Stop the tool after so many minutes.")] = 240,
+) -> None:
+    """Synthesise a build with one tool and check the budgets against what it finds.
+
+    Exit status: 0 within the budgets, 2 could not run, 3 over a budget.
+    """
+    from trigger.build import OverBudget, open_build
+    from trigger.stages import synthesis_job
+    from trigger.synthesis.budget import check, over
+    from trigger.synthesis.run import run_tool
+    from trigger.synthesis.table import table
+
+    this = open_build(folder)
+    result = run_tool(tool, synthesis_job(this.root, this.spec), this.root, 60 * timeout)
+    typer.echo(table(result))
+    missed = over(check(this.spec.budget, this.spec.target, [result]))
+    if missed:
+        raise OverBudget("over budget\n" + "\n".join(f"  {line}" for line in missed))
 
 
 @app.command()
@@ -180,9 +205,9 @@ def main() -> None:
     except Exception as error:
         if debug:
             raise
-        from trigger.build import Different
+        from trigger.build import Different, OverBudget
 
         text = str(error) if isinstance(error, TriggerError) else f"{type(error).__name__}: {error} (--debug shows where)"
         typer.echo(f"trigger: {text}", err=True)
-        status = DIFFERENT if isinstance(error, Different) else FAILED
+        status = DIFFERENT if isinstance(error, Different) else OVER_BUDGET if isinstance(error, OverBudget) else FAILED
     sys.exit(status or 0)

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 
-from trigger import spec
+from trigger import parts as fpga
 from trigger.stages import PACKAGES
 
 # Program, arguments that make it print its version, what it is for.
@@ -46,8 +46,8 @@ def tools() -> Iterator[str]:
 def parts() -> Iterator[str]:
     """One line for each FPGA part of synth/parts.toml."""
     yield f"{'part':<26} {'family':<20} {'LUT':>9} {'FF':>9} {'DSP':>6} {'BRAM':>6}"
-    for name, part in spec.parts().items():
-        yield f"{name:<26} {part['family']:<20} {part['lut']:>9} {part['ff']:>9} {part['dsp']:>6} {part['bram']:>6}"
+    for name, part in fpga.parts().items():
+        yield f"{name:<26} {part.family:<20} {part.lut:>9} {part.ff:>9} {part.dsp:>6} {part.bram:>6}"
 
 
 def _version(program: str, arguments: tuple[str, ...]) -> str:

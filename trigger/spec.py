@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 from trigger.errors import TriggerError
 from trigger.fixedpoint.types import Fixed
 from trigger.naming import identifier
+from trigger.parts import part
 from trigger.resources import folder
 
 FILE_NAME = "trigger.toml"
@@ -133,10 +134,10 @@ class Target(Section):
     @field_validator("part")
     @classmethod
     def _is_known(cls, value: str) -> str:
-        known = parts()
-        if value not in known:
-            raise ValueError(f"no part {value!r}{_nearest(value, known)} (`trigger doctor --parts` lists all)")
-        return value
+        try:
+            return part(value).name
+        except TriggerError as error:
+            raise ValueError(str(error)) from error
 
 
 class Budget(Section):
@@ -195,11 +196,6 @@ class Spec(Section):
     def input_types(self) -> tuple[Fixed, ...]:
         """The hardware type of each feature, in the order of ``data.features``."""
         return tuple(Fixed.parse(self.inputs.types.get(name) or self.inputs.type or "") for name in self.data.features)
-
-
-def parts() -> dict[str, dict[str, Any]]:
-    """The table of FPGA parts: family and totals of LUT, FF, DSP and BRAM by part name."""
-    return tomllib.loads((folder("synth") / "parts.toml").read_text())
 
 
 def load(path: Path) -> Spec:

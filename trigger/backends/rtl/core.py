@@ -1,0 +1,208 @@
+"""The pipelined core as data: which value goes where. ``emit`` only writes it down in one language or the other.
+
+Values are numbered as in ``Logic``. Stage k reads the registers ``r<k>_v<value>`` and makes the wires ``s<k>_v<value>`` in
+one block of combinational logic for each layer that works in it; the registers of the last stage hold the outputs.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from alkaid.types import CombLogic, Op
+
+from trigger.backends.rtl.interface import Interface, ports
+from trigger.backends.rtl.logic import CONSTANT, INPUT, LOOKUP, Logic
+from trigger.fixedpoint.graph import Graph
+from trigger.fixedpoint.types import Fixed
+
+
+class Bits(NamedTuple):
+    """``width`` bits of ``signal`` from bit ``low`` on; where ``signal`` is empty, the integer ``low`` itself."""
+
+    signal: str
+    low: int
+    width: int
+
+
+class Wire(NamedTuple):
+    """A port of a block: the value, its width, and the signal of the core that it is connected to."""
+
+    value: int
+    width: int
+    signal: str
+
+
+class Block(NamedTuple):
+    """The combinational logic of one layer in one stage; ports in the order of ``logic``'s inputs and outputs."""
+
+    name: str
+    stage: int
+    layer: str
+    logic: CombLogic
+    inputs: tuple[Wire, ...]
+    outputs: tuple[Wire, ...]
+
+
+class Register(NamedTuple):
+    """A register at the entry of ``stage``: it takes ``source`` with every enabled clock edge."""
+
+    name: str
+    stage: int
+    source: Bits
+
+    @property
+    def width(self) -> int:
+        return self.source.width
+
+
+class Core(NamedTuple):
+    """A whole design; ``results`` are the bits of ``y``, lowest first."""
+
+    interface: Interface
+    blocks: tuple[Block, ...]
+    registers: tuple[Register, ...]
+    results: tuple[Bits, ...]
+
+    @property
+    def register_bits(self) -> int:
+        """Flip-flops: of data, and of the valid bit that travels with them."""
+        return sum(register.width for register in self.registers) + self.interface.latency
+
+
+def to_core(name: str, graph: Graph, logic: Logic, stages: Sequence[int]) -> Core:
+    """Cut scheduled logic into blocks and registers."""
+    last = max(stages, default=0)
+    inputs = ports(graph.input.types)
+    names = _module_names(logic.groups)
+    read_in = _reading_stages(logic, stages, last + 1)
+    registers: list[Register] = []
+    blocks: list[Block] = []
+    for stage in range(last + 2):
+        for i in range(len(logic.ops)):
+            if _constant(logic.ops[i]) is not None or not _is_held(logic, stages, read_in, i, stage):
+                continue
+            width = _width(logic.ops[i])
+            if stage == 0:
+                source = Bits("x", inputs[i].low, width)
+            else:
+                held_before = _is_held(logic, stages, read_in, i, stage - 1)
+                source = Bits(f"{'r' if held_before else 's'}{stage - 1}_v{i}", 0, width)
+            registers.append(Register(f"r{stage}_v{i}", stage, source))
+        working = [i for i in range(len(logic.ops)) if stages[i] == stage and logic.ops[i].opcode not in (INPUT, CONSTANT)]
+        for layer in dict.fromkeys(logic.groups[i] for i in working):
+            inside = [i for i in working if logic.groups[i] == layer]
+            block = _block(f"{name}_s{stage}_{names[layer]}", stage, layer, inside, logic, stages, read_in)
+            if block.outputs:
+                blocks.append(block)
+    results = tuple(
+        bits
+        for i, kind in zip(logic.outputs, graph.output.types, strict=True)
+        for bits in _extended(logic.ops[i], kind, f"r{last + 1}_v{i}")
+    )
+    interface = Interface(name, inputs, ports(graph.output.types), last + 2)
+    return Core(interface, tuple(blocks), tuple(registers), results)
+
+
+def _reading_stages(logic: Logic, stages: Sequence[int], end: int) -> list[set[tuple[int, str]]]:
+    """For each value the (stage, layer) that read it; outputs are read at the end."""
+    found: list[set[tuple[int, str]]] = [set() for _ in logic.ops]
+    for i, op in enumerate(logic.ops):
+        for source in op.addr:
+            found[source].add((stages[i], logic.groups[i]))
+    for i in logic.outputs:
+        found[i].add((end, ""))
+    return found
+
+
+def _is_held(logic: Logic, stages: Sequence[int], read_in: Sequence[set[tuple[int, str]]], i: int, stage: int) -> bool:
+    """Whether value i stands in a register at the entry of a stage: it was made before and is read there or later."""
+    made = -1 if logic.ops[i].opcode == INPUT else stages[i]
+    return made < stage <= max((reader for reader, _ in read_in[i]), default=-1)
+
+
+def _block(
+    name: str,
+    stage: int,
+    layer: str,
+    inside: Sequence[int],
+    logic: Logic,
+    stages: Sequence[int],
+    read_in: Sequence[set[tuple[int, str]]],
+) -> Block:
+    members = set(inside)
+    outside = sorted({j for i in inside for j in logic.ops[i].addr} - members)
+    variable = [j for j in outside if _constant(logic.ops[j]) is None]
+    ops: list[Op] = []
+    places: dict[int, int] = {}
+    tables = []
+    for j in [*variable, *(j for j in outside if j not in set(variable)), *inside]:
+        op = logic.ops[j]
+        if j in members:
+            op = op._replace(addr=tuple(places[k] for k in op.addr))
+            if op.opcode == LOOKUP:
+                op = op._replace(data=(len(tables), *op.data[1:]))
+                tables.append(logic.tables[logic.ops[j].data[0]])
+        elif (value := _constant(op)) is not None:
+            op = Op((), CONSTANT, (value,), op.qint, 0, 0)
+        else:
+            op = Op((), INPUT, (len(ops),), op.qint, 0, 0)
+        places[j] = len(ops)
+        ops.append(op)
+    shown = [i for i in inside if _constant(logic.ops[i]) is None and read_in[i] - {(stage, layer)}]
+    zeros = [0] * len(shown)
+    combinational = CombLogic(
+        (len(variable), len(shown)),
+        [0] * len(variable),
+        [places[i] for i in shown],
+        zeros,
+        [False] * len(shown),
+        ops,
+        1,
+        1,
+        tuple(tables) or None,
+    )
+    inputs = (Wire(j, _width(logic.ops[j]), f"{'r' if _made_before(logic, stages, j, stage) else 's'}{stage}_v{j}") for j in variable)
+    outputs = (Wire(i, _width(logic.ops[i]), f"s{stage}_v{i}") for i in shown)
+    return Block(name, stage, layer, combinational, tuple(inputs), tuple(outputs))
+
+
+def _made_before(logic: Logic, stages: Sequence[int], i: int, stage: int) -> bool:
+    return stages[i] < stage or logic.ops[i].opcode == INPUT
+
+
+def _width(op: Op) -> int:
+    return int(sum(op.qint.kif))
+
+
+def _constant(op: Op) -> int | None:
+    """The integer of a value that never changes."""
+    if op.qint.min != op.qint.max:
+        return None
+    return round(op.qint.min / op.qint.step) if op.qint.min else 0
+
+
+def _module_names(layers: Iterable[str]) -> dict[str, str]:
+    """Layer names as VHDL takes them: single underscores inside, different without regard to case."""
+    names: dict[str, str] = {}
+    for layer in dict.fromkeys(layers):
+        name = re.sub("_+", "_", layer).strip("_") or "layer"
+        if name.lower() in (other.lower() for other in names.values()):
+            name = f"{name}_{len(names)}"
+        names[layer] = name
+    return names
+
+
+def _extended(op: Op, kind: Fixed, register: str) -> tuple[Bits, ...]:
+    """One output in its type, lowest bits first: zeros below, the value, its sign (or zeros) above.
+
+    alkaid's interval may be wider than the type; the graph's ranges prove that the upper bits are not needed.
+    """
+    if _constant(op) is not None:
+        value = round(op.qint.min * 2.0**kind.fraction)
+        return (Bits("", value & ((1 << kind.width) - 1), kind.width),)
+    below = kind.fraction - op.qint.kif.fractional
+    assert below >= 0, "an output has no finer steps than its type"
+    width = min(_width(op), kind.width - below)
+    above = kind.width - below - width
+    sign = [Bits(register, width - 1, 1)] * above if op.qint.min < 0 else [Bits("", 0, above)]
+    return tuple(bits for bits in (Bits("", 0, below), Bits(register, 0, width), *sign) if bits.width)

@@ -1,0 +1,120 @@
+"""A core as Verilog or VHDL: the pipeline from a template, the logic inside the blocks from alkaid."""
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import alkaid
+import jinja2
+from alkaid.codegen.rtl.verilog.comb import ssa_gen as verilog_logic
+from alkaid.codegen.rtl.verilog.lookup import lookup_source as verilog_tables
+from alkaid.codegen.rtl.vhdl.comb import ssa_gen as vhdl_logic
+from alkaid.codegen.rtl.vhdl.lookup import lookup_source as vhdl_tables
+from alkaid.types import CombLogic
+
+from trigger.backends.rtl.core import Bits, Block, Core
+
+# The parametrised parts that alkaid's logic is made of.
+_CELLS = ("binop", "multiplier", "mux", "negative", "shift_adder", "ternary_adder")
+
+
+class Language(NamedTuple):
+    """How one language writes things: (declarations, statements) of logic, ``assign`` of a port, a join of bits."""
+
+    suffix: str
+    logic: Callable[[CombLogic], tuple[list[str], list[str]]]
+    tables: Callable[[list[CombLogic]], str]
+    assign: Callable[[str, str], str]
+    joined: Callable[[Sequence[Bits]], str]
+
+
+def _verilog_bits(bits: Sequence[Bits]) -> str:
+    parts = [f"{b.signal}[{b.low + b.width - 1}:{b.low}]" if b.signal else f"{b.width}'d{b.low}" for b in reversed(bits)]
+    return parts[0] if len(parts) == 1 else f"{{{', '.join(parts)}}}"
+
+
+def _vhdl_bits(bits: Sequence[Bits]) -> str:
+    return " & ".join(
+        f"{b.signal}({b.low + b.width - 1} downto {b.low})" if b.signal else f'"{b.low:0{b.width}b}"' for b in reversed(bits)
+    )
+
+
+LANGUAGES = {
+    "verilog": Language(
+        "v",
+        lambda logic: ([], verilog_logic(logic, {})),
+        verilog_tables,
+        lambda target, source: f"assign {target} = {source};",
+        _verilog_bits,
+    ),
+    "vhdl": Language(
+        "vhd", lambda logic: vhdl_logic(logic, {}), vhdl_tables, lambda target, source: f"{target} <= {source};", _vhdl_bits
+    ),
+}
+
+
+def write_core(core: Core, folder: Path, language: str) -> list[str]:
+    """Write the sources of a core into a folder; returns their names in the order of compilation."""
+    kind = LANGUAGES[language]
+    name, top = core.interface.name, _top(core, kind)
+    texts = {
+        f"{name}_cells": _cells(language, kind, top),
+        f"{name}_tables": kind.tables([block.logic for block in core.blocks]),
+        name: top,
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    names = []
+    for stem, text in texts.items():
+        if text:
+            (folder / f"{stem}.{kind.suffix}").write_text(_own_names(name, text), encoding="utf-8")
+            names.append(f"{stem}.{kind.suffix}")
+    return names
+
+
+def _top(core: Core, kind: Language) -> str:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701 - this is not HTML
+    )
+    environment.filters |= {
+        "joined": kind.joined,
+        "signals": lambda block: kind.logic(block.logic)[0],
+        "logic": lambda block: _statements(block, kind),
+    }
+    stages = [
+        ([r for r in core.registers if r.stage == k], [b for b in core.blocks if b.stage == k]) for k in range(core.interface.latency)
+    ]
+    return environment.get_template(f"core.{kind.suffix}.j2").render(core=core, stages=stages)
+
+
+def _statements(block: Block, kind: Language) -> list[str]:
+    """alkaid's statements, which read one bus ``model_inp``, with a port for each value instead."""
+    ports: dict[int, str] = {}
+    low = 0
+    for wire in block.inputs:
+        ports[low] = f"x{wire.value}"
+        low += wire.width
+    statements = [
+        re.sub(r"model_inp[\[(]\d+(?::| downto )(\d+)[\])]", lambda match: ports[int(match[1])], line)
+        for line in kind.logic(block.logic)[1]
+    ]
+    # The reductions of VHDL-2008 need no package that is not of the standard.
+    statements = [re.sub(r"\b(or|and)_reduce\((\w+)\)", r"\1 \2", line) for line in statements]
+    outputs = zip(block.outputs, block.logic.out_idxs, strict=True)
+    return [*statements, *(kind.assign(f"y{wire.value}", f"v{place}") for wire, place in outputs)]
+
+
+def _cells(language: str, kind: Language, text: str) -> str:
+    folder = Path(alkaid.__file__).parent / "codegen" / "rtl" / language / "source"
+    used = [cell for cell in _CELLS if re.search(rf"\b{cell}\b", text)]
+    return "\n".join((folder / f"{cell}.{kind.suffix}").read_text() for cell in used)
+
+
+def _own_names(name: str, text: str) -> str:
+    """Give modules names of their own, so that two cores, of two versions perhaps, fit in one design."""
+    text = re.sub(rf"\b({'|'.join(_CELLS)})\b", rf"{name}_\1", text)
+    return re.sub(r"\btable_(?=[0-9a-f]{8}_)", f"{name}_table_", text)

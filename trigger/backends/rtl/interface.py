@@ -1,0 +1,42 @@
+"""What a core shows to the outside: its ports and its latency."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from trigger.fixedpoint.types import Fixed
+
+
+class Port(NamedTuple):
+    """One feature or output: its lowest bit in ``x`` or ``y``, and its type."""
+
+    low: int
+    type: Fixed
+
+    @property
+    def high(self) -> int:
+        return self.low + self.type.width - 1
+
+
+class Interface(NamedTuple):
+    """``latency`` counts the clock edges from taking an event to showing its result."""
+
+    name: str
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    latency: int
+
+    @property
+    def input_width(self) -> int:
+        return self.inputs[-1].high + 1
+
+    @property
+    def output_width(self) -> int:
+        return self.outputs[-1].high + 1
+
+
+def ports(types: Iterable[Fixed]) -> tuple[Port, ...]:
+    """Elements one after the other, the first one in the lowest bits."""
+    found: list[Port] = []
+    for kind in types:
+        found.append(Port(found[-1].high + 1 if found else 0, kind))
+    return tuple(found)

@@ -1,0 +1,414 @@
+"""The graph as gates: every node traced with alkaid into shift-and-add logic (distributed arithmetic).
+
+alkaid turns arithmetic on its symbolic variables into a list of operations on bit vectors. Rounding and saturation are
+composed here out of its exact operations: one addition of the rounding constant, which merges with the bias before it,
+and a look at the bits above the type.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from alkaid.trace import FVArray, FVariable, HWConfig, trace
+from alkaid.trace.fixed_variable import LookupTable
+from alkaid.trace.passes import add_surrogate, optimize
+from alkaid.types import CombLogic, Op, QInterval
+
+from trigger.errors import TriggerError
+from trigger.fixedpoint.graph import Add, Affine, Clip, Concatenate, Dense, Graph, LeakyRelu, Node, Quantize, Steps
+from trigger.fixedpoint.ranges import Interval, ranges
+from trigger.fixedpoint.types import Fixed, Overflow, Rounding, requantize
+
+# Delay and cost of an adder are counted bit by bit: alkaid's own defaults.
+HARDWARE = HWConfig(1, 1, -1)
+# alkaid holds matrices and tables in float32 and added constants in 32 bits, and drops what is wider without a word.
+_WEIGHT_BITS, _CONSTANT_BITS, _LEVEL_BITS = 20, 31, 24
+# A wider table would take longer than a clock cycle: it is made of several, told apart by the upper bits.
+_WHOLE_TABLE_BITS = 11
+# Up to 2^8 entries a staircase is a table of a few LUTs a bit; up to 2^16 where that is less than its comparisons.
+_SURE_TABLE_BITS, _TABLE_BITS = 8, 16
+# The operations of alkaid that are told apart here.
+INPUT, WRAP, CONSTANT, LOOKUP = -1, 3, 5, 8
+
+
+class Logic(NamedTuple):
+    """All operations in order, the first ones the inputs; addresses and ``outputs`` are positions in ``ops``.
+
+    ``groups[i]`` names the layer that operation i belongs to; ``delays[i]`` is in nanoseconds of the delay model and
+    ``costs[i]`` in LUTs, both as alkaid estimates them for UltraScale+. ``tables`` belong to the look-ups.
+    """
+
+    ops: list[Op]
+    groups: list[str]
+    delays: list[float]
+    costs: list[float]
+    tables: list[LookupTable]
+    outputs: list[int]
+
+
+def to_logic(graph: Graph) -> Logic:
+    """Trace a graph, layer by layer. Raises TriggerError for a node that has no exact form in logic."""
+    logic = Logic([], [], [], [], [], [])
+    values: dict[str, list[int]] = {}
+    arrival: list[float] = []
+    for i, kind in enumerate(graph.input.types):
+        _append(logic, "inputs", Op((), INPUT, (i,), _interval(kind.minimum, kind.maximum, kind.fraction), 0, 0), 0, arrival)
+    values[graph.input.name] = list(range(len(graph.input.types)))
+    found = ranges(graph)
+    for name, nodes in _layers(graph):
+        inside = {node.name for node in nodes}
+        sources = list(dict.fromkeys(s for node in nodes for s in node.inputs if s not in inside))
+        later = {s for node in graph.nodes if node.name not in inside for s in node.inputs} | {graph.output.name}
+        results = [node for node in nodes if node.name in later]
+        given = [i for source in sources for i in values[source]]
+        traced = _trace(graph, found, nodes, sources, results, [(logic.ops[i].qint, arrival[i]) for i in given])
+        indices = iter(_adopt(logic, name, traced, given, arrival))
+        for node in results:
+            values[node.name] = [next(indices) for _ in node.types]
+    logic.outputs.extend(values[graph.output.name])
+    return logic
+
+
+def _layers(graph: Graph) -> Iterator[tuple[str, list[Node]]]:
+    """The nodes layer by layer: a Dense node with all that follows up to the next one; what stands before the first."""
+    layers: list[list[Node]] = [[]]
+    for node in graph.nodes[1:]:
+        if isinstance(node, Dense) and layers[-1]:
+            layers.append([])
+        layers[-1].append(node)
+    return ((nodes[0].name, nodes) for nodes in layers if nodes)
+
+
+def _trace(
+    graph: Graph,
+    found: Mapping[str, Interval],
+    nodes: Sequence[Node],
+    sources: Sequence[str],
+    results: Sequence[Node],
+    given: Sequence[tuple[QInterval, float]],
+) -> CombLogic:
+    """One layer as alkaid's logic, from its source elements, with their interval and arrival time, to its results."""
+    inputs = [FVariable(*interval, latency=latency, hwconf=HARDWARE) for interval, latency in given]
+    symbols: dict[str, list[FVariable]] = {}
+    rest = iter(inputs)
+    for source in sources:
+        symbols[source] = [next(rest) for _ in graph[source].types]
+    for node in nodes:
+        read = [symbols[name] for name in node.inputs]
+        try:
+            symbols[node.name] = [
+                _narrowed(_variable(v), low, high)
+                for v, low, high in zip(_lower(node, read), *_bounds(node, found[node.name]), strict=True)
+            ]
+        except (AssertionError, ValueError, OverflowError) as error:
+            raise TriggerError(f"{node.name}: no exact logic for this {node.op}: {error or type(error).__name__}") from error
+    outputs = [symbol for node in results for symbol in symbols[node.name]]
+    traced = trace(inputs, outputs, optimize=False)
+    try:
+        return add_surrogate(optimize(traced, keep_dead_inputs=True))
+    except RuntimeError:  # "did not converge": the passes are exact one by one, so once through is enough
+        return add_surrogate(optimize(traced, keep_dead_inputs=True, retrace=False))
+
+
+def _adopt(logic: Logic, group: str, traced: CombLogic, given: Sequence[int], arrival: list[float]) -> list[int]:
+    """Append the operations of one layer; returns the positions of its outputs."""
+    first_table = len(logic.tables)
+    logic.tables.extend(traced.lookup_tables or ())
+    places: list[int] = []
+    for op in traced.ops:
+        before = max((op_latency for op_latency in (traced.ops[i].latency for i in op.addr)), default=0.0)
+        if op.opcode == INPUT:
+            places.append(given[op.data[0]])
+            continue
+        data = (op.data[0] + first_table,) if op.opcode == LOOKUP else op.data
+        moved = op._replace(addr=tuple(places[i] for i in op.addr), data=data)
+        places.append(_append(logic, group, moved, max(op.latency - before, 0.0), arrival))
+    outputs = []
+    for index, shift, negative in zip(traced.out_idxs, traced.out_shifts, traced.out_negs, strict=True):
+        assert not negative, "alkaid's passes leave no negated outputs"
+        place = places[index]
+        if shift:  # the same bits with the binary point elsewhere
+            low, high, step = (bound * 2.0**shift for bound in logic.ops[place].qint)
+            place = _append(logic, group, Op((place,), WRAP, (shift,), QInterval(low, high, step), 0, 0), 0, arrival)
+        outputs.append(place)
+    return outputs
+
+
+def _append(logic: Logic, group: str, op: Op, delay: float, arrival: list[float]) -> int:
+    logic.ops.append(op)
+    logic.groups.append(group)
+    logic.delays.append(delay)
+    logic.costs.append(op.cost)
+    arrival.append(delay + max((arrival[i] for i in op.addr), default=0.0))
+    return len(logic.ops) - 1
+
+
+def _interval(low: int, high: int, fraction: int) -> QInterval:
+    step = 2.0**-fraction
+    return QInterval(low * step, high * step, step)
+
+
+def _bounds(node: Node, interval: Interval) -> tuple[np.ndarray, np.ndarray]:
+    low, high = (np.ldexp(end.astype(np.float64), -node.fractions) for end in interval)
+    return low, high
+
+
+def _narrowed(x: FVariable, low: float, high: float) -> FVariable:
+    """Without the upper bits that the graph's interval, tighter than alkaid's, proves to be copies of the sign."""
+    if low == high:
+        return _variable(low)
+    if x.low >= low and x.high <= high:
+        return x
+    signed, integer, _ = FVariable(float(low), float(high), x.step).kif
+    return x.quantize(signed, integer, x.kif[2])
+
+
+def _variable(value: FVariable | float) -> FVariable:
+    return value if isinstance(value, FVariable) else FVariable.from_const(float(value), HARDWARE)
+
+
+# --- one node -------------------------------------------------------------------------------------------------------
+
+
+def _lower(node: Node, read: Sequence[list[FVariable]]) -> list[Any]:
+    x = read[0]
+    match node:
+        case Dense():
+            return [_plus(v, b) for v, b in zip(_product(x, node), node.bias.real, strict=True)]
+        case Affine():
+            scaled = [_times(v, int(s), node.scale.type.fraction) for v, s in zip(x, node.scale.values, strict=True)]
+            return [_plus(v, b) for v, b in zip(scaled, node.bias.real, strict=True)]
+        case Quantize():
+            return [_quantize(v, kind, node.rounding, node.overflow) for v, kind in zip(x, node.types, strict=True)]
+        case Clip():
+            low, high = (np.ldexp(bound.astype(float), -node.fractions) for bound in (node.low, node.high))
+            return [_least(_most(v, a), b) for v, a, b in zip(x, low, high, strict=True)]
+        case LeakyRelu():
+            return [v if v.low >= 0 else v.msb_mux(v * 2.0**-node.shift, v) for v in x]
+        case Steps():
+            return [_steps(v, node) for v in x]
+        case Add():
+            return [sum(rest, start=first) for first, *rest in zip(*read, strict=True)]
+        case Concatenate():
+            return [v for part in read for v in part]
+    raise ValueError("the operation is unknown here")
+
+
+def _product(x: list[FVariable], node: Dense) -> list[FVariable]:
+    """x @ weights, the integers of the weights taken in chunks that alkaid's matrices hold exactly."""
+    total = [_variable(0.0)] * node.weights.values.shape[1]
+    for chunk, shift in _chunks(node.weights.values):
+        part = np.asarray(FVArray(np.array(x, dtype=object), hwconf=HARDWARE) @ chunk.astype(np.float64))
+        scale = 2.0 ** (shift - node.weights.type.fraction)
+        total = [a + _variable(b) * scale for a, b in zip(total, part, strict=True)]
+    return total
+
+
+def _times(x: FVariable, factor: int, fraction: int) -> FVariable:
+    products = [x * (float(chunk) * 2.0 ** (shift - fraction)) for chunk, shift in _chunks(np.array(factor))]
+    return sum(products[1:], start=products[0])
+
+
+def _chunks(values: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:
+    """Integers as a sum of chunk * 2^shift, each chunk small enough for alkaid."""
+    shift, half = 0, 1 << (_WEIGHT_BITS - 1)
+    while True:
+        chunk = ((values + half) & (2 * half - 1)) - half
+        yield chunk, shift
+        values = (values - chunk) >> _WEIGHT_BITS
+        shift += _WEIGHT_BITS
+        if not values.any():
+            return
+
+
+def _plus(x: FVariable, constant: float) -> FVariable:
+    """x + constant. One too wide for alkaid is added in two parts, the upper one to the upper bits only."""
+    if constant == 0:
+        return x
+    if x.low == x.high:
+        return _variable(x.low + constant)
+    if _significant_bits(constant + _already_added(x)) < _CONSTANT_BITS:
+        return x + constant
+    x = _opaque(x)
+    if _significant_bits(constant) < _CONSTANT_BITS:
+        return x + constant
+    cut = _lowest_bit(constant) + _CONSTANT_BITS - 1
+    low = float(np.mod(constant, 2.0**cut))
+    part = x + low
+    signed, integer, fraction = part.kif
+    upper = _plus(part.quantize(signed, max(integer, cut + 1), -cut), constant - low)
+    return upper + part.quantize(0, cut, fraction)
+
+
+def _already_added(x: FVariable) -> float:
+    """The constant that alkaid would merge with another one."""
+    if x.opr != "cadd":
+        return 0.0
+    value, shift = (((x._data >> at & 0xFFFFFFFF) + (1 << 31)) % (1 << 32) - (1 << 31) for at in (0, 32))
+    return value * 2.0**-shift * x._factor
+
+
+def _opaque(x: FVariable) -> FVariable:
+    """The same value in two parts put side by side, so that what is added next is not merged with what was before."""
+    signed, integer, fraction = x.kif
+    if x.opr != "cadd":
+        return x
+    return x.quantize(signed, integer, fraction - 1) + x.quantize(0, 1 - fraction, fraction)
+
+
+def _significant_bits(value: float) -> int:
+    return int(abs(value) / 2.0 ** _lowest_bit(value)).bit_length() if value else 0
+
+
+def _lowest_bit(value: float) -> int:
+    numerator, denominator = float(value).as_integer_ratio()
+    return (numerator & -numerator).bit_length() - denominator.bit_length()
+
+
+def _most(x: FVariable, bound: float) -> FVariable:
+    """max(x, bound)"""
+    if x.low >= bound:
+        return x
+    if x.high <= bound:
+        return _variable(bound)
+    if bound == 0:
+        return x.relu()
+    return _plus(x, -bound).msb_mux(_variable(bound), x, (float(bound), x.high, x.step))
+
+
+def _least(x: FVariable, bound: float) -> FVariable:
+    """min(x, bound)"""
+    if x.high <= bound:
+        return x
+    if x.low >= bound:
+        return _variable(bound)
+    if bound == 0:
+        return -(-x).relu()
+    return _plus(x, -bound).msb_mux(x, _variable(bound), (x.low, float(bound), x.step))
+
+
+def _quantize(x: FVariable, kind: Fixed, rounding: Rounding, overflow: Overflow) -> FVariable:
+    x = _round(x, kind.fraction, rounding)
+    step, integer = 2.0**-kind.fraction, kind.integer - kind.signed
+    symmetric = overflow is Overflow.SAT_SYM and kind.signed
+    low, high = (kind.minimum + symmetric) * step, kind.maximum * step
+    if x.low >= low and x.high <= high:
+        return x
+    if overflow is Overflow.WRAP:
+        return x.quantize(kind.signed, integer, kind.fraction)
+    if symmetric or x.high < low or x.low > high:
+        return _least(_most(x, low), high)
+    if not kind.signed:
+        x = _most(x, 0.0)
+    if x.low >= 0:
+        return _saturate(x, integer, kind.fraction)
+    return _saturate_both(x, integer, kind.fraction)
+
+
+def _saturate(x: FVariable, integer: int, fraction: int) -> FVariable:
+    """min(x, 2^integer - 2^-fraction) for x >= 0 of ``fraction`` bits: all ones where a bit above is set."""
+    high = 2.0**integer - 2.0**-fraction
+    if x.high <= high:
+        return x
+    above = x.quantize(0, x.kif[1], -integer).unary_bit_op("any")
+    return above.msb_mux(_variable(high), x.quantize(0, integer, fraction))
+
+
+def _saturate_both(x: FVariable, integer: int, fraction: int) -> FVariable:
+    """x into the signed type: it fits where all bits above are copies of the sign."""
+    sign = x.msb()
+    above = x.quantize(1, max(x.kif[1], integer), -integer)
+    outside = (above ^ (sign * -(2.0**integer))).unary_bit_op("any")
+    extreme = sign.msb_mux(_variable(-(2.0**integer)), _variable(2.0**integer - 2.0**-fraction))
+    return outside.msb_mux(extreme, x.quantize(1, integer, fraction))
+
+
+def _round(x: FVariable, fraction: int, rounding: Rounding) -> FVariable:
+    """x to ``fraction`` fractional bits, without a bound."""
+    before = x.kif[2]
+    if before <= fraction and x.low != x.high:
+        return x
+    step, half = 2.0**-fraction, 2.0 ** (-fraction - 1)
+    low, high = (_rounded(end, fraction, rounding) for end in (x.low, x.high))
+    if low == high:
+        return _variable(low)
+    match rounding:
+        case Rounding.TRN:
+            y = _floor(x, fraction)
+        case Rounding.RND:
+            y = _floor(_plus(x, half), fraction)
+        case Rounding.RND_INF:
+            lsb = 2.0**-before
+            shifted = _plus(x, half - lsb) if x.low < 0 else _plus(x, half)
+            y = _floor(shifted + ~x.msb() * lsb if x.low < 0 < x.high else shifted, fraction)
+        case Rounding.RND_CONV:
+            y = _half_to_even(_plus(x, half), fraction)
+    signed, integer, _ = FVariable(low, high, step).kif
+    return y.quantize(signed, integer, fraction)
+
+
+def _half_to_even(shifted: FVariable, fraction: int) -> FVariable:
+    """Floor of x + 1/2, with the last bit cleared where nothing is left over: there x lay half way."""
+    up = _floor(shifted, fraction)
+    if up.low == up.high:
+        up_low = up.low
+        return _variable(up_low)
+    rest = _floor(up, fraction - 1)
+    left_over = shifted.quantize(0, -fraction, shifted.kif[2]).unary_bit_op("any")
+    return rest + (up.quantize(0, 1 - fraction, fraction) & left_over * 2.0**-fraction)
+
+
+def _floor(x: FVariable, fraction: int) -> FVariable:
+    signed, integer, before = x.kif
+    if before <= fraction:
+        return x
+    if x.low == x.high:
+        return _variable(np.floor(x.low * 2.0**fraction) * 2.0**-fraction)
+    return x.quantize(signed, max(integer, 1 - fraction), fraction)
+
+
+def _rounded(value: float, fraction: int, rounding: Rounding) -> float:
+    before = -_lowest_bit(value) if value else fraction
+    integers = np.array([[int(value * 2.0**before)]], dtype=np.int64)
+    target = (Fixed(True, 62, 62 - fraction),)
+    return float(requantize(integers, np.array([before]), target, rounding, Overflow.WRAP)[0, 0]) * 2.0**-fraction
+
+
+def _steps(x: FVariable, node: Steps) -> FVariable:
+    """A staircase, as a table or as a sum over the steps that x has reached."""
+    if max(abs(int(v)) for v in node.levels.values) >> _LEVEL_BITS:
+        raise ValueError(f"its levels need more than {_LEVEL_BITS} bits")
+    x = _floor(x, node.thresholds.type.fraction)
+    levels = node.levels.real
+    # A step between two values of x is taken at the upper one; where several are, the last one counts.
+    thresholds, counts = np.unique(np.ceil(node.thresholds.real / x.step) * x.step, return_counts=True)
+    levels = levels[np.concatenate([[0], np.cumsum(counts)])]
+    first, last = np.searchsorted(thresholds, [x.low, x.high], side="right")
+    thresholds, levels = thresholds[first:last], levels[first : last + 1]
+    if not len(thresholds):
+        return _variable(levels[0])
+    # One step below the first threshold and the last threshold itself stand for all that lies further out.
+    inside = _least(_most(x, thresholds[0] - x.step), thresholds[-1])
+    if sum(inside.kif) < sum(x.kif):
+        x = inside
+    width = sum(x.kif)
+    bits = node.levels.type.width
+    comparisons = len(thresholds) * (width / 2 + 1) + bits
+    if width <= _SURE_TABLE_BITS or (width <= _TABLE_BITS and bits * 2.0 ** (width - 6) < comparisons):
+        entries = np.arange(round((x.high - x.low) / x.step) + 1) * x.step + x.low
+        return _table(x, levels[np.searchsorted(thresholds, entries, side="right")])
+    reached = FVArray(np.array([~_plus(x, -t).msb() for t in thresholds], dtype=object), hwconf=HARDWARE)
+    return _plus(_variable((reached @ np.diff(levels)[:, None])[0]), float(levels[0]))
+
+
+def _table(x: FVariable, values: np.ndarray) -> FVariable:
+    """``values`` by position of x between its lowest and its highest value."""
+    if len(values) <= 1 << _WHOLE_TABLE_BITS:
+        return x.lookup(values)
+    index = _plus(x, -x.low)
+    bits = int(len(values) - 1).bit_length()
+    values = np.concatenate([values, np.full((1 << bits) - len(values), values[-1])])
+    below = index.quantize(0, bits - 1 - index.kif[2], index.kif[2])
+    halves = (_table(below, half) if (half != half[0]).any() else _variable(half[0]) for half in np.split(values, 2))
+    lower, upper = halves
+    return index.msb().msb_mux(upper, lower)

@@ -1,0 +1,45 @@
+"""The synthesised netlist, simulated: Yosys' LUTs, carry chains and flip-flops as AMD's cell models say they work."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from trigger.backends.rtl import Rtl, simulate
+from trigger.parts import part
+from trigger.synthesis.tool import ToolFailed, write_script
+from trigger.synthesis.yosys import run_script
+
+_TIMEOUT_S = 3600.0
+
+
+@dataclass(frozen=True, eq=False)
+class Netlist:
+    """The netlist of an RTL project for one part."""
+
+    rtl: Rtl
+    part: str
+    simulation: simulate.Simulation | None = None
+
+    @property
+    def label(self) -> str:
+        """The name of this implementation in comparisons."""
+        return "netlist (Yosys)"
+
+    def compile(self, folder: Path) -> "Netlist":
+        """Synthesise and compile the simulation in a folder. Raises ToolFailed or RtlFailed."""
+        family = part(self.part).yosys
+        if family is None:
+            raise ToolFailed(f"yosys: it has no synthesis for {part(self.part).family}")
+        folder.mkdir(parents=True, exist_ok=True)
+        top = self.rtl.interface.name
+        values = {"sources": self.rtl.sources, "verilog": True, "family": family, "top": top}
+        run_script(write_script("yosys/synth.ys.j2", folder / "synth.ys", **values), folder, _TIMEOUT_S)
+        run_script(write_script("yosys/netlist.ys.j2", folder / "netlist.ys", top=top), folder, _TIMEOUT_S)
+        design = simulate.Design(self.rtl.interface, (folder / "simulated.v",))
+        compiled, = simulate.compile_together([design], folder / "simulation", "-O1", flags=simulate.NETLIST_FLAGS)
+        return replace(self, simulation=compiled)
+
+    def run(self, x, done=lambda events: None):  # noqa: ANN001, ANN201 - as Rtl.run
+        """As ``Rtl.run``."""
+        if self.simulation is None:
+            raise ToolFailed("netlist: not compiled; call compile() first")
+        return self.simulation.run(x, done=done)

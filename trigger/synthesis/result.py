@@ -1,0 +1,56 @@
+"""What one tool found out about one design. A figure that the tool did not give is None, never zero."""
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from trigger.errors import TriggerError
+
+# How a figure came about, the most trustworthy last.
+ESTIMATED, SYNTHESISED, ROUTED = LABELS = ("estimated", "synthesised", "routed")
+
+
+class Synthesis(NamedTuple):
+    """One run of one tool.
+
+    ``tool`` is its name with its version, ``label`` how far it went, ``design`` what was given to it ("RTL" or "hls4ml").
+    ``clock_mhz`` is the highest clock it gives, ``latency`` in cycles, ``depth`` the longest path in cells.
+    ``layers`` has LUT by layer, ``lut_by_size`` by number of inputs; ``notes`` what a reader should know.
+    """
+
+    tool: str
+    label: str
+    design: str
+    part: str
+    lut: int | None = None
+    ff: int | None = None
+    dsp: int | None = None
+    bram: int | None = None
+    carry: int | None = None
+    depth: int | None = None
+    clock_mhz: float | None = None
+    latency: int | None = None
+    ii: int | None = None
+    layers: dict[str, int] = {}  # noqa: RUF012 - a default that nobody changes
+    lut_by_size: dict[str, int] = {}  # noqa: RUF012
+    notes: tuple[str, ...] = ()
+
+    @property
+    def origin(self) -> str:
+        return f"{self.label}, {self.tool}"
+
+
+def save(result: Synthesis, path: Path) -> None:
+    path.write_text(json.dumps(result._asdict(), indent=1) + "\n")
+
+
+def from_dict(data: dict[str, Any]) -> Synthesis:
+    return Synthesis(**{**data, "notes": tuple(data["notes"])})
+
+
+def load(path: Path) -> Synthesis:
+    """What ``save`` wrote. Raises TriggerError for anything else."""
+    try:
+        return from_dict(json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise TriggerError(f"{path}: not a synthesis result: {error}") from error

@@ -1,0 +1,75 @@
+"""The tools by name, and the results of a build."""
+
+import json
+from pathlib import Path
+
+from trigger.errors import TriggerError
+from trigger.hashing import folder_digest
+from trigger.synthesis.ecp5 import Ecp5
+from trigger.synthesis.quartus import Quartus
+from trigger.synthesis.result import ESTIMATED, Synthesis, from_dict, load, save
+from trigger.synthesis.tool import Job, Tool
+from trigger.synthesis.vitis import Vitis
+from trigger.synthesis.vivado import Vivado
+from trigger.synthesis.yosys import Yosys
+
+TOOLS: dict[str, type[Tool]] = {tool.name: tool for tool in (Yosys, Ecp5, Vivado, Vitis, Quartus)}
+TIMEOUT_S = 4 * 3600.0
+_RESULT, _STATE = "result.json", "source.txt"
+
+
+def estimate(this: Job) -> Synthesis:
+    """What is known before synthesis: alkaid's cost and delay models on the scheduled logic."""
+    found = this.rtl.estimate
+    return Synthesis(
+        "alkaid's models",
+        ESTIMATED,
+        "RTL",
+        this.part.name,
+        lut=found["lut"],
+        ff=found["ff"],
+        dsp=0,
+        bram=0,
+        clock_mhz=found["clock_mhz"],
+        latency=this.rtl.interface.latency,
+        ii=1,
+        layers=found["layers"],
+    )
+
+
+def synthesise(name: str, this: Job, work: Path, timeout_s: float = TIMEOUT_S) -> Synthesis:
+    """Run one tool in a folder. Raises ToolFailed."""
+    work.mkdir(parents=True, exist_ok=True)
+    return TOOLS[name]().synthesise(this, work, timeout_s)
+
+
+def run_tool(name: str, this: Job, root: Path, timeout_s: float) -> Synthesis:
+    """Run one tool on a finished build and keep its result there, in ``synth/<tool>``. Raises ToolFailed."""
+    if name not in TOOLS:
+        raise TriggerError(f"no tool {name!r}; there are {', '.join(TOOLS)}")
+    work = root / "synth" / name
+    (work / _RESULT).unlink(missing_ok=True)
+    result = synthesise(name, this, work, timeout_s)
+    (work / _STATE).write_text(_state(root))
+    save(result, work / _RESULT)
+    return result
+
+
+def results(root: Path) -> tuple[list[Synthesis], list[str]]:
+    """All results that belong to the build as it is now, and what failed when it was built."""
+    path = root / "synthesis" / "results.json"
+    try:
+        recorded = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise TriggerError(f"{path}: cannot be read: {error}; run `trigger build` again") from error
+    found = [from_dict(entry) for entry in recorded["results"]]
+    for name in TOOLS:
+        path = root / "synth" / name / _RESULT
+        if path.is_file() and (path.parent / _STATE).read_text() == _state(root):
+            found.append(load(path))
+    return found, list(recorded["failures"])
+
+
+def _state(root: Path) -> str:
+    return folder_digest(root / "rtl") + folder_digest(root / "firmware")
+

