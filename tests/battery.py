@@ -16,6 +16,8 @@ from trigger.backends.rtl import simulate
 from trigger.backends.rtl.simulate import Design
 from trigger.fixedpoint.evaluate import quantize_inputs
 from trigger.fixedpoint.graph import Graph
+from trigger.fixedpoint.passes import PASSES, optimize
+from trigger.fixedpoint.passes.decision import decide
 from trigger.fixedpoint.ranges import overflow_proof
 from trigger.fixedpoint.serialize import from_json, to_json
 from trigger.frontends.keras import lower
@@ -110,6 +112,21 @@ class Battery:
     def test_nothing_overflows(self, case):
         rows = overflow_proof(self.prepared(case).graph)
         assert all(row.needed <= row.width for row in rows)
+
+    def test_no_pass_changes_a_bit(self, case):
+        network = self.prepared(case)
+        for name, run in PASSES.items():
+            np.testing.assert_array_equal(run(network.graph).run(network.integers), network.expected, name)
+        np.testing.assert_array_equal(optimize(network.graph).run(network.integers), network.expected)
+
+    def test_lowered_decisions_equal_keras(self, case):
+        network = self.prepared(case)
+        scores = np.ldexp(network.expected.astype(float), -network.graph.output.fractions)
+        for quantile in (0, 0.1, 0.5, 0.9, 1):
+            # One threshold on a value that is reached, one between two.
+            thresholds = np.quantile(scores, quantile, axis=0) + np.resize([0.0, 1e-3], scores.shape[1])
+            lowered = optimize(decide(network.graph, np.arange(scores.shape[1]), thresholds))
+            np.testing.assert_array_equal(lowered.run(network.integers), scores >= thresholds)
 
     def test_csim_equals_keras(self, case, csims):
         network = self.prepared(case)

@@ -80,7 +80,9 @@ def lower(
 
 
 def verify(model: "keras.Model", implementations: Sequence[Any], x: np.ndarray) -> comparison.Verdict:
-    """Compare graphs, compiled csims and compiled RTL with the Keras network, evaluated in float64, on real inputs (events, features).
+    """Compare graphs, compiled csims and compiled RTL with the Keras network, evaluated in float64.
+
+    ``x`` are real inputs, shape (events, features).
 
     Where the network does not quantise its own inputs, all of them are given the values of the graph's input types.
     """

@@ -49,7 +49,9 @@ def verify(
     folder: BuildFolder,
     events: Annotated[Path | None, typer.Option(help="Verify on the events of this file instead; runs Keras.")] = None,
     junit: Annotated[Path | None, typer.Option(help="Write the comparisons as JUnit XML.")] = None,
-    netlist: Annotated[bool, typer.Option("--netlist", help="Compare the netlist that Yosys makes, too; takes minutes.")] = False,
+    netlist: Annotated[
+        bool, typer.Option("--netlist", help="Compare the netlist that Yosys makes, too; takes minutes.")
+    ] = False,
 ) -> None:
     """Compare the firmware in a build with its network.
 

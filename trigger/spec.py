@@ -151,6 +151,19 @@ class Budget(Section):
     bram: Annotated[int, Field(ge=0)] | None = None
 
 
+class WorkingPoint(Section):
+    """One accept bit: whether the score of a class is at least ``threshold``, a number on the scale of the network's output."""
+
+    output: str
+    threshold: Annotated[float, Field(allow_inf_nan=False)]
+
+
+class Decision(Section):
+    """Accept bits instead of scores: what cannot change them is then not computed."""
+
+    accept: Annotated[dict[str, WorkingPoint], Field(min_length=1)]
+
+
 class Physics(Section):
     """What is reported besides accuracy: background rejection at this signal efficiency, for each class."""
 
@@ -170,6 +183,7 @@ class Spec(Section):
     inputs: Inputs
     target: Target
     budget: Budget = Budget()
+    decision: Decision | None = None
     physics: Physics = Physics()
 
     @field_validator("name")
@@ -185,6 +199,10 @@ class Spec(Section):
         missing = [name for name in self.data.features if name not in self.inputs.types]
         if self.inputs.type is None and missing:
             raise ValueError(f"inputs has no type for the feature {missing[0]!r}; give inputs.type for all")
+        for name, point in (self.decision.accept if self.decision else {}).items():
+            if point.output not in self.data.classes:
+                hint = _nearest(point.output, self.data.classes)
+                raise ValueError(f"decision.accept.{name}.output is {point.output!r}, which is no class{hint}")
         if self.pruning and self.pruning.end_epoch >= self.training.epochs:
             raise ValueError(
                 f"pruning.end_epoch {self.pruning.end_epoch} leaves no epoch to fine-tune; "
@@ -196,6 +214,11 @@ class Spec(Section):
     def input_types(self) -> tuple[Fixed, ...]:
         """The hardware type of each feature, in the order of ``data.features``."""
         return tuple(Fixed.parse(self.inputs.types.get(name) or self.inputs.type or "") for name in self.data.features)
+
+
+def outputs(spec: Spec) -> list[str]:
+    """What the firmware's outputs are called: the accept bits, or the classes whose scores it gives."""
+    return list(spec.decision.accept) if spec.decision else list(spec.data.classes)
 
 
 def load(path: Path) -> Spec:
@@ -256,8 +279,8 @@ def _explain(problem: ErrorDetails) -> str:
 def _keys(location: tuple[int | str, ...]) -> list[str]:
     """The keys that the table at ``location`` may have."""
     section: Any = Spec
-    for part in location:
-        annotation = section.model_fields[part].annotation
+    for name in location:
+        annotation = section.model_fields[name].annotation
         options = [annotation, *getattr(annotation, "__args__", ())]
         section = next(option for option in options if isinstance(option, type) and issubclass(option, Section))
     return list(section.model_fields)

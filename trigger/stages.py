@@ -13,16 +13,18 @@ from trigger.errors import TriggerError
 from trigger.events import dataset
 from trigger.events.dataset import Events
 from trigger.fixedpoint.graph import Graph, GraphError
+from trigger.fixedpoint.passes.decision import decide, scores
 from trigger.fixedpoint.ranges import overflow_proof
 from trigger.fixedpoint.serialize import from_json, to_json
 from trigger.fixedpoint.types import bounds
 from trigger.hashing import file_digest
 from trigger.parts import part
 from trigger.progress import progress, say
-from trigger.spec import Spec
+from trigger.spec import Spec, outputs
 from trigger.verification.compare import Implementation, Verdict, compare, to_integers
 
 if TYPE_CHECKING:
+    from trigger.frontends.reference import Reference
     from trigger.synthesis.budget import Line
     from trigger.synthesis.tool import Job
 
@@ -107,8 +109,8 @@ def _events(build: Build, folder: Path) -> None:
     rounded = np.rint(np.ldexp(events.x, fractions))
     saturated = ((rounded < low) | (rounded > high)).sum(axis=0)
     events = events._replace(x=np.clip(rounded, low, high).astype(np.int32))
-    for name, part in dataset.split(events, spec.data).items():
-        np.savez(folder / f"{name}.npz", **part._asdict())
+    for name, share in dataset.split(events, spec.data).items():
+        np.savez(folder / f"{name}.npz", **share._asdict())
     summary = {
         "files": data_digests(build),
         "events": len(events.x),
@@ -173,7 +175,8 @@ def _model(build: Build, folder: Path) -> None:
 
 def _graph_reads(build: Build) -> Mapping[str, Any]:
     network = file_digest(build.root / "model" / "network.keras")
-    return {"network": network, "events": build.digests["events"], "versions": versions()}
+    decision = build.spec.decision.model_dump() if build.spec.decision else None
+    return {"network": network, "events": build.digests["events"], "decision": decision, "versions": versions()}
 
 
 def _graph(build: Build, folder: Path) -> None:
@@ -188,6 +191,8 @@ def _graph(build: Build, folder: Path) -> None:
 
     model = load(build.root / "model" / "network.keras")
     graph = lower(model, build.spec.input_types)
+    if build.spec.decision:
+        graph = decide(graph, *_working_points(build.spec))
     (folder / "graph.json").write_text(to_json(graph))
     made = vectors.generate(graph, build.spec.training.seed)
     reference = Reference(model)
@@ -195,7 +200,7 @@ def _graph(build: Build, folder: Path) -> None:
     inputs = {"test events": test, "resampled test events": _resampled(test, build.spec.training.seed)}
     inputs |= {name: graph.quantize_inputs(x) for name, x in made.families.items()}
     x = np.concatenate(list(inputs.values()))
-    expected, off_grid = to_integers(graph, reference.predict(np.ldexp(x.astype(np.float64), -graph.input.fractions)))
+    expected, off_grid = _keras_integers(graph, reference, x, build.spec)
     np.savez(folder / "expected.npz", x=x, expected=expected, off_grid=off_grid)
     summary = {
         "families": {name: len(rows) for name, rows in inputs.items()},
@@ -203,6 +208,25 @@ def _graph(build: Build, folder: Path) -> None:
         "ends": made.ends._asdict(),
     }
     _write_json(folder / "summary.json", summary)
+
+
+def _working_points(spec: Spec) -> tuple[np.ndarray, np.ndarray]:
+    """The output element and the threshold of each accept bit."""
+    points = spec.decision.accept.values() if spec.decision else ()
+    return np.array([spec.data.classes.index(p.output) for p in points]), np.array([p.threshold for p in points])
+
+
+def _keras_integers(graph: Graph, reference: "Reference", x: np.ndarray, spec: Spec) -> tuple[np.ndarray, np.ndarray]:
+    """What Keras gives for integer inputs, as integers of the graph's outputs, and the events it has no such integers for.
+
+    Accept bits are decided on Keras' own scores.
+    """
+    real = reference.predict(np.ldexp(x.astype(np.float64), -graph.input.fractions))
+    integers, off_grid = to_integers(scores(graph), real)
+    if spec.decision:
+        elements, thresholds = _working_points(spec)
+        integers = (real[:, elements] >= thresholds).astype(np.int64)
+    return integers, off_grid
 
 
 def _resampled(x: np.ndarray, seed: int) -> np.ndarray:
@@ -252,7 +276,7 @@ def _firmware(build: Build, folder: Path) -> None:
 
 def _rtl_reads(build: Build) -> Mapping[str, Any]:
     spec = build.spec
-    names = [spec.data.features, spec.data.classes]
+    names = [spec.data.features, outputs(spec)]
     target = [spec.target.part, spec.target.clock_mhz]
     graph = file_digest(build.root / "graph" / "graph.json")
     return {"graph": graph, "target": target, "names": names, "name": spec.name, "versions": versions()}
@@ -264,9 +288,7 @@ def _rtl(build: Build, folder: Path) -> None:
 
     spec = build.spec
     graph = read_graph(build.root)
-    options = RtlOptions(
-        spec.target.part, spec.target.clock_mhz, "verilog", spec.name, spec.data.features, spec.data.classes
-    )
+    options = RtlOptions(spec.target.part, spec.target.clock_mhz, "verilog", spec.name, spec.data.features, outputs(spec))
     write(graph, folder, options)
 
 
@@ -320,8 +342,7 @@ def expectations(root: Path, spec: Spec, path: Path) -> Expected:
 
     graph = read_graph(root)
     x = graph.quantize_inputs(dataset.features(path, spec.data.features, spec.data.tree))
-    real = np.ldexp(x.astype(np.float64), -graph.input.fractions)
-    return Expected(x, *to_integers(graph, Reference(load(root / "model" / "network.keras")).predict(real)))
+    return Expected(x, *_keras_integers(graph, Reference(load(root / "model" / "network.keras")), x, spec))
 
 
 def check(root: Path, spec: Spec, expected: Expected, netlist: bool = False) -> tuple[Verdict, np.ndarray]:
@@ -376,6 +397,7 @@ def _synthesis_reads(build: Build) -> Mapping[str, Any]:
 
 def _synthesis(build: Build, folder: Path) -> None:
     """Estimate, and synthesise with Yosys where it knows the family."""
+    from trigger.backends.rtl import lut_by_passes
     from trigger.synthesis.run import estimate, synthesise
     from trigger.synthesis.tool import ToolFailed
 
@@ -386,7 +408,8 @@ def _synthesis(build: Build, folder: Path) -> None:
     except ToolFailed as failure:
         failures.append(str(failure))
         say(f"  {failure}")
-    _write_json(folder / "results.json", {"results": [r._asdict() for r in results], "failures": failures})
+    passes = lut_by_passes(this.rtl.graph)
+    _write_json(folder / "results.json", {"results": [r._asdict() for r in results], "failures": failures, "passes": passes})
 
 
 def synthesis_job(root: Path, spec: Spec) -> "Job":

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from trigger.fixedpoint.graph import Add, Affine, Clip, Concatenate, GraphError, LeakyRelu, Node, Quantize, Steps
+from trigger.fixedpoint.graph import Add, Affine, Clip, Concatenate, GraphError, LeakyRelu, Node, Quantize, Steps, Threshold
 from trigger.fixedpoint.types import Fixed, Overflow, Rounding, enclosing
 
 # Wider inputs are compared with each threshold; narrower ones index a table.
@@ -105,6 +105,11 @@ def _body(node: Node, sources: list[Node], flavor: Flavor) -> list[str]:
             return _loop(0, len(node.types), _leaky(node, source, flavor), flavor)
         case Steps():
             return _steps(node, source, flavor)
+        case Threshold():
+            return [
+                f"out[{i}] = {_accepts(source, int(e), int(b), flavor)};"
+                for i, (e, b) in enumerate(zip(node.elements, node.bounds, strict=True))
+            ]
     raise GraphError(f"{node.name}: no C++ for the operation {node.op}")
 
 
@@ -155,6 +160,15 @@ def _clip(node: Clip, source: Node, i: int, flavor: Flavor) -> str:
     if node.low[i] > kind.minimum:
         text = f"if (x0[i] < {bound(node.low[i])}) out[i] = {bound(node.low[i])}; else {text}"
     return text
+
+
+def _accepts(source: Node, element: int, bound: int, flavor: Flavor) -> str:
+    """The comparison, or what it always gives where the bound lies outside the element's type."""
+    kind = source.types[element]
+    if not kind.minimum < bound <= kind.maximum:
+        return "1" if bound <= kind.minimum else "0"
+    value = float(np.ldexp(float(bound), -kind.fraction))
+    return f"x0[{element}] >= {flavor.fixed(kind, Rounding.TRN, Overflow.WRAP)}({value!r}) ? 1 : 0"
 
 
 def _leaky(node: LeakyRelu, source: Node, flavor: Flavor) -> str:

@@ -15,6 +15,7 @@ from trigger.fixedpoint.graph import (
     Node,
     Quantize,
     Steps,
+    Threshold,
 )
 from trigger.fixedpoint.ranges import Interval, TooWide, interval
 from trigger.fixedpoint.types import MAX_WIDTH, Fixed, Integers, Overflow, Rounding, smallest
@@ -107,6 +108,10 @@ class Builder:
     def steps(self, name: str, source: str, thresholds: Constant, levels: Constant) -> str:
         types = (levels.type,) * len(self[source].types)
         return self._append(Steps(name, (source,), types, thresholds, levels))
+
+    def threshold(self, name: str, source: str, elements: Integers, bounds: Integers) -> str:
+        """One accept bit for each of ``elements`` (which may repeat): whether it is at least its integer bound."""
+        return self._append(Threshold(name, (source,), (Fixed(False, 1, 1),) * len(elements), elements, bounds))
 
     def concatenate(self, name: str, sources: tuple[str, ...]) -> str:
         types = tuple(t for s in sources for t in self[s].types)

@@ -14,6 +14,7 @@ from trigger.fixedpoint.graph import (
     Node,
     Quantize,
     Steps,
+    Threshold,
 )
 from trigger.fixedpoint.ranges import affine, steps
 from trigger.fixedpoint.types import Integers, bounds, requantize
@@ -55,7 +56,7 @@ def trace(graph: Graph, x: Integers) -> dict[str, Integers]:
     """The integers of every node, by name, for integer inputs of shape (events, features)."""
     values = {graph.input.name: x}
     for node in graph.nodes[1:]:
-        values[node.name] = _evaluate(node, [graph[name] for name in node.inputs], [values[name] for name in node.inputs])
+        values[node.name] = evaluate(node, [graph[name] for name in node.inputs], [values[name] for name in node.inputs])
     return values
 
 
@@ -81,7 +82,8 @@ def _check_inputs(graph: Graph, x: np.ndarray) -> Integers:
     return x.astype(np.int64)
 
 
-def _evaluate(node: Node, sources: list[Node], values: list[Integers]) -> Integers:
+def evaluate(node: Node, sources: list[Node], values: list[Integers]) -> Integers:
+    """The integers of one node from those of the nodes it reads, each of shape (events, elements)."""
     source, x = sources[0], values[0]
     match node:
         case Dense():
@@ -102,6 +104,8 @@ def _evaluate(node: Node, sources: list[Node], values: list[Integers]) -> Intege
             return np.where(x < 0, x, x << node.shift)
         case Steps():
             return steps(node, source, x)
+        case Threshold():
+            return (x[:, node.elements] >= node.bounds).astype(np.int64)
         case Add():
             fraction = int(node.fractions.max())
             parts = [v << (fraction - s.fractions) for s, v in zip(sources, values, strict=True)]

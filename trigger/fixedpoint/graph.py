@@ -1,8 +1,9 @@
 """The fixed-point graph: a layer-level program in integers, and the heart of the compiler.
 
 Every value is a vector of integers; element i of a node has the type ``types[i]`` and is worth its integer times
-2^-fraction. Only ``Quantize``, ``Clip`` and ``Steps`` lose information; ``Dense``, ``Affine`` and ``Add`` are exact and
-as wide as interval analysis says they must be. ``build.Builder`` makes graphs; ``serialize.from_json`` reads and checks them.
+2^-fraction. Only ``Quantize``, ``Clip``, ``Steps`` and ``Threshold`` lose information; ``Dense``, ``Affine`` and ``Add`` are
+exact and as wide as interval analysis says they must be. ``build.Builder`` makes graphs; ``serialize.from_json`` reads and
+checks them.
 """
 
 from dataclasses import dataclass
@@ -101,6 +102,17 @@ class Steps(Node):
 
 
 @dataclass(frozen=True, eq=False)
+class Threshold(Node):
+    """Accept bits: 1 where x[elements[i]] >= bounds[i], 0 elsewhere.
+
+    ``elements`` and ``bounds`` (accept bits,) are integers, a bound with the fractional bits of the element it is for.
+    """
+
+    elements: Integers
+    bounds: Integers
+
+
+@dataclass(frozen=True, eq=False)
 class Add(Node):
     """The sum of the inputs, exact."""
 
@@ -111,7 +123,8 @@ class Concatenate(Node):
 
 
 OPERATIONS: dict[str, type[Node]] = {
-    kind.__name__.lower(): kind for kind in (Input, Dense, Affine, Quantize, Clip, LeakyRelu, Steps, Add, Concatenate)
+    kind.__name__.lower(): kind
+    for kind in (Input, Dense, Affine, Quantize, Clip, LeakyRelu, Steps, Threshold, Add, Concatenate)
 }
 
 

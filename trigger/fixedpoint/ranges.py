@@ -22,6 +22,7 @@ from trigger.fixedpoint.graph import (
     Node,
     Quantize,
     Steps,
+    Threshold,
 )
 from trigger.fixedpoint.types import MAX_WIDTH, Fixed, Integers, Overflow, bounds, requantize, smallest
 
@@ -136,6 +137,8 @@ def interval(node: Node, inputs: Mapping[str, tuple[Node, Interval]]) -> Interva
             return Interval(*(np.where(end < 0, end, end << node.shift) for end in x))
         case Steps():
             return Interval(*(steps(node, source, end[None])[0] for end in x))
+        case Threshold():
+            return Interval(*((end[node.elements] >= node.bounds).astype(np.int64) for end in x))
     raise GraphError(f"{node.name}: no interval for the operation {node.op}")
 
 
@@ -158,6 +161,8 @@ def _check_fractions(node: Node, sources: list[Node]) -> None:
             fits = (node.fractions == before[0] + node.shift).all()
         case Add():
             fits = (node.fractions == max(int(b.max()) for b in before)).all()
+        case Threshold():
+            fits = (node.fractions == 0).all()
         case Clip() | Concatenate():
             fits = np.array_equal(node.fractions, np.concatenate(before))
         case Steps():

@@ -130,7 +130,7 @@ def _field_from_json(name: str, value: Any) -> Any:
             if not isinstance(value, int) or not 0 <= value < MAX_WIDTH:
                 raise ValueError(f"shift {value!r} is not a whole number below {MAX_WIDTH}")
             return value
-        case "low" | "high":
+        case "low" | "high" | "elements" | "bounds":
             return _integers(value)
     kind, values = Fixed.parse(value["type"]), _integers(value["values"])
     if values.size == 0 or values.min() < kind.minimum or values.max() > kind.maximum:

@@ -6,11 +6,15 @@ from typing import Any
 import jinja2
 import numpy as np
 
+from trigger.events.dataset import Events
 from trigger.fixedpoint.graph import Constant, Dense, Graph
 from trigger.fixedpoint.ranges import overflow_proof
 from trigger.physics.metrics import performance, roc
 from trigger.report import plots
+from trigger.spec import outputs as outputs_of
 from trigger.stages import Build, integer_events, manifest, read_graph, read_json
+from trigger.synthesis.budget import check
+from trigger.synthesis.run import results as results_of
 
 
 def write(build: Build, folder: Path) -> None:
@@ -22,12 +26,12 @@ def write(build: Build, folder: Path) -> None:
     scores = {
         "float": np.load(build.root / "model" / "float_scores.npy"),
         "Keras": np.load(build.root / "model" / "network_scores.npy"),
-        "csim": np.ldexp(
-            np.load(build.root / "verification" / "outputs.npy")[: len(test.x)].astype(np.float64), -graph.output.fractions
-        ),
     }
-    scores = {kind: values for kind, values in scores.items() if len(values) == len(test.x)}  # an aborted csim has none
+    outputs = np.load(build.root / "verification" / "outputs.npy")[: len(test.x)]
+    if len(outputs) == len(test.x) and not spec.decision:  # an aborted csim has none
+        scores["csim"] = np.ldexp(outputs.astype(np.float64), -graph.output.fractions)
     curves = {kind: {c: roc(s, test, n) for n, c in enumerate(spec.data.classes)} for kind, s in scores.items()}
+    found, failures = results_of(build.root)
     pruning = (spec.pruning.start_epoch, spec.pruning.end_epoch) if spec.pruning else None
     page = (
         _environment()
@@ -35,13 +39,18 @@ def write(build: Build, folder: Path) -> None:
         .render(
             spec=spec,
             target=spec.target,
-            budget={name: value for name, value in spec.budget.model_dump().items() if value is not None},
             graph=graph,
             layers=_layers(graph),
             training=training,
             events=_read(build, "events/summary.json"),
             vectors=_read(build, "graph/summary.json"),
             results=results,
+            accepted=_accepted(outputs, test, build) if spec.decision else {},
+            synthesis=found,
+            synthesis_failures=failures,
+            budgets=check(spec.budget, spec.target, found),
+            passes=_read(build, "synthesis/results.json")["passes"],
+            area_svg=plots.area_by_layer({f"{r.design}: {r.origin}": r.layers for r in found if r.layers}),
             performance={
                 kind: performance(s, test, spec.data.classes, spec.physics.signal_efficiency) for kind, s in scores.items()
             },
@@ -65,6 +74,14 @@ def _environment() -> jinja2.Environment:
 
 def _read(build: Build, name: str) -> Any:
     return read_json(build.root / name)
+
+
+def _accepted(outputs: np.ndarray, test: Events, build: Build) -> dict[str, list[float]]:
+    """The share of each class's test events that each accept bit keeps, by weight."""
+    kinds = range(len(build.spec.data.classes))
+    weights = [np.where(test.y == kind, test.weight, 0.0) for kind in kinds]
+    bits = zip(outputs_of(build.spec), outputs.T, strict=True)
+    return {name: [float(w @ bit / w.sum()) for w in weights] for name, bit in bits}
 
 
 def _layers(graph: Graph) -> list[dict[str, Any]]:

@@ -78,6 +78,25 @@ def bit_widths(widths: Mapping[str, tuple[int, int]]) -> str:
     return _svg(draw, height=1.6 + 0.36 * len(widths))
 
 
+def area_by_layer(areas: Mapping[str, Mapping[str, int]]) -> str:
+    """LUT of each layer; ``areas`` by origin of the figures, then by layer."""
+
+    def draw(axes: Axes) -> None:
+        names = list(dict.fromkeys(name for area in areas.values() for name in area))
+        height = 0.8 / max(len(areas), 1)
+        for k, (origin, area) in enumerate(areas.items()):
+            places = np.arange(len(names)) + (k - (len(areas) - 1) / 2) * height
+            axes.barh(
+                places, [area.get(name, 0) for name in names], height, label=origin, color=("lightgray", "tab:blue")[k % 2]
+            )
+        axes.set_yticks(range(len(names)), names, fontsize=10)
+        axes.invert_yaxis()
+        axes.set(xlabel="LUT")
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=1)
+
+    return _svg(draw, height=2.2 + 0.5 * max((len(area) for area in areas.values()), default=0))
+
+
 def _thinned(curve: Roc) -> tuple[np.ndarray, np.ndarray]:
     x = np.linspace(0, 1, _CURVE_POINTS)
     return x, np.interp(x, curve.efficiency, curve.background)

@@ -1,9 +1,11 @@
 """The synthesised netlist, simulated: Yosys' LUTs, carry chains and flip-flops as AMD's cell models say they work."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trigger.backends.rtl import Rtl, simulate
+from trigger.fixedpoint.types import Integers
 from trigger.parts import part
 from trigger.synthesis.tool import ToolFailed, write_script
 from trigger.synthesis.yosys import run_script
@@ -35,10 +37,10 @@ class Netlist:
         run_script(write_script("yosys/synth.ys.j2", folder / "synth.ys", **values), folder, _TIMEOUT_S)
         run_script(write_script("yosys/netlist.ys.j2", folder / "netlist.ys", top=top), folder, _TIMEOUT_S)
         design = simulate.Design(self.rtl.interface, (folder / "simulated.v",))
-        compiled, = simulate.compile_together([design], folder / "simulation", "-O1", flags=simulate.NETLIST_FLAGS)
+        (compiled,) = simulate.compile_together([design], folder / "simulation", "-O1", flags=simulate.NETLIST_FLAGS)
         return replace(self, simulation=compiled)
 
-    def run(self, x, done=lambda events: None):  # noqa: ANN001, ANN201 - as Rtl.run
+    def run(self, x: Integers, done: Callable[[int], None] = lambda events: None) -> Integers:
         """As ``Rtl.run``."""
         if self.simulation is None:
             raise ToolFailed("netlist: not compiled; call compile() first")

@@ -42,12 +42,11 @@ class Quartus:
             ROUTED,
             "RTL",
             job.part.name,
-            **figures,
             clock_mhz=round(1000 / (1000 / job.clock_mhz - slack), 1),
             latency=job.rtl.interface.latency,
             ii=1,
             notes=("LUT counts ALMs",),
-        )
+        )._replace(**figures)
 
 
 def parse_fit(text: str) -> dict[str, int | None]:

@@ -72,4 +72,3 @@ def results(root: Path) -> tuple[list[Synthesis], list[str]]:
 
 def _state(root: Path) -> str:
     return folder_digest(root / "rtl") + folder_digest(root / "firmware")
-

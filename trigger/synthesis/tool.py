@@ -77,7 +77,9 @@ def run(tool: str, command: Sequence[str], work: Path, timeout_s: float, environ
         try:
             status = process.wait(timeout_s)
         except subprocess.TimeoutExpired as error:
-            raise ToolFailed(f"{tool}: not finished after {timeout_s:g} s, stopped; --timeout gives it longer ({log})") from error
+            raise ToolFailed(
+                f"{tool}: not finished after {timeout_s:g} s, stopped; --timeout gives it longer ({log})"
+            ) from error
         finally:
             _end(process)
     text = log.read_text(errors="replace")

@@ -41,11 +41,10 @@ class Vivado:
             ROUTED,
             "RTL",
             job.part.name,
-            **utilization,
             clock_mhz=round(1000 / (1000 / job.clock_mhz - slack), 1),
             latency=job.rtl.interface.latency,
             ii=1,
-        )
+        )._replace(**utilization)
 
 
 def parse_version(text: str) -> str:

@@ -8,13 +8,14 @@ from typing import NamedTuple
 import numpy as np
 
 from trigger.fixedpoint.evaluate import trace
-from trigger.fixedpoint.graph import Affine, Concatenate, Dense, Graph, Input, Quantize, Steps
+from trigger.fixedpoint.graph import Affine, Concatenate, Dense, Graph, Input, Quantize, Steps, Threshold
 from trigger.fixedpoint.ranges import ranges
 from trigger.fixedpoint.types import Integers, Rounding, bounds
 
 _POOL = 20_000
 _TIES_PER_ELEMENT = 2
 _TABLE_ENTRIES, _EVENTS_PER_ENTRY = 4096, 8
+_FAR = np.iinfo(np.int64).max
 
 
 class Coverage(NamedTuple):
@@ -110,6 +111,8 @@ def _entries(graph: Graph, pool: Integers, values: dict[str, Integers]) -> Integ
     """Inputs that look up every entry of every table, and both sides of every step, as far as the pool reaches them."""
     chosen: list[Integers] = [np.empty(0, dtype=np.int64)]
     for node in graph.nodes:
+        if isinstance(node, Threshold):
+            chosen.append(_both_sides(values[node.inputs[0]][:, node.elements] - node.bounds))
         if not isinstance(node, Steps):
             continue
         x = values[node.inputs[0]]
@@ -124,6 +127,13 @@ def _entries(graph: Graph, pool: Integers, values: dict[str, Integers]) -> Integ
         spread = first[:, None] + np.arange(_EVENTS_PER_ENTRY)
         chosen.append(rows[np.clip(spread, 0, len(rows) - 1)].ravel())
     return pool[np.unique(np.concatenate(chosen))]
+
+
+def _both_sides(distance: Integers) -> Integers:
+    """For each accept bit the events nearest to its threshold, from below and from above."""
+    chosen = [np.argsort(np.where(side, np.abs(column), _FAR), kind="stable")[:_EVENTS_PER_ENTRY]
+              for column in distance.T for side in (column < 0, column >= 0)]  # fmt: skip
+    return np.concatenate(chosen)
 
 
 def _ends(graph: Graph, pool: Integers, values: dict[str, Integers]) -> tuple[Integers, Coverage]:
@@ -166,6 +176,8 @@ def _directions(graph: Graph) -> dict[str, np.ndarray]:
                 found[node.name] = sources[0] * node.scale.real
             case Concatenate():
                 found[node.name] = np.concatenate(sources, axis=1)
+            case Threshold():
+                found[node.name] = sources[0][:, node.elements]
             case _:
                 found[node.name] = np.sum(sources, axis=0)
     return found

@@ -5,7 +5,7 @@ delay model, with a tenth of the period kept for the clock's uncertainty.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +18,7 @@ from trigger.backends.rtl.interface import Interface, Port
 from trigger.backends.rtl.simulate import Design, RtlFailed, Simulation, compile_together
 from trigger.errors import TriggerError
 from trigger.fixedpoint.graph import Graph
+from trigger.fixedpoint.passes import PASSES, optimize
 from trigger.fixedpoint.types import Fixed, Integers
 from trigger.naming import as_hdl_name, identifier
 from trigger.parts import part as find_part
@@ -109,13 +110,13 @@ def write(graph: Graph, directory: Path, options: RtlOptions) -> Rtl:
     Raises TriggerError where an option cannot be met or a node has no exact logic.
     """
     from trigger.backends.rtl.core import to_core
+    from trigger.backends.rtl.emit import write_core
     from trigger.backends.rtl.logic import to_logic
     from trigger.backends.rtl.schedule import schedule, stage_delays
-    from trigger.backends.rtl.emit import write_core
 
     options.check()
     fpga = find_part(options.part)
-    logic = to_logic(graph)
+    logic = to_logic(optimize(graph))
     period_ns = 1000 / options.clock_mhz
     stages = schedule(logic, period_ns * (1 - CLOCK_UNCERTAINTY) / fpga.delay)
     core = to_core(as_hdl_name(options.project_name), graph, logic, stages)
@@ -144,6 +145,20 @@ def write(graph: Graph, directory: Path, options: RtlOptions) -> Rtl:
     (directory / DESCRIPTION).write_text(json.dumps(description, indent=1) + "\n")
     _write_project(directory, description, fpga.quartus)
     return open_project(directory, graph)
+
+
+def lut_by_passes(graph: Graph) -> dict[str, int]:
+    """LUT as alkaid estimates them: with all passes, without any, and without each one."""
+    from trigger.backends.rtl.logic import to_logic
+
+    def lut(names: Iterable[str]) -> int:
+        changed = graph
+        for name in names:
+            changed = PASSES[name](changed)
+        return round(sum(to_logic(changed).costs))
+
+    found = {"with all": lut(PASSES), "without any": lut(())}
+    return found | {f"without {left_out}": lut(name for name in PASSES if name != left_out) for left_out in PASSES}
 
 
 def open_project(directory: Path, graph: Graph) -> Rtl:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from alkaid.trace.fixed_variable import LookupTable
 from alkaid.types import CombLogic, Op
 
 from trigger.backends.rtl.interface import Interface, ports
@@ -134,7 +135,7 @@ def _block(
     variable = [j for j in outside if _constant(logic.ops[j]) is None]
     ops: list[Op] = []
     places: dict[int, int] = {}
-    tables = []
+    tables: list[LookupTable] = []
     for j in [*variable, *(j for j in outside if j not in set(variable)), *inside]:
         op = logic.ops[j]
         if j in members:
@@ -161,7 +162,9 @@ def _block(
         1,
         tuple(tables) or None,
     )
-    inputs = (Wire(j, _width(logic.ops[j]), f"{'r' if _made_before(logic, stages, j, stage) else 's'}{stage}_v{j}") for j in variable)
+    inputs = (
+        Wire(j, _width(logic.ops[j]), f"{'r' if _made_before(logic, stages, j, stage) else 's'}{stage}_v{j}") for j in variable
+    )
     outputs = (Wire(i, _width(logic.ops[i]), f"s{stage}_v{i}") for i in shown)
     return Block(name, stage, layer, combinational, tuple(inputs), tuple(outputs))
 

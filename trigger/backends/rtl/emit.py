@@ -80,13 +80,12 @@ def _top(core: Core, kind: Language) -> str:
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701 - this is not HTML
     )
-    environment.filters |= {
-        "joined": kind.joined,
-        "signals": lambda block: kind.logic(block.logic)[0],
-        "logic": lambda block: _statements(block, kind),
-    }
+    environment.filters["joined"] = kind.joined
+    environment.filters["signals"] = lambda block: kind.logic(block.logic)[0]
+    environment.filters["logic"] = lambda block: _statements(block, kind)
     stages = [
-        ([r for r in core.registers if r.stage == k], [b for b in core.blocks if b.stage == k]) for k in range(core.interface.latency)
+        ([r for r in core.registers if r.stage == k], [b for b in core.blocks if b.stage == k])
+        for k in range(core.interface.latency)
     ]
     return environment.get_template(f"core.{kind.suffix}.j2").render(core=core, stages=stages)
 

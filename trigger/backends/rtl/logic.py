@@ -9,13 +9,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from alkaid.trace import FVArray, FVariable, HWConfig, trace
+from alkaid.trace import FVariable, FVArray, HWConfig, trace
 from alkaid.trace.fixed_variable import LookupTable
 from alkaid.trace.passes import add_surrogate, optimize
 from alkaid.types import CombLogic, Op, QInterval
 
 from trigger.errors import TriggerError
-from trigger.fixedpoint.graph import Add, Affine, Clip, Concatenate, Dense, Graph, LeakyRelu, Node, Quantize, Steps
+from trigger.fixedpoint.graph import Add, Affine, Clip, Concatenate, Dense, Graph, LeakyRelu, Node, Quantize, Steps, Threshold
 from trigger.fixedpoint.ranges import Interval, ranges
 from trigger.fixedpoint.types import Fixed, Overflow, Rounding, requantize
 
@@ -98,7 +98,9 @@ def _trace(
         try:
             symbols[node.name] = [
                 _narrowed(_variable(v), low, high)
-                for v, low, high in zip(_lower(node, read), *_bounds(node, found[node.name]), strict=True)
+                for v, low, high in zip(
+                    _lower(node, graph[node.inputs[0]], read), *_bounds(node, found[node.name]), strict=True
+                )
             ]
         except (AssertionError, ValueError, OverflowError) as error:
             raise TriggerError(f"{node.name}: no exact logic for this {node.op}: {error or type(error).__name__}") from error
@@ -170,7 +172,7 @@ def _variable(value: FVariable | float) -> FVariable:
 # --- one node -------------------------------------------------------------------------------------------------------
 
 
-def _lower(node: Node, read: Sequence[list[FVariable]]) -> list[Any]:
+def _lower(node: Node, source: Node, read: Sequence[list[FVariable]]) -> list[Any]:
     x = read[0]
     match node:
         case Dense():
@@ -187,6 +189,9 @@ def _lower(node: Node, read: Sequence[list[FVariable]]) -> list[Any]:
             return [v if v.low >= 0 else v.msb_mux(v * 2.0**-node.shift, v) for v in x]
         case Steps():
             return [_steps(v, node) for v in x]
+        case Threshold():
+            bounds = np.ldexp(node.bounds.astype(np.float64), -source.fractions[node.elements])
+            return [_accepts(x[e], float(b)) for e, b in zip(node.elements, bounds, strict=True)]
         case Add():
             return [sum(rest, start=first) for first, *rest in zip(*read, strict=True)]
         case Concatenate():
@@ -285,6 +290,13 @@ def _least(x: FVariable, bound: float) -> FVariable:
     if bound == 0:
         return -(-x).relu()
     return _plus(x, -bound).msb_mux(x, _variable(bound), (x.low, float(bound), x.step))
+
+
+def _accepts(x: FVariable, bound: float) -> FVariable:
+    """1 where x >= bound: the sign of their difference, of which nothing else is made."""
+    if x.low >= bound or x.high < bound:
+        return _variable(float(x.low >= bound))
+    return ~_plus(x, -np.ceil(bound / x.step) * x.step).msb()
 
 
 def _quantize(x: FVariable, kind: Fixed, rounding: Rounding, overflow: Overflow) -> FVariable:

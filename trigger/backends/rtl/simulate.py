@@ -97,7 +97,7 @@ class Simulation(NamedTuple):
 
     design: Design
     library: Path
-    index: int
+    place: int
 
     def run(
         self, x: Integers, gaps: bool = False, seed: int = 1, done: Callable[[int], None] = lambda events: None
@@ -108,7 +108,7 @@ class Simulation(NamedTuple):
         are missing or come later or earlier than promised.
         """
         core = self.design.interface
-        function = ctypes.CDLL(str(self.library))[f"trigger_rtl_{self.index}"]
+        function = ctypes.CDLL(str(self.library))[f"trigger_rtl_{self.place}"]
         function.restype = ctypes.c_int64
         x = np.ascontiguousarray(x, dtype=np.int64)
         y = np.zeros((len(x), len(core.outputs)), dtype=np.int64)
@@ -222,10 +222,11 @@ def _bench(designs: Sequence[Design]) -> str:
     """One module with all cores side by side, each with a clock of its own: only the one that runs costs time."""
     ports, instances = [], []
     for k, (core, _) in enumerate(designs):
-        for name in ("clk", "rst", "ce", "x_valid"):
-            ports.append(f"input wire {name}_{k}")
+        ports += [f"input wire {name}_{k}" for name in ("clk", "rst", "ce", "x_valid")]
         ports += [f"input wire [{core.input_width - 1}:0] x_{k}", f"output wire y_valid_{k}"]
         ports.append(f"output wire [{core.output_width - 1}:0] y_{k}")
         names = ("clk", "rst", "ce", "x_valid", "x", "y_valid", "y")
         instances.append(f"{core.name} core_{k} ({', '.join(f'.{name}({name}_{k})' for name in names)});")
-    return "`timescale 1 ns / 1 ps\nmodule bench (\n  " + ",\n  ".join(ports) + "\n);\n" + "\n".join(instances) + "\nendmodule\n"
+    return (
+        "`timescale 1 ns / 1 ps\nmodule bench (\n  " + ",\n  ".join(ports) + "\n);\n" + "\n".join(instances) + "\nendmodule\n"
+    )

@@ -1,0 +1,81 @@
+"""Dead-value removal: elements that no output depends on are not computed."""
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+
+from trigger.fixedpoint.graph import (
+    Affine,
+    Clip,
+    Concatenate,
+    Constant,
+    Dense,
+    Graph,
+    Input,
+    Node,
+    Threshold,
+)
+from trigger.fixedpoint.types import Integers
+
+
+def remove_dead(graph: Graph) -> Graph:
+    """Drop every element that reaches no output, and with it pruned weights' neurons. The inputs stay as they are."""
+    live = _live(graph)
+    nodes: list[Node] = []
+    for node in graph.nodes:
+        if isinstance(node, Input):
+            nodes.append(node)
+        elif len(live[node.name]):
+            nodes.append(_kept(node, live))
+    return Graph(tuple(nodes), graph.notes)
+
+
+def _live(graph: Graph) -> dict[str, Integers]:
+    """The elements of each node that an output depends on, ascending."""
+    marks = {node.name: np.zeros(len(node.types), dtype=bool) for node in graph.nodes}
+    marks[graph.output.name][:] = True
+    for node in reversed(graph.nodes):
+        own = marks[node.name]
+        match node:
+            case Dense():
+                needed = (node.weights.values[:, own] != 0).any(axis=1)
+                if own.any() and not needed.any():
+                    needed[0] = True  # a layer that only gives its bias still needs something to read
+                marks[node.inputs[0]] |= needed
+            case Threshold():
+                marks[node.inputs[0]][node.elements[own]] = True
+            case Concatenate():
+                parts = np.split(own, np.cumsum([len(graph[name].types) for name in node.inputs])[:-1])
+                for name, part in zip(node.inputs, parts, strict=True):
+                    marks[name] |= part
+            case _:
+                for name in node.inputs:
+                    marks[name] |= own
+    marks[graph.input.name][:] = True
+    return {name: np.flatnonzero(mark) for name, mark in marks.items()}
+
+
+def _kept(node: Node, live: Mapping[str, Integers]) -> Node:
+    own = live[node.name]
+    types = tuple(node.types[i] for i in own)
+    source = live[node.inputs[0]]
+    match node:
+        case Dense():
+            weights = Constant(node.weights.values[np.ix_(source, own)], node.weights.type)
+            return dataclasses.replace(node, types=types, weights=weights, bias=_chosen(node.bias, own))
+        case Affine():
+            return dataclasses.replace(node, types=types, scale=_chosen(node.scale, own), bias=_chosen(node.bias, own))
+        case Clip():
+            return dataclasses.replace(node, types=types, low=node.low[own], high=node.high[own])
+        case Threshold():
+            return dataclasses.replace(
+                node, types=types, elements=np.searchsorted(source, node.elements[own]), bounds=node.bounds[own]
+            )
+        case Concatenate():
+            return dataclasses.replace(node, types=types, inputs=tuple(name for name in node.inputs if len(live[name])))
+    return dataclasses.replace(node, types=types)
+
+
+def _chosen(constant: Constant, elements: Integers) -> Constant:
+    return Constant(constant.values[elements], constant.type)

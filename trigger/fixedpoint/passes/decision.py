@@ -1,0 +1,112 @@
+"""Decision lowering: where only accept bits are asked for, what cannot change them is not computed.
+
+A threshold moves back through everything that never decreases (sigmoids, quantisers, clipping), so that those vanish, and
+in front of a ``Dense`` into the integers: its bias joins the bound, which is rounded up to the next value the sum can have.
+"""
+
+import dataclasses
+from math import gcd
+
+import numpy as np
+
+from trigger.fixedpoint.evaluate import evaluate
+from trigger.fixedpoint.graph import (
+    Affine,
+    Clip,
+    Constant,
+    Dense,
+    Graph,
+    GraphError,
+    LeakyRelu,
+    Node,
+    Quantize,
+    Steps,
+    Threshold,
+)
+from trigger.fixedpoint.ranges import Interval, interval, ranges
+from trigger.fixedpoint.types import Fixed, Integers, Overflow, smallest
+
+
+def decide(graph: Graph, elements: Integers, thresholds: np.ndarray, name: str = "accept") -> Graph:
+    """The graph with accept bits as its outputs: bit i is 1 where output ``elements[i]`` is at least ``thresholds[i]``.
+
+    ``thresholds`` are real numbers. Raises GraphError for one that is not finite.
+    """
+    if not np.isfinite(thresholds).all():
+        raise GraphError("a threshold is not a finite number")
+    fractions = graph.output.fractions[elements]
+    low, high = ranges(graph)[graph.output.name]
+    bounds = np.clip(np.ceil(np.ldexp(thresholds, fractions)), low[elements], high[elements] + 1).astype(np.int64)
+    node = Threshold(name, (graph.output.name,), (Fixed(False, 1, 1),) * len(elements), np.asarray(elements), bounds)
+    return Graph((*graph.nodes, node), graph.notes)
+
+
+def scores(graph: Graph) -> Graph:
+    """The graph that ``decide`` was given; any other graph itself."""
+    return Graph(graph.nodes[:-1], graph.notes) if isinstance(graph.output, Threshold) else graph
+
+
+def lower_decision(graph: Graph) -> Graph:
+    """Move the thresholds of accept bits as far towards the inputs as they go. Other graphs stay as they are."""
+    while isinstance(graph.output, Threshold):
+        nodes = graph.nodes[:-1]
+        accept, source = graph.output, graph[graph.output.inputs[0]]
+        if any(source.name in node.inputs for node in nodes):
+            break
+        if _never_decreases(source, accept.elements):
+            moved = _through(accept, source, graph[source.inputs[0]], ranges(graph)[source.inputs[0]])
+        elif isinstance(source, Dense) and source.bias.values.any():
+            return Graph((*(n for n in nodes if n is not source), *_into_bound(accept, source, graph)), graph.notes)
+        else:
+            break
+        graph = Graph((*(n for n in nodes if n is not source), moved), graph.notes)
+    return graph
+
+
+def _never_decreases(node: Node, elements: Integers) -> bool:
+    match node:
+        case Steps() | Clip() | LeakyRelu():
+            return True
+        case Quantize():
+            return node.overflow is not Overflow.WRAP
+        case Affine():
+            return bool((node.scale.values[elements] > 0).all())
+    return False
+
+
+def _through(accept: Threshold, node: Node, source: Node, reach: Interval) -> Threshold:
+    """The same accept bits from the value before ``node``: each bound the least integer that ``node`` takes to the old one."""
+    low, high = reach.low[accept.elements].copy(), reach.high[accept.elements] + 1
+    x = np.repeat(reach.low[None], len(low), axis=0)
+    rows = np.arange(len(low))
+    while (low < high).any():
+        middle = (low + high) >> 1
+        x[rows, accept.elements] = middle
+        passes = evaluate(node, [source], [x])[rows, accept.elements] >= accept.bounds
+        low, high = np.where(passes | (low >= high), low, middle + 1), np.where(passes, middle, high)
+    return dataclasses.replace(accept, inputs=(source.name,), bounds=low)
+
+
+def _into_bound(accept: Threshold, node: Dense, graph: Graph) -> tuple[Node, Threshold]:
+    """A Dense without its bias and without the columns that nobody reads, and the bounds for its sums."""
+    columns, elements = np.unique(accept.elements, return_inverse=True)
+    fraction = node.types[0].fraction
+    bias = (node.bias.values << (fraction - node.bias.type.fraction))[columns]
+    weights = node.weights.values[:, columns]
+    source = graph[node.inputs[0]]
+    common = int(source.fractions.max())
+    sums = common + node.weights.type.fraction  # fractional bits of the sums alone
+    bounds = accept.bounds - bias[elements]
+    # A sum is a multiple of the greatest common divisor of its terms' steps.
+    steps = np.array(
+        [gcd(*(int(w) << int(common - f) for w, f in zip(column, source.fractions, strict=True))) for column in weights.T]
+    )
+    grid = np.maximum(steps, 1)[elements] << (fraction - sums)
+    bounds = (-(-bounds // grid) * grid) >> (fraction - sums)
+    zero = Constant(np.zeros(len(columns), dtype=np.int64), Fixed(False, 1, 1 - sums))
+    types = (Fixed(True, 53, 53 - sums),) * len(columns)
+    bare = Dense(node.name, node.inputs, types, Constant(weights, node.weights.type), zero)
+    found = ranges(graph)
+    low, high = interval(bare, {source.name: (source, found[source.name])})
+    bare = dataclasses.replace(bare, types=tuple(smallest(int(a), int(b), sums) for a, b in zip(low, high, strict=True)))
+    return bare, dataclasses.replace(accept, inputs=(bare.name,), elements=elements, bounds=bounds)

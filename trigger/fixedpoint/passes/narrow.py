@@ -1,0 +1,38 @@
+"""Range narrowing: every type as narrow as what its node can really reach."""
+
+import dataclasses
+
+import numpy as np
+
+from trigger.fixedpoint.graph import Add, Affine, Clip, Concatenate, Dense, Graph, LeakyRelu, Node, Quantize
+from trigger.fixedpoint.ranges import Interval, interval
+from trigger.fixedpoint.types import Fixed, Overflow, smallest
+
+_EXACT = (Dense, Affine, Clip, LeakyRelu, Add, Concatenate)
+
+
+def narrow(graph: Graph) -> Graph:
+    """Upper bits that are copies of the sign, or always zero, are dropped from the types."""
+    nodes: dict[str, Node] = {}
+    found: dict[str, Interval] = {}
+    for node in graph.nodes:
+        reach = interval(node, {name: (nodes[name], found[name]) for name in node.inputs})
+        if isinstance(node, (*_EXACT, Quantize)):
+            node = dataclasses.replace(node, types=_narrowed(node, reach))  # noqa: PLW2901
+        nodes[node.name], found[node.name] = node, reach
+    return Graph(tuple(nodes.values()), graph.notes)
+
+
+def _narrowed(node: Node, reach: Interval) -> tuple[Fixed, ...]:
+    needed = [smallest(int(a), int(b), t.fraction) for a, b, t in zip(reach.low, reach.high, node.types, strict=True)]
+    if isinstance(node, Quantize):
+        # Where a quantiser saturates, its interval ends at the old type's end, and so does the new type. Only a wrapping
+        # one, and a symmetric one whose new type has just the values it needs, would come to mean something else.
+        if node.overflow is Overflow.WRAP:
+            return node.types
+        if node.overflow is Overflow.SAT_SYM:
+            minimum = np.array([t.minimum for t in needed])
+            return tuple(
+                t if low <= least else n for t, n, low, least in zip(node.types, needed, reach.low, minimum, strict=True)
+            )
+    return tuple(n if n.width < t.width else t for n, t in zip(needed, node.types, strict=True))
