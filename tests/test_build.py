@@ -31,11 +31,17 @@ def test_a_finished_build(small_build):
     _, root = small_build
     results = json.loads((root / "verification" / "results.json").read_text())
     assert results["equal"]
-    assert [c["name"] for c in results["comparisons"]] == ["graph", "csim (Vitis)"]
-    assert all(c["equal"] and c["events"] > 2000 for c in results["comparisons"])
+    assert [c["name"] for c in results["comparisons"]] == [
+        "graph",
+        "csim (Vitis)",
+        "RTL (Verilog)",
+        "RTL (Verilog), with gaps",
+    ]
+    assert all(c["equal"] and c["events"] > 100_000 for c in results["comparisons"])
     manifest = json.loads((root / "manifest.json").read_text())
     assert manifest["firmware"] == folder_digest(root / "firmware")
-    assert set(manifest) == {"trigger", "name", "spec", "data", "network", "graph", "firmware", "versions", "report"}
+    assert manifest["rtl"] == folder_digest(root / "rtl")
+    assert set(manifest) == {"trigger", "name", "spec", "data", "network", "graph", "firmware", "rtl", "versions", "report"}
     assert list((root / "model" / "network" / "tensorboard").iterdir())
     assert (root / "model" / "network" / "best_weights.npz").is_file()
 

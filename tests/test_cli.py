@@ -55,7 +55,12 @@ def test_verify_other_events(small_build, tmp_path):
     source, root = small_build
     result = trigger("verify", root, "--events", source / "events.csv")
     assert (result.returncode, result.stderr) == (0, "")
-    assert result.stdout.splitlines()[-2:] == ["graph: 600 events, equal", "csim (Vitis): 600 events, equal"]
+    assert result.stdout.splitlines()[-4:] == [
+        "graph: 600 events, equal",
+        "csim (Vitis): 600 events, equal",
+        "RTL (Verilog): 600 events, equal",
+        "RTL (Verilog), with gaps: 600 events, equal",
+    ]
     result = trigger("verify", root, "--events", tmp_path / "none.csv")
     assert (result.returncode, result.stderr) == (2, f"trigger: {tmp_path / 'none.csv'}: no such file\n")
 

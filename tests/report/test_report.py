@@ -28,6 +28,8 @@ def test_the_page(small_build):
     assert tags.open == []
     for heading in (
         "What was asked",
+        "Budgets",
+        "Cost",
         "Performance",
         "Exactness",
         "Network and bit widths",
@@ -35,7 +37,7 @@ def test_the_page(small_build):
         "Manifest",
     ):
         assert f"<h2>{heading}</h2>" in page
-    assert page.count("<svg") == 3
+    assert page.count("<svg") == 4
     assert ">exact</td>" in page
     assert ">different</td>" not in page
 

@@ -16,7 +16,7 @@ from trigger.verification.junit import to_junit
 class Off:
     """An implementation that is wrong in one bit of one hidden value, and aborts on request."""
 
-    backend = "test"
+    label = "csim (test)"
 
     def __init__(self, graph: Graph, aborts: bool = False) -> None:
         self.graph, self.aborts = graph, aborts

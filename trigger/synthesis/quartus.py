@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from trigger.synthesis.result import ROUTED, Synthesis
 from trigger.synthesis.tool import Job, ToolFailed, read_report, require, run, write_script
@@ -49,7 +49,7 @@ class Quartus:
         )._replace(**figures)
 
 
-def parse_fit(text: str) -> dict[str, int | None]:
+def parse_fit(text: str) -> dict[str, Any]:
     """ALMs, registers, DSP and RAM blocks of the fitter's summary. Raises ToolFailed where it did not end well."""
     status = re.search(r"Fitter Status : (.+)", text)
     if status and not status[1].startswith("Successful"):

@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from trigger.synthesis.result import ROUTED, Synthesis
 from trigger.synthesis.tool import Job, ToolFailed, read_report, require, run, write_script
@@ -52,7 +52,7 @@ def parse_version(text: str) -> str:
     return found[1] if found else ""
 
 
-def parse_utilization(text: str) -> dict[str, int | None]:
+def parse_utilization(text: str) -> dict[str, Any]:
     """LUT, FF, DSP, BRAM and carry blocks of ``report_utilization``. Raises ToolFailed where it names no LUTs."""
     rows: dict[str, int] = {}
     for line in text.splitlines():

@@ -21,8 +21,9 @@ from trigger.fixedpoint.types import Fixed, Overflow, Rounding, requantize
 
 # Delay and cost of an adder are counted bit by bit: alkaid's own defaults.
 HARDWARE = HWConfig(1, 1, -1)
-# alkaid holds matrices and tables in float32 and added constants in 32 bits, and drops what is wider without a word.
-_WEIGHT_BITS, _CONSTANT_BITS, _LEVEL_BITS = 20, 31, 24
+# alkaid looks at constants, matrices and tables in float32 and drops what is wider without a word: all are kept narrow.
+# Sums of six weights, which it makes tables of, must stay below 24 bits too.
+_WEIGHT_BITS, _CONSTANT_BITS = 20, 24
 # A wider table would take longer than a clock cycle: it is made of several, told apart by the upper bits.
 _WHOLE_TABLE_BITS = 11
 # Up to 2^8 entries a staircase is a table of a few LUTs a bit; up to 2^16 where that is less than its comparisons.
@@ -166,7 +167,11 @@ def _narrowed(x: FVariable, low: float, high: float) -> FVariable:
 
 
 def _variable(value: FVariable | float) -> FVariable:
-    return value if isinstance(value, FVariable) else FVariable.from_const(float(value), HARDWARE)
+    if isinstance(value, FVariable):
+        return value
+    if _significant_bits(value) > _CONSTANT_BITS:
+        raise ValueError(f"an element is always {value!r}, which needs more than {_CONSTANT_BITS} bits")
+    return FVariable.from_const(float(value), HARDWARE)
 
 
 # --- one node -------------------------------------------------------------------------------------------------------
@@ -193,7 +198,7 @@ def _lower(node: Node, source: Node, read: Sequence[list[FVariable]]) -> list[An
             bounds = np.ldexp(node.bounds.astype(np.float64), -source.fractions[node.elements])
             return [_accepts(x[e], float(b)) for e, b in zip(node.elements, bounds, strict=True)]
         case Add():
-            return [sum(rest, start=first) for first, *rest in zip(*read, strict=True)]
+            return [sum(map(_fresh, rest), start=_fresh(first)) for first, *rest in zip(*read, strict=True)]
         case Concatenate():
             return [v for part in read for v in part]
     raise ValueError("the operation is unknown here")
@@ -205,13 +210,14 @@ def _product(x: list[FVariable], node: Dense) -> list[FVariable]:
     for chunk, shift in _chunks(node.weights.values):
         part = np.asarray(FVArray(np.array(x, dtype=object), hwconf=HARDWARE) @ chunk.astype(np.float64))
         scale = 2.0 ** (shift - node.weights.type.fraction)
-        total = [a + _variable(b) * scale for a, b in zip(total, part, strict=True)]
+        total = [a + _fresh(_variable(b)) * scale if shift else _variable(b) * scale for a, b in zip(total, part, strict=True)]
     return total
 
 
 def _times(x: FVariable, factor: int, fraction: int) -> FVariable:
+    x = _fresh(x)
     products = [x * (float(chunk) * 2.0 ** (shift - fraction)) for chunk, shift in _chunks(np.array(factor))]
-    return sum(products[1:], start=products[0])
+    return sum(map(_fresh, products[1:]), start=products[0])
 
 
 def _chunks(values: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:
@@ -232,33 +238,55 @@ def _plus(x: FVariable, constant: float) -> FVariable:
         return x
     if x.low == x.high:
         return _variable(x.low + constant)
-    if _significant_bits(constant + _already_added(x)) < _CONSTANT_BITS:
+    # alkaid merges constants: with one that was added before, and with all that its interval has gathered.
+    merged = (constant, constant + _already_added(x), constant + x._affine.bias)
+    if max(map(_significant_bits, merged)) <= _CONSTANT_BITS:
         return x + constant
-    x = _opaque(x)
-    if _significant_bits(constant) < _CONSTANT_BITS:
-        return x + constant
+    if _significant_bits(constant) <= _CONSTANT_BITS:
+        return _fresh(x) + constant
     cut = _lowest_bit(constant) + _CONSTANT_BITS - 1
     low = float(np.mod(constant, 2.0**cut))
-    part = x + low
-    signed, integer, fraction = part.kif
-    upper = _plus(part.quantize(signed, max(integer, cut + 1), -cut), constant - low)
-    return upper + part.quantize(0, cut, fraction)
+    upper, lower = _cut(_plus(x, low), cut)
+    return _plus(upper, constant - low) + lower
+
+
+def _fresh(x: FVariable) -> FVariable:
+    """The same value put together of two parts, so that alkaid's interval forgets the factors and constants it has gathered.
+
+    It looks for their lowest bit in float32: with many of them it would take the value for coarser than it is.
+    """
+    if x.low == x.high or (x.opr == "new" and x._affine.bias == 0):
+        return x
+    upper, lower = _cut(x, 1 - x.kif[2])
+    return upper + lower
+
+
+def _cut(x: FVariable, at: int) -> tuple[FVariable, FVariable]:
+    """x as a multiple of 2^at and what is left over, side by side: their sum costs nothing."""
+    signed, integer, fraction = x.kif
+    return x.quantize(signed, max(integer, at + 1), -at), x.quantize(0, at, fraction)
 
 
 def _already_added(x: FVariable) -> float:
-    """The constant that alkaid would merge with another one."""
     if x.opr != "cadd":
         return 0.0
     value, shift = (((x._data >> at & 0xFFFFFFFF) + (1 << 31)) % (1 << 32) - (1 << 31) for at in (0, 32))
     return value * 2.0**-shift * x._factor
 
 
-def _opaque(x: FVariable) -> FVariable:
-    """The same value in two parts put side by side, so that what is added next is not merged with what was before."""
-    signed, integer, fraction = x.kif
-    if x.opr != "cadd":
-        return x
-    return x.quantize(signed, integer, fraction - 1) + x.quantize(0, 1 - fraction, fraction)
+def _choose(key: FVariable, constant: float, x: FVariable, reach: tuple[float, float] | None = None) -> FVariable:
+    """``constant`` where the highest bit of key is set, x elsewhere; a wide constant in two parts.
+
+    ``reach`` is the least and the greatest result, where that is known to be less than both allow.
+    """
+    if _significant_bits(constant) <= _CONSTANT_BITS:
+        return key.msb_mux(
+            _variable(constant), x, (*reach, min(x.step, 2.0 ** _lowest_bit(constant or x.step))) if reach else None
+        )
+    cut = _lowest_bit(constant) + _CONSTANT_BITS - 1
+    low = float(np.mod(constant, 2.0**cut))
+    upper, lower = _cut(x, cut)
+    return _choose(key, constant - low, upper) + _choose(key, low, lower)
 
 
 def _significant_bits(value: float) -> int:
@@ -278,7 +306,7 @@ def _most(x: FVariable, bound: float) -> FVariable:
         return _variable(bound)
     if bound == 0:
         return x.relu()
-    return _plus(x, -bound).msb_mux(_variable(bound), x, (float(bound), x.high, x.step))
+    return _choose(_plus(x, -bound), bound, x, (bound, x.high))
 
 
 def _least(x: FVariable, bound: float) -> FVariable:
@@ -289,7 +317,7 @@ def _least(x: FVariable, bound: float) -> FVariable:
         return _variable(bound)
     if bound == 0:
         return -(-x).relu()
-    return _plus(x, -bound).msb_mux(x, _variable(bound), (x.low, float(bound), x.step))
+    return _choose(~_plus(x, -bound).msb(), bound, x, (x.low, bound))
 
 
 def _accepts(x: FVariable, bound: float) -> FVariable:
@@ -323,7 +351,7 @@ def _saturate(x: FVariable, integer: int, fraction: int) -> FVariable:
     if x.high <= high:
         return x
     above = x.quantize(0, x.kif[1], -integer).unary_bit_op("any")
-    return above.msb_mux(_variable(high), x.quantize(0, integer, fraction))
+    return _choose(above, high, x.quantize(0, integer, fraction))
 
 
 def _saturate_both(x: FVariable, integer: int, fraction: int) -> FVariable:
@@ -331,8 +359,8 @@ def _saturate_both(x: FVariable, integer: int, fraction: int) -> FVariable:
     sign = x.msb()
     above = x.quantize(1, max(x.kif[1], integer), -integer)
     outside = (above ^ (sign * -(2.0**integer))).unary_bit_op("any")
-    extreme = sign.msb_mux(_variable(-(2.0**integer)), _variable(2.0**integer - 2.0**-fraction))
-    return outside.msb_mux(extreme, x.quantize(1, integer, fraction))
+    inside = _choose(outside & ~sign, 2.0**integer - 2.0**-fraction, x.quantize(1, integer, fraction))
+    return _choose(outside & sign, -(2.0**integer), inside)
 
 
 def _round(x: FVariable, fraction: int, rounding: Rounding) -> FVariable:
@@ -388,8 +416,8 @@ def _rounded(value: float, fraction: int, rounding: Rounding) -> float:
 
 def _steps(x: FVariable, node: Steps) -> FVariable:
     """A staircase, as a table or as a sum over the steps that x has reached."""
-    if max(abs(int(v)) for v in node.levels.values) >> _LEVEL_BITS:
-        raise ValueError(f"its levels need more than {_LEVEL_BITS} bits")
+    if max(abs(int(v)) for v in node.levels.values) >> _CONSTANT_BITS:
+        raise ValueError(f"its levels need more than {_CONSTANT_BITS} bits")
     x = _floor(x, node.thresholds.type.fraction)
     levels = node.levels.real
     # A step between two values of x is taken at the upper one; where several are, the last one counts.

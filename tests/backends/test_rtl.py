@@ -1,0 +1,226 @@
+"""The RTL project: options, port map, names, latency, VHDL; and that a single wrong constant in it is caught.
+
+That every quantiser and layer is exact in RTL is the battery's business.
+"""
+
+import re
+import shutil
+
+import keras
+import numpy as np
+import pytest
+from battery import PART, around, prepare, randomize
+from qkeras import QActivation, QDense
+
+import trigger
+from trigger import TriggerError
+from trigger.backends import rtl
+from trigger.backends.rtl import simulate
+from trigger.fixedpoint.build import Builder, constant
+from trigger.fixedpoint.graph import Constant, Graph
+from trigger.fixedpoint.types import Fixed, Overflow, Rounding
+
+W = "quantized_bits(5,1,alpha=1)"
+
+
+@pytest.fixture(scope="module")
+def network():
+    return prepare(around(lambda x: QActivation("quantized_relu(4,1)", name="relu")(x), 8))
+
+
+@pytest.fixture(scope="module")
+def project(network, tmp_path_factory):
+    options = rtl.RtlOptions(PART, 360, project_name="net", outputs=("low", "middle", "high"))
+    return rtl.write(network.graph, tmp_path_factory.mktemp("rtl"), options).compile()
+
+
+def test_python_interface(network, tmp_path):
+    graph = trigger.lower(network.model)
+    compiled = graph.to_rtl(tmp_path, clock_mhz=200).compile()
+    x = network.x[:500]
+    verdict = trigger.verify(network.model, [graph, compiled, compiled.with_gaps()], x)
+    assert verdict, verdict
+    assert str(verdict) == (
+        "graph: 500 events, equal\nRTL (Verilog): 500 events, equal\nRTL (Verilog), with gaps: 500 events, equal"
+    )
+    np.testing.assert_array_equal(compiled.predict(x), graph.predict(x))
+
+
+def test_the_pipeline_follows_the_clock(network, tmp_path):
+    stages = [
+        rtl.write(network.graph, tmp_path / str(mhz), rtl.RtlOptions(PART, mhz)).interface.latency for mhz in (50, 200, 400)
+    ]
+    assert stages[0] == 2
+    assert stages == sorted(set(stages))
+    slow = rtl.write(network.graph, tmp_path / "slow", rtl.RtlOptions("xc7a100tcsg324-1", 200))
+    assert slow.interface.latency > stages[1]
+    assert slow.estimate["clock_mhz"] >= 200
+
+
+def test_port_map(project):
+    page = (project.directory / "ports.md").read_text()
+    assert "| 1 | 15:8 | `fixed<8,4>` |" in page
+    width = project.interface.outputs[0].type.width
+    assert f"| middle | {2 * width - 1}:{width} | `{project.interface.outputs[1].type}` |" in page or "| middle |" in page
+    assert f"Latency {project.interface.latency} cycles,\n{project.interface.latency * 1000 / 360:.1f} ns at 360 MHz" in page
+    assert "create_clock -name clk -period 2.7778" in (project.directory / "clock.xdc").read_text()
+    assert PART in (project.directory / "vivado.tcl").read_text()
+
+
+def test_quartus_project(network, tmp_path):
+    rtl.write(network.graph, tmp_path, rtl.RtlOptions("Arria10", 200))
+    assert 'set_global_assignment -name FAMILY "Arria 10"' in (tmp_path / "quartus.tcl").read_text()
+    assert not (tmp_path / "vivado.tcl").exists()
+
+
+def test_the_same_graph_gives_the_same_bytes(network, tmp_path):
+    for folder in ("a", "b"):
+        rtl.write(network.graph, tmp_path / folder, rtl.RtlOptions(PART, 240))
+    for path in sorted((tmp_path / "a").rglob("*")):
+        if path.is_file():
+            assert path.read_bytes() == (tmp_path / "b" / path.relative_to(tmp_path / "a")).read_bytes(), path
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (rtl.RtlOptions(PART, 240, "chisel"), "rtl: no language 'chisel'; there are verilog, vhdl"),
+        (rtl.RtlOptions("xcvu13p", 240), "no part 'xcvu13p'; did you mean"),
+        (rtl.RtlOptions(PART, 0), "rtl: a clock of 0 MHz is not to be had"),
+        (rtl.RtlOptions(PART, 240, project_name="a b"), "rtl: 'a b' cannot name a C++ function"),
+        (rtl.RtlOptions(PART, 900), "one operation takes"),
+    ],
+)
+def test_options_that_cannot_be_met(network, tmp_path, options, message):
+    with pytest.raises(TriggerError, match=re.escape(message)):
+        rtl.write(network.graph, tmp_path, options)
+
+
+def test_names_that_hardware_languages_reserve(network, tmp_path):
+    project = rtl.write(network.graph, tmp_path, rtl.RtlOptions(PART, 240, project_name="small"))
+    assert project.interface.name == "small_core"
+    x = network.integers[:200]
+    np.testing.assert_array_equal(project.compile().run(x), network.expected[:200])
+
+
+def test_nothing_to_run_before_compiling(network, tmp_path):
+    project = rtl.write(network.graph, tmp_path / "net", rtl.RtlOptions(PART, 240))
+    with pytest.raises(rtl.RtlFailed) as error:
+        project.run(network.integers)
+    assert str(error.value) == "rtl: network is not compiled; call compile() first"
+    with pytest.raises(rtl.RtlFailed) as error:
+        rtl.open_project(tmp_path, network.graph)
+    assert str(error.value) == f"rtl: {tmp_path} holds no RTL project"
+    (tmp_path / "net" / "rtl.json").write_text("{")
+    with pytest.raises(rtl.RtlFailed, match=r"rtl\.json: damaged: "):
+        rtl.open_project(tmp_path / "net", network.graph)
+
+
+def test_nothing_is_compiled_twice(project):
+    before = project.simulation.library.stat().st_mtime_ns
+    assert project.compile().simulation.library.stat().st_mtime_ns == before
+
+
+def test_a_broken_promise_of_latency_is_caught(network, project):
+    wrong = project.simulation._replace(
+        design=project.simulation.design._replace(
+            interface=project.interface._replace(latency=project.interface.latency + 1)
+        )
+    )
+    promised = project.interface.latency + 1
+    with pytest.raises(rtl.RtlFailed) as error:
+        wrong.run(network.integers[:300])
+    found = project.interface.latency
+    assert str(error.value) == f"rtl: net took {found} to {found} clock cycles; {promised} were promised"
+
+
+def test_broken_verilog_is_named(network, tmp_path):
+    project = rtl.write(network.graph, tmp_path, rtl.RtlOptions(PART, 240))
+    path = project.sources[-1]
+    path.write_text(path.read_text().replace("endmodule", "", 1))
+    with pytest.raises(rtl.RtlFailed, match=r"^rtl: verilator: %Error"):
+        project.compile()
+
+
+def test_single_faults_in_constants_are_caught(network, project, tmp_path):
+    """Every added constant with its lowest bit flipped, all compiled as one: each must change what the vectors give."""
+    top = project.sources[-1].read_text()
+    constants = [m for m in re.finditer(r"(?<=\()v\d+\[\d+:0\],(\d+)'b([01]+)(?=,)", top)]
+    assert len(constants) >= 5
+    designs = []
+    for k, match in enumerate(constants):
+        folder = tmp_path / f"f{k}"
+        shutil.copytree(project.directory / "src", folder)
+        place = match.end(2) - 1
+        faulty = top[:place] + "10"[int(top[place])] + top[place + 1 :]
+        sources = []
+        for source in project.sources:
+            text = faulty if source == project.sources[-1] else source.read_text()
+            (folder / source.name).write_text(re.sub(r"\bnet(?=\b|_)", f"f{k}", text))
+            sources.append(folder / source.name)
+        designs.append(simulate.Design(project.interface._replace(name=f"f{k}"), tuple(sources)))
+    simulations = simulate.compile_together(designs, tmp_path / "bench", "-O0")
+    caught = [bool((s.run(network.integers) != network.expected).any()) for s in simulations]
+    assert all(caught), f"{caught.count(False)} of {len(caught)} faults change nothing"
+
+
+def wide_graph() -> Graph:
+    """Weights, biases and a rounding constant wider than what alkaid holds: 26, 40 and 33 bits."""
+    rng = np.random.default_rng(3)
+    builder = Builder((Fixed(True, 8, 2),) * 3)
+    weights = Constant(rng.integers(-(2**25), 2**25, size=(3, 4)), Fixed(True, 26, 1))
+    bias = Constant(rng.integers(-(2**39), 2**39, size=4), Fixed(True, 40, 2))
+    builder.dense("wide", "inputs", weights, bias)
+    scale = Constant(rng.integers(-(2**11), 2**11, size=4), Fixed(True, 12, 2))
+    builder.quantize("first", "wide", (Fixed(True, 30, 4),) * 4, Rounding.RND_CONV, Overflow.SAT)
+    builder.affine("scaled", "first", scale, constant(rng.integers(-9, 9, size=4) * 2.0**-30))
+    builder.quantize("last", "scaled", (Fixed(True, 20, 3),) * 4, Rounding.RND_INF, Overflow.SAT_SYM)
+    return builder.graph("last")
+
+
+def test_constants_wider_than_alkaid_holds(tmp_path):
+    graph = wide_graph()
+    x = np.random.default_rng(0).integers(-128, 128, size=(5000, 3))
+    project = rtl.write(graph, tmp_path, rtl.RtlOptions(PART, 100)).compile()
+    np.testing.assert_array_equal(project.run(x), graph.run(x))
+
+
+def test_layers_whose_names_vhdl_would_confuse(tmp_path):
+    x = inputs = keras.Input((4,))
+    x = QActivation("quantized_bits(6,2,alpha=1)")(x)
+    for name in ("Layer", "layer_", "layer__"):
+        x = QDense(3, kernel_quantizer=W, bias_quantizer=W, name=name)(x)
+        x = QActivation("quantized_relu(4,1)")(x)
+    network = prepare(randomize(keras.Model(inputs, x), 2))
+    project = rtl.write(network.graph, tmp_path, rtl.RtlOptions(PART, 240, "vhdl"))
+    modules = re.findall(r"^entity (\w+) is", project.sources[-1].read_text(), re.MULTILINE)
+    assert len({m.lower() for m in modules}) == len(modules)
+    assert not [m for m in modules if "__" in m or m.endswith("_")]
+
+
+needs_ghdl = pytest.mark.skipif(shutil.which("ghdl") is None, reason="GHDL is not installed")
+
+
+@needs_ghdl
+def test_vhdl_equals_keras(network, tmp_path):
+    project = rtl.write(network.graph, tmp_path, rtl.RtlOptions(PART, 360, "vhdl")).compile()
+    x, expected = network.integers[-600:], network.expected[-600:]
+    np.testing.assert_array_equal(project.run(x), expected)
+    np.testing.assert_array_equal(project.with_gaps().run(x), expected)
+    assert project.with_gaps().label == "RTL (VHDL), with gaps"
+
+
+@needs_ghdl
+@pytest.mark.parametrize("activation", ["quantized_sigmoid(5,use_real_sigmoid=1)", "quantized_bits(5,1,symmetric=1,alpha=1)"])
+def test_vhdl_tables_and_signs(activation, tmp_path):
+    network = prepare(around(lambda x: QActivation(activation)(x), 8))
+    project = rtl.write(network.graph, tmp_path, rtl.RtlOptions(PART, 240, "vhdl")).compile()
+    np.testing.assert_array_equal(project.run(network.integers[-400:]), network.expected[-400:])
+
+
+def test_vhdl_without_ghdl(network, tmp_path, monkeypatch):
+    project = rtl.write(network.graph, tmp_path, rtl.RtlOptions(PART, 240, "vhdl"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(rtl.RtlFailed) as error:
+        project.compile()
+    assert str(error.value) == "rtl: simulating VHDL needs GHDL; install it (Debian and Ubuntu: apt install ghdl)"
