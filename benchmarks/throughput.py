@@ -1,4 +1,4 @@
-"""Events per second of the NumPy graph, our csim bridge and hls4ml's own predict, on one project in one run."""
+"""Events per second of the NumPy graph, the RTL, our csim bridge and hls4ml's own predict, on one network in one run."""
 
 import contextlib
 import io
@@ -51,12 +51,14 @@ def main(folder: str) -> None:
     rng = np.random.default_rng(0)
     x = np.stack([rng.integers(t.minimum, t.maximum + 1, 100_000) for t in graph.input.types], axis=1)
     with tempfile.TemporaryDirectory() as project:
-        csim = public.to_hls4ml(project).compile()
+        csim = public.to_hls4ml(Path(project) / "hls").compile()
+        rtl = public.to_rtl(Path(project) / "rtl").compile()
         real = np.ascontiguousarray(np.ldexp(x[:10_000].astype(float), -graph.input.fractions))
         rates = {
             "graph, NumPy": rate(graph.run, x),
+            "RTL, Verilator": rate(rtl.run, np.concatenate([x] * 4)),
             "csim, batched bridge": rate(csim.run, x),
-            "csim, hls4ml predict": hls4ml_predict(Path(project), real),
+            "csim, hls4ml predict": hls4ml_predict(Path(project) / "hls", real),
         }
     slowest = rates["csim, hls4ml predict"]
     print(f"{'':<24} {'events/s':>12} {'ratio':>8}")

@@ -80,7 +80,7 @@ def test_csim_equals_keras(tmp_path):
 
 
 def test_rtl_equals_keras(tmp_path):
-    networks = [prepare(random_network(seed, widest=16), seed=seed) for seed in range(2000, 2000 + THROUGH_RTL)]
+    networks = [prepare(random_network(seed, widest=8), seed=seed) for seed in range(2000, 2000 + THROUGH_RTL)]
     projects = [
         rtl.write(n.graph, tmp_path / f"p{k}", rtl.RtlOptions(PART, 240, project_name=f"p{k}")) for k, n in enumerate(networks)
     ]

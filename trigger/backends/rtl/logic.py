@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from alkaid.cmvm import solver_options_t
 from alkaid.trace import FVariable, FVArray, HWConfig, trace
 from alkaid.trace.fixed_variable import LookupTable
 from alkaid.trace.passes import add_surrogate, optimize
@@ -107,10 +108,8 @@ def _trace(
             raise TriggerError(f"{node.name}: no exact logic for this {node.op}: {error or type(error).__name__}") from error
     outputs = [symbol for node in results for symbol in symbols[node.name]]
     traced = trace(inputs, outputs, optimize=False)
-    try:
-        return add_surrogate(optimize(traced, keep_dead_inputs=True))
-    except RuntimeError:  # "did not converge": the passes are exact one by one, so once through is enough
-        return add_surrogate(optimize(traced, keep_dead_inputs=True, retrace=False))
+    # Tracing anew, as alkaid does by default, would start from wider intervals than the graph's.
+    return add_surrogate(optimize(traced, keep_dead_inputs=True, retrace=False))
 
 
 def _adopt(logic: Logic, group: str, traced: CombLogic, given: Sequence[int], arrival: list[float]) -> list[int]:
@@ -207,8 +206,10 @@ def _lower(node: Node, source: Node, read: Sequence[list[FVariable]]) -> list[An
 def _product(x: list[FVariable], node: Dense) -> list[FVariable]:
     """x @ weights, the integers of the weights taken in chunks that alkaid's matrices hold exactly."""
     total = [_variable(0.0)] * node.weights.values.shape[1]
+    # alkaid makes tables of one-bit inputs, and takes each of them for 0 or 1; one of 0 and -1 has one bit as well.
+    options: solver_options_t = {"binary_lut": not any(v.low < 0 and sum(v.kif) == 1 for v in x)}
     for chunk, shift in _chunks(node.weights.values):
-        part = np.asarray(FVArray(np.array(x, dtype=object), hwconf=HARDWARE) @ chunk.astype(np.float64))
+        part = np.asarray(FVArray(np.array(x, dtype=object), options, HARDWARE) @ chunk.astype(np.float64))
         scale = 2.0 ** (shift - node.weights.type.fraction)
         total = [a + _fresh(_variable(b)) * scale if shift else _variable(b) * scale for a, b in zip(total, part, strict=True)]
     return total

@@ -1,0 +1,97 @@
+"""LUT of one network by Yosys: this project's RTL, with and without its passes, and alkaid's own converter."""
+
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from alkaid.codegen import RTLModel
+from alkaid.trace import FVArrayInput, trace
+from alkaid.trace.ops import quantize
+
+from trigger.backends import rtl
+from trigger.build import open_build
+from trigger.fixedpoint.graph import Affine, Dense, Quantize
+from trigger.fixedpoint.passes import PASSES
+from trigger.parts import part
+from trigger.stages import read_graph
+from trigger.synthesis.run import synthesise
+from trigger.synthesis.tool import Job
+
+
+def alkaid_comb(graph):
+    """The graph as one writes it for alkaid: its own quantiser, x @ W + b, everything traced at once."""
+
+    def kif(types):
+        return (
+            np.array([t.signed for t in types]),
+            np.array([t.integer - t.signed for t in types]),
+            np.array([t.fraction for t in types]),
+        )
+
+    inputs = FVArrayInput(len(graph.input.types))
+    values = {graph.input.name: quantize(inputs, *kif(graph.input.types))}
+    for node in graph.nodes[1:]:
+        x = values[node.inputs[0]]
+        match node:
+            case Dense():
+                y = x @ node.weights.real + node.bias.real
+            case Affine():
+                y = x * node.scale.real + node.bias.real
+            case Quantize():
+                y = quantize(x, *kif(node.types), str(node.overflow), str(node.rounding))
+            case _:
+                raise SystemExit(f"{node.name}: this comparison knows no {node.op}")
+        values[node.name] = y
+    return trace(inputs, values[graph.output.name])
+
+
+def main(folder: str) -> None:
+    this = open_build(Path(folder))
+    graph, target = read_graph(this.root), this.spec.target
+    rows = {}
+    with tempfile.TemporaryDirectory() as work:
+
+        def measure(name, run_passes):
+            kept, rtl.optimize = rtl.optimize, run_passes
+            options = rtl.RtlOptions(target.part, target.clock_mhz, project_name="core")
+            project = rtl.write(graph, Path(work) / name, options)
+            rtl.optimize = kept
+            job = Job(project, Path(work), target.backend, part(target.part), target.clock_mhz)
+            rows[name] = synthesise("yosys", job, Path(work) / name)
+            return job
+
+        def without(left_out):
+            def run(graph):
+                for name, change in PASSES.items():
+                    graph = change(graph) if name not in left_out else graph
+                return graph
+
+            return run
+
+        job = measure("all passes", without(()))
+        measure("no passes", without(tuple(PASSES)))
+        for fused in (True, False):
+            name = f"alkaid's converter{'' if fused else ', no 3-input adders'}"
+            stages = job.rtl.interface.latency - 1
+            model = RTLModel(
+                alkaid_comb(graph),
+                Path(work) / name.replace("'", "").replace(" ", "_"),
+                "core",
+                n_stages=stages,
+                ternary_fuse=fused,
+            )
+            model.write()
+            sources = tuple(p for p in sorted(model._path.glob("src/**/*.v")) if "wrapper" not in p.name)
+            other = job._replace(
+                rtl=rtl.Rtl(job.rtl.directory, graph, job.rtl.interface, "verilog", target.part, target.clock_mhz, sources)
+            )
+            rows[name] = synthesise("yosys", other, Path(work) / f"y{fused}")
+    base = rows["all passes"].lut
+    print(f"{'':<42} {'LUT':>8} {'FF':>8} {'ratio':>7}")
+    for name, row in rows.items():
+        print(f"{name:<42} {row.lut:>8,} {row.ff:>8,} {row.lut / base:>7.3f}")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
