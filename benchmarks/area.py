@@ -76,7 +76,7 @@ def main(folder: str) -> None:
             stages = job.rtl.interface.latency - 1
             model = RTLModel(
                 alkaid_comb(graph),
-                Path(work) / name.replace("'", "").replace(" ", "_"),
+                Path(work) / f"alkaid_{fused}",
                 "core",
                 n_stages=stages,
                 ternary_fuse=fused,

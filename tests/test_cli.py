@@ -1,5 +1,6 @@
 """The command line: what it prints, its exit status, and one clear message for every failure."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -16,7 +17,7 @@ def trigger(*arguments, cwd=None, env=None):
 def test_help_names_every_command():
     result = trigger("--help")
     assert result.returncode == 0
-    for command in ("build", "verify", "report", "show", "new", "list", "doctor", "events"):
+    for command in ("build", "verify", "synth", "report", "show", "new", "list", "doctor", "events"):
         assert f"\n  {command} " in result.stdout
 
 
@@ -186,3 +187,51 @@ def test_openml_without_a_network_says_so_at_once(monkeypatch):
     assert str(error.value) == (
         "OpenML cannot be reached (no route); the data set hls4ml_lhc_jets_hlf needs a network connection"
     )
+
+
+def test_a_decision_over_budget(small_build):
+    """Accept bits instead of scores; the build is finished and exact, and exits 3 for its budget."""
+    source, root = small_build
+    path = source / "trigger.toml"
+    decision = '[decision.accept.tight]\noutput = "signal"\nthreshold = 0.75\n'
+    path.write_text(path.read_text() + f"\n{decision}\n[budget]\nlut = 3\nlatency_ns = 1000\n")
+    result = trigger("build", source, "--output", root.parent)
+    assert result.returncode == 3, result.stderr
+    lines = result.stderr.splitlines()
+    assert lines[-2] == "trigger: over budget"
+    assert re.fullmatch(
+        r"  lut: \d+ \(synthesised, Yosys [\d.]+\) is \d+ over the 3 allowed; what helps: fewer bits in kernels and "
+        r"activations, a higher pruning\.sparsity, a smaller layer, or with hls4ml a reuse_factor",
+        lines[-1],
+    )
+    page = (root / "report" / "index.html").read_text()
+    assert "not met" in page and "signal ≥ 0.75" in page
+    assert "| tight | 0:0 | `ufixed<1,1>` |" in (root / "rtl" / "ports.md").read_text()
+    assert (trigger("verify", root).returncode, trigger("verify", root, "--netlist").returncode) == (0, 0)
+
+
+def test_synth(small_build):
+    _, root = small_build
+    result = trigger("synth", root)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert re.match(r"RTL on xcvu9p-flga2104-2L-e: synthesised, Yosys [\d.]+\n  LUT +\d+\n", result.stdout)
+    assert (root / "synth" / "yosys" / "result.json").is_file()
+    result = trigger("synth", root, "--tool", "vivado")
+    assert (result.returncode, result.stderr) == (
+        2,
+        "trigger: vivado: not found on PATH; source settings64.sh of a Vivado installation first\n",
+    )
+    result = trigger("synth", root, "--tool", "ise")
+    assert (result.returncode, result.stderr) == (2, "trigger: no tool 'ise'; there are yosys, ecp5, vivado, vitis, quartus\n")
+
+
+def test_a_wrong_constant_in_the_rtl(small_build):
+    _, root = small_build
+    path = root / "rtl" / "src" / "small_core.v"
+    text = path.read_text()
+    place = re.search(r"\d'b[01]+(?=,)", text).end() - 1
+    path.write_text(text[:place] + "10"[int(text[place])] + text[place + 1 :])
+    result = trigger("verify", root)
+    assert result.returncode == 1
+    assert re.search(r"^RTL \(Verilog\): \d+ events, DIFFERENT in \d+ events$", result.stdout, re.MULTILINE)
+    assert "RTL (Verilog) first differs in out, element " in result.stdout

@@ -108,7 +108,7 @@ def test_rtl_and_netlist_are_proven_equal(tmp_path):
     model = randomize(keras.Model(inputs, QDense(2, kernel_quantizer=W, bias_quantizer=W)(x)), 4)
     project = rtl.write(prepare(model).graph, tmp_path / "rtl", rtl.RtlOptions(PART, 100, project_name="net"))
     Netlist(project, PART).compile(tmp_path)
-    sources = " ".join(map(str, project.sources))
+    sources = " ".join(map(str, project.sources))  # pytest's folders have no spaces
     prove(tmp_path, sources, project.interface.latency)
     text = project.sources[-1].read_text()
     place = text.index("'b1", text.index("shift_adder #")) + 2
@@ -126,7 +126,7 @@ def prove(folder, sources, latency):
         "miter -equiv -flatten gold gate miter\n"
         f"sat -verify -seq {latency + 1} -prove-skip {latency} -set in_ce 1 -set in_rst 0 -prove trigger 0 miter\n"
     )
-    run_script(script, folder, 300)
+    run_script(script.name, folder, 300)
 
 
 def test_routed_on_an_open_part(network, tmp_path):

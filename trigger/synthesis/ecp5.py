@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from trigger.synthesis.result import ROUTED, Synthesis
 from trigger.synthesis.tool import Job, ToolFailed, read_report, run, write_script
-from trigger.synthesis.yosys import run_script
+from trigger.synthesis.yosys import copied_sources, run_script
 
 _SEEDS = (1, 2)
 _DEVICE = ("--85k", "--package", "CABGA756", "--speed", "8")
@@ -27,10 +27,9 @@ class Ecp5:
     name: ClassVar[str] = "ecp5"
 
     def synthesise(self, job: Job, work: Path, timeout_s: float) -> Synthesis:
-        if job.rtl.language != "verilog":
-            raise ToolFailed("ecp5: Yosys reads Verilog; this RTL is VHDL")
         program = _nextpnr()
-        run_script(write_script("ecp5/synth.ys.j2", work / "synth.ys", sources=job.rtl.sources, top=job.name), work, timeout_s)
+        write_script("ecp5/synth.ys.j2", work / "synth.ys", sources=copied_sources(job.rtl, work), top=job.name)
+        run_script("synth.ys", work, timeout_s)
         with ThreadPoolExecutor(2) as pool:
             reports = list(pool.map(lambda seed: _route(program, seed, job, work, timeout_s), _SEEDS))
         return parse(reports, job)

@@ -8,7 +8,7 @@ from trigger.backends.rtl import Rtl, simulate
 from trigger.fixedpoint.types import Integers
 from trigger.parts import part
 from trigger.synthesis.tool import ToolFailed, write_script
-from trigger.synthesis.yosys import run_script
+from trigger.synthesis.yosys import copied_sources, run_script
 
 _TIMEOUT_S = 3600.0
 
@@ -33,9 +33,11 @@ class Netlist:
             raise ToolFailed(f"yosys: it has no synthesis for {part(self.part).family}")
         folder.mkdir(parents=True, exist_ok=True)
         top = self.rtl.interface.name
-        values = {"sources": self.rtl.sources, "verilog": True, "family": family, "top": top}
-        run_script(write_script("yosys/synth.ys.j2", folder / "synth.ys", **values), folder, _TIMEOUT_S)
-        run_script(write_script("yosys/netlist.ys.j2", folder / "netlist.ys", top=top), folder, _TIMEOUT_S)
+        sources = copied_sources(self.rtl, folder)
+        write_script("yosys/synth.ys.j2", folder / "synth.ys", sources=sources, family=family, top=top)
+        write_script("yosys/netlist.ys.j2", folder / "netlist.ys", top=top)
+        for script in ("synth.ys", "netlist.ys"):
+            run_script(script, folder, _TIMEOUT_S)
         design = simulate.Design(self.rtl.interface, (folder / "simulated.v",))
         (compiled,) = simulate.compile_together([design], folder / "simulation", "-O1", flags=simulate.NETLIST_FLAGS)
         return replace(self, simulation=compiled)

