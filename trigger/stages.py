@@ -403,6 +403,7 @@ def _synthesis(build: Build, folder: Path) -> None:
 
     this = synthesis_job(build.root, build.spec)
     results, failures = [estimate(this)], []
+    say(f"  Yosys, {this.part.family}")
     try:
         results.append(synthesise("yosys", this, folder))
     except ToolFailed as failure:

@@ -1,5 +1,6 @@
 """The report: one HTML page that opens from disk and says what was asked, what was built and what was proven."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from trigger.report import plots
 from trigger.spec import outputs as outputs_of
 from trigger.stages import Build, integer_events, manifest, read_graph, read_json
 from trigger.synthesis.budget import check
+from trigger.synthesis.result import LABELS, Synthesis
 from trigger.synthesis.run import results as results_of
 
 
@@ -47,6 +49,7 @@ def write(build: Build, folder: Path) -> None:
             results=results,
             accepted=_accepted(outputs, test, build) if spec.decision else {},
             synthesis=found,
+            sized=_best_sized(found, spec.target.part),
             synthesis_failures=failures,
             budgets=check(spec.budget, spec.target, found),
             passes=_read(build, "synthesis/results.json")["passes"],
@@ -74,6 +77,12 @@ def _environment() -> jinja2.Environment:
 
 def _read(build: Build, name: str) -> Any:
     return read_json(build.root / name)
+
+
+def _best_sized(results: Sequence[Synthesis], part: str) -> Synthesis:
+    """The RTL on the spec's own part by the tool that went furthest; the estimate where no other gave its LUTs."""
+    sized = [r for r in results if r.design == "RTL" and r.part == part and r.lut is not None]
+    return max(sized, key=lambda r: LABELS.index(r.label))
 
 
 def _accepted(outputs: np.ndarray, test: Events, build: Build) -> dict[str, list[float]]:

@@ -1,5 +1,6 @@
 """The tools by name, and the results of a build."""
 
+import importlib.metadata
 import json
 from pathlib import Path
 
@@ -22,7 +23,7 @@ def estimate(this: Job) -> Synthesis:
     """What is known before synthesis: alkaid's cost and delay models on the scheduled logic."""
     found = this.rtl.estimate
     return Synthesis(
-        "alkaid's models",
+        f"alkaid {importlib.metadata.version('alkaid')}",
         ESTIMATED,
         "RTL",
         this.part.name,
