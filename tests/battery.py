@@ -139,15 +139,16 @@ class Battery:
 
     @pytest.fixture(scope="class")
     @classmethod
-    def rtls(cls, tmp_path_factory):
-        """The pipelined RTL of all cases of the class, compiled as one."""
+    def rtls(cls, request, tmp_path_factory):
+        """The pipelined RTL of the cases of the class, compiled as one."""
         folder = tmp_path_factory.mktemp("rtls")
+        cases = [case for case in cls.cases if request.config.getoption("--full") or not only_in_full(case)]
         projects = [
             rtl.write(cls.prepared(case).graph, folder / f"p{k}", rtl.RtlOptions(PART, 360, project_name=f"p{k}"))
-            for k, case in enumerate(cls.cases)
+            for k, case in enumerate(cases)
         ]
         designs = [Design(project.interface, project.sources) for project in projects]
-        return dict(zip(cls.cases, simulate.compile_together(designs, folder / "bench", "-O0"), strict=True))
+        return dict(zip(cases, simulate.compile_together(designs, folder / "bench", "-O0"), strict=True))
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -161,7 +162,14 @@ class Battery:
         return dict(zip(cls.cases, compile_together(projects, folder / "csim"), strict=True))
 
 
+def only_in_full(case: str) -> bool:
+    """Whether a case goes through RTL, which takes the longest to compile, only in the long campaign: two widths of three."""
+    return case.endswith(tuple(f" on {bits[0]} bits" for bits in (WIDTHS[0], WIDTHS[2])))
+
+
 def parametrize(metafunc) -> None:
     """Each case of a battery is a test of its own."""
     if "case" in metafunc.fixturenames:
-        metafunc.parametrize("case", list(metafunc.cls.cases), scope="class")
+        full = pytest.mark.full if "rtls" in metafunc.fixturenames else None
+        cases = [pytest.param(c, marks=full if full and only_in_full(c) else ()) for c in metafunc.cls.cases]
+        metafunc.parametrize("case", cases, scope="class")
