@@ -2,6 +2,7 @@
 
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -46,47 +47,40 @@ def alkaid_comb(graph):
     return trace(inputs, values[graph.output.name])
 
 
+def without(left_out):
+    """All passes but some."""
+
+    def run(graph):
+        for name, change in PASSES.items():
+            graph = change(graph) if name not in left_out else graph
+        return graph
+
+    return run
+
+
 def main(folder: str) -> None:
     this = open_build(Path(folder))
     graph, target = read_graph(this.root), this.spec.target
-    rows = {}
+    jobs = {}
     with tempfile.TemporaryDirectory() as work:
-
-        def measure(name, run_passes):
-            kept, rtl.optimize = rtl.optimize, run_passes
+        for name, passes in (("all passes", without(())), ("no passes", without(tuple(PASSES)))):
+            rtl.optimize = passes
             options = rtl.RtlOptions(target.part, target.clock_mhz, project_name="core")
-            project = rtl.write(graph, Path(work) / name, options)
-            rtl.optimize = kept
-            job = Job(project, Path(work), target.backend, part(target.part), target.clock_mhz)
-            rows[name] = synthesise("yosys", job, Path(work) / name)
-            return job
-
-        def without(left_out):
-            def run(graph):
-                for name, change in PASSES.items():
-                    graph = change(graph) if name not in left_out else graph
-                return graph
-
-            return run
-
-        job = measure("all passes", without(()))
-        measure("no passes", without(tuple(PASSES)))
+            project = rtl.write(graph, Path(work) / f"rtl{len(jobs)}", options)
+            jobs[name] = Job(project, Path(work), target.backend, part(target.part), target.clock_mhz)
+        stages = jobs["all passes"].rtl.interface.latency - 1
         for fused in (True, False):
+            path = Path(work) / f"alkaid{fused}"
+            RTLModel(alkaid_comb(graph), path, "core", n_stages=stages, ternary_fuse=fused).write()
+            sources = tuple(p for p in sorted(path.glob("src/**/*.v")) if "wrapper" not in p.name)
+            own = jobs["all passes"].rtl
+            other = rtl.Rtl(path, graph, own.interface, "verilog", target.part, target.clock_mhz, sources)
             name = f"alkaid's converter{'' if fused else ', no 3-input adders'}"
-            stages = job.rtl.interface.latency - 1
-            model = RTLModel(
-                alkaid_comb(graph),
-                Path(work) / f"alkaid_{fused}",
-                "core",
-                n_stages=stages,
-                ternary_fuse=fused,
-            )
-            model.write()
-            sources = tuple(p for p in sorted(model._path.glob("src/**/*.v")) if "wrapper" not in p.name)
-            other = job._replace(
-                rtl=rtl.Rtl(job.rtl.directory, graph, job.rtl.interface, "verilog", target.part, target.clock_mhz, sources)
-            )
-            rows[name] = synthesise("yosys", other, Path(work) / f"y{fused}")
+            jobs[name] = jobs["all passes"]._replace(rtl=other)
+        with ThreadPoolExecutor(2) as pool:
+            folders = [Path(work) / f"yosys{k}" for k in range(len(jobs))]
+            found = pool.map(lambda job, folder: synthesise("yosys", job, folder), jobs.values(), folders)
+            rows = dict(zip(jobs, found, strict=True))
     base = rows["all passes"].lut
     print(f"{'':<42} {'LUT':>8} {'FF':>8} {'ratio':>7}")
     for name, row in rows.items():
