@@ -9,13 +9,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Protocol
 
-import jinja2
-
 from trigger.backends.rtl import Rtl
 from trigger.errors import TriggerError
 from trigger.parts import Part
 from trigger.resources import folder
 from trigger.synthesis.result import Synthesis
+from trigger.templates import environment
 
 _LICENCE = re.compile(r".*\b(licen[cs]e)\b.*\b(not|no|fail|unable|denied|expired|error|could)\b.*", re.IGNORECASE)
 _LICENCE_REVERSED = re.compile(r".*\b(no|not|valid|could|unable|failed)\b.*\blicen[cs]e\b.*", re.IGNORECASE)
@@ -101,14 +100,8 @@ def read_report(tool: str, path: Path) -> str:
 
 def write_script(template: str, target: Path, **values: Any) -> Path:
     """Fill in a script of synth/."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(folder("synth")),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701 - this is not HTML
-    )
-    target.write_text(environment.get_template(template).render(**values))
+    templates = environment(folder("synth"))
+    target.write_text(templates.get_template(template).render(**values))
     return target
 
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jinja2
 import numpy as np
 
 from trigger.backends.rtl.ghdl import GhdlSimulation, analyse
@@ -23,6 +22,7 @@ from trigger.fixedpoint.types import Fixed, Integers
 from trigger.naming import as_hdl_name, identifier
 from trigger.parts import part as find_part
 from trigger.resources import folder
+from trigger.templates import environment
 
 LANGUAGES = {"verilog": "Verilog", "vhdl": "VHDL"}
 CLOCK_UNCERTAINTY = 0.1
@@ -191,13 +191,7 @@ def _port_map(ports: Sequence[Port], names: Sequence[str]) -> list[dict[str, Any
 
 def _write_project(directory: Path, description: dict[str, Any], quartus: dict[str, str] | None) -> None:
     """The port map, constraints and a project script for the vendor's tool."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(folder("synth")),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701 - this is not HTML
-    )
+    templates = environment(folder("synth"))
     names = ["ports.md"] + (["quartus.tcl", "clock.sdc"] if quartus else ["vivado.tcl", "clock.xdc"])
     for name in names:
-        (directory / name).write_text(environment.get_template(f"rtl/{name}.j2").render(**description, quartus=quartus))
+        (directory / name).write_text(templates.get_template(f"rtl/{name}.j2").render(**description, quartus=quartus))

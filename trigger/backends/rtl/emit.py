@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import alkaid
-import jinja2
 from alkaid.codegen.rtl.verilog.comb import ssa_gen as verilog_logic
 from alkaid.codegen.rtl.verilog.lookup import lookup_source as verilog_tables
 from alkaid.codegen.rtl.vhdl.comb import ssa_gen as vhdl_logic
@@ -14,6 +13,7 @@ from alkaid.codegen.rtl.vhdl.lookup import lookup_source as vhdl_tables
 from alkaid.types import CombLogic
 
 from trigger.backends.rtl.core import Bits, Block, Core
+from trigger.templates import environment
 
 # The parametrised parts that alkaid's logic is made of.
 _CELLS = ("binop", "multiplier", "mux", "negative", "shift_adder", "ternary_adder")
@@ -73,21 +73,15 @@ def write_core(core: Core, folder: Path, language: str) -> list[str]:
 
 
 def _top(core: Core, kind: Language) -> str:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701 - this is not HTML
-    )
-    environment.filters["joined"] = kind.joined
-    environment.filters["signals"] = lambda block: kind.logic(block.logic)[0]
-    environment.filters["logic"] = lambda block: _statements(block, kind)
+    templates = environment(Path(__file__).parent)
+    templates.filters["joined"] = kind.joined
+    templates.filters["signals"] = lambda block: kind.logic(block.logic)[0]
+    templates.filters["logic"] = lambda block: _statements(block, kind)
     stages = [
         ([r for r in core.registers if r.stage == k], [b for b in core.blocks if b.stage == k])
         for k in range(core.interface.latency)
     ]
-    return environment.get_template(f"core.{kind.suffix}.j2").render(core=core, stages=stages)
+    return templates.get_template(f"core.{kind.suffix}.j2").render(core=core, stages=stages)
 
 
 def _statements(block: Block, kind: Language) -> list[str]:

@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import jinja2
 import numpy as np
 
 from trigger.backends.rtl.interface import Interface, Port
 from trigger.backends.rtl.simulate import RtlFailed
 from trigger.fixedpoint.types import Integers
+from trigger.templates import environment
 
 _CHUNK = 2_000
 _TIMEOUT_S = 1800
@@ -69,8 +69,7 @@ def analyse(interface: Interface, sources: Sequence[Path], folder: Path) -> Ghdl
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("*.cf"):
         old.unlink()
-    loader = jinja2.FileSystemLoader(Path(__file__).parent)
-    template = jinja2.Environment(loader=loader, autoescape=False).get_template("bench.vhd.j2")  # noqa: S701
+    template = environment(Path(__file__).parent).get_template("bench.vhd.j2")
     bench = folder / "bench.vhd"
     fields = {"name": interface.name, "input_width": interface.input_width, "output_width": interface.output_width}
     bench.write_text(template.render(**fields))

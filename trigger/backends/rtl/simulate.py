@@ -19,12 +19,12 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-import jinja2
 import numpy as np
 
 from trigger.backends.rtl.interface import Interface
 from trigger.errors import TriggerError
 from trigger.fixedpoint.types import Integers
+from trigger.templates import environment
 
 _CHUNK = 50_000
 _TIMEOUT_S = 1800
@@ -209,13 +209,8 @@ def _run(command: list[str], verilator_root: Path | None = None) -> None:
 
 
 def _harness(designs: Sequence[Design]) -> str:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        autoescape=False,  # noqa: S701 - this is not HTML
-    )
-    return environment.get_template("harness.cpp.j2").render(cores=[design.interface for design in designs])
+    templates = environment(Path(__file__).parent)
+    return templates.get_template("harness.cpp.j2").render(cores=[design.interface for design in designs])
 
 
 def _bench(designs: Sequence[Design]) -> str:
