@@ -9,6 +9,7 @@ import re
 import shutil
 import sys
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -69,12 +70,12 @@ def copied_sources(rtl: Rtl, work: Path) -> list[str]:
 def parse(statistics: dict[str, Any], depth: str, job: Job) -> Synthesis:
     """Yosys' ``stat -json`` and the output of its ``ltp``."""
     cells = Counter(statistics["design"]["num_cells_by_type"])
-    sizes = {f"LUT{n}": cells[f"LUT{n}"] for n in range(1, 7) if cells[f"LUT{n}"]}
+    sizes = _lut_by_size(cells)
     layers: Counter[str] = Counter()
     for module, counts in statistics["modules"].items():
         match = re.fullmatch(rf"\\?{re.escape(job.name)}_s\d+_(\w+)", module)
         if match:
-            layers[match[1]] += sum(n for cell, n in counts["num_cells_by_type"].items() if re.fullmatch(r"LUT\d", cell))
+            layers[match[1]] += sum(_lut_by_size(counts["num_cells_by_type"]).values())
     longest = re.search(r"length=(\d+)", depth)
     version = re.search(r"Yosys ([\d.]+)", statistics["creator"])
     return Synthesis(
@@ -94,3 +95,10 @@ def parse(statistics: dict[str, Any], depth: str, job: Job) -> Synthesis:
         lut_by_size=sizes,
         notes=("mapped by Yosys: CARRY4 chains, no two functions in one LUT6; not a vendor's figures",),
     )
+
+
+def _lut_by_size(cells: Mapping[str, int]) -> dict[str, int]:
+    """LUTs; an inverter is one of one input, for no AMD part has another place for it."""
+    sizes = {f"LUT{n}": cells.get(f"LUT{n}", 0) for n in range(1, 7)}
+    sizes["LUT1"] += cells.get("INV", 0)
+    return {size: count for size, count in sizes.items() if count}

@@ -102,9 +102,10 @@ def _statements(block: Block, kind: Language) -> list[str]:
 
 
 def _cells(language: str, kind: Language, text: str) -> str:
-    folder = Path(alkaid.__file__).parent / "codegen" / "rtl" / language / "source"
-    used = [cell for cell in _CELLS if re.search(rf"\b{cell}\b", text)]
-    return "\n".join((folder / f"{cell}.{kind.suffix}").read_text() for cell in used)
+    """The parts that the text uses: ours where there is one, else alkaid's."""
+    ours, theirs = Path(__file__).parent, Path(alkaid.__file__).parent / "codegen" / "rtl" / language / "source"
+    files = [f"{cell}.{kind.suffix}" for cell in _CELLS if re.search(rf"\b{cell}\b", text)]
+    return "\n".join(((ours if (ours / file).exists() else theirs) / file).read_text() for file in files)
 
 
 def _own_names(name: str, text: str) -> str:

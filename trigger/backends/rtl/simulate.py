@@ -26,6 +26,7 @@ from trigger.errors import TriggerError
 from trigger.fixedpoint.types import Integers
 from trigger.templates import environment
 
+_EXTEND = Path(__file__).with_name("extend.h")
 _CHUNK = 50_000
 _TIMEOUT_S = 1800
 # Unused bits and constant blocks are what distributed arithmetic is made of; everything else -Wall finds is an error.
@@ -146,8 +147,9 @@ def compile_together(
     bench, harness = _bench(designs), _harness(designs)
     sources = [path for design in designs for path in design.sources]
     digest = hashlib.sha256(repr((bench, harness, str(verilator), tuple(flags), optimize)).encode())
-    for path in sources:
+    for path in (*sources, _EXTEND):
         digest.update(path.read_bytes())
+    folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     library = folder / f"rtl-{digest.hexdigest()[:16]}.so"
     if not library.exists():
@@ -175,6 +177,7 @@ def _compile(
     _run([str(verilator.binary), *flags, *map(str, sources), str(work / "bench.v")], verilator.root)
     include = verilator.root / "include"
     options = ["-std=c++20", "-fPIC", "-w", f"-I{work}", f"-I{include}", f"-I{include / 'vltstd'}"]
+    options += ["-include", str(_EXTEND)]
     options += ["-DVERILATOR=1", "-DVM_COVERAGE=0", "-DVM_SC=0", "-DVM_TRACE=0", "-DVM_TIMING=0", "-DVL_TIME_CONTEXT"]
     slow = [*work.glob("*__Slow.cpp"), include / "verilated.cpp", include / "verilated_threads.cpp"]  # the start only
     fast = sorted(set(work.glob("*.cpp")) - set(slow), key=lambda path: path.stat().st_size)
