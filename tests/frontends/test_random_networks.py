@@ -1,9 +1,11 @@
 """Random networks of mixed quantisers: Keras = graph, and some of them through the csim and through RTL."""
 
+from functools import cache
+
 import keras
 import numpy as np
 import pytest
-from battery import PART, prepare, randomize
+from battery import PART, Network, prepare, randomize
 from keras import layers
 from qkeras import QActivation, QDense
 
@@ -37,7 +39,7 @@ ACTIVATIONS = (
 )
 
 
-def random_network(seed: int, widest: int = 64) -> keras.Model:
+def random_network(seed: int, widest: int) -> keras.Model:
     """Depth 1 to 4, width 1 to ``widest``, quantisers drawn for each layer, some with batch normalisation or a skip."""
     rng = np.random.default_rng(seed)
 
@@ -62,16 +64,21 @@ def random_network(seed: int, widest: int = 64) -> keras.Model:
     return randomize(keras.Model(inputs, x), seed)
 
 
+@cache
+def prepared(seed: int, widest: int) -> Network:
+    return prepare(random_network(seed, widest), seed=seed)
+
+
 @pytest.mark.parametrize("block", range(10))
 def test_graph_equals_keras(block):
     for seed in range(block * NETWORKS // 10, (block + 1) * NETWORKS // 10):
-        network = prepare(random_network(seed), seed=seed)
+        network = prepared(seed, widest=64 if seed < NETWORKS - THROUGH_RTL else 8)
         assert not network.off_grid.any(), seed
         np.testing.assert_array_equal(network.graph.run(network.integers), network.expected, err_msg=f"seed {seed}")
 
 
 def test_csim_equals_keras(tmp_path):
-    networks = [prepare(random_network(seed), seed=seed) for seed in range(1000, 1000 + THROUGH_CSIM)]
+    networks = [prepared(seed, widest=64) for seed in range(THROUGH_CSIM)]
     projects = [
         write(n.graph, tmp_path / f"p{k}", Hls4mlOptions(PART, 240, project_name=f"p{k}")) for k, n in enumerate(networks)
     ]
@@ -80,7 +87,7 @@ def test_csim_equals_keras(tmp_path):
 
 
 def test_rtl_equals_keras(tmp_path):
-    networks = [prepare(random_network(seed, widest=8), seed=seed) for seed in range(2000, 2000 + THROUGH_RTL)]
+    networks = [prepared(seed, widest=8) for seed in range(NETWORKS - THROUGH_RTL, NETWORKS)]
     projects = [
         rtl.write(n.graph, tmp_path / f"p{k}", rtl.RtlOptions(PART, 240, project_name=f"p{k}")) for k, n in enumerate(networks)
     ]

@@ -21,7 +21,7 @@ from trigger.verification.vectors import generate
 
 pytestmark = pytest.mark.minutes
 
-FAULTS = 216
+FAULTS, IN_FULL = 54, 216
 PER_COMPILE = 27
 W = "quantized_bits(4,1,alpha=1)"
 
@@ -67,7 +67,8 @@ def fault_sites(firmware) -> list[tuple[str, str, int, int, str]]:
     return sites
 
 
-def test_every_reachable_fault_is_caught(tmp_path, capsys):
+@pytest.mark.parametrize("faults", [FAULTS, pytest.param(IN_FULL, marks=pytest.mark.full)])
+def test_every_reachable_fault_is_caught(tmp_path, capsys, faults):
     graph = lower(network())
     golden = write(graph, tmp_path / "golden", Hls4mlOptions(PART, 240))
     x = graph.quantize_inputs(generate(graph, 1).all)
@@ -75,10 +76,10 @@ def test_every_reachable_fault_is_caught(tmp_path, capsys):
     expected, all_expected = graph.run(x), graph.run(everything)
     sites = fault_sites(golden.sources)
     rng = np.random.default_rng(3)
-    chosen = [sites[i] for i in sorted(rng.permutation(len(sites))[:FAULTS])]
+    chosen = [sites[i] for i in sorted(rng.permutation(len(sites))[:faults])]
     assert {kind for kind, *_ in chosen} == {"weight", "bias", "type", "table"}
     caught = unreachable = 0
-    for block in range(0, FAULTS, PER_COMPILE):
+    for block in range(0, faults, PER_COMPILE):
         mutants = []
         for k, (_, name, start, end, faulty) in enumerate(chosen[block : block + PER_COMPILE]):
             folder = tmp_path / f"mutant{k}"
@@ -99,6 +100,6 @@ def test_every_reachable_fault_is_caught(tmp_path, capsys):
                 assert (mutant.run(everything) == all_expected).all(), f"not caught, and it changes an output: {site}"
                 unreachable += 1
     with capsys.disabled():
-        print(f"\n{FAULTS} single-bit faults: {caught} caught, {unreachable} proven unreachable")
-    assert caught + unreachable == FAULTS
-    assert caught > FAULTS / 2
+        print(f"\n{faults} single-bit faults: {caught} caught, {unreachable} proven unreachable")
+    assert caught + unreachable == faults
+    assert caught > faults / 2

