@@ -10,8 +10,9 @@ import time
 import pytest
 
 from trigger import TriggerError
-from trigger.build import Different, build
+from trigger.build import Different, build, open_build
 from trigger.hashing import folder_digest
+from trigger.provenance import facts
 
 pytestmark = pytest.mark.minutes
 
@@ -41,7 +42,7 @@ def test_a_finished_build(small_build):
     manifest = json.loads((root / "manifest.json").read_text())
     assert manifest["firmware"] == folder_digest(root / "firmware")
     assert manifest["rtl"] == folder_digest(root / "rtl")
-    assert set(manifest) == {"trigger", "name", "spec", "data", "network", "graph", "firmware", "rtl", "versions", "report"}
+    assert set(manifest) == {*facts(open_build(root)), "report", "files", "content"}
     assert list((root / "model" / "network" / "tensorboard").iterdir())
     assert (root / "model" / "network" / "best_weights.npz").is_file()
 
@@ -87,7 +88,7 @@ def test_a_damaged_stage_is_redone(small_build, capsys):
 def test_two_builds_in_two_folders_are_the_same(small_build, tmp_path):
     source, root = small_build
     again = build(str(source), tmp_path / "elsewhere")
-    for stage in ("events", "graph", "firmware"):
+    for stage in ("events", "graph", "firmware", "rtl"):
         assert folder_digest(again / stage) == folder_digest(root / stage), stage
 
 

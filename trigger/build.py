@@ -15,7 +15,8 @@ from trigger import spec as specification
 from trigger.errors import TriggerError
 from trigger.hashing import data_digest, folder_digest, path_digest
 from trigger.progress import say
-from trigger.stages import STAGES, Build, Stage, budgets, manifest
+from trigger.provenance import FILE_NAME, sealed
+from trigger.stages import STAGES, Build, Stage, budgets
 from trigger.synthesis.budget import over
 
 
@@ -43,9 +44,7 @@ def build(target: str, output: Path) -> Path:
             _replace_text(root / "trigger.toml", path.read_text(encoding="utf-8"))
             for stage in STAGES:
                 _run(stage, this)
-            _replace_text(
-                root / "manifest.json", json.dumps({**manifest(this), "report": this.digests["report"]}, indent=1) + "\n"
-            )
+            _replace_text(root / FILE_NAME, sealed(this))
     results = json.loads((root / "verification" / "results.json").read_text())
     if not results["equal"]:
         worst = next(c for c in results["comparisons"] if not c["equal"])
@@ -56,40 +55,58 @@ def build(target: str, output: Path) -> Path:
     return root
 
 
+def rewrite_report(root: Path) -> Path:
+    """Write the report of a finished build anew, from what is there now, and seal it. Returns the page."""
+    this = open_build(root)
+    with _readable_errors(this.root), _locked(this.root):
+        _redo(STAGES[-1], this)
+        _replace_text(this.root / FILE_NAME, sealed(this))
+    return this.root / "report" / "index.html"
+
+
 def open_build(root: Path) -> Build:
     """A finished build. Raises TriggerError where the folder holds none."""
     path = root / "trigger.toml"
-    if not (root / "manifest.json").is_file() or not path.is_file():
+    if not (root / FILE_NAME).is_file() or not path.is_file():
         raise TriggerError(f"{root}: no finished build here; run `trigger build` first")
     digests = {name: record["digest"] for name, record in _read_records(root).items()}
     return Build(specification.load(path), root, root.resolve(), digests)
 
 
 def _run(stage: Stage, build: Build) -> None:
-    code = [path_digest(Path(trigger.__file__).parent / name) for name in stage.code]
-    key = data_digest({"stage": stage.name, "code": code, **stage.reads(build)})
-    final = build.root / stage.name
     record = _read_records(build.root).get(stage.name, {})
-    if record.get("key") == key and record.get("digest") == folder_digest(final) != "":
+    if record.get("key") == _key(stage, build) and record.get("digest") == folder_digest(build.root / stage.name) != "":
         say(f"{stage.name}: up to date")
+        build.digests[stage.name] = record["digest"]
     else:
         say(f"{stage.name}: {stage.what}")
-        partial, old = build.root / f".{stage.name}-new", build.root / f".{stage.name}-old"
-        for leftover in (partial, old):
-            shutil.rmtree(leftover, ignore_errors=True)
-        partial.mkdir()
-        try:
-            stage.run(build, partial)
-        except BaseException:
-            shutil.rmtree(partial, ignore_errors=True)
-            raise
-        if final.exists():
-            final.rename(old)
-        partial.rename(final)
-        shutil.rmtree(old, ignore_errors=True)
-        record = {"key": key, "digest": folder_digest(final)}
-        _replace_text(build.root / "stages.json", json.dumps({**_read_records(build.root), stage.name: record}, indent=1))
-    build.digests[stage.name] = record["digest"]
+        _redo(stage, build)
+
+
+def _key(stage: Stage, build: Build) -> str:
+    """All that the result of a stage depends on, as one digest."""
+    code = [path_digest(Path(trigger.__file__).parent / name) for name in stage.code]
+    return data_digest({"stage": stage.name, "code": code, **stage.reads(build)})
+
+
+def _redo(stage: Stage, build: Build) -> None:
+    final = build.root / stage.name
+    partial, old = build.root / f".{stage.name}-new", build.root / f".{stage.name}-old"
+    for leftover in (partial, old):
+        shutil.rmtree(leftover, ignore_errors=True)
+    partial.mkdir()
+    try:
+        stage.run(build, partial)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    if final.exists():
+        final.rename(old)
+    partial.rename(final)
+    shutil.rmtree(old, ignore_errors=True)
+    build.digests[stage.name] = folder_digest(final)
+    record = {"key": _key(stage, build), "digest": build.digests[stage.name]}
+    _replace_text(build.root / "stages.json", json.dumps({**_read_records(build.root), stage.name: record}, indent=1))
 
 
 def _read_records(root: Path) -> dict[str, Any]:

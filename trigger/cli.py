@@ -2,11 +2,14 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from trigger.errors import TriggerError
+
+if TYPE_CHECKING:
+    from trigger.stages import Build
 
 app = typer.Typer(
     help="Quantised Keras networks as FPGA trigger firmware: equal to the bit, or refused.",
@@ -52,6 +55,9 @@ def verify(
     netlist: Annotated[
         bool, typer.Option("--netlist", help="Compare the netlist that Yosys makes, too; takes minutes.")
     ] = False,
+    manifest: Annotated[
+        bool, typer.Option("--manifest", help="Check instead that no file was edited and that all belong together; runs Keras.")
+    ] = False,
 ) -> None:
     """Compare the firmware in a build with its network.
 
@@ -62,6 +68,9 @@ def verify(
     from trigger.verification.junit import to_junit
 
     this = open_build(folder)
+    if manifest:
+        _prove(this)
+        return
     expected = stages.recorded_expectations(this.root)
     if events is not None:
         expected = stages.expectations(this.root, this.spec, events)
@@ -70,6 +79,15 @@ def verify(
         junit.write_text(to_junit(this.spec.name, verdict), encoding="utf-8")
     typer.echo(str(verdict))
     if not verdict:
+        raise typer.Exit(DIFFERENT)
+
+
+def _prove(this: "Build") -> None:
+    from trigger.provenance import prove
+
+    findings = prove(this)
+    typer.echo("\n".join(map(str, findings)))
+    if any(finding.problem for finding in findings):
         raise typer.Exit(DIFFERENT)
 
 
@@ -100,14 +118,9 @@ def synth(
 @app.command()
 def report(folder: BuildFolder) -> None:
     """Write the report of a build anew and say where it is."""
-    from trigger.build import open_build
-    from trigger.report import write
+    from trigger.build import rewrite_report
 
-    this = open_build(folder)
-    target = this.root / "report"
-    target.mkdir(exist_ok=True)
-    write(this, target)
-    typer.echo(_shown(target / "index.html"))
+    typer.echo(_shown(rewrite_report(folder)))
 
 
 @app.command()

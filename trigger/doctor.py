@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Iterator
 
 from trigger import parts as fpga
-from trigger.stages import PACKAGES
+from trigger.versions import PACKAGES
 
 # Program, arguments that make it print its version, what it is for.
 _TOOLS = (

@@ -30,11 +30,11 @@ def folder_digest(folder: Path) -> str:
 
 
 def path_digest(path: Path) -> str:
-    """The digest of a file, or of the Python files and templates of a folder."""
+    """The digest of a file, or of the sources in a folder: Python, templates, Verilog, C++."""
     if path.is_file():
         return file_digest(path)
     return hashlib.sha256(
-        "".join(file_digest(p) for p in sorted(path.rglob("*")) if p.suffix in (".py", ".j2")).encode()
+        "".join(file_digest(p) for p in sorted(path.rglob("*")) if p.suffix in (".py", ".j2", ".v", ".h")).encode()
     ).hexdigest()
 
 

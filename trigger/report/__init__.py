@@ -11,9 +11,10 @@ from trigger.events.dataset import Events
 from trigger.fixedpoint.graph import Constant, Dense, Graph
 from trigger.fixedpoint.ranges import overflow_proof
 from trigger.physics.metrics import performance, roc
+from trigger.provenance import facts
 from trigger.report import plots
 from trigger.spec import outputs as outputs_of
-from trigger.stages import Build, integer_events, manifest, read_graph, read_json
+from trigger.stages import Build, integer_events, read_graph, read_json
 from trigger.synthesis.budget import check
 from trigger.synthesis.result import LABELS, Synthesis
 from trigger.synthesis.run import results as results_of
@@ -60,7 +61,7 @@ def write(build: Build, folder: Path) -> None:
             roc_svg=plots.roc_curves(curves, spec.physics.signal_efficiency),
             training_svg=plots.training_curves({k: v["history"] for k, v in training.items()}, pruning),
             bits_svg=plots.bit_widths(_bits(graph)),
-            manifest=manifest(build),
+            manifest=facts(build),
             test_events=len(test.x),
         )
     )
