@@ -14,8 +14,8 @@ from trigger.backends import rtl
 from trigger.build import open_build
 from trigger.fixedpoint.graph import Affine, Dense, Quantize
 from trigger.fixedpoint.passes import PASSES
+from trigger.folder import read_graph
 from trigger.parts import part
-from trigger.stages import read_graph
 from trigger.synthesis.run import synthesise
 from trigger.synthesis.tool import Job
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from trigger import api
 from trigger.build import open_build
-from trigger.stages import read_graph
+from trigger.folder import read_graph
 
 
 def rate(run, x, repeats=3):

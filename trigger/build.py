@@ -13,10 +13,11 @@ from typing import Any
 import trigger
 from trigger import spec as specification
 from trigger.errors import TriggerError
+from trigger.folder import Build
 from trigger.hashing import data_digest, folder_digest, path_digest
 from trigger.progress import say
 from trigger.provenance import FILE_NAME, sealed
-from trigger.stages import STAGES, Build, Stage, budgets
+from trigger.stages import STAGES, Stage, budgets
 from trigger.synthesis.budget import over
 
 

@@ -9,7 +9,7 @@ import typer
 from trigger.errors import TriggerError
 
 if TYPE_CHECKING:
-    from trigger.stages import Build
+    from trigger.folder import Build
 
 app = typer.Typer(
     help="Quantised Keras networks as FPGA trigger firmware: equal to the bit, or refused.",
@@ -63,7 +63,7 @@ def verify(
 
     Exit status: 0 equal, 1 different, 2 could not run.
     """
-    from trigger import stages
+    from trigger import checks
     from trigger.build import open_build
     from trigger.verification.junit import to_junit
 
@@ -71,10 +71,10 @@ def verify(
     if manifest:
         _prove(this)
         return
-    expected = stages.recorded_expectations(this.root)
+    expected = checks.recorded_expectations(this.root)
     if events is not None:
-        expected = stages.expectations(this.root, this.spec, events)
-    verdict, _ = stages.check(this.root, this.spec, expected, netlist)
+        expected = checks.expectations(this.root, this.spec, events)
+    verdict, _ = checks.check(this.root, this.spec, expected, netlist)
     if junit is not None:
         junit.write_text(to_junit(this.spec.name, verdict), encoding="utf-8")
     typer.echo(str(verdict))
@@ -131,7 +131,7 @@ def show(
     """Show a build's manifest, or its fixed-point graph."""
     from trigger.build import open_build
     from trigger.fixedpoint.serialize import dump
-    from trigger.stages import read_graph
+    from trigger.folder import read_graph
 
     this = open_build(folder)
     typer.echo(dump(read_graph(this.root)) if graph else (this.root / "manifest.json").read_text(), nl=False)

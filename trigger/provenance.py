@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 import trigger
 from trigger.errors import TriggerError
+from trigger.folder import Build, read_json
 from trigger.hashing import data_digest, file_digest, folder_digest
-from trigger.stages import STAGES, Build, read_json
+from trigger.stages import STAGES
 from trigger.versions import versions
 
 FILE_NAME = "manifest.json"

@@ -1,43 +1,31 @@
 """The stages of a build: what each one reads, and what it writes into its folder."""
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from trigger.errors import TriggerError
+from trigger import checks
+from trigger.checks import keras_integers, working_points
 from trigger.events import dataset
-from trigger.events.dataset import Events
-from trigger.fixedpoint.graph import Graph, GraphError
-from trigger.fixedpoint.passes.decision import decide, scores
+from trigger.fixedpoint.passes.decision import decide
 from trigger.fixedpoint.ranges import overflow_proof
-from trigger.fixedpoint.serialize import from_json, to_json
+from trigger.fixedpoint.serialize import to_json
 from trigger.fixedpoint.types import bounds
+from trigger.folder import Build, integer_events, read_graph, real_events, write_json
 from trigger.hashing import file_digest
 from trigger.parts import part
 from trigger.progress import progress, say
 from trigger.spec import Spec, outputs
-from trigger.verification.compare import Implementation, Verdict, compare, to_integers
 from trigger.versions import versions
 
 if TYPE_CHECKING:
-    from trigger.frontends.reference import Reference
     from trigger.synthesis.budget import Line
     from trigger.synthesis.tool import Job
 
 # So many events, besides the vectors, every implementation is compared on.
 _EVENTS = 100_000
-
-
-class Build(NamedTuple):
-    """One build: its spec, the folder of trigger.toml, the build folder, and the digests of the finished stages."""
-
-    spec: Spec
-    source: Path
-    root: Path
-    digests: dict[str, str]
 
 
 class Stage(NamedTuple):
@@ -85,22 +73,7 @@ def _events(build: Build, folder: Path) -> None:
         "events": len(events.x),
         "saturated": {name: int(n) for name, n in zip(spec.data.features, saturated, strict=True) if n},
     }
-    _write_json(folder / "summary.json", summary)
-
-
-def integer_events(build: Build) -> dict[str, Events]:
-    """The splits as the hardware sees them: ``x`` in integers."""
-    found = {}
-    for name in dataset.SPLITS:
-        with np.load(build.root / "events" / f"{name}.npz") as file:
-            found[name] = Events(file["x"].astype(np.int64), file["y"], file["weight"])
-    return found
-
-
-def real_events(build: Build) -> dict[str, Events]:
-    """The splits with ``x`` as the real values of those integers."""
-    step = np.array([2.0**-t.fraction for t in build.spec.input_types])
-    return {name: events._replace(x=events.x * step) for name, events in integer_events(build).items()}
+    write_json(folder / "summary.json", summary)
 
 
 # --- model ----------------------------------------------------------------------------------------------------------
@@ -136,7 +109,7 @@ def _model(build: Build, folder: Path) -> None:
         model.save(folder / f"{name}.keras")
         np.save(folder / f"{name}_scores.npy", fit.scores(model, events["test"].x))
         summary[name] = {"history": history, "sparsity": prune.measured(model), "parameters": model.count_params()}
-    _write_json(folder / "summary.json", summary)
+    write_json(folder / "summary.json", summary)
 
 
 # --- graph ----------------------------------------------------------------------------------------------------------
@@ -161,7 +134,7 @@ def _graph(build: Build, folder: Path) -> None:
     model = load(build.root / "model" / "network.keras")
     graph = lower(model, build.spec.input_types)
     if build.spec.decision:
-        graph = decide(graph, *_working_points(build.spec))
+        graph = decide(graph, *working_points(build.spec))
     (folder / "graph.json").write_text(to_json(graph))
     made = vectors.generate(graph, build.spec.training.seed)
     reference = Reference(model)
@@ -169,33 +142,14 @@ def _graph(build: Build, folder: Path) -> None:
     inputs = {"test events": test, "resampled test events": _resampled(test, build.spec.training.seed)}
     inputs |= {name: graph.quantize_inputs(x) for name, x in made.families.items()}
     x = np.concatenate(list(inputs.values()))
-    expected, off_grid = _keras_integers(graph, reference, x, build.spec)
+    expected, off_grid = keras_integers(graph, reference, x, build.spec)
     np.savez(folder / "expected.npz", x=x, expected=expected, off_grid=off_grid)
     summary = {
         "families": {name: len(rows) for name, rows in inputs.items()},
         "ties": made.ties._asdict(),
         "ends": made.ends._asdict(),
     }
-    _write_json(folder / "summary.json", summary)
-
-
-def _working_points(spec: Spec) -> tuple[np.ndarray, np.ndarray]:
-    """The output element and the threshold of each accept bit."""
-    points = spec.decision.accept.values() if spec.decision else ()
-    return np.array([spec.data.classes.index(p.output) for p in points]), np.array([p.threshold for p in points])
-
-
-def _keras_integers(graph: Graph, reference: "Reference", x: np.ndarray, spec: Spec) -> tuple[np.ndarray, np.ndarray]:
-    """What Keras gives for integer inputs, as integers of the graph's outputs, and the events it has no such integers for.
-
-    Accept bits are decided on Keras' own scores.
-    """
-    real = reference.predict(np.ldexp(x.astype(np.float64), -graph.input.fractions))
-    integers, off_grid = to_integers(scores(graph), real)
-    if spec.decision:
-        elements, thresholds = _working_points(spec)
-        integers = (real[:, elements] >= thresholds).astype(np.int64)
-    return integers, off_grid
+    write_json(folder / "summary.json", summary)
 
 
 def _resampled(x: np.ndarray, seed: int) -> np.ndarray:
@@ -203,17 +157,6 @@ def _resampled(x: np.ndarray, seed: int) -> np.ndarray:
     rng = np.random.default_rng(seed)
     rows = rng.integers(0, len(x), size=(max(_EVENTS - len(x), 0), x.shape[1]))
     return np.take_along_axis(x, rows, axis=0)
-
-
-def read_graph(root: Path) -> Graph:
-    """The graph of a build. Raises TriggerError where there is none."""
-    path = root / "graph" / "graph.json"
-    try:
-        return from_json(path.read_bytes())
-    except OSError as error:
-        raise TriggerError(f"{root}: no build to be found here ({path.name} is missing); run `trigger build` first") from error
-    except GraphError as error:
-        raise TriggerError(f"{path}: {error}") from error
 
 
 # --- firmware -------------------------------------------------------------------------------------------------------
@@ -271,7 +214,7 @@ def _verification_reads(build: Build) -> Mapping[str, Any]:
 def _verification(build: Build, folder: Path) -> None:
     """Compile csim and RTL, compare, prove."""
     graph = read_graph(build.root)
-    verdict, outputs = check(build.root, build.spec, recorded_expectations(build.root))
+    verdict, outputs = checks.check(build.root, build.spec, checks.recorded_expectations(build.root))
     results = {
         "comparisons": [
             {**c._asdict(), "witness": str(c.witness) if c.witness else None, "equal": c.equal} for c in verdict.comparisons
@@ -279,81 +222,8 @@ def _verification(build: Build, folder: Path) -> None:
         "proof": [row._asdict() for row in overflow_proof(graph)],
         "equal": verdict.equal,
     }
-    _write_json(folder / "results.json", results)
+    write_json(folder / "results.json", results)
     np.save(folder / "outputs.npy", outputs)
-
-
-class Expected(NamedTuple):
-    """Integer inputs (events, features), Keras' integers (events, outputs), and the events whose value is between two."""
-
-    x: np.ndarray
-    outputs: np.ndarray
-    off_grid: np.ndarray
-
-
-def recorded_expectations(root: Path) -> Expected:
-    """The test events and vectors of a build with what Keras gave for them. Does not need Keras."""
-    path = root / "graph" / "expected.npz"
-    try:
-        with np.load(path) as file:
-            return Expected(file["x"], file["expected"], file["off_grid"])
-    except (OSError, ValueError, KeyError) as error:
-        raise TriggerError(f"{path}: cannot be read: {error}") from error
-
-
-def expectations(root: Path, spec: Spec, path: Path) -> Expected:
-    """Events of another file, with what the build's network, run in Keras, gives for them."""
-    from trigger import keras_backend
-
-    keras_backend.start(spec.training.backend)
-    from trigger.frontends.loading import load
-    from trigger.frontends.reference import Reference
-
-    graph = read_graph(root)
-    x = graph.quantize_inputs(dataset.features(path, spec.data.features, spec.data.tree))
-    return Expected(x, *_keras_integers(graph, Reference(load(root / "model" / "network.keras")), x, spec))
-
-
-def check(root: Path, spec: Spec, expected: Expected, netlist: bool = False) -> tuple[Verdict, np.ndarray]:
-    """Compare graph, csim and RTL of a build with what Keras gave. Returns the verdict and the csim's integers.
-
-    With ``netlist`` the netlist that Yosys makes of the RTL is compared as well. Raises TriggerError where something is
-    missing or g++ or Verilator refuses the firmware.
-    """
-    from trigger.backends import csim, rtl
-    from trigger.synthesis.netlist import Netlist
-
-    graph = read_graph(root)
-    say("  compiling the csim")
-    first = _Recorded(csim.open_project(root / "firmware", graph, spec.name, spec.target.backend).compile(root / "csim"))
-    say("  compiling the RTL simulation")
-    project = rtl.open_project(root / "rtl", graph)
-    compiled = project.compile(root / "simulation")
-    named: dict[str, Implementation] = {"graph": graph}
-    named |= {i.label: i for i in (first, _Recorded(compiled), _Recorded(compiled.with_gaps()))}
-    if netlist:
-        say("  synthesising and compiling the netlist")
-        gates = _Recorded(Netlist(project, spec.target.part).compile(root / "netlist"))
-        named[gates.label] = gates
-    failures = (TriggerError, GraphError)
-    return compare(graph, expected.outputs, expected.off_grid, expected.x, named, failures=failures), first.outputs
-
-
-class _Recorded:
-    """A csim or RTL simulation that shows its progress and keeps its outputs for the report."""
-
-    def __init__(self, implementation: Any) -> None:
-        self._implementation = implementation
-        self.label: str = implementation.label
-        self.outputs = np.empty((0, 0), dtype=np.int64)
-
-    def run(self, x: np.ndarray) -> np.ndarray:
-        with progress(self.label, len(x), "events") as done:
-            self.outputs = self._implementation.run(x, done)
-        return self.outputs
-
-    def trace(self, x: np.ndarray) -> dict[str, np.ndarray]:
-        return self._implementation.trace(x) if hasattr(self._implementation, "trace") else {}
 
 
 # --- synthesis ------------------------------------------------------------------------------------------------------
@@ -379,7 +249,7 @@ def _synthesis(build: Build, folder: Path) -> None:
         failures.append(str(failure))
         say(f"  {failure}")
     passes = lut_by_passes(this.rtl.graph)
-    _write_json(folder / "results.json", {"results": [r._asdict() for r in results], "failures": failures, "passes": passes})
+    write_json(folder / "results.json", {"results": [r._asdict() for r in results], "failures": failures, "passes": passes})
 
 
 def synthesis_job(root: Path, spec: Spec) -> "Job":
@@ -423,17 +293,3 @@ STAGES = (
     Stage("synthesis", "synthesising", ("backends/rtl", "synthesis"), _synthesis_reads, _synthesis),
     Stage("report", "writing the report", ("report", "physics", "synthesis", "provenance.py"), _report_reads, _report),
 )
-
-
-def read_json(path: Path) -> Any:
-    """What a stage wrote. Raises TriggerError where it is missing or damaged."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise TriggerError(f"{path}: {error.strerror}; run `trigger build` first") from error
-    except ValueError as error:
-        raise TriggerError(f"{path}: damaged: {error}") from error
-
-
-def _write_json(path: Path, data: Any) -> None:
-    path.write_text(json.dumps(data, indent=1, default=float) + "\n")

@@ -27,7 +27,7 @@ OPTIMIZE = ("-O3", "-flto", "-fno-semantic-interposition")
 OPTIMIZE_MANY = ("-O1",)
 _COMPILE_TIMEOUT_S = 1800
 
-_INCLUDES = {
+INCLUDES = {
     "Vitis": ("firmware/ap_types",),
     "Vivado": ("firmware/ap_types",),
     "Quartus": ("firmware/ac_types", "firmware/ap_types"),
@@ -41,7 +41,7 @@ _INCLUDES = {
 }
 
 # hls4ml's Catapult projects read their weights from text files unless they are compiled as for synthesis.
-_FLAGS = {"Catapult": ("-D__SYNTHESIS__",)}
+FLAGS = {"Catapult": ("-D__SYNTHESIS__",)}
 # Projects of these write nothing about their inner layers.
 _WITHOUT_TRACE = ("Quartus", "Catapult")
 
@@ -106,15 +106,22 @@ class Csim:
     def _work(self, x: np.ndarray, outputs: int, trace: bool, done: Callable[[int], None] = lambda events: None) -> np.ndarray:
         if self.library is None:
             raise CsimFailed(f"csim: {self.project_name} is not compiled; call compile() first")
-        with tempfile.TemporaryDirectory() as folder:
-            source, target = Path(folder) / "x.npy", Path(folder) / "y.npy"
-            np.save(source, np.ascontiguousarray(x))
-            function = f"trigger_{'trace' if trace else 'csim'}_{self.index}"
-            command = [sys.executable, csim_worker.__file__, self.library, function, source, target, outputs]
-            status, errors = _run([str(part) for part in command], done)
-            if status != 0:
-                raise CsimFailed(f"csim: {self.project_name} ended with status {status}: {_last_line(errors) or 'no message'}")
-            return np.load(target)
+        function = f"trigger_{'trace' if trace else 'csim'}_{self.index}"
+        return call(self.library, function, x, outputs, self.project_name, done)
+
+
+def call(
+    library: Path, function: str, x: np.ndarray, outputs: int, name: str, done: Callable[[int], None] = lambda events: None
+) -> np.ndarray:
+    """Run a function of a compiled csim in a process of its own: float64 (events, inputs) to float64 (events, outputs)."""
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder) / "x.npy", Path(folder) / "y.npy"
+        np.save(source, np.ascontiguousarray(x))
+        command = [sys.executable, csim_worker.__file__, library, function, source, target, outputs]
+        status, errors = _run([str(part) for part in command], done)
+        if status != 0:
+            raise CsimFailed(f"csim: {name} ended with status {status}: {_last_line(errors) or 'no message'}")
+        return np.load(target)
 
 
 def _run(command: list[str], done: Callable[[int], None]) -> tuple[int, str]:
@@ -145,34 +152,37 @@ def with_output_node(graph: Graph) -> Graph:
 
 def compile_together(projects: Sequence[Csim], directory: Path, optimize: Sequence[str] = OPTIMIZE_MANY) -> list[Csim]:
     """Compile several projects of one backend into one library in ``directory``; returns them in the same order."""
-    if projects[0].backend not in _INCLUDES:
+    if projects[0].backend not in INCLUDES:
         raise CsimFailed(f"csim: the headers of {projects[0].backend} come with its vendor's compiler; use Vitis or Quartus")
     directory.mkdir(parents=True, exist_ok=True)
     source = directory / "csim.cpp"
     text = _source(projects, directory)
-    includes = [f"-I{projects[0].directory / folder}" for folder in _INCLUDES[projects[0].backend]]
+    includes = [f"-I{projects[0].directory / folder}" for folder in INCLUDES[projects[0].backend]]
     standard = "-std=c++17"
-    flags = [standard, *optimize, "-fPIC", "-shared", "-w", "-pthread", *_FLAGS.get(projects[0].backend, ())]
+    flags = [standard, *optimize, "-fPIC", "-shared", "-w", "-pthread", *FLAGS.get(projects[0].backend, ())]
     library = directory / f"csim-{_digest(projects, text, flags)}.so"
     if not library.exists():
-        if shutil.which("g++") is None:
-            raise CsimFailed(
-                "csim: no g++ on PATH; install it (Debian and Ubuntu: apt install g++; Fedora: dnf install gcc-c++)"
-            )
         source.write_text(text)
         for old in directory.glob("csim-*.so"):
             old.unlink()
         partial = library.with_suffix(f".{os.getpid()}.tmp")
-        command = ["g++", *flags, *includes, f"-I{projects[0].sources}", str(source), "-o", str(partial)]
-        try:
-            result = subprocess.run(command, capture_output=True, text=True, timeout=_COMPILE_TIMEOUT_S)
-        except subprocess.TimeoutExpired as error:
-            raise CsimFailed(f"csim: g++ did not finish within {_COMPILE_TIMEOUT_S} s") from error
-        if result.returncode != 0:
-            first = next((line for line in result.stderr.splitlines() if "error" in line), _last_line(result.stderr))
-            raise CsimFailed(f"csim: g++ refuses {projects[0].project_name}: {first}")
+        command = [*flags, *includes, f"-I{projects[0].sources}", str(source), "-o", str(partial)]
+        compile_with_gcc(command, projects[0].project_name)
         partial.replace(library)
     return [replace(project, library=library, index=k) for k, project in enumerate(projects)]
+
+
+def compile_with_gcc(arguments: Sequence[str], name: str) -> None:
+    """Run g++. Raises CsimFailed with its first error, or where there is none on PATH."""
+    if shutil.which("g++") is None:
+        raise CsimFailed("csim: no g++ on PATH; install it (Debian and Ubuntu: apt install g++; Fedora: dnf install gcc-c++)")
+    try:
+        result = subprocess.run(["g++", *arguments], capture_output=True, text=True, timeout=_COMPILE_TIMEOUT_S)
+    except subprocess.TimeoutExpired as error:
+        raise CsimFailed(f"csim: g++ did not finish within {_COMPILE_TIMEOUT_S} s") from error
+    if result.returncode != 0:
+        first = next((line for line in result.stderr.splitlines() if "error" in line), _last_line(result.stderr))
+        raise CsimFailed(f"csim: g++ refuses {name}: {first}")
 
 
 def _digest(projects: Sequence[Csim], text: str, flags: Sequence[str]) -> str:

@@ -10,11 +10,11 @@ import numpy as np
 from trigger.events.dataset import Events
 from trigger.fixedpoint.graph import Constant, Dense, Graph
 from trigger.fixedpoint.ranges import overflow_proof
+from trigger.folder import Build, integer_events, read_graph, read_json
 from trigger.physics.metrics import performance, roc
 from trigger.provenance import facts
 from trigger.report import plots
 from trigger.spec import outputs as outputs_of
-from trigger.stages import Build, integer_events, read_graph, read_json
 from trigger.synthesis.budget import check
 from trigger.synthesis.result import LABELS, Synthesis
 from trigger.synthesis.run import results as results_of

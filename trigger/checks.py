@@ -1,0 +1,132 @@
+"""The implementations of a build, compared with what Keras gives for the same events."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from trigger.errors import TriggerError
+from trigger.events import dataset
+from trigger.fixedpoint.graph import Graph, GraphError
+from trigger.fixedpoint.passes.decision import scores
+from trigger.folder import read_graph
+from trigger.progress import progress, say
+from trigger.spec import Spec
+from trigger.verification.compare import Verdict, compare, to_integers
+
+if TYPE_CHECKING:
+    from trigger.backends.rtl import Rtl
+    from trigger.frontends.reference import Reference
+
+
+class Expected(NamedTuple):
+    """Integer inputs (events, features), Keras' integers (events, outputs), and the events whose value is between two."""
+
+    x: np.ndarray
+    outputs: np.ndarray
+    off_grid: np.ndarray
+
+
+def recorded_expectations(root: Path) -> Expected:
+    """The test events and vectors of a build with what Keras gave for them. Does not need Keras."""
+    path = root / "graph" / "expected.npz"
+    try:
+        with np.load(path) as file:
+            return Expected(file["x"], file["expected"], file["off_grid"])
+    except (OSError, ValueError, KeyError) as error:
+        raise TriggerError(f"{path}: cannot be read: {error}") from error
+
+
+def expectations(root: Path, spec: Spec, path: Path) -> Expected:
+    """Events of another file, with what the build's network, run in Keras, gives for them."""
+    from trigger import keras_backend
+
+    keras_backend.start(spec.training.backend)
+    from trigger.frontends.loading import load
+    from trigger.frontends.reference import Reference
+
+    graph = read_graph(root)
+    x = graph.quantize_inputs(dataset.features(path, spec.data.features, spec.data.tree))
+    return Expected(x, *keras_integers(graph, Reference(load(root / "model" / "network.keras")), x, spec))
+
+
+def check(root: Path, spec: Spec, expected: Expected, netlist: bool = False) -> tuple[Verdict, np.ndarray]:
+    """Compare graph, csim and RTL of a build with what Keras gave. Returns the verdict and the csim's integers.
+
+    With ``netlist`` the netlist that Yosys makes of the RTL is compared as well. Raises TriggerError where something is
+    missing or g++ or Verilator refuses the firmware.
+    """
+    compiled = {name: make() for name, make in implementations(root, spec, netlist).items()}
+    verdict = compare(
+        read_graph(root), expected.outputs, expected.off_grid, expected.x, compiled, failures=(TriggerError, GraphError)
+    )
+    return verdict, compiled[f"csim ({spec.target.backend})"].outputs
+
+
+def implementations(root: Path, spec: Spec, netlist: bool = False) -> dict[str, Callable[[], Any]]:
+    """What a build holds besides its network, by name; calling one compiles it.
+
+    Raises TriggerError where one is missing, and its call where g++ or Verilator refuses it.
+    """
+    from trigger.backends import csim, rtl
+    from trigger.synthesis.netlist import Netlist
+
+    graph = read_graph(root)
+    hls = csim.open_project(root / "firmware", graph, spec.name, spec.target.backend)
+    project = rtl.open_project(root / "rtl", graph)
+    gates = Netlist(project, spec.target.part)
+
+    def compiled(what: str, make: Callable[[], Any]) -> Callable[[], "_Recorded"]:
+        def run() -> _Recorded:
+            say(f"  {what}")
+            return _Recorded(make())
+
+        return run
+
+    def simulation() -> "Rtl":
+        return project.compile(root / "simulation")
+
+    found: dict[str, Callable[[], Any]] = {"graph": lambda: graph}
+    found[hls.label] = compiled("compiling the csim", lambda: hls.compile(root / "csim"))
+    found[project.label] = compiled("compiling the RTL simulation", simulation)
+    found[project.with_gaps().label] = lambda: _Recorded(simulation().with_gaps())
+    if netlist:
+        found[gates.label] = compiled("synthesising and compiling the netlist", lambda: gates.compile(root / "netlist"))
+    return found
+
+
+class _Recorded:
+    """A csim or RTL simulation that shows its progress and keeps its outputs for the report."""
+
+    def __init__(self, implementation: Any) -> None:
+        self._implementation = implementation
+        self.label: str = implementation.label
+        self.outputs = np.empty((0, 0), dtype=np.int64)
+
+    def run(self, x: np.ndarray) -> np.ndarray:
+        with progress(self.label, len(x), "events") as done:
+            self.outputs = self._implementation.run(x, done)
+        return self.outputs
+
+    def trace(self, x: np.ndarray) -> dict[str, np.ndarray]:
+        return self._implementation.trace(x) if hasattr(self._implementation, "trace") else {}
+
+
+def working_points(spec: Spec) -> tuple[np.ndarray, np.ndarray]:
+    """The output element and the threshold of each accept bit."""
+    points = spec.decision.accept.values() if spec.decision else ()
+    return np.array([spec.data.classes.index(p.output) for p in points]), np.array([p.threshold for p in points])
+
+
+def keras_integers(graph: Graph, reference: "Reference", x: np.ndarray, spec: Spec) -> tuple[np.ndarray, np.ndarray]:
+    """What Keras gives for integer inputs, as integers of the graph's outputs, and the events it has no such integers for.
+
+    Accept bits are decided on Keras' own scores.
+    """
+    real = reference.predict(np.ldexp(x.astype(np.float64), -graph.input.fractions))
+    integers, off_grid = to_integers(scores(graph), real)
+    if spec.decision:
+        elements, thresholds = working_points(spec)
+        integers = (real[:, elements] >= thresholds).astype(np.int64)
+    return integers, off_grid

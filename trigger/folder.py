@@ -1,0 +1,62 @@
+"""The folder of a build, and what its stages have written there."""
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from trigger.errors import TriggerError
+from trigger.events.dataset import SPLITS, Events
+from trigger.fixedpoint.graph import Graph, GraphError
+from trigger.fixedpoint.serialize import from_json
+from trigger.spec import Spec
+
+
+class Build(NamedTuple):
+    """One build: its spec, the folder of trigger.toml, the build folder, and the digests of the finished stages."""
+
+    spec: Spec
+    source: Path
+    root: Path
+    digests: dict[str, str]
+
+
+def integer_events(build: Build) -> dict[str, Events]:
+    """The splits as the hardware sees them: ``x`` in integers."""
+    found = {}
+    for name in SPLITS:
+        with np.load(build.root / "events" / f"{name}.npz") as file:
+            found[name] = Events(file["x"].astype(np.int64), file["y"], file["weight"])
+    return found
+
+
+def real_events(build: Build) -> dict[str, Events]:
+    """The splits with ``x`` as the real values of those integers."""
+    step = np.array([2.0**-t.fraction for t in build.spec.input_types])
+    return {name: events._replace(x=events.x * step) for name, events in integer_events(build).items()}
+
+
+def read_graph(root: Path) -> Graph:
+    """The graph of a build. Raises TriggerError where there is none."""
+    path = root / "graph" / "graph.json"
+    try:
+        return from_json(path.read_bytes())
+    except OSError as error:
+        raise TriggerError(f"{root}: no build to be found here ({path.name} is missing); run `trigger build` first") from error
+    except GraphError as error:
+        raise TriggerError(f"{path}: {error}") from error
+
+
+def read_json(path: Path) -> Any:
+    """What a stage wrote. Raises TriggerError where it is missing or damaged."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise TriggerError(f"{path}: {error.strerror}; run `trigger build` first") from error
+    except ValueError as error:
+        raise TriggerError(f"{path}: damaged: {error}") from error
+
+
+def write_json(path: Path, data: Any) -> None:
+    path.write_text(json.dumps(data, indent=1, default=float) + "\n")
