@@ -15,12 +15,13 @@ from trigger.errors import TriggerError
 if TYPE_CHECKING:
     from trigger.api import Graph, build, lower, verify
     from trigger.frontends.inexact import Inexact
+    from trigger.testing import assert_bit_exact
 
 __version__ = "0.1.0"
-__all__ = ["Graph", "Inexact", "TriggerError", "build", "lower", "verify"]
+__all__ = ["Graph", "Inexact", "TriggerError", "assert_bit_exact", "build", "lower", "verify"]
 
 # Nothing heavy is imported until it is asked for: `trigger --help` answers at once.
-_HOMES = {"Inexact": "trigger.frontends.inexact"}
+_HOMES = {"Inexact": "trigger.frontends.inexact", "assert_bit_exact": "trigger.testing"}
 
 
 def __getattr__(name: str) -> Any:

@@ -9,7 +9,7 @@ import typer
 from trigger.errors import TriggerError
 
 if TYPE_CHECKING:
-    from trigger.folder import Build
+    from trigger.verification.compare import Verdict
 
 app = typer.Typer(
     help="Quantised Keras networks as FPGA trigger firmware: equal to the bit, or refused.",
@@ -49,7 +49,7 @@ def build(
 
 @app.command()
 def verify(
-    folder: BuildFolder,
+    folder: Annotated[Path | None, typer.Argument(help="A build folder, such as build/jet_tagger.")] = None,
     events: Annotated[Path | None, typer.Option(help="Verify on the events of this file instead; runs Keras.")] = None,
     junit: Annotated[Path | None, typer.Option(help="Write the comparisons as JUnit XML.")] = None,
     netlist: Annotated[
@@ -58,34 +58,53 @@ def verify(
     manifest: Annotated[
         bool, typer.Option("--manifest", help="Check instead that no file was edited and that all belong together; runs Keras.")
     ] = False,
+    hls4ml: Annotated[Path | None, typer.Option(help="Instead of a build: an hls4ml project of any origin.")] = None,
+    against: Annotated[Path | None, typer.Option(help="The trained network (.keras, .h5) that --hls4ml must be.")] = None,
 ) -> None:
-    """Compare the firmware in a build with its network.
+    """Compare the firmware in a build, or in an hls4ml project, with its network.
 
     Exit status: 0 equal, 1 different, 2 could not run.
     """
-    from trigger import checks
-    from trigger.build import open_build
     from trigger.verification.junit import to_junit
 
-    this = open_build(folder)
-    if manifest:
-        _prove(this)
+    if hls4ml is not None and against is not None and folder is None and not manifest and not netlist:
+        name, verdict = _against(hls4ml, against, events)
+    elif folder is None or hls4ml is not None or against is not None:
+        raise TriggerError(
+            "verify: name either a build folder, or --hls4ml DIR --against NETWORK without --manifest and --netlist"
+        )
+    elif manifest:
+        _prove(folder)
         return
-    expected = checks.recorded_expectations(this.root)
-    if events is not None:
-        expected = checks.expectations(this.root, this.spec, events)
-    verdict, _ = checks.check(this.root, this.spec, expected, netlist)
+    else:
+        name, verdict = _of_build(folder, events, netlist)
     if junit is not None:
-        junit.write_text(to_junit(this.spec.name, verdict), encoding="utf-8")
+        junit.write_text(to_junit(name, verdict), encoding="utf-8")
     typer.echo(str(verdict))
     if not verdict:
         raise typer.Exit(DIFFERENT)
 
 
-def _prove(this: "Build") -> None:
+def _of_build(folder: Path, events: Path | None, netlist: bool) -> "tuple[str, Verdict]":
+    from trigger import checks
+    from trigger.build import open_build
+
+    this = open_build(folder)
+    expected = checks.recorded_expectations(this.root) if events is None else checks.expectations(this.root, this.spec, events)
+    return this.spec.name, checks.check(this.root, this.spec, expected, netlist)[0]
+
+
+def _against(project: Path, network: Path, events: Path | None) -> "tuple[str, Verdict]":
+    from trigger.foreign import check
+
+    return project.resolve().name, check(project, network, events)
+
+
+def _prove(folder: Path) -> None:
+    from trigger.build import open_build
     from trigger.provenance import prove
 
-    findings = prove(this)
+    findings = prove(open_build(folder))
     typer.echo("\n".join(map(str, findings)))
     if any(finding.problem for finding in findings):
         raise typer.Exit(DIFFERENT)

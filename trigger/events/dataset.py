@@ -43,6 +43,14 @@ def features(path: Path, names: Sequence[str], tree: str | None = None) -> np.nd
     return np.stack([columns[name].astype(np.float64) for name in names], axis=1)
 
 
+def numeric_columns(path: Path) -> dict[str, np.ndarray]:
+    """All columns of one file that hold numbers, in their order, float64 of shape (events,), checked."""
+    numbers = {name: values for name, values in read(path, None).items() if values.dtype.kind in "biuf"}
+    for name, values in numbers.items():
+        _check_numbers(path, name, values)
+    return {name: values.astype(np.float64) for name, values in numbers.items()}
+
+
 def split(events: Events, data: Data) -> dict[str, Events]:
     """Train, validation and test events, each class divided alike; no event is in two of them.
 

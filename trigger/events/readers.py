@@ -13,8 +13,8 @@ from trigger.errors import TriggerError
 Columns = dict[str, np.ndarray]
 
 
-def read(path: Path, columns: Sequence[str], tree: str | None = None) -> Columns:
-    """The named columns of one file, each of shape (events,).
+def read(path: Path, columns: Sequence[str] | None, tree: str | None = None) -> Columns:
+    """The named columns of one file, or all of them, each of shape (events,).
 
     ``tree`` names the tree of a ROOT file, or the group of an HDF5 file, where there are several. Raises TriggerError
     naming the file, and the column and row where there is one, for anything that is not a plain column of numbers
@@ -26,7 +26,7 @@ def read(path: Path, columns: Sequence[str], tree: str | None = None) -> Columns
     if not path.is_file():
         raise TriggerError(f"{path}: no such file")
     try:
-        found = reader(path, list(columns), tree)
+        found = reader(path, columns, tree)
     except TriggerError:
         raise
     except MemoryError as error:
@@ -45,25 +45,28 @@ def read(path: Path, columns: Sequence[str], tree: str | None = None) -> Columns
     return found
 
 
-def _check_columns(path: Path, available: Sequence[str], wanted: Sequence[str]) -> None:
+def _chosen(path: Path, available: Sequence[str], wanted: Sequence[str] | None) -> list[str]:
+    """The columns to read. Raises TriggerError where one is missing or there are two of it."""
+    wanted = list(available) if wanted is None else list(wanted)
     repeated = [name for name in wanted if list(available).count(name) > 1]
     if repeated:
         raise TriggerError(f"{path}: two columns are named {repeated[0]!r}")
     missing = [name for name in wanted if name not in available]
     if missing:
         raise TriggerError(f"{path}: no column {missing[0]!r}; there are {_shortened(available)}")
+    return wanted
 
 
 def _shortened(names: Sequence[str]) -> str:
     return ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
 
 
-def _parquet(path: Path, columns: list[str], _tree: str | None) -> Columns:
+def _parquet(path: Path, columns: Sequence[str] | None, _tree: str | None) -> Columns:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path) as file:
-        _check_columns(path, file.schema_arrow.names, columns)
+        columns = _chosen(path, file.schema_arrow.names, columns)
         table = file.read(columns)
     found = {}
     for name in columns:
@@ -78,7 +81,7 @@ def _parquet(path: Path, columns: list[str], _tree: str | None) -> Columns:
     return found
 
 
-def _hdf5(path: Path, columns: list[str], tree: str | None) -> Columns:
+def _hdf5(path: Path, columns: Sequence[str] | None, tree: str | None) -> Columns:
     import h5py
 
     with h5py.File(path, "r") as file:
@@ -88,26 +91,26 @@ def _hdf5(path: Path, columns: list[str], tree: str | None) -> Columns:
                 raise TriggerError(f"{path}: no group {tree!r}; there are {_shortened(list(file))}")
             group = file[tree]
         if isinstance(group, h5py.Dataset) and group.dtype.names:  # one table with named fields
-            _check_columns(path, group.dtype.names, columns)
+            columns = _chosen(path, group.dtype.names, columns)
             table = group[()]
             found = {name: table[name] for name in columns}
         else:
-            _check_columns(path, list(group), columns)
+            columns = _chosen(path, list(group), columns)
             found = {name: group[name][()] for name in columns}
     return {name: np.asarray(v).astype(str) if np.asarray(v).dtype.kind in "OS" else np.asarray(v) for name, v in found.items()}
 
 
-def _npz(path: Path, columns: list[str], _tree: str | None) -> Columns:
+def _npz(path: Path, columns: Sequence[str] | None, _tree: str | None) -> Columns:
     with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
-        _check_columns(path, file.files, columns)
+        columns = _chosen(path, file.files, columns)
         return {name: file[name] for name in columns}
 
 
-def _csv(path: Path, columns: list[str], _tree: str | None) -> Columns:
+def _csv(path: Path, columns: Sequence[str] | None, _tree: str | None) -> Columns:
     with path.open(newline="", encoding="utf-8") as file:
         rows = csv.reader(file)
         header = [name.strip() for name in next(rows, [])]
-        _check_columns(path, header, columns)
+        columns = _chosen(path, header, columns)
         places = [header.index(name) for name in columns]
         texts: list[list[str]] = [[] for _ in columns]
         for number, row in enumerate(rows):
@@ -137,7 +140,7 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _root(path: Path, columns: list[str], tree: str | None) -> Columns:
+def _root(path: Path, columns: Sequence[str] | None, tree: str | None) -> Columns:
     import uproot
 
     with uproot.open(path) as file:
@@ -149,7 +152,7 @@ def _root(path: Path, columns: list[str], tree: str | None) -> Columns:
         if tree is not None and tree not in trees:
             raise TriggerError(f"{path}: no tree {tree!r}; there are {_shortened(trees)}")
         source: Any = file[tree or trees[0]]
-        _check_columns(path, [str(key) for key in source.keys()], columns)  # noqa: SIM118, an uproot tree is no mapping
+        columns = _chosen(path, [str(key) for key in source.keys()], columns)  # noqa: SIM118, an uproot tree is no mapping
         found = source.arrays(columns, library="np")
     return {name: values.astype(str) if _is_text(values) else values for name, values in found.items()}
 
@@ -158,7 +161,7 @@ def _is_text(values: np.ndarray) -> bool:
     return values.dtype.kind == "O" and len(values) > 0 and isinstance(values[0], str)
 
 
-_READERS: dict[str, Callable[[Path, list[str], str | None], Columns]] = {
+_READERS: dict[str, Callable[[Path, Sequence[str] | None, str | None], Columns]] = {
     ".parquet": _parquet,
     ".h5": _hdf5,
     ".hdf5": _hdf5,

@@ -66,6 +66,12 @@ class Reference:
         }
 
 
+def ends_in_softmax(model: keras.Model) -> bool:
+    """Whether the network's last step is a softmax, which the reference and the graph leave out."""
+    last = model.outputs[0]._keras_history.operation
+    return isinstance(last, keras.layers.Softmax) or name_of(_head_activation(model)) == "softmax"
+
+
 def _head_activation(model: keras.Model) -> Any:
     activation = getattr(model.outputs[0]._keras_history.operation, "activation", None)
     return None if isinstance(activation, qkeras.base_quantizer.BaseQuantizer) else activation

@@ -1,0 +1,55 @@
+"""For the tests of other repositories: ``assert_bit_exact``."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from trigger.errors import TriggerError
+
+if TYPE_CHECKING:
+    import keras
+
+
+def assert_bit_exact(model: "keras.Model | str | Path", firmware: Any, events: "np.ndarray | str | Path") -> None:
+    """Assert that firmware computes exactly what a trained network computes.
+
+    ``model`` is a network or its file; ``firmware`` a build folder, or graphs, compiled csims and compiled RTL, one or
+    several; ``events`` real inputs, shape (events, features), or an event file, of whose columns a build takes its
+    features by name and everything else the columns of numbers in their order. Raises AssertionError with the first
+    difference, and TriggerError where something cannot be read, compiled or lowered.
+    """
+    from trigger import keras_backend
+    from trigger.api import verify
+
+    keras_backend.start()
+    if isinstance(model, str | Path):
+        from trigger.frontends.loading import load
+
+        model = load(Path(model))
+    names = None
+    if isinstance(firmware, str | Path):
+        from trigger.build import open_build
+        from trigger.checks import implementations
+
+        this = open_build(Path(firmware))
+        if this.spec.decision:
+            raise TriggerError(
+                f"{firmware}: it gives accept bits, not the network's outputs; use `pytest --trigger {firmware}`"
+            )
+        names = this.spec.data.features
+        firmware = [make() for make in implementations(this.root, this.spec).values()]
+    verdict = verify(model, firmware if isinstance(firmware, Sequence) else [firmware], _real(events, names))
+    if not verdict:
+        raise AssertionError(f"not bit-exact\n{verdict}")
+
+
+def _real(events: "np.ndarray | str | Path", names: Sequence[str] | None) -> np.ndarray:
+    from trigger.events.dataset import features, numeric_columns
+
+    if not isinstance(events, str | Path):
+        return np.asarray(events, dtype=np.float64)
+    if names is not None:
+        return features(Path(events), names)
+    return np.stack(list(numeric_columns(Path(events)).values()), axis=1)
