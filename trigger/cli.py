@@ -23,7 +23,6 @@ app.add_typer(events_app, name="events")
 
 DIFFERENT, FAILED, OVER_BUDGET, INTERRUPTED = 1, 2, 3, 130
 
-Target = Annotated[str, typer.Argument(help="A zoo name, a folder with trigger.toml, or a trigger.toml.")]
 BuildFolder = Annotated[Path, typer.Argument(help="A build folder, such as build/jet_tagger.")]
 
 
@@ -34,15 +33,32 @@ def _options(debug: Annotated[bool, typer.Option("--debug", help="Show the trace
 
 @app.command()
 def build(
-    target: Target,
+    target: Annotated[str | None, typer.Argument(help="A zoo name, a folder with trigger.toml, or a trigger.toml.")] = None,
     output: Annotated[Path, typer.Option(help="Where build folders go.")] = Path("build"),
+    network: Annotated[
+        Path | None, typer.Option(help="Instead of a trigger: a trained network (.keras, .h5, .json with --weights).")
+    ] = None,
+    weights: Annotated[Path | None, typer.Option(help="The weights (.h5) of a network in .json.")] = None,
+    events: Annotated[Path | None, typer.Option(help="A sample of the network's inputs.")] = None,
+    label: Annotated[str | None, typer.Option(help="The sample's column with the classes.")] = None,
+    inputs: Annotated[str | None, typer.Option(help='The hardware type of the inputs, such as "fixed<16,6>".')] = None,
+    part: Annotated[str | None, typer.Option(help="The FPGA; `trigger doctor --parts` lists them.")] = None,
+    clock: Annotated[float | None, typer.Option(help="Its clock, MHz.")] = None,
 ) -> None:
-    """From trigger.toml to verified firmware and a report.
+    """From trigger.toml, or from a trained network, to verified firmware and a report.
 
-    Exit status: 0 exact and within its budgets, 1 different, 2 could not run, 3 exact but over a budget.
+    For a network, NAME.toml is written and built. Exit status: 0 exact and within its budgets, 1 different, 2 could not run,
+    3 exact but over a budget.
     """
     from trigger.build import build as run
 
+    if network is not None and events is not None and part is not None and clock is not None and target is None:
+        from trigger.adopt import Adoption, adopt
+
+        target = str(adopt(Adoption(network, events, part, clock, label, inputs, weights)))
+        typer.echo(f"wrote {target}: look at the classes and the types of the inputs in it")
+    elif target is None or any(option is not None for option in (network, weights, events, label, inputs, part, clock)):
+        raise TriggerError("build: name either a trigger, or --network, --events, --part and --clock")
     root = run(target, output)
     typer.echo(f"exact: {_shown(root / 'report' / 'index.html')}")
 

@@ -49,8 +49,8 @@ class Data(Section):
 
     files: Annotated[list[str], Field(min_length=1)]
     features: Annotated[list[str], Field(min_length=1)]
-    label: str
-    classes: Annotated[list[str], Field(min_length=2)]
+    label: str | None = None
+    classes: Annotated[list[str], Field(min_length=1)]
     weight: str | None = None
     tree: str | None = None
     split: Split = Split()
@@ -65,15 +65,27 @@ class Data(Section):
         special = [name for name in (self.label, self.weight) if name in self.features]
         if special:
             raise ValueError(f"{special[0]!r} is a feature and also the label or weight")
+        if self.label is not None and len(self.classes) < 2:
+            raise ValueError("classes names one class; a label tells at least two apart")
         return self
 
 
 class Model(Section):
-    """The network: ``file`` has the function ``function(features, classes, **arguments)``, which returns it."""
+    """The network: made by ``function(features, classes, **arguments)`` of ``file``, or trained already, in ``network``."""
 
     file: str = "model.py"
-    function: str
+    function: str | None = None
     arguments: dict[str, int | float | str | bool] = {}
+    network: str | None = None
+    weights: str | None = None
+
+    @model_validator(mode="after")
+    def _is_one_of_both(self) -> "Model":
+        if (self.function is None) == (self.network is None):
+            raise ValueError("give either function, to train a network, or network, for one that is trained")
+        if self.weights is not None and not str(self.network).endswith(".json"):
+            raise ValueError("weights go with a network whose architecture is a .json file")
+        return self
 
 
 class Training(Section):
@@ -199,6 +211,12 @@ class Spec(Section):
         missing = [name for name in self.data.features if name not in self.inputs.types]
         if self.inputs.type is None and missing:
             raise ValueError(f"inputs has no type for the feature {missing[0]!r}; give inputs.type for all")
+        if self.model.network is not None:
+            given = [name for name in ("training", "pruning") if name in self.model_fields_set]
+            if given:
+                raise ValueError(f"{given[0]} is for networks that are trained here; model.network is trained")
+        elif self.data.label is None:
+            raise ValueError("data.label is missing; without it no network can be trained")
         for name, point in (self.decision.accept if self.decision else {}).items():
             if point.output not in self.data.classes:
                 hint = _nearest(point.output, self.data.classes)
@@ -209,6 +227,12 @@ class Spec(Section):
                 f"training.epochs is {self.training.epochs}"
             )
         return self
+
+    @property
+    def model_files(self) -> list[str]:
+        """The files that the network comes from."""
+        files = [self.model.file] if self.model.network is None else [self.model.network, self.model.weights]
+        return [name for name in files if name]
 
     @property
     def input_types(self) -> tuple[Fixed, ...]:
@@ -224,10 +248,18 @@ def outputs(spec: Spec) -> list[str]:
 def load(path: Path) -> Spec:
     """Read and check a trigger.toml. Raises TriggerError naming file, key, what is wrong and the nearest right key."""
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        return parse(path.read_text(encoding="utf-8"), path)
     except OSError as error:
         raise TriggerError(f"{path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UnicodeDecodeError as error:
+        raise TriggerError(f"{path}: not TOML: {error}") from error
+
+
+def parse(text: str, path: Path) -> Spec:
+    """As ``load``, for the text that stands or will stand in a file."""
+    try:
+        data = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise TriggerError(f"{path}: not TOML: {error}") from error
     try:
         return Spec.model_validate(data)

@@ -83,20 +83,27 @@ def _model_reads(build: Build) -> Mapping[str, Any]:
     spec = build.spec
     return {
         "events": build.digests["events"],
-        "code": file_digest(build.source / spec.model.file),
+        "code": [file_digest(build.source / name) for name in spec.model_files],
         "spec": [part.model_dump() if part else None for part in (spec.model, spec.training, spec.pruning)],
         "versions": versions(),
     }
 
 
 def _model(build: Build, folder: Path) -> None:
-    """Train the network, and its float twin in the same way without pruning."""
+    """Train the network, and its float twin in the same way without pruning; or take the one that is trained."""
     from trigger import keras_backend
 
     keras_backend.start(build.spec.training.backend)
     from trigger.training import fit, network, prune
 
     spec, events = build.spec, real_events(build)
+    if spec.model.network is not None:
+        model = network.trained(spec, build.source)
+        model.save(folder / "network.keras")
+        np.save(folder / "network_scores.npy", fit.scores(model, events["test"].x))
+        found = {"history": {}, "sparsity": prune.measured(model), "parameters": model.count_params()}
+        write_json(folder / "summary.json", {"network": found})
+        return
     network.set_seed(spec.training.seed)
     quantised = network.make(spec, build.source)
     twin = network.float_twin(quantised)
@@ -285,7 +292,7 @@ def _report(build: Build, folder: Path) -> None:
 
 STAGES = (
     Stage("events", "reading and splitting the events", ("events", "spec.py"), _events_reads, _events),
-    Stage("model", "training", ("training", "keras_backend.py"), _model_reads, _model),
+    Stage("model", "making or reading the network", ("training", "keras_backend.py"), _model_reads, _model),
     Stage("graph", "lowering the network to integers", ("frontends", "fixedpoint", "verification"), _graph_reads, _graph),
     Stage("firmware", "writing the hls4ml project", ("backends", "fixedpoint"), _firmware_reads, _firmware),
     Stage("rtl", "writing the RTL", ("backends", "fixedpoint"), _rtl_reads, _rtl),

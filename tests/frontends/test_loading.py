@@ -65,7 +65,8 @@ def test_code_in_a_file_is_not_executed(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "message"), [("network.txt", "a network is a .keras or .h5 file"), ("none.keras", "no such file")]
+    ("name", "message"),
+    [("network.txt", "a network is a .keras or .h5 file, or a .json file with weights"), ("none.keras", "no such file")],
 )
 def test_other_files(tmp_path, name, message):
     with pytest.raises(TriggerError) as error:

@@ -53,9 +53,7 @@ def open_foreign(directory: Path) -> ForeignProject:
     name = _setting(settings, "ProjectName") or "myproject"
     backend = _setting(settings, "Backend") or _DEFAULT_BACKEND
     if backend not in INCLUDES:
-        raise CsimFailed(
-            f"csim: the headers of {backend} come with its vendor's compiler; of projects {', '.join(INCLUDES)} can run"
-        )
+        raise CsimFailed(f"csim: the headers of {backend} come with its vendor's compiler; csims of {', '.join(INCLUDES)} run")
     bridge = _text(directory, f"{name}_bridge.cpp")
     inputs = re.findall(r"convert_data<double, (\w+), ([\w* ]+)>", bridge)
     outputs = re.findall(r"convert_data(?:_back)?<(\w+), double, ([\w* ]+)>", bridge)

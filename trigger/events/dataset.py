@@ -29,7 +29,7 @@ def load(data: Data, folder: Path) -> Events:
     """All events of the files, in their order. Raises TriggerError naming file, column and row of what is wrong."""
     parts = [_load_file(data, folder / name) for name in data.files]
     events = Events(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
-    for number, name in enumerate(data.classes):
+    for number, name in enumerate(data.classes if data.label else ()):
         if not (events.y == number).any():
             raise TriggerError(f"{', '.join(data.files)}: no event of the class {name!r} in the column {data.label!r}")
     return events
@@ -58,7 +58,7 @@ def split(events: Events, data: Data) -> dict[str, Events]:
     """
     rng = np.random.default_rng(data.seed)
     chosen: dict[str, list[np.ndarray]] = {name: [] for name in SPLITS}
-    for number, label in enumerate(data.classes):
+    for number, label in enumerate(data.classes if data.label else ("events",)):
         rows = rng.permutation(np.flatnonzero(events.y == number))
         ends = np.rint(np.cumsum([data.split.train, data.split.validation]) * len(rows)).astype(int)
         for name, part in zip(SPLITS, np.split(rows, ends), strict=True):
@@ -69,9 +69,9 @@ def split(events: Events, data: Data) -> dict[str, Events]:
 
 
 def _load_file(data: Data, path: Path) -> Events:
-    names = [*data.features, data.label, *([data.weight] if data.weight else [])]
+    names = [name for name in (*data.features, data.label, data.weight) if name]
     columns = read(path, names, data.tree)
-    if len(columns[data.label]) == 0:
+    if len(columns[data.features[0]]) == 0:
         raise TriggerError(f"{path}: no events")
     for name in names:
         if name != data.label:
@@ -80,7 +80,8 @@ def _load_file(data: Data, path: Path) -> Events:
     weight = columns[data.weight].astype(np.float64) if data.weight else np.ones(len(x))
     if (weight < 0).any():
         raise TriggerError(f"{path}: column {data.weight!r}, row {int(np.argmax(weight < 0))}: a negative weight")
-    return Events(x, _class_numbers(path, data, columns[data.label]), weight)
+    y = np.zeros(len(x), dtype=np.int64) if data.label is None else _class_numbers(path, data, columns[data.label])
+    return Events(x, y, weight)
 
 
 def _check_numbers(path: Path, name: str, values: np.ndarray) -> None:

@@ -1,24 +1,48 @@
 """Trained networks from files, without running anything that is in them."""
 
+import json
 from pathlib import Path
 
 import keras
 import qkeras.utils  # noqa: F401, registers QKeras' classes with Keras
 
 from trigger.errors import TriggerError
+from trigger.frontends import legacy
 
 
-def load(path: Path) -> keras.Model:
-    """Read a ``.keras`` or ``.h5`` file in Keras' safe mode. Raises TriggerError for anything that is not a network."""
-    if path.suffix not in (".keras", ".h5"):
-        raise TriggerError(f"{path}: a network is a .keras or .h5 file")
-    if not path.is_file():
-        raise TriggerError(f"{path}: no such file")
+def load(path: Path, weights: Path | None = None) -> keras.Model:
+    """Read a network: ``.keras`` or ``.h5``, or an architecture in ``.json`` with its ``weights`` in ``.h5``.
+
+    Files of Keras 2 with QKeras 0.9 are read as well as those of Keras 3. Raises TriggerError for anything that is not a
+    network.
+    """
+    if path.suffix not in (".keras", ".h5", ".json"):
+        raise TriggerError(f"{path}: a network is a .keras or .h5 file, or a .json file with weights")
+    if (path.suffix == ".json") != (weights is not None):
+        raise TriggerError(f"{path}: {'its weights are missing' if weights is None else 'it brings its own weights'}")
+    for file in (path, *([weights] if weights else [])):
+        if not file.is_file():
+            raise TriggerError(f"{file}: no such file")
     try:
-        model = keras.models.load_model(path, compile=False, safe_mode=True)
+        model = _read(path, weights)
+    except TriggerError:
+        raise
     except Exception as error:  # Keras and h5py have many ways of finding a file broken
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise TriggerError(f"{path}: not a network that Keras reads: {first}") from error
     if not isinstance(model, keras.Model):
         raise TriggerError(f"{path}: holds {type(model).__name__}, not a network")
+    return model
+
+
+def _read(path: Path, weights: Path | None) -> keras.Model:
+    if weights is None:
+        if path.suffix == ".h5" and legacy.is_legacy(path):
+            return legacy.load_hdf5(path)
+        return keras.models.load_model(path, compile=False, safe_mode=True)
+    text = path.read_text(encoding="utf-8")
+    if "registered_name" not in json.loads(text):
+        return legacy.load_json(path, weights)
+    model = keras.models.model_from_json(text)
+    model.load_weights(weights)
     return model

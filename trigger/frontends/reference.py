@@ -36,7 +36,7 @@ class Reference:
         with float64():
             # A float32 Input would round the events before the first quantiser sees them.
             inputs = keras.Input(self._shape, dtype="float64", name=model.inputs[0].name)
-            self._model = keras.models.clone_model(model, inputs, lambda layer: _clone(layer, layer is last))
+            self._model = keras.models.clone_model(_plain(model), inputs, lambda layer: _clone(layer, layer is last))
             for layer, values in zip(_layers(self._model), constants, strict=True):
                 if isinstance(layer, keras.layers.Normalization):
                     layer.mean, layer.variance = (keras.ops.cast(part, "float64") for part in values)
@@ -64,6 +64,13 @@ class Reference:
             as_identifier(layer.name): keras.ops.convert_to_numpy(y).reshape(len(x), -1)
             for layer, y in zip(_layers(self._model), outputs, strict=True)
         }
+
+
+def _plain(model: keras.Model) -> keras.Model:
+    """The same layers, with the input and the output on their own where they came in lists."""
+    if isinstance(model, keras.Sequential):
+        return model
+    return keras.Model(model.inputs[0], model.outputs[0], name=model.name)
 
 
 def ends_in_softmax(model: keras.Model) -> bool:

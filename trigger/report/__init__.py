@@ -26,14 +26,15 @@ def write(build: Build, folder: Path) -> None:
     training = _read(build, "model/summary.json")
     results = _read(build, "verification/results.json")
     test = integer_events(build)["test"]
-    scores = {
-        "float": np.load(build.root / "model" / "float_scores.npy"),
-        "Keras": np.load(build.root / "model" / "network_scores.npy"),
-    }
+    files = {"float": "float_scores.npy", "Keras": "network_scores.npy"}
+    scores = {kind: np.load(path) for kind, name in files.items() if (path := build.root / "model" / name).exists()}
     outputs = np.load(build.root / "verification" / "outputs.npy")[: len(test.x)]
     if len(outputs) == len(test.x) and not spec.decision:  # an aborted csim has none
         scores["csim"] = np.ldexp(outputs.astype(np.float64), -graph.output.fractions)
+    if spec.data.label is None:  # nothing to measure a performance by
+        scores = {}
     curves = {kind: {c: roc(s, test, n) for n, c in enumerate(spec.data.classes)} for kind, s in scores.items()}
+    histories = {name: summary["history"] for name, summary in training.items() if summary["history"]}
     found, failures = results_of(build.root)
     pruning = (spec.pruning.start_epoch, spec.pruning.end_epoch) if spec.pruning else None
     page = (
@@ -58,8 +59,8 @@ def write(build: Build, folder: Path) -> None:
             performance={
                 kind: performance(s, test, spec.data.classes, spec.physics.signal_efficiency) for kind, s in scores.items()
             },
-            roc_svg=plots.roc_curves(curves, spec.physics.signal_efficiency),
-            training_svg=plots.training_curves({k: v["history"] for k, v in training.items()}, pruning),
+            roc_svg=plots.roc_curves(curves, spec.physics.signal_efficiency) if curves else "",
+            training_svg=plots.training_curves(histories, pruning) if histories else "",
             bits_svg=plots.bit_widths(_bits(graph)),
             manifest=facts(build),
             test_events=len(test.x),
@@ -90,6 +91,8 @@ def _accepted(outputs: np.ndarray, test: Events, build: Build) -> dict[str, list
     """The share of each class's test events that each accept bit keeps, by weight."""
     kinds = range(len(build.spec.data.classes))
     weights = [np.where(test.y == kind, test.weight, 0.0) for kind in kinds]
+    if build.spec.data.label is None:
+        weights = [test.weight]
     bits = zip(outputs_of(build.spec), outputs.T, strict=True)
     return {name: [float(w @ bit / w.sum()) for w in weights] for name, bit in bits}
 

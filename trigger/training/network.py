@@ -12,6 +12,7 @@ import qkeras
 from trigger.errors import TriggerError
 from trigger.fixedpoint.types import Fixed
 from trigger.frontends.activations import name_of
+from trigger.frontends.loading import load
 from trigger.spec import Spec
 
 
@@ -22,6 +23,7 @@ def set_seed(seed: int) -> None:
 
 def make(spec: Spec, folder: Path) -> keras.Model:
     """Call the function in the trigger's folder. Raises TriggerError where there is none or it returns something else."""
+    assert spec.model.function is not None
     path = folder / spec.model.file
     function = _function(path, spec.model.function)
     features, classes = len(spec.data.features), len(spec.data.classes)
@@ -32,13 +34,24 @@ def make(spec: Spec, folder: Path) -> keras.Model:
         raise TriggerError(f"{where} fails: {type(error).__name__}: {error}") from error
     if not isinstance(model, keras.Model):
         raise TriggerError(f"{where} returns {type(model).__name__}, not a Keras model")
-    found = tuple(model.input_shape), tuple(model.output_shape)
-    wanted = (None, features), (None, classes)
-    if found != wanted:
-        raise TriggerError(
-            f"{where} returns a network from {found[0]} to {found[1]}; the data asks for {wanted[0]} to {wanted[1]}"
-        )
+    _check_shapes(model, spec, f"{where} returns")
     return model
+
+
+def trained(spec: Spec, folder: Path) -> keras.Model:
+    """Load the trained network that trigger.toml names. Raises TriggerError where it is none, or of another shape."""
+    assert spec.model.network is not None
+    path = folder / spec.model.network
+    model = load(path, folder / spec.model.weights if spec.model.weights else None)
+    _check_shapes(model, spec, f"{path}: holds")
+    return model
+
+
+def _check_shapes(model: keras.Model, spec: Spec, where: str) -> None:
+    found = tuple(model.input_shape), tuple(model.output_shape)
+    wanted = (None, len(spec.data.features)), (None, len(spec.data.classes))
+    if found != wanted:
+        raise TriggerError(f"{where} a network from {found[0]} to {found[1]}; the data asks for {wanted[0]} to {wanted[1]}")
 
 
 def _function(path: Path, name: str) -> Any:

@@ -1,0 +1,109 @@
+"""A network that was trained elsewhere: its trigger.toml is written, and it is built as it is."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from trigger import TriggerError
+from trigger.adopt import Adoption, adopt
+from trigger.build import build
+from trigger.cli import app
+from trigger.folder import read_graph
+
+LEGACY = Path(__file__).parent / "frontends" / "legacy"
+PART = "xcvu9p-flga2104-2L-e"
+
+
+@pytest.fixture
+def sample(tmp_path, monkeypatch):
+    """A working folder with a sample of four features and a class, in text."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(2)
+    rows = [f"{','.join(f'{v:.3f}' for v in row)},{'abc'[k % 3]}" for k, row in enumerate(rng.normal(size=(300, 4)) * 3)]
+    Path("sample.csv").write_text("\n".join(["p,q,r,s,kind", *rows]) + "\n")
+    shutil.copy(LEGACY / "functional.h5", "trained.h5")
+    return Path("sample.csv")
+
+
+def test_a_legacy_network_is_built_from_its_file(sample):
+    arguments = [
+        "build",
+        "--network",
+        "trained.h5",
+        "--events",
+        "sample.csv",
+        "--label",
+        "kind",
+        "--part",
+        PART,
+        "--clock",
+        "240",
+    ]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    assert result.output.splitlines()[0] == "wrote trained.toml: look at the classes and the types of the inputs in it"
+    root = Path("build/trained")
+    assert json.loads((root / "verification" / "results.json").read_text())["equal"]
+    page = (root / "report" / "index.html").read_text()
+    assert "<code>trained.h5</code>, trained elsewhere" in page and "AUC a" in page
+    saved, graph = np.load(LEGACY / "functional.npz"), read_graph(root)
+    found = np.ldexp(graph.run(graph.quantize_inputs(saved["x"])).astype(float), -graph.output.fractions)
+    np.testing.assert_array_equal(found, saved["y"])
+
+
+def test_without_label_nothing_is_measured(sample):
+    lines = [line.rpartition(",")[0] for line in sample.read_text().splitlines()]
+    sample.write_text("\n".join(lines) + "\n")
+    path = adopt(Adoption(Path("trained.h5"), sample, PART, 240, inputs="fixed<9,4>"))
+    assert path == Path("trained.toml")
+    root = build(str(path), Path("build"))
+    assert "The events have no label, so there is nothing to measure it by." in (root / "report" / "index.html").read_text()
+    assert {str(t) for t in read_graph(root).input.types} == {"fixed<9,4>"}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"label": "kin"}, "sample.csv: no column 'kin'; there are p, q, r, s, kind"),
+        ({"label": "p"}, "sample.csv: 3 columns of numbers besides the label; trained.h5 has 4 inputs"),
+        ({"part": "xcvu9"}, "trained.toml: target.part: no part 'xcvu9'; did you mean"),
+        ({"clock_mhz": 0}, "trained.toml: target.clock_mhz is 0; it should be greater than 0"),
+        (
+            {"inputs": "int8"},
+            "trained.toml: inputs.type: 'int8' is not a type; write fixed<W,I> or ufixed<W,I>",
+        ),
+        ({"network": Path("none.h5")}, "none.h5: no such file"),
+    ],
+)
+def test_what_does_not_fit_is_refused_and_nothing_written(sample, change, message):
+    asked = Adoption(Path("trained.h5"), sample, PART, 240, "kind")._replace(**change)
+    with pytest.raises(TriggerError) as error:
+        adopt(asked)
+    assert str(error.value).startswith(message)
+    assert not Path("trained.toml").exists()
+
+
+def test_as_many_classes_as_outputs(sample):
+    shutil.copy(LEGACY / "sequential.h5", "one.h5")
+    with pytest.raises(TriggerError) as error:
+        adopt(Adoption(Path("one.h5"), sample, PART, 240, "kind"))
+    assert str(error.value) == "sample.csv: the column 'kind' has 3 different values, the network 1 outputs"
+
+
+def test_a_file_of_the_users_own_is_kept(sample):
+    Path("trained.toml").write_text("mine")
+    with pytest.raises(TriggerError) as error:
+        adopt(Adoption(Path("trained.h5"), sample, PART, 240, "kind"))
+    assert str(error.value) == (
+        "trained.toml: is there already and says something else; build it with `trigger build trained.toml`, or remove it"
+    )
+
+
+@pytest.mark.parametrize("arguments", [[], ["jet_tagger", "--clock", "1"], ["--network", "x.keras"]])
+def test_half_of_the_options(arguments):
+    result = CliRunner().invoke(app, ["build", *arguments])
+    assert str(result.exception) == "build: name either a trigger, or --network, --events, --part and --clock"

@@ -1,0 +1,109 @@
+"""A trigger.toml for a network that somebody has trained already."""
+
+import json
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from trigger import spec as specification
+from trigger.errors import TriggerError
+from trigger.events.readers import read
+from trigger.fixedpoint.types import Fixed
+from trigger.naming import as_identifier
+from trigger.templates import environment
+
+# The width of an input where neither the user nor the network says one.
+_WIDTH = 16
+
+
+class Adoption(NamedTuple):
+    """What the user says about a trained network: its files, a sample of its inputs, and the FPGA."""
+
+    network: Path
+    events: Path
+    part: str
+    clock_mhz: float
+    label: str | None = None
+    inputs: str | None = None
+    weights: Path | None = None
+
+
+def adopt(asked: Adoption) -> Path:
+    """Write NAME.toml for a trained network into the working folder, NAME being the network's file name.
+
+    The features are the sample's columns of numbers but the label, in their order. Their hardware type is the one asked for,
+    else that of the network's own input quantiser, else 16 bits each with as many integer bits as the sample needs. Raises
+    TriggerError where the sample does not fit the network, or another file of that name is there.
+    """
+    from trigger import keras_backend
+
+    keras_backend.start()
+    from trigger.frontends.keras import input_types
+    from trigger.frontends.loading import load
+
+    model = load(asked.network, asked.weights)
+    columns = read(asked.events, None)
+    if asked.label is not None and asked.label not in columns:
+        raise TriggerError(f"{asked.events}: no column {asked.label!r}; there are {', '.join(columns)}")
+    features = {name: v for name, v in columns.items() if v.dtype.kind in "biuf" and name != asked.label}
+    if len(features) != int(np.prod(model.input_shape[1:])):
+        raise TriggerError(
+            f"{asked.events}: {len(features)} columns of numbers{' besides the label' if asked.label else ''}; "
+            f"{asked.network} has {int(np.prod(model.input_shape[1:]))} inputs"
+        )
+    outputs = int(np.prod(model.output_shape[1:]))
+    name = as_identifier(asked.network.stem)
+    own = input_types(model)
+    here = Path.cwd()
+    text = (
+        environment(Path(__file__).parent)
+        .get_template("adopt.toml.j2")
+        .render(
+            name=name,
+            asked=asked,
+            network=_relative(asked.network, here),
+            weights=_relative(asked.weights, here) if asked.weights else None,
+            events=_relative(asked.events, here),
+            features=list(features),
+            classes=_classes(columns[asked.label], outputs, asked) if asked.label else [f"output_{k}" for k in range(outputs)],
+            type=asked.inputs or (str(own[0]) if own else None),
+            types={feature: str(_fitting(values)) for feature, values in features.items()},
+            quoted=json.dumps,
+        )
+    )
+    path = Path(f"{name}.toml")
+    if path.exists() and path.read_text(encoding="utf-8") != text:
+        raise TriggerError(
+            f"{path}: is there already and says something else; build it with `trigger build {path}`, or remove it"
+        )
+    specification.parse(text, path)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def _classes(labels: np.ndarray, outputs: int, asked: Adoption) -> list[str]:
+    """The names of the classes: numbers count the network's outputs, texts are taken in alphabetical order."""
+    if labels.dtype.kind in "biuf":
+        return [f"class_{k}" for k in range(outputs)]
+    names = sorted(set(labels.astype(str)))
+    if len(names) != outputs:
+        raise TriggerError(
+            f"{asked.events}: the column {asked.label!r} has {len(names)} different values, the network {outputs} outputs"
+        )
+    return names
+
+
+def _fitting(values: np.ndarray) -> Fixed:
+    """The type of 16 bits with the least integer bits that hold the values."""
+    values = values.astype(np.float64)
+    values = values[np.isfinite(values)]
+    signed = bool((values < 0).any())
+    largest = float(np.abs(values).max(initial=0))
+    integer = int(np.floor(np.log2(largest))) + 1 if largest > 0 else 1
+    return Fixed(signed, _WIDTH, integer + signed)
+
+
+def _relative(path: Path, here: Path) -> str:
+    return Path(os.path.relpath(path.resolve(), here)).as_posix()
