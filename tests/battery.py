@@ -6,12 +6,14 @@ from typing import ClassVar, NamedTuple
 
 import keras
 import numpy as np
+import onnxruntime
 import pytest
 from qkeras import QActivation, QDense
 
 from trigger.backends import rtl
 from trigger.backends.csim import compile_together
 from trigger.backends.hls4ml import Hls4mlOptions, write
+from trigger.backends.onnx import to_onnx
 from trigger.backends.rtl import simulate
 from trigger.backends.rtl.simulate import Design
 from trigger.fixedpoint.evaluate import quantize_inputs
@@ -128,6 +130,10 @@ class Battery:
             lowered = optimize(decide(network.graph, np.arange(scores.shape[1]), thresholds))
             np.testing.assert_array_equal(lowered.run(network.integers), scores >= thresholds)
 
+    def test_onnx_equals_keras(self, case):
+        network = self.prepared(case)
+        np.testing.assert_array_equal(run_onnx(network.graph, network.integers), network.expected)
+
     def test_csim_equals_keras(self, case, csims):
         network = self.prepared(case)
         np.testing.assert_array_equal(csims[case].run(network.integers), network.expected)
@@ -160,6 +166,13 @@ class Battery:
             for k, case in enumerate(cls.cases)
         ]
         return dict(zip(cls.cases, compile_together(projects, folder / "csim"), strict=True))
+
+
+def run_onnx(graph: Graph, x: np.ndarray) -> np.ndarray:
+    """The graph's integers by onnxruntime."""
+    session = onnxruntime.InferenceSession(to_onnx(graph).SerializeToString(), providers=["CPUExecutionProvider"])
+    (y,) = session.run(["outputs"], {"inputs": x.astype(np.int64)})
+    return y
 
 
 def only_in_full(case: str) -> bool:

@@ -20,6 +20,8 @@ app = typer.Typer(
 )
 events_app = typer.Typer(help="Make event samples.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(events_app, name="events")
+export_app = typer.Typer(help="Give a build to other software.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(export_app, name="export")
 
 DIFFERENT, FAILED, OVER_BUDGET, INTERRUPTED = 1, 2, 3, 130
 
@@ -229,6 +231,25 @@ def openml(output: Annotated[Path, typer.Argument(help="The Parquet file to writ
     from trigger.events.openml import fetch
 
     typer.echo(f"{output}: {fetch(output)} jets")
+
+
+@export_app.command("onnx")
+def export_onnx(
+    folder: BuildFolder,
+    output: Annotated[Path | None, typer.Argument(help="The .onnx file to write; NAME.onnx where left out.")] = None,
+) -> None:
+    """Write the network as standard ONNX operators on integers, which onnxruntime runs to the bit."""
+    from trigger.build import open_build
+    from trigger.folder import read_graph
+
+    try:
+        from trigger.backends.onnx import save
+    except ModuleNotFoundError as error:
+        raise TriggerError(f"export: no {error.name}; install it with: pip install 'trigger-compiler[onnx]'") from error
+    this = open_build(folder)
+    target = output or Path(f"{this.spec.name}.onnx")
+    save(read_graph(this.root), target)
+    typer.echo(_shown(target))
 
 
 def _shown(path: Path) -> str:

@@ -5,7 +5,7 @@ from functools import cache
 import keras
 import numpy as np
 import pytest
-from battery import PART, Network, prepare, randomize
+from battery import PART, Network, prepare, randomize, run_onnx
 from keras import layers
 from qkeras import QActivation, QDense
 
@@ -75,6 +75,8 @@ def test_graph_equals_keras(block):
         network = prepared(seed, widest=64 if seed < NETWORKS - THROUGH_RTL else 8)
         assert not network.off_grid.any(), seed
         np.testing.assert_array_equal(network.graph.run(network.integers), network.expected, err_msg=f"seed {seed}")
+        x, expected = network.integers[-1000:], network.expected[-1000:]
+        np.testing.assert_array_equal(run_onnx(network.graph, x), expected, err_msg=f"ONNX, seed {seed}")
 
 
 def test_csim_equals_keras(tmp_path):

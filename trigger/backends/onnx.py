@@ -1,0 +1,187 @@
+"""The graph as standard ONNX operators on 64-bit integers, which onnxruntime runs to the bit.
+
+Inputs and outputs are the graph's integers, int64 of shape (events, elements); the model's metadata says what they are worth.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from trigger.fixedpoint.graph import (
+    Add,
+    Affine,
+    Clip,
+    Concatenate,
+    Dense,
+    Graph,
+    GraphError,
+    LeakyRelu,
+    Node,
+    Quantize,
+    Steps,
+    Threshold,
+)
+from trigger.fixedpoint.ranges import ranges
+from trigger.fixedpoint.types import Fixed, Integers, Overflow, Rounding, bounds
+
+_OPSET = 18
+# Up to so many values of its input a staircase is a table; beyond, a comparison with every threshold.
+_TABLE = 1 << 20
+
+
+def to_onnx(graph: Graph) -> onnx.ModelProto:
+    """The ONNX model of a graph, checked; the same graph gives the same bytes."""
+    writer = _Writer(graph)
+    for node in graph.nodes[1:]:
+        writer.write(node)
+    ends = [
+        helper.make_tensor_value_info(name, TensorProto.INT64, ["events", len(node.types)])
+        for name, node in (("inputs", graph.input), ("outputs", graph.output))
+    ]
+    writer.node("Identity", [writer.names[graph.output.name]], output="outputs")
+    body = helper.make_graph(writer.nodes, "network", ends[:1], ends[1:], writer.constants)
+    model = helper.make_model(body, opset_imports=[helper.make_opsetid("", _OPSET)], producer_name="trigger", ir_version=10)
+    helper.set_model_props(
+        model,
+        {f"{name} types": " ".join(map(str, node.types)) for name, node in (("input", graph.input), ("output", graph.output))},
+    )
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+def save(graph: Graph, path: Path) -> None:
+    """Write the ONNX model of a graph to a file."""
+    path.write_bytes(to_onnx(graph).SerializeToString(deterministic=True))
+
+
+class _Writer:
+    """Collects ONNX nodes and constants; a value is known by the name of its tensor."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: list[onnx.TensorProto] = []
+        self.names = {graph.input.name: "inputs"}
+        self._ranges = ranges(graph)
+
+    def node(self, kind: str, inputs: list[str], output: str | None = None, **attributes: Any) -> str:
+        output = output or f"v{len(self.nodes)}"
+        self.nodes.append(helper.make_node(kind, inputs, [output], **attributes))
+        return output
+
+    def constant(self, values: Integers | np.int64) -> str:
+        name = f"c{len(self.constants)}"
+        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(values, dtype=np.int64), name))
+        return name
+
+    def binary(self, kind: str, x: str, values: Integers | np.int64) -> str:
+        return self.node(kind, [x, self.constant(values)])
+
+    def write(self, node: Node) -> None:
+        sources = [self.graph[name] for name in node.inputs]
+        self.names[node.name] = self._value(node, sources, [self.names[name] for name in node.inputs])
+
+    def _value(self, node: Node, sources: list[Node], values: list[str]) -> str:
+        source, x = sources[0], values[0]
+        match node:
+            case Dense():
+                fraction = int(source.fractions.max())
+                product = self.binary("MatMul", self.raised(x, fraction - source.fractions), node.weights.values)
+                scaled = self.raised(product, node.fractions - fraction - node.weights.type.fraction)
+                return self.binary("Add", scaled, node.bias.values << (node.fractions - node.bias.type.fraction))
+            case Affine():
+                product = self.binary("Mul", x, node.scale.values)
+                scaled = self.raised(product, node.fractions - source.fractions - node.scale.type.fraction)
+                return self.binary("Add", scaled, node.bias.values << (node.fractions - node.bias.type.fraction))
+            case Quantize():
+                return self.quantized(x, source.fractions, node)
+            case Clip():
+                return self.clipped(x, node.low, node.high)
+            case LeakyRelu():
+                negative = self.binary("Less", x, np.int64(0))
+                return self.node("Where", [negative, x, self.raised(x, np.full(len(node.types), node.shift))])
+            case Steps():
+                return self.steps(node, source, x)
+            case Threshold():
+                chosen = self.node("Gather", [x, self.constant(node.elements)], axis=1)
+                return self.integers(self.binary("GreaterOrEqual", chosen, node.bounds))
+            case Add():
+                fraction = int(node.fractions.max())
+                parts = [self.raised(v, fraction - s.fractions) for s, v in zip(sources, values, strict=True)]
+                total = parts[0]
+                for part in parts[1:]:
+                    total = self.node("Add", [total, part])
+                return total
+            case Concatenate():
+                return self.node("Concat", values, axis=1)
+        raise GraphError(f"{node.name}: no ONNX form of the operation {node.op}")
+
+    def integers(self, x: str) -> str:
+        return self.node("Cast", [x], to=TensorProto.INT64)
+
+    def raised(self, x: str, shifts: Integers) -> str:
+        """x * 2^shifts, no shift below 0."""
+        return self.binary("Mul", x, np.int64(1) << shifts) if np.any(shifts) else x
+
+    def floored(self, x: str, divisors: Integers) -> str:
+        """The floor of x / divisors; ONNX' own division of integers rounds towards zero."""
+        rest = self.node("Mod", [x, self.constant(divisors)])
+        return self.binary("Div", self.node("Sub", [x, rest]), divisors)
+
+    def clipped(self, x: str, low: Integers, high: Integers) -> str:
+        return self.binary("Max", self.binary("Min", x, high), low)
+
+    def quantized(self, x: str, fractions: Integers, node: Quantize) -> str:
+        """As ``fixedpoint.types.requantize``, for all elements at once."""
+        shifts = fractions - node.fractions
+        low, high = bounds(node.types, node.overflow)
+        if (shifts < 0).any():
+            up = np.minimum(np.maximum(-shifts, 0), 63)
+            if node.overflow is not Overflow.WRAP:  # what saturates anyway must not leave int64 on the way
+                x = self.clipped(x, *_before(up, low, high))
+            x = self.raised(x, up)
+        if (shifts > 0).any():
+            x = self.rounded(x, np.minimum(np.maximum(shifts, 0), 62), node.rounding)
+        if node.overflow is not Overflow.WRAP:
+            return self.clipped(x, low, high)
+        return self.binary("Add", self.binary("Mod", self.binary("Sub", x, low), high - low + 1), low)
+
+    def rounded(self, x: str, shifts: Integers, rounding: Rounding) -> str:
+        divisors = np.int64(1) << shifts
+        half, rounds = divisors >> 1, (shifts > 0).astype(np.int64)
+        match rounding:
+            case Rounding.TRN:
+                return self.floored(x, divisors)
+            case Rounding.RND:
+                return self.floored(self.binary("Add", x, half), divisors)
+            case Rounding.RND_CONV:
+                odd = self.binary("Mul", self.binary("Mod", self.floored(x, divisors), np.int64(2)), rounds)
+                return self.floored(self.node("Add", [self.binary("Add", x, half - rounds), odd]), divisors)
+            case Rounding.RND_INF:
+                negative = self.binary("Mul", self.integers(self.binary("Less", x, np.int64(0))), rounds)
+                return self.floored(self.node("Sub", [self.binary("Add", x, half), negative]), divisors)
+
+    def steps(self, node: Steps, source: Node, x: str) -> str:
+        fraction = max(int(source.fractions.max()), node.thresholds.type.fraction)
+        thresholds = node.thresholds.values << (fraction - node.thresholds.type.fraction)
+        shifts = fraction - source.fractions
+        interval = self._ranges[source.name]
+        least, greatest = int((interval.low << shifts).min()), int((interval.high << shifts).max())
+        x = self.raised(x, shifts)
+        if greatest - least < _TABLE:
+            table = node.levels.values[np.searchsorted(thresholds, np.arange(least, greatest + 1), side="right")]
+            return self.node("Gather", [self.constant(table), self.binary("Sub", x, np.int64(least))])
+        alone = self.node("Unsqueeze", [x, self.constant(np.array([2]))])
+        passed = self.integers(self.binary("GreaterOrEqual", alone, thresholds))
+        count = self.node("ReduceSum", [passed, self.constant(np.array([2]))], keepdims=0)
+        return self.node("Gather", [self.constant(node.levels.values), count])
+
+
+def _before(up: Integers, low: Integers, high: Integers) -> tuple[Integers, Integers]:
+    """Bounds before a shift by ``up``: one step wider than what saturates after it; elements that are not shifted keep all."""
+    widest = Fixed(True, 63, 63)
+    shifted = up > 0
+    return np.where(shifted, (low >> up) - 1, widest.minimum), np.where(shifted, (high >> up) + 1, widest.maximum)
