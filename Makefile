@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
-.PHONY: demo test test-full lint setup clean
+.PHONY: demo test test-full fuzz lint setup clean
 
 demo: setup
 	$(BIN)/trigger build jet_tagger
@@ -17,6 +17,11 @@ test: setup lint
 
 test-full: setup
 	$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder --full
+
+# Continues where it was stopped: make fuzz MINUTES=600
+MINUTES ?= 60
+fuzz: setup
+	$(BIN)/python benchmarks/fuzz.py --minutes $(MINUTES)
 
 lint: setup
 	$(BIN)/ruff check .

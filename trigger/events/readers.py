@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from trigger import hdf5
 from trigger.errors import TriggerError
 
 Columns = dict[str, np.ndarray]
@@ -84,6 +85,7 @@ def _parquet(path: Path, columns: Sequence[str] | None, _tree: str | None) -> Co
 def _hdf5(path: Path, columns: Sequence[str] | None, tree: str | None) -> Columns:
     import h5py
 
+    hdf5.check(path)
     with h5py.File(path, "r") as file:
         group: Any = file
         if tree is not None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import keras
 import qkeras.utils  # noqa: F401, registers QKeras' classes with Keras
 
+from trigger import hdf5
 from trigger.errors import TriggerError
 from trigger.frontends import legacy
 
@@ -36,6 +37,10 @@ def load(path: Path, weights: Path | None = None) -> keras.Model:
 
 
 def _read(path: Path, weights: Path | None) -> keras.Model:
+    if path.suffix == ".keras":
+        hdf5.check_archive(path)
+    else:
+        hdf5.check(weights or path)
     if weights is None:
         if path.suffix == ".h5" and legacy.is_legacy(path):
             return legacy.load_hdf5(path)
