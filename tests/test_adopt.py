@@ -55,6 +55,17 @@ def test_a_legacy_network_is_built_from_its_file(sample):
     np.testing.assert_array_equal(found, saved["y"])
 
 
+def test_classes_are_found_in_the_order_of_the_outputs(sample, small_build):
+    """The small trigger's outputs are signal, background: not the alphabet's order."""
+    source, root = small_build
+    shutil.copy(root / "model" / "network.keras", "small_one.keras")
+    shutil.copy(source / "events.csv", "events.csv")
+    adopt(Adoption(Path("small_one.keras"), Path("events.csv"), PART, 240, "kind"))
+    text = Path("small_one.toml").read_text()
+    assert 'classes = ["signal", "background"]' in text
+    assert "found from the sample" in text
+
+
 def test_without_label_nothing_is_measured(sample):
     lines = [line.rpartition(",")[0] for line in sample.read_text().splitlines()]
     sample.write_text("\n".join(lines) + "\n")

@@ -3,9 +3,10 @@
 import json
 import os
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from scipy.optimize import linear_sum_assignment
 
 from trigger import spec as specification
 from trigger.errors import TriggerError
@@ -13,6 +14,9 @@ from trigger.events.readers import read
 from trigger.fixedpoint.types import Fixed
 from trigger.naming import as_identifier
 from trigger.templates import environment
+
+if TYPE_CHECKING:
+    import keras
 
 # The width of an input where neither the user nor the network says one.
 _WIDTH = 16
@@ -67,7 +71,9 @@ def adopt(asked: Adoption) -> Path:
             weights=_relative(asked.weights, here) if asked.weights else None,
             events=_relative(asked.events, here),
             features=list(features),
-            classes=_classes(columns[asked.label], outputs, asked) if asked.label else [f"output_{k}" for k in range(outputs)],
+            classes=_classes(columns[asked.label], model, np.stack(list(features.values()), axis=1), asked)
+            if asked.label
+            else [f"output_{k}" for k in range(outputs)],
             type=asked.inputs or (str(own[0]) if own else None),
             types={feature: str(_fitting(values)) for feature, values in features.items()},
             quoted=json.dumps,
@@ -83,16 +89,23 @@ def adopt(asked: Adoption) -> Path:
     return path
 
 
-def _classes(labels: np.ndarray, outputs: int, asked: Adoption) -> list[str]:
-    """The names of the classes: numbers count the network's outputs, texts are taken in alphabetical order."""
+def _classes(labels: np.ndarray, model: "keras.Model", x: np.ndarray, asked: Adoption) -> list[str]:
+    """The names of the classes in the order of the outputs: numbers count them, texts go where their events score highest."""
+    outputs = int(np.prod(model.output_shape[1:]))
     if labels.dtype.kind in "biuf":
         return [f"class_{k}" for k in range(outputs)]
-    names = sorted(set(labels.astype(str)))
+    names, numbers = np.unique(labels.astype(str), return_inverse=True)
     if len(names) != outputs:
         raise TriggerError(
             f"{asked.events}: the column {asked.label!r} has {len(names)} different values, the network {outputs} outputs"
         )
-    return names
+    winners = (
+        model.predict(x.reshape(len(x), *model.input_shape[1:]), batch_size=8192, verbose=0).reshape(len(x), -1).argmax(axis=1)
+    )
+    shares = np.zeros((outputs, outputs))
+    np.add.at(shares, (winners, numbers), 1)
+    _, best = linear_sum_assignment(shares / shares.sum(axis=0), maximize=True)
+    return [str(names[k]) for k in best]
 
 
 def _fitting(values: np.ndarray) -> Fixed:
