@@ -6,17 +6,21 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
-.PHONY: demo test test-full fuzz lint setup clean
+.PHONY: demo test test-full coverage fuzz lint setup clean
 
 demo: setup
 	$(BIN)/trigger build jet_tagger
 
 # One pytest worker a core; what shares a compiled csim stays on one of them.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
 test: setup lint
-	$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder --cov --cov-report=term:skip-covered
+	$(PYTEST)
 
 test-full: setup
-	$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder --full
+	$(PYTEST) --full
+
+coverage: setup
+	$(PYTEST) --cov --cov-report=term:skip-covered
 
 # Continues where it was stopped: make fuzz MINUTES=600
 MINUTES ?= 60

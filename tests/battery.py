@@ -170,7 +170,9 @@ class Battery:
 
 def run_onnx(graph: Graph, x: np.ndarray) -> np.ndarray:
     """The graph's integers by onnxruntime."""
-    session = onnxruntime.InferenceSession(to_onnx(graph).SerializeToString(), providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(to_onnx(graph).SerializeToString(), options, providers=["CPUExecutionProvider"])
     (y,) = session.run(["outputs"], {"inputs": x.astype(np.int64)})
     return y
 

@@ -140,7 +140,7 @@ def test_list_and_doctor():
     [
         (("build", "no_such"), "trigger: no trigger 'no_such': neither a file, a folder with trigger.toml, nor in the zoo"),
         (("bild",), "No such command 'bild'"),
-        (("build",), "Missing argument 'target'"),
+        (("build",), "trigger: build: name either a trigger, or --network, --events, --part and --clock"),
         (("events", "jets", "x.csv"), "trigger: x.csv: the file to write ends in .parquet"),
         (("show", "."), "trigger: .: no finished build here; run `trigger build` first"),
     ],
