@@ -77,8 +77,13 @@ def test_an_edited_manifest(small_build):
 @pytest.mark.parametrize(
     ("file", "old", "new", "found"),
     [
-        ("firmware/firmware/weights/w2.h", "{", "{0.5 + ", "firmware, made again from the graph: DIFFERENT"),
-        ("rtl/src/small_core.v", "ce", "rst", "rtl, made again from the graph: DIFFERENT"),
+        (
+            "firmware/firmware/weights/w2.h",
+            "{",
+            "{0.5 + ",
+            "firmware, made again from the graph: DIFFERENT in firmware/weights/w2.h",
+        ),
+        ("rtl/src/small_core.v", "ce", "rst", "rtl, made again from the graph: DIFFERENT in src/small_core.v"),
     ],
 )
 def test_a_forger_who_seals_the_manifest_again_is_found(small_build, file, old, new, found):

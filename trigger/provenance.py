@@ -30,8 +30,11 @@ class Finding(NamedTuple):
 
 def facts(build: Build) -> dict[str, Any]:
     """What belongs together: SHA-256 of spec, data, network, graph and firmware, and the version of every tool."""
+    return {"trigger": trigger.__version__, **_parts(build), "versions": versions()}
+
+
+def _parts(build: Build) -> dict[str, Any]:
     return {
-        "trigger": trigger.__version__,
         "name": build.spec.name,
         "spec": file_digest(build.root / "trigger.toml"),
         "data": read_json(build.root / "events" / "summary.json")["files"],
@@ -39,7 +42,6 @@ def facts(build: Build) -> dict[str, Any]:
         "graph": file_digest(build.root / "graph" / "graph.json"),
         "firmware": folder_digest(build.root / "firmware"),
         "rtl": folder_digest(build.root / "rtl"),
-        "versions": versions(),
     }
 
 
@@ -60,18 +62,20 @@ def prove(build: Build) -> list[Finding]:
         raise TriggerError(f"{path}: not a sealed manifest; run `trigger build` again")
     content = data_digest({key: value for key, value in manifest.items() if key != "content"})
     findings = [Finding(FILE_NAME, "" if content == manifest["content"] else "EDITED")]
-    findings += _against(manifest["files"], _files(build.root))
-    if any(finding.problem for finding in findings):
+    files = _files(build.root)
+    if different := _against(manifest["files"], files):
+        return findings + [Finding(name, problem) for name, problem in different.items()]
+    findings.append(Finding(f"{len(files)} files"))
+    if findings[0].problem:
         return findings
     # From here on the files are those of the manifest; what is left is whether they belong together.
-    stated = {key: manifest.get(key) for key in facts(build)}
-    for name, found in facts(build).items():
-        if name not in ("trigger", "versions"):
-            findings.append(Finding(name, "" if stated[name] == found else "NOT what the manifest says"))
+    for name, found in _parts(build).items():
+        findings.append(Finding(name, "" if manifest.get(name) == found else "NOT what the manifest says"))
+    here = versions()
     other = [
-        f"{name} {version}, here {versions().get(name, 'not installed')}"
+        f"{name} {version}, here {here.get(name, 'not installed')}"
         for name, version in manifest["versions"].items()
-        if versions().get(name) != version
+        if here.get(name) != version
     ]
     if other:
         raise TriggerError(f"{path}: made with {'; '.join(other)}: graph and firmware cannot be made again to compare")
@@ -82,21 +86,28 @@ def _again(build: Build, name: str, origin: str) -> Finding:
     stage = next(stage for stage in STAGES if stage.name == name)
     with tempfile.TemporaryDirectory() as folder:
         stage.run(build, Path(folder))
-        same = folder_digest(Path(folder)) == folder_digest(build.root / name)
-    return Finding(f"{name}, made again from {origin}", "" if same else "DIFFERENT")
+        different = _against(_digests(build.root / name), _digests(Path(folder)))
+    return Finding(f"{name}, made again from {origin}", f"DIFFERENT in {', '.join(different)}" if different else "")
 
 
 def _files(root: Path) -> dict[str, str]:
     """SHA-256 of trigger.toml and of each file of each stage."""
-    paths = [root / "trigger.toml"]
-    paths += [path for stage in STAGES for path in sorted((root / stage.name).rglob("*")) if path.is_file()]
-    return {path.relative_to(root).as_posix(): file_digest(path) for path in paths}
+    found = {"trigger.toml": file_digest(root / "trigger.toml")}
+    for stage in STAGES:
+        found |= {f"{stage.name}/{name}": digest for name, digest in _digests(root / stage.name).items()}
+    return found
 
 
-def _against(sealed: dict[str, str], found: dict[str, str]) -> list[Finding]:
+def _digests(folder: Path) -> dict[str, str]:
+    """SHA-256 of each file in a folder, by its path in there."""
+    return {path.relative_to(folder).as_posix(): file_digest(path) for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def _against(sealed: dict[str, str], found: dict[str, str]) -> dict[str, str]:
+    """The files in which two folders differ, and how, in the order of their names."""
     problems = {
         **{name: "MISSING" for name in sealed if name not in found},
         **{name: "ADDED" for name in found if name not in sealed},
         **{name: "EDITED" for name, digest in found.items() if name in sealed and sealed[name] != digest},
     }
-    return [Finding(name, problem) for name, problem in sorted(problems.items())] or [Finding(f"{len(found)} files")]
+    return dict(sorted(problems.items()))

@@ -8,13 +8,17 @@ import contextlib
 import hashlib
 import inspect
 import io
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest import mock
 
 import hls4ml
 from hls4ml.backends.template import FunctionCallTemplate
 from hls4ml.model import ModelGraph
 from hls4ml.model.layers import Layer, register_layer
+from hls4ml.model.optimizer import get_optimizer
 
 from trigger.backends import elementwise
 from trigger.backends.csim import Csim, open_project, with_output_node
@@ -132,14 +136,15 @@ def write(graph: Graph, directory: Path, options: Hls4mlOptions) -> Csim:
     with contextlib.redirect_stdout(io.StringIO()):
         model = ModelGraph.from_layer_list(config, list(layers), ["inputs"], [graph.output.name])
         _check_types(model, graph)
-        model.write()
+        with _stamped(graph):
+            model.write()
     flavor = BACKENDS[options.backend]
     nodes = [(n, [graph[name] for name in n.inputs]) for n in graph.nodes[1:] if not isinstance(n, Dense)]
     text = elementwise.header(nodes, "TRIGGER_NODES_H_", "trigger_nodes", flavor)
     parameters = next(directory.rglob("parameters.h"))  # oneAPI has its firmware folder one level down
     (parameters.parent / NODES_HEADER).write_text(text)
     _include_nodes(parameters)
-    _make_reproducible(directory, model, graph)
+    _remove_paths(directory)
     return open_project(directory, graph, options.project_name, options.backend)
 
 
@@ -185,15 +190,25 @@ def _include_nodes(path: Path) -> None:
     path.write_text("".join(lines))
 
 
+@contextlib.contextmanager
+def _stamped(graph: Graph) -> Iterator[None]:
+    """The same graph gives the same bytes: hls4ml marks its projects with a random stamp, here it follows from the graph.
+
+    Written in, not replaced afterwards: hls4ml quotes a stamp that happens to be a number, one in forty.
+    """
+    stamp = hashlib.sha256(to_json(graph).encode()).hexdigest()[:8]
+    with mock.patch.object(get_optimizer("make_stamp"), "transform", lambda model: model.config.config.update(Stamp=stamp)):
+        yield
+
+
 _TEXT_FILES = (".sh", ".tcl", ".yml", ".cpp", ".h", ".txt")
 
 
-def _make_reproducible(directory: Path, model: ModelGraph, graph: Graph) -> None:
-    """The same graph gives the same bytes: no random stamp, no path of this machine."""
-    stamp = model.config.config["Stamp"]
-    digest = hashlib.sha256(to_json(graph).encode()).hexdigest()[: len(stamp)]
+def _remove_paths(directory: Path) -> None:
+    """No path of this machine in a project."""
+    whole = re.compile(rf"(?<![\w./-]){re.escape(str(directory))}(?![\w.-])")  # of a project in /b not the /b of /bin/sh
     for path in directory.rglob("*"):
         if path.is_file() and (path.suffix in _TEXT_FILES or path.name == "Makefile"):
             text = path.read_text(errors="surrogateescape")
-            if stamp in text or str(directory) in text:
-                path.write_text(text.replace(stamp, digest).replace(str(directory), "."), errors="surrogateescape")
+            if whole.search(text):
+                path.write_text(whole.sub(".", text), errors="surrogateescape")
