@@ -1,6 +1,6 @@
 """The implementations of a build, compared with what Keras gives for the same events."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -58,10 +58,13 @@ def check(root: Path, spec: Spec, expected: Expected, netlist: bool = False) -> 
     missing or g++ or Verilator refuses the firmware.
     """
     compiled = {name: make() for name, make in implementations(root, spec, netlist).items()}
-    verdict = compare(
-        read_graph(root), expected.outputs, expected.off_grid, expected.x, compiled, failures=(TriggerError, GraphError)
-    )
-    return verdict, compiled[f"csim ({spec.target.backend})"].outputs
+    return compare_with(read_graph(root), expected, compiled), compiled[f"csim ({spec.target.backend})"].outputs
+
+
+def compare_with(graph: Graph, expected: Expected, implementations: Mapping[str, Any]) -> Verdict:
+    """Compare compiled implementations of a graph with what Keras gave; one that fails as it runs is a difference."""
+    failures = (TriggerError, GraphError)
+    return compare(graph, expected.outputs, expected.off_grid, expected.x, implementations, failures=failures)
 
 
 def implementations(root: Path, spec: Spec, netlist: bool = False) -> dict[str, Callable[[], Any]]:

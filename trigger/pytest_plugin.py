@@ -59,20 +59,11 @@ class _Equality(pytest.Item):
         self._what, self._make, self._build = what, make, build
 
     def runtest(self) -> None:
-        from trigger.checks import recorded_expectations
-        from trigger.fixedpoint.graph import GraphError
+        from trigger.checks import compare_with, recorded_expectations
         from trigger.folder import read_graph
-        from trigger.verification.compare import compare
 
-        expected = recorded_expectations(self._build.root)
-        verdict = compare(
-            read_graph(self._build.root),
-            expected.outputs,
-            expected.off_grid,
-            expected.x,
-            {self._what: self._make()},
-            failures=(TriggerError, GraphError),
-        )
+        root = self._build.root
+        verdict = compare_with(read_graph(root), recorded_expectations(root), {self._what: self._make()})
         if not verdict:
             raise _NotExact(str(verdict))
 

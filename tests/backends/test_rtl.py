@@ -221,4 +221,4 @@ def test_vhdl_without_ghdl(network, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(rtl.RtlFailed) as error:
         project.compile()
-    assert str(error.value) == "rtl: simulating VHDL needs GHDL; install it (Debian and Ubuntu: apt install ghdl)"
+    assert str(error.value) == "rtl: no ghdl on PATH; install it (Debian and Ubuntu: apt install ghdl)"

@@ -7,7 +7,6 @@ our own, one call for all events and threads. Several projects can be compiled t
 import hashlib
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from trigger import programs
 from trigger.backends import csim_worker
 from trigger.errors import TriggerError
 from trigger.fixedpoint.graph import Concatenate, Graph, GraphError
@@ -25,7 +25,6 @@ from trigger.fixedpoint.types import Integers
 # One project runs many events; of many small ones compiling is most of the time.
 OPTIMIZE = ("-O3", "-flto", "-fno-semantic-interposition")
 OPTIMIZE_MANY = ("-O1",)
-_COMPILE_TIMEOUT_S = 1800
 
 INCLUDES = {
     "Vitis": ("firmware/ap_types",),
@@ -167,22 +166,14 @@ def compile_together(projects: Sequence[Csim], directory: Path, optimize: Sequen
             old.unlink()
         partial = library.with_suffix(f".{os.getpid()}.tmp")
         command = [*flags, *includes, f"-I{projects[0].sources}", str(source), "-o", str(partial)]
-        compile_with_gcc(command, projects[0].project_name)
+        compile_with_gcc(command)
         partial.replace(library)
     return [replace(project, library=library, index=k) for k, project in enumerate(projects)]
 
 
-def compile_with_gcc(arguments: Sequence[str], name: str) -> None:
+def compile_with_gcc(arguments: Sequence[str]) -> None:
     """Run g++. Raises CsimFailed with its first error, or where there is none on PATH."""
-    if shutil.which("g++") is None:
-        raise CsimFailed("csim: no g++ on PATH; install it (Debian and Ubuntu: apt install g++; Fedora: dnf install gcc-c++)")
-    try:
-        result = subprocess.run(["g++", *arguments], capture_output=True, text=True, timeout=_COMPILE_TIMEOUT_S)
-    except subprocess.TimeoutExpired as error:
-        raise CsimFailed(f"csim: g++ did not finish within {_COMPILE_TIMEOUT_S} s") from error
-    if result.returncode != 0:
-        first = next((line for line in result.stderr.splitlines() if "error" in line), _last_line(result.stderr))
-        raise CsimFailed(f"csim: g++ refuses {name}: {first}")
+    programs.run(["g++", *arguments], lambda message: CsimFailed(f"csim: {message}"))
 
 
 def _digest(projects: Sequence[Csim], text: str, flags: Sequence[str]) -> str:

@@ -42,7 +42,7 @@ class ForeignProject(NamedTuple):
             includes = [f"-I{self.directory / path}" for path in ("", *INCLUDES[self.backend])]
             weights = f'-DWEIGHTS_DIR="{self.directory / "firmware" / "weights"}"'
             flags = ["-std=c++17", "-O1", "-fPIC", "-shared", "-w", weights, *FLAGS.get(self.backend, ())]
-            compile_with_gcc([*flags, *includes, str(source), "-o", str(library)], self.name)
+            compile_with_gcc([*flags, *includes, str(source), "-o", str(library)])
             return call(library, "trigger_batch", x, self.outputs, self.name, done)
 
 

@@ -1,8 +1,5 @@
 """VHDL simulation with GHDL: the pipelined design, clock edge by clock edge, through text files."""
 
-import re
-import shutil
-import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,10 +10,10 @@ import numpy as np
 from trigger.backends.rtl.interface import Interface, Port
 from trigger.backends.rtl.verilator import RtlFailed
 from trigger.fixedpoint.types import Integers
+from trigger.programs import run
 from trigger.templates import environment
 
 _CHUNK = 2_000
-_TIMEOUT_S = 1800
 _STANDARD = "--std=08"
 
 
@@ -78,18 +75,8 @@ def analyse(interface: Interface, sources: Sequence[Path], folder: Path) -> Ghdl
 
 
 def _ghdl(arguments: list[str], folder: Path) -> None:
-    program = shutil.which("ghdl")
-    if program is None:
-        raise RtlFailed("rtl: simulating VHDL needs GHDL; install it (Debian and Ubuntu: apt install ghdl)")
-    command = [program, arguments[0], _STANDARD, f"--workdir={folder}", *arguments[1:]]
-    try:
-        result = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, cwd=folder)
-    except subprocess.TimeoutExpired as error:
-        raise RtlFailed(f"rtl: GHDL did not finish within {_TIMEOUT_S} s") from error
-    if result.returncode != 0:
-        lines = [line for line in (result.stderr + result.stdout).splitlines() if line.strip()]
-        first = next((line for line in lines if re.search(r":\d+:\d+:|rror", line)), f"status {result.returncode}")
-        raise RtlFailed(f"rtl: GHDL: {first}")
+    command = ["ghdl", arguments[0], _STANDARD, f"--workdir={folder}", *arguments[1:]]
+    run(command, lambda message: RtlFailed(f"rtl: {message}"), folder)
 
 
 def _to_text(values: Integers, ports: Sequence[Port]) -> list[str]:

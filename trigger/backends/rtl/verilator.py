@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from trigger.errors import TriggerError
+from trigger.programs import run
 
 EXTEND = Path(__file__).with_name("extend.h")
 
 # Bytes of C++ from which it pays to compile a design in several units: each reads Verilator's header.
 _LARGE = 300_000
-_TIMEOUT_S = 1800
 
 
 class RtlFailed(TriggerError):
@@ -80,7 +80,8 @@ def library(verilator: Verilator, work: Path, sources: Sequence[Path], optimize:
     """
     flags = [*flags, "--cc", "--prefix", "Vbench", "--top-module", "bench", "--output-split", "60000"]
     flags += ["--x-assign", "fast", "--x-initial", "fast", "--output-split-cfuncs", "6000", "-Mdir", str(work)]
-    _run([str(verilator.binary), *flags, *map(str, sources)], verilator.root)
+    variables = {"VERILATOR_ROOT": str(verilator.root)}
+    run([str(verilator.binary), *flags, *map(str, sources)], _failed, environment=variables)
     include = verilator.root / "include"
     options = ["-std=c++20", "-fPIC", "-w", f"-I{include}", f"-I{include / 'vltstd'}"]
     options += ["-DVERILATOR=1", "-DVM_COVERAGE=0", "-DVM_SC=0", "-DVM_TRACE=0", "-DVM_TIMING=0", "-DVL_TIME_CONTEXT"]
@@ -94,14 +95,14 @@ def library(verilator: Verilator, work: Path, sources: Sequence[Path], optimize:
         units = {"slow": (slow, "-O0"), "fast_1": (fast[::2], optimize), "fast_2": (fast[1::2], optimize)}
     with concurrent.futures.ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         objects = list(pool.map(lambda item: _object(work, item[0], item[1][0], [*options, item[1][1]]), units.items()))
-    _run(["g++", "-shared", "-pthread", "-o", str(work / "rtl.so"), *map(str, [*objects, runtime])])
+    run(["g++", "-shared", "-pthread", "-o", str(work / "rtl.so"), *map(str, [*objects, runtime])], _failed)
     return work / "rtl.so"
 
 
 def _runtime(verilator: Verilator, options: Sequence[str], work: Path) -> Path:
     """Verilator's own library, compiled once for all designs of a user where a cache can be written."""
     sources = [verilator.root / "include" / name for name in ("verilated.cpp", "verilated_threads.cpp")]
-    kind = [str(verilator), _run(["g++", "--version"]), *(path.read_text() for path in sources)]
+    kind = [str(verilator), run(["g++", "--version"], _failed), *(path.read_text() for path in sources)]
     key = [*kind, *(option for option in options if not option.startswith("-I"))]
     name = f"verilated-{hashlib.sha256(repr(key).encode()).hexdigest()[:16]}.o"
     try:
@@ -119,21 +120,9 @@ def _object(work: Path, name: str, sources: Sequence[Path], options: Sequence[st
     """Many small sources compiled as one: most of the time is Verilator's header."""
     unit, target = work / f"{name}.unit.cc", work / f"{name}.o"
     unit.write_text("".join(f'#include "{path}"\n' for path in sorted(sources)))
-    _run(["g++", *options, "-c", str(unit), "-o", str(target)])
+    run(["g++", *options, "-c", str(unit), "-o", str(target)], _failed)
     return target
 
 
-def _run(command: list[str], verilator_root: Path | None = None) -> str:
-    environment = {**os.environ, "VERILATOR_ROOT": str(verilator_root)} if verilator_root else None
-    tool = Path(command[0]).name.removesuffix("_bin")
-    if shutil.which(command[0]) is None:
-        raise RtlFailed(f"rtl: no {tool} on PATH; install it (Debian and Ubuntu: apt install {tool})")
-    try:
-        result = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, env=environment)
-    except subprocess.TimeoutExpired as error:
-        raise RtlFailed(f"rtl: {tool} did not finish within {_TIMEOUT_S} s") from error
-    if result.returncode != 0:
-        lines = [line for line in (result.stderr + result.stdout).splitlines() if line.strip()]
-        first = next((line for line in lines if "rror" in line), lines[0] if lines else f"status {result.returncode}")
-        raise RtlFailed(f"rtl: {tool}: {first}")
-    return result.stdout
+def _failed(message: str) -> RtlFailed:
+    return RtlFailed(f"rtl: {message}")
