@@ -102,7 +102,7 @@ def test_as_many_classes_as_outputs(sample):
     shutil.copy(LEGACY / "sequential.h5", "one.h5")
     with pytest.raises(TriggerError) as error:
         adopt(Adoption(Path("one.h5"), sample, PART, 240, "kind"))
-    assert str(error.value) == "sample.csv: the column 'kind' has 3 different values, the network 1 outputs"
+    assert str(error.value) == "sample.csv: the column 'kind' has 3 different values, the network tells 2 apart"
 
 
 def test_a_file_of_the_users_own_is_kept(sample):

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from trigger import TriggerError
+from trigger import TriggerError, hashing
 from trigger.build import Different, build, open_build
 from trigger.hashing import folder_digest
 from trigger.provenance import facts
@@ -75,6 +75,14 @@ def test_only_what_reads_the_change_is_redone(small_build, capsys, file, old, ne
     # A change may end where its result is the same again: the same events give the same network.
     assert set(found) <= set(expected)
     assert found[0] == expected[0]
+
+
+def test_what_other_code_made_is_redone(small_build, capsys, monkeypatch):
+    source, root = small_build
+    real = hashing.path_digest
+    monkeypatch.setattr("trigger.build.path_digest", lambda path: "new" if path.name == "training" else real(path))
+    build(str(source), root.parent)
+    assert redone(capsys)[0] == "model"
 
 
 def test_a_damaged_stage_is_redone(small_build, capsys):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
-PAGES = ("tutorial.md", "how-to/own-data.md", "how-to/vendor-tools.md")
+PAGES = ("tutorial.md", "how-to/own-data.md", "how-to/own-network.md", "how-to/vendor-tools.md")
 
 pytestmark = pytest.mark.minutes
 

@@ -69,6 +69,27 @@ def test_the_zoo_is_valid(name):
         ("ufixed<12,10>", "float", "inputs.types: 'float' is not a type; write fixed<W,I> or ufixed<W,I> with W from 1 to 53"),
         ('"classification"', '"regression"', "task is 'regression'; it should be 'classification'"),
         ("[data]", "[data", "not TOML: "),
+        (
+            'function = "jet_tagger"',
+            'network = "a.keras"',
+            "training is for networks that are trained here",
+        ),
+        (
+            'function = "jet_tagger"',
+            'function = "jet_tagger"\noutput = "t"',
+            "model.output is 't'; it names one of two classes, the one that is scored",
+        ),
+        (
+            "[pruning]",
+            "[quantization]\nbits = 6\n\n[pruning]",
+            "quantization is for a float network in model.network; one trained here has quantised layers",
+        ),
+        ("[pruning]", "[quantization]\n\n[pruning]", "quantization: give either bits or max_auc_loss"),
+        (
+            "[pruning]",
+            "[quantization]\nbits = 1\n\n[pruning]",
+            "quantization.bits is 1; it should be greater than",
+        ),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path, old, new, message):

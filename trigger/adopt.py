@@ -44,8 +44,10 @@ def adopt(asked: Adoption) -> Path:
     from trigger import keras_backend
 
     keras_backend.start()
-    from trigger.frontends.keras import input_types
+    from trigger.frontends.inexact import Inexact
+    from trigger.frontends.keras import input_types, lower
     from trigger.frontends.loading import load
+    from trigger.training.post_training import is_float
 
     model = load(asked.network, asked.weights)
     columns = read(asked.events, None)
@@ -57,9 +59,15 @@ def adopt(asked: Adoption) -> Path:
             f"{asked.events}: {len(features)} columns of numbers{' besides the label' if asked.label else ''}; "
             f"{asked.network} has {int(np.prod(model.input_shape[1:]))} inputs"
         )
-    outputs = int(np.prod(model.output_shape[1:]))
+    classes = [f"output_{k}" for k in range(int(np.prod(model.output_shape[1:])))]
+    if asked.label is not None:
+        classes = _classes(columns[asked.label], model, np.stack(list(features.values()), axis=1), asked)
     name = as_identifier(asked.network.stem)
     own = input_types(model)
+    try:
+        exact = bool(lower(model, f"fixed<{_WIDTH},{_WIDTH // 2}>"))
+    except Inexact:
+        exact = False
     here = Path.cwd()
     text = (
         environment(Path(__file__).parent)
@@ -71,9 +79,9 @@ def adopt(asked: Adoption) -> Path:
             weights=_relative(asked.weights, here) if asked.weights else None,
             events=_relative(asked.events, here),
             features=list(features),
-            classes=_classes(columns[asked.label], model, np.stack(list(features.values()), axis=1), asked)
-            if asked.label
-            else [f"output_{k}" for k in range(outputs)],
+            classes=classes,
+            output=classes[1] if asked.label and model.output_shape[-1] == 1 else None,
+            quantize=is_float(model) and not exact,
             type=asked.inputs or (str(own[0]) if own else None),
             types={feature: str(_fitting(values)) for feature, values in features.items()},
             quoted=json.dumps,
@@ -90,20 +98,26 @@ def adopt(asked: Adoption) -> Path:
 
 
 def _classes(labels: np.ndarray, model: "keras.Model", x: np.ndarray, asked: Adoption) -> list[str]:
-    """The names of the classes in the order of the outputs: numbers count them, texts go where their events score highest."""
+    """The names of the classes in the order of the outputs: numbers count them, texts go where their events score highest.
+
+    Of one output: the class that scores low, the class that scores high.
+    """
+    from trigger.training import fit
+
     outputs = int(np.prod(model.output_shape[1:]))
+    found = fit.outputs(model, x)
+    if outputs == 1:
+        high = found > np.median(found)
+        outputs, found = 2, np.concatenate([~high, high], axis=1)
     if labels.dtype.kind in "biuf":
         return [f"class_{k}" for k in range(outputs)]
     names, numbers = np.unique(labels.astype(str), return_inverse=True)
     if len(names) != outputs:
         raise TriggerError(
-            f"{asked.events}: the column {asked.label!r} has {len(names)} different values, the network {outputs} outputs"
+            f"{asked.events}: the column {asked.label!r} has {len(names)} different values, the network tells {outputs} apart"
         )
-    winners = (
-        model.predict(x.reshape(len(x), *model.input_shape[1:]), batch_size=8192, verbose=0).reshape(len(x), -1).argmax(axis=1)
-    )
     shares = np.zeros((outputs, outputs))
-    np.add.at(shares, (winners, numbers), 1)
+    np.add.at(shares, (found.argmax(axis=1), numbers), 1)
     _, best = linear_sum_assignment(shares / shares.sum(axis=0), maximize=True)
     return [str(names[k]) for k in best]
 

@@ -87,7 +87,7 @@ def _run(stage: Stage, build: Build) -> None:
 def _key(stage: Stage, build: Build) -> str:
     """All that the result of a stage depends on, as one digest."""
     code = [path_digest(Path(trigger.__file__).parent / name) for name in stage.code]
-    return data_digest({"stage": stage.name, "code": code, **stage.reads(build)})
+    return data_digest({"stage": stage.name, "code": code, "reads": stage.reads(build)})
 
 
 def _redo(stage: Stage, build: Build) -> None:

@@ -119,7 +119,7 @@ class _Recorded:
 def working_points(spec: Spec) -> tuple[np.ndarray, np.ndarray]:
     """The output element and the threshold of each accept bit."""
     points = spec.decision.accept.values() if spec.decision else ()
-    return np.array([spec.data.classes.index(p.output) for p in points]), np.array([p.threshold for p in points])
+    return np.array([spec.scores.index(p.output) for p in points]), np.array([p.threshold for p in points])
 
 
 def keras_integers(graph: Graph, reference: "Reference", x: np.ndarray, spec: Spec) -> tuple[np.ndarray, np.ndarray]:

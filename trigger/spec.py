@@ -78,6 +78,7 @@ class Model(Section):
     arguments: dict[str, int | float | str | bool] = {}
     network: str | None = None
     weights: str | None = None
+    output: str | None = None
 
     @model_validator(mode="after")
     def _is_one_of_both(self) -> "Model":
@@ -97,6 +98,19 @@ class Training(Section):
     patience: PositiveInt | None = None
     backend: Literal["tensorflow", "jax"] = "tensorflow"
     seed: int = 1
+
+
+class Quantization(Section):
+    """Post-training quantisation of a float network: to ``bits``, or to as few as lose no more than ``max_auc_loss``."""
+
+    bits: Annotated[int, Field(ge=2, le=16)] | None = None
+    max_auc_loss: Annotated[float, Field(gt=0, lt=1)] | None = None
+
+    @model_validator(mode="after")
+    def _is_one_of_both(self) -> "Quantization":
+        if (self.bits is None) == (self.max_auc_loss is None):
+            raise ValueError("give either bits or max_auc_loss")
+        return self
 
 
 class Pruning(Section):
@@ -192,6 +206,7 @@ class Spec(Section):
     model: Model
     training: Training = Training()
     pruning: Pruning | None = None
+    quantization: Quantization | None = None
     inputs: Inputs
     target: Target
     budget: Budget = Budget()
@@ -217,10 +232,17 @@ class Spec(Section):
                 raise ValueError(f"{given[0]} is for networks that are trained here; model.network is trained")
         elif self.data.label is None:
             raise ValueError("data.label is missing; without it no network can be trained")
+        if self.quantization is not None and self.model.network is None:
+            raise ValueError("quantization is for a float network in model.network; one trained here has quantised layers")
+        if self.quantization is not None and self.quantization.max_auc_loss is not None and self.data.label is None:
+            raise ValueError("quantization.max_auc_loss needs data.label; without it give quantization.bits")
+        if self.model.output is not None and (len(self.data.classes) != 2 or self.model.output not in self.data.classes):
+            raise ValueError(f"model.output is {self.model.output!r}; it names one of two classes, the one that is scored")
         for name, point in (self.decision.accept if self.decision else {}).items():
-            if point.output not in self.data.classes:
-                hint = _nearest(point.output, self.data.classes)
-                raise ValueError(f"decision.accept.{name}.output is {point.output!r}, which is no class{hint}")
+            if point.output not in self.scores:
+                hint = _nearest(point.output, self.scores)
+                what = "class" if self.model.output is None else "class that the network scores"
+                raise ValueError(f"decision.accept.{name}.output is {point.output!r}, which is no {what}{hint}")
         if self.pruning and self.pruning.end_epoch >= self.training.epochs:
             raise ValueError(
                 f"pruning.end_epoch {self.pruning.end_epoch} leaves no epoch to fine-tune; "
@@ -235,6 +257,16 @@ class Spec(Section):
         return [name for name in files if name]
 
     @property
+    def scores(self) -> list[str]:
+        """The classes that the network's outputs score, in their order."""
+        return self.data.classes if self.model.output is None else [self.model.output]
+
+    @property
+    def scored(self) -> int | None:
+        """The number of the class that a network of one output scores."""
+        return None if self.model.output is None else self.data.classes.index(self.model.output)
+
+    @property
     def input_types(self) -> tuple[Fixed, ...]:
         """The hardware type of each feature, in the order of ``data.features``."""
         return tuple(Fixed.parse(self.inputs.types.get(name) or self.inputs.type or "") for name in self.data.features)
@@ -242,7 +274,7 @@ class Spec(Section):
 
 def outputs(spec: Spec) -> list[str]:
     """What the firmware's outputs are called: the accept bits, or the classes whose scores it gives."""
-    return list(spec.decision.accept) if spec.decision else list(spec.data.classes)
+    return list(spec.decision.accept if spec.decision else spec.scores)
 
 
 def load(path: Path) -> Spec:

@@ -84,38 +84,55 @@ def _model_reads(build: Build) -> Mapping[str, Any]:
     return {
         "events": build.digests["events"],
         "code": [file_digest(build.source / name) for name in spec.model_files],
-        "spec": [part.model_dump() if part else None for part in (spec.model, spec.training, spec.pruning)],
+        "spec": [p.model_dump() if p else None for p in (spec.model, spec.training, spec.pruning, spec.quantization)],
         "versions": versions(),
     }
 
 
 def _model(build: Build, folder: Path) -> None:
-    """Train the network, and its float twin in the same way without pruning; or take the one that is trained."""
+    """Train the network, and its float twin in the same way without pruning; or take the trained one, quantised if asked."""
     from trigger import keras_backend
 
     keras_backend.start(build.spec.training.backend)
+    from trigger.frontends.reference import head
     from trigger.training import fit, network, prune
+    from trigger.training.post_training import choose
 
     spec, events = build.spec, real_events(build)
+    summary: dict[str, Any] = {}
+
+    def keep(name: str, model: Any, history: Mapping[str, Any]) -> None:
+        model.save(folder / f"{name}.keras")
+        np.save(folder / f"{name}_scores.npy", fit.scores(model, events["test"].x, spec.scored))
+        summary[name] = {
+            "history": history,
+            "sparsity": prune.measured(model),
+            "parameters": model.count_params(),
+            "head": head(model),
+        }
+
     if spec.model.network is not None:
         model = network.trained(spec, build.source)
-        model.save(folder / "network.keras")
-        np.save(folder / "network_scores.npy", fit.scores(model, events["test"].x))
-        found = {"history": {}, "sparsity": prune.measured(model), "parameters": model.count_params()}
-        write_json(folder / "summary.json", {"network": found})
-        return
-    network.set_seed(spec.training.seed)
-    quantised = network.make(spec, build.source)
-    twin = network.float_twin(quantised)
-    summary: dict[str, Any] = {}
-    for name, model, pruning in (("float", twin, None), ("network", quantised, spec.pruning)):
+        if spec.quantization:
+            keep("float", model, {})
+            chosen = choose(model, events, spec)
+            rows = [row._asdict() for row in chosen.rows]
+            write_json(folder / "quantization.json", {"bits": chosen.bits, "rows": rows})
+            model = chosen.network
+        keep("network", model, {})
+    else:
         network.set_seed(spec.training.seed)
-        network.power_of_two_normalization(model, events["train"].x, spec.input_types)
-        with progress(f"training the {name}", spec.training.epochs, "epochs") as done:
-            history = fit.fit(model, events, spec.training, pruning, folder / name, done)
-        model.save(folder / f"{name}.keras")
-        np.save(folder / f"{name}_scores.npy", fit.scores(model, events["test"].x))
-        summary[name] = {"history": history, "sparsity": prune.measured(model), "parameters": model.count_params()}
+        quantised = network.make(spec, build.source)
+        twin = network.float_twin(quantised)
+        targets = events
+        if spec.scored is not None:
+            targets = {name: split._replace(y=(split.y == spec.scored).astype(int)) for name, split in events.items()}
+        for name, model, pruning in (("float", twin, None), ("network", quantised, spec.pruning)):
+            network.set_seed(spec.training.seed)
+            network.power_of_two_normalization(model, events["train"].x, spec.input_types)
+            with progress(f"training the {name}", spec.training.epochs, "epochs") as done:
+                history = fit.fit(model, targets, spec.training, pruning, folder / name, done)
+            keep(name, model, history)
     write_json(folder / "summary.json", summary)
 
 

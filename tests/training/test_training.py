@@ -10,6 +10,7 @@ from trigger.events.dataset import Events
 from trigger.fixedpoint.serialize import to_json
 from trigger.fixedpoint.types import Fixed
 from trigger.frontends.keras import lower
+from trigger.physics.metrics import performance
 from trigger.spec import Pruning, Training, load
 from trigger.training import fit, network, prune
 
@@ -41,6 +42,41 @@ def test_the_same_seed_gives_the_same_graph(small):
     graphs = [to_json(lower(train(small, seed=seed)[0], "fixed<8,4>")) for seed in (3, 3, 4)]
     assert graphs[0] == graphs[1]
     assert graphs[0] != graphs[2]
+
+
+@pytest.mark.parametrize("head", ["linear", "sigmoid"])
+def test_one_output_tells_two_classes_apart(small, head):
+    spec, folder = small
+    text = (folder / "model.py").read_text()
+    (folder / "model.py").write_text(
+        text.replace("keras.Model(inputs, x)", f"keras.Model(inputs, keras.layers.Activation('{head}')(x))")
+    )
+    (folder / "trigger.toml").write_text(
+        (folder / "trigger.toml").read_text().replace("[model]", '[model]\noutput = "background"')
+    )
+    spec = load(folder / "trigger.toml")
+    keras.utils.set_random_seed(3)
+    model = network.make(spec, folder)
+    assert model.output_shape == (None, 1)
+    targets = {name: part._replace(y=(part.y == spec.scored).astype(int)) for name, part in events().items()}
+    history = fit.fit(model, targets, Training(epochs=8, batch_size=64, learning_rate=0.02), None)
+    seen = events()["validation"]
+    found = performance(fit.scores(model, seen.x, spec.scored), seen, spec.data.classes, 0.5)
+    assert found.auc["background"] > 0.85
+    assert found.auc["signal"] == pytest.approx(found.auc["background"])
+    assert found.accuracy == pytest.approx(history["val_accuracy"][int(history["best_epoch"][0])])
+
+
+def test_one_output_for_two_classes_needs_a_name(small):
+    spec, folder = small
+    text = (folder / "model.py").read_text()
+    (folder / "model.py").write_text(text.replace("QDense(classes", "QDense(1"))
+    with pytest.raises(TriggerError) as error:
+        network.make(spec, folder)
+    assert str(error.value) == (
+        f"{folder / 'model.py'}: network() returns a network of one output; "
+        "model.output in trigger.toml names the class it scores"
+    )
 
 
 @pytest.mark.parametrize("sparsity", [0.25, 0.5, 0.9])

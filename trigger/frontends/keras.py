@@ -52,7 +52,7 @@ class _Call(NamedTuple):
 def input_types(model: keras.Model) -> tuple[Fixed, ...] | None:
     """The types of the inputs where the network itself says them: its first layer is a rounding quantiser."""
     readers = [
-        node.operation for node in _nodes(model) if any(tensor is model.inputs[0] for tensor in node.arguments.keras_tensors)
+        node.operation for node in nodes(model) if any(tensor is model.inputs[0] for tensor in node.arguments.keras_tensors)
     ]
     quantizer = getattr(readers[0], "activation", None) if len(readers) == 1 else None
     rule = quantizer_types(quantizer) if isinstance(readers[0], qkeras.QActivation | keras.layers.Activation) else None
@@ -77,7 +77,7 @@ def lower(
     return walk.builder.graph(walk.values[id(model.outputs[0])].node, tuple(walk.notes))
 
 
-def _nodes(model: keras.Model) -> list[Any]:
+def nodes(model: keras.Model) -> list[Any]:
     """Every use of a layer, in an order in which inputs come first."""
     functional = model._functional if isinstance(model, keras.Sequential) else model
     by_depth = getattr(functional, "_nodes_by_depth", None)
@@ -97,7 +97,7 @@ class _Walk:
         self.values: dict[int, _Value] = {}
         self._kernels = kernels
         self._names: set[str] = {"inputs"}
-        nodes = _nodes(model)
+        uses = nodes(model)
         for what, tensors in (("inputs", model.inputs), ("outputs", model.outputs)):
             if len(tensors) != 1:
                 raise Inexact([Problem(model.name, f"it has {len(tensors)} {what}", f"Concatenate the {what} into one")])
@@ -106,7 +106,7 @@ class _Walk:
             raise Inexact([Problem(model.inputs[0].name, f"the input shape {shape} is open", "give the Input a full shape")])
         self.builder = Builder(self._input_types(model, inputs, int(np.prod(shape))))
         self.values[id(model.inputs[0])] = _Value("inputs", shape)
-        for node in nodes:
+        for node in uses:
             call = self._call(node, model)
             self.values[id(node.outputs[0])] = _Value(self._lower(call), call.output_shape)
         unknown = set(kernels) - {layer.name for layer in model.layers}

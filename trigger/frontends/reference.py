@@ -32,11 +32,12 @@ class Reference:
         self._shape = tuple(model.inputs[0].shape[1:])
         self._head = HEAD_TYPES.get(name_of(_head_activation(model)))
         last = model.outputs[0]._keras_history.operation
-        constants = [_constants(layer) for layer in _layers(model)]  # in the network's own precision
+        plain = _plain(model)
+        constants = [_constants(layer) for layer in _layers(plain)]  # in the network's own precision
         with float64():
             # A float32 Input would round the events before the first quantiser sees them.
             inputs = keras.Input(self._shape, dtype="float64", name=model.inputs[0].name)
-            self._model = keras.models.clone_model(_plain(model), inputs, lambda layer: _clone(layer, layer is last))
+            self._model = keras.models.clone_model(plain, inputs, lambda layer: _clone(layer, layer is last))
             for layer, values in zip(_layers(self._model), constants, strict=True):
                 if isinstance(layer, keras.layers.Normalization):
                     layer.mean, layer.variance = (keras.ops.cast(part, "float64") for part in values)
@@ -67,16 +68,21 @@ class Reference:
 
 
 def _plain(model: keras.Model) -> keras.Model:
-    """The same layers, with the input and the output on their own where they came in lists."""
-    if isinstance(model, keras.Sequential):
+    """The same layers but a Softmax at the end, with the input and the output on their own where they came in lists."""
+    output = model.outputs[0]
+    last = output._keras_history.operation
+    if isinstance(last, keras.layers.Softmax):
+        output = last.input
+    elif isinstance(model, keras.Sequential):
         return model
-    return keras.Model(model.inputs[0], model.outputs[0], name=model.name)
+    return keras.Model(model.inputs[0], output, name=model.name)
 
 
-def ends_in_softmax(model: keras.Model) -> bool:
-    """Whether the network's last step is a softmax, which the reference and the graph leave out."""
+def head(model: keras.Model) -> str:
+    """What the network's outputs go through: "softmax", which reference and graph leave out, "sigmoid", or "linear"."""
     last = model.outputs[0]._keras_history.operation
-    return isinstance(last, keras.layers.Softmax) or name_of(_head_activation(model)) == "softmax"
+    kind = "softmax" if isinstance(last, keras.layers.Softmax) else name_of(getattr(last, "activation", None))
+    return next((name for name in ("softmax", "sigmoid") if name in kind), "linear")
 
 
 def _head_activation(model: keras.Model) -> Any:
@@ -87,14 +93,14 @@ def _head_activation(model: keras.Model) -> Any:
 def _clone(layer: keras.layers.Layer, is_head: bool) -> keras.layers.Layer:
     common = {"name": layer.name, "dtype": "float64"}
     activation = promoted(layer.activation) if getattr(layer, "activation", None) is not None else None
-    if is_head and (name_of(activation) == "softmax" or isinstance(layer, keras.layers.Softmax)):
+    if is_head and name_of(activation) == "softmax":
         activation = keras.activations.linear
     if isinstance(layer, keras.layers.Dense):
         return keras.layers.Dense(layer.units, activation=activation, **common)
     if isinstance(layer, qkeras.QActivation):
         return qkeras.QActivation(activation, **common)
-    if isinstance(layer, keras.layers.Activation | keras.layers.Softmax):
-        return keras.layers.Activation(activation or keras.activations.softmax, **common)
+    if isinstance(layer, keras.layers.Activation):
+        return keras.layers.Activation(activation, **common)
     if isinstance(layer, keras.layers.BatchNormalization):
         return keras.layers.BatchNormalization(axis=layer.axis, epsilon=0, **common)
     return type(layer).from_config({**layer.get_config(), "dtype": "float64"})

@@ -25,8 +25,31 @@ class Performance(NamedTuple):
     rejection: dict[str, float]
 
 
+def logits(outputs: np.ndarray, head: str, scored: int | None = None) -> np.ndarray:
+    """A network's outputs, shape (events, outputs), as logits, shape (events, classes).
+
+    ``head`` is the activation they went through. One output alone scores the class ``scored`` of two.
+    """
+    outputs, least = outputs.astype(np.float64), np.finfo(np.float64).tiny
+    if head in ("softmax", "sigmoid"):
+        shares = outputs
+        outputs = np.log(np.maximum(shares, least))
+        if scored is not None:
+            outputs -= np.log(np.maximum(1 - shares, least))
+    if scored is None:
+        return outputs
+    both = np.zeros((len(outputs), 2))
+    both[:, scored] = outputs[:, 0]
+    return both
+
+
+def mean_auc(scores: np.ndarray, events: Events) -> float:
+    """The area under the ROC curve, the mean over the classes, from logits."""
+    return float(np.mean([roc(scores, events, number).auc for number in range(scores.shape[1])]))
+
+
 def roc(scores: np.ndarray, events: Events, number: int) -> Roc:
-    """The ROC curve of one class, from scores before the softmax, shape (events, classes)."""
+    """The ROC curve of one class, from logits, shape (events, classes)."""
     signal = events.y == number
     values = softmax(scores, axis=1)[:, number]
     background, efficiency, _ = roc_curve(signal, values, sample_weight=events.weight)

@@ -11,7 +11,7 @@ from trigger.events.dataset import Events
 from trigger.fixedpoint.graph import Constant, Dense, Graph
 from trigger.fixedpoint.ranges import overflow_proof
 from trigger.folder import Build, integer_events, read_graph, read_json
-from trigger.physics.metrics import performance, roc
+from trigger.physics.metrics import logits, performance, roc
 from trigger.provenance import facts
 from trigger.report import plots
 from trigger.spec import outputs as outputs_of
@@ -30,7 +30,9 @@ def write(build: Build, folder: Path) -> None:
     scores = {kind: np.load(path) for kind, name in files.items() if (path := build.root / "model" / name).exists()}
     outputs = np.load(build.root / "verification" / "outputs.npy")[: len(test.x)]
     if len(outputs) == len(test.x) and not spec.decision:  # an aborted csim has none
-        scores["csim"] = np.ldexp(outputs.astype(np.float64), -graph.output.fractions)
+        head = training["network"]["head"]
+        real = np.ldexp(outputs.astype(np.float64), -graph.output.fractions)
+        scores["csim"] = logits(real, "linear" if head == "softmax" else head, spec.scored)
     if spec.data.label is None:  # nothing to measure a performance by
         scores = {}
     curves = {kind: {c: roc(s, test, n) for n, c in enumerate(spec.data.classes)} for kind, s in scores.items()}
@@ -61,6 +63,7 @@ def write(build: Build, folder: Path) -> None:
             },
             roc_svg=plots.roc_curves(curves, spec.physics.signal_efficiency) if curves else "",
             training_svg=plots.training_curves(histories, pruning) if histories else "",
+            quantization=_read(build, "model/quantization.json") if spec.quantization else None,
             bits_svg=plots.bit_widths(_bits(graph)),
             manifest=facts(build),
             test_events=len(test.x),

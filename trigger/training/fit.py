@@ -10,9 +10,12 @@ import numpy as np
 
 from trigger.errors import TriggerError
 from trigger.events.dataset import Events
-from trigger.frontends.activations import name_of
+from trigger.frontends.reference import head
+from trigger.physics.metrics import logits
 from trigger.spec import Pruning, Training
 from trigger.training import prune
+
+_BATCH = 16384
 
 History = dict[str, list[float]]
 
@@ -28,6 +31,7 @@ def fit(
     """Train in place on ``events["train"]``; the weights of the epoch with the least validation loss are kept.
 
     ``folder`` takes TensorBoard logs, and the best epoch's weights as a checkpoint, as training goes on.
+    A network of one output is taught to tell the events of class 1 from all others.
     With pruning only epochs at the final sparsity count, and the sparsity is checked at the end. Returns loss, accuracy,
     val_loss and val_accuracy of each epoch. Raises TriggerError where the loss is not finite.
     """
@@ -37,8 +41,7 @@ def fit(
     schedule = keras.optimizers.schedules.CosineDecay(training.learning_rate, steps * training.epochs, alpha=0.01)
     model.compile(
         optimizer=keras.optimizers.Adam(schedule),
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=not _ends_in_softmax(model)),
-        weighted_metrics=["accuracy"],
+        **_loss(model),
         jit_compile=True,
         # Pruning has to look at every single step where the backend leaves constraints out.
         steps_per_execution=1 if pruning is not None and keras.backend.backend() == "jax" else steps,
@@ -69,14 +72,30 @@ def fit(
     return {name: [float(v) for v in values] for name, values in history.history.items()} | {"best_epoch": [float(best.epoch)]}
 
 
-def scores(model: keras.Model, x: np.ndarray) -> np.ndarray:
-    """The network's outputs before any softmax, float64 of shape (events, classes)."""
-    return np.asarray(model.predict(x.astype(np.float32), batch_size=8192, verbose=0), dtype=np.float64)
+def scores(model: keras.Model, x: np.ndarray, scored: int | None = None) -> np.ndarray:
+    """The network's logits, float64 of shape (events, classes); one output alone scores the class ``scored`` of two."""
+    return logits(outputs(model, x), head(model), scored)
 
 
-def _ends_in_softmax(model: keras.Model) -> bool:
-    last = model.layers[-1]
-    return isinstance(last, keras.layers.Softmax) or name_of(getattr(last, "activation", None)) == "softmax"
+def outputs(model: keras.Model, x: np.ndarray) -> np.ndarray:
+    """What Keras gives in float32 for real inputs, shape (events, features): shape (events, outputs).
+
+    Called layer by layer: tracing takes longer than it saves, and TensorFlow warns of every further network.
+    """
+    x = x.astype(np.float32).reshape(len(x), *model.inputs[0].shape[1:])
+    parts = [keras.ops.convert_to_numpy(model(part, training=False)) for part in np.split(x, range(_BATCH, len(x), _BATCH))]
+    return np.concatenate(parts).reshape(len(x), -1)
+
+
+def _loss(model: keras.Model) -> dict[str, Any]:
+    """The cross entropy, of one output that tells 1 from 0 or of one for each class, and the accuracy."""
+    kind = head(model)
+    if model.output_shape[-1] == 1:
+        threshold = 0.5 if kind == "sigmoid" else 0.0
+        accuracy = keras.metrics.BinaryAccuracy(name="accuracy", threshold=threshold)
+        return {"loss": keras.losses.BinaryCrossentropy(from_logits=kind != "sigmoid"), "weighted_metrics": [accuracy]}
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=kind != "softmax")
+    return {"loss": loss, "weighted_metrics": ["accuracy"]}
 
 
 def _normalized(weight: np.ndarray) -> np.ndarray:

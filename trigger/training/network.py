@@ -26,7 +26,7 @@ def make(spec: Spec, folder: Path) -> keras.Model:
     assert spec.model.function is not None
     path = folder / spec.model.file
     function = _function(path, spec.model.function)
-    features, classes = len(spec.data.features), len(spec.data.classes)
+    features, classes = len(spec.data.features), len(spec.scores)
     where = f"{path}: {spec.model.function}()"
     try:
         model = function(features, classes, **spec.model.arguments)
@@ -49,8 +49,10 @@ def trained(spec: Spec, folder: Path) -> keras.Model:
 
 def _check_shapes(model: keras.Model, spec: Spec, where: str) -> None:
     found = tuple(model.input_shape), tuple(model.output_shape)
-    wanted = (None, len(spec.data.features)), (None, len(spec.data.classes))
+    wanted = (None, len(spec.data.features)), (None, len(spec.scores))
     if found != wanted:
+        if found == (wanted[0], (None, 1)) and len(spec.data.classes) == 2:
+            raise TriggerError(f"{where} a network of one output; model.output in trigger.toml names the class it scores")
         raise TriggerError(f"{where} a network from {found[0]} to {found[1]}; the data asks for {wanted[0]} to {wanted[1]}")
 
 
