@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
-.PHONY: demo test test-full coverage fuzz lint setup clean
+.PHONY: demo test test-full coverage docs fuzz lint setup clean
 
 demo: setup
 	$(BIN)/trigger build jet_tagger
@@ -21,6 +21,10 @@ test-full: setup
 
 coverage: setup
 	$(PYTEST) --cov --cov-report=term:skip-covered
+
+docs: setup
+	$(BIN)/sphinx-build -W --keep-going -q docs build/site
+	@echo build/site/index.html
 
 # Continues where it was stopped: make fuzz MINUTES=600
 MINUTES ?= 60

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+import trigger
+
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGES = ("tutorial.md", "how-to/own-data.md", "how-to/own-network.md", "how-to/vendor-tools.md")
 
@@ -37,6 +39,18 @@ def test_the_page_works(page, tmp_path):
         )
         assert result.returncode == (int(status[1]) if status else 0), f"{text}\n{result.stdout}\n{result.stderr}"
         assert "Traceback" not in result.stderr
+
+
+def test_the_site_is_built_without_a_warning(tmp_path):
+    command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", str(DOCS), str(tmp_path)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr) == (0, "")
+    commands = (tmp_path / "reference" / "cli.html").read_text()
+    for command in ("build", "verify", "synth", "report", "show", "new", "list", "doctor", "events-jets", "export-onnx"):
+        assert f'id="trigger-{command}"' in commands, command
+    functions = (tmp_path / "reference" / "python.html").read_text()
+    for name in trigger.__all__:
+        assert f'id="trigger.{name}"' in functions or f".{name}" in functions, name
 
 
 def test_every_page_with_blocks_is_tested():
