@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
-.PHONY: demo test test-full coverage docs fuzz lint setup clean
+.PHONY: demo test test-full test-hgq coverage docs fuzz lint setup clean
 
 demo: setup
 	$(BIN)/trigger build jet_tagger
@@ -42,8 +42,17 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else "Python 3.11 to 3.13 is needed; set PYTHON=python3.x")'
 	@command -v g++ > /dev/null || { echo "g++ is needed; install it (Debian and Ubuntu: apt install g++)"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[test]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[qkeras,test]'
+	@touch $@
+
+# HGQ2 and QKeras exclude each other: its tests have an environment of their own.
+test-hgq: $(VENV)-hgq/.ready
+	$(VENV)-hgq/bin/python -m pytest -n 2 tests/hgq
+
+$(VENV)-hgq/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)-hgq
+	$(VENV)-hgq/bin/pip install --quiet --constraint constraints.txt --editable '.[hgq,test]'
 	@touch $@
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-hgq build dist .pytest_cache .ruff_cache .hypothesis

@@ -8,7 +8,6 @@ import keras
 import numpy as np
 import onnxruntime
 import pytest
-from qkeras import QActivation, QDense
 
 from trigger.backends import rtl
 from trigger.backends.csim import compile_together
@@ -22,8 +21,7 @@ from trigger.fixedpoint.passes import PASSES, optimize
 from trigger.fixedpoint.passes.decision import decide
 from trigger.fixedpoint.ranges import overflow_proof
 from trigger.fixedpoint.serialize import from_json, to_json
-from trigger.frontends.keras import lower
-from trigger.frontends.reference import Reference
+from trigger.frontends.networks import Reference, lower
 from trigger.verification import vectors
 from trigger.verification.compare import to_integers
 
@@ -78,6 +76,8 @@ def randomize(model: keras.Model, seed: int) -> keras.Model:
 
 def around(middle: Callable, input_bits: int, seed: int = 0) -> keras.Model:
     """6-7-3: a quantised network with ``middle`` (a layer, or a function of a tensor) behind its first Dense layer."""
+    from qkeras import QActivation, QDense  # not where HGQ2 is
+
     x = inputs = keras.Input((FEATURES,))
     x = QActivation(f"quantized_bits({input_bits},{input_bits // 2 - 1},alpha=1)")(x)
     x = QDense(7, kernel_quantizer="quantized_bits(5,1,alpha=1)", bias_quantizer="quantized_bits(5,1,alpha=1)")(x)

@@ -96,6 +96,13 @@ def test_verify_could_not_run(small_build, tmp_path):
     assert "Traceback" not in result.stderr
 
 
+def test_neither_qkeras_nor_hgq2():
+    code = "import sys; sys.modules['qkeras'] = None\nfrom trigger import keras_backend\nkeras_backend.start()"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    message = "neither QKeras nor HGQ2 is installed; get one with: pip install 'trigger-compiler[qkeras]'"
+    assert result.stderr.splitlines()[-1] == f"trigger.errors.TriggerError: {message}"
+
+
 def test_report_and_show(small_build):
     _, root = small_build
     (root / "report" / "index.html").unlink()

@@ -45,9 +45,8 @@ def adopt(asked: Adoption) -> Path:
 
     keras_backend.start()
     from trigger.frontends.inexact import Inexact
-    from trigger.frontends.keras import input_types, lower
     from trigger.frontends.loading import load
-    from trigger.training.post_training import is_float
+    from trigger.frontends.networks import input_types, is_float, lower
 
     model = load(asked.network, asked.weights)
     columns = read(asked.events, None)

@@ -73,7 +73,7 @@ def lower(
     where the network starts with a rounding quantiser. ``kernels`` gives plain Dense layers an explicit type by layer name.
     Raises ``Inexact``, with everything that cannot be exact, where there is no such graph.
     """
-    from trigger.frontends.keras import lower as lower_keras
+    from trigger.frontends.networks import lower as lower_keras
 
     graph = lower_keras(model, inputs, kernels)
     return Graph(graph.nodes, graph.notes)
@@ -86,7 +86,7 @@ def verify(model: "keras.Model", implementations: Sequence[Any], x: np.ndarray) 
 
     Where the network does not quantise its own inputs, all of them are given the values of the graph's input types.
     """
-    from trigger.frontends.reference import Reference
+    from trigger.frontends.networks import Reference
 
     if not implementations:
         raise TriggerError("verify: nothing to compare with the network")

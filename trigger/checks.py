@@ -17,7 +17,7 @@ from trigger.verification.compare import Verdict, compare, to_integers
 
 if TYPE_CHECKING:
     from trigger.backends.rtl import Rtl
-    from trigger.frontends.reference import Reference
+    from trigger.frontends.networks import Reference
 
 
 class Expected(NamedTuple):
@@ -44,7 +44,7 @@ def expectations(root: Path, spec: Spec, path: Path) -> Expected:
 
     keras_backend.start(spec.training.backend)
     from trigger.frontends.loading import load
-    from trigger.frontends.reference import Reference
+    from trigger.frontends.networks import Reference
 
     graph = read_graph(root)
     x = graph.quantize_inputs(dataset.features(path, spec.data.features, spec.data.tree))

@@ -26,9 +26,8 @@ def check(directory: Path, network: Path, events: Path | None) -> Verdict:
 
     project = open_foreign(directory)
     keras_backend.start()
-    from trigger.frontends.keras import lower
     from trigger.frontends.loading import load
-    from trigger.frontends.reference import Reference, head
+    from trigger.frontends.networks import Reference, head, lower
 
     model = load(network)
     if head(model) == "softmax":

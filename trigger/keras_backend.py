@@ -1,6 +1,7 @@
 """Starting Keras: which backend, without the chatter of TensorFlow's native libraries."""
 
 import contextlib
+import importlib.util
 import os
 import sys
 from collections.abc import Iterator
@@ -8,9 +9,15 @@ from pathlib import Path
 
 from trigger.errors import TriggerError
 
+# HGQ2 installs a package of its own under the name qkeras: where it is, there is no QKeras.
+NETWORKS = "hgq" if importlib.util.find_spec("hgq") else "qkeras"
+
 
 def start(backend: str = "tensorflow") -> None:
-    """Import Keras and QKeras with this backend. Raises TriggerError where another one is running or it is missing."""
+    """Import Keras, and QKeras or HGQ2, with this backend.
+
+    Raises TriggerError where another one is running or something is missing.
+    """
     running = sys.modules.get("keras")
     if running is not None:
         if running.backend.backend() != backend:
@@ -21,8 +28,13 @@ def start(backend: str = "tensorflow") -> None:
     try:
         with _silent_native_stderr():
             import keras
-            import qkeras  # noqa: F401
+
+            importlib.import_module(NETWORKS)
     except ImportError as error:
+        if error.name == NETWORKS:
+            raise TriggerError(
+                "neither QKeras nor HGQ2 is installed; get one with: pip install 'trigger-compiler[qkeras]'"
+            ) from error
         raise TriggerError(
             f"the Keras backend {backend} needs the package {error.name!r}; "
             f"install it with: pip install 'trigger-compiler[{backend}]'"

@@ -94,9 +94,8 @@ def _model(build: Build, folder: Path) -> None:
     from trigger import keras_backend
 
     keras_backend.start(build.spec.training.backend)
-    from trigger.frontends.reference import head
+    from trigger.frontends.networks import head
     from trigger.training import fit, network, prune
-    from trigger.training.post_training import choose
 
     spec, events = build.spec, real_events(build)
     summary: dict[str, Any] = {}
@@ -114,6 +113,8 @@ def _model(build: Build, folder: Path) -> None:
     if spec.model.network is not None:
         model = network.trained(spec, build.source)
         if spec.quantization:
+            from trigger.training.post_training import choose
+
             keep("float", model, {})
             chosen = choose(model, events, spec)
             rows = [row._asdict() for row in chosen.rows]
@@ -121,9 +122,11 @@ def _model(build: Build, folder: Path) -> None:
             model = chosen.network
         keep("network", model, {})
     else:
+        from trigger.training.twin import float_twin
+
         network.set_seed(spec.training.seed)
         quantised = network.make(spec, build.source)
-        twin = network.float_twin(quantised)
+        twin = float_twin(quantised)
         targets = events
         if spec.scored is not None:
             targets = {name: split._replace(y=(split.y == spec.scored).astype(int)) for name, split in events.items()}
@@ -150,9 +153,8 @@ def _graph(build: Build, folder: Path) -> None:
     from trigger import keras_backend
 
     keras_backend.start(build.spec.training.backend)
-    from trigger.frontends.keras import lower
     from trigger.frontends.loading import load
-    from trigger.frontends.reference import Reference
+    from trigger.frontends.networks import Reference, lower
     from trigger.verification import vectors
 
     model = load(build.root / "model" / "network.keras")

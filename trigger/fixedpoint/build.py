@@ -20,6 +20,9 @@ from trigger.fixedpoint.graph import (
 from trigger.fixedpoint.ranges import Interval, TooWide, interval
 from trigger.fixedpoint.types import MAX_WIDTH, Fixed, Integers, Overflow, Rounding, smallest
 
+# One for all elements, one for each, or none.
+Bound = float | np.ndarray | None
+
 
 def constant(values: np.ndarray, largest_width: int = MAX_WIDTH) -> Constant:
     """Real numbers as integers of the narrowest common type.
@@ -92,8 +95,8 @@ class Builder:
         types = tuple(Fixed(True, MAX_WIDTH, MAX_WIDTH - int(f) - shift) for f in self[source].fractions)
         return self._exact(LeakyRelu(name, (source,), types, shift))
 
-    def clip(self, name: str, source: str, low: float | None, high: float | None) -> str:
-        """``low`` and ``high`` are real numbers on the source's grid, or None for no bound."""
+    def clip(self, name: str, source: str, low: Bound, high: Bound) -> str:
+        """``low`` and ``high`` are real numbers on the source's grid, one for all elements or for each; None for no bound."""
         x = self.range(source)
         fractions = self[source].fractions
         least = x.low if low is None else np.ldexp(low, fractions).astype(np.int64)

@@ -14,19 +14,14 @@ import numpy as np
 import qkeras.quantizers as q
 
 from trigger.fixedpoint.build import Builder, constant
-from trigger.fixedpoint.ranges import aligned
-from trigger.fixedpoint.types import Fixed, Integers, Overflow, Rounding
+from trigger.fixedpoint.types import Fixed, Overflow, Rounding
 from trigger.frontends.inexact import Refusal
+from trigger.frontends.piecewise import check_on_grid, is_power_of_two, round_to, slope_shift, staircase
 from trigger.frontends.precision import evaluate
 
 # A real-valued head (sigmoid, tanh) has no exact fixed-point value: it is rounded, half to even, to this many bits.
 HEAD_BITS = 16
 HEAD_TYPES = {"sigmoid": Fixed(False, HEAD_BITS, 0), "hard_sigmoid": Fixed(False, HEAD_BITS, 0), "tanh": Fixed(True, 17, 1)}
-# A staircase is a table of 2^bits entries or, over a wider input, one comparison a step. Past both bounds it is refused.
-MAX_TABLE_BITS = 16
-MAX_STEPS = 4096
-_ENUMERATED = 1 << 20
-
 SUPPORTED = (
     "linear, relu, relu6, leaky_relu, hard_tanh, softmax (as the last layer), sigmoid, tanh and hard_sigmoid (as the "
     "last layer), quantized_bits, quantized_linear, quantized_relu, quantized_po2, quantized_relu_po2, binary, ternary, "
@@ -73,22 +68,10 @@ def lower_activation(builder: Builder, name: str, source: str, activation: Any, 
         case "hard_sigmoid" | "smooth_sigmoid" | "hard_tanh" | "smooth_tanh" if getattr(q, kind) is activation:
             return _piecewise_linear(builder, name, source, kind)
         case "binary_sigmoid" | "binary_tanh" if getattr(q, kind) is activation:
-            return _staircase(builder, name, source, partial(evaluate, activation), bisectable=True)
-        case "softmax":
-            raise Refusal("a softmax inside the network has no exact fixed-point form", "keep softmax for the last layer")
+            return staircase(builder, name, source, partial(evaluate, activation), bisectable=True)
         case "sigmoid" | "tanh" | "hard_sigmoid":
             return _real_head(builder, name, source, activation, kind, is_head)
     raise Refusal(f"the activation {kind} has no exact fixed-point form", f"use one of: {SUPPORTED}")
-
-
-def lower_relu(builder: Builder, name: str, source: str, slope: float, upper: float | None) -> str:
-    """min(x, upper) where x is positive, slope * x elsewhere."""
-    if slope:
-        source = builder.leaky_relu(f"{name}_leaky" if upper is not None else name, source, _slope_shift(slope))
-    if upper is None:
-        return source if slope else builder.clip(name, source, 0, None)
-    _check_on_grid(builder, source, upper, "the upper bound")
-    return builder.clip(name, source, None if slope else 0, upper)
 
 
 def quantizer_types(activation: Any) -> tuple[Fixed, Rounding, Overflow] | None:
@@ -114,7 +97,7 @@ def _quantize(builder: Builder, name: str, source: str, rule: tuple[Fixed, Round
 def _quantized_bits(builder: Builder, name: str, source: str, activation: q.quantized_bits) -> str:
     scale = _alpha(activation)
     if activation.bits - activation.keep_negative == 0:
-        return _staircase(builder, name, source, partial(evaluate, activation), bisectable=True)
+        return staircase(builder, name, source, partial(evaluate, activation), bisectable=True)
     rule = quantizer_types(activation)
     assert rule is not None
     if scale == 1:
@@ -125,7 +108,7 @@ def _quantized_bits(builder: Builder, name: str, source: str, activation: q.quan
 def _quantized_linear(builder: Builder, name: str, source: str, activation: q.quantized_linear) -> str:
     scale = _alpha(activation)
     if activation.use_sign_function:
-        return _staircase(builder, name, source, partial(evaluate, activation), bisectable=True)
+        return staircase(builder, name, source, partial(evaluate, activation), bisectable=True)
     signed = bool(activation.keep_negative)
     # Unlike in quantized_bits, alpha scales the step in which x is measured, not only the result.
     integer = int(activation.integer) + signed + int(math.log2(scale))
@@ -137,12 +120,12 @@ def _quantized_relu(builder: Builder, name: str, source: str, activation: q.quan
     slope, bits, integer = float(activation.negative_slope), int(activation.bits), int(activation.integer)
     upper = None if activation.is_quantized_clip else activation.relu_upper_bound
     if activation.use_sigmoid or slope * 2 ** (bits - 1) < (slope > 0) or slope > 1:
-        return _staircase(builder, name, source, partial(evaluate, activation), bisectable=True)
+        return staircase(builder, name, source, partial(evaluate, activation), bisectable=True)
     if not slope:
         rule = quantizer_types(activation)
         assert rule is not None
     else:
-        source = builder.leaky_relu(f"{name}_leaky", source, _slope_shift(slope))
+        source = builder.leaky_relu(f"{name}_leaky", source, slope_shift(slope))
         rule = Fixed(True, bits, integer + 1), Rounding.RND_CONV, Overflow.SAT
     lower = -(2.0**integer) * slope if 0 < slope < 1 else None
     clipped = lower is not None or bool(upper)
@@ -150,13 +133,13 @@ def _quantized_relu(builder: Builder, name: str, source: str, activation: q.quan
     if not clipped:
         return source
     if upper:
-        _check_on_grid(builder, source, float(upper), "relu_upper_bound")
+        check_on_grid(builder, source, float(upper), "relu_upper_bound")
     return builder.clip(name, source, lower, upper or None)
 
 
 def _quantized_tanh(builder: Builder, name: str, source: str, activation: q.quantized_tanh) -> str:
     if activation.use_real_tanh or q._sigmoid is not q.hard_sigmoid:
-        return _staircase(builder, name, source, partial(evaluate, activation), bisectable=False)
+        return staircase(builder, name, source, partial(evaluate, activation), bisectable=False)
     # 2 * hard_sigmoid(x) - 1 is x clipped to ±1, which the quantiser's own saturation does.
     overflow = Overflow.SAT_SYM if activation.symmetric else Overflow.SAT
     return _quantize(builder, name, source, (Fixed(True, int(activation.bits), 1), Rounding.RND_CONV, overflow))
@@ -164,7 +147,7 @@ def _quantized_tanh(builder: Builder, name: str, source: str, activation: q.quan
 
 def _quantized_sigmoid(builder: Builder, name: str, source: str, activation: q.quantized_sigmoid) -> str:
     if activation.use_real_sigmoid or q._sigmoid is not q.hard_sigmoid:
-        return _staircase(builder, name, source, partial(evaluate, activation), bisectable=False)
+        return staircase(builder, name, source, partial(evaluate, activation), bisectable=False)
     rule = Fixed(False, int(activation.bits), 0), Rounding.RND_CONV, Overflow.SAT
     half = _scale(builder, f"{name}_half", source, 0.5, 0.5)
     if not activation.symmetric:
@@ -174,7 +157,7 @@ def _quantized_sigmoid(builder: Builder, name: str, source: str, activation: q.q
 
 def _signs_and_powers(builder: Builder, name: str, source: str, activation: Any) -> str:
     _alpha(activation)
-    return _staircase(builder, name, source, partial(evaluate, activation), bisectable=True)
+    return staircase(builder, name, source, partial(evaluate, activation), bisectable=True)
 
 
 _QUANTIZERS: dict[type, Callable[[Builder, str, str, Any], str]] = {
@@ -209,22 +192,6 @@ def _alpha(activation: Any) -> float:
     return float(np.ravel(alpha)[0])
 
 
-def is_power_of_two(value: float) -> bool:
-    return value > 0 and math.isfinite(value) and math.frexp(value)[0] == 0.5
-
-
-def _slope_shift(slope: float) -> int:
-    if not is_power_of_two(slope) or slope > 1:
-        raise Refusal(f"a negative slope of {slope:g} is not a power of two up to 1", "use a slope such as 0.25")
-    return -int(math.log2(slope))
-
-
-def _check_on_grid(builder: Builder, source: str, bound: float, what: str) -> None:
-    fraction = int(builder[source].fractions.min())
-    if not np.ldexp(bound, fraction).is_integer():
-        raise Refusal(f"{what} {bound:g} is not a multiple of the step {2.0**-fraction:g}", "choose a multiple of the step")
-
-
 def _scale(builder: Builder, name: str, source: str, scale: float, offset: float) -> str:
     ones = np.ones(len(builder[source].types))
     return builder.affine(name, source, constant(ones * scale), constant(ones * offset))
@@ -248,65 +215,4 @@ def _real_head(builder: Builder, name: str, source: str, activation: Any, kind: 
     def rounded(x: np.ndarray) -> np.ndarray:
         return round_to(head, evaluate(activation, x))
 
-    return _staircase(builder, name, source, rounded, bisectable=False)
-
-
-def round_to(kind: Fixed, y: np.ndarray) -> np.ndarray:
-    """Real numbers rounded, half to even, into a type; still real numbers."""
-    return np.ldexp(np.clip(np.rint(np.ldexp(y, kind.fraction)), kind.minimum, kind.maximum), -kind.fraction)
-
-
-def _staircase(builder: Builder, name: str, source: str, function: Callable[[np.ndarray], np.ndarray], bisectable: bool) -> str:
-    """Any non-decreasing function of one variable with few values, by asking it.
-
-    A function that is not ``bisectable`` is only known to be non-decreasing once all its values have been seen.
-    """
-    fraction = int(builder[source].fractions.max())
-    reach = aligned(builder[source], builder.range(source), fraction)
-    low, high = int(reach.low.min()), int(reach.high.max())
-
-    def ask(integers: Integers) -> np.ndarray:
-        return function(np.ldexp(integers.astype(np.float64), -fraction))
-
-    enumerable = high - low < _ENUMERATED
-    if not enumerable and not bisectable:
-        raise Refusal(
-            f"its input has {(high - low).bit_length()} bits, too many for a table",
-            f"quantise its input first, for example with quantized_bits({MAX_TABLE_BITS - 2}, 4, alpha=1)",
-        )
-    integers = np.arange(low, high + 1) if enumerable else _bisect(ask, low, high)
-    values = ask(integers)
-    if (np.diff(values) < 0).any():
-        raise Refusal("the function decreases somewhere", f"use one of: {SUPPORTED}")
-    changes = np.flatnonzero(np.diff(values)) + 1
-    if len(changes) > MAX_STEPS and high - low >= 1 << MAX_TABLE_BITS:
-        raise Refusal(
-            f"its {len(changes)} steps over an input of {(high - low).bit_length()} bits are too many for a table",
-            f"use fewer bits, or quantise its input first, for example with quantized_bits({MAX_TABLE_BITS - 2}, 4, alpha=1)",
-        )
-    try:
-        levels = constant(values[np.concatenate([[0], changes])], 40)
-    except ValueError as error:
-        raise Refusal(
-            f"the output levels are too far apart for fixed point ({error})", "use fewer bits or a max_value"
-        ) from error
-    thresholds = integers[changes] if len(changes) else np.array([high])
-    if not len(changes):  # a constant: one threshold above nothing, the same level on both sides
-        levels = constant(np.repeat(levels.real, 2))
-    return builder.steps(name, source, constant(np.ldexp(thresholds.astype(np.float64), -fraction)), levels)
-
-
-def _bisect(ask: Callable[[Integers], np.ndarray], low: int, high: int) -> Integers:
-    """The integers on both sides of every step of a non-decreasing function."""
-    left, right = np.array([low]), np.array([high])
-    found = [left, right]
-    for _ in range((high - low).bit_length()):
-        middle = (left + right) >> 1
-        a, b, c = ask(left), ask(middle), ask(right)
-        lower, upper = (a != b) & (middle - left > 0), (b != c) & (right - middle > 0)
-        found += [middle]
-        left, right = np.concatenate([left[lower], middle[upper]]), np.concatenate([middle[lower], right[upper]])
-        if len(left) > MAX_STEPS:
-            raise Refusal(f"the function has more than {MAX_STEPS} steps", "use fewer bits")
-        found += [left, right]
-    return np.unique(np.concatenate(found))
+    return staircase(builder, name, source, rounded, bisectable=False)

@@ -14,8 +14,9 @@ from qkeras.qdense_batchnorm import QDenseBatchnorm
 
 from trigger.fixedpoint.build import constant
 from trigger.fixedpoint.graph import Constant
-from trigger.frontends.activations import is_power_of_two, name_of
+from trigger.frontends.activations import name_of
 from trigger.frontends.inexact import Refusal
+from trigger.frontends.piecewise import is_power_of_two
 
 # Wider kernels are not quantised at all: float32 has 24 significant bits.
 MAX_KERNEL_BITS = 24

@@ -44,12 +44,6 @@ _WITHOUT_EFFECT = (
 _RENAMED = {"LeakyReLU": {"alpha": "negative_slope"}}
 
 
-def is_legacy(path: Path) -> bool:
-    """Whether an HDF5 file says that a Keras before 3 wrote it. Raises OSError where it is no HDF5 file."""
-    with h5py.File(path, "r") as file:
-        return "model_config" in file.attrs and not _text(file.attrs.get("keras_version", "")).startswith("3")
-
-
 def load_hdf5(path: Path) -> keras.Model:
     """A whole network in one HDF5 file."""
     with h5py.File(path, "r") as file:

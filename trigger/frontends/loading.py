@@ -1,14 +1,15 @@
 """Trained networks from files, without running anything that is in them."""
 
+import importlib
 import json
 from pathlib import Path
+from types import ModuleType
 
+import h5py
 import keras
-import qkeras.utils  # noqa: F401, registers QKeras' classes with Keras
 
-from trigger import hdf5
+from trigger import hdf5, keras_backend
 from trigger.errors import TriggerError
-from trigger.frontends import legacy
 
 
 def load(path: Path, weights: Path | None = None) -> keras.Model:
@@ -41,13 +42,31 @@ def _read(path: Path, weights: Path | None) -> keras.Model:
         hdf5.check_archive(path)
     else:
         hdf5.check(weights or path)
+    # Registers the package's classes with Keras.
+    importlib.import_module("qkeras.utils" if keras_backend.NETWORKS == "qkeras" else "hgq.layers")
     if weights is None:
-        if path.suffix == ".h5" and legacy.is_legacy(path):
-            return legacy.load_hdf5(path)
+        if path.suffix == ".h5" and is_legacy(path):
+            return _legacy(path).load_hdf5(path)
         return keras.models.load_model(path, compile=False, safe_mode=True)
     text = path.read_text(encoding="utf-8")
     if "registered_name" not in json.loads(text):
-        return legacy.load_json(path, weights)
+        return _legacy(path).load_json(path, weights)
     model = keras.models.model_from_json(text)
     model.load_weights(weights)
     return model
+
+
+def is_legacy(path: Path) -> bool:
+    """Whether an HDF5 file says that a Keras before 3 wrote it. Raises OSError where it is no HDF5 file."""
+    with h5py.File(path, "r") as file:
+        version = file.attrs.get("keras_version", "")
+        version = version.decode() if isinstance(version, bytes) else str(version)
+        return "model_config" in file.attrs and not version.startswith("3")
+
+
+def _legacy(path: Path) -> ModuleType:
+    if keras_backend.NETWORKS == "hgq":
+        raise TriggerError(f"{path}: written by Keras 2; read it in an environment with the extra [qkeras] instead of [hgq]")
+    from trigger.frontends import legacy
+
+    return legacy

@@ -13,6 +13,8 @@ import keras
 import numpy as np
 import qkeras.quantizers
 
+from trigger.frontends.floatx import keras_float64
+
 
 class _Float64Operations:
     """A Keras operations module in which "float32" reads "float64"."""
@@ -38,22 +40,13 @@ def _promoted(function: Any) -> Any:
 def float64() -> Iterator[None]:
     """Inside, Keras and QKeras compute in float64."""
     module = qkeras.quantizers
-    before = keras.config.floatx(), module.Kops, module.knp
-    keras.config.set_floatx("float64")
+    before = module.Kops, module.knp
     module.Kops, module.knp = _Float64Operations(module.Kops), _Float64Operations(module.knp)
     try:
-        with _jax_float64() if keras.backend.backend() == "jax" else contextlib.nullcontext():
+        with keras_float64():
             yield
     finally:
-        keras.config.set_floatx(before[0])
-        module.Kops, module.knp = before[1:]
-
-
-def _jax_float64() -> contextlib.AbstractContextManager[Any]:
-    # Unless it is told otherwise, JAX computes in float32 whatever it is asked for.
-    import jax
-
-    return jax.enable_x64(True)
+        module.Kops, module.knp = before
 
 
 def promoted(quantizer: Any) -> Any:

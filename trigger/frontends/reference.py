@@ -12,12 +12,12 @@ import qkeras
 
 from trigger.fixedpoint.types import Fixed
 from trigger.frontends import freeze
-from trigger.frontends.activations import HEAD_TYPES, name_of, round_to
+from trigger.frontends.activations import HEAD_TYPES, name_of
+from trigger.frontends.floatx import in_batches
 from trigger.frontends.keras import input_types
+from trigger.frontends.piecewise import round_to
 from trigger.frontends.precision import float64, promoted
 from trigger.naming import as_identifier
-
-_BATCH = 16384
 
 
 class Reference:
@@ -46,13 +46,8 @@ class Reference:
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Real inputs, shape (events, features), to outputs, float64 of shape (events, outputs)."""
-        x = np.asarray(x, dtype=np.float64).reshape(len(x), *self._shape)
         with float64():
-            parts = [
-                keras.ops.convert_to_numpy(self._model(keras.ops.convert_to_tensor(x[start : start + _BATCH]), training=False))
-                for start in range(0, len(x), _BATCH)
-            ]
-        y = np.concatenate(parts).reshape(len(x), -1)
+            y = in_batches(self._model, x)
         return y if self._head is None else round_to(self._head, y)
 
     def layers(self, x: np.ndarray) -> dict[str, np.ndarray]:
@@ -76,13 +71,6 @@ def _plain(model: keras.Model) -> keras.Model:
     elif isinstance(model, keras.Sequential):
         return model
     return keras.Model(model.inputs[0], output, name=model.name)
-
-
-def head(model: keras.Model) -> str:
-    """What the network's outputs go through: "softmax", which reference and graph leave out, "sigmoid", or "linear"."""
-    last = model.outputs[0]._keras_history.operation
-    kind = "softmax" if isinstance(last, keras.layers.Softmax) else name_of(getattr(last, "activation", None))
-    return next((name for name in ("softmax", "sigmoid") if name in kind), "linear")
 
 
 def _head_activation(model: keras.Model) -> Any:

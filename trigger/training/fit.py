@@ -10,7 +10,7 @@ import numpy as np
 
 from trigger.errors import TriggerError
 from trigger.events.dataset import Events
-from trigger.frontends.reference import head
+from trigger.frontends.networks import head
 from trigger.physics.metrics import logits
 from trigger.spec import Pruning, Training
 from trigger.training import prune

@@ -1,4 +1,4 @@
-"""The user's network: made by the function that trigger.toml names, and its float twin."""
+"""The user's network: made by the function that trigger.toml names, or trained already."""
 
 import importlib.util
 import sys
@@ -7,11 +7,9 @@ from typing import Any
 
 import keras
 import numpy as np
-import qkeras
 
 from trigger.errors import TriggerError
 from trigger.fixedpoint.types import Fixed
-from trigger.frontends.activations import name_of
 from trigger.frontends.loading import load
 from trigger.spec import Spec
 
@@ -73,31 +71,6 @@ def _function(path: Path, name: str) -> Any:
     if not callable(getattr(module, name, None)):
         raise TriggerError(f"{path}: no function {name!r}; model.function in trigger.toml names it")
     return getattr(module, name)
-
-
-def float_twin(model: keras.Model) -> keras.Model:
-    """The same network without quantisers: what quantisation is compared with."""
-    return keras.models.clone_model(model, clone_function=_float_layer)
-
-
-def _float_layer(layer: keras.layers.Layer) -> keras.layers.Layer:
-    if isinstance(layer, keras.layers.Dense):
-        return keras.layers.Dense(layer.units, _float_activation(layer.activation), use_bias=layer.use_bias, name=layer.name)
-    if isinstance(layer, qkeras.QActivation):
-        return keras.layers.Activation(_float_activation(layer.activation), name=layer.name)
-    if isinstance(layer, qkeras.QBatchNormalization):
-        return keras.layers.BatchNormalization(axis=layer.axis, momentum=layer.momentum, epsilon=layer.epsilon, name=layer.name)
-    return type(layer).from_config(layer.get_config())
-
-
-def _float_activation(activation: Any) -> Any:
-    if not isinstance(activation, qkeras.base_quantizer.BaseQuantizer):
-        return activation
-    kind = name_of(activation)
-    for part in ("relu", "tanh", "sigmoid"):
-        if part in kind:
-            return part
-    return "linear"
 
 
 def power_of_two_normalization(model: keras.Model, x: np.ndarray, types: tuple[Fixed, ...]) -> None:

@@ -16,7 +16,8 @@ from trigger.errors import TriggerError
 from trigger.events.dataset import Events
 from trigger.frontends import freeze
 from trigger.frontends.activations import name_of
-from trigger.frontends.keras import nodes
+from trigger.frontends.networks import is_float
+from trigger.frontends.walk import nodes
 from trigger.physics.metrics import mean_auc
 from trigger.progress import progress
 from trigger.spec import Spec
@@ -105,11 +106,6 @@ def choose(model: keras.Model, events: Mapping[str, Events], spec: Spec) -> Choi
             )
         bits = good[0]
     return Choice(quantise(model, sample, bits), bits, tuple(rows))
-
-
-def is_float(model: keras.Model) -> bool:
-    """Whether no layer of the network is one of QKeras."""
-    return not any(type(layer).__module__.startswith("qkeras") for layer in model.layers)
 
 
 def quantise(model: keras.Model, x: np.ndarray, bits: int) -> keras.Model:

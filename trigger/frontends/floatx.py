@@ -1,0 +1,41 @@
+"""Keras in float64, so that values of more than 24 bits are computed exactly."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import numpy as np
+
+_BATCH = 16384
+
+
+@contextlib.contextmanager
+def keras_float64() -> Iterator[None]:
+    """Inside, Keras computes in float64, and layers that are made are float64."""
+    before = keras.config.floatx(), keras.config.dtype_policy()
+    keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")
+    try:
+        with _jax_float64() if keras.backend.backend() == "jax" else contextlib.nullcontext():
+            yield
+    finally:
+        keras.config.set_floatx(before[0])
+        keras.config.set_dtype_policy(before[1])
+
+
+def in_batches(model: keras.Model, x: np.ndarray) -> np.ndarray:
+    """What a float64 network gives for real inputs, shape (events, features): float64 of shape (events, outputs)."""
+    x = np.asarray(x, dtype=np.float64).reshape(len(x), *model.inputs[0].shape[1:])
+    parts = [
+        keras.ops.convert_to_numpy(model(keras.ops.convert_to_tensor(x[start : start + _BATCH]), training=False))
+        for start in range(0, len(x), _BATCH)
+    ]
+    return np.concatenate(parts).reshape(len(x), -1)
+
+
+def _jax_float64() -> contextlib.AbstractContextManager[Any]:
+    # Unless it is told otherwise, JAX computes in float32 whatever it is asked for.
+    import jax
+
+    return jax.enable_x64(True)

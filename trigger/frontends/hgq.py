@@ -1,0 +1,186 @@
+"""HGQ2 networks, lowered to the fixed-point graph: every element of a value has a type of its own.
+
+HGQ2 and QKeras cannot share an environment; this module needs the extra [hgq]. Quantised kernels and folded normalisations
+are those that HGQ2 computes in the network's float32; its quantisers are read, element by element.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import hgq.layers
+import keras
+import numpy as np
+from hgq.quantizer.internal import FixedPointQuantizerBase
+
+from trigger.fixedpoint.build import constant
+from trigger.fixedpoint.graph import Graph
+from trigger.fixedpoint.types import Fixed, Overflow, Rounding
+from trigger.frontends.inexact import Problem, Refusal
+from trigger.frontends.piecewise import lower_relu, staircase
+from trigger.frontends.walk import Call, Method, Walk, check_channel_axis, check_rank
+
+_ACTIVATIONS = ("linear", "relu")
+_ROUNDINGS = {"S_RND": "RND", "S_RND_CONV": "RND_CONV"}
+
+
+class Rule(NamedTuple):
+    """What a quantiser does to each element. Where ``dead`` is true it gives zero."""
+
+    types: tuple[Fixed, ...]
+    rounding: Rounding
+    overflow: Overflow
+    dead: np.ndarray
+
+
+def lower(
+    model: keras.Model,
+    inputs: str | Fixed | Sequence[str | Fixed] | None = None,
+    kernels: Mapping[str, str | Fixed] | None = None,
+) -> Graph:
+    """The network as a fixed-point graph that computes the same integers.
+
+    ``inputs`` is the hardware type of the features, one for all or one for each. ``kernels`` is for Dense layers without
+    quantisers, which these networks do not have. Raises Inexact with everything in the network that cannot be exact.
+    """
+    walk = _HgqWalk(model, inputs)
+    walk.problems += [Problem(name, "a layer of HGQ2 has its own types", "give no kernel type") for name in kernels or {}]
+    return walk.graph()
+
+
+def input_types(model: keras.Model) -> tuple[Fixed, ...] | None:  # noqa: ARG001
+    """None: quantisers of HGQ2 wrap around, so that the hardware's types must be told."""
+    return None
+
+
+def rule(quantizer: hgq.layers.Quantizer, elements: int) -> Rule | None:
+    """What a quantiser does to values of so many elements; None where it does nothing.
+
+    Raises Refusal for what no fixed-point type can do.
+    """
+    inner = quantizer.quantizer
+    if getattr(inner, "__dummy__", False):
+        return None
+    if not isinstance(inner, FixedPointQuantizerBase):
+        raise Refusal(f"{quantizer.name} is of the type {quantizer.q_type}", 'use a quantiser of the type "kif" or "kbi"')
+    if quantizer.scaler is not None or quantizer.affine is not None:
+        raise Refusal(f"{quantizer.name} scales its values", "use no scaler and no affine")
+    rounding = _ROUNDINGS.get(inner.round_mode, inner.round_mode)
+    if rounding not in tuple(Rounding):
+        raise Refusal(f"{quantizer.name} rounds by {rounding}", f"use one of {', '.join(Rounding)}")
+    if inner.overflow_mode not in tuple(Overflow):
+        raise Refusal(f"{quantizer.name} overflows by {inner.overflow_mode}", f"use one of {', '.join(Overflow)}")
+    parts = (keras.ops.convert_to_numpy(inner.bw_mapper.bw_to_x(part, (1, elements))) for part in inner.kif)
+    k, i, f = (part.astype(np.int64).ravel() for part in parts)
+    dead = k + i + f <= 0
+    i, f = np.where(dead, 1, i), np.where(dead, 0, f)
+    types = tuple(Fixed(bool(a), int(a + b + c), int(a + b)) for a, b, c in zip(k, i, f, strict=True))
+    return Rule(types, Rounding(rounding), Overflow(inner.overflow_mode), dead)
+
+
+def dense_constants(layer: hgq.layers.QDense) -> tuple[np.ndarray, np.ndarray]:
+    """The kernel (inputs, units) and bias (units,) that a QDense or QBatchNormDense applies in inference, float64."""
+    kernel = _numpy(layer.qkernel)
+    return kernel, np.zeros(kernel.shape[-1]) if layer.bias is None else _numpy(layer.qbias)
+
+
+def affine_constants(layer: hgq.layers.QBatchNormalization) -> tuple[np.ndarray, np.ndarray]:
+    """The scale and the offset of each channel, float64."""
+    scale, offset = layer.qscaler_and_qoffset
+    return _numpy(scale), _numpy(offset)
+
+
+def input_quantizers(layer: Any) -> tuple[Any, ...]:
+    """The quantisers of a layer's inputs, in their order; none where they are switched off."""
+    if not getattr(layer, "enable_iq", False):
+        return ()
+    return tuple(layer.iq) if isinstance(layer, hgq.layers.QAdd) else (layer.iq,)
+
+
+def _numpy(value: Any) -> np.ndarray:
+    return np.asarray(keras.ops.convert_to_numpy(value), dtype=np.float64)
+
+
+class _HgqWalk(Walk):
+    layers = "QDense, QBatchNormDense, QBatchNormalization, QAdd, QUnaryFunctionLUT, Quantizer"
+    subclasses = (hgq.layers.QBatchNormDense,)
+
+    def methods(self) -> tuple[tuple[type, Method], ...]:
+        return (
+            (hgq.layers.Quantizer, self._quantizer),
+            (hgq.layers.QDense, self._dense),
+            (hgq.layers.QBatchNormalization, self._batch_normalization),
+            (hgq.layers.QAdd, self._quantised_add),
+            (hgq.layers.QUnaryFunctionLUT, self._table),
+        )
+
+    def _quantizer(self, call: Call) -> str:
+        return self._quantised(call.name, call.inputs[0].node, call.layer)
+
+    def _quantised(self, name: str, source: str, quantizer: Any) -> str:
+        found = rule(quantizer, len(self.builder[source].types))
+        if found is None:
+            return source
+        if not found.dead.any():
+            return self.builder.quantize(name, source, found.types, found.rounding, found.overflow)
+        alive = self.builder.quantize(f"{name}_alive", source, found.types, found.rounding, found.overflow)
+        reach = self.builder.range(alive)
+        low, high = (np.where(found.dead, 0, np.ldexp(end.astype(float), -self.builder[alive].fractions)) for end in reach)
+        return self.builder.clip(name, alive, low, high)
+
+    def _inputs(self, call: Call) -> list[str]:
+        sources = [value.node for value in call.inputs]
+        names = [f"{call.name}_iq"] if len(sources) == 1 else [f"{call.name}_iq_{k}" for k in range(len(sources))]
+        quantizers = input_quantizers(call.layer) or (None,) * len(sources)
+        return [
+            source if quantizer is None else self._quantised(name, source, quantizer)
+            for name, source, quantizer in zip(names, sources, quantizers, strict=True)
+        ]
+
+    def _output_of(self, call: Call, source: str) -> str:
+        return self._quantised(f"{call.name}_oq", source, call.layer.oq) if call.layer.enable_oq else source
+
+    def _dense(self, call: Call) -> str:
+        check_rank(call.inputs[0])
+        kernel, bias = dense_constants(call.layer)
+        (source,) = self._inputs(call)
+        dense = self.builder.dense(call.name, source, constant(kernel), constant(bias))
+        return self._output_of(call, self._activated(call, dense))
+
+    def _activated(self, call: Call, source: str) -> str:
+        kind = getattr(call.layer.activation, "__name__", "linear")
+        if call.layer.activation is None or kind == "linear":
+            return source
+        if kind == "relu":
+            return lower_relu(self.builder, f"{call.name}_relu", source, 0.0, None)
+        if kind == "softmax":
+            return self.leave_out_softmax(call._replace(inputs=(call.inputs[0]._replace(node=source),)))
+        raise Refusal(
+            f"the activation {kind} has no exact fixed-point form", "use relu, or a QUnaryFunctionLUT behind the layer"
+        )
+
+    def _batch_normalization(self, call: Call) -> str:
+        layer, (value,) = call.layer, call.inputs
+        axis = layer.axis[0] if isinstance(layer.axis, list | tuple) else layer.axis
+        check_channel_axis(axis, value.shape)
+        (source,) = self._inputs(call)
+        scale, offset = (np.broadcast_to(part, value.shape).ravel() for part in affine_constants(layer))
+        return self._output_of(call, self.builder.affine(call.name, source, constant(scale), constant(offset)))
+
+    def _quantised_add(self, call: Call) -> str:
+        sources = tuple(self._inputs(call))
+        if len({value.shape for value in call.inputs}) != 1:
+            raise Refusal("it adds tensors of different shapes", "give all inputs the same shape")
+        return self._output_of(call, self.builder.add(call.name, sources))
+
+    def _table(self, call: Call) -> str:
+        (source,) = self._inputs(call)
+        if getattr(call.layer.activation, "__name__", "") in _ACTIVATIONS:
+            return self._output_of(call, self._activated(call, source))
+        from trigger.frontends.hgq_reference import elementwise
+
+        if not call.layer.enable_oq:
+            raise Refusal("its table has values without a type", "use enable_oq=True")
+        found = rule(call.layer.oq, len(self.builder[source].types))
+        if found is None or len(set(found.types)) > 1 or found.dead.any() != found.dead.all():
+            raise Refusal("its elements have tables of different types", "use allow_heterogeneous_table=False")
+        return staircase(self.builder, call.name, source, elementwise(call.layer), bisectable=False)

@@ -1,0 +1,104 @@
+"""HGQ2 networks as Keras and HGQ2 compute them, with events in float64: what everything else is compared with.
+
+Trained constants are the frozen ones (see ``hgq``); every quantiser is HGQ2's own, made again in float64.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import hgq.layers
+import keras
+import numpy as np
+
+from trigger.fixedpoint.types import Fixed
+from trigger.frontends.floatx import in_batches, keras_float64
+from trigger.frontends.hgq import affine_constants, dense_constants, input_quantizers
+from trigger.frontends.walk import nodes
+from trigger.naming import as_identifier
+
+
+class Reference:
+    """The float64 reference of a trained HGQ2 network: its outputs, without a final softmax."""
+
+    def __init__(self, model: keras.Model) -> None:
+        self.input_types: tuple[Fixed, ...] | None = None
+        self._shape = tuple(model.inputs[0].shape[1:])
+        with keras_float64():
+            inputs = keras.Input(self._shape, dtype="float64", name=model.inputs[0].name)
+            values = {id(model.inputs[0]): inputs}
+            named: dict[str, Any] = {}
+            for node in nodes(model):
+                before = [values[id(tensor)] for tensor in node.arguments.keras_tensors]
+                is_head = node.outputs[0] is model.outputs[0]
+                after = _twin(node.operation, before, is_head)
+                values[id(node.outputs[0])] = after
+                named.setdefault(as_identifier(node.operation.name), after)
+            self._model = keras.Model(inputs, values[id(model.outputs[0])])
+            self._probe = keras.Model(inputs, named)
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """Real inputs, shape (events, features), to outputs, float64 of shape (events, outputs)."""
+        with keras_float64():
+            return in_batches(self._model, x)
+
+    def layers(self, x: np.ndarray) -> dict[str, np.ndarray]:
+        """The output of every layer, by its name, for real inputs of shape (events, features)."""
+        x = np.asarray(x, dtype=np.float64).reshape(len(x), *self._shape)
+        with keras_float64():
+            outputs = self._probe(keras.ops.convert_to_tensor(x), training=False)
+        return {name: keras.ops.convert_to_numpy(y).reshape(len(x), -1) for name, y in outputs.items()}
+
+
+def elementwise(layer: hgq.layers.QUnaryFunctionLUT) -> Callable[[np.ndarray], np.ndarray]:
+    """The function and the output quantiser of a table, in float64, on any array of numbers."""
+
+    def run(x: np.ndarray) -> np.ndarray:
+        with keras_float64():
+            oq = _quantizer(layer.oq, (None, 1))
+            y = oq(layer.activation(keras.ops.convert_to_tensor(x.reshape(-1, 1), dtype="float64")))
+            return keras.ops.convert_to_numpy(y).ravel()
+
+    return run
+
+
+def _twin(layer: Any, inputs: list[Any], is_head: bool) -> Any:
+    """What a layer gives for these tensors, in float64."""
+    if isinstance(layer, hgq.layers.Quantizer):
+        return _quantizer(layer, inputs[0].shape)(inputs[0])
+    quantizers = input_quantizers(layer)
+    if quantizers:
+        inputs = [_quantizer(q, x.shape)(x) for q, x in zip(quantizers, inputs, strict=True)]
+    output = _operation(layer, is_head)(inputs if len(inputs) > 1 else inputs[0])
+    return _quantizer(layer.oq, output.shape)(output) if getattr(layer, "enable_oq", False) else output
+
+
+def _operation(layer: Any, is_head: bool) -> Callable[[Any], Any]:
+    """The layer's own arithmetic between its quantisers."""
+    activation = getattr(layer, "activation", None)
+    if is_head and (activation is keras.activations.softmax or isinstance(layer, keras.layers.Softmax)):
+        activation = keras.activations.linear
+    if isinstance(layer, hgq.layers.QDense):
+        kernel, bias = dense_constants(layer)
+        dense = keras.layers.Dense(layer.units, activation=activation)
+        dense.build((None, len(kernel)))
+        dense.set_weights([kernel, bias])
+        return dense
+    if isinstance(layer, hgq.layers.QBatchNormalization):
+        scale, offset = affine_constants(layer)
+        normalization = keras.layers.BatchNormalization(axis=layer.axis, epsilon=0)
+        normalization.build((None, len(scale)))
+        normalization.set_weights([scale, offset, np.zeros_like(scale), np.ones_like(scale)])
+        return normalization
+    if isinstance(layer, hgq.layers.QAdd):
+        return keras.layers.Add()
+    if isinstance(layer, hgq.layers.QUnaryFunctionLUT | keras.layers.Softmax):
+        return keras.layers.Activation(activation or "softmax")
+    return type(layer).from_config({**layer.get_config(), "dtype": "float64"})
+
+
+def _quantizer(quantizer: hgq.layers.Quantizer, shape: tuple[int | None, ...]) -> hgq.layers.Quantizer:
+    """The same quantiser in float64."""
+    twin = hgq.layers.Quantizer(quantizer.config)
+    twin.build(shape)
+    twin.set_weights(quantizer.get_weights())
+    return twin

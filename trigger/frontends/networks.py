@@ -1,0 +1,30 @@
+"""Networks of the kind that this environment can hold: of Keras and QKeras, or of HGQ2, which exclude each other.
+
+``lower``, ``input_types`` and ``Reference`` are those of that kind; see ``keras`` and ``hgq`` beside this file.
+"""
+
+import keras
+
+from trigger import keras_backend
+
+if keras_backend.NETWORKS == "qkeras":
+    from trigger.frontends.keras import input_types, lower
+    from trigger.frontends.reference import Reference
+else:
+    from trigger.frontends.hgq import input_types, lower
+    from trigger.frontends.hgq_reference import Reference  # type: ignore[assignment]
+
+__all__ = ["Reference", "head", "input_types", "is_float", "lower"]
+
+
+def head(model: keras.Model) -> str:
+    """What the network's outputs go through: "softmax", which reference and graph leave out, "sigmoid", or "linear"."""
+    last = model.outputs[0]._keras_history.operation
+    activation = getattr(last, "activation", None)
+    kind = "softmax" if isinstance(last, keras.layers.Softmax) else getattr(activation, "__name__", type(activation).__name__)
+    return next((name for name in ("softmax", "sigmoid") if name in kind), "linear")
+
+
+def is_float(model: keras.Model) -> bool:
+    """Whether no layer of the network is one of QKeras or HGQ2."""
+    return not any(type(layer).__module__.startswith(("qkeras", "hgq")) for layer in model.layers)

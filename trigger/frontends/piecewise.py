@@ -1,0 +1,103 @@
+"""Functions of one variable on the graph: what is linear piece by piece, and staircases, found by asking the function."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from trigger.fixedpoint.build import Builder, constant
+from trigger.fixedpoint.ranges import aligned
+from trigger.fixedpoint.types import Fixed, Integers
+from trigger.frontends.inexact import Refusal
+
+# A staircase is a table of 2^bits entries or, over a wider input, one comparison a step. Past both bounds it is refused.
+MAX_TABLE_BITS = 16
+MAX_STEPS = 4096
+_ENUMERATED = 1 << 20
+
+
+def lower_relu(builder: Builder, name: str, source: str, slope: float, upper: float | None) -> str:
+    """min(x, upper) where x is positive, slope * x elsewhere."""
+    if slope:
+        source = builder.leaky_relu(f"{name}_leaky" if upper is not None else name, source, slope_shift(slope))
+    if upper is None:
+        return source if slope else builder.clip(name, source, 0, None)
+    check_on_grid(builder, source, upper, "the upper bound")
+    return builder.clip(name, source, None if slope else 0, upper)
+
+
+def is_power_of_two(value: float) -> bool:
+    return value > 0 and math.isfinite(value) and math.frexp(value)[0] == 0.5
+
+
+def slope_shift(slope: float) -> int:
+    if not is_power_of_two(slope) or slope > 1:
+        raise Refusal(f"a negative slope of {slope:g} is not a power of two up to 1", "use a slope such as 0.25")
+    return -int(math.log2(slope))
+
+
+def check_on_grid(builder: Builder, source: str, bound: float, what: str) -> None:
+    fraction = int(builder[source].fractions.min())
+    if not np.ldexp(bound, fraction).is_integer():
+        raise Refusal(f"{what} {bound:g} is not a multiple of the step {2.0**-fraction:g}", "choose a multiple of the step")
+
+
+def round_to(kind: Fixed, y: np.ndarray) -> np.ndarray:
+    """Real numbers rounded, half to even, into a type; still real numbers."""
+    return np.ldexp(np.clip(np.rint(np.ldexp(y, kind.fraction)), kind.minimum, kind.maximum), -kind.fraction)
+
+
+def staircase(builder: Builder, name: str, source: str, function: Callable[[np.ndarray], np.ndarray], bisectable: bool) -> str:
+    """Any non-decreasing function of one variable with few values, by asking it.
+
+    A function that is not ``bisectable`` is only known to be non-decreasing once all its values have been seen.
+    """
+    fraction = int(builder[source].fractions.max())
+    reach = aligned(builder[source], builder.range(source), fraction)
+    low, high = int(reach.low.min()), int(reach.high.max())
+
+    def ask(integers: Integers) -> np.ndarray:
+        return function(np.ldexp(integers.astype(np.float64), -fraction))
+
+    enumerable = high - low < _ENUMERATED
+    if not enumerable and not bisectable:
+        raise Refusal(
+            f"its input has {(high - low).bit_length()} bits, too many for a table",
+            f"quantise its input first, for example with quantized_bits({MAX_TABLE_BITS - 2}, 4, alpha=1)",
+        )
+    integers = np.arange(low, high + 1) if enumerable else _bisect(ask, low, high)
+    values = ask(integers)
+    if (np.diff(values) < 0).any():
+        raise Refusal("the function decreases somewhere", "use one that never does")
+    changes = np.flatnonzero(np.diff(values)) + 1
+    if len(changes) > MAX_STEPS and high - low >= 1 << MAX_TABLE_BITS:
+        raise Refusal(
+            f"its {len(changes)} steps over an input of {(high - low).bit_length()} bits are too many for a table",
+            f"use fewer bits, or quantise its input first, for example with quantized_bits({MAX_TABLE_BITS - 2}, 4, alpha=1)",
+        )
+    try:
+        levels = constant(values[np.concatenate([[0], changes])], 40)
+    except ValueError as error:
+        raise Refusal(
+            f"the output levels are too far apart for fixed point ({error})", "use fewer bits or a max_value"
+        ) from error
+    thresholds = integers[changes] if len(changes) else np.array([high])
+    if not len(changes):  # a constant: one threshold above nothing, the same level on both sides
+        levels = constant(np.repeat(levels.real, 2))
+    return builder.steps(name, source, constant(np.ldexp(thresholds.astype(np.float64), -fraction)), levels)
+
+
+def _bisect(ask: Callable[[Integers], np.ndarray], low: int, high: int) -> Integers:
+    """The integers on both sides of every step of a non-decreasing function."""
+    left, right = np.array([low]), np.array([high])
+    found = [left, right]
+    for _ in range((high - low).bit_length()):
+        middle = (left + right) >> 1
+        a, b, c = ask(left), ask(middle), ask(right)
+        lower, upper = (a != b) & (middle - left > 0), (b != c) & (right - middle > 0)
+        found += [middle]
+        left, right = np.concatenate([left[lower], middle[upper]]), np.concatenate([middle[lower], right[upper]])
+        if len(left) > MAX_STEPS:
+            raise Refusal(f"the function has more than {MAX_STEPS} steps", "use fewer bits")
+        found += [left, right]
+    return np.unique(np.concatenate(found))

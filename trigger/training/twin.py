@@ -1,0 +1,33 @@
+"""The float twin of a quantised network: the same layers without quantisers."""
+
+from typing import Any
+
+import keras
+import qkeras
+
+from trigger.frontends.activations import name_of
+
+
+def float_twin(model: keras.Model) -> keras.Model:
+    """The same network without quantisers: what quantisation is compared with."""
+    return keras.models.clone_model(model, clone_function=_float_layer)
+
+
+def _float_layer(layer: keras.layers.Layer) -> keras.layers.Layer:
+    if isinstance(layer, keras.layers.Dense):
+        return keras.layers.Dense(layer.units, _float_activation(layer.activation), use_bias=layer.use_bias, name=layer.name)
+    if isinstance(layer, qkeras.QActivation):
+        return keras.layers.Activation(_float_activation(layer.activation), name=layer.name)
+    if isinstance(layer, qkeras.QBatchNormalization):
+        return keras.layers.BatchNormalization(axis=layer.axis, momentum=layer.momentum, epsilon=layer.epsilon, name=layer.name)
+    return type(layer).from_config(layer.get_config())
+
+
+def _float_activation(activation: Any) -> Any:
+    if not isinstance(activation, qkeras.base_quantizer.BaseQuantizer):
+        return activation
+    kind = name_of(activation)
+    for part in ("relu", "tanh", "sigmoid"):
+        if part in kind:
+            return part
+    return "linear"
