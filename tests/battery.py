@@ -1,18 +1,25 @@
 """The battery that every quantiser and every layer inherits: Keras = graph = csim = RTL, on random inputs and all edges."""
 
+import re
 from collections.abc import Callable
 from functools import cache
 from typing import ClassVar, NamedTuple
 
 import keras
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
+from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.core.onnx_exec import execute_onnx
+from qonnx.transformation.infer_shapes import InferShapes
 
+from trigger import TriggerError
 from trigger.backends import rtl
 from trigger.backends.csim import compile_together
 from trigger.backends.hls4ml import Hls4mlOptions, write
 from trigger.backends.onnx import to_onnx
+from trigger.backends.qonnx import to_qonnx
 from trigger.backends.rtl import simulate
 from trigger.backends.rtl.simulate import Design
 from trigger.fixedpoint.evaluate import quantize_inputs
@@ -28,6 +35,14 @@ from trigger.verification.compare import to_integers
 PART = "xcvu13p-flga2577-2-e"
 RANDOM_EVENTS = 10_000
 FEATURES = 6
+
+# What QONNX cannot say, and where to turn instead.
+QONNX_REFUSALS = (
+    r"export: \w+ (needs \d+ bits; QONNX computes in float32, which holds 24; `trigger export onnx` computes in integers"
+    r"|wraps around, which QONNX cannot say; `trigger export onnx` can"
+    r"|has a sign and no other bit, which is -1 or 1 in QONNX; `trigger export onnx` can say it"
+    r"|rises by \d+ steps, too many thresholds for QONNX; `trigger export onnx` has tables)"
+)
 
 # Bits of the inputs, of the quantiser under test, and its integer bits.
 WIDTHS = ((5, 2, 0), (8, 6, 2), (12, 9, 3))
@@ -134,6 +149,16 @@ class Battery:
         network = self.prepared(case)
         np.testing.assert_array_equal(run_onnx(network.graph, network.integers), network.expected)
 
+    def test_qonnx_equals_keras_or_is_refused(self, case):
+        network = self.prepared(case)
+        try:
+            model = to_qonnx(network.graph)
+        except TriggerError as refusal:
+            assert re.fullmatch(QONNX_REFUSALS, str(refusal))
+        else:
+            found = run_qonnx(model, network.graph, network.integers[-500:])
+            np.testing.assert_array_equal(found, network.expected[-500:])
+
     def test_csim_equals_keras(self, case, csims):
         network = self.prepared(case)
         np.testing.assert_array_equal(csims[case].run(network.integers), network.expected)
@@ -175,6 +200,17 @@ def run_onnx(graph: Graph, x: np.ndarray) -> np.ndarray:
     session = onnxruntime.InferenceSession(to_onnx(graph).SerializeToString(), options, providers=["CPUExecutionProvider"])
     (y,) = session.run(["outputs"], {"inputs": x.astype(np.int64)})
     return y
+
+
+def run_qonnx(model: onnx.ModelProto, graph: Graph, x: np.ndarray) -> np.ndarray:
+    """The graph's integers by QONNX' own executor."""
+    for end in (*model.graph.input, *model.graph.output):
+        end.type.tensor_type.shape.dim[0].dim_value = len(x)
+    wrapped = ModelWrapper(model).transform(InferShapes())
+    real = np.ldexp(x.astype(np.float32), -graph.input.fractions)
+    y = np.ldexp(execute_onnx(wrapped, {"inputs": real})["outputs"].astype(np.float64), graph.output.fractions)
+    assert (y == np.rint(y)).all()
+    return y.astype(np.int64)
 
 
 def only_in_full(case: str) -> bool:

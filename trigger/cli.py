@@ -1,6 +1,7 @@
 """The command ``trigger``. Everything it needs is imported by the command that needs it, so that help is instant."""
 
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -239,15 +240,31 @@ def export_onnx(
     output: Annotated[Path | None, typer.Argument(help="The .onnx file to write; NAME.onnx where left out.")] = None,
 ) -> None:
     """Write the network as standard ONNX operators on integers, which onnxruntime runs to the bit."""
+    _export(folder, "onnx", output)
+
+
+@export_app.command("qonnx")
+def export_qonnx(
+    folder: BuildFolder,
+    output: Annotated[Path | None, typer.Argument(help="The .onnx file to write; NAME.qonnx.onnx where left out.")] = None,
+) -> None:
+    """Write the network in QONNX, its quantisers as operators, for tools that read trained networks.
+
+    Refused where QONNX, which computes in float32, cannot say it to the bit.
+    """
+    _export(folder, "qonnx", output)
+
+
+def _export(folder: Path, kind: str, output: Path | None) -> None:
     from trigger.build import open_build
     from trigger.folder import read_graph
 
     try:
-        from trigger.backends.onnx import save
+        save = import_module(f"trigger.backends.{kind}").save
     except ModuleNotFoundError as error:
         raise TriggerError(f"export: no {error.name}; install it with: pip install 'trigger-compiler[onnx]'") from error
     this = open_build(folder)
-    target = output or Path(f"{this.spec.name}.onnx")
+    target = output or Path(f"{this.spec.name}.{'onnx' if kind == 'onnx' else 'qonnx.onnx'}")
     save(read_graph(this.root), target)
     typer.echo(_shown(target))
 

@@ -1,7 +1,7 @@
 """Starting Keras: which backend, without the chatter of TensorFlow's native libraries."""
 
 import contextlib
-import importlib.util
+import importlib.metadata
 import os
 import sys
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from pathlib import Path
 from trigger.errors import TriggerError
 
 # HGQ2 installs a package of its own under the name qkeras: where it is, there is no QKeras.
-NETWORKS = "hgq" if importlib.util.find_spec("hgq") else "qkeras"
+NETWORKS = "hgq" if any(importlib.metadata.distributions(name="hgq2")) else "qkeras"
 
 
 def start(backend: str = "tensorflow") -> None:

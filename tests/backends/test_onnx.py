@@ -1,14 +1,16 @@
-"""ONNX: the graph's integers by onnxruntime; the battery runs every quantiser and layer through it."""
+"""ONNX by onnxruntime, QONNX by its own executor; the battery runs every quantiser and layer through both."""
 
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from battery import around, prepare, run_onnx
+from battery import around, prepare, run_onnx, run_qonnx
 from qkeras import QActivation
 from typer.testing import CliRunner
 
+from trigger import TriggerError
 from trigger.backends.onnx import to_onnx
+from trigger.backends.qonnx import to_qonnx
 from trigger.cli import app
 from trigger.fixedpoint import types
 from trigger.fixedpoint.build import Builder, constant
@@ -17,16 +19,21 @@ from trigger.fixedpoint.types import Fixed
 from trigger.folder import read_graph
 
 
-@pytest.mark.parametrize("rounding", types.Rounding)
-@pytest.mark.parametrize("overflow", types.Overflow)
-def test_every_rounding_and_overflow(rounding, overflow):
-    """Elements whose shifts go up, down, far down, and not at all."""
+def mixed(rounding, overflow):
+    """A quantiser of elements whose shifts go up, down, far down, and not at all; and events."""
     kinds = (Fixed(True, 9, 4), Fixed(True, 9, 4), Fixed(False, 9, 3), Fixed(True, 9, 9), Fixed(True, 12, 2))
     targets = (Fixed(True, 4, 2), Fixed(True, 14, 7), Fixed(False, 3, 2), Fixed(True, 5, 12), Fixed(True, 12, 2))
     builder = Builder(kinds)
     graph = builder.graph(builder.quantize("out", "inputs", targets, rounding, overflow))
     low, high = types.bounds(kinds)
     x = np.random.default_rng(0).integers(low, high + 1, size=(20_000, len(kinds)))
+    return graph, x
+
+
+@pytest.mark.parametrize("rounding", types.Rounding)
+@pytest.mark.parametrize("overflow", types.Overflow)
+def test_every_rounding_and_overflow(rounding, overflow):
+    graph, x = mixed(rounding, overflow)
     np.testing.assert_array_equal(run_onnx(graph, x), graph.run(x))
 
 
@@ -65,3 +72,52 @@ def test_the_command(small_build, tmp_path, monkeypatch):
         x, expected = saved["x"], saved["expected"]
     (y,) = onnxruntime.InferenceSession("small.onnx").run(None, {"inputs": x.astype(np.int64)})
     np.testing.assert_array_equal(y, expected)
+
+
+@pytest.mark.parametrize("rounding", types.Rounding)
+@pytest.mark.parametrize("overflow", [types.Overflow.SAT, types.Overflow.SAT_SYM])
+def test_qonnx_at_every_rounding_and_overflow(rounding, overflow):
+    graph, x = mixed(rounding, overflow)
+    np.testing.assert_array_equal(run_qonnx(to_qonnx(graph), graph, x), graph.run(x))
+
+
+def test_accept_bits_in_qonnx():
+    network = prepare(around(QActivation("quantized_relu(6,2)"), 8))
+    graph = decide(network.graph, np.array([0, 2]), np.array([0.5, -1.0]))
+    np.testing.assert_array_equal(run_qonnx(to_qonnx(graph), graph, network.integers), graph.run(network.integers))
+
+
+@pytest.mark.parametrize(
+    ("target", "overflow", "reason"),
+    [
+        (Fixed(True, 4, 2), types.Overflow.WRAP, "out wraps around, which QONNX cannot say; `trigger export onnx` can"),
+        (
+            Fixed(True, 1, 1),
+            types.Overflow.SAT,
+            "out has a sign and no other bit, which is -1 or 1 in QONNX; `trigger export onnx` can say it",
+        ),
+        (
+            Fixed(True, 25, 10),
+            types.Overflow.SAT,
+            "out needs 25 bits; QONNX computes in float32, which holds 24; `trigger export onnx` computes in integers",
+        ),
+    ],
+)
+def test_what_qonnx_cannot_say(target, overflow, reason):
+    builder = Builder((Fixed(True, 9, 4),))
+    graph = builder.graph(builder.quantize("out", "inputs", (target,), types.Rounding.RND, overflow))
+    with pytest.raises(TriggerError) as error:
+        to_qonnx(graph)
+    assert str(error.value) == f"export: {reason}"
+
+
+def test_the_command_for_qonnx(small_build, tmp_path, monkeypatch):
+    _, root = small_build
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, ["export", "qonnx", str(root)])
+    assert (result.exit_code, result.output) == (0, "small.qonnx.onnx\n")
+    with np.load(root / "graph" / "expected.npz") as saved:
+        x, expected = saved["x"], saved["expected"]
+    model = onnx.load("small.qonnx.onnx")
+    assert {node.op_type for node in model.graph.node} >= {"Quant", "MatMul"}
+    np.testing.assert_array_equal(run_qonnx(model, read_graph(root), x), expected)

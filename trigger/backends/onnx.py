@@ -4,12 +4,12 @@ Inputs and outputs are the graph's integers, int64 of shape (events, elements); 
 """
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
+from trigger.backends.onnx_writer import Writer
 from trigger.fixedpoint.graph import (
     Add,
     Affine,
@@ -24,7 +24,6 @@ from trigger.fixedpoint.graph import (
     Steps,
     Threshold,
 )
-from trigger.fixedpoint.ranges import ranges
 from trigger.fixedpoint.types import Fixed, Integers, Overflow, Rounding, bounds
 
 _OPSET = 18
@@ -37,13 +36,7 @@ def to_onnx(graph: Graph) -> onnx.ModelProto:
     writer = _Writer(graph)
     for node in graph.nodes[1:]:
         writer.write(node)
-    ends = [
-        helper.make_tensor_value_info(name, TensorProto.INT64, ["events", len(node.types)])
-        for name, node in (("inputs", graph.input), ("outputs", graph.output))
-    ]
-    writer.node("Identity", [writer.names[graph.output.name]], output="outputs")
-    body = helper.make_graph(writer.nodes, "network", ends[:1], ends[1:], writer.constants)
-    model = helper.make_model(body, opset_imports=[helper.make_opsetid("", _OPSET)], producer_name="trigger", ir_version=10)
+    model = writer.model(TensorProto.INT64, [helper.make_opsetid("", _OPSET)])
     helper.set_model_props(
         model,
         {f"{name} types": " ".join(map(str, node.types)) for name, node in (("input", graph.input), ("output", graph.output))},
@@ -57,32 +50,15 @@ def save(graph: Graph, path: Path) -> None:
     path.write_bytes(to_onnx(graph).SerializeToString(deterministic=True))
 
 
-class _Writer:
-    """Collects ONNX nodes and constants; a value is known by the name of its tensor."""
-
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
-        self.nodes: list[onnx.NodeProto] = []
-        self.constants: list[onnx.TensorProto] = []
-        self.names = {graph.input.name: "inputs"}
-        self._ranges = ranges(graph)
-
-    def node(self, kind: str, inputs: list[str], output: str | None = None, **attributes: Any) -> str:
-        output = output or f"v{len(self.nodes)}"
-        self.nodes.append(helper.make_node(kind, inputs, [output], **attributes))
-        return output
-
+class _Writer(Writer):
     def constant(self, values: Integers | np.int64) -> str:
-        name = f"c{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(values, dtype=np.int64), name))
-        return name
+        return self.tensor(values, np.int64)
 
     def binary(self, kind: str, x: str, values: Integers | np.int64) -> str:
         return self.node(kind, [x, self.constant(values)])
 
     def write(self, node: Node) -> None:
-        sources = [self.graph[name] for name in node.inputs]
-        self.names[node.name] = self._value(node, sources, [self.names[name] for name in node.inputs])
+        self.names[node.name] = self._value(node, *self.sources(node))
 
     def _value(self, node: Node, sources: list[Node], values: list[str]) -> str:
         source, x = sources[0], values[0]
@@ -168,7 +144,7 @@ class _Writer:
         fraction = max(int(source.fractions.max()), node.thresholds.type.fraction)
         thresholds = node.thresholds.values << (fraction - node.thresholds.type.fraction)
         shifts = fraction - source.fractions
-        interval = self._ranges[source.name]
+        interval = self.ranges[source.name]
         least, greatest = int((interval.low << shifts).min()), int((interval.high << shifts).max())
         x = self.raised(x, shifts)
         if greatest - least < _TABLE:

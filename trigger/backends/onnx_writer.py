@@ -1,0 +1,47 @@
+"""What the two ONNX forms of a graph share: collecting nodes and constants."""
+
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+from trigger.fixedpoint.graph import Graph, Node
+from trigger.fixedpoint.ranges import ranges
+
+
+class Writer:
+    """A value is known by the name of its tensor; ``names`` has those of the graph's nodes."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.ranges = ranges(graph)
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: list[onnx.TensorProto] = []
+        self.names = {graph.input.name: "inputs"}
+
+    def node(self, kind: str, inputs: list[str], output: str | None = None, **attributes: Any) -> str:
+        """Append an ONNX node; returns the name of its value."""
+        output = output or f"v{len(self.nodes)}"
+        self.nodes.append(helper.make_node(kind, inputs, [output], **attributes))
+        return output
+
+    def tensor(self, values: Any, kind: type) -> str:
+        """Append a constant; returns its name."""
+        name = f"c{len(self.constants)}"
+        self.constants.append(numpy_helper.from_array(np.array(values, dtype=kind, order="C"), name))
+        return name
+
+    def model(self, kind: int, opsets: list[onnx.OperatorSetIdProto]) -> onnx.ModelProto:
+        """The finished model, with tensors of this kind at both ends."""
+        self.node("Identity", [self.names[self.graph.output.name]], output="outputs")
+        ends = [
+            helper.make_tensor_value_info(name, kind, ["events", len(node.types)])
+            for name, node in (("inputs", self.graph.input), ("outputs", self.graph.output))
+        ]
+        body = helper.make_graph(self.nodes, "network", ends[:1], ends[1:], self.constants)
+        return helper.make_model(body, opset_imports=opsets, producer_name="trigger", ir_version=10)
+
+    def sources(self, node: Node) -> tuple[list[Node], list[str]]:
+        """The nodes that a node reads, and their tensors."""
+        return [self.graph[name] for name in node.inputs], [self.names[name] for name in node.inputs]

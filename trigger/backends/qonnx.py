@@ -1,0 +1,160 @@
+"""The graph in QONNX: real numbers in float32, quantisers as operators of their own, for tools that read trained networks.
+
+Inputs and outputs are real numbers, shape (events, elements). What float32 or the operators of QONNX cannot say to the bit is
+refused.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper
+
+from trigger.backends.onnx_writer import Writer
+from trigger.errors import TriggerError
+from trigger.fixedpoint.graph import (
+    Add,
+    Affine,
+    Clip,
+    Concatenate,
+    Constant,
+    Dense,
+    Graph,
+    GraphError,
+    LeakyRelu,
+    Node,
+    Quantize,
+    Steps,
+    Threshold,
+)
+from trigger.fixedpoint.types import Fixed, Overflow, Rounding, enclosing
+
+_OPSET = 18
+_DOMAIN = "qonnx.custom_op.general"
+_FLOAT_BITS = 24
+_ROUNDINGS = {Rounding.RND_CONV: "ROUND", Rounding.TRN: "FLOOR", Rounding.RND: "FLOOR", Rounding.RND_INF: "HALF_UP"}
+_MAX_THRESHOLDS = 4096
+
+
+def to_qonnx(graph: Graph) -> onnx.ModelProto:
+    """The QONNX model of a graph; the same graph gives the same bytes. Raises TriggerError for what it cannot say."""
+    writer = _Writer(graph)
+    writer.quantised("inputs", graph.input.types, Rounding.RND_CONV, Overflow.SAT, graph.input.name)
+    for node in graph.nodes[1:]:
+        writer.write(node)
+    return writer.model(TensorProto.FLOAT, [helper.make_opsetid("", _OPSET), helper.make_opsetid(_DOMAIN, 1)])
+
+
+def save(graph: Graph, path: Path) -> None:
+    """Write the QONNX model of a graph to a file."""
+    path.write_bytes(to_qonnx(graph).SerializeToString(deterministic=True))
+
+
+class _Writer(Writer):
+    def constant(self, values: Any, kind: type = np.float32) -> str:
+        return self.tensor(values, kind)
+
+    def write(self, node: Node) -> None:
+        _check_width(node, self._reach(node))
+        self.names[node.name] = self._value(node, *self.sources(node))
+
+    def quantised(self, x: str, types: tuple[Fixed, ...], rounding: Rounding, overflow: Overflow, name: str) -> str:
+        """Quant nodes, one for each width and sign among the elements, whose steps may differ."""
+        if overflow is Overflow.WRAP:
+            raise TriggerError(f"export: {name} wraps around, which QONNX cannot say; `trigger export onnx` can")
+        if any(t.signed and t.width == 1 for t in types):
+            reason = "has a sign and no other bit, which is -1 or 1 in QONNX"
+            raise TriggerError(f"export: {name} {reason}; `trigger export onnx` can say it")
+        steps = np.array([2.0**-t.fraction for t in types])
+        if rounding is Rounding.RND:  # ties upwards: the floor, half a step higher
+            x = self.node("Add", [x, self.constant(steps / 2)])
+        kinds = sorted({(t.width, t.signed) for t in types})
+        parts, order = [], []
+        for width, signed in kinds:
+            at = np.array([k for k, t in enumerate(types) if (t.width, t.signed) == (width, signed)])
+            part = x if len(kinds) == 1 else self.node("Gather", [x, self.constant(at, np.int64)], axis=1)
+            narrow = int(overflow is Overflow.SAT_SYM and signed)
+            parts.append(self.quant(part, steps[at], width, signed, narrow, _ROUNDINGS[rounding]))
+            order += list(at)
+        if len(parts) > 1:
+            joined = self.node("Concat", parts, axis=1)
+            parts = [self.node("Gather", [joined, self.constant(np.argsort(order), np.int64)], axis=1)]
+        self.names[name] = parts[0]
+        return parts[0]
+
+    def quant(self, x: str, steps: np.ndarray, width: int, signed: bool, narrow: int, rounding: str) -> str:
+        scale = self.constant(steps[0] if (steps == steps[0]).all() else steps)
+        inputs = [x, scale, self.constant(0), self.constant(width)]
+        return self.node("Quant", inputs, domain=_DOMAIN, signed=int(signed), narrow=narrow, rounding_mode=rounding)
+
+    def weights(self, constant: Constant) -> str:
+        """Weights with the quantiser that says their type and changes nothing."""
+        width = max(constant.type.width, 1 + constant.type.signed)
+        step = np.array([2.0**-constant.type.fraction])
+        return self.quant(self.constant(constant.real), step, width, constant.type.signed, 0, "ROUND")
+
+    def _value(self, node: Node, sources: list[Node], values: list[str]) -> str:
+        source, x = sources[0], values[0]
+        match node:
+            case Dense():
+                return self.node("Add", [self.node("MatMul", [x, self.weights(node.weights)]), self.weights(node.bias)])
+            case Affine():
+                return self.node("Add", [self.node("Mul", [x, self.weights(node.scale)]), self.weights(node.bias)])
+            case Quantize():
+                return self.quantised(x, node.types, node.rounding, node.overflow, node.name)
+            case Clip():
+                low, high = (self.constant(np.ldexp(b.astype(float), -source.fractions)) for b in (node.low, node.high))
+                return self.node("Max", [self.node("Min", [x, high]), low])
+            case LeakyRelu():
+                return self.node("LeakyRelu", [x], alpha=2.0**-node.shift)
+            case Steps():
+                return self.steps(node, x)
+            case Threshold():
+                chosen = self.node("Gather", [x, self.constant(node.elements, np.int64)], axis=1)
+                bounds = np.ldexp(node.bounds.astype(float), -source.fractions[node.elements])
+                return self.threshold(chosen, bounds[:, None], 1.0, 0.0)
+            case Add():
+                total = x
+                for value in values[1:]:
+                    total = self.node("Add", [total, value])
+                return total
+            case Concatenate():
+                return self.node("Concat", values, axis=1)
+        raise GraphError(f"{node.name}: no QONNX form of the operation {node.op}")
+
+    def steps(self, node: Steps, x: str) -> str:
+        """A step that rises by several levels is as many thresholds at one place."""
+        rises = np.diff(node.levels.values)
+        if rises.sum() > _MAX_THRESHOLDS:
+            raise TriggerError(
+                f"export: {node.name} rises by {rises.sum()} steps, too many thresholds for QONNX; "
+                "`trigger export onnx` has tables"
+            )
+        thresholds = np.repeat(node.thresholds.real, rises)
+        if not len(thresholds):
+            thresholds = node.thresholds.real[:1]
+        step = 2.0**-node.levels.type.fraction if len(rises) and rises.any() else 0.0
+        return self.threshold(x, thresholds[None, :], step, float(node.levels.real[0]))
+
+    def threshold(self, x: str, thresholds: np.ndarray, scale: float, bias: float) -> str:
+        """scale * (how many thresholds are at or below x) + bias; ``thresholds`` (1 or elements, thresholds)."""
+        kind: dict[str, Any] = {"out_dtype": "FLOAT32", "out_scale": scale, "out_bias": bias, "data_layout": "NC"}
+        return self.node("MultiThreshold", [x, self.constant(thresholds)], domain=_DOMAIN, **kind)
+
+    def _reach(self, node: Node) -> int:
+        """The bits of the largest sum on the way to the node's value, in whatever order it is added up."""
+        if not isinstance(node, Dense):
+            return enclosing(node.types).width
+        low, high = self.ranges[node.inputs[0]]
+        largest = np.ldexp(np.maximum(np.abs(low), np.abs(high)).astype(float), -self.graph[node.inputs[0]].fractions)
+        sums = largest @ np.abs(node.weights.real) + np.abs(node.bias.real)
+        return int(np.frexp(np.ldexp(sums, node.fractions).max())[1])
+
+
+def _check_width(node: Node, bits: int) -> None:
+    if bits > _FLOAT_BITS:
+        raise TriggerError(
+            f"export: {node.name} needs {bits} bits; QONNX computes in float32, which holds {_FLOAT_BITS}; "
+            "`trigger export onnx` computes in integers"
+        )
