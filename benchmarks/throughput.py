@@ -1,8 +1,10 @@
-"""Events per second of the NumPy graph, the RTL, our csim bridge and hls4ml's own predict, on one network in one run."""
+"""Events per second of emulator, NumPy graph, RTL, our csim bridge and hls4ml's own predict, on one network in one run."""
 
 import contextlib
+import importlib.util
 import io
 import os
+import subprocess
 import sys
 import tempfile
 import time
@@ -11,7 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from trigger import api
+from trigger.backends.emulator import write
 from trigger.build import open_build
+from trigger.fixedpoint.graph import Graph
 from trigger.folder import read_graph
 
 
@@ -41,6 +45,17 @@ def hls4ml_predict(project: Path, x: np.ndarray) -> float:
         os.chdir(here)
 
 
+def emulator(graph: Graph, folder: Path, x: np.ndarray) -> float:
+    """One thread, through the Python binding."""
+    names = [[f"p{i}" for i in range(len(node.types))] for node in (graph.input, graph.output)]
+    write(graph, folder, "network", *names, "v1")
+    subprocess.run(["make", "-s", "-C", str(folder)], check=True)
+    spec = importlib.util.spec_from_file_location("network_emulator", folder / "network_emulator.py")
+    binding = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(binding)
+    return rate(binding.run, x)
+
+
 def main(folder: str) -> None:
     from trigger import keras_backend
 
@@ -55,6 +70,7 @@ def main(folder: str) -> None:
         rtl = public.to_rtl(Path(project) / "rtl").compile()
         real = np.ascontiguousarray(np.ldexp(x[:10_000].astype(float), -graph.input.fractions))
         rates = {
+            "emulator, C++17": emulator(graph, Path(project) / "emulator", np.concatenate([x] * 4)),
             "graph, NumPy": rate(graph.run, x),
             "RTL, Verilator": rate(rtl.run, np.concatenate([x] * 4)),
             "csim, batched bridge": rate(csim.run, x),

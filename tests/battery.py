@@ -1,8 +1,11 @@
 """The battery that every quantiser and every layer inherits: Keras = graph = csim = RTL, on random inputs and all edges."""
 
+import ctypes
 import re
+import subprocess
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import ClassVar, NamedTuple
 
 import keras
@@ -15,7 +18,7 @@ from qonnx.core.onnx_exec import execute_onnx
 from qonnx.transformation.infer_shapes import InferShapes
 
 from trigger import TriggerError
-from trigger.backends import rtl
+from trigger.backends import emulator, rtl
 from trigger.backends.csim import compile_together
 from trigger.backends.hls4ml import Hls4mlOptions, write
 from trigger.backends.onnx import to_onnx
@@ -168,12 +171,29 @@ class Battery:
         np.testing.assert_array_equal(rtls[case].run(network.integers), network.expected)
         np.testing.assert_array_equal(rtls[case].run(network.integers[:2000], gaps=True), network.expected[:2000])
 
+    def test_emulator_equals_keras(self, case, emulators):
+        network = self.prepared(case)
+        np.testing.assert_array_equal(emulators[case](network.integers), network.expected)
+
+    @classmethod
+    def compiled_cases(cls, request) -> list[str]:
+        """The cases that go through what takes long to compile."""
+        return [case for case in cls.cases if request.config.getoption("--full") or not only_in_full(case)]
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def emulators(cls, request, tmp_path_factory):
+        """The emulators of the cases of the class, compiled as one."""
+        cases = cls.compiled_cases(request)
+        graphs = [cls.prepared(case).graph for case in cases]
+        return dict(zip(cases, compile_emulators(graphs, tmp_path_factory.mktemp("emulators")), strict=True))
+
     @pytest.fixture(scope="class")
     @classmethod
     def rtls(cls, request, tmp_path_factory):
         """The pipelined RTL of the cases of the class, compiled as one."""
         folder = tmp_path_factory.mktemp("rtls")
-        cases = [case for case in cls.cases if request.config.getoption("--full") or not only_in_full(case)]
+        cases = cls.compiled_cases(request)
         projects = [
             rtl.write(cls.prepared(case).graph, folder / f"p{k}", rtl.RtlOptions(PART, 360, project_name=f"p{k}"))
             for k, case in enumerate(cases)
@@ -213,14 +233,38 @@ def run_qonnx(model: onnx.ModelProto, graph: Graph, x: np.ndarray) -> np.ndarray
     return y.astype(np.int64)
 
 
+def compile_emulators(graphs: list[Graph], folder: Path) -> list[Callable[[np.ndarray], np.ndarray]]:
+    """Functions from integers to integers: the exported C++ of each graph, all in one library."""
+    for k, graph in enumerate(graphs):
+        names = [[f"p{i}" for i in range(len(node.types))] for node in (graph.input, graph.output)]
+        emulator.write(graph, folder / f"n{k}", f"n{k}", *names, "v1")
+    sources = [str(folder / f"n{k}" / f"n{k}.cpp") for k in range(len(graphs))]
+    flags = ["-std=c++17", "-O0", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared"]
+    subprocess.run(["g++", *flags, *sources, "-o", str(folder / "all.so")], check=True)
+    library = ctypes.CDLL(str(folder / "all.so"))
+
+    def runs(k: int, graph: Graph) -> Callable[[np.ndarray], np.ndarray]:
+        def run(x: np.ndarray) -> np.ndarray:
+            x = np.ascontiguousarray(x, dtype=np.int64)
+            y = np.empty((len(x), len(graph.output.types)), dtype=np.int64)
+            function = library[f"n{k}_v1_run"]
+            function.restype = ctypes.c_size_t
+            assert function(*(ctypes.c_void_p(a.ctypes.data) for a in (x, y)), ctypes.c_size_t(len(x))) == len(x)
+            return y
+
+        return run
+
+    return [runs(k, graph) for k, graph in enumerate(graphs)]
+
+
 def only_in_full(case: str) -> bool:
-    """Whether a case goes through RTL, which takes the longest to compile, only in the long campaign: two widths of three."""
+    """Whether a case goes through RTL and emulator, long to compile, only in the long campaign: two widths of three."""
     return case.endswith(tuple(f" on {bits[0]} bits" for bits in (WIDTHS[0], WIDTHS[2])))
 
 
 def parametrize(metafunc) -> None:
     """Each case of a battery is a test of its own."""
     if "case" in metafunc.fixturenames:
-        full = pytest.mark.full if "rtls" in metafunc.fixturenames else None
+        full = pytest.mark.full if {"rtls", "emulators"} & set(metafunc.fixturenames) else None
         cases = [pytest.param(c, marks=full if full and only_in_full(c) else ()) for c in metafunc.cls.cases]
         metafunc.parametrize("case", cases, scope="class")

@@ -46,7 +46,7 @@ def test_the_site_is_built_without_a_warning(tmp_path):
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (result.returncode, result.stderr) == (0, "")
     commands = (tmp_path / "reference" / "cli.html").read_text()
-    names = "build verify synth report show new list doctor events-jets export-onnx export-qonnx"
+    names = "build verify synth report show new list doctor events-jets export-emulator export-onnx export-qonnx"
     for command in names.split():
         assert f'id="trigger-{command}"' in commands, command
     functions = (tmp_path / "reference" / "python.html").read_text()

@@ -255,6 +255,27 @@ def export_qonnx(
     _export(folder, "qonnx", output)
 
 
+@export_app.command("emulator")
+def export_emulator(
+    folder: BuildFolder,
+    output: Annotated[Path | None, typer.Argument(help="The folder to write; NAME_emulator where left out.")] = None,
+    version: Annotated[str | None, typer.Option(help="The network's version; its digest where left out.")] = None,
+) -> None:
+    """Write the network as C++17 in integers, for experiments' software: C++, C, Python, and CMSSW's hls4ml emulator.
+
+    Its README.md says how it is compiled and called.
+    """
+    from trigger.backends.emulator import write
+    from trigger.build import open_build
+    from trigger.folder import read_graph
+    from trigger.spec import outputs
+
+    this = open_build(folder)
+    target = output or Path(f"{this.spec.name}_emulator")
+    write(read_graph(this.root), target, this.spec.name, this.spec.data.features, outputs(this.spec), version)
+    typer.echo(_shown(target))
+
+
 def _export(folder: Path, kind: str, output: Path | None) -> None:
     from trigger.build import open_build
     from trigger.folder import read_graph

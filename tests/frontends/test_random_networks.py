@@ -1,10 +1,10 @@
-"""Random networks of mixed quantisers: Keras = graph, and some of them through the csim and through RTL."""
+"""Random networks of mixed quantisers: Keras = graph, and some of them through csim, emulator and RTL."""
 
 from functools import cache
 
 import numpy as np
 import pytest
-from battery import PART, Network, prepare, run_onnx
+from battery import PART, Network, compile_emulators, prepare, run_onnx
 from random_networks import random_network
 
 from trigger.backends import rtl
@@ -14,7 +14,7 @@ from trigger.backends.rtl import simulate
 
 pytestmark = pytest.mark.minutes
 
-NETWORKS, THROUGH_CSIM, THROUGH_RTL = 200, 20, 50
+NETWORKS, THROUGH_CSIM, THROUGH_EMULATOR, THROUGH_RTL = 200, 20, 50, 50
 
 
 @cache
@@ -39,6 +39,12 @@ def test_csim_equals_keras(tmp_path):
     ]
     for network, csim in zip(networks, compile_together(projects, tmp_path / "csim"), strict=True):
         np.testing.assert_array_equal(csim.run(network.integers[-2000:]), network.expected[-2000:])
+
+
+def test_emulator_equals_keras(tmp_path):
+    networks = [prepared(seed, widest=64) for seed in range(THROUGH_EMULATOR)]
+    for network, run in zip(networks, compile_emulators([n.graph for n in networks], tmp_path), strict=True):
+        np.testing.assert_array_equal(run(network.integers), network.expected)
 
 
 def test_rtl_equals_keras(tmp_path):

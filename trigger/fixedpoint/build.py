@@ -99,8 +99,8 @@ class Builder:
         """``low`` and ``high`` are real numbers on the source's grid, one for all elements or for each; None for no bound."""
         x = self.range(source)
         fractions = self[source].fractions
-        least = x.low if low is None else np.ldexp(low, fractions).astype(np.int64)
-        most = x.high if high is None else np.ldexp(high, fractions).astype(np.int64)
+        least = x.low if low is None else np.ldexp(np.asarray(low, dtype=np.float64), fractions).astype(np.int64)
+        most = x.high if high is None else np.ldexp(np.asarray(high, dtype=np.float64), fractions).astype(np.int64)
         return self._exact(Clip(name, (source,), self[source].types, least, most))
 
     def quantize(self, name: str, source: str, types: tuple[Fixed, ...], rounding: Rounding, overflow: Overflow) -> str:

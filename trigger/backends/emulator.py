@@ -1,0 +1,247 @@
+"""The graph as an emulator for experiments' software: C++17 in integers, behind a C++, a C, a Python and CMSSW's interface.
+
+Templates are in ``firmware/emulator``; what is written here is the network itself: its weights, and one call for each node.
+"""
+
+import hashlib
+import itertools
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from trigger.errors import TriggerError
+from trigger.fixedpoint.graph import (
+    Add,
+    Affine,
+    Clip,
+    Concatenate,
+    Dense,
+    Graph,
+    GraphError,
+    LeakyRelu,
+    Node,
+    Quantize,
+    Steps,
+    Threshold,
+)
+from trigger.fixedpoint.ranges import ranges
+from trigger.fixedpoint.serialize import to_json
+from trigger.fixedpoint.types import Integers, bounds
+from trigger.naming import identifier
+from trigger.resources import folder
+from trigger.templates import environment
+
+# Inputs of up to so many bits index a table; wider ones are compared with the thresholds.
+_TABLE_BITS = 12
+_FILES = {
+    "emulator.h.j2": "{name}.h",
+    "emulator.cpp.j2": "{name}.cpp",
+    "operations.h.j2": "operations.h",
+    "cmssw.cpp.j2": "cmssw.cpp",
+    "binding.py.j2": "{name}_emulator.py",
+    "Makefile.j2": "Makefile",
+    "CMakeLists.txt.j2": "CMakeLists.txt",
+    "README.md.j2": "README.md",
+}
+
+
+class Port(NamedTuple):
+    """One input or output: what the user calls it, and its type."""
+
+    name: str
+    type: Any
+
+
+def version_of(graph: Graph) -> str:
+    """What tells this network from others of its name."""
+    return "v" + hashlib.sha256(to_json(graph).encode()).hexdigest()[:8]
+
+
+def write(
+    graph: Graph, directory: Path, name: str, inputs: Sequence[str], outputs: Sequence[str], version: str | None = None
+) -> None:
+    """Write the emulator into a folder, which may exist; the same graph gives the same bytes.
+
+    ``version`` is that of the network, its digest where it is left out. Raises TriggerError for names that C++ does not take.
+    """
+    version = version or version_of(graph)
+    for word in (name, f"{name}_{version}"):
+        try:
+            identifier(word)
+        except ValueError as error:
+            raise TriggerError(f"export: {error}") from error
+    sources = _Sources(graph)
+    for node in graph.nodes[1:]:
+        sources.write(node)
+    ports = [
+        [Port(label, kind) for label, kind in zip(labels, node.types, strict=True)]
+        for labels, node in ((inputs, graph.input), (outputs, graph.output))
+    ]
+    fields = {
+        "name": name,
+        "version": version,
+        "namespace": f"{name}_{version}",
+        "guard": f"{name}_{version}".upper(),
+        "inputs": ports[0],
+        "outputs": ports[1],
+        "rows": list(itertools.zip_longest(*ports)),
+        "body": [*sources.body, f"for (int i = 0; i < outputs; ++i) y[i] = {graph.output.name}_[i];"],
+        "quoted": json.dumps,
+    }
+    directory.mkdir(parents=True, exist_ok=True)
+    templates = environment(folder("firmware") / "emulator")
+    for template, target in _FILES.items():
+        text = templates.get_template(template).render(**fields)
+        (directory / target.format(name=name)).write_text(text)
+    (directory / "weights.h").write_text(sources.weights(str(fields["namespace"]), str(fields["guard"])))
+
+
+class _Sources:
+    """The lines of ``run`` and the constants they use. The value of a node is the array ``<node>_``."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+        self._ranges = ranges(graph)
+        self._constants: list[str] = []
+        low, high = bounds(graph.input.types)
+        self.array("lowest", low, "std::int64_t")
+        self.array("highest", high, "std::int64_t")
+        self.body = [f"const std::int64_t *{graph.input.name}_ = x;"]
+
+    def weights(self, namespace: str, guard: str) -> str:
+        lines = [f"#ifndef {guard}_WEIGHTS_H", f"#define {guard}_WEIGHTS_H", "", "#include <cstdint>", ""]
+        lines += [f"namespace {namespace} {{", "namespace {", "", *self._constants, "", "} // namespace"]
+        return "\n".join([*lines, f"}} // namespace {namespace}", "", "#endif", ""])
+
+    def write(self, node: Node) -> None:
+        low, high = self._ranges[node.name]
+        self.body.append(f"{_integer(low, high)} {node.name}_[{len(node.types)}];")
+        self.body += self._lines(node, [self._graph[name] for name in node.inputs])
+
+    def array(self, name: str, values: Integers, kind: str | None = None) -> str:
+        """Append a constant; returns its name."""
+        kind = kind or _integer(values, values)
+        shape = "".join(f"[{n}]" for n in values.shape)
+        self._constants.append(f"constexpr {kind} {name}{shape} = {_braces(values)};")
+        return name
+
+    def _lines(self, node: Node, sources: list[Node]) -> list[str]:
+        source, name = sources[0], node.name
+        x, y, n = f"{source.name}_", f"{name}_", len(node.types)
+        match node:
+            case Dense():
+                return self._dense(node, source)
+            case Affine():
+                up = self.array(f"{name}_up", node.fractions - source.fractions - node.scale.type.fraction, "int")
+                scale = self.array(f"{name}_scale", node.scale.values, "std::int64_t")
+                bias = node.bias.values << (node.fractions - node.bias.type.fraction)
+                return [f"affine({x}, {scale}, {up}, {self.array(f'{name}_bias', bias, 'std::int64_t')}, {y});"]
+            case Quantize():
+                return self._quantize(node, source)
+            case Clip():
+                low, high = (self.array(f"{name}_{end}", getattr(node, end), "std::int64_t") for end in ("low", "high"))
+                return [f"clip({x}, {low}, {high}, {y});"]
+            case LeakyRelu():
+                return [f"leaky_relu({x}, {n}, {node.shift}, {y});"]
+            case Steps():
+                return self._steps(node, source)
+            case Threshold():
+                pairs = enumerate(zip(node.elements, node.bounds, strict=True))
+                return [f"{y}[{i}] = {x}[{e}] >= {_literal(b)} ? 1 : 0;" for i, (e, b) in pairs]
+            case Add():
+                aligned = [self._aligned(node, s, int(node.fractions.max()), f"{name}_{k}") for k, s in enumerate(sources)]
+                lines = [line for part in aligned for line in part[0]]
+                lines.append(f"for (int i = 0; i < {n}; ++i) {y}[i] = 0;")
+                return lines + [f"accumulate({part[1]}, {n}, {y});" for part in aligned]
+            case Concatenate():
+                places = [(s.name, i) for s in sources for i in range(len(s.types))]
+                runs = itertools.groupby(enumerate(places), key=lambda item: item[1][0])
+                lines = []
+                for part, group in runs:
+                    first, *rest = [k for k, _ in group]
+                    lines.append(f"std::copy({part}_, {part}_ + {len(rest) + 1}, {y} + {first});")
+                return lines
+        raise GraphError(f"{name}: no C++ for the operation {node.op}")
+
+    def _aligned(self, node: Node, source: Node, fraction: int, name: str) -> tuple[list[str], str]:
+        """The lines that bring a value to common fractional bits, and the array that then holds it."""
+        up = fraction - source.fractions
+        if not up.any():
+            return [], f"{source.name}_"
+        low, high = self._ranges[source.name]
+        kind = _integer(low << up, high << up)
+        lines = [f"{kind} {name}_aligned[{len(up)}];"]
+        return [*lines, f"align({source.name}_, {self.array(f'{name}_up', up, 'int')}, {name}_aligned);"], f"{name}_aligned"
+
+    def _dense(self, node: Dense, source: Node) -> list[str]:
+        fraction = int(source.fractions.max())
+        lines, x = self._aligned(node, source, fraction, node.name)
+        shift = int(node.fractions[0]) - fraction - node.weights.type.fraction
+        bias = node.bias.values << (node.fractions - node.bias.type.fraction)
+        low, high = (end << (fraction - source.fractions) for end in self._ranges[source.name])
+        # Whatever the order in which it is added up.
+        largest = np.maximum(np.abs(low), np.abs(high)) @ np.abs(node.weights.values)
+        reach = (largest << shift) + np.abs(bias)
+        kind = "std::int32_t" if max(int(reach.max()), 1 << shift) < 1 << 31 else "std::int64_t"
+        weights = self.array(f"{node.name}_weights", node.weights.values.T)
+        n_in, n_out = node.weights.values.shape
+        call = f"dense<{n_in}, {n_out}>({x}, {weights}, {self.array(f'{node.name}_bias', bias, kind)}, {shift}, {node.name}_);"
+        return [*lines, call]
+
+    def _quantize(self, node: Quantize, source: Node) -> list[str]:
+        mode = f"Rounding::{node.rounding}, Overflow::{node.overflow}"
+        low, high = bounds(node.types, node.overflow)
+        least, most = self._ranges[source.name]
+        # No element is shifted further than a difference would be seen: its type has 53 bits at most.
+        down = np.clip(source.fractions - node.fractions, -62, 62)
+        lines = []
+        keys = list(zip(down, low, high, strict=True))
+        for (shift, a, b), group in itertools.groupby(range(len(keys)), key=lambda i: keys[i]):
+            first, *rest = list(group)
+            narrow = _fits_int32(int(shift), (a, b, least.min(), most.max()))
+            kind = "std::int32_t" if narrow else "std::int64_t"
+            lines.append(
+                f"quantize<{mode}, {kind}>({source.name}_ + {first}, {len(rest) + 1}, {shift}, "
+                f"{_literal(a)}, {_literal(b)}, {node.name}_ + {first});"
+            )
+        return lines
+
+    def _steps(self, node: Steps, source: Node) -> list[str]:
+        fraction = max(int(source.fractions.max()), node.thresholds.type.fraction)
+        lines, x = self._aligned(node, source, fraction, node.name)
+        thresholds = node.thresholds.values << (fraction - node.thresholds.type.fraction)
+        low, high = (end << (fraction - source.fractions) for end in self._ranges[source.name])
+        first, last, n = int(low.min()), int(high.max()), len(node.types)
+        if last - first < 1 << _TABLE_BITS:
+            values = node.levels.values[np.searchsorted(thresholds, np.arange(first, last + 1), side="right")]
+            call = f"table({x}, {n}, {first}, {self.array(f'{node.name}_table', values)}, {node.name}_);"
+            return [*lines, call]
+        at = self.array(f"{node.name}_thresholds", thresholds, "std::int64_t")
+        levels = self.array(f"{node.name}_levels", node.levels.values)
+        return [*lines, f"steps<{len(thresholds)}>({x}, {n}, {at}, {levels}, {node.name}_);"]
+
+
+def _integer(low: Integers, high: Integers) -> str:
+    """The narrowest C++ integer for values from ``low`` to ``high``."""
+    least, most = int(np.min(low)), int(np.max(high))
+    width = next(w for w in (16, 32, 64) if -(1 << (w - 1)) <= least and most < 1 << (w - 1))
+    return f"std::int{width}_t"
+
+
+def _fits_int32(shift: int, ends: tuple[Any, ...]) -> bool:
+    """Whether nothing leaves 32 bits while values between these ends are shifted and rounded."""
+    return abs(shift) <= 30 and max(abs(int(end)) for end in ends) + (2 << abs(shift)) < 1 << 31
+
+
+def _literal(value: int) -> str:
+    return f"INT64_C({int(value)})" if abs(int(value)) >= 1 << 31 else str(int(value))
+
+
+def _braces(values: Integers) -> str:
+    if values.ndim == 1:
+        return "{" + ", ".join(map(_literal, values)) + "}"
+    rows: list[str] = [_braces(row) for row in values]
+    return "{\n    " + ",\n    ".join(rows) + "}"
