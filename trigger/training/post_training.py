@@ -112,9 +112,8 @@ def quantise(model: keras.Model, x: np.ndarray, bits: int) -> keras.Model:
     """The network in QKeras layers of ``bits`` bits, calibrated on ``x``, float of shape (events, features).
 
     A BatchNormalization behind a linear Dense is folded into it; any other keeps a scale of ``bits`` significant bits for
-    each element. A sigmoid or tanh at the end is left out, which does not change the
-    order of the scores. Raises TriggerError for a network that is quantised already
-    or an activation that has no quantised form.
+    each element. A sigmoid or tanh at the end is left out, which does not change the order of the scores. Raises TriggerError
+    for a network that is quantised already, or an activation that has no quantised form.
     """
     if not is_float(model):
         raise TriggerError("quantization: the network has layers of QKeras and is quantised already; remove [quantization]")
