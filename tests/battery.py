@@ -203,14 +203,15 @@ class Battery:
 
     @pytest.fixture(scope="class")
     @classmethod
-    def csims(cls, tmp_path_factory):
-        """The csims of all cases of the class, compiled as one."""
+    def csims(cls, request, tmp_path_factory):
+        """The csims of the cases of the class, compiled as one."""
         folder = tmp_path_factory.mktemp("csims")
+        cases = cls.compiled_cases(request)
         projects = [
             write(cls.prepared(case).graph, folder / f"p{k}", Hls4mlOptions(PART, 240, project_name=f"p{k}"))
-            for k, case in enumerate(cls.cases)
+            for k, case in enumerate(cases)
         ]
-        return dict(zip(cls.cases, compile_together(projects, folder / "csim"), strict=True))
+        return dict(zip(cases, compile_together(projects, folder / "csim"), strict=True))
 
 
 def run_onnx(graph: Graph, x: np.ndarray) -> np.ndarray:
@@ -258,13 +259,13 @@ def compile_emulators(graphs: list[Graph], folder: Path) -> list[Callable[[np.nd
 
 
 def only_in_full(case: str) -> bool:
-    """Whether a case goes through RTL and emulator, long to compile, only in the long campaign: two widths of three."""
+    """Whether a case goes through what takes long to compile only in the long campaign: two widths of three."""
     return case.endswith(tuple(f" on {bits[0]} bits" for bits in (WIDTHS[0], WIDTHS[2])))
 
 
 def parametrize(metafunc) -> None:
     """Each case of a battery is a test of its own."""
     if "case" in metafunc.fixturenames:
-        full = pytest.mark.full if {"rtls", "emulators"} & set(metafunc.fixturenames) else None
+        full = pytest.mark.full if {"csims", "emulators", "rtls"} & set(metafunc.fixturenames) else None
         cases = [pytest.param(c, marks=full if full and only_in_full(c) else ()) for c in metafunc.cls.cases]
         metafunc.parametrize("case", cases, scope="class")

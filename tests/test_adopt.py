@@ -13,6 +13,7 @@ from trigger.adopt import Adoption, adopt
 from trigger.build import build
 from trigger.cli import app
 from trigger.folder import read_graph
+from trigger.spec import load
 
 LEGACY = Path(__file__).parent / "frontends" / "legacy"
 PART = "xcvu9p-flga2104-2L-e"
@@ -53,6 +54,17 @@ def test_a_legacy_network_is_built_from_its_file(sample):
     saved, graph = np.load(LEGACY / "functional.npz"), read_graph(root)
     found = np.ldexp(graph.run(graph.quantize_inputs(saved["x"])).astype(float), -graph.output.fractions)
     np.testing.assert_array_equal(found, saved["y"])
+    # Without a label there is nothing to measure.
+    Path("trained.toml").unlink()
+    lines = [line.rpartition(",")[0] for line in sample.read_text().splitlines()]
+    sample.write_text("\n".join(lines) + "\n")
+    root = build(str(adopt(Adoption(Path("trained.h5"), sample, PART, 240))), Path("build"))
+    assert "The events have no label, so there is nothing to measure it by." in (root / "report" / "index.html").read_text()
+
+
+def test_the_types_of_the_inputs_are_those_asked_for(sample):
+    path = adopt(Adoption(Path("trained.h5"), sample, PART, 240, "kind", inputs="fixed<9,4>"))
+    assert {str(t) for t in load(path).input_types} == {"fixed<9,4>"}
 
 
 def test_classes_are_found_in_the_order_of_the_outputs(sample, small_build):
@@ -64,16 +76,6 @@ def test_classes_are_found_in_the_order_of_the_outputs(sample, small_build):
     text = Path("small_one.toml").read_text()
     assert 'classes = ["signal", "background"]' in text
     assert "found from the sample" in text
-
-
-def test_without_label_nothing_is_measured(sample):
-    lines = [line.rpartition(",")[0] for line in sample.read_text().splitlines()]
-    sample.write_text("\n".join(lines) + "\n")
-    path = adopt(Adoption(Path("trained.h5"), sample, PART, 240, inputs="fixed<9,4>"))
-    assert path == Path("trained.toml")
-    root = build(str(path), Path("build"))
-    assert "The events have no label, so there is nothing to measure it by." in (root / "report" / "index.html").read_text()
-    assert {str(t) for t in read_graph(root).input.types} == {"fixed<9,4>"}
 
 
 @pytest.mark.parametrize(

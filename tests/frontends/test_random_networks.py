@@ -14,7 +14,7 @@ from trigger.backends.rtl import simulate
 
 pytestmark = pytest.mark.minutes
 
-NETWORKS, THROUGH_CSIM, THROUGH_EMULATOR, THROUGH_RTL = 200, 20, 50, 50
+NETWORKS, THROUGH_CSIM, THROUGH_EMULATOR, THROUGH_RTL = 200, 20, 20, 50
 
 
 @cache
