@@ -15,6 +15,8 @@ from trigger.cli import app
 from trigger.folder import read_graph
 from trigger.spec import load
 
+pytestmark = pytest.mark.minutes
+
 LEGACY = Path(__file__).parent / "frontends" / "legacy"
 PART = "xcvu9p-flga2104-2L-e"
 

@@ -131,7 +131,7 @@ def test_a_full_disk_keeps_the_last_build(small_build):
     build(str(source), root.parent)
 
 
-@pytest.mark.parametrize("delay", [0.8, 3.0, 7.0])
+@pytest.mark.parametrize("delay", [0.8, pytest.param(3.0, marks=pytest.mark.full), 7.0])
 def test_a_killed_build_continues(small_build, tmp_path, delay):
     source, root = small_build
     command = [sys.executable, "-m", "trigger", "build", str(source), "--output", str(tmp_path / "killed")]

@@ -8,6 +8,8 @@ from xml.etree import ElementTree
 
 import pytest
 
+pytestmark = pytest.mark.minutes
+
 
 def trigger(*arguments, cwd=None, env=None):
     command = [sys.executable, "-m", "trigger", *map(str, arguments)]

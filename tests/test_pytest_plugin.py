@@ -101,6 +101,8 @@ def test_nothing_is_imported_where_it_is_not_used(repository):
 
 def test_the_fixtures(repository, small_build):
     source, root = small_build
+    # Built before, as pytest's cache keeps it.
+    shutil.copytree(root, repository / ".pytest_cache" / "d" / "trigger" / "small")
     broken(root)
     text = USES.format(trigger=str(source), events=str(source / "events.csv"), broken=str(root))
     (repository / "tests" / "test_uses.py").write_text(text)

@@ -111,6 +111,19 @@ def test_what_qonnx_cannot_say(target, overflow, reason):
     assert str(error.value) == f"export: {reason}"
 
 
+def test_inputs_and_sums_too_wide_for_qonnx():
+    """Sums count in whatever order they are added up: here two that cancel."""
+    wide = Builder((Fixed(True, 30, 4),))
+    graph = wide.graph(wide.clip("out", "inputs", -1, 1))
+    with pytest.raises(TriggerError, match=r"^export: inputs needs 30 bits; QONNX"):
+        to_qonnx(graph)
+    builder = Builder((Fixed(True, 20, 4),))
+    shifted = builder.affine("far", "inputs", constant(np.array([1.0])), constant(np.array([2.0**12])))
+    back = builder.affine("near", shifted, constant(np.array([1.0])), constant(np.array([-(2.0**12)])))
+    with pytest.raises(TriggerError, match=r"^export: far needs 29 bits; QONNX"):
+        to_qonnx(builder.graph(back))
+
+
 def test_the_command_for_qonnx(small_build, tmp_path, monkeypatch):
     _, root = small_build
     monkeypatch.chdir(tmp_path)

@@ -157,7 +157,7 @@ def test_what_cannot_be_exact_is_refused(make, message):
 
 
 def test_inputs_need_a_type_and_kernels_need_none():
-    assert refusal(around(), None).startswith("the features have no fixed-point type. Remedy: name it, as in ")
+    assert refusal(around(), None) == 'the features have no fixed-point type. Remedy: name it, as in inputs="fixed<16,6>".'
     name = "some_dense"
     assert refusal(around(), INPUT, {name: "fixed<8,4>"}) == ("a layer of HGQ2 has its own types. Remedy: give no kernel type.")
 

@@ -14,6 +14,8 @@ from trigger.synthesis.table import table
 from trigger.synthesis.tool import Job, ToolFailed
 from trigger.synthesis.yosys import run_script
 
+pytestmark = pytest.mark.minutes
+
 W = "quantized_bits(4,1,alpha=1)"
 
 

@@ -4,6 +4,7 @@ Inputs and outputs are real numbers, shape (events, elements). What float32 or t
 refused.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from trigger.fixedpoint.graph import (
     Steps,
     Threshold,
 )
-from trigger.fixedpoint.types import Fixed, Overflow, Rounding, enclosing
+from trigger.fixedpoint.types import Fixed, Overflow, Rounding
 
 _OPSET = 18
 _DOMAIN = "qonnx.custom_op.general"
@@ -40,6 +41,7 @@ _MAX_THRESHOLDS = 4096
 def to_qonnx(graph: Graph) -> onnx.ModelProto:
     """The QONNX model of a graph; the same graph gives the same bytes. Raises TriggerError for what it cannot say."""
     writer = _Writer(graph)
+    _check_width(graph.input, writer.reach(graph.input))
     writer.quantised("inputs", graph.input.types, Rounding.RND_CONV, Overflow.SAT, graph.input.name)
     for node in graph.nodes[1:]:
         writer.write(node)
@@ -56,19 +58,22 @@ class _Writer(Writer):
         return self.tensor(values, kind)
 
     def write(self, node: Node) -> None:
-        _check_width(node, self._reach(node))
+        _check_width(node, self.reach(node))
         self.names[node.name] = self._value(node, *self.sources(node))
 
-    def quantised(self, x: str, types: tuple[Fixed, ...], rounding: Rounding, overflow: Overflow, name: str) -> str:
-        """Quant nodes, one for each width and sign among the elements, whose steps may differ."""
+    def quantised(
+        self, x: str, types: tuple[Fixed, ...], rounding: Rounding, overflow: Overflow, name: str, before: Sequence[Fixed] = ()
+    ) -> str:
+        """Quant nodes, one for each width and sign among the elements, whose steps may differ; ``before`` are x's types."""
         if overflow is Overflow.WRAP:
             raise TriggerError(f"export: {name} wraps around, which QONNX cannot say; `trigger export onnx` can")
         if any(t.signed and t.width == 1 for t in types):
             reason = "has a sign and no other bit, which is -1 or 1 in QONNX"
             raise TriggerError(f"export: {name} {reason}; `trigger export onnx` can say it")
         steps = np.array([2.0**-t.fraction for t in types])
-        if rounding is Rounding.RND:  # ties upwards: the floor, half a step higher
-            x = self.node("Add", [x, self.constant(steps / 2)])
+        if rounding is Rounding.RND:  # ties upwards: the floor, half a step higher where there is anything to round
+            coarser = [t.fraction < s.fraction for t, s in zip(types, before, strict=True)]
+            x = self.node("Add", [x, self.constant(np.where(coarser, steps / 2, 0))])
         kinds = sorted({(t.width, t.signed) for t in types})
         parts, order = [], []
         for width, signed in kinds:
@@ -102,7 +107,7 @@ class _Writer(Writer):
             case Affine():
                 return self.node("Add", [self.node("Mul", [x, self.weights(node.scale)]), self.weights(node.bias)])
             case Quantize():
-                return self.quantised(x, node.types, node.rounding, node.overflow, node.name)
+                return self.quantised(x, node.types, node.rounding, node.overflow, node.name, source.types)
             case Clip():
                 low, high = (self.constant(np.ldexp(b.astype(float), -source.fractions)) for b in (node.low, node.high))
                 return self.node("Max", [self.node("Min", [x, high]), low])
@@ -142,14 +147,24 @@ class _Writer(Writer):
         kind: dict[str, Any] = {"out_dtype": "FLOAT32", "out_scale": scale, "out_bias": bias, "data_layout": "NC"}
         return self.node("MultiThreshold", [x, self.constant(thresholds)], domain=_DOMAIN, **kind)
 
-    def _reach(self, node: Node) -> int:
-        """The bits of the largest sum on the way to the node's value, in whatever order it is added up."""
-        if not isinstance(node, Dense):
-            return enclosing(node.types).width
-        low, high = self.ranges[node.inputs[0]]
-        largest = np.ldexp(np.maximum(np.abs(low), np.abs(high)).astype(float), -self.graph[node.inputs[0]].fractions)
-        sums = largest @ np.abs(node.weights.real) + np.abs(node.bias.real)
+    def reach(self, node: Node) -> int:
+        """The bits of the largest number on the way to the node's value, in whatever order it is added up."""
+        largest = [self._largest(name) for name in node.inputs]
+        match node:
+            case Dense():
+                sums = largest[0] @ np.abs(node.weights.real) + np.abs(node.bias.real)
+            case Affine():
+                sums = largest[0] * np.abs(node.scale.real) + np.abs(node.bias.real)
+            case Add():
+                sums = np.sum(largest, axis=0)
+            case _:
+                return max(t.width for t in node.types)
         return int(np.frexp(np.ldexp(sums, node.fractions).max())[1])
+
+    def _largest(self, name: str) -> np.ndarray:
+        """The largest absolute value of each element of a node."""
+        low, high = self.ranges[name]
+        return np.ldexp(np.maximum(np.abs(low), np.abs(high)).astype(np.float64), -self.graph[name].fractions)
 
 
 def _check_width(node: Node, bits: int) -> None:

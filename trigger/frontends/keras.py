@@ -44,6 +44,7 @@ def lower(
 
 class _KerasWalk(Walk):
     layers = "Dense, QDense, QDenseBatchnorm, Activation, QActivation, BatchNormalization, QBatchNormalization, Normalization"
+    input_remedy = f'{Walk.input_remedy}, or start with QActivation("quantized_bits(16,5,alpha=1)")'
     subclasses = (qkeras.QDense, QDenseBatchnorm, qkeras.QBatchNormalization)
 
     def __init__(self, model: keras.Model, inputs: Any, kernels: Mapping[str, str | Fixed]) -> None:

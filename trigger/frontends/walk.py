@@ -66,6 +66,7 @@ class Walk(ABC):
     """
 
     layers: str
+    input_remedy = 'name it, as in inputs="fixed<16,6>"'
     subclasses: tuple[type, ...] = ()
 
     def __init__(self, model: keras.Model, inputs: str | Fixed | Sequence[str | Fixed] | None) -> None:
@@ -113,13 +114,7 @@ class Walk(ABC):
             found = self.own_input_types(model)
             if found is not None:
                 return found
-            self.problems.append(
-                Problem(
-                    "inputs",
-                    "the features have no fixed-point type",
-                    'name it, as in inputs="fixed<16,6>", or start with QActivation("quantized_bits(16,5,alpha=1)")',
-                )
-            )
+            self.problems.append(Problem("inputs", "the features have no fixed-point type", self.input_remedy))
             inputs = "fixed<8,4>"
         many = [inputs] * features if isinstance(inputs, str | Fixed) else list(inputs)
         if len(many) != features:
