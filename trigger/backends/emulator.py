@@ -29,7 +29,7 @@ from trigger.fixedpoint.graph import (
 )
 from trigger.fixedpoint.ranges import ranges
 from trigger.fixedpoint.serialize import to_json
-from trigger.fixedpoint.types import Integers, bounds
+from trigger.fixedpoint.types import Fixed, Integers, bounds
 from trigger.naming import identifier
 from trigger.resources import folder
 from trigger.templates import environment
@@ -52,7 +52,7 @@ class Port(NamedTuple):
     """One input or output: what the user calls it, and its type."""
 
     name: str
-    type: Any
+    type: Fixed
 
 
 def version_of(graph: Graph) -> str:
@@ -152,7 +152,7 @@ class _Sources:
                 pairs = enumerate(zip(node.elements, node.bounds, strict=True))
                 return [f"{y}[{i}] = {x}[{e}] >= {_literal(b)} ? 1 : 0;" for i, (e, b) in pairs]
             case Add():
-                aligned = [self._aligned(node, s, int(node.fractions.max()), f"{name}_{k}") for k, s in enumerate(sources)]
+                aligned = [self._aligned(s, int(node.fractions.max()), f"{name}_{k}") for k, s in enumerate(sources)]
                 lines = [line for part in aligned for line in part[0]]
                 lines.append(f"for (int i = 0; i < {n}; ++i) {y}[i] = 0;")
                 return lines + [f"accumulate({part[1]}, {n}, {y});" for part in aligned]
@@ -166,7 +166,7 @@ class _Sources:
                 return lines
         raise GraphError(f"{name}: no C++ for the operation {node.op}")
 
-    def _aligned(self, node: Node, source: Node, fraction: int, name: str) -> tuple[list[str], str]:
+    def _aligned(self, source: Node, fraction: int, name: str) -> tuple[list[str], str]:
         """The lines that bring a value to common fractional bits, and the array that then holds it."""
         up = fraction - source.fractions
         if not up.any():
@@ -178,7 +178,7 @@ class _Sources:
 
     def _dense(self, node: Dense, source: Node) -> list[str]:
         fraction = int(source.fractions.max())
-        lines, x = self._aligned(node, source, fraction, node.name)
+        lines, x = self._aligned(source, fraction, node.name)
         shift = int(node.fractions[0]) - fraction - node.weights.type.fraction
         bias = node.bias.values << (node.fractions - node.bias.type.fraction)
         low, high = (end << (fraction - source.fractions) for end in self._ranges[source.name])
@@ -211,7 +211,7 @@ class _Sources:
 
     def _steps(self, node: Steps, source: Node) -> list[str]:
         fraction = max(int(source.fractions.max()), node.thresholds.type.fraction)
-        lines, x = self._aligned(node, source, fraction, node.name)
+        lines, x = self._aligned(source, fraction, node.name)
         thresholds = node.thresholds.values << (fraction - node.thresholds.type.fraction)
         low, high = (end << (fraction - source.fractions) for end in self._ranges[source.name])
         first, last, n = int(low.min()), int(high.max()), len(node.types)

@@ -167,10 +167,8 @@ class _HgqWalk(Walk):
         return self._output_of(call, self.builder.affine(call.name, source, constant(scale), constant(offset)))
 
     def _quantised_add(self, call: Call) -> str:
-        sources = tuple(self._inputs(call))
-        if len({value.shape for value in call.inputs}) != 1:
-            raise Refusal("it adds tensors of different shapes", "give all inputs the same shape")
-        return self._output_of(call, self.builder.add(call.name, sources))
+        inputs = (v._replace(node=source) for v, source in zip(call.inputs, self._inputs(call), strict=True))
+        return self._output_of(call, self._add(call._replace(inputs=tuple(inputs))))
 
     def _table(self, call: Call) -> str:
         (source,) = self._inputs(call)
