@@ -1,11 +1,14 @@
 """The command line: what it prints, its exit status, and one clear message for every failure."""
 
+import json
 import re
 import shutil
 import subprocess
 import sys
 from xml.etree import ElementTree
 
+import keras
+import numpy as np
 import pytest
 
 pytestmark = pytest.mark.minutes
@@ -217,6 +220,43 @@ def test_a_decision_over_budget(small_build):
     assert "not met" in page and "signal ≥ 0.75" in page
     assert "| tight | 0:0 | `ufixed<1,1>` |" in (root / "rtl" / "ports.md").read_text()
     assert (trigger("verify", root).returncode, trigger("verify", root, "--netlist").returncode) == (0, 0)
+
+
+def test_rates(small_build):
+    """Thresholds found for a rate, quoted on the test events; a budget on the rate of all of them."""
+    source, root = small_build
+    path = source / "trigger.toml"
+    accept = '[decision.accept.{}]\noutput = "signal"\nrate_khz = {}\n'
+    physics = '[physics]\nzero_bias = "background"\nturn_on = ["a"]\n'
+    path.write_text(path.read_text() + accept.format("low", 6000) + accept.format("high", 2000) + physics)
+    result = trigger("build", source, "--output", root.parent)
+    assert result.returncode == 0, result.stderr
+    page = (root / "report" / "index.html").read_text()
+    assert "found for 6,000 kHz" in page and "any of them" in page and "Turn-on: efficiency" in page
+    points = json.loads((root / "graph" / "summary.json").read_text())["working_points"]
+    assert points["low"]["threshold"] < points["high"]["threshold"]
+    with np.load(root / "events" / "validation.npz") as events:
+        network = keras.models.load_model(root / "model" / "network.keras")
+        found = network.predict(events["x"] * 2.0**-3, verbose=0)[:, 0]
+        background = found[events["y"] == 1]
+    for name, rate in (("low", 6000), ("high", 2000)):
+        kept = (background >= points[name]["threshold"]).mean() * 40079 * 2760 / 3564
+        assert 0 < kept <= rate
+    path.write_text(path.read_text() + "\n[budget]\nrate_khz = 100\n")
+    result = trigger("build", source, "--output", root.parent)
+    assert result.returncode == 3, result.stderr
+    assert re.fullmatch(
+        r"  rate_khz: [\d.e+]+ \([\d.e+]+ to [\d.e+]+, test events\) is [\d,]+ kHz over the 100 kHz allowed; "
+        r"what helps: a higher threshold, or decision\.accept\.NAME\.rate_khz, which finds it",
+        result.stderr.splitlines()[-1],
+    )
+    assert trigger("verify", root).returncode == 0
+    path.write_text(path.read_text().replace("rate_khz = 2000", "rate_khz = 1e-3"))
+    result = trigger("build", source, "--output", root.parent)
+    assert result.returncode == 2
+    assert result.stderr.splitlines()[-1].startswith(
+        "trigger: decision.accept.high: a rate of 0.001 kHz cannot be chosen: the highest score alone comes at "
+    )
 
 
 def test_synth(small_build):

@@ -12,12 +12,13 @@ from typing import Any
 
 import trigger
 from trigger import spec as specification
+from trigger.budgets import budgets
 from trigger.errors import TriggerError
 from trigger.folder import Build
 from trigger.hashing import data_digest, folder_digest, path_digest
 from trigger.progress import say
 from trigger.provenance import FILE_NAME, sealed
-from trigger.stages import STAGES, Stage, budgets
+from trigger.stages import STAGES, Stage
 from trigger.synthesis.budget import over
 
 
@@ -50,7 +51,7 @@ def build(target: str, output: Path) -> Path:
     if not results["equal"]:
         worst = next(c for c in results["comparisons"] if not c["equal"])
         raise Different(f"{worst['name']} is not the network: {worst['failure'] or worst['witness']}")
-    missed = over(budgets(root, spec))
+    missed = over(budgets(this))
     if missed:
         raise OverBudget("over budget\n" + "\n".join(f"  {line}" for line in missed))
     return root

@@ -10,7 +10,7 @@ from trigger.errors import TriggerError
 from trigger.events import dataset
 from trigger.fixedpoint.graph import Graph, GraphError
 from trigger.fixedpoint.passes.decision import scores
-from trigger.folder import read_graph
+from trigger.folder import read_graph, read_json
 from trigger.progress import progress, say
 from trigger.spec import Spec
 from trigger.verification.compare import Verdict, compare, to_integers
@@ -18,6 +18,13 @@ from trigger.verification.compare import Verdict, compare, to_integers
 if TYPE_CHECKING:
     from trigger.backends.rtl import Rtl
     from trigger.frontends.networks import Reference
+
+
+class WorkingPoints(NamedTuple):
+    """The output element and the threshold, a real number, of each accept bit."""
+
+    elements: np.ndarray
+    thresholds: np.ndarray
 
 
 class Expected(NamedTuple):
@@ -48,7 +55,7 @@ def expectations(root: Path, spec: Spec, path: Path) -> Expected:
 
     graph = read_graph(root)
     x = graph.quantize_inputs(dataset.features(path, spec.data.features, spec.data.tree))
-    return Expected(x, *keras_integers(graph, Reference(load(root / "model" / "network.keras")), x, spec))
+    return Expected(x, *keras_integers(graph, Reference(load(root / "model" / "network.keras")), x, working_points(root, spec)))
 
 
 def check(root: Path, spec: Spec, expected: Expected, netlist: bool = False) -> tuple[Verdict, np.ndarray]:
@@ -116,20 +123,23 @@ class _Recorded:
         return self._implementation.trace(x) if hasattr(self._implementation, "trace") else {}
 
 
-def working_points(spec: Spec) -> tuple[np.ndarray, np.ndarray]:
-    """The output element and the threshold of each accept bit."""
-    points = spec.decision.accept.values() if spec.decision else ()
-    return np.array([spec.scores.index(p.output) for p in points]), np.array([p.threshold for p in points])
+def working_points(root: Path, spec: Spec) -> WorkingPoints | None:
+    """The working points that a build's firmware decides by; None where it gives scores."""
+    if spec.decision is None:
+        return None
+    found = read_json(root / "graph" / "summary.json")["working_points"]
+    return WorkingPoints(np.array([p["element"] for p in found.values()]), np.array([p["threshold"] for p in found.values()]))
 
 
-def keras_integers(graph: Graph, reference: "Reference", x: np.ndarray, spec: Spec) -> tuple[np.ndarray, np.ndarray]:
+def keras_integers(
+    graph: Graph, reference: "Reference", x: np.ndarray, points: WorkingPoints | None
+) -> tuple[np.ndarray, np.ndarray]:
     """What Keras gives for integer inputs, as integers of the graph's outputs, and the events it has no such integers for.
 
     Accept bits are decided on Keras' own scores.
     """
     real = reference.predict(np.ldexp(x.astype(np.float64), -graph.input.fractions))
     integers, off_grid = to_integers(scores(graph), real)
-    if spec.decision:
-        elements, thresholds = working_points(spec)
-        integers = (real[:, elements] >= thresholds).astype(np.int64)
+    if points is not None:
+        integers = (real[:, points.elements] >= points.thresholds).astype(np.int64)
     return integers, off_grid

@@ -227,6 +227,30 @@ def jets(
 
 
 @events_app.command()
+def level1(
+    output: Annotated[Path, typer.Argument(help="The Parquet file to write; its provenance goes beside it as .json.")],
+    zero_bias: Annotated[int, typer.Option(min=200, help="Zero-bias events, over all strata.")] = 64_000,
+    signals: Annotated[int, typer.Option(min=20, help="Events of each of the five signals.")] = 8_000,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the generator and of the order of the rows.")] = 1,
+) -> None:
+    """Generate level-1 events at pileup 50 with Pythia 8.
+
+    Missing energy, 4 e/gamma, 4 muons and 10 jets in hardware integers, of zero bias and of five signals.
+    """
+    import json
+
+    from trigger.events.level1 import collisions, write
+    from trigger.progress import progress
+
+    if output.suffix != ".parquet":
+        raise TriggerError(f"{output}: the file to write ends in .parquet")
+    with progress("generating", collisions(zero_bias, signals), "collisions") as done:
+        provenance = write(output, zero_bias, signals, seed, done)
+    output.with_suffix(".json").write_text(json.dumps(provenance, indent=1) + "\n")
+    typer.echo(f"{output}: {provenance['events']} events, SHA-256 {provenance['sha256']}")
+
+
+@events_app.command()
 def openml(output: Annotated[Path, typer.Argument(help="The Parquet file to write.")]) -> None:
     """Fetch the published LHC jet data set (OpenML hls4ml_lhc_jets_hlf); needs a network connection."""
     from trigger.events.openml import fetch

@@ -30,14 +30,17 @@ class Section(BaseModel):
 
 
 class Split(Section):
-    """How the events are divided, as fractions that add up to 1."""
+    """How the events are divided: as fractions that add up to 1, or as a ``column`` of the files says."""
 
+    column: str | None = None
     train: Fraction = 0.6
     validation: Fraction = 0.2
     test: Fraction = 0.2
 
     @model_validator(mode="after")
     def _adds_up(self) -> "Split":
+        if self.column is not None and len(self.model_fields_set) > 1:
+            raise ValueError("give either column or train, validation and test")
         total = self.train + self.validation + self.test
         if not math.isclose(total, 1, abs_tol=1e-9):
             raise ValueError(f"train, validation and test add up to {total:g}, not to 1")
@@ -62,9 +65,9 @@ class Data(Section):
             repeated = sorted({n for n in names if names.count(n) > 1})
             if repeated:
                 raise ValueError(f"{what} names {repeated[0]!r} twice")
-        special = [name for name in (self.label, self.weight) if name in self.features]
+        special = [name for name in (self.label, self.weight, self.split.column) if name in self.features]
         if special:
-            raise ValueError(f"{special[0]!r} is a feature and also the label or weight")
+            raise ValueError(f"{special[0]!r} is a feature and also the label, weight or split")
         if self.label is not None and len(self.classes) < 2:
             raise ValueError("classes names one class; a label tells at least two apart")
         return self
@@ -78,7 +81,7 @@ class Model(Section):
     arguments: dict[str, int | float | str | bool] = {}
     network: str | None = None
     weights: str | None = None
-    output: str | None = None
+    output: str | list[str] | None = None
 
     @model_validator(mode="after")
     def _is_one_of_both(self) -> "Model":
@@ -96,6 +99,7 @@ class Training(Section):
     batch_size: PositiveInt = 1024
     learning_rate: Positive = 0.003
     patience: PositiveInt | None = None
+    weighted: bool = True
     backend: Literal["tensorflow", "jax"] = "tensorflow"
     seed: int = 1
 
@@ -175,13 +179,25 @@ class Budget(Section):
     ff: PositiveInt | None = None
     dsp: Annotated[int, Field(ge=0)] | None = None
     bram: Annotated[int, Field(ge=0)] | None = None
+    rate_khz: Positive | None = None
 
 
 class WorkingPoint(Section):
-    """One accept bit: whether the score of a class is at least ``threshold``, a number on the scale of the network's output."""
+    """One accept bit: whether a score is at least ``threshold``, or so high that zero bias is kept at ``rate_khz``.
 
-    output: str
-    threshold: Annotated[float, Field(allow_inf_nan=False)]
+    ``output`` is the class that is scored; it may be left out where the network has one output. The threshold is a number on
+    the scale of that output.
+    """
+
+    output: str | None = None
+    threshold: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    rate_khz: Positive | None = None
+
+    @model_validator(mode="after")
+    def _is_one_of_both(self) -> "WorkingPoint":
+        if (self.threshold is None) == (self.rate_khz is None):
+            raise ValueError("give either threshold or rate_khz")
+        return self
 
 
 class Decision(Section):
@@ -191,9 +207,15 @@ class Decision(Section):
 
 
 class Physics(Section):
-    """What is reported besides accuracy: background rejection at this signal efficiency, for each class."""
+    """What is reported besides accuracy: rejections at a signal efficiency, and rates where ``zero_bias`` names a class.
+
+    A rate is the share of zero bias that is kept, times the crossings of ``filled_bunches`` bunches of the LHC's 3564.
+    """
 
     signal_efficiency: Fraction = 0.5
+    zero_bias: str | None = None
+    filled_bunches: Annotated[int, Field(gt=0, le=3564)] = 2760
+    turn_on: list[str] = []
 
 
 class Spec(Section):
@@ -236,19 +258,53 @@ class Spec(Section):
             raise ValueError("quantization is for a float network in model.network; one trained here has quantised layers")
         if self.quantization is not None and self.quantization.max_auc_loss is not None and self.data.label is None:
             raise ValueError("quantization.max_auc_loss needs data.label; without it give quantization.bits")
-        if self.model.output is not None and (len(self.data.classes) != 2 or self.model.output not in self.data.classes):
-            raise ValueError(f"model.output is {self.model.output!r}; it names one of two classes, the one that is scored")
-        for name, point in (self.decision.accept if self.decision else {}).items():
-            if point.output not in self.scores:
-                hint = _nearest(point.output, self.scores)
-                what = "class" if self.model.output is None else "class that the network scores"
-                raise ValueError(f"decision.accept.{name}.output is {point.output!r}, which is no {what}{hint}")
+        self._check_output()
+        self._check_physics()
         if self.pruning and self.pruning.end_epoch >= self.training.epochs:
             raise ValueError(
                 f"pruning.end_epoch {self.pruning.end_epoch} leaves no epoch to fine-tune; "
                 f"training.epochs is {self.training.epochs}"
             )
         return self
+
+    def _check_output(self) -> None:
+        if isinstance(self.model.output, str) and (len(self.data.classes) != 2 or self.model.output not in self.data.classes):
+            raise ValueError(
+                f"model.output is {self.model.output!r}; it names one of two classes, the one that is scored; "
+                "of more classes it lists those that are"
+            )
+        if isinstance(self.model.output, list):
+            unknown = [name for name in self.model.output if name not in self.data.classes]
+            if unknown:
+                raise ValueError(f"model.output has {unknown[0]!r}, which is no class{_nearest(unknown[0], self.data.classes)}")
+            if not 0 < len(set(self.model.output)) < len(self.data.classes):
+                raise ValueError("model.output lists no class, or all of them; it lists those that score high")
+        for name, point in (self.decision.accept if self.decision else {}).items():
+            if point.output is None and len(self.scores) > 1:
+                raise ValueError(f"decision.accept.{name}.output is missing; it names the class whose score decides")
+            if point.output is not None and point.output not in self.scores:
+                hint = _nearest(point.output, self.scores)
+                what = "class" if self.model.output is None else "class that the network scores"
+                raise ValueError(f"decision.accept.{name}.output is {point.output!r}, which is no {what}{hint}")
+
+    def _check_physics(self) -> None:
+        zero_bias, accept = self.physics.zero_bias, self.decision.accept if self.decision else {}
+        if zero_bias is not None and (self.data.label is None or zero_bias not in self.data.classes):
+            raise ValueError(
+                f"physics.zero_bias is {zero_bias!r}, which is no class of labelled events"
+                f"{_nearest(zero_bias, self.data.classes)}"
+            )
+        rates = [f"decision.accept.{name}.rate_khz" for name, point in accept.items() if point.rate_khz is not None]
+        rates += ["budget.rate_khz"] if self.budget.rate_khz is not None else []
+        if rates and zero_bias is None:
+            raise ValueError(f"{rates[0]} needs physics.zero_bias, the class that says what bunch crossings look like")
+        if self.budget.rate_khz is not None and not accept:
+            raise ValueError("budget.rate_khz needs decision.accept; a score alone accepts nothing")
+        unknown = [name for name in self.physics.turn_on if name not in self.data.features]
+        if unknown:
+            raise ValueError(
+                f"physics.turn_on has {unknown[0]!r}, which is no feature{_nearest(unknown[0], self.data.features)}"
+            )
 
     @property
     def model_files(self) -> list[str]:
@@ -258,13 +314,22 @@ class Spec(Section):
 
     @property
     def scores(self) -> list[str]:
-        """The classes that the network's outputs score, in their order."""
-        return self.data.classes if self.model.output is None else [self.model.output]
+        """What the network's outputs score, in their order: each class, or the one or more that its only output scores."""
+        match self.model.output:
+            case None:
+                return self.data.classes
+            case str(name):
+                return [name]
+            case names:
+                return ["_or_".join(names)]
 
     @property
-    def scored(self) -> int | None:
-        """The number of the class that a network of one output scores."""
-        return None if self.model.output is None else self.data.classes.index(self.model.output)
+    def scored(self) -> tuple[int, ...] | None:
+        """The numbers of the classes that the only output scores; None where there is an output for each class."""
+        if self.model.output is None:
+            return None
+        names = [self.model.output] if isinstance(self.model.output, str) else self.model.output
+        return tuple(self.data.classes.index(name) for name in names)
 
     @property
     def input_types(self) -> tuple[Fixed, ...]:

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from trigger import checks
-from trigger.checks import keras_integers, working_points
+from trigger.checks import WorkingPoints, keras_integers
+from trigger.errors import TriggerError
 from trigger.events import dataset
+from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.passes.decision import decide
 from trigger.fixedpoint.ranges import overflow_proof
 from trigger.fixedpoint.serialize import to_json
@@ -16,12 +18,12 @@ from trigger.fixedpoint.types import bounds
 from trigger.folder import Build, integer_events, read_graph, real_events, write_json
 from trigger.hashing import file_digest
 from trigger.parts import part
+from trigger.physics.rates import bound_for, crossings_khz
 from trigger.progress import progress, say
 from trigger.spec import Spec, outputs
 from trigger.versions import versions
 
 if TYPE_CHECKING:
-    from trigger.synthesis.budget import Line
     from trigger.synthesis.tool import Job
 
 # So many events, besides the vectors, every implementation is compared on.
@@ -60,13 +62,13 @@ def _events_reads(build: Build) -> Mapping[str, Any]:
 def _events(build: Build, folder: Path) -> None:
     """Read, quantise to the hardware types, split."""
     spec = build.spec
-    events = dataset.load(spec.data, build.source)
+    loaded = dataset.load(spec.data, build.source)
     low, high = bounds(spec.input_types)
     fractions = np.array([t.fraction for t in spec.input_types])
-    rounded = np.rint(np.ldexp(events.x, fractions))
+    rounded = np.rint(np.ldexp(loaded.events.x, fractions))
     saturated = ((rounded < low) | (rounded > high)).sum(axis=0)
-    events = events._replace(x=np.clip(rounded, low, high).astype(np.int32))
-    for name, share in dataset.split(events, spec.data).items():
+    events = loaded.events._replace(x=np.clip(rounded, low, high).astype(np.int32))
+    for name, share in dataset.split(loaded._replace(events=events), spec.data).items():
         np.savez(folder / f"{name}.npz", **share._asdict())
     summary = {
         "files": data_digests(build),
@@ -102,7 +104,7 @@ def _model(build: Build, folder: Path) -> None:
 
     def keep(name: str, model: Any, history: Mapping[str, Any]) -> None:
         model.save(folder / f"{name}.keras")
-        np.save(folder / f"{name}_scores.npy", fit.scores(model, events["test"].x, spec.scored))
+        np.save(folder / f"{name}_scores.npy", fit.scores(model, events["test"].x))
         summary[name] = {
             "history": history,
             "sparsity": prune.measured(model),
@@ -129,7 +131,7 @@ def _model(build: Build, folder: Path) -> None:
         twin = float_twin(quantised)
         targets = events
         if spec.scored is not None:
-            targets = {name: split._replace(y=(split.y == spec.scored).astype(int)) for name, split in events.items()}
+            targets = {name: split._replace(y=np.isin(split.y, spec.scored).astype(int)) for name, split in events.items()}
         for name, model, pruning in (("float", twin, None), ("network", quantised, spec.pruning)):
             network.set_seed(spec.training.seed)
             network.power_of_two_normalization(model, events["train"].x, spec.input_types)
@@ -145,7 +147,13 @@ def _model(build: Build, folder: Path) -> None:
 def _graph_reads(build: Build) -> Mapping[str, Any]:
     network = file_digest(build.root / "model" / "network.keras")
     decision = build.spec.decision.model_dump() if build.spec.decision else None
-    return {"network": network, "events": build.digests["events"], "decision": decision, "versions": versions()}
+    return {
+        "network": network,
+        "events": build.digests["events"],
+        "decision": decision,
+        "physics": build.spec.physics.model_dump(),
+        "versions": versions(),
+    }
 
 
 def _graph(build: Build, folder: Path) -> None:
@@ -159,8 +167,10 @@ def _graph(build: Build, folder: Path) -> None:
 
     model = load(build.root / "model" / "network.keras")
     graph = lower(model, build.spec.input_types)
-    if build.spec.decision:
-        graph = decide(graph, *working_points(build.spec))
+    points = _working_points(build, graph) if build.spec.decision else {}
+    decided = WorkingPoints(*(np.array([p[key] for p in points.values()]) for key in ("element", "threshold")))
+    if points:
+        graph = decide(graph, *decided)
     (folder / "graph.json").write_text(to_json(graph))
     made = vectors.generate(graph, build.spec.training.seed)
     reference = Reference(model)
@@ -168,14 +178,36 @@ def _graph(build: Build, folder: Path) -> None:
     inputs = {"test events": test, "resampled test events": _resampled(test, build.spec.training.seed)}
     inputs |= {name: graph.quantize_inputs(x) for name, x in made.families.items()}
     x = np.concatenate(list(inputs.values()))
-    expected, off_grid = keras_integers(graph, reference, x, build.spec)
+    expected, off_grid = keras_integers(graph, reference, x, decided if points else None)
     np.savez(folder / "expected.npz", x=x, expected=expected, off_grid=off_grid)
     summary = {
         "families": {name: len(rows) for name, rows in inputs.items()},
         "ties": made.ties._asdict(),
         "ends": made.ends._asdict(),
+        "working_points": points,
     }
     write_json(folder / "summary.json", summary)
+
+
+def _working_points(build: Build, graph: Graph) -> dict[str, dict[str, Any]]:
+    """The output element and the threshold of each accept bit; those for a rate are found on the validation events."""
+    spec, fractions = build.spec, graph.output.fractions
+    assert spec.decision is not None
+    found = {}
+    for name, point in spec.decision.accept.items():
+        element = spec.scores.index(point.output) if point.output is not None else 0
+        threshold = point.threshold
+        if point.rate_khz is not None:
+            assert spec.physics.zero_bias is not None
+            events = integer_events(build)["validation"]
+            events = events.take(np.flatnonzero(events.y == spec.data.classes.index(spec.physics.zero_bias)))
+            try:
+                bound = bound_for(graph.run(events.x)[:, element], events.weight, crossings_khz(spec), point.rate_khz)
+            except TriggerError as error:
+                raise TriggerError(f"decision.accept.{name}: {error}") from error
+            threshold = float(np.ldexp(bound, -fractions[element]))
+        found[name] = {"element": element, "threshold": threshold}
+    return found
 
 
 def _resampled(x: np.ndarray, seed: int) -> np.ndarray:
@@ -287,14 +319,6 @@ def synthesis_job(root: Path, spec: Spec) -> "Job":
     return Job(rtl, root / "firmware", spec.target.backend, part(spec.target.part), spec.target.clock_mhz)
 
 
-def budgets(root: Path, spec: Spec) -> list["Line"]:
-    """Each budget of the spec against the best figure that the build's synthesis runs found."""
-    from trigger.synthesis.budget import check
-    from trigger.synthesis.run import results
-
-    return check(spec.budget, spec.target, results(root)[0])
-
-
 # --- report ---------------------------------------------------------------------------------------------------------
 
 
@@ -309,10 +333,17 @@ def _report(build: Build, folder: Path) -> None:
     write(build, folder)
 
 
+_GRAPH_CODE = ("frontends", "fixedpoint", "physics", "verification")
 STAGES = (
     Stage("events", "reading and splitting the events", ("events", "spec.py"), _events_reads, _events),
     Stage("model", "making or reading the network", ("training", "keras_backend.py"), _model_reads, _model),
-    Stage("graph", "lowering the network to integers", ("frontends", "fixedpoint", "verification"), _graph_reads, _graph),
+    Stage(
+        "graph",
+        "lowering the network to integers",
+        ("frontends", "fixedpoint", "physics", "verification"),
+        _graph_reads,
+        _graph,
+    ),
     Stage("firmware", "writing the hls4ml project", ("backends", "fixedpoint"), _firmware_reads, _firmware),
     Stage("rtl", "writing the RTL", ("backends", "fixedpoint"), _rtl_reads, _rtl),
     Stage("verification", "verifying", ("backends", "fixedpoint", "verification"), _verification_reads, _verification),

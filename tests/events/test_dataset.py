@@ -21,9 +21,9 @@ ROWS = [f"{i},{-i},{'s' if i % 3 else 'b'},{1 + i % 2}" for i in range(300)]
 
 def test_text_labels_and_numbers_are_the_same(tmp_path):
     write(tmp_path, ROWS)
-    texts = dataset.load(data(weight="w"), tmp_path)
+    texts = dataset.load(data(weight="w"), tmp_path).events
     write(tmp_path, [row.replace(",s,", ",0,").replace(",b,", ",1,") for row in ROWS])
-    numbers = dataset.load(data(weight="w"), tmp_path)
+    numbers = dataset.load(data(weight="w"), tmp_path).events
     for a, b in zip(texts, numbers, strict=True):
         np.testing.assert_array_equal(a, b)
     np.testing.assert_array_equal(texts.y[:4], [1, 0, 0, 1])
@@ -32,7 +32,7 @@ def test_text_labels_and_numbers_are_the_same(tmp_path):
 
 def test_classes_keep_the_order_of_the_spec(tmp_path):
     write(tmp_path, ROWS)
-    assert dataset.load(data(classes=["b", "s"]), tmp_path).y[0] == 0
+    assert dataset.load(data(classes=["b", "s"]), tmp_path).events.y[0] == 0
 
 
 def test_splits_share_no_event_and_lose_none(tmp_path):
@@ -52,6 +52,25 @@ def test_the_seed_decides_the_split(tmp_path):
     first, again, other = (dataset.split(events, data(seed=s))["test"].x for s in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
+
+
+def test_a_column_decides_the_split(tmp_path):
+    names = [("train", "validation", "test", "train")[i % 4] for i in range(300)]
+    write(tmp_path, [f"{row},{name}" for row, name in zip(ROWS, names, strict=True)], "a,b,kind,w,split")
+    asked = data(split=Split(column="split"))
+    parts = dataset.split(dataset.load(asked, tmp_path), asked)
+    for name, part in parts.items():
+        np.testing.assert_array_equal(part.x[:, 0], [i for i in range(300) if names[i] == name])
+    write(tmp_path, [f"{row},training" for row in ROWS], "a,b,kind,w,split")
+    with pytest.raises(TriggerError) as error:
+        dataset.load(asked, tmp_path)
+    assert str(error.value) == (
+        f"{tmp_path / 'events.csv'}: column 'split', row 0: training is none of the splits train, validation, test"
+    )
+    write(tmp_path, [f"{row},train" for row in ROWS], "a,b,kind,w,split")
+    with pytest.raises(TriggerError) as error:
+        dataset.split(dataset.load(asked, tmp_path), asked)
+    assert str(error.value) == "the class 's' has 200 events, too few for one in the validation split"
 
 
 @pytest.mark.parametrize(
@@ -91,6 +110,6 @@ def test_a_class_missing_from_a_split(tmp_path):
 def test_real_data(higgs):
     columns = ["lepton_pT", "m_bb", "m_wwbb"]
     spec = Data(files=[higgs.name], features=columns, label="label", classes=["background", "signal"])
-    events = dataset.load(spec, higgs.parent)
+    events = dataset.load(spec, higgs.parent).events
     assert events.x.shape == (10_984, 3)
     assert 0.4 < events.y.mean() < 0.6

@@ -56,7 +56,7 @@ def test_without_the_generator():
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert result.stderr.strip().splitlines()[-1] == (
-        "trigger.errors.TriggerError: jets: the generator needs the package 'numba'; "
+        "trigger.errors.TriggerError: events: the generator needs the package 'numba'; "
         "install it with: pip install 'trigger-compiler[generator]'"
     )
 

@@ -25,14 +25,22 @@ class Events(NamedTuple):
         return Events(self.x[rows], self.y[rows], self.weight[rows])
 
 
-def load(data: Data, folder: Path) -> Events:
+class Loaded(NamedTuple):
+    """``events`` of all files, and where the files say so the split each belongs to, as its number in ``SPLITS``."""
+
+    events: Events
+    split: np.ndarray | None
+
+
+def load(data: Data, folder: Path) -> Loaded:
     """All events of the files, in their order. Raises TriggerError naming file, column and row of what is wrong."""
     parts = [_load_file(data, folder / name) for name in data.files]
-    events = Events(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+    events = Events(*(np.concatenate(columns) for columns in zip(*(part.events for part in parts), strict=True)))
     for number, name in enumerate(data.classes if data.label else ()):
         if not (events.y == number).any():
             raise TriggerError(f"{', '.join(data.files)}: no event of the class {name!r} in the column {data.label!r}")
-    return events
+    split = np.concatenate([part.split for part in parts if part.split is not None]) if data.split.column else None
+    return Loaded(events, split)
 
 
 def features(path: Path, names: Sequence[str], tree: str | None = None) -> np.ndarray:
@@ -51,37 +59,44 @@ def numeric_columns(path: Path) -> dict[str, np.ndarray]:
     return {name: values.astype(np.float64) for name, values in numbers.items()}
 
 
-def split(events: Events, data: Data) -> dict[str, Events]:
-    """Train, validation and test events, each class divided alike; no event is in two of them.
+def split(loaded: Loaded, data: Data) -> dict[str, Events]:
+    """Train, validation and test events: as the files say, or each class divided alike; no event is in two of them.
 
     Raises TriggerError where a class would be missing from one of them.
     """
     rng = np.random.default_rng(data.seed)
+    events = loaded.events
     chosen: dict[str, list[np.ndarray]] = {name: [] for name in SPLITS}
     for number, label in enumerate(data.classes if data.label else ("events",)):
         rows = rng.permutation(np.flatnonzero(events.y == number))
         ends = np.rint(np.cumsum([data.split.train, data.split.validation]) * len(rows)).astype(int)
-        for name, part in zip(SPLITS, np.split(rows, ends), strict=True):
+        parts = np.split(rows, ends)
+        if loaded.split is not None:
+            parts = [rows[loaded.split[rows] == place] for place in range(len(SPLITS))]
+        for name, part in zip(SPLITS, parts, strict=True):
             if len(part) == 0:
                 raise TriggerError(f"the class {label!r} has {len(rows)} events, too few for one in the {name} split")
             chosen[name].append(part)
     return {name: events.take(np.sort(np.concatenate(parts))) for name, parts in chosen.items()}
 
 
-def _load_file(data: Data, path: Path) -> Events:
-    names = [name for name in (*data.features, data.label, data.weight) if name]
+def _load_file(data: Data, path: Path) -> Loaded:
+    names = [name for name in (*data.features, data.label, data.weight, data.split.column) if name]
     columns = read(path, names, data.tree)
     if len(columns[data.features[0]]) == 0:
         raise TriggerError(f"{path}: no events")
     for name in names:
-        if name != data.label:
+        if name not in (data.label, data.split.column):
             _check_numbers(path, name, columns[name])
     x = np.stack([columns[name].astype(np.float64) for name in data.features], axis=1)
     weight = columns[data.weight].astype(np.float64) if data.weight else np.ones(len(x))
     if (weight < 0).any():
         raise TriggerError(f"{path}: column {data.weight!r}, row {int(np.argmax(weight < 0))}: a negative weight")
-    y = np.zeros(len(x), dtype=np.int64) if data.label is None else _class_numbers(path, data, columns[data.label])
-    return Events(x, y, weight)
+    y = np.zeros(len(x), dtype=np.int64)
+    if data.label is not None:
+        y = _numbers(path, data.label, data.classes, columns[data.label], "classes")
+    column = data.split.column
+    return Loaded(Events(x, y, weight), _numbers(path, column, SPLITS, columns[column], "splits") if column else None)
 
 
 def _check_numbers(path: Path, name: str, values: np.ndarray) -> None:
@@ -93,18 +108,17 @@ def _check_numbers(path: Path, name: str, values: np.ndarray) -> None:
         raise TriggerError(f"{path}: column {name!r}, row {row}: {values[row]} is not a finite number")
 
 
-def _class_numbers(path: Path, data: Data, labels: np.ndarray) -> np.ndarray:
-    """Labels are the names of the classes, or their numbers from 0 in the order of ``data.classes``."""
+def _numbers(path: Path, column: str, names: Sequence[str], labels: np.ndarray, what: str) -> np.ndarray:
+    """The number of each label: labels are the names themselves, or their numbers from 0 in the order of ``names``."""
     if labels.dtype.kind in "US":
         texts = labels.astype(str)
     else:
-        texts = np.array(data.classes)[np.clip(labels.astype(np.int64), 0, len(data.classes) - 1)]
-        outside = (labels != np.floor(labels)) | (labels < 0) | (labels >= len(data.classes))
+        texts = np.array(names)[np.clip(labels.astype(np.int64), 0, len(names) - 1)]
+        outside = (labels != np.floor(labels)) | (labels < 0) | (labels >= len(names))
         texts = np.where(outside, labels.astype(str), texts)
-    known = np.isin(texts, data.classes)
+    known = np.isin(texts, names)
     if not known.all():
         row = int(np.argmin(known))
-        names = ", ".join(data.classes)
-        raise TriggerError(f"{path}: column {data.label!r}, row {row}: {labels[row]!s} is none of the classes {names}")
-    order = np.argsort(data.classes)
-    return order[np.searchsorted(np.array(data.classes)[order], texts)]
+        raise TriggerError(f"{path}: column {column!r}, row {row}: {labels[row]!s} is none of the {what} {', '.join(names)}")
+    order = np.argsort(names)
+    return order[np.searchsorted(np.array(names)[order], texts)]

@@ -9,7 +9,6 @@ two passes: on-shell W, Z and t are written to a Les Houches file, which a secon
 """
 
 import hashlib
-import importlib
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from trigger.errors import TriggerError
+from trigger.events.pythia import configured, require, versions
 
 CLASSES = ("g", "q", "W", "Z", "t")
 RADIUS, Z_CUT = 0.8, 0.1
@@ -51,7 +51,7 @@ def generate(label: str, jets: int, seed: int, done: Callable[[int], None] = lam
     """
     if label not in _PROCESSES:
         raise TriggerError(f"jets: no class {label!r}; there are {', '.join(CLASSES)}")
-    substructure = _import("trigger.events.substructure")
+    substructure = require("trigger.events.substructure")
     out: list[np.ndarray] = []
     rng = np.random.default_rng([seed, CLASSES.index(label)])
     with tempfile.TemporaryDirectory() as folder:
@@ -71,44 +71,18 @@ def generate(label: str, jets: int, seed: int, done: Callable[[int], None] = lam
     return np.stack(out)
 
 
-def versions() -> dict[str, str]:
-    """Versions of the packages that decide the generated numbers."""
-    from importlib.metadata import version
-
-    return {name: version(name) for name in ("pythia8mc", "numba", "numpy")}
-
-
-def _import(module: str) -> Any:
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise TriggerError(
-            f"jets: the generator needs the package {error.name!r}; install it with: pip install 'trigger-compiler[generator]'"
-        ) from error
-
-
-def _pythia(settings: tuple[str, ...], seed: int) -> Any:
-    pythia = _import("pythia8mc").Pythia("", False)
-    for line in ("Print:quiet = on", "Random:setSeed = on", f"Random:seed = {seed}", *settings):
-        if not pythia.readString(line):
-            raise TriggerError(f"jets: Pythia refuses the setting {line!r}")
-    if not pythia.init():
-        raise TriggerError("jets: Pythia could not be initialised")
-    return pythia
-
-
 def _events(label: str, seed: int, folder: Path) -> Iterator[np.ndarray]:
     """Visible final-state particles of endless events: (n, 4) arrays of pT, eta, phi and kind."""
     block = 0
     while True:
-        # Pythia takes seeds up to 900,000,000; blocks and classes must not share one.
-        block_seed = 1 + (seed * 7919 + CLASSES.index(label) * 1009 + block * 13) % 899_999_999
+        # Blocks and classes must not share a seed.
+        block_seed = seed * 7919 + CLASSES.index(label) * 1009 + block * 13
         if label in ("g", "q"):
-            pythia = _pythia((*_HARD_PROCESS, *_PROCESSES[label], *_SHOWER), block_seed)
+            pythia = configured((*_HARD_PROCESS, *_PROCESSES[label], *_SHOWER), block_seed)
         else:
             path = folder / f"{label}{block}.lhe"
             _write_on_shell(label, path, block_seed)
-            pythia = _pythia(("Beams:frameType = 4", f"Beams:LHEF = {path}", *_SHOWER), block_seed)
+            pythia = configured(("Beams:frameType = 4", f"Beams:LHEF = {path}", *_SHOWER), block_seed)
         for _ in range(EVENTS_PER_BLOCK):
             if pythia.next():
                 yield _visible(pythia.event)
@@ -118,9 +92,9 @@ def _events(label: str, seed: int, folder: Path) -> Iterator[np.ndarray]:
 
 
 def _write_on_shell(label: str, path: Path, seed: int) -> None:
-    pythia8 = _import("pythia8mc")
+    pythia8 = require("pythia8mc")
     settings = ("PartonLevel:all = off", "HadronLevel:all = off", "ProcessLevel:resonanceDecays = off")
-    pythia = _pythia((*_HARD_PROCESS, *_PROCESSES[label], *settings), seed)
+    pythia = configured((*_HARD_PROCESS, *_PROCESSES[label], *settings), seed)
     info = pythia.infoPython()  # the writer keeps a bare pointer to it: it must outlive the writer
     writer = pythia8.LHAupFromPYTHIA8(pythia.process, info)
     writer.openLHEF(str(path))
@@ -176,7 +150,7 @@ def write(path: Path, jets_per_class: int, seed: int, done: Callable[[int], None
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    names = _import("trigger.events.substructure").FEATURES
+    names = require("trigger.events.substructure").FEATURES
     features = np.concatenate([generate(label, jets_per_class, seed, done) for label in CLASSES])
     labels = np.repeat(CLASSES, jets_per_class)
     order = np.random.default_rng(seed).permutation(len(labels))
@@ -189,6 +163,6 @@ def write(path: Path, jets_per_class: int, seed: int, done: Callable[[int], None
         "classes": list(CLASSES),
         "jets": len(labels),
         "seed": seed,
-        "versions": versions(),
+        "versions": versions("numba"),
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
     }

@@ -1,10 +1,11 @@
 """Accuracy, ROC curves, areas under them and background rejections, with event weights."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from scipy.special import softmax
-from sklearn.metrics import roc_auc_score, roc_curve
+from sklearn.metrics import roc_curve
 
 from trigger.events.dataset import Events
 
@@ -25,41 +26,45 @@ class Performance(NamedTuple):
     rejection: dict[str, float]
 
 
-def logits(outputs: np.ndarray, head: str, scored: int | None = None) -> np.ndarray:
-    """A network's outputs, shape (events, outputs), as logits, shape (events, classes).
-
-    ``head`` is the activation they went through. One output alone scores the class ``scored`` of two.
-    """
+def logits(outputs: np.ndarray, head: str) -> np.ndarray:
+    """A network's outputs, shape (events, outputs), as logits of that shape; ``head`` is the activation they went through."""
     outputs, least = outputs.astype(np.float64), np.finfo(np.float64).tiny
-    if head in ("softmax", "sigmoid"):
-        shares = outputs
-        outputs = np.log(np.maximum(shares, least))
-        if scored is not None:
-            outputs -= np.log(np.maximum(1 - shares, least))
-    if scored is None:
+    if head not in ("softmax", "sigmoid"):
         return outputs
-    both = np.zeros((len(outputs), 2))
-    both[:, scored] = outputs[:, 0]
-    return both
+    found = np.log(np.maximum(outputs, least))
+    if outputs.shape[1] == 1:
+        found -= np.log(np.maximum(1 - outputs, least))
+    return found
 
 
-def mean_auc(scores: np.ndarray, events: Events) -> float:
+def mean_auc(scores: np.ndarray, events: Events, classes: int, scored: Sequence[int] | None = None) -> float:
     """The area under the ROC curve, the mean over the classes, from logits."""
-    return float(np.mean([roc(scores, events, number).auc for number in range(scores.shape[1])]))
+    return float(np.mean([roc(scores, events, number, scored).auc for number in range(classes)]))
 
 
-def roc(scores: np.ndarray, events: Events, number: int) -> Roc:
-    """The ROC curve of one class, from logits, shape (events, classes)."""
-    signal = events.y == number
-    values = softmax(scores, axis=1)[:, number]
-    background, efficiency, _ = roc_curve(signal, values, sample_weight=events.weight)
-    return Roc(efficiency, background, float(roc_auc_score(signal, values, sample_weight=events.weight)))
+def roc(scores: np.ndarray, events: Events, number: int, scored: Sequence[int] | None = None) -> Roc:
+    """The ROC curve of one class, from logits, shape (events, outputs).
+
+    With an output for each class, against all others. One output alone scores the classes ``scored``: each of those is seen
+    against the rest, each of the rest against those, with the sign of the score turned round.
+    """
+    signal, seen = events.y == number, np.full(len(events.y), True)
+    if scored is None:
+        values = softmax(scores, axis=1)[:, number]
+    else:
+        values = scores[:, 0] if number in scored else -scores[:, 0]
+        seen = signal | (np.isin(events.y, scored) != (number in scored))
+    signal, values, weight = signal[seen], values[seen], events.weight[seen]
+    background, efficiency, _ = roc_curve(signal, values, sample_weight=weight)
+    return Roc(efficiency, background, float(np.trapezoid(efficiency, background)))
 
 
-def performance(scores: np.ndarray, events: Events, classes: list[str], signal_efficiency: float) -> Performance:
+def performance(
+    scores: np.ndarray, events: Events, classes: list[str], signal_efficiency: float, scored: Sequence[int] | None = None
+) -> Performance:
     """Accuracy, and for each class its AUC and the background rejection at the signal efficiency."""
-    right = scores.argmax(axis=1) == events.y
-    curves = {name: roc(scores, events, number) for number, name in enumerate(classes)}
+    right = scores.argmax(axis=1) == events.y if scored is None else (scores[:, 0] > 0) == np.isin(events.y, scored)
+    curves = {name: roc(scores, events, number, scored) for number, name in enumerate(classes)}
     rejections = {}
     for name, curve in curves.items():
         background = float(np.interp(signal_efficiency, curve.efficiency, curve.background))

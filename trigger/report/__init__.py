@@ -6,16 +6,20 @@ from typing import Any
 
 import jinja2
 import numpy as np
+from sklearn.metrics import roc_curve
 
+from trigger.budgets import budgets
+from trigger.checks import working_points
 from trigger.events.dataset import Events
 from trigger.fixedpoint.graph import Constant, Dense, Graph
+from trigger.fixedpoint.passes.decision import scores as scores_of
 from trigger.fixedpoint.ranges import overflow_proof
 from trigger.folder import Build, integer_events, read_graph, read_json
-from trigger.physics.metrics import logits, performance, roc
+from trigger.physics.metrics import Roc, logits, performance, roc
+from trigger.physics.rates import crossings_khz, menu, turn_on
 from trigger.provenance import facts
 from trigger.report import plots
-from trigger.spec import outputs as outputs_of
-from trigger.synthesis.budget import check
+from trigger.spec import Spec
 from trigger.synthesis.result import LABELS, Synthesis
 from trigger.synthesis.run import results as results_of
 
@@ -29,13 +33,14 @@ def write(build: Build, folder: Path) -> None:
     files = {"float": "float_scores.npy", "Keras": "network_scores.npy"}
     scores = {kind: np.load(path) for kind, name in files.items() if (path := build.root / "model" / name).exists()}
     outputs = np.load(build.root / "verification" / "outputs.npy")[: len(test.x)]
-    if len(outputs) == len(test.x) and not spec.decision:  # an aborted csim has none
+    decides = spec.decision is not None and len(outputs) == len(test.x)  # an aborted csim has none
+    if len(outputs) == len(test.x) and not decides:
         head = training["network"]["head"]
         real = np.ldexp(outputs.astype(np.float64), -graph.output.fractions)
-        scores["csim"] = logits(real, "linear" if head == "softmax" else head, spec.scored)
+        scores["csim"] = logits(real, "linear" if head == "softmax" else head)
     if spec.data.label is None:  # nothing to measure a performance by
         scores = {}
-    curves = {kind: {c: roc(s, test, n) for n, c in enumerate(spec.data.classes)} for kind, s in scores.items()}
+    curves = {kind: {c: roc(s, test, n, spec.scored) for n, c in enumerate(spec.data.classes)} for kind, s in scores.items()}
     histories = {name: summary["history"] for name, summary in training.items() if summary["history"]}
     found, failures = results_of(build.root)
     pruning = (spec.pruning.start_epoch, spec.pruning.end_epoch) if spec.pruning else None
@@ -49,17 +54,21 @@ def write(build: Build, folder: Path) -> None:
             layers=_layers(graph),
             training=training,
             events=_read(build, "events/summary.json"),
-            vectors=_read(build, "graph/summary.json"),
+            lowered=_read(build, "graph/summary.json"),
             results=results,
-            accepted=_accepted(outputs, test, build) if spec.decision else {},
+            kept=menu(outputs, test, spec) if decides else {},
+            crossings_khz=crossings_khz(spec),
+            rates_svg=_rate_curves(build, test),
+            turn_ons=_turn_ons(outputs, test, spec) if decides else {},
             synthesis=found,
             sized=_best_sized(found, spec.target.part),
             synthesis_failures=failures,
-            budgets=check(spec.budget, spec.target, found),
+            budgets=budgets(build),
             passes=_read(build, "synthesis/results.json")["passes"],
             area_svg=plots.area_by_layer({f"{r.design}: {r.origin}": r.layers for r in found if r.layers}),
             performance={
-                kind: performance(s, test, spec.data.classes, spec.physics.signal_efficiency) for kind, s in scores.items()
+                kind: performance(s, test, spec.data.classes, spec.physics.signal_efficiency, spec.scored)
+                for kind, s in scores.items()
             },
             roc_svg=plots.roc_curves(curves, spec.physics.signal_efficiency) if curves else "",
             training_svg=plots.training_curves(histories, pruning) if histories else "",
@@ -90,14 +99,36 @@ def _best_sized(results: Sequence[Synthesis], part: str) -> Synthesis:
     return max(sized, key=lambda r: LABELS.index(r.label))
 
 
-def _accepted(outputs: np.ndarray, test: Events, build: Build) -> dict[str, list[float]]:
-    """The share of each class's test events that each accept bit keeps, by weight."""
-    kinds = range(len(build.spec.data.classes))
-    weights = [np.where(test.y == kind, test.weight, 0.0) for kind in kinds]
-    if build.spec.data.label is None:
-        weights = [test.weight]
-    bits = zip(outputs_of(build.spec), outputs.T, strict=True)
-    return {name: [float(w @ bit / w.sum()) for w in weights] for name, bit in bits}
+def _rate_curves(build: Build, test: Events) -> str:
+    """Zero-bias rate against the efficiency of each other class, for every output that an accept bit looks at."""
+    spec, points = build.spec, working_points(build.root, build.spec)
+    if points is None or spec.physics.zero_bias is None:
+        return ""
+    values = scores_of(read_graph(build.root)).run(test.x)
+    background = spec.data.classes.index(spec.physics.zero_bias)
+    curves = {}
+    for element in dict.fromkeys(points.elements.tolist()):
+        for number, name in enumerate(spec.data.classes):
+            if number != background:
+                seen = np.isin(test.y, (background, number))
+                share, efficiency, _ = roc_curve(test.y[seen] == number, values[seen, element], sample_weight=test.weight[seen])
+                curve = Roc(efficiency, share * crossings_khz(spec), 0.0)
+                curves[name if len(spec.scores) == 1 else f"{name}, score {spec.scores[element]}"] = curve
+    return plots.rate_curves(curves, [p.rate_khz for p in spec.decision.accept.values() if p.rate_khz] if spec.decision else [])
+
+
+def _turn_ons(bits: np.ndarray, test: Events, spec: Spec) -> dict[str, str]:
+    """For each feature asked for: the efficiency of any accept bit, class by class."""
+    kept, pictures = np.asarray(bits.any(axis=1)), {}
+    for feature in spec.physics.turn_on:
+        number = spec.data.features.index(feature)
+        values = test.x[:, number] * 2.0 ** -spec.input_types[number].fraction
+        curves = {}
+        for k, name in enumerate(spec.data.classes if spec.data.label else ["events"]):
+            here = test.y == k
+            curves[name] = turn_on(kept[here], values[here], test.weight[here])
+        pictures[feature] = plots.turn_on(curves, feature)
+    return pictures
 
 
 def _layers(graph: Graph) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from trigger.physics.metrics import Roc
+from trigger.physics.rates import Curve
 
 _SIZE = (7.2, 5.2)
 _STYLE: Any = [
@@ -95,6 +96,36 @@ def area_by_layer(areas: Mapping[str, Mapping[str, int]]) -> str:
         axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=1)
 
     return _svg(draw, height=2.2 + 0.5 * max((len(area) for area in areas.values()), default=0))
+
+
+def rate_curves(curves: Mapping[str, Roc], rates_khz: Sequence[float]) -> str:
+    """Zero-bias rate in kHz, as the ``background`` of ``curves``, against signal efficiency; a line at each rate asked for."""
+
+    def draw(axes: Axes) -> None:
+        for name, curve in curves.items():
+            axes.plot(*_thinned(curve), lw=2, label=name)
+        for rate in rates_khz:
+            axes.axhline(rate, color="gray", lw=1)
+        axes.set(xlabel="Signal efficiency", ylabel="Zero-bias rate [kHz]", yscale="log", xlim=(0, 1))
+        axes.legend(loc="lower right")
+
+    return _svg(draw)
+
+
+def turn_on(curves: Mapping[str, Curve], feature: str) -> str:
+    """Efficiency in bins of a feature, with its interval, for each class."""
+
+    def draw(axes: Axes) -> None:
+        for name, (edges, found) in curves.items():
+            seen = [(k, e) for k, e in enumerate(found) if e is not None]
+            x = [(edges[k] + edges[k + 1]) / 2 for k, _ in seen]
+            y = [e.value for _, e in seen]
+            errors = [[e.value - e.low for _, e in seen], [e.high - e.value for _, e in seen]]
+            axes.errorbar(x, y, np.maximum(errors, 0), fmt="o-", ms=3, lw=1, label=name)
+        axes.set(xlabel=feature, ylabel="Efficiency", ylim=(0, 1.05))
+        axes.legend(loc="best")
+
+    return _svg(draw)
 
 
 def _thinned(curve: Roc) -> tuple[np.ndarray, np.ndarray]:

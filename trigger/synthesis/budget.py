@@ -14,18 +14,22 @@ _HELP = {
     "ff": "fewer bits, a higher pruning.sparsity, or a lower target.clock_mhz, which needs fewer pipeline stages",
     "dsp": "the RTL or strategy distributed_arithmetic, which need none, or a reuse_factor",
     "bram": "narrower inputs of tables, or activations that need no table",
+    "rate_khz": "a higher threshold, or decision.accept.NAME.rate_khz, which finds it",
     "clock_mhz": "a lower target.clock_mhz, fewer bits, or a part with a faster grade",
 }
-_UNITS = {"latency_ns": "ns", "clock_mhz": "MHz"}
+_UNITS = {"latency_ns": "ns", "clock_mhz": "MHz", "rate_khz": "kHz"}
 
 
 class Figure(NamedTuple):
-    """One number with where it comes from."""
+    """One number with where it comes from; ``interval`` are its ends where it is an estimate."""
 
     value: float
     origin: str
+    interval: tuple[float, float] | None = None
 
     def __str__(self) -> str:
+        if self.interval:
+            return f"{self.value:.3g} ({self.interval[0]:.3g} to {self.interval[1]:.3g}, {self.origin})"
         return f"{self.value:,.4g} ({self.origin})" if self.value % 1 else f"{self.value:,.0f} ({self.origin})"
 
 
@@ -38,9 +42,11 @@ class Line(NamedTuple):
 
     @property
     def met(self) -> bool | None:
-        """None where nothing is known."""
+        """None where nothing is known. An estimate misses its budget where its whole interval does."""
         if self.figure is None:
             return None
+        if self.figure.interval:
+            return self.figure.interval[0] <= self.allowed
         return self.figure.value >= self.allowed if self.name == "clock_mhz" else self.figure.value <= self.allowed
 
     def __str__(self) -> str:

@@ -56,10 +56,14 @@ def fit(
     history = model.fit(
         train.x[:rows].astype(np.float32),
         train.y[:rows],
-        sample_weight=_normalized(train.weight[:rows]),
+        sample_weight=_normalized(train.weight[:rows]) if training.weighted else None,
         batch_size=batch,
         epochs=training.epochs,
-        validation_data=(validation.x.astype(np.float32), validation.y, _normalized(validation.weight)),
+        validation_data=(
+            validation.x.astype(np.float32),
+            validation.y,
+            _normalized(validation.weight) if training.weighted else np.ones(len(validation.x), np.float32),
+        ),
         validation_batch_size=len(validation.x),
         callbacks=callbacks,
         verbose=0,
@@ -72,9 +76,9 @@ def fit(
     return {name: [float(v) for v in values] for name, values in history.history.items()} | {"best_epoch": [float(best.epoch)]}
 
 
-def scores(model: keras.Model, x: np.ndarray, scored: int | None = None) -> np.ndarray:
-    """The network's logits, float64 of shape (events, classes); one output alone scores the class ``scored`` of two."""
-    return logits(outputs(model, x), head(model), scored)
+def scores(model: keras.Model, x: np.ndarray) -> np.ndarray:
+    """The network's logits, float64 of shape (events, outputs)."""
+    return logits(outputs(model, x), head(model))
 
 
 def outputs(model: keras.Model, x: np.ndarray) -> np.ndarray:

@@ -1,0 +1,195 @@
+"""Particles to level-1 objects: trigger towers, and jets, electrons, muons and missing energy found in them, as integers.
+
+A generic hadron-collider detector with the granularity of the CMS level-1 calorimeter trigger: towers of 0.087 x 0.087,
+transverse energies in steps of 0.5 GeV. Not simulated: noise, out-of-time pileup, dead towers, the bending outside the barrel.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from scipy.ndimage import maximum_filter, uniform_filter1d
+
+from trigger.fixedpoint.types import Integers
+
+ETA_TOWERS, PHI_TOWERS, TOWER = 116, 72, 0.087
+STEP_GEV = 0.5
+MAX_ETA = ETA_TOWERS * TOWER / 2
+
+# How many of each object an event has, and the largest integers of its fields.
+OBJECTS = {"met": 1, "egamma": 4, "muon": 4, "jet": 10}
+LARGEST_PT = {"met": 4095, "egamma": 511, "muon": 511, "jet": 2047}
+FEATURES = tuple(
+    f"{kind}{number if count > 1 else ''}_{field}"
+    for kind, count in OBJECTS.items()
+    for number in range(1, count + 1)
+    for field in ("pt", "eta", "phi")
+)
+
+_LARGEST_TOWER = 511
+_CENTRE = ETA_TOWERS // 2
+# A charged particle reaches the calorimeter at 1.29 m in 3.8 T from this pT on, in GeV; below it curls up.
+_CURLING_PT = 0.3 * 3.8 * 1.29 / 2
+_JET_SEED_GEV, _JET_LEAST_GEV = 4.0, 10.0
+_EGAMMA_SEED_GEV, _EGAMMA_LEAST_GEV, _EGAMMA_TOWERS = 1.5, 5.0, 29
+_MET_TOWERS = 35
+_MUON_LEAST_GEV, _MUON_ETA, _MUON_EFFICIENCY, _MUON_RESOLUTION = 3.0, 2.4, 0.95, 0.15
+_MUON_ETA_STEP, _MUON_PHI_STEPS = TOWER / 8, 576
+
+
+class Particles(NamedTuple):
+    """Final-state particles of one collision, arrays of shape (particles,): pT in GeV, eta, phi, charge, PDG number."""
+
+    pt: np.ndarray
+    eta: np.ndarray
+    phi: np.ndarray
+    charge: np.ndarray
+    pdg: np.ndarray
+
+
+class Deposits(NamedTuple):
+    """What the detector sees of one collision.
+
+    Transverse energies in GeV, ``em`` and ``had``, at the towers ``eta``, ``phi``; ``muons`` (muons, 3): pT, eta, phi.
+    """
+
+    eta: np.ndarray
+    phi: np.ndarray
+    em: np.ndarray
+    had: np.ndarray
+    muons: np.ndarray
+
+    def moved(self, turn: int, mirror: bool) -> "Deposits":
+        """The same collision turned by ``turn`` towers about the beam and, with ``mirror``, seen from the other side."""
+        sign = np.array([1, -1 if mirror else 1, 1])
+        muons = self.muons * sign + np.array([0, 0, turn * 2 * np.pi / PHI_TOWERS])
+        eta = ETA_TOWERS - 1 - self.eta if mirror else self.eta
+        return self._replace(eta=eta, phi=(self.phi + turn) % PHI_TOWERS, muons=muons)
+
+
+def deposit(particles: Particles, rng: np.random.Generator) -> Deposits:
+    """One collision's particles as energies in towers, and its muons, with the resolutions of a generic detector."""
+    is_muon = np.abs(particles.pdg) == 13
+    seen = (
+        is_muon
+        & (particles.pt > _MUON_LEAST_GEV)
+        & (np.abs(particles.eta) < _MUON_ETA)
+        & (rng.random(len(is_muon)) < _MUON_EFFICIENCY)
+    )
+    muons = np.column_stack([values[seen] for values in particles[:3]])
+    muons[:, 0] *= np.maximum(1 + _MUON_RESOLUTION * rng.standard_normal(len(muons)), 0.1)
+
+    invisible = np.isin(np.abs(particles.pdg), (12, 13, 14, 16))
+    reaches = (particles.charge == 0) | (particles.pt > _CURLING_PT)
+    pt, eta, phi, charge, pdg = (values[~invisible & reaches & (np.abs(particles.eta) < MAX_ETA)] for values in particles)
+    energy = pt * np.cosh(eta)
+    electromagnetic = np.isin(np.abs(pdg), (11, 22))
+    relative = np.where(electromagnetic, np.hypot(0.03 / np.sqrt(energy), 0.005), np.hypot(1 / np.sqrt(energy), 0.05))
+    pt = np.maximum(pt * (1 + relative * rng.standard_normal(len(pt))), 0)
+    bend = np.arcsin(np.minimum(_CURLING_PT / np.maximum(pt, 1e-9), 1)) * np.sign(charge)
+    phi = np.where(charge == 0, phi, phi - bend) % (2 * np.pi)
+    share = np.where(electromagnetic, 1.0, 0.3)  # of a hadron's energy in the electromagnetic calorimeter
+    return Deposits(
+        (np.floor(eta / TOWER) + _CENTRE).astype(np.int16),
+        np.minimum(phi / (2 * np.pi) * PHI_TOWERS, PHI_TOWERS - 1).astype(np.int16),
+        (pt * share).astype(np.float32),
+        (pt * (1 - share)).astype(np.float32),
+        muons.astype(np.float32),
+    )
+
+
+def reconstruct(events: Sequence[Sequence[Deposits]]) -> Integers:
+    """Events, each a list of overlaid collisions, as integers of shape (events, 57), columns as ``FEATURES``.
+
+    Objects of a kind come by falling pT, missing ones are zero. pT in steps of 0.5 GeV, eta in steps of 0.0435 and phi of
+    2 pi / 144; of muons in steps of 0.010875 and 2 pi / 576. The eta of missing energy is zero.
+    """
+    em, had = _towers(events)
+    total = np.minimum(em + had, _LARGEST_TOWER)
+    found = [_missing(total), _egammas(em, had), _muons(events), _jets(total)]
+    return np.concatenate([part.reshape(len(events), -1) for part in found], axis=1)
+
+
+def _towers(events: Sequence[Sequence[Deposits]]) -> tuple[Integers, Integers]:
+    """Transverse energies of all towers, shape (events, eta, phi), in steps of 0.5 GeV, below which they are suppressed."""
+    shape = (len(events), ETA_TOWERS, PHI_TOWERS)
+    flat = [np.concatenate([d.eta.astype(np.int64) * PHI_TOWERS + d.phi for d in event]) for event in events]
+    where = np.concatenate([k * ETA_TOWERS * PHI_TOWERS + index for k, index in enumerate(flat)])
+    sums = []
+    for name in ("em", "had"):
+        energy = np.concatenate([getattr(d, name) for event in events for d in event])
+        grid = np.bincount(where, energy, minlength=np.prod(shape)).reshape(shape)
+        sums.append(np.minimum(grid / STEP_GEV, _LARGEST_TOWER).astype(np.int64))
+    return sums[0], sums[1]
+
+
+def _window(grid: Integers, eta: int, phi: int) -> Integers:
+    """The sum of the ``eta`` x ``phi`` towers about each tower; nothing lies beyond the ends in eta."""
+    sums = uniform_filter1d(grid.astype(np.float64), eta, axis=1, mode="constant") * eta
+    return np.rint(uniform_filter1d(sums, phi, axis=2, mode="wrap") * phi).astype(np.int64)
+
+
+def _is_largest(grid: Integers, size: int) -> np.ndarray:
+    """Where a tower is the largest of ``size`` x ``size``; of equal ones the first in eta, then in phi, counts."""
+    rank = grid * (ETA_TOWERS * PHI_TOWERS) - np.arange(ETA_TOWERS * PHI_TOWERS).reshape(1, ETA_TOWERS, PHI_TOWERS)
+    return rank == maximum_filter(rank, (1, size, size), mode=("constant", "constant", "wrap"), cval=rank.min())
+
+
+def _jets(total: Integers) -> Integers:
+    """9 x 9 towers about a local maximum, less the three quietest of the four 3 x 9 strips around it ("chunky donut")."""
+    strips = [_window(total, 3, 9), _window(total, 9, 3)]
+    around = np.sort([_shifted(strips[0], 6), _shifted(strips[0], -6), np.roll(strips[1], 6, 2), np.roll(strips[1], -6, 2)], 0)
+    pt = _window(total, 9, 9) - around[:3].sum(axis=0)
+    is_jet = _is_largest(total, 9) & (total >= _JET_SEED_GEV / STEP_GEV) & (pt >= _JET_LEAST_GEV / STEP_GEV)
+    return _leading(np.where(is_jet, pt, 0), "jet")
+
+
+def _shifted(grid: Integers, by: int) -> Integers:
+    """The values ``by`` towers away in eta; zero beyond the ends."""
+    out = np.zeros_like(grid)
+    if by > 0:
+        out[:, :-by] = grid[:, by:]
+    else:
+        out[:, -by:] = grid[:, :by]
+    return out
+
+
+def _egammas(em: Integers, had: Integers) -> Integers:
+    """3 x 3 towers of the electromagnetic calorimeter with at most an eighth of their energy behind them."""
+    pt, behind = _window(em, 3, 3), _window(had, 3, 3)
+    central = np.abs(np.arange(ETA_TOWERS) + 0.5 - _CENTRE) < _EGAMMA_TOWERS
+    found = _is_largest(em, 3) & (em >= _EGAMMA_SEED_GEV / STEP_GEV) & (pt >= _EGAMMA_LEAST_GEV / STEP_GEV)
+    return _leading(np.where(found & (8 * behind <= pt) & central[None, :, None], pt, 0), "egamma")
+
+
+def _leading(pt: Integers, kind: str) -> Integers:
+    """The objects of highest pT as integers of shape (events, objects, 3)."""
+    count = OBJECTS[kind]
+    flat = pt.reshape(len(pt), -1)
+    place = np.argsort(-flat, axis=1, kind="stable")[:, :count]
+    largest = np.minimum(np.take_along_axis(flat, place, axis=1), LARGEST_PT[kind])
+    eta = 2 * (place // PHI_TOWERS - _CENTRE) + 1
+    phi = 2 * (place % PHI_TOWERS) + 1
+    return np.where(largest[..., None] > 0, np.stack([largest, eta, phi], axis=-1), 0)
+
+
+def _muons(events: Sequence[Sequence[Deposits]]) -> Integers:
+    count = OBJECTS["muon"]
+    out = np.zeros((len(events), count, 3), dtype=np.int64)
+    for row, event in zip(out, events, strict=True):
+        muons = np.concatenate([d.muons for d in event]).astype(np.float64)
+        muons = muons[np.argsort(-muons[:, 0], kind="stable")[:count]]
+        row[: len(muons), 0] = np.clip(np.rint(muons[:, 0] / STEP_GEV), 1, LARGEST_PT["muon"])
+        row[: len(muons), 1] = np.rint(muons[:, 1] / _MUON_ETA_STEP)
+        row[: len(muons), 2] = np.floor(muons[:, 2] / (2 * np.pi) * _MUON_PHI_STEPS) % _MUON_PHI_STEPS
+    return out
+
+
+def _missing(total: Integers) -> Integers:
+    """The negative vector sum of all towers up to eta 3."""
+    used = total[:, _CENTRE - _MET_TOWERS : _CENTRE + _MET_TOWERS].sum(axis=1)
+    phi = (np.arange(PHI_TOWERS) + 0.5) * 2 * np.pi / PHI_TOWERS
+    x, y = -used @ np.cos(phi), -used @ np.sin(phi)
+    pt = np.minimum(np.rint(np.hypot(x, y)), LARGEST_PT["met"])
+    angle = np.floor(np.arctan2(y, x) % (2 * np.pi) / (2 * np.pi) * 2 * PHI_TOWERS) % (2 * PHI_TOWERS)
+    return np.where(pt[:, None] > 0, np.stack([pt, np.zeros_like(pt), angle], axis=1), 0).astype(np.int64)

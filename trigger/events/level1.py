@@ -1,0 +1,240 @@
+"""Level-1 events: what the objects of a collider's first trigger look like, for zero-bias crossings and for signals.
+
+Proton-proton collisions at 13.6 TeV by Pythia 8, on average 50 in a bunch crossing, seen by ``detector``. A zero-bias crossing
+is an overlay of inelastic collisions. Its tail decides what a trigger accepts, so collisions are made in bins of pT-hat
+and crossings in strata by the hardest bin they hold: every stratum has as many crossings as the others, each with a hard
+collision of its own, and a weight that follows from the cross sections. Train, validation and test events are made of
+collisions of their own.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from trigger.events.dataset import SPLITS
+from trigger.events.detector import FEATURES, MAX_ETA, PHI_TOWERS, Deposits, Particles, deposit, reconstruct
+from trigger.events.pythia import configured, versions
+
+PILEUP = 50
+ZERO_BIAS = "zero_bias"
+SHARES = dict(zip(SPLITS, (0.6, 0.2, 0.2), strict=True))
+# GeV; below the first edge, and where there is no hard scale, collisions are soft ones.
+PT_HAT_EDGES = (20, 30, 45, 70, 110, 170, 260)
+# So many soft collisions for each crossing of one stratum: they have no tail, and come turned and mirrored.
+SOFT_PER_EVENT = 2
+_BATCH = 200
+
+SIGNALS = {
+    "ttbar": ("Top:gg2ttbar = on", "Top:qqbar2ttbar = on"),
+    "hbb": ("HiggsSM:all = on", "25:onMode = off", "25:onIfAny = 5"),
+    "htautau": ("HiggsSM:all = on", "25:onMode = off", "25:onIfAny = 15"),
+    "wlnu": ("WeakSingleBoson:ffbar2W = on", "24:onMode = off", "24:onIfAny = 11 13 15"),
+    # A pseudoscalar of 50 GeV that decays by phase space to four electrons or muons, with the branching ratios given here.
+    "a4l": (
+        "Higgs:useBSM = on",
+        "HiggsBSM:gg2A3 = on",
+        *(f"36:{setting}" for setting in ("m0 = 50", "mWidth = 0.01", "doForceWidth = on", "mMin = 49", "mMax = 51")),
+        "36:onMode = off",
+        "36:addChannel = 1 0.25 101 11 -11 11 -11",
+        "36:addChannel = 1 0.25 101 13 -13 13 -13",
+        "36:addChannel = 1 0.5 101 11 -11 13 -13",
+    ),
+}
+CLASSES = (ZERO_BIAS, *SIGNALS)
+
+
+class Source(NamedTuple):
+    """Collisions of one kind: Pythia's settings, and from which pT-hat on a collision is left out."""
+
+    name: str
+    settings: tuple[str, ...]
+    below: float = np.inf
+
+
+class Collisions(NamedTuple):
+    """``cross_section`` in mb, of all that the generator made, those left out too."""
+
+    deposits: list[Deposits]
+    cross_section: float
+
+
+SOFT = Source("soft", ("SoftQCD:inelastic = on",), PT_HAT_EDGES[0])
+HARD = tuple(
+    Source(
+        f"hard{low}",
+        ("HardQCD:all = on", f"PhaseSpace:pTHatMin = {low}", f"PhaseSpace:pTHatMax = {high}"),
+    )
+    for low, high in zip(PT_HAT_EDGES, (*PT_HAT_EDGES[1:], -1), strict=True)
+)
+
+
+def collide(source: Source, count: int, seed: Sequence[int]) -> Collisions:
+    """Make ``count`` collisions of one kind."""
+    rng = np.random.default_rng(seed)
+    pythia = configured(("Beams:eCM = 13600.", *source.settings), int(rng.integers(2**31)))
+    found: list[Deposits] = []
+    while len(found) < count:
+        if pythia.next() and pythia.infoPython().pTHat() < source.below:
+            found.append(deposit(_visible(pythia.event), rng))
+    return Collisions(found, pythia.infoPython().sigmaGen())
+
+
+def _visible(event: Any) -> Particles:
+    rows = [
+        (p.pT(), p.eta(), p.phi(), p.charge(), p.id()) for p in event if p.isFinal() and p.pT() > 0.1 and abs(p.eta()) < MAX_ETA
+    ]
+    return Particles(*np.array(rows, dtype=np.float64).reshape(-1, 5).T)
+
+
+class Beam(NamedTuple):
+    """The collisions that crossings of one split are made of: by bin of pT-hat, with how many a crossing has on average."""
+
+    bins: list[list[Deposits]]
+    rates: np.ndarray
+
+    @classmethod
+    def of(cls, soft: Collisions, hard: Sequence[Collisions]) -> "Beam":
+        rates = [PILEUP * h.cross_section / soft.cross_section for h in hard]
+        return cls([soft.deposits, *(h.deposits for h in hard)], np.array([PILEUP - sum(rates), *rates]))
+
+    def strata(self) -> np.ndarray:
+        """The share of crossings whose hardest collision is of each bin."""
+        none_harder = np.exp(-np.append(np.cumsum(self.rates[:0:-1])[::-1], 0))
+        return np.append(none_harder[0], -np.expm1(-self.rates[1:]) * none_harder[1:])
+
+    def crossing(self, stratum: int, number: int, rng: np.random.Generator) -> list[Deposits]:
+        """A crossing of a stratum, around collision ``number`` of the hardest bin."""
+        found = self.pileup(rng, stratum)
+        if stratum:
+            more = _poisson_of_one_or_more(self.rates[stratum], rng) - 1
+            found += [self._any(stratum, rng) for _ in range(more)]
+            found.append(_moved(self.bins[stratum][number], rng))
+        return found
+
+    def pileup(self, rng: np.random.Generator, bins: int | None = None) -> list[Deposits]:
+        """An overlay of collisions of all bins, or of the soft one and those below ``bins``."""
+        counts = rng.poisson(self.rates[: None if bins is None else max(bins, 1)])
+        return [self._any(k, rng) for k, count in enumerate(counts) for _ in range(count)]
+
+    def _any(self, k: int, rng: np.random.Generator) -> Deposits:
+        return _moved(self.bins[k][rng.integers(len(self.bins[k]))], rng)
+
+
+def _moved(collision: Deposits, rng: np.random.Generator) -> Deposits:
+    return collision.moved(int(rng.integers(PHI_TOWERS)), bool(rng.integers(2)))
+
+
+def _poisson_of_one_or_more(mean: float, rng: np.random.Generator) -> int:
+    """By the inverse of the distribution's sum: no loop that a small mean would make long."""
+    from scipy.stats import poisson
+
+    return int(poisson.ppf(rng.uniform(np.exp(-mean), 1), mean)) or 1
+
+
+class Sample(NamedTuple):
+    """Events of one split: ``x`` (events, 57) integers, ``label`` and ``weight`` (events,)."""
+
+    x: np.ndarray
+    label: np.ndarray
+    weight: np.ndarray
+
+
+def sample(beam: Beam, signals: dict[str, list[Deposits]], per_stratum: int, rng: np.random.Generator) -> Sample:
+    """Crossings of every stratum and of every signal. The weights of the zero-bias ones are 1 on average."""
+    parts, labels, weights = [], [], []
+    for stratum, share in enumerate(beam.strata()):
+        parts.append(_seen((beam.crossing(stratum, k, rng) for k in range(per_stratum)), per_stratum))
+        labels.append(np.full(per_stratum, ZERO_BIAS))
+        weights.append(np.full(per_stratum, share * len(beam.rates)))
+    for name, collisions in signals.items():
+        parts.append(_seen(([*beam.pileup(rng), collision] for collision in collisions), len(collisions)))
+        labels.append(np.full(len(collisions), name))
+        weights.append(np.ones(len(collisions)))
+    order = rng.permutation(sum(map(len, parts)))
+    return Sample(*(np.concatenate(column)[order] for column in (parts, labels, weights)))
+
+
+def _seen(crossings: Iterator[list[Deposits]], count: int) -> np.ndarray:
+    return np.concatenate(
+        [reconstruct([next(crossings) for _ in range(min(_BATCH, count - k))]) for k in range(0, count, _BATCH)]
+    )
+
+
+def write(
+    path: Path, zero_bias: int, signals: int, seed: int, done: Callable[[int], None] = lambda collisions: None
+) -> dict[str, Any]:
+    """Write a sample to a Parquet file and return its provenance.
+
+    ``zero_bias`` and ``signals`` are the events of zero bias in all and of each signal. The columns are the 57 integers,
+    ``label``, ``weight`` and ``split``. ``done`` is called with the number of collisions made since its last call.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    wanted = {
+        (split, source.name): (source, count)
+        for split, share in SHARES.items()
+        for source, count in _sources(round(share * zero_bias / (1 + len(HARD))), round(share * signals))
+    }
+    made = {}
+    with ProcessPoolExecutor() as pool:
+        tasks = {
+            key: pool.submit(collide, source, count, [seed, number])
+            for number, (key, (source, count)) in enumerate(wanted.items())
+        }
+        for key, task in tasks.items():
+            made[key] = task.result()
+            done(wanted[key][1])
+    columns: dict[str, list[np.ndarray]] = {name: [] for name in (*FEATURES, "label", "weight", "split")}
+    for number, (split, share) in enumerate(SHARES.items()):
+        beam = Beam.of(made[split, SOFT.name], [made[split, source.name] for source in HARD])
+        found = sample(
+            beam,
+            {name: made[split, name].deposits for name in SIGNALS},
+            round(share * zero_bias / (1 + len(HARD))),
+            np.random.default_rng([seed, len(wanted) + number]),
+        )
+        for name, values in zip(FEATURES, found.x.T, strict=True):
+            columns[name].append(values.astype(np.int16))
+        columns["label"].append(found.label)
+        columns["weight"].append(found.weight.astype(np.float32))
+        columns["split"].append(np.full(len(found.x), split))
+    text = ("label", "split")
+    table = pa.table(
+        {
+            name: pa.array(np.concatenate(parts)).dictionary_encode() if name in text else np.concatenate(parts)
+            for name, parts in columns.items()
+        }
+    )
+    pq.write_table(table, path, compression="zstd", compression_level=19)
+    return {
+        "generator": f"trigger events level1 --zero-bias {zero_bias} --signals {signals} --seed {seed}",
+        "classes": list(CLASSES),
+        "events": len(table),
+        "seed": seed,
+        "pileup": PILEUP,
+        "cross_sections_mb": {name: made["train", name].cross_section for name in (SOFT.name, *(h.name for h in HARD))},
+        "versions": versions("scipy"),
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+    }
+
+
+def collisions(zero_bias: int, signals: int) -> int:
+    """How many collisions ``write`` makes."""
+    return sum(
+        count
+        for share in SHARES.values()
+        for _, count in _sources(round(share * zero_bias / (1 + len(HARD))), round(share * signals))
+    )
+
+
+def _sources(per_stratum: int, signals: int) -> Iterator[tuple[Source, int]]:
+    yield SOFT, SOFT_PER_EVENT * per_stratum
+    for source in HARD:
+        yield source, per_stratum
+    for name, settings in SIGNALS.items():
+        yield Source(name, settings), signals

@@ -1,0 +1,127 @@
+"""Rates and efficiencies of accept bits, with Clopper-Pearson intervals and event weights, and the threshold for a rate."""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.stats import beta
+
+from trigger.errors import TriggerError
+from trigger.events.dataset import Events
+from trigger.fixedpoint.types import Integers
+from trigger.spec import Spec
+
+# The LHC at 6.8 TeV: 3564 places for bunches, each crossing 11,245 times a second.
+CROSSINGS_MHZ = 40.079
+BUNCHES = 3564
+LEVEL = 0.6827
+
+
+class Estimate(NamedTuple):
+    """A value and the ends of its interval at one standard deviation."""
+
+    value: float
+    low: float
+    high: float
+
+    def times(self, factor: float) -> "Estimate":
+        return Estimate(*(factor * part for part in self))
+
+    def __str__(self) -> str:
+        return f"{self.value:.3g} ({self.low:.3g} to {self.high:.3g})"
+
+
+class Kept(NamedTuple):
+    """What one accept bit keeps: the rate in kHz, and of it what no other bit keeps (None without zero bias).
+
+    ``efficiency`` is the share of each class that is kept.
+    """
+
+    rate: Estimate | None
+    pure: Estimate | None
+    efficiency: dict[str, Estimate]
+
+
+class Curve(NamedTuple):
+    """An efficiency in bins of a feature: ``edges`` (bins + 1,), an estimate for each bin, None where a bin is empty."""
+
+    edges: np.ndarray
+    efficiency: list[Estimate | None]
+
+
+def efficiency(kept: np.ndarray, weight: np.ndarray, level: float = LEVEL) -> Estimate:
+    """The share of events kept, by weight, with the Clopper-Pearson interval.
+
+    With weights the interval is that of as many events of equal weight as have the same variance (G. Bohm and G. Zech, NIM A
+    748 (2014) 1): for equal weights it is Clopper and Pearson's own. An unseen event of large weight is not covered by it.
+    Raises ValueError where there is no weight at all.
+    """
+    total = weight.sum()
+    if not total > 0:
+        raise ValueError("no events of any weight")
+    share = float(weight[kept].sum() / total)
+    variance = ((1 - share) ** 2 * (weight[kept] ** 2).sum() + share**2 * (weight[~kept] ** 2).sum()) / total**2
+    equal = share * (1 - share) / variance if variance > 0 else total**2 / (weight**2).sum()
+    passed, failed, tail = share * equal, (1 - share) * equal, (1 - level) / 2
+    low = float(beta.ppf(tail, passed, failed + 1)) if passed > 0 else 0.0
+    high = float(beta.ppf(1 - tail, passed + 1, failed)) if failed > 0 else 1.0
+    return Estimate(share, low, high)
+
+
+def crossings_khz(spec: Spec) -> float:
+    """How often filled bunches cross, in kHz."""
+    return 1000 * CROSSINGS_MHZ * spec.physics.filled_bunches / BUNCHES
+
+
+def bound_for(scores: Integers, weight: np.ndarray, crossings: float, rate_khz: float) -> int:
+    """The least bound so that scores of at least it, of zero bias, come at no more than ``rate_khz``.
+
+    ``scores`` and ``weight`` (events,) are those of zero bias, ``crossings`` is in kHz. Raises TriggerError where one
+    event alone is more than that.
+    """
+    values, places = np.unique(scores, return_inverse=True)
+    rate = np.cumsum(np.bincount(places, weight)[::-1])[::-1] / weight.sum() * crossings
+    allowed = np.flatnonzero(rate <= rate_khz)
+    if not len(allowed):
+        raise TriggerError(
+            f"a rate of {rate_khz:g} kHz cannot be chosen: the highest score alone comes at {rate[-1]:.3g} kHz in the "
+            "validation events; allow more, give more zero-bias events, or let the score tell more values apart"
+        )
+    first = int(allowed[0])
+    return int(values[first]) if first == 0 else int(values[first - 1]) + 1
+
+
+def menu(bits: Integers, events: Events, spec: Spec) -> dict[str, Kept]:
+    """What each accept bit keeps, and, as "all", what any of them does. ``bits`` (events, accept bits) are the firmware's."""
+    names = list(spec.decision.accept) if spec.decision else []
+    kept = bits.astype(bool)
+    found = {}
+    for k, name in enumerate(names):
+        found[name] = _kept(kept[:, k], _any(np.delete(kept, k, axis=1)), events, spec)
+    return found | {"all": _kept(_any(kept), None, events, spec)}
+
+
+def _any(kept: np.ndarray) -> np.ndarray:
+    return np.asarray(kept.any(axis=1))
+
+
+def _kept(kept: np.ndarray, others: np.ndarray | None, events: Events, spec: Spec) -> Kept:
+    of_class = {
+        name: efficiency(kept[events.y == number], events.weight[events.y == number])
+        for number, name in enumerate(spec.data.classes if spec.data.label else ["events"])
+    }
+    rate = pure = None
+    if spec.physics.zero_bias is not None:
+        rate = of_class[spec.physics.zero_bias].times(crossings_khz(spec))
+        if others is not None:
+            background = events.y == spec.data.classes.index(spec.physics.zero_bias)
+            alone = efficiency((kept & ~others)[background], events.weight[background])
+            pure = alone.times(crossings_khz(spec))
+    return Kept(rate, pure, of_class)
+
+
+def turn_on(kept: np.ndarray, values: np.ndarray, weight: np.ndarray, bins: int = 20) -> Curve:
+    """The efficiency in bins of a feature, up to the value that one event in a hundred exceeds."""
+    edges = np.linspace(values.min(), max(np.quantile(values, 0.99), values.min() + 1e-9), bins + 1)
+    place = np.digitize(values, edges) - 1
+    inside = [place == k for k in range(bins)]
+    return Curve(edges, [efficiency(kept[here], weight[here]) if weight[here].sum() > 0 else None for here in inside])
