@@ -8,6 +8,7 @@ import numpy as np
 
 from trigger.errors import TriggerError
 from trigger.events import dataset
+from trigger.events.hardware import to_hardware
 from trigger.fixedpoint.graph import Graph, GraphError
 from trigger.fixedpoint.passes.decision import scores
 from trigger.folder import read_graph, read_json
@@ -54,7 +55,7 @@ def expectations(root: Path, spec: Spec, path: Path) -> Expected:
     from trigger.frontends.networks import Reference
 
     graph = read_graph(root)
-    x = graph.quantize_inputs(dataset.features(path, spec.data.features, spec.data.tree))
+    x = to_hardware(dataset.features(path, spec.data.features, spec.data.tree, bool(spec.inputs.objects)), spec).x
     return Expected(x, *keras_integers(graph, Reference(load(root / "model" / "network.keras")), x, working_points(root, spec)))
 
 

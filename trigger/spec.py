@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic_core import ErrorDetails
 
 from trigger.errors import TriggerError
-from trigger.fixedpoint.types import Fixed
+from trigger.fixedpoint.types import MAX_WIDTH, Fixed
 from trigger.naming import identifier
 from trigger.parts import part
 from trigger.resources import folder
@@ -135,11 +135,58 @@ def _type(text: str) -> str:
     return str(Fixed.parse(text))
 
 
+class ObjectField(Section):
+    """One field of an object: its bits, first and last, counted from the object's lowest, and what an integer is worth.
+
+    An angle ``wraps``: 2 pi and 0 are the same.
+    """
+
+    bits: Annotated[list[int], Field(min_length=2, max_length=2)]
+    signed: bool = False
+    lsb: Positive = 1.0
+    wraps: bool = False
+
+    @model_validator(mode="after")
+    def _is_range(self) -> "ObjectField":
+        if not 0 <= self.bits[0] <= self.bits[1] < self.bits[0] + MAX_WIDTH:
+            raise ValueError(f"bits are {self.bits}; they are the first and the last, at most {MAX_WIDTH} of them")
+        return self
+
+    @property
+    def type(self) -> Fixed:
+        width = self.bits[1] - self.bits[0] + 1
+        return Fixed(self.signed, width, width)
+
+
+class HardwareObject(Section):
+    """Objects of one kind: ``at`` has link, word and lowest bit of each; they come by falling ``order_by``, a field."""
+
+    at: Annotated[list[Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=3, max_length=3)]], Field(min_length=1)]
+    fields: Annotated[dict[str, ObjectField], Field(min_length=1)]
+    order_by: str | None = None
+
+    @model_validator(mode="after")
+    def _has_order(self) -> "HardwareObject":
+        if self.order_by is not None and self.order_by not in self.fields:
+            raise ValueError(f"order_by is {self.order_by!r}, which is no field{_nearest(self.order_by, self.fields)}")
+        return self
+
+    def features(self, name: str, number: int) -> list[str]:
+        """The features that the fields of object ``number``, from 0, are."""
+        return [f"{name}{number + 1 if len(self.at) > 1 else ''}_{field}" for field in self.fields]
+
+
 class Inputs(Section):
-    """The hardware type of the features: ``type`` for all, ``types`` for single ones by name."""
+    """The hardware type of the features: ``type`` for all, ``types`` for single ones by name, or ``objects`` with their bits.
+
+    ``units`` says whether the files hold the objects in physical units or as the hardware's integers.
+    """
 
     type: str | None = None
     types: dict[str, str] = {}
+    word_bits: Annotated[int, Field(ge=8, le=64)] = 64
+    objects: dict[str, HardwareObject] = {}
+    units: Literal["physical", "hardware"] = "physical"
 
     @field_validator("type")
     @classmethod
@@ -150,6 +197,43 @@ class Inputs(Section):
     @classmethod
     def _are_types(cls, value: dict[str, str]) -> dict[str, str]:
         return {name: _type(text) for name, text in value.items()}
+
+    @model_validator(mode="after")
+    def _fits_the_links(self) -> "Inputs":
+        if self.objects and (self.type is not None or self.types):
+            raise ValueError("give either type and types, or objects, whose bits are their types")
+        if self.units == "hardware" and not self.objects:
+            raise ValueError("units is for objects; other features are in the units of their types")
+        taken: dict[tuple[int, int, int], str] = {}
+        for name, (link, word, low, kind) in self.places().items():
+            if low + kind.width > self.word_bits:
+                last = low + kind.width - 1
+                raise ValueError(
+                    f"{name} takes bits {low} to {last} of word {word} of link {link}; a word has {self.word_bits}"
+                )
+            for bit in range(low, low + kind.width):
+                other = taken.setdefault((link, word, bit), name)
+                if other != name:
+                    raise ValueError(f"{other} and {name} share bit {bit} of word {word} of link {link}")
+        return self
+
+    def places(self) -> dict[str, tuple[int, int, int, Fixed]]:
+        """Link, word, lowest bit and type of each field of each object, by the name of the feature it is."""
+        return {
+            feature: (link, word, low + field.bits[0], field.type)
+            for name, kind in self.objects.items()
+            for number, (link, word, low) in enumerate(kind.at)
+            for feature, field in zip(kind.features(name, number), kind.fields.values(), strict=True)
+        }
+
+    def fields(self) -> dict[str, ObjectField]:
+        """The field that each feature of an object is."""
+        return {
+            feature: field
+            for name, kind in self.objects.items()
+            for number in range(len(kind.at))
+            for feature, field in zip(kind.features(name, number), kind.fields.values(), strict=True)
+        }
 
 
 class Target(Section):
@@ -240,13 +324,29 @@ class Spec(Section):
     def _is_identifier(cls, value: str) -> str:
         return identifier(value)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _features_of_objects(cls, data: Any) -> Any:
+        """Where data.features is left out, every field of every object is a feature."""
+        try:
+            if "features" in data["data"] or not data["inputs"]["objects"]:
+                return data
+            names = list(Inputs.model_validate(data["inputs"]).places())
+        except (KeyError, TypeError):
+            return data
+        except ValidationError:  # is told where it belongs, and not as missing features
+            names = ["unknown"]
+        return {**data, "data": {**data["data"], "features": names}}
+
     @model_validator(mode="after")
     def _agrees(self) -> "Spec":
+        if self.inputs.objects:
+            self._check_objects()
         unknown = [name for name in self.inputs.types if name not in self.data.features]
         if unknown:
             raise ValueError(f"inputs.types has {unknown[0]!r}, which is no feature{_nearest(unknown[0], self.data.features)}")
         missing = [name for name in self.data.features if name not in self.inputs.types]
-        if self.inputs.type is None and missing:
+        if self.inputs.type is None and not self.inputs.objects and missing:
             raise ValueError(f"inputs has no type for the feature {missing[0]!r}; give inputs.type for all")
         if self.model.network is not None:
             given = [name for name in ("training", "pruning") if name in self.model_fields_set]
@@ -266,6 +366,20 @@ class Spec(Section):
                 f"training.epochs is {self.training.epochs}"
             )
         return self
+
+    def _check_objects(self) -> None:
+        fields = self.inputs.fields()
+        unknown = [name for name in self.data.features if name not in fields]
+        if unknown:
+            raise ValueError(
+                f"data.features has {unknown[0]!r}, which is no field of inputs.objects{_nearest(unknown[0], fields)}"
+            )
+        for name, kind in self.inputs.objects.items():
+            for number in range(len(kind.at)):
+                given = [feature in self.data.features for feature in kind.features(name, number)]
+                if any(given) and not all(given):
+                    left = kind.features(name, number)[given.index(False)]
+                    raise ValueError(f"data.features has {name} without {left!r}; take whole objects, or leave the field out")
 
     def _check_output(self) -> None:
         if isinstance(self.model.output, str) and (len(self.data.classes) != 2 or self.model.output not in self.data.classes):
@@ -334,6 +448,9 @@ class Spec(Section):
     @property
     def input_types(self) -> tuple[Fixed, ...]:
         """The hardware type of each feature, in the order of ``data.features``."""
+        if self.inputs.objects:
+            places = self.inputs.places()
+            return tuple(places[name][3] for name in self.data.features)
         return tuple(Fixed.parse(self.inputs.types.get(name) or self.inputs.type or "") for name in self.data.features)
 
 
@@ -409,6 +526,8 @@ def _keys(location: tuple[int | str, ...]) -> list[str]:
     """The keys that the table at ``location`` may have."""
     section: Any = Spec
     for name in location:
+        if name not in section.model_fields:  # the user's own name of a working point or an object
+            continue
         annotation = section.model_fields[name].annotation
         options = [annotation, *getattr(annotation, "__args__", ())]
         section = next(option for option in options if isinstance(option, type) and issubclass(option, Section))

@@ -10,11 +10,11 @@ from trigger import checks
 from trigger.checks import WorkingPoints, keras_integers
 from trigger.errors import TriggerError
 from trigger.events import dataset
+from trigger.events.hardware import structured, to_hardware
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.passes.decision import decide
 from trigger.fixedpoint.ranges import overflow_proof
 from trigger.fixedpoint.serialize import to_json
-from trigger.fixedpoint.types import bounds
 from trigger.folder import Build, integer_events, read_graph, real_events, write_json
 from trigger.hashing import file_digest
 from trigger.parts import part
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 # So many events, besides the vectors, every implementation is compared on.
 _EVENTS = 100_000
+_STRUCTURED = 5_000
 
 
 class Stage(NamedTuple):
@@ -55,19 +56,16 @@ def _events_reads(build: Build) -> Mapping[str, Any]:
     return {
         "files": data_digests(build),
         "data": build.spec.data.model_dump(),
-        "types": [str(t) for t in build.spec.input_types],
+        "inputs": build.spec.inputs.model_dump(),
     }
 
 
 def _events(build: Build, folder: Path) -> None:
     """Read, quantise to the hardware types, split."""
     spec = build.spec
-    loaded = dataset.load(spec.data, build.source)
-    low, high = bounds(spec.input_types)
-    fractions = np.array([t.fraction for t in spec.input_types])
-    rounded = np.rint(np.ldexp(loaded.events.x, fractions))
-    saturated = ((rounded < low) | (rounded > high)).sum(axis=0)
-    events = loaded.events._replace(x=np.clip(rounded, low, high).astype(np.int32))
+    loaded = dataset.load(spec.data, build.source, missing=bool(spec.inputs.objects))
+    x, saturated = to_hardware(loaded.events.x, spec)
+    events = loaded.events._replace(x=x)
     for name, share in dataset.split(loaded._replace(events=events), spec.data).items():
         np.savez(folder / f"{name}.npz", **share._asdict())
     summary = {
@@ -176,6 +174,8 @@ def _graph(build: Build, folder: Path) -> None:
     reference = Reference(model)
     test = integer_events(build)["test"].x
     inputs = {"test events": test, "resampled test events": _resampled(test, build.spec.training.seed)}
+    objects = structured(build.spec, _STRUCTURED, build.spec.training.seed)
+    inputs |= {"objects in order, missing and saturated": objects} if len(objects) else {}
     inputs |= {name: graph.quantize_inputs(x) for name, x in made.families.items()}
     x = np.concatenate(list(inputs.values()))
     expected, off_grid = keras_integers(graph, reference, x, decided if points else None)

@@ -32,9 +32,11 @@ class Loaded(NamedTuple):
     split: np.ndarray | None
 
 
-def load(data: Data, folder: Path) -> Loaded:
-    """All events of the files, in their order. Raises TriggerError naming file, column and row of what is wrong."""
-    parts = [_load_file(data, folder / name) for name in data.files]
+def load(data: Data, folder: Path, missing: bool = False) -> Loaded:
+    """All events of the files, in their order; with ``missing`` a feature may be no number, as of an object that is not there.
+
+    Raises TriggerError naming file, column and row of what is wrong."""
+    parts = [_load_file(data, folder / name, missing) for name in data.files]
     events = Events(*(np.concatenate(columns) for columns in zip(*(part.events for part in parts), strict=True)))
     for number, name in enumerate(data.classes if data.label else ()):
         if not (events.y == number).any():
@@ -43,11 +45,11 @@ def load(data: Data, folder: Path) -> Loaded:
     return Loaded(events, split)
 
 
-def features(path: Path, names: Sequence[str], tree: str | None = None) -> np.ndarray:
+def features(path: Path, names: Sequence[str], tree: str | None = None, missing: bool = False) -> np.ndarray:
     """The feature columns of one file, float64 of shape (events, features), checked."""
     columns = read(path, names, tree)
     for name, values in columns.items():
-        _check_numbers(path, name, values)
+        _check_numbers(path, name, values, missing)
     return np.stack([columns[name].astype(np.float64) for name in names], axis=1)
 
 
@@ -80,14 +82,14 @@ def split(loaded: Loaded, data: Data) -> dict[str, Events]:
     return {name: events.take(np.sort(np.concatenate(parts))) for name, parts in chosen.items()}
 
 
-def _load_file(data: Data, path: Path) -> Loaded:
+def _load_file(data: Data, path: Path, missing: bool) -> Loaded:
     names = [name for name in (*data.features, data.label, data.weight, data.split.column) if name]
     columns = read(path, names, data.tree)
     if len(columns[data.features[0]]) == 0:
         raise TriggerError(f"{path}: no events")
     for name in names:
         if name not in (data.label, data.split.column):
-            _check_numbers(path, name, columns[name])
+            _check_numbers(path, name, columns[name], missing and name != data.weight)
     x = np.stack([columns[name].astype(np.float64) for name in data.features], axis=1)
     weight = columns[data.weight].astype(np.float64) if data.weight else np.ones(len(x))
     if (weight < 0).any():
@@ -99,10 +101,10 @@ def _load_file(data: Data, path: Path) -> Loaded:
     return Loaded(Events(x, y, weight), _numbers(path, column, SPLITS, columns[column], "splits") if column else None)
 
 
-def _check_numbers(path: Path, name: str, values: np.ndarray) -> None:
+def _check_numbers(path: Path, name: str, values: np.ndarray, missing: bool = False) -> None:
     if values.dtype.kind not in "biuf":
         raise TriggerError(f"{path}: column {name!r} is text, not numbers")
-    bad = ~np.isfinite(values.astype(np.float64))
+    bad = np.isinf(values.astype(np.float64)) if missing else ~np.isfinite(values.astype(np.float64))
     if bad.any():
         row = int(np.argmax(bad))
         raise TriggerError(f"{path}: column {name!r}, row {row}: {values[row]} is not a finite number")

@@ -1,0 +1,92 @@
+"""Events as the hardware sends them: physical values as integers, objects in order, missing ones zero."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from trigger.fixedpoint.types import Integers, bounds
+from trigger.spec import HardwareObject, Spec
+
+
+class Hardware(NamedTuple):
+    """``x`` (events, features) integers, and how many values of each feature did not fit its type."""
+
+    x: Integers
+    saturated: Integers
+
+
+def to_hardware(x: np.ndarray, spec: Spec) -> Hardware:
+    """Values of event files, float64 of shape (events, features), as the integers that the links carry.
+
+    Rounded half to even and saturated. Of ``inputs.objects``: in units of each field's LSB, angles wrapped; an object with a
+    value that is no number, or whose field to order by is not positive, is missing, and zero in all fields; objects come by
+    falling field to order by.
+    """
+    low, high = bounds(spec.input_types)
+    steps = np.array([2.0**-t.fraction for t in spec.input_types])
+    fields = spec.inputs.fields()
+    if fields and spec.inputs.units == "physical":
+        steps = np.array([fields[name].lsb for name in spec.data.features])
+    with np.errstate(invalid="ignore"):
+        rounded = np.rint(x / steps)
+    for k, name in enumerate(spec.data.features):
+        if fields and fields[name].wraps:
+            turn = round(2 * np.pi / fields[name].lsb)
+            first = -(turn // 2) if fields[name].signed else 0
+            rounded[:, k] = (rounded[:, k] - first) % turn + first
+    for kind, places in _objects(spec):
+        _in_order(rounded, kind, places)
+    saturated = ((rounded < low) | (rounded > high)).sum(axis=0)
+    return Hardware(np.clip(rounded, low, high).astype(np.int64), saturated)
+
+
+def structured(spec: Spec, events: int, seed: int) -> Integers:
+    """Random integers as the hardware may send them: objects in order, the missing ones zero, some saturated.
+
+    Shape (events, features). The first event is all zeros, the last has every object with all fields at their ends.
+    Empty without ``inputs.objects``.
+    """
+    objects = list(_objects(spec))
+    if not objects:
+        return np.empty((0, len(spec.data.features)), dtype=np.int64)
+    rng = np.random.default_rng(seed)
+    low, high = bounds(spec.input_types)
+    # Few values are large: a random number of bits, then random bits.
+    shift = rng.integers(0, np.maximum(np.frexp(high.astype(np.float64))[1], 1), (events, len(high)))
+    x = rng.integers(low, high + 1, (events, len(high))) >> shift
+    x = np.where(rng.random(x.shape) < 0.05, high, x).astype(np.float64)
+    for _, places in objects:
+        present = rng.integers(0, len(places) + 1, events)
+        for number, columns in enumerate(places):
+            x[np.flatnonzero(number >= present)[:, None], columns] = 0
+    for kind, places in objects:
+        _in_order(x, kind, places)
+    x[0], x[-1] = 0, high
+    return x.astype(np.int64)
+
+
+def _objects(spec: Spec) -> Iterator[tuple[HardwareObject, list[list[int]]]]:
+    """Each kind of object, and for each object of the kind the columns of those of its fields that are features."""
+    for name, kind in spec.inputs.objects.items():
+        count = len(kind.at)
+        columns = [
+            [spec.data.features.index(feature) for feature in kind.features(name, number) if feature in spec.data.features]
+            for number in range(count)
+        ]
+        yield kind, columns
+
+
+def _in_order(x: np.ndarray, kind: HardwareObject, places: list[list[int]]) -> None:
+    """Make missing objects zero, and sort the others, in place."""
+    objects = np.stack([x[:, columns] for columns in places], axis=1)
+    missing = ~np.isfinite(objects).all(axis=2)
+    if kind.order_by is not None:
+        key = list(kind.fields).index(kind.order_by)
+        missing |= ~(objects[..., key] > 0)
+    objects[missing] = 0
+    if kind.order_by is not None:
+        order = np.argsort(-objects[..., key], axis=1, kind="stable")
+        objects = np.take_along_axis(objects, order[..., None], axis=1)
+    for number, columns in enumerate(places):
+        x[:, columns] = objects[:, number]

@@ -1,0 +1,68 @@
+"""Where the features are on the links: which bits of which word, and events as words and back."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from trigger.fixedpoint.types import Fixed, Integers
+from trigger.spec import Spec
+
+
+class Place(NamedTuple):
+    """The bits of one feature: ``low`` to ``low`` + width - 1 of word number ``word`` of an event on link ``link``."""
+
+    name: str
+    link: int
+    word: int
+    low: int
+    type: Fixed
+
+
+class LinkMap(NamedTuple):
+    """An event is ``words`` words of ``word_bits`` bits on each of ``links`` links, one word a clock cycle."""
+
+    places: tuple[Place, ...]
+    links: int
+    words: int
+    word_bits: int
+
+
+def link_map(spec: Spec) -> LinkMap:
+    """The links as ``inputs.objects`` has them; without it the features one after the other, on as many links as it takes.
+
+    No feature crosses the end of a word.
+    """
+    bits = spec.inputs.word_bits
+    places = []
+    fields = spec.inputs.places()
+    link = low = 0
+    for name, kind in zip(spec.data.features, spec.input_types, strict=True):
+        if fields:
+            places.append(Place(name, *fields[name][:3], kind))
+            continue
+        if low + kind.width > bits:
+            link, low = link + 1, 0
+        places.append(Place(name, link, 0, low, kind))
+        low += kind.width
+    every = [(p.link, p.word) for p in places] if not fields else [(link, word) for link, word, _, _ in fields.values()]
+    return LinkMap(tuple(places), 1 + max(link for link, _ in every), 1 + max(word for _, word in every), bits)
+
+
+def pack(links: LinkMap, x: Integers) -> np.ndarray:
+    """Integer inputs, shape (events, features), as words: uint64 of shape (events, words, links)."""
+    words = np.zeros((len(x), links.words, links.links), dtype=np.uint64)
+    for place, values in zip(links.places, x.T, strict=True):
+        bits = values.astype(np.int64).view(np.uint64) & np.uint64((1 << place.type.width) - 1)
+        words[:, place.word, place.link] |= bits << np.uint64(place.low)
+    return words
+
+
+def unpack(links: LinkMap, words: np.ndarray) -> Integers:
+    """The other way round."""
+    x = np.empty((len(words), len(links.places)), dtype=np.int64)
+    for k, place in enumerate(links.places):
+        up = 64 - place.low - place.type.width
+        raw = words[:, place.word, place.link] << np.uint64(up)
+        down = 64 - place.type.width
+        x[:, k] = raw.view(np.int64) >> down if place.type.signed else (raw >> np.uint64(down)).view(np.int64)
+    return x
