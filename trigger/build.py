@@ -45,7 +45,10 @@ def build(target: str, output: Path) -> Path:
             this = Build(spec, path.resolve().parent, root, {})
             _replace_text(root / "trigger.toml", path.read_text(encoding="utf-8"))
             for stage in STAGES:
-                _run(stage, this)
+                if stage.wanted(spec):
+                    _run(stage, this)
+                else:
+                    shutil.rmtree(root / stage.name, ignore_errors=True)
             _replace_text(root / FILE_NAME, sealed(this))
     results = json.loads((root / "verification" / "results.json").read_text())
     if not results["equal"]:

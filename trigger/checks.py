@@ -12,11 +12,13 @@ from trigger.events.hardware import to_hardware
 from trigger.fixedpoint.graph import Graph, GraphError
 from trigger.fixedpoint.passes.decision import scores
 from trigger.folder import read_graph, read_json
+from trigger.links import link_map
 from trigger.progress import progress, say
 from trigger.spec import Spec
 from trigger.verification.compare import Verdict, compare, to_integers
 
 if TYPE_CHECKING:
+    from trigger.backends.payload import Payload
     from trigger.backends.rtl import Rtl
     from trigger.frontends.networks import Reference
 
@@ -81,6 +83,7 @@ def implementations(root: Path, spec: Spec, netlist: bool = False) -> dict[str, 
     Raises TriggerError where one is missing, and its call where g++ or Verilator refuses it.
     """
     from trigger.backends import csim, rtl
+    from trigger.backends.payload.simulate import PayloadSimulation
     from trigger.synthesis.netlist import Netlist
 
     graph = read_graph(root)
@@ -102,6 +105,9 @@ def implementations(root: Path, spec: Spec, netlist: bool = False) -> dict[str, 
     found[hls.label] = compiled("compiling the csim", lambda: hls.compile(root / "csim"))
     found[project.label] = compiled("compiling the RTL simulation", simulation)
     found[project.with_gaps().label] = lambda: _Recorded(simulation().with_gaps())
+    if spec.payload is not None:
+        shell = PayloadSimulation(payload(root, spec, project))
+        found[shell.label] = compiled("compiling the payload", lambda: shell.compile(root / "payload-simulation"))
     if netlist:
         found[gates.label] = compiled("synthesising and compiling the netlist", lambda: gates.compile(root / "netlist"))
     return found
@@ -125,11 +131,33 @@ class _Recorded:
 
 
 def working_points(root: Path, spec: Spec) -> WorkingPoints | None:
-    """The working points that a build's firmware decides by; None where it gives scores."""
-    if spec.decision is None:
+    """The working points that a build's core decides by; None where it gives scores."""
+    if not spec.decides:
         return None
     found = read_json(root / "graph" / "summary.json")["working_points"]
     return WorkingPoints(np.array([p["element"] for p in found.values()]), np.array([p["threshold"] for p in found.values()]))
+
+
+def accept_bits(root: Path, spec: Spec, outputs: np.ndarray) -> np.ndarray:
+    """The accept bits, shape (events, working points), of what a build's core gives, integers of shape (events, outputs)."""
+    if spec.decides:
+        return outputs
+    found = read_json(root / "graph" / "summary.json")["working_points"].values()
+    return np.stack([(outputs[:, p["element"]] >= p["bound"]).astype(np.int64) for p in found], axis=1)
+
+
+def payload(root: Path, spec: Spec, project: "Rtl", directory: Path | None = None) -> "Payload":
+    """The payload around a core: that of the build, or one in another folder."""
+    from trigger.backends.payload import Payload
+    from trigger.backends.payload.decisions import Point
+
+    found = read_json(root / "graph" / "summary.json")["working_points"]
+    outputs = project.interface.outputs
+    if spec.decides:
+        points = [Point(name, k, outputs[k], 1) for k, name in enumerate(found)]
+    else:
+        points = [Point(name, p["element"], outputs[p["element"]], p["bound"]) for name, p in found.items()]
+    return Payload(directory or root / "payload", f"{spec.name}_trigger", link_map(spec), tuple(points), project)
 
 
 def keras_integers(

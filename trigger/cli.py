@@ -300,6 +300,28 @@ def export_emulator(
     typer.echo(_shown(target))
 
 
+@export_app.command("payload")
+def export_payload(
+    folder: BuildFolder,
+    output: Annotated[Path | None, typer.Argument(help="The folder to write; NAME_payload where left out.")] = None,
+    shell: Annotated[
+        str, typer.Option(help="plain, axi (AXI4-Stream and AXI4-Lite) or emp (an EMP board's payload).")
+    ] = "plain",
+    language: Annotated[str | None, typer.Option(help="verilog or vhdl; that of the shell where left out.")] = None,
+) -> None:
+    """Write the trigger for a board: link words in, accept bits out, with registers, counters, and benches to simulate it.
+
+    README.md says what every bit and register means; python sim/run.py runs the benches.
+    """
+    from trigger.build import open_build
+    from trigger.payload import export
+
+    this = open_build(folder)
+    target = output or Path(f"{this.spec.name}_payload")
+    export(this, target, shell, language)
+    typer.echo(_shown(target))
+
+
 def _export(folder: Path, kind: str, output: Path | None) -> None:
     from trigger.build import open_build
     from trigger.folder import read_graph

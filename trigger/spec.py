@@ -99,7 +99,7 @@ class Training(Section):
     batch_size: PositiveInt = 1024
     learning_rate: Positive = 0.003
     patience: PositiveInt | None = None
-    weighted: bool = True
+    classes: Annotated[list[str], Field(min_length=1)] | None = None
     backend: Literal["tensorflow", "jax"] = "tensorflow"
     seed: int = 1
 
@@ -290,6 +290,24 @@ class Decision(Section):
     accept: Annotated[dict[str, WorkingPoint], Field(min_length=1)]
 
 
+class Payload(Section):
+    """The core in a shell: link words in, accept bits out. Thresholds are registers of the shell, or fixed in the core.
+
+    ``input_links`` are the channels of an EMP board that links 0, 1, ... come on, ``output_link`` the one of the decision.
+    """
+
+    thresholds: Literal["registers", "fixed"] = "registers"
+    input_links: list[Annotated[int, Field(ge=0)]] = []
+    output_link: Annotated[int, Field(ge=0)] = 0
+
+    @model_validator(mode="after")
+    def _no_repetition(self) -> "Payload":
+        repeated = sorted({link for link in self.input_links if self.input_links.count(link) > 1})
+        if repeated:
+            raise ValueError(f"input_links names {repeated[0]} twice")
+        return self
+
+
 class Physics(Section):
     """What is reported besides accuracy: rejections at a signal efficiency, and rates where ``zero_bias`` names a class.
 
@@ -317,6 +335,7 @@ class Spec(Section):
     target: Target
     budget: Budget = Budget()
     decision: Decision | None = None
+    payload: Payload | None = None
     physics: Physics = Physics()
 
     @field_validator("name")
@@ -358,6 +377,8 @@ class Spec(Section):
             raise ValueError("quantization is for a float network in model.network; one trained here has quantised layers")
         if self.quantization is not None and self.quantization.max_auc_loss is not None and self.data.label is None:
             raise ValueError("quantization.max_auc_loss needs data.label; without it give quantization.bits")
+        if self.payload is not None and self.decision is None:
+            raise ValueError("payload needs decision.accept, which says when an event is accepted")
         self._check_output()
         self._check_physics()
         if self.pruning and self.pruning.end_epoch >= self.training.epochs:
@@ -393,6 +414,18 @@ class Spec(Section):
                 raise ValueError(f"model.output has {unknown[0]!r}, which is no class{_nearest(unknown[0], self.data.classes)}")
             if not 0 < len(set(self.model.output)) < len(self.data.classes):
                 raise ValueError("model.output lists no class, or all of them; it lists those that score high")
+        taught = self.training.classes
+        if taught is not None:
+            unknown = [name for name in taught if name not in self.data.classes]
+            if unknown:
+                raise ValueError(
+                    f"training.classes has {unknown[0]!r}, which is no class{_nearest(unknown[0], self.data.classes)}"
+                )
+            if self.model.output is None:
+                raise ValueError("training.classes is for a network of one output; one for each class must see them all")
+            missing = [name for name in self._scored_names if name not in taught]
+            if missing:
+                raise ValueError(f"training.classes is without {missing[0]!r}, which model.output scores")
         for name, point in (self.decision.accept if self.decision else {}).items():
             if point.output is None and len(self.scores) > 1:
                 raise ValueError(f"decision.accept.{name}.output is missing; it names the class whose score decides")
@@ -427,6 +460,11 @@ class Spec(Section):
         return [name for name in files if name]
 
     @property
+    def decides(self) -> bool:
+        """Whether the core gives accept bits; otherwise it gives scores, and a payload's shell may compare them."""
+        return self.decision is not None and (self.payload is None or self.payload.thresholds == "fixed")
+
+    @property
     def scores(self) -> list[str]:
         """What the network's outputs score, in their order: each class, or the one or more that its only output scores."""
         match self.model.output:
@@ -438,12 +476,21 @@ class Spec(Section):
                 return ["_or_".join(names)]
 
     @property
-    def scored(self) -> tuple[int, ...] | None:
-        """The numbers of the classes that the only output scores; None where there is an output for each class."""
+    def _scored_names(self) -> list[str]:
+        names = self.model.output or []
+        return [names] if isinstance(names, str) else names
+
+    @property
+    def taught(self) -> tuple[int, ...]:
+        """The numbers of the classes that the network is trained on; the others are only measured."""
+        return tuple(self.data.classes.index(name) for name in self.training.classes or self.data.classes)
+
+    @property
+    def background(self) -> tuple[int, ...] | None:
+        """The numbers of the classes that the only output scores low; None where there is an output for each class."""
         if self.model.output is None:
             return None
-        names = [self.model.output] if isinstance(self.model.output, str) else self.model.output
-        return tuple(self.data.classes.index(name) for name in names)
+        return tuple(k for k in self.taught if self.data.classes[k] not in self._scored_names)
 
     @property
     def input_types(self) -> tuple[Fixed, ...]:
@@ -456,7 +503,7 @@ class Spec(Section):
 
 def outputs(spec: Spec) -> list[str]:
     """What the firmware's outputs are called: the accept bits, or the classes whose scores it gives."""
-    return list(spec.decision.accept if spec.decision else spec.scores)
+    return list(spec.decision.accept if spec.decision and spec.decides else spec.scores)
 
 
 def load(path: Path) -> Spec:

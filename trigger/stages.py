@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from trigger import checks
+from trigger import checks, resources
 from trigger.checks import WorkingPoints, keras_integers
 from trigger.errors import TriggerError
 from trigger.events import dataset
 from trigger.events.hardware import structured, to_hardware
 from trigger.fixedpoint.graph import Graph
-from trigger.fixedpoint.passes.decision import decide
+from trigger.fixedpoint.passes.decision import bound_of, decide
 from trigger.fixedpoint.ranges import overflow_proof
-from trigger.fixedpoint.serialize import to_json
+from trigger.fixedpoint.serialize import fingerprint, to_json
 from trigger.folder import Build, integer_events, read_graph, real_events, write_json
-from trigger.hashing import file_digest
+from trigger.hashing import file_digest, folder_digest
 from trigger.parts import part
 from trigger.physics.rates import bound_for, crossings_khz
 from trigger.progress import progress, say
@@ -42,6 +42,7 @@ class Stage(NamedTuple):
     code: tuple[str, ...]
     reads: Callable[[Build], Mapping[str, Any]]
     run: Callable[[Build, Path], None]
+    wanted: Callable[[Spec], bool] = lambda spec: True
 
 
 def data_digests(build: Build) -> dict[str, str]:
@@ -128,8 +129,9 @@ def _model(build: Build, folder: Path) -> None:
         quantised = network.make(spec, build.source)
         twin = float_twin(quantised)
         targets = events
-        if spec.scored is not None:
-            targets = {name: split._replace(y=np.isin(split.y, spec.scored).astype(int)) for name, split in events.items()}
+        if spec.background is not None:
+            taught = {name: split.take(np.flatnonzero(np.isin(split.y, spec.taught))) for name, split in events.items()}
+            targets = {name: s._replace(y=(~np.isin(s.y, spec.background)).astype(int)) for name, s in taught.items()}
         for name, model, pruning in (("float", twin, None), ("network", quantised, spec.pruning)):
             network.set_seed(spec.training.seed)
             network.power_of_two_normalization(model, events["train"].x, spec.input_types)
@@ -145,10 +147,12 @@ def _model(build: Build, folder: Path) -> None:
 def _graph_reads(build: Build) -> Mapping[str, Any]:
     network = file_digest(build.root / "model" / "network.keras")
     decision = build.spec.decision.model_dump() if build.spec.decision else None
+    decides = build.spec.decides
     return {
         "network": network,
         "events": build.digests["events"],
         "decision": decision,
+        "decides": decides,
         "physics": build.spec.physics.model_dump(),
         "versions": versions(),
     }
@@ -167,7 +171,7 @@ def _graph(build: Build, folder: Path) -> None:
     graph = lower(model, build.spec.input_types)
     points = _working_points(build, graph) if build.spec.decision else {}
     decided = WorkingPoints(*(np.array([p[key] for p in points.values()]) for key in ("element", "threshold")))
-    if points:
+    if build.spec.decides:
         graph = decide(graph, *decided)
     (folder / "graph.json").write_text(to_json(graph))
     made = vectors.generate(graph, build.spec.training.seed)
@@ -178,7 +182,7 @@ def _graph(build: Build, folder: Path) -> None:
     inputs |= {"objects in order, missing and saturated": objects} if len(objects) else {}
     inputs |= {name: graph.quantize_inputs(x) for name, x in made.families.items()}
     x = np.concatenate(list(inputs.values()))
-    expected, off_grid = keras_integers(graph, reference, x, decided if points else None)
+    expected, off_grid = keras_integers(graph, reference, x, decided if build.spec.decides else None)
     np.savez(folder / "expected.npz", x=x, expected=expected, off_grid=off_grid)
     summary = {
         "families": {name: len(rows) for name, rows in inputs.items()},
@@ -196,9 +200,10 @@ def _working_points(build: Build, graph: Graph) -> dict[str, dict[str, Any]]:
     found = {}
     for name, point in spec.decision.accept.items():
         element = spec.scores.index(point.output) if point.output is not None else 0
-        threshold = point.threshold
-        if point.rate_khz is not None:
-            assert spec.physics.zero_bias is not None
+        if point.threshold is not None:
+            threshold = point.threshold
+        else:
+            assert spec.physics.zero_bias is not None and point.rate_khz is not None
             events = integer_events(build)["validation"]
             events = events.take(np.flatnonzero(events.y == spec.data.classes.index(spec.physics.zero_bias)))
             try:
@@ -206,7 +211,8 @@ def _working_points(build: Build, graph: Graph) -> dict[str, dict[str, Any]]:
             except TriggerError as error:
                 raise TriggerError(f"decision.accept.{name}: {error}") from error
             threshold = float(np.ldexp(bound, -fractions[element]))
-        found[name] = {"element": element, "threshold": threshold}
+        bound = bound_of(graph, element, threshold)
+        found[name] = {"element": element, "threshold": threshold, "bound": bound}
     return found
 
 
@@ -262,11 +268,35 @@ def _rtl(build: Build, folder: Path) -> None:
     write(graph, folder, options)
 
 
+# --- payload --------------------------------------------------------------------------------------------------------
+
+
+def _payload_reads(build: Build) -> Mapping[str, Any]:
+    spec = build.spec
+    return {
+        **{name: build.digests[name] for name in ("rtl", "graph")},
+        "inputs": spec.inputs.model_dump(),
+        "features": spec.data.features,
+        "name": spec.name,
+        "shell": folder_digest(resources.folder("firmware") / "shell"),
+    }
+
+
+def _payload(build: Build, folder: Path) -> None:
+    """Write the shell around the RTL."""
+    from trigger.backends.payload import write
+    from trigger.backends.rtl import open_project
+
+    graph = read_graph(build.root)
+    project = open_project(build.root / "rtl", graph)
+    write(checks.payload(build.root, build.spec, project, folder), fingerprint(graph))
+
+
 # --- verification ---------------------------------------------------------------------------------------------------
 
 
 def _verification_reads(build: Build) -> Mapping[str, Any]:
-    return {name: build.digests[name] for name in ("graph", "firmware", "rtl")}
+    return {name: build.digests.get(name) for name in ("graph", "firmware", "rtl", "payload")}
 
 
 def _verification(build: Build, folder: Path) -> None:
@@ -334,6 +364,7 @@ def _report(build: Build, folder: Path) -> None:
 
 
 _GRAPH_CODE = ("frontends", "fixedpoint", "physics", "verification")
+_PAYLOAD_CODE = ("backends/payload", "links.py")
 STAGES = (
     Stage("events", "reading and splitting the events", ("events", "spec.py"), _events_reads, _events),
     Stage("model", "making or reading the network", ("training", "keras_backend.py"), _model_reads, _model),
@@ -346,6 +377,7 @@ STAGES = (
     ),
     Stage("firmware", "writing the hls4ml project", ("backends", "fixedpoint"), _firmware_reads, _firmware),
     Stage("rtl", "writing the RTL", ("backends", "fixedpoint"), _rtl_reads, _rtl),
+    Stage("payload", "writing the payload", _PAYLOAD_CODE, _payload_reads, _payload, lambda spec: spec.payload is not None),
     Stage("verification", "verifying", ("backends", "fixedpoint", "verification"), _verification_reads, _verification),
     Stage("synthesis", "synthesising", ("backends/rtl", "synthesis"), _synthesis_reads, _synthesis),
     Stage("report", "writing the report", ("report", "physics", "synthesis", "provenance.py"), _report_reads, _report),

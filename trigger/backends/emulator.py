@@ -3,7 +3,6 @@
 Templates are in ``firmware/emulator``; what is written here is the network itself: its weights, and one call for each node.
 """
 
-import hashlib
 import itertools
 import json
 from collections.abc import Sequence
@@ -28,7 +27,7 @@ from trigger.fixedpoint.graph import (
     Threshold,
 )
 from trigger.fixedpoint.ranges import ranges
-from trigger.fixedpoint.serialize import to_json
+from trigger.fixedpoint.serialize import fingerprint
 from trigger.fixedpoint.types import Fixed, Integers, bounds
 from trigger.naming import identifier
 from trigger.resources import folder
@@ -57,7 +56,7 @@ class Port(NamedTuple):
 
 def version_of(graph: Graph) -> str:
     """What tells this network from others of its name."""
-    return "v" + hashlib.sha256(to_json(graph).encode()).hexdigest()[:8]
+    return f"v{fingerprint(graph)}"
 
 
 def write(

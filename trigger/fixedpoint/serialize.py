@@ -8,6 +8,7 @@ integers. Reading checks everything: an operation, an input or a type that does 
 """
 
 import dataclasses
+import hashlib
 import itertools
 import json
 from collections.abc import Mapping
@@ -62,6 +63,11 @@ def from_json(text: str | bytes) -> Graph:
     if not nodes:
         raise GraphError("no nodes")
     return Graph(tuple(nodes.values()), tuple(_list(data, "notes", str)))
+
+
+def fingerprint(graph: Graph) -> str:
+    """Eight hexadecimal digits that tell this graph from others."""
+    return hashlib.sha256(to_json(graph).encode()).hexdigest()[:8]
 
 
 def dump(graph: Graph) -> str:

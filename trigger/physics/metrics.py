@@ -37,37 +37,39 @@ def logits(outputs: np.ndarray, head: str) -> np.ndarray:
     return found
 
 
-def mean_auc(scores: np.ndarray, events: Events, classes: int, scored: Sequence[int] | None = None) -> float:
+def mean_auc(scores: np.ndarray, events: Events, classes: int, background: Sequence[int] | None = None) -> float:
     """The area under the ROC curve, the mean over the classes, from logits."""
-    return float(np.mean([roc(scores, events, number, scored).auc for number in range(classes)]))
+    return float(np.mean([roc(scores, events, number, background).auc for number in range(classes)]))
 
 
-def roc(scores: np.ndarray, events: Events, number: int, scored: Sequence[int] | None = None) -> Roc:
+def roc(scores: np.ndarray, events: Events, number: int, background: Sequence[int] | None = None) -> Roc:
     """The ROC curve of one class, from logits, shape (events, outputs).
 
-    With an output for each class, against all others. One output alone scores the classes ``scored``: each of those is seen
-    against the rest, each of the rest against those, with the sign of the score turned round.
+    With an output for each class, against all others. One output alone scores the classes of ``background`` low: each other
+    class is seen against those, each of those against all others, with the sign of the score turned round.
     """
     signal, seen = events.y == number, np.full(len(events.y), True)
-    if scored is None:
+    if background is None:
         values = softmax(scores, axis=1)[:, number]
     else:
-        values = scores[:, 0] if number in scored else -scores[:, 0]
-        seen = signal | (np.isin(events.y, scored) != (number in scored))
+        values = -scores[:, 0] if number in background else scores[:, 0]
+        seen = signal | (np.isin(events.y, background) != (number in background))
     signal, values, weight = signal[seen], values[seen], events.weight[seen]
-    background, efficiency, _ = roc_curve(signal, values, sample_weight=weight)
-    return Roc(efficiency, background, float(np.trapezoid(efficiency, background)))
+    share, efficiency, _ = roc_curve(signal, values, sample_weight=weight)
+    return Roc(efficiency, share, float(np.trapezoid(efficiency, share)))
 
 
 def performance(
-    scores: np.ndarray, events: Events, classes: list[str], signal_efficiency: float, scored: Sequence[int] | None = None
+    scores: np.ndarray, events: Events, classes: list[str], signal_efficiency: float, background: Sequence[int] | None = None
 ) -> Performance:
     """Accuracy, and for each class its AUC and the background rejection at the signal efficiency."""
-    right = scores.argmax(axis=1) == events.y if scored is None else (scores[:, 0] > 0) == np.isin(events.y, scored)
-    curves = {name: roc(scores, events, number, scored) for number, name in enumerate(classes)}
+    right = scores.argmax(axis=1) == events.y
+    if background is not None:
+        right = (scores[:, 0] > 0) != np.isin(events.y, background)
+    curves = {name: roc(scores, events, number, background) for number, name in enumerate(classes)}
     rejections = {}
     for name, curve in curves.items():
-        background = float(np.interp(signal_efficiency, curve.efficiency, curve.background))
-        rejections[name] = 1 / background if background > 0 else float("inf")
+        share = float(np.interp(signal_efficiency, curve.efficiency, curve.background))
+        rejections[name] = 1 / share if share > 0 else float("inf")
     accuracy = float(np.average(right, weights=events.weight))
     return Performance(accuracy, {name: curve.auc for name, curve in curves.items()}, rejections)

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.metrics import roc_curve
 
 from trigger.budgets import budgets
-from trigger.checks import working_points
+from trigger.checks import accept_bits
 from trigger.events.dataset import Events
 from trigger.fixedpoint.graph import Constant, Dense, Graph
 from trigger.fixedpoint.passes.decision import scores as scores_of
@@ -33,14 +33,17 @@ def write(build: Build, folder: Path) -> None:
     files = {"float": "float_scores.npy", "Keras": "network_scores.npy"}
     scores = {kind: np.load(path) for kind, name in files.items() if (path := build.root / "model" / name).exists()}
     outputs = np.load(build.root / "verification" / "outputs.npy")[: len(test.x)]
-    decides = spec.decision is not None and len(outputs) == len(test.x)  # an aborted csim has none
-    if len(outputs) == len(test.x) and not decides:
+    complete = len(outputs) == len(test.x)  # an aborted csim has none
+    bits = accept_bits(build.root, spec, outputs) if spec.decision and complete else None
+    if complete and not spec.decides:
         head = training["network"]["head"]
         real = np.ldexp(outputs.astype(np.float64), -graph.output.fractions)
         scores["csim"] = logits(real, "linear" if head == "softmax" else head)
     if spec.data.label is None:  # nothing to measure a performance by
         scores = {}
-    curves = {kind: {c: roc(s, test, n, spec.scored) for n, c in enumerate(spec.data.classes)} for kind, s in scores.items()}
+    curves = {
+        kind: {c: roc(s, test, n, spec.background) for n, c in enumerate(spec.data.classes)} for kind, s in scores.items()
+    }
     histories = {name: summary["history"] for name, summary in training.items() if summary["history"]}
     found, failures = results_of(build.root)
     pruning = (spec.pruning.start_epoch, spec.pruning.end_epoch) if spec.pruning else None
@@ -56,10 +59,10 @@ def write(build: Build, folder: Path) -> None:
             events=_read(build, "events/summary.json"),
             lowered=_read(build, "graph/summary.json"),
             results=results,
-            kept=menu(outputs, test, spec) if decides else {},
+            kept={} if bits is None else menu(bits, test, spec),
             crossings_khz=crossings_khz(spec),
             rates_svg=_rate_curves(build, test),
-            turn_ons=_turn_ons(outputs, test, spec) if decides else {},
+            turn_ons={} if bits is None else _turn_ons(bits, test, spec),
             synthesis=found,
             sized=_best_sized(found, spec.target.part),
             synthesis_failures=failures,
@@ -67,7 +70,7 @@ def write(build: Build, folder: Path) -> None:
             passes=_read(build, "synthesis/results.json")["passes"],
             area_svg=plots.area_by_layer({f"{r.design}: {r.origin}": r.layers for r in found if r.layers}),
             performance={
-                kind: performance(s, test, spec.data.classes, spec.physics.signal_efficiency, spec.scored)
+                kind: performance(s, test, spec.data.classes, spec.physics.signal_efficiency, spec.background)
                 for kind, s in scores.items()
             },
             roc_svg=plots.roc_curves(curves, spec.physics.signal_efficiency) if curves else "",
@@ -101,20 +104,21 @@ def _best_sized(results: Sequence[Synthesis], part: str) -> Synthesis:
 
 def _rate_curves(build: Build, test: Events) -> str:
     """Zero-bias rate against the efficiency of each other class, for every output that an accept bit looks at."""
-    spec, points = build.spec, working_points(build.root, build.spec)
-    if points is None or spec.physics.zero_bias is None:
+    spec = build.spec
+    if spec.decision is None or spec.physics.zero_bias is None:
         return ""
+    points = _read(build, "graph/summary.json")["working_points"].values()
     values = scores_of(read_graph(build.root)).run(test.x)
     background = spec.data.classes.index(spec.physics.zero_bias)
     curves = {}
-    for element in dict.fromkeys(points.elements.tolist()):
+    for element in dict.fromkeys(point["element"] for point in points):
         for number, name in enumerate(spec.data.classes):
             if number != background:
                 seen = np.isin(test.y, (background, number))
                 share, efficiency, _ = roc_curve(test.y[seen] == number, values[seen, element], sample_weight=test.weight[seen])
                 curve = Roc(efficiency, share * crossings_khz(spec), 0.0)
                 curves[name if len(spec.scores) == 1 else f"{name}, score {spec.scores[element]}"] = curve
-    return plots.rate_curves(curves, [p.rate_khz for p in spec.decision.accept.values() if p.rate_khz] if spec.decision else [])
+    return plots.rate_curves(curves, [p.rate_khz for p in spec.decision.accept.values() if p.rate_khz])
 
 
 def _turn_ons(bits: np.ndarray, test: Events, spec: Spec) -> dict[str, str]:

@@ -56,14 +56,10 @@ def fit(
     history = model.fit(
         train.x[:rows].astype(np.float32),
         train.y[:rows],
-        sample_weight=_normalized(train.weight[:rows]) if training.weighted else None,
+        sample_weight=_normalized(train.weight[:rows]),
         batch_size=batch,
         epochs=training.epochs,
-        validation_data=(
-            validation.x.astype(np.float32),
-            validation.y,
-            _normalized(validation.weight) if training.weighted else np.ones(len(validation.x), np.float32),
-        ),
+        validation_data=(validation.x.astype(np.float32), validation.y, _normalized(validation.weight)),
         validation_batch_size=len(validation.x),
         callbacks=callbacks,
         verbose=0,

@@ -84,7 +84,7 @@ def choose(model: keras.Model, events: Mapping[str, Events], spec: Spec) -> Choi
     sample, seen = events["train"].x[:_CALIBRATION_EVENTS], events["validation"]
 
     def auc(network: keras.Model) -> float:
-        return mean_auc(scores(network, seen.x), seen, len(spec.data.classes), spec.scored)
+        return mean_auc(scores(network, seen.x), seen, len(spec.data.classes), spec.background)
 
     rows = []
     if spec.data.label is not None:

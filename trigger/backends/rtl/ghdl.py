@@ -24,12 +24,18 @@ class GhdlSimulation(NamedTuple):
     folder: Path
 
     def run(
-        self, x: Integers, gaps: bool = False, seed: int = 1, done: Callable[[int], None] = lambda events: None
+        self,
+        x: Integers,
+        gaps: bool = False,
+        seed: int = 1,
+        done: Callable[[int], None] = lambda events: None,
+        whole: bool = False,
     ) -> Integers:
         """As ``simulate.Simulation.run``, some hundred times slower."""
         parts = [np.empty((0, len(self.interface.outputs)), dtype=np.int64)]
-        for start in range(0, len(x), _CHUNK):
-            part = np.asarray(x[start : start + _CHUNK], dtype=np.int64)
+        size = max(len(x), 1) if whole else _CHUNK
+        for start in range(0, len(x), size):
+            part = np.asarray(x[start : start + size], dtype=np.int64)
             parts.append(self._run(part, np.random.default_rng(seed + start) if gaps else None))
             done(len(part))
         return np.concatenate(parts)

@@ -42,12 +42,18 @@ class Simulation(NamedTuple):
     place: int
 
     def run(
-        self, x: Integers, gaps: bool = False, seed: int = 1, done: Callable[[int], None] = lambda events: None
+        self,
+        x: Integers,
+        gaps: bool = False,
+        seed: int = 1,
+        done: Callable[[int], None] = lambda events: None,
+        whole: bool = False,
     ) -> Integers:
         """Integer inputs, shape (events, features), to integer outputs, shape (events, outputs).
 
-        With ``gaps`` the events come with pauses, and the clock enable drops now and then. Raises RtlFailed where results
-        are missing or come later or earlier than promised.
+        With ``gaps`` the events come with pauses, and the clock enable drops now and then. With ``whole`` the design keeps its
+        state from the first event to the last, where otherwise parts are simulated side by side. Raises RtlFailed where
+        results are missing or come later or earlier than promised.
         """
         core = self.design.interface
         function = ctypes.CDLL(str(self.library))[f"trigger_rtl_{self.place}"]
@@ -55,9 +61,10 @@ class Simulation(NamedTuple):
         x = np.ascontiguousarray(x, dtype=np.int64)
         y = np.zeros((len(x), len(core.outputs)), dtype=np.int64)
         latency = (ctypes.c_int64 * 2)()
-        for start in range(0, len(x), _CHUNK):
-            part, out = x[start : start + _CHUNK], y[start : start + _CHUNK]
-            threads = max(min(len(os.sched_getaffinity(0)), len(part) // 256), 1)
+        size = max(len(x), 1) if whole else _CHUNK
+        for start in range(0, len(x), size):
+            part, out = x[start : start + size], y[start : start + size]
+            threads = 1 if whole else max(min(len(os.sched_getaffinity(0)), len(part) // 256), 1)
             count = function(
                 part.ctypes.data_as(ctypes.c_void_p),
                 out.ctypes.data_as(ctypes.c_void_p),

@@ -32,13 +32,21 @@ def decide(graph: Graph, elements: Integers, thresholds: np.ndarray, name: str =
 
     ``thresholds`` are real numbers. Raises GraphError for one that is not finite.
     """
-    if not np.isfinite(thresholds).all():
-        raise GraphError("a threshold is not a finite number")
-    fractions = graph.output.fractions[elements]
-    low, high = ranges(graph)[graph.output.name]
-    bounds = np.clip(np.ceil(np.ldexp(thresholds, fractions)), low[elements], high[elements] + 1).astype(np.int64)
+    bounds = np.array([bound_of(graph, int(e), float(t)) for e, t in zip(elements, thresholds, strict=True)], dtype=np.int64)
     node = Threshold(name, (graph.output.name,), (Fixed(False, 1, 1),) * len(elements), np.asarray(elements), bounds)
     return Graph((*graph.nodes, node), graph.notes)
+
+
+def bound_of(graph: Graph, element: int, threshold: float) -> int:
+    """The least integer of an output that is at least a real threshold; one more than its largest where none is.
+
+    Raises GraphError for a threshold that is not finite.
+    """
+    if not np.isfinite(threshold):
+        raise GraphError("a threshold is not a finite number")
+    low, high = ranges(graph)[graph.output.name]
+    bound = np.ceil(np.ldexp(threshold, graph.output.fractions[element]))
+    return int(np.clip(bound, low[element], high[element] + 1))
 
 
 def scores(graph: Graph) -> Graph:

@@ -1,0 +1,94 @@
+"""cocotb: the trigger behind AXI, against what the network gives for every event."""
+
+import random
+
+import cocotb
+from cocotb.clock import Clock
+from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
+from cocotbext.axi import AxiLiteBus, AxiLiteMaster
+from payload import CONTROL, LATENCY, POINTS, SNAPSHOT, events, register, threshold_words
+
+
+async def begin(dut):
+    """Clock and reset; returns the master of the registers."""
+    for name in ("s_axis_tvalid", "s_axis_tdata", "s_axis_tlast", "s_axis_tuser", "m_axis_tready"):
+        getattr(dut, name).value = 0
+    cocotb.start_soon(Clock(dut.aclk, 4, unit="ns").start())
+    registers = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axi"), dut.aclk, dut.aresetn, reset_active_level=False)
+    dut.aresetn.value = 0
+    await ClockCycles(dut.aclk, 3)
+    await FallingEdge(dut.aclk)
+    dut.aresetn.value = 1
+    return registers
+
+
+async def send(dut, vectors, pause):
+    """All events, with pauses between any two beats; the last one ends the transfer."""
+    for k, event in enumerate(vectors):
+        for number, data in enumerate(event.frames):
+            while pause():
+                await RisingEdge(dut.aclk)
+                await FallingEdge(dut.aclk)
+            last = number == len(event.frames) - 1
+            dut.s_axis_tvalid.value = 1
+            dut.s_axis_tdata.value = data
+            dut.s_axis_tlast.value = int(last)
+            dut.s_axis_tuser.value = int(k == 0 and number == 0) + 2 * int(last and k == len(vectors) - 1)
+            taken = False
+            while not taken:
+                await RisingEdge(dut.aclk)
+                taken = dut.s_axis_tready.value == 1  # as it was at the edge
+                await FallingEdge(dut.aclk)
+            dut.s_axis_tvalid.value = 0
+
+
+async def receive(dut, count, pause):
+    """So many beats: (data, tlast)."""
+    found = []
+    while len(found) < count:
+        dut.m_axis_tready.value = int(not pause())
+        await FallingEdge(dut.aclk)
+        # Settled since the edge before; what is ready and valid now is taken by the next one.
+        if dut.m_axis_tvalid.value == 1 and dut.m_axis_tready.value == 1:
+            found.append((int(dut.m_axis_tdata.value), int(dut.m_axis_tlast.value)))
+        await RisingEdge(dut.aclk)
+    dut.m_axis_tready.value = 1
+    return found
+
+
+@cocotb.test()
+@cocotb.parametrize(stall_in=[0.0, 0.3], stall_out=[0.0, 0.4])
+async def stream(dut, stall_in, stall_out):
+    """Decisions come in order, whoever makes the other wait; nothing is lost or doubled."""
+    await begin(dut)
+    vectors, chance = events(), random.Random(2)
+    cocotb.start_soon(send(dut, vectors, lambda: chance.random() < stall_in))
+    found = await receive(dut, len(vectors), lambda: chance.random() < stall_out)
+    for k, ((data, last), event) in enumerate(zip(found, vectors, strict=True)):
+        assert data & 0xFFFF == event.accept_bits(), f"event {k}"
+        assert data >> 16 & 0xFFF == k, f"event {k}"
+        assert data >> 32 == event.score_bits, f"event {k}"
+        assert last == (k == len(vectors) - 1), f"event {k}"
+    assert dut.error.value == 0
+
+
+@cocotb.test()
+async def registers(dut):
+    """Written and read while nothing moves; a write of fewer than four bytes is refused."""
+    master = await begin(dut)
+    assert await master.read_dword(4 * 0x03) == LATENCY
+    high, low = threshold_words(-5)
+    await master.write_dword(4 * register(0, "threshold_high"), high)
+    await master.write_dword(4 * register(0, "threshold"), low)
+    words = [await master.read_dword(4 * register(0, name)) for name in ("threshold_high", "threshold")]
+    assert words == [high, low]
+    answer = await master.write(4 * register(0, "prescale"), b"\x07")
+    assert int(answer.resp) == 2 and await master.read_dword(4 * register(0, "prescale")) == 1
+    vectors = events()[:10]
+    cocotb.start_soon(send(dut, vectors, lambda: False))
+    await receive(dut, 10, lambda: False)
+    await ClockCycles(dut.aclk, 2)
+    await master.write_dword(4 * CONTROL, SNAPSHOT)
+    assert await master.read_dword(4 * 0x05) == 10
+    accepted = sum(event.scores[POINTS[0]["element"]] >= -5 for event in vectors)
+    assert await master.read_dword(4 * register(0, "accepted")) == accepted

@@ -1,0 +1,90 @@
+"""cocotb: the trigger as the payload of an EMP board, against what the network gives for every event."""
+
+import cocotb
+from cocotb.clock import Clock
+from cocotb.triggers import FallingEdge, RisingEdge
+from payload import CONTROL, LATENCY, LINKS, POINTS, SNAPSHOT, events, register, threshold_words
+
+ALL = (1 << LINKS) - 1
+
+
+async def begin(dut):
+    for name in ("in_valid", "in_start", "in_start_of_orbit", "in_data", "ipb_strobe", "ipb_write", "ipb_addr", "ipb_wdata"):
+        getattr(dut, name).value = 0
+    cocotb.start_soon(Clock(dut.clk, 4, unit="ns").start())
+    cocotb.start_soon(Clock(dut.ipb_clk, 32, unit="ns").start())
+    dut.rst.value = 1
+    for _ in range(20):
+        await FallingEdge(dut.clk)
+    dut.rst.value = 0
+
+
+async def ipbus(dut, address, value=None):
+    """One IPbus transaction: writes a value, or returns the one read."""
+    await FallingEdge(dut.ipb_clk)
+    dut.ipb_addr.value = address
+    dut.ipb_wdata.value = value or 0
+    dut.ipb_write.value = int(value is not None)
+    dut.ipb_strobe.value = 1
+    for _ in range(20):
+        await RisingEdge(dut.ipb_clk)
+        await FallingEdge(dut.ipb_clk)
+        if dut.ipb_ack.value == 1:
+            read = int(dut.ipb_rdata.value)
+            dut.ipb_strobe.value = 0
+            return read
+    raise AssertionError("IPbus was not answered")
+
+
+async def run(dut, vectors):
+    """All events, a frame every cycle; returns the decisions as (cycle after its last frame, data, start of orbit)."""
+    frames = [(k, number, data) for k, event in enumerate(vectors) for number, data in enumerate(event.frames)]
+    taken, found = [], []
+    for cycle in range(len(frames) + LATENCY + 1):
+        dut.in_valid.value = 0
+        if cycle < len(frames):
+            k, number, data = frames[cycle]
+            dut.in_valid.value = ALL
+            dut.in_start.value = ALL if number == 0 else 0
+            dut.in_start_of_orbit.value = ALL if k == number == 0 else 0
+            dut.in_data.value = data
+            if number == len(vectors[k].frames) - 1:
+                taken.append(cycle)
+        await RisingEdge(dut.clk)
+        await FallingEdge(dut.clk)
+        assert dut.others_valid.value == 0
+        if dut.out_valid.value == 1:
+            assert dut.out_start.value == dut.out_last.value == 1
+            found.append((cycle - taken[len(found)] + 1, int(dut.out_data.value), int(dut.out_orbit.value)))
+    return found
+
+
+@cocotb.test()
+async def back_to_back(dut):
+    """Every event's decision on the output channel, when it is due, and nothing on any other channel."""
+    await begin(dut)
+    vectors = events()
+    found = await run(dut, vectors)
+    assert len(found) == len(vectors)
+    for k, ((latency, data, orbit), event) in enumerate(zip(found, vectors, strict=True)):
+        assert (latency, orbit) == (LATENCY, int(k == 0)), f"event {k}"
+        assert data == event.accept_bits() | k << 16 | event.score_bits << 32, f"event {k}: {data:#x}"
+
+
+@cocotb.test()
+async def registers(dut):
+    """Over IPbus, whose clock is another one."""
+    await begin(dut)
+    assert await ipbus(dut, 0x03) == LATENCY
+    for bound in (-3, 1 << 60, 5):
+        high, low = threshold_words(bound)
+        await ipbus(dut, register(0, "threshold_high"), high)
+        await ipbus(dut, register(0, "threshold"), low)
+    assert await ipbus(dut, register(0, "threshold")) == 5
+    vectors = events()[:50]
+    found = await run(dut, vectors)
+    element = POINTS[0]["element"]
+    assert [data & 1 for _, data, _ in found] == [int(event.scores[element] >= 5) for event in vectors]
+    await ipbus(dut, CONTROL, SNAPSHOT)
+    assert await ipbus(dut, 0x05) == 50
+    assert await ipbus(dut, register(0, "accepted")) == sum(data & 1 for _, data, _ in found)

@@ -1,0 +1,248 @@
+"""cocotb: the trigger with plain ports, cycle by cycle, against what the network gives for every event."""
+
+import random
+
+import cocotb
+from cocotb.clock import Clock
+from cocotb.triggers import FallingEdge, RisingEdge
+from payload import CLEAR, CONTROL, FRAMES, LATENCY, LINKS, ORBIT, POINTS, SNAPSHOT, events, register, threshold_words
+
+ALL = (1 << LINKS) - 1
+
+
+class Bench:
+    """Drives the inputs between the clock edges, and notes every decision with the cycle it came in."""
+
+    def __init__(self, dut):
+        self.dut = dut
+        self.cycle = 0
+        self.found = []  # (cycle, accept bits, score bits, bunch crossing)
+
+    async def start(self):
+        self.dut.ce.value = 1
+        self.dut.reg_write.value = 0
+        self.dut.reg_address.value = 0
+        self.dut.reg_write_data.value = 0
+        cocotb.start_soon(Clock(self.dut.clk, 4, unit="ns").start())
+        await self.reset()
+
+    async def reset(self):
+        self.dut.rst.value = 1
+        self.idle()
+        await self.edges(2)
+        self.dut.rst.value = 0
+        self.found.clear()
+
+    def idle(self):
+        self.dut.in_valid.value = 0
+        self.dut.in_start.value = 0
+        self.dut.in_start_of_orbit.value = 0
+        self.dut.in_data.value = 0
+
+    async def edges(self, count=1):
+        """So many rising edges; the inputs may be changed after each call."""
+        for _ in range(count):
+            await RisingEdge(self.dut.clk)
+            self.cycle += 1
+            await FallingEdge(self.dut.clk)
+            if self.dut.rst.value == 0 and self.dut.out_valid.value == 1:
+                outputs = (self.dut.out_accept, self.dut.out_score, self.dut.out_bx)
+                self.found.append((self.cycle, *(int(port.value) for port in outputs)))
+
+    async def frame(self, data, start=False, orbit=False, valid=ALL):
+        self.dut.in_valid.value = valid
+        self.dut.in_start.value = ALL if start else 0
+        self.dut.in_start_of_orbit.value = ALL if orbit else 0
+        self.dut.in_data.value = data
+        await self.edges()
+        self.idle()
+
+    async def send(self, event, orbit=False):
+        """One event; returns the cycle whose edge took its last frame."""
+        for number, data in enumerate(event.frames):
+            await self.frame(data, start=number == 0, orbit=orbit and number == 0)
+        return self.cycle
+
+    async def drain(self):
+        await self.edges(LATENCY + 1)
+
+    async def write(self, address, value):
+        self.dut.reg_address.value = address
+        self.dut.reg_write_data.value = value
+        self.dut.reg_write.value = 1
+        await self.edges()
+        self.dut.reg_write.value = 0
+
+    async def read(self, address):
+        self.dut.reg_address.value = address
+        await self.edges()
+        return int(self.dut.reg_read_data.value)
+
+    async def counter(self, high, low):
+        return (await self.read(high) << 32) + await self.read(low)
+
+    async def threshold(self, point, bound):
+        high, low = threshold_words(bound)
+        await self.write(register(point, "threshold_high"), high)
+        await self.write(register(point, "threshold"), low)
+
+
+def check(bench, sent, first_bx=0):
+    """Every event sent, as (cycle of its last frame, event), has its decision, when it is due."""
+    assert len(bench.found) == len(sent)
+    for number, ((cycle, accept, score, bx), (taken, event)) in enumerate(zip(bench.found, sent, strict=True)):
+        assert cycle - taken + 1 == LATENCY, f"event {number}: after {cycle - taken + 1} cycles"
+        assert score == event.score_bits, f"event {number}: score {score:#x}, expected {event.score_bits:#x}"
+        assert accept == event.accept_bits(), f"event {number}: accept bits {accept:b}, expected {event.accept_bits():b}"
+        assert bx == (first_bx + number) % ORBIT, f"event {number}: bunch crossing {bx}"
+    bench.found.clear()
+
+
+@cocotb.test()
+async def back_to_back(dut):
+    """Every cycle a frame; afterwards the counters say what happened."""
+    bench, vectors = Bench(dut), events()
+    await bench.start()
+    sent = [(await bench.send(event, orbit=k == 0), event) for k, event in enumerate(vectors)]
+    await bench.drain()
+    check(bench, sent)
+    assert await bench.counter(0x04, 0x05) == 0, "a counter that nobody asked a snapshot of"
+    await bench.write(CONTROL, SNAPSHOT)
+    assert await bench.counter(0x04, 0x05) == len(vectors)
+    assert await bench.counter(0x06, 0x07) == sum(event.saturated for event in vectors)
+    for k in range(len(POINTS)):
+        expected = sum(event.accept_bits() >> k & 1 for event in vectors)
+        assert await bench.counter(register(k, "accepted_high"), register(k, "accepted")) == expected
+    assert (await bench.read(0x02), int(dut.error.value)) == (0, 0)
+    assert await bench.read(0x03) == LATENCY and await bench.read(0x08) == len(POINTS)
+
+
+@cocotb.test()
+async def with_gaps(dut):
+    """Pauses between events, and the clock enable low now and then, change nothing but the time."""
+    bench, vectors, chance = Bench(dut), events(), random.Random(1)
+    await bench.start()
+    sent = []
+    for k, event in enumerate(vectors):
+        sent.append((await bench.send(event, orbit=k == 0), event))
+        await bench.edges(chance.choice([0, 0, 1, 3]))
+    await bench.drain()
+    check(bench, sent)
+    dut.ce.value = 0
+    await bench.edges(5)
+    assert not bench.found
+
+
+@cocotb.test()
+async def reset_in_the_middle(dut):
+    """A reset in the middle of an event leaves nothing of it, nor of those in the pipeline."""
+    bench, vectors = Bench(dut), events()
+    await bench.start()
+    for event in vectors[:5]:
+        await bench.send(event)
+    await bench.frame(vectors[5].frames[0], start=True)
+    await bench.threshold(0, 1 << 40)
+    await bench.reset()
+    sent = [(await bench.send(event, orbit=k == 0), event) for k, event in enumerate(vectors[:20])]
+    await bench.drain()
+    check(bench, sent)
+    await bench.write(CONTROL, SNAPSHOT)
+    assert await bench.counter(0x04, 0x05) == 20 and await bench.read(0x02) == 0
+
+
+@cocotb.test()
+async def thresholds_on_the_fly(dut):
+    """A new threshold holds for the scores of the cycles after it is written: no event is decided by half of each."""
+    bench, vectors = Bench(dut), events()
+    await bench.start()
+    element = POINTS[0]["element"]
+    bounds = [POINTS[0]["bound"], *sorted({event.scores[element] for event in vectors})[:: max(len(vectors) // 6, 1)]]
+    bounds += [1 << 60, -(1 << 60), POINTS[0]["bound"]]
+    changes = [(0, bounds[0])]  # cycle of the edge that takes it, threshold
+    sent = []
+    writes = [write for bound in bounds[1:] for write in ((0, bound), (1, bound))]
+    for k in range(4 * len(writes)):
+        event = vectors[k % len(vectors)]
+        if k % 4 == 0:
+            low, bound = writes[k // 4]
+            bench.dut.reg_address.value = register(0, "threshold" if low else "threshold_high")
+            bench.dut.reg_write_data.value = threshold_words(bound)[low]
+            bench.dut.reg_write.value = 1
+            if low:
+                changes.append((bench.cycle + 1, bound))
+        first = True
+        for number, data in enumerate(event.frames):
+            await bench.frame(data, start=number == 0, orbit=k == 0 and number == 0)
+            if first:
+                bench.dut.reg_write.value = 0
+                first = False
+        sent.append((bench.cycle, event))
+    await bench.drain()
+    assert len(bench.found) == len(sent)
+    seen = set()
+    for (_, accept, _, _), (taken, event) in zip(bench.found, sent, strict=True):
+        compared = taken + LATENCY - 2  # the edge that compares the score
+        bound = [bound for cycle, bound in changes if cycle < compared][-1]
+        assert accept & 1 == (event.scores[element] >= bound)
+        seen.add((bound, accept & 1))
+    assert {(1 << 60, 0), (-(1 << 60), 1)} <= seen
+
+
+@cocotb.test()
+async def prescales(dut):
+    """The first event that passes, and then every n-th; 0 accepts nothing."""
+    bench, vectors = Bench(dut), events()
+    await bench.start()
+    await bench.threshold(0, -(1 << 60))
+    for prescale in (3, 0, 1, 7):
+        await bench.write(register(0, "prescale"), prescale)
+        assert await bench.read(register(0, "prescale")) == prescale
+        for event in vectors[:25]:
+            await bench.send(event)
+        await bench.drain()
+        found = [accept & 1 for _, accept, _, _ in bench.found]
+        assert found == [int(prescale != 0 and k % max(prescale, 1) == 0) for k in range(25)], prescale
+        bench.found.clear()
+
+
+@cocotb.test()
+async def orbits(dut):
+    """The bunch crossing wraps with the orbit; an orbit that begins at the wrong time is an error and begins."""
+    bench, vectors = Bench(dut), events()
+    await bench.start()
+    zero = vectors[0]
+    sent = [(await bench.send(zero, orbit=k % ORBIT == 0), zero) for k in range(ORBIT + 3)]
+    await bench.drain()
+    check(bench, sent)
+    assert await bench.read(0x02) == 0
+    sent = [(await bench.send(zero, orbit=k == 0), zero) for k in range(3)]
+    await bench.drain()
+    check(bench, sent)
+    assert (await bench.read(0x02), int(dut.error.value)) == (4, 1)
+    await bench.write(CONTROL, CLEAR)
+    assert (await bench.read(0x02), int(dut.error.value)) == (0, 0)
+
+
+@cocotb.test()
+async def broken_events(dut):
+    """What is no event is dropped and said, and the next event is whole."""
+    bench, vectors = Bench(dut), events()
+    await bench.start()
+    good = vectors[1]
+    if FRAMES > 1:
+        await bench.frame(good.frames[0], start=True)
+        await bench.edges()
+        sent = [(await bench.send(good), good)]
+        await bench.drain()
+        check(bench, sent, first_bx=1)
+        assert await bench.read(0x02) == 1
+        await bench.write(CONTROL, CLEAR)
+    await bench.frame(good.frames[0])
+    await bench.drain()
+    assert not bench.found and await bench.read(0x02) == 1
+    await bench.write(CONTROL, CLEAR)
+    if LINKS > 1:
+        for number, data in enumerate(good.frames):
+            await bench.frame(data, start=number == 0, valid=1)
+        await bench.drain()
+        assert len(bench.found) == 1 and await bench.read(0x02) == 2

@@ -1,0 +1,132 @@
+"""The payload: the core in a shell that takes link words and gives accept bits, with its registers and its documentation.
+
+The shell is hand-written, in ``firmware/shell``; what is generated here is the module around it: which bits of which word
+are which feature, the working points, and how wide everything is.
+"""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from trigger.backends.payload.decisions import Point
+from trigger.backends.rtl import Rtl
+from trigger.backends.rtl.interface import Interface, ports
+from trigger.backends.rtl.simulate import Design
+from trigger.fixedpoint.types import Fixed
+from trigger.links import LinkMap, Place
+from trigger.resources import folder
+from trigger.templates import environment
+
+LANGUAGES = {"verilog": "sv", "vhdl": "vhd"}
+PARTS = ("trigger_framer", "trigger_working_point", "trigger_registers")
+# Beside the core: a cycle to collect an event's last frame, one for the threshold, one for the prescale.
+SHELL_LATENCY = 3
+ORBIT = 3564
+
+
+class Payload(NamedTuple):
+    """A shell around a core: ``points`` are what accepts, ``links`` where the features are."""
+
+    directory: Path
+    name: str
+    links: LinkMap
+    points: tuple[Point, ...]
+    rtl: Rtl
+
+    @property
+    def core(self) -> Interface:
+        return self.rtl.interface
+
+    @property
+    def latency(self) -> int:
+        """Clock edges from the one that takes an event's last frame to its decision."""
+        return self.core.latency + SHELL_LATENCY
+
+    @property
+    def sources(self) -> tuple[Path, ...]:
+        """Core and shell, in the order of compilation, the trigger last."""
+        suffix = LANGUAGES[self.rtl.language]
+        return (*self.rtl.sources, *(self.directory / "src" / f"{part}.{suffix}" for part in (*PARTS, self.name)))
+
+    @property
+    def bench(self) -> Design:
+        """What is simulated: a row of inputs is a frame, the words of each link, valid, start and start of orbit.
+
+        A row of outputs has the scores, the accept bits, bunch crossing, valid and error.
+        """
+        bit = Fixed(False, 1, 1)
+        inputs = [Fixed(False, self.links.word_bits, 0)] * self.links.links + [bit] * 3
+        outputs = [*(p.type for p in self.core.outputs), *[bit] * len(self.points), Fixed(False, 12, 12), bit, bit]
+        name = f"{self.name}_bench"
+        sources = (*self.sources, self.directory / "src" / f"{name}.{LANGUAGES[self.rtl.language]}")
+        return Design(Interface(name, ports(inputs), ports(outputs), self.latency), sources)
+
+
+class _Wire(NamedTuple):
+    """A feature among the words of an event: ``low`` counts from the first bit of link 0 in frame 0."""
+
+    name: str
+    link: int
+    word: int
+    first: int
+    last: int
+    low: int
+    high: int
+
+
+def write(payload: Payload, version: str) -> None:
+    """Write shell, simulation bench, README.md and payload.json, in the language of the core, which stays where it is.
+
+    ``version`` are eight hexadecimal digits, which the hardware can be asked for.
+    """
+    directory, name, links, points, rtl = payload
+    suffix = LANGUAGES[rtl.language]
+    wires = [_wire(place, links) for place in links.places]
+    connected = list(zip(wires, rtl.interface.inputs, strict=True))
+    fields: dict[str, Any] = {
+        "name": name,
+        "links": links,
+        "points": points,
+        "core": rtl.interface,
+        "wires": connected,
+        "saturates": connected,
+        "latency": payload.latency,
+        "version": version,
+        "bench": payload.bench.interface,
+        "clock_mhz": rtl.clock_mhz,
+        "orbit": ORBIT,
+    }
+    source = folder("firmware") / "shell"
+    templates = environment(source)
+    templates.filters["bits"] = lambda value, width: f"{value:0{width}b}"
+    templates.filters["hex64"] = lambda value: f"{value & (1 << 64) - 1:016x}"
+    templates.filters["signed64"] = lambda value: f"{'-' if value < 0 else ''}64'sd{abs(value)}"
+    (directory / "src").mkdir(parents=True, exist_ok=True)
+    for part in PARTS:
+        shutil.copyfile(source / f"{part}.{suffix}", directory / "src" / f"{part}.{suffix}")
+    for template, target in ((f"trigger.{suffix}", f"src/{name}.{suffix}"), (f"bench.{suffix}", f"src/{name}_bench.{suffix}")):
+        (directory / target).write_text(templates.get_template(f"{template}.j2").render(**fields))
+    (directory / "README.md").write_text(templates.get_template("README.md.j2").render(**fields))
+    (directory / "payload.json").write_text(json.dumps(_description(payload, version), indent=1) + "\n")
+
+
+def _wire(place: Place, links: LinkMap) -> _Wire:
+    low = (place.word * links.links + place.link) * links.word_bits + place.low
+    last = place.low + place.type.width - 1
+    return _Wire(place.name, place.link, place.word, place.low, last, low, low + place.type.width - 1)
+
+
+def _description(payload: Payload, version: str) -> dict[str, Any]:
+    return {
+        "name": payload.name,
+        "version": version,
+        "latency": payload.latency,
+        "links": payload.links.links,
+        "frames": payload.links.words,
+        "word_bits": payload.links.word_bits,
+        "orbit": ORBIT,
+        "points": [point.described() for point in payload.points],
+        "scores": [{"low": p.low, "high": p.high, "type": str(p.type)} for p in payload.core.outputs],
+        "sources": [path.name for path in payload.sources],
+    }

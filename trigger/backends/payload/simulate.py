@@ -1,0 +1,79 @@
+"""A payload's simulation: events as frames of link words in, decisions out, on every event what the graph says."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from trigger.backends.payload import ORBIT, Payload
+from trigger.backends.payload.decisions import decide
+from trigger.backends.rtl.ghdl import GhdlSimulation, analyse
+from trigger.backends.rtl.simulate import Simulation, compile_together
+from trigger.backends.rtl.verilator import RtlFailed
+from trigger.fixedpoint.types import Integers
+from trigger.links import pack
+
+_LABELS = {".sv": "SystemVerilog", ".vhd": "VHDL"}
+
+
+@dataclass(frozen=True)
+class PayloadSimulation:
+    """An implementation like the others: integer inputs to the core's integers, through link words and the whole shell."""
+
+    payload: Payload
+    simulation: Simulation | GhdlSimulation | None = None
+
+    @property
+    def label(self) -> str:
+        """The name of this implementation in comparisons."""
+        return f"payload ({_LABELS[self.payload.sources[-1].suffix]})"
+
+    def compile(self, into: Path) -> "PayloadSimulation":
+        """The same with its simulation compiled into the folder. Raises RtlFailed with the first error of a tool."""
+        if self.label.endswith("(VHDL)"):
+            return replace(self, simulation=analyse(*self.payload.bench, into))
+        return replace(self, simulation=compile_together([self.payload.bench], into, "-O3")[0])
+
+    def run(self, x: Integers, done: Callable[[int], None] = lambda events: None) -> Integers:
+        """Integer inputs, shape (events, features), to integer outputs of the core, shape (events, outputs).
+
+        Raises RtlFailed where an accept bit, a bunch crossing or the latency of one event is not as it should be, or where
+        the shell reports an error.
+        """
+        if self.simulation is None:
+            raise RtlFailed(f"payload: {self.payload.name} is not compiled; call compile() first")
+        payload = self.payload
+        rows = self.simulation.run(frames(payload, x), whole=True)
+        done(len(x))
+        last = np.zeros(len(rows), dtype=bool)
+        last[payload.links.words - 1 :: payload.links.words] = True
+        scores, accept, bx, valid, error = np.split(
+            rows, np.cumsum([len(payload.core.outputs), len(payload.points), 1, 1]), axis=1
+        )
+        if (valid[:, 0] != last).any() or error.any():
+            raise RtlFailed(f"payload: {payload.name} gives decisions when none are due, or reports an error")
+        expected = decide(scores[last], payload.points, ORBIT)
+        for name, found, right in (
+            ("accept bits", accept[last], expected.accept),
+            ("bunch crossing", bx[last, 0], expected.bx),
+        ):
+            wrong = (found != right).reshape(len(found), -1).any(axis=1)
+            if wrong.any():
+                event = int(np.argmax(wrong))
+                raise RtlFailed(
+                    f"payload: {payload.name}, event {event}: {name} {found[event].tolist()}, "
+                    f"expected {np.asarray(right)[event].tolist()}"
+                )
+        return scores[last]
+
+
+def frames(payload: Payload, x: Integers) -> Integers:
+    """Events one after the other, as rows of the bench: the words of each link, valid, start, start of orbit."""
+    links = payload.links
+    words = pack(links, x).reshape(len(x) * links.words, links.links).view(np.int64)
+    flags = np.zeros((len(x), links.words, 3), dtype=np.int64)
+    flags[..., 0] = 1
+    flags[:, 0, 1] = 1
+    flags[::ORBIT, 0, 2] = 1
+    return np.concatenate([words, flags.reshape(-1, 3)], axis=1)

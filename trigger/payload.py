@@ -1,0 +1,172 @@
+"""A build's payload for a board: core, shell, test vectors and cocotb benches in one folder that needs nothing else."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from trigger import checks
+from trigger.backends.payload import LANGUAGES, Payload, write
+from trigger.backends.rtl import RtlOptions
+from trigger.backends.rtl import write as write_rtl
+from trigger.errors import TriggerError
+from trigger.events.hardware import structured
+from trigger.fixedpoint.serialize import fingerprint
+from trigger.fixedpoint.types import Integers, bounds
+from trigger.folder import Build, integer_events, read_graph
+from trigger.links import pack
+from trigger.resources import folder
+from trigger.spec import outputs
+from trigger.templates import environment
+
+_BENCH_EVENTS = 120
+
+
+class Shell(NamedTuple):
+    """One way to put a trigger into a board: its languages, the first by default, and its files beside the plain shell's.
+
+    ``files`` are templates of ``firmware``, by the name of what they make; ``simulation`` those for simulation only.
+    """
+
+    languages: tuple[str, ...]
+    top: str
+    bench: str
+    files: dict[str, str] = {}  # noqa: RUF012 - a default that nobody changes
+    simulation: dict[str, str] = {}  # noqa: RUF012
+
+
+SHELLS = {
+    "plain": Shell(("verilog", "vhdl"), "{name}", "test_plain"),
+    "axi": Shell(("verilog",), "{name}_axi", "test_axi", {"{name}_axi.sv": "axi/axi.sv.j2"}),
+    "emp": Shell(
+        ("vhdl",),
+        "{name}_emp_bench",
+        "test_emp",
+        {"register_crossing.vhd": "emp/register_crossing.vhd", "emp_payload.vhd": "emp/emp_payload.vhd.j2"},
+        {"stubs.vhd": "emp/stubs.vhd", "{name}_emp_bench.vhd": "emp/emp_bench.vhd.j2"},
+    ),
+}
+_SIMULATORS = {"verilog": "icarus", "vhdl": "ghdl"}
+# Of the 64 bits of an EMP word, and of an AXI beat, the lower half are accept bits and bunch crossing.
+_MOST_POINTS, _MOST_SCORE_BITS = 16, 32
+
+
+def export(build: Build, directory: Path, kind: str = "plain", language: str | None = None) -> Payload:
+    """Write a build's payload into a folder: ``core/`` and ``src/`` for the board, ``sim/`` to be simulated.
+
+    Raises TriggerError for a shell or language there is not, and for what does not fit the shell.
+    """
+    shell, language = _chosen(kind, language)
+    directory = directory.resolve()
+    spec, graph = build.spec, read_graph(build.root)
+    if spec.payload is None:
+        raise TriggerError(
+            "payload: trigger.toml has no [payload]; add it (it may be empty), with decision.accept, and build again"
+        )
+    names = [spec.data.features, outputs(spec)]
+    options = RtlOptions(spec.target.part, spec.target.clock_mhz, language, spec.name, *names)
+    rtl = write_rtl(graph, directory / "core", options)
+    payload = checks.payload(build.root, spec, rtl, directory)
+    fields = _fields(payload, build, kind)
+    write(payload, fingerprint(graph))
+    sim = directory / "sim"
+    sim.mkdir(exist_ok=True)
+    (directory / "src" / f"{payload.name}_bench.{LANGUAGES[language]}").unlink()  # is for simulation without cocotb
+    for where, files in ((directory / "src", shell.files), (sim, shell.simulation)):
+        for target, template in files.items():
+            _make(folder("firmware") / template, where / target.format(name=payload.name), fields)
+    _write_benches(payload, build, shell)
+    return payload
+
+
+def sources(payload: Payload, kind: str) -> list[Path]:
+    """The files of a payload for the board, in the order of compilation."""
+    return [*payload.sources, *(payload.directory / "src" / name.format(name=payload.name) for name in SHELLS[kind].files)]
+
+
+def _chosen(kind: str, language: str | None) -> tuple[Shell, str]:
+    if kind not in SHELLS:
+        raise TriggerError(f"payload: no shell {kind!r}; there are {', '.join(SHELLS)}")
+    shell = SHELLS[kind]
+    language = language or shell.languages[0]
+    if language not in shell.languages:
+        raise TriggerError(f"payload: the shell {kind!r} is in {' or '.join(shell.languages)}, not in {language!r}")
+    return shell, language
+
+
+def _fields(payload: Payload, build: Build, kind: str) -> dict[str, Any]:
+    """What the templates of a shell are filled with."""
+    asked = build.spec.payload
+    assert asked is not None
+    width, count = payload.core.output_width, payload.links.links
+    channels = asked.input_links or list(range(count))
+    if len(payload.points) > _MOST_POINTS:
+        raise TriggerError(f"payload: {len(payload.points)} accept bits; there is room for {_MOST_POINTS}")
+    if kind == "emp" and width > _MOST_SCORE_BITS:
+        raise TriggerError(
+            f"payload: the scores take {width} bits; an EMP word has room for {_MOST_SCORE_BITS}; "
+            'use a network of one output, or thresholds = "fixed"'
+        )
+    if kind == "emp" and len(channels) != count:
+        raise TriggerError(f"payload: input_links has {len(channels)} channels; the inputs are on {count} links")
+    beat = next(32 << k for k in range(8) if 32 << k >= 32 + width)
+    padding = f"{beat - 32 - width}'d0, " if beat > 32 + width else ""
+    return {
+        "name": payload.name,
+        "links": payload.links,
+        "points": payload.points,
+        "core": payload.core,
+        "latency": payload.latency,
+        "input_links": channels,
+        "output_link": asked.output_link,
+        "axi": {"width": beat, "padding": padding},
+    }
+
+
+def _make(source: Path, target: Path, fields: dict[str, Any]) -> None:
+    if source.suffix == ".j2":
+        target.write_text(environment(source.parent).get_template(source.name).render(**fields))
+    else:
+        shutil.copyfile(source, target)
+
+
+def _write_benches(payload: Payload, build: Build, shell: Shell) -> None:
+    """Vectors, and the cocotb benches that run them."""
+    sim, home = payload.directory / "sim", folder("firmware") / "bench"
+    for name in ("payload.py", f"{shell.bench}.py", "run.py"):
+        shutil.copyfile(home / name, sim / name)
+    shutil.copyfile(payload.directory / "payload.json", sim / "payload.json")
+    x = vectors(build, _BENCH_EVENTS)
+    scores = read_graph(build.root).run(x)
+    saturated = (x == bounds(build.spec.input_types)[1]).any(axis=1)
+    words = pack(payload.links, x)
+    rows = [
+        {"words": [[f"{int(w):x}" for w in frame] for frame in event], "scores": y.tolist(), "saturated": bool(s)}
+        for event, y, s in zip(words, scores, saturated, strict=True)
+    ]
+    (sim / "vectors.json").write_text("[\n" + ",\n".join(map(json.dumps, rows)) + "\n]\n")
+    kind = next(kind for kind, one in SHELLS.items() if one is shell)
+    before = [f"sim/{name}" for name in shell.simulation if name == "stubs.vhd"]
+    after = [f"sim/{name.format(name=payload.name)}" for name in shell.simulation if name != "stubs.vhd"]
+    listed = [path.relative_to(payload.directory).as_posix() for path in sources(payload, kind)]
+    bench = {
+        "simulator": _SIMULATORS[payload.rtl.language],
+        "top": shell.top.format(name=payload.name),
+        "test": shell.bench,
+        "sources": [*before, *listed, *after],
+    }
+    (sim / "bench.json").write_text(json.dumps(bench, indent=1) + "\n")
+
+
+def vectors(build: Build, count: int) -> Integers:
+    """Inputs to simulate a payload with: all zeros, test events, and objects missing and saturated or random integers."""
+    spec = build.spec
+    test = integer_events(build)["test"].x[: count // 2]
+    rest = structured(spec, count - 1 - len(test), spec.training.seed)
+    if not len(rest):
+        low, high = bounds(spec.input_types)
+        rest = np.random.default_rng(spec.training.seed).integers(low, high + 1, (count - 1 - len(test), len(low)))
+        rest[-1] = high
+    return np.concatenate([np.zeros((1, len(spec.data.features)), dtype=np.int64), test, rest])
