@@ -23,6 +23,8 @@ events_app = typer.Typer(help="Make event samples.", no_args_is_help=True, rich_
 app.add_typer(events_app, name="events")
 export_app = typer.Typer(help="Give a build to other software.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(export_app, name="export")
+patterns_app = typer.Typer(help="Pattern files of EMP boards.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(patterns_app, name="patterns")
 
 DIFFERENT, FAILED, OVER_BUDGET, INTERRUPTED = 1, 2, 3, 130
 
@@ -298,6 +300,48 @@ def export_emulator(
     target = output or Path(f"{this.spec.name}_emulator")
     write(read_graph(this.root), target, this.spec.name, this.spec.data.features, outputs(this.spec), version)
     typer.echo(_shown(target))
+
+
+@patterns_app.command("write")
+def write_patterns(
+    folder: BuildFolder,
+    output: Annotated[Path, typer.Argument(help="The folder for inputs.txt and expected.txt.")],
+    events: Annotated[int, typer.Option(min=2, help="How many events; an EMP buffer has 1024 frames.")] = 100,
+) -> None:
+    """Write pattern files for the buffers of an EMP board: inputs, and what the trigger must answer."""
+    from trigger.build import open_build
+    from trigger.patterns import text
+    from trigger.payload import patterns
+
+    this = open_build(folder)
+    output.mkdir(parents=True, exist_ok=True)
+    for name, pattern in zip(("inputs", "expected"), patterns(this, events), strict=True):
+        (output / f"{name}.txt").write_text(text(pattern))
+        typer.echo(f"{_shown(output / name)}.txt: {len(pattern.data)} frames, {len(pattern.links)} links")
+
+
+@patterns_app.command("compare")
+def compare_patterns(
+    expected: Annotated[Path, typer.Argument(help="What the trigger must answer.")],
+    found: Annotated[Path, typer.Argument(help="What came back.")],
+) -> None:
+    """Compare two pattern files: data and flags of the valid words of each link, in their order, whenever they come.
+
+    Exit status: 0 equal, 1 different, 2 could not compare.
+    """
+    from trigger.patterns import compare, delays, read, valid_words
+
+    patterns = read(expected), read(found)
+    try:
+        differences = compare(*patterns)
+    except TriggerError as error:
+        raise TriggerError(f"{found}: {error}") from error
+    for difference in differences:
+        typer.echo(difference)
+    if differences:
+        raise typer.Exit(DIFFERENT)
+    for link, delay in delays(*patterns).items():
+        typer.echo(f"link {link:03d}: {len(valid_words(patterns[0], link))} valid words, equal, {delay} frames later")
 
 
 @export_app.command("payload")

@@ -9,7 +9,9 @@ import numpy as np
 
 from trigger import checks
 from trigger.backends.payload import LANGUAGES, Payload, write
-from trigger.backends.rtl import RtlOptions
+from trigger.backends.payload import ORBIT as ORBIT_LENGTH
+from trigger.backends.payload.decisions import Decisions, decide
+from trigger.backends.rtl import RtlOptions, open_project
 from trigger.backends.rtl import write as write_rtl
 from trigger.errors import TriggerError
 from trigger.events.hardware import structured
@@ -17,6 +19,8 @@ from trigger.fixedpoint.serialize import fingerprint
 from trigger.fixedpoint.types import Integers, bounds
 from trigger.folder import Build, integer_events, read_graph
 from trigger.links import pack
+from trigger.patterns import END, ORBIT, START, VALID, Pattern, pattern
+from trigger.physics.rates import CROSSINGS_MHZ
 from trigger.resources import folder
 from trigger.spec import outputs
 from trigger.templates import environment
@@ -170,3 +174,56 @@ def vectors(build: Build, count: int) -> Integers:
         rest = np.random.default_rng(spec.training.seed).integers(low, high + 1, (count - 1 - len(test), len(low)))
         rest[-1] = high
     return np.concatenate([np.zeros((1, len(spec.data.features)), dtype=np.int64), test, rest])
+
+
+def patterns(build: Build, events: int) -> tuple[Pattern, Pattern]:
+    """What an EMP board's input buffers are filled with, and what its output buffer must then hold.
+
+    Bunch crossings follow each other as at the LHC: so many frames apart as the clock has cycles in one. Raises TriggerError
+    where an event does not fit between two.
+    """
+    spec = build.spec
+    project = open_project(build.root / "rtl", read_graph(build.root))
+    shell = checks.payload(build.root, spec, project)
+    fields = _fields(shell, build, "emp")
+    links, apart = shell.links, int(spec.target.clock_mhz / CROSSINGS_MHZ)
+    if apart < links.words:
+        raise TriggerError(
+            f"patterns: an event has {links.words} frames, a bunch crossing {apart} at {spec.target.clock_mhz:g} MHz; "
+            "use more links, or a higher target.clock_mhz"
+        )
+    x = vectors(build, events)
+    scores = read_graph(build.root).run(x)
+    frames = events * apart
+    data = np.zeros((frames, links.links), dtype=np.uint64)
+    flags = np.zeros((frames, links.links, 4), dtype=bool)
+    words = pack(links, x)
+    starts = np.arange(events) * apart
+    for number in range(links.words):
+        data[starts + number] = words[:, number]
+        flags[starts + number, :, VALID] = True
+    flags[starts, :, START] = True
+    flags[starts + links.words - 1, :, END] = True
+    flags[starts[::ORBIT_LENGTH], :, ORBIT] = True
+    inputs = pattern(spec.name, fields["input_links"], data, flags)
+
+    decided = decide(scores, shell.points, ORBIT_LENGTH)
+    word = _decision_words(shell, scores, decided)
+    due = starts + links.words - 1 + shell.latency
+    data = np.zeros((frames + links.words + shell.latency, 1), dtype=np.uint64)
+    flags = np.zeros((len(data), 1, 4), dtype=bool)
+    data[due, 0] = word
+    flags[due, 0, START:] = True
+    flags[due, 0, ORBIT] = decided.bx == 0
+    return inputs, pattern(spec.name, [fields["output_link"]], data, flags)
+
+
+def _decision_words(shell: Payload, scores: Integers, decided: Decisions) -> np.ndarray:
+    """The words of the output link: accept bits, bunch crossing from bit 16 on, scores from bit 32 on."""
+    word = decided.bx.astype(np.uint64) << np.uint64(16)
+    for k, bits in enumerate(decided.accept.T):
+        word |= bits.astype(np.uint64) << np.uint64(k)
+    for port, values in zip(shell.core.outputs, scores.T, strict=True):
+        low = values.astype(np.int64).view(np.uint64) & np.uint64((1 << port.type.width) - 1)
+        word |= low << np.uint64(32 + port.low)
+    return word

@@ -152,7 +152,10 @@ async def reset_in_the_middle(dut):
 
 @cocotb.test()
 async def thresholds_on_the_fly(dut):
-    """A new threshold holds for the scores of the cycles after it is written: no event is decided by half of each."""
+    """A new threshold holds for the scores of the cycles after it is written: no event is decided by half of each.
+
+    Many are the very score of the event that is sent next.
+    """
     bench, vectors = Bench(dut), events()
     await bench.start()
     element = POINTS[0]["element"]
@@ -165,6 +168,7 @@ async def thresholds_on_the_fly(dut):
         event = vectors[k % len(vectors)]
         if k % 4 == 0:
             low, bound = writes[k // 4]
+            event = next((event for event in vectors if low and event.scores[element] == bound), event)
             bench.dut.reg_address.value = register(0, "threshold" if low else "threshold_high")
             bench.dut.reg_write_data.value = threshold_words(bound)[low]
             bench.dut.reg_write.value = 1

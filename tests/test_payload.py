@@ -1,0 +1,345 @@
+"""Payloads: link words in, accept bits out, in every shell; what is wrong in them is found, what does not fit is refused."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from trigger import checks
+from trigger.backends.payload import ORBIT, write
+from trigger.backends.payload.decisions import decide, prescaled
+from trigger.backends.payload.simulate import PayloadSimulation, frames
+from trigger.backends.rtl import RtlOptions, open_project
+from trigger.backends.rtl import write as write_rtl
+from trigger.backends.rtl.verilator import RtlFailed
+from trigger.build import build, open_build
+from trigger.cli import main
+from trigger.errors import TriggerError
+from trigger.folder import read_graph
+from trigger.links import link_map, pack, unpack
+from trigger.patterns import compare, delays, read, text
+from trigger.payload import SHELLS, export, patterns, vectors
+
+pytestmark = pytest.mark.minutes
+
+TOML = """
+name = "shelled"
+task = "classification"
+[data]
+files = ["events.csv"]
+label = "kind"
+classes = ["zero_bias", "signal"]
+[model]
+function = "network"
+output = "signal"
+[training]
+epochs = 4
+batch_size = 64
+learning_rate = 0.02
+[inputs.objects.met]
+at = [[1, 1, 7]]
+fields.pt = { bits = [0, 8] }
+[inputs.objects.jet]
+at = [[0, 0, 0], [0, 0, 32], [1, 0, 3]]
+order_by = "pt"
+fields.pt = { bits = [0, 7] }
+fields.eta = { bits = [8, 13], signed = true }
+[target]
+part = "xcvu9p-flga2104-2L-e"
+clock_mhz = 240
+[decision.accept.loose]
+threshold = -0.5
+[decision.accept.tight]
+threshold = 0.5
+[payload]
+input_links = [4, 9]
+output_link = 12
+[physics]
+zero_bias = "zero_bias"
+[budget]
+latency_ns = 100
+"""
+MODEL = """
+import keras
+from qkeras import QActivation, QDense
+
+
+def network(features, classes):
+    x = inputs = keras.Input((features,))
+    weights = {"kernel_quantizer": "quantized_bits(4,0,alpha=1)", "bias_quantizer": "quantized_bits(4,0,alpha=1)"}
+    x = keras.layers.Normalization(name="scale")(x)
+    x = QActivation("quantized_bits(5,2,alpha=1)", name="features")(x)
+    x = QDense(4, **weights, name="hidden")(x)
+    x = QActivation("quantized_relu(3,1)", name="relu")(x)
+    return keras.Model(inputs, QDense(classes, **weights, name="out")(x))
+"""
+
+
+def make_trigger(folder, text=TOML):
+    rng = np.random.default_rng(3)
+    folder.mkdir(parents=True)
+    kinds = rng.integers(0, 2, 500)
+    columns = {"met_pt": rng.exponential(30 + 40 * kinds)}
+    pt = -np.sort(-rng.exponential(20 + 30 * kinds[:, None], (500, 3)), axis=1)
+    for k in range(3):
+        columns |= {f"jet{k + 1}_pt": np.where(pt[:, k] < 5, np.nan, pt[:, k]), f"jet{k + 1}_eta": rng.normal(0, 12, 500)}
+    rows = [",".join(f"{value:.3f}" for value in row) for row in zip(*columns.values(), strict=True)]
+    labels = np.array(["zero_bias", "signal"])[kinds]
+    lines = [f"{row},{label}" for row, label in zip(rows, labels, strict=True)]
+    (folder / "events.csv").write_text("\n".join([",".join([*columns, "kind"]), *lines]) + "\n")
+    (folder / "trigger.toml").write_text(text)
+    (folder / "model.py").write_text(MODEL)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    base = tmp_path_factory.mktemp("payload")
+    return open_build(build(str(make_trigger(base / "trigger")), base / "build"))
+
+
+@pytest.fixture(scope="module")
+def shell(built):
+    """The payload of the build."""
+    return checks.payload(built.root, built.spec, open_project(built.root / "rtl", read_graph(built.root)))
+
+
+def test_a_build_verifies_its_payload(built):
+    results = json.loads((built.root / "verification" / "results.json").read_text())
+    assert [c["name"] for c in results["comparisons"]][-1] == "payload (SystemVerilog)"
+    assert results["equal"]
+    summary = json.loads((built.root / "graph" / "summary.json").read_text())
+    assert summary["families"]["objects in order, missing and saturated"] == 5000
+    assert "with the shell" in (built.root / "report" / "index.html").read_text()
+
+
+def test_an_error_in_the_shell_is_found(shell, tmp_path):
+    """One wrong line in each hand-written part, or in the wires, and the simulation says so."""
+    wrongs = {
+        "trigger_working_point.sv": ("wide >= held", "wide >= held + 9", "accept bits"),
+        "trigger_framer.sv": ("bx + 12'd1", "bx + 12'd2", "bunch crossing"),
+        # Two wires crossed: bit 0 of a feature from its bit 1.
+        "shelled_trigger.sv": ("x[8:0] = words[207:199]", "x[8:0] = {words[207:200], words[200]}", ""),
+    }
+    graph = read_graph(shell.rtl.directory.parent)
+    x = vectors_of(shell, 400)
+    for name, (old, new, message) in wrongs.items():
+        folder = tmp_path / name
+        shutil.copytree(shell.directory, folder / "payload")
+        path = folder / "payload" / "src" / name
+        assert old in path.read_text()
+        path.write_text(path.read_text().replace(old, new))
+        wrong = PayloadSimulation(shell._replace(directory=folder / "payload")).compile(folder / "sim")
+        if message:
+            with pytest.raises(RtlFailed, match=f"^payload: shelled_trigger, event \\d+: {message} "):
+                wrong.run(x)
+        else:
+            assert (wrong.run(x) != graph.run(x)).any()
+
+
+def vectors_of(shell, count):
+    this = open_build(shell.rtl.directory.parent)
+    return vectors(this, count)
+
+
+def test_more_events_than_an_orbit(shell, tmp_path):
+    x = np.tile(vectors_of(shell, 400), (10, 1))
+    assert len(x) > ORBIT
+    simulation = PayloadSimulation(shell).compile(tmp_path)
+    np.testing.assert_array_equal(simulation.run(x), read_graph(shell.rtl.directory.parent).run(x))
+    with pytest.raises(RtlFailed, match="^payload: shelled_trigger is not compiled; call compile\\(\\) first$"):
+        PayloadSimulation(shell).run(x)
+
+
+def test_in_vhdl(built, shell, tmp_path):
+    if shutil.which("ghdl") is None:
+        pytest.skip("GHDL is not installed")
+    graph = read_graph(built.root)
+    rtl = write_rtl(graph, tmp_path / "core", RtlOptions("xcvu9p-flga2104-2L-e", 240, "vhdl", "shelled"))
+    payload = checks.payload(built.root, built.spec, rtl, tmp_path)
+    write(payload, "00c0ffee")
+    x = vectors_of(shell, 1500)
+    simulation = PayloadSimulation(payload).compile(tmp_path / "sim")
+    assert simulation.label == "payload (VHDL)"
+    np.testing.assert_array_equal(simulation.run(x), graph.run(x))
+
+
+@pytest.mark.parametrize(("kind", "language"), [(kind, one) for kind, shell in SHELLS.items() for one in shell.languages])
+def test_benches(built, tmp_path, kind, language):
+    """Every cocotb bench, as a user runs it, and that it finds an error."""
+    program = {"verilog": "iverilog", "vhdl": "ghdl"}[language]
+    if shutil.which(program) is None:
+        pytest.skip(f"{program} is not installed")
+    export(built, tmp_path / "p", kind, language)
+    run = [sys.executable, "run.py"]
+    result = subprocess.run(run, cwd=tmp_path / "p" / "sim", capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout
+    assert result.stdout.splitlines()[-1].endswith(" tests, 0 failed")
+    path = next((tmp_path / "p" / "src").glob("trigger_working_point.*"))
+    path.write_text(path.read_text().replace("wide >= held", "wide > held" if kind == "plain" else "wide < held"))
+    result = subprocess.run(run, cwd=tmp_path / "p" / "sim", capture_output=True, text=True, check=False)
+    assert result.returncode == 1, result.stdout
+
+
+def test_without_a_simulator(built, tmp_path):
+    export(built, tmp_path / "p")
+    env = {"PATH": str(tmp_path)}
+    command = [sys.executable, "run.py"]
+    result = subprocess.run(command, cwd=tmp_path / "p" / "sim", env=env, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout) == (2, "iverilog is not on PATH: the benches cannot be run\n")
+
+
+def test_prescales_in_python():
+    passes = np.array([0, 1, 1, 0, 1, 1, 1])
+    assert [prescaled(passes, n).tolist() for n in (0, 1, 2)] == [
+        [0] * 7,
+        [0, 1, 1, 0, 1, 1, 1],
+        [0, 1, 0, 0, 1, 0, 1],
+    ]
+
+
+def test_what_does_not_fit(built, tmp_path):
+    def refusal(this=built, **asked):
+        with pytest.raises(TriggerError) as error:
+            export(this, tmp_path / "x", **asked)
+        return str(error.value)
+
+    assert refusal(kind="pcie") == "payload: no shell 'pcie'; there are plain, axi, emp"
+    assert refusal(kind="axi", language="vhdl") == "payload: the shell 'axi' is in verilog, not in 'vhdl'"
+    links = built.spec.payload.model_copy(update={"input_links": [3]})
+    other = built._replace(spec=built.spec.model_copy(update={"payload": links}))
+    assert refusal(other, kind="emp") == "payload: input_links has 1 channels; the inputs are on 2 links"
+    none = built._replace(spec=built.spec.model_copy(update={"payload": None}))
+    assert refusal(none) == (
+        "payload: trigger.toml has no [payload]; add it (it may be empty), with decision.accept, and build again"
+    )
+
+
+# --- pattern files --------------------------------------------------------------------------------------------------
+
+
+def test_patterns_say_what_the_payload_does(built, shell, tmp_path, capsys):
+    """The words of inputs.txt, simulated, are the decisions of expected.txt."""
+    monkey = pytest.MonkeyPatch()
+    with monkey.context() as patch:
+        patch.setattr(sys, "argv", ["trigger", "patterns", "write", str(built.root), str(tmp_path), "--events", "150"])
+        with pytest.raises(SystemExit) as status:
+            main()
+    assert not status.value.code
+    inputs, expected = read(tmp_path / "inputs.txt"), read(tmp_path / "expected.txt")
+    assert (inputs.links, expected.links) == ((4, 9), (12,))
+    assert inputs.data.shape == (150 * 5, 2)  # at 240 MHz five frames a crossing, of which two are an event's
+    starts = np.flatnonzero(inputs.flags[:, 0, 1])
+    words = np.stack([inputs.data[starts], inputs.data[starts + 1]], axis=1)
+    x = unpack(link_map(built.spec), words)
+    np.testing.assert_array_equal(pack(link_map(built.spec), x), words)
+    scores = PayloadSimulation(shell).compile(tmp_path / "sim").run(x)
+    accept = decide(scores, shell.points, ORBIT).accept
+    found = expected.data[expected.flags[:, 0, 3], 0]
+    np.testing.assert_array_equal(found & 3, accept @ [1, 2])
+    np.testing.assert_array_equal(found >> 16 & 0xFFF, np.arange(150))
+    kind = shell.core.outputs[0].type
+    np.testing.assert_array_equal(found >> 32, scores[:, 0] & (1 << kind.width) - 1)
+    first = np.flatnonzero(expected.flags[:, 0, 3])[0]
+    assert first - 1 == shell.latency
+    assert len(frames(shell, x)) == 300
+
+
+def test_pattern_files_round_trip(built, tmp_path):
+    for made in patterns(built, 20):
+        (tmp_path / "p.txt").write_text(text(made))
+        again = read(tmp_path / "p.txt")
+        assert (again.name, again.links) == (made.name, made.links)
+        for a, b in zip(made[2:], again[2:], strict=True):
+            np.testing.assert_array_equal(a, b)
+        assert text(again) == text(made)
+
+
+EXAMPLE = """ID: x1
+Metadata: (strobe,) start of orbit, start of packet, end of packet, valid
+
+      Link              004                      005
+Frame 0000    1101 0123456789abcdef    11101 00000000000000ff
+# a comment
+Frame 0001    0011 fedcba9876543210    00001 0000000000000001
+"""
+
+
+def test_a_file_of_somebody_else(tmp_path):
+    """With a comment, other spaces, and a strobe on one link."""
+    (tmp_path / "p.txt").write_text(EXAMPLE)
+    found = read(tmp_path / "p.txt")
+    assert found.links == (4, 5)
+    assert found.data.tolist() == [[0x0123456789ABCDEF, 0xFF], [0xFEDCBA9876543210, 1]]
+    assert found.strobe.tolist() == [[True, True], [True, False]]
+    assert found.flags[0].tolist() == [[True, True, False, True], [True, True, False, True]]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("ID: x1", "Board x1", "line 1: expected 'ID:'"),
+        (
+            "Metadata: ",
+            "Meta: ",
+            "line 2: expected 'Metadata: (strobe,) start of orbit, start of packet, end of packet, valid'",
+        ),
+        ("004 ", "00x ", "the line of links does not number them"),
+        ("005", "004", "the line of links does not number them"),
+        ("Frame 0001", "Frame 0002", "line 7: expected 'Frame 0001', found 'Frame 0002'"),
+        ("    11101 00000000000000ff", "", "line 5: 1 words for 2 links"),
+        (
+            "0011 fedcba9876543210",
+            "0011 fedcba987654321",
+            "line 7: '0011 fedcba987654321' is no word; it should be four or five flags, a space and 16 hexadecimal digits",
+        ),
+        ("0001\n", "0001", "cut short: the last line has no end"),
+        (EXAMPLE[EXAMPLE.index("Frame 0000") :], "", "no frames"),
+        (EXAMPLE[EXAMPLE.index("      Link") :], "", "cut short: expected 'Link'"),
+        ("x1", "x\u00e9", "not a pattern file: it is not plain text"),
+    ],
+)
+def test_bad_pattern_files(tmp_path, old, new, message):
+    assert old in EXAMPLE
+    (tmp_path / "p.txt").write_text(EXAMPLE.replace(old, new), encoding="utf-8")
+    with pytest.raises(TriggerError) as error:
+        read(tmp_path / "p.txt")
+    assert str(error.value) == f"{tmp_path / 'p.txt'}: {message}"
+
+
+def test_comparing_patterns(built, tmp_path):
+    _, expected = patterns(built, 20)
+    shift = expected._replace(**{name: np.roll(getattr(expected, name), 3, axis=0) for name in ("data", "flags")})
+    assert (compare(expected, shift), delays(expected, shift)) == ([], {12: 3})
+    data = expected.data.copy()
+    place = np.flatnonzero(expected.flags[:, 0, 3])[7]
+    data[place] ^= np.uint64(1)
+    (tmp_path / "expected.txt").write_text(text(expected))
+    (tmp_path / "found.txt").write_text(text(expected._replace(data=data)))
+    command = [sys.executable, "-m", "trigger", "patterns", "compare", "expected.txt"]
+    result = subprocess.run([*command, "found.txt"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    word = int(expected.data[place, 0])
+    assert (result.returncode, result.stdout) == (
+        1,
+        f"link 012, valid word 7: expected 0111 {word:016x} in frame {place}, found 0111 {word ^ 1:016x} in frame {place}\n",
+    )
+    shorter = expected._replace(**{name: getattr(expected, name)[:-20] for name in ("data", "flags", "strobe")})
+    (difference,) = compare(expected, shorter)
+    assert difference.found is None and str(difference).endswith("found no further word")
+    (tmp_path / "found.txt").write_text(text(expected._replace(links=(13,))))
+    result = subprocess.run([*command, "found.txt"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr) == (2, "trigger: found.txt: link 012 is missing; there are 013\n")
+    result = subprocess.run([*command, "expected.txt"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout) == (0, "link 012: 20 valid words, equal, 0 frames later\n")
+
+
+def test_an_event_longer_than_a_crossing(built):
+    slow = built.spec.target.model_copy(update={"clock_mhz": 50})
+    with pytest.raises(TriggerError) as error:
+        patterns(built._replace(spec=built.spec.model_copy(update={"target": slow})), 10)
+    assert str(error.value) == (
+        "patterns: an event has 2 frames, a bunch crossing 1 at 50 MHz; use more links, or a higher target.clock_mhz"
+    )
