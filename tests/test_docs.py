@@ -11,7 +11,7 @@ import pytest
 import trigger
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
-PAGES = ("tutorial.md", "how-to/own-data.md", "how-to/own-network.md", "how-to/vendor-tools.md")
+PAGES = ("tutorial.md", "how-to/own-data.md", "how-to/own-network.md", "how-to/payload.md", "how-to/vendor-tools.md")
 
 pytestmark = pytest.mark.minutes
 
@@ -33,6 +33,8 @@ def test_the_page_works(page, tmp_path):
             (tmp_path / file[1]).write_text(rest)
             continue
         status = re.fullmatch(r"# exit status (\d)", first)
+        if language not in ("sh", "python"):
+            continue
         command = {"sh": ["sh", "-e", "-c", text], "python": [sys.executable, "-c", text]}[language]
         result = subprocess.run(
             command, cwd=tmp_path, env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False
@@ -47,6 +49,7 @@ def test_the_site_is_built_without_a_warning(tmp_path):
     assert (result.returncode, result.stderr) == (0, "")
     commands = (tmp_path / "reference" / "cli.html").read_text()
     names = "build verify synth report show new list doctor events-jets export-emulator export-onnx export-qonnx"
+    names += " events-level1 export-payload patterns-write patterns-compare"
     for command in names.split():
         assert f'id="trigger-{command}"' in commands, command
     functions = (tmp_path / "reference" / "python.html").read_text()

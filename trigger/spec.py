@@ -100,6 +100,8 @@ class Training(Section):
     learning_rate: Positive = 0.003
     patience: PositiveInt | None = None
     classes: Annotated[list[str], Field(min_length=1)] | None = None
+    beta: Positive = 1.0
+    reconstruct: Annotated[list[str], Field(min_length=1)] | None = None
     backend: Literal["tensorflow", "jax"] = "tensorflow"
     seed: int = 1
 
@@ -324,7 +326,7 @@ class Spec(Section):
     """A whole trigger.toml."""
 
     name: str
-    task: Literal["classification"]
+    task: Literal["classification", "anomaly"]
     description: str = ""
     data: Data
     model: Model
@@ -415,13 +417,15 @@ class Spec(Section):
             if not 0 < len(set(self.model.output)) < len(self.data.classes):
                 raise ValueError("model.output lists no class, or all of them; it lists those that score high")
         taught = self.training.classes
+        if self.task == "anomaly":
+            self._check_anomaly()
         if taught is not None:
             unknown = [name for name in taught if name not in self.data.classes]
             if unknown:
                 raise ValueError(
                     f"training.classes has {unknown[0]!r}, which is no class{_nearest(unknown[0], self.data.classes)}"
                 )
-            if self.model.output is None:
+            if self.model.output is None and self.task != "anomaly":
                 raise ValueError("training.classes is for a network of one output; one for each class must see them all")
             missing = [name for name in self._scored_names if name not in taught]
             if missing:
@@ -433,6 +437,19 @@ class Spec(Section):
                 hint = _nearest(point.output, self.scores)
                 what = "class" if self.model.output is None else "class that the network scores"
                 raise ValueError(f"decision.accept.{name}.output is {point.output!r}, which is no {what}{hint}")
+
+    def _check_anomaly(self) -> None:
+        if self.model.function is None:
+            raise ValueError('task "anomaly" is for networks that are trained here; model.network is trained')
+        if self.model.output is not None:
+            raise ValueError('model.output is for classification; the one output of task "anomaly" scores what is unusual')
+        if self.training.classes is None or set(self.training.classes) >= set(self.data.classes):
+            raise ValueError("training.classes is missing; it names the classes that are usual, the others are what is not")
+
+        unknown = [name for name in self.training.reconstruct or [] if name not in self.data.features]
+        if unknown:
+            hint = _nearest(unknown[0], self.data.features)
+            raise ValueError(f"training.reconstruct has {unknown[0]!r}, which is no feature{hint}")
 
     def _check_physics(self) -> None:
         zero_bias, accept = self.physics.zero_bias, self.decision.accept if self.decision else {}
@@ -467,6 +484,8 @@ class Spec(Section):
     @property
     def scores(self) -> list[str]:
         """What the network's outputs score, in their order: each class, or the one or more that its only output scores."""
+        if self.task == "anomaly":
+            return ["anomaly"]
         match self.model.output:
             case None:
                 return self.data.classes
@@ -488,6 +507,8 @@ class Spec(Section):
     @property
     def background(self) -> tuple[int, ...] | None:
         """The numbers of the classes that the only output scores low; None where there is an output for each class."""
+        if self.task == "anomaly":
+            return self.taught
         if self.model.output is None:
             return None
         return tuple(k for k in self.taught if self.data.classes[k] not in self._scored_names)

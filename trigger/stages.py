@@ -123,20 +123,16 @@ def _model(build: Build, folder: Path) -> None:
             model = chosen.network
         keep("network", model, {})
     else:
+        from trigger.training.teach import train
         from trigger.training.twin import float_twin
 
         network.set_seed(spec.training.seed)
         quantised = network.make(spec, build.source)
         twin = float_twin(quantised)
-        targets = events
-        if spec.background is not None:
-            taught = {name: split.take(np.flatnonzero(np.isin(split.y, spec.taught))) for name, split in events.items()}
-            targets = {name: s._replace(y=(~np.isin(s.y, spec.background)).astype(int)) for name, s in taught.items()}
         for name, model, pruning in (("float", twin, None), ("network", quantised, spec.pruning)):
             network.set_seed(spec.training.seed)
-            network.power_of_two_normalization(model, events["train"].x, spec.input_types)
             with progress(f"training the {name}", spec.training.epochs, "epochs") as done:
-                history = fit.fit(model, targets, spec.training, pruning, folder / name, done)
+                history = train(model, events, spec, pruning, folder / name, done)
             keep(name, model, history)
     write_json(folder / "summary.json", summary)
 

@@ -132,7 +132,7 @@ def refusal(model, inputs=INPUT, kernels=None):
             lambda: around(QSoftmax()),
             "a layer of the type QSoftmax has no exact lowering. Remedy: use Input, QDense, QBatchNormDense, "
             "QBatchNormalization, QAdd, QUnaryFunctionLUT, Quantizer, ReLU, LeakyReLU, Softmax (last), Add, Concatenate, "
-            "Flatten, Reshape and the Dropout layers.",
+            "Dot (squares), Flatten, Reshape and the Dropout layers.",
         ),
         (
             lambda: around(QUnaryFunctionLUT("tanh", enable_oq=False)),

@@ -109,12 +109,20 @@ class TestNormalizations(Battery):
     )
 
 
+def _squares(x):
+    x = QDense(3, kernel_quantizer=W, bias_quantizer=W)(x)
+    signed = QActivation("quantized_bits(5,1,alpha=1)")(x)
+    unsigned = QActivation("quantized_relu(4,1)")(x)
+    return layers.Concatenate()([layers.Dot(axes=1)([signed, signed]), layers.Dot(axes=-1)([unsigned, unsigned])])
+
+
 class TestStructure(Battery):
     cases = at_all_widths(
         skip=lambda: _skip,
         three_branches=lambda: _three_branches,
         shared_layer=lambda: _shared,
         reshapes=lambda: _reshapes,
+        squares=lambda: _squares,
         two_quantisers=lambda: (
             lambda x: QActivation("quantized_bits(4,1,alpha=1)")(QActivation("quantized_bits(9,2,alpha=1)")(x))
         ),

@@ -146,7 +146,8 @@ def test_normalisation_is_a_shift(small):
     x = keras.Input((2,))
     model = keras.Model(x, keras.layers.Normalization()(x))
     data = np.random.default_rng(0).normal([10.3, -0.2], [3, 0.1], (2000, 2))
-    network.power_of_two_normalization(model, data, (Fixed(True, 12, 6), Fixed(True, 12, 1)))
+    events = Events(data, np.zeros(2000), np.ones(2000))
+    network.power_of_two_normalization(model, events, (Fixed(True, 12, 6), Fixed(True, 12, 1)))
     layer = model.layers[1]
     deviation = np.sqrt(keras.ops.convert_to_numpy(layer.variance).ravel())
     np.testing.assert_array_equal(deviation, [4, 0.125])

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-from trigger.fixedpoint.build import Builder
-from trigger.fixedpoint.graph import Graph
+from trigger.fixedpoint.build import Builder, constant
+from trigger.fixedpoint.graph import Constant, Graph
 from trigger.fixedpoint.ranges import TooWide
-from trigger.fixedpoint.types import Fixed
+from trigger.fixedpoint.types import Fixed, enclosing
 from trigger.frontends.inexact import Inexact, Problem, Refusal
 from trigger.frontends.piecewise import lower_relu
 from trigger.naming import as_identifier
@@ -24,7 +24,9 @@ _TRAINING_ONLY = (
     keras.layers.ActivityRegularization,
     keras.layers.Identity,
 )
-_PLAIN = "ReLU, LeakyReLU, Softmax (last), Add, Concatenate, Flatten, Reshape and the Dropout layers"
+_PLAIN = "ReLU, LeakyReLU, Softmax (last), Add, Concatenate, Dot (squares), Flatten, Reshape and the Dropout layers"
+# A square is looked up in a table with an entry for each value.
+_WIDEST_SQUARE = 10
 
 
 class Value(NamedTuple):
@@ -155,6 +157,7 @@ class Walk(ABC):
             (keras.layers.LeakyReLU, self._leaky_relu),
             (keras.layers.Add, self._add),
             (keras.layers.Concatenate, self._concatenate),
+            (keras.layers.Dot, self._sum_of_squares),
         )
         for kind, method in (*self.methods(), *plain):
             if isinstance(layer, kind):
@@ -188,6 +191,32 @@ class Walk(ABC):
         if rank > 1 and call.layer.axis not in (1,):
             raise Refusal(f"it joins tensors of rank {rank} along axis {call.layer.axis}", "put Flatten layers before it")
         return self.builder.concatenate(call.name, tuple(value.node for value in call.inputs))
+
+    def _sum_of_squares(self, call: Call) -> str:
+        """The product of a vector with itself: squares come from two tables, one for what is positive, one for the rest."""
+        value, other = call.inputs
+        if value != other or call.layer.normalize:
+            raise Refusal("it multiplies two different vectors, or normalises them", "give it one vector twice")
+        check_rank(value)
+        source = self.builder[value.node]
+        kind = enclosing(source.types)
+        if kind.width > _WIDEST_SQUARE:
+            raise Refusal(
+                f"it squares values of {kind.width} bits",
+                f"quantise them to at most {_WIDEST_SQUARE} bits before, as with QActivation",
+            )
+        largest = np.arange(max(kind.maximum, -kind.minimum) + 1)
+        roots = Constant(largest[1:], Fixed(False, kind.width, kind.integer))
+        squares = Constant(largest**2, Fixed(False, 2 * kind.width, 2 * kind.integer))
+        elements = len(source.types)
+        minus = constant(np.full(elements, -1.0))
+        parts = [self.builder.steps(f"{call.name}_positive", value.node, roots, squares)]
+        if kind.signed:
+            negated = self.builder.affine(f"{call.name}_negated", value.node, minus, constant(np.zeros(elements)))
+            parts.append(self.builder.steps(f"{call.name}_negative", negated, roots, squares))
+        every = self.builder.concatenate(f"{call.name}_squares", tuple(parts))
+        ones = constant(np.ones((elements * len(parts), 1)))
+        return self.builder.dense(call.name, every, ones, constant(np.zeros(1)))
 
 
 def check_rank(value: Value) -> None:

@@ -21,7 +21,7 @@ class Roc(NamedTuple):
 class Performance(NamedTuple):
     """``rejection`` is 1 / background efficiency at the asked signal efficiency; infinite where none is left."""
 
-    accuracy: float
+    accuracy: float | None
     auc: dict[str, float]
     rejection: dict[str, float]
 
@@ -62,7 +62,11 @@ def roc(scores: np.ndarray, events: Events, number: int, background: Sequence[in
 def performance(
     scores: np.ndarray, events: Events, classes: list[str], signal_efficiency: float, background: Sequence[int] | None = None
 ) -> Performance:
-    """Accuracy, and for each class its AUC and the background rejection at the signal efficiency."""
+    """Accuracy, and for each class its AUC and the background rejection at the signal efficiency.
+
+    With ``background`` a score above 0 means another class. Where a score has no such zero the accuracy says nothing: see
+    ``Spec.task``.
+    """
     right = scores.argmax(axis=1) == events.y
     if background is not None:
         right = (scores[:, 0] > 0) != np.isin(events.y, background)

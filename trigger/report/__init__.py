@@ -15,7 +15,7 @@ from trigger.fixedpoint.graph import Constant, Dense, Graph
 from trigger.fixedpoint.passes.decision import scores as scores_of
 from trigger.fixedpoint.ranges import overflow_proof
 from trigger.folder import Build, integer_events, read_graph, read_json
-from trigger.physics.metrics import Roc, logits, performance, roc
+from trigger.physics.metrics import Performance, Roc, logits, performance, roc
 from trigger.physics.rates import crossings_khz, menu, turn_on
 from trigger.provenance import facts
 from trigger.report import plots
@@ -69,10 +69,7 @@ def write(build: Build, folder: Path) -> None:
             budgets=budgets(build),
             passes=_read(build, "synthesis/results.json")["passes"],
             area_svg=plots.area_by_layer({f"{r.design}: {r.origin}": r.layers for r in found if r.layers}),
-            performance={
-                kind: performance(s, test, spec.data.classes, spec.physics.signal_efficiency, spec.background)
-                for kind, s in scores.items()
-            },
+            performance={kind: _performance(s, test, spec) for kind, s in scores.items()},
             roc_svg=plots.roc_curves(curves, spec.physics.signal_efficiency) if curves else "",
             training_svg=plots.training_curves(histories, pruning) if histories else "",
             quantization=_read(build, "model/quantization.json") if spec.quantization else None,
@@ -82,6 +79,11 @@ def write(build: Build, folder: Path) -> None:
         )
     )
     (folder / "index.html").write_text(page, encoding="utf-8")
+
+
+def _performance(scores: np.ndarray, test: Events, spec: Spec) -> Performance:
+    found = performance(scores, test, spec.data.classes, spec.physics.signal_efficiency, spec.background)
+    return found._replace(accuracy=None) if spec.task == "anomaly" else found
 
 
 def _environment() -> jinja2.Environment:

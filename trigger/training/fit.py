@@ -27,11 +27,14 @@ def fit(
     pruning: Pruning | None,
     folder: Path | None = None,
     done: Callable[[int], None] = lambda epochs: None,
+    loss: Callable[[Any, Any], Any] | None = None,
+    pruned: keras.Model | None = None,
 ) -> History:
     """Train in place on ``events["train"]``; the weights of the epoch with the least validation loss are kept.
 
     ``folder`` takes TensorBoard logs, and the best epoch's weights as a checkpoint, as training goes on.
-    A network of one output is taught to tell the events of class 1 from all others.
+    A network of one output is taught to tell the events of class 1 from all others. With a ``loss`` of its own, of
+    ``events["train"].y`` and the outputs, there are no accuracies; ``pruned`` is the part of the network that is pruned.
     With pruning only epochs at the final sparsity count, and the sparsity is checked at the end. Returns loss, accuracy,
     val_loss and val_accuracy of each epoch. Raises TriggerError where the loss is not finite.
     """
@@ -41,7 +44,7 @@ def fit(
     schedule = keras.optimizers.schedules.CosineDecay(training.learning_rate, steps * training.epochs, alpha=0.01)
     model.compile(
         optimizer=keras.optimizers.Adam(schedule),
-        **_loss(model),
+        **(_loss(model) if loss is None else {"loss": loss}),
         jit_compile=True,
         # Pruning has to look at every single step where the backend leaves constraints out.
         steps_per_execution=1 if pruning is not None and keras.backend.backend() == "jax" else steps,
@@ -49,7 +52,7 @@ def fit(
     best = _BestEpoch(0 if pruning is None else pruning.end_epoch, training.patience, folder)
     callbacks: list[keras.callbacks.Callback] = [best, _Progress(done), keras.callbacks.TerminateOnNaN()]
     if pruning is not None:
-        callbacks.insert(0, prune.MagnitudePruning(model, pruning))
+        callbacks.insert(0, prune.MagnitudePruning(pruned or model, pruning))
     if folder is not None:
         callbacks.append(_TensorBoard(folder / "tensorboard"))
     rows = batch * steps
@@ -68,7 +71,7 @@ def fit(
         raise TriggerError(f"training: the loss is not finite in epoch {len(history.history['loss'])}; lower the learning rate")
     model.set_weights(best.weights)
     if pruning is not None:
-        prune.check(model, pruning)
+        prune.check(pruned or model, pruning)
     return {name: [float(v) for v in values] for name, values in history.history.items()} | {"best_epoch": [float(best.epoch)]}
 
 

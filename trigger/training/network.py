@@ -9,9 +9,16 @@ import keras
 import numpy as np
 
 from trigger.errors import TriggerError
+from trigger.events.dataset import Events
 from trigger.fixedpoint.types import Fixed
 from trigger.frontends.loading import load
 from trigger.spec import Spec
+
+
+def moments(events: Events) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of each feature, by weight, float64 of shape (features,)."""
+    mean = np.average(events.x, axis=0, weights=events.weight)
+    return mean, np.sqrt(np.average((events.x - mean) ** 2, axis=0, weights=events.weight))
 
 
 def set_seed(seed: int) -> None:
@@ -73,15 +80,16 @@ def _function(path: Path, name: str) -> Any:
     return getattr(module, name)
 
 
-def power_of_two_normalization(model: keras.Model, x: np.ndarray, types: tuple[Fixed, ...]) -> None:
+def power_of_two_normalization(model: keras.Model, events: Events, types: tuple[Fixed, ...]) -> None:
     """Teach every Normalization layer of the network the training events, in a form that costs no multiplier.
 
-    ``x`` (events, features) are the events; the mean of each feature is rounded to a step of its hardware type, its
-    deviation to a power of two. Only layers right behind the inputs can be taught.
+    The mean of each feature, by weight, is rounded to a step of its hardware type, its deviation to a power of two. Only
+    layers right behind the inputs can be taught.
     """
     step = np.array([2.0**-t.fraction for t in types])
-    mean = np.rint(x.mean(axis=0) / step) * step
-    deviation = np.exp2(np.rint(np.log2(np.maximum(x.std(axis=0), step))))
+    average, spread = moments(events)
+    mean = np.rint(average / step) * step
+    deviation = np.exp2(np.rint(np.log2(np.maximum(spread, step))))
     for layer in model.layers:
         if isinstance(layer, keras.layers.Normalization) and layer.input_mean is None:
             if not any(layer.input is tensor for tensor in model.inputs):
