@@ -184,6 +184,16 @@ def test_benches(built, tmp_path, kind, language):
     assert result.returncode == 1, result.stdout
 
 
+def test_yosys_reads_the_shell(shell):
+    """Every construct of core and shell goes through another front end too, and nothing hangs loose."""
+    sources = " ".join(map(str, shell.sources))
+    script = f"read_verilog -defer -sv {sources}; hierarchy -check -top {shell.name}; proc; check -assert"
+    steps = "; ".join(f"libyosys.run_pass({step.strip()!r}, design)" for step in script.split(";"))
+    command = [sys.executable, "-c", f"from pyosys import libyosys; design = libyosys.Design(); {steps}"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout[-2000:] + result.stderr
+
+
 def test_without_a_simulator(built, tmp_path):
     export(built, tmp_path / "p")
     env = {"PATH": str(tmp_path)}

@@ -231,8 +231,8 @@ def jets(
 @events_app.command()
 def level1(
     output: Annotated[Path, typer.Argument(help="The Parquet file to write; its provenance goes beside it as .json.")],
-    zero_bias: Annotated[int, typer.Option(min=200, help="Zero-bias events, over all strata.")] = 64_000,
-    signals: Annotated[int, typer.Option(min=20, help="Events of each of the five signals.")] = 8_000,
+    zero_bias: Annotated[int, typer.Option(min=200, help="Zero-bias events, over all strata.")] = 81_000,
+    signals: Annotated[int, typer.Option(min=20, help="Events of each of the five signals.")] = 5_000,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the generator and of the order of the rows.")] = 1,
 ) -> None:
     """Generate level-1 events at pileup 50 with Pythia 8.

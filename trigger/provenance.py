@@ -9,13 +9,13 @@ import trigger
 from trigger.errors import TriggerError
 from trigger.folder import Build, read_json
 from trigger.hashing import data_digest, file_digest, folder_digest
-from trigger.stages import STAGES
+from trigger.stages import STAGES, Stage
 from trigger.versions import versions
 
 FILE_NAME = "manifest.json"
 
 # Made again from what the build holds, and compared byte for byte.
-_MADE_AGAIN = {"graph": "the network", "firmware": "the graph", "rtl": "the graph"}
+_MADE_AGAIN = {"graph": "the network", "firmware": "the graph", "rtl": "the graph", "payload": "the graph"}
 
 
 class Finding(NamedTuple):
@@ -79,15 +79,15 @@ def prove(build: Build) -> list[Finding]:
     ]
     if other:
         raise TriggerError(f"{path}: made with {'; '.join(other)}: graph and firmware cannot be made again to compare")
-    return findings + [_again(build, name, origin) for name, origin in _MADE_AGAIN.items()]
+    stages = [stage for stage in STAGES if stage.name in _MADE_AGAIN and stage.wanted(build.spec)]
+    return findings + [_again(build, stage, _MADE_AGAIN[stage.name]) for stage in stages]
 
 
-def _again(build: Build, name: str, origin: str) -> Finding:
-    stage = next(stage for stage in STAGES if stage.name == name)
+def _again(build: Build, stage: Stage, origin: str) -> Finding:
     with tempfile.TemporaryDirectory() as folder:
         stage.run(build, Path(folder))
-        different = _against(_digests(build.root / name), _digests(Path(folder)))
-    return Finding(f"{name}, made again from {origin}", f"DIFFERENT in {', '.join(different)}" if different else "")
+        different = _against(_digests(build.root / stage.name), _digests(Path(folder)))
+    return Finding(f"{stage.name}, made again from {origin}", f"DIFFERENT in {', '.join(different)}" if different else "")
 
 
 def _files(root: Path) -> dict[str, str]:

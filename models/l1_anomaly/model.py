@@ -16,9 +16,9 @@ def encoder(features: int, _outputs: int, bits: int = 6, latent: int = 4) -> ker
 
     x = inputs = keras.Input((features,), name="objects")
     x = keras.layers.Normalization(name="normalization")(x)
-    x = QActivation("quantized_bits(7,3,alpha=1)", name="features")(x)
+    x = QActivation("quantized_bits(8,5,alpha=1)", name="features")(x)
     x = dense(32, "hidden")(x)
-    x = QActivation(f"quantized_relu({bits},2)", name="relu")(x)
+    x = QActivation(f"quantized_relu({bits + 1},3)", name="relu")(x)
     x = dense(latent, "means")(x)
-    x = QActivation("quantized_bits(8,3,alpha=1)", name="latent")(x)
+    x = QActivation("quantized_bits(8,5,alpha=1)", name="latent")(x)
     return keras.Model(inputs, keras.layers.Dot(axes=1, name="score")([x, x]), name="encoder")

@@ -29,6 +29,7 @@ from trigger.fixedpoint.graph import (
     Steps,
     Threshold,
 )
+from trigger.fixedpoint.ranges import magnitude
 from trigger.fixedpoint.types import Fixed, Overflow, Rounding
 
 _OPSET = 18
@@ -149,7 +150,7 @@ class _Writer(Writer):
 
     def reach(self, node: Node) -> int:
         """The bits of the largest number on the way to the node's value, in whatever order it is added up."""
-        largest = [self._largest(name) for name in node.inputs]
+        largest = [magnitude(self.graph[name], self.ranges[name]) for name in node.inputs]
         match node:
             case Dense():
                 sums = largest[0] @ np.abs(node.weights.real) + np.abs(node.bias.real)
@@ -160,11 +161,6 @@ class _Writer(Writer):
             case _:
                 return max(t.width for t in node.types)
         return int(np.frexp(np.ldexp(sums, node.fractions).max())[1])
-
-    def _largest(self, name: str) -> np.ndarray:
-        """The largest absolute value of each element of a node."""
-        low, high = self.ranges[name]
-        return np.ldexp(np.maximum(np.abs(low), np.abs(high)).astype(np.float64), -self.graph[name].fractions)
 
 
 def _check_width(node: Node, bits: int) -> None:

@@ -2,8 +2,8 @@
 
 Proton-proton collisions at 13.6 TeV by Pythia 8, on average 50 in a bunch crossing, seen by ``detector``. A zero-bias crossing
 is an overlay of inelastic collisions. Its tail decides what a trigger accepts, so collisions are made in bins of pT-hat
-and crossings in strata by the hardest bin they hold: every stratum has as many crossings as the others, each with a hard
-collision of its own, and a weight that follows from the cross sections. Train, validation and test events are made of
+and crossings in strata by the hardest bin they hold: the rare strata have far more crossings than their share, each with a
+hard collision of its own, and a weight that follows from the cross sections. Train, validation and test events are made of
 collisions of their own.
 """
 
@@ -24,8 +24,10 @@ ZERO_BIAS = "zero_bias"
 SHARES = dict(zip(SPLITS, (0.6, 0.2, 0.2), strict=True))
 # GeV; below the first edge, and where there is no hard scale, collisions are soft ones.
 PT_HAT_EDGES = (20, 30, 45, 70, 110, 170, 260)
-# So many soft collisions for each crossing of one stratum: they have no tail, and come turned and mirrored.
-SOFT_PER_EVENT = 2
+# How zero-bias crossings are shared out over the strata, the soft one first: where one of them stands for many, there are more.
+STRATA = (25, 20, 12, 8, 4, 4, 4, 4)
+# So many crossings for each soft collision: these have no tail, and come turned and mirrored.
+EVENTS_PER_SOFT = 4
 _BATCH = 200
 
 SIGNALS = {
@@ -143,13 +145,13 @@ class Sample(NamedTuple):
     weight: np.ndarray
 
 
-def sample(beam: Beam, signals: dict[str, list[Deposits]], per_stratum: int, rng: np.random.Generator) -> Sample:
-    """Crossings of every stratum and of every signal. The weights of the zero-bias ones are 1 on average."""
+def sample(beam: Beam, signals: dict[str, list[Deposits]], sizes: Sequence[int], rng: np.random.Generator) -> Sample:
+    """So many crossings of each stratum, and all signals. The weights of the zero-bias crossings are 1 on average."""
     parts, labels, weights = [], [], []
-    for stratum, share in enumerate(beam.strata()):
-        parts.append(_seen((beam.crossing(stratum, k, rng) for k in range(per_stratum)), per_stratum))
-        labels.append(np.full(per_stratum, ZERO_BIAS))
-        weights.append(np.full(per_stratum, share * len(beam.rates)))
+    for stratum, (share, count) in enumerate(zip(beam.strata(), sizes, strict=True)):
+        parts.append(_seen((beam.crossing(stratum, k, rng) for k in range(count)), count))
+        labels.append(np.full(count, ZERO_BIAS))
+        weights.append(np.full(count, share * sum(sizes) / count))
     for name, collisions in signals.items():
         parts.append(_seen(([*beam.pileup(rng), collision] for collision in collisions), len(collisions)))
         labels.append(np.full(len(collisions), name))
@@ -178,7 +180,7 @@ def write(
     wanted = {
         (split, source.name): (source, count)
         for split, share in SHARES.items()
-        for source, count in _sources(round(share * zero_bias / (1 + len(HARD))), round(share * signals))
+        for source, count in _sources(_sizes(share * zero_bias), round(share * signals))
     }
     made = {}
     with ProcessPoolExecutor() as pool:
@@ -195,7 +197,7 @@ def write(
         found = sample(
             beam,
             {name: made[split, name].deposits for name in SIGNALS},
-            round(share * zero_bias / (1 + len(HARD))),
+            _sizes(share * zero_bias),
             np.random.default_rng([seed, len(wanted) + number]),
         )
         for name, values in zip(FEATURES, found.x.T, strict=True):
@@ -225,16 +227,17 @@ def write(
 
 def collisions(zero_bias: int, signals: int) -> int:
     """How many collisions ``write`` makes."""
-    return sum(
-        count
-        for share in SHARES.values()
-        for _, count in _sources(round(share * zero_bias / (1 + len(HARD))), round(share * signals))
-    )
+    return sum(count for share in SHARES.values() for _, count in _sources(_sizes(share * zero_bias), round(share * signals)))
 
 
-def _sources(per_stratum: int, signals: int) -> Iterator[tuple[Source, int]]:
-    yield SOFT, SOFT_PER_EVENT * per_stratum
-    for source in HARD:
-        yield source, per_stratum
+def _sizes(zero_bias: float) -> list[int]:
+    """How many crossings of each stratum."""
+    return [max(round(zero_bias * part / sum(STRATA)), 1) for part in STRATA]
+
+
+def _sources(sizes: Sequence[int], signals: int) -> Iterator[tuple[Source, int]]:
+    """What is to be collided, and how often: a hard collision for each crossing of its stratum."""
+    yield SOFT, max(sum(sizes) // EVENTS_PER_SOFT, 1)
+    yield from zip(HARD, sizes[1:], strict=True)
     for name, settings in SIGNALS.items():
         yield Source(name, settings), signals

@@ -1,0 +1,87 @@
+"""The triggers that come with the program: their networks are exact and complete; built as a whole with --full."""
+
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from battery import compile_emulators, randomize
+
+from trigger.budgets import budgets
+from trigger.build import build, open_build
+from trigger.checks import accept_bits
+from trigger.events import dataset
+from trigger.events.hardware import structured, to_hardware
+from trigger.folder import read_graph
+from trigger.frontends.networks import Reference, lower
+from trigger.links import link_map, pack, unpack
+from trigger.patterns import START, VALID
+from trigger.payload import export, patterns
+from trigger.spec import find, load, zoo
+from trigger.training import network
+
+
+def test_what_there_is():
+    assert zoo() == ["jet_tagger", "l1_anomaly", "l1_topology"]
+
+
+@pytest.mark.parametrize("name", zoo())
+def test_networks_are_exact(name):
+    """With random weights, on its own events and on what hardware may send."""
+    path = find(name)
+    spec = load(path)
+    keras.utils.set_random_seed(1)
+    model = network.make(spec, path.parent)
+    loaded = dataset.load(spec.data, path.parent, bool(spec.inputs.objects))
+    x = to_hardware(loaded.events.x[:2000], spec).x
+    steps = np.array([2.0**-t.fraction for t in spec.input_types])
+    events = loaded.events.take(np.arange(2000))._replace(x=x * steps)
+    network.power_of_two_normalization(model, events, spec.input_types)
+    randomize(model, 2)
+    graph = lower(model, spec.input_types)
+    x = np.concatenate([x, structured(spec, 500, 1)])
+    expected = np.ldexp(Reference(model).predict(x * steps), graph.output.fractions)
+    np.testing.assert_array_equal(graph.run(x), expected)
+
+
+@pytest.mark.parametrize("name", ["l1_anomaly", "l1_topology"])
+def test_level1_events_are_in_hardware_integers(name):
+    """Nothing in the sample saturates, is out of order, or does not come back from the links."""
+    path = find(name)
+    spec = load(path)
+    x = dataset.load(spec.data, path.parent, missing=True).events.x
+    found = to_hardware(x, spec)
+    np.testing.assert_array_equal(found.x, x)
+    assert not found.saturated.any()
+    links = link_map(spec)
+    assert (links.links, links.words) == (5, 2)
+    np.testing.assert_array_equal(unpack(links, pack(links, found.x)), found.x)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("name", ["l1_anomaly", "l1_topology"])
+def test_from_events_to_the_board(name, tmp_path):
+    """Trained, built within its budgets, verified with its shell, simulated in every shell."""
+    this = open_build(build(name, tmp_path / "build"))
+    points = this.spec.decision.accept
+    assert all(line.met for line in budgets(this))
+    for kind in ("plain", "axi", "emp"):
+        payload = export(this, tmp_path / kind, kind)
+        assert payload.latency * 1000 / this.spec.target.clock_mhz <= 50
+        command = [sys.executable, "sim/run.py"]
+        result = subprocess.run(command, cwd=tmp_path / kind, capture_output=True, text=True, check=False)
+        assert result.returncode == 0, result.stdout
+    graph = read_graph(this.root)
+    inputs, expected = patterns(this, 300)
+    starts = np.flatnonzero(inputs.flags[:, 0, START])
+    x = unpack(link_map(this.spec), np.stack([inputs.data[starts], inputs.data[starts + 1]], axis=1))
+    (emulator,) = compile_emulators([graph], tmp_path / "emulator")
+    scores = emulator(x)
+    np.testing.assert_array_equal(scores, graph.run(x))
+    width = graph.output.types[0].width
+    words = expected.data[expected.flags[:, 0, VALID], 0]
+    np.testing.assert_array_equal(words >> np.uint64(32), scores[:, 0] & (1 << width) - 1)
+    np.testing.assert_array_equal(
+        words & np.uint64(0xFFFF), accept_bits(this.root, this.spec, scores) @ 2 ** np.arange(len(points))
+    )

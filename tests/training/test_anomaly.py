@@ -1,0 +1,132 @@
+"""Training without signals: the encoder of an autoencoder, which scores what it has not seen."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+from qkeras import QActivation, QDense
+
+from trigger.errors import TriggerError
+from trigger.events.dataset import Events
+from trigger.frontends.networks import Reference, lower
+from trigger.physics.metrics import roc
+from trigger.spec import parse
+from trigger.training import anomaly, prune, teach
+from trigger.training.fit import outputs
+
+SPEC = """
+name = "unusual"
+task = "anomaly"
+[data]
+files = ["x.csv"]
+features = ["a", "b", "c", "d"]
+label = "kind"
+classes = ["usual", "far", "odd"]
+[model]
+function = "network"
+[training]
+classes = ["usual"]
+epochs = 12
+batch_size = 128
+learning_rate = 0.01
+beta = 0.3
+[pruning]
+sparsity = 0.4
+start_epoch = 2
+end_epoch = 6
+[inputs]
+type = "fixed<10,6>"
+[target]
+part = "xcvu9p-flga2104-2L-e"
+clock_mhz = 360
+[decision.accept.any]
+rate_khz = 5000
+[physics]
+zero_bias = "usual"
+"""
+
+
+def scoring():
+    weights = {"kernel_quantizer": "quantized_bits(6,1,alpha=1)", "bias_quantizer": "quantized_bits(6,2,alpha=1)"}
+    x = inputs = keras.Input((4,))
+    x = layers.Normalization(name="scale")(x)
+    x = QActivation("quantized_bits(8,4,alpha=1)", name="features")(x)
+    x = QActivation("quantized_relu(7,3)", name="relu")(QDense(8, **weights, name="hidden")(x))
+    x = QActivation("quantized_bits(8,4,alpha=1)", name="latent")(QDense(2, **weights, name="means")(x))
+    return keras.Model(inputs, layers.Dot(axes=1, name="score")([x, x]), name="encoder")
+
+
+def events(rng, count):
+    base = rng.normal(size=(count, 2))
+    usual = base @ [[1, 1, 0, 0.5], [0, 0.5, 2, 1]] + 0.2 * rng.normal(size=(count, 4)) + 3
+    kinds = rng.integers(0, 3, count)
+    usual[kinds == 1] += [[4, 4, 6, 5]]
+    usual[kinds == 2] -= [[4, 4, 6, 5]]
+    return Events(np.rint(usual * 16) / 16, kinds, np.ones(count))
+
+
+def test_what_was_never_seen_scores_high(tmp_path):
+    spec = parse(SPEC, tmp_path / "trigger.toml")
+    assert (spec.scores, spec.background, spec.taught) == (["anomaly"], (0,), (0,))
+    rng = np.random.default_rng(2)
+    splits = {name: events(rng, 1500) for name in ("train", "validation", "test")}
+    keras.utils.set_random_seed(1)
+    model = scoring()
+    history = teach.train(model, splits, spec, spec.pruning, None, lambda epochs: None)
+    assert set(history) == {"loss", "val_loss", "best_epoch"} and history["loss"][-1] < history["loss"][0]
+    test = splits["test"]
+    scores = outputs(model, test.x)
+    assert min(roc(scores, test, number, spec.background).auc for number in (1, 2)) > 0.8
+    assert prune.measured(model) == pytest.approx(0.4, abs=0.03)
+    assert [layer.name for layer in model.layers if "decoder" in layer.name] == []
+    graph = lower(model, spec.input_types)
+    x = graph.quantize_inputs(test.x)
+    expected = np.ldexp(Reference(model).predict(np.ldexp(x.astype(float), -graph.input.fractions)), graph.output.fractions)
+    np.testing.assert_array_equal(graph.run(x), expected)
+
+
+def test_an_autoencoder_gives_back_what_is_asked():
+    """The loss counts the wanted features and the score, nothing else."""
+    true = np.array([[1.0, 2, 3], [0, 0, 0]], dtype="float32")
+    predicted = np.array([[0.0, 9, 3, 4], [0, 1, 2, 6]], dtype="float32")
+    found = anomaly.loss(np.array([True, False, True]), 0.5)(true, predicted)
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(found), [(1 + 0 + 2) / 2, (0 + 4 + 3) / 2])
+
+
+def test_a_network_without_squares():
+    x = keras.Input((4,))
+    with pytest.raises(TriggerError) as error:
+        anomaly.autoencoder(keras.Model(x, layers.Dense(1, name="out")(x), name="plain"))
+    assert str(error.value) == (
+        "training: an anomaly network ends in keras.layers.Dot(axes=1)([latent, latent]); 'plain' ends in Dense 'out'"
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            'classes = ["usual"]\n',
+            "",
+            "training.classes is missing; it names the classes that are usual, the others are what is not",
+        ),
+        ('classes = ["usual"]', 'classes = ["usul"]', "training.classes has 'usul', which is no class; did you mean 'usual'?"),
+        (
+            'function = "network"',
+            'function = "network"\noutput = ["far", "odd"]',
+            'model.output is for classification; the one output of task "anomaly" scores what is unusual',
+        ),
+        ("beta = 0.3", 'reconstruct = ["e"]', "training.reconstruct has 'e', which is no feature"),
+        ("beta = 0.3", "beta = 0", "training.beta is 0; it should be greater than 0"),
+        (
+            'task = "anomaly"',
+            'task = "classification"',
+            "training.classes is for a network of one output; one for each class must see them all",
+        ),
+    ],
+)
+def test_specs_that_contradict_themselves(tmp_path, old, new, message):
+    assert old in SPEC
+    with pytest.raises(TriggerError) as error:
+        parse(SPEC.replace(old, new), tmp_path / "trigger.toml")
+    assert str(error.value) == f"{tmp_path / 'trigger.toml'}: {message}"
