@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 
+import find_libpython
 import numpy as np
 import pytest
 
@@ -173,6 +174,8 @@ def test_benches(built, tmp_path, kind, language):
     program = {"verilog": "iverilog", "vhdl": "ghdl"}[language]
     if shutil.which(program) is None:
         pytest.skip(f"{program} is not installed")
+    if find_libpython.find_libpython() is None:
+        pytest.skip("this Python was built without its shared library, which cocotb needs")
     export(built, tmp_path / "p", kind, language)
     run = [sys.executable, "run.py"]
     result = subprocess.run(run, cwd=tmp_path / "p" / "sim", capture_output=True, text=True, check=False)

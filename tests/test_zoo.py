@@ -18,6 +18,7 @@ from trigger.frontends.networks import Reference, lower
 from trigger.links import link_map, pack, unpack
 from trigger.patterns import START, VALID
 from trigger.payload import export, patterns
+from trigger.scaffold import create
 from trigger.spec import find, load, zoo
 from trigger.training import network
 
@@ -57,6 +58,13 @@ def test_level1_events_are_in_hardware_integers(name):
     links = link_map(spec)
     assert (links.links, links.words) == (5, 2)
     np.testing.assert_array_equal(unpack(links, pack(links, found.x)), found.x)
+
+
+def test_one_of_ones_own_has_the_events(tmp_path):
+    create(tmp_path / "mine", "l1_anomaly")
+    spec = load(tmp_path / "mine" / "trigger.toml")
+    assert (spec.name, spec.data.files) == ("mine", ["level1.parquet"])
+    assert (tmp_path / "mine" / "level1.parquet").is_file()
 
 
 @pytest.mark.full

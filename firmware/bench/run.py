@@ -5,6 +5,7 @@ import shutil
 import sys
 from pathlib import Path
 
+import find_libpython
 from cocotb_tools.check_results import get_results
 from cocotb_tools.runner import get_runner
 
@@ -18,6 +19,9 @@ def main() -> int:
     simulator = ASKED["simulator"]
     if shutil.which(PROGRAMS[simulator]) is None:
         print(f"{PROGRAMS[simulator]} is not on PATH: the benches cannot be run")
+        return 2
+    if find_libpython.find_libpython() is None:
+        print("this Python was built without its shared library (libpython), which cocotb needs: the benches cannot be run")
         return 2
     runner = get_runner(simulator)
     work = HERE / "build"

@@ -59,6 +59,7 @@ def write(build: Build, folder: Path) -> None:
             events=_read(build, "events/summary.json"),
             lowered=_read(build, "graph/summary.json"),
             results=results,
+            shell=_shell(build) if spec.payload else None,
             kept={} if bits is None else menu(bits, test, spec),
             crossings_khz=crossings_khz(spec),
             rates_svg=_rate_curves(build, test),
@@ -84,6 +85,12 @@ def write(build: Build, folder: Path) -> None:
 def _performance(scores: np.ndarray, test: Events, spec: Spec) -> Performance:
     found = performance(scores, test, spec.data.classes, spec.physics.signal_efficiency, spec.background)
     return found._replace(accuracy=None) if spec.task == "anomaly" else found
+
+
+def _shell(build: Build) -> dict[str, Any]:
+    """What the payload's own description says, and where in time its decision is."""
+    found = _read(build, "payload/payload.json")
+    return {**found, "ns": found["latency"] * 1000 / build.spec.target.clock_mhz}
 
 
 def _environment() -> jinja2.Environment:
@@ -128,7 +135,8 @@ def _turn_ons(bits: np.ndarray, test: Events, spec: Spec) -> dict[str, str]:
     kept, pictures = np.asarray(bits.any(axis=1)), {}
     for feature in spec.physics.turn_on:
         number = spec.data.features.index(feature)
-        values = test.x[:, number] * 2.0 ** -spec.input_types[number].fraction
+        fields = spec.inputs.fields()
+        values = test.x[:, number] * (fields[feature].lsb if fields else 2.0 ** -spec.input_types[number].fraction)
         curves = {}
         for k, name in enumerate(spec.data.classes if spec.data.label else ["events"]):
             here = test.y == k
