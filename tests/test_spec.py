@@ -162,8 +162,8 @@ def test_unknown_triggers():
     with pytest.raises(TriggerError) as error:
         find("jet_taggr")
     assert str(error.value) == (
-        "no trigger 'jet_taggr': neither a file, a folder with trigger.toml, nor in the zoo (jet_tagger, l1_anomaly, l1_topology); "
-        "did you mean 'jet_tagger'?"
+        "no trigger 'jet_taggr': neither a file, a folder with trigger.toml, nor in the zoo "
+        "(jet_tagger, l1_anomaly, l1_topology); did you mean 'jet_tagger'?"
     )
 
 
