@@ -81,7 +81,7 @@ def export(build: Build, directory: Path, kind: str = "plain", language: str | N
     for where, files in ((directory / "src", shell.files), (sim, shell.simulation)):
         for target, template in files.items():
             _make(folder("firmware") / template, where / target.format(name=payload.name), fields)
-    _write_benches(payload, build, shell)
+    _write_benches(payload, build, kind)
     return payload
 
 
@@ -116,7 +116,6 @@ def _fields(payload: Payload, build: Build, kind: str) -> dict[str, Any]:
     if kind == "emp" and len(channels) != count:
         raise TriggerError(f"payload: input_links has {len(channels)} channels; the inputs are on {count} links")
     beat = next(32 << k for k in range(8) if 32 << k >= 32 + width)
-    padding = f"{beat - 32 - width}'d0, " if beat > 32 + width else ""
     return {
         "name": payload.name,
         "links": payload.links,
@@ -125,8 +124,13 @@ def _fields(payload: Payload, build: Build, kind: str) -> dict[str, Any]:
         "latency": payload.latency,
         "input_links": channels,
         "output_link": asked.output_link,
-        "axi": {"width": beat, "padding": padding},
+        "axi": {"width": beat, "padding": _zeros(beat - 32 - width), "unused": _zeros(_MOST_POINTS - len(payload.points))},
     }
+
+
+def _zeros(bits: int) -> str:
+    """So many zero bits at the front of a Verilog concatenation."""
+    return f"{bits}'d0, " if bits else ""
 
 
 def _make(source: Path, target: Path, fields: dict[str, Any]) -> None:
@@ -136,9 +140,9 @@ def _make(source: Path, target: Path, fields: dict[str, Any]) -> None:
         shutil.copyfile(source, target)
 
 
-def _write_benches(payload: Payload, build: Build, shell: Shell) -> None:
+def _write_benches(payload: Payload, build: Build, kind: str) -> None:
     """Vectors, and the cocotb benches that run them."""
-    sim, home = payload.directory / "sim", folder("firmware") / "bench"
+    shell, sim, home = SHELLS[kind], payload.directory / "sim", folder("firmware") / "bench"
     for name in ("payload.py", f"{shell.bench}.py", "run.py"):
         shutil.copyfile(home / name, sim / name)
     shutil.copyfile(payload.directory / "payload.json", sim / "payload.json")
@@ -151,15 +155,12 @@ def _write_benches(payload: Payload, build: Build, shell: Shell) -> None:
         for event, y, s in zip(words, scores, saturated, strict=True)
     ]
     (sim / "vectors.json").write_text("[\n" + ",\n".join(map(json.dumps, rows)) + "\n]\n")
-    kind = next(kind for kind, one in SHELLS.items() if one is shell)
-    before = [f"sim/{name}" for name in shell.simulation if name == "stubs.vhd"]
-    after = [f"sim/{name.format(name=payload.name)}" for name in shell.simulation if name != "stubs.vhd"]
-    listed = [path.relative_to(payload.directory).as_posix() for path in sources(payload, kind)]
+    files = [*(sim / name.format(name=payload.name) for name in shell.simulation), *sources(payload, kind)]
     bench = {
         "simulator": _SIMULATORS[payload.rtl.language],
         "top": shell.top.format(name=payload.name),
         "test": shell.bench,
-        "sources": [*before, *listed, *after],
+        "sources": [path.relative_to(payload.directory).as_posix() for path in files],
     }
     (sim / "bench.json").write_text(json.dumps(bench, indent=1) + "\n")
 

@@ -59,21 +59,22 @@ def roc(scores: np.ndarray, events: Events, number: int, background: Sequence[in
     return Roc(efficiency, share, float(np.trapezoid(efficiency, share)))
 
 
-def performance(
-    scores: np.ndarray, events: Events, classes: list[str], signal_efficiency: float, background: Sequence[int] | None = None
-) -> Performance:
-    """Accuracy, and for each class its AUC and the background rejection at the signal efficiency.
-
-    With ``background`` a score above 0 means another class. Where a score has no such zero the accuracy says nothing: see
-    ``Spec.task``.
-    """
+def accuracy(scores: np.ndarray, events: Events, background: Sequence[int] | None = None) -> float:
+    """The share of events, by weight, put into their class; one output above 0 says "another class than ``background``"."""
     right = scores.argmax(axis=1) == events.y
     if background is not None:
         right = (scores[:, 0] > 0) != np.isin(events.y, background)
+    return float(np.average(right, weights=events.weight))
+
+
+def performance(
+    scores: np.ndarray, events: Events, classes: list[str], signal_efficiency: float, background: Sequence[int] | None = None
+) -> Performance:
+    """Accuracy, and for each class its AUC and the background rejection at the signal efficiency."""
     curves = {name: roc(scores, events, number, background) for number, name in enumerate(classes)}
     rejections = {}
     for name, curve in curves.items():
         share = float(np.interp(signal_efficiency, curve.efficiency, curve.background))
         rejections[name] = 1 / share if share > 0 else float("inf")
-    accuracy = float(np.average(right, weights=events.weight))
-    return Performance(accuracy, {name: curve.auc for name, curve in curves.items()}, rejections)
+    right = accuracy(scores, events, background)
+    return Performance(right, {name: curve.auc for name, curve in curves.items()}, rejections)

@@ -15,7 +15,7 @@ from trigger.fixedpoint.graph import Constant, Dense, Graph
 from trigger.fixedpoint.passes.decision import scores as scores_of
 from trigger.fixedpoint.ranges import overflow_proof
 from trigger.folder import Build, integer_events, read_graph, read_json
-from trigger.physics.metrics import Performance, Roc, logits, performance, roc
+from trigger.physics.metrics import Performance, Roc, accuracy, logits, performance, roc
 from trigger.physics.rates import crossings_khz, menu, turn_on
 from trigger.provenance import facts
 from trigger.report import plots
@@ -62,6 +62,7 @@ def write(build: Build, folder: Path) -> None:
             shell=_shell(build) if spec.payload else None,
             kept={} if bits is None else menu(bits, test, spec),
             crossings_khz=crossings_khz(spec),
+            against=_against(spec),
             rates_svg=_rate_curves(build, test),
             turn_ons={} if bits is None else _turn_ons(bits, test, spec),
             synthesis=found,
@@ -83,8 +84,20 @@ def write(build: Build, folder: Path) -> None:
 
 
 def _performance(scores: np.ndarray, test: Events, spec: Spec) -> Performance:
-    found = performance(scores, test, spec.data.classes, spec.physics.signal_efficiency, spec.background)
-    return found._replace(accuracy=None) if spec.task == "anomaly" else found
+    asked = spec.data.classes, spec.physics.signal_efficiency, spec.background
+    found = performance(scores, test, *asked)
+    if spec.task == "anomaly":
+        return found._replace(accuracy=None)
+    taught = np.isin(test.y, spec.taught)
+    return found._replace(accuracy=accuracy(scores[taught], test.take(np.flatnonzero(taught)), spec.background))
+
+
+def _against(spec: Spec) -> str:
+    """What a ROC curve is of."""
+    if spec.background is None:
+        return "each class against all others"
+    names = " and ".join(spec.data.classes[number] for number in spec.background)
+    return f"each class against {names}, {names} against all others"
 
 
 def _shell(build: Build) -> dict[str, Any]:

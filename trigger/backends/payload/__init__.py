@@ -83,14 +83,12 @@ def write(payload: Payload, version: str) -> None:
     directory, name, links, points, rtl = payload
     suffix = LANGUAGES[rtl.language]
     wires = [_wire(place, links) for place in links.places]
-    connected = list(zip(wires, rtl.interface.inputs, strict=True))
     fields: dict[str, Any] = {
         "name": name,
         "links": links,
         "points": points,
         "core": rtl.interface,
-        "wires": connected,
-        "saturates": connected,
+        "wires": list(zip(wires, rtl.interface.inputs, strict=True)),
         "latency": payload.latency,
         "version": version,
         "bench": payload.bench.interface,
