@@ -62,14 +62,14 @@ class Network(NamedTuple):
     off_grid: np.ndarray
 
 
-def prepare(model: keras.Model, inputs: str | None = None, seed: int = 0) -> Network:
+def prepare(model: keras.Model, inputs: str | None = None, seed: int = 0, events: int = RANDOM_EVENTS) -> Network:
     """Lower a network, and ask Keras for its outputs on random inputs, on and off the grid, and on all vectors."""
     rng = np.random.default_rng(seed)
     graph = lower(model, inputs)
     features = len(graph.input.types)
     span = 2.0 ** (graph.input.types[0].integer)
     random = np.concatenate(
-        [rng.normal(size=(RANDOM_EVENTS // 2, features)) * span / 2, rng.uniform(-span, span, (RANDOM_EVENTS // 2, features))]
+        [rng.normal(size=(events // 2, features)) * span / 2, rng.uniform(-span, span, (events // 2, features))]
     )
     x = np.concatenate([random, vectors.generate(graph, seed).all])
     integers = quantize_inputs(graph, x)

@@ -32,6 +32,7 @@ def sample(tmp_path, monkeypatch):
     return Path("sample.csv")
 
 
+@pytest.mark.full
 def test_a_legacy_network_is_built_from_its_file(sample):
     arguments = [
         "build",

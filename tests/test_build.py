@@ -60,7 +60,10 @@ def test_nothing_changed_nothing_redone(small_build, capsys):
     [
         ("trigger.toml", "clock_mhz = 360", "clock_mhz = 240", ["firmware", "verification", "report"]),
         ("trigger.toml", 'task = "cl', 'description = "New."\ntask = "cl', ["report"]),
-        ("trigger.toml", "epochs = 6", "epochs = 7", ["model", "graph", "firmware", "verification", "report"]),
+        pytest.param(
+            *("trigger.toml", "epochs = 6", "epochs = 7", ["model", "graph", "firmware", "verification", "report"]),
+            marks=pytest.mark.full,
+        ),
         ("model.py", "quantized_relu(3,1)", "quantized_relu(4,1)", ["model", "graph", "firmware", "verification", "report"]),
         ("events.csv", "a,b,c,kind", " a,b,c,kind", list(STAGES)),
     ],
@@ -131,7 +134,7 @@ def test_a_full_disk_keeps_the_last_build(small_build):
     build(str(source), root.parent)
 
 
-@pytest.mark.parametrize("delay", [0.8, pytest.param(3.0, marks=pytest.mark.full), 7.0])
+@pytest.mark.parametrize("delay", [0.8, *(pytest.param(delay, marks=pytest.mark.full) for delay in (3.0, 7.0))])
 def test_a_killed_build_continues(small_build, tmp_path, delay):
     source, root = small_build
     command = [sys.executable, "-m", "trigger", "build", str(source), "--output", str(tmp_path / "killed")]

@@ -219,7 +219,7 @@ def test_a_decision_over_budget(small_build):
     page = (root / "report" / "index.html").read_text()
     assert "not met" in page and "signal ≥ 0.75" in page
     assert "| tight | 0:0 | `ufixed<1,1>` |" in (root / "rtl" / "ports.md").read_text()
-    assert (trigger("verify", root).returncode, trigger("verify", root, "--netlist").returncode) == (0, 0)
+    assert trigger("verify", root, "--netlist").returncode == 0
 
 
 def test_rates(small_build):

@@ -14,12 +14,12 @@ from trigger.backends.rtl import simulate
 
 pytestmark = pytest.mark.minutes
 
-NETWORKS, THROUGH_CSIM, THROUGH_EMULATOR, THROUGH_RTL = 200, 20, 20, 50
+NETWORKS, THROUGH_CSIM, THROUGH_EMULATOR, THROUGH_RTL = 200, 20, 20, 20
 
 
 @cache
 def prepared(seed: int, widest: int) -> Network:
-    return prepare(random_network(seed, widest), seed=seed)
+    return prepare(random_network(seed, widest), seed=seed, events=2000)  # besides their vectors, which are as many
 
 
 @pytest.mark.parametrize("block", range(10))

@@ -93,7 +93,7 @@ NETLISTS = {
 }
 
 
-@pytest.mark.parametrize("kind", NETLISTS)
+@pytest.mark.parametrize("kind", ["relu", *(pytest.param(kind, marks=pytest.mark.full) for kind in ("signed", "table"))])
 def test_netlist_equals_keras(kind, tmp_path):
     network = prepare(NETLISTS[kind]())
     project = rtl.write(network.graph, tmp_path / "rtl", rtl.RtlOptions(PART, 240, project_name="net"))

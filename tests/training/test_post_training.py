@@ -154,6 +154,7 @@ def workshop(tmp_path, monkeypatch):
     return Adoption(Path("judge.keras"), Path("sample.csv"), PART, 240, "kind")
 
 
+@pytest.mark.full  # docs/how-to/own-network.md does so too, and is tested
 def test_a_float_network_is_built_from_its_file(workshop):
     path = adopt(workshop)
     text = path.read_text()

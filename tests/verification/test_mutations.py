@@ -21,7 +21,7 @@ from trigger.verification.vectors import generate
 
 pytestmark = pytest.mark.minutes
 
-FAULTS, IN_FULL = 54, 216
+FAULTS, IN_FULL = 36, 216
 PER_COMPILE = 27
 W = "quantized_bits(4,1,alpha=1)"
 
