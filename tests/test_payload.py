@@ -11,7 +11,7 @@ import pytest
 
 from trigger import checks
 from trigger.backends.payload import ORBIT, write
-from trigger.backends.payload.decisions import decide, prescaled
+from trigger.backends.payload.decisions import decide
 from trigger.backends.payload.simulate import PayloadSimulation, frames
 from trigger.backends.rtl import RtlOptions, open_project
 from trigger.backends.rtl import write as write_rtl
@@ -205,15 +205,6 @@ def test_without_a_simulator(built, tmp_path):
     assert (result.returncode, result.stdout) == (2, "iverilog is not on PATH: the benches cannot be run\n")
 
 
-def test_prescales_in_python():
-    passes = np.array([0, 1, 1, 0, 1, 1, 1])
-    assert [prescaled(passes, n).tolist() for n in (0, 1, 2)] == [
-        [0] * 7,
-        [0, 1, 1, 0, 1, 1, 1],
-        [0, 1, 0, 0, 1, 0, 1],
-    ]
-
-
 def test_what_does_not_fit(built, tmp_path):
     def refusal(this=built, **asked):
         with pytest.raises(TriggerError) as error:
@@ -226,9 +217,24 @@ def test_what_does_not_fit(built, tmp_path):
     other = built._replace(spec=built.spec.model_copy(update={"payload": links}))
     assert refusal(other, kind="emp") == "payload: input_links has 1 channels; the inputs are on 2 links"
     none = built._replace(spec=built.spec.model_copy(update={"payload": None}))
-    assert refusal(none) == (
-        "payload: trigger.toml has no [payload]; add it (it may be empty), with decision.accept, and build again"
-    )
+    missing = "payload: trigger.toml has no [payload]; add it (it may be empty), with decision.accept, and build again"
+    assert refusal(none) == missing
+    with pytest.raises(TriggerError) as error:
+        patterns(none, 10)
+    assert str(error.value) == missing
+
+
+def test_more_than_there_is_room_for(shell, tmp_path):
+    for changes, message in (
+        ({"points": shell.points * 9}, "payload: 18 accept bits; there is room for 16"),
+        (
+            {"links": shell.links._replace(words=256)},
+            "payload: an event has 256 frames; there is room for 255; use more links",
+        ),
+    ):
+        with pytest.raises(TriggerError) as error:
+            write(shell._replace(directory=tmp_path, **changes), "00000000")
+        assert str(error.value) == message
 
 
 # --- pattern files --------------------------------------------------------------------------------------------------

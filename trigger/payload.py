@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from trigger import checks
-from trigger.backends.payload import LANGUAGES, Payload, write
+from trigger.backends.payload import MOST_POINTS, Payload, write
 from trigger.backends.payload import ORBIT as ORBIT_LENGTH
 from trigger.backends.payload.decisions import Decisions, decide
 from trigger.backends.rtl import RtlOptions, open_project
@@ -22,6 +22,7 @@ from trigger.links import pack
 from trigger.patterns import END, ORBIT, START, VALID, Pattern, pattern
 from trigger.physics.rates import CROSSINGS_MHZ
 from trigger.resources import folder
+from trigger.spec import Payload as PayloadSection
 from trigger.spec import outputs
 from trigger.templates import environment
 
@@ -54,7 +55,7 @@ SHELLS = {
 }
 _SIMULATORS = {"verilog": "icarus", "vhdl": "ghdl"}
 # Of the 64 bits of an EMP word, and of an AXI beat, the lower half are accept bits and bunch crossing.
-_MOST_POINTS, _MOST_SCORE_BITS = 16, 32
+_MOST_SCORE_BITS = 32
 
 
 def export(build: Build, directory: Path, kind: str = "plain", language: str | None = None) -> Payload:
@@ -65,10 +66,7 @@ def export(build: Build, directory: Path, kind: str = "plain", language: str | N
     shell, language = _chosen(kind, language)
     directory = directory.resolve()
     spec, graph = build.spec, read_graph(build.root)
-    if spec.payload is None:
-        raise TriggerError(
-            "payload: trigger.toml has no [payload]; add it (it may be empty), with decision.accept, and build again"
-        )
+    _asked(build)
     names = [spec.data.features, outputs(spec)]
     options = RtlOptions(spec.target.part, spec.target.clock_mhz, language, spec.name, *names)
     rtl = write_rtl(graph, directory / "core", options)
@@ -76,8 +74,6 @@ def export(build: Build, directory: Path, kind: str = "plain", language: str | N
     fields = _fields(payload, build, kind)
     write(payload, fingerprint(graph))
     sim = directory / "sim"
-    sim.mkdir(exist_ok=True)
-    (directory / "src" / f"{payload.name}_bench.{LANGUAGES[language]}").unlink()  # is for simulation without cocotb
     for where, files in ((directory / "src", shell.files), (sim, shell.simulation)):
         for target, template in files.items():
             _make(folder("firmware") / template, where / target.format(name=payload.name), fields)
@@ -102,12 +98,9 @@ def _chosen(kind: str, language: str | None) -> tuple[Shell, str]:
 
 def _fields(payload: Payload, build: Build, kind: str) -> dict[str, Any]:
     """What the templates of a shell are filled with."""
-    asked = build.spec.payload
-    assert asked is not None
+    asked = _asked(build)
     width, count = payload.core.output_width, payload.links.links
     channels = asked.input_links or list(range(count))
-    if len(payload.points) > _MOST_POINTS:
-        raise TriggerError(f"payload: {len(payload.points)} accept bits; there is room for {_MOST_POINTS}")
     if kind == "emp" and width > _MOST_SCORE_BITS:
         raise TriggerError(
             f"payload: the scores take {width} bits; an EMP word has room for {_MOST_SCORE_BITS}; "
@@ -124,8 +117,17 @@ def _fields(payload: Payload, build: Build, kind: str) -> dict[str, Any]:
         "latency": payload.latency,
         "input_links": channels,
         "output_link": asked.output_link,
-        "axi": {"width": beat, "padding": _zeros(beat - 32 - width), "unused": _zeros(_MOST_POINTS - len(payload.points))},
+        "axi": {"width": beat, "padding": _zeros(beat - 32 - width), "unused": _zeros(MOST_POINTS - len(payload.points))},
     }
+
+
+def _asked(build: Build) -> PayloadSection:
+    """What the spec says of the payload. Raises TriggerError where it has none."""
+    if build.spec.payload is None:
+        raise TriggerError(
+            "payload: trigger.toml has no [payload]; add it (it may be empty), with decision.accept, and build again"
+        )
+    return build.spec.payload
 
 
 def _zeros(bits: int) -> str:
@@ -184,6 +186,7 @@ def patterns(build: Build, events: int) -> tuple[Pattern, Pattern]:
     where an event does not fit between two.
     """
     spec = build.spec
+    _asked(build)
     project = open_project(build.root / "rtl", read_graph(build.root))
     shell = checks.payload(build.root, spec, project)
     fields = _fields(shell, build, "emp")

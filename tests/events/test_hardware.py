@@ -145,6 +145,17 @@ def test_bad_objects(tmp_path, old, new, message):
     assert str(error.value).removeprefix(f"{tmp_path / 'trigger.toml'}: ").startswith(message)
 
 
+def test_objects_that_the_network_does_not_see(tmp_path):
+    """A kind of object, or the last ones of a kind, may be left out; what is left is read as ever."""
+    features = ["jet1_eta", "jet1_pt", "jet2_pt", "jet2_eta"]
+    text = (HEAD + OBJECTS).replace('["score"]', f'["score"]\nfeatures = {features}')
+    spec = parse(text, tmp_path / "trigger.toml")
+    x = np.array([[0.435, 5.0, 7.0, -0.435], [1.0, np.nan, -1.0, 0.0]])
+    np.testing.assert_array_equal(to_hardware(x, spec).x, [[-10, 14, 10, 10], [0, 0, 0, 0]])
+    made = structured(spec, 40, 1)
+    np.testing.assert_array_equal(unpack(link_map(spec), pack(link_map(spec), made)), made)
+
+
 @pytest.mark.parametrize(
     ("features", "message"),
     [

@@ -67,14 +67,13 @@ def structured(spec: Spec, events: int, seed: int) -> Integers:
 
 
 def _objects(spec: Spec) -> Iterator[tuple[HardwareObject, list[list[int]]]]:
-    """Each kind of object, and for each object of the kind the columns of those of its fields that are features."""
+    """Each kind of object that the network sees, and for each of its objects the columns of its fields."""
+    place = {name: number for number, name in enumerate(spec.data.features)}
     for name, kind in spec.inputs.objects.items():
-        count = len(kind.at)
-        columns = [
-            [spec.data.features.index(feature) for feature in kind.features(name, number) if feature in spec.data.features]
-            for number in range(count)
-        ]
-        yield kind, columns
+        objects = (kind.features(name, number) for number in range(len(kind.at)))
+        columns = [[place[feature] for feature in features] for features in objects if features[0] in place]
+        if columns:
+            yield kind, columns
 
 
 def _in_order(x: np.ndarray, kind: HardwareObject, places: list[list[int]]) -> None:

@@ -13,6 +13,7 @@ from trigger.backends.payload.decisions import Point
 from trigger.backends.rtl import Rtl
 from trigger.backends.rtl.interface import Interface, ports
 from trigger.backends.rtl.simulate import Design
+from trigger.errors import TriggerError
 from trigger.fixedpoint.types import Fixed
 from trigger.links import LinkMap, Place
 from trigger.resources import folder
@@ -23,6 +24,8 @@ PARTS = ("trigger_framer", "trigger_working_point", "trigger_registers")
 # Beside the core: a cycle to collect an event's last frame, one for the threshold, one for the prescale.
 SHELL_LATENCY = 3
 ORBIT = 3564
+# Of the registers, and of what the shell counts.
+MOST_POINTS, MOST_FRAMES = 16, 255
 
 
 class Payload(NamedTuple):
@@ -59,7 +62,7 @@ class Payload(NamedTuple):
         inputs = [Fixed(False, self.links.word_bits, 0)] * self.links.links + [bit] * 3
         outputs = [*(p.type for p in self.core.outputs), *[bit] * len(self.points), Fixed(False, 12, 12), bit, bit]
         name = f"{self.name}_bench"
-        sources = (*self.sources, self.directory / "src" / f"{name}.{LANGUAGES[self.rtl.language]}")
+        sources = (*self.sources, self.directory / "sim" / f"{name}.{LANGUAGES[self.rtl.language]}")
         return Design(Interface(name, ports(inputs), ports(outputs), self.latency), sources)
 
 
@@ -78,9 +81,14 @@ class _Wire(NamedTuple):
 def write(payload: Payload, version: str) -> None:
     """Write shell, simulation bench, README.md and payload.json, in the language of the core, which stays where it is.
 
-    ``version`` are eight hexadecimal digits, which the hardware can be asked for.
+    ``version`` are eight hexadecimal digits, which the hardware can be asked for. Raises TriggerError for more working
+    points, or more frames an event, than there is room for.
     """
     directory, name, links, points, rtl = payload
+    if len(points) > MOST_POINTS:
+        raise TriggerError(f"payload: {len(points)} accept bits; there is room for {MOST_POINTS}")
+    if links.words > MOST_FRAMES:
+        raise TriggerError(f"payload: an event has {links.words} frames; there is room for {MOST_FRAMES}; use more links")
     suffix = LANGUAGES[rtl.language]
     wires = [_wire(place, links) for place in links.places]
     fields: dict[str, Any] = {
@@ -100,10 +108,11 @@ def write(payload: Payload, version: str) -> None:
     templates.filters["bits"] = lambda value, width: f"{value:0{width}b}"
     templates.filters["hex64"] = lambda value: f"{value & (1 << 64) - 1:016x}"
     templates.filters["signed64"] = lambda value: f"{'-' if value < 0 else ''}64'sd{abs(value)}"
-    (directory / "src").mkdir(parents=True, exist_ok=True)
+    for part in ("src", "sim"):
+        (directory / part).mkdir(parents=True, exist_ok=True)
     for part in PARTS:
         shutil.copyfile(source / f"{part}.{suffix}", directory / "src" / f"{part}.{suffix}")
-    for template, target in ((f"trigger.{suffix}", f"src/{name}.{suffix}"), (f"bench.{suffix}", f"src/{name}_bench.{suffix}")):
+    for template, target in ((f"trigger.{suffix}", f"src/{name}.{suffix}"), (f"bench.{suffix}", f"sim/{name}_bench.{suffix}")):
         (directory / target).write_text(templates.get_template(f"{template}.j2").render(**fields))
     (directory / "README.md").write_text(templates.get_template("README.md.j2").render(**fields))
     (directory / "payload.json").write_text(json.dumps(_description(payload, version), indent=1) + "\n")

@@ -1,4 +1,4 @@
-"""What a shell decides, in Python: the thresholds, the prescales, the bunch crossing of each event."""
+"""What a shell decides, in Python: the accept bits and the bunch crossing of each event."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -28,17 +28,10 @@ class Decisions(NamedTuple):
     bx: Integers
 
 
-def decide(scores: Integers, points: Sequence[Point], orbit: int, first_bx: int = 0) -> Decisions:
-    """The decisions on events that follow each other from a reset on, with the thresholds and prescales it sets.
+def decide(scores: Integers, points: Sequence[Point], orbit: int) -> Decisions:
+    """The decisions on events that follow each other from a start of orbit on, with the thresholds that a reset sets.
 
-    ``scores`` (events, outputs) are the core's; the first event is that of bunch crossing ``first_bx``.
+    ``scores`` (events, outputs) are the core's.
     """
     accept = np.stack([(scores[:, p.element] >= p.bound).astype(np.int64) for p in points], axis=1)
-    return Decisions(accept, (first_bx + np.arange(len(scores))) % orbit)
-
-
-def prescaled(passes: Integers, prescale: int) -> Integers:
-    """Of the events that pass, shape (events,), the first and then every ``prescale``-th; none for 0."""
-    if prescale == 0:
-        return np.zeros_like(passes)
-    return passes * ((np.cumsum(passes) - 1) % prescale == 0)
+    return Decisions(accept, np.arange(len(scores)) % orbit)
