@@ -48,7 +48,7 @@ def graph(seeds: range) -> None:
     from random_networks import random_network
 
     for seed in seeds:
-        network = prepare(random_network(seed, widest=64), seed=seed)
+        network = prepare(random_network(seed, widest=64), seed=seed, events=2000)
         assert not network.off_grid.any(), seed
         np.testing.assert_array_equal(network.graph.run(network.integers), network.expected, err_msg=f"seed {seed}")
         x, expected = network.integers[-1000:], network.expected[-1000:]
@@ -62,7 +62,7 @@ def rtl(seeds: range) -> None:
     from trigger.backends.rtl import RtlOptions, simulate, write
 
     with tempfile.TemporaryDirectory() as folder:
-        networks = [prepare(random_network(seed, widest=8), seed=seed) for seed in seeds]
+        networks = [prepare(random_network(seed, widest=8), seed=seed, events=2000) for seed in seeds]
         options = [RtlOptions(PART, 240, project_name=f"p{k}") for k in range(len(seeds))]
         projects = [write(n.graph, Path(folder) / o.project_name, o) for n, o in zip(networks, options, strict=True)]
         designs = [simulate.Design(project.interface, project.sources) for project in projects]
@@ -81,7 +81,7 @@ def csim(seeds: range) -> None:
     from trigger.backends.hls4ml import Hls4mlOptions, write
 
     with tempfile.TemporaryDirectory() as folder:
-        networks = [prepare(random_network(seed, widest=64), seed=seed) for seed in seeds]
+        networks = [prepare(random_network(seed, widest=64), seed=seed, events=2000) for seed in seeds]
         options = [Hls4mlOptions(PART, 240, project_name=f"p{k}") for k in range(len(seeds))]
         projects = [write(n.graph, Path(folder) / o.project_name, o) for n, o in zip(networks, options, strict=True)]
         for seed, network, one in zip(seeds, networks, compile_together(projects, Path(folder) / "csim"), strict=True):

@@ -22,7 +22,7 @@ def budgets(build: Build) -> list[Line]:
         outputs = np.load(build.root / "verification" / "outputs.npy")[: len(test.x)]
         rate = None
         if len(outputs) == len(test.x):  # an aborted csim has none
-            rate = menu(accept_bits(build.root, spec, outputs), test, spec)["all"].rate
+            rate = menu(accept_bits(build.root, spec, outputs), test, spec).total.rate
         lines.append(Line("rate_khz", spec.budget.rate_khz, rate and Figure(rate.value, "test events", (rate.low, rate.high))))
     return lines
 

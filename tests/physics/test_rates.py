@@ -86,11 +86,11 @@ def test_a_menu(tmp_path):
     assert crossings_khz(spec) == 1000 * CROSSINGS_MHZ / 2
     bits = np.array([[1, 0], [1, 1], [0, 0], [0, 0], [1, 1], [0, 1]])
     events = Events(np.zeros((6, 1)), np.array([0, 0, 0, 0, 1, 1]), np.array([1.0, 1, 1, 1, 3, 1]))
-    found = menu(bits, events, spec)
+    found, total = menu(bits, events, spec)
     quarter = 1000 * CROSSINGS_MHZ / 8
-    assert [found[name].rate.value for name in ("low", "high", "all")] == [2 * quarter, quarter, 2 * quarter]
-    assert (found["low"].pure.value, found["high"].pure.value, found["all"].pure) == (quarter, 0, None)
-    assert [found[name].efficiency["signal"].value for name in ("low", "high", "all")] == [0.75, 1, 1]
+    assert [kept.rate.value for kept in (found["low"], found["high"], total)] == [2 * quarter, quarter, 2 * quarter]
+    assert (found["low"].pure.value, found["high"].pure.value, total.pure) == (quarter, 0, None)
+    assert [kept.efficiency["signal"].value for kept in (found["low"], found["high"], total)] == [0.75, 1, 1]
 
 
 def test_a_turn_on_curve():

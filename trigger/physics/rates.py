@@ -26,9 +26,6 @@ class Estimate(NamedTuple):
     def times(self, factor: float) -> "Estimate":
         return Estimate(*(factor * part for part in self))
 
-    def __str__(self) -> str:
-        return f"{self.value:.3g} ({self.low:.3g} to {self.high:.3g})"
-
 
 class Kept(NamedTuple):
     """What one accept bit keeps: the rate in kHz, and of it what no other bit keeps (None without zero bias).
@@ -41,6 +38,13 @@ class Kept(NamedTuple):
     efficiency: dict[str, Estimate]
 
 
+class Menu(NamedTuple):
+    """What each accept bit keeps, by its name, and what any of them does."""
+
+    points: dict[str, Kept]
+    total: Kept
+
+
 class Curve(NamedTuple):
     """An efficiency in bins of a feature: ``edges`` (bins + 1,), an estimate for each bin, None where a bin is empty."""
 
@@ -48,7 +52,7 @@ class Curve(NamedTuple):
     efficiency: list[Estimate | None]
 
 
-def efficiency(kept: np.ndarray, weight: np.ndarray, level: float = LEVEL) -> Estimate:
+def efficiency(kept: np.ndarray, weight: np.ndarray) -> Estimate:
     """The share of events kept, by weight, with the Clopper-Pearson interval.
 
     With weights the interval is that of as many events of equal weight as have the same variance (G. Bohm and G. Zech, NIM A
@@ -61,7 +65,7 @@ def efficiency(kept: np.ndarray, weight: np.ndarray, level: float = LEVEL) -> Es
     share = float(weight[kept].sum() / total)
     variance = ((1 - share) ** 2 * (weight[kept] ** 2).sum() + share**2 * (weight[~kept] ** 2).sum()) / total**2
     equal = share * (1 - share) / variance if variance > 0 else total**2 / (weight**2).sum()
-    passed, failed, tail = share * equal, (1 - share) * equal, (1 - level) / 2
+    passed, failed, tail = share * equal, (1 - share) * equal, (1 - LEVEL) / 2
     low = float(beta.ppf(tail, passed, failed + 1)) if passed > 0 else 0.0
     high = float(beta.ppf(1 - tail, passed + 1, failed)) if failed > 0 else 1.0
     return Estimate(share, low, high)
@@ -90,14 +94,14 @@ def bound_for(scores: Integers, weight: np.ndarray, crossings: float, rate_khz: 
     return int(values[first]) if first == 0 else int(values[first - 1]) + 1
 
 
-def menu(bits: Integers, events: Events, spec: Spec) -> dict[str, Kept]:
-    """What each accept bit keeps, and, as "all", what any of them does. ``bits`` (events, accept bits) are the firmware's."""
-    names = list(spec.decision.accept) if spec.decision else []
+def menu(bits: Integers, events: Events, spec: Spec) -> Menu:
+    """What accept bits keep of events; ``bits`` (events, accept bits) are the firmware's."""
     kept = bits.astype(bool)
-    found = {}
-    for k, name in enumerate(names):
-        found[name] = _kept(kept[:, k], _any(np.delete(kept, k, axis=1)), events, spec)
-    return found | {"all": _kept(_any(kept), None, events, spec)}
+    points = {
+        name: _kept(kept[:, k], _any(np.delete(kept, k, axis=1)), events, spec)
+        for k, name in enumerate(spec.decision.accept if spec.decision else ())
+    }
+    return Menu(points, _kept(_any(kept), None, events, spec))
 
 
 def _any(kept: np.ndarray) -> np.ndarray:

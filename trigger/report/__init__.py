@@ -6,7 +6,6 @@ from typing import Any
 
 import jinja2
 import numpy as np
-from sklearn.metrics import roc_curve
 
 from trigger.budgets import budgets
 from trigger.checks import accept_bits
@@ -15,7 +14,7 @@ from trigger.fixedpoint.graph import Constant, Dense, Graph
 from trigger.fixedpoint.passes.decision import scores as scores_of
 from trigger.fixedpoint.ranges import overflow_proof
 from trigger.folder import Build, integer_events, read_graph, read_json
-from trigger.physics.metrics import Performance, Roc, accuracy, logits, performance, roc
+from trigger.physics.metrics import Performance, accuracy, logits, performance, roc
 from trigger.physics.rates import crossings_khz, menu, turn_on
 from trigger.provenance import facts
 from trigger.report import plots
@@ -60,7 +59,7 @@ def write(build: Build, folder: Path) -> None:
             lowered=_read(build, "graph/summary.json"),
             results=results,
             shell=_shell(build) if spec.payload else None,
-            kept={} if bits is None else menu(bits, test, spec),
+            menu=None if bits is None else menu(bits, test, spec),
             crossings_khz=crossings_khz(spec),
             against=_against(spec),
             rates_svg=_rate_curves(build, test),
@@ -136,11 +135,9 @@ def _rate_curves(build: Build, test: Events) -> str:
     for element in dict.fromkeys(point["element"] for point in points):
         for number, name in enumerate(spec.data.classes):
             if number != background:
-                seen = np.isin(test.y, (background, number))
-                share, efficiency, _ = roc_curve(test.y[seen] == number, values[seen, element], sample_weight=test.weight[seen])
-                curve = Roc(efficiency, share * crossings_khz(spec), 0.0)
-                curves[name if len(spec.scores) == 1 else f"{name}, score {spec.scores[element]}"] = curve
-    return plots.rate_curves(curves, [p.rate_khz for p in spec.decision.accept.values() if p.rate_khz])
+                label = name if len(spec.scores) == 1 else f"{name}, score {spec.scores[element]}"
+                curves[label] = roc(values[:, [element]], test, number, (background,))
+    return plots.rate_curves(curves, crossings_khz(spec), [p.rate_khz for p in spec.decision.accept.values() if p.rate_khz])
 
 
 def _turn_ons(bits: np.ndarray, test: Events, spec: Spec) -> dict[str, str]:

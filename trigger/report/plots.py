@@ -98,12 +98,13 @@ def area_by_layer(areas: Mapping[str, Mapping[str, int]]) -> str:
     return _svg(draw, height=2.2 + 0.5 * max((len(area) for area in areas.values()), default=0))
 
 
-def rate_curves(curves: Mapping[str, Roc], rates_khz: Sequence[float]) -> str:
-    """Zero-bias rate in kHz, as the ``background`` of ``curves``, against signal efficiency; a line at each rate asked for."""
+def rate_curves(curves: Mapping[str, Roc], crossings_khz: float, rates_khz: Sequence[float]) -> str:
+    """Zero-bias rate against signal efficiency, of curves whose background is zero bias; a line at each rate asked for."""
 
     def draw(axes: Axes) -> None:
         for name, curve in curves.items():
-            axes.plot(*_thinned(curve), lw=2, label=name)
+            efficiency, share = _thinned(curve)
+            axes.plot(efficiency, share * crossings_khz, lw=2, label=name)
         for rate in rates_khz:
             axes.axhline(rate, color="gray", lw=1)
         axes.set(xlabel="Signal efficiency", ylabel="Zero-bias rate [kHz]", yscale="log", xlim=(0, 1))
