@@ -177,6 +177,9 @@ def test_benches(built, tmp_path, kind, language):
     if find_libpython.find_libpython() is None:
         pytest.skip("this Python was built without its shared library, which cocotb needs")
     export(built, tmp_path / "p", kind, language)
+    readme = (tmp_path / "p" / "README.md").read_text()
+    boundary = {"plain": "", "axi": "## AXI: `src/", "emp": "## EMP: `src/emp_payload.vhd`"}[kind]
+    assert boundary in readme and ("27:16 | bunch crossing |" in readme) == (kind != "plain")
     run = [sys.executable, "run.py"]
     result = subprocess.run(run, cwd=tmp_path / "p" / "sim", capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout

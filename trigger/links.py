@@ -32,20 +32,20 @@ def link_map(spec: Spec) -> LinkMap:
 
     No feature crosses the end of a word.
     """
-    bits = spec.inputs.word_bits
-    places = []
-    fields = spec.inputs.places()
+    bits, fields = spec.inputs.word_bits, spec.inputs.fields()
+    if fields:
+        seen = {name: fields[name] for name in spec.data.features}
+        places = tuple(Place(name, at.link, at.word, at.low, at.field.type) for name, at in seen.items())
+        links, words = max(at.link for at in fields.values()), max(at.word for at in fields.values())
+        return LinkMap(places, 1 + links, 1 + words, bits)
+    packed: list[Place] = []
     link = low = 0
     for name, kind in zip(spec.data.features, spec.input_types, strict=True):
-        if fields:
-            places.append(Place(name, *fields[name][:3], kind))
-            continue
         if low + kind.width > bits:
             link, low = link + 1, 0
-        places.append(Place(name, link, 0, low, kind))
+        packed.append(Place(name, link, 0, low, kind))
         low += kind.width
-    every = [(p.link, p.word) for p in places] if not fields else [(link, word) for link, word, _, _ in fields.values()]
-    return LinkMap(tuple(places), 1 + max(link for link, _ in every), 1 + max(word for _, word in every), bits)
+    return LinkMap(tuple(packed), 1 + link, 1, bits)
 
 
 def pack(links: LinkMap, x: Integers) -> np.ndarray:

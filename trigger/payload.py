@@ -77,6 +77,9 @@ def export(build: Build, directory: Path, kind: str = "plain", language: str | N
     for where, files in ((directory / "src", shell.files), (sim, shell.simulation)):
         for target, template in files.items():
             _make(folder("firmware") / template, where / target.format(name=payload.name), fields)
+    if kind != "plain":
+        with (directory / "README.md").open("a") as readme:
+            readme.write(environment(folder("firmware") / kind).get_template("README.md.j2").render(**fields))
     _write_benches(payload, build, kind)
     return payload
 

@@ -5,7 +5,7 @@ import math
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
@@ -160,6 +160,15 @@ class ObjectField(Section):
         return Fixed(self.signed, width, width)
 
 
+class PlacedField(NamedTuple):
+    """The field of one object, and the link, the word and the lowest bit at which it comes."""
+
+    link: int
+    word: int
+    low: int
+    field: ObjectField
+
+
 class HardwareObject(Section):
     """Objects of one kind: ``at`` has link, word and lowest bit of each; they come by falling ``order_by``, a field."""
 
@@ -207,33 +216,24 @@ class Inputs(Section):
         if self.units == "hardware" and not self.objects:
             raise ValueError("units is for objects; other features are in the units of their types")
         taken: dict[tuple[int, int, int], str] = {}
-        for name, (link, word, low, kind) in self.places().items():
-            if low + kind.width > self.word_bits:
-                last = low + kind.width - 1
+        for name, (link, word, low, field) in self.fields().items():
+            last = low + field.type.width - 1
+            if last >= self.word_bits:
                 raise ValueError(
                     f"{name} takes bits {low} to {last} of word {word} of link {link}; a word has {self.word_bits}"
                 )
-            for bit in range(low, low + kind.width):
+            for bit in range(low, last + 1):
                 other = taken.setdefault((link, word, bit), name)
                 if other != name:
                     raise ValueError(f"{other} and {name} share bit {bit} of word {word} of link {link}")
         return self
 
-    def places(self) -> dict[str, tuple[int, int, int, Fixed]]:
-        """Link, word, lowest bit and type of each field of each object, by the name of the feature it is."""
+    def fields(self) -> dict[str, PlacedField]:
+        """Each field of each object, by the name of the feature it is."""
         return {
-            feature: (link, word, low + field.bits[0], field.type)
+            feature: PlacedField(link, word, low + field.bits[0], field)
             for name, kind in self.objects.items()
             for number, (link, word, low) in enumerate(kind.at)
-            for feature, field in zip(kind.features(name, number), kind.fields.values(), strict=True)
-        }
-
-    def fields(self) -> dict[str, ObjectField]:
-        """The field that each feature of an object is."""
-        return {
-            feature: field
-            for name, kind in self.objects.items()
-            for number in range(len(kind.at))
             for feature, field in zip(kind.features(name, number), kind.fields.values(), strict=True)
         }
 
@@ -352,7 +352,7 @@ class Spec(Section):
         try:
             if "features" in data["data"] or not data["inputs"]["objects"]:
                 return data
-            names = list(Inputs.model_validate(data["inputs"]).places())
+            names = list(Inputs.model_validate(data["inputs"]).fields())
         except (KeyError, TypeError):
             return data
         except ValidationError:  # is told where it belongs, and not as missing features
@@ -517,8 +517,8 @@ class Spec(Section):
     def input_types(self) -> tuple[Fixed, ...]:
         """The hardware type of each feature, in the order of ``data.features``."""
         if self.inputs.objects:
-            places = self.inputs.places()
-            return tuple(places[name][3] for name in self.data.features)
+            fields = self.inputs.fields()
+            return tuple(fields[name].field.type for name in self.data.features)
         return tuple(Fixed.parse(self.inputs.types.get(name) or self.inputs.type or "") for name in self.data.features)
 
 

@@ -25,7 +25,7 @@ def to_hardware(x: np.ndarray, spec: Spec) -> Hardware:
     """
     low, high = bounds(spec.input_types)
     steps = np.array([2.0**-t.fraction for t in spec.input_types])
-    fields = spec.inputs.fields()
+    fields = {name: place.field for name, place in spec.inputs.fields().items()}
     if fields and spec.inputs.units == "physical":
         steps = np.array([fields[name].lsb for name in spec.data.features])
     with np.errstate(invalid="ignore"):

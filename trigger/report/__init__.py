@@ -146,7 +146,7 @@ def _turn_ons(bits: np.ndarray, test: Events, spec: Spec) -> dict[str, str]:
     for feature in spec.physics.turn_on:
         number = spec.data.features.index(feature)
         fields = spec.inputs.fields()
-        values = test.x[:, number] * (fields[feature].lsb if fields else 2.0 ** -spec.input_types[number].fraction)
+        values = test.x[:, number] * (fields[feature].field.lsb if fields else 2.0 ** -spec.input_types[number].fraction)
         curves = {}
         for k, name in enumerate(spec.data.classes if spec.data.label else ["events"]):
             here = test.y == k
