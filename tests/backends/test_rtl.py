@@ -183,6 +183,25 @@ def test_constants_wider_than_alkaid_holds(tmp_path):
     np.testing.assert_array_equal(project.run(x), graph.run(x))
 
 
+def test_roundings_of_narrow_ranges(tmp_path):
+    """Sums that reach only one, two or three steps of the type they are rounded to, ties at their ends included."""
+    designs, graphs = [], []
+    for rounding in Rounding:
+        builder = Builder((Fixed(True, 5, 3),))
+        weights, bias = np.meshgrid([-3, -1, 1, 2, 5], np.arange(-17, 18))
+        weights = Constant(weights.reshape(1, -1), Fixed(True, 4, 1))
+        builder.dense("sum", "inputs", weights, constant(bias.ravel() / 8))
+        kind = Fixed(True, 5, 5)
+        builder.quantize("rounded", "sum", (kind,) * weights.values.size, rounding, Overflow.SAT)
+        graphs.append(builder.graph("rounded"))
+        options = rtl.RtlOptions(PART, 100, project_name=rounding.lower())
+        project = rtl.write(graphs[-1], tmp_path / rounding, options)
+        designs.append(simulate.Design(project.interface, project.sources))
+    x = np.arange(-16, 16)[:, None]
+    for graph, simulation in zip(graphs, simulate.compile_together(designs, tmp_path / "bench", "-O0"), strict=True):
+        np.testing.assert_array_equal(simulation.run(x), graph.run(x))
+
+
 def test_layers_whose_names_vhdl_would_confuse(tmp_path):
     x = inputs = keras.Input((4,))
     x = QActivation("quantized_bits(6,2,alpha=1)")(x)

@@ -54,6 +54,18 @@ def test_a_layer_of_nothing_but_bias():
     assert from_json(to_json(optimize(before)))
 
 
+def test_nothing_is_made_for_a_layer_of_nothing_but_bias():
+    builder = Builder((Fixed(True, 4, 4),) * 3)
+    builder.dense("hidden", "inputs", constant(np.zeros((3, 1))), constant(np.ones(1)))
+    wide = 1 + 2.0**-30
+    builder.affine("scaled", "hidden", constant(np.array([wide])), constant(np.array([-wide / 2])))
+    builder.dense("out", "scaled", constant(np.array([[1.0, -3.0]])), constant(np.zeros(2)))
+    before = builder.graph("out")
+    assert [node.name for node in optimize(before).nodes] == ["inputs", "out"]
+    assert from_json(to_json(optimize(before)))
+    same(before, optimize(before))
+
+
 def test_what_one_reader_does_not_need_another_one_does():
     builder = Builder((Fixed(True, 4, 4),) * 3)
     builder.dense("hidden", "inputs", constant(np.arange(9.0).reshape(3, 3)), constant(np.zeros(3)))

@@ -243,13 +243,12 @@ def _round(x: FVariable, fraction: int, rounding: Rounding) -> FVariable:
 
 def _half_to_even(shifted: FVariable, fraction: int) -> FVariable:
     """Floor of x + 1/2, with the last bit cleared where nothing is left over: there x lay half way."""
-    up = _floor(shifted, fraction)
+    step, up = 2.0**-fraction, _floor(shifted, fraction)
+    left_over = shifted.quantize(0, -fraction, shifted.kif[2]).unary_bit_op("any") * step
     if up.low == up.high:
-        up_low = up.low
-        return variable(up_low)
-    rest = _floor(up, fraction - 1)
-    left_over = shifted.quantize(0, -fraction, shifted.kif[2]).unary_bit_op("any")
-    return rest + (up.quantize(0, 1 - fraction, fraction) & left_over * 2.0**-fraction)
+        odd = up.low / step % 2
+        return _plus(left_over, up.low - step) if odd else variable(up.low)
+    return _floor(up, fraction - 1) + (up.quantize(0, 1 - fraction, fraction) & left_over)
 
 
 def _floor(x: FVariable, fraction: int) -> FVariable:

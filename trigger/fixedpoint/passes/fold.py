@@ -6,17 +6,30 @@ import numpy as np
 
 from trigger.fixedpoint.graph import Constant, Dense, Graph, Node
 from trigger.fixedpoint.ranges import Interval, ranges
-from trigger.fixedpoint.types import smallest
+from trigger.fixedpoint.types import Fixed, smallest
 
 
 def fold_constants(graph: Graph) -> Graph:
-    """Inputs of ``Dense`` that have one value only are added to its bias, and their weights become zero."""
+    """Inputs of ``Dense`` that have one value only are added to its bias, and their weights become zero.
+
+    One whose weights are all zero then reads the graph's inputs, so that nothing else is made for it.
+    """
     found = ranges(graph)
 
     def folded(node: Node) -> Node:
-        return _folded(node, graph[node.inputs[0]], found[node.inputs[0]]) if isinstance(node, Dense) else node
+        if not isinstance(node, Dense):
+            return node
+        node = _folded(node, graph[node.inputs[0]], found[node.inputs[0]])
+        return node if node.weights.values.any() else _reading(graph.input, node)
 
     return Graph(tuple(map(folded, graph.nodes)), graph.notes)
+
+
+def _reading(source: Node, node: Dense) -> Dense:
+    zeros = np.zeros((len(source.types), len(node.types)), dtype=np.int64)
+    # The sum has the fractional bits of the widest term, also of one that is always zero.
+    fraction = min(int(node.fractions.min()) - int(source.fractions.max()), node.weights.type.fraction)
+    return dataclasses.replace(node, inputs=(source.name,), weights=Constant(zeros, Fixed(False, 1, 1 - fraction)))
 
 
 def _folded(node: Dense, source: Node, x: Interval) -> Dense:
