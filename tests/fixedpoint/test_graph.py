@@ -127,6 +127,16 @@ def test_too_wide_is_refused_before_it_wraps():
         builder.dense("wide", "inputs", constant(np.full((2, 1), 2.0**50 + 1)), constant(np.zeros(1)))
 
 
+@pytest.mark.parametrize(("low", "high"), [(0, None), (None, -7), (-1, None), (None, -4), (-2, 5)])
+def test_a_clip_of_what_lies_outside(low, high):
+    """A neuron that is always negative is zero after relu, not its own largest value."""
+    builder = Builder((Fixed(False, 2, 2),))
+    builder.affine("negative", "inputs", constant(np.array([1.0])), constant(np.array([-6.0])))
+    graph = builder.graph(builder.clip("clipped", "negative", low, high))
+    x = np.arange(4)[:, None]
+    np.testing.assert_array_equal(graph.run(x), np.clip(x - 6, low, high))
+
+
 def test_what_the_output_does_not_need_is_left_out():
     builder = Builder((Fixed(True, 4, 2),))
     builder.leaky_relu("unused", "inputs", 1)

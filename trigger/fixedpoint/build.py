@@ -99,8 +99,15 @@ class Builder:
         """``low`` and ``high`` are real numbers on the source's grid, one for all elements or for each; None for no bound."""
         x = self.range(source)
         fractions = self[source].fractions
-        least = x.low if low is None else np.ldexp(np.asarray(low, dtype=np.float64), fractions).astype(np.int64)
-        most = x.high if high is None else np.ldexp(np.asarray(high, dtype=np.float64), fractions).astype(np.int64)
+
+        def integers(bound: Bound, end: Integers) -> Integers:
+            return end if bound is None else np.ldexp(np.asarray(bound, dtype=np.float64), fractions).astype(np.int64)
+
+        least, most = integers(low, x.low), integers(high, x.high)
+        if low is None:
+            least = np.minimum(least, most)
+        if high is None:  # the source may lie below ``low`` altogether
+            most = np.maximum(least, most)
         return self._exact(Clip(name, (source,), self[source].types, least, most))
 
     def quantize(self, name: str, source: str, types: tuple[Fixed, ...], rounding: Rounding, overflow: Overflow) -> str:
