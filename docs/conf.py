@@ -5,8 +5,10 @@ from typer.cli import get_docs_for_click
 from typer.main import get_command
 
 import trigger
+from trigger import keras_backend
 from trigger.cli import app
 
+keras_backend.start()  # without TensorFlow's chatter, which autodoc's import of the quantisers would bring
 project = "trigger"
 version = release = trigger.__version__
 extensions = ["myst_parser", "sphinx.ext.autodoc"]

@@ -11,7 +11,8 @@ import pytest
 import trigger
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
-PAGES = ("tutorial.md", "how-to/own-data.md", "how-to/own-network.md", "how-to/payload.md", "how-to/vendor-tools.md")
+HOW_TO = ("own-data", "own-network", "payload", "small-network", "vendor-tools")
+PAGES = ("tutorial.md", *(f"how-to/{name}.md" for name in HOW_TO))
 
 pytestmark = pytest.mark.minutes
 

@@ -99,6 +99,7 @@ class Training(Section):
     batch_size: PositiveInt = 1024
     learning_rate: Positive = 0.003
     patience: PositiveInt | None = None
+    target_lut: PositiveInt | None = None
     classes: Annotated[list[str], Field(min_length=1)] | None = None
     beta: Positive = 1.0
     reconstruct: Annotated[list[str], Field(min_length=1)] | None = None
@@ -379,6 +380,8 @@ class Spec(Section):
             raise ValueError("quantization is for a float network in model.network; one trained here has quantised layers")
         if self.quantization is not None and self.quantization.max_auc_loss is not None and self.data.label is None:
             raise ValueError("quantization.max_auc_loss needs data.label; without it give quantization.bits")
+        if self.pruning is not None and self.training.target_lut is not None:
+            raise ValueError("give either pruning or training.target_lut, by which widths are learned down to no bit at all")
         if self.payload is not None and self.decision is None:
             raise ValueError("payload needs decision.accept, which says when an event is accepted")
         self._check_output()

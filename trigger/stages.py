@@ -129,10 +129,10 @@ def _model(build: Build, folder: Path) -> None:
         network.set_seed(spec.training.seed)
         quantised = network.make(spec, build.source)
         twin = float_twin(quantised)
-        for name, model, pruning in (("float", twin, None), ("network", quantised, spec.pruning)):
+        for name, model in (("float", twin), ("network", quantised)):
             network.set_seed(spec.training.seed)
             with progress(f"training the {name}", spec.training.epochs, "epochs") as done:
-                history = train(model, events, spec, pruning, folder / name, done)
+                history = train(model, events, spec, folder / name, done)
             keep(name, model, history)
     write_json(folder / "summary.json", summary)
 

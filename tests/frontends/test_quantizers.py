@@ -1,9 +1,13 @@
-"""Every quantiser of QKeras as an activation: the battery at three widths."""
+"""Every quantiser of QKeras as an activation, and learned widths: the battery at three widths."""
 
 from functools import partial
+from typing import ClassVar
 
+import numpy as np
 from battery import WIDTHS, Battery, around, parametrize
-from qkeras import QActivation
+from qkeras import QActivation, QDense
+
+from trigger.quantizers import LearnedActivation, LearnedWeights
 
 pytest_generate_tests = parametrize
 
@@ -100,3 +104,29 @@ class TestTanhAndSigmoid(Battery):
         "binary_sigmoid",
         "binary_tanh",
     )
+
+
+def _learned(granularity: str, relu: bool, inputs: int):
+    """Widths as training leaves them: between two integers, different for each element, and for some nothing."""
+
+    def middle(x):
+        x = QActivation(LearnedActivation(granularity=granularity, relu=relu), name="learned")(x)
+        return QDense(7, kernel_quantizer=LearnedWeights(granularity=granularity), bias_quantizer=LearnedWeights())(x)
+
+    model = around(middle, inputs)
+    model(np.zeros((1, *model.input_shape[1:])))
+    rng = np.random.default_rng(inputs)
+    for variable in model.weights:
+        if variable.name in ("fraction", "integer"):
+            low, high = {"fraction": (-1.4, 6.4), "integer": (-1, 3)}[variable.name]
+            variable.assign(rng.uniform(low, high, variable.shape))
+    return model
+
+
+class TestLearnedWidths(Battery):
+    cases: ClassVar = {
+        f"{granularity}{' relu' if relu else ''} on {inputs} bits": partial(_learned, granularity, relu, inputs)
+        for granularity in ("tensor", "channel", "element")
+        for relu in (False, True)
+        for inputs, _, _ in WIDTHS
+    }

@@ -72,7 +72,7 @@ def test_what_was_never_seen_scores_high(tmp_path):
     splits = {name: events(rng, 1500) for name in ("train", "validation", "test")}
     keras.utils.set_random_seed(1)
     model = scoring()
-    history = teach.train(model, splits, spec, spec.pruning, None, lambda epochs: None)
+    history = teach.train(model, splits, spec, None, lambda epochs: None)
     assert set(history) == {"loss", "val_loss", "best_epoch"} and history["loss"][-1] < history["loss"][0]
     test = splits["test"]
     scores = outputs(model, test.x)

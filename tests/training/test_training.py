@@ -35,7 +35,8 @@ def train(small, pruning=None, epochs=5, seed=3, **options):
     spec, folder = small
     keras.utils.set_random_seed(seed)
     model = network.make(spec, folder)
-    history = fit.fit(model, events(), Training(epochs=epochs, batch_size=64, learning_rate=0.02, **options), pruning)
+    shrinking = prune.MagnitudePruning(model, pruning) if pruning else None
+    history = fit.fit(model, events(), Training(epochs=epochs, batch_size=64, learning_rate=0.02, **options), shrinking)
     return model, history
 
 
@@ -60,7 +61,7 @@ def test_one_output_tells_two_classes_apart(small, head):
     model = network.make(spec, folder)
     assert model.output_shape == (None, 1)
     targets = {name: part._replace(y=(~np.isin(part.y, spec.background)).astype(int)) for name, part in events().items()}
-    history = fit.fit(model, targets, Training(epochs=8, batch_size=64, learning_rate=0.02), None)
+    history = fit.fit(model, targets, Training(epochs=8, batch_size=64, learning_rate=0.02))
     seen = events()["validation"]
     found = performance(fit.scores(model, seen.x), seen, spec.data.classes, 0.5, spec.background)
     assert found.auc["background"] > 0.85
@@ -106,7 +107,7 @@ def test_the_schedule_is_cubic(small):
 def test_a_sparsity_that_is_not_met_is_refused(small):
     model, _ = train(small)
     with pytest.raises(TriggerError) as error:
-        prune.check(model, Pruning(sparsity=0.5, end_epoch=1))
+        prune.MagnitudePruning(model, Pruning(sparsity=0.5, end_epoch=1)).check()
     assert str(error.value) == "pruning: hidden has 0 zeros of 12 weights, 6 were asked for"
 
 
@@ -131,7 +132,7 @@ def test_a_diverging_loss_ends_with_a_message(small):
     bad = events()
     bad["train"].x[0, 0] = np.nan
     with pytest.raises(TriggerError) as error:
-        fit.fit(network.make(spec, folder), bad, Training(epochs=3, batch_size=64), None)
+        fit.fit(network.make(spec, folder), bad, Training(epochs=3, batch_size=64))
     assert str(error.value) == "training: the loss is not finite in epoch 1; lower the learning rate"
 
 

@@ -15,9 +15,11 @@ import qkeras.quantizers as q
 
 from trigger.fixedpoint.build import Builder, constant
 from trigger.fixedpoint.types import Fixed, Overflow, Rounding
+from trigger.frontends import rules
 from trigger.frontends.inexact import Refusal
 from trigger.frontends.piecewise import check_on_grid, is_power_of_two, round_to, slope_shift, staircase
 from trigger.frontends.precision import evaluate
+from trigger.quantizers import LearnedActivation
 
 # A real-valued head (sigmoid, tanh) has no exact fixed-point value: it is rounded, half to even, to this many bits.
 HEAD_BITS = 16
@@ -160,7 +162,18 @@ def _signs_and_powers(builder: Builder, name: str, source: str, activation: Any)
     return staircase(builder, name, source, partial(evaluate, activation), bisectable=True)
 
 
+def _learned(builder: Builder, name: str, source: str, activation: LearnedActivation) -> str:
+    elements = len(builder[source].types)
+    if not activation.built:
+        raise Refusal(f"{name_of(activation)} has never seen an event", "train the network, or call it once")
+    signed, integer, fraction = (np.broadcast_to(part, elements) for part in activation.kif())
+    found = rules.rule(signed, integer, fraction, Rounding.RND_CONV, Overflow.SAT)
+    # A sign alone is no value here.
+    return rules.lower_rule(builder, name, source, found._replace(dead=integer + fraction <= 0))
+
+
 _QUANTIZERS: dict[type, Callable[[Builder, str, str, Any], str]] = {
+    LearnedActivation: _learned,
     q.quantized_bits: _quantized_bits,
     q.quantized_linear: _quantized_linear,
     q.quantized_relu: _quantized_relu,

@@ -5,7 +5,7 @@ are those that HGQ2 computes in the network's float32; its quantisers are read, 
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import hgq.layers
 import keras
@@ -15,21 +15,13 @@ from hgq.quantizer.internal import FixedPointQuantizerBase
 from trigger.fixedpoint.build import constant
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.types import Fixed, Overflow, Rounding
+from trigger.frontends import rules
 from trigger.frontends.inexact import Problem, Refusal
 from trigger.frontends.piecewise import lower_relu, staircase
 from trigger.frontends.walk import Call, Method, Walk, check_channel_axis, check_rank
 
 _ACTIVATIONS = ("linear", "relu")
 _ROUNDINGS = {"S_RND": "RND", "S_RND_CONV": "RND_CONV"}
-
-
-class Rule(NamedTuple):
-    """What a quantiser does to each element. Where ``dead`` is true it gives zero."""
-
-    types: tuple[Fixed, ...]
-    rounding: Rounding
-    overflow: Overflow
-    dead: np.ndarray
 
 
 def lower(
@@ -52,7 +44,7 @@ def input_types(model: keras.Model) -> tuple[Fixed, ...] | None:  # noqa: ARG001
     return None
 
 
-def rule(quantizer: hgq.layers.Quantizer, elements: int) -> Rule | None:
+def rule(quantizer: hgq.layers.Quantizer, elements: int) -> rules.Rule | None:
     """What a quantiser does to values of so many elements; None where it does nothing.
 
     Raises Refusal for what no fixed-point type can do.
@@ -69,12 +61,8 @@ def rule(quantizer: hgq.layers.Quantizer, elements: int) -> Rule | None:
         raise Refusal(f"{quantizer.name} rounds by {rounding}", f"use one of {', '.join(Rounding)}")
     if inner.overflow_mode not in tuple(Overflow):
         raise Refusal(f"{quantizer.name} overflows by {inner.overflow_mode}", f"use one of {', '.join(Overflow)}")
-    parts = (keras.ops.convert_to_numpy(inner.bw_mapper.bw_to_x(part, (1, elements))) for part in inner.kif)
-    k, i, f = (part.astype(np.int64).ravel() for part in parts)
-    dead = k + i + f <= 0
-    i, f = np.where(dead, 1, i), np.where(dead, 0, f)
-    types = tuple(Fixed(bool(a), int(a + b + c), int(a + b)) for a, b, c in zip(k, i, f, strict=True))
-    return Rule(types, Rounding(rounding), Overflow(inner.overflow_mode), dead)
+    k, i, f = (keras.ops.convert_to_numpy(inner.bw_mapper.bw_to_x(part, (1, elements))) for part in inner.kif)
+    return rules.rule(k, i, f, rounding, inner.overflow_mode)
 
 
 def dense_constants(layer: hgq.layers.QDense) -> tuple[np.ndarray, np.ndarray]:
@@ -120,12 +108,7 @@ class _HgqWalk(Walk):
         found = rule(quantizer, len(self.builder[source].types))
         if found is None:
             return source
-        if not found.dead.any():
-            return self.builder.quantize(name, source, found.types, found.rounding, found.overflow)
-        alive = self.builder.quantize(f"{name}_alive", source, found.types, found.rounding, found.overflow)
-        reach = self.builder.range(alive)
-        low, high = (np.where(found.dead, 0, np.ldexp(end.astype(float), -self.builder[alive].fractions)) for end in reach)
-        return self.builder.clip(name, alive, low, high)
+        return rules.lower_rule(self.builder, name, source, found)
 
     def _inputs(self, call: Call) -> list[str]:
         sources = [value.node for value in call.inputs]

@@ -42,8 +42,9 @@ def _read(path: Path, weights: Path | None) -> keras.Model:
         hdf5.check_archive(path)
     else:
         hdf5.check(weights or path)
-    # Registers the package's classes with Keras.
-    importlib.import_module("qkeras.utils" if keras_backend.NETWORKS == "qkeras" else "hgq.layers")
+    # Register their classes with Keras.
+    for module in ("qkeras.utils", "trigger.quantizers") if keras_backend.NETWORKS == "qkeras" else ("hgq.layers",):
+        importlib.import_module(module)
     if weights is None:
         if path.suffix == ".h5" and is_legacy(path):
             return _legacy(path).load_hdf5(path)

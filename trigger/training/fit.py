@@ -12,31 +12,43 @@ from trigger.errors import TriggerError
 from trigger.events.dataset import Events
 from trigger.frontends.networks import head
 from trigger.physics.metrics import logits
-from trigger.spec import Pruning, Training
-from trigger.training import prune
+from trigger.spec import Training
 
 _BATCH = 16384
 
 History = dict[str, list[float]]
 
 
+class Shrinking(keras.callbacks.Callback):
+    """Makes a network smaller while it is trained. ``every_step``: it has to look at every single step."""
+
+    every_step = False
+
+    def counts(self, epoch: int) -> bool:
+        """Whether the network after this epoch is as small as asked."""
+        raise NotImplementedError
+
+    def check(self) -> None:
+        """Raises TriggerError unless the trained network is as small as asked."""
+        raise NotImplementedError
+
+
 def fit(
     model: keras.Model,
     events: dict[str, Events],
     training: Training,
-    pruning: Pruning | None,
+    shrinking: Shrinking | None = None,
     folder: Path | None = None,
     done: Callable[[int], None] = lambda epochs: None,
     loss: Callable[[Any, Any], Any] | None = None,
-    pruned: keras.Model | None = None,
 ) -> History:
     """Train in place on ``events["train"]``; the weights of the epoch with the least validation loss are kept.
 
     ``folder`` takes TensorBoard logs, and the best epoch's weights as a checkpoint, as training goes on.
     A network of one output is taught to tell the events of class 1 from all others. With a ``loss`` of its own, of
-    ``events["train"].y`` and the outputs, there are no accuracies; ``pruned`` is the part of the network that is pruned.
-    With pruning only epochs at the final sparsity count, and the sparsity is checked at the end. Returns loss, accuracy,
-    val_loss and val_accuracy of each epoch. Raises TriggerError where the loss is not finite.
+    ``events["train"].y`` and the outputs, there are no accuracies. With ``shrinking`` only epochs at the size asked for
+    count, and the size is checked at the end. Returns loss, accuracy, val_loss and val_accuracy of each epoch. Raises
+    TriggerError where the loss is not finite, or the size not reached.
     """
     train, validation = events["train"], events["validation"]
     steps = math.ceil(len(train.x) / training.batch_size)
@@ -46,13 +58,12 @@ def fit(
         optimizer=keras.optimizers.Adam(schedule),
         **(_loss(model) if loss is None else {"loss": loss}),
         jit_compile=True,
-        # Pruning has to look at every single step where the backend leaves constraints out.
-        steps_per_execution=1 if pruning is not None and keras.backend.backend() == "jax" else steps,
+        steps_per_execution=1 if shrinking is not None and shrinking.every_step else steps,
     )
-    best = _BestEpoch(0 if pruning is None else pruning.end_epoch, training.patience, folder)
+    best = _BestEpoch(shrinking.counts if shrinking else lambda epoch: True, training.patience, folder)
     callbacks: list[keras.callbacks.Callback] = [best, _Progress(done), keras.callbacks.TerminateOnNaN()]
-    if pruning is not None:
-        callbacks.insert(0, prune.MagnitudePruning(pruned or model, pruning))
+    if shrinking is not None:
+        callbacks.insert(0, shrinking)  # before what asks it whether an epoch counts
     if folder is not None:
         callbacks.append(_TensorBoard(folder / "tensorboard"))
     rows = batch * steps
@@ -67,11 +78,13 @@ def fit(
         callbacks=callbacks,
         verbose=0,
     )
-    if not np.isfinite(history.history["loss"]).all() or best.weights is None:
+    found = history.history["loss"] + history.history["val_loss"]
+    if not np.isfinite(found).all() or (best.weights is None and shrinking is None):
         raise TriggerError(f"training: the loss is not finite in epoch {len(history.history['loss'])}; lower the learning rate")
-    model.set_weights(best.weights)
-    if pruning is not None:
-        prune.check(pruned or model, pruning)
+    if best.weights is not None:
+        model.set_weights(best.weights)
+    if shrinking is not None:
+        shrinking.check()
     return {name: [float(v) for v in values] for name, values in history.history.items()} | {"best_epoch": [float(best.epoch)]}
 
 
@@ -106,25 +119,25 @@ def _normalized(weight: np.ndarray) -> np.ndarray:
 
 
 class _BestEpoch(keras.callbacks.Callback):
-    """Keeps the weights of the best epoch from ``first`` on; stops after ``patience`` epochs without a better one."""
+    """Keeps the weights of the best epoch that ``counts``; stops after ``patience`` epochs without a better one."""
 
-    def __init__(self, first: int, patience: int | None, folder: Path | None) -> None:
+    def __init__(self, counts: Callable[[int], bool], patience: int | None, folder: Path | None) -> None:
         super().__init__()
-        self._first, self._patience = first, patience
+        self._counts, self._patience = counts, patience
         self._checkpoint = None if folder is None else folder / "best_weights.npz"
         self._least = math.inf
         self.epoch = 0
         self.weights: list[np.ndarray] | None = None
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        if epoch < self._first:
+        if not self._counts(epoch):
             return
         if logs["val_loss"] < self._least:
             self._least, self.epoch, self.weights = logs["val_loss"], epoch, self.model.get_weights()
             if self._checkpoint is not None:
                 self._checkpoint.parent.mkdir(parents=True, exist_ok=True)
                 np.savez(self._checkpoint, *self.weights)  # HDF5 ends the process where the disk is full
-        elif self._patience is not None and epoch - max(self.epoch, self._first) >= self._patience:
+        elif self._patience is not None and epoch - self.epoch >= self._patience:
             self.model.stop_training = True
 
 

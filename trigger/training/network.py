@@ -40,6 +40,7 @@ def make(spec: Spec, folder: Path) -> keras.Model:
     if not isinstance(model, keras.Model):
         raise TriggerError(f"{where} returns {type(model).__name__}, not a Keras model")
     _check_shapes(model, spec, f"{where} returns")
+    model(np.zeros((1, features), dtype=np.float32))  # learned widths get their shapes from what they see first
     return model
 
 

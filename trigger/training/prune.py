@@ -12,15 +12,18 @@ import keras
 import numpy as np
 
 from trigger.errors import TriggerError
+from trigger.quantizers import LearnedWeights
 from trigger.spec import Pruning
+from trigger.training.fit import Shrinking
 
 
-class MagnitudePruning(keras.callbacks.Callback):
+class MagnitudePruning(Shrinking):
     """Prunes the Dense kernels of a network while it is trained."""
 
     def __init__(self, model: keras.Model, pruning: Pruning) -> None:
         super().__init__()
-        self._pruning = pruning
+        self._network, self._pruning = model, pruning
+        self.every_step = keras.backend.backend() == "jax"  # its training step leaves constraints out
         self._kernels = [layer.kernel for layer in model.layers if isinstance(layer, keras.layers.Dense)]
         self._masks = [keras.Variable(np.ones(k.shape, "float32"), trainable=False) for k in self._kernels]
         for kernel, mask in zip(self._kernels, self._masks, strict=True):
@@ -30,10 +33,24 @@ class MagnitudePruning(keras.callbacks.Callback):
         self._apply(self.sparsity(epoch))
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        if keras.backend.backend() == "jax":  # its training step leaves constraints out
+        if self.every_step:
             self.model.jax_state_sync()
             for kernel, mask in zip(self._kernels, self._masks, strict=True):
                 kernel.assign(kernel * mask)
+
+    def counts(self, epoch: int) -> bool:
+        return epoch >= self._pruning.end_epoch
+
+    def check(self) -> None:
+        """Raises TriggerError unless every Dense kernel has exactly the zeros that were asked for."""
+        for layer in self._network.layers:
+            if isinstance(layer, keras.layers.Dense):
+                kernel = keras.ops.convert_to_numpy(layer.kernel)
+                found, wanted = int((kernel == 0).sum()), zeros_of(kernel.size, self._pruning.sparsity)
+                if found != wanted:
+                    raise TriggerError(
+                        f"pruning: {layer.name} has {found} zeros of {kernel.size} weights, {wanted} were asked for"
+                    )
 
     def sparsity(self, epoch: int) -> float:
         """The share of zeros during this epoch."""
@@ -58,19 +75,15 @@ def zeros_of(weights: int, sparsity: float) -> int:
 
 
 def measured(model: keras.Model) -> float:
-    """The share of zeros in the Dense kernels."""
-    kernels = [keras.ops.convert_to_numpy(layer.kernel) for layer in model.layers if isinstance(layer, keras.layers.Dense)]
+    """The share of zeros in the Dense kernels; of learned widths as they are quantised."""
+    kernels = [_kernel(layer) for layer in model.layers if isinstance(layer, keras.layers.Dense)]
     return sum(int((k == 0).sum()) for k in kernels) / sum(k.size for k in kernels)
 
 
-def check(model: keras.Model, pruning: Pruning) -> None:
-    """Raises TriggerError unless every Dense kernel has exactly the zeros that were asked for."""
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.Dense):
-            kernel = keras.ops.convert_to_numpy(layer.kernel)
-            found, wanted = int((kernel == 0).sum()), zeros_of(kernel.size, pruning.sparsity)
-            if found != wanted:
-                raise TriggerError(f"pruning: {layer.name} has {found} zeros of {kernel.size} weights, {wanted} were asked for")
+def _kernel(layer: Any) -> np.ndarray:
+    quantizer = getattr(layer, "kernel_quantizer_internal", None)
+    kernel = quantizer(layer.kernel) if isinstance(quantizer, LearnedWeights) else layer.kernel
+    return np.asarray(keras.ops.convert_to_numpy(kernel))
 
 
 def _masked(before: Callable[[Any], Any] | None, mask: keras.Variable) -> Callable[[Any], Any]:

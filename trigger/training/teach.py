@@ -6,27 +6,47 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from trigger.errors import TriggerError
 from trigger.events.dataset import Events
-from trigger.spec import Pruning, Spec
-from trigger.training import anomaly, network
-from trigger.training.fit import History, fit
+from trigger.frontends.networks import is_float
+from trigger.spec import Spec
+from trigger.training import anomaly, network, prune, widths
+from trigger.training.fit import History, Shrinking, fit
 
 
 def train(
     model: keras.Model,
     events: dict[str, Events],
     spec: Spec,
-    pruning: Pruning | None,
     folder: Path,
     done: Callable[[int], None],
 ) -> History:
-    """Train a network, in place, for the task of a spec. Returns and raises as ``fit``."""
+    """Train a network, in place, for the task of a spec, and make it as small as the spec says unless it is a float one.
+
+    Returns and raises as ``fit``; raises TriggerError too where the spec does not say how small.
+    """
     taught = {name: split.take(np.flatnonzero(np.isin(split.y, spec.taught))) for name, split in events.items()}
     network.power_of_two_normalization(model, taught["train"], spec.input_types)
+    loss, trained = None, model
     if spec.task == "anomaly":
         loss = anomaly.loss(np.isin(spec.data.features, spec.training.reconstruct or spec.data.features), spec.training.beta)
-        targets = anomaly.targets(taught)
-        return fit(anomaly.autoencoder(model), targets, spec.training, pruning, folder, done, loss, pruned=model)
-    if spec.background is not None:
+        taught, trained = anomaly.targets(taught), anomaly.autoencoder(model)
+    elif spec.background is not None:
         taught = {name: s._replace(y=(~np.isin(s.y, spec.background)).astype(int)) for name, s in taught.items()}
-    return fit(model, taught, spec.training, pruning, folder, done)
+    shrinking: Shrinking | None = None
+    if not is_float(model):
+        trained, shrinking = _shrinking(model, trained, spec)
+    return fit(trained, taught, spec.training, shrinking, folder, done, loss)
+
+
+def _shrinking(model: keras.Model, trained: keras.Model, spec: Spec) -> tuple[keras.Model, Shrinking | None]:
+    """What is fitted, and what makes ``model``, a part of it, smaller meanwhile."""
+    target = spec.training.target_lut
+    if not widths.is_learned(model):
+        if target is not None:
+            raise TriggerError("training: target_lut is for learned widths; the network has none of trigger.quantizers")
+        return trained, prune.MagnitudePruning(model, spec.pruning) if spec.pruning else None
+    if target is None:
+        raise TriggerError("training: the network has learned widths; training.target_lut says how many LUT it may take")
+    lut = widths.lut_of(model, spec.input_types)
+    return widths.Steered(trained, lut), widths.Steering(lut, target, spec.training.epochs)

@@ -6,6 +6,7 @@ import keras
 import qkeras
 
 from trigger.frontends.activations import name_of
+from trigger.quantizers import LearnedActivation
 
 
 def float_twin(model: keras.Model) -> keras.Model:
@@ -24,6 +25,8 @@ def _float_layer(layer: keras.layers.Layer) -> keras.layers.Layer:
 
 
 def _float_activation(activation: Any) -> Any:
+    if isinstance(activation, LearnedActivation):
+        return "relu" if activation.relu else "linear"
     if not isinstance(activation, qkeras.base_quantizer.BaseQuantizer):
         return activation
     kind = name_of(activation)

@@ -1,0 +1,228 @@
+"""Learned widths: what the quantisers give, what they cost, and training that ends at the cost asked for."""
+
+import keras
+import numpy as np
+import pytest
+from conftest import write_small_trigger
+from keras import ops
+from qkeras import QActivation, QDense
+
+from trigger import TriggerError
+from trigger.events.dataset import Events
+from trigger.fixedpoint.types import Fixed
+from trigger.frontends.loading import load as load_network
+from trigger.quantizers import LearnedActivation, LearnedWeights
+from trigger.spec import load, parse
+from trigger.training import network, prune, teach, widths
+
+TYPES = (Fixed(True, 7, 3),) * 4
+MODEL = """
+import keras
+from qkeras import QActivation, QDense
+
+from trigger.quantizers import LearnedActivation, LearnedWeights
+
+
+def dense(units, name):
+    return QDense(units, kernel_quantizer=LearnedWeights(), bias_quantizer=LearnedWeights(), name=name)
+
+
+def network(features, classes):
+    x = inputs = keras.Input((features,))
+    x = QActivation(LearnedActivation(), name="features")(x)
+    x = QActivation(LearnedActivation(relu=True), name="relu")(dense(8, "hidden")(x))
+    return keras.Model(inputs, dense(classes, "out")(x))
+"""
+
+
+def small_network(**weights):
+    x = inputs = keras.Input((4,))
+    x = QActivation(LearnedActivation(granularity="tensor"), name="features")(x)
+    x = QDense(3, kernel_quantizer=LearnedWeights(**weights), bias_quantizer=LearnedWeights(), name="hidden")(x)
+    x = QActivation(LearnedActivation(relu=True), name="relu")(x)
+    x = QDense(2, kernel_quantizer=LearnedWeights(), use_bias=False, name="out")(x)
+    model = keras.Model(inputs, x)
+    model(np.zeros((1, 4)))
+    return model
+
+
+@pytest.fixture
+def trigger(tmp_path):
+    """The small trigger with learned widths: its folder, and what changes its trigger.toml and reads it."""
+    folder = write_small_trigger(tmp_path / "small")
+    (folder / "model.py").write_text(MODEL)
+    text = (folder / "trigger.toml").read_text()
+    start, end = text.index("[pruning]"), text.index("[inputs]")
+    text = (text[:start] + text[end:]).replace("epochs = 6\nbatch_size = 64", "epochs = 40\nbatch_size = 16")
+
+    def change(training):
+        (folder / "trigger.toml").write_text(text.replace("[training]", f"[training]\n{training}"))
+        return load(folder / "trigger.toml")
+
+    return folder, change
+
+
+def events(seed=0, n=600):
+    rng = np.random.default_rng(seed)
+    y = rng.integers(0, 2, n)
+    x = np.rint((rng.normal(size=(n, 3)) + np.where(y == 0, 0.7, -0.7)[:, None]) * 8) / 8
+    whole = Events(x, y, np.ones(n))
+    return {"train": whole.take(np.arange(400)), "validation": whole.take(np.arange(400, n))}
+
+
+def test_weights_are_rounded_half_to_even_each_to_its_step():
+    quantizer = LearnedWeights()
+    quantizer.build((2, 3))
+    quantizer.fraction.assign([[0, 1, 2], [-1, 0.6, 3]])
+    weights = np.array([[0.5, 0.75, -0.375], [2.9, -0.2, 1.0]], dtype=np.float32)
+    assert ops.convert_to_numpy(quantizer(weights)).tolist() == [[0, 1, -0.5], [2, 0, 1]]
+    assert ops.convert_to_numpy(quantizer.width(weights)).tolist() == [[0, 2, 2], [1, 0, 4]]
+
+
+def test_activations_saturate_where_training_has_seen_nothing():
+    quantizer = LearnedActivation(fraction=[1, 1, -3])
+    seen = np.array([[1.6, -0.9, 3.0], [-0.2, 0.3, 3.0]], dtype=np.float32)
+    quantizer(seen, training=True)
+    assert [part.tolist() for part in quantizer.kif()] == [[True] * 3, [1, 0, 2], [1, 1, -3]]
+    assert ops.convert_to_numpy(quantizer.width()).tolist() == [2, 1, 0]
+    x = np.array([[9, 9, 9], [-9, -9, -9], [0.25, 0.75, 1]], dtype=np.float32)
+    assert ops.convert_to_numpy(quantizer(x)).tolist() == [[1.5, 0.5, 0], [-2, -1, 0], [0, 0.5, 0]]
+    relu = LearnedActivation(fraction=1, relu=True, granularity="tensor", integer=1)
+    assert ops.convert_to_numpy(relu(x)).tolist() == [[1.5] * 3, [0] * 3, [0, 1, 1]]
+
+
+def test_a_range_that_shrinks_gives_its_bits_back_slowly():
+    quantizer = LearnedActivation(granularity="tensor")
+    quantizer(np.array([[4.0]]), training=True)
+    for _ in range(99):
+        quantizer(np.array([[1.0]]), training=True)
+    assert quantizer.kif()[1].tolist() == [2]
+    for _ in range(2):
+        quantizer(np.array([[1.0]]), training=True)
+    assert quantizer.kif()[1].tolist() == [1]
+
+
+def test_gradients_of_widths():
+    """Of rounding: ln 2 times its error (arXiv:2405.00645); of the bits: one for each weight that has any."""
+    tf = pytest.importorskip("tensorflow")
+    quantizer = LearnedWeights(fraction=2)
+    weights = tf.constant([0.3, 1.0, 0.05])
+    quantizer.build(weights.shape)
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(weights)
+        total, bits = ops.sum(quantizer(weights)), ops.sum(quantizer.width(weights))
+    error = weights.numpy() - quantizer(weights).numpy()
+    np.testing.assert_allclose(tape.gradient(total, quantizer.fraction.value), np.log(2) * error, rtol=1e-5)
+    assert tape.gradient(total, weights).numpy().tolist() == [1, 1, 1]
+    assert tape.gradient(bits, quantizer.fraction.value).numpy().tolist() == [1, 1, 0]
+
+
+@pytest.mark.parametrize(("granularity", "shape"), [("tensor", (1, 1)), ("channel", (1, 3)), ("element", (4, 3))])
+def test_granularity(granularity, shape):
+    assert small_network(granularity=granularity).get_layer("hidden").kernel_quantizer.fraction.shape == shape
+
+
+def test_a_granularity_there_is_not():
+    with pytest.raises(ValueError, match="^granularity is 'row'; it is tensor, channel or element$"):
+        LearnedWeights(granularity="row")
+
+
+def test_a_network_is_saved_with_its_widths(tmp_path):
+    model = small_network(granularity="channel")
+    rng = np.random.default_rng(1)
+    for variable in model.trainable_variables:
+        variable.assign(rng.uniform(-2, 5, variable.shape))
+    x = rng.normal(size=(50, 4)).astype(np.float32) * 4
+    model(x, training=True)
+    model.save(tmp_path / "a.keras")
+    load_network(tmp_path / "a.keras").save(tmp_path / "b.keras")
+    again = load_network(tmp_path / "b.keras")
+    assert [v.shape for v in again.weights] == [v.shape for v in model.weights]
+    np.testing.assert_array_equal(again(x), model(x))
+    fresh = small_network(granularity="channel")
+    fresh.set_weights(again.get_weights())
+    np.testing.assert_array_equal(fresh(x), model(x))
+
+
+def test_the_cost_is_that_of_a_count_by_hand():
+    model = small_network()
+    for name, kernel in (("hidden", [[3, 0, 1]] * 4), ("out", [[1, 5], [0, 0], [-2, 1]])):
+        layer = model.get_layer(name)
+        layer.kernel.assign(kernel)
+        layer.kernel_quantizer.fraction.assign(np.zeros(layer.kernel.shape))
+    hidden = model.get_layer("hidden")
+    hidden.bias.assign([1, 0, 7])
+    hidden.bias_quantizer.fraction.assign([0, 0, 0])
+    for name, integer, fraction in (("features", [2], [3]), ("relu", [1, 1, -4], [2, 3, 1])):
+        quantizer = model.get_layer(name).activation
+        quantizer.integer.assign(integer)
+        quantizer.fraction.assign(fraction)
+    found = widths.cost(model, TYPES)
+    # Of the two layers: 4 features of 5 bits times weights of 2 and 1 bits; 3 + 0 + 0 bits times 1 and 3, 2 and 1 bits.
+    assert found.effective_bit_operations == 4 * 5 * (2 + 1) + (1 + 3) + 3 * (1 + 3)
+    adders = 4 * (5 + 4) * (1.5 + 1) + (3 + 4) * (1 + 2)
+    assert found.lut == pytest.approx(0.82 * adders + (1 + 3))
+
+
+def test_values_whose_bits_are_not_known():
+    x = inputs = keras.Input((4,))
+    for name in ("one", "two"):
+        x = QDense(3, kernel_quantizer=LearnedWeights(), bias_quantizer=LearnedWeights(), name=name)(x)
+    with pytest.raises(TriggerError) as error:
+        widths.lut_of(keras.Model(inputs, x), TYPES)
+    assert str(error.value) == "training: two reads values whose bits are not known; put a QActivation before it"
+    mixed = keras.Model(
+        inputs, QDense(3, kernel_quantizer=LearnedWeights(), bias_quantizer="quantized_bits(4)", name="d")(inputs)
+    )
+    with pytest.raises(TriggerError) as error:
+        widths.lut_of(mixed, TYPES)
+    assert str(error.value) == "training: d has a quantiser without learned widths; use LearnedWeights"
+
+
+@pytest.mark.parametrize("target", [60, 150])
+def test_training_ends_at_the_cost_asked_for(trigger, target):
+    folder, change = trigger
+    spec = change(f"target_lut = {target}")
+    keras.utils.set_random_seed(2)
+    model = network.make(spec, folder)
+    history = teach.train(model, events(), spec, None, lambda epochs: None)
+    found = widths.cost(model, spec.input_types)
+    assert 0.8 * target < found.lut <= target
+    assert history["lut"][0] > 2 * target
+    assert history["lut"][int(history["best_epoch"][0])] == found.lut
+    assert max(history["val_accuracy"]) > 0.85
+    assert prune.measured(model) > 0.2
+
+
+def test_a_cost_that_is_not_reached(trigger):
+    folder, change = trigger
+    spec = change("target_lut = 1")
+    spec = spec.model_copy(update={"training": spec.training.model_copy(update={"epochs": 4})})
+    keras.utils.set_random_seed(2)
+    with pytest.raises(TriggerError) as error:
+        teach.train(network.make(spec, folder), events(), spec, None, lambda epochs: None)
+    head, tail = str(error.value).split(" LUT by estimate, ")
+    assert head.startswith("training: the network has come down to ")
+    assert tail == "training.target_lut is 1; train for more epochs, or ask for more LUT"
+
+
+def test_learned_widths_and_their_target_go_together(trigger):
+    folder, change = trigger
+    with pytest.raises(TriggerError) as error:
+        teach.train(network.make(change(""), folder), events(), change(""), None, lambda epochs: None)
+    assert str(error.value) == "training: the network has learned widths; training.target_lut says how many LUT it may take"
+    spec = change("target_lut = 100")
+    (folder / "model.py").write_text(
+        MODEL.replace("LearnedWeights()", "'quantized_bits(4,0,alpha=1)'")
+        .replace("LearnedActivation(relu=True)", "'quantized_relu(4,1)'")
+        .replace("LearnedActivation()", "'quantized_bits(6,2,alpha=1)'")
+    )
+    with pytest.raises(TriggerError) as error:
+        teach.train(network.make(spec, folder), events(), spec, None, lambda epochs: None)
+    assert str(error.value) == "training: target_lut is for learned widths; the network has none of trigger.quantizers"
+    text = (folder / "trigger.toml").read_text() + "\n[pruning]\nsparsity = 0.5\nend_epoch = 3\n"
+    with pytest.raises(TriggerError) as error:
+        parse(text, folder / "trigger.toml")
+    assert str(error.value).endswith(
+        ": give either pruning or training.target_lut, by which widths are learned down to no bit at all"
+    )

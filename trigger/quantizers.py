@@ -1,0 +1,169 @@
+"""Quantisers for QKeras layers whose bit widths are learned with the weights.
+
+The number of fractional bits of a tensor, of each of its channels or of each element is a weight like any other: its gradient
+is what rounding costs the loss on one side and what bits cost the hardware on the other (HGQ, arXiv:2405.00645). Integer bits
+follow the range that is seen. Where no bit is left the value is zero: a pruned weight, a dead neuron.
+"""
+
+from typing import Any, Literal
+
+import keras
+import numpy as np
+from keras import ops
+from quantizers import get_fixed_quantizer
+
+Granularity = Literal["tensor", "channel", "element"]
+# One number for all, or a nested list of one for each.
+Widths = float | list[Any]
+
+# Widths are learned between these; float32 holds 24 significant bits.
+_LEAST, _MOST = -16.0, 16.0
+# By so many bits a step the integer bits of an activation give way where its range has become smaller.
+_DECAY = 0.01
+
+
+class _LearnedBits(keras.layers.Layer):
+    """Holds ``fraction``, the fractional bits before rounding, in the shape that the granularity says.
+
+    Widths are in the config too: in a QDense that was loaded its quantisers have other names than in one that was made, and
+    Keras does not find their weights.
+    """
+
+    def __init__(self, fraction: Widths, granularity: Granularity, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if granularity not in ("tensor", "channel", "element"):
+            raise ValueError(f"granularity is {granularity!r}; it is tensor, channel or element")
+        self.granularity = granularity
+        self._first = {"fraction": fraction}
+        self._fixed = get_fixed_quantizer("RND_CONV", "SAT")
+
+    def build(self, shape: tuple[int | None, ...]) -> None:
+        self.fraction = self._add("fraction", self._shape(tuple(shape)), constraint=_Between(_LEAST, _MOST))
+
+    def _shape(self, shape: tuple[int | None, ...]) -> tuple[int, ...]:
+        """The shape of the widths of values of this shape."""
+        raise NotImplementedError
+
+    def _add(self, name: str, shape: tuple[int, ...], **options: Any) -> Any:
+        first = keras.initializers.Constant(np.asarray(self._first[name], dtype=np.float32))
+        return self.add_weight(name=name, shape=shape, initializer=first, **options)
+
+    def load_own_variables(self, store: Any) -> None:
+        if len(store):
+            super().load_own_variables(store)
+
+    def get_config(self) -> dict[str, Any]:
+        now = {variable.name: ops.convert_to_numpy(variable).tolist() for variable in self.weights}
+        return {**super().get_config(), **self._first, **now, "granularity": self.granularity}
+
+
+@keras.saving.register_keras_serializable(package="trigger")
+class LearnedWeights(_LearnedBits):
+    """For kernels and biases: rounded half to even to the learned step, never saturated.
+
+    ``fraction`` is the number of fractional bits to begin with. A channel is a unit of the layer. Raises ValueError for a
+    granularity there is not.
+    """
+
+    # What QKeras asks a quantiser for, to initialise the weights that it will be given.
+    bits = 16
+
+    def __init__(self, fraction: Widths = 6, granularity: Granularity = "element", **kwargs: Any) -> None:
+        super().__init__(fraction, granularity, **kwargs)
+
+    def max(self) -> float:
+        """The largest magnitude: QKeras clips weights to it."""
+        return 8.0
+
+    def call(self, weights: Any) -> Any:
+        return self._fixed.round(weights, _rounded(self.fraction))
+
+    def width(self, weights: Any) -> Any:
+        """The bits of each weight's magnitude, 0 where it is zero, shaped as ``weights``; differentiable in the widths."""
+        fraction = _rounded(self.fraction)
+        integers = ops.stop_gradient(ops.abs(ops.round(ops.convert_to_tensor(weights) * 2.0**fraction)))
+        bits = ops.floor(ops.log2(ops.maximum(integers, 1.0))) + 1.0
+        return ops.where(integers > 0, bits + fraction - ops.stop_gradient(fraction), 0.0)
+
+    def _shape(self, shape: tuple[int | None, ...]) -> tuple[int, ...]:
+        kept = {"tensor": 0, "channel": 1, "element": len(shape)}[self.granularity]
+        return tuple(int(n or 1) if k >= len(shape) - kept else 1 for k, n in enumerate(shape))
+
+
+@keras.saving.register_keras_serializable(package="trigger")
+class LearnedActivation(_LearnedBits):
+    """For values: rounded half to even to the learned step, saturated at the ends of the range that training sees.
+
+    ``fraction`` is the number of fractional bits to begin with, ``integer`` that of integer bits, without the sign. With
+    ``relu`` values are unsigned, and negative ones become zero. A channel is an element here, both are one feature or
+    neuron. Raises ValueError for a granularity there is not.
+    """
+
+    def __init__(
+        self,
+        fraction: Widths = 6,
+        granularity: Granularity = "element",
+        relu: bool = False,
+        integer: Widths = _LEAST,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(fraction, granularity, **kwargs)
+        self.relu = relu
+        self._first["integer"] = integer
+
+    def build(self, shape: tuple[int | None, ...]) -> None:
+        super().build(shape)
+        self.integer = self._add("integer", self.fraction.shape, trainable=False)
+
+    def call(self, x: Any, training: bool | None = None) -> Any:
+        if training:
+            self.integer.assign(ops.maximum(self.integer - _DECAY, self._needed(x)))
+        signed, integer, fraction = 0.0 if self.relu else 1.0, ops.ceil(self.integer), _rounded(self.fraction)
+        return ops.where(integer + fraction > 0, self._fixed(x, signed, integer, fraction), 0.0)
+
+    def width(self) -> Any:
+        """The bits of each value without its sign, in the shape of the widths; differentiable."""
+        return ops.relu(ops.ceil(self.integer) + _rounded(self.fraction))
+
+    def kif(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Whether signed, integer bits without the sign and fractional bits, each in the shape of the widths."""
+        integer, fraction = np.ceil(ops.convert_to_numpy(self.integer)), np.rint(ops.convert_to_numpy(self.fraction))
+        return np.full(integer.shape, not self.relu), integer, fraction
+
+    def promoted(self, dtype: str) -> "LearnedActivation":
+        """A copy that computes in another precision, with the same widths."""
+        twin = type(self).from_config({**self.get_config(), "dtype": dtype})
+        twin.build((None, *self.fraction.shape))
+        twin.set_weights(self.get_weights())
+        return twin
+
+    def _needed(self, x: Any) -> Any:
+        """The fewest integer bits, without the sign, whose range has every value of x but for a step at its upper end."""
+        axes = tuple(range(len(x.shape) - (self.granularity != "tensor")))
+        largest = ops.max(ops.relu(x) if self.relu else ops.abs(x), axis=axes)
+        bits = ops.ceil(ops.log2(ops.maximum(largest, 2.0**_LEAST)))
+        return ops.stop_gradient(ops.reshape(bits, self.integer.shape))
+
+    def _shape(self, shape: tuple[int | None, ...]) -> tuple[int, ...]:
+        return (1,) if self.granularity == "tensor" else (int(shape[-1] or 1),)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "relu": self.relu}
+
+
+@keras.saving.register_keras_serializable(package="trigger")
+class _Between(keras.constraints.Constraint):
+    def __init__(self, low: float, high: float) -> None:
+        self._low, self._high = low, high
+
+    def __call__(self, w: Any) -> Any:
+        return ops.clip(w, self._low, self._high)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"low": self._low, "high": self._high}
+
+
+def _rounded(x: Any) -> Any:
+    """round(x), with the gradient of x."""
+    x = ops.convert_to_tensor(x)
+    return x + ops.stop_gradient(ops.round(x) - x)

@@ -1,0 +1,167 @@
+"""What learned widths cost in hardware, and training that is steered to a cost."""
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+from keras import ops
+
+from trigger.errors import TriggerError
+from trigger.fixedpoint.types import Fixed
+from trigger.frontends.activations import quantizer_types
+from trigger.frontends.walk import nodes
+from trigger.quantizers import LearnedActivation, LearnedWeights
+from trigger.training.fit import Shrinking
+
+# A weight of b bits is added up in 1 + (b - 1) / 2 adders, each wider than the value by what the sum has grown so far; an
+# adder takes so many LUT a bit. Fitted to Yosys' count of networks of 1,700 to 5,400 LUT.
+_ADDERS_A_BIT, _GROWTH, _LUT_A_BIT = 0.5, 4.0, 0.82
+# The cost falls to its target in this share of the epochs; the others are for the weights to settle.
+_DESCENT = 0.35
+# From here on the first steps of training, whose ranges are anything, are over.
+_FIRST_EPOCH = 2
+# Aims so much below the target, so that what the cost still moves stays within.
+_AIM = 0.99
+_FIRST_STRENGTH, _STRENGTHS = 1e-6, (1e-9, 1e-2)
+# How fast the strength follows the error of the cost, in logarithms an epoch, and its change.
+_GAIN, _DAMPING = 0.5, 4.0
+
+Tensor = Any
+Terms = Callable[[], Tensor]
+
+
+class Cost(NamedTuple):
+    """``effective_bit_operations``: the sum over all multiplications of weight bits times value bits, and the bits of the
+    biases (arXiv:2405.00645); ``lut``: what those multiplications take as sums of shifted values, an estimate."""
+
+    effective_bit_operations: float
+    lut: float
+
+
+def is_learned(model: keras.Model) -> bool:
+    """Whether the network has widths to be learned."""
+    parts = (getattr(layer, name, None) for layer in model.layers for name in ("kernel_quantizer_internal", "activation"))
+    return any(isinstance(part, LearnedWeights | LearnedActivation) for part in parts)
+
+
+def cost(model: keras.Model, inputs: tuple[Fixed, ...]) -> Cost:
+    """The cost of a network as it is now, for inputs of these types. Raises as ``lut_of``."""
+    return Cost(*(float(_sum(model, inputs, term)()) for term in (_bit_operations, _lut)))
+
+
+def lut_of(model: keras.Model, inputs: tuple[Fixed, ...]) -> Terms:
+    """``Cost.lut`` as a function of the network's weights, differentiable in the widths.
+
+    Raises TriggerError where a Dense layer reads values whose bits are not known.
+    """
+    return _sum(model, inputs, _lut)
+
+
+class Steered(keras.Model):
+    """The layers of a network, with ``strength`` times a cost added to its loss."""
+
+    def __init__(self, model: keras.Model, lut: Terms) -> None:
+        super().__init__(model.inputs[0], model.outputs[0])
+        self._lut = lut
+        self.strength = self.add_weight(name="strength", shape=(), initializer="zeros", trainable=False)
+
+    def compute_loss(self, *args: Any, training: bool = True, **kwargs: Any) -> Tensor:
+        loss = super().compute_loss(*args, training=training, **kwargs)
+        return loss + self.strength * self._lut() if training else loss
+
+
+class Steering(Shrinking):
+    """Follows a path of the cost down to its target by the strength of ``Steered``; ``lut`` is the cost after the epoch."""
+
+    def __init__(self, lut: Terms, target: int, epochs: int) -> None:
+        super().__init__()
+        self._cost, self._target, self._descent = lut, target, max(_DESCENT * epochs - _FIRST_EPOCH, 1)
+        self._strength, self._first, self._error = _FIRST_STRENGTH, 0.0, 0.0
+        self.lut = math.inf
+
+    def counts(self, epoch: int) -> bool:
+        return self.lut <= self._target
+
+    def check(self) -> None:
+        found = float(self._cost())
+        if found > self._target:
+            raise TriggerError(
+                f"training: the network has come down to {found:,.0f} LUT by estimate, training.target_lut is "
+                f"{self._target:,}; train for more epochs, or ask for more LUT"
+            )
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        if epoch >= _FIRST_EPOCH:
+            self._first = self._first or self.lut
+            share = min((epoch - _FIRST_EPOCH) / self._descent, 1.0)
+            wanted = self._first ** (1 - share) * (_AIM * self._target) ** share
+            error = math.log(max(self.lut, 1.0) / wanted)
+            change = error - self._error if epoch > _FIRST_EPOCH else 0.0
+            self._error = error
+            low, high = _STRENGTHS
+            self._strength = min(max(self._strength * math.exp(_GAIN * error + _DAMPING * change), low), high)
+        self.model.strength.assign(self._strength)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self.lut = float(self._cost())
+        if logs is not None:
+            logs["lut"] = self.lut
+
+
+def _sum(model: keras.Model, inputs: tuple[Fixed, ...], term: Callable[[Tensor, Tensor], Tensor]) -> Terms:
+    """The sum over all Dense layers of ``term`` of weight bits (inputs, units) and value bits (inputs, 1), and of bias bits."""
+    widths: dict[int, Terms | None] = {id(model.inputs[0]): _constant([t.width - t.signed for t in inputs])}
+    terms: list[Terms] = []
+    for node in nodes(model):
+        layer, sources = node.operation, [widths[id(tensor)] for tensor in node.arguments.keras_tensors]
+        if isinstance(layer, keras.layers.Dense):
+            if sources[0] is None:
+                raise TriggerError(f"training: {layer.name} reads values whose bits are not known; put a QActivation before it")
+            terms.append(_dense(layer, sources[0], term))
+        widths[id(node.outputs[0])] = _after(layer, sources)
+    return lambda: sum(one() for one in terms)
+
+
+def _after(layer: Any, sources: list[Terms | None]) -> Terms | None:
+    """The bits of what a layer gives, without the sign; None where they are not known."""
+    activation = getattr(layer, "activation", None)
+    if isinstance(activation, LearnedActivation):
+        return activation.width
+    rule = quantizer_types(activation)
+    if rule is not None:
+        return _constant([rule[0].width - rule[0].signed])
+    if isinstance(layer, keras.layers.Concatenate) and None not in sources:
+        return lambda: ops.concatenate([ops.reshape(source(), (-1,)) for source in sources if source])
+    harmless = isinstance(layer, keras.layers.ReLU | keras.layers.Flatten | keras.layers.Reshape | keras.layers.Dropout)
+    return sources[0] if harmless else None
+
+
+def _constant(values: list[int]) -> Terms:
+    array = np.asarray(values, dtype=np.float32)
+    return lambda: ops.convert_to_tensor(array)
+
+
+def _dense(layer: Any, source: Terms, term: Callable[[Tensor, Tensor], Tensor]) -> Terms:
+    kernel, bias = layer.kernel_quantizer_internal, layer.bias_quantizer_internal
+    for quantizer in (kernel, bias) if layer.use_bias else (kernel,):
+        if not isinstance(quantizer, LearnedWeights):
+            raise TriggerError(f"training: {layer.name} has a quantiser without learned widths; use LearnedWeights")
+
+    def value() -> Tensor:
+        x = ops.broadcast_to(source(), (layer.kernel.shape[0],))[:, None]
+        total = ops.sum(term(kernel.width(layer.kernel), x))
+        return total + ops.sum(bias.width(layer.bias)) if layer.use_bias else total
+
+    return value
+
+
+def _bit_operations(weight: Tensor, value: Tensor) -> Tensor:
+    return weight * value
+
+
+def _lut(weight: Tensor, value: Tensor) -> Tensor:
+    # Both are linear from nothing to the first bit, so that there is a slope towards no bit at all.
+    adders = ops.minimum(weight, 1.0) + _ADDERS_A_BIT * ops.relu(weight - 1.0)
+    return _LUT_A_BIT * adders * (value + _GROWTH * ops.minimum(value, 1.0))
