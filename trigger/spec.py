@@ -100,6 +100,7 @@ class Training(Section):
     learning_rate: Positive = 0.003
     patience: PositiveInt | None = None
     target_lut: PositiveInt | None = None
+    distillation: Annotated[float, Field(gt=0, le=1)] | None = None
     classes: Annotated[list[str], Field(min_length=1)] | None = None
     beta: Positive = 1.0
     reconstruct: Annotated[list[str], Field(min_length=1)] | None = None
@@ -446,6 +447,8 @@ class Spec(Section):
             raise ValueError('task "anomaly" is for networks that are trained here; model.network is trained')
         if self.model.output is not None:
             raise ValueError('model.output is for classification; the one output of task "anomaly" scores what is unusual')
+        if self.training.distillation is not None:
+            raise ValueError('training.distillation is for classification; task "anomaly" has nothing to be told')
         if self.training.classes is None or set(self.training.classes) >= set(self.data.classes):
             raise ValueError("training.classes is missing; it names the classes that are usual, the others are what is not")
 

@@ -101,7 +101,7 @@ def _model(build: Build, folder: Path) -> None:
     spec, events = build.spec, real_events(build)
     summary: dict[str, Any] = {}
 
-    def keep(name: str, model: Any, history: Mapping[str, Any]) -> None:
+    def keep(name: str, model: Any, history: Mapping[str, Any], cost: Mapping[str, float] | None = None) -> None:
         model.save(folder / f"{name}.keras")
         np.save(folder / f"{name}_scores.npy", fit.scores(model, events["test"].x))
         summary[name] = {
@@ -109,6 +109,7 @@ def _model(build: Build, folder: Path) -> None:
             "sparsity": prune.measured(model),
             "parameters": model.count_params(),
             "head": head(model),
+            "cost": cost,
         }
 
     if spec.model.network is not None:
@@ -123,6 +124,7 @@ def _model(build: Build, folder: Path) -> None:
             model = chosen.network
         keep("network", model, {})
     else:
+        from trigger.training import widths
         from trigger.training.teach import train
         from trigger.training.twin import float_twin
 
@@ -132,8 +134,8 @@ def _model(build: Build, folder: Path) -> None:
         for name, model in (("float", twin), ("network", quantised)):
             network.set_seed(spec.training.seed)
             with progress(f"training the {name}", spec.training.epochs, "epochs") as done:
-                history = train(model, events, spec, folder / name, done)
-            keep(name, model, history)
+                history = train(model, events, spec, folder / name, done, None if model is twin else twin)
+            keep(name, model, history, widths.cost(model, spec.input_types)._asdict() if widths.is_learned(model) else None)
     write_json(folder / "summary.json", summary)
 
 

@@ -12,7 +12,7 @@ from trigger.events.dataset import Events
 from trigger.fixedpoint.types import Fixed
 from trigger.frontends.loading import load as load_network
 from trigger.quantizers import LearnedActivation, LearnedWeights
-from trigger.spec import load, parse
+from trigger.spec import load
 from trigger.training import network, prune, teach, widths
 
 TYPES = (Fixed(True, 7, 3),) * 4
@@ -220,9 +220,3 @@ def test_learned_widths_and_their_target_go_together(trigger):
     with pytest.raises(TriggerError) as error:
         teach.train(network.make(spec, folder), events(), spec, None, lambda epochs: None)
     assert str(error.value) == "training: target_lut is for learned widths; the network has none of trigger.quantizers"
-    text = (folder / "trigger.toml").read_text() + "\n[pruning]\nsparsity = 0.5\nend_epoch = 3\n"
-    with pytest.raises(TriggerError) as error:
-        parse(text, folder / "trigger.toml")
-    assert str(error.value).endswith(
-        ": give either pruning or training.target_lut, by which widths are learned down to no bit at all"
-    )

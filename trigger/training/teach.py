@@ -10,7 +10,7 @@ from trigger.errors import TriggerError
 from trigger.events.dataset import Events
 from trigger.frontends.networks import is_float
 from trigger.spec import Spec
-from trigger.training import anomaly, network, prune, widths
+from trigger.training import anomaly, distill, network, prune, widths
 from trigger.training.fit import History, Shrinking, fit
 
 
@@ -18,12 +18,14 @@ def train(
     model: keras.Model,
     events: dict[str, Events],
     spec: Spec,
-    folder: Path,
+    folder: Path | None,
     done: Callable[[int], None],
+    teacher: keras.Model | None = None,
 ) -> History:
     """Train a network, in place, for the task of a spec, and make it as small as the spec says unless it is a float one.
 
-    Returns and raises as ``fit``; raises TriggerError too where the spec does not say how small.
+    ``teacher`` is the trained float network where the spec asks for distillation. Returns and raises as ``fit``; raises
+    TriggerError too where the spec does not say how small.
     """
     taught = {name: split.take(np.flatnonzero(np.isin(split.y, spec.taught))) for name, split in events.items()}
     network.power_of_two_normalization(model, taught["train"], spec.input_types)
@@ -33,6 +35,8 @@ def train(
         taught, trained = anomaly.targets(taught), anomaly.autoencoder(model)
     elif spec.background is not None:
         taught = {name: s._replace(y=(~np.isin(s.y, spec.background)).astype(int)) for name, s in taught.items()}
+    if teacher is not None and spec.training.distillation is not None:
+        taught, loss = distill.targets(taught, teacher, spec.training.distillation), distill.loss(model)
     shrinking: Shrinking | None = None
     if not is_float(model):
         trained, shrinking = _shrinking(model, trained, spec)
