@@ -9,7 +9,10 @@ from trigger.parts import parts
 from trigger.resources import folder
 from trigger.spec import Section, Spec, find, load, zoo
 
-GOOD = (folder("models") / "jet_tagger" / "trigger.toml").read_text()
+# Pruned instead of with learned widths, so that both can be got wrong.
+PRUNING = "[pruning]\nsparsity = 0.7\nstart_epoch = 10\nend_epoch = 70\n\n[inputs.types]"
+JETS = (folder("models") / "jet_tagger" / "trigger.toml").read_text()
+GOOD = JETS.replace("target_lut = 6000\n", "").replace("[inputs.types]", PRUNING)
 
 
 def refusal(tmp_path, *changes) -> str:
@@ -49,8 +52,8 @@ def test_the_zoo_is_valid(name):
         ("clock_mhz = 240", "clock_mhz = -1", "target.clock_mhz is -1; it should be greater than 0"),
         ("latency_ns = 100", "latency_ns = inf", "budget.latency_ns is inf; it should be a finite number"),
         ("latency_ns = 100", "latency_ns = 0", "budget.latency_ns is 0; it should be greater than 0"),
-        ("lut = 40000", "lut = 0", "budget.lut is 0; it should be greater than 0"),
-        ("lut = 40000", "lut = 1.5", "budget.lut is 1.5; it should be a valid integer"),
+        ("lut = 8000", "lut = 0", "budget.lut is 0; it should be greater than 0"),
+        ("lut = 8000", "lut = 1.5", "budget.lut is 1.5; it should be a valid integer"),
         ("xcvu13p-flga2577-2-e", "xcvu13p", "target.part: no part 'xcvu13p'; did you mean 'xcvu13p-"),
         ('name = "jet_tagger"', 'name = "jet tagger"', "name: 'jet tagger' cannot name a C++ function; use letters, digits"),
         ('name = "jet_tagger"', 'name = "class"', "name: 'class' cannot name a C++ function: C++ or hls4ml uses the word"),
@@ -58,7 +61,12 @@ def test_the_zoo_is_valid(name):
         ('label = "jet"', 'label = "zlogz"', "data: 'zlogz' is a feature and also the label, weight or split"),
         ("train = 0.6", "train = 0.7", "data.split: train, validation and test add up to 1.1, not to 1"),
         ("end_epoch = 70", "end_epoch = 5", "pruning: end_epoch 5 is not after start_epoch 10"),
-        ("end_epoch = 70", "end_epoch = 140", "pruning.end_epoch 140 leaves no epoch to fine-tune; training.epochs is 140"),
+        ("end_epoch = 70", "end_epoch = 250", "pruning.end_epoch 250 leaves no epoch to fine-tune; training.epochs is 250"),
+        (
+            "patience = 60",
+            "target_lut = 6000",
+            "give either pruning or training.target_lut, by which widths are learned down to no bit at all",
+        ),
         ("sparsity = 0.7", "sparsity = 1", "pruning.sparsity is 1; it should be less than 1"),
         (
             "multiplicity =",
@@ -121,7 +129,7 @@ def test_the_zoo_is_valid(name):
             "physics.turn_on has 'mass', which is no feature; did you mean 'mass_mmdt'?",
         ),
         (
-            "lut = 40000",
+            "lut = 8000",
             "rate_khz = 4",
             "budget.rate_khz needs physics.zero_bias, the class that says what bunch crossings look like",
         ),
@@ -143,7 +151,7 @@ def test_what_is_wrong_is_named(tmp_path, old, new, message):
 
 
 def test_all_problems_are_told(tmp_path):
-    message = refusal(tmp_path, ("clock_mhz = 240", "clock_mhz = 0"), ("lut = 40000", "luts = 40000"))
+    message = refusal(tmp_path, ("clock_mhz = 240", "clock_mhz = 0"), ("lut = 8000", "luts = 40000"))
     assert message.splitlines() == [
         "target.clock_mhz is 0; it should be greater than 0",
         "unknown key budget.luts; did you mean 'lut'?",

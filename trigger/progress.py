@@ -32,16 +32,18 @@ def _bar(what: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
         TextColumn(unit + ", {task.fields[rate]}/s, left"),
         TimeRemainingColumn(),
     )
+    done = 0
     with Progress(*columns, transient=True) as bars:
         task = bars.add_task(what, total=total, rate="…")
         start = time.monotonic()
 
         def advance(count: int) -> None:
-            done = bars.tasks[0].completed + count
+            nonlocal done
+            done += count
             bars.update(task, advance=count, rate=_short(done / max(time.monotonic() - start, 1e-9)))
 
         yield advance
-    _finished(what, total, unit, start)
+    _finished(what, done, unit, start)
 
 
 @contextmanager
@@ -59,12 +61,12 @@ def _lines(what: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
             say(f"  {what}: {done}/{total} {unit}, {_short(rate)}/s, {(total - done) / rate:.0f} s left")
 
     yield advance
-    _finished(what, total, unit, start)
+    _finished(what, done, unit, start)
 
 
-def _finished(what: str, total: int, unit: str, start: float) -> None:
+def _finished(what: str, done: int, unit: str, start: float) -> None:
     seconds = max(time.monotonic() - start, 1e-9)
-    say(f"  {what}: {total} {unit} in {seconds:.1f} s, {_short(total / seconds)}/s")
+    say(f"  {what}: {done} {unit} in {seconds:.1f} s, {_short(done / seconds)}/s")
 
 
 def _short(rate: float) -> str:

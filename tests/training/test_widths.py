@@ -179,7 +179,7 @@ def test_values_whose_bits_are_not_known():
     assert str(error.value) == "training: d has a quantiser without learned widths; use LearnedWeights"
 
 
-@pytest.mark.parametrize("target", [60, 150])
+@pytest.mark.parametrize("target", [150, pytest.param(60, marks=pytest.mark.full)])
 def test_training_ends_at_the_cost_asked_for(trigger, target):
     folder, change = trigger
     spec = change(f"target_lut = {target}")
