@@ -12,7 +12,7 @@ from alkaid.trace.ops import quantize
 
 from trigger.backends import rtl
 from trigger.build import open_build
-from trigger.fixedpoint.graph import Affine, Dense, Quantize
+from trigger.fixedpoint.graph import Affine, Clip, Dense, Quantize
 from trigger.fixedpoint.passes import PASSES
 from trigger.folder import read_graph
 from trigger.parts import part
@@ -39,6 +39,9 @@ def alkaid_comb(graph):
                 y = x @ node.weights.real + node.bias.real
             case Affine():
                 y = x * node.scale.real + node.bias.real
+            case Clip():
+                low, high = (np.ldexp(end.astype(float), -node.fractions) for end in (node.low, node.high))
+                y = np.minimum(np.maximum(x, low), high)
             case Quantize():
                 y = quantize(x, *kif(node.types), str(node.overflow), str(node.rounding))
             case _:

@@ -37,12 +37,8 @@ class _LearnedBits(keras.layers.Layer):
         self._first = {"fraction": fraction}
         self._fixed = get_fixed_quantizer("RND_CONV", "SAT")
 
-    def build(self, shape: tuple[int | None, ...]) -> None:
-        self.fraction = self._add("fraction", self._shape(tuple(shape)), constraint=_Between(_LEAST, _MOST))
-
-    def _shape(self, shape: tuple[int | None, ...]) -> tuple[int, ...]:
-        """The shape of the widths of values of this shape."""
-        raise NotImplementedError
+    def _add_fraction(self, shape: tuple[int, ...]) -> None:
+        self.fraction = self._add("fraction", shape, constraint=_Between(_LEAST, _MOST))
 
     def _add(self, name: str, shape: tuple[int, ...], **options: Any) -> Any:
         first = keras.initializers.Constant(np.asarray(self._first[name], dtype=np.float32))
@@ -71,6 +67,10 @@ class LearnedWeights(_LearnedBits):
     def __init__(self, fraction: Widths = 6, granularity: Granularity = "element", **kwargs: Any) -> None:
         super().__init__(fraction, granularity, **kwargs)
 
+    def build(self, shape: tuple[int, ...]) -> None:
+        kept = {"tensor": 0, "channel": 1, "element": len(shape)}[self.granularity]
+        self._add_fraction(tuple(int(n) if k >= len(shape) - kept else 1 for k, n in enumerate(shape)))
+
     def max(self) -> float:
         """The largest magnitude: QKeras clips weights to it."""
         return 8.0
@@ -84,10 +84,6 @@ class LearnedWeights(_LearnedBits):
         integers = ops.stop_gradient(ops.abs(ops.round(ops.convert_to_tensor(weights) * 2.0**fraction)))
         bits = ops.floor(ops.log2(ops.maximum(integers, 1.0))) + 1.0
         return ops.where(integers > 0, bits + fraction - ops.stop_gradient(fraction), 0.0)
-
-    def _shape(self, shape: tuple[int | None, ...]) -> tuple[int, ...]:
-        kept = {"tensor": 0, "channel": 1, "element": len(shape)}[self.granularity]
-        return tuple(int(n or 1) if k >= len(shape) - kept else 1 for k, n in enumerate(shape))
 
 
 @keras.saving.register_keras_serializable(package="trigger")
@@ -112,7 +108,7 @@ class LearnedActivation(_LearnedBits):
         self._first["integer"] = integer
 
     def build(self, shape: tuple[int | None, ...]) -> None:
-        super().build(shape)
+        self._add_fraction((1,) if self.granularity == "tensor" else (int(shape[-1] or 1),))
         self.integer = self._add("integer", self.fraction.shape, trainable=False)
 
     def call(self, x: Any, training: bool | None = None) -> Any:
@@ -143,9 +139,6 @@ class LearnedActivation(_LearnedBits):
         largest = ops.max(ops.relu(x) if self.relu else ops.abs(x), axis=axes)
         bits = ops.ceil(ops.log2(ops.maximum(largest, 2.0**_LEAST)))
         return ops.stop_gradient(ops.reshape(bits, self.integer.shape))
-
-    def _shape(self, shape: tuple[int | None, ...]) -> tuple[int, ...]:
-        return (1,) if self.granularity == "tensor" else (int(shape[-1] or 1),)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "relu": self.relu}

@@ -176,7 +176,26 @@ def test_values_whose_bits_are_not_known():
     )
     with pytest.raises(TriggerError) as error:
         widths.lut_of(mixed, TYPES)
-    assert str(error.value) == "training: d has a quantiser without learned widths; use LearnedWeights"
+    assert str(error.value) == "training: d has a kernel or bias without learned widths; use LearnedWeights"
+    with pytest.raises(TriggerError) as error:
+        widths.lut_of(keras.Model(inputs, keras.layers.Dense(3, name="plain")(inputs)), TYPES)
+    assert str(error.value) == "training: plain has a kernel or bias without learned widths; use LearnedWeights"
+
+
+def test_bits_of_joined_values_are_those_of_each():
+    """One width for all of a tensor counts for each of its elements; a plain quantiser has its own bits."""
+    inputs = keras.Input((4,))
+    parts = [QActivation(LearnedActivation(granularity="tensor"))(inputs), QActivation("quantized_bits(6,2,alpha=1)")(inputs)]
+    x = keras.layers.Concatenate()(parts)
+    model = keras.Model(inputs, QDense(1, kernel_quantizer=LearnedWeights(), use_bias=False, name="d")(x))
+    model(np.zeros((1, 4)))
+    joined = model.layers[1].activation
+    joined.integer.assign([1])
+    joined.fraction.assign([2])
+    layer = model.get_layer("d")
+    layer.kernel.assign([[1]] * 8)
+    layer.kernel_quantizer.fraction.assign([[0]] * 8)
+    assert widths.cost(model, TYPES).effective_bit_operations == 4 * 3 + 4 * 5
 
 
 @pytest.mark.parametrize("target", [150, pytest.param(60, marks=pytest.mark.full)])

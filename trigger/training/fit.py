@@ -1,6 +1,7 @@
 """Training: fit, prune, keep the best epoch; the same spec and seed give the same network."""
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,18 +20,18 @@ _BATCH = 16384
 History = dict[str, list[float]]
 
 
-class Shrinking(keras.callbacks.Callback):
+class Shrinking(keras.callbacks.Callback, ABC):
     """Makes a network smaller while it is trained. ``every_step``: it has to look at every single step."""
 
     every_step = False
 
+    @abstractmethod
     def counts(self, epoch: int) -> bool:
         """Whether the network after this epoch is as small as asked."""
-        raise NotImplementedError
 
+    @abstractmethod
     def check(self) -> None:
         """Raises TriggerError unless the trained network is as small as asked."""
-        raise NotImplementedError
 
 
 def fit(

@@ -16,7 +16,7 @@ from trigger.quantizers import LearnedActivation, LearnedWeights
 from trigger.training.fit import Shrinking
 
 # A weight of b bits is added up in 1 + (b - 1) / 2 adders, each wider than the value by what the sum has grown so far; an
-# adder takes so many LUT a bit. Fitted to Yosys' count of networks of 1,700 to 5,400 LUT.
+# adder takes so many LUT a bit. Set by Yosys' counts of jet taggers of 2,000 to 3,300 LUT; larger ones take less than this.
 _ADDERS_A_BIT, _GROWTH, _LUT_A_BIT = 0.5, 4.0, 0.82
 # The cost falls to its target in this share of the epochs; the others are for the weights to settle.
 _DESCENT = 0.35
@@ -112,46 +112,46 @@ class Steering(Shrinking):
 
 def _sum(model: keras.Model, inputs: tuple[Fixed, ...], term: Callable[[Tensor, Tensor], Tensor]) -> Terms:
     """The sum over all Dense layers of ``term`` of weight bits (inputs, units) and value bits (inputs, 1), and of bias bits."""
-    widths: dict[int, Terms | None] = {id(model.inputs[0]): _constant([t.width - t.signed for t in inputs])}
+    bits: dict[int, Terms | None] = {id(model.inputs[0]): _constant([t.width - t.signed for t in inputs], len(inputs))}
     terms: list[Terms] = []
     for node in nodes(model):
-        layer, sources = node.operation, [widths[id(tensor)] for tensor in node.arguments.keras_tensors]
+        layer, sources = node.operation, [bits[id(tensor)] for tensor in node.arguments.keras_tensors]
         if isinstance(layer, keras.layers.Dense):
             if sources[0] is None:
                 raise TriggerError(f"training: {layer.name} reads values whose bits are not known; put a QActivation before it")
             terms.append(_dense(layer, sources[0], term))
-        widths[id(node.outputs[0])] = _after(layer, sources)
+        bits[id(node.outputs[0])] = _after(layer, sources, math.prod(node.outputs[0].shape[1:]))
     return lambda: sum(one() for one in terms)
 
 
-def _after(layer: Any, sources: list[Terms | None]) -> Terms | None:
-    """The bits of what a layer gives, without the sign; None where they are not known."""
+def _after(layer: Any, sources: list[Terms | None], elements: int) -> Terms | None:
+    """The bits of each element that a layer gives, without the sign; None where they are not known."""
     activation = getattr(layer, "activation", None)
     if isinstance(activation, LearnedActivation):
-        return activation.width
+        return lambda: ops.broadcast_to(activation.width(), (elements,))
     rule = quantizer_types(activation)
     if rule is not None:
-        return _constant([rule[0].width - rule[0].signed])
+        return _constant([rule[0].width - rule[0].signed], elements)
     if isinstance(layer, keras.layers.Concatenate) and None not in sources:
-        return lambda: ops.concatenate([ops.reshape(source(), (-1,)) for source in sources if source])
+        return lambda: ops.concatenate([source() for source in sources if source])
     harmless = isinstance(layer, keras.layers.ReLU | keras.layers.Flatten | keras.layers.Reshape | keras.layers.Dropout)
     return sources[0] if harmless else None
 
 
-def _constant(values: list[int]) -> Terms:
-    array = np.asarray(values, dtype=np.float32)
+def _constant(values: list[int], elements: int) -> Terms:
+    array = np.broadcast_to(np.asarray(values, dtype=np.float32), elements)
     return lambda: ops.convert_to_tensor(array)
 
 
 def _dense(layer: Any, source: Terms, term: Callable[[Tensor, Tensor], Tensor]) -> Terms:
-    kernel, bias = layer.kernel_quantizer_internal, layer.bias_quantizer_internal
+    kernel: Any = getattr(layer, "kernel_quantizer_internal", None)
+    bias: Any = getattr(layer, "bias_quantizer_internal", None)
     for quantizer in (kernel, bias) if layer.use_bias else (kernel,):
         if not isinstance(quantizer, LearnedWeights):
-            raise TriggerError(f"training: {layer.name} has a quantiser without learned widths; use LearnedWeights")
+            raise TriggerError(f"training: {layer.name} has a kernel or bias without learned widths; use LearnedWeights")
 
     def value() -> Tensor:
-        x = ops.broadcast_to(source(), (layer.kernel.shape[0],))[:, None]
-        total = ops.sum(term(kernel.width(layer.kernel), x))
+        total = ops.sum(term(kernel.width(layer.kernel), source()[:, None]))
         return total + ops.sum(bias.width(layer.bias)) if layer.use_bias else total
 
     return value
