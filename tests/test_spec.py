@@ -7,7 +7,8 @@ import pytest
 from trigger import TriggerError
 from trigger.parts import parts
 from trigger.resources import folder
-from trigger.spec import Section, Spec, find, load, zoo
+from trigger.sections import Section
+from trigger.spec import Spec, find, load, zoo
 
 # Pruned instead of with learned widths, so that both can be got wrong.
 PRUNING = "[pruning]\nsparsity = 0.7\nstart_epoch = 10\nend_epoch = 70\n\n[inputs.types]"

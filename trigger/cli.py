@@ -69,6 +69,49 @@ def build(
 
 
 @app.command()
+def search(
+    target: Annotated[str, typer.Argument(help="A zoo name, a folder with trigger.toml, or a trigger.toml, with [search].")],
+    trials: Annotated[
+        int | None, typer.Option(min=1, help="Go on until so many trials have ended; 30 where left out, none with --pick.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the trials that are there.")] = False,
+    pick: Annotated[
+        str | None,
+        typer.Option(help='Write the best trial that meets this as a trigger.toml: "lut<=2500, latency_ns<=60", "trial==7".'),
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(help="Run trials on the Dask cluster of this address, not on this machine's cores.")
+    ] = None,
+    output: Annotated[Path, typer.Option(help="Where the folder NAME-search goes.")] = Path("build"),
+) -> None:
+    """Train and measure other values of trigger.toml, as [search] says, for the best metric, fewest LUT and least latency.
+
+    Exit status: 0 done, 2 could not run, 3 no trial is within [budget].
+    """
+    from trigger.build import OverBudget
+
+    try:
+        from trigger.search import run
+        from trigger.search.pick import best, describe, of_budget, parse
+    except ModuleNotFoundError as error:
+        raise TriggerError(f"search: no {error.name}; install it with: pip install 'trigger-compiler[search]'") from error
+    with run.opened(target, output, resume or pick is not None) as this:
+        conditions = parse(pick, this.metric) if pick is not None else of_budget(this.spec.budget)
+        if trials is not None or pick is None:
+            run.run(this, trials or 30, scheduler)
+            typer.echo(f"report: {_shown(this.root / 'report' / 'index.html')}")
+        if pick is not None:
+            path, chosen = run.write_picked(this, conditions)
+            typer.echo(f"wrote {path}: {describe(chosen, this.metric)}; build it with: trigger build {path}")
+            return
+        try:
+            chosen = best(this.study.complete(), conditions, this.metric)
+        except TriggerError as error:
+            raise OverBudget(f"search: {error}") from error
+        typer.echo(f"best{' within the budget' if conditions else ''}: {describe(chosen, this.metric)}")
+
+
+@app.command()
 def verify(
     folder: Annotated[Path | None, typer.Argument(help="A build folder, such as build/jet_tagger.")] = None,
     events: Annotated[Path | None, typer.Option(help="Verify on the events of this file instead; runs Keras.")] = None,

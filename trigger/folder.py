@@ -8,6 +8,7 @@ import numpy as np
 
 from trigger.errors import TriggerError
 from trigger.events.dataset import SPLITS, Events
+from trigger.events.hardware import to_real
 from trigger.fixedpoint.graph import Graph, GraphError
 from trigger.fixedpoint.serialize import from_json
 from trigger.spec import Spec
@@ -33,8 +34,7 @@ def integer_events(build: Build) -> dict[str, Events]:
 
 def real_events(build: Build) -> dict[str, Events]:
     """The splits with ``x`` as the real values of those integers."""
-    step = np.array([2.0**-t.fraction for t in build.spec.input_types])
-    return {name: events._replace(x=events.x * step) for name, events in integer_events(build).items()}
+    return to_real(integer_events(build), build.spec)
 
 
 def read_graph(root: Path) -> Graph:

@@ -22,7 +22,7 @@ from trigger.links import pack
 from trigger.patterns import END, ORBIT, START, VALID, Pattern, pattern
 from trigger.physics.rates import CROSSINGS_MHZ
 from trigger.resources import folder
-from trigger.spec import Payload as PayloadSection
+from trigger.sections import Payload as PayloadSection
 from trigger.spec import outputs
 from trigger.templates import environment
 

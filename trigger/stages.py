@@ -1,6 +1,7 @@
 """The stages of a build: what each one reads, and what it writes into its folder."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -8,17 +9,14 @@ import numpy as np
 
 from trigger import checks, resources
 from trigger.checks import WorkingPoints, keras_integers
-from trigger.errors import TriggerError
-from trigger.events import dataset
-from trigger.events.hardware import structured, to_hardware
-from trigger.fixedpoint.graph import Graph
-from trigger.fixedpoint.passes.decision import bound_of, decide
+from trigger.events.hardware import splits, structured
+from trigger.fixedpoint.passes.decision import decide
 from trigger.fixedpoint.ranges import overflow_proof
 from trigger.fixedpoint.serialize import fingerprint, to_json
 from trigger.folder import Build, integer_events, read_graph, real_events, write_json
 from trigger.hashing import file_digest, folder_digest
 from trigger.parts import part
-from trigger.physics.rates import bound_for, crossings_khz
+from trigger.physics.working_points import working_points
 from trigger.progress import progress, say
 from trigger.spec import Spec, outputs
 from trigger.versions import versions
@@ -64,14 +62,12 @@ def _events_reads(build: Build) -> Mapping[str, Any]:
 def _events(build: Build, folder: Path) -> None:
     """Read, quantise to the hardware types, split."""
     spec = build.spec
-    loaded = dataset.load(spec.data, build.source, missing=bool(spec.inputs.objects))
-    x, saturated = to_hardware(loaded.events.x, spec)
-    events = loaded.events._replace(x=x)
-    for name, share in dataset.split(loaded._replace(events=events), spec.data).items():
+    found, saturated = splits(spec, build.source)
+    for name, share in found.items():
         np.savez(folder / f"{name}.npz", **share._asdict())
     summary = {
         "files": data_digests(build),
-        "events": len(events.x),
+        "events": sum(len(share.x) for share in found.values()),
         "saturated": {name: int(n) for name, n in zip(spec.data.features, saturated, strict=True) if n},
     }
     write_json(folder / "summary.json", summary)
@@ -134,9 +130,14 @@ def _model(build: Build, folder: Path) -> None:
         for name, model in (("float", twin), ("network", quantised)):
             network.set_seed(spec.training.seed)
             with progress(f"training the {name}", spec.training.epochs, "epochs") as done:
-                history = train(model, events, spec, folder / name, done, None if model is twin else twin)
+                teacher = None if model is twin else twin
+                history = train(model, events, spec, folder / name, partial(_one_epoch, done), teacher)
             keep(name, model, history, widths.cost(model, spec.input_types)._asdict() if widths.is_learned(model) else None)
     write_json(folder / "summary.json", summary)
+
+
+def _one_epoch(done: Callable[[int], None], _logs: Mapping[str, float]) -> None:
+    done(1)
 
 
 # --- graph ----------------------------------------------------------------------------------------------------------
@@ -167,7 +168,7 @@ def _graph(build: Build, folder: Path) -> None:
 
     model = load(build.root / "model" / "network.keras")
     graph = lower(model, build.spec.input_types)
-    points = _working_points(build, graph) if build.spec.decision else {}
+    points = working_points(build.spec, graph, integer_events(build)["validation"])
     decided = WorkingPoints(*(np.array([p[key] for p in points.values()]) for key in ("element", "threshold")))
     if build.spec.decides:
         graph = decide(graph, *decided)
@@ -189,29 +190,6 @@ def _graph(build: Build, folder: Path) -> None:
         "working_points": points,
     }
     write_json(folder / "summary.json", summary)
-
-
-def _working_points(build: Build, graph: Graph) -> dict[str, dict[str, Any]]:
-    """The output element and the threshold of each accept bit; those for a rate are found on the validation events."""
-    spec, fractions = build.spec, graph.output.fractions
-    assert spec.decision is not None
-    found = {}
-    for name, point in spec.decision.accept.items():
-        element = spec.scores.index(point.output) if point.output is not None else 0
-        if point.threshold is not None:
-            threshold = point.threshold
-        else:
-            assert spec.physics.zero_bias is not None and point.rate_khz is not None
-            events = integer_events(build)["validation"]
-            events = events.take(np.flatnonzero(events.y == spec.data.classes.index(spec.physics.zero_bias)))
-            try:
-                bound = bound_for(graph.run(events.x)[:, element], events.weight, crossings_khz(spec), point.rate_khz)
-            except TriggerError as error:
-                raise TriggerError(f"decision.accept.{name}: {error}") from error
-            threshold = float(np.ldexp(bound, -fractions[element]))
-        bound = bound_of(graph, element, threshold)
-        found[name] = {"element": element, "threshold": threshold, "bound": bound}
-    return found
 
 
 def _resampled(x: np.ndarray, seed: int) -> np.ndarray:
@@ -364,7 +342,7 @@ def _report(build: Build, folder: Path) -> None:
 _GRAPH_CODE = ("frontends", "fixedpoint", "physics", "verification")
 _PAYLOAD_CODE = ("backends/payload", "links.py")
 STAGES = (
-    Stage("events", "reading and splitting the events", ("events", "spec.py"), _events_reads, _events),
+    Stage("events", "reading and splitting the events", ("events", "sections.py", "spec.py"), _events_reads, _events),
     Stage("model", "making or reading the network", ("training", "keras_backend.py"), _model_reads, _model),
     Stage(
         "graph",

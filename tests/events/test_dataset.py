@@ -5,7 +5,7 @@ import pytest
 
 from trigger.errors import TriggerError
 from trigger.events import dataset
-from trigger.spec import Data, Split
+from trigger.sections import Data, Split
 
 
 def data(**changes) -> Data:

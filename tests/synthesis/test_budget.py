@@ -1,6 +1,6 @@
 """Budgets: the best figure counts, what is not met says by how much and what would help."""
 
-from trigger.spec import Budget, Target
+from trigger.sections import Budget, Target
 from trigger.synthesis.budget import check, over
 from trigger.synthesis.result import Synthesis
 

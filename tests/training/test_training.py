@@ -11,7 +11,8 @@ from trigger.fixedpoint.serialize import to_json
 from trigger.fixedpoint.types import Fixed
 from trigger.frontends.keras import lower
 from trigger.physics.metrics import performance
-from trigger.spec import Pruning, Training, load
+from trigger.sections import Pruning, Training
+from trigger.spec import load
 from trigger.training import fit, network, prune
 from trigger.training.twin import float_twin
 

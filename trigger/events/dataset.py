@@ -8,7 +8,7 @@ import numpy as np
 
 from trigger.errors import TriggerError
 from trigger.events.readers import read
-from trigger.spec import Data
+from trigger.sections import Data
 
 SPLITS = ("train", "validation", "test")
 

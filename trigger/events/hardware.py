@@ -1,12 +1,16 @@
 """Events as the hardware sends them: physical values as integers, objects in order, missing ones zero."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from trigger.events import dataset
+from trigger.events.dataset import Events
 from trigger.fixedpoint.types import Integers, bounds
-from trigger.spec import HardwareObject, Spec
+from trigger.sections import HardwareObject
+from trigger.spec import Spec
 
 
 class Hardware(NamedTuple):
@@ -39,6 +43,22 @@ def to_hardware(x: np.ndarray, spec: Spec) -> Hardware:
         _in_order(rounded, kind, places)
     saturated = ((rounded < low) | (rounded > high)).sum(axis=0)
     return Hardware(np.clip(rounded, low, high).astype(np.int64), saturated)
+
+
+def splits(spec: Spec, folder: Path) -> tuple[dict[str, Events], Integers]:
+    """The events of a spec as train, validation and test events in integers, and how many values of each feature saturated.
+
+    ``folder`` is where the files are. Raises TriggerError as ``dataset.load`` and ``dataset.split``.
+    """
+    loaded = dataset.load(spec.data, folder, missing=bool(spec.inputs.objects))
+    x, saturated = to_hardware(loaded.events.x, spec)
+    return dataset.split(loaded._replace(events=loaded.events._replace(x=x)), spec.data), saturated
+
+
+def to_real(integers: dict[str, Events], spec: Spec) -> dict[str, Events]:
+    """Events in integers with ``x`` as their real values, float64."""
+    step = np.array([2.0**-t.fraction for t in spec.input_types])
+    return {name: events._replace(x=events.x * step) for name, events in integers.items()}
 
 
 def structured(spec: Spec, events: int, seed: int) -> Integers:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 
 from trigger.budgets import budgets
@@ -18,6 +17,7 @@ from trigger.physics.metrics import Performance, accuracy, logits, performance, 
 from trigger.physics.rates import crossings_khz, menu, turn_on
 from trigger.provenance import facts
 from trigger.report import plots
+from trigger.report.page import environment
 from trigger.spec import Spec
 from trigger.synthesis.result import LABELS, Synthesis
 from trigger.synthesis.run import results as results_of
@@ -47,7 +47,7 @@ def write(build: Build, folder: Path) -> None:
     found, failures = results_of(build.root)
     pruning = (spec.pruning.start_epoch, spec.pruning.end_epoch) if spec.pruning else None
     page = (
-        _environment()
+        environment()
         .get_template("report.html.j2")
         .render(
             spec=spec,
@@ -103,14 +103,6 @@ def _shell(build: Build) -> dict[str, Any]:
     """What the payload's own description says, and where in time its decision is."""
     found = _read(build, "payload/payload.json")
     return {**found, "ns": found["latency"] * 1000 / build.spec.target.clock_mhz}
-
-
-def _environment() -> jinja2.Environment:
-    loader = jinja2.FileSystemLoader(Path(__file__).parent)
-    environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    environment.filters["number"] = lambda value: f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
-    environment.filters["percent"] = lambda value: f"{100 * value:.2f} %"
-    return environment
 
 
 def _read(build: Build, name: str) -> Any:

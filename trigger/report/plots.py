@@ -20,6 +20,8 @@ _STYLE: Any = [
 ]
 _CURVE_POINTS = 240
 
+Points = Sequence[tuple[float, float]]
+
 
 def roc_curves(curves: Mapping[str, Mapping[str, Roc]], signal_efficiency: float) -> str:
     """Background against signal efficiency for each class; ``curves`` by kind (float, Keras, csim), then by class."""
@@ -96,6 +98,23 @@ def area_by_layer(areas: Mapping[str, Mapping[str, int]]) -> str:
         axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=1)
 
     return _svg(draw, height=2.2 + 0.5 * max((len(area) for area in areas.values()), default=0))
+
+
+def front(points: Points, best: Points, names: tuple[str, str], limit: float | None) -> str:
+    """Points (x, y) of a search, those on its front dark and joined as a staircase, and a line at the limit of x."""
+
+    def draw(axes: Axes) -> None:
+        x, y = np.array(points).T
+        axes.scatter(x, y, color="tab:gray", alpha=0.5, s=25, label="trials")
+        x, y = np.array(sorted(best)).T
+        axes.plot(x, np.maximum.accumulate(y), drawstyle="steps-post", color="tab:blue", lw=1)
+        axes.scatter(x, y, color="tab:blue", s=40, label="on the front")
+        if limit is not None:
+            axes.axvline(limit, color="tab:red", lw=1, label="budget")
+        axes.set(xlabel=names[0], ylabel=names[1])
+        axes.legend(loc="lower right")
+
+    return _svg(draw)
 
 
 def rate_curves(curves: Mapping[str, Roc], crossings_khz: float, rates_khz: Sequence[float]) -> str:

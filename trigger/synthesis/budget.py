@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from trigger.spec import Budget, Target
+from trigger.sections import Budget, Target
 from trigger.synthesis.result import LABELS, Synthesis
 
 _AREA = ("lut", "ff", "dsp", "bram")

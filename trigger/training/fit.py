@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,12 @@ from trigger.errors import TriggerError
 from trigger.events.dataset import Events
 from trigger.frontends.networks import head
 from trigger.physics.metrics import logits
-from trigger.spec import Training
+from trigger.sections import Training
 
 _BATCH = 16384
 
 History = dict[str, list[float]]
+Watch = Callable[[Mapping[str, float]], None]
 
 
 class Shrinking(keras.callbacks.Callback, ABC):
@@ -40,12 +41,13 @@ def fit(
     training: Training,
     shrinking: Shrinking | None = None,
     folder: Path | None = None,
-    done: Callable[[int], None] = lambda epochs: None,
+    watch: Watch = lambda logs: None,
     loss: Callable[[Any, Any], Any] | None = None,
 ) -> History:
     """Train in place on ``events["train"]``; the weights of the epoch with the least validation loss are kept.
 
-    ``folder`` takes TensorBoard logs, and the best epoch's weights as a checkpoint, as training goes on.
+    ``folder`` takes TensorBoard logs, and the best epoch's weights as a checkpoint, as training goes on; ``watch`` is called
+    after each epoch with its losses and what else is known of it, and may raise to end the training.
     A network of one output is taught to tell the events of class 1 from all others. With a ``loss`` of its own, of
     ``events["train"].y`` and the outputs, there are no accuracies. With ``shrinking`` only epochs at the size asked for
     count, and the size is checked at the end. Returns loss, accuracy, val_loss and val_accuracy of each epoch. Raises
@@ -62,7 +64,7 @@ def fit(
         steps_per_execution=1 if shrinking is not None and shrinking.every_step else steps,
     )
     best = _BestEpoch(shrinking.counts if shrinking else lambda epoch: True, training.patience, folder)
-    callbacks: list[keras.callbacks.Callback] = [best, _Progress(done), keras.callbacks.TerminateOnNaN()]
+    callbacks: list[keras.callbacks.Callback] = [best, _Watching(watch), keras.callbacks.TerminateOnNaN()]
     if shrinking is not None:
         callbacks.insert(0, shrinking)  # before what asks it whether an epoch counts
     if folder is not None:
@@ -142,13 +144,13 @@ class _BestEpoch(keras.callbacks.Callback):
             self.model.stop_training = True
 
 
-class _Progress(keras.callbacks.Callback):
-    def __init__(self, done: Callable[[int], None]) -> None:
+class _Watching(keras.callbacks.Callback):
+    def __init__(self, watch: Watch) -> None:
         super().__init__()
-        self._done = done
+        self._watch = watch
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        self._done(1)
+        self._watch(logs or {})
 
 
 class _TensorBoard(keras.callbacks.Callback):

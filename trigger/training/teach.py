@@ -1,6 +1,5 @@
 """What a spec's task asks of training: which events are shown, what is to be answered, and by which loss it is judged."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -11,7 +10,24 @@ from trigger.events.dataset import Events
 from trigger.frontends.networks import is_float
 from trigger.spec import Spec
 from trigger.training import anomaly, distill, network, prune, widths
-from trigger.training.fit import History, Shrinking, fit
+from trigger.training.fit import History, Shrinking, Watch, fit
+from trigger.training.twin import float_twin
+
+
+def trained(spec: Spec, events: dict[str, Events], folder: Path, watch: Watch) -> keras.Model:
+    """The network of a spec, made and trained as a build does it, to the same weights, without its float twin.
+
+    ``folder`` is that of trigger.toml; ``watch`` sees the epochs of the network itself. Raises as ``network.make`` and ``fit``.
+    """
+    network.set_seed(spec.training.seed)
+    model, teacher = network.make(spec, folder), None
+    if spec.training.distillation is not None:
+        teacher = float_twin(model)
+        network.set_seed(spec.training.seed)
+        train(teacher, events, spec, None, lambda logs: None)
+    network.set_seed(spec.training.seed)
+    train(model, events, spec, None, watch, teacher)
+    return model
 
 
 def train(
@@ -19,7 +35,7 @@ def train(
     events: dict[str, Events],
     spec: Spec,
     folder: Path | None,
-    done: Callable[[int], None],
+    watch: Watch,
     teacher: keras.Model | None = None,
 ) -> History:
     """Train a network, in place, for the task of a spec, and make it as small as the spec says unless it is a float one.
@@ -40,7 +56,7 @@ def train(
     shrinking: Shrinking | None = None
     if not is_float(model):
         trained, shrinking = _shrinking(model, trained, spec)
-    return fit(trained, taught, spec.training, shrinking, folder, done, loss)
+    return fit(trained, taught, spec.training, shrinking, folder, watch, loss)
 
 
 def _shrinking(model: keras.Model, trained: keras.Model, spec: Spec) -> tuple[keras.Model, Shrinking | None]:

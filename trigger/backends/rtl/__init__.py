@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -24,6 +24,9 @@ from trigger.naming import as_hdl_name, identifier
 from trigger.parts import part as find_part
 from trigger.resources import folder
 from trigger.templates import environment
+
+if TYPE_CHECKING:
+    from trigger.backends.rtl.core import Core
 
 LANGUAGES = {"verilog": "Verilog", "vhdl": "VHDL"}
 CLOCK_UNCERTAINTY = 0.1
@@ -51,6 +54,13 @@ class RtlOptions(NamedTuple):
             raise TriggerError(f"rtl: no language {self.language!r}; there are {', '.join(LANGUAGES)}")
         if not 0 < self.clock_mhz < 2000:
             raise TriggerError(f"rtl: a clock of {self.clock_mhz} MHz is not to be had")
+
+
+class Plan(NamedTuple):
+    """A pipelined core that is not written yet; ``estimate`` is LUT in all and by layer, FF, and the clock in MHz."""
+
+    core: "Core"
+    estimate: dict[str, Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,22 +120,11 @@ def write(graph: Graph, directory: Path, options: RtlOptions) -> Rtl:
 
     Raises TriggerError where an option cannot be met or a node has no exact logic.
     """
-    from trigger.backends.rtl.core import to_core
     from trigger.backends.rtl.emit import write_core
-    from trigger.backends.rtl.logic import to_logic
-    from trigger.backends.rtl.schedule import schedule, stage_delays
 
-    options.check()
-    fpga = find_part(options.part)
-    logic = to_logic(optimize(graph))
-    period_ns = 1000 / options.clock_mhz
-    stages = schedule(logic, period_ns * (1 - CLOCK_UNCERTAINTY) / fpga.delay)
-    core = to_core(as_hdl_name(options.project_name), graph, logic, stages)
+    planned = plan(graph, options)
+    core = planned.core
     sources = write_core(core, directory / "src", options.language)
-    slowest = max(stage_delays(logic, stages)) * fpga.delay / (1 - CLOCK_UNCERTAINTY)
-    layers: dict[str, float] = {}
-    for group, cost in zip(logic.groups, logic.costs, strict=True):
-        layers[group] = layers.get(group, 0.0) + cost
     description = {
         "name": core.interface.name,
         "language": options.language,
@@ -136,16 +135,38 @@ def write(graph: Graph, directory: Path, options: RtlOptions) -> Rtl:
         "sources": sources,
         "inputs": _port_map(core.interface.inputs, options.features),
         "outputs": _port_map(core.interface.outputs, options.outputs),
-        "estimate": {
-            "lut": round(sum(layers.values())),
-            "ff": core.register_bits,
-            "clock_mhz": round(1000 / slowest, 1) if slowest else None,
-            "layers": {name: round(cost) for name, cost in layers.items() if round(cost)},
-        },
+        "estimate": planned.estimate,
     }
     (directory / DESCRIPTION).write_text(json.dumps(description, indent=1) + "\n")
-    _write_project(directory, description, fpga.quartus)
+    _write_project(directory, description, find_part(options.part).quartus)
     return open_project(directory, graph)
+
+
+def plan(graph: Graph, options: RtlOptions) -> Plan:
+    """What the RTL of a graph will be, before it is written.
+
+    Raises TriggerError where an option cannot be met or a node has no exact logic.
+    """
+    from trigger.backends.rtl.core import to_core
+    from trigger.backends.rtl.logic import to_logic
+    from trigger.backends.rtl.schedule import schedule, stage_delays
+
+    options.check()
+    fpga = find_part(options.part)
+    logic = to_logic(optimize(graph))
+    stages = schedule(logic, 1000 / options.clock_mhz * (1 - CLOCK_UNCERTAINTY) / fpga.delay)
+    core = to_core(as_hdl_name(options.project_name), graph, logic, stages)
+    slowest = max(stage_delays(logic, stages)) * fpga.delay / (1 - CLOCK_UNCERTAINTY)
+    layers: dict[str, float] = {}
+    for group, cost in zip(logic.groups, logic.costs, strict=True):
+        layers[group] = layers.get(group, 0.0) + cost
+    estimate = {
+        "lut": round(sum(layers.values())),
+        "ff": core.register_bits,
+        "clock_mhz": round(1000 / slowest, 1) if slowest else None,
+        "layers": {name: round(cost) for name, cost in layers.items() if round(cost)},
+    }
+    return Plan(core, estimate)
 
 
 def lut_by_passes(graph: Graph) -> dict[str, int]:

@@ -1,0 +1,35 @@
+"""The working points of a trigger: which output each accept bit looks at, and from which score on it is set."""
+
+from typing import Any
+
+import numpy as np
+
+from trigger.errors import TriggerError
+from trigger.events.dataset import Events
+from trigger.fixedpoint.graph import Graph
+from trigger.fixedpoint.passes.decision import bound_of
+from trigger.physics.rates import bound_for, crossings_khz
+from trigger.spec import Spec
+
+
+def working_points(spec: Spec, graph: Graph, validation: Events) -> dict[str, dict[str, Any]]:
+    """The output element, the threshold and its integer bound of each accept bit of a spec, by its name.
+
+    Thresholds for a rate are found on ``validation``, whose ``x`` are integers. Raises TriggerError where a rate cannot be
+    chosen.
+    """
+    found = {}
+    for name, point in (spec.decision.accept if spec.decision else {}).items():
+        element = spec.scores.index(point.output) if point.output is not None else 0
+        if point.threshold is not None:
+            threshold = point.threshold
+        else:
+            assert spec.physics.zero_bias is not None and point.rate_khz is not None
+            events = validation.take(np.flatnonzero(validation.y == spec.data.classes.index(spec.physics.zero_bias)))
+            try:
+                bound = bound_for(graph.run(events.x)[:, element], events.weight, crossings_khz(spec), point.rate_khz)
+            except TriggerError as error:
+                raise TriggerError(f"decision.accept.{name}: {error}") from error
+            threshold = float(np.ldexp(bound, -graph.output.fractions[element]))
+        found[name] = {"element": element, "threshold": threshold, "bound": bound_of(graph, element, threshold)}
+    return found

@@ -1,0 +1,52 @@
+"""The page of a search: the front as a picture and a table, each point with the command that builds it again."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from trigger.report import plots
+from trigger.report.page import environment
+from trigger.search.pick import figure, of_budget
+from trigger.search.study import Point, front
+from trigger.search.trial import COMPLETE
+from trigger.spec import Spec
+
+
+def write(points: Sequence[Point], spec: Spec, folder: Path) -> Path:
+    """Write ``index.html`` and ``trials.json`` of a search into a folder; returns the page."""
+    assert spec.search is not None
+    metric = spec.search.metric
+    complete = [p for p in points if p.outcome.state == COMPLETE]
+    best, budgets = front(complete), of_budget(spec.budget)
+    names = {metric: metric, "lut": "LUT, predicted", "latency_ns": "latency, ns"}
+    pictures = [
+        plots.front(
+            [(figure(p, x, metric), figure(p, y, metric)) for p in complete],
+            [(figure(p, x, metric), figure(p, y, metric)) for p in best],
+            (names[x], names[y]),
+            {c.name: c.bound for c in budgets}.get(x),
+        )
+        for x, y in (("lut", metric), ("latency_ns", metric))
+        if complete
+    ]
+    page = (
+        environment()
+        .get_template("search.html.j2")
+        .render(
+            spec=spec,
+            metric=metric,
+            points=points,
+            complete=complete,
+            front={p.number for p in best},
+            best=best,
+            budgets=budgets,
+            within={p.number for p in complete if all(c.met(p, metric) for c in budgets)},
+            pictures=pictures,
+            keys=list(spec.search.parameters),
+        )
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "index.html").write_text(page, encoding="utf-8")
+    trials = [{**p._asdict(), "outcome": p.outcome._asdict()} for p in points]
+    (folder / "trials.json").write_text(json.dumps(trials, indent=1) + "\n")
+    return folder / "index.html"

@@ -1,0 +1,32 @@
+"""What a search raises: a physics metric of validation events, from the integers that the firmware would give."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from trigger.events.dataset import Events
+from trigger.fixedpoint.graph import Graph
+from trigger.physics.metrics import accuracy, logits, mean_auc
+from trigger.physics.rates import menu
+from trigger.spec import Spec
+
+
+def measure(
+    metric: str, graph: Graph, head: str, validation: Events, points: Mapping[str, Mapping[str, Any]], spec: Spec
+) -> float:
+    """The metric of a graph that gives scores, between 0 and 1.
+
+    ``accuracy`` of the classes that are taught, ``auc`` the mean over all classes, ``efficiency`` the mean share of the
+    classes other than zero bias that any accept bit keeps. ``validation.x`` are integers.
+    """
+    outputs = graph.run(validation.x)
+    if metric == "efficiency":
+        bits = np.stack([outputs[:, p["element"]] >= p["bound"] for p in points.values()], axis=1)
+        kept = menu(bits, validation, spec).total.efficiency
+        return float(np.mean([share.value for name, share in kept.items() if name != spec.physics.zero_bias]))
+    scores = logits(np.ldexp(outputs.astype(np.float64), -graph.output.fractions), "linear" if head == "softmax" else head)
+    if metric == "auc":
+        return mean_auc(scores, validation, len(spec.data.classes), spec.background)
+    taught = np.isin(validation.y, spec.taught)
+    return accuracy(scores[taught], validation.take(np.flatnonzero(taught)), spec.background)

@@ -1,0 +1,171 @@
+"""A search from its trigger.toml to its report: trials on the cores of this machine or on a Dask cluster, one after another."""
+
+import contextlib
+import fcntl
+import logging
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from dask.distributed import Client, Future, LocalCluster, as_completed
+
+from trigger import spec as specification
+from trigger.errors import TriggerError
+from trigger.progress import progress, say
+from trigger.search import pick, space
+from trigger.search.study import Point, Study, front
+from trigger.search.trial import FAILED, Outcome, Task, run_in_process
+from trigger.spec import Spec
+
+# So many trials that fail, and none that does not, are enough.
+_HOPELESS_START = 5
+_CONNECT_S = 10
+
+
+class Search(NamedTuple):
+    """A search that was begun: its spec, the text of it, the folder of trigger.toml, its own folder, its trials."""
+
+    spec: Spec
+    text: str
+    source: Path
+    root: Path
+    study: Study
+
+    @property
+    def metric(self) -> str:
+        assert self.spec.search is not None
+        return self.spec.search.metric
+
+
+@contextlib.contextmanager
+def opened(target: str, output: Path, resume: bool) -> Iterator[Search]:
+    """The search of a zoo name, a folder or a trigger.toml, in the folder ``output`` / NAME-search, held by this process.
+
+    Raises TriggerError where the spec has no search or an impossible one, another process holds it, or as ``Study``.
+    """
+    path = specification.find(target)
+    spec = specification.load(path)
+    if spec.search is None:
+        raise TriggerError(f"{path}: there is no [search]; search.parameters says what may be varied")
+    text, source = path.read_text(encoding="utf-8"), path.resolve().parent
+    space.check(text, path, spec.search)
+    root = output / f"{spec.name}-search"
+    root.mkdir(parents=True, exist_ok=True)
+    with (root / ".lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise TriggerError(f"{root}: another search is running here; wait for it, or choose another --output") from error
+        yield Search(spec, text, source, root, Study(root, spec, source, resume))
+
+
+def run(search: Search, trials: int, scheduler: str | None) -> None:
+    """Run trials until ``trials`` have an outcome, and write the report after all of them.
+
+    Raises TriggerError where nothing answers at the scheduler's address, or the first trials all fail.
+    """
+    from trigger.report.search import write
+
+    with _client(scheduler) as client:
+        try:
+            _run(search, trials, client)
+        finally:
+            write(search.study.finished(), search.spec, search.root / "report")
+
+
+def write_picked(search: Search, conditions: list[pick.Condition]) -> tuple[Path, Point]:
+    """Write the trigger.toml of the best trial that meets the conditions, NAME_NUMBER.toml, into the working folder.
+
+    Raises TriggerError as ``pick.best``.
+    """
+    chosen = pick.best(search.study.complete(), conditions, search.metric)
+    name = f"{search.spec.name}_{chosen.number}"
+    text = space.moved(space.with_values(search.text, chosen.values), name, search.source, Path.cwd())
+    path = Path(f"{name}.toml")
+    specification.parse(text, path)
+    path.write_text(text, encoding="utf-8")
+    return path, chosen
+
+
+def _run(search: Search, trials: int, client: Client) -> None:
+    study = search.study
+    waiting = study.waiting()
+    done = len(study.finished())
+    running = as_completed()
+    numbers: dict[Future, int] = {}
+
+    def begin(number: int, values: space.Values) -> None:
+        text = space.with_values(search.text, values)
+        spec = specification.parse(text, search.source / specification.FILE_NAME)
+        task = Task(text, str(search.source), study.files, study.bars(spec))
+        future = client.submit(run_in_process, task, key=f"{search.spec.name}-{number}-{uuid.uuid4()}", pure=False)
+        numbers[future] = number
+        running.add(future)
+
+    def finish(number: int, outcome: Outcome) -> None:
+        nonlocal done
+        study.tell(number, outcome)
+        done += 1
+        say(f"  {_line(search, number)}")
+        advance(1)
+
+    with progress("searching", max(trials - done, 0), "trials") as advance:
+        while True:
+            while done + len(numbers) < trials and len(numbers) < _places(client):
+                number, values = waiting.pop(0) if waiting else study.ask()
+                known = study.known(values)
+                if known is not None:
+                    finish(number, known._replace(seconds=0.0))
+                else:
+                    begin(number, values)
+            if not numbers:
+                break
+            future = next(running)
+            finish(numbers.pop(future), _result(future))
+            future.release()
+            _stop_if_all_fail(study.finished())
+
+
+def _result(future: Future) -> Outcome:
+    """What a worker gave; where workers died under it time and again, that."""
+    try:
+        return future.result()
+    except Exception as error:
+        return Outcome(FAILED, f"no worker finished it: {type(error).__name__}: {error}")
+
+
+def _line(search: Search, number: int) -> str:
+    points = search.study.finished()
+    (point,) = (p for p in points if p.number == number)
+    best = point.number in {p.number for p in front(search.study.complete())}
+    return pick.describe(point, search.metric) + (", on the front" if best else "")
+
+
+def _stop_if_all_fail(points: list[Point]) -> None:
+    if len(points) >= _HOPELESS_START and all(p.outcome.state == FAILED for p in points):
+        raise TriggerError(f"search: the first {len(points)} trials all failed, the last because: {points[-1].outcome.reason}")
+
+
+def _places(client: Client) -> int:
+    """How many trials can run at once; one waits where no worker is there yet."""
+    return max(sum(client.nthreads().values()), 1)
+
+
+@contextlib.contextmanager
+def _client(scheduler: str | None) -> Iterator[Client]:
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    if scheduler is None:
+        cores = len(os.sched_getaffinity(0))
+        # A trial is a process of its own: the workers can be threads of this one.
+        options: dict[str, Any] = {"n_workers": 1, "threads_per_worker": cores, "processes": False}
+        with LocalCluster(**options, dashboard_address=None) as cluster, Client(cluster) as client:
+            yield client
+        return
+    try:
+        client = Client(scheduler, timeout=_CONNECT_S)
+    except (OSError, ValueError) as error:
+        raise TriggerError(f"--scheduler {scheduler}: no Dask scheduler answers: {error}") from error
+    with client:
+        yield client

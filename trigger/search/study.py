@@ -1,0 +1,160 @@
+"""The trials of a search, on disk: what was tried, what came of it, what is tried next."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+import trigger
+from trigger.errors import TriggerError
+from trigger.hashing import data_digest, file_digest, path_digest
+from trigger.search.space import Values, distributions
+from trigger.search.trial import COMPLETE, FAILED, HOPELESS, RUNGS, Outcome
+from trigger.sections import Budget
+from trigger.spec import Spec
+from trigger.versions import versions
+
+FILE_NAME = "study.db"
+# The parts of this package that a trial's outcome depends on.
+_CODE = ("events", "training", "quantizers.py", "frontends", "fixedpoint", "physics", "backends/rtl", "search")
+_STATES = {COMPLETE: TrialState.COMPLETE, HOPELESS: TrialState.PRUNED, FAILED: TrialState.FAIL}
+_OUTCOME = "outcome"
+# So many of the front must have reached a rung before a trial is measured by them.
+_LEAST_RIVALS = 3
+
+
+class Point(NamedTuple):
+    """A finished trial: its number from 0, the values it was given, and its outcome."""
+
+    number: int
+    values: dict[str, Any]
+    outcome: Outcome
+
+
+class Study:
+    """Trials in ``folder``; only the process that holds it writes.
+
+    Raises TriggerError where trials are there already and ``resume`` is false, or were made of something else.
+    """
+
+    def __init__(self, folder: Path, spec: Spec, source: Path, resume: bool) -> None:
+        assert spec.search is not None
+        self._spec, self._space = spec, distributions(spec.search)
+        self.files = {name: file_digest(source / name) for name in (*spec.data.files, *spec.model_files)}
+        existing = (folder / FILE_NAME).is_file()
+        folder.mkdir(parents=True, exist_ok=True)
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        self._study = optuna.create_study(
+            study_name=spec.name,
+            storage=f"sqlite:///{(folder / FILE_NAME).resolve()}",
+            directions=["maximize", "minimize", "minimize"],
+            load_if_exists=True,
+        )
+        done = len(self._study.trials)
+        if done and not resume:
+            raise TriggerError(
+                f"{folder}: {done} trials are there already; --resume goes on with them, another --output begins anew"
+            )
+        self._check_made_of(folder, existing)
+        self._study.sampler = optuna.samplers.TPESampler(seed=spec.search.seed + done, multivariate=True)
+
+    def waiting(self) -> list[tuple[int, Values]]:
+        """The trials that were begun and have no outcome: an earlier search was stopped before."""
+        return [(t.number, t.params) for t in self._study.get_trials(states=(TrialState.RUNNING,))]
+
+    def ask(self) -> tuple[int, Values]:
+        """The number of a new trial, and its values."""
+        trial = self._study.ask(self._space)
+        return trial.number, trial.params
+
+    def known(self, values: Values) -> Outcome | None:
+        """The outcome of a complete trial of just these values."""
+        return next((p.outcome for p in self.complete() if p.values == values), None)
+
+    def tell(self, number: int, outcome: Outcome) -> None:
+        """Write down what came of a trial."""
+        (frozen,) = (t for t in self._study.get_trials(deepcopy=False) if t.number == number)
+        trial = optuna.trial.Trial(self._study, frozen._trial_id)
+        trial.set_user_attr(_OUTCOME, outcome._asdict())
+        for name, excess in _excesses(outcome, self._spec.budget).items():
+            trial.set_constraint(name, excess)
+        self._study.tell(number, _objectives(outcome) if outcome.state == COMPLETE else None, _STATES[outcome.state])
+
+    def finished(self) -> list[Point]:
+        """All trials that have an outcome, by number."""
+        trials = self._study.get_trials(states=tuple(_STATES.values()))
+        return [Point(t.number, t.params, _outcome(t)) for t in trials]
+
+    def complete(self) -> list[Point]:
+        return [p for p in self.finished() if p.outcome.state == COMPLETE]
+
+    def bars(self, spec: Spec) -> tuple[float, ...]:
+        """The loss at each rung above which a trial of this spec is hopeless.
+
+        It is measured by the front's networks of no more LUT than it is to take: hopeless where it is worse than half of
+        them. Where no target says what it will take, by all of the front: hopeless where it is worse than every one.
+        """
+        best, target = front(self.complete()), spec.training.target_lut
+        rivals = [p.outcome for p in best if target is None or (p.outcome.lut or 0) <= target]
+        found = []
+        for place in range(len(RUNGS)):
+            losses = sorted(rival.rungs[place] for rival in rivals if len(rival.rungs) > place)
+            enough = len(losses) >= _LEAST_RIVALS
+            found.append(float("inf") if not enough else losses[-1] if target is None else losses[len(losses) // 2])
+        return tuple(found)
+
+    def _check_made_of(self, folder: Path, existing: bool) -> None:
+        code = [path_digest(Path(trigger.__file__).parent / name) for name in _CODE]
+        made_of = {
+            "trigger.toml": data_digest(self._spec.model_dump(exclude={"budget", "description", "name"})),
+            **self.files,
+            "the installed packages": data_digest({"versions": versions()}),
+            "this program": data_digest({"code": code}),
+        }
+        before = self._study.user_attrs.get("made_of")
+        if before is None and not existing:
+            self._study.set_user_attr("made_of", made_of)
+        elif before != made_of:
+            changed = [name for name in made_of if (before or {}).get(name) != made_of[name]]
+            raise TriggerError(
+                f"{folder}: its trials were made with another state of {', '.join(changed) or 'the files'}; their figures "
+                "cannot be compared with new ones: undo the change, or begin anew with another --output"
+            )
+
+
+def front(points: Sequence[Point]) -> list[Point]:
+    """The points that no other beats: none is as good in metric, LUT and latency, and better in one. By rising LUT."""
+    objectives = {p.number: _objectives(p.outcome) for p in points}
+    scores = {number: (-metric, lut, latency) for number, (metric, lut, latency) in objectives.items()}
+
+    def beaten(number: int) -> bool:
+        mine = scores[number]
+        return any(other != mine and all(a <= b for a, b in zip(other, mine, strict=True)) for other in scores.values())
+
+    first_of = {score: number for number, score in reversed(scores.items())}
+    best = [p for p in points if not beaten(p.number) and first_of[scores[p.number]] == p.number]
+    return sorted(best, key=lambda p: scores[p.number][1:])
+
+
+def _objectives(outcome: Outcome) -> tuple[float, float, float]:
+    assert outcome.metric is not None and outcome.lut is not None and outcome.latency_ns is not None
+    return outcome.metric, outcome.lut, outcome.latency_ns
+
+
+def _outcome(trial: FrozenTrial) -> Outcome:
+    found = trial.user_attrs.get(_OUTCOME)
+    if found is None:
+        return Outcome(FAILED, "was stopped")
+    return Outcome(**{**found, "rungs": tuple(found["rungs"])})
+
+
+def _excesses(outcome: Outcome, budget: Budget) -> dict[str, float]:
+    """By how much a trial is over each budget, as a share of it, as Optuna takes constraints: zero or less is within."""
+    limits = {
+        "lut": (budget.lut, outcome.lut),
+        "ff": (budget.ff, outcome.ff),
+        "latency_ns": (budget.latency_ns, outcome.latency_ns),
+    }
+    return {name: found / limit - 1 for name, (limit, found) in limits.items() if limit is not None and found is not None}

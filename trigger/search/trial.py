@@ -1,0 +1,172 @@
+"""One trial: a network trained, lowered, measured on validation events in integers, and its cost predicted.
+
+Run as a program it reads a task from its standard input and writes the outcome to its standard output: each trial is a
+process of its own, so that the same task has the same outcome whatever ran before, and a crash ends one trial only.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from trigger.errors import TriggerError
+
+COMPLETE, HOPELESS, FAILED = "complete", "hopeless", "failed"
+# A trial is compared with others after these shares of its epochs, by the mean loss of the last few.
+RUNGS, _SMOOTHED = (0.25, 0.5, 0.75), 5
+_THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+_PARENT_LOOK_S = 1.0
+
+
+class Task(NamedTuple):
+    """What a trial needs: its trigger.toml, the folder its paths start from, and the digests its files must have.
+
+    ``bars`` is the validation loss at each rung above which it is given up, infinite where nothing is known yet.
+    """
+
+    text: str
+    source: str
+    files: dict[str, str]
+    bars: tuple[float, ...]
+
+
+class Outcome(NamedTuple):
+    """What came of a trial: its ``state``, and ``reason`` where it is not complete.
+
+    ``metric`` on validation events, ``lut`` and ``ff`` predicted, ``latency_ns`` from the first input to the output, with
+    the shell where there is one; ``graph`` is the fingerprint of what a build of it has; ``rungs`` are the validation losses
+    at those it has reached.
+    """
+
+    state: str
+    reason: str = ""
+    metric: float | None = None
+    lut: int | None = None
+    ff: int | None = None
+    latency_ns: float | None = None
+    graph: str = ""
+    rungs: tuple[float, ...] = ()
+    seconds: float = 0.0
+
+
+class _GivenUp(Exception):
+    pass
+
+
+def run_in_process(task: Task) -> Outcome:
+    """``run`` in a process of its own, on one thread."""
+    result = subprocess.run(
+        [sys.executable, "-m", "trigger.search.trial"],
+        input=json.dumps(task._asdict()),
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **dict.fromkeys(_THREADS, "1")},
+    )
+    if result.returncode != 0:
+        lines = result.stderr.strip().splitlines()
+        return Outcome(FAILED, f"its process ended with status {result.returncode}: {lines[-1] if lines else 'no message'}")
+    found = json.loads(result.stdout.splitlines()[-1])
+    return Outcome(**{**found, "rungs": tuple(found["rungs"])})
+
+
+def run(task: Task) -> Outcome:
+    """Train, lower, measure. Whatever fails is the reason of the outcome; nothing is raised."""
+    from trigger.fixedpoint.graph import GraphError
+
+    start, rungs = time.monotonic(), _Rungs(task.bars)
+    try:
+        outcome = _run(task, rungs)
+    except _GivenUp as end:
+        outcome = Outcome(HOPELESS, str(end))
+    except (TriggerError, GraphError) as error:
+        outcome = Outcome(FAILED, str(error))
+    except Exception as error:
+        outcome = Outcome(FAILED, f"{type(error).__name__}: {error}")
+    return outcome._replace(rungs=tuple(rungs.reached), seconds=time.monotonic() - start)
+
+
+def _run(task: Task, rungs: "_Rungs") -> Outcome:
+    from trigger import keras_backend
+    from trigger.hashing import file_digest
+    from trigger.spec import FILE_NAME, parse
+
+    source = Path(task.source)
+    spec = parse(task.text, source / FILE_NAME)
+    changed = [name for name, digest in task.files.items() if file_digest(source / name) != digest]
+    if changed:
+        raise TriggerError(f"{source / changed[0]}: is not the file that the search began with")
+    keras_backend.start(spec.training.backend)
+    from trigger.backends.payload import SHELL_LATENCY
+    from trigger.backends.rtl import RtlOptions, plan
+    from trigger.events.hardware import splits, to_real
+    from trigger.fixedpoint.passes.decision import decide
+    from trigger.fixedpoint.serialize import fingerprint
+    from trigger.frontends.networks import head, lower
+    from trigger.physics.working_points import working_points
+    from trigger.search.metrics import measure
+    from trigger.training.teach import trained
+
+    integers, _ = splits(spec, source)
+    rungs.epochs = spec.training.epochs
+    model = trained(spec, to_real(integers, spec), source, rungs.see)
+    graph = lower(model, spec.input_types)
+    points = working_points(spec, graph, integers["validation"])
+    assert spec.search is not None
+    metric = measure(spec.search.metric, graph, head(model), integers["validation"], points, spec)
+    if spec.decides:
+        elements, thresholds = (np.array([p[key] for p in points.values()]) for key in ("element", "threshold"))
+        graph = decide(graph, elements, thresholds)
+    planned = plan(graph, RtlOptions(spec.target.part, spec.target.clock_mhz))
+    cycles = planned.core.interface.latency + (SHELL_LATENCY if spec.payload else 0)
+    cost = planned.estimate["lut"], planned.estimate["ff"], cycles * 1000 / spec.target.clock_mhz
+    return Outcome(COMPLETE, "", metric, *cost, fingerprint(graph))
+
+
+class _Rungs:
+    """Follows the validation loss, and gives up at a rung where it is above the bar."""
+
+    def __init__(self, bars: Sequence[float]) -> None:
+        self.epochs = 0
+        self.reached: list[float] = []
+        self._bars = bars
+        self._losses: list[float] = []
+
+    def see(self, logs: Mapping[str, float]) -> None:
+        self._losses.append(float(logs["val_loss"]))
+        place = len(self.reached)
+        if place == len(RUNGS) or len(self._losses) < RUNGS[place] * self.epochs:
+            return
+        loss = float(np.mean(self._losses[-_SMOOTHED:]))
+        self.reached.append(loss)
+        if loss > self._bars[place]:
+            raise _GivenUp(f"loss {loss:.4f} after {len(self._losses)} epochs, {self._bars[place]:.4f} would have been needed")
+
+
+def _end_with_parent() -> None:
+    """End where what started this process has ended: nobody would read the outcome."""
+    parent = os.getppid()
+
+    def look() -> None:
+        while os.getppid() == parent:
+            time.sleep(_PARENT_LOOK_S)
+        os._exit(1)
+
+    threading.Thread(target=look, daemon=True).start()
+
+
+def _main() -> None:
+    _end_with_parent()
+    asked: dict[str, Any] = json.loads(sys.stdin.read())
+    print(json.dumps(run(Task(**asked))._asdict()))
+
+
+if __name__ == "__main__":
+    _main()

@@ -1,0 +1,356 @@
+"""The tables of trigger.toml, each checked on its own; see docs/trigger-toml.md."""
+
+import difflib
+import math
+from typing import Annotated, Any, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from trigger.errors import TriggerError
+from trigger.fixedpoint.types import MAX_WIDTH, Fixed
+from trigger.parts import part
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+PositiveInt = Annotated[int, Field(gt=0)]
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+
+
+def nearest(name: str, known: Any) -> str:
+    """The end of a message: the known name that was perhaps meant."""
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.4)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+class Section(BaseModel):
+    """A table of trigger.toml: no unknown keys, no conversion of text to numbers."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Split(Section):
+    """How the events are divided: as fractions that add up to 1, or as a ``column`` of the files says."""
+
+    column: str | None = None
+    train: Fraction = 0.6
+    validation: Fraction = 0.2
+    test: Fraction = 0.2
+
+    @model_validator(mode="after")
+    def _adds_up(self) -> "Split":
+        if self.column is not None and len(self.model_fields_set) > 1:
+            raise ValueError("give either column or train, validation and test")
+        total = self.train + self.validation + self.test
+        if not math.isclose(total, 1, abs_tol=1e-9):
+            raise ValueError(f"train, validation and test add up to {total:g}, not to 1")
+        return self
+
+
+class Data(Section):
+    """Where the events are. Paths are relative to trigger.toml."""
+
+    files: Annotated[list[str], Field(min_length=1)]
+    features: Annotated[list[str], Field(min_length=1)]
+    label: str | None = None
+    classes: Annotated[list[str], Field(min_length=1)]
+    weight: str | None = None
+    tree: str | None = None
+    split: Split = Split()
+    seed: int = 1
+
+    @model_validator(mode="after")
+    def _no_repetition(self) -> "Data":
+        for what, names in (("features", self.features), ("classes", self.classes)):
+            repeated = sorted({n for n in names if names.count(n) > 1})
+            if repeated:
+                raise ValueError(f"{what} names {repeated[0]!r} twice")
+        special = [name for name in (self.label, self.weight, self.split.column) if name in self.features]
+        if special:
+            raise ValueError(f"{special[0]!r} is a feature and also the label, weight or split")
+        if self.label is not None and len(self.classes) < 2:
+            raise ValueError("classes names one class; a label tells at least two apart")
+        return self
+
+
+class Model(Section):
+    """The network: made by ``function(features, classes, **arguments)`` of ``file``, or trained already, in ``network``."""
+
+    file: str = "model.py"
+    function: str | None = None
+    arguments: dict[str, int | float | str | bool] = {}
+    network: str | None = None
+    weights: str | None = None
+    output: str | list[str] | None = None
+
+    @model_validator(mode="after")
+    def _is_one_of_both(self) -> "Model":
+        if (self.function is None) == (self.network is None):
+            raise ValueError("give either function, to train a network, or network, for one that is trained")
+        if self.weights is not None and not str(self.network).endswith(".json"):
+            raise ValueError("weights go with a network whose architecture is a .json file")
+        return self
+
+
+class Training(Section):
+    """How the network is trained."""
+
+    epochs: PositiveInt = 50
+    batch_size: PositiveInt = 1024
+    learning_rate: Positive = 0.003
+    patience: PositiveInt | None = None
+    target_lut: PositiveInt | None = None
+    distillation: Annotated[float, Field(gt=0, le=1)] | None = None
+    classes: Annotated[list[str], Field(min_length=1)] | None = None
+    beta: Positive = 1.0
+    reconstruct: Annotated[list[str], Field(min_length=1)] | None = None
+    backend: Literal["tensorflow", "jax"] = "tensorflow"
+    seed: int = 1
+
+
+class Quantization(Section):
+    """Post-training quantisation of a float network: to ``bits``, or to as few as lose no more than ``max_auc_loss``."""
+
+    bits: Annotated[int, Field(ge=2, le=16)] | None = None
+    max_auc_loss: Annotated[float, Field(gt=0, lt=1)] | None = None
+
+    @model_validator(mode="after")
+    def _is_one_of_both(self) -> "Quantization":
+        if (self.bits is None) == (self.max_auc_loss is None):
+            raise ValueError("give either bits or max_auc_loss")
+        return self
+
+
+class Pruning(Section):
+    """The share of each kernel's weights set to zero, on a cubic schedule between two epochs."""
+
+    sparsity: Annotated[float, Field(ge=0, lt=1)]
+    start_epoch: Annotated[int, Field(ge=0)] = 0
+    end_epoch: PositiveInt
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "Pruning":
+        if self.end_epoch <= self.start_epoch:
+            raise ValueError(f"end_epoch {self.end_epoch} is not after start_epoch {self.start_epoch}")
+        return self
+
+
+def _type(text: str) -> str:
+    return str(Fixed.parse(text))
+
+
+class ObjectField(Section):
+    """One field of an object: its bits, first and last, counted from the object's lowest, and what an integer is worth.
+
+    An angle ``wraps``: 2 pi and 0 are the same.
+    """
+
+    bits: Annotated[list[int], Field(min_length=2, max_length=2)]
+    signed: bool = False
+    lsb: Positive = 1.0
+    wraps: bool = False
+
+    @model_validator(mode="after")
+    def _is_range(self) -> "ObjectField":
+        if not 0 <= self.bits[0] <= self.bits[1] < self.bits[0] + MAX_WIDTH:
+            raise ValueError(f"bits are {self.bits}; they are the first and the last, at most {MAX_WIDTH} of them")
+        return self
+
+    @property
+    def type(self) -> Fixed:
+        width = self.bits[1] - self.bits[0] + 1
+        return Fixed(self.signed, width, width)
+
+
+class PlacedField(NamedTuple):
+    """The field of one object, and the link, the word and the lowest bit at which it comes."""
+
+    link: int
+    word: int
+    low: int
+    field: ObjectField
+
+
+class HardwareObject(Section):
+    """Objects of one kind: ``at`` has link, word and lowest bit of each; they come by falling ``order_by``, a field."""
+
+    at: Annotated[list[Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=3, max_length=3)]], Field(min_length=1)]
+    fields: Annotated[dict[str, ObjectField], Field(min_length=1)]
+    order_by: str | None = None
+
+    @model_validator(mode="after")
+    def _has_order(self) -> "HardwareObject":
+        if self.order_by is not None and self.order_by not in self.fields:
+            raise ValueError(f"order_by is {self.order_by!r}, which is no field{nearest(self.order_by, self.fields)}")
+        return self
+
+    def features(self, name: str, number: int) -> list[str]:
+        """The features that the fields of object ``number``, from 0, are."""
+        return [f"{name}{number + 1 if len(self.at) > 1 else ''}_{field}" for field in self.fields]
+
+
+class Inputs(Section):
+    """The hardware type of the features: ``type`` for all, ``types`` for single ones by name, or ``objects`` with their bits.
+
+    ``units`` says whether the files hold the objects in physical units or as the hardware's integers.
+    """
+
+    type: str | None = None
+    types: dict[str, str] = {}
+    word_bits: Annotated[int, Field(ge=8, le=64)] = 64
+    objects: dict[str, HardwareObject] = {}
+    units: Literal["physical", "hardware"] = "physical"
+
+    @field_validator("type")
+    @classmethod
+    def _is_type(cls, value: str | None) -> str | None:
+        return None if value is None else _type(value)
+
+    @field_validator("types")
+    @classmethod
+    def _are_types(cls, value: dict[str, str]) -> dict[str, str]:
+        return {name: _type(text) for name, text in value.items()}
+
+    @model_validator(mode="after")
+    def _fits_the_links(self) -> "Inputs":
+        if self.objects and (self.type is not None or self.types):
+            raise ValueError("give either type and types, or objects, whose bits are their types")
+        if self.units == "hardware" and not self.objects:
+            raise ValueError("units is for objects; other features are in the units of their types")
+        taken: dict[tuple[int, int, int], str] = {}
+        for name, (link, word, low, field) in self.fields().items():
+            last = low + field.type.width - 1
+            if last >= self.word_bits:
+                raise ValueError(
+                    f"{name} takes bits {low} to {last} of word {word} of link {link}; a word has {self.word_bits}"
+                )
+            for bit in range(low, last + 1):
+                other = taken.setdefault((link, word, bit), name)
+                if other != name:
+                    raise ValueError(f"{other} and {name} share bit {bit} of word {word} of link {link}")
+        return self
+
+    def fields(self) -> dict[str, PlacedField]:
+        """Each field of each object, by the name of the feature it is."""
+        return {
+            feature: PlacedField(link, word, low + field.bits[0], field)
+            for name, kind in self.objects.items()
+            for number, (link, word, low) in enumerate(kind.at)
+            for feature, field in zip(kind.features(name, number), kind.fields.values(), strict=True)
+        }
+
+
+class Target(Section):
+    """The FPGA and how hls4ml is to use it."""
+
+    part: str
+    clock_mhz: Positive
+    backend: Literal["Vitis", "Vivado", "Quartus", "oneAPI", "Catapult"] = "Vitis"
+    strategy: Literal["latency", "resource", "distributed_arithmetic"] = "latency"
+    reuse_factor: PositiveInt = 1
+
+    @field_validator("part")
+    @classmethod
+    def _is_known(cls, value: str) -> str:
+        try:
+            return part(value).name
+        except TriggerError as error:
+            raise ValueError(str(error)) from error
+
+
+class Budget(Section):
+    """What the trigger may cost at most."""
+
+    latency_ns: Positive | None = None
+    ii: PositiveInt | None = None
+    lut: PositiveInt | None = None
+    ff: PositiveInt | None = None
+    dsp: Annotated[int, Field(ge=0)] | None = None
+    bram: Annotated[int, Field(ge=0)] | None = None
+    rate_khz: Positive | None = None
+
+
+class WorkingPoint(Section):
+    """One accept bit: whether a score is at least ``threshold``, or so high that zero bias is kept at ``rate_khz``.
+
+    ``output`` is the class that is scored; it may be left out where the network has one output. The threshold is a number on
+    the scale of that output.
+    """
+
+    output: str | None = None
+    threshold: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    rate_khz: Positive | None = None
+
+    @model_validator(mode="after")
+    def _is_one_of_both(self) -> "WorkingPoint":
+        if (self.threshold is None) == (self.rate_khz is None):
+            raise ValueError("give either threshold or rate_khz")
+        return self
+
+
+class Decision(Section):
+    """Accept bits instead of scores: what cannot change them is then not computed."""
+
+    accept: Annotated[dict[str, WorkingPoint], Field(min_length=1)]
+
+
+class Payload(Section):
+    """The core in a shell: link words in, accept bits out. Thresholds are registers of the shell, or fixed in the core.
+
+    ``input_links`` are the channels of an EMP board that links 0, 1, ... come on, ``output_link`` the one of the decision.
+    """
+
+    thresholds: Literal["registers", "fixed"] = "registers"
+    input_links: list[Annotated[int, Field(ge=0)]] = []
+    output_link: Annotated[int, Field(ge=0)] = 0
+
+    @model_validator(mode="after")
+    def _no_repetition(self) -> "Payload":
+        repeated = sorted({link for link in self.input_links if self.input_links.count(link) > 1})
+        if repeated:
+            raise ValueError(f"input_links names {repeated[0]} twice")
+        return self
+
+
+class Physics(Section):
+    """What is reported besides accuracy: rejections at a signal efficiency, and rates where ``zero_bias`` names a class.
+
+    A rate is the share of zero bias that is kept, times the crossings of ``filled_bunches`` bunches of the LHC's 3564.
+    """
+
+    signal_efficiency: Fraction = 0.5
+    zero_bias: str | None = None
+    filled_bunches: Annotated[int, Field(gt=0, le=3564)] = 2760
+    turn_on: list[str] = []
+
+
+class Parameter(Section):
+    """What a search may put at one key: one of ``choices``, or a number from ``low`` to ``high``, whole where both are."""
+
+    choices: Annotated[list[int | float | str | bool], Field(min_length=2)] | None = None
+    low: int | float | None = None
+    high: int | float | None = None
+    step: int | float | None = None
+    log: bool = False
+
+    @model_validator(mode="after")
+    def _is_one_of_both(self) -> "Parameter":
+        if (self.choices is None) == (self.low is None and self.high is None):
+            raise ValueError("give either choices, or low and high")
+        if self.choices is not None:
+            if self.log or self.step is not None:
+                raise ValueError("log and step go with low and high")
+            return self
+        if self.low is None or self.high is None or not self.low < self.high:
+            raise ValueError("low and high are both needed, low below high")
+        if self.log and (self.step is not None or self.low <= 0):
+            raise ValueError("with log, low is above 0, and there is no step")
+        if self.step is not None and self.step <= 0:
+            raise ValueError("step is above 0")
+        return self
+
+
+class Search(Section):
+    """What ``trigger search`` varies, by the key of trigger.toml, and the metric on validation events that it raises."""
+
+    parameters: Annotated[dict[str, Parameter], Field(min_length=1)]
+    metric: Literal["accuracy", "auc", "efficiency"] = "auc"
+    seed: int = 1
