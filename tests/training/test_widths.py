@@ -13,7 +13,7 @@ from trigger.fixedpoint.types import Fixed
 from trigger.frontends.loading import load as load_network
 from trigger.quantizers import LearnedActivation, LearnedWeights
 from trigger.spec import load
-from trigger.training import network, prune, teach, widths
+from trigger.training import network, neurons, teach, widths
 
 TYPES = (Fixed(True, 7, 3),) * 4
 MODEL = """
@@ -158,10 +158,42 @@ def test_the_cost_is_that_of_a_count_by_hand():
         quantizer.integer.assign(integer)
         quantizer.fraction.assign(fraction)
     found = widths.cost(model, TYPES)
-    # Of the two layers: 4 features of 5 bits times weights of 2 and 1 bits; 3 + 0 + 0 bits times 1 and 3, 2 and 1 bits.
-    assert found.effective_bit_operations == 4 * 5 * (2 + 1) + (1 + 3) + 3 * (1 + 3)
-    adders = 4 * (5 + 4) * (1.5 + 1) + (3 + 4) * (1 + 2)
-    assert found.lut == pytest.approx(0.82 * adders + (1 + 3))
+    # 4 features of 5 bits times weights of 2 bits; 3 bits times 1 and 3. No weight reads the second neuron, and the third,
+    # with weights of 1 bit into it, has no bits itself.
+    assert found.effective_bit_operations == 4 * 5 * 2 + 1 + 3 * (1 + 3)
+    adders = 4 * (5 + 4) * 1.5 + (3 + 4) * (1 + 2)
+    assert found.lut == pytest.approx(0.82 * adders + 1)
+
+
+def test_neurons_go_that_are_not_worth_their_lut():
+    """Until the target is reached: here each one's loss is known, and what it costs is what goes into and out of it."""
+    model = small_network()
+    for name, kernel in (("hidden", [[1, 1, 1]] * 4), ("out", [[1, 0], [1, 0], [1, 1]])):
+        layer = model.get_layer(name)
+        layer.kernel.assign(kernel)
+        layer.kernel_quantizer.fraction.assign(np.zeros(layer.kernel.shape))
+    relu = model.get_layer("relu").activation
+    model.get_layer("features").activation.integer.assign([2])
+    relu.integer.assign([2, 2, 2])
+    lut = widths.lut_of(model, TYPES)
+    whole = float(lut())
+    worths = np.array([1.0, 20.0, 0.5])
+
+    def loss():
+        return -float(worths @ (ops.convert_to_numpy(relu.width()) > 0))
+
+    def taken(strength, target):
+        relu.fraction.assign([6, 6, 6])
+        number = neurons.remove(model, neurons.Worth(loss, lut, target), strength)
+        here = ops.convert_to_numpy(relu.width()) > 0
+        assert number == 3 - here.sum()
+        return here.tolist()
+
+    each = whole / 3
+    assert taken(0, 0) == [True, True, True]
+    assert taken(2 / each, 0) == [False, True, False]
+    assert taken(2 / each, round(0.9 * whole)) == [False, True, True]
+    assert taken(100 / each, 0) == [False, False, False]
 
 
 def test_values_whose_bits_are_not_known():
@@ -210,7 +242,9 @@ def test_training_ends_at_the_cost_asked_for(trigger, target):
     assert history["lut"][0] > 2 * target
     assert history["lut"][int(history["best_epoch"][0])] == found.lut
     assert max(history["val_accuracy"]) > 0.85
-    assert prune.measured(model) > 0.2
+    hidden, relu = model.get_layer("hidden"), model.get_layer("relu").activation
+    gone = (ops.convert_to_numpy(hidden.kernel_quantizer(hidden.kernel)) == 0) | (ops.convert_to_numpy(relu.width()) == 0)
+    assert gone.mean() > 0.2
 
 
 def test_a_cost_that_is_not_reached(trigger):

@@ -1,5 +1,6 @@
 """What a spec's task asks of training: which events are shown, what is to be answered, and by which loss it is judged."""
 
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -9,9 +10,12 @@ from trigger.errors import TriggerError
 from trigger.events.dataset import Events
 from trigger.frontends.networks import is_float
 from trigger.spec import Spec
-from trigger.training import anomaly, distill, network, prune, widths
+from trigger.training import anomaly, distill, network, neurons, prune, widths
 from trigger.training.fit import History, Shrinking, Watch, fit
 from trigger.training.twin import float_twin
+
+# Training events on which it is tried what a neuron is worth.
+_SAMPLE = 4096
 
 
 def trained(spec: Spec, events: dict[str, Events], folder: Path, watch: Watch) -> keras.Model:
@@ -55,11 +59,11 @@ def train(
         taught, loss = distill.targets(taught, teacher, spec.training.distillation), distill.loss(model)
     shrinking: Shrinking | None = None
     if not is_float(model):
-        trained, shrinking = _shrinking(model, trained, spec)
+        trained, shrinking = _shrinking(model, trained, spec, taught["train"])
     return fit(trained, taught, spec.training, shrinking, folder, watch, loss)
 
 
-def _shrinking(model: keras.Model, trained: keras.Model, spec: Spec) -> tuple[keras.Model, Shrinking | None]:
+def _shrinking(model: keras.Model, trained: keras.Model, spec: Spec, events: Events) -> tuple[keras.Model, Shrinking | None]:
     """What is fitted, and what makes ``model``, a part of it, smaller meanwhile."""
     target = spec.training.target_lut
     if not widths.is_learned(model):
@@ -69,4 +73,12 @@ def _shrinking(model: keras.Model, trained: keras.Model, spec: Spec) -> tuple[ke
     if target is None:
         raise TriggerError("training: the network has learned widths; training.target_lut says how many LUT it may take")
     lut = widths.lut_of(model, spec.input_types)
-    return widths.Steered(trained, lut), widths.Steering(lut, target, spec.training.epochs)
+    steered = widths.Steered(trained, lut)
+    few = events.take(np.random.default_rng(spec.training.seed).permutation(len(events.y))[:_SAMPLE])
+    x, y, weight = few.x.astype(np.float32), few.y, (few.weight / few.weight.mean()).astype(np.float32)
+
+    def loss() -> float:
+        return float(steered.compute_loss(x, y, steered(x, training=False), weight, training=False))
+
+    removal = partial(neurons.remove, model, neurons.Worth(loss, lut, target))
+    return steered, widths.Steering(lut, target, spec.training.epochs, removal)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import keras
@@ -20,6 +21,8 @@ from trigger.training.fit import Shrinking
 _ADDERS_A_BIT, _GROWTH, _LUT_A_BIT = 0.5, 4.0, 0.82
 # The cost falls to its target in this share of the epochs; the others are for the weights to settle.
 _DESCENT = 0.35
+# Neurons are looked at when the descent has come so far, and after it once more.
+_REMOVALS = (0.6, 0.8, 1.0, 1.3)
 # From here on the first steps of training, whose ranges are anything, are over.
 _FIRST_EPOCH = 2
 # Aims so much below the target, so that what the cost still moves stays within.
@@ -34,7 +37,10 @@ Terms = Callable[[], Tensor]
 
 class Cost(NamedTuple):
     """``effective_bit_operations``: the sum over all multiplications of weight bits times value bits, and the bits of the
-    biases (arXiv:2405.00645); ``lut``: what those multiplications take as sums of shifted values, an estimate."""
+    biases (arXiv:2405.00645); ``lut``: what those multiplications take as sums of shifted values, an estimate.
+
+    What goes into a neuron that has no bits, or that no weight reads, counts nothing.
+    """
 
     effective_bit_operations: float
     lut: float
@@ -73,12 +79,18 @@ class Steered(keras.Model):
 
 
 class Steering(Shrinking):
-    """Follows a path of the cost down to its target by the strength of ``Steered``; ``lut`` is the cost after the epoch."""
+    """Follows a path of the cost down to its target by the strength of ``Steered``; ``lut`` is the cost after the epoch.
 
-    def __init__(self, lut: Terms, target: int, epochs: int) -> None:
+    Takes whole neurons away on its path by ``removal``, a function of the strength.
+    """
+
+    def __init__(self, lut: Terms, target: int, epochs: int, removal: Callable[[float], int] = lambda strength: 0) -> None:
         super().__init__()
-        self._cost, self._target, self._descent = lut, target, max(_DESCENT * epochs - _FIRST_EPOCH, 1)
-        self._strength, self._first, self._error = _FIRST_STRENGTH, 0.0, 0.0
+        self._cost, self._target, self._removal = lut, target, removal
+        self._end = max(_DESCENT * epochs, _FIRST_EPOCH + 1)
+        self._removals = [round(_FIRST_EPOCH + share * (self._end - _FIRST_EPOCH)) for share in _REMOVALS]
+        self._strength, self._error = _FIRST_STRENGTH, 0.0
+        self._from = (_FIRST_EPOCH, 0.0)  # where the path begins: epoch and cost
         self.lut = math.inf
 
     def counts(self, epoch: int) -> bool:
@@ -93,35 +105,77 @@ class Steering(Shrinking):
             )
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        if epoch == _FIRST_EPOCH:
+            self._from = (epoch, self.lut)
         if epoch >= _FIRST_EPOCH:
-            self._first = self._first or self.lut
-            share = min((epoch - _FIRST_EPOCH) / self._descent, 1.0)
-            wanted = self._first ** (1 - share) * (_AIM * self._target) ** share
+            begin, first = self._from
+            share = min((epoch - begin) / max(self._end - begin, 1), 1.0)
+            wanted = first ** (1 - share) * (_AIM * self._target) ** share
             error = math.log(max(self.lut, 1.0) / wanted)
-            change = error - self._error if epoch > _FIRST_EPOCH else 0.0
+            change = error - self._error if epoch > begin else 0.0
             self._error = error
             low, high = _STRENGTHS
             self._strength = min(max(self._strength * math.exp(_GAIN * error + _DAMPING * change), low), high)
         self.model.strength.assign(self._strength)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        removed = epoch in self._removals and self._removal(self._strength)
         self.lut = float(self._cost())
+        if removed and epoch < self._end:
+            self._from = (epoch + 1, self.lut)  # the path goes on from there: the strength has not become too much
         if logs is not None:
             logs["lut"] = self.lut
 
 
 def _sum(model: keras.Model, inputs: tuple[Fixed, ...], term: Callable[[Tensor, Tensor], Tensor]) -> Terms:
     """The sum over all Dense layers of ``term`` of weight bits (inputs, units) and value bits (inputs, 1), and of bias bits."""
+    order = nodes(model)
     bits: dict[int, Terms | None] = {id(model.inputs[0]): _constant([t.width - t.signed for t in inputs], len(inputs))}
+    neurons = _neurons(order, model.outputs)
     terms: list[Terms] = []
-    for node in nodes(model):
+    for node in order:
         layer, sources = node.operation, [bits[id(tensor)] for tensor in node.arguments.keras_tensors]
         if isinstance(layer, keras.layers.Dense):
             if sources[0] is None:
                 raise TriggerError(f"training: {layer.name} reads values whose bits are not known; put a QActivation before it")
-            terms.append(_dense(layer, sources[0], term))
-        bits[id(node.outputs[0])] = _after(layer, sources, math.prod(node.outputs[0].shape[1:]))
+            terms.append(_dense(layer, sources[0], neurons[id(node)], term))
+        bits[id(node.outputs[0])] = _after(layer, sources, _elements(node.outputs[0]))
     return lambda: sum(one() for one in terms)
+
+
+def _neurons(order: list[Any], outputs: list[Any]) -> dict[int, Terms]:
+    """For the neurons of each Dense layer, by the id of its node: 1, or 0 for one that has no bits or is read by no weight."""
+    one = _constant([1], 1)
+    readers: dict[int, list[Terms]] = {id(tensor): [one] for tensor in outputs}
+    neurons: dict[int, Terms] = {}
+    for node in reversed(order):
+        layer, tensors = node.operation, node.arguments.keras_tensors
+        reader = read = _present(readers[id(node.outputs[0])], getattr(layer, "activation", None))
+        if isinstance(layer, keras.layers.Dense):
+            neurons[id(node)] = read
+            reader = partial(_bits_out, layer, read)
+        elif len(tensors) != 1 or _elements(tensors[0]) != _elements(node.outputs[0]):
+            reader = one
+        for tensor in tensors:
+            readers.setdefault(id(tensor), []).append(reader)
+    return neurons
+
+
+def _present(readers: list[Terms], activation: Any) -> Terms:
+    """1 for each element, or 0 where no reader has a bit of it, or its activation has none. Without a slope."""
+    parts = [lambda: sum(reader() for reader in readers)]
+    if isinstance(activation, LearnedActivation):
+        parts.append(activation.width)
+    return lambda: ops.stop_gradient(math.prod(ops.minimum(part(), 1.0) for part in parts))
+
+
+def _bits_out(layer: Any, neurons: Terms) -> Tensor:
+    """The bits of the weights of each input, (inputs,), that go to neurons which are there."""
+    return ops.sum(layer.kernel_quantizer_internal.width(layer.kernel) * neurons(), axis=1)
+
+
+def _elements(tensor: Any) -> int:
+    return math.prod(tensor.shape[1:])
 
 
 def _after(layer: Any, sources: list[Terms | None], elements: int) -> Terms | None:
@@ -143,7 +197,7 @@ def _constant(values: list[int], elements: int) -> Terms:
     return lambda: ops.convert_to_tensor(array)
 
 
-def _dense(layer: Any, source: Terms, term: Callable[[Tensor, Tensor], Tensor]) -> Terms:
+def _dense(layer: Any, source: Terms, neurons: Terms, term: Callable[[Tensor, Tensor], Tensor]) -> Terms:
     kernel: Any = getattr(layer, "kernel_quantizer_internal", None)
     bias: Any = getattr(layer, "bias_quantizer_internal", None)
     for quantizer in (kernel, bias) if layer.use_bias else (kernel,):
@@ -151,8 +205,10 @@ def _dense(layer: Any, source: Terms, term: Callable[[Tensor, Tensor], Tensor]) 
             raise TriggerError(f"training: {layer.name} has a kernel or bias without learned widths; use LearnedWeights")
 
     def value() -> Tensor:
-        total = ops.sum(term(kernel.width(layer.kernel), source()[:, None]))
-        return total + ops.sum(bias.width(layer.bias)) if layer.use_bias else total
+        total = ops.sum(term(kernel.width(layer.kernel), source()[:, None]), axis=0)
+        if layer.use_bias:
+            total += bias.width(layer.bias)
+        return ops.sum(total * neurons())
 
     return value
 

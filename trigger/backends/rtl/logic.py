@@ -13,6 +13,7 @@ from alkaid.trace.fixed_variable import LookupTable
 from alkaid.trace.passes import add_surrogate, optimize
 from alkaid.types import CombLogic, Op, QInterval
 
+from trigger.backends.rtl.area import lut
 from trigger.backends.rtl.arithmetic import HARDWARE, lower, narrowed, variable
 from trigger.errors import TriggerError
 from trigger.fixedpoint.graph import Dense, Graph, Node
@@ -25,8 +26,8 @@ INPUT, WRAP, CONSTANT, LOOKUP = -1, 3, 5, 8
 class Logic(NamedTuple):
     """All operations in order, the first ones the inputs; addresses and ``outputs`` are positions in ``ops``.
 
-    ``groups[i]`` names the layer that operation i belongs to; ``delays[i]`` is in nanoseconds of the delay model and
-    ``costs[i]`` in LUTs, both as alkaid estimates them for UltraScale+. ``tables`` belong to the look-ups.
+    ``groups[i]`` names the layer that operation i belongs to; ``delays[i]`` is in nanoseconds as alkaid estimates them for
+    UltraScale+, ``costs[i]`` in LUTs by ``area``. ``tables`` belong to the look-ups.
     """
 
     ops: list[Op]
@@ -127,7 +128,7 @@ def _append(logic: Logic, group: str, op: Op, delay: float, arrival: list[float]
     logic.ops.append(op)
     logic.groups.append(group)
     logic.delays.append(delay)
-    logic.costs.append(op.cost)
+    logic.costs.append(lut(op))
     arrival.append(delay + max((arrival[i] for i in op.addr), default=0.0))
     return len(logic.ops) - 1
 
