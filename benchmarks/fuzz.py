@@ -8,6 +8,7 @@ import argparse
 import concurrent.futures
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -47,8 +48,15 @@ def graph(seeds: range) -> None:
     from battery import prepare, run_onnx
     from random_networks import random_network
 
+    from trigger.frontends.inexact import Inexact
+
     for seed in seeds:
-        network = prepare(random_network(seed, widest=64), seed=seed, events=2000)
+        try:
+            network = prepare(random_network(seed, widest=64), seed=seed, events=2000)
+        except Inexact as refusal:  # the one that a random network may meet: no float holds what is to be compared
+            assert re.search(r"a value needs \d+ bits, float64 holds 53", str(refusal)), f"seed {seed}: {refusal}"
+            print(f"seed {seed}: refused: {refusal}")
+            continue
         assert not network.off_grid.any(), seed
         np.testing.assert_array_equal(network.graph.run(network.integers), network.expected, err_msg=f"seed {seed}")
         x, expected = network.integers[-1000:], network.expected[-1000:]
