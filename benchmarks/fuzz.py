@@ -54,7 +54,8 @@ def graph(seeds: range) -> None:
         try:
             network = prepare(random_network(seed, widest=64), seed=seed, events=2000)
         except Inexact as refusal:  # the one that a random network may meet: no float holds what is to be compared
-            assert re.search(r"a value needs \d+ bits, float64 holds 53", str(refusal)), f"seed {seed}: {refusal}"
+            if not re.search(r"a value needs \d+ bits, float64 holds 53", str(refusal)):
+                raise
             print(f"seed {seed}: refused: {refusal}")
             continue
         assert not network.off_grid.any(), seed

@@ -30,20 +30,24 @@ class OverBudget(TriggerError):
     """The build is finished and exact, its report written, and it costs more than the spec allows."""
 
 
-def build(target: str, output: Path) -> Path:
+def build(target: str, output: Path, from_scratch: bool = False) -> Path:
     """Build a trigger: a zoo name, a folder or a trigger.toml. Returns the build folder, ``output`` / name.
 
-    Raises TriggerError for whatever the user can put right, Different where verification found a difference, and OverBudget
-    where a budget is not met.
+    With ``from_scratch`` its network is trained without the warm start that the spec has. Raises TriggerError for whatever
+    the user can put right, Different where verification found a difference, and OverBudget where a budget is not met.
     """
     path = specification.find(target)
     spec = specification.load(path)
+    text = path.read_text(encoding="utf-8")
+    if from_scratch and spec.training.warm_start is not None:
+        text = specification.without_warm_start(text)
+        spec = specification.parse(text, path)
     root = (output / spec.name).resolve()
     with _readable_errors(root):
         root.mkdir(parents=True, exist_ok=True)
         with _locked(root):
             this = Build(spec, path.resolve().parent, root, {})
-            _replace_text(root / "trigger.toml", path.read_text(encoding="utf-8"))
+            _replace_text(root / "trigger.toml", text)
             for stage in STAGES:
                 if stage.wanted(spec):
                     _run(stage, this)

@@ -49,6 +49,9 @@ def build(
     inputs: Annotated[str | None, typer.Option(help='The hardware type of the inputs, such as "fixed<16,6>".')] = None,
     part: Annotated[str | None, typer.Option(help="The FPGA; `trigger doctor --parts` lists them.")] = None,
     clock: Annotated[float | None, typer.Option(help="Its clock, MHz.")] = None,
+    from_scratch: Annotated[
+        bool, typer.Option("--from-scratch", help="Train without the warm start that trigger.toml names.")
+    ] = False,
 ) -> None:
     """From trigger.toml, or from a trained network, to verified firmware and a report.
 
@@ -64,7 +67,7 @@ def build(
         typer.echo(f"wrote {target}: look at the classes and the types of the inputs in it")
     elif target is None or any(option is not None for option in (network, weights, events, label, inputs, part, clock)):
         raise TriggerError("build: name either a trigger, or --network, --events, --part and --clock")
-    root = run(target, output)
+    root = run(target, output, from_scratch)
     typer.echo(f"exact: {_shown(root / 'report' / 'index.html')}")
 
 

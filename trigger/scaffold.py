@@ -21,7 +21,7 @@ def create(folder: Path, like: str) -> None:
         raise TriggerError(f"{folder}: exists already")
     original = specification.load(source / specification.FILE_NAME)
     folder.mkdir(parents=True)
-    text = (source / specification.FILE_NAME).read_text(encoding="utf-8")
+    text = specification.without_warm_start((source / specification.FILE_NAME).read_text(encoding="utf-8"))
     for item in (original.model.file, *original.data.files):
         inside = Path(item).name if item.startswith("../") else item  # what several of the zoo share
         (folder / inside).parent.mkdir(parents=True, exist_ok=True)

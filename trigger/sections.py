@@ -90,6 +90,14 @@ class Model(Section):
         return self
 
 
+class WarmStart(Section):
+    """A trained network whose weights training begins with, and how long it then goes on, from which learning rate."""
+
+    network: str
+    epochs: PositiveInt
+    learning_rate: Positive
+
+
 class Training(Section):
     """How the network is trained."""
 
@@ -102,6 +110,7 @@ class Training(Section):
     classes: Annotated[list[str], Field(min_length=1)] | None = None
     beta: Positive = 1.0
     reconstruct: Annotated[list[str], Field(min_length=1)] | None = None
+    warm_start: WarmStart | None = None
     backend: Literal["tensorflow", "jax"] = "tensorflow"
     seed: int = 1
 

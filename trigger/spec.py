@@ -5,6 +5,7 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
+import tomlkit
 from pydantic import ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
@@ -94,6 +95,8 @@ class Spec(Section):
             raise ValueError("give either pruning or training.target_lut, by which widths are learned down to no bit at all")
         if self.payload is not None and self.decision is None:
             raise ValueError("payload needs decision.accept, which says when an event is accepted")
+        if self.pruning is not None and self.training.warm_start is not None:
+            raise ValueError("pruning is for training from the start; with training.warm_start nothing is left to be pruned")
         self._check_output()
         self._check_physics()
         self._check_search()
@@ -205,8 +208,9 @@ class Spec(Section):
     @property
     def model_files(self) -> list[str]:
         """The files that the network comes from."""
+        warm = self.training.warm_start
         files = [self.model.file] if self.model.network is None else [self.model.network, self.model.weights]
-        return [name for name in files if name]
+        return [name for name in [*files, warm and warm.network] if name]
 
     @property
     def decides(self) -> bool:
@@ -280,6 +284,13 @@ def parse(text: str, path: Path) -> Spec:
     except ValidationError as error:
         problems = [_explain(problem) for problem in error.errors()]
         raise TriggerError("\n".join(f"{path}: {problem}" for problem in problems)) from error
+
+
+def without_warm_start(text: str) -> str:
+    """The text of a trigger.toml whose network is trained from the start."""
+    document: Any = tomlkit.parse(text)
+    document.get("training", {}).pop("warm_start", None)
+    return tomlkit.dumps(document)
 
 
 def find(target: str) -> Path:

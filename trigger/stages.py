@@ -126,12 +126,12 @@ def _model(build: Build, folder: Path) -> None:
 
         network.set_seed(spec.training.seed)
         quantised = network.make(spec, build.source)
+        left = network.warm_started(quantised, spec, build.source)
         twin = float_twin(quantised)
-        for name, model in (("float", twin), ("network", quantised)):
+        for name, model, asked, teacher in (("float", twin, spec, None), ("network", quantised, left, twin)):
             network.set_seed(spec.training.seed)
-            with progress(f"training the {name}", spec.training.epochs, "epochs") as done:
-                teacher = None if model is twin else twin
-                history = train(model, events, spec, folder / name, partial(_one_epoch, done), teacher)
+            with progress(f"training the {name}", asked.training.epochs, "epochs") as done:
+                history = train(model, events, asked, folder / name, partial(_one_epoch, done), teacher)
             keep(name, model, history, widths.cost(model, spec.input_types)._asdict() if widths.is_learned(model) else None)
     write_json(folder / "summary.json", summary)
 

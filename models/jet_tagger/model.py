@@ -6,20 +6,24 @@ from qkeras import QActivation, QDense
 from trigger.quantizers import LearnedActivation, LearnedWeights
 
 
-def jet_tagger(features: int, classes: int) -> keras.Model:
+def jet_tagger(
+    features: int, classes: int, units: str = "64-32-32", granularity: str = "element", fraction: int = 6
+) -> keras.Model:
     """Logits of shape (events, classes) from features of shape (events, features).
 
-    The Normalization layer learns a mean and a power-of-two deviation for each feature on the training events, so that in
-    hardware it is an addition and a shift.
+    ``units`` has the neurons of each hidden layer; ``granularity`` is that of the weights' widths, ``fraction`` the
+    fractional bits that all begin with. The Normalization layer learns a mean and a power-of-two deviation for each feature
+    on the training events, so that in hardware it is an addition and a shift.
     """
 
     def dense(units: int, name: str) -> QDense:
-        return QDense(units, kernel_quantizer=LearnedWeights(), bias_quantizer=LearnedWeights(), name=name)
+        kernel, bias = LearnedWeights(fraction, granularity), LearnedWeights(fraction)
+        return QDense(units, kernel_quantizer=kernel, bias_quantizer=bias, name=name)
 
     x = inputs = keras.Input((features,), name="jet")
     x = keras.layers.Normalization(name="normalization")(x)
-    x = QActivation(LearnedActivation(), name="features")(x)
-    for layer, units in enumerate((64, 32, 32), start=1):
-        x = dense(units, f"dense_{layer}")(x)
-        x = QActivation(LearnedActivation(relu=True), name=f"relu_{layer}")(x)
+    x = QActivation(LearnedActivation(fraction), name="features")(x)
+    for layer, neurons in enumerate(map(int, units.split("-")), start=1):
+        x = dense(neurons, f"dense_{layer}")(x)
+        x = QActivation(LearnedActivation(fraction, relu=True), name=f"relu_{layer}")(x)
     return keras.Model(inputs, dense(classes, "scores")(x), name="jet_tagger")

@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from trigger.backends.rtl.area import lut_error
 from trigger.report import plots
 from trigger.report.page import environment
 from trigger.search.pick import figure, of_budget
@@ -43,6 +44,7 @@ def write(points: Sequence[Point], spec: Spec, folder: Path) -> Path:
             within={p.number for p in complete if all(c.met(p, metric) for c in budgets)},
             pictures=pictures,
             keys=list(spec.search.parameters),
+            lut_error=lut_error(),
         )
     )
     folder.mkdir(parents=True, exist_ok=True)

@@ -49,8 +49,9 @@ def opened(target: str, output: Path, resume: bool) -> Iterator[Search]:
     spec = specification.load(path)
     if spec.search is None:
         raise TriggerError(f"{path}: there is no [search]; search.parameters says what may be varied")
-    text, source = path.read_text(encoding="utf-8"), path.resolve().parent
+    text, source = specification.without_warm_start(path.read_text(encoding="utf-8")), path.resolve().parent
     space.check(text, path, spec.search)
+    spec = specification.parse(text, path)
     root = output / f"{spec.name}-search"
     root.mkdir(parents=True, exist_ok=True)
     with (root / ".lock").open("a") as file:

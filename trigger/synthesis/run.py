@@ -4,6 +4,7 @@ import importlib.metadata
 import json
 from pathlib import Path
 
+from trigger.backends.rtl.area import lut_error
 from trigger.errors import TriggerError
 from trigger.hashing import folder_digest
 from trigger.synthesis.ecp5 import Ecp5
@@ -35,6 +36,7 @@ def estimate(this: Job) -> Synthesis:
         latency=this.rtl.interface.latency,
         ii=1,
         layers=found["layers"],
+        notes=(lut_error(),),
     )
 
 

@@ -44,6 +44,26 @@ def make(spec: Spec, folder: Path) -> keras.Model:
     return model
 
 
+def warm_started(model: keras.Model, spec: Spec, folder: Path) -> Spec:
+    """Give a network the weights of ``training.warm_start``; returns the spec with what is left of its training.
+
+    Raises TriggerError where that is another network.
+    """
+    warm = spec.training.warm_start
+    if warm is None:
+        return spec
+    path = folder / warm.network
+    before = load(path)
+    if [w.shape for w in before.weights] != [w.shape for w in model.weights]:
+        raise TriggerError(
+            f"{path}: holds another network than {spec.model.function}() makes; train it anew with --from-scratch, or leave "
+            "training.warm_start out"
+        )
+    model.set_weights(before.get_weights())
+    left = spec.training.model_copy(update={"epochs": warm.epochs, "learning_rate": warm.learning_rate})
+    return spec.model_copy(update={"training": left})
+
+
 def trained(spec: Spec, folder: Path) -> keras.Model:
     """Load the trained network that trigger.toml names. Raises TriggerError where it is none, or of another shape."""
     assert spec.model.network is not None

@@ -30,7 +30,7 @@ def trained(spec: Spec, events: dict[str, Events], folder: Path, watch: Watch) -
         network.set_seed(spec.training.seed)
         train(teacher, events, spec, None, lambda logs: None)
     network.set_seed(spec.training.seed)
-    train(model, events, spec, None, watch, teacher)
+    train(model, events, network.warm_started(model, spec, folder), None, watch, teacher)
     return model
 
 
@@ -80,5 +80,7 @@ def _shrinking(model: keras.Model, trained: keras.Model, spec: Spec, events: Eve
     def loss() -> float:
         return float(steered.compute_loss(x, y, steered(x, training=False), weight, training=False))
 
+    if spec.training.warm_start is not None:
+        return steered, widths.Steering(lut, target, spec.training.epochs, strength=widths.SETTLED_STRENGTH)
     removal = partial(neurons.remove, model, neurons.Worth(loss, lut, target))
     return steered, widths.Steering(lut, target, spec.training.epochs, removal)

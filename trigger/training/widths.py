@@ -28,6 +28,8 @@ _FIRST_EPOCH = 2
 # Aims so much below the target, so that what the cost still moves stays within.
 _AIM = 0.99
 _FIRST_STRENGTH, _STRENGTHS = 1e-6, (1e-9, 1e-2)
+# About what holds a network of some thousand LUT where it is.
+SETTLED_STRENGTH = 2e-5
 # How fast the strength follows the error of the cost, in logarithms an epoch, and its change.
 _GAIN, _DAMPING = 0.5, 4.0
 
@@ -84,12 +86,19 @@ class Steering(Shrinking):
     Takes whole neurons away on its path by ``removal``, a function of the strength.
     """
 
-    def __init__(self, lut: Terms, target: int, epochs: int, removal: Callable[[float], int] = lambda strength: 0) -> None:
+    def __init__(
+        self,
+        lut: Terms,
+        target: int,
+        epochs: int,
+        removal: Callable[[float], int] = lambda strength: 0,
+        strength: float = _FIRST_STRENGTH,
+    ) -> None:
         super().__init__()
         self._cost, self._target, self._removal = lut, target, removal
         self._end = max(_DESCENT * epochs, _FIRST_EPOCH + 1)
         self._removals = [round(_FIRST_EPOCH + share * (self._end - _FIRST_EPOCH)) for share in _REMOVALS]
-        self._strength, self._error = _FIRST_STRENGTH, 0.0
+        self._strength, self._error = strength, 0.0
         self._from = (_FIRST_EPOCH, 0.0)  # where the path begins: epoch and cost
         self.lut = math.inf
 
@@ -124,7 +133,7 @@ class Steering(Shrinking):
         if removed and epoch < self._end:
             self._from = (epoch + 1, self.lut)  # the path goes on from there: the strength has not become too much
         if logs is not None:
-            logs["lut"] = self.lut
+            logs["lut"], logs["strength"] = self.lut, self._strength
 
 
 def _sum(model: keras.Model, inputs: tuple[Fixed, ...], term: Callable[[Tensor, Tensor], Tensor]) -> Terms:

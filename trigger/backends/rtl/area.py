@@ -41,6 +41,13 @@ def lut(op: Op) -> float:
     return found[1] * model()["factors"][found[0]] if found else 0.0
 
 
+def lut_error() -> str:
+    """How far to trust ``lut``, in words."""
+    found = model()
+    spread = f"{100 * found['error']:.0f} % (one standard deviation, {found['networks']} random networks)"
+    return f"LUT fitted to Yosys, within {spread}"
+
+
 @cache
 def model() -> dict[str, Any]:
     """``factors`` by kind, and ``error``: the root mean square of the relative error for networks that were left out."""

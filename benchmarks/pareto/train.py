@@ -1,0 +1,207 @@
+"""One network of the contest: trained, lowered, made into RTL, synthesised by Yosys; the result goes into a JSON file.
+
+Run by ``contest.py`` in the environment that the method needs: HGQ2's own, or that of QKeras.
+"""
+
+import argparse
+import json
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from trigger import keras_backend
+
+keras_backend.start()
+import keras
+
+from trigger.backends.rtl import Rtl, RtlOptions, write
+from trigger.events.dataset import Events
+from trigger.events.hardware import splits, to_real
+from trigger.fixedpoint.types import smallest
+from trigger.frontends.networks import lower
+from trigger.parts import part
+from trigger.physics.metrics import accuracy
+from trigger.spec import Spec, find, load
+from trigger.synthesis.run import synthesise
+from trigger.synthesis.tool import Job
+
+UNITS = (64, 32, 32)
+BATCH, FIRST_BITS = 512, 3
+
+
+def ours(target_lut: float, spec: Spec, events: dict[str, Events], epochs: int, seed: int):
+    """Learned widths, as in the zoo but from fewer bits, steered to LUT."""
+    from trigger.training.teach import trained
+
+    changes = {"target_lut": round(target_lut), "epochs": epochs, "seed": seed, "patience": None, "batch_size": BATCH}
+    model = spec.model.model_copy(update={"arguments": {"fraction": FIRST_BITS}})
+    spec = spec.model_copy(update={"training": spec.training.model_copy(update=changes), "model": model})
+    return trained(spec, events, find(spec.name).parent, lambda logs: None), spec.input_types
+
+
+def qkeras(bits: int, sparsity: float, spec: Spec, events: dict[str, Events], epochs: int, seed: int):
+    """The same width for all weights and values, magnitude pruning."""
+    from qkeras import QActivation, QDense
+
+    from trigger.sections import Pruning
+    from trigger.training.teach import train
+
+    one = f"quantized_bits({bits},0,alpha=1)"
+    keras.utils.set_random_seed(seed)
+    x = inputs = keras.Input((len(spec.data.features),))
+    x = keras.layers.Normalization()(x)
+    x = QActivation(f"quantized_bits({bits},2,alpha=1)")(x)
+    for units in UNITS:
+        x = QDense(units, kernel_quantizer=one, bias_quantizer=one)(x)
+        x = QActivation(f"quantized_relu({bits},{min(bits, 3)})")(x)
+    model = keras.Model(inputs, QDense(len(spec.data.classes), kernel_quantizer=one, bias_quantizer=one)(x))
+    training = spec.training.model_copy(
+        update={"target_lut": None, "epochs": epochs, "learning_rate": 0.003, "patience": None, "batch_size": BATCH}
+    )
+    pruning = Pruning(sparsity=sparsity, start_epoch=epochs // 10, end_epoch=epochs // 2) if sparsity else None
+    spec = spec.model_copy(update={"training": training, "pruning": pruning})
+    train(model, events, spec, None, lambda logs: None)
+    return model, spec.input_types
+
+
+def hgq2(beta: float, spec: Spec, events: dict[str, Events], epochs: int, seed: int):
+    """Its authors' recipe for jets: kbi weights, kif values that wrap, EBOPs weighed by beta; Adam, here falling as a cosine.
+
+    ``events`` are normalised before the network, at no cost. Of the last third of the epochs the best on validation is kept.
+    """
+    from hgq.config import QuantizerConfig, QuantizerConfigScope
+    from hgq.layers import QDense
+    from hgq.regularizers import MonoL1
+    from hgq.utils.sugar import FreeEBOPs
+
+    keras.utils.set_random_seed(seed)
+    with (
+        QuantizerConfigScope(place="all", k0=1, b0=3, i0=0, default_q_type="kbi", overflow_mode="sat_sym"),
+        QuantizerConfigScope(place="datalane", k0=0, default_q_type="kif", overflow_mode="wrap", f0=3, i0=3),
+    ):
+        inputs = QuantizerConfig(place="datalane", k0=1)
+        outputs = QuantizerConfig(place="datalane", k0=1, fr=MonoL1(1e-3))
+        model = keras.Sequential(
+            [
+                keras.Input((len(spec.data.features),)),
+                QDense(UNITS[0], beta0=beta, iq_conf=inputs, activation="relu"),
+                *(QDense(units, beta0=beta, activation="relu") for units in UNITS[1:]),
+                QDense(len(spec.data.classes), beta0=beta, enable_oq=True, oq_conf=outputs),
+            ]
+        )
+    train, validation = events["train"], events["validation"]
+    steps = len(train.x) // BATCH
+    schedule = keras.optimizers.schedules.CosineDecay(5e-3, steps * epochs, alpha=0.01)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(schedule), loss, metrics=["accuracy"], jit_compile=True, steps_per_execution=steps)
+    best = _Best(2 * epochs // 3)
+    rows = steps * BATCH
+    model.fit(
+        train.x[:rows].astype(np.float32),
+        train.y[:rows],
+        batch_size=BATCH,
+        epochs=epochs,
+        validation_data=(validation.x.astype(np.float32), validation.y),
+        validation_batch_size=len(validation.x),
+        callbacks=[FreeEBOPs(), best, keras.callbacks.TerminateOnNaN()],
+        verbose=0,
+    )
+    model.set_weights(best.weights)
+    return model
+
+
+class _Best(keras.callbacks.Callback):
+    """Keeps the weights of the best validation loss from an epoch on."""
+
+    def __init__(self, first: int) -> None:
+        super().__init__()
+        self._first, self._least, self.weights = first, np.inf, None
+
+    def on_epoch_end(self, epoch: int, logs=None) -> None:
+        if epoch >= self._first and logs["val_loss"] < self._least:
+            self._least, self.weights = logs["val_loss"], self.model.get_weights()
+
+
+def normalised(integers: dict[str, Events], spec: Spec):
+    """Events less the mean over a power of two, as the zoo's network does it in hardware, and the types of the results."""
+    events = to_real(integers, spec)
+    step = np.array([2.0**-t.fraction for t in spec.input_types])
+    mean = np.rint(events["train"].x.mean(axis=0) / step)
+    shift = np.rint(np.log2(np.maximum(events["train"].x.std(axis=0), step))).astype(int)
+    types = []
+    for kind, offset, exponent in zip(spec.input_types, mean, shift, strict=True):
+        low, high = int(kind.minimum - offset), int(kind.maximum - offset)
+        types.append(smallest(low, high, kind.fraction + int(exponent)))
+    changed = {name: e._replace(x=(e.x - mean * step) / 2.0**shift) for name, e in events.items()}
+    return changed, tuple(types)
+
+
+def alkaid_rtl(model, graph, own: Rtl, folder: Path) -> Rtl:
+    """An HGQ2 network by alkaid's own converter, in as many stages as ours."""
+    from alkaid.codegen import RTLModel
+    from alkaid.converter import trace_model
+    from alkaid.trace import trace
+
+    kif = [
+        np.array(part) for part in zip(*((t.signed, t.integer - t.signed, t.fraction) for t in graph.input.types), strict=True)
+    ]
+    inputs, outputs = trace_model(model, inputs_kif=tuple(kif))
+    RTLModel(trace(inputs, outputs), folder, "core", n_stages=own.interface.latency - 1).write()
+    sources = tuple(p for p in sorted(folder.glob("src/**/*.v")) if "wrapper" not in p.name)
+    return Rtl(folder, graph, own.interface, "verilog", own.part, own.clock_mhz, sources)
+
+
+def measure(method: str, point: float, seed: int, epochs: int) -> dict:
+    spec = load(find("jet_tagger"))
+    integers, _ = splits(spec, find("jet_tagger").parent)
+    start = time.monotonic()
+    if method == "hgq2":
+        events, types = normalised(integers, spec)
+        model = hgq2(point, spec, events, epochs, seed)
+        exact = {
+            name: e._replace(x=np.rint(e.x * [2.0**t.fraction for t in types]).astype(np.int64)) for name, e in events.items()
+        }
+    elif method == "ours":
+        model, types = ours(point, spec, to_real(integers, spec), epochs, seed)
+        exact = integers
+    else:
+        model, types = qkeras(int(method.removeprefix("qkeras-")), point, spec, to_real(integers, spec), epochs, seed)
+        exact = integers
+    trained = time.monotonic() - start
+    graph = lower(model, types)
+    scores = {name: np.ldexp(graph.run(e.x).astype(float), -graph.output.fractions) for name, e in exact.items()}
+    found = {f"{name}_accuracy": accuracy(scores[name], exact[name]) for name in ("validation", "test")}
+    target = spec.target
+    with tempfile.TemporaryDirectory() as folder:
+        project = write(graph, Path(folder) / "rtl", RtlOptions(target.part, target.clock_mhz, project_name="core"))
+        designs = {"lut": project}
+        if method == "hgq2":
+            designs["lut_alkaid"] = alkaid_rtl(model, graph, project, Path(folder) / "alkaid")
+        for name, design in designs.items():
+            job = Job(design, Path(folder), target.backend, part(target.part), target.clock_mhz)
+            synthesis = synthesise("yosys", job, Path(folder) / name)
+            found[name] = synthesis.lut
+    found |= {
+        "lut_estimated": project.estimate["lut"],
+        "ff": synthesis.ff,
+        "latency_ns": 1000 * project.interface.latency / target.clock_mhz,
+    }
+    found |= {"tool": synthesis.tool, "training_s": round(trained), "seconds": round(time.monotonic() - start)}
+    return {"method": method, "point": point, "seed": seed, "epochs": epochs, **found}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("method", help="ours, hgq2, qkeras-8, qkeras-6 or qkeras-4")
+    parser.add_argument("point", type=float, help="target in LUT; beta; sparsity")
+    parser.add_argument("seed", type=int)
+    parser.add_argument("epochs", type=int)
+    parser.add_argument("result", type=Path)
+    asked = parser.parse_args()
+    asked.result.write_text(json.dumps(measure(asked.method, asked.point, asked.seed, asked.epochs)) + "\n")
+
+
+if __name__ == "__main__":
+    main()
