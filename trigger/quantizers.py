@@ -5,6 +5,7 @@ is what rounding costs the loss on one side and what bits cost the hardware on t
 follow the range that is seen. Where no bit is left the value is zero: a pruned weight, a dead neuron.
 """
 
+import math
 from typing import Any, Literal
 
 import keras
@@ -115,7 +116,16 @@ class LearnedActivation(_LearnedBits):
         if training:
             self.integer.assign(ops.maximum(self.integer - _DECAY, self._needed(x)))
         signed, integer, fraction = 0.0 if self.relu else 1.0, ops.ceil(self.integer), _rounded(self.fraction)
-        return ops.where(integer + fraction > 0, self._fixed(x, signed, integer, fraction), 0.0)
+        return ops.where(integer + fraction > 0, self._fixed(x, signed, integer, fraction), self._nothing(x))
+
+    def _nothing(self, x: Any) -> Any:
+        """Zero, with the slopes of rounding to zero, by which a value that has lost its bits can win them back.
+
+        Not where they were taken for good.
+        """
+        x = ops.relu(x) if self.relu else ops.convert_to_tensor(x)
+        still, change = ops.stop_gradient(x), self.fraction - ops.stop_gradient(self.fraction)
+        return ops.where(self.fraction > _LEAST / 2, x - still + math.log(2) * still * change, 0.0)
 
     def width(self) -> Any:
         """The bits of each value without its sign, in the shape of the widths; differentiable."""

@@ -35,7 +35,14 @@ def ours(target_lut: float, spec: Spec, events: dict[str, Events], epochs: int, 
     """Learned widths, as in the zoo but from fewer bits, steered to LUT."""
     from trigger.training.teach import trained
 
-    changes = {"target_lut": round(target_lut), "epochs": epochs, "seed": seed, "patience": None, "batch_size": BATCH}
+    changes = {
+        "target_lut": round(target_lut),
+        "epochs": epochs,
+        "seed": seed,
+        "patience": None,
+        "batch_size": BATCH,
+        "warm_start": None,
+    }
     model = spec.model.model_copy(update={"arguments": {"fraction": FIRST_BITS}})
     spec = spec.model_copy(update={"training": spec.training.model_copy(update=changes), "model": model})
     return trained(spec, events, find(spec.name).parent, lambda logs: None), spec.input_types
@@ -58,7 +65,14 @@ def qkeras(bits: int, sparsity: float, spec: Spec, events: dict[str, Events], ep
         x = QActivation(f"quantized_relu({bits},{min(bits, 3)})")(x)
     model = keras.Model(inputs, QDense(len(spec.data.classes), kernel_quantizer=one, bias_quantizer=one)(x))
     training = spec.training.model_copy(
-        update={"target_lut": None, "epochs": epochs, "learning_rate": 0.003, "patience": None, "batch_size": BATCH}
+        update={
+            "target_lut": None,
+            "epochs": epochs,
+            "learning_rate": 0.003,
+            "patience": None,
+            "batch_size": BATCH,
+            "warm_start": None,
+        }
     )
     pruning = Pruning(sparsity=sparsity, start_epoch=epochs // 10, end_epoch=epochs // 2) if sparsity else None
     spec = spec.model_copy(update={"training": training, "pruning": pruning})

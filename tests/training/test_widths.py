@@ -117,6 +117,19 @@ def test_gradients_of_widths():
     assert tape.gradient(bits, quantizer.fraction.value).numpy().tolist() == [1, 1, 0]
 
 
+def test_a_value_without_bits_can_win_them_back_unless_they_were_taken():
+    tf = pytest.importorskip("tensorflow")
+    quantizer = LearnedActivation(fraction=[-1, -16], relu=True, integer=[1, 1])
+    x = tf.constant([[1.5, 1.5], [-2.0, -2.0]])
+    quantizer.build(x.shape)
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(x)
+        y = quantizer(x)
+    assert y.numpy().tolist() == [[0, 0], [0, 0]]
+    assert tape.gradient(y, quantizer.fraction.value).numpy().tolist() == pytest.approx([np.log(2) * 1.5, 0])
+    assert tape.gradient(y, x).numpy().tolist() == [[1, 0], [0, 0]]
+
+
 @pytest.mark.parametrize(("granularity", "shape"), [("tensor", (1, 1)), ("channel", (1, 3)), ("element", (4, 3))])
 def test_granularity(granularity, shape):
     assert small_network(granularity=granularity).get_layer("hidden").kernel_quantizer.fraction.shape == shape

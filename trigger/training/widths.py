@@ -23,6 +23,8 @@ _ADDERS_A_BIT, _GROWTH, _LUT_A_BIT = 0.5, 4.0, 0.82
 _DESCENT = 0.35
 # Neurons are looked at when the descent has come so far, and after it once more.
 _REMOVALS = (0.6, 0.8, 1.0, 1.3)
+# At the least strength of so many epochs: it overshoots now and then, and what is taken does not come back.
+_PRICES = 5
 # From here on the first steps of training, whose ranges are anything, are over.
 _FIRST_EPOCH = 2
 # Aims so much below the target, so that what the cost still moves stays within.
@@ -99,6 +101,7 @@ class Steering(Shrinking):
         self._end = max(_DESCENT * epochs, _FIRST_EPOCH + 1)
         self._removals = [round(_FIRST_EPOCH + share * (self._end - _FIRST_EPOCH)) for share in _REMOVALS]
         self._strength, self._error = strength, 0.0
+        self._prices: list[float] = []
         self._from = (_FIRST_EPOCH, 0.0)  # where the path begins: epoch and cost
         self.lut = math.inf
 
@@ -128,7 +131,8 @@ class Steering(Shrinking):
         self.model.strength.assign(self._strength)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        removed = epoch in self._removals and self._removal(self._strength)
+        self._prices = [*self._prices[1 - _PRICES :], self._strength]
+        removed = epoch in self._removals and self._removal(min(self._prices))
         self.lut = float(self._cost())
         if removed and epoch < self._end:
             self._from = (epoch + 1, self.lut)  # the path goes on from there: the strength has not become too much
