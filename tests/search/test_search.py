@@ -340,6 +340,7 @@ class TestCommand:
         assert result.returncode == 2
         assert result.stderr.startswith("trigger: --scheduler tcp://127.0.0.1:9: no Dask scheduler answers: ")
 
+    @pytest.mark.full
     def test_a_search_where_every_trial_fails(self, tmp_path):
         file = searched(tmp_path / "small").parent / "model.py"
         file.write_text(file.read_text().replace(*NO_NUMBER))

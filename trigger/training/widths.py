@@ -31,7 +31,7 @@ _FIRST_EPOCH = 2
 _AIM = 0.99
 _FIRST_STRENGTH, _STRENGTHS = 1e-6, (1e-9, 1e-2)
 # About what holds a network of some thousand LUT where it is.
-SETTLED_STRENGTH = 2e-5
+SETTLED_STRENGTH = 8e-6
 # How fast the strength follows the error of the cost, in logarithms an epoch, and its change.
 _GAIN, _DAMPING = 0.5, 4.0
 
