@@ -229,6 +229,14 @@ class TestStudy:
                 "compared with new ones: undo the change, or begin anew with another --output"
             )
 
+    def test_a_file_that_holds_no_search(self, path):
+        file = path.parent / "search" / "study.db"
+        file.parent.mkdir()
+        file.write_bytes(b"not a database" * 100)
+        with pytest.raises(TriggerError) as error:
+            self.study(path)
+        assert str(error.value) == f"{file}: holds no search: (sqlite3.DatabaseError) file is not a database"
+
     def test_what_is_hopeless(self, path):
         """Measured by the front's networks that take no more LUT: half of them with a target, all of them without."""
         study = self.study(path)

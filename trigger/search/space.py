@@ -23,19 +23,12 @@ def distributions(search: Search) -> dict[str, BaseDistribution]:
 def check(text: str, path: Path, search: Search) -> None:
     """Raises TriggerError for the first value of a parameter that makes no trigger.toml."""
     for key, parameter in search.parameters.items():
-        ends = parameter.choices or [distribution_end(parameter, first) for first in (True, False)]
-        for value in ends:
+        for value in parameter.choices or (parameter.low, parameter.high):
+            assert value is not None
             try:
                 parse(with_values(text, {key: value}), path)
             except TriggerError as error:
                 raise TriggerError(f"search.parameters.{key}: with {value!r}: {error}") from error
-
-
-def distribution_end(parameter: Parameter, first: bool) -> int | float:
-    """The least or the greatest value that can be drawn of a range."""
-    distribution = _distribution(parameter)
-    assert isinstance(distribution, IntDistribution | FloatDistribution)
-    return distribution.low if first else distribution.high
 
 
 def with_values(text: str, values: Values) -> str:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
 
 import trigger
 from trigger.errors import TriggerError
@@ -36,28 +37,32 @@ class Point(NamedTuple):
 class Study:
     """Trials in ``folder``; only the process that holds it writes.
 
-    Raises TriggerError where trials are there already and ``resume`` is false, or were made of something else.
+    Raises TriggerError where trials are there already and ``resume`` is false, or were made of something else, or where the
+    file is none of a search.
     """
 
     def __init__(self, folder: Path, spec: Spec, source: Path, resume: bool) -> None:
         assert spec.search is not None
         self._spec, self._space = spec, distributions(spec.search)
         self.files = {name: file_digest(source / name) for name in (*spec.data.files, *spec.model_files)}
-        existing = (folder / FILE_NAME).is_file()
         folder.mkdir(parents=True, exist_ok=True)
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        self._study = optuna.create_study(
-            study_name=spec.name,
-            storage=f"sqlite:///{(folder / FILE_NAME).resolve()}",
-            directions=["maximize", "minimize", "minimize"],
-            load_if_exists=True,
-        )
+        file = folder / FILE_NAME
+        try:
+            self._study = optuna.create_study(
+                study_name=spec.name,
+                storage=f"sqlite:///{file.resolve()}",
+                directions=["maximize", "minimize", "minimize"],
+                load_if_exists=True,
+            )
+        except (SQLAlchemyError, optuna.exceptions.OptunaError) as error:
+            raise TriggerError(f"{file}: holds no search: {str(error).splitlines()[0]}") from error
         done = len(self._study.trials)
         if done and not resume:
             raise TriggerError(
                 f"{folder}: {done} trials are there already; --resume goes on with them, another --output begins anew"
             )
-        self._check_made_of(folder, existing)
+        self._check_made_of(folder)
         self._study.sampler = optuna.samplers.TPESampler(seed=spec.search.seed + done, multivariate=True)
 
     def waiting(self) -> list[tuple[int, Values]]:
@@ -105,7 +110,7 @@ class Study:
             found.append(float("inf") if not enough else losses[-1] if target is None else losses[len(losses) // 2])
         return tuple(found)
 
-    def _check_made_of(self, folder: Path, existing: bool) -> None:
+    def _check_made_of(self, folder: Path) -> None:
         code = [path_digest(Path(trigger.__file__).parent / name) for name in _CODE]
         made_of = {
             "trigger.toml": data_digest(self._spec.model_dump(exclude={"budget", "description", "name"})),
@@ -114,7 +119,7 @@ class Study:
             "this program": data_digest({"code": code}),
         }
         before = self._study.user_attrs.get("made_of")
-        if before is None and not existing:
+        if before is None and not self._study.trials:
             self._study.set_user_attr("made_of", made_of)
         elif before != made_of:
             changed = [name for name in made_of if (before or {}).get(name) != made_of[name]]
