@@ -380,6 +380,35 @@ class TestCommand:
         assert {p.number: p.values for p in after.finished() if p.number in begun} == begun
 
 
+def test_values_that_do_not_go_together_are_a_trial_that_failed(tmp_path, monkeypatch):
+    path = searched(
+        tmp_path / "small",
+        '[search.parameters]\n"pruning.end_epoch" = { choices = [3, 4] }\n"training.epochs" = { choices = [4, 6] }\n',
+    )
+    monkeypatch.setattr(run, "run_in_process", lambda task: outcome(0.5, len(task.text), 10.0))
+    with run.opened(str(path), tmp_path, resume=False) as search:
+        run.run(search, 12, None)
+        found = search.study.finished()
+    assert [p.number for p in found] == list(range(12))
+    for point in found:
+        wrong = point.values == {"pruning.end_epoch": 4, "training.epochs": 4}
+        reason = f"{path}: pruning.end_epoch 4 leaves no epoch to fine-tune; training.epochs is 4" if wrong else ""
+        assert (point.outcome.state, point.outcome.reason) == (FAILED if wrong else COMPLETE, reason)
+    assert {p.outcome.state for p in found} == {FAILED, COMPLETE}
+
+
+def test_what_was_picked_is_not_overwritten(tmp_path, monkeypatch):
+    path = searched(tmp_path / "small")
+    monkeypatch.chdir(tmp_path)
+    with run.opened(str(path), tmp_path, resume=False) as search:
+        search.study.tell(search.study.ask()[0], outcome(0.5, 100, 10.0))
+        assert run.write_picked(search, [])[0] == run.write_picked(search, [])[0] == Path("small_0.toml")
+        Path("small_0.toml").write_text("# mine\n")
+        with pytest.raises(TriggerError) as error:
+            run.write_picked(search, [])
+    assert str(error.value) == "small_0.toml: is there already and says something else; build it, or remove it"
+
+
 def test_a_worker_that_is_killed_loses_no_trial(tmp_path):
     path = searched(tmp_path / "small")
     with (

@@ -79,12 +79,14 @@ def run(search: Search, trials: int, scheduler: str | None) -> None:
 def write_picked(search: Search, conditions: list[pick.Condition]) -> tuple[Path, Point]:
     """Write the trigger.toml of the best trial that meets the conditions, NAME_NUMBER.toml, into the working folder.
 
-    Raises TriggerError as ``pick.best``.
+    Raises TriggerError as ``pick.best``, or where another file of that name is there.
     """
     chosen = pick.best(search.study.complete(), conditions, search.metric)
     name = f"{search.spec.name}_{chosen.number}"
     text = space.moved(space.with_values(search.text, chosen.values), name, search.source, Path.cwd())
     path = Path(f"{name}.toml")
+    if path.exists() and path.read_text(encoding="utf-8") != text:
+        raise TriggerError(f"{path}: is there already and says something else; build it, or remove it")
     specification.parse(text, path)
     path.write_text(text, encoding="utf-8")
     return path, chosen
@@ -119,8 +121,11 @@ def _run(search: Search, trials: int, client: Client) -> None:
                 known = study.known(values)
                 if known is not None:
                     finish(number, known._replace(seconds=0.0))
-                else:
+                    continue
+                try:
                     begin(number, values)
+                except TriggerError as error:  # each value is right, and not all of them together
+                    finish(number, Outcome(FAILED, str(error)))
             if not numbers:
                 break
             future = next(running)
