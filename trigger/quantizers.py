@@ -116,7 +116,8 @@ class LearnedActivation(_LearnedBits):
         if training:
             self.integer.assign(ops.maximum(self.integer - _DECAY, self._needed(x)))
         signed, integer, fraction = 0.0 if self.relu else 1.0, ops.ceil(self.integer), _rounded(self.fraction)
-        return ops.where(integer + fraction > 0, self._fixed(x, signed, integer, fraction), self._nothing(x))
+        found = self._fixed(x, signed, integer, fraction) + _slope_of_last_step(x, integer, fraction)
+        return ops.where(integer + fraction > 0, found, self._nothing(x))
 
     def _nothing(self, x: Any) -> Any:
         """Zero, with the slopes of rounding to zero, by which a value that has lost its bits can win them back.
@@ -164,6 +165,16 @@ class _Between(keras.constraints.Constraint):
 
     def get_config(self) -> dict[str, Any]:
         return {"low": self._low, "high": self._high}
+
+
+def _slope_of_last_step(x: Any, integer: Any, fraction: Any) -> Any:
+    """Zero, with the slope of x where x is above the largest value by less than a step.
+
+    Saturation has no slope, and with few bits that step is a large part of the range: the largest values would not learn.
+    """
+    x, end = ops.convert_to_tensor(x), ops.stop_gradient(2.0**integer)
+    inside = (x > end - ops.stop_gradient(2.0**-fraction)) & (x < end)
+    return ops.where(inside, x - ops.stop_gradient(x), 0.0)
 
 
 def _rounded(x: Any) -> Any:

@@ -117,6 +117,19 @@ def test_gradients_of_widths():
     assert tape.gradient(bits, quantizer.fraction.value).numpy().tolist() == [1, 1, 0]
 
 
+def test_the_largest_values_learn():
+    """Between the largest value, 1.5, and the end of the range, 2, the slope is that of rounding; past it there is none."""
+    tf = pytest.importorskip("tensorflow")
+    quantizer = LearnedActivation(fraction=1, relu=True, granularity="tensor", integer=1)
+    x = tf.constant([[1.4, 1.9, 2.1, -0.1]])
+    quantizer.build(x.shape)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = quantizer(x)
+    assert y.numpy().tolist() == [[1.5, 1.5, 1.5, 0]]
+    assert tape.gradient(y, x).numpy().tolist() == [[1, 1, 0, 0]]
+
+
 def test_a_value_without_bits_can_win_them_back_unless_they_were_taken():
     tf = pytest.importorskip("tensorflow")
     quantizer = LearnedActivation(fraction=[-1, -16], relu=True, integer=[1, 1])
