@@ -343,7 +343,7 @@ _GRAPH_CODE = ("frontends", "fixedpoint", "physics", "verification")
 _PAYLOAD_CODE = ("backends/payload", "links.py")
 STAGES = (
     Stage("events", "reading and splitting the events", ("events", "sections.py", "spec.py"), _events_reads, _events),
-    Stage("model", "making or reading the network", ("training", "keras_backend.py"), _model_reads, _model),
+    Stage("model", "making or reading the network", ("training", "quantizers.py", "keras_backend.py"), _model_reads, _model),
     Stage(
         "graph",
         "lowering the network to integers",
