@@ -17,8 +17,8 @@ Granularity = Literal["tensor", "channel", "element"]
 # One number for all, or a nested list of one for each.
 Widths = float | list[Any]
 
-# Widths are learned between these; float32 holds 24 significant bits.
-_LEAST, _MOST = -16.0, 16.0
+# Widths are learned between these; float32 holds 24 significant bits. At the least of them a value is gone for good.
+LEAST_FRACTION, _MOST = -16.0, 16.0
 # By so many bits a step the integer bits of an activation give way where its range has become smaller.
 _DECAY = 0.01
 
@@ -39,7 +39,7 @@ class _LearnedBits(keras.layers.Layer):
         self._fixed = get_fixed_quantizer("RND_CONV", "SAT")
 
     def _add_fraction(self, shape: tuple[int, ...]) -> None:
-        self.fraction = self._add("fraction", shape, constraint=_Between(_LEAST, _MOST))
+        self.fraction = self._add("fraction", shape, constraint=_Between(LEAST_FRACTION, _MOST))
 
     def _add(self, name: str, shape: tuple[int, ...], **options: Any) -> Any:
         first = keras.initializers.Constant(np.asarray(self._first[name], dtype=np.float32))
@@ -101,7 +101,7 @@ class LearnedActivation(_LearnedBits):
         fraction: Widths = 6,
         granularity: Granularity = "element",
         relu: bool = False,
-        integer: Widths = _LEAST,
+        integer: Widths = LEAST_FRACTION,
         **kwargs: Any,
     ) -> None:
         super().__init__(fraction, granularity, **kwargs)
@@ -126,7 +126,7 @@ class LearnedActivation(_LearnedBits):
         """
         x = ops.relu(x) if self.relu else ops.convert_to_tensor(x)
         still, change = ops.stop_gradient(x), self.fraction - ops.stop_gradient(self.fraction)
-        return ops.where(self.fraction > _LEAST / 2, x - still + math.log(2) * still * change, 0.0)
+        return ops.where(self.fraction > LEAST_FRACTION / 2, x - still + math.log(2) * still * change, 0.0)
 
     def width(self) -> Any:
         """The bits of each value without its sign, in the shape of the widths; differentiable."""
@@ -148,7 +148,7 @@ class LearnedActivation(_LearnedBits):
         """The fewest integer bits, without the sign, whose range has every value of x but for a step at its upper end."""
         axes = tuple(range(len(x.shape) - (self.granularity != "tensor")))
         largest = ops.max(ops.relu(x) if self.relu else ops.abs(x), axis=axes)
-        bits = ops.ceil(ops.log2(ops.maximum(largest, 2.0**_LEAST)))
+        bits = ops.ceil(ops.log2(ops.maximum(largest, 2.0**LEAST_FRACTION)))
         return ops.stop_gradient(ops.reshape(bits, self.integer.shape))
 
     def get_config(self) -> dict[str, Any]:

@@ -5,10 +5,7 @@ from typing import Any, NamedTuple
 
 import keras
 
-from trigger.quantizers import LearnedActivation
-
-# A width from which no value has a bit left.
-_NONE = -16.0
+from trigger.quantizers import LEAST_FRACTION, LearnedActivation
 
 
 class Worth(NamedTuple):
@@ -34,7 +31,7 @@ def remove(model: keras.Model, worth: Worth, strength: float) -> int:
             if lut <= worth.target:
                 break
             tried = fraction.copy()
-            tried[element] = _NONE
+            tried[element] = LEAST_FRACTION
             quantizer.fraction.assign(tried)
             without = float(worth.lut())
             found = worth.loss() + strength * without
