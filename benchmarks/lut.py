@@ -68,6 +68,7 @@ def network(seed: int):
                 for quantizer in (layer.kernel_quantizer, layer.bias_quantizer):
                     shape = quantizer.fraction.shape
                     quantizer.fraction.assign(np.clip(rng.normal(bits - 2, 1.5, shape), 0, 8))
+                    quantizer.integer.assign(np.full(shape, 2))
         elif learned and isinstance(layer, QActivation):
             layer.activation.fraction.assign(np.clip(rng.normal(bits - 2, 1, layer.activation.fraction.shape), 0, 8))
     for _ in range(50):  # ranges of the values as the weights now are

@@ -6,7 +6,7 @@ follow the range that is seen. Where no bit is left the value is zero: a pruned 
 """
 
 import math
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import keras
 import numpy as np
@@ -14,6 +14,8 @@ from keras import ops
 from quantizers import get_fixed_quantizer
 
 Granularity = Literal["tensor", "channel", "element"]
+Rounds = Literal["TRN", "RND", "RND_CONV"]
+Overflows = Literal["SAT", "WRAP"]
 # One number for all, or a nested list of one for each.
 Widths = float | list[Any]
 
@@ -36,7 +38,6 @@ class _LearnedBits(keras.layers.Layer):
             raise ValueError(f"granularity is {granularity!r}; it is tensor, channel or element")
         self.granularity = granularity
         self._first = {"fraction": fraction}
-        self._fixed = get_fixed_quantizer("RND_CONV", "SAT")
 
     def _add_fraction(self, shape: tuple[int, ...]) -> None:
         self.fraction = self._add("fraction", shape, constraint=_Between(LEAST_FRACTION, _MOST))
@@ -56,44 +57,55 @@ class _LearnedBits(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="trigger")
 class LearnedWeights(_LearnedBits):
-    """For kernels and biases: rounded half to even to the learned step, never saturated.
+    """For kernels and biases: rounded half to even to the learned step, saturated at the learned range, which is symmetric.
 
-    ``fraction`` is the number of fractional bits to begin with. A channel is a unit of the layer. Raises ValueError for a
-    granularity there is not.
+    ``fraction`` is the number of fractional bits to begin with, ``integer`` that of integer bits, without the sign; both are
+    learned. A channel is a unit of the layer. Raises ValueError for a granularity there is not.
     """
 
     # What QKeras asks a quantiser for, to initialise the weights that it will be given.
     bits = 16
 
-    def __init__(self, fraction: Widths = 6, granularity: Granularity = "element", **kwargs: Any) -> None:
+    def __init__(self, fraction: Widths = 6, granularity: Granularity = "element", integer: Widths = 0, **kwargs: Any) -> None:
         super().__init__(fraction, granularity, **kwargs)
+        self._first["integer"] = integer
+        self._fixed = get_fixed_quantizer("RND_CONV", "SAT_SYM")
 
     def build(self, shape: tuple[int, ...]) -> None:
         kept = {"tensor": 0, "channel": 1, "element": len(shape)}[self.granularity]
         self._add_fraction(tuple(int(n) if k >= len(shape) - kept else 1 for k, n in enumerate(shape)))
+        self.integer = self._add("integer", self.fraction.shape, constraint=_Between(LEAST_FRACTION, _MOST))
 
     def max(self) -> float:
         """The largest magnitude: QKeras clips weights to it."""
         return 8.0
 
     def call(self, weights: Any) -> Any:
-        return self._fixed.round(weights, _rounded(self.fraction))
+        integer, fraction = _rounded(self.integer), _rounded(self.fraction)
+        return ops.where(integer + fraction > 0, self._fixed(weights, 1.0, integer, fraction), 0.0)
 
-    def width(self, weights: Any) -> Any:
-        """The bits of each weight's magnitude, 0 where it is zero, shaped as ``weights``; differentiable in the widths."""
-        fraction = _rounded(self.fraction)
-        integers = ops.stop_gradient(ops.abs(ops.round(ops.convert_to_tensor(weights) * 2.0**fraction)))
-        bits = ops.floor(ops.log2(ops.maximum(integers, 1.0))) + 1.0
-        return ops.where(integers > 0, bits + fraction - ops.stop_gradient(fraction), 0.0)
+    def width(self) -> Any:
+        """The bits that each magnitude may take, in the shape of the widths; differentiable in the fractional bits only.
+
+        So what bits cost makes the steps of a weight larger, never its range smaller: that is for the loss to say.
+        """
+        return ops.relu(ops.stop_gradient(ops.round(self.integer)) + _rounded(self.fraction))
+
+    def used(self, weights: Any) -> Any:
+        """The bits that the magnitude of each weight does take, 0 where it is zero, shaped as ``weights``; without a slope."""
+        integers = ops.abs(ops.round(self(weights) * 2.0 ** ops.round(self.fraction)))
+        return ops.stop_gradient(ops.where(integers > 0, ops.floor(ops.log2(ops.maximum(integers, 1.0) + 0.5)) + 1.0, 0.0))
 
 
 @keras.saving.register_keras_serializable(package="trigger")
 class LearnedActivation(_LearnedBits):
-    """For values: rounded half to even to the learned step, saturated at the ends of the range that training sees.
+    """For values: rounded to the learned step, saturated at the ends of the range that training sees.
 
     ``fraction`` is the number of fractional bits to begin with, ``integer`` that of integer bits, without the sign. With
     ``relu`` values are unsigned, and negative ones become zero. A channel is an element here, both are one feature or
-    neuron. Raises ValueError for a granularity there is not.
+    neuron. ``rounding`` and ``overflow`` are those of fixed-point types: cheapest are TRN for inputs, and RND, whose half is
+    part of a bias, with WRAP for neurons; but what training has never seen then comes out as any value. Raises ValueError
+    for a granularity, rounding or overflow there is not.
     """
 
     def __init__(
@@ -102,21 +114,33 @@ class LearnedActivation(_LearnedBits):
         granularity: Granularity = "element",
         relu: bool = False,
         integer: Widths = LEAST_FRACTION,
+        rounding: Rounds = "RND_CONV",
+        overflow: Overflows = "SAT",
         **kwargs: Any,
     ) -> None:
         super().__init__(fraction, granularity, **kwargs)
-        self.relu = relu
+        for name, value, known in (("rounding", rounding, get_args(Rounds)), ("overflow", overflow, get_args(Overflows))):
+            if value not in known:
+                raise ValueError(f"{name} is {value!r}; it is {', '.join(known[:-1])} or {known[-1]}")
+        self.relu, self.rounding, self.overflow = relu, rounding, overflow
         self._first["integer"] = integer
+        self._fixed = get_fixed_quantizer(rounding, overflow)
 
     def build(self, shape: tuple[int | None, ...]) -> None:
         self._add_fraction((1,) if self.granularity == "tensor" else (int(shape[-1] or 1),))
         self.integer = self._add("integer", self.fraction.shape, trainable=False)
 
     def call(self, x: Any, training: bool | None = None) -> Any:
+        x = ops.relu(x) if self.relu else ops.convert_to_tensor(x)
         if training:
             self.integer.assign(ops.maximum(self.integer - _DECAY, self._needed(x)))
-        signed, integer, fraction = 0.0 if self.relu else 1.0, ops.ceil(self.integer), _rounded(self.fraction)
-        found = self._fixed(x, signed, integer, fraction) + _slope_of_last_step(x, integer, fraction)
+        integer, fraction = ops.ceil(self.integer), _rounded(self.fraction)
+        if training and self.overflow == "WRAP":
+            found = self._fixed.round(x, fraction)  # within the range: it has just followed
+        else:
+            found = self._fixed(x, 0.0 if self.relu else 1.0, integer, fraction)
+        if self.overflow == "SAT":
+            found += _slope_of_last_step(x, integer, fraction)
         return ops.where(integer + fraction > 0, found, self._nothing(x))
 
     def _nothing(self, x: Any) -> Any:
@@ -124,7 +148,6 @@ class LearnedActivation(_LearnedBits):
 
         Not where they were taken for good.
         """
-        x = ops.relu(x) if self.relu else ops.convert_to_tensor(x)
         still, change = ops.stop_gradient(x), self.fraction - ops.stop_gradient(self.fraction)
         return ops.where(self.fraction > LEAST_FRACTION / 2, x - still + math.log(2) * still * change, 0.0)
 
@@ -145,14 +168,20 @@ class LearnedActivation(_LearnedBits):
         return twin
 
     def _needed(self, x: Any) -> Any:
-        """The fewest integer bits, without the sign, whose range has every value of x but for a step at its upper end."""
+        """The fewest integer bits, without the sign, that hold every value of x; one that saturates may lose a step."""
         axes = tuple(range(len(x.shape) - (self.granularity != "tensor")))
-        largest = ops.max(ops.relu(x) if self.relu else ops.abs(x), axis=axes)
+        if self.overflow == "WRAP":
+            # Half a step more than the largest, so that no logarithm is a whole number; -n steps take what n - 1 take.
+            step = 2.0 ** -_rounded(self.fraction)
+            x = self._fixed.round(x, _rounded(self.fraction))
+            largest = ops.maximum(ops.max(x, axis=axes), -ops.min(x, axis=axes) - step) + step / 2
+        else:
+            largest = ops.max(ops.abs(x), axis=axes)
         bits = ops.ceil(ops.log2(ops.maximum(largest, 2.0**LEAST_FRACTION)))
         return ops.stop_gradient(ops.reshape(bits, self.integer.shape))
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "relu": self.relu}
+        return {**super().get_config(), "relu": self.relu, "rounding": self.rounding, "overflow": self.overflow}
 
 
 @keras.saving.register_keras_serializable(package="trigger")

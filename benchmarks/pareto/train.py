@@ -7,7 +7,9 @@ import argparse
 import json
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,67 +25,57 @@ from trigger.fixedpoint.types import smallest
 from trigger.frontends.networks import lower
 from trigger.parts import part
 from trigger.physics.metrics import accuracy
+from trigger.sections import Pruning, Training
 from trigger.spec import Spec, find, load
 from trigger.synthesis.run import synthesise
 from trigger.synthesis.tool import Job
 
+HERE = Path(__file__).resolve().parent
 UNITS = (64, 32, 32)
-BATCH, FIRST_BITS = 512, 3
+BATCH, LEARNING_RATE = 512, 0.005
+# Ours: small networks come out best at HGQ2's learning rate, larger ones than this at twice as much.
+SMALL = 1000
 
 
-def ours(target_lut: float, spec: Spec, events: dict[str, Events], epochs: int, seed: int):
-    """Learned widths, as in the zoo but from fewer bits, steered to LUT."""
+def ours(target_lut: float, spec: Spec, events: dict[str, Events], epochs: int, seed: int) -> keras.Model:
+    """Learned widths, steered to LUT; values wrap and are rounded as HGQ2's, inputs saturate."""
     from trigger.training.teach import trained
 
-    changes = {
-        "target_lut": round(target_lut),
-        "epochs": epochs,
-        "seed": seed,
-        "patience": None,
-        "batch_size": BATCH,
-        "warm_start": None,
-    }
-    model = spec.model.model_copy(update={"arguments": {"fraction": FIRST_BITS}})
-    spec = spec.model_copy(update={"training": spec.training.model_copy(update=changes), "model": model})
-    return trained(spec, events, find(spec.name).parent, lambda logs: None), spec.input_types
+    model = spec.model.model_copy(update={"function": "network", "arguments": {}})
+    rate = LEARNING_RATE if target_lut <= SMALL else 2 * LEARNING_RATE
+    training = _training(spec, epochs, seed=seed, target_lut=round(target_lut), learning_rate=rate)
+    return trained(spec.model_copy(update={"training": training, "model": model}), events, HERE, lambda logs: None)
 
 
-def qkeras(bits: int, sparsity: float, spec: Spec, events: dict[str, Events], epochs: int, seed: int):
+def _training(spec: Spec, epochs: int, **changes: Any) -> Training:
+    same = {"epochs": epochs, "learning_rate": LEARNING_RATE, "batch_size": BATCH, "patience": None, "warm_start": None}
+    return spec.training.model_copy(update={**same, **changes})
+
+
+def qkeras(bits: int, sparsity: float, spec: Spec, events: dict[str, Events], epochs: int, seed: int) -> keras.Model:
     """The same width for all weights and values, magnitude pruning."""
     from qkeras import QActivation, QDense
 
-    from trigger.sections import Pruning
     from trigger.training.teach import train
 
     one = f"quantized_bits({bits},0,alpha=1)"
     keras.utils.set_random_seed(seed)
     x = inputs = keras.Input((len(spec.data.features),))
-    x = keras.layers.Normalization()(x)
     x = QActivation(f"quantized_bits({bits},2,alpha=1)")(x)
     for units in UNITS:
         x = QDense(units, kernel_quantizer=one, bias_quantizer=one)(x)
         x = QActivation(f"quantized_relu({bits},{min(bits, 3)})")(x)
     model = keras.Model(inputs, QDense(len(spec.data.classes), kernel_quantizer=one, bias_quantizer=one)(x))
-    training = spec.training.model_copy(
-        update={
-            "target_lut": None,
-            "epochs": epochs,
-            "learning_rate": 0.003,
-            "patience": None,
-            "batch_size": BATCH,
-            "warm_start": None,
-        }
-    )
     pruning = Pruning(sparsity=sparsity, start_epoch=epochs // 10, end_epoch=epochs // 2) if sparsity else None
-    spec = spec.model_copy(update={"training": training, "pruning": pruning})
+    spec = spec.model_copy(update={"training": _training(spec, epochs, target_lut=None), "pruning": pruning})
     train(model, events, spec, None, lambda logs: None)
-    return model, spec.input_types
+    return model
 
 
-def hgq2(beta: float, spec: Spec, events: dict[str, Events], epochs: int, seed: int):
+def hgq2(beta: float, spec: Spec, events: dict[str, Events], epochs: int, seed: int) -> keras.Model:
     """Its authors' recipe for jets: kbi weights, kif values that wrap, EBOPs weighed by beta; Adam, here falling as a cosine.
 
-    ``events`` are normalised before the network, at no cost. Of the last third of the epochs the best on validation is kept.
+    Of the last third of the epochs the best on validation is kept.
     """
     from hgq.config import QuantizerConfig, QuantizerConfigScope
     from hgq.layers import QDense
@@ -107,7 +99,7 @@ def hgq2(beta: float, spec: Spec, events: dict[str, Events], epochs: int, seed: 
         )
     train, validation = events["train"], events["validation"]
     steps = len(train.x) // BATCH
-    schedule = keras.optimizers.schedules.CosineDecay(5e-3, steps * epochs, alpha=0.01)
+    schedule = keras.optimizers.schedules.CosineDecay(LEARNING_RATE, steps * epochs, alpha=0.01)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.Adam(schedule), loss, metrics=["accuracy"], jit_compile=True, steps_per_execution=steps)
     best = _Best(2 * epochs // 3)
@@ -138,18 +130,24 @@ class _Best(keras.callbacks.Callback):
             self._least, self.weights = logs["val_loss"], self.model.get_weights()
 
 
-def normalised(integers: dict[str, Events], spec: Spec):
-    """Events less the mean over a power of two, as the zoo's network does it in hardware, and the types of the results."""
+def normalised(spec: Spec) -> tuple[Spec, dict[str, Events], dict[str, Events]]:
+    """The jets less their mean over a power of two, for all methods alike and at no cost.
+
+    Returns the spec with the types of the results, and the events in real numbers and in integers.
+    """
+    integers, _ = splits(spec, find(spec.name).parent)
     events = to_real(integers, spec)
     step = np.array([2.0**-t.fraction for t in spec.input_types])
     mean = np.rint(events["train"].x.mean(axis=0) / step)
     shift = np.rint(np.log2(np.maximum(events["train"].x.std(axis=0), step))).astype(int)
-    types = []
-    for kind, offset, exponent in zip(spec.input_types, mean, shift, strict=True):
+    types = {}
+    for name, kind, offset, exponent in zip(spec.data.features, spec.input_types, mean, shift, strict=True):
         low, high = int(kind.minimum - offset), int(kind.maximum - offset)
-        types.append(smallest(low, high, kind.fraction + int(exponent)))
-    changed = {name: e._replace(x=(e.x - mean * step) / 2.0**shift) for name, e in events.items()}
-    return changed, tuple(types)
+        types[name] = str(smallest(low, high, kind.fraction + int(exponent)))
+    spec = spec.model_copy(update={"inputs": spec.inputs.model_copy(update={"types": types})})
+    real = {name: e._replace(x=(e.x - mean * step) / 2.0**shift) for name, e in events.items()}
+    exact = {name: e._replace(x=e.x - mean.astype(np.int64)) for name, e in integers.items()}
+    return spec, real, exact
 
 
 def alkaid_rtl(model, graph, own: Rtl, folder: Path) -> Rtl:
@@ -168,23 +166,12 @@ def alkaid_rtl(model, graph, own: Rtl, folder: Path) -> Rtl:
 
 
 def measure(method: str, point: float, seed: int, epochs: int) -> dict:
-    spec = load(find("jet_tagger"))
-    integers, _ = splits(spec, find("jet_tagger").parent)
+    spec, events, exact = normalised(load(find("jet_tagger")))
     start = time.monotonic()
-    if method == "hgq2":
-        events, types = normalised(integers, spec)
-        model = hgq2(point, spec, events, epochs, seed)
-        exact = {
-            name: e._replace(x=np.rint(e.x * [2.0**t.fraction for t in types]).astype(np.int64)) for name, e in events.items()
-        }
-    elif method == "ours":
-        model, types = ours(point, spec, to_real(integers, spec), epochs, seed)
-        exact = integers
-    else:
-        model, types = qkeras(int(method.removeprefix("qkeras-")), point, spec, to_real(integers, spec), epochs, seed)
-        exact = integers
+    train = {"ours": ours, "hgq2": hgq2}.get(method) or partial(qkeras, int(method.removeprefix("qkeras-")))
+    model = train(point, spec, events, epochs, seed)
     trained = time.monotonic() - start
-    graph = lower(model, types)
+    graph = lower(model, spec.input_types)
     scores = {name: np.ldexp(graph.run(e.x).astype(float), -graph.output.fractions) for name, e in exact.items()}
     found = {f"{name}_accuracy": accuracy(scores[name], exact[name]) for name in ("validation", "test")}
     target = spec.target

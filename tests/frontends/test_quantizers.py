@@ -106,11 +106,11 @@ class TestTanhAndSigmoid(Battery):
     )
 
 
-def _learned(granularity: str, relu: bool, inputs: int):
+def _learned(inputs: int, granularity: str = "element", relu: bool = True, **modes: str):
     """Widths as training leaves them: between two integers, different for each element, and for some nothing."""
 
     def middle(x):
-        x = QActivation(LearnedActivation(granularity=granularity, relu=relu), name="learned")(x)
+        x = QActivation(LearnedActivation(granularity=granularity, relu=relu, **modes), name="learned")(x)
         return QDense(7, kernel_quantizer=LearnedWeights(granularity=granularity), bias_quantizer=LearnedWeights())(x)
 
     model = around(middle, inputs)
@@ -125,8 +125,15 @@ def _learned(granularity: str, relu: bool, inputs: int):
 
 class TestLearnedWidths(Battery):
     cases: ClassVar = {
-        f"{granularity}{' relu' if relu else ''} on {inputs} bits": partial(_learned, granularity, relu, inputs)
+        f"{granularity}{' relu' if relu else ''} on {inputs} bits": partial(_learned, inputs, granularity, relu)
         for granularity in ("tensor", "channel", "element")
+        for relu in (False, True)
+        for inputs, _, _ in WIDTHS
+    } | {
+        f"{rounding} {overflow}{' relu' if relu else ''} on {inputs} bits": partial(
+            _learned, inputs, relu=relu, rounding=rounding, overflow=overflow
+        )
+        for rounding, overflow in (("TRN", "SAT"), ("RND", "SAT"), ("TRN", "WRAP"), ("RND", "WRAP"), ("RND_CONV", "WRAP"))
         for relu in (False, True)
         for inputs, _, _ in WIDTHS
     }

@@ -70,13 +70,17 @@ def events(seed=0, n=600):
     return {"train": whole.take(np.arange(400)), "validation": whole.take(np.arange(400, n))}
 
 
-def test_weights_are_rounded_half_to_even_each_to_its_step():
+def test_weights_are_rounded_half_to_even_each_to_its_step_within_its_range():
     quantizer = LearnedWeights()
-    quantizer.build((2, 3))
-    quantizer.fraction.assign([[0, 1, 2], [-1, 0.6, 3]])
-    weights = np.array([[0.5, 0.75, -0.375], [2.9, -0.2, 1.0]], dtype=np.float32)
-    assert ops.convert_to_numpy(quantizer(weights)).tolist() == [[0, 1, -0.5], [2, 0, 1]]
-    assert ops.convert_to_numpy(quantizer.width(weights)).tolist() == [[0, 2, 2], [1, 0, 4]]
+    quantizer.build((2, 4))
+    quantizer.integer.assign([[1, 1, 0, 1], [2.2, 1, 0, -1]])
+    quantizer.fraction.assign([[0, 1, 2, 2], [-1, 0.6, 3, 1]])
+    weights = np.array([[0.5, 0.75, -0.375, 3], [2.9, -0.2, 1.0, 0.3]], dtype=np.float32)
+    large = np.array([[-0.5, -9, -2, -3], [-9, 9, -1.125, -0.3]], dtype=np.float32)
+    assert ops.convert_to_numpy(quantizer(weights)).tolist() == [[0, 1, -0.5, 1.75], [2, 0, 0.875, 0]]
+    assert ops.convert_to_numpy(quantizer(large)).tolist() == [[0, -1.5, -0.75, -1.75], [-2, 1.5, -0.875, 0]]
+    assert ops.convert_to_numpy(quantizer.width()).tolist() == [[1, 2, 2, 3], [1, 2, 3, 0]]
+    assert ops.convert_to_numpy(quantizer.used(weights)).tolist() == [[0, 2, 2, 3], [1, 0, 3, 0]]
 
 
 def test_activations_saturate_where_training_has_seen_nothing():
@@ -91,6 +95,23 @@ def test_activations_saturate_where_training_has_seen_nothing():
     assert ops.convert_to_numpy(relu(x)).tolist() == [[1.5] * 3, [0] * 3, [0, 1, 1]]
 
 
+def test_activations_wrap_where_training_has_seen_nothing():
+    """In training nothing does: the range goes up to the largest value as it is rounded, and down to the lowest."""
+    quantizer = LearnedActivation(fraction=[1, 1, 1, -3], rounding="RND", overflow="WRAP")
+    seen = np.array([[1.75, 1.7, -2.0, 3.0], [0.2, 0.3, -0.2, 3.0]], dtype=np.float32)
+    assert ops.convert_to_numpy(quantizer(seen, training=True)).tolist() == [[2, 1.5, -2, 0], [0, 0.5, 0, 0]]
+    assert [part.tolist() for part in quantizer.kif()] == [[True] * 4, [2, 1, 1, 2], [1, 1, 1, -3]]
+    x = np.array([[4, 2, 2, 9], [-0.25, -0.3, -2.3, 9]], dtype=np.float32)
+    assert ops.convert_to_numpy(quantizer(x)).tolist() == [[-4, -2, -2, 0], [0, -0.5, 1.5, 0]]
+    relu = LearnedActivation(fraction=1, relu=True, granularity="tensor", integer=1, rounding="RND", overflow="WRAP")
+    assert ops.convert_to_numpy(relu(x)).tolist() == [[0, 0, 0, 1], [0, 0, 0, 1]]
+
+
+def test_values_below_a_step_are_cut_off():
+    quantizer = LearnedActivation(fraction=1, granularity="tensor", integer=1, rounding="TRN")
+    assert ops.convert_to_numpy(quantizer(np.array([[0.49, 0.99, -0.1, 5.0]]))).tolist() == [[0, 0.5, -0.5, 1.5]]
+
+
 def test_a_range_that_shrinks_gives_its_bits_back_slowly():
     quantizer = LearnedActivation(granularity="tensor")
     quantizer(np.array([[4.0]]), training=True)
@@ -103,18 +124,26 @@ def test_a_range_that_shrinks_gives_its_bits_back_slowly():
 
 
 def test_gradients_of_widths():
-    """Of rounding: ln 2 times its error (arXiv:2405.00645); of the bits: one for each weight that has any."""
+    """Of rounding: ln 2 times its error (arXiv:2405.00645); of the bits: one for each weight that may have any."""
     tf = pytest.importorskip("tensorflow")
     quantizer = LearnedWeights(fraction=2)
-    weights = tf.constant([0.3, 1.0, 0.05])
+    weights = tf.constant([0.3, 0.5, 0.05, 0.9, 0.4])
     quantizer.build(weights.shape)
+    quantizer.integer.assign([0, 0, 0, 0, -2])
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(weights)
-        total, bits = ops.sum(quantizer(weights)), ops.sum(quantizer.width(weights))
+        total, bits = ops.sum(quantizer(weights)), ops.sum(quantizer.width())
+    assert quantizer(weights).numpy().tolist() == [0.25, 0.5, 0, 0.75, 0]
     error = weights.numpy() - quantizer(weights).numpy()
-    np.testing.assert_allclose(tape.gradient(total, quantizer.fraction.value), np.log(2) * error, rtol=1e-5)
-    assert tape.gradient(total, weights).numpy().tolist() == [1, 1, 1]
-    assert tape.gradient(bits, quantizer.fraction.value).numpy().tolist() == [1, 1, 0]
+    slopes = tape.gradient(total, quantizer.fraction.value).numpy()
+    np.testing.assert_allclose(slopes[:3], np.log(2) * error[:3], rtol=1e-5)
+    # A finer step would raise the end of the range; so would an integer bit.
+    np.testing.assert_allclose(slopes[3:], [np.log(2) * 0.25, 0], rtol=1e-5)
+    ranges = tape.gradient(total, quantizer.integer.value).numpy()
+    np.testing.assert_allclose(ranges, [0, 0, 0, np.log(2), 0], rtol=1e-5)
+    assert tape.gradient(total, weights).numpy().tolist() == [1, 1, 1, 0, 0]
+    assert tape.gradient(bits, quantizer.fraction.value).numpy().tolist() == [1, 1, 1, 1, 0]
+    assert tape.gradient(bits, quantizer.integer.value) is None
 
 
 def test_the_largest_values_learn():
@@ -148,9 +177,13 @@ def test_granularity(granularity, shape):
     assert small_network(granularity=granularity).get_layer("hidden").kernel_quantizer.fraction.shape == shape
 
 
-def test_a_granularity_there_is_not():
+def test_what_a_quantiser_does_not_know():
     with pytest.raises(ValueError, match="^granularity is 'row'; it is tensor, channel or element$"):
         LearnedWeights(granularity="row")
+    with pytest.raises(ValueError, match="^rounding is 'up'; it is TRN, RND or RND_CONV$"):
+        LearnedActivation(rounding="up")
+    with pytest.raises(ValueError, match="^overflow is 'SAT_SYM'; it is SAT or WRAP$"):
+        LearnedActivation(overflow="SAT_SYM")
 
 
 def test_a_network_is_saved_with_its_widths(tmp_path):
@@ -176,9 +209,11 @@ def test_the_cost_is_that_of_a_count_by_hand():
         layer = model.get_layer(name)
         layer.kernel.assign(kernel)
         layer.kernel_quantizer.fraction.assign(np.zeros(layer.kernel.shape))
+        layer.kernel_quantizer.integer.assign(np.full(layer.kernel.shape, 3))
     hidden = model.get_layer("hidden")
     hidden.bias.assign([1, 0, 7])
     hidden.bias_quantizer.fraction.assign([0, 0, 0])
+    hidden.bias_quantizer.integer.assign([3, 3, 3])
     for name, integer, fraction in (("features", [2], [3]), ("relu", [1, 1, -4], [2, 3, 1])):
         quantizer = model.get_layer(name).activation
         quantizer.integer.assign(integer)
@@ -198,6 +233,7 @@ def test_neurons_go_that_are_not_worth_their_lut():
         layer = model.get_layer(name)
         layer.kernel.assign(kernel)
         layer.kernel_quantizer.fraction.assign(np.zeros(layer.kernel.shape))
+        layer.kernel_quantizer.integer.assign(np.full(layer.kernel.shape, 3))
     relu = model.get_layer("relu").activation
     model.get_layer("features").activation.integer.assign([2])
     relu.integer.assign([2, 2, 2])
@@ -253,6 +289,7 @@ def test_bits_of_joined_values_are_those_of_each():
     layer = model.get_layer("d")
     layer.kernel.assign([[1]] * 8)
     layer.kernel_quantizer.fraction.assign([[0]] * 8)
+    layer.kernel_quantizer.integer.assign([[1]] * 8)
     assert widths.cost(model, TYPES).effective_bit_operations == 4 * 3 + 4 * 5
 
 

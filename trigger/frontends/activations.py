@@ -167,7 +167,9 @@ def _learned(builder: Builder, name: str, source: str, activation: LearnedActiva
     if not activation.built:
         raise Refusal(f"{name_of(activation)} has never seen an event", "train the network, or call it once")
     signed, integer, fraction = (np.broadcast_to(part, elements) for part in activation.kif())
-    found = rules.rule(signed, integer, fraction, Rounding.RND_CONV, Overflow.SAT)
+    found = rules.rule(signed, integer, fraction, activation.rounding, activation.overflow)
+    if activation.relu and activation.overflow == "WRAP":
+        source = builder.clip(f"{name}_relu", source, 0, None)
     # A sign alone is no value here.
     return rules.lower_rule(builder, name, source, found._replace(dead=integer + fraction <= 0))
 

@@ -1,4 +1,4 @@
-"""Whole neurons, and inputs, that are worth less than what they cost."""
+"""Whole neurons that are worth less than what they cost."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ class Worth(NamedTuple):
 
 
 def remove(model: keras.Model, worth: Worth, strength: float) -> int:
-    """Take the bits of single elements of learned activations away for good, where ``strength`` LUT more than pay for the loss.
+    """Take the bits of single neurons away for good, where ``strength`` LUT more than pay for the loss.
 
     Training takes a weight away bit by bit where a bit's LUT, times the strength, outweigh what it is good for; but it does
     not see that with a neuron all goes that goes into it. Here each is tried, and the loss asked, until the target is
@@ -42,6 +42,7 @@ def remove(model: keras.Model, worth: Worth, strength: float) -> int:
 
 
 def _elementwise(model: keras.Model) -> list[LearnedActivation]:
-    """The activations of a network whose elements have widths of their own."""
-    found = (getattr(layer, "activation", None) for layer in model.layers)
+    """The activations of neurons that have widths of their own; what comes before the first Dense layer are inputs."""
+    first = next((k for k, layer in enumerate(model.layers) if isinstance(layer, keras.layers.Dense)), 0)
+    found = (getattr(layer, "activation", None) for layer in model.layers[first:])
     return [q for q in found if isinstance(q, LearnedActivation) and q.granularity != "tensor"]

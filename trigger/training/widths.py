@@ -20,7 +20,7 @@ from trigger.training.fit import Shrinking
 # adder takes so many LUT a bit. Set by Yosys' counts of jet taggers of 2,000 to 3,300 LUT; larger ones take less than this.
 _ADDERS_A_BIT, _GROWTH, _LUT_A_BIT = 0.5, 4.0, 0.82
 # The cost falls to its target in this share of the epochs; the others are for the weights to settle.
-_DESCENT = 0.35
+_DESCENT = 0.5
 # Neurons are looked at when the descent has come so far, and after it once more.
 _REMOVALS = (0.6, 0.8, 1.0, 1.3)
 # At the least strength of so many epochs: it overshoots now and then, and what is taken does not come back.
@@ -184,7 +184,7 @@ def _present(readers: list[Terms], activation: Any) -> Terms:
 
 def _bits_out(layer: Any, neurons: Terms) -> Tensor:
     """The bits of the weights of each input, (inputs,), that go to neurons which are there."""
-    return ops.sum(layer.kernel_quantizer_internal.width(layer.kernel) * neurons(), axis=1)
+    return ops.sum(layer.kernel_quantizer_internal.used(layer.kernel) * neurons(), axis=1)
 
 
 def _elements(tensor: Any) -> int:
@@ -217,11 +217,15 @@ def _dense(layer: Any, source: Terms, neurons: Terms, term: Callable[[Tensor, Te
         if not isinstance(quantizer, LearnedWeights):
             raise TriggerError(f"training: {layer.name} has a kernel or bias without learned widths; use LearnedWeights")
 
+    def total(weights: Tensor, biases: Tensor) -> Tensor:
+        return ops.sum(term(weights, source()[:, None]), axis=0) + biases
+
     def value() -> Tensor:
-        total = ops.sum(term(kernel.width(layer.kernel), source()[:, None]), axis=0)
-        if layer.use_bias:
-            total += bias.width(layer.bias)
-        return ops.sum(total * neurons())
+        used = total(kernel.used(layer.kernel), bias.used(layer.bias) if layer.use_bias else 0.0)
+        may = ops.sum(total(ops.broadcast_to(kernel.width(), layer.kernel.shape), bias.width() if layer.use_bias else 0.0))
+        # What there is counts, but the slope is that of what there may be: also weights that are zero lose their bits, and
+        # do not come back for a moment at every step.
+        return may + ops.stop_gradient(ops.sum(used * neurons()) - may)
 
     return value
 
