@@ -44,10 +44,8 @@ def lut(op: Op) -> float:
 def lut_error() -> str:
     """How far to trust ``lut``, in words."""
     found = model()
-    spread = (
-        f"{100 * found['error']:.0f} % (one standard deviation, {found['networks']} random networks; small trained ones take"
-    )
-    return f"LUT fitted to Yosys, within {spread} more, see benchmarks/README.md)"
+    spread = f"{100 * found['error']:.0f} % (one standard deviation, {found['networks']} random networks)"
+    return f"LUT fitted to Yosys, within {spread}"
 
 
 @cache
