@@ -21,6 +21,7 @@ Widths = float | list[Any]
 
 # Widths are learned between these; float32 holds 24 significant bits. At the least of them a value is gone for good.
 LEAST_FRACTION, _MOST = -16.0, 16.0
+_LARGEST = 8.0
 # By so many bits a step the integer bits of an activation give way where its range has become smaller.
 _DECAY = 0.01
 
@@ -76,9 +77,14 @@ class LearnedWeights(_LearnedBits):
         self._add_fraction(tuple(int(n) if k >= len(shape) - kept else 1 for k, n in enumerate(shape)))
         self.integer = self._add("integer", self.fraction.shape, constraint=_Between(LEAST_FRACTION, _MOST))
 
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "LearnedWeights":
+        """One saved without a range, as before ranges were learned, saturates nowhere below ``max()``."""
+        return super().from_config({"integer": math.log2(_LARGEST) + 1, **config})
+
     def max(self) -> float:
         """The largest magnitude: QKeras clips weights to it."""
-        return 8.0
+        return _LARGEST
 
     def call(self, weights: Any) -> Any:
         integer, fraction = _rounded(self.integer), _rounded(self.fraction)

@@ -412,7 +412,7 @@ def test_what_was_picked_is_not_overwritten(tmp_path, monkeypatch):
 def test_a_worker_that_is_killed_loses_no_trial(tmp_path):
     path = searched(tmp_path / "small")
     with (
-        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster,
         Client(cluster) as client,
         run.opened(str(path), tmp_path / "build", resume=False) as search,
         ThreadPoolExecutor(1) as thread,

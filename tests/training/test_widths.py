@@ -35,9 +35,9 @@ def network(features, classes):
 """
 
 
-def small_network(**weights):
+def small_network(features="tensor", **weights):
     x = inputs = keras.Input((4,))
-    x = QActivation(LearnedActivation(granularity="tensor"), name="features")(x)
+    x = QActivation(LearnedActivation(granularity=features), name="features")(x)
     x = QDense(3, kernel_quantizer=LearnedWeights(**weights), bias_quantizer=LearnedWeights(), name="hidden")(x)
     x = QActivation(LearnedActivation(relu=True), name="relu")(x)
     x = QDense(2, kernel_quantizer=LearnedWeights(), use_bias=False, name="out")(x)
@@ -81,6 +81,13 @@ def test_weights_are_rounded_half_to_even_each_to_its_step_within_its_range():
     assert ops.convert_to_numpy(quantizer(large)).tolist() == [[0, -1.5, -0.75, -1.75], [-2, 1.5, -0.875, 0]]
     assert ops.convert_to_numpy(quantizer.width()).tolist() == [[1, 2, 2, 3], [1, 2, 3, 0]]
     assert ops.convert_to_numpy(quantizer.used(weights)).tolist() == [[0, 2, 2, 3], [1, 0, 3, 0]]
+
+
+def test_weights_saved_without_a_range_do_not_saturate():
+    config = LearnedWeights(fraction=1).get_config()
+    del config["integer"]
+    quantizer = LearnedWeights.from_config(config)
+    assert ops.convert_to_numpy(quantizer(np.array([5.3, -8, 0.2]))).tolist() == [5.5, -8, 0]
 
 
 def test_activations_saturate_where_training_has_seen_nothing():
@@ -228,14 +235,14 @@ def test_the_cost_is_that_of_a_count_by_hand():
 
 def test_neurons_go_that_are_not_worth_their_lut():
     """Until the target is reached: here each one's loss is known, and what it costs is what goes into and out of it."""
-    model = small_network()
+    model = small_network(features="element")
     for name, kernel in (("hidden", [[1, 1, 1]] * 4), ("out", [[1, 0], [1, 0], [1, 1]])):
         layer = model.get_layer(name)
         layer.kernel.assign(kernel)
         layer.kernel_quantizer.fraction.assign(np.zeros(layer.kernel.shape))
         layer.kernel_quantizer.integer.assign(np.full(layer.kernel.shape, 3))
     relu = model.get_layer("relu").activation
-    model.get_layer("features").activation.integer.assign([2])
+    model.get_layer("features").activation.integer.assign([2] * 4)
     relu.integer.assign([2, 2, 2])
     lut = widths.lut_of(model, TYPES)
     whole = float(lut())
@@ -252,10 +259,12 @@ def test_neurons_go_that_are_not_worth_their_lut():
         return here.tolist()
 
     each = whole / 3
+    features = model.get_layer("features").activation
     assert taken(0, 0) == [True, True, True]
     assert taken(2 / each, 0) == [False, True, False]
     assert taken(2 / each, round(0.9 * whole)) == [False, True, True]
     assert taken(100 / each, 0) == [False, False, False]
+    assert (ops.convert_to_numpy(features.width()) > 0).all(), "inputs are not taken"
 
 
 def test_values_whose_bits_are_not_known():

@@ -166,7 +166,7 @@ def _client(scheduler: str | None) -> Iterator[Client]:
         cores = len(os.sched_getaffinity(0))
         # A trial is a process of its own: the workers can be threads of this one.
         options: dict[str, Any] = {"n_workers": 1, "threads_per_worker": cores, "processes": False}
-        with LocalCluster(**options, dashboard_address=None) as cluster, Client(cluster) as client:
+        with LocalCluster(**options, dashboard_address=":0") as cluster, Client(cluster) as client:
             yield client
         return
     try:
