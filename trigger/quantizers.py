@@ -109,9 +109,8 @@ class LearnedActivation(_LearnedBits):
 
     ``fraction`` is the number of fractional bits to begin with, ``integer`` that of integer bits, without the sign. With
     ``relu`` values are unsigned, and negative ones become zero. A channel is an element here, both are one feature or
-    neuron. ``rounding`` and ``overflow`` are those of fixed-point types: cheapest are TRN for inputs, and RND, whose half is
-    part of a bias, with WRAP for neurons; but what training has never seen then comes out as any value. Raises ValueError
-    for a granularity, rounding or overflow there is not.
+    neuron. ``rounding`` and ``overflow`` are those of fixed-point types; with WRAP what training has never seen comes out as
+    any value. Raises ValueError for a granularity, rounding or overflow there is not.
     """
 
     def __init__(

@@ -52,12 +52,13 @@ def _training(spec: Spec, epochs: int, **changes: Any) -> Training:
     return spec.training.model_copy(update={**same, **changes})
 
 
-def qkeras(bits: int, sparsity: float, spec: Spec, events: dict[str, Events], epochs: int, seed: int) -> keras.Model:
+def qkeras(width: str, sparsity: float, spec: Spec, events: dict[str, Events], epochs: int, seed: int) -> keras.Model:
     """The same width for all weights and values, magnitude pruning."""
     from qkeras import QActivation, QDense
 
     from trigger.training.teach import train
 
+    bits = int(width)
     one = f"quantized_bits({bits},0,alpha=1)"
     keras.utils.set_random_seed(seed)
     x = inputs = keras.Input((len(spec.data.features),))
@@ -72,8 +73,8 @@ def qkeras(bits: int, sparsity: float, spec: Spec, events: dict[str, Events], ep
     return model
 
 
-def hgq2(beta: float, spec: Spec, events: dict[str, Events], epochs: int, seed: int) -> keras.Model:
-    """Its authors' recipe for jets: kbi weights, kif values that wrap, EBOPs weighed by beta; Adam, here falling as a cosine.
+def hgq2(rate: float, beta: float, spec: Spec, events: dict[str, Events], epochs: int, seed: int) -> keras.Model:
+    """Its authors' recipe for jets: kbi weights, kif values that wrap, EBOPs weighed by beta; Adam, its rate a cosine.
 
     Of the last third of the epochs the best on validation is kept.
     """
@@ -99,7 +100,7 @@ def hgq2(beta: float, spec: Spec, events: dict[str, Events], epochs: int, seed: 
         )
     train, validation = events["train"], events["validation"]
     steps = len(train.x) // BATCH
-    schedule = keras.optimizers.schedules.CosineDecay(LEARNING_RATE, steps * epochs, alpha=0.01)
+    schedule = keras.optimizers.schedules.CosineDecay(rate, steps * epochs, alpha=0.01)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.Adam(schedule), loss, metrics=["accuracy"], jit_compile=True, steps_per_execution=steps)
     best = _Best(2 * epochs // 3)
@@ -168,7 +169,8 @@ def alkaid_rtl(model, graph, own: Rtl, folder: Path) -> Rtl:
 def measure(method: str, point: float, seed: int, epochs: int) -> dict:
     spec, events, exact = normalised(load(find("jet_tagger")))
     start = time.monotonic()
-    train = {"ours": ours, "hgq2": hgq2}.get(method) or partial(qkeras, int(method.removeprefix("qkeras-")))
+    kind, _, setting = method.partition("-")
+    train = {"ours": ours, "hgq2": partial(hgq2, float(setting or LEARNING_RATE)), "qkeras": partial(qkeras, setting)}[kind]
     model = train(point, spec, events, epochs, seed)
     trained = time.monotonic() - start
     graph = lower(model, spec.input_types)
@@ -178,7 +180,7 @@ def measure(method: str, point: float, seed: int, epochs: int) -> dict:
     with tempfile.TemporaryDirectory() as folder:
         project = write(graph, Path(folder) / "rtl", RtlOptions(target.part, target.clock_mhz, project_name="core"))
         designs = {"lut": project}
-        if method == "hgq2":
+        if kind == "hgq2":
             designs["lut_alkaid"] = alkaid_rtl(model, graph, project, Path(folder) / "alkaid")
         for name, design in designs.items():
             job = Job(design, Path(folder), target.backend, part(target.part), target.clock_mhz)
@@ -195,7 +197,7 @@ def measure(method: str, point: float, seed: int, epochs: int) -> dict:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("method", help="ours, hgq2, qkeras-8, qkeras-6 or qkeras-4")
+    parser.add_argument("method", help="ours, hgq2, hgq2-0.01 (the learning rate), qkeras-8, qkeras-6 or qkeras-4")
     parser.add_argument("point", type=float, help="target in LUT; beta; sparsity")
     parser.add_argument("seed", type=int)
     parser.add_argument("epochs", type=int)

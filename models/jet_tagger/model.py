@@ -14,7 +14,7 @@ def jet_tagger(
     ``units`` has the neurons of each hidden layer; ``granularity`` is that of the weights' widths, ``fraction`` the
     fractional bits that all begin with. The Normalization layer learns a mean and a power-of-two deviation for each feature
     on the training events, so that in hardware it is an addition and a shift. What the features have more than training has
-    seen saturates; sums inside wrap, which takes a third less logic than if they saturated too.
+    seen saturates; sums inside wrap, as those of HGQ2 do.
     """
 
     def dense(units: int, name: str) -> QDense:
