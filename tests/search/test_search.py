@@ -10,6 +10,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import optuna
 import pytest
 from conftest import write_small_trigger
 from dask.distributed import Client, LocalCluster
@@ -18,7 +19,7 @@ from trigger import TriggerError
 from trigger.fixedpoint.serialize import fingerprint
 from trigger.folder import read_graph
 from trigger.search import pick, run, space
-from trigger.search.study import Point, Study, front
+from trigger.search.study import FILE_NAME, Point, Study, front
 from trigger.search.trial import COMPLETE, FAILED, HOPELESS, Outcome, Task
 from trigger.search.trial import run as run_trial
 from trigger.spec import load
@@ -205,6 +206,21 @@ class TestStudy:
         assert [(p.number, p.outcome.state) for p in after.finished()] == [(0, FAILED), (1, COMPLETE), (2, HOPELESS)]
         assert [p.number for p in after.complete()] == [1]
         assert after.known(begun[1][1]) == outcome(0.7, 100, 20) and after.known(begun[0][1]) is None
+
+    def test_a_search_that_is_killed_while_it_writes_values_down(self, path):
+        """Each is a write of its own: what had been written stays, and what had not is drawn on resuming, once."""
+        study = self.study(path)
+        _, whole = study.ask()
+        file = path.parent / "search" / FILE_NAME
+        (name, *_), drawn = whole, space.distributions(load(path).search)
+        storage = optuna.load_study(study_name="small", storage=f"sqlite:///{file}")
+        written = [storage.ask({name: drawn[name]}).params, storage.ask().params]
+        after = self.study(path, resume=True)
+        found = after.waiting()
+        assert [number for number, _ in found] == [0, 1, 2] and found[0][1] == whole
+        assert [values.keys() for _, values in found] == [whole.keys()] * 3
+        assert written == [{name: found[1][1][name]}, {}]
+        assert self.study(path, resume=True).waiting() == found
 
     def test_it_does_not_begin_where_trials_are(self, path):
         self.study(path).ask()

@@ -66,8 +66,12 @@ class Study:
         self._study.sampler = optuna.samplers.TPESampler(seed=spec.search.seed + done, multivariate=True)
 
     def waiting(self) -> list[tuple[int, Values]]:
-        """The trials that were begun and have no outcome: an earlier search was stopped before."""
-        return [(t.number, t.params) for t in self._study.get_trials(states=(TrialState.RUNNING,))]
+        """The trials that were begun and have no outcome: an earlier search was stopped before.
+
+        It may have been stopped while their values were written down, one by one: what is missing is drawn now.
+        """
+        begun = [self._trial(t.number) for t in self._study.get_trials(states=(TrialState.RUNNING,))]
+        return [(t.number, {name: t._suggest(name, values) for name, values in self._space.items()}) for t in begun]
 
     def ask(self) -> tuple[int, Values]:
         """The number of a new trial, and its values."""
@@ -80,8 +84,7 @@ class Study:
 
     def tell(self, number: int, outcome: Outcome) -> None:
         """Write down what came of a trial."""
-        (frozen,) = (t for t in self._study.get_trials(deepcopy=False) if t.number == number)
-        trial = optuna.trial.Trial(self._study, frozen._trial_id)
+        trial = self._trial(number)
         trial.set_user_attr(_OUTCOME, outcome._asdict())
         for name, excess in _excesses(outcome, self._spec.budget).items():
             trial.set_constraint(name, excess)
@@ -109,6 +112,10 @@ class Study:
             enough = len(losses) >= _LEAST_RIVALS
             found.append(float("inf") if not enough else losses[-1] if target is None else losses[len(losses) // 2])
         return tuple(found)
+
+    def _trial(self, number: int) -> optuna.Trial:
+        (frozen,) = (t for t in self._study.get_trials(deepcopy=False) if t.number == number)
+        return optuna.Trial(self._study, frozen._trial_id)
 
     def _check_made_of(self, folder: Path) -> None:
         code = [path_digest(Path(trigger.__file__).parent / name) for name in _CODE]
