@@ -68,6 +68,11 @@ def test_the_zoo_is_valid(name):
             "target_lut = 5000",
             "give either pruning or training.target_lut, by which widths are learned down to no bit at all",
         ),
+        (
+            "patience = 200",
+            "refinement = 8",
+            "training.refinement is for learned widths; give training.target_lut, which it comes down to",
+        ),
         ("sparsity = 0.7", "sparsity = 1", "pruning.sparsity is 1; it should be less than 1"),
         (
             "multiplicity =",

@@ -106,6 +106,7 @@ class Training(Section):
     learning_rate: Positive = 0.003
     patience: PositiveInt | None = None
     target_lut: PositiveInt | None = None
+    refinement: Annotated[int, Field(ge=0)] = 0
     distillation: Annotated[float, Field(gt=0, le=1)] | None = None
     classes: Annotated[list[str], Field(min_length=1)] | None = None
     beta: Positive = 1.0

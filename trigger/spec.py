@@ -93,6 +93,8 @@ class Spec(Section):
             raise ValueError("quantization.max_auc_loss needs data.label; without it give quantization.bits")
         if self.pruning is not None and self.training.target_lut is not None:
             raise ValueError("give either pruning or training.target_lut, by which widths are learned down to no bit at all")
+        if self.training.refinement and self.training.target_lut is None:
+            raise ValueError("training.refinement is for learned widths; give training.target_lut, which it comes down to")
         if self.payload is not None and self.decision is None:
             raise ValueError("payload needs decision.accept, which says when an event is accepted")
         if self.pruning is not None and self.training.warm_start is not None:

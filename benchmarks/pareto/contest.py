@@ -22,13 +22,19 @@ ROOT = HERE.parents[1]
 EPOCHS, SEEDS = 150, (1, 2, 3)
 POINTS = {
     "ours": (200, 280, 400, 550, 700, 850, 1000, 1500, 2400, 4000, 6500),
+    "ours-refined": (150, 200, 250, 300, 400, 500, 700, 1000, 1600, 2800, 4500),
     "hgq2": (4e-4, 3e-4, 2e-4, 1.5e-4, 1e-4, 7e-5, 4e-5, 2e-5, 1e-5, 5e-6),
     "hgq2-0.01": (4e-5, 2e-5, 1e-5, 5e-6),
     "qkeras-8": (0.98, 0.97, 0.96, 0.95, 0.94, 0.93, 0.92, 0.9, 0.85, 0.8),
     "qkeras-6": (0.98, 0.97, 0.96, 0.95, 0.93, 0.9, 0.85, 0.8, 0.7),
     "qkeras-4": (0.97, 0.96, 0.95, 0.92, 0.9, 0.85, 0.8, 0.7, 0.5),
 }
-NAMES = {"ours": "ours, learned widths", "hgq2": "HGQ2 + alkaid", "hgq2-0.01": "HGQ2 + alkaid at 0.01"}
+NAMES = {
+    "ours": "ours, learned widths",
+    "ours-refined": "ours, refined",
+    "hgq2": "HGQ2 + alkaid",
+    "hgq2-0.01": "HGQ2 + alkaid at 0.01",
+}
 # Accuracies at which LUT are compared: shares of the float network's excess over chance.
 CHANCE, SHARES = 0.2, (0.6, 0.7, 0.8, 0.85, 0.9, 0.92, 0.94, 0.96, 0.97, 0.98, 1.0)
 THREADS = dict.fromkeys(("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"), "1")
@@ -94,14 +100,14 @@ def table(found: dict, float_accuracy: float) -> str:
         "",
         "| share of float's excess | test accuracy | "
         + " | ".join(NAMES.get(m, m) for m in found)
-        + " | ours / the smaller HGQ2 |",
+        + " | ours, refined / the smaller HGQ2 |",
     ]
     lines.append("|---:|---:|" + "---:|" * len(found) + "---:|")
     for share in SHARES:
         accuracy = CHANCE + share * (float_accuracy - CHANCE)
         sizes = {method: needed(curve, accuracy) for method, curve in found.items()}
         best = min((size for method, size in sizes.items() if method.startswith("hgq2") and size), default=None)
-        ratio = sizes["ours"] / best if sizes.get("ours") and best else None
+        ratio = sizes["ours-refined"] / best if sizes.get("ours-refined") and best else None
         cells = [f"{size:,.0f}" if size is not None else "—" for size in sizes.values()]
         lines.append(f"| {share:.0%} | {100 * accuracy:.2f} % | {' | '.join(cells)} | {f'{ratio:.2f}' if ratio else '—'} |")
     return "\n".join(lines) + "\n"

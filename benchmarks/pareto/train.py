@@ -34,15 +34,21 @@ UNITS = (64, 32, 32)
 BATCH, FIRST_BITS, LEARNING_RATE = 512, 3, 0.005
 # Ours: small networks come out best at HGQ2's learning rate, larger ones than this at twice as much.
 SMALL = 1000
+PASSES = 8
 
 
-def ours(target_lut: float, spec: Spec, events: dict[str, Events], epochs: int, seed: int) -> keras.Model:
-    """The zoo's network from fewer bits, steered to LUT; it finds the events normalised, its own normalisation does nothing."""
+def ours(setting: str, target_lut: float, spec: Spec, events: dict[str, Events], epochs: int, seed: int) -> keras.Model:
+    """The zoo's network from fewer bits, steered to LUT; it finds the events normalised, its own normalisation does nothing.
+
+    Refined in passes where the setting says so: its training then ends with more LUT.
+    """
+    from trigger.training.refine import SPARE
     from trigger.training.teach import trained
 
     model = spec.model.model_copy(update={"arguments": {"fraction": FIRST_BITS}})
-    rate = LEARNING_RATE if target_lut <= SMALL else 2 * LEARNING_RATE
-    training = _training(spec, epochs, seed=seed, target_lut=round(target_lut), learning_rate=rate)
+    passes, trained_to = (PASSES, SPARE * target_lut) if setting == "refined" else (0, target_lut)
+    rate = LEARNING_RATE if trained_to <= SMALL else 2 * LEARNING_RATE
+    training = _training(spec, epochs, seed=seed, target_lut=round(target_lut), refinement=passes, learning_rate=rate)
     spec = spec.model_copy(update={"training": training, "model": model})
     return trained(spec, events, find(spec.name).parent, lambda logs: None)
 
@@ -73,10 +79,10 @@ def qkeras(width: str, sparsity: float, spec: Spec, events: dict[str, Events], e
     return model
 
 
-def hgq2(rate: float, beta: float, spec: Spec, events: dict[str, Events], epochs: int, seed: int) -> keras.Model:
+def hgq2(setting: str, beta: float, spec: Spec, events: dict[str, Events], epochs: int, seed: int) -> keras.Model:
     """Its authors' recipe for jets: kbi weights, kif values that wrap, EBOPs weighed by beta; Adam, its rate a cosine.
 
-    Of the last third of the epochs the best on validation is kept.
+    Of the last third of the epochs the best on validation is kept. The setting is another learning rate.
     """
     from hgq.config import QuantizerConfig, QuantizerConfigScope
     from hgq.layers import QDense
@@ -100,7 +106,7 @@ def hgq2(rate: float, beta: float, spec: Spec, events: dict[str, Events], epochs
         )
     train, validation = events["train"], events["validation"]
     steps = len(train.x) // BATCH
-    schedule = keras.optimizers.schedules.CosineDecay(rate, steps * epochs, alpha=0.01)
+    schedule = keras.optimizers.schedules.CosineDecay(float(setting or LEARNING_RATE), steps * epochs, alpha=0.01)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.Adam(schedule), loss, metrics=["accuracy"], jit_compile=True, steps_per_execution=steps)
     best = _Best(2 * epochs // 3)
@@ -170,7 +176,7 @@ def measure(method: str, point: float, seed: int, epochs: int) -> dict:
     spec, events, exact = normalised(load(find("jet_tagger")))
     start = time.monotonic()
     kind, _, setting = method.partition("-")
-    train = {"ours": ours, "hgq2": partial(hgq2, float(setting or LEARNING_RATE)), "qkeras": partial(qkeras, setting)}[kind]
+    train = partial({"ours": ours, "hgq2": hgq2, "qkeras": qkeras}[kind], setting)
     model = train(point, spec, events, epochs, seed)
     trained = time.monotonic() - start
     graph = lower(model, spec.input_types)
@@ -197,7 +203,9 @@ def measure(method: str, point: float, seed: int, epochs: int) -> dict:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("method", help="ours, hgq2, hgq2-0.01 (the learning rate), qkeras-8, qkeras-6 or qkeras-4")
+    parser.add_argument(
+        "method", help="ours, ours-refined, hgq2, hgq2-0.01 (the learning rate), qkeras-8, qkeras-6 or qkeras-4"
+    )
     parser.add_argument("point", type=float, help="target in LUT; beta; sparsity")
     parser.add_argument("seed", type=int)
     parser.add_argument("epochs", type=int)

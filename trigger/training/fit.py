@@ -91,6 +91,15 @@ def fit(
     return {name: [float(v) for v in values] for name, values in history.history.items()} | {"best_epoch": [float(best.epoch)]}
 
 
+def loss_on(model: keras.Model, events: Events, loss: Callable[[Any, Any], Any] | None = None) -> Callable[[], float]:
+    """The loss of a network, as it is whenever this is called, on events; ``loss`` as for ``fit``."""
+    model.compile(loss=_loss(model)["loss"] if loss is None else loss, jit_compile=True)
+    x, y, weight = (
+        keras.ops.convert_to_tensor(part) for part in (events.x.astype(np.float32), events.y, _normalized(events.weight))
+    )
+    return lambda: float(model.test_on_batch(x, y, weight, return_dict=True)["loss"])
+
+
 def scores(model: keras.Model, x: np.ndarray) -> np.ndarray:
     """The network's logits, float64 of shape (events, outputs)."""
     return logits(outputs(model, x), head(model))

@@ -2,6 +2,7 @@
 
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -9,13 +10,14 @@ import numpy as np
 from trigger.errors import TriggerError
 from trigger.events.dataset import Events
 from trigger.frontends.networks import is_float
+from trigger.progress import progress
 from trigger.spec import Spec
-from trigger.training import anomaly, distill, network, neurons, prune, widths
-from trigger.training.fit import History, Shrinking, Watch, fit
+from trigger.training import anomaly, distill, network, neurons, prune, refine, widths
+from trigger.training.fit import History, Shrinking, Watch, fit, loss_on
 from trigger.training.twin import float_twin
 
-# Training events on which it is tried what a neuron is worth.
-_SAMPLE = 4096
+# Training events on which it is tried what a neuron is worth, and what single weights are.
+_SAMPLE, _REFINED_ON = 4096, 16384
 
 
 def trained(spec: Spec, events: dict[str, Events], folder: Path, watch: Watch) -> keras.Model:
@@ -57,10 +59,29 @@ def train(
         taught = {name: s._replace(y=(~np.isin(s.y, spec.background)).astype(int)) for name, s in taught.items()}
     if teacher is not None and spec.training.distillation is not None:
         taught, loss = distill.targets(taught, teacher, spec.training.distillation), distill.loss(model)
-    shrinking: Shrinking | None = None
-    if not is_float(model):
-        trained, shrinking = _shrinking(model, trained, spec, taught["train"])
-    return fit(trained, taught, spec.training, shrinking, folder, watch, loss)
+    if is_float(model):
+        return fit(trained, taught, spec.training, None, folder, watch, loss)
+    trained, shrinking = _shrinking(model, trained, spec, taught["train"])
+    history = fit(trained, taught, spec.training, shrinking, folder, watch, loss)
+    return history | _refined(model, trained, spec, taught["train"], loss)
+
+
+def _refined(model: keras.Model, trained: keras.Model, spec: Spec, events: Events, loss: Any) -> History:
+    """Refine ``model``, a part of what has been fitted, where the spec asks for it: the loss and the LUT it ends with."""
+    training = spec.training
+    if not training.refinement:
+        return {}
+    assert training.target_lut is not None
+    few = _some(events, _REFINED_ON, training.seed)
+    schedule = refine.Schedule(training.target_lut, training.refinement, training.seed)
+    with progress("refining the network", training.refinement, "passes") as done:
+        layers = widths.dense_layers(model, spec.input_types)
+        found = refine.refine(model, layers, loss_on(trained, few, loss), schedule, lambda now: done(1))
+    return {"refined_loss": [found.loss], "refined_lut": [found.lut]}
+
+
+def _some(events: Events, count: int, seed: int) -> Events:
+    return events.take(np.random.default_rng(seed).permutation(len(events.y))[:count])
 
 
 def _shrinking(model: keras.Model, trained: keras.Model, spec: Spec, events: Events) -> tuple[keras.Model, Shrinking | None]:
@@ -72,9 +93,11 @@ def _shrinking(model: keras.Model, trained: keras.Model, spec: Spec, events: Eve
         return trained, prune.MagnitudePruning(model, spec.pruning) if spec.pruning else None
     if target is None:
         raise TriggerError("training: the network has learned widths; training.target_lut says how many LUT it may take")
+    if spec.training.refinement:
+        target = round(refine.SPARE * target)
     lut = widths.lut_of(model, spec.input_types)
     steered = widths.Steered(trained, lut)
-    few = events.take(np.random.default_rng(spec.training.seed).permutation(len(events.y))[:_SAMPLE])
+    few = _some(events, _SAMPLE, spec.training.seed)
     x, y, weight = few.x.astype(np.float32), few.y, (few.weight / few.weight.mean()).astype(np.float32)
 
     def loss() -> float:

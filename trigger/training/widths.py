@@ -18,7 +18,7 @@ from trigger.training.fit import Shrinking
 
 # A weight of b bits is added up in 1 + (b - 1) / 2 adders, each wider than the value by what the sum has grown so far; an
 # adder takes so many LUT a bit. Set by Yosys' counts of jet taggers of 2,000 to 3,300 LUT; larger ones take less than this.
-_ADDERS_A_BIT, _GROWTH, _LUT_A_BIT = 0.5, 4.0, 0.82
+_ADDERS_A_BIT, GROWTH, LUT_A_BIT = 0.5, 4.0, 0.82
 # The cost falls to its target in this share of the epochs; the others are for the weights to settle.
 _DESCENT = 0.5
 # Neurons are looked at when the descent has come so far, and after it once more.
@@ -37,6 +37,14 @@ _GAIN, _DAMPING = 0.5, 4.0
 
 Tensor = Any
 Terms = Callable[[], Tensor]
+
+
+class DenseLayer(NamedTuple):
+    """A Dense layer, the bits of each value that it reads, (inputs,), and 1 for each neuron that there is, else 0, (units,)."""
+
+    layer: Any
+    bits: Terms
+    neurons: Terms
 
 
 class Cost(NamedTuple):
@@ -67,6 +75,27 @@ def lut_of(model: keras.Model, inputs: tuple[Fixed, ...]) -> Terms:
     Raises TriggerError where a Dense layer reads values whose bits are not known.
     """
     return _sum(model, inputs, _lut)
+
+
+def dense_layers(model: keras.Model, inputs: tuple[Fixed, ...]) -> list[DenseLayer]:
+    """The Dense layers of a network in order, for inputs of these types. Raises as ``lut_of``."""
+    order = nodes(model)
+    bits: dict[int, Terms | None] = {id(model.inputs[0]): _constant([t.width - t.signed for t in inputs], len(inputs))}
+    neurons = _neurons(order, model.outputs)
+    found: list[DenseLayer] = []
+    for node in order:
+        layer, sources = node.operation, [bits[id(tensor)] for tensor in node.arguments.keras_tensors]
+        if isinstance(layer, keras.layers.Dense):
+            if sources[0] is None:
+                raise TriggerError(f"training: {layer.name} reads values whose bits are not known; put a QActivation before it")
+            for name in ("kernel", "bias") if layer.use_bias else ("kernel",):
+                if not isinstance(getattr(layer, f"{name}_quantizer_internal", None), LearnedWeights):
+                    raise TriggerError(
+                        f"training: {layer.name} has a kernel or bias without learned widths; use LearnedWeights"
+                    )
+            found.append(DenseLayer(layer, sources[0], neurons[id(node)]))
+        bits[id(node.outputs[0])] = _after(layer, sources, _elements(node.outputs[0]))
+    return found
 
 
 class Steered(keras.Model):
@@ -112,8 +141,8 @@ class Steering(Shrinking):
         found = float(self._cost())
         if found > self._target:
             raise TriggerError(
-                f"training: the network has come down to {found:,.0f} LUT by estimate, training.target_lut is "
-                f"{self._target:,}; train for more epochs, or ask for more LUT"
+                f"training: the network has come down to {found:,.0f} LUT by estimate and is to come down to {self._target:,}; "
+                "train for more epochs, or raise training.target_lut"
             )
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -142,17 +171,7 @@ class Steering(Shrinking):
 
 def _sum(model: keras.Model, inputs: tuple[Fixed, ...], term: Callable[[Tensor, Tensor], Tensor]) -> Terms:
     """The sum over all Dense layers of ``term`` of weight bits (inputs, units) and value bits (inputs, 1), and of bias bits."""
-    order = nodes(model)
-    bits: dict[int, Terms | None] = {id(model.inputs[0]): _constant([t.width - t.signed for t in inputs], len(inputs))}
-    neurons = _neurons(order, model.outputs)
-    terms: list[Terms] = []
-    for node in order:
-        layer, sources = node.operation, [bits[id(tensor)] for tensor in node.arguments.keras_tensors]
-        if isinstance(layer, keras.layers.Dense):
-            if sources[0] is None:
-                raise TriggerError(f"training: {layer.name} reads values whose bits are not known; put a QActivation before it")
-            terms.append(_dense(layer, sources[0], neurons[id(node)], term))
-        bits[id(node.outputs[0])] = _after(layer, sources, _elements(node.outputs[0]))
+    terms = [_dense(*found, term) for found in dense_layers(model, inputs)]
     return lambda: sum(one() for one in terms)
 
 
@@ -211,11 +230,7 @@ def _constant(values: list[int], elements: int) -> Terms:
 
 
 def _dense(layer: Any, source: Terms, neurons: Terms, term: Callable[[Tensor, Tensor], Tensor]) -> Terms:
-    kernel: Any = getattr(layer, "kernel_quantizer_internal", None)
-    bias: Any = getattr(layer, "bias_quantizer_internal", None)
-    for quantizer in (kernel, bias) if layer.use_bias else (kernel,):
-        if not isinstance(quantizer, LearnedWeights):
-            raise TriggerError(f"training: {layer.name} has a kernel or bias without learned widths; use LearnedWeights")
+    kernel, bias = layer.kernel_quantizer_internal, layer.bias_quantizer_internal
 
     def total(weights: Tensor, biases: Tensor) -> Tensor:
         return ops.sum(term(weights, source()[:, None]), axis=0) + biases
@@ -237,4 +252,4 @@ def _bit_operations(weight: Tensor, value: Tensor) -> Tensor:
 def _lut(weight: Tensor, value: Tensor) -> Tensor:
     # Both are linear from nothing to the first bit, so that there is a slope towards no bit at all.
     adders = ops.minimum(weight, 1.0) + _ADDERS_A_BIT * ops.relu(weight - 1.0)
-    return _LUT_A_BIT * adders * (value + _GROWTH * ops.minimum(value, 1.0))
+    return LUT_A_BIT * adders * (value + GROWTH * ops.minimum(value, 1.0))

@@ -1,0 +1,288 @@
+"""Single weights, biases and bits of values tried one by one: what training by slopes does not find.
+
+Rounding has no slope, and what stands for it misjudges the last bits of a small network. Here the loss itself is asked for
+each step, and LUT are counted: an adder for each digit of a weight that is not zero, in canonical signed digits.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+from keras import ops
+
+from trigger.errors import TriggerError
+from trigger.quantizers import LEAST_FRACTION, LearnedActivation, LearnedWeights
+from trigger.training.widths import GROWTH, LUT_A_BIT, DenseLayer
+
+# Training ends with so many times the LUT that refinement comes down to: what is to go is chosen better here.
+SPARE = 2.5
+# The price of a LUT in loss, times the target: it rises with each pass above the target, and falls with each one below.
+_FIRST_PRICE, _RISE, _FALL = 0.2, 1.5, 0.5
+# While they are tried, weights and biases with widths of their own have so many integer and fractional bits.
+_INTEGER, _FRACTION = 4.0, 8.0
+# A weight that was zero begins so many bits below the largest of its neuron.
+_BELOW = 2
+# Steps are doubled as long as that is better: so many are tried at most.
+_DOUBLINGS, _BIAS_DOUBLINGS = 4, 7
+# A smaller gain is none: the loss is a float32.
+_LEAST_GAIN = 1e-7
+
+Loss = Callable[[], float]
+
+
+class Found(NamedTuple):
+    """The loss of a network and its LUT, by count."""
+
+    loss: float
+    lut: float
+
+    def at(self, price: float) -> float:
+        return self.loss + price * self.lut
+
+
+class Schedule(NamedTuple):
+    """How many LUT a network may take, in how many passes over all that there is to be tried, and in which order: ``seed``."""
+
+    target: int
+    passes: int
+    seed: int
+
+
+def refine(
+    model: keras.Model, layers: list[DenseLayer], loss: Loss, schedule: Schedule, watch: Callable[[Found], None]
+) -> Found:
+    """Change a trained network, in place, where loss and LUT together fall; returns what it ends as.
+
+    ``loss`` is that of the network as it is, on training events; ``watch`` sees it after each pass. It ends as the best one
+    that was within the target after a pass. Raises TriggerError where there is none.
+    """
+    target, price = schedule.target, _FIRST_PRICE / schedule.target
+    network = _Network(model, layers, loss, schedule)
+    best, weights = Found(math.inf, math.inf), None
+    for _ in range(schedule.passes):
+        network.pass_at(price)
+        watch(network.now)
+        within = network.now.lut <= target
+        if within and network.now.loss < best.loss:
+            best, weights = network.now, model.get_weights()
+        price *= _FALL if within else _RISE
+    if weights is None:
+        raise TriggerError(
+            f"training: refinement has come down to {network.now.lut:,.0f} LUT by count, training.target_lut is {target:,}; "
+            "raise it, or training.refinement"
+        )
+    model.set_weights(weights)
+    network.close()
+    return best
+
+
+def digits(value: float) -> int:
+    """How many digits of a binary fraction are not zero in canonical signed digits."""
+    numerator = abs(value.as_integer_ratio()[0])
+    return (numerator ^ (3 * numerator)).bit_count()
+
+
+class _Kernel:
+    """The weights of one layer as they are, the digits they have, and what a digit of each takes."""
+
+    def __init__(self, uses: list[DenseLayer]) -> None:
+        self.layer, self._uses = uses[0].layer, uses
+        quantizer: LearnedWeights = self.layer.kernel_quantizer_internal
+        self.values = _numpy(quantizer(self.layer.kernel))
+        self.digits = np.vectorize(digits, otypes=[int])(self.values)
+        self._free = quantizer.granularity == "element"
+        shape = self.values.shape
+        self._fraction = np.broadcast_to(np.rint(_numpy(quantizer.fraction)), shape)
+        _open(quantizer)
+        self._largest = _reach(quantizer, shape)[1]
+        self.assign()
+        if self.layer.use_bias:
+            bias = self.layer.bias_quantizer_internal
+            self.layer.bias.assign(bias(self.layer.bias))
+            _open(bias)
+
+    def assign(self) -> None:
+        self.layer.kernel.assign(self.values)
+
+    def look(self) -> float:
+        """Find what a digit of each weight takes, and return what all take."""
+        self.lut_a_digit = np.zeros(self.values.shape)
+        for use in self._uses:
+            bits, neurons = _numpy(use.bits()), _numpy(use.neurons())
+            self.lut_a_digit += LUT_A_BIT * (bits + GROWTH * np.minimum(bits, 1))[:, None] * neurons
+        return float((self.digits * self.lut_a_digit).sum())
+
+    def simpler(self, place: tuple[int, ...]) -> list[float]:
+        """No weight, and the two next to this one that have a digit less."""
+        numerator, denominator = float(self.values[place]).as_integer_ratio()
+        last = (numerator & -numerator) / denominator
+        found = {0.0, (numerator / denominator) - last, (numerator / denominator) + last}
+        return sorted(v for v in found if v != self.values[place] and abs(v) <= self._largest[place])
+
+    def steps(self, place: tuple[int, ...]) -> list[float]:
+        """By how much a weight may be changed, from the least on. None where its neuron has no weight at all."""
+        fraction, value = self._fraction[place], abs(self.values[place])
+        if self._free:
+            leading = value or np.abs(self.values[:, place[1]]).max()
+            if not leading:
+                return []
+            below = (1 if value else _BELOW) - math.floor(math.log2(leading))
+            fraction = min(max(fraction, below) if value else below, _FRACTION)
+        steps = [2.0 ** (k - fraction) for k in range(_DOUBLINGS)]
+        return [step for step in steps if value + step <= self._largest[place]]
+
+
+class _Network:
+    """A network whose weights are tried: as it is ``now``, and what may be changed."""
+
+    def __init__(self, model: keras.Model, layers: list[DenseLayer], loss: Loss, schedule: Schedule) -> None:
+        uses: dict[int, list[DenseLayer]] = {}
+        for one in layers:
+            uses.setdefault(id(one.layer), []).append(one)
+        self._kernels = [_Kernel(same) for same in uses.values()]
+        parts = (getattr(layer, "activation", None) for layer in model.layers)
+        self._values = [part for part in parts if isinstance(part, LearnedActivation)]
+        for value in self._values:
+            value.fraction.assign(np.rint(_numpy(value.fraction)))
+            value.integer.assign(np.ceil(_numpy(value.integer)))
+        self._loss, self._target, self._random = loss, schedule.target, np.random.default_rng(schedule.seed)
+        self.now = Found(loss(), self._lut())
+
+    def pass_at(self, price: float) -> None:
+        """Try all there is once, at a price of a LUT in loss."""
+        for k in self._random.permutation(len(self._kernels)):
+            kernel = self._kernels[k]
+            for place in self._random.permutation(np.argwhere(kernel.lut_a_digit > 0)):
+                self._weight(kernel, tuple(place), price)
+            self._biases(kernel)
+        for quantizer in self._values:
+            self._bits(quantizer, price)
+
+    def close(self) -> None:
+        """End the trying: the network is the same, with no more bits than it takes."""
+        for layer in (kernel.layer for kernel in self._kernels):
+            _close(layer.kernel_quantizer_internal, _numpy(layer.kernel))
+            if layer.use_bias:
+                _close(layer.bias_quantizer_internal, _numpy(layer.bias))
+
+    def _lut(self) -> float:
+        return sum(kernel.look() for kernel in self._kernels)
+
+    def _within(self, lut: float) -> bool:
+        return lut <= max(self._target, self.now.lut)
+
+    def _weight(self, kernel: _Kernel, place: tuple[int, ...], price: float) -> None:
+        before, simpler, steps = kernel.values[place], kernel.simpler(place), kernel.steps(place)
+        chosen, found = before, self.now
+
+        def better(value: float) -> bool:
+            nonlocal chosen, found
+            more = digits(value) - kernel.digits[place]
+            lut = self.now.lut + more * kernel.lut_a_digit[place]
+            if not self._within(lut):
+                return False
+            kernel.values[place] = value
+            kernel.assign()
+            tried = Found(self._loss(), lut)
+            if tried.at(price) > found.at(price) - _LEAST_GAIN:
+                return False
+            chosen, found = value, tried
+            return True
+
+        for value in simpler if before else ():
+            better(value)
+        for sign in (1, -1):
+            for step in steps:
+                if not better(before + sign * step):
+                    break
+        kernel.values[place] = chosen
+        kernel.assign()
+        kernel.digits[place] = digits(chosen)
+        # With its last weight a neuron goes, and with it what goes into it.
+        same = bool(before) == bool(chosen)
+        self.now = found if same else Found(found.loss, self._lut())
+
+    def _biases(self, kernel: _Kernel) -> None:
+        """Biases take next to nothing: here the loss alone counts."""
+        if not kernel.layer.use_bias:
+            return
+        variable = kernel.layer.bias
+        values, least, largest = _numpy(variable), *_reach(kernel.layer.bias_quantizer_internal, variable.shape)
+        for unit in np.flatnonzero(kernel.lut_a_digit.any(axis=0)):
+            for sign in (1, -1):
+                for step in sign * least[unit] * 2.0 ** np.arange(_BIAS_DOUBLINGS):
+                    tried = values.copy()
+                    tried[unit] += step
+                    if abs(tried[unit]) > largest[unit]:
+                        break
+                    variable.assign(tried)
+                    loss = self._loss()
+                    if loss > self.now.loss - _LEAST_GAIN:
+                        break
+                    values, self.now = tried, self.now._replace(loss=loss)
+        variable.assign(values)
+
+    def _bits(self, quantizer: LearnedActivation, price: float) -> None:
+        """Take all bits of single values, or one at either end, or give one more: the first that is better."""
+        for element in np.flatnonzero(_numpy(quantizer.width()) > 0):
+            any(self._moved(variable, int(element), by, price) for variable, by in _moves(quantizer))
+        self._lut()  # what digits take, without the last one tried
+
+    def _moved(self, variable: Any, element: int, by: float, price: float) -> bool:
+        before = _numpy(variable)
+        tried = before.copy()
+        tried[element] = max(tried[element] + by, LEAST_FRACTION)
+        variable.assign(tried)
+        lut = self._lut()
+        if lut != self.now.lut and self._within(lut):
+            found = Found(self._loss(), lut)
+            if found.at(price) < self.now.at(price) - _LEAST_GAIN:
+                self.now = found
+                return True
+        variable.assign(before)
+        return False
+
+
+def _moves(quantizer: LearnedActivation) -> tuple[tuple[Any, float], ...]:
+    """What is tried on the width of a value: to take it away, to make it smaller at either end, or larger."""
+    fraction, integer = quantizer.fraction, quantizer.integer
+    return (fraction, -math.inf), (fraction, -1), (integer, -1), (fraction, 1), (integer, 1)
+
+
+def _numpy(tensor: Any) -> np.ndarray:
+    return ops.convert_to_numpy(tensor).astype(np.float64)
+
+
+def _reach(quantizer: LearnedWeights, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """The least step of each weight, and the largest magnitude."""
+    step = 2.0 ** -np.rint(_numpy(quantizer.fraction))
+    largest = np.minimum(2.0 ** np.rint(_numpy(quantizer.integer)) - step, quantizer.max())
+    return np.broadcast_to(step, shape), np.broadcast_to(largest, shape)
+
+
+def _open(quantizer: LearnedWeights) -> None:
+    """Let weights with widths of their own be anything; where widths are shared they stay."""
+    if quantizer.granularity == "element":
+        quantizer.fraction.assign(np.maximum(np.rint(_numpy(quantizer.fraction)), _FRACTION))
+        quantizer.integer.assign(np.full(quantizer.integer.shape, _INTEGER))
+
+
+def _close(quantizer: LearnedWeights, values: np.ndarray) -> None:
+    """Give each weight with a width of its own just the bits that it takes."""
+    if quantizer.granularity != "element":
+        return
+    found = np.array([_bits_of(float(value)) for value in values.ravel()]).reshape(*values.shape, 2)
+    quantizer.integer.assign(found[..., 0])
+    quantizer.fraction.assign(found[..., 1])
+
+
+def _bits_of(value: float) -> tuple[int, int]:
+    """The integer bits, without the sign, and the fractional bits of a binary fraction."""
+    numerator, denominator = abs(value).as_integer_ratio()
+    if not numerator:
+        return 0, 0
+    trailing = (numerator & -numerator).bit_length() - 1
+    after = denominator.bit_length() - 1
+    return numerator.bit_length() - after, after - trailing
