@@ -100,14 +100,17 @@ def table(found: dict, float_accuracy: float) -> str:
         "",
         "| share of float's excess | test accuracy | "
         + " | ".join(NAMES.get(m, m) for m in found)
-        + " | ours, refined / the smaller HGQ2 |",
+        + " | ours / HGQ2, the smaller ones |",
     ]
     lines.append("|---:|---:|" + "---:|" * len(found) + "---:|")
     for share in SHARES:
         accuracy = CHANCE + share * (float_accuracy - CHANCE)
         sizes = {method: needed(curve, accuracy) for method, curve in found.items()}
-        best = min((size for method, size in sizes.items() if method.startswith("hgq2") and size), default=None)
-        ratio = sizes["ours-refined"] / best if sizes.get("ours-refined") and best else None
+        ours, hgq2 = (
+            min((size for method, size in sizes.items() if method.startswith(kind) and size), default=None)
+            for kind in ("ours", "hgq2")
+        )
+        ratio = ours / hgq2 if ours and hgq2 else None
         cells = [f"{size:,.0f}" if size is not None else "—" for size in sizes.values()]
         lines.append(f"| {share:.0%} | {100 * accuracy:.2f} % | {' | '.join(cells)} | {f'{ratio:.2f}' if ratio else '—'} |")
     return "\n".join(lines) + "\n"
