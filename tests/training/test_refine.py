@@ -53,10 +53,10 @@ def dear(model, *but):
     return lambda: 1e6 * sum(float(np.abs(state(model, name) - was).sum()) for name, was in first.items())
 
 
-def refined(model, loss, target, passes=12, seed=1):
+def refined(model, loss, target, passes=6):
     seen = []
     layers = widths.dense_layers(model, TYPES)
-    found = refine.refine(model, layers, loss, refine.Schedule(target, passes, seed), seen.append)
+    found = refine.refine(model, layers, loss, refine.Schedule(target, passes, seed=1), seen.append)
     return found, seen
 
 
@@ -117,7 +117,7 @@ def test_it_comes_down_to_the_target_and_keeps_the_best():
 
     target = round(0.4 * counted(model))
     found, seen = refined(model, loss, target)
-    assert seen[0].lut < 8 * target and len(seen) <= 12
+    assert seen[0].lut < 8 * target and len(seen) == 6
     assert found.lut <= target and found.lut == pytest.approx(counted(model))
     assert found.loss == pytest.approx(loss())
     assert found.loss == min(one.loss for one in seen if one.lut <= target)
@@ -132,7 +132,7 @@ def test_weights_that_are_zero_come_back_where_they_are_worth_it():
     model = small_network()
     set_kernels(model, [[0.5, 0.5, 0.5], [0, 0, 0], [0, 0, 0], [0, 0, 0]], [[1, 1], [1, 1], [1, 1]])
     wanted, others = np.array([[0.5] * 3, [0.5, 0.25, 0], [0] * 3, [-0.125, 0, 0]]), dear(model, "hidden")
-    found, _ = refined(model, lambda: float(np.abs(kernel(model, "hidden") - wanted).sum()) + others(), 1000)
+    found, _ = refined(model, lambda: float(np.abs(kernel(model, "hidden") - wanted).sum()) + others(), 1000, passes=4)
     assert kernel(model, "hidden").tolist() == wanted.tolist()
     assert found.loss == 0
 
@@ -140,16 +140,16 @@ def test_weights_that_are_zero_come_back_where_they_are_worth_it():
 def test_biases_follow_the_loss_alone():
     model = small_network()
     set_kernels(model, np.full((4, 3), 1.0), np.ones((3, 2)))
-    hidden, wanted, others = model.get_layer("hidden"), np.array([1.25, -2.5, 0.015625]), dear(model)
+    hidden, wanted, others = model.get_layer("hidden"), np.array([1.25, -0.75, 0.015625]), dear(model)
 
     def loss():
         return float(np.abs(ops.convert_to_numpy(hidden.bias_quantizer(hidden.bias)) - wanted).sum()) + others() + 1.0
 
-    found, _ = refined(model, loss, 1000)
+    found, _ = refined(model, loss, 1000, passes=4)
     assert ops.convert_to_numpy(hidden.bias_quantizer(hidden.bias)).tolist() == wanted.tolist()
     assert found.loss == 1.0
-    assert ops.convert_to_numpy(hidden.bias_quantizer.fraction).tolist() == [2, 1, 6]
-    assert ops.convert_to_numpy(hidden.bias_quantizer.integer).tolist() == [1, 2, -5]
+    assert ops.convert_to_numpy(hidden.bias_quantizer.fraction).tolist() == [2, 2, 6]
+    assert ops.convert_to_numpy(hidden.bias_quantizer.integer).tolist() == [1, 0, -5]
 
 
 def test_values_lose_the_bits_that_are_worth_nothing():
@@ -174,7 +174,7 @@ def test_shared_widths_stay(granularity):
     model = small_network(granularity)
     set_kernels(model, np.full((4, 3), 0.625), np.full((3, 2), 0.625))
     wanted, others = np.full((4, 3), 1.875), dear(model, "hidden")
-    found, _ = refined(model, lambda: float(np.abs(kernel(model, "hidden") - 2 * wanted).sum()) + others(), 10000)
+    found, _ = refined(model, lambda: float(np.abs(kernel(model, "hidden") - 2 * wanted).sum()) + others(), 10000, passes=5)
     quantizer = model.get_layer("hidden").kernel_quantizer
     assert {*ops.convert_to_numpy(quantizer.fraction).ravel().tolist()} == {3}
     assert {*ops.convert_to_numpy(quantizer.integer).ravel().tolist()} == {1}
