@@ -84,8 +84,17 @@ def digits(value: float) -> int:
     return (numerator ^ (3 * numerator)).bit_count()
 
 
+class _DigitCost(NamedTuple):
+    """Which neurons there are, for each use of a kernel, and what a digit of each of its weights takes."""
+
+    neurons: list[np.ndarray]
+    lut_a_digit: np.ndarray
+
+
 class _Kernel:
     """The weights of one layer as they are, the digits they have, and what a digit of each takes."""
+
+    cost: _DigitCost
 
     def __init__(self, uses: list[DenseLayer]) -> None:
         self.layer, self._uses = uses[0].layer, uses
@@ -106,13 +115,15 @@ class _Kernel:
     def assign(self) -> None:
         self.layer.kernel.assign(self.values)
 
-    def look(self) -> float:
-        """Find what a digit of each weight takes, and return what all take."""
-        self.lut_a_digit = np.zeros(self.values.shape)
-        for use in self._uses:
-            bits, neurons = _numpy(use.bits()), _numpy(use.neurons())
-            self.lut_a_digit += LUT_A_BIT * (bits + GROWTH * np.minimum(bits, 1))[:, None] * neurons
-        return float((self.digits * self.lut_a_digit).sum())
+    def look(self, which_neurons: bool = True) -> float:
+        """Find what a digit of each weight takes, and return what all take; which neurons there are takes longest to find."""
+        there = [_numpy(use.neurons()) for use in self._uses] if which_neurons else self.cost.neurons
+        lut_a_digit = np.zeros(self.values.shape)
+        for use, neurons in zip(self._uses, there, strict=True):
+            bits = _numpy(use.bits())
+            lut_a_digit += LUT_A_BIT * (bits + GROWTH * np.minimum(bits, 1))[:, None] * neurons
+        self.cost = _DigitCost(there, lut_a_digit)
+        return float((self.digits * lut_a_digit).sum())
 
     def simpler(self, place: tuple[int, ...]) -> list[float]:
         """No weight, and the two next to this one that have a digit less."""
@@ -154,7 +165,7 @@ class _Network:
         """Try all there is once, at a price of a LUT in loss."""
         for k in self._random.permutation(len(self._kernels)):
             kernel = self._kernels[k]
-            for place in self._random.permutation(np.argwhere(kernel.lut_a_digit > 0)):
+            for place in self._random.permutation(np.argwhere(kernel.cost.lut_a_digit > 0)):
                 self._weight(kernel, tuple(place), price)
             self._biases(kernel)
         for quantizer in self._values:
@@ -167,8 +178,8 @@ class _Network:
             if layer.use_bias:
                 _close(layer.bias_quantizer_internal, _numpy(layer.bias))
 
-    def _lut(self) -> float:
-        return sum(kernel.look() for kernel in self._kernels)
+    def _lut(self, which_neurons: bool = True) -> float:
+        return sum(kernel.look(which_neurons) for kernel in self._kernels)
 
     def _within(self, lut: float) -> bool:
         return lut <= max(self._target, self.now.lut)
@@ -180,7 +191,7 @@ class _Network:
         def better(value: float) -> bool:
             nonlocal chosen, found
             more = digits(value) - kernel.digits[place]
-            lut = self.now.lut + more * kernel.lut_a_digit[place]
+            lut = self.now.lut + more * kernel.cost.lut_a_digit[place]
             if not self._within(lut):
                 return False
             kernel.values[place] = value
@@ -210,7 +221,7 @@ class _Network:
             return
         variable = kernel.layer.bias
         values, least, largest = _numpy(variable), *_reach(kernel.layer.bias_quantizer_internal, variable.shape)
-        for unit in np.flatnonzero(kernel.lut_a_digit.any(axis=0)):
+        for unit in np.flatnonzero(kernel.cost.lut_a_digit.any(axis=0)):
             for sign in (1, -1):
                 for step in sign * least[unit] * 2.0 ** np.arange(_BIAS_DOUBLINGS):
                     tried = values.copy()
@@ -227,21 +238,23 @@ class _Network:
     def _bits(self, quantizer: LearnedActivation, price: float) -> None:
         """Take all bits of single values, or one at either end, or give one more: the first that is better."""
         for element in np.flatnonzero(_numpy(quantizer.width()) > 0):
-            any(self._moved(variable, int(element), by, price) for variable, by in _moves(quantizer))
-        self._lut()  # what digits take, without the last one tried
+            any(self._moved(quantizer, int(element), move, price) for move in _moves(quantizer))
 
-    def _moved(self, variable: Any, element: int, by: float, price: float) -> bool:
-        before = _numpy(variable)
+    def _moved(self, quantizer: LearnedActivation, element: int, move: tuple[Any, float], price: float) -> bool:
+        variable, by = move
+        before, costs = _numpy(variable), [kernel.cost for kernel in self._kernels]
         tried = before.copy()
         tried[element] = max(tried[element] + by, LEAST_FRACTION)
         variable.assign(tried)
-        lut = self._lut()
+        lut = self._lut(which_neurons=not _numpy(quantizer.width())[element])
         if lut != self.now.lut and self._within(lut):
             found = Found(self._loss(), lut)
             if found.at(price) < self.now.at(price) - _LEAST_GAIN:
                 self.now = found
                 return True
         variable.assign(before)
+        for kernel, cost in zip(self._kernels, costs, strict=True):
+            kernel.cost = cost
         return False
 
 

@@ -13,6 +13,7 @@ from trigger.frontends.networks import is_float
 from trigger.progress import progress
 from trigger.spec import Spec
 from trigger.training import anomaly, distill, network, neurons, prune, refine, widths
+from trigger.training.compact import compact
 from trigger.training.fit import History, Shrinking, Watch, fit, loss_on
 from trigger.training.twin import float_twin
 
@@ -74,9 +75,13 @@ def _refined(model: keras.Model, trained: keras.Model, spec: Spec, events: Event
     assert training.target_lut is not None
     few = _some(events, _REFINED_ON, training.seed)
     schedule = refine.Schedule(training.target_lut, training.refinement, training.seed)
+    is_whole = trained.outputs[0] is model.outputs[0]
+    small, give_back = compact(model) if is_whole else (model, lambda: None)
     with progress("refining the network", training.refinement, "passes") as done:
-        layers = widths.dense_layers(model, spec.input_types)
-        found = refine.refine(model, layers, loss_on(trained, few, loss), schedule, lambda now: done(1))
+        layers = widths.dense_layers(small, spec.input_types)
+        judged = loss_on(small if is_whole else trained, few, loss)
+        found = refine.refine(small, layers, judged, schedule, lambda now: done(1))
+    give_back()
     return {"refined_loss": [found.loss], "refined_lut": [found.lut]}
 
 
