@@ -42,12 +42,12 @@ def ours(setting: str, target_lut: float, spec: Spec, events: dict[str, Events],
 
     Refined in passes where the setting says so: its training then ends with more LUT.
     """
-    from trigger.training.refine import SPARE
+    from trigger.training.refine import trained_to
     from trigger.training.teach import trained
 
     model = spec.model.model_copy(update={"arguments": {"fraction": FIRST_BITS}})
-    passes, trained_to = (PASSES, SPARE * target_lut) if setting == "refined" else (0, target_lut)
-    rate = LEARNING_RATE if trained_to <= SMALL else 2 * LEARNING_RATE
+    passes = PASSES if setting == "refined" else 0
+    rate = LEARNING_RATE if (trained_to(round(target_lut)) if passes else target_lut) <= SMALL else 2 * LEARNING_RATE
     training = _training(spec, epochs, seed=seed, target_lut=round(target_lut), refinement=passes, learning_rate=rate)
     spec = spec.model_copy(update={"training": training, "model": model})
     return trained(spec, events, find(spec.name).parent, lambda logs: None)

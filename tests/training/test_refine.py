@@ -92,6 +92,11 @@ def test_digits_are_as_few_as_can_be(n, exponent):
     assert refine.digits(n * 2.0**exponent) == count
 
 
+@pytest.mark.parametrize(("target", "trained"), [(60, 150), (600, 1500), (601, 1501), (4500, 5400)])
+def test_training_ends_with_more_than_the_target(target, trained):
+    assert refine.trained_to(target) == trained
+
+
 def test_a_weight_becomes_one_of_fewer_digits_where_the_loss_allows_it():
     """From 7/8, of two digits, to 1; not where that is dear, and not to 0, which is."""
     model = small_network()

@@ -16,8 +16,9 @@ from trigger.errors import TriggerError
 from trigger.quantizers import LEAST_FRACTION, LearnedActivation, LearnedWeights
 from trigger.training.widths import GROWTH, LUT_A_BIT, DenseLayer
 
-# Training ends with so many times the LUT that refinement comes down to: what is to go is chosen better here.
-SPARE = 2.5
+# Training ends with so many times the target more than the target: what is to go is chosen better here. In networks above
+# ``_SMALL`` LUT a digit is worth less, and what takes many steps fits the events that it was tried on.
+_SPARE, _SMALL = 1.5, 600
 # The price of a LUT in loss, times the target: it rises with each pass above the target, and falls with each one below.
 _FIRST_PRICE, _RISE, _FALL = 0.2, 1.5, 0.5
 # While they are tried, weights and biases with widths of their own have so many integer and fractional bits.
@@ -58,7 +59,8 @@ def refine(
     ``loss`` is that of the network as it is, on training events; ``watch`` sees it after each pass. It ends as the best one
     that was within the target after a pass. Raises TriggerError where there is none.
     """
-    target, price = schedule.target, _FIRST_PRICE / schedule.target
+    target = schedule.target
+    price = _FIRST_PRICE * min(1, _SMALL / target) / target
     network = _Network(model, layers, loss, schedule)
     best, weights = Found(math.inf, math.inf), None
     for _ in range(schedule.passes):
@@ -76,6 +78,11 @@ def refine(
     model.set_weights(weights)
     network.close()
     return best
+
+
+def trained_to(target: int) -> int:
+    """The LUT that training is to end with where refinement goes on to a target."""
+    return target + round(_SPARE * min(target, _SMALL))
 
 
 def digits(value: float) -> int:

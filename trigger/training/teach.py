@@ -75,12 +75,13 @@ def _refined(model: keras.Model, trained: keras.Model, spec: Spec, events: Event
     assert training.target_lut is not None
     few = _some(events, _REFINED_ON, training.seed)
     schedule = refine.Schedule(training.target_lut, training.refinement, training.seed)
-    is_whole = trained.outputs[0] is model.outputs[0]
-    small, give_back = compact(model) if is_whole else (model, lambda: None)
+    part, judged, give_back = model, trained, lambda: None
+    if trained.outputs[0] is model.outputs[0]:
+        part, give_back = compact(model)
+        judged = part
     with progress("refining the network", training.refinement, "passes") as done:
-        layers = widths.dense_layers(small, spec.input_types)
-        judged = loss_on(small if is_whole else trained, few, loss)
-        found = refine.refine(small, layers, judged, schedule, lambda now: done(1))
+        layers = widths.dense_layers(part, spec.input_types)
+        found = refine.refine(part, layers, loss_on(judged, few, loss), schedule, lambda now: done(1))
     give_back()
     return {"refined_loss": [found.loss], "refined_lut": [found.lut]}
 
@@ -99,7 +100,7 @@ def _shrinking(model: keras.Model, trained: keras.Model, spec: Spec, events: Eve
     if target is None:
         raise TriggerError("training: the network has learned widths; training.target_lut says how many LUT it may take")
     if spec.training.refinement:
-        target = round(refine.SPARE * target)
+        target = refine.trained_to(target)
     lut = widths.lut_of(model, spec.input_types)
     steered = widths.Steered(trained, lut)
     few = _some(events, _SAMPLE, spec.training.seed)
