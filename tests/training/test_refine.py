@@ -145,6 +145,15 @@ def test_weights_that_are_zero_come_back_where_they_are_worth_it():
     assert found.loss == 0
 
 
+@pytest.mark.parametrize(("target", "ends_as"), [(600, 1.0), (10_000_000, 0.5)])
+def test_gains_that_may_be_chance_count_in_small_networks_only(target, ends_as):
+    model = small_network()
+    set_kernels(model, np.full((4, 3), 1.0), np.full((3, 2), 0.5))
+    others = dear(model, "out")
+    refined(model, lambda: float(0.1 * np.abs(kernel(model, "out") - 1).sum()) + others(), target, passes=2)
+    assert kernel(model, "out").tolist() == np.full((3, 2), ends_as).tolist()
+
+
 def test_biases_follow_the_loss_alone():
     model = small_network()
     set_kernels(model, np.full((4, 3), 1.0), np.ones((3, 2)))

@@ -17,7 +17,7 @@ from trigger.quantizers import LEAST_FRACTION, LearnedActivation, LearnedWeights
 from trigger.training.widths import GROWTH, LUT_A_BIT, DenseLayer
 
 # Training ends with so many times the target more than the target: what is to go is chosen better here. In networks above
-# ``_SMALL`` LUT a digit is worth less, and what takes many steps fits the events that it was tried on.
+# ``_SMALL`` LUT a digit is worth less, and they are not far from the best that there is.
 _SPARE, _SMALL = 1.5, 600
 # The price of a LUT in loss, times the target: it rises with each pass above the target, and falls with each one below.
 _FIRST_PRICE, _RISE, _FALL = 0.2, 1.5, 0.5
@@ -27,8 +27,9 @@ _INTEGER, _FRACTION = 4.0, 8.0
 _BELOW = 2
 # Steps are doubled as long as that is better: so many are tried at most.
 _DOUBLINGS, _BIAS_DOUBLINGS = 4, 7
-# A smaller gain is none: the loss is a float32.
-_LEAST_GAIN = 1e-7
+# A smaller gain is none: the loss is a float32. Nor is one of so much for each LUT above ``_SMALL``: there is so much to be
+# tried there that a good deal of it fits the events by chance.
+_LEAST_GAIN, _CHANCE = 1e-7, 2e-8
 
 Loss = Callable[[], float]
 
@@ -166,6 +167,7 @@ class _Network:
             value.fraction.assign(np.rint(_numpy(value.fraction)))
             value.integer.assign(np.ceil(_numpy(value.integer)))
         self._loss, self._target, self._random = loss, schedule.target, np.random.default_rng(schedule.seed)
+        self._least_gain = _LEAST_GAIN + _CHANCE * max(schedule.target - _SMALL, 0)
         self.now = Found(loss(), self._lut())
 
     def pass_at(self, price: float) -> None:
@@ -204,7 +206,7 @@ class _Network:
             kernel.values[place] = value
             kernel.assign()
             tried = Found(self._loss(), lut)
-            if tried.at(price) > found.at(price) - _LEAST_GAIN:
+            if tried.at(price) > found.at(price) - self._least_gain:
                 return False
             chosen, found = value, tried
             return True
@@ -237,7 +239,7 @@ class _Network:
                         break
                     variable.assign(tried)
                     loss = self._loss()
-                    if loss > self.now.loss - _LEAST_GAIN:
+                    if loss > self.now.loss - self._least_gain:
                         break
                     values, self.now = tried, self.now._replace(loss=loss)
         variable.assign(values)
@@ -256,7 +258,7 @@ class _Network:
         lut = self._lut(which_neurons=not _numpy(quantizer.width())[element])
         if lut != self.now.lut and self._within(lut):
             found = Found(self._loss(), lut)
-            if found.at(price) < self.now.at(price) - _LEAST_GAIN:
+            if found.at(price) < self.now.at(price) - self._least_gain:
                 self.now = found
                 return True
         variable.assign(before)
