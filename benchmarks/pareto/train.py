@@ -46,9 +46,10 @@ def ours(setting: str, target_lut: float, spec: Spec, events: dict[str, Events],
     from trigger.training.teach import trained
 
     model = spec.model.model_copy(update={"arguments": {"fraction": FIRST_BITS}})
-    passes = PASSES if setting == "refined" else 0
-    rate = LEARNING_RATE if (trained_to(round(target_lut)) if passes else target_lut) <= SMALL else 2 * LEARNING_RATE
-    training = _training(spec, epochs, seed=seed, target_lut=round(target_lut), refinement=passes, learning_rate=rate)
+    target = round(target_lut)
+    passes, end = (PASSES, trained_to(target)) if setting == "refined" else (0, target)
+    rate = LEARNING_RATE if end <= SMALL else 2 * LEARNING_RATE
+    training = _training(spec, epochs, seed=seed, target_lut=target, refinement=passes, learning_rate=rate)
     spec = spec.model_copy(update={"training": training, "model": model})
     return trained(spec, events, find(spec.name).parent, lambda logs: None)
 

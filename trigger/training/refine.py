@@ -16,8 +16,8 @@ from trigger.errors import TriggerError
 from trigger.quantizers import LEAST_FRACTION, LearnedActivation, LearnedWeights
 from trigger.training.widths import GROWTH, LUT_A_BIT, DenseLayer
 
-# Training ends with so many times the target more than the target: what is to go is chosen better here. In networks above
-# ``_SMALL`` LUT a digit is worth less, and they are not far from the best that there is.
+# Training ends with so many times the target more, but no more than a target of ``_SMALL`` LUT has: what is to go is chosen
+# better here, but larger networks are not far from the best that there is, and a digit is worth less in them.
 _SPARE, _SMALL = 1.5, 600
 # The price of a LUT in loss, times the target: it rises with each pass above the target, and falls with each one below.
 _FIRST_PRICE, _RISE, _FALL = 0.2, 1.5, 0.5

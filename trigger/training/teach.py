@@ -76,7 +76,7 @@ def _refined(model: keras.Model, trained: keras.Model, spec: Spec, events: Event
     few = _some(events, _REFINED_ON, training.seed)
     schedule = refine.Schedule(training.target_lut, training.refinement, training.seed)
     part, judged, give_back = model, trained, lambda: None
-    if trained.outputs[0] is model.outputs[0]:
+    if trained.outputs[0] is model.outputs[0]:  # what is judged is the network itself, no decoder behind it
         part, give_back = compact(model)
         judged = part
     with progress("refining the network", training.refinement, "passes") as done:
