@@ -10,6 +10,7 @@ from trigger.errors import TriggerError
 from trigger.events.dataset import Events
 from trigger.frontends.networks import Reference, lower
 from trigger.physics.metrics import roc
+from trigger.quantizers import LearnedActivation, LearnedWeights
 from trigger.spec import parse
 from trigger.training import anomaly, prune, teach
 from trigger.training.fit import outputs
@@ -56,6 +57,20 @@ def scoring():
     return keras.Model(inputs, layers.Dot(axes=1, name="score")([x, x]), name="encoder")
 
 
+def learned():
+    """As ``scoring``, with learned widths."""
+
+    def weights():
+        return {f"{part}_quantizer": LearnedWeights(3) for part in ("kernel", "bias")}
+
+    x = inputs = keras.Input((4,))
+    x = layers.Normalization(name="scale")(x)
+    x = QActivation(LearnedActivation(3), name="features")(x)
+    x = QActivation(LearnedActivation(3, relu=True), name="relu")(QDense(8, **weights(), name="hidden")(x))
+    x = QActivation(LearnedActivation(3), name="latent")(QDense(2, **weights(), name="means")(x))
+    return keras.Model(inputs, layers.Dot(axes=1, name="score")([x, x]), name="encoder")
+
+
 def events(rng, count):
     base = rng.normal(size=(count, 2))
     usual = base @ [[1, 1, 0, 0.5], [0, 0.5, 2, 1]] + 0.2 * rng.normal(size=(count, 4)) + 3
@@ -83,6 +98,28 @@ def test_what_was_never_seen_scores_high(tmp_path):
     x = graph.quantize_inputs(test.x)
     expected = np.ldexp(Reference(model).predict(np.ldexp(x.astype(float), -graph.input.fractions)), graph.output.fractions)
     np.testing.assert_array_equal(graph.run(x), expected)
+
+
+def test_refinement_is_judged_with_the_decoder(tmp_path):
+    """The network alone gives a score only, which says nothing of what it leaves out."""
+    pruning = SPEC[SPEC.index("[pruning]") : SPEC.index("[inputs]")]
+    spec = parse(
+        SPEC.replace(pruning, "").replace("beta = 0.3", "beta = 0.3\ntarget_lut = 220\nrefinement = 4"),
+        tmp_path / "trigger.toml",
+    )
+    rng = np.random.default_rng(1)
+    splits = {name: events(rng, count) for name, count in (("train", 6000), ("validation", 2000))}
+    keras.utils.set_random_seed(1)
+    model = learned()
+    history = teach.train(model, splits, spec, None, lambda epochs: None)
+    assert history["refined_lut"][0] <= 220 < history["lut"][int(history["best_epoch"][0])]
+    test = events(rng, 2000)
+    graph = lower(model, spec.input_types)
+    x = graph.quantize_inputs(test.x)
+    found = graph.run(x)
+    assert np.median(found[test.y == 0]) < np.median(found[test.y == 1])
+    expected = np.ldexp(Reference(model).predict(np.ldexp(x.astype(float), -graph.input.fractions)), graph.output.fractions)
+    np.testing.assert_array_equal(found, expected)
 
 
 def test_an_autoencoder_gives_back_what_is_asked():
