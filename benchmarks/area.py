@@ -40,7 +40,9 @@ def alkaid_comb(graph):
             case Affine():
                 y = x * node.scale.real + node.bias.real
             case Clip():
-                low, high = (np.ldexp(end.astype(float), -node.fractions) for end in (node.low, node.high))
+                low, high = (
+                    np.ldexp(end.astype(float), -node.fractions) for end in (node.low, node.high)
+                )
                 y = np.minimum(np.maximum(x, low), high)
             case Quantize():
                 y = quantize(x, *kif(node.types), str(node.overflow), str(node.rounding))
@@ -70,19 +72,25 @@ def main(folder: str) -> None:
             rtl.optimize = passes
             options = rtl.RtlOptions(target.part, target.clock_mhz, project_name="core")
             project = rtl.write(graph, Path(work) / f"rtl{len(jobs)}", options)
-            jobs[name] = Job(project, Path(work), target.backend, part(target.part), target.clock_mhz)
+            jobs[name] = Job(
+                project, Path(work), target.backend, part(target.part), target.clock_mhz
+            )
         stages = jobs["all passes"].rtl.interface.latency - 1
         for fused in (True, False):
             path = Path(work) / f"alkaid{fused}"
             RTLModel(alkaid_comb(graph), path, "core", n_stages=stages, ternary_fuse=fused).write()
             sources = tuple(p for p in sorted(path.glob("src/**/*.v")) if "wrapper" not in p.name)
             own = jobs["all passes"].rtl
-            other = rtl.Rtl(path, graph, own.interface, "verilog", target.part, target.clock_mhz, sources)
+            other = rtl.Rtl(
+                path, graph, own.interface, "verilog", target.part, target.clock_mhz, sources
+            )
             name = f"alkaid's converter{'' if fused else ', no 3-input adders'}"
             jobs[name] = jobs["all passes"]._replace(rtl=other)
         with ThreadPoolExecutor(2) as pool:
             folders = [Path(work) / f"yosys{k}" for k in range(len(jobs))]
-            found = pool.map(lambda job, folder: synthesise("yosys", job, folder), jobs.values(), folders)
+            found = pool.map(
+                lambda job, folder: synthesise("yosys", job, folder), jobs.values(), folders
+            )
             rows = dict(zip(jobs, found, strict=True))
     base = rows["all passes"].lut
     print(f"{'':<42} {'LUT':>8} {'FF':>8} {'ratio':>7}")

@@ -34,12 +34,25 @@ class Campaign(NamedTuple):
     timeout_s: int
 
 
-READERS = ("parquet", "hdf5", "npz", "csv", "root", "keras", "legacy-hdf5", "legacy-json", "toml", "graph")
+READERS = (
+    "parquet",
+    "hdf5",
+    "npz",
+    "csv",
+    "root",
+    "keras",
+    "legacy-hdf5",
+    "legacy-json",
+    "toml",
+    "graph",
+)
 CAMPAIGNS = {
     "graph": Campaign("random networks: Keras = graph = ONNX", 10_000, 50, 1800),
     "rtl": Campaign("random networks: Keras = pipelined RTL, with gaps too", 1_000, 25, 1800),
     "csim": Campaign("random networks: Keras = csim", 300, 10, 1800),
-    "kill": Campaign("builds killed at a random moment, then continued: the same bytes", 50, 1, 600),
+    "kill": Campaign(
+        "builds killed at a random moment, then continued: the same bytes", 50, 1, 600
+    ),
     **{f"read-{name}": Campaign(f"mutated files: {name}", 10_000, 1000, 3600) for name in READERS},
 }
 
@@ -59,9 +72,13 @@ def graph(seeds: range) -> None:
             print(f"seed {seed}: refused: {refusal}")
             continue
         assert not network.off_grid.any(), seed
-        np.testing.assert_array_equal(network.graph.run(network.integers), network.expected, err_msg=f"seed {seed}")
+        np.testing.assert_array_equal(
+            network.graph.run(network.integers), network.expected, err_msg=f"seed {seed}"
+        )
         x, expected = network.integers[-1000:], network.expected[-1000:]
-        np.testing.assert_array_equal(run_onnx(network.graph, x), expected, err_msg=f"ONNX, seed {seed}")
+        np.testing.assert_array_equal(
+            run_onnx(network.graph, x), expected, err_msg=f"ONNX, seed {seed}"
+        )
 
 
 def rtl(seeds: range) -> None:
@@ -71,15 +88,22 @@ def rtl(seeds: range) -> None:
     from trigger.backends.rtl import RtlOptions, simulate, write
 
     with tempfile.TemporaryDirectory() as folder:
-        networks = [prepare(random_network(seed, widest=8), seed=seed, events=2000) for seed in seeds]
+        networks = [
+            prepare(random_network(seed, widest=8), seed=seed, events=2000) for seed in seeds
+        ]
         options = [RtlOptions(PART, 240, project_name=f"p{k}") for k in range(len(seeds))]
-        projects = [write(n.graph, Path(folder) / o.project_name, o) for n, o in zip(networks, options, strict=True)]
+        projects = [
+            write(n.graph, Path(folder) / o.project_name, o)
+            for n, o in zip(networks, options, strict=True)
+        ]
         designs = [simulate.Design(project.interface, project.sources) for project in projects]
         compiled = simulate.compile_together(designs, Path(folder) / "bench", "-O0")
         for seed, network, simulation in zip(seeds, networks, compiled, strict=True):
             for gaps in (False, True):
                 found = simulation.run(network.integers[-3000:], gaps=gaps)
-                np.testing.assert_array_equal(found, network.expected[-3000:], err_msg=f"seed {seed}")
+                np.testing.assert_array_equal(
+                    found, network.expected[-3000:], err_msg=f"seed {seed}"
+                )
 
 
 def csim(seeds: range) -> None:
@@ -90,11 +114,20 @@ def csim(seeds: range) -> None:
     from trigger.backends.hls4ml import Hls4mlOptions, write
 
     with tempfile.TemporaryDirectory() as folder:
-        networks = [prepare(random_network(seed, widest=64), seed=seed, events=2000) for seed in seeds]
+        networks = [
+            prepare(random_network(seed, widest=64), seed=seed, events=2000) for seed in seeds
+        ]
         options = [Hls4mlOptions(PART, 240, project_name=f"p{k}") for k in range(len(seeds))]
-        projects = [write(n.graph, Path(folder) / o.project_name, o) for n, o in zip(networks, options, strict=True)]
-        for seed, network, one in zip(seeds, networks, compile_together(projects, Path(folder) / "csim"), strict=True):
-            np.testing.assert_array_equal(one.run(network.integers[-2000:]), network.expected[-2000:], err_msg=f"seed {seed}")
+        projects = [
+            write(n.graph, Path(folder) / o.project_name, o)
+            for n, o in zip(networks, options, strict=True)
+        ]
+        for seed, network, one in zip(
+            seeds, networks, compile_together(projects, Path(folder) / "csim"), strict=True
+        ):
+            np.testing.assert_array_equal(
+                one.run(network.integers[-2000:]), network.expected[-2000:], err_msg=f"seed {seed}"
+            )
 
 
 def kill(seeds: range) -> None:
@@ -111,13 +144,18 @@ def kill(seeds: range) -> None:
             start = time.monotonic()
             subprocess.run([*command, f"{folder}/whole"], check=True, **quiet)
             moment = np.random.default_rng(seed).uniform(0, time.monotonic() - start)
-            process = subprocess.Popen([*command, f"{folder}/killed"], start_new_session=True, **quiet)
+            process = subprocess.Popen(
+                [*command, f"{folder}/killed"], start_new_session=True, **quiet
+            )
             time.sleep(moment)
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             subprocess.run([*command, f"{folder}/killed"], check=True, **quiet)
             for stage in ("events", "graph", "firmware", "rtl"):
-                whole, killed = (folder_digest(Path(folder) / kind / "small" / stage) for kind in ("whole", "killed"))
+                whole, killed = (
+                    folder_digest(Path(folder) / kind / "small" / stage)
+                    for kind in ("whole", "killed")
+                )
                 assert whole == killed != "", f"seed {seed}: {stage} after a kill at {moment:.2f} s"
 
 
@@ -140,10 +178,14 @@ def read(kind: str, seeds: range) -> None:
             except (TriggerError, GraphError):
                 pass
             except BaseException as error:
-                raise AssertionError(f"{kind}, seed {seed}: {type(error).__name__}: {error}") from error
+                raise AssertionError(
+                    f"{kind}, seed {seed}: {type(error).__name__}: {error}"
+                ) from error
             finally:
                 signal.alarm(0)
-            assert sorted(Path(folder).rglob("*")) == names, f"{kind}, seed {seed}: files were written"
+            assert sorted(Path(folder).rglob("*")) == names, (
+                f"{kind}, seed {seed}: files were written"
+            )
 
 
 def _hangs(*_: object) -> None:
@@ -195,7 +237,9 @@ def _reader(kind: str, folder: Path):
     if kind == "legacy-hdf5":
         return Path(shutil.copy(legacy / "functional.h5", folder)), load_network
     weights = Path(shutil.copy(legacy / "functional_weights.h5", folder))
-    return Path(shutil.copy(legacy / "functional.json", folder)), lambda path: load_network(path, weights)
+    return Path(shutil.copy(legacy / "functional.json", folder)), lambda path: load_network(
+        path, weights
+    )
 
 
 def block(name: str, number: int) -> None:
@@ -235,11 +279,19 @@ def campaign(state_file: Path, minutes: float, names: list[str]) -> bool:
             return name, number, "not run"
         command = [sys.executable, __file__, "--block", name, str(number)]
         try:
-            result = subprocess.run(command, capture_output=True, text=True, timeout=CAMPAIGNS[name].timeout_s)
+            result = subprocess.run(
+                command, capture_output=True, text=True, timeout=CAMPAIGNS[name].timeout_s
+            )
         except subprocess.TimeoutExpired:
             return name, number, "hangs"
         lines = result.stderr.strip().splitlines()
-        return name, number, "" if result.returncode == 0 else f"status {result.returncode}: {lines[-1] if lines else ''}"
+        return (
+            name,
+            number,
+            ""
+            if result.returncode == 0
+            else f"status {result.returncode}: {lines[-1] if lines else ''}",
+        )
 
     with concurrent.futures.ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         for name, number, failure in pool.map(run, queue):
@@ -254,16 +306,29 @@ def campaign(state_file: Path, minutes: float, names: list[str]) -> bool:
     for name in names:
         done, one = state.get(name, {}), CAMPAIGNS[name]
         failed = [number for number, failure in done.items() if failure]
-        print(f"| {one.what} | {len(done) * one.size:,} | {one.wanted:,} | {', '.join(failed) or 'none'} |")
+        print(
+            f"| {one.what} | {len(done) * one.size:,} | {one.wanted:,} | {', '.join(failed) or 'none'} |"
+        )
     return not any(failure for blocks in state.values() for failure in blocks.values())
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("campaigns", nargs="*", metavar="CAMPAIGN", help=f"of {', '.join(CAMPAIGNS)}; all where left out")
-    parser.add_argument("--minutes", type=float, default=60, help="start no block after so many minutes")
-    parser.add_argument("--state", type=Path, default=Path("build/fuzz.json"), help="where progress is kept")
-    parser.add_argument("--block", nargs=2, metavar=("CAMPAIGN", "NUMBER"), help="run one block here and now")
+    parser.add_argument(
+        "campaigns",
+        nargs="*",
+        metavar="CAMPAIGN",
+        help=f"of {', '.join(CAMPAIGNS)}; all where left out",
+    )
+    parser.add_argument(
+        "--minutes", type=float, default=60, help="start no block after so many minutes"
+    )
+    parser.add_argument(
+        "--state", type=Path, default=Path("build/fuzz.json"), help="where progress is kept"
+    )
+    parser.add_argument(
+        "--block", nargs=2, metavar=("CAMPAIGN", "NUMBER"), help="run one block here and now"
+    )
     asked = parser.parse_args()
     unknown = [name for name in asked.campaigns if name not in CAMPAIGNS]
     if unknown:

@@ -34,7 +34,11 @@ def network(seed: int):
 
     rng = np.random.default_rng(seed)
     keras.utils.set_random_seed(seed)
-    learned, features, depth = seed % 2 == 1 and seed < RELUS, int(rng.integers(6, 25)), int(rng.integers(1, 4))
+    learned, features, depth = (
+        seed % 2 == 1 and seed < RELUS,
+        int(rng.integers(6, 25)),
+        int(rng.integers(1, 4)),
+    )
     bits, kept = int(rng.integers(3, 9)), rng.uniform(0.1, 1.0)
     integer = int(rng.integers(1, 4))
 
@@ -42,8 +46,14 @@ def network(seed: int):
         if learned:
             return LearnedActivation(relu=relu)
         if seed >= RELUS and relu:
-            return ("quantized_bits({b},2,alpha=1)", "quantized_tanh({b})", "quantized_sigmoid({b})")[seed % 3].format(b=bits)
-        return f"quantized_relu({bits},{integer})" if relu else f"quantized_bits({bits + 2},3,alpha=1)"
+            return (
+                "quantized_bits({b},2,alpha=1)",
+                "quantized_tanh({b})",
+                "quantized_sigmoid({b})",
+            )[seed % 3].format(b=bits)
+        return (
+            f"quantized_relu({bits},{integer})" if relu else f"quantized_bits({bits + 2},3,alpha=1)"
+        )
 
     def dense(units: int):
         one = f"quantized_bits({bits},0,alpha=1)"
@@ -70,7 +80,9 @@ def network(seed: int):
                     quantizer.fraction.assign(np.clip(rng.normal(bits - 2, 1.5, shape), 0, 8))
                     quantizer.integer.assign(np.full(shape, 2))
         elif learned and isinstance(layer, QActivation):
-            layer.activation.fraction.assign(np.clip(rng.normal(bits - 2, 1, layer.activation.fraction.shape), 0, 8))
+            layer.activation.fraction.assign(
+                np.clip(rng.normal(bits - 2, 1, layer.activation.fraction.shape), 0, 8)
+            )
     for _ in range(50):  # ranges of the values as the weights now are
         model(events, training=True)
     return model
@@ -95,8 +107,15 @@ def measure(seed: int) -> dict:
         amounts[kind] += amount
     with tempfile.TemporaryDirectory() as work:
         project = write(graph, Path(work) / "rtl", RtlOptions(PART, CLOCK_MHZ, project_name="core"))
-        found = synthesise("yosys", Job(project, Path(work), "Vitis", part(PART), CLOCK_MHZ), Path(work) / "yosys")
-    return {"seed": seed, "lut": found.lut, "tool": found.tool, "amounts": {k: round(v, 1) for k, v in amounts.items()}}
+        found = synthesise(
+            "yosys", Job(project, Path(work), "Vitis", part(PART), CLOCK_MHZ), Path(work) / "yosys"
+        )
+    return {
+        "seed": seed,
+        "lut": found.lut,
+        "tool": found.tool,
+        "amounts": {k: round(v, 1) for k, v in amounts.items()},
+    }
 
 
 def fit(rows: list[dict]) -> dict[str, float]:
@@ -121,15 +140,23 @@ def main() -> None:
         for row in pool.map(measure, missing):
             rows.append(row)
             print(f"network {row['seed']}: {row['lut']:,} LUT", flush=True)
-            FOUND.write_text("[\n" + ",\n".join(map(json.dumps, sorted(rows, key=lambda row: row["seed"]))) + "\n]\n")
+            FOUND.write_text(
+                "[\n"
+                + ",\n".join(map(json.dumps, sorted(rows, key=lambda row: row["seed"])))
+                + "\n]\n"
+            )
     rows = [row for row in rows if row["lut"] >= SMALLEST]
     factors = fit(rows)
     # Each network by the factors of all others.
     errors = np.array([error(row, fit(rows[:k] + rows[k + 1 :])) for k, row in enumerate(rows)])
-    before = np.array([error(row, dict.fromkeys(factors, 1.0) | dict.fromkeys(area.COUNTED, 0.0)) for row in rows])
+    before = np.array(
+        [error(row, dict.fromkeys(factors, 1.0) | dict.fromkeys(area.COUNTED, 0.0)) for row in rows]
+    )
     for name, values in (("alkaid", before), ("fitted, networks left out one by one", errors)):
         spread = np.sqrt((values**2).mean())
-        print(f"{name:<38} mean {values.mean():+.3f}, root mean square {spread:.3f}, largest {abs(values).max():.3f}")
+        print(
+            f"{name:<38} mean {values.mean():+.3f}, root mean square {spread:.3f}, largest {abs(values).max():.3f}"
+        )
     lines = [
         HEAD.format(tool=rows[0]["tool"]),
         f"networks = {len(rows)}",
@@ -137,7 +164,9 @@ def main() -> None:
         "",
         "[factors]",
     ]
-    (folder("synth") / area.FILE_NAME).write_text("\n".join([*lines, *(f"{k} = {v}" for k, v in factors.items())]) + "\n")
+    (folder("synth") / area.FILE_NAME).write_text(
+        "\n".join([*lines, *(f"{k} = {v}" for k, v in factors.items())]) + "\n"
+    )
 
 
 if __name__ == "__main__":

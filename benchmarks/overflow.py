@@ -23,12 +23,13 @@ def saturated(graph: Graph) -> Graph:
     """Behind every layer: rounding half to even and saturation, which takes what is negative to zero, so without its ReLU."""
     nodes = {}
     for node in graph.nodes:
-        if isinstance(node, Quantize) and node.overflow is Overflow.WRAP:
-            relu = nodes[node.inputs[0]]
-            assert isinstance(relu, Clip) and isinstance(nodes[relu.inputs[0]], Dense)
-            node = dataclasses.replace(node, inputs=relu.inputs, rounding=Rounding.RND_CONV, overflow=Overflow.SAT)  # noqa: PLW2901
-            del nodes[relu.name]
         nodes[node.name] = node
+        if isinstance(node, Quantize) and node.overflow is Overflow.WRAP:
+            relu = nodes.pop(node.inputs[0])
+            assert isinstance(relu, Clip) and isinstance(nodes[relu.inputs[0]], Dense)
+            nodes[node.name] = dataclasses.replace(
+                node, inputs=relu.inputs, rounding=Rounding.RND_CONV, overflow=Overflow.SAT
+            )
     return Graph(tuple(nodes.values()), graph.notes)
 
 
@@ -36,7 +37,11 @@ def lut(graph: Graph, spec: Spec) -> int | None:
     """By Yosys, for the spec's part and clock."""
     target = spec.target
     with tempfile.TemporaryDirectory() as work:
-        project = write(graph, Path(work) / "rtl", RtlOptions(target.part, target.clock_mhz, project_name="core"))
+        project = write(
+            graph,
+            Path(work) / "rtl",
+            RtlOptions(target.part, target.clock_mhz, project_name="core"),
+        )
         job = Job(project, Path(work), target.backend, part(target.part), target.clock_mhz)
         return synthesise("yosys", job, Path(work) / "yosys").lut
 
@@ -46,7 +51,9 @@ def main() -> None:
     spec = load(path)
     graph = lower(load_network(path.parent / spec.training.warm_start.network), spec.input_types)
     wraps, saturates = lut(graph, spec), lut(saturated(graph), spec)
-    print(f"{wraps:,} LUT as it is, {saturates:,} with saturation and ties to even: {wraps / saturates:.2f}")
+    print(
+        f"{wraps:,} LUT as it is, {saturates:,} with saturation and ties to even: {wraps / saturates:.2f}"
+    )
 
 
 if __name__ == "__main__":

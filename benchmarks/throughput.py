@@ -50,7 +50,9 @@ def emulator(graph: Graph, folder: Path, x: np.ndarray) -> float:
     names = [[f"p{i}" for i in range(len(node.types))] for node in (graph.input, graph.output)]
     write(graph, folder, "network", *names, "v1")
     subprocess.run(["make", "-s", "-C", str(folder)], check=True)
-    spec = importlib.util.spec_from_file_location("network_emulator", folder / "network_emulator.py")
+    spec = importlib.util.spec_from_file_location(
+        "network_emulator", folder / "network_emulator.py"
+    )
     binding = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(binding)
     return rate(binding.run, x)
@@ -64,7 +66,9 @@ def main(folder: str) -> None:
     graph = read_graph(this.root)
     public = api.Graph(graph.nodes, graph.notes)
     rng = np.random.default_rng(0)
-    x = np.stack([rng.integers(t.minimum, t.maximum + 1, 100_000) for t in graph.input.types], axis=1)
+    x = np.stack(
+        [rng.integers(t.minimum, t.maximum + 1, 100_000) for t in graph.input.types], axis=1
+    )
     with tempfile.TemporaryDirectory() as project:
         csim = public.to_hls4ml(Path(project) / "hls").compile()
         rtl = public.to_rtl(Path(project) / "rtl").compile()

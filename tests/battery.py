@@ -62,19 +62,28 @@ class Network(NamedTuple):
     off_grid: np.ndarray
 
 
-def prepare(model: keras.Model, inputs: str | None = None, seed: int = 0, events: int = RANDOM_EVENTS) -> Network:
+def prepare(
+    model: keras.Model, inputs: str | None = None, seed: int = 0, events: int = RANDOM_EVENTS
+) -> Network:
     """Lower a network, and ask Keras for its outputs on random inputs, on and off the grid, and on all vectors."""
     rng = np.random.default_rng(seed)
     graph = lower(model, inputs)
     features = len(graph.input.types)
     span = 2.0 ** (graph.input.types[0].integer)
     random = np.concatenate(
-        [rng.normal(size=(events // 2, features)) * span / 2, rng.uniform(-span, span, (events // 2, features))]
+        [
+            rng.normal(size=(events // 2, features)) * span / 2,
+            rng.uniform(-span, span, (events // 2, features)),
+        ]
     )
     x = np.concatenate([random, vectors.generate(graph, seed).all])
     integers = quantize_inputs(graph, x)
     reference = Reference(model)
-    seen = x if reference.input_types == graph.input.types else np.ldexp(integers.astype(float), -graph.input.fractions)
+    seen = (
+        x
+        if reference.input_types == graph.input.types
+        else np.ldexp(integers.astype(float), -graph.input.fractions)
+    )
     return Network(model, graph, x, integers, *to_integers(graph, reference.predict(seen)))
 
 
@@ -84,7 +93,9 @@ def randomize(model: keras.Model, seed: int) -> keras.Model:
     for layer in model.layers:
         layer.set_weights(
             [
-                rng.uniform(0.3, 2, w.shape) if "variance" in w.path or "gamma" in w.path else rng.normal(size=w.shape) * 0.6
+                rng.uniform(0.3, 2, w.shape)
+                if "variance" in w.path or "gamma" in w.path
+                else rng.normal(size=w.shape) * 0.6
                 for w in layer.weights
                 if "seed" not in w.path
             ]
@@ -98,9 +109,17 @@ def around(middle: Callable, input_bits: int, seed: int = 0) -> keras.Model:
 
     x = inputs = keras.Input((FEATURES,))
     x = QActivation(f"quantized_bits({input_bits},{input_bits // 2 - 1},alpha=1)")(x)
-    x = QDense(7, kernel_quantizer="quantized_bits(5,1,alpha=1)", bias_quantizer="quantized_bits(5,1,alpha=1)")(x)
+    x = QDense(
+        7,
+        kernel_quantizer="quantized_bits(5,1,alpha=1)",
+        bias_quantizer="quantized_bits(5,1,alpha=1)",
+    )(x)
     x = middle(x)
-    x = QDense(3, kernel_quantizer="quantized_bits(5,1,alpha=1)", bias_quantizer="quantized_bits(5,1,alpha=1)")(x)
+    x = QDense(
+        3,
+        kernel_quantizer="quantized_bits(5,1,alpha=1)",
+        bias_quantizer="quantized_bits(5,1,alpha=1)",
+    )(x)
     return randomize(keras.Model(inputs, x), seed)
 
 
@@ -136,15 +155,21 @@ class Battery:
     def test_no_pass_changes_a_bit(self, case):
         network = self.prepared(case)
         for name, run in PASSES.items():
-            np.testing.assert_array_equal(run(network.graph).run(network.integers), network.expected, name)
-        np.testing.assert_array_equal(optimize(network.graph).run(network.integers), network.expected)
+            np.testing.assert_array_equal(
+                run(network.graph).run(network.integers), network.expected, name
+            )
+        np.testing.assert_array_equal(
+            optimize(network.graph).run(network.integers), network.expected
+        )
 
     def test_lowered_decisions_equal_keras(self, case):
         network = self.prepared(case)
         scores = np.ldexp(network.expected.astype(float), -network.graph.output.fractions)
         for quantile in (0, 0.1, 0.5, 0.9, 1):
             # One threshold on a value that is reached, one between two.
-            thresholds = np.quantile(scores, quantile, axis=0) + np.resize([0.0, 1e-3], scores.shape[1])
+            thresholds = np.quantile(scores, quantile, axis=0) + np.resize(
+                [0.0, 1e-3], scores.shape[1]
+            )
             lowered = optimize(decide(network.graph, np.arange(scores.shape[1]), thresholds))
             np.testing.assert_array_equal(lowered.run(network.integers), scores >= thresholds)
 
@@ -169,7 +194,9 @@ class Battery:
     def test_rtl_equals_keras(self, case, rtls):
         network = self.prepared(case)
         np.testing.assert_array_equal(rtls[case].run(network.integers), network.expected)
-        np.testing.assert_array_equal(rtls[case].run(network.integers[:2000], gaps=True), network.expected[:2000])
+        np.testing.assert_array_equal(
+            rtls[case].run(network.integers[:2000], gaps=True), network.expected[:2000]
+        )
 
     def test_emulator_equals_keras(self, case, emulators):
         network = self.prepared(case)
@@ -178,7 +205,11 @@ class Battery:
     @classmethod
     def compiled_cases(cls, request) -> list[str]:
         """The cases that go through what takes long to compile."""
-        return [case for case in cls.cases if request.config.getoption("--full") or not only_in_full(case)]
+        return [
+            case
+            for case in cls.cases
+            if request.config.getoption("--full") or not only_in_full(case)
+        ]
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -186,7 +217,9 @@ class Battery:
         """The emulators of the cases of the class, compiled as one."""
         cases = cls.compiled_cases(request)
         graphs = [cls.prepared(case).graph for case in cases]
-        return dict(zip(cases, compile_emulators(graphs, tmp_path_factory.mktemp("emulators")), strict=True))
+        return dict(
+            zip(cases, compile_emulators(graphs, tmp_path_factory.mktemp("emulators")), strict=True)
+        )
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -195,11 +228,17 @@ class Battery:
         folder = tmp_path_factory.mktemp("rtls")
         cases = cls.compiled_cases(request)
         projects = [
-            rtl.write(cls.prepared(case).graph, folder / f"p{k}", rtl.RtlOptions(PART, 360, project_name=f"p{k}"))
+            rtl.write(
+                cls.prepared(case).graph,
+                folder / f"p{k}",
+                rtl.RtlOptions(PART, 360, project_name=f"p{k}"),
+            )
             for k, case in enumerate(cases)
         ]
         designs = [Design(project.interface, project.sources) for project in projects]
-        return dict(zip(cases, simulate.compile_together(designs, folder / "bench", "-O0"), strict=True))
+        return dict(
+            zip(cases, simulate.compile_together(designs, folder / "bench", "-O0"), strict=True)
+        )
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -208,7 +247,11 @@ class Battery:
         folder = tmp_path_factory.mktemp("csims")
         cases = cls.compiled_cases(request)
         projects = [
-            write(cls.prepared(case).graph, folder / f"p{k}", Hls4mlOptions(PART, 240, project_name=f"p{k}"))
+            write(
+                cls.prepared(case).graph,
+                folder / f"p{k}",
+                Hls4mlOptions(PART, 240, project_name=f"p{k}"),
+            )
             for k, case in enumerate(cases)
         ]
         return dict(zip(cases, compile_together(projects, folder / "csim"), strict=True))
@@ -218,7 +261,9 @@ def run_onnx(graph: Graph, x: np.ndarray) -> np.ndarray:
     """The graph's integers by onnxruntime."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(to_onnx(graph).SerializeToString(), options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        to_onnx(graph).SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
     (y,) = session.run(["outputs"], {"inputs": x.astype(np.int64)})
     return y
 
@@ -229,12 +274,17 @@ def run_qonnx(model: onnx.ModelProto, graph: Graph, x: np.ndarray) -> np.ndarray
         end.type.tensor_type.shape.dim[0].dim_value = len(x)
     wrapped = ModelWrapper(model).transform(InferShapes())
     real = np.ldexp(x.astype(np.float32), -graph.input.fractions)
-    y = np.ldexp(execute_onnx(wrapped, {"inputs": real})["outputs"].astype(np.float64), graph.output.fractions)
+    y = np.ldexp(
+        execute_onnx(wrapped, {"inputs": real})["outputs"].astype(np.float64),
+        graph.output.fractions,
+    )
     assert (y == np.rint(y)).all()
     return y.astype(np.int64)
 
 
-def compile_emulators(graphs: list[Graph], folder: Path) -> list[Callable[[np.ndarray], np.ndarray]]:
+def compile_emulators(
+    graphs: list[Graph], folder: Path
+) -> list[Callable[[np.ndarray], np.ndarray]]:
     """Functions from integers to integers: the exported C++ of each graph, all in one library."""
     for k, graph in enumerate(graphs):
         names = [[f"p{i}" for i in range(len(node.types))] for node in (graph.input, graph.output)]
@@ -250,7 +300,9 @@ def compile_emulators(graphs: list[Graph], folder: Path) -> list[Callable[[np.nd
             y = np.empty((len(x), len(graph.output.types)), dtype=np.int64)
             function = library[f"n{k}_v1_run"]
             function.restype = ctypes.c_size_t
-            assert function(*(ctypes.c_void_p(a.ctypes.data) for a in (x, y)), ctypes.c_size_t(len(x))) == len(x)
+            assert function(
+                *(ctypes.c_void_p(a.ctypes.data) for a in (x, y)), ctypes.c_size_t(len(x))
+            ) == len(x)
             return y
 
         return run
@@ -266,6 +318,13 @@ def only_in_full(case: str) -> bool:
 def parametrize(metafunc) -> None:
     """Each case of a battery is a test of its own."""
     if "case" in metafunc.fixturenames:
-        full = pytest.mark.full if {"csims", "emulators", "rtls"} & set(metafunc.fixturenames) else None
-        cases = [pytest.param(c, marks=full if full and only_in_full(c) else ()) for c in metafunc.cls.cases]
+        full = (
+            pytest.mark.full
+            if {"csims", "emulators", "rtls"} & set(metafunc.fixturenames)
+            else None
+        )
+        cases = [
+            pytest.param(c, marks=full if full and only_in_full(c) else ())
+            for c in metafunc.cls.cases
+        ]
         metafunc.parametrize("case", cases, scope="class")

@@ -21,10 +21,17 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "full: a long campaign, run by `make test-full`")
-    config.addinivalue_line("markers", "minutes: the module takes minutes on one worker, and is started first")
+    config.addinivalue_line(
+        "markers", "minutes: the module takes minutes on one worker, and is started first"
+    )
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     # One worker a core: more threads only wait for each other, a third of all processor time.
-    for library in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+    for library in (
+        "TF_NUM_INTRAOP_THREADS",
+        "TF_NUM_INTEROP_THREADS",
+        "OPENBLAS_NUM_THREADS",
+        "OMP_NUM_THREADS",
+    ):
         os.environ.setdefault(library, "1")
 
 
@@ -106,7 +113,10 @@ def write_small_trigger(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     kinds = rng.integers(0, 2, 600)
     x = rng.normal(size=(600, 3)) + np.where(kinds == 0, 0.7, -0.7)[:, None]
-    rows = [f"{a:.4f},{b:.4f},{c:.4f},{'signal' if k == 0 else 'background'}" for (a, b, c), k in zip(x, kinds, strict=True)]
+    rows = [
+        f"{a:.4f},{b:.4f},{c:.4f},{'signal' if k == 0 else 'background'}"
+        for (a, b, c), k in zip(x, kinds, strict=True)
+    ]
     (folder / "events.csv").write_text("\n".join(["a,b,c,kind", *rows]) + "\n")
     (folder / "trigger.toml").write_text(textwrap.dedent(SMALL_TOML))
     (folder / "model.py").write_text(SMALL_MODEL)

@@ -39,7 +39,11 @@ def random_network(seed: int, widest: int) -> keras.Model:
     x = QActivation(f"quantized_bits({bits},{rng.integers(0, bits)},alpha=1)")(x)
     for _ in range(rng.integers(1, 5)):
         before = x
-        x = QDense(int(rng.integers(1, widest + 1)), kernel_quantizer=draw(KERNELS), bias_quantizer=draw(KERNELS))(x)
+        x = QDense(
+            int(rng.integers(1, widest + 1)),
+            kernel_quantizer=draw(KERNELS),
+            bias_quantizer=draw(KERNELS),
+        )(x)
         kind = rng.random()
         if kind < 0.1:
             x = layers.BatchNormalization()(x)
@@ -48,5 +52,7 @@ def random_network(seed: int, widest: int) -> keras.Model:
         elif kind < 0.3:
             x = layers.ReLU(4.0)(x)
         x = QActivation(draw(ACTIVATIONS))(x)
-    x = QDense(int(rng.integers(1, 6)), kernel_quantizer=draw(KERNELS), bias_quantizer=draw(KERNELS))(x)
+    x = QDense(
+        int(rng.integers(1, 6)), kernel_quantizer=draw(KERNELS), bias_quantizer=draw(KERNELS)
+    )(x)
     return randomize(keras.Model(inputs, x), seed)

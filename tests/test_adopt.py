@@ -26,7 +26,10 @@ def sample(tmp_path, monkeypatch):
     """A working folder with a sample of four features and a class, in text."""
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(2)
-    rows = [f"{','.join(f'{v:.3f}' for v in row)},{'abc'[k % 3]}" for k, row in enumerate(rng.normal(size=(300, 4)) * 3)]
+    rows = [
+        f"{','.join(f'{v:.3f}' for v in row)},{'abc'[k % 3]}"
+        for k, row in enumerate(rng.normal(size=(300, 4)) * 3)
+    ]
     Path("sample.csv").write_text("\n".join(["p,q,r,s,kind", *rows]) + "\n")
     shutil.copy(LEGACY / "functional.h5", "trained.h5")
     return Path("sample.csv")
@@ -49,20 +52,28 @@ def test_a_legacy_network_is_built_from_its_file(sample):
     ]
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
-    assert result.output.splitlines()[0] == "wrote trained.toml: look at the classes and the types of the inputs in it"
+    assert (
+        result.output.splitlines()[0]
+        == "wrote trained.toml: look at the classes and the types of the inputs in it"
+    )
     root = Path("build/trained")
     assert json.loads((root / "verification" / "results.json").read_text())["equal"]
     page = (root / "report" / "index.html").read_text()
     assert "<code>trained.h5</code>, trained elsewhere" in page and "AUC a" in page
     saved, graph = np.load(LEGACY / "functional.npz"), read_graph(root)
-    found = np.ldexp(graph.run(graph.quantize_inputs(saved["x"])).astype(float), -graph.output.fractions)
+    found = np.ldexp(
+        graph.run(graph.quantize_inputs(saved["x"])).astype(float), -graph.output.fractions
+    )
     np.testing.assert_array_equal(found, saved["y"])
     # Without a label there is nothing to measure.
     Path("trained.toml").unlink()
     lines = [line.rpartition(",")[0] for line in sample.read_text().splitlines()]
     sample.write_text("\n".join(lines) + "\n")
     root = build(str(adopt(Adoption(Path("trained.h5"), sample, PART, 240))), Path("build"))
-    assert "The events have no label, so there is nothing to measure it by." in (root / "report" / "index.html").read_text()
+    assert (
+        "The events have no label, so there is nothing to measure it by."
+        in (root / "report" / "index.html").read_text()
+    )
 
 
 def test_the_types_of_the_inputs_are_those_asked_for(sample):
@@ -85,7 +96,10 @@ def test_classes_are_found_in_the_order_of_the_outputs(sample, small_build):
     ("change", "message"),
     [
         ({"label": "kin"}, "sample.csv: no column 'kin'; there are p, q, r, s, kind"),
-        ({"label": "p"}, "sample.csv: 3 columns of numbers besides the label; trained.h5 has 4 inputs"),
+        (
+            {"label": "p"},
+            "sample.csv: 3 columns of numbers besides the label; trained.h5 has 4 inputs",
+        ),
         ({"part": "xcvu9"}, "trained.toml: target.part: no part 'xcvu9'; did you mean"),
         ({"clock_mhz": 0}, "trained.toml: target.clock_mhz is 0; it should be greater than 0"),
         (
@@ -107,7 +121,10 @@ def test_as_many_classes_as_outputs(sample):
     shutil.copy(LEGACY / "sequential.h5", "one.h5")
     with pytest.raises(TriggerError) as error:
         adopt(Adoption(Path("one.h5"), sample, PART, 240, "kind"))
-    assert str(error.value) == "sample.csv: the column 'kind' has 3 different values, the network tells 2 apart"
+    assert (
+        str(error.value)
+        == "sample.csv: the column 'kind' has 3 different values, the network tells 2 apart"
+    )
 
 
 def test_a_file_of_the_users_own_is_kept(sample):
@@ -119,7 +136,12 @@ def test_a_file_of_the_users_own_is_kept(sample):
     )
 
 
-@pytest.mark.parametrize("arguments", [[], ["jet_tagger", "--clock", "1"], ["--network", "x.keras"]])
+@pytest.mark.parametrize(
+    "arguments", [[], ["jet_tagger", "--clock", "1"], ["--network", "x.keras"]]
+)
 def test_half_of_the_options(arguments):
     result = CliRunner().invoke(app, ["build", *arguments])
-    assert str(result.exception) == "build: name either a trigger, or --network, --events, --part and --clock"
+    assert (
+        str(result.exception)
+        == "build: name either a trigger, or --network, --events, --part and --clock"
+    )

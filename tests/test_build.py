@@ -58,13 +58,28 @@ def test_nothing_changed_nothing_redone(small_build, capsys):
 @pytest.mark.parametrize(
     ("file", "old", "new", "expected"),
     [
-        ("trigger.toml", "clock_mhz = 360", "clock_mhz = 240", ["firmware", "verification", "report"]),
+        (
+            "trigger.toml",
+            "clock_mhz = 360",
+            "clock_mhz = 240",
+            ["firmware", "verification", "report"],
+        ),
         ("trigger.toml", 'task = "cl', 'description = "New."\ntask = "cl', ["report"]),
         pytest.param(
-            *("trigger.toml", "epochs = 6", "epochs = 7", ["model", "graph", "firmware", "verification", "report"]),
+            *(
+                "trigger.toml",
+                "epochs = 6",
+                "epochs = 7",
+                ["model", "graph", "firmware", "verification", "report"],
+            ),
             marks=pytest.mark.full,
         ),
-        ("model.py", "quantized_relu(3,1)", "quantized_relu(4,1)", ["model", "graph", "firmware", "verification", "report"]),
+        (
+            "model.py",
+            "quantized_relu(3,1)",
+            "quantized_relu(4,1)",
+            ["model", "graph", "firmware", "verification", "report"],
+        ),
         ("events.csv", "a,b,c,kind", " a,b,c,kind", list(STAGES)),
     ],
 )
@@ -83,7 +98,9 @@ def test_only_what_reads_the_change_is_redone(small_build, capsys, file, old, ne
 def test_what_other_code_made_is_redone(small_build, capsys, monkeypatch):
     source, root = small_build
     real = hashing.path_digest
-    monkeypatch.setattr("trigger.build.path_digest", lambda path: "new" if path.name == "training" else real(path))
+    monkeypatch.setattr(
+        "trigger.build.path_digest", lambda path: "new" if path.name == "training" else real(path)
+    )
     build(str(source), root.parent)
     assert redone(capsys)[0] == "model"
 
@@ -111,7 +128,9 @@ def test_two_builds_at_once_are_refused(small_build):
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(TriggerError) as error:
             build(str(source), root.parent)
-    assert str(error.value) == (f"{root}: another build of this folder is running; wait for it, or choose another --output")
+    assert str(error.value) == (
+        f"{root}: another build of this folder is running; wait for it, or choose another --output"
+    )
 
 
 def test_a_full_disk_keeps_the_last_build(small_build):
@@ -126,7 +145,9 @@ def test_a_full_disk_keeps_the_last_build(small_build):
         f"import sys; sys.argv = ['trigger', 'build', {str(source)!r}, '--output', {str(root.parent)!r}]\n"
         "from trigger.cli import main; main()"
     )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
     assert result.returncode == 2
     assert "Traceback" not in result.stderr
     assert digests(root) == before
@@ -134,11 +155,23 @@ def test_a_full_disk_keeps_the_last_build(small_build):
     build(str(source), root.parent)
 
 
-@pytest.mark.parametrize("delay", [0.8, *(pytest.param(delay, marks=pytest.mark.full) for delay in (3.0, 7.0))])
+@pytest.mark.parametrize(
+    "delay", [0.8, *(pytest.param(delay, marks=pytest.mark.full) for delay in (3.0, 7.0))]
+)
 def test_a_killed_build_continues(small_build, tmp_path, delay):
     source, root = small_build
-    command = [sys.executable, "-m", "trigger", "build", str(source), "--output", str(tmp_path / "killed")]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    command = [
+        sys.executable,
+        "-m",
+        "trigger",
+        "build",
+        str(source),
+        "--output",
+        str(tmp_path / "killed"),
+    ]
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
     time.sleep(delay)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
@@ -160,9 +193,12 @@ def test_firmware_that_is_not_the_network_fails_the_build(small_build, monkeypat
         weights = next(folder.rglob("w2.h"))
         weights.write_text(weights.read_text().replace("{", "{0.5 + ", 1))
 
-    monkeypatch.setattr("trigger.build.STAGES", (*original[:3], original[3]._replace(run=broken), *original[4:]))
+    monkeypatch.setattr(
+        "trigger.build.STAGES", (*original[:3], original[3]._replace(run=broken), *original[4:])
+    )
     with pytest.raises(
-        Different, match=r"^csim \(Vitis\) is not the network: event \d+: csim \(Vitis\) first differs in hidden"
+        Different,
+        match=r"^csim \(Vitis\) is not the network: event \d+: csim \(Vitis\) first differs in hidden",
     ):
         build(str(source), root.parent)
     assert "Not exact" in (root / "report" / "index.html").read_text()

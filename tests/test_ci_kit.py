@@ -37,7 +37,14 @@ def repository(small_build, tmp_path):
 def run(command: str, folder: Path) -> subprocess.CompletedProcess:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "TRIGGER": "small", "PATH": path}
-    return subprocess.run(["sh", "-c", command], cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        ["sh", "-c", command],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def test_the_commands_run(repository):
@@ -67,13 +74,17 @@ def test_the_artefacts_exist(repository):
     paths = job["steps"][-1]["with"]["path"].splitlines()
     for path in paths[1:]:
         assert (repository / path.replace("${{ env.TRIGGER }}", "small")).exists(), path
-    gitlab_paths = yaml.safe_load((KIT / "gitlab-ci.yml").read_text())["firmware-is-the-network"]["artifacts"]["paths"]
+    gitlab_paths = yaml.safe_load((KIT / "gitlab-ci.yml").read_text())["firmware-is-the-network"][
+        "artifacts"
+    ]["paths"]
     assert [path.replace("${{ env.TRIGGER }}", "$TRIGGER") for path in paths[1:]] == gitlab_paths
 
 
 def test_the_image_runs_the_command(tmp_path):
     text = (KIT / "Dockerfile").read_text()
-    entry, default = (re.search(rf"^{word} \[(.*)\]$", text, re.MULTILINE)[1] for word in ("ENTRYPOINT", "CMD"))
+    entry, default = (
+        re.search(rf"^{word} \[(.*)\]$", text, re.MULTILINE)[1] for word in ("ENTRYPOINT", "CMD")
+    )
     result = run(" ".join(shlex.split(f"{entry} {default}")), tmp_path)
     assert result.returncode == 0
     assert result.stdout.startswith("python ")

@@ -22,7 +22,17 @@ def trigger(*arguments, cwd=None, env=None):
 def test_help_names_every_command():
     result = trigger("--help")
     assert result.returncode == 0
-    for command in ("build", "verify", "synth", "report", "show", "new", "list", "doctor", "events"):
+    for command in (
+        "build",
+        "verify",
+        "synth",
+        "report",
+        "show",
+        "new",
+        "list",
+        "doctor",
+        "events",
+    ):
         assert f"\n  {command} " in result.stdout
 
 
@@ -34,7 +44,12 @@ def test_light_commands_do_not_import_keras(arguments):
         "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code\n"
         "assert not {'keras', 'tensorflow', 'hls4ml'} & set(sys.modules), 'imported'"
     )
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False).stderr == ""
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=False
+        ).stderr
+        == ""
+    )
 
 
 def test_verify_does_not_import_tensorflow(small_build):
@@ -45,7 +60,9 @@ def test_verify_does_not_import_tensorflow(small_build):
         "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code, end.code\n"
         "assert not {'keras', 'tensorflow', 'hls4ml'} & set(sys.modules), 'imported'"
     )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
     assert (result.returncode, result.stderr) == (0, "")
 
 
@@ -68,7 +85,10 @@ def test_verify_other_events(small_build, tmp_path):
         "RTL (Verilog), with gaps: 600 events, equal",
     ]
     result = trigger("verify", root, "--events", tmp_path / "none.csv")
-    assert (result.returncode, result.stderr) == (2, f"trigger: {tmp_path / 'none.csv'}: no such file\n")
+    assert (result.returncode, result.stderr) == (
+        2,
+        f"trigger: {tmp_path / 'none.csv'}: no such file\n",
+    )
 
 
 def test_verify_different(small_build, tmp_path):
@@ -103,8 +123,12 @@ def test_verify_could_not_run(small_build, tmp_path):
 
 def test_neither_qkeras_nor_hgq2():
     code = "import sys; sys.modules['qkeras'] = None\nfrom trigger import keras_backend\nkeras_backend.start()"
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    message = "neither QKeras nor HGQ2 is installed; get one with: pip install 'trigger-compiler[qkeras]'"
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    message = (
+        "neither QKeras nor HGQ2 is installed; get one with: pip install 'trigger-compiler[qkeras]'"
+    )
     assert result.stderr.splitlines()[-1] == f"trigger.errors.TriggerError: {message}"
 
 
@@ -114,7 +138,10 @@ def test_report_and_show(small_build):
     result = trigger("report", root)
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout.strip() == str(root / "report" / "index.html")
-    assert "Exact: every implementation gave the integers" in (root / "report" / "index.html").read_text()
+    assert (
+        "Exact: every implementation gave the integers"
+        in (root / "report" / "index.html").read_text()
+    )
     assert '"firmware": "' in trigger("show", root).stdout
     assert "hidden" in trigger("show", root, "--graph").stdout
 
@@ -150,9 +177,15 @@ def test_list_and_doctor():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("build", "no_such"), "trigger: no trigger 'no_such': neither a file, a folder with trigger.toml, nor in the zoo"),
+        (
+            ("build", "no_such"),
+            "trigger: no trigger 'no_such': neither a file, a folder with trigger.toml, nor in the zoo",
+        ),
         (("bild",), "No such command 'bild'"),
-        (("build",), "trigger: build: name either a trigger, or --network, --events, --part and --clock"),
+        (
+            ("build",),
+            "trigger: build: name either a trigger, or --network, --events, --part and --clock",
+        ),
         (("events", "jets", "x.csv"), "trigger: x.csv: the file to write ends in .parquet"),
         (("show", "."), "trigger: .: no finished build here; run `trigger build` first"),
     ],
@@ -174,7 +207,9 @@ def test_debug_shows_the_traceback(tmp_path):
 def test_an_inexact_network_is_one_message(small_build, tmp_path):
     source, _ = small_build
     path = source / "model.py"
-    path.write_text(path.read_text().replace('"quantized_relu(3,1)"', "\"quantized_bits(3,1,alpha='auto')\""))
+    path.write_text(
+        path.read_text().replace('"quantized_relu(3,1)"', "\"quantized_bits(3,1,alpha='auto')\"")
+    )
     result = trigger("build", source, "--output", tmp_path / "out")
     assert result.returncode == 2
     assert result.stderr == (
@@ -228,7 +263,9 @@ def test_rates(small_build):
     path = source / "trigger.toml"
     accept = '[decision.accept.{}]\noutput = "signal"\nrate_khz = {}\n'
     physics = '[physics]\nzero_bias = "background"\nturn_on = ["a"]\n'
-    path.write_text(path.read_text() + accept.format("low", 6000) + accept.format("high", 2000) + physics)
+    path.write_text(
+        path.read_text() + accept.format("low", 6000) + accept.format("high", 2000) + physics
+    )
     result = trigger("build", source, "--output", root.parent)
     assert result.returncode == 0, result.stderr
     page = (root / "report" / "index.html").read_text()
@@ -263,7 +300,9 @@ def test_synth(small_build):
     _, root = small_build
     result = trigger("synth", root)
     assert (result.returncode, result.stderr) == (0, "")
-    assert re.match(r"RTL on xcvu9p-flga2104-2L-e: synthesised, Yosys [\d.]+\n  LUT +\d+\n", result.stdout)
+    assert re.match(
+        r"RTL on xcvu9p-flga2104-2L-e: synthesised, Yosys [\d.]+\n  LUT +\d+\n", result.stdout
+    )
     assert (root / "synth" / "yosys" / "result.json").is_file()
     result = trigger("synth", root, "--tool", "vivado")
     assert (result.returncode, result.stderr) == (
@@ -271,7 +310,10 @@ def test_synth(small_build):
         "trigger: vivado: not found on PATH; source settings64.sh of a Vivado installation first\n",
     )
     result = trigger("synth", root, "--tool", "ise")
-    assert (result.returncode, result.stderr) == (2, "trigger: no tool 'ise'; there are yosys, ecp5, vivado, vitis, quartus\n")
+    assert (result.returncode, result.stderr) == (
+        2,
+        "trigger: no tool 'ise'; there are yosys, ecp5, vivado, vitis, quartus\n",
+    )
 
 
 def test_a_wrong_constant_in_the_rtl(small_build):
@@ -282,5 +324,7 @@ def test_a_wrong_constant_in_the_rtl(small_build):
     path.write_text(text[:place] + "10"[int(text[place])] + text[place + 1 :])
     result = trigger("verify", root)
     assert result.returncode == 1
-    assert re.search(r"^RTL \(Verilog\): \d+ events, DIFFERENT in \d+ events$", result.stdout, re.MULTILINE)
+    assert re.search(
+        r"^RTL \(Verilog\): \d+ events, DIFFERENT in \d+ events$", result.stdout, re.MULTILINE
+    )
     assert "RTL (Verilog) first differs in out, element " in result.stdout

@@ -38,9 +38,16 @@ def test_the_page_works(page, tmp_path):
             continue
         command = {"sh": ["sh", "-e", "-c", text], "python": [sys.executable, "-c", text]}[language]
         result = subprocess.run(
-            command, cwd=tmp_path, env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False
+            command,
+            cwd=tmp_path,
+            env={**os.environ, "PATH": path},
+            capture_output=True,
+            text=True,
+            check=False,
         )
-        assert result.returncode == (int(status[1]) if status else 0), f"{text}\n{result.stdout}\n{result.stderr}"
+        assert result.returncode == (int(status[1]) if status else 0), (
+            f"{text}\n{result.stdout}\n{result.stderr}"
+        )
         assert "Traceback" not in result.stderr
 
 
@@ -60,7 +67,9 @@ def test_the_site_is_built_without_a_warning(tmp_path):
 
 def test_every_page_with_blocks_is_tested():
     pages = {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")}
-    runnable = {page for page in pages if any(language in ("sh", "python") for language, _ in blocks(page))}
+    runnable = {
+        page for page in pages if any(language in ("sh", "python") for language, _ in blocks(page))
+    }
     assert runnable == set(PAGES)
 
 

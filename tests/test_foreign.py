@@ -51,7 +51,11 @@ def test_output_steps_finer_than_the_networks(project):
     folder, network = project
     defines = folder / "firmware" / "defines.h"
     kind = open_foreign(folder).output_type
-    edit(defines, f"{kind.width},{kind.integer}> result_t", f"{kind.width + 8},{kind.integer}> result_t")
+    edit(
+        defines,
+        f"{kind.width},{kind.integer}> result_t",
+        f"{kind.width + 8},{kind.integer}> result_t",
+    )
     assert open_foreign(folder).output_type.fraction == kind.fraction + 8
     assert check(folder, network, None)
 
@@ -59,7 +63,10 @@ def test_output_steps_finer_than_the_networks(project):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda f: (f / "hls4ml_config.yml").unlink(), "csim: {f} holds no hls4ml project: hls4ml_config.yml cannot be read"),
+        (
+            lambda f: (f / "hls4ml_config.yml").unlink(),
+            "csim: {f} holds no hls4ml project: hls4ml_config.yml cannot be read",
+        ),
         (
             lambda f: edit(f / "hls4ml_config.yml", "Backend: Vitis", "Backend: oneAPI"),
             "csim: the headers of oneAPI come with its vendor's compiler; csims of Vitis, Vivado, Quartus, Catapult run",
@@ -93,7 +100,10 @@ def test_a_softmax_cannot_be_exact(project):
     )
 
 
-@pytest.mark.parametrize("arguments", [[], ["--hls4ml", "x"], ["build/x", "--against", "y"], ["--hls4ml", "x", "--manifest"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["--hls4ml", "x"], ["build/x", "--against", "y"], ["--hls4ml", "x", "--manifest"]],
+)
 def test_half_of_the_options(arguments):
     result = CliRunner().invoke(app, ["verify", *arguments])
     assert str(result.exception) == (

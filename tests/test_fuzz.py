@@ -9,7 +9,9 @@ SCRIPT = Path(__file__).resolve().parents[1] / "benchmarks" / "fuzz.py"
 
 
 def fuzz(*arguments) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, SCRIPT, *map(str, arguments)], capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [sys.executable, SCRIPT, *map(str, arguments)], capture_output=True, text=True, check=False
+    )
 
 
 def test_a_slice_is_continued(tmp_path):
@@ -37,4 +39,7 @@ def test_a_block_that_failed_stays_in_the_table(tmp_path):
 def test_an_unknown_campaign():
     result = fuzz("read-nothing")
     assert result.returncode == 2
-    assert "no campaign 'read-nothing'; there are graph, rtl, csim, kill, read-parquet" in result.stderr
+    assert (
+        "no campaign 'read-nothing'; there are graph, rtl, csim, kill, read-parquet"
+        in result.stderr
+    )

@@ -86,8 +86,13 @@ def make_trigger(folder, text=TOML):
     columns = {"met_pt": rng.exponential(30 + 40 * kinds)}
     pt = -np.sort(-rng.exponential(20 + 30 * kinds[:, None], (500, 3)), axis=1)
     for k in range(3):
-        columns |= {f"jet{k + 1}_pt": np.where(pt[:, k] < 5, np.nan, pt[:, k]), f"jet{k + 1}_eta": rng.normal(0, 12, 500)}
-    rows = [",".join(f"{value:.3f}" for value in row) for row in zip(*columns.values(), strict=True)]
+        columns |= {
+            f"jet{k + 1}_pt": np.where(pt[:, k] < 5, np.nan, pt[:, k]),
+            f"jet{k + 1}_eta": rng.normal(0, 12, 500),
+        }
+    rows = [
+        ",".join(f"{value:.3f}" for value in row) for row in zip(*columns.values(), strict=True)
+    ]
     labels = np.array(["zero_bias", "signal"])[kinds]
     lines = [f"{row},{label}" for row, label in zip(rows, labels, strict=True)]
     (folder / "events.csv").write_text("\n".join([",".join([*columns, "kind"]), *lines]) + "\n")
@@ -105,7 +110,9 @@ def built(tmp_path_factory):
 @pytest.fixture(scope="module")
 def shell(built):
     """The payload of the build."""
-    return checks.payload(built.root, built.spec, open_project(built.root / "rtl", read_graph(built.root)))
+    return checks.payload(
+        built.root, built.spec, open_project(built.root / "rtl", read_graph(built.root))
+    )
 
 
 def test_a_build_verifies_its_payload(built):
@@ -123,7 +130,11 @@ def test_an_error_in_the_shell_is_found(shell, tmp_path):
         "trigger_working_point.sv": ("wide >= held", "wide >= held + 9", "accept bits"),
         "trigger_framer.sv": ("bx + 12'd1", "bx + 12'd2", "bunch crossing"),
         # Two wires crossed: bit 0 of a feature from its bit 1.
-        "shelled_trigger.sv": ("x[8:0] = words[207:199]", "x[8:0] = {words[207:200], words[200]}", ""),
+        "shelled_trigger.sv": (
+            "x[8:0] = words[207:199]",
+            "x[8:0] = {words[207:200], words[200]}",
+            "",
+        ),
     }
     graph = read_graph(shell.rtl.directory.parent)
     x = vectors_of(shell, 400)
@@ -133,9 +144,13 @@ def test_an_error_in_the_shell_is_found(shell, tmp_path):
         path = folder / "payload" / "src" / name
         assert old in path.read_text()
         path.write_text(path.read_text().replace(old, new))
-        wrong = PayloadSimulation(shell._replace(directory=folder / "payload")).compile(folder / "sim")
+        wrong = PayloadSimulation(shell._replace(directory=folder / "payload")).compile(
+            folder / "sim"
+        )
         if message:
-            with pytest.raises(RtlFailed, match=f"^payload: shelled_trigger, event \\d+: {message} "):
+            with pytest.raises(
+                RtlFailed, match=f"^payload: shelled_trigger, event \\d+: {message} "
+            ):
                 wrong.run(x)
         else:
             assert (wrong.run(x) != graph.run(x)).any()
@@ -151,7 +166,9 @@ def test_more_events_than_an_orbit(shell, tmp_path):
     assert len(x) > ORBIT
     simulation = PayloadSimulation(shell).compile(tmp_path)
     np.testing.assert_array_equal(simulation.run(x), read_graph(shell.rtl.directory.parent).run(x))
-    with pytest.raises(RtlFailed, match="^payload: shelled_trigger is not compiled; call compile\\(\\) first$"):
+    with pytest.raises(
+        RtlFailed, match="^payload: shelled_trigger is not compiled; call compile\\(\\) first$"
+    ):
         PayloadSimulation(shell).run(x)
 
 
@@ -159,7 +176,9 @@ def test_in_vhdl(built, shell, tmp_path):
     if shutil.which("ghdl") is None:
         pytest.skip("GHDL is not installed")
     graph = read_graph(built.root)
-    rtl = write_rtl(graph, tmp_path / "core", RtlOptions("xcvu9p-flga2104-2L-e", 240, "vhdl", "shelled"))
+    rtl = write_rtl(
+        graph, tmp_path / "core", RtlOptions("xcvu9p-flga2104-2L-e", 240, "vhdl", "shelled")
+    )
     payload = checks.payload(built.root, built.spec, rtl, tmp_path)
     write(payload, "00c0ffee")
     x = vectors_of(shell, 1500)
@@ -168,7 +187,9 @@ def test_in_vhdl(built, shell, tmp_path):
     np.testing.assert_array_equal(simulation.run(x), graph.run(x))
 
 
-@pytest.mark.parametrize(("kind", "language"), [(kind, one) for kind, shell in SHELLS.items() for one in shell.languages])
+@pytest.mark.parametrize(
+    ("kind", "language"), [(kind, one) for kind, shell in SHELLS.items() for one in shell.languages]
+)
 def test_benches(built, tmp_path, kind, language):
     """Every cocotb bench, as a user runs it, and that it finds an error."""
     program = {"verilog": "iverilog", "vhdl": "ghdl"}[language]
@@ -181,12 +202,20 @@ def test_benches(built, tmp_path, kind, language):
     boundary = {"plain": "", "axi": "## AXI: `src/", "emp": "## EMP: `src/emp_payload.vhd`"}[kind]
     assert boundary in readme and ("27:16 | bunch crossing |" in readme) == (kind != "plain")
     run = [sys.executable, "run.py"]
-    result = subprocess.run(run, cwd=tmp_path / "p" / "sim", capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        run, cwd=tmp_path / "p" / "sim", capture_output=True, text=True, check=False
+    )
     assert result.returncode == 0, result.stdout
     assert result.stdout.splitlines()[-1].endswith(" tests, 0 failed")
     path = next((tmp_path / "p" / "src").glob("trigger_working_point.*"))
-    path.write_text(path.read_text().replace("wide >= held", "wide > held" if kind == "plain" else "wide < held"))
-    result = subprocess.run(run, cwd=tmp_path / "p" / "sim", capture_output=True, text=True, check=False)
+    path.write_text(
+        path.read_text().replace(
+            "wide >= held", "wide > held" if kind == "plain" else "wide < held"
+        )
+    )
+    result = subprocess.run(
+        run, cwd=tmp_path / "p" / "sim", capture_output=True, text=True, check=False
+    )
     assert result.returncode == 1, result.stdout
 
 
@@ -195,7 +224,11 @@ def test_yosys_reads_the_shell(shell):
     sources = " ".join(map(str, shell.sources))
     script = f"read_verilog -defer -sv {sources}; hierarchy -check -top {shell.name}; proc; check -assert"
     steps = "; ".join(f"libyosys.run_pass({step.strip()!r}, design)" for step in script.split(";"))
-    command = [sys.executable, "-c", f"from pyosys import libyosys; design = libyosys.Design(); {steps}"]
+    command = [
+        sys.executable,
+        "-c",
+        f"from pyosys import libyosys; design = libyosys.Design(); {steps}",
+    ]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout[-2000:] + result.stderr
 
@@ -204,8 +237,13 @@ def test_without_a_simulator(built, tmp_path):
     export(built, tmp_path / "p")
     env = {"PATH": str(tmp_path)}
     command = [sys.executable, "run.py"]
-    result = subprocess.run(command, cwd=tmp_path / "p" / "sim", env=env, capture_output=True, text=True, check=False)
-    assert (result.returncode, result.stdout) == (2, "iverilog is not on PATH: the benches cannot be run\n")
+    result = subprocess.run(
+        command, cwd=tmp_path / "p" / "sim", env=env, capture_output=True, text=True, check=False
+    )
+    assert (result.returncode, result.stdout) == (
+        2,
+        "iverilog is not on PATH: the benches cannot be run\n",
+    )
 
 
 def test_what_does_not_fit(built, tmp_path):
@@ -215,10 +253,16 @@ def test_what_does_not_fit(built, tmp_path):
         return str(error.value)
 
     assert refusal(kind="pcie") == "payload: no shell 'pcie'; there are plain, axi, emp"
-    assert refusal(kind="axi", language="vhdl") == "payload: the shell 'axi' is in verilog, not in 'vhdl'"
+    assert (
+        refusal(kind="axi", language="vhdl")
+        == "payload: the shell 'axi' is in verilog, not in 'vhdl'"
+    )
     links = built.spec.payload.model_copy(update={"input_links": [3]})
     other = built._replace(spec=built.spec.model_copy(update={"payload": links}))
-    assert refusal(other, kind="emp") == "payload: input_links has 1 channels; the inputs are on 2 links"
+    assert (
+        refusal(other, kind="emp")
+        == "payload: input_links has 1 channels; the inputs are on 2 links"
+    )
     none = built._replace(spec=built.spec.model_copy(update={"payload": None}))
     missing = "payload: trigger.toml has no [payload]; add it (it may be empty), with decision.accept, and build again"
     assert refusal(none) == missing
@@ -247,13 +291,20 @@ def test_patterns_say_what_the_payload_does(built, shell, tmp_path, capsys):
     """The words of inputs.txt, simulated, are the decisions of expected.txt."""
     monkey = pytest.MonkeyPatch()
     with monkey.context() as patch:
-        patch.setattr(sys, "argv", ["trigger", "patterns", "write", str(built.root), str(tmp_path), "--events", "150"])
+        patch.setattr(
+            sys,
+            "argv",
+            ["trigger", "patterns", "write", str(built.root), str(tmp_path), "--events", "150"],
+        )
         with pytest.raises(SystemExit) as status:
             main()
     assert not status.value.code
     inputs, expected = read(tmp_path / "inputs.txt"), read(tmp_path / "expected.txt")
     assert (inputs.links, expected.links) == ((4, 9), (12,))
-    assert inputs.data.shape == (150 * 5, 2)  # at 240 MHz five frames a crossing, of which two are an event's
+    assert inputs.data.shape == (
+        150 * 5,
+        2,
+    )  # at 240 MHz five frames a crossing, of which two are an event's
     starts = np.flatnonzero(inputs.flags[:, 0, 1])
     words = np.stack([inputs.data[starts], inputs.data[starts + 1]], axis=1)
     x = unpack(link_map(built.spec), words)
@@ -334,7 +385,9 @@ def test_bad_pattern_files(tmp_path, old, new, message):
 
 def test_comparing_patterns(built, tmp_path):
     _, expected = patterns(built, 20)
-    shift = expected._replace(**{name: np.roll(getattr(expected, name), 3, axis=0) for name in ("data", "flags")})
+    shift = expected._replace(
+        **{name: np.roll(getattr(expected, name), 3, axis=0) for name in ("data", "flags")}
+    )
     assert (compare(expected, shift), delays(expected, shift)) == ([], {12: 3})
     data = expected.data.copy()
     place = np.flatnonzero(expected.flags[:, 0, 3])[7]
@@ -342,20 +395,34 @@ def test_comparing_patterns(built, tmp_path):
     (tmp_path / "expected.txt").write_text(text(expected))
     (tmp_path / "found.txt").write_text(text(expected._replace(data=data)))
     command = [sys.executable, "-m", "trigger", "patterns", "compare", "expected.txt"]
-    result = subprocess.run([*command, "found.txt"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        [*command, "found.txt"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
     word = int(expected.data[place, 0])
     assert (result.returncode, result.stdout) == (
         1,
         f"link 012, valid word 7: expected 0111 {word:016x} in frame {place}, found 0111 {word ^ 1:016x} in frame {place}\n",
     )
-    shorter = expected._replace(**{name: getattr(expected, name)[:-20] for name in ("data", "flags", "strobe")})
+    shorter = expected._replace(
+        **{name: getattr(expected, name)[:-20] for name in ("data", "flags", "strobe")}
+    )
     (difference,) = compare(expected, shorter)
     assert difference.found is None and str(difference).endswith("found no further word")
     (tmp_path / "found.txt").write_text(text(expected._replace(links=(13,))))
-    result = subprocess.run([*command, "found.txt"], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert (result.returncode, result.stderr) == (2, "trigger: found.txt: link 012 is missing; there are 013\n")
-    result = subprocess.run([*command, "expected.txt"], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert (result.returncode, result.stdout) == (0, "link 012: 20 valid words, equal, 0 frames later\n")
+    result = subprocess.run(
+        [*command, "found.txt"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (result.returncode, result.stderr) == (
+        2,
+        "trigger: found.txt: link 012 is missing; there are 013\n",
+    )
+    result = subprocess.run(
+        [*command, "expected.txt"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (result.returncode, result.stdout) == (
+        0,
+        "link 012: 20 valid words, equal, 0 frames later\n",
+    )
 
 
 def test_an_event_longer_than_a_crossing(built):

@@ -83,7 +83,12 @@ def test_an_edited_manifest(small_build):
             "{0.5 + ",
             "firmware, made again from the graph: DIFFERENT in firmware/weights/w2.h",
         ),
-        ("rtl/src/small_core.v", "ce", "rst", "rtl, made again from the graph: DIFFERENT in src/small_core.v"),
+        (
+            "rtl/src/small_core.v",
+            "ce",
+            "rst",
+            "rtl, made again from the graph: DIFFERENT in src/small_core.v",
+        ),
     ],
 )
 def test_a_forger_who_seals_the_manifest_again_is_found(small_build, file, old, new, found):
@@ -114,4 +119,7 @@ def test_a_manifest_without_seal(small_build):
     (root / "manifest.json").write_text("[]")
     with pytest.raises(TriggerError) as error:
         prove(this)
-    assert str(error.value) == f"{root / 'manifest.json'}: not a sealed manifest; run `trigger build` again"
+    assert (
+        str(error.value)
+        == f"{root / 'manifest.json'}: not a sealed manifest; run `trigger build` again"
+    )

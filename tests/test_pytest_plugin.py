@@ -90,7 +90,9 @@ def test_a_difference_is_a_failure_with_its_witness(repository, small_build):
 def test_a_folder_without_a_build(repository):
     result = run(repository, "--trigger", "nowhere")
     assert result.returncode == 4
-    assert result.stderr.strip() == "ERROR: nowhere: no finished build here; run `trigger build` first"
+    assert (
+        result.stderr.strip() == "ERROR: nowhere: no finished build here; run `trigger build` first"
+    )
 
 
 def test_nothing_is_imported_where_it_is_not_used(repository):

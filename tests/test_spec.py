@@ -50,19 +50,55 @@ def test_the_zoo_is_valid(name):
             'clock_mhz = "240 MHz"',
             "target.clock_mhz is '240 MHz'; it should be a valid number in MHz, as a plain number",
         ),
-        ("clock_mhz = 240", "clock_mhz = -1", "target.clock_mhz is -1; it should be greater than 0"),
-        ("latency_ns = 100", "latency_ns = inf", "budget.latency_ns is inf; it should be a finite number"),
-        ("latency_ns = 100", "latency_ns = 0", "budget.latency_ns is 0; it should be greater than 0"),
+        (
+            "clock_mhz = 240",
+            "clock_mhz = -1",
+            "target.clock_mhz is -1; it should be greater than 0",
+        ),
+        (
+            "latency_ns = 100",
+            "latency_ns = inf",
+            "budget.latency_ns is inf; it should be a finite number",
+        ),
+        (
+            "latency_ns = 100",
+            "latency_ns = 0",
+            "budget.latency_ns is 0; it should be greater than 0",
+        ),
         ("lut = 8000", "lut = 0", "budget.lut is 0; it should be greater than 0"),
         ("lut = 8000", "lut = 1.5", "budget.lut is 1.5; it should be a valid integer"),
-        ("xcvu13p-flga2577-2-e", "xcvu13p", "target.part: no part 'xcvu13p'; did you mean 'xcvu13p-"),
-        ('name = "jet_tagger"', 'name = "jet tagger"', "name: 'jet tagger' cannot name a C++ function; use letters, digits"),
-        ('name = "jet_tagger"', 'name = "class"', "name: 'class' cannot name a C++ function: C++ or hls4ml uses the word"),
+        (
+            "xcvu13p-flga2577-2-e",
+            "xcvu13p",
+            "target.part: no part 'xcvu13p'; did you mean 'xcvu13p-",
+        ),
+        (
+            'name = "jet_tagger"',
+            'name = "jet tagger"',
+            "name: 'jet tagger' cannot name a C++ function; use letters, digits",
+        ),
+        (
+            'name = "jet_tagger"',
+            'name = "class"',
+            "name: 'class' cannot name a C++ function: C++ or hls4ml uses the word",
+        ),
         ('"t"]', '"W"]', "data: classes names 'W' twice"),
-        ('label = "jet"', 'label = "zlogz"', "data: 'zlogz' is a feature and also the label, weight or split"),
-        ("train = 0.6", "train = 0.7", "data.split: train, validation and test add up to 1.1, not to 1"),
+        (
+            'label = "jet"',
+            'label = "zlogz"',
+            "data: 'zlogz' is a feature and also the label, weight or split",
+        ),
+        (
+            "train = 0.6",
+            "train = 0.7",
+            "data.split: train, validation and test add up to 1.1, not to 1",
+        ),
         ("end_epoch = 70", "end_epoch = 5", "pruning: end_epoch 5 is not after start_epoch 10"),
-        ("end_epoch = 70", "end_epoch = 600", "pruning.end_epoch 600 leaves no epoch to fine-tune; training.epochs is 600"),
+        (
+            "end_epoch = 70",
+            "end_epoch = 600",
+            "pruning.end_epoch 600 leaves no epoch to fine-tune; training.epochs is 600",
+        ),
         (
             "patience = 200",
             "target_lut = 5000",
@@ -79,8 +115,16 @@ def test_the_zoo_is_valid(name):
             "multiplicty =",
             "inputs.types has 'multiplicty', which is no feature; did you mean 'multiplicity'?",
         ),
-        ('mass_mmdt = "ufixed<12,10>"', "", "inputs has no type for the feature 'mass_mmdt'; give inputs.type for all"),
-        ("ufixed<12,10>", "float", "inputs.types: 'float' is not a type; write fixed<W,I> or ufixed<W,I> with W from 1 to 53"),
+        (
+            'mass_mmdt = "ufixed<12,10>"',
+            "",
+            "inputs has no type for the feature 'mass_mmdt'; give inputs.type for all",
+        ),
+        (
+            "ufixed<12,10>",
+            "float",
+            "inputs.types: 'float' is not a type; write fixed<W,I> or ufixed<W,I> with W from 1 to 53",
+        ),
         ('"classification"', '"regression"', "task is 'regression'; it should be 'classification'"),
         ("[data]", "[data", "not TOML: "),
         (
@@ -113,7 +157,11 @@ def test_the_zoo_is_valid(name):
             "[decision.accept.a]\nthreshold = 1\n\n[physics]",
             "decision.accept.a.output is missing; it names the class",
         ),
-        ("[physics]", '[decision.accept.a]\noutput = "t"\n\n[physics]', "decision.accept.a: give either threshold or rate_khz"),
+        (
+            "[physics]",
+            '[decision.accept.a]\noutput = "t"\n\n[physics]',
+            "decision.accept.a: give either threshold or rate_khz",
+        ),
         (
             "[physics]",
             '[decision.accept.a]\noutput = "t"\nrate_khz = 10\n\n[physics]',
@@ -144,7 +192,11 @@ def test_the_zoo_is_valid(name):
             "[quantization]\nbits = 6\n\n[physics]",
             "quantization is for a float network in model.network; one trained here has quantised layers",
         ),
-        ("[pruning]", "[quantization]\n\n[pruning]", "quantization: give either bits or max_auc_loss"),
+        (
+            "[pruning]",
+            "[quantization]\n\n[pruning]",
+            "quantization: give either bits or max_auc_loss",
+        ),
         (
             "[pruning]",
             "[quantization]\nbits = 1\n\n[pruning]",
@@ -157,7 +209,9 @@ def test_what_is_wrong_is_named(tmp_path, old, new, message):
 
 
 def test_all_problems_are_told(tmp_path):
-    message = refusal(tmp_path, ("clock_mhz = 240", "clock_mhz = 0"), ("lut = 8000", "luts = 40000"))
+    message = refusal(
+        tmp_path, ("clock_mhz = 240", "clock_mhz = 0"), ("lut = 8000", "luts = 40000")
+    )
     assert message.splitlines() == [
         "target.clock_mhz is 0; it should be greater than 0",
         "unknown key budget.luts; did you mean 'lut'?",

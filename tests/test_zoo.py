@@ -78,12 +78,16 @@ def test_from_events_to_the_board(name, tmp_path):
         payload = export(this, tmp_path / kind, kind)
         assert payload.latency * 1000 / this.spec.target.clock_mhz <= 50
         command = [sys.executable, "sim/run.py"]
-        result = subprocess.run(command, cwd=tmp_path / kind, capture_output=True, text=True, check=False)
+        result = subprocess.run(
+            command, cwd=tmp_path / kind, capture_output=True, text=True, check=False
+        )
         assert result.returncode == 0, result.stdout
     graph = read_graph(this.root)
     inputs, expected = patterns(this, 300)
     starts = np.flatnonzero(inputs.flags[:, 0, START])
-    x = unpack(link_map(this.spec), np.stack([inputs.data[starts], inputs.data[starts + 1]], axis=1))
+    x = unpack(
+        link_map(this.spec), np.stack([inputs.data[starts], inputs.data[starts + 1]], axis=1)
+    )
     (emulator,) = compile_emulators([graph], tmp_path / "emulator")
     scores = emulator(x)
     np.testing.assert_array_equal(scores, graph.run(x))
@@ -91,5 +95,6 @@ def test_from_events_to_the_board(name, tmp_path):
     words = expected.data[expected.flags[:, 0, VALID], 0]
     np.testing.assert_array_equal(words >> np.uint64(32), scores[:, 0] & (1 << width) - 1)
     np.testing.assert_array_equal(
-        words & np.uint64(0xFFFF), accept_bits(this.root, this.spec, scores) @ 2 ** np.arange(len(points))
+        words & np.uint64(0xFFFF),
+        accept_bits(this.root, this.spec, scores) @ 2 ** np.arange(len(points)),
     )

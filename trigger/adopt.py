@@ -51,8 +51,12 @@ def adopt(asked: Adoption) -> Path:
     model = load(asked.network, asked.weights)
     columns = read(asked.events, None)
     if asked.label is not None and asked.label not in columns:
-        raise TriggerError(f"{asked.events}: no column {asked.label!r}; there are {', '.join(columns)}")
-    features = {name: v for name, v in columns.items() if v.dtype.kind in "biuf" and name != asked.label}
+        raise TriggerError(
+            f"{asked.events}: no column {asked.label!r}; there are {', '.join(columns)}"
+        )
+    features = {
+        name: v for name, v in columns.items() if v.dtype.kind in "biuf" and name != asked.label
+    }
     if len(features) != int(np.prod(model.input_shape[1:])):
         raise TriggerError(
             f"{asked.events}: {len(features)} columns of numbers{' besides the label' if asked.label else ''}; "
@@ -60,7 +64,9 @@ def adopt(asked: Adoption) -> Path:
         )
     classes = [f"output_{k}" for k in range(int(np.prod(model.output_shape[1:])))]
     if asked.label is not None:
-        classes = _classes(columns[asked.label], model, np.stack(list(features.values()), axis=1), asked)
+        classes = _classes(
+            columns[asked.label], model, np.stack(list(features.values()), axis=1), asked
+        )
     name = as_identifier(asked.network.stem)
     own = input_types(model)
     try:

@@ -42,7 +42,9 @@ class Graph(fixedpoint.Graph):
         """
         from trigger.backends.hls4ml import Hls4mlOptions, write
 
-        options = Hls4mlOptions(part, clock_mhz, backend, io_type, strategy, reuse_factor, project_name)
+        options = Hls4mlOptions(
+            part, clock_mhz, backend, io_type, strategy, reuse_factor, project_name
+        )
         return write(self, Path(directory), options)
 
     def to_rtl(
@@ -79,7 +81,9 @@ def lower(
     return Graph(graph.nodes, graph.notes)
 
 
-def verify(model: "keras.Model", implementations: Sequence[Any], x: np.ndarray) -> comparison.Verdict:
+def verify(
+    model: "keras.Model", implementations: Sequence[Any], x: np.ndarray
+) -> comparison.Verdict:
     """Compare graphs, compiled csims and compiled RTL with the Keras network, evaluated in float64.
 
     ``x`` are real inputs, shape (events, features).
@@ -102,7 +106,9 @@ def verify(model: "keras.Model", implementations: Sequence[Any], x: np.ndarray) 
         return reference.layers(np.ldexp(inputs.astype(np.float64), -graph.input.fractions))
 
     named = comparison.names(implementations)
-    return comparison.compare(graph, expected, off_grid, integers, named, layers, (TriggerError, fixedpoint.GraphError))
+    return comparison.compare(
+        graph, expected, off_grid, integers, named, layers, (TriggerError, fixedpoint.GraphError)
+    )
 
 
 def build(target: str | Path, output: str | Path = "build") -> Path:

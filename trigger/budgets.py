@@ -23,7 +23,13 @@ def budgets(build: Build) -> list[Line]:
         rate = None
         if len(outputs) == len(test.x):  # an aborted csim has none
             rate = menu(accept_bits(build.root, spec, outputs), test, spec).total.rate
-        lines.append(Line("rate_khz", spec.budget.rate_khz, rate and Figure(rate.value, "test events", (rate.low, rate.high))))
+        lines.append(
+            Line(
+                "rate_khz",
+                spec.budget.rate_khz,
+                rate and Figure(rate.value, "test events", (rate.low, rate.high)),
+            )
+        )
     return lines
 
 

@@ -57,7 +57,9 @@ def build(target: str, output: Path, from_scratch: bool = False) -> Path:
     results = json.loads((root / "verification" / "results.json").read_text())
     if not results["equal"]:
         worst = next(c for c in results["comparisons"] if not c["equal"])
-        raise Different(f"{worst['name']} is not the network: {worst['failure'] or worst['witness']}")
+        raise Different(
+            f"{worst['name']} is not the network: {worst['failure'] or worst['witness']}"
+        )
     missed = over(budgets(this))
     if missed:
         raise OverBudget("over budget\n" + "\n".join(f"  {line}" for line in missed))
@@ -84,7 +86,10 @@ def open_build(root: Path) -> Build:
 
 def _run(stage: Stage, build: Build) -> None:
     record = _read_records(build.root).get(stage.name, {})
-    if record.get("key") == _key(stage, build) and record.get("digest") == folder_digest(build.root / stage.name) != "":
+    if (
+        record.get("key") == _key(stage, build)
+        and record.get("digest") == folder_digest(build.root / stage.name) != ""
+    ):
         say(f"{stage.name}: up to date")
         build.digests[stage.name] = record["digest"]
     else:
@@ -115,7 +120,10 @@ def _redo(stage: Stage, build: Build) -> None:
     shutil.rmtree(old, ignore_errors=True)
     build.digests[stage.name] = folder_digest(final)
     record = {"key": _key(stage, build), "digest": build.digests[stage.name]}
-    _replace_text(build.root / "stages.json", json.dumps({**_read_records(build.root), stage.name: record}, indent=1))
+    _replace_text(
+        build.root / "stages.json",
+        json.dumps({**_read_records(build.root), stage.name: record}, indent=1),
+    )
 
 
 def _read_records(root: Path) -> dict[str, Any]:
@@ -152,5 +160,11 @@ def _readable_errors(root: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        kept = " The last finished build is kept." if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else ""
-        raise TriggerError(f"{error.filename or root}: {os.strerror(error.errno or 0)}.{kept}") from error
+        kept = (
+            " The last finished build is kept."
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+            else ""
+        )
+        raise TriggerError(
+            f"{error.filename or root}: {os.strerror(error.errno or 0)}.{kept}"
+        ) from error

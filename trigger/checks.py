@@ -57,24 +57,37 @@ def expectations(root: Path, spec: Spec, path: Path) -> Expected:
     from trigger.frontends.networks import Reference
 
     graph = read_graph(root)
-    x = to_hardware(dataset.features(path, spec.data.features, spec.data.tree, bool(spec.inputs.objects)), spec).x
-    return Expected(x, *keras_integers(graph, Reference(load(root / "model" / "network.keras")), x, working_points(root, spec)))
+    x = to_hardware(
+        dataset.features(path, spec.data.features, spec.data.tree, bool(spec.inputs.objects)), spec
+    ).x
+    return Expected(
+        x,
+        *keras_integers(
+            graph, Reference(load(root / "model" / "network.keras")), x, working_points(root, spec)
+        ),
+    )
 
 
-def check(root: Path, spec: Spec, expected: Expected, netlist: bool = False) -> tuple[Verdict, np.ndarray]:
+def check(
+    root: Path, spec: Spec, expected: Expected, netlist: bool = False
+) -> tuple[Verdict, np.ndarray]:
     """Compare graph, csim and RTL of a build with what Keras gave. Returns the verdict and the csim's integers.
 
     With ``netlist`` the netlist that Yosys makes of the RTL is compared as well. Raises TriggerError where something is
     missing or g++ or Verilator refuses the firmware.
     """
     compiled = {name: make() for name, make in implementations(root, spec, netlist).items()}
-    return compare_with(read_graph(root), expected, compiled), compiled[f"csim ({spec.target.backend})"].outputs
+    return compare_with(read_graph(root), expected, compiled), compiled[
+        f"csim ({spec.target.backend})"
+    ].outputs
 
 
 def compare_with(graph: Graph, expected: Expected, implementations: Mapping[str, Any]) -> Verdict:
     """Compare compiled implementations of a graph with what Keras gave; one that fails as it runs is a difference."""
     failures = (TriggerError, GraphError)
-    return compare(graph, expected.outputs, expected.off_grid, expected.x, implementations, failures=failures)
+    return compare(
+        graph, expected.outputs, expected.off_grid, expected.x, implementations, failures=failures
+    )
 
 
 def implementations(root: Path, spec: Spec, netlist: bool = False) -> dict[str, Callable[[], Any]]:
@@ -107,9 +120,13 @@ def implementations(root: Path, spec: Spec, netlist: bool = False) -> dict[str, 
     found[project.with_gaps().label] = lambda: _Recorded(simulation().with_gaps())
     if spec.payload is not None:
         shell = PayloadSimulation(payload(root, spec, project))
-        found[shell.label] = compiled("compiling the payload", lambda: shell.compile(root / "payload-simulation"))
+        found[shell.label] = compiled(
+            "compiling the payload", lambda: shell.compile(root / "payload-simulation")
+        )
     if netlist:
-        found[gates.label] = compiled("synthesising and compiling the netlist", lambda: gates.compile(root / "netlist"))
+        found[gates.label] = compiled(
+            "synthesising and compiling the netlist", lambda: gates.compile(root / "netlist")
+        )
     return found
 
 
@@ -135,7 +152,10 @@ def working_points(root: Path, spec: Spec) -> WorkingPoints | None:
     if not spec.decides:
         return None
     found = read_json(root / "graph" / "summary.json")["working_points"]
-    return WorkingPoints(np.array([p["element"] for p in found.values()]), np.array([p["threshold"] for p in found.values()]))
+    return WorkingPoints(
+        np.array([p["element"] for p in found.values()]),
+        np.array([p["threshold"] for p in found.values()]),
+    )
 
 
 def accept_bits(root: Path, spec: Spec, outputs: np.ndarray) -> np.ndarray:
@@ -143,7 +163,9 @@ def accept_bits(root: Path, spec: Spec, outputs: np.ndarray) -> np.ndarray:
     if spec.decides:
         return outputs
     found = read_json(root / "graph" / "summary.json")["working_points"].values()
-    return np.stack([(outputs[:, p["element"]] >= p["bound"]).astype(np.int64) for p in found], axis=1)
+    return np.stack(
+        [(outputs[:, p["element"]] >= p["bound"]).astype(np.int64) for p in found], axis=1
+    )
 
 
 def payload(root: Path, spec: Spec, project: "Rtl", directory: Path | None = None) -> "Payload":
@@ -156,8 +178,17 @@ def payload(root: Path, spec: Spec, project: "Rtl", directory: Path | None = Non
     if spec.decides:
         points = [Point(name, k, outputs[k], 1) for k, name in enumerate(found)]
     else:
-        points = [Point(name, p["element"], outputs[p["element"]], p["bound"]) for name, p in found.items()]
-    return Payload(directory or root / "payload", f"{spec.name}_trigger", link_map(spec), tuple(points), project)
+        points = [
+            Point(name, p["element"], outputs[p["element"]], p["bound"])
+            for name, p in found.items()
+        ]
+    return Payload(
+        directory or root / "payload",
+        f"{spec.name}_trigger",
+        link_map(spec),
+        tuple(points),
+        project,
+    )
 
 
 def keras_integers(

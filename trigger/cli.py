@@ -21,9 +21,13 @@ app = typer.Typer(
 )
 events_app = typer.Typer(help="Make event samples.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(events_app, name="events")
-export_app = typer.Typer(help="Give a build to other software.", no_args_is_help=True, rich_markup_mode=None)
+export_app = typer.Typer(
+    help="Give a build to other software.", no_args_is_help=True, rich_markup_mode=None
+)
 app.add_typer(export_app, name="export")
-patterns_app = typer.Typer(help="Pattern files of EMP boards.", no_args_is_help=True, rich_markup_mode=None)
+patterns_app = typer.Typer(
+    help="Pattern files of EMP boards.", no_args_is_help=True, rich_markup_mode=None
+)
 app.add_typer(patterns_app, name="patterns")
 
 DIFFERENT, FAILED, OVER_BUDGET, INTERRUPTED = 1, 2, 3, 130
@@ -32,25 +36,42 @@ BuildFolder = Annotated[Path, typer.Argument(help="A build folder, such as build
 
 
 @app.callback()
-def _options(debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False) -> None:
+def _options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
     pass
 
 
 @app.command()
 def build(
-    target: Annotated[str | None, typer.Argument(help="A zoo name, a folder with trigger.toml, or a trigger.toml.")] = None,
+    target: Annotated[
+        str | None,
+        typer.Argument(help="A zoo name, a folder with trigger.toml, or a trigger.toml."),
+    ] = None,
     output: Annotated[Path, typer.Option(help="Where build folders go.")] = Path("build"),
     network: Annotated[
-        Path | None, typer.Option(help="Instead of a trigger: a trained network (.keras, .h5, .json with --weights).")
+        Path | None,
+        typer.Option(
+            help="Instead of a trigger: a trained network (.keras, .h5, .json with --weights)."
+        ),
     ] = None,
-    weights: Annotated[Path | None, typer.Option(help="The weights (.h5) of a network in .json.")] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="The weights (.h5) of a network in .json.")
+    ] = None,
     events: Annotated[Path | None, typer.Option(help="A sample of the network's inputs.")] = None,
     label: Annotated[str | None, typer.Option(help="The sample's column with the classes.")] = None,
-    inputs: Annotated[str | None, typer.Option(help='The hardware type of the inputs, such as "fixed<16,6>".')] = None,
-    part: Annotated[str | None, typer.Option(help="The FPGA; `trigger doctor --parts` lists them.")] = None,
+    inputs: Annotated[
+        str | None, typer.Option(help='The hardware type of the inputs, such as "fixed<16,6>".')
+    ] = None,
+    part: Annotated[
+        str | None, typer.Option(help="The FPGA; `trigger doctor --parts` lists them.")
+    ] = None,
     clock: Annotated[float | None, typer.Option(help="Its clock, MHz.")] = None,
     from_scratch: Annotated[
-        bool, typer.Option("--from-scratch", help="Train without the warm start that trigger.toml names.")
+        bool,
+        typer.Option(
+            "--from-scratch", help="Train without the warm start that trigger.toml names."
+        ),
     ] = False,
 ) -> None:
     """From trigger.toml, or from a trained network, to verified firmware and a report.
@@ -60,32 +81,60 @@ def build(
     """
     from trigger.build import build as run
 
-    if network is not None and events is not None and part is not None and clock is not None and target is None:
+    if (
+        network is not None
+        and events is not None
+        and part is not None
+        and clock is not None
+        and target is None
+    ):
         from trigger.adopt import Adoption, adopt
 
         target = str(adopt(Adoption(network, events, part, clock, label, inputs, weights)))
         typer.echo(f"wrote {target}: look at the classes and the types of the inputs in it")
-    elif target is None or any(option is not None for option in (network, weights, events, label, inputs, part, clock)):
-        raise TriggerError("build: name either a trigger, or --network, --events, --part and --clock")
+    elif target is None or any(
+        option is not None for option in (network, weights, events, label, inputs, part, clock)
+    ):
+        raise TriggerError(
+            "build: name either a trigger, or --network, --events, --part and --clock"
+        )
     root = run(target, output, from_scratch)
     typer.echo(f"exact: {_shown(root / 'report' / 'index.html')}")
 
 
 @app.command()
 def search(
-    target: Annotated[str, typer.Argument(help="A zoo name, a folder with trigger.toml, or a trigger.toml, with [search].")],
+    target: Annotated[
+        str,
+        typer.Argument(
+            help="A zoo name, a folder with trigger.toml, or a trigger.toml, with [search]."
+        ),
+    ],
     trials: Annotated[
-        int | None, typer.Option(min=1, help="Go on until so many trials have ended; 30 where left out, none with --pick.")
+        int | None,
+        typer.Option(
+            min=1,
+            help="Go on until so many trials have ended; 30 where left out, none with --pick.",
+        ),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the trials that are there.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the trials that are there.")
+    ] = False,
     pick: Annotated[
         str | None,
-        typer.Option(help='Write the best trial that meets this as a trigger.toml: "lut<=2500, latency_ns<=60", "trial==7".'),
+        typer.Option(
+            help='Write the best trial that meets this as a trigger.toml: "lut<=2500, latency_ns<=60", "trial==7".'
+        ),
     ] = None,
     scheduler: Annotated[
-        str | None, typer.Option(help="Run trials on the Dask cluster of this address, not on this machine's cores.")
+        str | None,
+        typer.Option(
+            help="Run trials on the Dask cluster of this address, not on this machine's cores."
+        ),
     ] = None,
-    output: Annotated[Path, typer.Option(help="Where the folder NAME-search goes.")] = Path("build"),
+    output: Annotated[Path, typer.Option(help="Where the folder NAME-search goes.")] = Path(
+        "build"
+    ),
 ) -> None:
     """Train and measure other values of trigger.toml, as [search] says, for the best metric, fewest LUT and least latency.
 
@@ -97,7 +146,9 @@ def search(
         from trigger.search import run
         from trigger.search.pick import best, describe, of_budget, parse
     except ModuleNotFoundError as error:
-        raise TriggerError(f"search: no {error.name}; install it with: pip install 'trigger-compiler[search]'") from error
+        raise TriggerError(
+            f"search: no {error.name}; install it with: pip install 'trigger-compiler[search]'"
+        ) from error
     with run.opened(target, output, resume or pick is not None) as this:
         conditions = parse(pick, this.metric) if pick is not None else of_budget(this.spec.budget)
         if trials is not None or pick is None:
@@ -105,28 +156,45 @@ def search(
             typer.echo(f"report: {_shown(this.root / 'report' / 'index.html')}")
         if pick is not None:
             path, chosen = run.write_picked(this, conditions)
-            typer.echo(f"wrote {path}: {describe(chosen, this.metric)}; build it with: trigger build {path}")
+            typer.echo(
+                f"wrote {path}: {describe(chosen, this.metric)}; build it with: trigger build {path}"
+            )
             return
         try:
             chosen = best(this.study.complete(), conditions, this.metric)
         except TriggerError as error:
             raise OverBudget(f"search: {error}") from error
-        typer.echo(f"best{' within the budget' if conditions else ''}: {describe(chosen, this.metric)}")
+        typer.echo(
+            f"best{' within the budget' if conditions else ''}: {describe(chosen, this.metric)}"
+        )
 
 
 @app.command()
 def verify(
-    folder: Annotated[Path | None, typer.Argument(help="A build folder, such as build/jet_tagger.")] = None,
-    events: Annotated[Path | None, typer.Option(help="Verify on the events of this file instead; runs Keras.")] = None,
+    folder: Annotated[
+        Path | None, typer.Argument(help="A build folder, such as build/jet_tagger.")
+    ] = None,
+    events: Annotated[
+        Path | None, typer.Option(help="Verify on the events of this file instead; runs Keras.")
+    ] = None,
     junit: Annotated[Path | None, typer.Option(help="Write the comparisons as JUnit XML.")] = None,
     netlist: Annotated[
-        bool, typer.Option("--netlist", help="Compare the netlist that Yosys makes, too; takes minutes.")
+        bool,
+        typer.Option("--netlist", help="Compare the netlist that Yosys makes, too; takes minutes."),
     ] = False,
     manifest: Annotated[
-        bool, typer.Option("--manifest", help="Check instead that no file was edited and that all belong together; runs Keras.")
+        bool,
+        typer.Option(
+            "--manifest",
+            help="Check instead that no file was edited and that all belong together; runs Keras.",
+        ),
     ] = False,
-    hls4ml: Annotated[Path | None, typer.Option(help="Instead of a build: an hls4ml project of any origin.")] = None,
-    against: Annotated[Path | None, typer.Option(help="The trained network (.keras, .h5) that --hls4ml must be.")] = None,
+    hls4ml: Annotated[
+        Path | None, typer.Option(help="Instead of a build: an hls4ml project of any origin.")
+    ] = None,
+    against: Annotated[
+        Path | None, typer.Option(help="The trained network (.keras, .h5) that --hls4ml must be.")
+    ] = None,
 ) -> None:
     """Compare the firmware in a build, or in an hls4ml project, with its network.
 
@@ -134,7 +202,13 @@ def verify(
     """
     from trigger.verification.junit import to_junit
 
-    if hls4ml is not None and against is not None and folder is None and not manifest and not netlist:
+    if (
+        hls4ml is not None
+        and against is not None
+        and folder is None
+        and not manifest
+        and not netlist
+    ):
         name, verdict = _against(hls4ml, against, events)
     elif folder is None or hls4ml is not None or against is not None:
         raise TriggerError(
@@ -157,7 +231,11 @@ def _of_build(folder: Path, events: Path | None, netlist: bool) -> "tuple[str, V
     from trigger.build import open_build
 
     this = open_build(folder)
-    expected = checks.recorded_expectations(this.root) if events is None else checks.expectations(this.root, this.spec, events)
+    expected = (
+        checks.recorded_expectations(this.root)
+        if events is None
+        else checks.expectations(this.root, this.spec, events)
+    )
     return this.spec.name, checks.check(this.root, this.spec, expected, netlist)[0]
 
 
@@ -180,8 +258,12 @@ def _prove(folder: Path) -> None:
 @app.command()
 def synth(
     folder: BuildFolder,
-    tool: Annotated[str, typer.Option(help="yosys, ecp5 (Yosys and nextpnr), vivado, vitis or quartus.")] = "yosys",
-    timeout: Annotated[float, typer.Option(min=1, help="Stop the tool after so many minutes.")] = 240,
+    tool: Annotated[
+        str, typer.Option(help="yosys, ecp5 (Yosys and nextpnr), vivado, vitis or quartus.")
+    ] = "yosys",
+    timeout: Annotated[
+        float, typer.Option(min=1, help="Stop the tool after so many minutes.")
+    ] = 240,
 ) -> None:
     """Synthesise a build with one tool and check the budgets against what it finds.
 
@@ -212,7 +294,9 @@ def report(folder: BuildFolder) -> None:
 @app.command()
 def show(
     folder: BuildFolder,
-    graph: Annotated[bool, typer.Option("--graph", help="The fixed-point graph, node by node.")] = False,
+    graph: Annotated[
+        bool, typer.Option("--graph", help="The fixed-point graph, node by node.")
+    ] = False,
 ) -> None:
     """Show a build's manifest, or its fixed-point graph."""
     from trigger.build import open_build
@@ -220,19 +304,26 @@ def show(
     from trigger.folder import read_graph
 
     this = open_build(folder)
-    typer.echo(dump(read_graph(this.root)) if graph else (this.root / "manifest.json").read_text(), nl=False)
+    typer.echo(
+        dump(read_graph(this.root)) if graph else (this.root / "manifest.json").read_text(),
+        nl=False,
+    )
 
 
 @app.command()
 def new(
-    folder: Annotated[Path, typer.Argument(help="The folder to make; its name becomes the trigger's name.")],
+    folder: Annotated[
+        Path, typer.Argument(help="The folder to make; its name becomes the trigger's name.")
+    ],
     like: Annotated[str, typer.Option(help="The zoo trigger to start from.")] = "jet_tagger",
 ) -> None:
     """Make a folder of your own to edit."""
     from trigger.scaffold import create
 
     create(folder, like)
-    typer.echo(f"made {folder}: edit {folder / 'trigger.toml'} and {folder / 'model.py'}, then run: trigger build {folder}")
+    typer.echo(
+        f"made {folder}: edit {folder / 'trigger.toml'} and {folder / 'model.py'}, then run: trigger build {folder}"
+    )
 
 
 @app.command("list")
@@ -246,7 +337,11 @@ def list_zoo() -> None:
 
 
 @app.command()
-def doctor(parts: Annotated[bool, typer.Option("--parts", help="List the FPGA parts a trigger may name.")] = False) -> None:
+def doctor(
+    parts: Annotated[
+        bool, typer.Option("--parts", help="List the FPGA parts a trigger may name.")
+    ] = False,
+) -> None:
     """Say which tools this machine has, with versions."""
     from trigger import doctor as checks
 
@@ -256,9 +351,14 @@ def doctor(parts: Annotated[bool, typer.Option("--parts", help="List the FPGA pa
 
 @events_app.command()
 def jets(
-    output: Annotated[Path, typer.Argument(help="The Parquet file to write; its provenance goes beside it as .json.")],
+    output: Annotated[
+        Path,
+        typer.Argument(help="The Parquet file to write; its provenance goes beside it as .json."),
+    ],
     jets: Annotated[int, typer.Option(min=1, help="Jets of each of the five classes.")] = 10_000,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the generator and of the order of the rows.")] = 1,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Seed of the generator and of the order of the rows.")
+    ] = 1,
 ) -> None:
     """Generate LHC jets like those of the hls4ml jet data set ("JSC-like") with Pythia 8."""
     import json
@@ -276,10 +376,19 @@ def jets(
 
 @events_app.command()
 def level1(
-    output: Annotated[Path, typer.Argument(help="The Parquet file to write; its provenance goes beside it as .json.")],
-    zero_bias: Annotated[int, typer.Option(min=200, help="Zero-bias events, over all strata.")] = 81_000,
-    signals: Annotated[int, typer.Option(min=20, help="Events of each of the five signals.")] = 5_000,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the generator and of the order of the rows.")] = 1,
+    output: Annotated[
+        Path,
+        typer.Argument(help="The Parquet file to write; its provenance goes beside it as .json."),
+    ],
+    zero_bias: Annotated[
+        int, typer.Option(min=200, help="Zero-bias events, over all strata.")
+    ] = 81_000,
+    signals: Annotated[
+        int, typer.Option(min=20, help="Events of each of the five signals.")
+    ] = 5_000,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Seed of the generator and of the order of the rows.")
+    ] = 1,
 ) -> None:
     """Generate level-1 events at pileup 50 with Pythia 8.
 
@@ -309,7 +418,9 @@ def openml(output: Annotated[Path, typer.Argument(help="The Parquet file to writ
 @export_app.command("onnx")
 def export_onnx(
     folder: BuildFolder,
-    output: Annotated[Path | None, typer.Argument(help="The .onnx file to write; NAME.onnx where left out.")] = None,
+    output: Annotated[
+        Path | None, typer.Argument(help="The .onnx file to write; NAME.onnx where left out.")
+    ] = None,
 ) -> None:
     """Write the network as standard ONNX operators on integers, which onnxruntime runs to the bit."""
     _export(folder, "onnx", output)
@@ -318,7 +429,9 @@ def export_onnx(
 @export_app.command("qonnx")
 def export_qonnx(
     folder: BuildFolder,
-    output: Annotated[Path | None, typer.Argument(help="The .onnx file to write; NAME.qonnx.onnx where left out.")] = None,
+    output: Annotated[
+        Path | None, typer.Argument(help="The .onnx file to write; NAME.qonnx.onnx where left out.")
+    ] = None,
 ) -> None:
     """Write the network in QONNX, its quantisers as operators, for tools that read trained networks.
 
@@ -330,8 +443,12 @@ def export_qonnx(
 @export_app.command("emulator")
 def export_emulator(
     folder: BuildFolder,
-    output: Annotated[Path | None, typer.Argument(help="The folder to write; NAME_emulator where left out.")] = None,
-    version: Annotated[str | None, typer.Option(help="The network's version; its digest where left out.")] = None,
+    output: Annotated[
+        Path | None, typer.Argument(help="The folder to write; NAME_emulator where left out.")
+    ] = None,
+    version: Annotated[
+        str | None, typer.Option(help="The network's version; its digest where left out.")
+    ] = None,
 ) -> None:
     """Write the network as C++17 in integers, for experiments' software: C++, C, Python, and CMSSW's hls4ml emulator.
 
@@ -344,7 +461,14 @@ def export_emulator(
 
     this = open_build(folder)
     target = output or Path(f"{this.spec.name}_emulator")
-    write(read_graph(this.root), target, this.spec.name, this.spec.data.features, outputs(this.spec), version)
+    write(
+        read_graph(this.root),
+        target,
+        this.spec.name,
+        this.spec.data.features,
+        outputs(this.spec),
+        version,
+    )
     typer.echo(_shown(target))
 
 
@@ -352,7 +476,9 @@ def export_emulator(
 def write_patterns(
     folder: BuildFolder,
     output: Annotated[Path, typer.Argument(help="The folder for inputs.txt and expected.txt.")],
-    events: Annotated[int, typer.Option(min=2, help="How many events; an EMP buffer has 1024 frames.")] = 100,
+    events: Annotated[
+        int, typer.Option(min=2, help="How many events; an EMP buffer has 1024 frames.")
+    ] = 100,
 ) -> None:
     """Write pattern files for the buffers of an EMP board: inputs, and what the trigger must answer."""
     from trigger.build import open_build
@@ -363,7 +489,9 @@ def write_patterns(
     output.mkdir(parents=True, exist_ok=True)
     for name, pattern in zip(("inputs", "expected"), patterns(this, events), strict=True):
         (output / f"{name}.txt").write_text(text(pattern))
-        typer.echo(f"{_shown(output / name)}.txt: {len(pattern.data)} frames, {len(pattern.links)} links")
+        typer.echo(
+            f"{_shown(output / name)}.txt: {len(pattern.data)} frames, {len(pattern.links)} links"
+        )
 
 
 @patterns_app.command("compare")
@@ -387,17 +515,26 @@ def compare_patterns(
     if differences:
         raise typer.Exit(DIFFERENT)
     for link, delay in delays(*patterns).items():
-        typer.echo(f"link {link:03d}: {len(valid_words(patterns[0], link))} valid words, equal, {delay} frames later")
+        typer.echo(
+            f"link {link:03d}: {len(valid_words(patterns[0], link))} valid words, equal, {delay} frames later"
+        )
 
 
 @export_app.command("payload")
 def export_payload(
     folder: BuildFolder,
-    output: Annotated[Path | None, typer.Argument(help="The folder to write; NAME_payload where left out.")] = None,
+    output: Annotated[
+        Path | None, typer.Argument(help="The folder to write; NAME_payload where left out.")
+    ] = None,
     shell: Annotated[
-        str, typer.Option(help="plain, axi (AXI4-Stream and AXI4-Lite) or emp (an EMP board's payload).")
+        str,
+        typer.Option(
+            help="plain, axi (AXI4-Stream and AXI4-Lite) or emp (an EMP board's payload)."
+        ),
     ] = "plain",
-    language: Annotated[str | None, typer.Option(help="verilog or vhdl; that of the shell where left out.")] = None,
+    language: Annotated[
+        str | None, typer.Option(help="verilog or vhdl; that of the shell where left out.")
+    ] = None,
 ) -> None:
     """Write the trigger for a board: link words in, accept bits out, with registers, counters, and benches to simulate it.
 
@@ -419,7 +556,9 @@ def _export(folder: Path, kind: str, output: Path | None) -> None:
     try:
         save = import_module(f"trigger.backends.{kind}").save
     except ModuleNotFoundError as error:
-        raise TriggerError(f"export: no {error.name}; install it with: pip install 'trigger-compiler[onnx]'") from error
+        raise TriggerError(
+            f"export: no {error.name}; install it with: pip install 'trigger-compiler[onnx]'"
+        ) from error
     this = open_build(folder)
     target = output or Path(f"{this.spec.name}.{'onnx' if kind == 'onnx' else 'qonnx.onnx'}")
     save(read_graph(this.root), target)
@@ -452,7 +591,17 @@ def main() -> None:
             raise
         from trigger.build import Different, OverBudget
 
-        text = str(error) if isinstance(error, TriggerError) else f"{type(error).__name__}: {error} (--debug shows where)"
+        text = (
+            str(error)
+            if isinstance(error, TriggerError)
+            else f"{type(error).__name__}: {error} (--debug shows where)"
+        )
         typer.echo(f"trigger: {text}", err=True)
-        status = DIFFERENT if isinstance(error, Different) else OVER_BUDGET if isinstance(error, OverBudget) else FAILED
+        status = (
+            DIFFERENT
+            if isinstance(error, Different)
+            else OVER_BUDGET
+            if isinstance(error, OverBudget)
+            else FAILED
+        )
     sys.exit(status or 0)

@@ -55,7 +55,9 @@ def _version(program: str, arguments: tuple[str, ...]) -> str:
     if path is None:
         return "not found"
     try:
-        result = subprocess.run([path, *arguments], capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
+        result = subprocess.run(
+            [path, *arguments], capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"{path}: does not answer ({type(error).__name__})"
     lines = (result.stdout + result.stderr).strip().splitlines()

@@ -43,7 +43,9 @@ def read_graph(root: Path) -> Graph:
     try:
         return from_json(path.read_bytes())
     except OSError as error:
-        raise TriggerError(f"{root}: no build to be found here ({path.name} is missing); run `trigger build` first") from error
+        raise TriggerError(
+            f"{root}: no build to be found here ({path.name} is missing); run `trigger build` first"
+        ) from error
     except GraphError as error:
         raise TriggerError(f"{path}: {error}") from error
 

@@ -36,7 +36,10 @@ def check(directory: Path, network: Path, events: Path | None) -> Verdict:
             "save the network without its softmax, which does not change the order of the classes, and convert that"
         )
     graph = lower(model, project.input_type)
-    sizes = {"inputs": (len(graph.input.types), project.inputs), "outputs": (len(graph.output.types), project.outputs)}
+    sizes = {
+        "inputs": (len(graph.input.types), project.inputs),
+        "outputs": (len(graph.output.types), project.outputs),
+    }
     for what, (ours, theirs) in sizes.items():
         if ours != theirs:
             raise TriggerError(f"{directory}: it has {theirs} {what}, the network {ours}")
@@ -54,14 +57,20 @@ def _events(graph: Graph, events: Path | None) -> Integers:
     if events is None:
         rng = np.random.default_rng(0)
         random = [rng.integers(t.minimum, t.maximum + 1, _RANDOM_EVENTS) for t in graph.input.types]
-        return np.concatenate([np.stack(random, axis=1), graph.quantize_inputs(vectors.generate(graph, 0).all)])
+        return np.concatenate(
+            [np.stack(random, axis=1), graph.quantize_inputs(vectors.generate(graph, 0).all)]
+        )
     columns = numeric_columns(events)
     if len(columns) < len(graph.input.types):
-        raise TriggerError(f"{events}: {len(columns)} columns of numbers; the network has {len(graph.input.types)} inputs")
+        raise TriggerError(
+            f"{events}: {len(columns)} columns of numbers; the network has {len(graph.input.types)} inputs"
+        )
     return graph.quantize_inputs(np.stack(list(columns.values())[: len(graph.input.types)], axis=1))
 
 
-def _compared(graph: Graph, project: ForeignProject, x: Integers, expected: np.ndarray, found: np.ndarray) -> Comparison:
+def _compared(
+    graph: Graph, project: ForeignProject, x: Integers, expected: np.ndarray, found: np.ndarray
+) -> Comparison:
     differs = (expected != found).any(axis=1)
     witness = None
     if differs.any():
@@ -72,5 +81,7 @@ def _compared(graph: Graph, project: ForeignProject, x: Integers, expected: np.n
         values = [int(np.ldexp(y[event, element], fraction)) for y in (expected, found)]
         inputs = tuple(int(value) for value in x[event])
         name, kind = graph.output.name, str(project.output_type)
-        witness = Witness(project.label, event, name, element, kind, values[0], values[1], fraction, inputs)
+        witness = Witness(
+            project.label, event, name, element, kind, values[0], values[1], fraction, inputs
+        )
     return Comparison(project.label, len(x), int(differs.sum()), witness)

@@ -34,7 +34,11 @@ def path_digest(path: Path) -> str:
     if path.is_file():
         return file_digest(path)
     return hashlib.sha256(
-        "".join(file_digest(p) for p in sorted(path.rglob("*")) if p.suffix in (".py", ".j2", ".v", ".h")).encode()
+        "".join(
+            file_digest(p)
+            for p in sorted(path.rglob("*"))
+            if p.suffix in (".py", ".j2", ".v", ".h")
+        ).encode()
     ).hexdigest()
 
 

@@ -31,7 +31,9 @@ def check(path: Path) -> None:
     try:
         status = subprocess.run(command, capture_output=True, timeout=_TIMEOUT_S).returncode
     except subprocess.TimeoutExpired as error:
-        raise TriggerError(f"{path}: damaged: the HDF5 library does not finish reading it within {_TIMEOUT_S} s") from error
+        raise TriggerError(
+            f"{path}: damaged: the HDF5 library does not finish reading it within {_TIMEOUT_S} s"
+        ) from error
     if status != 0:
         raise TriggerError(f"{path}: damaged: the HDF5 library crashes on it (status {status})")
 
@@ -46,4 +48,6 @@ def check_archive(path: Path) -> None:
                 try:
                     check(member)
                 except TriggerError as error:
-                    raise TriggerError(str(error).replace(str(member), f"{path}: {name}")) from error
+                    raise TriggerError(
+                        str(error).replace(str(member), f"{path}: {name}")
+                    ) from error

@@ -21,7 +21,9 @@ def start(backend: str = "tensorflow") -> None:
     running = sys.modules.get("keras")
     if running is not None:
         if running.backend.backend() != backend:
-            raise TriggerError(f"Keras already runs on {running.backend.backend()}, the trigger asks for {backend}; start anew")
+            raise TriggerError(
+                f"Keras already runs on {running.backend.backend()}, the trigger asks for {backend}; start anew"
+            )
         return
     os.environ["KERAS_BACKEND"] = backend
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

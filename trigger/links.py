@@ -35,8 +35,13 @@ def link_map(spec: Spec) -> LinkMap:
     bits, fields = spec.inputs.word_bits, spec.inputs.fields()
     if fields:
         seen = {name: fields[name] for name in spec.data.features}
-        places = tuple(Place(name, at.link, at.word, at.low, at.field.type) for name, at in seen.items())
-        links, words = max(at.link for at in fields.values()), max(at.word for at in fields.values())
+        places = tuple(
+            Place(name, at.link, at.word, at.low, at.field.type) for name, at in seen.items()
+        )
+        links, words = (
+            max(at.link for at in fields.values()),
+            max(at.word for at in fields.values()),
+        )
         return LinkMap(places, 1 + links, 1 + words, bits)
     packed: list[Place] = []
     link = low = 0
@@ -64,5 +69,9 @@ def unpack(links: LinkMap, words: np.ndarray) -> Integers:
         up = 64 - place.low - place.type.width
         raw = words[:, place.word, place.link] << np.uint64(up)
         down = 64 - place.type.width
-        x[:, k] = raw.view(np.int64) >> down if place.type.signed else (raw >> np.uint64(down)).view(np.int64)
+        x[:, k] = (
+            raw.view(np.int64) >> down
+            if place.type.signed
+            else (raw >> np.uint64(down)).view(np.int64)
+        )
     return x

@@ -50,7 +50,9 @@ def as_identifier(name: str) -> str:
 def identifier(name: str) -> str:
     """``name`` itself, where it can name a C++ function; raises ValueError where it cannot."""
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)*", name, re.ASCII):
-        raise ValueError(f"{name!r} cannot name a C++ function; use letters, digits and single underscores, a letter first")
+        raise ValueError(
+            f"{name!r} cannot name a C++ function; use letters, digits and single underscores, a letter first"
+        )
     if name in _RESERVED.split():
         raise ValueError(f"{name!r} cannot name a C++ function: C++ or hls4ml uses the word")
     return name

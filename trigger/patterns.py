@@ -65,13 +65,18 @@ def text(pattern: Pattern) -> str:
     """A pattern as a file's text."""
     lines = [f"ID: {pattern.name}", _METADATA, ""]
     strobed = [not pattern.strobe[:, k].all() for k in range(len(pattern.links))]
-    columns = [f"{' ' * strobe}            {link:03d}        " for link, strobe in zip(pattern.links, strobed, strict=True)]
+    columns = [
+        f"{' ' * strobe}            {link:03d}        "
+        for link, strobe in zip(pattern.links, strobed, strict=True)
+    ]
     lines.append("      Link  " + "".join(columns).rstrip())
     for number in range(len(pattern.data)):
         words = []
         for k, strobe in enumerate(strobed):
             bits = [*([pattern.strobe[number, k]] if strobe else []), *pattern.flags[number, k]]
-            words.append(f"  {''.join(str(int(bit)) for bit in bits)} {pattern.data[number, k]:016x}")
+            words.append(
+                f"  {''.join(str(int(bit)) for bit in bits)} {pattern.data[number, k]:016x}"
+            )
         lines.append(f"Frame {number:04d}  {''.join(words)}")
     return "\n".join(lines) + "\n"
 
@@ -88,9 +93,16 @@ def read(path: Path) -> Pattern:
     name = _expect(path, lines, "ID:")
     _expect(path, lines, _METADATA)
     numbers = _expect(path, lines, "Link").split()
-    if not numbers or not all(number.isdecimal() for number in numbers) or len(set(numbers)) < len(numbers):
+    if (
+        not numbers
+        or not all(number.isdecimal() for number in numbers)
+        or len(set(numbers)) < len(numbers)
+    ):
         raise TriggerError(f"{path}: the line of links does not number them")
-    rows = [_frame(path, line, place, number, len(numbers)) for number, (line, place) in enumerate(lines)]
+    rows = [
+        _frame(path, line, place, number, len(numbers))
+        for number, (line, place) in enumerate(lines)
+    ]
     if not rows:
         raise TriggerError(f"{path}: no frames")
     if not content.endswith("\n"):
@@ -102,17 +114,25 @@ def read(path: Path) -> Pattern:
 
 def _lines(content: str) -> Iterator[tuple[str, int]]:
     """Lines that say something, without comments, each with its number."""
-    return ((line.strip(), place) for place, line in enumerate(content.split("\n"), 1) if line.strip() and line[0] != "#")
+    return (
+        (line.strip(), place)
+        for place, line in enumerate(content.split("\n"), 1)
+        if line.strip() and line[0] != "#"
+    )
 
 
 def _expect(path: Path, lines: Iterator[tuple[str, int]], start: str) -> str:
     line, place = next(lines, ("", 0))
     if not line.startswith(start):
-        raise TriggerError(f"{path}: {f'line {place}' if place else 'cut short'}: expected {start!r}")
+        raise TriggerError(
+            f"{path}: {f'line {place}' if place else 'cut short'}: expected {start!r}"
+        )
     return line.removeprefix(start).strip()
 
 
-def _frame(path: Path, line: str, place: int, number: int, links: int) -> list[tuple[str | None, ...]]:
+def _frame(
+    path: Path, line: str, place: int, number: int, links: int
+) -> list[tuple[str | None, ...]]:
     where = f"{path}: line {place}"
     head, *words = re.split(r"\s{2,}", line)
     if head != f"Frame {number:04d}":
@@ -122,7 +142,9 @@ def _frame(path: Path, line: str, place: int, number: int, links: int) -> list[t
     found = [_WORD.fullmatch(word) for word in words]
     if None in found:
         wrong = words[found.index(None)]
-        raise TriggerError(f"{where}: {wrong!r} is no word; it should be four or five flags, a space and 16 hexadecimal digits")
+        raise TriggerError(
+            f"{where}: {wrong!r} is no word; it should be four or five flags, a space and 16 hexadecimal digits"
+        )
     return [match.groups() for match in found if match]
 
 

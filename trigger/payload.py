@@ -49,7 +49,10 @@ SHELLS = {
         ("vhdl",),
         "{name}_emp_bench",
         "test_emp",
-        {"register_crossing.vhd": "emp/register_crossing.vhd", "emp_payload.vhd": "emp/emp_payload.vhd.j2"},
+        {
+            "register_crossing.vhd": "emp/register_crossing.vhd",
+            "emp_payload.vhd": "emp/emp_payload.vhd.j2",
+        },
         {"stubs.vhd": "emp/stubs.vhd", "{name}_emp_bench.vhd": "emp/emp_bench.vhd.j2"},
     ),
 }
@@ -58,7 +61,9 @@ _SIMULATORS = {"verilog": "icarus", "vhdl": "ghdl"}
 _MOST_SCORE_BITS = 32
 
 
-def export(build: Build, directory: Path, kind: str = "plain", language: str | None = None) -> Payload:
+def export(
+    build: Build, directory: Path, kind: str = "plain", language: str | None = None
+) -> Payload:
     """Write a build's payload into a folder: ``core/`` and ``src/`` for the board, ``sim/`` to be simulated.
 
     Raises TriggerError for a shell or language there is not, and for what does not fit the shell.
@@ -79,14 +84,22 @@ def export(build: Build, directory: Path, kind: str = "plain", language: str | N
             _make(folder("firmware") / template, where / target.format(name=payload.name), fields)
     if kind != "plain":
         with (directory / "README.md").open("a") as readme:
-            readme.write(environment(folder("firmware") / kind).get_template("README.md.j2").render(**fields))
+            readme.write(
+                environment(folder("firmware") / kind).get_template("README.md.j2").render(**fields)
+            )
     _write_benches(payload, build, kind)
     return payload
 
 
 def sources(payload: Payload, kind: str) -> list[Path]:
     """The files of a payload for the board, in the order of compilation."""
-    return [*payload.sources, *(payload.directory / "src" / name.format(name=payload.name) for name in SHELLS[kind].files)]
+    return [
+        *payload.sources,
+        *(
+            payload.directory / "src" / name.format(name=payload.name)
+            for name in SHELLS[kind].files
+        ),
+    ]
 
 
 def _chosen(kind: str, language: str | None) -> tuple[Shell, str]:
@@ -95,7 +108,9 @@ def _chosen(kind: str, language: str | None) -> tuple[Shell, str]:
     shell = SHELLS[kind]
     language = language or shell.languages[0]
     if language not in shell.languages:
-        raise TriggerError(f"payload: the shell {kind!r} is in {' or '.join(shell.languages)}, not in {language!r}")
+        raise TriggerError(
+            f"payload: the shell {kind!r} is in {' or '.join(shell.languages)}, not in {language!r}"
+        )
     return shell, language
 
 
@@ -110,7 +125,9 @@ def _fields(payload: Payload, build: Build, kind: str) -> dict[str, Any]:
             'use a network of one output, or thresholds = "fixed"'
         )
     if kind == "emp" and len(channels) != count:
-        raise TriggerError(f"payload: input_links has {len(channels)} channels; the inputs are on {count} links")
+        raise TriggerError(
+            f"payload: input_links has {len(channels)} channels; the inputs are on {count} links"
+        )
     beat = next(32 << k for k in range(8) if 32 << k >= 32 + width)
     return {
         "name": payload.name,
@@ -120,7 +137,11 @@ def _fields(payload: Payload, build: Build, kind: str) -> dict[str, Any]:
         "latency": payload.latency,
         "input_links": channels,
         "output_link": asked.output_link,
-        "axi": {"width": beat, "padding": _zeros(beat - 32 - width), "unused": _zeros(MOST_POINTS - len(payload.points))},
+        "axi": {
+            "width": beat,
+            "padding": _zeros(beat - 32 - width),
+            "unused": _zeros(MOST_POINTS - len(payload.points)),
+        },
     }
 
 
@@ -156,11 +177,18 @@ def _write_benches(payload: Payload, build: Build, kind: str) -> None:
     saturated = (x == bounds(build.spec.input_types)[1]).any(axis=1)
     words = pack(payload.links, x)
     rows = [
-        {"words": [[f"{int(w):x}" for w in frame] for frame in event], "scores": y.tolist(), "saturated": bool(s)}
+        {
+            "words": [[f"{int(w):x}" for w in frame] for frame in event],
+            "scores": y.tolist(),
+            "saturated": bool(s),
+        }
         for event, y, s in zip(words, scores, saturated, strict=True)
     ]
     (sim / "vectors.json").write_text("[\n" + ",\n".join(map(json.dumps, rows)) + "\n]\n")
-    files = [*(sim / name.format(name=payload.name) for name in shell.simulation), *sources(payload, kind)]
+    files = [
+        *(sim / name.format(name=payload.name) for name in shell.simulation),
+        *sources(payload, kind),
+    ]
     bench = {
         "simulator": _SIMULATORS[payload.rtl.language],
         "top": shell.top.format(name=payload.name),
@@ -177,7 +205,9 @@ def vectors(build: Build, count: int) -> Integers:
     rest = structured(spec, count - 1 - len(test), spec.training.seed)
     if not len(rest):
         low, high = bounds(spec.input_types)
-        rest = np.random.default_rng(spec.training.seed).integers(low, high + 1, (count - 1 - len(test), len(low)))
+        rest = np.random.default_rng(spec.training.seed).integers(
+            low, high + 1, (count - 1 - len(test), len(low))
+        )
         rest[-1] = high
     return np.concatenate([np.zeros((1, len(spec.data.features)), dtype=np.int64), test, rest])
 

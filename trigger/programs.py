@@ -33,11 +33,16 @@ def run(
         raise failed(f"no {program} on PATH; install it ({_INSTALL[program]})")
     variables = {**os.environ, **(environment or {})}
     try:
-        result = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, cwd=folder, env=variables)
+        result = subprocess.run(
+            command, capture_output=True, text=True, timeout=_TIMEOUT_S, cwd=folder, env=variables
+        )
     except subprocess.TimeoutExpired as error:
         raise failed(f"{program} did not finish within {_TIMEOUT_S} s") from error
     if result.returncode != 0:
         lines = [line for line in (result.stderr + result.stdout).splitlines() if line.strip()]
-        first = next((line for line in lines if _ERROR.search(line)), lines[-1] if lines else f"status {result.returncode}")
+        first = next(
+            (line for line in lines if _ERROR.search(line)),
+            lines[-1] if lines else f"status {result.returncode}",
+        )
         raise failed(f"{program}: {first.strip()}")
     return result.stdout

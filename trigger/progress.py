@@ -23,7 +23,13 @@ def progress(what: str, total: int, unit: str) -> Iterator[Callable[[int], None]
 
 @contextmanager
 def _bar(what: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
     columns = (
         TextColumn("{task.description}"),
@@ -40,7 +46,9 @@ def _bar(what: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
         def advance(count: int) -> None:
             nonlocal done
             done += count
-            bars.update(task, advance=count, rate=_short(done / max(time.monotonic() - start, 1e-9)))
+            bars.update(
+                task, advance=count, rate=_short(done / max(time.monotonic() - start, 1e-9))
+            )
 
         yield advance
     _finished(what, done, unit, start)
@@ -58,7 +66,9 @@ def _lines(what: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
         if now - last >= _SECONDS_BETWEEN_LINES:
             last = now
             rate = done / (now - start)
-            say(f"  {what}: {done}/{total} {unit}, {_short(rate)}/s, {(total - done) / rate:.0f} s left")
+            say(
+                f"  {what}: {done}/{total} {unit}, {_short(rate)}/s, {(total - done) / rate:.0f} s left"
+            )
 
     yield advance
     _finished(what, done, unit, start)

@@ -15,7 +15,12 @@ from trigger.versions import versions
 FILE_NAME = "manifest.json"
 
 # Made again from what the build holds, and compared byte for byte.
-_MADE_AGAIN = {"graph": "the network", "firmware": "the graph", "rtl": "the graph", "payload": "the graph"}
+_MADE_AGAIN = {
+    "graph": "the network",
+    "firmware": "the graph",
+    "rtl": "the graph",
+    "payload": "the graph",
+}
 
 
 class Finding(NamedTuple):
@@ -47,7 +52,11 @@ def _parts(build: Build) -> dict[str, Any]:
 
 def sealed(build: Build) -> str:
     """The text of manifest.json: the facts, the report, every file of the build, and a digest of all that."""
-    manifest = {**facts(build), "report": folder_digest(build.root / "report"), "files": _files(build.root)}
+    manifest = {
+        **facts(build),
+        "report": folder_digest(build.root / "report"),
+        "files": _files(build.root),
+    }
     return json.dumps({**manifest, "content": data_digest(manifest)}, indent=1) + "\n"
 
 
@@ -58,7 +67,11 @@ def prove(build: Build) -> list[Finding]:
     """
     path = build.root / FILE_NAME
     manifest = read_json(path)
-    if not isinstance(manifest, dict) or not isinstance(manifest.get("files"), dict) or "content" not in manifest:
+    if (
+        not isinstance(manifest, dict)
+        or not isinstance(manifest.get("files"), dict)
+        or "content" not in manifest
+    ):
         raise TriggerError(f"{path}: not a sealed manifest; run `trigger build` again")
     content = data_digest({key: value for key, value in manifest.items() if key != "content"})
     findings = [Finding(FILE_NAME, "" if content == manifest["content"] else "EDITED")]
@@ -70,7 +83,9 @@ def prove(build: Build) -> list[Finding]:
         return findings
     # From here on the files are those of the manifest; what is left is whether they belong together.
     for name, found in _parts(build).items():
-        findings.append(Finding(name, "" if manifest.get(name) == found else "NOT what the manifest says"))
+        findings.append(
+            Finding(name, "" if manifest.get(name) == found else "NOT what the manifest says")
+        )
     here = versions()
     other = [
         f"{name} {version}, here {here.get(name, 'not installed')}"
@@ -78,7 +93,9 @@ def prove(build: Build) -> list[Finding]:
         if here.get(name) != version
     ]
     if other:
-        raise TriggerError(f"{path}: made with {'; '.join(other)}: graph and firmware cannot be made again to compare")
+        raise TriggerError(
+            f"{path}: made with {'; '.join(other)}: graph and firmware cannot be made again to compare"
+        )
     stages = [stage for stage in STAGES if stage.name in _MADE_AGAIN and stage.wanted(build.spec)]
     return findings + [_again(build, stage, _MADE_AGAIN[stage.name]) for stage in stages]
 
@@ -87,20 +104,29 @@ def _again(build: Build, stage: Stage, origin: str) -> Finding:
     with tempfile.TemporaryDirectory() as folder:
         stage.run(build, Path(folder))
         different = _against(_digests(build.root / stage.name), _digests(Path(folder)))
-    return Finding(f"{stage.name}, made again from {origin}", f"DIFFERENT in {', '.join(different)}" if different else "")
+    return Finding(
+        f"{stage.name}, made again from {origin}",
+        f"DIFFERENT in {', '.join(different)}" if different else "",
+    )
 
 
 def _files(root: Path) -> dict[str, str]:
     """SHA-256 of trigger.toml and of each file of each stage."""
     found = {"trigger.toml": file_digest(root / "trigger.toml")}
     for stage in STAGES:
-        found |= {f"{stage.name}/{name}": digest for name, digest in _digests(root / stage.name).items()}
+        found |= {
+            f"{stage.name}/{name}": digest for name, digest in _digests(root / stage.name).items()
+        }
     return found
 
 
 def _digests(folder: Path) -> dict[str, str]:
     """SHA-256 of each file in a folder, by its path in there."""
-    return {path.relative_to(folder).as_posix(): file_digest(path) for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {
+        path.relative_to(folder).as_posix(): file_digest(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
 
 
 def _against(sealed: dict[str, str], found: dict[str, str]) -> dict[str, str]:
@@ -108,6 +134,10 @@ def _against(sealed: dict[str, str], found: dict[str, str]) -> dict[str, str]:
     problems = {
         **{name: "MISSING" for name in sealed if name not in found},
         **{name: "ADDED" for name in found if name not in sealed},
-        **{name: "EDITED" for name, digest in found.items() if name in sealed and sealed[name] != digest},
+        **{
+            name: "EDITED"
+            for name, digest in found.items()
+            if name in sealed and sealed[name] != digest
+        },
     }
     return dict(sorted(problems.items()))

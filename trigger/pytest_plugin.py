@@ -24,12 +24,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(
+    session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
+) -> None:
     """Add the tests of the builds, before any selection of tests by name."""
     for folder in config.getoption("--trigger"):
         try:
             items.extend(
-                _BuildTests.from_parent(session, name=folder.name, nodeid=f"trigger/{folder.name}", folder=folder).collect()
+                _BuildTests.from_parent(
+                    session, name=folder.name, nodeid=f"trigger/{folder.name}", folder=folder
+                ).collect()
             )
         except TriggerError as error:
             raise pytest.UsageError(str(error)) from error
@@ -48,7 +52,9 @@ class _BuildTests(pytest.Collector):
 
         this = open_build(self.folder)
         for name, make in implementations(this.root, this.spec).items():
-            yield _Equality.from_parent(self, name=f"{name} equals Keras", what=name, make=make, build=this)
+            yield _Equality.from_parent(
+                self, name=f"{name} equals Keras", what=name, make=make, build=this
+            )
 
 
 class _Equality(pytest.Item):
@@ -63,7 +69,9 @@ class _Equality(pytest.Item):
         from trigger.folder import read_graph
 
         root = self._build.root
-        verdict = compare_with(read_graph(root), recorded_expectations(root), {self._what: self._make()})
+        verdict = compare_with(
+            read_graph(root), recorded_expectations(root), {self._what: self._make()}
+        )
         if not verdict:
             raise _NotExact(str(verdict))
 

@@ -67,15 +67,25 @@ class LearnedWeights(_LearnedBits):
     # What QKeras asks a quantiser for, to initialise the weights that it will be given.
     bits = 16
 
-    def __init__(self, fraction: Widths = 6, granularity: Granularity = "element", integer: Widths = 0, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        fraction: Widths = 6,
+        granularity: Granularity = "element",
+        integer: Widths = 0,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(fraction, granularity, **kwargs)
         self._first["integer"] = integer
         self._fixed = get_fixed_quantizer("RND_CONV", "SAT_SYM")
 
     def build(self, shape: tuple[int, ...]) -> None:
         kept = {"tensor": 0, "channel": 1, "element": len(shape)}[self.granularity]
-        self._add_fraction(tuple(int(n) if k >= len(shape) - kept else 1 for k, n in enumerate(shape)))
-        self.integer = self._add("integer", self.fraction.shape, constraint=_Between(LEAST_FRACTION, _MOST))
+        self._add_fraction(
+            tuple(int(n) if k >= len(shape) - kept else 1 for k, n in enumerate(shape))
+        )
+        self.integer = self._add(
+            "integer", self.fraction.shape, constraint=_Between(LEAST_FRACTION, _MOST)
+        )
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "LearnedWeights":
@@ -100,7 +110,11 @@ class LearnedWeights(_LearnedBits):
     def used(self, weights: Any) -> Any:
         """The bits that the magnitude of each weight does take, 0 where it is zero, shaped as ``weights``; without a slope."""
         integers = ops.abs(ops.round(self(weights) * 2.0 ** ops.round(self.fraction)))
-        return ops.stop_gradient(ops.where(integers > 0, ops.floor(ops.log2(ops.maximum(integers, 1.0) + 0.5)) + 1.0, 0.0))
+        return ops.stop_gradient(
+            ops.where(
+                integers > 0, ops.floor(ops.log2(ops.maximum(integers, 1.0) + 0.5)) + 1.0, 0.0
+            )
+        )
 
 
 @keras.saving.register_keras_serializable(package="trigger")
@@ -124,9 +138,14 @@ class LearnedActivation(_LearnedBits):
         **kwargs: Any,
     ) -> None:
         super().__init__(fraction, granularity, **kwargs)
-        for name, value, known in (("rounding", rounding, get_args(Rounds)), ("overflow", overflow, get_args(Overflows))):
+        for name, value, known in (
+            ("rounding", rounding, get_args(Rounds)),
+            ("overflow", overflow, get_args(Overflows)),
+        ):
             if value not in known:
-                raise ValueError(f"{name} is {value!r}; it is {', '.join(known[:-1])} or {known[-1]}")
+                raise ValueError(
+                    f"{name} is {value!r}; it is {', '.join(known[:-1])} or {known[-1]}"
+                )
         self.relu, self.rounding, self.overflow = relu, rounding, overflow
         self._first["integer"] = integer
         self._fixed = get_fixed_quantizer(rounding, overflow)
@@ -154,7 +173,9 @@ class LearnedActivation(_LearnedBits):
         Not where they were taken for good.
         """
         still, change = ops.stop_gradient(x), self.fraction - ops.stop_gradient(self.fraction)
-        return ops.where(self.fraction > LEAST_FRACTION / 2, x - still + math.log(2) * still * change, 0.0)
+        return ops.where(
+            self.fraction > LEAST_FRACTION / 2, x - still + math.log(2) * still * change, 0.0
+        )
 
     def width(self) -> Any:
         """The bits of each value without its sign, in the shape of the widths; differentiable."""
@@ -162,7 +183,10 @@ class LearnedActivation(_LearnedBits):
 
     def kif(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Whether signed, integer bits without the sign and fractional bits, each in the shape of the widths."""
-        integer, fraction = np.ceil(ops.convert_to_numpy(self.integer)), np.rint(ops.convert_to_numpy(self.fraction))
+        integer, fraction = (
+            np.ceil(ops.convert_to_numpy(self.integer)),
+            np.rint(ops.convert_to_numpy(self.fraction)),
+        )
         return np.full(integer.shape, not self.relu), integer, fraction
 
     def promoted(self, dtype: str) -> "LearnedActivation":
@@ -186,7 +210,12 @@ class LearnedActivation(_LearnedBits):
         return ops.stop_gradient(ops.reshape(bits, self.integer.shape))
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "relu": self.relu, "rounding": self.rounding, "overflow": self.overflow}
+        return {
+            **super().get_config(),
+            "relu": self.relu,
+            "rounding": self.rounding,
+            "overflow": self.overflow,
+        }
 
 
 @keras.saving.register_keras_serializable(package="trigger")

@@ -21,13 +21,19 @@ def create(folder: Path, like: str) -> None:
         raise TriggerError(f"{folder}: exists already")
     original = specification.load(source / specification.FILE_NAME)
     folder.mkdir(parents=True)
-    text = specification.without_warm_start((source / specification.FILE_NAME).read_text(encoding="utf-8"))
+    text = specification.without_warm_start(
+        (source / specification.FILE_NAME).read_text(encoding="utf-8")
+    )
     for item in (original.model.file, *original.data.files):
-        inside = Path(item).name if item.startswith("../") else item  # what several of the zoo share
+        inside = (
+            Path(item).name if item.startswith("../") else item
+        )  # what several of the zoo share
         (folder / inside).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source / item, folder / inside)
         text = text.replace(f'"{item}"', f'"{inside}"')
     renamed = text.replace(f'name = "{original.name}"', f'name = "{name}"', 1)
     (folder / specification.FILE_NAME).write_text(renamed, encoding="utf-8")
     template = (shipped("models") / "README.template.md").read_text(encoding="utf-8")
-    (folder / "README.md").write_text(template.format(name=name, like=original.name), encoding="utf-8")
+    (folder / "README.md").write_text(
+        template.format(name=name, like=original.name), encoding="utf-8"
+    )

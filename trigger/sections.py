@@ -63,7 +63,9 @@ class Data(Section):
             repeated = sorted({n for n in names if names.count(n) > 1})
             if repeated:
                 raise ValueError(f"{what} names {repeated[0]!r} twice")
-        special = [name for name in (self.label, self.weight, self.split.column) if name in self.features]
+        special = [
+            name for name in (self.label, self.weight, self.split.column) if name in self.features
+        ]
         if special:
             raise ValueError(f"{special[0]!r} is a feature and also the label, weight or split")
         if self.label is not None and len(self.classes) < 2:
@@ -84,7 +86,9 @@ class Model(Section):
     @model_validator(mode="after")
     def _is_one_of_both(self) -> "Model":
         if (self.function is None) == (self.network is None):
-            raise ValueError("give either function, to train a network, or network, for one that is trained")
+            raise ValueError(
+                "give either function, to train a network, or network, for one that is trained"
+            )
         if self.weights is not None and not str(self.network).endswith(".json"):
             raise ValueError("weights go with a network whose architecture is a .json file")
         return self
@@ -139,7 +143,9 @@ class Pruning(Section):
     @model_validator(mode="after")
     def _in_order(self) -> "Pruning":
         if self.end_epoch <= self.start_epoch:
-            raise ValueError(f"end_epoch {self.end_epoch} is not after start_epoch {self.start_epoch}")
+            raise ValueError(
+                f"end_epoch {self.end_epoch} is not after start_epoch {self.start_epoch}"
+            )
         return self
 
 
@@ -161,7 +167,9 @@ class ObjectField(Section):
     @model_validator(mode="after")
     def _is_range(self) -> "ObjectField":
         if not 0 <= self.bits[0] <= self.bits[1] < self.bits[0] + MAX_WIDTH:
-            raise ValueError(f"bits are {self.bits}; they are the first and the last, at most {MAX_WIDTH} of them")
+            raise ValueError(
+                f"bits are {self.bits}; they are the first and the last, at most {MAX_WIDTH} of them"
+            )
         return self
 
     @property
@@ -182,14 +190,19 @@ class PlacedField(NamedTuple):
 class HardwareObject(Section):
     """Objects of one kind: ``at`` has link, word and lowest bit of each; they come by falling ``order_by``, a field."""
 
-    at: Annotated[list[Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=3, max_length=3)]], Field(min_length=1)]
+    at: Annotated[
+        list[Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=3, max_length=3)]],
+        Field(min_length=1),
+    ]
     fields: Annotated[dict[str, ObjectField], Field(min_length=1)]
     order_by: str | None = None
 
     @model_validator(mode="after")
     def _has_order(self) -> "HardwareObject":
         if self.order_by is not None and self.order_by not in self.fields:
-            raise ValueError(f"order_by is {self.order_by!r}, which is no field{nearest(self.order_by, self.fields)}")
+            raise ValueError(
+                f"order_by is {self.order_by!r}, which is no field{nearest(self.order_by, self.fields)}"
+            )
         return self
 
     def features(self, name: str, number: int) -> list[str]:
@@ -235,7 +248,9 @@ class Inputs(Section):
             for bit in range(low, last + 1):
                 other = taken.setdefault((link, word, bit), name)
                 if other != name:
-                    raise ValueError(f"{other} and {name} share bit {bit} of word {word} of link {link}")
+                    raise ValueError(
+                        f"{other} and {name} share bit {bit} of word {word} of link {link}"
+                    )
         return self
 
     def fields(self) -> dict[str, PlacedField]:
@@ -244,7 +259,9 @@ class Inputs(Section):
             feature: PlacedField(link, word, low + field.bits[0], field)
             for name, kind in self.objects.items()
             for number, (link, word, low) in enumerate(kind.at)
-            for feature, field in zip(kind.features(name, number), kind.fields.values(), strict=True)
+            for feature, field in zip(
+                kind.features(name, number), kind.fields.values(), strict=True
+            )
         }
 
 

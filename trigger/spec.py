@@ -77,28 +77,48 @@ class Spec(Section):
             self._check_objects()
         unknown = [name for name in self.inputs.types if name not in self.data.features]
         if unknown:
-            raise ValueError(f"inputs.types has {unknown[0]!r}, which is no feature{nearest(unknown[0], self.data.features)}")
+            raise ValueError(
+                f"inputs.types has {unknown[0]!r}, which is no feature{nearest(unknown[0], self.data.features)}"
+            )
         missing = [name for name in self.data.features if name not in self.inputs.types]
         if self.inputs.type is None and not self.inputs.objects and missing:
-            raise ValueError(f"inputs has no type for the feature {missing[0]!r}; give inputs.type for all")
+            raise ValueError(
+                f"inputs has no type for the feature {missing[0]!r}; give inputs.type for all"
+            )
         if self.model.network is not None:
             given = [name for name in ("training", "pruning") if name in self.model_fields_set]
             if given:
-                raise ValueError(f"{given[0]} is for networks that are trained here; model.network is trained")
+                raise ValueError(
+                    f"{given[0]} is for networks that are trained here; model.network is trained"
+                )
         elif self.data.label is None:
             raise ValueError("data.label is missing; without it no network can be trained")
         if self.quantization is not None and self.model.network is None:
-            raise ValueError("quantization is for a float network in model.network; one trained here has quantised layers")
-        if self.quantization is not None and self.quantization.max_auc_loss is not None and self.data.label is None:
-            raise ValueError("quantization.max_auc_loss needs data.label; without it give quantization.bits")
+            raise ValueError(
+                "quantization is for a float network in model.network; one trained here has quantised layers"
+            )
+        if (
+            self.quantization is not None
+            and self.quantization.max_auc_loss is not None
+            and self.data.label is None
+        ):
+            raise ValueError(
+                "quantization.max_auc_loss needs data.label; without it give quantization.bits"
+            )
         if self.pruning is not None and self.training.target_lut is not None:
-            raise ValueError("give either pruning or training.target_lut, by which widths are learned down to no bit at all")
+            raise ValueError(
+                "give either pruning or training.target_lut, by which widths are learned down to no bit at all"
+            )
         if self.training.refinement and self.training.target_lut is None:
-            raise ValueError("training.refinement is for learned widths; give training.target_lut, which it comes down to")
+            raise ValueError(
+                "training.refinement is for learned widths; give training.target_lut, which it comes down to"
+            )
         if self.payload is not None and self.decision is None:
             raise ValueError("payload needs decision.accept, which says when an event is accepted")
         if self.pruning is not None and self.training.warm_start is not None:
-            raise ValueError("pruning is for training from the start; with training.warm_start nothing is left to be pruned")
+            raise ValueError(
+                "pruning is for training from the start; with training.warm_start nothing is left to be pruned"
+            )
         self._check_output()
         self._check_physics()
         self._check_search()
@@ -121,10 +141,14 @@ class Spec(Section):
                 given = [feature in self.data.features for feature in kind.features(name, number)]
                 if any(given) and not all(given):
                     left = kind.features(name, number)[given.index(False)]
-                    raise ValueError(f"data.features has {name} without {left!r}; take whole objects, or leave the field out")
+                    raise ValueError(
+                        f"data.features has {name} without {left!r}; take whole objects, or leave the field out"
+                    )
 
     def _check_output(self) -> None:
-        if isinstance(self.model.output, str) and (len(self.data.classes) != 2 or self.model.output not in self.data.classes):
+        if isinstance(self.model.output, str) and (
+            len(self.data.classes) != 2 or self.model.output not in self.data.classes
+        ):
             raise ValueError(
                 f"model.output is {self.model.output!r}; it names one of two classes, the one that is scored; "
                 "of more classes it lists those that are"
@@ -132,9 +156,13 @@ class Spec(Section):
         if isinstance(self.model.output, list):
             unknown = [name for name in self.model.output if name not in self.data.classes]
             if unknown:
-                raise ValueError(f"model.output has {unknown[0]!r}, which is no class{nearest(unknown[0], self.data.classes)}")
+                raise ValueError(
+                    f"model.output has {unknown[0]!r}, which is no class{nearest(unknown[0], self.data.classes)}"
+                )
             if not 0 < len(set(self.model.output)) < len(self.data.classes):
-                raise ValueError("model.output lists no class, or all of them; it lists those that score high")
+                raise ValueError(
+                    "model.output lists no class, or all of them; it lists those that score high"
+                )
         taught = self.training.classes
         if self.task == "anomaly":
             self._check_anomaly()
@@ -145,44 +173,70 @@ class Spec(Section):
                     f"training.classes has {unknown[0]!r}, which is no class{nearest(unknown[0], self.data.classes)}"
                 )
             if self.model.output is None and self.task != "anomaly":
-                raise ValueError("training.classes is for a network of one output; one for each class must see them all")
+                raise ValueError(
+                    "training.classes is for a network of one output; one for each class must see them all"
+                )
             missing = [name for name in self._scored_names if name not in taught]
             if missing:
-                raise ValueError(f"training.classes is without {missing[0]!r}, which model.output scores")
+                raise ValueError(
+                    f"training.classes is without {missing[0]!r}, which model.output scores"
+                )
         for name, point in (self.decision.accept if self.decision else {}).items():
             if point.output is None and len(self.scores) > 1:
-                raise ValueError(f"decision.accept.{name}.output is missing; it names the class whose score decides")
+                raise ValueError(
+                    f"decision.accept.{name}.output is missing; it names the class whose score decides"
+                )
             if point.output is not None and point.output not in self.scores:
                 hint = nearest(point.output, self.scores)
                 what = "class" if self.model.output is None else "class that the network scores"
-                raise ValueError(f"decision.accept.{name}.output is {point.output!r}, which is no {what}{hint}")
+                raise ValueError(
+                    f"decision.accept.{name}.output is {point.output!r}, which is no {what}{hint}"
+                )
 
     def _check_anomaly(self) -> None:
         if self.model.function is None:
-            raise ValueError('task "anomaly" is for networks that are trained here; model.network is trained')
+            raise ValueError(
+                'task "anomaly" is for networks that are trained here; model.network is trained'
+            )
         if self.model.output is not None:
-            raise ValueError('model.output is for classification; the one output of task "anomaly" scores what is unusual')
+            raise ValueError(
+                'model.output is for classification; the one output of task "anomaly" scores what is unusual'
+            )
         if self.training.distillation is not None:
-            raise ValueError('training.distillation is for classification; task "anomaly" has nothing to be told')
+            raise ValueError(
+                'training.distillation is for classification; task "anomaly" has nothing to be told'
+            )
         if self.training.classes is None or set(self.training.classes) >= set(self.data.classes):
-            raise ValueError("training.classes is missing; it names the classes that are usual, the others are what is not")
+            raise ValueError(
+                "training.classes is missing; it names the classes that are usual, the others are what is not"
+            )
 
-        unknown = [name for name in self.training.reconstruct or [] if name not in self.data.features]
+        unknown = [
+            name for name in self.training.reconstruct or [] if name not in self.data.features
+        ]
         if unknown:
             hint = nearest(unknown[0], self.data.features)
             raise ValueError(f"training.reconstruct has {unknown[0]!r}, which is no feature{hint}")
 
     def _check_physics(self) -> None:
         zero_bias, accept = self.physics.zero_bias, self.decision.accept if self.decision else {}
-        if zero_bias is not None and (self.data.label is None or zero_bias not in self.data.classes):
+        if zero_bias is not None and (
+            self.data.label is None or zero_bias not in self.data.classes
+        ):
             raise ValueError(
                 f"physics.zero_bias is {zero_bias!r}, which is no class of labelled events"
                 f"{nearest(zero_bias, self.data.classes)}"
             )
-        rates = [f"decision.accept.{name}.rate_khz" for name, point in accept.items() if point.rate_khz is not None]
+        rates = [
+            f"decision.accept.{name}.rate_khz"
+            for name, point in accept.items()
+            if point.rate_khz is not None
+        ]
         rates += ["budget.rate_khz"] if self.budget.rate_khz is not None else []
         if rates and zero_bias is None:
-            raise ValueError(f"{rates[0]} needs physics.zero_bias, the class that says what bunch crossings look like")
+            raise ValueError(
+                f"{rates[0]} needs physics.zero_bias, the class that says what bunch crossings look like"
+            )
         if self.budget.rate_khz is not None and not accept:
             raise ValueError("budget.rate_khz needs decision.accept; a score alone accepts nothing")
         unknown = [name for name in self.physics.turn_on if name not in self.data.features]
@@ -195,29 +249,47 @@ class Spec(Section):
         if self.search is None:
             return
         if self.model.function is None:
-            raise ValueError("search is for networks that are trained here; model.network is trained")
+            raise ValueError(
+                "search is for networks that are trained here; model.network is trained"
+            )
         if self.search.metric == "accuracy" and self.task == "anomaly":
-            raise ValueError('search.metric "accuracy" is for classification; task "anomaly" puts nothing into classes')
-        if self.search.metric == "efficiency" and (self.decision is None or self.physics.zero_bias is None):
-            raise ValueError('search.metric "efficiency" is that of decision.accept against physics.zero_bias; give both')
-        tables = {name for name, field in type(self).model_fields.items() if field.annotation is not str}
+            raise ValueError(
+                'search.metric "accuracy" is for classification; task "anomaly" puts nothing into classes'
+            )
+        if self.search.metric == "efficiency" and (
+            self.decision is None or self.physics.zero_bias is None
+        ):
+            raise ValueError(
+                'search.metric "efficiency" is that of decision.accept against physics.zero_bias; give both'
+            )
+        tables = {
+            name for name, field in type(self).model_fields.items() if field.annotation is not str
+        }
         for key in self.search.parameters:
             table = key.split(".")[0]
             if "." not in key or table not in tables or table == "search":
                 hint = nearest(table, tables - {"search"})
-                raise ValueError(f"search.parameters has {key!r}, which is no key of a table such as training.target_lut{hint}")
+                raise ValueError(
+                    f"search.parameters has {key!r}, which is no key of a table such as training.target_lut{hint}"
+                )
 
     @property
     def model_files(self) -> list[str]:
         """The files that the network comes from."""
         warm = self.training.warm_start
-        files = [self.model.file] if self.model.network is None else [self.model.network, self.model.weights]
+        files = (
+            [self.model.file]
+            if self.model.network is None
+            else [self.model.network, self.model.weights]
+        )
         return [name for name in [*files, warm and warm.network] if name]
 
     @property
     def decides(self) -> bool:
         """Whether the core gives accept bits; otherwise it gives scores, and a payload's shell may compare them."""
-        return self.decision is not None and (self.payload is None or self.payload.thresholds == "fixed")
+        return self.decision is not None and (
+            self.payload is None or self.payload.thresholds == "fixed"
+        )
 
     @property
     def scores(self) -> list[str]:
@@ -240,7 +312,9 @@ class Spec(Section):
     @property
     def taught(self) -> tuple[int, ...]:
         """The numbers of the classes that the network is trained on; the others are only measured."""
-        return tuple(self.data.classes.index(name) for name in self.training.classes or self.data.classes)
+        return tuple(
+            self.data.classes.index(name) for name in self.training.classes or self.data.classes
+        )
 
     @property
     def background(self) -> tuple[int, ...] | None:
@@ -257,7 +331,10 @@ class Spec(Section):
         if self.inputs.objects:
             fields = self.inputs.fields()
             return tuple(fields[name].field.type for name in self.data.features)
-        return tuple(Fixed.parse(self.inputs.types.get(name) or self.inputs.type or "") for name in self.data.features)
+        return tuple(
+            Fixed.parse(self.inputs.types.get(name) or self.inputs.type or "")
+            for name in self.data.features
+        )
 
 
 def outputs(spec: Spec) -> list[str]:
@@ -326,7 +403,11 @@ def _explain(problem: ErrorDetails) -> str:
     value = problem["input"]
     text = problem["msg"].removeprefix("Input should be ")
     unit = re.search(r"_(mhz|ns)$", where)
-    hint = f" in {'MHz' if unit[1] == 'mhz' else 'ns'}, as a plain number" if unit and isinstance(value, str) else ""
+    hint = (
+        f" in {'MHz' if unit[1] == 'mhz' else 'ns'}, as a plain number"
+        if unit and isinstance(value, str)
+        else ""
+    )
     return f"{where} is {value!r}; it should be {text}{hint}"
 
 
@@ -338,5 +419,7 @@ def _keys(location: tuple[int | str, ...]) -> list[str]:
             continue
         annotation = section.model_fields[name].annotation
         options = [annotation, *getattr(annotation, "__args__", ())]
-        section = next(option for option in options if isinstance(option, type) and issubclass(option, Section))
+        section = next(
+            option for option in options if isinstance(option, type) and issubclass(option, Section)
+        )
     return list(section.model_fields)

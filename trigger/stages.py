@@ -68,7 +68,9 @@ def _events(build: Build, folder: Path) -> None:
     summary = {
         "files": data_digests(build),
         "events": sum(len(share.x) for share in found.values()),
-        "saturated": {name: int(n) for name, n in zip(spec.data.features, saturated, strict=True) if n},
+        "saturated": {
+            name: int(n) for name, n in zip(spec.data.features, saturated, strict=True) if n
+        },
     }
     write_json(folder / "summary.json", summary)
 
@@ -81,7 +83,10 @@ def _model_reads(build: Build) -> Mapping[str, Any]:
     return {
         "events": build.digests["events"],
         "code": [file_digest(build.source / name) for name in spec.model_files],
-        "spec": [p.model_dump() if p else None for p in (spec.model, spec.training, spec.pruning, spec.quantization)],
+        "spec": [
+            p.model_dump() if p else None
+            for p in (spec.model, spec.training, spec.pruning, spec.quantization)
+        ],
         "versions": versions(),
     }
 
@@ -97,7 +102,9 @@ def _model(build: Build, folder: Path) -> None:
     spec, events = build.spec, real_events(build)
     summary: dict[str, Any] = {}
 
-    def keep(name: str, model: Any, history: Mapping[str, Any], cost: Mapping[str, float] | None = None) -> None:
+    def keep(
+        name: str, model: Any, history: Mapping[str, Any], cost: Mapping[str, float] | None = None
+    ) -> None:
         model.save(folder / f"{name}.keras")
         np.save(folder / f"{name}_scores.npy", fit.scores(model, events["test"].x))
         summary[name] = {
@@ -128,11 +135,23 @@ def _model(build: Build, folder: Path) -> None:
         quantised = network.make(spec, build.source)
         left = network.warm_started(quantised, spec, build.source)
         twin = float_twin(quantised)
-        for name, model, asked, teacher in (("float", twin, spec, None), ("network", quantised, left, twin)):
+        for name, model, asked, teacher in (
+            ("float", twin, spec, None),
+            ("network", quantised, left, twin),
+        ):
             network.set_seed(spec.training.seed)
             with progress(f"training the {name}", asked.training.epochs, "epochs") as done:
-                history = train(model, events, asked, folder / name, partial(_one_epoch, done), teacher)
-            keep(name, model, history, widths.cost(model, spec.input_types)._asdict() if widths.is_learned(model) else None)
+                history = train(
+                    model, events, asked, folder / name, partial(_one_epoch, done), teacher
+                )
+            keep(
+                name,
+                model,
+                history,
+                widths.cost(model, spec.input_types)._asdict()
+                if widths.is_learned(model)
+                else None,
+            )
     write_json(folder / "summary.json", summary)
 
 
@@ -169,19 +188,26 @@ def _graph(build: Build, folder: Path) -> None:
     model = load(build.root / "model" / "network.keras")
     graph = lower(model, build.spec.input_types)
     points = working_points(build.spec, graph, integer_events(build)["validation"])
-    decided = WorkingPoints(*(np.array([p[key] for p in points.values()]) for key in ("element", "threshold")))
+    decided = WorkingPoints(
+        *(np.array([p[key] for p in points.values()]) for key in ("element", "threshold"))
+    )
     if build.spec.decides:
         graph = decide(graph, *decided)
     (folder / "graph.json").write_text(to_json(graph))
     made = vectors.generate(graph, build.spec.training.seed)
     reference = Reference(model)
     test = integer_events(build)["test"].x
-    inputs = {"test events": test, "resampled test events": _resampled(test, build.spec.training.seed)}
+    inputs = {
+        "test events": test,
+        "resampled test events": _resampled(test, build.spec.training.seed),
+    }
     objects = structured(build.spec, _STRUCTURED, build.spec.training.seed)
     inputs |= {"objects in order, missing and saturated": objects} if len(objects) else {}
     inputs |= {name: graph.quantize_inputs(x) for name, x in made.families.items()}
     x = np.concatenate(list(inputs.values()))
-    expected, off_grid = keras_integers(graph, reference, x, decided if build.spec.decides else None)
+    expected, off_grid = keras_integers(
+        graph, reference, x, decided if build.spec.decides else None
+    )
     np.savez(folder / "expected.npz", x=x, expected=expected, off_grid=off_grid)
     summary = {
         "families": {name: len(rows) for name, rows in inputs.items()},
@@ -204,7 +230,12 @@ def _resampled(x: np.ndarray, seed: int) -> np.ndarray:
 
 def _firmware_reads(build: Build) -> Mapping[str, Any]:
     graph = file_digest(build.root / "graph" / "graph.json")
-    return {"graph": graph, "target": build.spec.target.model_dump(), "name": build.spec.name, "versions": versions()}
+    return {
+        "graph": graph,
+        "target": build.spec.target.model_dump(),
+        "name": build.spec.name,
+        "versions": versions(),
+    }
 
 
 def _firmware(build: Build, folder: Path) -> None:
@@ -231,7 +262,13 @@ def _rtl_reads(build: Build) -> Mapping[str, Any]:
     names = [spec.data.features, outputs(spec)]
     target = [spec.target.part, spec.target.clock_mhz]
     graph = file_digest(build.root / "graph" / "graph.json")
-    return {"graph": graph, "target": target, "names": names, "name": spec.name, "versions": versions()}
+    return {
+        "graph": graph,
+        "target": target,
+        "names": names,
+        "name": spec.name,
+        "versions": versions(),
+    }
 
 
 def _rtl(build: Build, folder: Path) -> None:
@@ -240,7 +277,14 @@ def _rtl(build: Build, folder: Path) -> None:
 
     spec = build.spec
     graph = read_graph(build.root)
-    options = RtlOptions(spec.target.part, spec.target.clock_mhz, "verilog", spec.name, spec.data.features, outputs(spec))
+    options = RtlOptions(
+        spec.target.part,
+        spec.target.clock_mhz,
+        "verilog",
+        spec.name,
+        spec.data.features,
+        outputs(spec),
+    )
     write(graph, folder, options)
 
 
@@ -278,10 +322,13 @@ def _verification_reads(build: Build) -> Mapping[str, Any]:
 def _verification(build: Build, folder: Path) -> None:
     """Compile csim and RTL, compare, prove."""
     graph = read_graph(build.root)
-    verdict, outputs = checks.check(build.root, build.spec, checks.recorded_expectations(build.root))
+    verdict, outputs = checks.check(
+        build.root, build.spec, checks.recorded_expectations(build.root)
+    )
     results = {
         "comparisons": [
-            {**c._asdict(), "witness": str(c.witness) if c.witness else None, "equal": c.equal} for c in verdict.comparisons
+            {**c._asdict(), "witness": str(c.witness) if c.witness else None, "equal": c.equal}
+            for c in verdict.comparisons
         ],
         "proof": [row._asdict() for row in overflow_proof(graph)],
         "equal": verdict.equal,
@@ -313,7 +360,10 @@ def _synthesis(build: Build, folder: Path) -> None:
         failures.append(str(failure))
         say(f"  {failure}")
     passes = lut_by_passes(this.rtl.graph)
-    write_json(folder / "results.json", {"results": [r._asdict() for r in results], "failures": failures, "passes": passes})
+    write_json(
+        folder / "results.json",
+        {"results": [r._asdict() for r in results], "failures": failures, "passes": passes},
+    )
 
 
 def synthesis_job(root: Path, spec: Spec) -> "Job":
@@ -322,7 +372,9 @@ def synthesis_job(root: Path, spec: Spec) -> "Job":
     from trigger.synthesis.tool import Job
 
     rtl = open_project(root / "rtl", read_graph(root))
-    return Job(rtl, root / "firmware", spec.target.backend, part(spec.target.part), spec.target.clock_mhz)
+    return Job(
+        rtl, root / "firmware", spec.target.backend, part(spec.target.part), spec.target.clock_mhz
+    )
 
 
 # --- report ---------------------------------------------------------------------------------------------------------
@@ -342,8 +394,20 @@ def _report(build: Build, folder: Path) -> None:
 _GRAPH_CODE = ("frontends", "fixedpoint", "physics", "verification")
 _PAYLOAD_CODE = ("backends/payload", "links.py")
 STAGES = (
-    Stage("events", "reading and splitting the events", ("events", "sections.py", "spec.py"), _events_reads, _events),
-    Stage("model", "making or reading the network", ("training", "quantizers.py", "keras_backend.py"), _model_reads, _model),
+    Stage(
+        "events",
+        "reading and splitting the events",
+        ("events", "sections.py", "spec.py"),
+        _events_reads,
+        _events,
+    ),
+    Stage(
+        "model",
+        "making or reading the network",
+        ("training", "quantizers.py", "keras_backend.py"),
+        _model_reads,
+        _model,
+    ),
     Stage(
         "graph",
         "lowering the network to integers",
@@ -351,10 +415,35 @@ STAGES = (
         _graph_reads,
         _graph,
     ),
-    Stage("firmware", "writing the hls4ml project", ("backends", "fixedpoint"), _firmware_reads, _firmware),
+    Stage(
+        "firmware",
+        "writing the hls4ml project",
+        ("backends", "fixedpoint"),
+        _firmware_reads,
+        _firmware,
+    ),
     Stage("rtl", "writing the RTL", ("backends", "fixedpoint"), _rtl_reads, _rtl),
-    Stage("payload", "writing the payload", _PAYLOAD_CODE, _payload_reads, _payload, lambda spec: spec.payload is not None),
-    Stage("verification", "verifying", ("backends", "fixedpoint", "verification"), _verification_reads, _verification),
+    Stage(
+        "payload",
+        "writing the payload",
+        _PAYLOAD_CODE,
+        _payload_reads,
+        _payload,
+        lambda spec: spec.payload is not None,
+    ),
+    Stage(
+        "verification",
+        "verifying",
+        ("backends", "fixedpoint", "verification"),
+        _verification_reads,
+        _verification,
+    ),
     Stage("synthesis", "synthesising", ("backends/rtl", "synthesis"), _synthesis_reads, _synthesis),
-    Stage("report", "writing the report", ("report", "physics", "synthesis", "provenance.py"), _report_reads, _report),
+    Stage(
+        "report",
+        "writing the report",
+        ("report", "physics", "synthesis", "provenance.py"),
+        _report_reads,
+        _report,
+    ),
 )

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     import keras
 
 
-def assert_bit_exact(model: "keras.Model | str | Path", firmware: Any, events: "np.ndarray | str | Path") -> None:
+def assert_bit_exact(
+    model: "keras.Model | str | Path", firmware: Any, events: "np.ndarray | str | Path"
+) -> None:
     """Assert that firmware computes exactly what a trained network computes.
 
     ``model`` is a network or its file; ``firmware`` a build folder, or graphs, compiled csims and compiled RTL, one or
@@ -40,7 +42,9 @@ def assert_bit_exact(model: "keras.Model | str | Path", firmware: Any, events: "
             )
         names = this.spec.data.features
         firmware = [make() for make in implementations(this.root, this.spec).values()]
-    verdict = verify(model, firmware if isinstance(firmware, Sequence) else [firmware], _real(events, names))
+    verdict = verify(
+        model, firmware if isinstance(firmware, Sequence) else [firmware], _real(events, names)
+    )
     if not verdict:
         raise AssertionError(f"not bit-exact\n{verdict}")
 

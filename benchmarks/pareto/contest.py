@@ -37,7 +37,9 @@ NAMES = {
 }
 # Accuracies at which LUT are compared: shares of the float network's excess over chance.
 CHANCE, SHARES = 0.2, (0.6, 0.7, 0.8, 0.85, 0.9, 0.92, 0.94, 0.96, 0.97, 0.98, 1.0)
-THREADS = dict.fromkeys(("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"), "1")
+THREADS = dict.fromkeys(
+    ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"), "1"
+)
 
 
 def result(job: tuple[str, float, int]) -> Path:
@@ -90,7 +92,10 @@ def needed(curve: list[tuple[float, float, float, float, int]], accuracy: float)
 
 
 def table(found: dict, float_accuracy: float) -> str:
-    lines = ["| method | networks | LUT, mean ± spread | test accuracy, mean ± spread |", "|---|---:|---:|---:|"]
+    lines = [
+        "| method | networks | LUT, mean ± spread | test accuracy, mean ± spread |",
+        "|---|---:|---:|---:|",
+    ]
     for method, curve in found.items():
         lines += [
             f"| {NAMES.get(method, method)} | {n} | {size:,.0f} ± {spread:,.0f} | {100 * mean:.2f} % ± {100 * sigma:.2f} % |"
@@ -107,12 +112,17 @@ def table(found: dict, float_accuracy: float) -> str:
         accuracy = CHANCE + share * (float_accuracy - CHANCE)
         sizes = {method: needed(curve, accuracy) for method, curve in found.items()}
         ours, hgq2 = (
-            min((size for method, size in sizes.items() if method.startswith(kind) and size), default=None)
+            min(
+                (size for method, size in sizes.items() if method.startswith(kind) and size),
+                default=None,
+            )
             for kind in ("ours", "hgq2")
         )
         ratio = ours / hgq2 if ours and hgq2 else None
         cells = [f"{size:,.0f}" if size is not None else "—" for size in sizes.values()]
-        lines.append(f"| {share:.0%} | {100 * accuracy:.2f} % | {' | '.join(cells)} | {f'{ratio:.2f}' if ratio else '—'} |")
+        lines.append(
+            f"| {share:.0%} | {100 * accuracy:.2f} % | {' | '.join(cells)} | {f'{ratio:.2f}' if ratio else '—'} |"
+        )
     return "\n".join(lines) + "\n"
 
 
@@ -130,9 +140,14 @@ def picture(found: dict, float_accuracy: float) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--minutes", type=float, default=600, help="begin no network after so many minutes")
     parser.add_argument(
-        "--float-accuracy", type=float, default=0.7327, help="of the float network at its best, on the test jets"
+        "--minutes", type=float, default=600, help="begin no network after so many minutes"
+    )
+    parser.add_argument(
+        "--float-accuracy",
+        type=float,
+        default=0.7327,
+        help="of the float network at its best, on the test jets",
     )
     asked = parser.parse_args()
     (HERE / "results").mkdir(exist_ok=True)

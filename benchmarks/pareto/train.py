@@ -37,7 +37,9 @@ SMALL = 1000
 PASSES = 8
 
 
-def ours(setting: str, target_lut: float, spec: Spec, events: dict[str, Events], epochs: int, seed: int) -> keras.Model:
+def ours(
+    setting: str, target_lut: float, spec: Spec, events: dict[str, Events], epochs: int, seed: int
+) -> keras.Model:
     """The zoo's network from fewer bits, steered to LUT; it finds the events normalised, its own normalisation does nothing.
 
     Refined in passes where the setting says so: its training then ends with more LUT.
@@ -49,17 +51,27 @@ def ours(setting: str, target_lut: float, spec: Spec, events: dict[str, Events],
     target = round(target_lut)
     passes, end = (PASSES, trained_to(target)) if setting == "refined" else (0, target)
     rate = LEARNING_RATE if end <= SMALL else 2 * LEARNING_RATE
-    training = _training(spec, epochs, seed=seed, target_lut=target, refinement=passes, learning_rate=rate)
+    training = _training(
+        spec, epochs, seed=seed, target_lut=target, refinement=passes, learning_rate=rate
+    )
     spec = spec.model_copy(update={"training": training, "model": model})
     return trained(spec, events, find(spec.name).parent, lambda logs: None)
 
 
 def _training(spec: Spec, epochs: int, **changes: Any) -> Training:
-    same = {"epochs": epochs, "learning_rate": LEARNING_RATE, "batch_size": BATCH, "patience": None, "warm_start": None}
+    same = {
+        "epochs": epochs,
+        "learning_rate": LEARNING_RATE,
+        "batch_size": BATCH,
+        "patience": None,
+        "warm_start": None,
+    }
     return spec.training.model_copy(update={**same, **changes})
 
 
-def qkeras(width: str, sparsity: float, spec: Spec, events: dict[str, Events], epochs: int, seed: int) -> keras.Model:
+def qkeras(
+    width: str, sparsity: float, spec: Spec, events: dict[str, Events], epochs: int, seed: int
+) -> keras.Model:
     """The same width for all weights and values, magnitude pruning."""
     from qkeras import QActivation, QDense
 
@@ -73,14 +85,24 @@ def qkeras(width: str, sparsity: float, spec: Spec, events: dict[str, Events], e
     for units in UNITS:
         x = QDense(units, kernel_quantizer=one, bias_quantizer=one)(x)
         x = QActivation(f"quantized_relu({bits},{min(bits, 3)})")(x)
-    model = keras.Model(inputs, QDense(len(spec.data.classes), kernel_quantizer=one, bias_quantizer=one)(x))
-    pruning = Pruning(sparsity=sparsity, start_epoch=epochs // 10, end_epoch=epochs // 2) if sparsity else None
-    spec = spec.model_copy(update={"training": _training(spec, epochs, target_lut=None), "pruning": pruning})
+    model = keras.Model(
+        inputs, QDense(len(spec.data.classes), kernel_quantizer=one, bias_quantizer=one)(x)
+    )
+    pruning = (
+        Pruning(sparsity=sparsity, start_epoch=epochs // 10, end_epoch=epochs // 2)
+        if sparsity
+        else None
+    )
+    spec = spec.model_copy(
+        update={"training": _training(spec, epochs, target_lut=None), "pruning": pruning}
+    )
     train(model, events, spec, None, lambda logs: None)
     return model
 
 
-def hgq2(setting: str, beta: float, spec: Spec, events: dict[str, Events], epochs: int, seed: int) -> keras.Model:
+def hgq2(
+    setting: str, beta: float, spec: Spec, events: dict[str, Events], epochs: int, seed: int
+) -> keras.Model:
     """Its authors' recipe for jets: kbi weights, kif values that wrap, EBOPs weighed by beta; Adam, its rate a cosine.
 
     Of the last third of the epochs the best on validation is kept. The setting is another learning rate.
@@ -92,8 +114,12 @@ def hgq2(setting: str, beta: float, spec: Spec, events: dict[str, Events], epoch
 
     keras.utils.set_random_seed(seed)
     with (
-        QuantizerConfigScope(place="all", k0=1, b0=3, i0=0, default_q_type="kbi", overflow_mode="sat_sym"),
-        QuantizerConfigScope(place="datalane", k0=0, default_q_type="kif", overflow_mode="wrap", f0=3, i0=3),
+        QuantizerConfigScope(
+            place="all", k0=1, b0=3, i0=0, default_q_type="kbi", overflow_mode="sat_sym"
+        ),
+        QuantizerConfigScope(
+            place="datalane", k0=0, default_q_type="kif", overflow_mode="wrap", f0=3, i0=3
+        ),
     ):
         inputs = QuantizerConfig(place="datalane", k0=1)
         outputs = QuantizerConfig(place="datalane", k0=1, fr=MonoL1(1e-3))
@@ -107,9 +133,17 @@ def hgq2(setting: str, beta: float, spec: Spec, events: dict[str, Events], epoch
         )
     train, validation = events["train"], events["validation"]
     steps = len(train.x) // BATCH
-    schedule = keras.optimizers.schedules.CosineDecay(float(setting or LEARNING_RATE), steps * epochs, alpha=0.01)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        float(setting or LEARNING_RATE), steps * epochs, alpha=0.01
+    )
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.Adam(schedule), loss, metrics=["accuracy"], jit_compile=True, steps_per_execution=steps)
+    model.compile(
+        keras.optimizers.Adam(schedule),
+        loss,
+        metrics=["accuracy"],
+        jit_compile=True,
+        steps_per_execution=steps,
+    )
     best = _Best(2 * epochs // 3)
     rows = steps * BATCH
     model.fit(
@@ -149,7 +183,9 @@ def normalised(spec: Spec) -> tuple[Spec, dict[str, Events], dict[str, Events]]:
     mean = np.rint(events["train"].x.mean(axis=0) / step)
     shift = np.rint(np.log2(np.maximum(events["train"].x.std(axis=0), step))).astype(int)
     types = {}
-    for name, kind, offset, exponent in zip(spec.data.features, spec.input_types, mean, shift, strict=True):
+    for name, kind, offset, exponent in zip(
+        spec.data.features, spec.input_types, mean, shift, strict=True
+    ):
         low, high = int(kind.minimum - offset), int(kind.maximum - offset)
         types[name] = str(smallest(low, high, kind.fraction + int(exponent)))
     spec = spec.model_copy(update={"inputs": spec.inputs.model_copy(update={"types": types})})
@@ -165,7 +201,10 @@ def alkaid_rtl(model, graph, own: Rtl, folder: Path) -> Rtl:
     from alkaid.trace import trace
 
     kif = [
-        np.array(part) for part in zip(*((t.signed, t.integer - t.signed, t.fraction) for t in graph.input.types), strict=True)
+        np.array(part)
+        for part in zip(
+            *((t.signed, t.integer - t.signed, t.fraction) for t in graph.input.types), strict=True
+        )
     ]
     inputs, outputs = trace_model(model, inputs_kif=tuple(kif))
     RTLModel(trace(inputs, outputs), folder, "core", n_stages=own.interface.latency - 1).write()
@@ -181,11 +220,20 @@ def measure(method: str, point: float, seed: int, epochs: int) -> dict:
     model = train(point, spec, events, epochs, seed)
     trained = time.monotonic() - start
     graph = lower(model, spec.input_types)
-    scores = {name: np.ldexp(graph.run(e.x).astype(float), -graph.output.fractions) for name, e in exact.items()}
-    found = {f"{name}_accuracy": accuracy(scores[name], exact[name]) for name in ("validation", "test")}
+    scores = {
+        name: np.ldexp(graph.run(e.x).astype(float), -graph.output.fractions)
+        for name, e in exact.items()
+    }
+    found = {
+        f"{name}_accuracy": accuracy(scores[name], exact[name]) for name in ("validation", "test")
+    }
     target = spec.target
     with tempfile.TemporaryDirectory() as folder:
-        project = write(graph, Path(folder) / "rtl", RtlOptions(target.part, target.clock_mhz, project_name="core"))
+        project = write(
+            graph,
+            Path(folder) / "rtl",
+            RtlOptions(target.part, target.clock_mhz, project_name="core"),
+        )
         designs = {"lut": project}
         if kind == "hgq2":
             designs["lut_alkaid"] = alkaid_rtl(model, graph, project, Path(folder) / "alkaid")
@@ -198,21 +246,28 @@ def measure(method: str, point: float, seed: int, epochs: int) -> dict:
         "ff": synthesis.ff,
         "latency_ns": 1000 * project.interface.latency / target.clock_mhz,
     }
-    found |= {"tool": synthesis.tool, "training_s": round(trained), "seconds": round(time.monotonic() - start)}
+    found |= {
+        "tool": synthesis.tool,
+        "training_s": round(trained),
+        "seconds": round(time.monotonic() - start),
+    }
     return {"method": method, "point": point, "seed": seed, "epochs": epochs, **found}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        "method", help="ours, ours-refined, hgq2, hgq2-0.01 (the learning rate), qkeras-8, qkeras-6 or qkeras-4"
+        "method",
+        help="ours, ours-refined, hgq2, hgq2-0.01 (the learning rate), qkeras-8, qkeras-6 or qkeras-4",
     )
     parser.add_argument("point", type=float, help="target in LUT; beta; sparsity")
     parser.add_argument("seed", type=int)
     parser.add_argument("epochs", type=int)
     parser.add_argument("result", type=Path)
     asked = parser.parse_args()
-    asked.result.write_text(json.dumps(measure(asked.method, asked.point, asked.seed, asked.epochs)) + "\n")
+    asked.result.write_text(
+        json.dumps(measure(asked.method, asked.point, asked.seed, asked.epochs)) + "\n"
+    )
 
 
 if __name__ == "__main__":

@@ -16,7 +16,10 @@ class Event:
     def __init__(self, words, scores, saturated=False):
         self.scores = scores
         self.saturated = saturated
-        self.frames = [sum(int(word, 16) << (WORD_BITS * link) for link, word in enumerate(row)) for row in words]
+        self.frames = [
+            sum(int(word, 16) << (WORD_BITS * link) for link, word in enumerate(row))
+            for row in words
+        ]
 
     @property
     def score_bits(self):
@@ -31,7 +34,9 @@ class Event:
         """The accept bits with the thresholds after a reset, or with others, without prescales."""
         bounds = bounds or [point["bound"] for point in POINTS]
         pairs = zip(POINTS, bounds, strict=True)
-        return sum((self.scores[point["element"]] >= bound) << k for k, (point, bound) in enumerate(pairs))
+        return sum(
+            (self.scores[point["element"]] >= bound) << k for k, (point, bound) in enumerate(pairs)
+        )
 
 
 def events():
@@ -46,4 +51,10 @@ def threshold_words(bound):
 
 def register(point, field):
     """The address of a working point's register."""
-    return 0x10 + 8 * point + {"threshold_high": 0, "threshold": 1, "prescale": 2, "accepted_high": 3, "accepted": 4}[field]
+    return (
+        0x10
+        + 8 * point
+        + {"threshold_high": 0, "threshold": 1, "prescale": 2, "accepted_high": 3, "accepted": 4}[
+            field
+        ]
+    )

@@ -21,7 +21,9 @@ def main() -> int:
         print(f"{PROGRAMS[simulator]} is not on PATH: the benches cannot be run")
         return 2
     if find_libpython.find_libpython() is None:
-        print("this Python was built without its shared library (libpython), which cocotb needs: the benches cannot be run")
+        print(
+            "this Python was built without its shared library (libpython), which cocotb needs: the benches cannot be run"
+        )
         return 2
     runner = get_runner(simulator)
     work = HERE / "build"

@@ -14,7 +14,9 @@ async def begin(dut):
     for name in ("s_axis_tvalid", "s_axis_tdata", "s_axis_tlast", "s_axis_tuser", "m_axis_tready"):
         getattr(dut, name).value = 0
     cocotb.start_soon(Clock(dut.aclk, 4, unit="ns").start())
-    registers = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axi"), dut.aclk, dut.aresetn, reset_active_level=False)
+    registers = AxiLiteMaster(
+        AxiLiteBus.from_prefix(dut, "s_axi"), dut.aclk, dut.aresetn, reset_active_level=False
+    )
     dut.aresetn.value = 0
     await ClockCycles(dut.aclk, 3)
     await FallingEdge(dut.aclk)
@@ -33,7 +35,9 @@ async def send(dut, vectors, pause):
             dut.s_axis_tvalid.value = 1
             dut.s_axis_tdata.value = data
             dut.s_axis_tlast.value = int(last)
-            dut.s_axis_tuser.value = int(k == 0 and number == 0) + 2 * int(last and k == len(vectors) - 1)
+            dut.s_axis_tuser.value = int(k == 0 and number == 0) + 2 * int(
+                last and k == len(vectors) - 1
+            )
             taken = False
             while not taken:
                 await RisingEdge(dut.aclk)
@@ -80,7 +84,9 @@ async def registers(dut):
     high, low = threshold_words(-5)
     await master.write_dword(4 * register(0, "threshold_high"), high)
     await master.write_dword(4 * register(0, "threshold"), low)
-    words = [await master.read_dword(4 * register(0, name)) for name in ("threshold_high", "threshold")]
+    words = [
+        await master.read_dword(4 * register(0, name)) for name in ("threshold_high", "threshold")
+    ]
     assert words == [high, low]
     answer = await master.write(4 * register(0, "prescale"), b"\x07")
     assert int(answer.resp) == 2 and await master.read_dword(4 * register(0, "prescale")) == 1

@@ -9,7 +9,16 @@ ALL = (1 << LINKS) - 1
 
 
 async def begin(dut):
-    for name in ("in_valid", "in_start", "in_start_of_orbit", "in_data", "ipb_strobe", "ipb_write", "ipb_addr", "ipb_wdata"):
+    for name in (
+        "in_valid",
+        "in_start",
+        "in_start_of_orbit",
+        "in_data",
+        "ipb_strobe",
+        "ipb_write",
+        "ipb_addr",
+        "ipb_wdata",
+    ):
         getattr(dut, name).value = 0
     cocotb.start_soon(Clock(dut.clk, 4, unit="ns").start())
     cocotb.start_soon(Clock(dut.ipb_clk, 32, unit="ns").start())
@@ -38,7 +47,11 @@ async def ipbus(dut, address, value=None):
 
 async def run(dut, vectors):
     """All events, a frame every cycle; returns the decisions as (cycle after its last frame, data, start of orbit)."""
-    frames = [(k, number, data) for k, event in enumerate(vectors) for number, data in enumerate(event.frames)]
+    frames = [
+        (k, number, data)
+        for k, event in enumerate(vectors)
+        for number, data in enumerate(event.frames)
+    ]
     taken, found = [], []
     for cycle in range(len(frames) + LATENCY + 1):
         dut.in_valid.value = 0
@@ -55,7 +68,9 @@ async def run(dut, vectors):
         assert dut.others_valid.value == 0
         if dut.out_valid.value == 1:
             assert dut.out_start.value == dut.out_last.value == 1
-            found.append((cycle - taken[len(found)] + 1, int(dut.out_data.value), int(dut.out_orbit.value)))
+            found.append(
+                (cycle - taken[len(found)] + 1, int(dut.out_data.value), int(dut.out_orbit.value))
+            )
     return found
 
 
@@ -68,7 +83,9 @@ async def back_to_back(dut):
     assert len(found) == len(vectors)
     for k, ((latency, data, orbit), event) in enumerate(zip(found, vectors, strict=True)):
         assert (latency, orbit) == (LATENCY, int(k == 0)), f"event {k}"
-        assert data == event.accept_bits() | k << 16 | event.score_bits << 32, f"event {k}: {data:#x}"
+        assert data == event.accept_bits() | k << 16 | event.score_bits << 32, (
+            f"event {k}: {data:#x}"
+        )
 
 
 @cocotb.test()
@@ -84,7 +101,9 @@ async def registers(dut):
     vectors = events()[:50]
     found = await run(dut, vectors)
     element = POINTS[0]["element"]
-    assert [data & 1 for _, data, _ in found] == [int(event.scores[element] >= 5) for event in vectors]
+    assert [data & 1 for _, data, _ in found] == [
+        int(event.scores[element] >= 5) for event in vectors
+    ]
     await ipbus(dut, CONTROL, SNAPSHOT)
     assert await ipbus(dut, 0x05) == 50
     assert await ipbus(dut, register(0, "accepted")) == sum(data & 1 for _, data, _ in found)

@@ -5,7 +5,19 @@ import random
 import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, RisingEdge
-from payload import CLEAR, CONTROL, FRAMES, LATENCY, LINKS, ORBIT, POINTS, SNAPSHOT, events, register, threshold_words
+from payload import (
+    CLEAR,
+    CONTROL,
+    FRAMES,
+    LATENCY,
+    LINKS,
+    ORBIT,
+    POINTS,
+    SNAPSHOT,
+    events,
+    register,
+    threshold_words,
+)
 
 ALL = (1 << LINKS) - 1
 
@@ -90,10 +102,16 @@ class Bench:
 def check(bench, sent, first_bx=0):
     """Every event sent, as (cycle of its last frame, event), has its decision, when it is due."""
     assert len(bench.found) == len(sent)
-    for number, ((cycle, accept, score, bx), (taken, event)) in enumerate(zip(bench.found, sent, strict=True)):
+    for number, ((cycle, accept, score, bx), (taken, event)) in enumerate(
+        zip(bench.found, sent, strict=True)
+    ):
         assert cycle - taken + 1 == LATENCY, f"event {number}: after {cycle - taken + 1} cycles"
-        assert score == event.score_bits, f"event {number}: score {score:#x}, expected {event.score_bits:#x}"
-        assert accept == event.accept_bits(), f"event {number}: accept bits {accept:b}, expected {event.accept_bits():b}"
+        assert score == event.score_bits, (
+            f"event {number}: score {score:#x}, expected {event.score_bits:#x}"
+        )
+        assert accept == event.accept_bits(), (
+            f"event {number}: accept bits {accept:b}, expected {event.accept_bits():b}"
+        )
         assert bx == (first_bx + number) % ORBIT, f"event {number}: bunch crossing {bx}"
     bench.found.clear()
 
@@ -112,7 +130,9 @@ async def back_to_back(dut):
     assert await bench.counter(0x06, 0x07) == sum(event.saturated for event in vectors)
     for k in range(len(POINTS)):
         expected = sum(event.accept_bits() >> k & 1 for event in vectors)
-        assert await bench.counter(register(k, "accepted_high"), register(k, "accepted")) == expected
+        assert (
+            await bench.counter(register(k, "accepted_high"), register(k, "accepted")) == expected
+        )
     assert (await bench.read(0x02), int(dut.error.value)) == (0, 0)
     assert await bench.read(0x03) == LATENCY and await bench.read(0x08) == len(POINTS)
 
@@ -159,7 +179,10 @@ async def thresholds_on_the_fly(dut):
     bench, vectors = Bench(dut), events()
     await bench.start()
     element = POINTS[0]["element"]
-    bounds = [POINTS[0]["bound"], *sorted({event.scores[element] for event in vectors})[:: max(len(vectors) // 6, 1)]]
+    bounds = [
+        POINTS[0]["bound"],
+        *sorted({event.scores[element] for event in vectors})[:: max(len(vectors) // 6, 1)],
+    ]
     bounds += [1 << 60, -(1 << 60), POINTS[0]["bound"]]
     changes = [(0, bounds[0])]  # cycle of the edge that takes it, threshold
     sent = []
@@ -168,7 +191,9 @@ async def thresholds_on_the_fly(dut):
         event = vectors[k % len(vectors)]
         if k % 4 == 0:
             low, bound = writes[k // 4]
-            event = next((event for event in vectors if low and event.scores[element] == bound), event)
+            event = next(
+                (event for event in vectors if low and event.scores[element] == bound), event
+            )
             bench.dut.reg_address.value = register(0, "threshold" if low else "threshold_high")
             bench.dut.reg_write_data.value = threshold_words(bound)[low]
             bench.dut.reg_write.value = 1
@@ -205,7 +230,9 @@ async def prescales(dut):
             await bench.send(event)
         await bench.drain()
         found = [accept & 1 for _, accept, _, _ in bench.found]
-        assert found == [int(prescale != 0 and k % max(prescale, 1) == 0) for k in range(25)], prescale
+        assert found == [int(prescale != 0 and k % max(prescale, 1) == 0) for k in range(25)], (
+            prescale
+        )
         bench.found.clear()
 
 

@@ -7,7 +7,11 @@ from trigger.quantizers import LearnedActivation, LearnedWeights
 
 
 def jet_tagger(
-    features: int, classes: int, units: str = "64-32-32", granularity: str = "element", fraction: int = 6
+    features: int,
+    classes: int,
+    units: str = "64-32-32",
+    granularity: str = "element",
+    fraction: int = 6,
 ) -> keras.Model:
     """Logits of shape (events, classes) from features of shape (events, features).
 
@@ -19,12 +23,21 @@ def jet_tagger(
 
     def dense(units: int, name: str) -> QDense:
         kernel, bias = LearnedWeights(fraction, granularity), LearnedWeights(fraction)
-        return QDense(units, kernel_quantizer=kernel, bias_quantizer=bias, kernel_initializer="glorot_uniform", name=name)
+        return QDense(
+            units,
+            kernel_quantizer=kernel,
+            bias_quantizer=bias,
+            kernel_initializer="glorot_uniform",
+            name=name,
+        )
 
     x = inputs = keras.Input((features,), name="jet")
     x = keras.layers.Normalization(name="normalization")(x)
     x = QActivation(LearnedActivation(fraction, rounding="TRN"), name="features")(x)
     for layer, neurons in enumerate(map(int, units.split("-")), start=1):
         x = dense(neurons, f"dense_{layer}")(x)
-        x = QActivation(LearnedActivation(fraction, relu=True, rounding="RND", overflow="WRAP"), name=f"relu_{layer}")(x)
+        x = QActivation(
+            LearnedActivation(fraction, relu=True, rounding="RND", overflow="WRAP"),
+            name=f"relu_{layer}",
+        )(x)
     return keras.Model(inputs, dense(classes, "scores")(x), name="jet_tagger")

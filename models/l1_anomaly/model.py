@@ -12,7 +12,12 @@ def encoder(features: int, _outputs: int, bits: int = 6, latent: int = 4) -> ker
 
     def dense(units: int, name: str) -> QDense:
         weights = f"quantized_bits({bits},0,alpha=1)"
-        return QDense(units, kernel_quantizer=weights, bias_quantizer=f"quantized_bits({bits + 2},2,alpha=1)", name=name)
+        return QDense(
+            units,
+            kernel_quantizer=weights,
+            bias_quantizer=f"quantized_bits({bits + 2},2,alpha=1)",
+            name=name,
+        )
 
     x = inputs = keras.Input((features,), name="objects")
     x = keras.layers.Normalization(name="normalization")(x)

@@ -26,7 +26,8 @@ SANITIZED = "-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all"
 
 def export(graph, folder, name="net", version="v1"):
     features, outputs = (
-        [f"{end}{i}" for i in range(len(node.types))] for end, node in (("x", graph.input), ("y", graph.output))
+        [f"{end}{i}" for i in range(len(node.types))]
+        for end, node in (("x", graph.input), ("y", graph.output))
     )
     write(graph, folder, name, features, outputs, version)
     return folder
@@ -37,7 +38,9 @@ def make(folder, *arguments):
 
 
 def binding(folder, name="net"):
-    spec = importlib.util.spec_from_file_location(f"{folder.name}_{name}", folder / f"{name}_emulator.py")
+    spec = importlib.util.spec_from_file_location(
+        f"{folder.name}_{name}", folder / f"{name}_emulator.py"
+    )
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -48,16 +51,32 @@ def every_operation():
     kinds = (Fixed(True, 9, 4), Fixed(False, 7, 3), Fixed(True, 12, 2), Fixed(True, 5, 9))
     builder = Builder(kinds)
     targets = (Fixed(True, 4, 2), Fixed(True, 14, 7), Fixed(False, 3, 2), Fixed(True, 5, 12))
-    names = [builder.quantize(f"{r}_{o}", "inputs", targets, r, o) for r in Rounding for o in Overflow]
+    names = [
+        builder.quantize(f"{r}_{o}", "inputs", targets, r, o) for r in Rounding for o in Overflow
+    ]
     rng = np.random.default_rng(0)
     first = builder.concatenate("all", tuple(names))
     elements = len(builder[first].types)
-    dense = builder.dense("sums", first, constant(rng.integers(-7, 8, (elements, 6)) / 8), constant(rng.integers(-9, 9, 6) / 4))
-    scaled = builder.affine("scaled", dense, constant(np.array([1, -2, 0.5, 0, 4, 1])), constant(np.arange(6) / 2))
+    dense = builder.dense(
+        "sums",
+        first,
+        constant(rng.integers(-7, 8, (elements, 6)) / 8),
+        constant(rng.integers(-9, 9, 6) / 4),
+    )
+    scaled = builder.affine(
+        "scaled", dense, constant(np.array([1, -2, 0.5, 0, 4, 1])), constant(np.arange(6) / 2)
+    )
     leaky = builder.leaky_relu("leaky", builder.clip("clipped", scaled, -64, 64), 3)
     narrow = builder.quantize("narrow", leaky, (Fixed(True, 8, 6),) * 6, Rounding.RND, Overflow.SAT)
-    table = builder.steps("table", narrow, constant(np.array([-8, 0, 1.5, 9])), constant(np.array([-1, 0, 0.25, 1, 3])))
-    wide = builder.steps("wide", leaky, constant(np.array([-30, 0.125, 20])), constant(np.array([-2, 0, 1, 5])))
+    table = builder.steps(
+        "table",
+        narrow,
+        constant(np.array([-8, 0, 1.5, 9])),
+        constant(np.array([-1, 0, 0.25, 1, 3])),
+    )
+    wide = builder.steps(
+        "wide", leaky, constant(np.array([-30, 0.125, 20])), constant(np.array([-2, 0, 1, 5]))
+    )
     total = builder.add("total", (table, wide, narrow, dense))
     graph = builder.graph(total)
     low, high = types.bounds(kinds)
@@ -106,7 +125,11 @@ def test_two_versions_at_once(tmp_path):
     found = {}
     for version, scale in (("v1", 1.0), ("v2", -1.0)):
         builder = Builder((Fixed(True, 8, 4),) * 2)
-        graph = builder.graph(builder.affine("out", "inputs", constant(np.array([scale, 2 * scale])), constant(np.zeros(2))))
+        graph = builder.graph(
+            builder.affine(
+                "out", "inputs", constant(np.array([scale, 2 * scale])), constant(np.zeros(2))
+            )
+        )
         folder = export(graph, tmp_path / version, version=version)
         make(folder)
         found[version] = binding(folder).run(np.array([[3, -5]]))
@@ -114,7 +137,9 @@ def test_two_versions_at_once(tmp_path):
     command = ["nm", "-D", "--defined-only", str(tmp_path / "v1" / "net.so")]
     listed = subprocess.run(command, capture_output=True, text=True, check=True)
     symbols = [line.split()[-1] for line in listed.stdout.splitlines()]
-    own = {name for name in symbols if not name.startswith(("_ZNSt", "_ZSt"))}  # the others are the C++ library's
+    own = {
+        name for name in symbols if not name.startswith(("_ZNSt", "_ZSt"))
+    }  # the others are the C++ library's
     assert own == {
         "create_model",
         "destroy_model",
@@ -143,8 +168,14 @@ def test_the_command_and_the_binding(small_build, tmp_path, monkeypatch):
     assert "| a | `fixed<5,2>` | | signal | " in (folder / "README.md").read_text()
     for bad, message in (
         (np.full((1, 3), 99), "event 0 has an input outside its type"),
-        (np.zeros((2, 2), dtype=int), "int64 of shape (2, 2); the network takes integers of shape (events, 3)"),
-        (np.zeros((2, 3)), "float64 of shape (2, 3); the network takes integers of shape (events, 3)"),
+        (
+            np.zeros((2, 2), dtype=int),
+            "int64 of shape (2, 2); the network takes integers of shape (events, 3)",
+        ),
+        (
+            np.zeros((2, 3)),
+            "float64 of shape (2, 3); the network takes integers of shape (events, 3)",
+        ),
     ):
         with pytest.raises(ValueError, match="network takes|outside its type") as error:
             emulator.run(bad)
@@ -155,7 +186,10 @@ def test_the_command_and_the_binding(small_build, tmp_path, monkeypatch):
 def test_cmake_builds_both_libraries(tmp_path):
     graph, x = every_operation()
     folder = export(graph, tmp_path / "out")
-    for command in (["cmake", "-S", str(folder), "-B", str(tmp_path / "b")], ["cmake", "--build", str(tmp_path / "b")]):
+    for command in (
+        ["cmake", "-S", str(folder), "-B", str(tmp_path / "b")],
+        ["cmake", "--build", str(tmp_path / "b")],
+    ):
         subprocess.run(command, check=True, capture_output=True)
     assert (tmp_path / "b" / "net.so").is_file()
     shutil.copy(tmp_path / "b" / "libnet.so", folder)
@@ -165,12 +199,17 @@ def test_cmake_builds_both_libraries(tmp_path):
 def test_two_exports_are_the_same_bytes(tmp_path):
     graph, _ = every_operation()
     one, two = (export(graph, tmp_path / name, version=None) for name in ("one", "two"))
-    assert {p.name: p.read_bytes() for p in one.iterdir()} == {p.name: p.read_bytes() for p in two.iterdir()}
+    assert {p.name: p.read_bytes() for p in one.iterdir()} == {
+        p.name: p.read_bytes() for p in two.iterdir()
+    }
 
 
 @pytest.mark.parametrize("version", ["1.0", "v__1", "v 1"])
 def test_versions_that_cannot_be_names(tmp_path, version):
     graph, _ = accept_bits()
-    with pytest.raises(TriggerError, match=rf"^export: 'net_{version}' cannot name a C\+\+ function; use letters, digits"):
+    with pytest.raises(
+        TriggerError,
+        match=rf"^export: 'net_{version}' cannot name a C\+\+ function; use letters, digits",
+    ):
         export(graph, tmp_path / "out", version=version)
     assert not (tmp_path / "out").exists()

@@ -37,40 +37,70 @@ def test_csim_of_every_backend_and_strategy(network, tmp_path, backend, strategy
     np.testing.assert_array_equal(real, network.graph.predict(network.x[:100]))
 
 
-@pytest.mark.parametrize("kind", ["quantized_sigmoid(6,use_real_sigmoid=1)", "quantized_po2(3,max_value=2)", "ternary"])
+@pytest.mark.parametrize(
+    "kind", ["quantized_sigmoid(6,use_real_sigmoid=1)", "quantized_po2(3,max_value=2)", "ternary"]
+)
 @pytest.mark.parametrize("backend", ["Quartus", "Catapult"])
 def test_tables_in_ac_types(tmp_path, backend, kind):
-    network = prepare(around(lambda x: QActivation(kind)(QActivation("quantized_bits(7,2,alpha=1)")(x)), 8))
+    network = prepare(
+        around(lambda x: QActivation(kind)(QActivation("quantized_bits(7,2,alpha=1)")(x)), 8)
+    )
     strategy = "resource" if backend == "Quartus" else "latency"
-    csim = write(network.graph, tmp_path, Hls4mlOptions(PART, 240, backend, strategy=strategy)).compile()
+    csim = write(
+        network.graph, tmp_path, Hls4mlOptions(PART, 240, backend, strategy=strategy)
+    ).compile()
     np.testing.assert_array_equal(csim.run(network.integers), network.expected)
 
 
 def test_oneapi_is_written_and_its_csim_refused(network, tmp_path):
-    csim = write(network.graph, tmp_path, Hls4mlOptions("Arria10", 240, "oneAPI", strategy="resource"))
+    csim = write(
+        network.graph, tmp_path, Hls4mlOptions("Arria10", 240, "oneAPI", strategy="resource")
+    )
     assert (tmp_path / "src" / "firmware" / "trigger_nodes.h").is_file()
     with pytest.raises(CsimFailed) as error:
         csim.compile()
-    assert str(error.value) == "csim: the headers of oneAPI come with its vendor's compiler; use Vitis or Quartus"
+    assert (
+        str(error.value)
+        == "csim: the headers of oneAPI come with its vendor's compiler; use Vitis or Quartus"
+    )
 
 
 def test_options_reach_the_project(network, tmp_path):
-    write(network.graph, tmp_path, Hls4mlOptions(PART, 312.5, strategy="resource", reuse_factor=3, project_name="mine"))
+    write(
+        network.graph,
+        tmp_path,
+        Hls4mlOptions(PART, 312.5, strategy="resource", reuse_factor=3, project_name="mine"),
+    )
     assert (tmp_path / "firmware" / "mine.cpp").is_file()
     assert PART in (tmp_path / "project.tcl").read_text()
     assert "clock_period 3.2" in (tmp_path / "project.tcl").read_text()
-    assert "static const unsigned reuse_factor = 3;" in (tmp_path / "firmware" / "parameters.h").read_text()
-    assert "static const unsigned strategy = nnet::resource;" in (tmp_path / "firmware" / "parameters.h").read_text()
+    assert (
+        "static const unsigned reuse_factor = 3;"
+        in (tmp_path / "firmware" / "parameters.h").read_text()
+    )
+    assert (
+        "static const unsigned strategy = nnet::resource;"
+        in (tmp_path / "firmware" / "parameters.h").read_text()
+    )
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"backend": "Vits"}, "hls4ml: no backend 'Vits'; there are Vitis, Vivado, Quartus, oneAPI, Catapult"),
-        ({"strategy": "fast"}, "hls4ml: no strategy 'fast'; there are latency, resource, distributed_arithmetic"),
+        (
+            {"backend": "Vits"},
+            "hls4ml: no backend 'Vits'; there are Vitis, Vivado, Quartus, oneAPI, Catapult",
+        ),
+        (
+            {"strategy": "fast"},
+            "hls4ml: no strategy 'fast'; there are latency, resource, distributed_arithmetic",
+        ),
         ({"io_type": "io_stream"}, "hls4ml: io_type 'io_stream' is not supported; use io_parallel"),
         ({"reuse_factor": 0}, "hls4ml: reuse_factor 0 is not a positive whole number"),
-        ({"reuse_factor": 2}, "hls4ml: the strategy latency needs reuse_factor 1; resource shares multipliers"),
+        (
+            {"reuse_factor": 2},
+            "hls4ml: the strategy latency needs reuse_factor 1; resource shares multipliers",
+        ),
         ({"backend": "Quartus"}, "hls4ml: Quartus has no latency strategy; use resource"),
         (
             {"backend": "Catapult", "strategy": "distributed_arithmetic"},
@@ -81,7 +111,10 @@ def test_options_reach_the_project(network, tmp_path):
             {"project_name": "2nd"},
             "hls4ml: '2nd' cannot name a C++ function; use letters, digits and single underscores, a letter first",
         ),
-        ({"project_name": "class"}, "hls4ml: 'class' cannot name a C++ function: C++ or hls4ml uses the word"),
+        (
+            {"project_name": "class"},
+            "hls4ml: 'class' cannot name a C++ function: C++ or hls4ml uses the word",
+        ),
     ],
 )
 def test_options_that_cannot_be_met(network, tmp_path, change, message):
@@ -93,11 +126,16 @@ def test_options_that_cannot_be_met(network, tmp_path, change, message):
 
 def test_two_folders_hold_the_same_bytes(network, tmp_path, monkeypatch):
     """Whatever random numbers fall: hls4ml writes a stamp of digits alone in quotes, others without."""
-    folders = {tmp_path / "a": "00000000-0000-4000-8000-000012345678", tmp_path / "elsewhere" / "b": "0-0-4-8-0000abcdef01"}
+    folders = {
+        tmp_path / "a": "00000000-0000-4000-8000-000012345678",
+        tmp_path / "elsewhere" / "b": "0-0-4-8-0000abcdef01",
+    }
     for folder, drawn in folders.items():
         monkeypatch.setattr(uuid, "uuid4", lambda drawn=drawn: drawn)
         write(network.graph, folder, Hls4mlOptions(PART, 240))
-    files = [{p.relative_to(f): p.read_bytes() for p in f.rglob("*") if p.is_file()} for f in folders]
+    files = [
+        {p.relative_to(f): p.read_bytes() for p in f.rglob("*") if p.is_file()} for f in folders
+    ]
     assert files[0] == files[1]
     assert len(files[0]) > 20
 
@@ -132,14 +170,19 @@ class TestCsimFailures:
         path = tmp_path / "firmware" / "network.cpp"
         path.write_text(path.read_text().replace("layer2_out", "layer_two_out", 1))
         with pytest.raises(
-            CsimFailed, match=r"^csim: g\+\+: .*/firmware/network\.cpp:\d+:\d+: error: .layer2_out. was not declared"
+            CsimFailed,
+            match=r"^csim: g\+\+: .*/firmware/network\.cpp:\d+:\d+: error: .layer2_out. was not declared",
         ):
             csim.compile()
 
     def test_an_abort_takes_only_its_own_process(self, network, tmp_path):
         csim = write(network.graph, tmp_path, Hls4mlOptions(PART, 240))
         path = tmp_path / "firmware" / "network.cpp"
-        path.write_text(path.read_text().replace("insert layers\n", "insert layers\nif (inputs[0] > 3) std::abort();\n", 1))
+        path.write_text(
+            path.read_text().replace(
+                "insert layers\n", "insert layers\nif (inputs[0] > 3) std::abort();\n", 1
+            )
+        )
         compiled = csim.compile()
         np.testing.assert_array_equal(compiled.run(network.integers[:0]), network.expected[:0])
         with pytest.raises(CsimFailed, match="^csim: network ended with status -6: "):
@@ -156,8 +199,13 @@ class TestCsimFailures:
 
     def test_projects_of_one_name_do_not_mix(self, network, tmp_path):
         other = prepare(around(QActivation("quantized_tanh(5)"), 8, seed=9))
-        projects = [write(n.graph, tmp_path / str(k), Hls4mlOptions(PART, 240)) for k, n in enumerate((network, other))]
-        for csim, n in zip(compile_together(projects, tmp_path / "csim"), (network, other), strict=True):
+        projects = [
+            write(n.graph, tmp_path / str(k), Hls4mlOptions(PART, 240))
+            for k, n in enumerate((network, other))
+        ]
+        for csim, n in zip(
+            compile_together(projects, tmp_path / "csim"), (network, other), strict=True
+        ):
             np.testing.assert_array_equal(csim.run(n.integers[-300:]), n.expected[-300:])
 
 
@@ -174,4 +222,6 @@ def test_hls4ml_itself_runs_the_project(network, tmp_path):
     pointer = ctypes.POINTER(ctypes.c_double)
     for event in range(50):
         library.network_double(x[event:].ctypes.data_as(pointer), y[event:].ctypes.data_as(pointer))
-    np.testing.assert_array_equal(np.ldexp(y, network.graph.output.fractions), network.expected[:50])
+    np.testing.assert_array_equal(
+        np.ldexp(y, network.graph.output.fractions), network.expected[:50]
+    )

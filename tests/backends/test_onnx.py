@@ -21,8 +21,20 @@ from trigger.folder import read_graph
 
 def mixed(rounding, overflow):
     """A quantiser of elements whose shifts go up, down, far down, and not at all; and events."""
-    kinds = (Fixed(True, 9, 4), Fixed(True, 9, 4), Fixed(False, 9, 3), Fixed(True, 9, 9), Fixed(True, 12, 2))
-    targets = (Fixed(True, 4, 2), Fixed(True, 14, 7), Fixed(False, 3, 2), Fixed(True, 5, 12), Fixed(True, 12, 2))
+    kinds = (
+        Fixed(True, 9, 4),
+        Fixed(True, 9, 4),
+        Fixed(False, 9, 3),
+        Fixed(True, 9, 9),
+        Fixed(True, 12, 2),
+    )
+    targets = (
+        Fixed(True, 4, 2),
+        Fixed(True, 14, 7),
+        Fixed(False, 3, 2),
+        Fixed(True, 5, 12),
+        Fixed(True, 12, 2),
+    )
     builder = Builder(kinds)
     graph = builder.graph(builder.quantize("out", "inputs", targets, rounding, overflow))
     low, high = types.bounds(kinds)
@@ -46,11 +58,15 @@ def test_accept_bits():
 def test_a_staircase_too_wide_for_a_table():
     builder = Builder((Fixed(True, 30, 4),) * 2)
     thresholds = np.array([-(1 << 28), -5, 0, 77, 1 << 27])
-    graph = builder.graph(builder.steps("out", "inputs", constant(thresholds * 2.0**-26), constant(np.arange(6) / 8)))
+    graph = builder.graph(
+        builder.steps("out", "inputs", constant(thresholds * 2.0**-26), constant(np.arange(6) / 8))
+    )
     x = np.concatenate([thresholds + d for d in (-1, 0, 1)])
     x = np.stack([x, x[::-1]], axis=1)
     np.testing.assert_array_equal(run_onnx(graph, x), graph.run(x))
-    assert all(tensor.dims == [] or max(tensor.dims) < 10 for tensor in to_onnx(graph).graph.initializer)
+    assert all(
+        tensor.dims == [] or max(tensor.dims) < 10 for tensor in to_onnx(graph).graph.initializer
+    )
 
 
 def test_only_standard_operators_and_the_same_bytes(small_build):
@@ -58,8 +74,12 @@ def test_only_standard_operators_and_the_same_bytes(small_build):
     model = to_onnx(read_graph(root))
     assert [(o.domain, o.version) for o in model.opset_import] == [("", 18)]
     assert {node.domain for node in model.graph.node} == {""}
-    assert model.SerializeToString(deterministic=True) == to_onnx(read_graph(root)).SerializeToString(deterministic=True)
-    assert {p.key: p.value for p in model.metadata_props}["input types"] == "fixed<5,2> fixed<5,2> fixed<5,2>"
+    assert model.SerializeToString(deterministic=True) == to_onnx(
+        read_graph(root)
+    ).SerializeToString(deterministic=True)
+    assert {p.key: p.value for p in model.metadata_props}[
+        "input types"
+    ] == "fixed<5,2> fixed<5,2> fixed<5,2>"
 
 
 def test_the_command(small_build, tmp_path, monkeypatch):
@@ -84,13 +104,19 @@ def test_qonnx_at_every_rounding_and_overflow(rounding, overflow):
 def test_accept_bits_in_qonnx():
     network = prepare(around(QActivation("quantized_relu(6,2)"), 8))
     graph = decide(network.graph, np.array([0, 2]), np.array([0.5, -1.0]))
-    np.testing.assert_array_equal(run_qonnx(to_qonnx(graph), graph, network.integers), graph.run(network.integers))
+    np.testing.assert_array_equal(
+        run_qonnx(to_qonnx(graph), graph, network.integers), graph.run(network.integers)
+    )
 
 
 @pytest.mark.parametrize(
     ("target", "overflow", "reason"),
     [
-        (Fixed(True, 4, 2), types.Overflow.WRAP, "out wraps around, which QONNX cannot say; `trigger export onnx` can"),
+        (
+            Fixed(True, 4, 2),
+            types.Overflow.WRAP,
+            "out wraps around, which QONNX cannot say; `trigger export onnx` can",
+        ),
         (
             Fixed(True, 1, 1),
             types.Overflow.SAT,
@@ -105,7 +131,9 @@ def test_accept_bits_in_qonnx():
 )
 def test_what_qonnx_cannot_say(target, overflow, reason):
     builder = Builder((Fixed(True, 9, 4),))
-    graph = builder.graph(builder.quantize("out", "inputs", (target,), types.Rounding.RND, overflow))
+    graph = builder.graph(
+        builder.quantize("out", "inputs", (target,), types.Rounding.RND, overflow)
+    )
     with pytest.raises(TriggerError) as error:
         to_qonnx(graph)
     assert str(error.value) == f"export: {reason}"
@@ -118,8 +146,12 @@ def test_inputs_and_sums_too_wide_for_qonnx():
     with pytest.raises(TriggerError, match=r"^export: inputs needs 30 bits; QONNX"):
         to_qonnx(graph)
     builder = Builder((Fixed(True, 20, 4),))
-    shifted = builder.affine("far", "inputs", constant(np.array([1.0])), constant(np.array([2.0**12])))
-    back = builder.affine("near", shifted, constant(np.array([1.0])), constant(np.array([-(2.0**12)])))
+    shifted = builder.affine(
+        "far", "inputs", constant(np.array([1.0])), constant(np.array([2.0**12]))
+    )
+    back = builder.affine(
+        "near", shifted, constant(np.array([1.0])), constant(np.array([-(2.0**12)]))
+    )
     with pytest.raises(TriggerError, match=r"^export: far needs 29 bits; QONNX"):
         to_qonnx(builder.graph(back))
 

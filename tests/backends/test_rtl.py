@@ -48,7 +48,8 @@ def test_python_interface(network, tmp_path):
 
 def test_the_pipeline_follows_the_clock(network, tmp_path):
     stages = [
-        rtl.write(network.graph, tmp_path / str(mhz), rtl.RtlOptions(PART, mhz)).interface.latency for mhz in (50, 200, 400)
+        rtl.write(network.graph, tmp_path / str(mhz), rtl.RtlOptions(PART, mhz)).interface.latency
+        for mhz in (50, 200, 400)
     ]
     assert stages[0] == 2
     assert stages == sorted(set(stages))
@@ -62,7 +63,10 @@ def test_port_map(project):
     assert "| 1 | 15:8 | `fixed<8,4>` |" in page
     middle = project.interface.outputs[1]
     assert f"| middle | {middle.high}:{middle.low} | `{middle.type}` |" in page
-    assert f"Latency {project.interface.latency} cycles,\n{project.interface.latency * 1000 / 360:.1f} ns at 360 MHz" in page
+    assert (
+        f"Latency {project.interface.latency} cycles,\n{project.interface.latency * 1000 / 360:.1f} ns at 360 MHz"
+        in page
+    )
     assert "create_clock -name clk -period 2.7778" in (project.directory / "clock.xdc").read_text()
     assert PART in (project.directory / "vivado.tcl").read_text()
 
@@ -78,7 +82,10 @@ def test_the_same_graph_gives_the_same_bytes(network, tmp_path):
         rtl.write(network.graph, tmp_path / folder, rtl.RtlOptions(PART, 240))
     for path in sorted((tmp_path / "a").rglob("*")):
         if path.is_file():
-            assert path.read_bytes() == (tmp_path / "b" / path.relative_to(tmp_path / "a")).read_bytes(), path
+            assert (
+                path.read_bytes()
+                == (tmp_path / "b" / path.relative_to(tmp_path / "a")).read_bytes()
+            ), path
 
 
 @pytest.mark.parametrize(
@@ -123,13 +130,18 @@ def test_nothing_is_compiled_twice(project):
 
 def test_a_broken_promise_of_latency_is_caught(network, project):
     wrong = project.simulation._replace(
-        design=project.simulation.design._replace(interface=project.interface._replace(latency=project.interface.latency + 1))
+        design=project.simulation.design._replace(
+            interface=project.interface._replace(latency=project.interface.latency + 1)
+        )
     )
     promised = project.interface.latency + 1
     with pytest.raises(rtl.RtlFailed) as error:
         wrong.run(network.integers[:300])
     found = project.interface.latency
-    assert str(error.value) == f"rtl: net took {found} to {found} clock cycles; {promised} were promised"
+    assert (
+        str(error.value)
+        == f"rtl: net took {found} to {found} clock cycles; {promised} were promised"
+    )
 
 
 def test_broken_verilog_is_named(network, tmp_path):
@@ -172,7 +184,9 @@ def wide_graph() -> Graph:
     scale = Constant(rng.integers(-(2**11), 2**11, size=4), Fixed(True, 12, 2))
     builder.quantize("first", "wide", (Fixed(True, 30, 4),) * 4, Rounding.RND_CONV, Overflow.SAT)
     builder.affine("scaled", "first", scale, constant(rng.integers(-9, 9, size=4) * 2.0**-30))
-    builder.quantize("last", "scaled", (Fixed(True, 20, 3),) * 4, Rounding.RND_INF, Overflow.SAT_SYM)
+    builder.quantize(
+        "last", "scaled", (Fixed(True, 20, 3),) * 4, Rounding.RND_INF, Overflow.SAT_SYM
+    )
     return builder.graph("last")
 
 
@@ -198,7 +212,9 @@ def test_roundings_of_narrow_ranges(tmp_path):
         project = rtl.write(graphs[-1], tmp_path / rounding, options)
         designs.append(simulate.Design(project.interface, project.sources))
     x = np.arange(-16, 16)[:, None]
-    for graph, simulation in zip(graphs, simulate.compile_together(designs, tmp_path / "bench", "-O0"), strict=True):
+    for graph, simulation in zip(
+        graphs, simulate.compile_together(designs, tmp_path / "bench", "-O0"), strict=True
+    ):
         np.testing.assert_array_equal(simulation.run(x), graph.run(x))
 
 
@@ -228,7 +244,10 @@ def test_vhdl_equals_keras(network, tmp_path):
 
 
 @needs_ghdl
-@pytest.mark.parametrize("activation", ["quantized_sigmoid(5,use_real_sigmoid=1)", "quantized_bits(5,1,symmetric=1,alpha=1)"])
+@pytest.mark.parametrize(
+    "activation",
+    ["quantized_sigmoid(5,use_real_sigmoid=1)", "quantized_bits(5,1,symmetric=1,alpha=1)"],
+)
 def test_vhdl_tables_and_signs(activation, tmp_path):
     network = prepare(around(QActivation(activation), 8))
     project = rtl.write(network.graph, tmp_path, rtl.RtlOptions(PART, 240, "vhdl")).compile()
@@ -240,4 +259,6 @@ def test_vhdl_without_ghdl(network, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(rtl.RtlFailed) as error:
         project.compile()
-    assert str(error.value) == "rtl: no ghdl on PATH; install it (Debian and Ubuntu: apt install ghdl)"
+    assert (
+        str(error.value) == "rtl: no ghdl on PATH; install it (Debian and Ubuntu: apt install ghdl)"
+    )

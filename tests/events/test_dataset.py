@@ -9,7 +9,15 @@ from trigger.sections import Data, Split
 
 
 def data(**changes) -> Data:
-    return Data(**{"files": ["events.csv"], "features": ["a", "b"], "label": "kind", "classes": ["s", "b"], **changes})
+    return Data(
+        **{
+            "files": ["events.csv"],
+            "features": ["a", "b"],
+            "label": "kind",
+            "classes": ["s", "b"],
+            **changes,
+        }
+    )
 
 
 def write(folder, rows, header="a,b,kind,w"):
@@ -39,7 +47,11 @@ def test_splits_share_no_event_and_lose_none(tmp_path):
     write(tmp_path, ROWS)
     events = dataset.load(data(), tmp_path)
     parts = dataset.split(events, data())
-    assert {name: len(part.x) for name, part in parts.items()} == {"train": 180, "validation": 60, "test": 60}
+    assert {name: len(part.x) for name, part in parts.items()} == {
+        "train": 180,
+        "validation": 60,
+        "test": 60,
+    }
     ids = np.concatenate([part.x[:, 0] for part in parts.values()])
     np.testing.assert_array_equal(np.sort(ids), np.arange(300))
     for part in parts.values():
@@ -56,7 +68,11 @@ def test_the_seed_decides_the_split(tmp_path):
 
 def test_a_column_decides_the_split(tmp_path):
     names = [("train", "validation", "test", "train")[i % 4] for i in range(300)]
-    write(tmp_path, [f"{row},{name}" for row, name in zip(ROWS, names, strict=True)], "a,b,kind,w,split")
+    write(
+        tmp_path,
+        [f"{row},{name}" for row, name in zip(ROWS, names, strict=True)],
+        "a,b,kind,w,split",
+    )
     asked = data(split=Split(column="split"))
     parts = dataset.split(dataset.load(asked, tmp_path), asked)
     for name, part in parts.items():
@@ -70,7 +86,9 @@ def test_a_column_decides_the_split(tmp_path):
     write(tmp_path, [f"{row},train" for row in ROWS], "a,b,kind,w,split")
     with pytest.raises(TriggerError) as error:
         dataset.split(dataset.load(asked, tmp_path), asked)
-    assert str(error.value) == "the class 's' has 200 events, too few for one in the validation split"
+    assert (
+        str(error.value) == "the class 's' has 200 events, too few for one in the validation split"
+    )
 
 
 @pytest.mark.parametrize(
@@ -109,7 +127,9 @@ def test_a_class_missing_from_a_split(tmp_path):
 
 def test_real_data(higgs):
     columns = ["lepton_pT", "m_bb", "m_wwbb"]
-    spec = Data(files=[higgs.name], features=columns, label="label", classes=["background", "signal"])
+    spec = Data(
+        files=[higgs.name], features=columns, label="label", classes=["background", "signal"]
+    )
     events = dataset.load(spec, higgs.parent).events
     assert events.x.shape == (10_984, 3)
     assert 0.4 < events.y.mean() < 0.6

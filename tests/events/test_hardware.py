@@ -43,7 +43,16 @@ def spec_of(tmp_path, inputs=OBJECTS, old="", new="") -> Spec:
 
 def test_every_field_is_a_feature(tmp_path):
     spec = spec_of(tmp_path)
-    assert spec.data.features == ["met_pt", "met_phi", "jet1_pt", "jet1_eta", "jet2_pt", "jet2_eta", "jet3_pt", "jet3_eta"]
+    assert spec.data.features == [
+        "met_pt",
+        "met_phi",
+        "jet1_pt",
+        "jet1_eta",
+        "jet2_pt",
+        "jet2_eta",
+        "jet3_pt",
+        "jet3_eta",
+    ]
     kinds = ["ufixed<12,12>", "ufixed<8,8>"] + 3 * ["ufixed<11,11>", "fixed<8,8>"]
     assert [str(t) for t in spec.input_types] == kinds
     links = link_map(spec)
@@ -74,7 +83,12 @@ def test_physical_values_to_integers(tmp_path):
 
 
 def test_hardware_units_are_taken_as_they_are(tmp_path):
-    spec = spec_of(tmp_path, OBJECTS.replace("[inputs.objects.met]", '[inputs]\nunits = "hardware"\n[inputs.objects.met]'))
+    spec = spec_of(
+        tmp_path,
+        OBJECTS.replace(
+            "[inputs.objects.met]", '[inputs]\nunits = "hardware"\n[inputs.objects.met]'
+        ),
+    )
     x = np.array([[20, 144, 3, 1, 5, 2, 0, 7.0]])
     np.testing.assert_array_equal(to_hardware(x, spec).x, [[20, 0, 5, 2, 3, 1, 0, 0]])
 
@@ -86,11 +100,17 @@ def test_a_missing_object_may_be_no_number(tmp_path):
     assert np.isnan(dataset.load(spec.data, tmp_path, missing=True).events.x[0, 4])
     with pytest.raises(TriggerError) as error:
         dataset.load(spec.data, tmp_path)
-    assert str(error.value) == f"{tmp_path / 'x.csv'}: column 'jet2_pt', row 0: nan is not a finite number"
+    assert (
+        str(error.value)
+        == f"{tmp_path / 'x.csv'}: column 'jet2_pt', row 0: nan is not a finite number"
+    )
     (tmp_path / "x.csv").write_text(f"{header}\n1,2,3,0,inf,nan,nan,nan\n")
     with pytest.raises(TriggerError) as error:
         dataset.load(spec.data, tmp_path, missing=True)
-    assert str(error.value) == f"{tmp_path / 'x.csv'}: column 'jet2_pt', row 0: inf is not a finite number"
+    assert (
+        str(error.value)
+        == f"{tmp_path / 'x.csv'}: column 'jet2_pt', row 0: inf is not a finite number"
+    )
 
 
 @given(seed=st.integers(0, 2**32 - 1))
@@ -106,7 +126,9 @@ def test_words_and_back(tmp_path_factory, seed):
 def test_structured_events_are_what_hardware_sends(tmp_path):
     spec = spec_of(tmp_path)
     x = structured(spec, 2000, 1)
-    np.testing.assert_array_equal(to_hardware(x * [0.5, 2 * np.pi / 144, *[0.5, 0.0435] * 3], spec).x[:, 2:], x[:, 2:])
+    np.testing.assert_array_equal(
+        to_hardware(x * [0.5, 2 * np.pi / 144, *[0.5, 0.0435] * 3], spec).x[:, 2:], x[:, 2:]
+    )
     pt = x[:, 2::2]
     assert (np.diff(pt, axis=1) <= 0).all() and (pt.max(axis=0) == 2047).all() and not x[0].any()
     assert ((pt > 0).sum(axis=1)[:, None] == np.arange(4)).any(axis=0).all()
@@ -124,13 +146,41 @@ def test_features_without_objects_are_packed_one_after_the_other(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("[0, 0, 45]", "[0, 0, 30]", "inputs: jet1_pt and jet2_pt share bit 30 of word 0 of link 0"),
-        ("[0, 0, 45]", "[0, 0, 48]", "inputs: jet2_eta takes bits 59 to 66 of word 0 of link 0; a word has 64"),
-        ("[1, 1, 3]", "[1, 1]", "inputs.objects.jet.at.2 is [1, 1]; it should be List should have at least 3 items"),
-        ("[1, 1, 3]", "[1, -1, 3]", "inputs.objects.jet.at.2.1 is -1; it should be greater than or equal to 0"),
-        ("bits = [0, 10]", "bits = [10, 0]", "inputs.objects.jet.fields.pt: bits are [10, 0]; they are the first and the last"),
-        ('order_by = "pt"', 'order_by = "et"', "inputs.objects.jet: order_by is 'et', which is no field"),
-        ("lsb = 0.0435 ", "lsb = 0 ", "inputs.objects.jet.fields.eta.lsb is 0; it should be greater than 0"),
+        (
+            "[0, 0, 45]",
+            "[0, 0, 30]",
+            "inputs: jet1_pt and jet2_pt share bit 30 of word 0 of link 0",
+        ),
+        (
+            "[0, 0, 45]",
+            "[0, 0, 48]",
+            "inputs: jet2_eta takes bits 59 to 66 of word 0 of link 0; a word has 64",
+        ),
+        (
+            "[1, 1, 3]",
+            "[1, 1]",
+            "inputs.objects.jet.at.2 is [1, 1]; it should be List should have at least 3 items",
+        ),
+        (
+            "[1, 1, 3]",
+            "[1, -1, 3]",
+            "inputs.objects.jet.at.2.1 is -1; it should be greater than or equal to 0",
+        ),
+        (
+            "bits = [0, 10]",
+            "bits = [10, 0]",
+            "inputs.objects.jet.fields.pt: bits are [10, 0]; they are the first and the last",
+        ),
+        (
+            'order_by = "pt"',
+            'order_by = "et"',
+            "inputs.objects.jet: order_by is 'et', which is no field",
+        ),
+        (
+            "lsb = 0.0435 ",
+            "lsb = 0 ",
+            "inputs.objects.jet.fields.eta.lsb is 0; it should be greater than 0",
+        ),
         ("lsb = 0.0435 ", "step = 1 ", "unknown key inputs.objects.jet.fields.eta.step"),
         (
             "[inputs.objects.met]",
@@ -159,8 +209,14 @@ def test_objects_that_the_network_does_not_see(tmp_path):
 @pytest.mark.parametrize(
     ("features", "message"),
     [
-        (["jet4_pt"], "data.features has 'jet4_pt', which is no field of inputs.objects; did you mean 'jet3_pt'?"),
-        (["jet1_pt"], "data.features has jet without 'jet1_eta'; take whole objects, or leave the field out"),
+        (
+            ["jet4_pt"],
+            "data.features has 'jet4_pt', which is no field of inputs.objects; did you mean 'jet3_pt'?",
+        ),
+        (
+            ["jet1_pt"],
+            "data.features has jet without 'jet1_eta'; take whole objects, or leave the field out",
+        ),
     ],
 )
 def test_features_that_are_no_objects(tmp_path, features, message):
@@ -171,7 +227,12 @@ def test_features_that_are_no_objects(tmp_path, features, message):
 
 
 def test_units_without_objects(tmp_path):
-    text = HEAD.replace('["score"]', '["score"]\nfeatures = ["a"]') + '[inputs]\ntype = "fixed<8,3>"\nunits = "hardware"\n'
+    text = (
+        HEAD.replace('["score"]', '["score"]\nfeatures = ["a"]')
+        + '[inputs]\ntype = "fixed<8,3>"\nunits = "hardware"\n'
+    )
     with pytest.raises(TriggerError) as error:
         parse(text, tmp_path / "trigger.toml")
-    assert str(error.value).endswith("inputs: units is for objects; other features are in the units of their types")
+    assert str(error.value).endswith(
+        "inputs: units is for objects; other features are in the units of their types"
+    )

@@ -54,7 +54,9 @@ def test_without_the_generator():
         "import sys; sys.modules['numba'] = None; sys.modules['pythia8mc'] = None\n"
         "from trigger.events import jets\njets.generate('g', 1, 1)"
     )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
     assert result.stderr.strip().splitlines()[-1] == (
         "trigger.errors.TriggerError: events: the generator needs the package 'numba'; "
         "install it with: pip install 'trigger-compiler[generator]'"
@@ -71,7 +73,9 @@ def substructure():
 
 def random_particles(seed, n=150):
     rng = np.random.default_rng(seed)
-    return np.column_stack((rng.exponential(20, n) + 0.5, rng.normal(0, 1.2, n), rng.uniform(-np.pi, np.pi, n)))
+    return np.column_stack(
+        (rng.exponential(20, n) + 0.5, rng.normal(0, 1.2, n), rng.uniform(-np.pi, np.pi, n))
+    )
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -106,10 +110,14 @@ def test_correlators_are_fastjets(substructure, beta):
     px, py = particles[:, 0] * np.cos(particles[:, 2]), particles[:, 0] * np.sin(particles[:, 2])
     pz, e = particles[:, 0] * np.sinh(particles[:, 1]), particles[:, 0] * np.cosh(particles[:, 1])
     momenta = awkward.zip({"px": px, "py": py, "pz": pz, "E": e}, with_name="Momentum4D")
-    sequence = fastjet.ClusterSequence(momenta, fastjet.JetDefinition(fastjet.antikt_algorithm, 10.0))
+    sequence = fastjet.ClusterSequence(
+        momenta, fastjet.JetDefinition(fastjet.antikt_algorithm, 10.0)
+    )
 
     def theirs(function, **options):
-        return float(sequence.exclusive_jets_energy_correlator(njets=1, beta=beta, func=function, **options))
+        return float(
+            sequence.exclusive_jets_energy_correlator(njets=1, beta=beta, func=function, **options)
+        )
 
     e2, e3, e3_1, e3_2 = substructure.correlators(particles, beta)
     for ours, other in (

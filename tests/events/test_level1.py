@@ -10,7 +10,15 @@ import pytest
 
 from trigger.errors import TriggerError
 from trigger.events import level1
-from trigger.events.detector import ETA_TOWERS, FEATURES, PHI_TOWERS, Deposits, Particles, deposit, reconstruct
+from trigger.events.detector import (
+    ETA_TOWERS,
+    FEATURES,
+    PHI_TOWERS,
+    Deposits,
+    Particles,
+    deposit,
+    reconstruct,
+)
 from trigger.events.pythia import configured
 from trigger.events.readers import read
 from trigger.resources import folder
@@ -38,11 +46,21 @@ def test_the_sample_is_the_one_that_was_generated(sample):
 
 def test_the_sample_is_what_hardware_sends(sample):
     """Objects in order, missing ones zero in all fields, all integers inside their bits."""
-    for kind, count, eta, phi in (("egamma", 4, 57, 143), ("muon", 4, 221, 575), ("jet", 10, 115, 143)):
-        fields = np.stack([[sample[f"{kind}{k}_{f}"] for f in ("pt", "eta", "phi")] for k in range(1, count + 1)])
+    for kind, count, eta, phi in (
+        ("egamma", 4, 57, 143),
+        ("muon", 4, 221, 575),
+        ("jet", 10, 115, 143),
+    ):
+        fields = np.stack(
+            [[sample[f"{kind}{k}_{f}"] for f in ("pt", "eta", "phi")] for k in range(1, count + 1)]
+        )
         assert (np.diff(fields[:, 0], axis=0) <= 0).all(), kind
         assert (fields[:, 1:].transpose(1, 0, 2)[:, fields[:, 0] == 0] == 0).all(), kind
-        assert np.abs(fields[:, 1]).max() <= eta and fields[:, 2].min() >= 0 and fields[:, 2].max() <= phi, kind
+        assert (
+            np.abs(fields[:, 1]).max() <= eta
+            and fields[:, 2].min() >= 0
+            and fields[:, 2].max() <= phi
+        ), kind
     assert not sample["met_eta"].any()
 
 
@@ -111,7 +129,11 @@ def test_muons_are_sorted_and_saturate():
 
 def test_what_the_detector_does_not_see():
     """Neutrinos, particles that curl up, and muons, which leave nothing in the towers."""
-    particles = Particles(*np.array([[50, 0.5, 0.5, 30, 20.0], [0] * 5, [1] * 5, [0, 1, 0, -1, 0], [12, 211, 111, 13, 22]]))
+    particles = Particles(
+        *np.array(
+            [[50, 0.5, 0.5, 30, 20.0], [0] * 5, [1] * 5, [0, 1, 0, -1, 0], [12, 211, 111, 13, 22]]
+        )
+    )
     found = deposit(particles, np.random.default_rng(1))
     assert len(found.eta) == 2 and found.em[1] == pytest.approx(20, rel=0.2) and found.had[1] == 0
     turned = found.moved(3, mirror=True)

@@ -29,7 +29,10 @@ def write(folder, fmt, columns=COLUMNS):
                     file[name] = values.astype("S") if values.dtype.kind == "U" else values
         case "table.h5":
             with h5py.File(path, "w") as file:
-                kinds = [(n, v.astype("S").dtype if v.dtype.kind == "U" else v.dtype) for n, v in columns.items()]
+                kinds = [
+                    (n, v.astype("S").dtype if v.dtype.kind == "U" else v.dtype)
+                    for n, v in columns.items()
+                ]
                 file["events"] = np.array(list(zip(*columns.values(), strict=True)), dtype=kinds)
         case "npz":
             np.savez(path, **columns)
@@ -39,9 +42,14 @@ def write(folder, fmt, columns=COLUMNS):
         case "root":
             with uproot.recreate(path) as file:
                 file.mktree(
-                    "events", {"a": "float64", "b": "int64", "kind": "string"} if "kind" in columns else {"a": "float64"}
+                    "events",
+                    {"a": "float64", "b": "int64", "kind": "string"}
+                    if "kind" in columns
+                    else {"a": "float64"},
                 )
-                file["events"].extend({k: v.tolist() if v.dtype.kind == "U" else v for k, v in columns.items()})
+                file["events"].extend(
+                    {k: v.tolist() if v.dtype.kind == "U" else v for k, v in columns.items()}
+                )
     return path
 
 
@@ -106,7 +114,10 @@ def test_mutated_files_are_read_or_refused(tmp_path, fmt):
 def test_a_pickle_is_not_opened(tmp_path):
     path = tmp_path / "events.npz"
     np.savez(path, a=np.array([{"x": 1}], dtype=object))
-    with pytest.raises(TriggerError, match="cannot be read as .npz: Object arrays cannot be loaded when allow_pickle=False"):
+    with pytest.raises(
+        TriggerError,
+        match="cannot be read as .npz: Object arrays cannot be loaded when allow_pickle=False",
+    ):
         read(path, ["a"])
 
 
@@ -132,7 +143,10 @@ def test_ragged_columns(tmp_path):
     pq.write_table(pa.table({"a": [[1.0], [1.0, 2.0]]}), path)
     with pytest.raises(TriggerError) as error:
         read(path, ["a"])
-    assert str(error.value) == f"{path}: column 'a' is ragged or nested; one number or text a row is needed"
+    assert (
+        str(error.value)
+        == f"{path}: column 'a' is ragged or nested; one number or text a row is needed"
+    )
 
 
 def test_empty_cells(tmp_path):
@@ -166,7 +180,8 @@ def test_several_trees(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "message"), [("x.txt", "cannot read .txt; known are .parquet, .h5,"), ("x.csv", "no such file")]
+    ("name", "message"),
+    [("x.txt", "cannot read .txt; known are .parquet, .h5,"), ("x.csv", "no such file")],
 )
 def test_no_such_file(tmp_path, name, message):
     with pytest.raises(TriggerError, match=message):

@@ -24,13 +24,17 @@ def two_layers(seed: int = 0, overflow: Overflow = Overflow.SAT) -> Graph:
     def weights(*shape):
         return constant(rng.integers(-7, 8, shape) / 4)
 
-    affine = builder.affine("shift", "inputs", constant(np.array([0.5, 2, -1])), constant(np.array([0.25, 0, 3])))
+    affine = builder.affine(
+        "shift", "inputs", constant(np.array([0.5, 2, -1])), constant(np.array([0.25, 0, 3]))
+    )
     first = builder.dense("first", affine, weights(3, 4), weights(4))
     kinds = (Fixed(True, 6, 3), Fixed(False, 4, 2), Fixed(True, 5, 6), Fixed(False, 7, 1))
     middle = builder.quantize("middle", first, kinds, Rounding.RND_CONV, overflow)
     leaky = builder.leaky_relu("leaky", middle, 2)
     clipped = builder.clip("clipped", leaky, -1, 3)
-    steps = builder.steps("steps", first, constant(np.array([-2, 0.5, 4])), constant(np.array([-1, 0, 0.5, 2])))
+    steps = builder.steps(
+        "steps", first, constant(np.array([-2, 0.5, 4])), constant(np.array([-1, 0, 0.5, 2]))
+    )
     both = builder.concatenate("both", (builder.add("sum", (clipped, steps)), middle))
     return builder.graph(builder.dense("second", both, weights(8, 2), weights(2)))
 
@@ -44,7 +48,10 @@ def exact(graph: Graph, x: list[Fraction]) -> list[Fraction]:
 
     def dense(name, source):
         weights, bias = reals(graph[name].weights), reals(graph[name].bias)[0]
-        return [sum((a * w[j] for a, w in zip(source, weights, strict=True)), bias[j]) for j in range(len(bias))]
+        return [
+            sum((a * w[j] for a, w in zip(source, weights, strict=True)), bias[j])
+            for j in range(len(bias))
+        ]
 
     scale, bias = reals(graph["shift"].scale)[0], reals(graph["shift"].bias)[0]
     value["shift"] = [a * s + b for a, s, b in zip(x, scale, bias, strict=True)]
@@ -56,7 +63,10 @@ def exact(graph: Graph, x: list[Fraction]) -> list[Fraction]:
     leaky = [a if a >= 0 else a / 4 for a in quantised]
     clipped = [min(max(a, Fraction(-1)), Fraction(3)) for a in leaky]
     levels = [Fraction(v) for v in graph["steps"].levels.real]
-    steps = [levels[sum(a >= t for t in (Fraction(-2), Fraction(1, 2), Fraction(4)))] for a in value["first"]]
+    steps = [
+        levels[sum(a >= t for t in (Fraction(-2), Fraction(1, 2), Fraction(4)))]
+        for a in value["first"]
+    ]
     return dense("second", [a + b for a, b in zip(clipped, steps, strict=True)] + quantised)
 
 
@@ -68,10 +78,14 @@ def test_evaluation_is_exact(network, inputs):
     x = np.stack([rng.integers(t.minimum, t.maximum + 1, 20) for t in graph.input.types], axis=1)
     found = graph.run(x)
     for row, result in zip(x, found, strict=True):
-        reals = [Fraction(int(v)) * Fraction(2) ** -t.fraction for v, t in zip(row, graph.input.types, strict=True)]
+        reals = [
+            Fraction(int(v)) * Fraction(2) ** -t.fraction
+            for v, t in zip(row, graph.input.types, strict=True)
+        ]
         wanted = exact(graph, reals)
         assert [
-            Fraction(int(v)) * Fraction(2) ** -t.fraction for v, t in zip(result, graph.output.types, strict=True)
+            Fraction(int(v)) * Fraction(2) ** -t.fraction
+            for v, t in zip(result, graph.output.types, strict=True)
         ] == wanted
 
 
@@ -88,7 +102,9 @@ def test_every_value_stays_in_its_interval(seed):
 
 def test_the_interval_of_a_first_layer_is_reached():
     graph = two_layers(3)
-    corners = np.array(np.meshgrid(*[(t.minimum, t.maximum) for t in graph.input.types])).reshape(3, -1).T
+    corners = (
+        np.array(np.meshgrid(*[(t.minimum, t.maximum) for t in graph.input.types])).reshape(3, -1).T
+    )
     values, interval = trace(graph, corners)["first"], ranges(graph)["first"]
     np.testing.assert_array_equal(values.min(axis=0), interval.low)
     np.testing.assert_array_equal(values.max(axis=0), interval.high)
@@ -108,13 +124,17 @@ def test_proof_says_where_a_quantiser_wraps_or_saturates():
         "both": "cannot overflow",
         "second": "cannot overflow",
     }
-    assert {r.name: r.verdict for r in overflow_proof(two_layers(0, Overflow.WRAP))}["middle"] == "wraps, as asked"
+    assert {r.name: r.verdict for r in overflow_proof(two_layers(0, Overflow.WRAP))}[
+        "middle"
+    ] == "wraps, as asked"
 
 
 def test_a_type_that_is_too_narrow_is_found():
     graph = two_layers()
     narrow = [
-        type(n)(**{**vars(n), "types": tuple(Fixed(True, 4, 4 - t.fraction) for t in n.types)}) if n.name == "second" else n
+        type(n)(**{**vars(n), "types": tuple(Fixed(True, 4, 4 - t.fraction) for t in n.types)})
+        if n.name == "second"
+        else n
         for n in graph.nodes
     ]
     with pytest.raises(GraphError, match="second: values from .* leave the type"):
@@ -124,7 +144,9 @@ def test_a_type_that_is_too_narrow_is_found():
 def test_too_wide_is_refused_before_it_wraps():
     builder = Builder((Fixed(True, 32, 16),) * 2)
     with pytest.raises(TooWide, match="^wide: a value needs 84 bits; at most 53 can be verified$"):
-        builder.dense("wide", "inputs", constant(np.full((2, 1), 2.0**50 + 1)), constant(np.zeros(1)))
+        builder.dense(
+            "wide", "inputs", constant(np.full((2, 1), 2.0**50 + 1)), constant(np.zeros(1))
+        )
 
 
 @pytest.mark.parametrize(("low", "high"), [(0, None), (None, -7), (-1, None), (None, -4), (-2, 5)])
@@ -146,15 +168,23 @@ def test_what_the_output_does_not_need_is_left_out():
 
 def test_a_quantiser_that_changes_nothing_is_left_out():
     builder = Builder((Fixed(True, 4, 2),))
-    assert builder.quantize("same", "inputs", (Fixed(True, 4, 2),), Rounding.RND_CONV, Overflow.SAT) == "inputs"
-    assert builder.quantize("sym", "inputs", (Fixed(True, 4, 2),), Rounding.RND_CONV, Overflow.SAT_SYM) == "sym"
+    assert (
+        builder.quantize("same", "inputs", (Fixed(True, 4, 2),), Rounding.RND_CONV, Overflow.SAT)
+        == "inputs"
+    )
+    assert (
+        builder.quantize("sym", "inputs", (Fixed(True, 4, 2),), Rounding.RND_CONV, Overflow.SAT_SYM)
+        == "sym"
+    )
 
 
 class TestInputs:
     graph = two_layers()
 
     def test_rounding_and_saturation(self):
-        found = self.graph.quantize_inputs(np.array([[0.0625, -1.0, 1e300], [0.1875, 2.0, -np.inf]]))
+        found = self.graph.quantize_inputs(
+            np.array([[0.0625, -1.0, 1e300], [0.1875, 2.0, -np.inf]])
+        )
         np.testing.assert_array_equal(found, [[0, 0, 31], [2, 15, -32]])
 
     @pytest.mark.parametrize(
@@ -174,7 +204,10 @@ class TestInputs:
         ("x", "message"),
         [
             (np.zeros((1, 3)), "run() takes integers, not float64; predict() takes real numbers"),
-            (np.array([[0, 0, 0], [0, 16, 0]]), "event 1, feature 1: 16 is outside ufixed<4,0>, integers 0 to 15"),
+            (
+                np.array([[0, 0, 0], [0, 16, 0]]),
+                "event 1, feature 1: 16 is outside ufixed<4,0>, integers 0 to 15",
+            ),
         ],
     )
     def test_bad_integers(self, x, message):
@@ -202,18 +235,36 @@ class TestJson:
     @pytest.mark.parametrize(
         ("change", "message"),
         [
-            (lambda d: d.update(version=2), "version 2 of the graph format; this program reads version 1"),
+            (
+                lambda d: d.update(version=2),
+                "version 2 of the graph format; this program reads version 1",
+            ),
             (lambda d: d.update(format="onnx"), "not a fixed-point graph"),
             (lambda d: d.update(nodes=[]), "no nodes"),
             (lambda d: d["nodes"][2].update(op="conv"), "node 'first': no operation 'conv'"),
             (lambda d: d["nodes"][2].update(inputs=["nowhere"]), "first: unknown input nowhere"),
             (lambda d: d["nodes"][2].pop("bias"), "first: bias is missing"),
-            (lambda d: d["nodes"][2].update(types=[NARROW, 4]), "first: has types too narrow for its values"),
-            (lambda d: d["nodes"][2].update(types=["fixed<20,18>", 4]), "first: has types whose fractional bits do not fit"),
-            (lambda d: d["nodes"][3].update(rounding="NEAREST"), "middle: 'NEAREST' is not a valid Rounding"),
+            (
+                lambda d: d["nodes"][2].update(types=[NARROW, 4]),
+                "first: has types too narrow for its values",
+            ),
+            (
+                lambda d: d["nodes"][2].update(types=["fixed<20,18>", 4]),
+                "first: has types whose fractional bits do not fit",
+            ),
+            (
+                lambda d: d["nodes"][3].update(rounding="NEAREST"),
+                "middle: 'NEAREST' is not a valid Rounding",
+            ),
             (lambda d: d["nodes"][2]["weights"]["values"][0].pop(), "first: "),
-            (lambda d: d["nodes"][2]["weights"].update(type="fixed<2,1>"), "first: weights has values outside fixed<2,1>"),
-            (lambda d: d["nodes"][2].update(types=["fixed<12,5>", 10**9]), "first: 1000000000 elements of one type"),
+            (
+                lambda d: d["nodes"][2]["weights"].update(type="fixed<2,1>"),
+                "first: weights has values outside fixed<2,1>",
+            ),
+            (
+                lambda d: d["nodes"][2].update(types=["fixed<12,5>", 10**9]),
+                "first: 1000000000 elements of one type",
+            ),
         ],
     )
     def test_what_does_not_fit_is_named(self, change, message):

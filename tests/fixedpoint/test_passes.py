@@ -18,9 +18,18 @@ EVENTS = np.array(np.meshgrid(*[np.arange(-8, 8)] * 3)).reshape(3, -1).T
 
 def graph(hidden, hidden_bias, out, head=None):
     builder = Builder((Fixed(True, 4, 4),) * 3)
-    builder.dense("hidden", "inputs", constant(np.array(hidden, float)), constant(np.array(hidden_bias, float)))
-    builder.quantize("relu", "hidden", (Fixed(False, 8, 8),) * len(hidden_bias), Rounding.RND_CONV, Overflow.SAT)
-    last = builder.dense("out", "relu", constant(np.array(out, float)), constant(np.full(len(out[0]), 0.25)))
+    builder.dense(
+        "hidden",
+        "inputs",
+        constant(np.array(hidden, float)),
+        constant(np.array(hidden_bias, float)),
+    )
+    builder.quantize(
+        "relu", "hidden", (Fixed(False, 8, 8),) * len(hidden_bias), Rounding.RND_CONV, Overflow.SAT
+    )
+    last = builder.dense(
+        "out", "relu", constant(np.array(out, float)), constant(np.full(len(out[0]), 0.25))
+    )
     if head:
         thresholds, levels = constant(np.arange(-20, 20, 0.5)), constant(np.arange(81) / 128)
         last = builder.steps("head", last, thresholds, levels)
@@ -90,7 +99,9 @@ def test_types_become_as_narrow_as_their_values():
 
 def test_a_sigmoid_vanishes_and_the_threshold_moves_into_the_integers():
     before = decide(
-        graph([[1, 2], [0, 1], [1, 0]], [0, 1], [[1, -1], [1, 2]], head=True), np.array([1, 1, 0]), np.array([0.1, 0.3, 0.2])
+        graph([[1, 2], [0, 1], [1, 0]], [0, 1], [[1, -1], [1, 2]], head=True),
+        np.array([1, 1, 0]),
+        np.array([0.1, 0.3, 0.2]),
     )
     after = optimize(before)
     assert [node.name for node in after.nodes] == ["inputs", "hidden", "relu", "out", "accept"]
@@ -102,7 +113,11 @@ def test_a_sigmoid_vanishes_and_the_threshold_moves_into_the_integers():
 
 
 def test_accept_bits_of_one_class_share_its_sum():
-    before = decide(graph([[1, 2], [0, 1], [1, 0]], [0, 1], [[1, -1], [1, 2]]), np.array([1, 1]), np.array([0.1, 3.0]))
+    before = decide(
+        graph([[1, 2], [0, 1], [1, 0]], [0, 1], [[1, -1], [1, 2]]),
+        np.array([1, 1]),
+        np.array([0.1, 3.0]),
+    )
     after = lower_decision(before)
     assert len(after["out"].types) == 1
     assert after["accept"].elements.tolist() == [0, 0]
@@ -123,7 +138,12 @@ def test_wrapping_is_not_passed_through():
     builder.dense("sum", "inputs", constant(np.ones((3, 1))), constant(np.zeros(1)))
     builder.quantize("wrap", "sum", (Fixed(True, 4, 4),), Rounding.TRN, Overflow.WRAP)
     before = decide(builder.graph("wrap"), np.array([0]), np.array([2.0]))
-    assert [node.name for node in lower_decision(before).nodes] == ["inputs", "sum", "wrap", "accept"]
+    assert [node.name for node in lower_decision(before).nodes] == [
+        "inputs",
+        "sum",
+        "wrap",
+        "accept",
+    ]
     same(before, optimize(before))
 
 

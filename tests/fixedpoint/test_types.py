@@ -43,7 +43,9 @@ def overflowed(value: int, kind: Fixed, overflow: Overflow) -> int:
     st.sampled_from(Overflow),
 )
 def test_requantize_is_the_definition(values, fraction, kind, rounding, overflow):
-    found = requantize(np.array(values)[:, None], np.array([fraction]), (kind,), rounding, overflow)[:, 0]
+    found = requantize(
+        np.array(values)[:, None], np.array([fraction]), (kind,), rounding, overflow
+    )[:, 0]
     for value, result in zip(values, found, strict=True):
         exact = Fraction(value) * Fraction(2) ** (kind.fraction - fraction)
         assert result == overflowed(rounded(exact, rounding), kind, overflow)
@@ -66,10 +68,21 @@ def test_text_round_trip(kind):
 
 
 @pytest.mark.parametrize(
-    "text", ["float", "fixed<8>", "fixed<0,1>", "fixed<54,1>", "fixed<8,3", "ap_fixed<8,3>", "fixed<8.5,3>"]
+    "text",
+    [
+        "float",
+        "fixed<8>",
+        "fixed<0,1>",
+        "fixed<54,1>",
+        "fixed<8,3",
+        "ap_fixed<8,3>",
+        "fixed<8.5,3>",
+    ],
 )
 def test_other_texts_are_refused(text):
-    with pytest.raises(ValueError, match="is not a type; write fixed<W,I> or ufixed<W,I> with W from 1 to 53") as error:
+    with pytest.raises(
+        ValueError, match="is not a type; write fixed<W,I> or ufixed<W,I> with W from 1 to 53"
+    ) as error:
         Fixed.parse(text)
     assert str(error.value).startswith(repr(text))
 
@@ -96,7 +109,9 @@ def test_enclosing_holds_all(kinds):
             assert whole.minimum <= scaled <= whole.maximum
 
 
-@given(st.lists(st.tuples(st.integers(-(2**23), 2**23), st.integers(-20, 20)), min_size=1, max_size=8))
+@given(
+    st.lists(st.tuples(st.integers(-(2**23), 2**23), st.integers(-20, 20)), min_size=1, max_size=8)
+)
 def test_constants_are_exact(pairs):
     values = np.array([np.ldexp(float(m), e) for m, e in pairs])
     try:
@@ -108,7 +123,9 @@ def test_constants_are_exact(pairs):
 
 
 def test_fraction_bits():
-    np.testing.assert_array_equal(fraction_bits(np.array([1, 0.5, 3, -0.75, 4, 2.0**-20, 0])), [0, 1, 0, 2, -2, 20, -53])
+    np.testing.assert_array_equal(
+        fraction_bits(np.array([1, 0.5, 3, -0.75, 4, 2.0**-20, 0])), [0, 1, 0, 2, -2, 20, -53]
+    )
 
 
 def test_constants_that_do_not_fit():

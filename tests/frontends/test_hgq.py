@@ -64,7 +64,9 @@ def around(*middle, seed=0):
 
 
 def modes(rounding, overflow):
-    with QuantizerConfigScope(place=("datalane", "weight", "bias"), round_mode=rounding, overflow_mode=overflow):
+    with QuantizerConfigScope(
+        place=("datalane", "weight", "bias"), round_mode=rounding, overflow_mode=overflow
+    ):
         return around(QDense(5), seed=3)
 
 
@@ -77,7 +79,12 @@ def residual():
 
 
 def table(function):
-    return around(QUnaryFunctionLUT(function, oq_conf=QuantizerConfig("kif", "table", f0=5, i0=2, overflow_mode="SAT")), seed=5)
+    return around(
+        QUnaryFunctionLUT(
+            function, oq_conf=QuantizerConfig("kif", "table", f0=5, i0=2, overflow_mode="SAT")
+        ),
+        seed=5,
+    )
 
 
 def kept(make):
@@ -97,7 +104,9 @@ class TestLayers(Battery):
     cases = {
         "dense": around,
         "dense without a bias": lambda: around(QDense(5, use_bias=False, activation="linear")),
-        "dense without input quantiser": lambda: around(QDense(5, enable_iq=False, enable_ebops=False)),
+        "dense without input quantiser": lambda: around(
+            QDense(5, enable_iq=False, enable_ebops=False)
+        ),
         "batch norm dense": lambda: around(QBatchNormDense(5, activation="relu"), seed=1),
         "batch norm": lambda: around(QBatchNormalization(), seed=2),
         "quantiser": lambda: around(Quantizer(QuantizerConfig("kif", "datalane")), seed=4),
@@ -139,15 +148,23 @@ def refusal(model, inputs=INPUT, kernels=None):
             "its table has values without a type. Remedy: use enable_oq=True.",
         ),
         (
-            lambda: around(QUnaryFunctionLUT(keras.ops.cos, oq_conf=QuantizerConfig("kif", "table", overflow_mode="SAT"))),
+            lambda: around(
+                QUnaryFunctionLUT(
+                    keras.ops.cos, oq_conf=QuantizerConfig("kif", "table", overflow_mode="SAT")
+                )
+            ),
             "the function decreases somewhere. Remedy: use one that never does.",
         ),
         (
-            lambda: around(Quantizer(QuantizerConfig("kif", "datalane", overflow_mode="WRAP_SM"), name="odd")),
+            lambda: around(
+                Quantizer(QuantizerConfig("kif", "datalane", overflow_mode="WRAP_SM"), name="odd")
+            ),
             "odd overflows by WRAP_SM. Remedy: use one of WRAP, SAT, SAT_SYM.",
         ),
         (
-            lambda: around(Quantizer(QuantizerConfig("kif", "datalane", round_mode="RND_ZERO"), name="odd")),
+            lambda: around(
+                Quantizer(QuantizerConfig("kif", "datalane", round_mode="RND_ZERO"), name="odd")
+            ),
             "odd rounds by RND_ZERO. Remedy: use one of TRN, RND, RND_CONV, RND_INF.",
         ),
     ],
@@ -157,9 +174,14 @@ def test_what_cannot_be_exact_is_refused(make, message):
 
 
 def test_inputs_need_a_type_and_kernels_need_none():
-    assert refusal(around(), None) == 'the features have no fixed-point type. Remedy: name it, as in inputs="fixed<16,6>".'
+    assert (
+        refusal(around(), None)
+        == 'the features have no fixed-point type. Remedy: name it, as in inputs="fixed<16,6>".'
+    )
     name = "some_dense"
-    assert refusal(around(), INPUT, {name: "fixed<8,4>"}) == ("a layer of HGQ2 has its own types. Remedy: give no kernel type.")
+    assert refusal(around(), INPUT, {name: "fixed<8,4>"}) == (
+        "a layer of HGQ2 has its own types. Remedy: give no kernel type."
+    )
 
 
 @pytest.fixture
@@ -171,7 +193,9 @@ def trained(tmp_path):
     y = np.array([row[3] == "background" for row in rows], dtype=int)
     keras.utils.set_random_seed(2)
     inputs = keras.Input((3,))
-    model = keras.Model(inputs, QDense(2, beta0=1e-5)(QDense(8, activation="relu", beta0=1e-5)(inputs)))
+    model = keras.Model(
+        inputs, QDense(2, beta0=1e-5)(QDense(8, activation="relu", beta0=1e-5)(inputs))
+    )
     model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     model.fit(x, y, epochs=20, batch_size=32, verbose=0)
     hgq.utils.trace_minmax(model, x, verbose=0)
@@ -202,4 +226,7 @@ def test_files_of_keras_2_need_the_other_environment(tmp_path):
         file.attrs["keras_version"], file.attrs["model_config"] = "2.11.0", "{}"
     with pytest.raises(TriggerError) as error:
         load(path)
-    assert str(error.value) == f"{path}: written by Keras 2; read it in an environment with the extra [qkeras] instead of [hgq]"
+    assert (
+        str(error.value)
+        == f"{path}: written by Keras 2; read it in an environment with the extra [qkeras] instead of [hgq]"
+    )

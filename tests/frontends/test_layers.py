@@ -18,7 +18,11 @@ RELU = "quantized_relu(5,2)"
 
 def at_all_widths(**middles) -> dict:
     """A case for each layer and input width. A fresh layer for each: Keras layers remember where they were used."""
-    return {f"{name} on {bits[0]} bits": partial(_network, make, bits[0]) for name, make in middles.items() for bits in WIDTHS}
+    return {
+        f"{name} on {bits[0]} bits": partial(_network, make, bits[0])
+        for name, make in middles.items()
+        for bits in WIDTHS
+    }
 
 
 def _network(make, inputs):
@@ -35,12 +39,18 @@ def _then_quantize(layer):
 
 def _skip(x):
     return layers.Add()(
-        [QDense(7, kernel_quantizer=W, bias_quantizer=W)(QActivation(RELU)(x)), QActivation("quantized_tanh(6)")(x)]
+        [
+            QDense(7, kernel_quantizer=W, bias_quantizer=W)(QActivation(RELU)(x)),
+            QActivation("quantized_tanh(6)")(x),
+        ]
     )
 
 
 def _three_branches(x):
-    branches = [QActivation(text)(x) for text in (RELU, "quantized_bits(4,1,alpha=1)", "quantized_bits(7,-1,alpha=1)")]
+    branches = [
+        QActivation(text)(x)
+        for text in (RELU, "quantized_bits(4,1,alpha=1)", "quantized_bits(7,-1,alpha=1)")
+    ]
     return layers.Concatenate()([layers.Add()(branches), branches[1]])
 
 
@@ -64,7 +74,9 @@ class TestDense(Battery):
         one_bit=_dense(kernel_quantizer="quantized_bits(1,0,alpha=1)"),
         unsigned=_dense(kernel_quantizer="quantized_bits(4,0,keep_negative=False,alpha=1)"),
         linear=_dense(kernel_quantizer="quantized_linear(4,0)"),
-        po2=_dense(kernel_quantizer="quantized_po2(4,max_value=1)", bias_quantizer="quantized_po2(4)"),
+        po2=_dense(
+            kernel_quantizer="quantized_po2(4,max_value=1)", bias_quantizer="quantized_po2(4)"
+        ),
         binary=_dense(kernel_quantizer="binary(alpha=1)"),
         binary_auto_po2=_dense(kernel_quantizer="binary(alpha='auto_po2')"),
         ternary=_dense(kernel_quantizer="ternary(alpha=1)"),
@@ -75,7 +87,9 @@ class TestDense(Battery):
         with_relu=_dense(activation="relu"),
         with_tanh=_dense(activation="quantized_tanh(5)"),
         dense_batchnorm=lambda: QDenseBatchnorm(5, kernel_quantizer=W, bias_quantizer=W),
-        dense_batchnorm_relu=lambda: QDenseBatchnorm(5, kernel_quantizer=W, bias_quantizer=W, activation=RELU),
+        dense_batchnorm_relu=lambda: QDenseBatchnorm(
+            5, kernel_quantizer=W, bias_quantizer=W, activation=RELU
+        ),
     )
 
 
@@ -96,15 +110,21 @@ class TestActivations(Battery):
 class TestNormalizations(Battery):
     cases = at_all_widths(
         batch_normalization=lambda: _then_quantize(layers.BatchNormalization()),
-        batch_normalization_bare=lambda: _then_quantize(layers.BatchNormalization(scale=False, center=False)),
+        batch_normalization_bare=lambda: _then_quantize(
+            layers.BatchNormalization(scale=False, center=False)
+        ),
         q_batch_normalization=lambda: _then_quantize(qkeras.QBatchNormalization()),
         q_batch_normalization_inverse=lambda: _then_quantize(
             qkeras.QBatchNormalization(
-                gamma_quantizer=None, variance_quantizer=None, inverse_quantizer="quantized_bits(6,2,alpha=1)"
+                gamma_quantizer=None,
+                variance_quantizer=None,
+                inverse_quantizer="quantized_bits(6,2,alpha=1)",
             )
         ),
         normalization=lambda: _then_quantize(
-            layers.Normalization(mean=[0.5, -1, 0, 2, 0.25, 1, -3], variance=[4, 1, 0.25, 16, 1, 4, 64])
+            layers.Normalization(
+                mean=[0.5, -1, 0, 2, 0.25, 1, -3], variance=[4, 1, 0.25, 16, 1, 4, 64]
+            )
         ),
     )
 
@@ -113,7 +133,9 @@ def _squares(x):
     x = QDense(3, kernel_quantizer=W, bias_quantizer=W)(x)
     signed = QActivation("quantized_bits(5,1,alpha=1)")(x)
     unsigned = QActivation("quantized_relu(4,1)")(x)
-    return layers.Concatenate()([layers.Dot(axes=1)([signed, signed]), layers.Dot(axes=-1)([unsigned, unsigned])])
+    return layers.Concatenate()(
+        [layers.Dot(axes=1)([signed, signed]), layers.Dot(axes=-1)([unsigned, unsigned])]
+    )
 
 
 class TestStructure(Battery):
@@ -124,14 +146,18 @@ class TestStructure(Battery):
         reshapes=lambda: _reshapes,
         squares=lambda: _squares,
         two_quantisers=lambda: (
-            lambda x: QActivation("quantized_bits(4,1,alpha=1)")(QActivation("quantized_bits(9,2,alpha=1)")(x))
+            lambda x: QActivation("quantized_bits(4,1,alpha=1)")(
+                QActivation("quantized_bits(9,2,alpha=1)")(x)
+            )
         ),
     )
 
 
 def _awkward_names(x):
     for name in ("float", "1st layer", "a-b", "a.b", "input", "inputs", "out", "nnet"):
-        x = QActivation(RELU, name=f"{name}")(QDense(4, kernel_quantizer=W, bias_quantizer=W, name=f"{name} sum")(x))
+        x = QActivation(RELU, name=f"{name}")(
+            QDense(4, kernel_quantizer=W, bias_quantizer=W, name=f"{name} sum")(x)
+        )
     return x
 
 
@@ -190,7 +216,14 @@ class TestTypedInputs(Battery):
     cases = {
         "normalization": _typed_inputs,
         "sequential": lambda: randomize(
-            keras.Sequential([keras.Input((5,)), QDense(3, kernel_quantizer=W, bias_quantizer=W), QActivation(RELU)]), 2
+            keras.Sequential(
+                [
+                    keras.Input((5,)),
+                    QDense(3, kernel_quantizer=W, bias_quantizer=W),
+                    QActivation(RELU),
+                ]
+            ),
+            2,
         ),
     }
 

@@ -23,7 +23,9 @@ FORMS = {
 def test_equals_qkeras_0_9(name, form):
     graph = lower(FORMS[form](name), "fixed<8,4>")
     saved = np.load(FOLDER / f"{name}.npz")
-    found = np.ldexp(graph.run(graph.quantize_inputs(saved["x"])).astype(float), -graph.output.fractions)
+    found = np.ldexp(
+        graph.run(graph.quantize_inputs(saved["x"])).astype(float), -graph.output.fractions
+    )
     assert len(np.unique(found)) > 10
     np.testing.assert_array_equal(found, saved["y"])
 
@@ -49,13 +51,17 @@ def edited(tmp_path, change):
             "Reshape, Softmax, QActivation, QBatchNormalization, QDense, QDenseBatchnorm",
         ),
         (
-            lambda layers, saved: layers["hidden"]["config"]["kernel_quantizer"].update(class_name="exec"),
+            lambda layers, saved: layers["hidden"]["config"]["kernel_quantizer"].update(
+                class_name="exec"
+            ),
             "layer 'hidden': has exec, which is no quantiser; known are bernoulli, binary, quantized_bits, quantized_hswish, "
             "quantized_linear, quantized_po2, quantized_relu, quantized_relu_po2, quantized_sigmoid, quantized_tanh, "
             "quantized_ulaw, stochastic_binary, stochastic_ternary, ternary",
         ),
         (
-            lambda layers, saved: layers["hidden"]["config"]["kernel_quantizer"]["config"].update(dither=0.5),
+            lambda layers, saved: layers["hidden"]["config"]["kernel_quantizer"]["config"].update(
+                dither=0.5
+            ),
             "layer 'hidden', quantized_bits: the option dither=0.5 has no counterpart in Keras 3",
         ),
         (

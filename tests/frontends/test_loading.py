@@ -54,7 +54,10 @@ def test_code_in_a_file_is_not_executed(tmp_path):
     marker = tmp_path / "executed"
     inputs = keras.Input((2,))
     text = f"__import__('pathlib').Path({str(marker)!r}).touch()"
-    model = keras.Model(inputs, keras.layers.Lambda(lambda x, code=text: (eval(code), x)[1], output_shape=(2,))(inputs))
+    model = keras.Model(
+        inputs,
+        keras.layers.Lambda(lambda x, code=text: (eval(code), x)[1], output_shape=(2,))(inputs),
+    )
     model.predict(np.zeros((1, 2)), verbose=0)
     assert marker.exists()
     marker.unlink()
@@ -66,7 +69,10 @@ def test_code_in_a_file_is_not_executed(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("network.txt", "a network is a .keras or .h5 file, or a .json file with weights"), ("none.keras", "no such file")],
+    [
+        ("network.txt", "a network is a .keras or .h5 file, or a .json file with weights"),
+        ("none.keras", "no such file"),
+    ],
 )
 def test_other_files(tmp_path, name, message):
     with pytest.raises(TriggerError) as error:

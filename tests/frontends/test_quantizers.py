@@ -110,8 +110,14 @@ def _learned(inputs: int, granularity: str = "element", relu: bool = True, **mod
     """Widths as training leaves them: between two integers, different for each element, and for some nothing."""
 
     def middle(x):
-        x = QActivation(LearnedActivation(granularity=granularity, relu=relu, **modes), name="learned")(x)
-        return QDense(7, kernel_quantizer=LearnedWeights(granularity=granularity), bias_quantizer=LearnedWeights())(x)
+        x = QActivation(
+            LearnedActivation(granularity=granularity, relu=relu, **modes), name="learned"
+        )(x)
+        return QDense(
+            7,
+            kernel_quantizer=LearnedWeights(granularity=granularity),
+            bias_quantizer=LearnedWeights(),
+        )(x)
 
     model = around(middle, inputs)
     model(np.zeros((1, *model.input_shape[1:])))
@@ -125,7 +131,9 @@ def _learned(inputs: int, granularity: str = "element", relu: bool = True, **mod
 
 class TestLearnedWidths(Battery):
     cases: ClassVar = {
-        f"{granularity}{' relu' if relu else ''} on {inputs} bits": partial(_learned, inputs, granularity, relu)
+        f"{granularity}{' relu' if relu else ''} on {inputs} bits": partial(
+            _learned, inputs, granularity, relu
+        )
         for granularity in ("tensor", "channel", "element")
         for relu in (False, True)
         for inputs, _, _ in WIDTHS
@@ -133,7 +141,13 @@ class TestLearnedWidths(Battery):
         f"{rounding} {overflow}{' relu' if relu else ''} on {inputs} bits": partial(
             _learned, inputs, relu=relu, rounding=rounding, overflow=overflow
         )
-        for rounding, overflow in (("TRN", "SAT"), ("RND", "SAT"), ("TRN", "WRAP"), ("RND", "WRAP"), ("RND_CONV", "WRAP"))
+        for rounding, overflow in (
+            ("TRN", "SAT"),
+            ("RND", "SAT"),
+            ("TRN", "WRAP"),
+            ("RND", "WRAP"),
+            ("RND_CONV", "WRAP"),
+        )
         for relu in (False, True)
         for inputs, _, _ in WIDTHS
     }

@@ -21,7 +21,9 @@ THROUGH_CSIM, THROUGH_EMULATOR, THROUGH_RTL = 20, 20, 20
 
 @cache
 def prepared(seed: int, widest: int) -> Network:
-    return prepare(random_network(seed, widest), seed=seed, events=2000)  # besides their vectors, which are as many
+    return prepare(
+        random_network(seed, widest), seed=seed, events=2000
+    )  # besides their vectors, which are as many
 
 
 @pytest.mark.parametrize("block", range(BLOCKS))
@@ -29,15 +31,20 @@ def test_graph_equals_keras(block):
     for seed in range(block * NETWORKS // BLOCKS, (block + 1) * NETWORKS // BLOCKS):
         network = prepared(seed, widest=64 if seed < NETWORKS - NARROW else 8)
         assert not network.off_grid.any(), seed
-        np.testing.assert_array_equal(network.graph.run(network.integers), network.expected, err_msg=f"seed {seed}")
+        np.testing.assert_array_equal(
+            network.graph.run(network.integers), network.expected, err_msg=f"seed {seed}"
+        )
         x, expected = network.integers[-1000:], network.expected[-1000:]
-        np.testing.assert_array_equal(run_onnx(network.graph, x), expected, err_msg=f"ONNX, seed {seed}")
+        np.testing.assert_array_equal(
+            run_onnx(network.graph, x), expected, err_msg=f"ONNX, seed {seed}"
+        )
 
 
 def test_csim_equals_keras(tmp_path):
     networks = [prepared(seed, widest=64) for seed in range(THROUGH_CSIM)]
     projects = [
-        write(n.graph, tmp_path / f"p{k}", Hls4mlOptions(PART, 240, project_name=f"p{k}")) for k, n in enumerate(networks)
+        write(n.graph, tmp_path / f"p{k}", Hls4mlOptions(PART, 240, project_name=f"p{k}"))
+        for k, n in enumerate(networks)
     ]
     for network, csim in zip(networks, compile_together(projects, tmp_path / "csim"), strict=True):
         np.testing.assert_array_equal(csim.run(network.integers[-2000:]), network.expected[-2000:])
@@ -45,17 +52,22 @@ def test_csim_equals_keras(tmp_path):
 
 def test_emulator_equals_keras(tmp_path):
     networks = [prepared(seed, widest=64) for seed in range(THROUGH_EMULATOR)]
-    for network, run in zip(networks, compile_emulators([n.graph for n in networks], tmp_path), strict=True):
+    for network, run in zip(
+        networks, compile_emulators([n.graph for n in networks], tmp_path), strict=True
+    ):
         np.testing.assert_array_equal(run(network.integers), network.expected)
 
 
 def test_rtl_equals_keras(tmp_path):
     networks = [prepared(seed, widest=8) for seed in range(NETWORKS - THROUGH_RTL, NETWORKS)]
     projects = [
-        rtl.write(n.graph, tmp_path / f"p{k}", rtl.RtlOptions(PART, 240, project_name=f"p{k}")) for k, n in enumerate(networks)
+        rtl.write(n.graph, tmp_path / f"p{k}", rtl.RtlOptions(PART, 240, project_name=f"p{k}"))
+        for k, n in enumerate(networks)
     ]
     designs = [simulate.Design(project.interface, project.sources) for project in projects]
-    for network, simulation in zip(networks, simulate.compile_together(designs, tmp_path / "bench", "-O0"), strict=True):
+    for network, simulation in zip(
+        networks, simulate.compile_together(designs, tmp_path / "bench", "-O0"), strict=True
+    ):
         x, expected = network.integers[-3000:], network.expected[-3000:]
         np.testing.assert_array_equal(simulation.run(x), expected)
         np.testing.assert_array_equal(simulation.run(x, gaps=True), expected)

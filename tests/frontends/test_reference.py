@@ -24,7 +24,9 @@ MIDDLES = {
 @pytest.mark.parametrize("name", MIDDLES)
 def test_keras_predict_gives_the_same(name):
     network = prepare(around(MIDDLES[name](), 8, seed=4))
-    on_grid = network.graph.quantize_inputs(network.x) * 2.0 ** -network.graph.input.types[0].fraction
+    on_grid = (
+        network.graph.quantize_inputs(network.x) * 2.0 ** -network.graph.input.types[0].fraction
+    )
     found = network.model.predict(on_grid, batch_size=20_000)
     np.testing.assert_array_equal(found, network.graph.predict(network.x))
 

@@ -36,7 +36,9 @@ class Tripled(layers.Dense):
 
 CASES = {
     "a product": (
-        lambda: network(lambda x: layers.Dot(axes=1, name="dot")([x, act("quantized_relu(4,2)")(x)])),
+        lambda: network(
+            lambda x: layers.Dot(axes=1, name="dot")([x, act("quantized_relu(4,2)")(x)])
+        ),
         "dot: it multiplies two different vectors, or normalises them. Remedy: give it one vector twice.",
     ),
     "a cosine": (
@@ -102,7 +104,9 @@ CASES = {
         "relu: a negative slope of 0.3 is not a power of two up to 1. Remedy: use a slope such as 0.25.",
     ),
     "odd deviation": (
-        lambda: network(layers.Normalization(mean=[0, 0, 0, 0], variance=[1, 2, 1, 1], name="norm")),
+        lambda: network(
+            layers.Normalization(mean=[0, 0, 0, 0], variance=[1, 2, 1, 1], name="norm")
+        ),
         "norm: it divides by a deviation that is not a power of two. "
         "Remedy: round the learned statistics with trigger.training.network.power_of_two_normalization.",
     ),
@@ -111,7 +115,9 @@ CASES = {
         "dense: it acts on the last axis of the shape (2, 2). Remedy: put a Flatten layer before it.",
     ),
     "sum of shapes": (
-        lambda: network(lambda x: layers.Add(name="add")([x, QDense(1, kernel_quantizer=W, name="one")(x)])),
+        lambda: network(
+            lambda x: layers.Add(name="add")([x, QDense(1, kernel_quantizer=W, name="one")(x)])
+        ),
         "add: it adds tensors of different shapes. Remedy: give all inputs the same shape.",
     ),
     "subclass": (
@@ -119,7 +125,12 @@ CASES = {
         "tripled: Tripled is a subclass of Dense and may compute anything. Remedy: use Dense.",
     ),
     "too wide": (
-        lambda: network(*(QDense(4, kernel_quantizer="quantized_bits(16,0,alpha=1)", name=f"wide{k}") for k in range(4))),
+        lambda: network(
+            *(
+                QDense(4, kernel_quantizer="quantized_bits(16,0,alpha=1)", name=f"wide{k}")
+                for k in range(4)
+            )
+        ),
         "wide2: a value needs 57 bits, float64 holds 53. Remedy: quantise the values before this layer, or use fewer bits.",
     ),
 }
@@ -138,7 +149,10 @@ def test_refused_with_the_full_text(case):
 
 @pytest.mark.parametrize("activation", ["gelu", "elu", "silu", "softplus"])
 def test_unknown_activations_are_refused(activation):
-    with pytest.raises(Inexact, match=f"act: the activation {activation} has no exact fixed-point form. Remedy: use one of: "):
+    with pytest.raises(
+        Inexact,
+        match=f"act: the activation {activation} has no exact fixed-point form. Remedy: use one of: ",
+    ):
         lower(network(layers.Activation(activation, name="act")), INPUT)
 
 
@@ -149,7 +163,9 @@ def test_unknown_quantisers_are_refused(text):
 
 
 def test_unknown_layers_are_refused():
-    with pytest.raises(Inexact, match="norm: a layer of the type LayerNormalization has no exact lowering"):
+    with pytest.raises(
+        Inexact, match="norm: a layer of the type LayerNormalization has no exact lowering"
+    ):
         lower(network(layers.LayerNormalization(name="norm")), INPUT)
 
 
@@ -161,7 +177,11 @@ def test_inputs_without_a_type():
 
 
 def test_all_problems_are_told_not_the_first():
-    model = network(layers.ReLU(threshold=1.0, name="a"), layers.LeakyReLU(0.3, name="b"), layers.Activation("gelu", name="c"))
+    model = network(
+        layers.ReLU(threshold=1.0, name="a"),
+        layers.LeakyReLU(0.3, name="b"),
+        layers.Activation("gelu", name="c"),
+    )
     with pytest.raises(Inexact) as refusal:
         lower(model)
     assert [p.layer for p in refusal.value.problems] == ["inputs", "a", "b", "c"]
@@ -171,7 +191,9 @@ def test_all_problems_are_told_not_the_first():
 def test_several_outputs():
     x = keras.Input((3,))
     model = keras.Model(x, [dense()(x), QDense(2, W)(x)], name="two")
-    with pytest.raises(Inexact, match="two: it has 2 outputs. Remedy: Concatenate the outputs into one."):
+    with pytest.raises(
+        Inexact, match="two: it has 2 outputs. Remedy: Concatenate the outputs into one."
+    ):
         lower(model, INPUT)
 
 
@@ -192,7 +214,8 @@ def test_explicit_types_of_a_plain_dense():
     assert str(graph["plain"].weights.type) == "fixed<8,3>"
     np.testing.assert_array_equal(graph.predict(np.array([[1.0, 2.0]])), [[4.125, -0.25]])
     with pytest.raises(
-        Inexact, match="plain: its kernel or bias has values that fixed<4,1> does not hold. Remedy: use a type as"
+        Inexact,
+        match="plain: its kernel or bias has values that fixed<4,1> does not hold. Remedy: use a type as",
     ):
         lower(model, INPUT, kernels={"plain": "fixed<4,1>"})
     with pytest.raises(Inexact, match="other: the network has no layer of this name"):
@@ -201,14 +224,20 @@ def test_explicit_types_of_a_plain_dense():
 
 def test_notes_say_what_was_decided():
     graph = lower(network(dense(activation="softmax")), INPUT)
-    assert graph.notes == ("dense: the softmax is left out; it cannot change the order of the classes",)
+    assert graph.notes == (
+        "dense: the softmax is left out; it cannot change the order of the classes",
+    )
 
 
 def test_a_stage_is_exact_even_where_keras_float32_is_not():
     """16-bit kernels: float32 Keras loses bits, the float64 reference does not."""
     from battery import prepare
 
-    network_16 = prepare(around(lambda x: QActivation("quantized_relu(16,4)")(QDense(9, kernel_quantizer=W16)(x)), 16))
+    network_16 = prepare(
+        around(
+            lambda x: QActivation("quantized_relu(16,4)")(QDense(9, kernel_quantizer=W16)(x)), 16
+        )
+    )
     np.testing.assert_array_equal(network_16.graph.run(network_16.integers), network_16.expected)
     assert not network_16.off_grid.any()
 

@@ -88,9 +88,17 @@ def test_a_menu(tmp_path):
     events = Events(np.zeros((6, 1)), np.array([0, 0, 0, 0, 1, 1]), np.array([1.0, 1, 1, 1, 3, 1]))
     found, total = menu(bits, events, spec)
     quarter = 1000 * CROSSINGS_MHZ / 8
-    assert [kept.rate.value for kept in (found["low"], found["high"], total)] == [2 * quarter, quarter, 2 * quarter]
+    assert [kept.rate.value for kept in (found["low"], found["high"], total)] == [
+        2 * quarter,
+        quarter,
+        2 * quarter,
+    ]
     assert (found["low"].pure.value, found["high"].pure.value, total.pure) == (quarter, 0, None)
-    assert [kept.efficiency["signal"].value for kept in (found["low"], found["high"], total)] == [0.75, 1, 1]
+    assert [kept.efficiency["signal"].value for kept in (found["low"], found["high"], total)] == [
+        0.75,
+        1,
+        1,
+    ]
 
 
 def test_a_turn_on_curve():

@@ -50,9 +50,10 @@ def test_the_page_needs_no_network(small_build):
     assert not [tag for tag, _ in tags.seen if tag in ("script", "link", "img", "iframe")]
     # SVG names its namespaces by address; nothing is fetched from them.
     addresses = set(re.findall(r"https?://[^\s\"'<)]+", page))
-    assert all(a.startswith(("http://www.w3.org/", "http://purl.org/", "http://creativecommons.org/")) for a in addresses), (
-        addresses
-    )
+    assert all(
+        a.startswith(("http://www.w3.org/", "http://purl.org/", "http://creativecommons.org/"))
+        for a in addresses
+    ), addresses
 
 
 def test_no_path_of_this_machine(small_build):

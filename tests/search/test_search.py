@@ -77,7 +77,10 @@ class TestSpace:
         here.mkdir()
         (here / "b.toml").write_text(space.moved(path.read_text(), "b", path.parent, here))
         moved, spec = load(here / "b.toml"), load(path)
-        assert moved.data.files == ["../far/away/events.csv"] and moved.model.file == "../far/away/model.py"
+        assert (
+            moved.data.files == ["../far/away/events.csv"]
+            and moved.model.file == "../far/away/model.py"
+        )
         assert moved.search is None and moved.name == "b"
         assert moved.training == spec.training and moved.inputs == spec.inputs
 
@@ -97,7 +100,10 @@ class TestSpace:
                 "target.strategy: with 'speed': {path}: target.strategy is 'speed'; it should be 'latency', 'resource' or "
                 "'distributed_arithmetic'",
             ),
-            ('"training.epochs.x" = { low = 1, high = 9 }', "training.epochs.x: with 1: 'epochs' is no table"),
+            (
+                '"training.epochs.x" = { low = 1, high = 9 }',
+                "training.epochs.x: with 1: 'epochs' is no table",
+            ),
         ],
     )
     def test_values_that_make_no_trigger(self, tmp_path, parameter, message):
@@ -117,7 +123,9 @@ class TestSpace:
         ],
     )
     def test_parameters_that_are_none(self, tmp_path, parameter, message):
-        path = searched(tmp_path / "small", f'[search.parameters]\n"training.epochs" = {{ {parameter} }}\n')
+        path = searched(
+            tmp_path / "small", f'[search.parameters]\n"training.epochs" = {{ {parameter} }}\n'
+        )
         with pytest.raises(TriggerError) as error:
             load(path)
         assert str(error.value) == f"{path}: search.parameters.training.epochs: {message}"
@@ -147,12 +155,22 @@ class TestSpace:
         path = write_small_trigger(tmp_path / "small") / "trigger.toml"
         with pytest.raises(TriggerError) as error, run.opened(str(path), tmp_path, resume=False):
             pass
-        assert str(error.value) == f"{path}: there is no [search]; search.parameters says what may be varied"
+        assert (
+            str(error.value)
+            == f"{path}: there is no [search]; search.parameters says what may be varied"
+        )
 
 
 class TestFront:
     def test_what_no_other_beats(self):
-        found = points((0.7, 100, 20), (0.8, 100, 20), (0.8, 90, 30), (0.9, 500, 50), (0.9, 500, 50), (0.85, 600, 60))
+        found = points(
+            (0.7, 100, 20),
+            (0.8, 100, 20),
+            (0.8, 90, 30),
+            (0.9, 500, 50),
+            (0.9, 500, 50),
+            (0.85, 600, 60),
+        )
         assert [p.number for p in front(found)] == [2, 1, 3]
         assert front([]) == []
 
@@ -175,9 +193,18 @@ class TestFront:
     @pytest.mark.parametrize(
         ("text", "message"),
         [
-            ("luts<=3", "--pick: no figure 'luts'; did you mean 'lut'?; there are trial, auc, lut, ff, latency_ns"),
-            ("lut=3", '--pick: \'lut=3\' is no condition; write "lut<=2500" or "lut<=2500, latency_ns<=60"'),
-            ("lut<=e3", '--pick: \'lut<=e3\' is no condition; write "lut<=2500" or "lut<=2500, latency_ns<=60"'),
+            (
+                "luts<=3",
+                "--pick: no figure 'luts'; did you mean 'lut'?; there are trial, auc, lut, ff, latency_ns",
+            ),
+            (
+                "lut=3",
+                '--pick: \'lut=3\' is no condition; write "lut<=2500" or "lut<=2500, latency_ns<=60"',
+            ),
+            (
+                "lut<=e3",
+                '--pick: \'lut<=e3\' is no condition; write "lut<=2500" or "lut<=2500, latency_ns<=60"',
+            ),
         ],
     )
     def test_conditions_that_are_none(self, text, message):
@@ -203,9 +230,15 @@ class TestStudy:
         assert [p.number for p in after.finished()] == [1]
         after.tell(0, Outcome(FAILED, "it broke"))
         after.tell(2, Outcome(HOPELESS, "too bad", rungs=(0.9,)))
-        assert [(p.number, p.outcome.state) for p in after.finished()] == [(0, FAILED), (1, COMPLETE), (2, HOPELESS)]
+        assert [(p.number, p.outcome.state) for p in after.finished()] == [
+            (0, FAILED),
+            (1, COMPLETE),
+            (2, HOPELESS),
+        ]
         assert [p.number for p in after.complete()] == [1]
-        assert after.known(begun[1][1]) == outcome(0.7, 100, 20) and after.known(begun[0][1]) is None
+        assert (
+            after.known(begun[1][1]) == outcome(0.7, 100, 20) and after.known(begun[0][1]) is None
+        )
 
     def test_a_search_that_is_killed_while_it_writes_values_down(self, path):
         """Each is a write of its own: what had been written stays, and what had not is drawn on resuming, once."""
@@ -234,8 +267,14 @@ class TestStudy:
     def test_nothing_is_mixed(self, path):
         self.study(path).ask()
         for name, change in (
-            ("trigger.toml", lambda: path.write_text(path.read_text().replace("epochs = 6", "epochs = 7"))),
-            ("trigger.toml, events.csv", lambda: (path.parent / "events.csv").write_text("a,b,c,kind\n")),
+            (
+                "trigger.toml",
+                lambda: path.write_text(path.read_text().replace("epochs = 6", "epochs = 7")),
+            ),
+            (
+                "trigger.toml, events.csv",
+                lambda: (path.parent / "events.csv").write_text("a,b,c,kind\n"),
+            ),
         ):
             change()
             with pytest.raises(TriggerError) as error:
@@ -251,7 +290,10 @@ class TestStudy:
         file.write_bytes(b"not a database" * 100)
         with pytest.raises(TriggerError) as error:
             self.study(path)
-        assert str(error.value) == f"{file}: holds no search: (sqlite3.DatabaseError) file is not a database"
+        assert (
+            str(error.value)
+            == f"{file}: holds no search: (sqlite3.DatabaseError) file is not a database"
+        )
 
     def test_what_is_hopeless(self, path):
         """Measured by the front's networks that take no more LUT: half of them with a target, all of them without."""
@@ -269,7 +311,9 @@ class TestStudy:
             number, _ = study.ask()
             study.tell(number, outcome(*row))
         assert study.bars(spec) == (0.9, 0.8, 0.7)
-        target = spec.model_copy(update={"training": spec.training.model_copy(update={"target_lut": 500})})
+        target = spec.model_copy(
+            update={"training": spec.training.model_copy(update={"target_lut": 500})}
+        )
         assert study.bars(target) == (0.8, 0.7, inf)
 
 
@@ -277,12 +321,19 @@ class TestTrial:
     def test_it_is_measured(self, tmp_path):
         found = run_trial(task(searched(tmp_path / "small")))
         assert found.state == COMPLETE and found.reason == "" and len(found.rungs) == 3
-        assert 0.5 < found.metric <= 1 and found.lut > 0 and found.ff > 0 and found.latency_ns > 1000 / 360
+        assert (
+            0.5 < found.metric <= 1
+            and found.lut > 0
+            and found.ff > 0
+            and found.latency_ns > 1000 / 360
+        )
 
     def test_it_is_given_up(self, tmp_path):
         found = run_trial(task(searched(tmp_path / "small"), bars=(float("inf"), 0.01, 0.01)))
         assert found.state == HOPELESS and len(found.rungs) == 2 and found.metric is None
-        assert re.fullmatch(r"loss \d\.\d{4} after 3 epochs, 0\.0100 would have been needed", found.reason)
+        assert re.fullmatch(
+            r"loss \d\.\d{4} after 3 epochs, 0\.0100 would have been needed", found.reason
+        )
 
     @pytest.mark.parametrize(
         ("change", "reason"),
@@ -302,7 +353,8 @@ class TestTrial:
         path = searched(tmp_path / "small")
         found = run_trial(task(path, files={"events.csv": "0" * 64}))
         assert found == found._replace(
-            state=FAILED, reason=f"{path.parent / 'events.csv'}: is not the file that the search began with"
+            state=FAILED,
+            reason=f"{path.parent / 'events.csv'}: is not the file that the search began with",
         )
 
 
@@ -320,11 +372,17 @@ class TestCommand:
     def test_it_says_what_came_of_each_trial(self, done):
         folder, printed = done
         for number in range(3):
-            assert re.search(rf"^  trial {number}: accuracy 0\.\d{{4}}, \d+ LUT, \d+\.\d ns(, on the front)?$", printed, re.M)
+            assert re.search(
+                rf"^  trial {number}: accuracy 0\.\d{{4}}, \d+ LUT, \d+\.\d ns(, on the front)?$",
+                printed,
+                re.M,
+            )
         assert "report: build/small-search/report/index.html\nbest: trial " in printed
         page = (folder / "build" / "small-search" / "report" / "index.html").read_text()
         assert page.count("<svg") == 2 and page.count('<td class="n">2</td>') >= 1
-        trials = json.loads((folder / "build" / "small-search" / "report" / "trials.json").read_text())
+        trials = json.loads(
+            (folder / "build" / "small-search" / "report" / "trials.json").read_text()
+        )
         assert [t["number"] for t in trials] == [0, 1, 2]
 
     def test_a_finished_search_has_nothing_left_to_do(self, done):
@@ -337,12 +395,17 @@ class TestCommand:
         folder, _ = done
         result = trigger("search", "small", "--pick", "trial==1", cwd=folder)
         assert re.fullmatch(
-            r"wrote small_1\.toml: trial 1: accuracy .*; build it with: trigger build small_1\.toml\n", result.stdout
+            r"wrote small_1\.toml: trial 1: accuracy .*; build it with: trigger build small_1\.toml\n",
+            result.stdout,
         )
         built = trigger("build", "small_1.toml", cwd=folder)
         assert built.returncode == 0, built.stderr
-        trials = json.loads((folder / "build" / "small-search" / "report" / "trials.json").read_text())
-        assert fingerprint(read_graph(folder / "build" / "small_1")) == trials[1]["outcome"]["graph"]
+        trials = json.loads(
+            (folder / "build" / "small-search" / "report" / "trials.json").read_text()
+        )
+        assert (
+            fingerprint(read_graph(folder / "build" / "small_1")) == trials[1]["outcome"]["graph"]
+        )
 
     def test_a_budget_that_no_trial_is_within(self, done):
         folder, _ = done
@@ -360,9 +423,20 @@ class TestCommand:
 
     def test_a_scheduler_that_is_none(self, done):
         folder, _ = done
-        result = trigger("search", "small", "--trials", 4, "--resume", "--scheduler", "tcp://127.0.0.1:9", cwd=folder)
+        result = trigger(
+            "search",
+            "small",
+            "--trials",
+            4,
+            "--resume",
+            "--scheduler",
+            "tcp://127.0.0.1:9",
+            cwd=folder,
+        )
         assert result.returncode == 2
-        assert result.stderr.startswith("trigger: --scheduler tcp://127.0.0.1:9: no Dask scheduler answers: ")
+        assert result.stderr.startswith(
+            "trigger: --scheduler tcp://127.0.0.1:9: no Dask scheduler answers: "
+        )
 
     @pytest.mark.full
     def test_a_search_where_every_trial_fails(self, tmp_path):
@@ -380,7 +454,9 @@ class TestCommand:
         """No trial is lost, none is counted twice, and those that were running are run with the values they had."""
         searched(tmp_path / "small")
         command = [sys.executable, "-m", "trigger", "search", "small", "--trials", "4"]
-        with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+        with subprocess.Popen(
+            command, cwd=tmp_path, stdout=subprocess.PIPE, text=True, start_new_session=True
+        ) as process:
             for line in process.stdout:
                 if line.startswith("  trial "):
                     break
@@ -408,8 +484,15 @@ def test_values_that_do_not_go_together_are_a_trial_that_failed(tmp_path, monkey
     assert [p.number for p in found] == list(range(12))
     for point in found:
         wrong = point.values == {"pruning.end_epoch": 4, "training.epochs": 4}
-        reason = f"{path}: pruning.end_epoch 4 leaves no epoch to fine-tune; training.epochs is 4" if wrong else ""
-        assert (point.outcome.state, point.outcome.reason) == (FAILED if wrong else COMPLETE, reason)
+        reason = (
+            f"{path}: pruning.end_epoch 4 leaves no epoch to fine-tune; training.epochs is 4"
+            if wrong
+            else ""
+        )
+        assert (point.outcome.state, point.outcome.reason) == (
+            FAILED if wrong else COMPLETE,
+            reason,
+        )
     assert {p.outcome.state for p in found} == {FAILED, COMPLETE}
 
 
@@ -418,11 +501,18 @@ def test_what_was_picked_is_not_overwritten(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with run.opened(str(path), tmp_path, resume=False) as search:
         search.study.tell(search.study.ask()[0], outcome(0.5, 100, 10.0))
-        assert run.write_picked(search, [])[0] == run.write_picked(search, [])[0] == Path("small_0.toml")
+        assert (
+            run.write_picked(search, [])[0]
+            == run.write_picked(search, [])[0]
+            == Path("small_0.toml")
+        )
         Path("small_0.toml").write_text("# mine\n")
         with pytest.raises(TriggerError) as error:
             run.write_picked(search, [])
-    assert str(error.value) == "small_0.toml: is there already and says something else; build it, or remove it"
+    assert (
+        str(error.value)
+        == "small_0.toml: is there already and says something else; build it, or remove it"
+    )
 
 
 def test_a_worker_that_is_killed_loses_no_trial(tmp_path):
@@ -448,7 +538,9 @@ def test_batch_systems_are_asked_for_workers(program, tmp_path, monkeypatch):
     """The page's own lines, against a batch system that only writes down what it is asked."""
     page = (Path(__file__).resolve().parents[2] / "docs" / "how-to" / "search.md").read_text()
     named = {"condor_submit": "HTCondorCluster", "sbatch": "SLURMCluster"}[program]
-    (code,) = (block for block in re.findall(r"^```py\n(.*?)^```$", page, re.M | re.S) if named in block)
+    (code,) = (
+        block for block in re.findall(r"^```py\n(.*?)^```$", page, re.M | re.S) if named in block
+    )
     fake = tmp_path / program
     fake.write_text(
         f'#!/bin/sh\nfor last; do :; done\ncp "$last" {tmp_path}/asked-$$\n'
@@ -457,7 +549,9 @@ def test_batch_systems_are_asked_for_workers(program, tmp_path, monkeypatch):
     fake.chmod(0o755)
     environment = {**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
     script = f"{code.replace('jobs=40', 'jobs=2')}\nimport time\ntime.sleep(3)\ncluster.close()\n"
-    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=False)
+    result = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=False
+    )
     assert re.match(r"tcp://", result.stdout), result.stderr
     asked = [path.read_text() for path in tmp_path.glob("asked-*")]
     assert len(asked) == 2

@@ -6,8 +6,12 @@ from trigger.synthesis.result import Synthesis
 
 PART = "xcvu13p-flga2577-2-e"
 TARGET = Target(part=PART, clock_mhz=200)
-ESTIMATE = Synthesis("model", "estimated", "RTL", PART, lut=120, ff=50, dsp=0, bram=0, clock_mhz=250, latency=8, ii=1)
-YOSYS = Synthesis("Yosys 1", "synthesised", "RTL", PART, lut=100, ff=60, dsp=0, bram=0, latency=8, ii=1)
+ESTIMATE = Synthesis(
+    "model", "estimated", "RTL", PART, lut=120, ff=50, dsp=0, bram=0, clock_mhz=250, latency=8, ii=1
+)
+YOSYS = Synthesis(
+    "Yosys 1", "synthesised", "RTL", PART, lut=100, ff=60, dsp=0, bram=0, latency=8, ii=1
+)
 
 
 def lines(budget, *results):

@@ -61,14 +61,19 @@ def test_the_table(synthesised):
 
 
 def test_seven_series(network, tmp_path):
-    result = TOOLS["yosys"]().synthesise(job(network.graph, tmp_path / "rtl", "xc7k325tffg900-2", 200), tmp_path, 300)
+    result = TOOLS["yosys"]().synthesise(
+        job(network.graph, tmp_path / "rtl", "xc7k325tffg900-2", 200), tmp_path, 300
+    )
     assert result.lut > 100 and result.part == "xc7k325tffg900-2"
 
 
 def test_broken_verilog_ends_in_one_line(network, tmp_path):
     this = job(network.graph, tmp_path / "rtl")
     this.rtl.sources[-1].write_text("module net (;")
-    with pytest.raises(ToolFailed, match=r"^yosys: ended with status \d+: .*ERROR.*syntax error.*[(].*yosys\.log[)]$"):
+    with pytest.raises(
+        ToolFailed,
+        match=r"^yosys: ended with status \d+: .*ERROR.*syntax error.*[(].*yosys\.log[)]$",
+    ):
         TOOLS["yosys"]().synthesise(this, tmp_path, 60)
 
 
@@ -93,10 +98,14 @@ NETLISTS = {
 }
 
 
-@pytest.mark.parametrize("kind", ["relu", *(pytest.param(kind, marks=pytest.mark.full) for kind in ("signed", "table"))])
+@pytest.mark.parametrize(
+    "kind", ["relu", *(pytest.param(kind, marks=pytest.mark.full) for kind in ("signed", "table"))]
+)
 def test_netlist_equals_keras(kind, tmp_path):
     network = prepare(NETLISTS[kind]())
-    project = rtl.write(network.graph, tmp_path / "rtl", rtl.RtlOptions(PART, 240, project_name="net"))
+    project = rtl.write(
+        network.graph, tmp_path / "rtl", rtl.RtlOptions(PART, 240, project_name="net")
+    )
     netlist = Netlist(project, PART).compile(tmp_path / "netlist")
     np.testing.assert_array_equal(netlist.run(network.integers), network.expected)
 
@@ -108,7 +117,9 @@ def test_rtl_and_netlist_are_proven_equal(tmp_path):
     x = QDense(3, kernel_quantizer=W, bias_quantizer=W)(x)
     x = QActivation("quantized_relu(3,1)")(x)
     model = randomize(keras.Model(inputs, QDense(2, kernel_quantizer=W, bias_quantizer=W)(x)), 4)
-    project = rtl.write(prepare(model).graph, tmp_path / "rtl", rtl.RtlOptions(PART, 100, project_name="net"))
+    project = rtl.write(
+        prepare(model).graph, tmp_path / "rtl", rtl.RtlOptions(PART, 100, project_name="net")
+    )
     Netlist(project, PART).compile(tmp_path)
     sources = " ".join(map(str, project.sources))  # pytest's folders have no spaces
     prove(tmp_path, sources, project.interface.latency)

@@ -30,7 +30,9 @@ def jobs(network, tmp_path_factory):
     folder = tmp_path_factory.mktemp("jobs")
     made = {}
     for name in (PART, "Arria10"):
-        project = rtl.write(network.graph, folder / f"rtl_{name}", rtl.RtlOptions(name, 360, project_name="net"))
+        project = rtl.write(
+            network.graph, folder / f"rtl_{name}", rtl.RtlOptions(name, 360, project_name="net")
+        )
         hls = folder / f"hls_{name}"
         hls4ml.write(network.graph, hls, hls4ml.Hls4mlOptions(PART, 360, project_name="net"))
         made[name] = Job(project, hls, "Vitis", part(name), 360)
@@ -73,7 +75,13 @@ def test_vivado(jobs, fake, tmp_path):
         f"cp {REPORTS}/vivado_2023.2_usplus_utilization.rpt utilization.rpt\ncp {REPORTS}/vivado_timing.rpt timing.rpt",
     )
     result = synthesise("vivado", job, tmp_path / "work")
-    assert (result.lut, result.ff, result.dsp, result.bram, result.carry) == (10321, 8123, 0, 0, 1401)
+    assert (result.lut, result.ff, result.dsp, result.bram, result.carry) == (
+        10321,
+        8123,
+        0,
+        0,
+        1401,
+    )
     assert result.clock_mhz == pytest.approx(1000 / (1000 / 360 + 0.25), abs=0.05)
     assert result.origin == "routed, Vivado 2023.2"
     assert result.latency == job.rtl.interface.latency
@@ -116,14 +124,18 @@ def test_quartus(jobs, fake, tmp_path):
 
 
 def test_reports_of_older_versions():
-    found = vivado.parse_utilization((REPORTS / "vivado_2019.2_7series_utilization.rpt").read_text())
+    found = vivado.parse_utilization(
+        (REPORTS / "vivado_2019.2_7series_utilization.rpt").read_text()
+    )
     assert found == {"lut": 1234, "ff": 567, "dsp": 2, "bram": 2, "carry": 301}
     old = quartus.parse_fit((REPORTS / "quartus_18.1.fit.summary").read_text())
     assert old == {"lut": 99, "ff": 120, "dsp": 0, "bram": 1}
 
 
 def test_vivado_hls(jobs):
-    result = vitis.parse_csynth((REPORTS / "vivado_hls_2019.2_csynth.xml").read_text(), "vivado_hls", jobs[PART])
+    result = vitis.parse_csynth(
+        (REPORTS / "vivado_hls_2019.2_csynth.xml").read_text(), "vivado_hls", jobs[PART]
+    )
     assert (result.tool, result.lut, result.dsp, result.bram, result.latency, result.ii) == (
         "Vivado HLS 2019.2",
         200,
@@ -134,15 +146,28 @@ def test_vivado_hls(jobs):
     )
 
 
-PROGRAMS = {"vivado": ("vivado", PART), "vitis": ("vitis_hls", PART), "quartus": ("quartus_sh", "Arria10")}
+PROGRAMS = {
+    "vivado": ("vivado", PART),
+    "vitis": ("vitis_hls", PART),
+    "quartus": ("quartus_sh", "Arria10"),
+}
 
 
 @pytest.mark.parametrize(
     ("tool", "message"),
     [
-        ("vivado", "vivado: not found on PATH; source settings64.sh of a Vivado installation first"),
-        ("vitis", "vitis_hls: not found on PATH; source settings64.sh of a Vitis installation first"),
-        ("quartus", "quartus_sh: not found on PATH; put the bin folder of a Quartus installation there first"),
+        (
+            "vivado",
+            "vivado: not found on PATH; source settings64.sh of a Vivado installation first",
+        ),
+        (
+            "vitis",
+            "vitis_hls: not found on PATH; source settings64.sh of a Vitis installation first",
+        ),
+        (
+            "quartus",
+            "quartus_sh: not found on PATH; put the bin folder of a Quartus installation there first",
+        ),
     ],
 )
 def test_missing(jobs, tmp_path, monkeypatch, tool, message):
@@ -182,19 +207,31 @@ def test_failures(jobs, fake, tmp_path, tool, script, message):
     ("tool", "script", "message"),
     [
         ("vivado", "true", "vivado: finished without an error, but left no report utilization.rpt"),
-        ("vivado", "touch utilization.rpt", "vivado: finished without an error, but its report utilization.rpt is empty"),
+        (
+            "vivado",
+            "touch utilization.rpt",
+            "vivado: finished without an error, but its report utilization.rpt is empty",
+        ),
         (
             "vivado",
             "echo hello > utilization.rpt; echo hello > timing.rpt",
             "vivado: its utilization report names no LUTs; this version's format is not known here",
         ),
-        ("vitis", "true", "vitis_hls: finished without an error, but left no report net_csynth.xml"),
+        (
+            "vitis",
+            "true",
+            "vitis_hls: finished without an error, but left no report net_csynth.xml",
+        ),
         (
             "vitis",
             "mkdir -p net_prj/solution1/syn/report; echo '<profile>' > net_prj/solution1/syn/report/net_csynth.xml",
             "vitis_hls: its report net_csynth.xml is cut short: no element found: line 2, column 0",
         ),
-        ("quartus", "true", "quartus_sh: finished without an error, but left no report net.fit.summary"),
+        (
+            "quartus",
+            "true",
+            "quartus_sh: finished without an error, but left no report net.fit.summary",
+        ),
         (
             "quartus",
             "echo 'Fitter Status : Failed - today' > net.fit.summary",
@@ -212,9 +249,14 @@ def test_no_report(jobs, fake, tmp_path, tool, script, message):
 
 def test_failed_cosimulation():
     text = (REPORTS / "vitis_cosim.rpt").read_text().replace("Pass", "Fail")
-    with pytest.raises(ToolFailed, match="^vitis_hls: co-simulation failed: the RTL that HLS made is not its C[+][+]$"):
+    with pytest.raises(
+        ToolFailed,
+        match="^vitis_hls: co-simulation failed: the RTL that HLS made is not its C[+][+]$",
+    ):
         vitis.parse_cosim(text, "vitis_hls")
-    with pytest.raises(ToolFailed, match="^vitis_hls: its co-simulation report says neither Pass nor Fail$"):
+    with pytest.raises(
+        ToolFailed, match="^vitis_hls: its co-simulation report says neither Pass nor Fail$"
+    ):
         vitis.parse_cosim("", "vitis_hls")
 
 
@@ -229,10 +271,15 @@ def test_parts_that_a_tool_does_not_know(jobs, tmp_path):
     assert str(error.value) == f"quartus: {PART} is not an Intel part; set target.part to one"
     with pytest.raises(ToolFailed) as error:
         synthesise("yosys", jobs["Arria10"], tmp_path / "b")
-    assert str(error.value) == "yosys: it has no synthesis for Arria 10 GX 1150; use the vendor's tool"
+    assert (
+        str(error.value) == "yosys: it has no synthesis for Arria 10 GX 1150; use the vendor's tool"
+    )
     with pytest.raises(ToolFailed) as error:
         synthesise("vitis", jobs[PART]._replace(hls_backend="Quartus"), tmp_path / "c")
-    assert str(error.value) == "vitis: the hls4ml project is for Quartus; set target.backend to Vitis or Vivado"
+    assert (
+        str(error.value)
+        == "vitis: the hls4ml project is for Quartus; set target.backend to Vitis or Vivado"
+    )
 
 
 def test_results_are_json(tmp_path):

@@ -48,12 +48,17 @@ zero_bias = "usual"
 
 
 def scoring():
-    weights = {"kernel_quantizer": "quantized_bits(6,1,alpha=1)", "bias_quantizer": "quantized_bits(6,2,alpha=1)"}
+    weights = {
+        "kernel_quantizer": "quantized_bits(6,1,alpha=1)",
+        "bias_quantizer": "quantized_bits(6,2,alpha=1)",
+    }
     x = inputs = keras.Input((4,))
     x = layers.Normalization(name="scale")(x)
     x = QActivation("quantized_bits(8,4,alpha=1)", name="features")(x)
     x = QActivation("quantized_relu(7,3)", name="relu")(QDense(8, **weights, name="hidden")(x))
-    x = QActivation("quantized_bits(8,4,alpha=1)", name="latent")(QDense(2, **weights, name="means")(x))
+    x = QActivation("quantized_bits(8,4,alpha=1)", name="latent")(
+        QDense(2, **weights, name="means")(x)
+    )
     return keras.Model(inputs, layers.Dot(axes=1, name="score")([x, x]), name="encoder")
 
 
@@ -66,7 +71,9 @@ def learned():
     x = inputs = keras.Input((4,))
     x = layers.Normalization(name="scale")(x)
     x = QActivation(LearnedActivation(3), name="features")(x)
-    x = QActivation(LearnedActivation(3, relu=True), name="relu")(QDense(8, **weights(), name="hidden")(x))
+    x = QActivation(LearnedActivation(3, relu=True), name="relu")(
+        QDense(8, **weights(), name="hidden")(x)
+    )
     x = QActivation(LearnedActivation(3), name="latent")(QDense(2, **weights(), name="means")(x))
     return keras.Model(inputs, layers.Dot(axes=1, name="score")([x, x]), name="encoder")
 
@@ -88,7 +95,10 @@ def test_what_was_never_seen_scores_high(tmp_path):
     keras.utils.set_random_seed(1)
     model = scoring()
     history = teach.train(model, splits, spec, None, lambda epochs: None)
-    assert set(history) == {"loss", "val_loss", "best_epoch"} and history["loss"][-1] < history["loss"][0]
+    assert (
+        set(history) == {"loss", "val_loss", "best_epoch"}
+        and history["loss"][-1] < history["loss"][0]
+    )
     test = splits["test"]
     scores = outputs(model, test.x)
     assert min(roc(scores, test, number, spec.background).auc for number in (1, 2)) > 0.8
@@ -96,7 +106,10 @@ def test_what_was_never_seen_scores_high(tmp_path):
     assert [layer.name for layer in model.layers if "decoder" in layer.name] == []
     graph = lower(model, spec.input_types)
     x = graph.quantize_inputs(test.x)
-    expected = np.ldexp(Reference(model).predict(np.ldexp(x.astype(float), -graph.input.fractions)), graph.output.fractions)
+    expected = np.ldexp(
+        Reference(model).predict(np.ldexp(x.astype(float), -graph.input.fractions)),
+        graph.output.fractions,
+    )
     np.testing.assert_array_equal(graph.run(x), expected)
 
 
@@ -104,7 +117,9 @@ def test_refinement_is_judged_with_the_decoder(tmp_path):
     """The network alone gives a score only, which says nothing of what it leaves out."""
     pruning = SPEC[SPEC.index("[pruning]") : SPEC.index("[inputs]")]
     spec = parse(
-        SPEC.replace(pruning, "").replace("beta = 0.3", "beta = 0.3\ntarget_lut = 220\nrefinement = 4"),
+        SPEC.replace(pruning, "").replace(
+            "beta = 0.3", "beta = 0.3\ntarget_lut = 220\nrefinement = 4"
+        ),
         tmp_path / "trigger.toml",
     )
     rng = np.random.default_rng(1)
@@ -118,7 +133,10 @@ def test_refinement_is_judged_with_the_decoder(tmp_path):
     x = graph.quantize_inputs(test.x)
     found = graph.run(x)
     assert np.median(found[test.y == 0]) < np.median(found[test.y == 1])
-    expected = np.ldexp(Reference(model).predict(np.ldexp(x.astype(float), -graph.input.fractions)), graph.output.fractions)
+    expected = np.ldexp(
+        Reference(model).predict(np.ldexp(x.astype(float), -graph.input.fractions)),
+        graph.output.fractions,
+    )
     np.testing.assert_array_equal(found, expected)
 
 
@@ -127,7 +145,9 @@ def test_an_autoencoder_gives_back_what_is_asked():
     true = np.array([[1.0, 2, 3], [0, 0, 0]], dtype="float32")
     predicted = np.array([[0.0, 9, 3, 4], [0, 1, 2, 6]], dtype="float32")
     found = anomaly.loss(np.array([True, False, True]), 0.5)(true, predicted)
-    np.testing.assert_allclose(keras.ops.convert_to_numpy(found), [(1 + 0 + 2) / 2, (0 + 4 + 3) / 2])
+    np.testing.assert_allclose(
+        keras.ops.convert_to_numpy(found), [(1 + 0 + 2) / 2, (0 + 4 + 3) / 2]
+    )
 
 
 def test_a_network_without_squares():
@@ -147,7 +167,11 @@ def test_a_network_without_squares():
             "",
             "training.classes is missing; it names the classes that are usual, the others are what is not",
         ),
-        ('classes = ["usual"]', 'classes = ["usul"]', "training.classes has 'usul', which is no class; did you mean 'usual'?"),
+        (
+            'classes = ["usual"]',
+            'classes = ["usul"]',
+            "training.classes has 'usul', which is no class; did you mean 'usual'?",
+        ),
         (
             'function = "network"',
             'function = "network"\noutput = ["far", "odd"]',

@@ -21,7 +21,9 @@ def network(granularity, between=None):
     for k, units in enumerate((6, 5), 1):
         x = QDense(units, name=f"hidden_{k}", **quantizers(granularity))(x)
         x = between()(x) if between else x
-        x = QActivation(LearnedActivation(2, integer=3, relu=True, overflow="WRAP"), name=f"relu_{k}")(x)
+        x = QActivation(
+            LearnedActivation(2, integer=3, relu=True, overflow="WRAP"), name=f"relu_{k}"
+        )(x)
     x = QDense(2, name="out", use_bias=False, **quantizers(granularity))(x)
     model = keras.Model(inputs, keras.layers.Softmax()(x))
     rng = np.random.default_rng(1)
@@ -38,7 +40,9 @@ def network(granularity, between=None):
 
 
 def answers(model):
-    return ops.convert_to_numpy(model(np.random.default_rng(2).normal(0, 4, (200, 4)).astype(np.float32))).tolist()
+    return ops.convert_to_numpy(
+        model(np.random.default_rng(2).normal(0, 4, (200, 4)).astype(np.float32))
+    ).tolist()
 
 
 @pytest.mark.parametrize("granularity", ["tensor", "channel", "element"])
@@ -60,12 +64,21 @@ def test_what_is_changed_in_it_is_given_back(granularity):
     for name in ("hidden_1", "hidden_2", "out"):
         layer = small.get_layer(name)
         layer.kernel.assign(-layer.kernel)
-        layer.kernel_quantizer_internal.fraction.assign(layer.kernel_quantizer_internal.fraction - 1)
+        layer.kernel_quantizer_internal.fraction.assign(
+            layer.kernel_quantizer_internal.fraction - 1
+        )
     small.get_layer("relu_1").activation.fraction.assign([1, 2, 3, -16])
     assert answers(small) != answers(model)
     give_back()
     assert answers(small) == answers(model)
-    assert ops.convert_to_numpy(model.get_layer("relu_1").activation.fraction).tolist() == [1, -16, 2, 3, -16, -16]
+    assert ops.convert_to_numpy(model.get_layer("relu_1").activation.fraction).tolist() == [
+        1,
+        -16,
+        2,
+        3,
+        -16,
+        -16,
+    ]
 
 
 def test_a_relu_may_come_between():
@@ -80,7 +93,10 @@ def doubled():
     return lambda x: keras.layers.Concatenate()([x, x])
 
 
-@pytest.mark.parametrize("between", [doubled, lambda: keras.layers.Reshape((-1,)), lambda: keras.layers.Activation("tanh")])
+@pytest.mark.parametrize(
+    "between",
+    [doubled, lambda: keras.layers.Reshape((-1,)), lambda: keras.layers.Activation("tanh")],
+)
 def test_other_networks_stay_as_they_are(between):
     model = network("element", between)
     small, give_back = compact(model)

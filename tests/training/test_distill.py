@@ -43,7 +43,9 @@ def test_the_loss_of_one_output(activation):
     )
     pair = softmax(np.array([0, told]) / 2)
     soft = -(pair * np.log(softmax(np.array([0, z]) / 2))).sum()
-    assert keras.ops.convert_to_numpy(found) == pytest.approx([0.5 * np.log(1 + np.exp(-z)) + 0.5 * 4 * soft], rel=1e-5)
+    assert keras.ops.convert_to_numpy(found) == pytest.approx(
+        [0.5 * np.log(1 + np.exp(-z)) + 0.5 * 4 * soft], rel=1e-5
+    )
 
 
 def test_a_network_learns_what_it_is_told(tmp_path):
@@ -51,7 +53,11 @@ def test_a_network_learns_what_it_is_told(tmp_path):
     folder = write_small_trigger(tmp_path / "small")
     path = folder / "trigger.toml"
     text = path.read_text()
-    path.write_text(text.replace("[training]", "[training]\ndistillation = 1").replace("epochs = 6", "epochs = 12"))
+    path.write_text(
+        text.replace("[training]", "[training]\ndistillation = 1").replace(
+            "epochs = 6", "epochs = 12"
+        )
+    )
     spec = load(path)
     rng = np.random.default_rng(1)
     y = rng.integers(0, 2, 600)
@@ -67,7 +73,10 @@ def test_a_network_learns_what_it_is_told(tmp_path):
     history = teach.train(model, splits, spec, None, lambda epochs: None, teacher)
     assert history["val_loss"][-1] > history["val_loss"][0]  # by what is true it only becomes worse
     told = distill.targets(splits, teacher, 1)
-    assert told["train"].y[:, 1].tolist() == [1] * 600 and told["validation"].y[:, 1].tolist() == [0] * 600
+    assert (
+        told["train"].y[:, 1].tolist() == [1] * 600
+        and told["validation"].y[:, 1].tolist() == [0] * 600
+    )
 
 
 def test_an_anomaly_has_no_teacher(tmp_path):
@@ -75,4 +84,6 @@ def test_an_anomaly_has_no_teacher(tmp_path):
     text = (folder / "trigger.toml").read_text().replace('"classification"', '"anomaly"')
     with pytest.raises(TriggerError) as error:
         parse(text.replace("[training]", "[training]\ndistillation = 0.5"), folder / "trigger.toml")
-    assert str(error.value).endswith(': training.distillation is for classification; task "anomaly" has nothing to be told')
+    assert str(error.value).endswith(
+        ': training.distillation is for classification; task "anomaly" has nothing to be told'
+    )

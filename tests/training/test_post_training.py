@@ -61,11 +61,20 @@ KINDS = {
     "linear": float_network,
     "folded": lambda: float_network(layers.BatchNormalization(), layers.Activation("relu")),
     "behind relu": lambda: float_network(layers.ReLU(), layers.BatchNormalization()),
-    "normalization": lambda: float_network(layers.Normalization(mean=0.3, variance=5.0), layers.ReLU()),
+    "normalization": lambda: float_network(
+        layers.Normalization(mean=0.3, variance=5.0), layers.ReLU()
+    ),
     "residual": residual,
     "shared": shared,
     "sequential": lambda: randomize(
-        keras.Sequential([keras.Input((6,)), layers.Dense(4, activation="relu"), layers.Dense(2, activation="softmax")]), 6
+        keras.Sequential(
+            [
+                keras.Input((6,)),
+                layers.Dense(4, activation="relu"),
+                layers.Dense(2, activation="softmax"),
+            ]
+        ),
+        6,
     ),
     "sigmoid head": lambda: float_network(layers.ReLU(), layers.Dense(1, activation="sigmoid")),
 }
@@ -93,7 +102,9 @@ def test_more_bits_come_closer(name):
     model = KINDS[name]()
     x = sample(model)
     wanted = outputs(model, x)
-    errors = [np.square(outputs(quantise(model, x, bits), x) - wanted).mean() for bits in (3, 6, 12)]
+    errors = [
+        np.square(outputs(quantise(model, x, bits), x) - wanted).mean() for bits in (3, 6, 12)
+    ]
     assert errors[0] > errors[1] > errors[2]
     assert name in ("ReLU", "leaky", "leaky_relu") or errors[2] < 1e-4 * np.square(wanted).mean()
 
@@ -137,7 +148,10 @@ def workshop(tmp_path, monkeypatch):
     rng = np.random.default_rng(3)
     kinds = rng.integers(0, 2, 900)
     x = rng.normal(size=(900, 3)) * [1, 4, 0.1] + kinds[:, None] * [1, 5, 0.1]
-    rows = [f"{a:.4f},{b:.4f},{c:.4f},{'yes' if k else 'no'}" for (a, b, c), k in zip(x, kinds, strict=True)]
+    rows = [
+        f"{a:.4f},{b:.4f},{c:.4f},{'yes' if k else 'no'}"
+        for (a, b, c), k in zip(x, kinds, strict=True)
+    ]
     Path("sample.csv").write_text("\n".join(["a,b,c,kind", *rows]) + "\n")
     keras.utils.set_random_seed(1)
     model = keras.Sequential(
@@ -168,7 +182,11 @@ def test_a_float_network_is_built_from_its_file(workshop):
     assert table["bits"] == min(good) < 12
     assert [row["bits"] for row in table["rows"]] == list(range(2, 17))
     page = (root / "report" / "index.html").read_text()
-    assert f"Quantised to {table['bits']} bits" in page and "(chosen)" in page and "<th>float</th>" in page
+    assert (
+        f"Quantised to {table['bits']} bits" in page
+        and "(chosen)" in page
+        and "<th>float</th>" in page
+    )
     assert len(read_graph(root).output.types) == 1
 
 
@@ -189,5 +207,9 @@ def test_a_loss_that_cannot_be_met(workshop, monkeypatch):
     path.write_text(path.read_text().replace("max_auc_loss = 0.001", "max_auc_loss = 1e-6"))
     with pytest.raises(TriggerError) as error:
         build(str(path), Path("build"))
-    message = r"quantization: no width up to 2 bits loses at most 1e-06 of AUC; 2 bits lose [\d.]+; "
-    assert re.fullmatch(message + "raise max_auc_loss, or train with QKeras quantisers", str(error.value))
+    message = (
+        r"quantization: no width up to 2 bits loses at most 1e-06 of AUC; 2 bits lose [\d.]+; "
+    )
+    assert re.fullmatch(
+        message + "raise max_auc_loss, or train with QKeras quantisers", str(error.value)
+    )

@@ -22,12 +22,16 @@ def small_network(granularity="element"):
     """4 values of 5 bits, 3 of 4 bits, 2 outputs; weights are multiples of 1/8 below 2."""
 
     def dense(units, name, **options):
-        quantizers = {f"{part}_quantizer": LearnedWeights(3, granularity, 1) for part in ("kernel", "bias")}
+        quantizers = {
+            f"{part}_quantizer": LearnedWeights(3, granularity, 1) for part in ("kernel", "bias")
+        }
         return QDense(units, name=name, **quantizers, **options)
 
     x = inputs = keras.Input((4,))
     x = QActivation(LearnedActivation(2, integer=3, rounding="TRN"), name="features")(x)
-    x = QActivation(LearnedActivation(1, integer=3, relu=True, overflow="WRAP"), name="relu")(dense(3, "hidden")(x))
+    x = QActivation(LearnedActivation(1, integer=3, relu=True, overflow="WRAP"), name="relu")(
+        dense(3, "hidden")(x)
+    )
     model = keras.Model(inputs, dense(2, "out", use_bias=False)(x))
     model(np.zeros((1, 4)))
     return model
@@ -46,13 +50,23 @@ def kernel(model, name):
 def state(model, name):
     """The weights of a layer, or the bits of its values."""
     layer = model.get_layer(name)
-    return kernel(model, name) if hasattr(layer, "kernel") else ops.convert_to_numpy(layer.activation.width())
+    return (
+        kernel(model, name)
+        if hasattr(layer, "kernel")
+        else ops.convert_to_numpy(layer.activation.width())
+    )
 
 
 def dear(model, *but):
     """A loss that says: nothing but this may change. What no loss reads goes at once."""
-    first = {name: state(model, name) for name in ("features", "hidden", "relu", "out") if name not in but}
-    return lambda: 1e6 * sum(float(np.abs(state(model, name) - was).sum()) for name, was in first.items())
+    first = {
+        name: state(model, name)
+        for name in ("features", "hidden", "relu", "out")
+        if name not in but
+    }
+    return lambda: (
+        1e6 * sum(float(np.abs(state(model, name) - was).sum()) for name, was in first.items())
+    )
 
 
 def refined(model, loss, target, passes=6):
@@ -65,17 +79,28 @@ def refined(model, loss, target, passes=6):
 def counted(model):
     """The LUT of small_network by hand: 0.82 for each digit and each bit that its adder has."""
     total = 0.0
-    values = [ops.convert_to_numpy(model.get_layer(name).activation.width()) for name in ("features", "relu")]
-    hidden, out = ([[refine.digits(w) for w in row] for row in kernel(model, name).tolist()] for name in ("hidden", "out"))
+    values = [
+        ops.convert_to_numpy(model.get_layer(name).activation.width())
+        for name in ("features", "relu")
+    ]
+    hidden, out = (
+        [[refine.digits(w) for w in row] for row in kernel(model, name).tolist()]
+        for name in ("hidden", "out")
+    )
     there = [any(row) and bits > 0 for row, bits in zip(out, values[1], strict=True)]
     for row, bits in zip(hidden, values[0], strict=True):
-        total += sum(n for n, neuron in zip(row, there, strict=True) if neuron) * (bits + 4) * (bits > 0)
+        total += (
+            sum(n for n, neuron in zip(row, there, strict=True) if neuron) * (bits + 4) * (bits > 0)
+        )
     for row, bits in zip(out, values[1], strict=True):
         total += sum(row) * (bits + 4) * (bits > 0)
     return 0.82 * total
 
 
-@pytest.mark.parametrize(("value", "count"), [(0, 0), (1, 1), (-0.25, 1), (3, 2), (0.875, 2), (5, 2), (11, 3), (-6.75, 3)])
+@pytest.mark.parametrize(
+    ("value", "count"),
+    [(0, 0), (1, 1), (-0.25, 1), (3, 2), (0.875, 2), (5, 2), (11, 3), (-6.75, 3)],
+)
 def test_digits(value, count):
     assert refine.digits(float(value)) == count
 
@@ -105,7 +130,11 @@ def test_a_weight_becomes_one_of_fewer_digits_where_the_loss_allows_it():
     worth = np.array([[1e6, 0.1], [0.1, 0.1], [0.1, 0.1]])
     digit = 0.82 * (4 + 4)  # what one takes behind values of four bits
     target = math.ceil(counted(model) - 5 * digit)
-    found, _ = refined(model, lambda: float(((kernel(model, "out") - wanted) ** 2 * worth).sum()) + others(), target)
+    found, _ = refined(
+        model,
+        lambda: float(((kernel(model, "out") - wanted) ** 2 * worth).sum()) + others(),
+        target,
+    )
     assert kernel(model, "out").tolist() == [[0.875, 1], [1, 1], [1, 1]]
     assert found.lut == pytest.approx(counted(model)) and target - digit < found.lut <= target
     assert found.loss == pytest.approx(5 * 0.1 / 64)
@@ -123,7 +152,10 @@ def test_it_comes_down_to_the_target_and_keeps_the_best():
         others = dear(model, "hidden", "out")
 
         def loss():
-            lost = [(np.abs(kernel(model, name) - was) * worth[name]).sum() for name, was in first.items()]
+            lost = [
+                (np.abs(kernel(model, name) - was) * worth[name]).sum()
+                for name, was in first.items()
+            ]
             return float(sum(lost)) + others()
 
         target = round(0.4 * counted(model))
@@ -139,8 +171,16 @@ def test_it_comes_down_to_the_target_and_keeps_the_best():
 def test_weights_that_are_zero_come_back_where_they_are_worth_it():
     model = small_network()
     set_kernels(model, [[0.5, 0.5, 0.5], [0, 0, 0], [0, 0, 0], [0, 0, 0]], [[1, 1], [1, 1], [1, 1]])
-    wanted, others = np.array([[0.5] * 3, [0.5, 0.25, 0], [0] * 3, [-0.125, 0, 0]]), dear(model, "hidden")
-    found, _ = refined(model, lambda: float(np.abs(kernel(model, "hidden") - wanted).sum()) + others(), 1000, passes=4)
+    wanted, others = (
+        np.array([[0.5] * 3, [0.5, 0.25, 0], [0] * 3, [-0.125, 0, 0]]),
+        dear(model, "hidden"),
+    )
+    found, _ = refined(
+        model,
+        lambda: float(np.abs(kernel(model, "hidden") - wanted).sum()) + others(),
+        1000,
+        passes=4,
+    )
     assert kernel(model, "hidden").tolist() == wanted.tolist()
     assert found.loss == 0
 
@@ -150,17 +190,30 @@ def test_gains_that_may_be_chance_count_in_small_networks_only(target, ends_as):
     model = small_network()
     set_kernels(model, np.full((4, 3), 1.0), np.full((3, 2), 0.5))
     others = dear(model, "out")
-    refined(model, lambda: float(0.1 * np.abs(kernel(model, "out") - 1).sum()) + others(), target, passes=2)
+    refined(
+        model,
+        lambda: float(0.1 * np.abs(kernel(model, "out") - 1).sum()) + others(),
+        target,
+        passes=2,
+    )
     assert kernel(model, "out").tolist() == np.full((3, 2), ends_as).tolist()
 
 
 def test_biases_follow_the_loss_alone():
     model = small_network()
     set_kernels(model, np.full((4, 3), 1.0), np.ones((3, 2)))
-    hidden, wanted, others = model.get_layer("hidden"), np.array([1.25, -0.75, 0.015625]), dear(model)
+    hidden, wanted, others = (
+        model.get_layer("hidden"),
+        np.array([1.25, -0.75, 0.015625]),
+        dear(model),
+    )
 
     def loss():
-        return float(np.abs(ops.convert_to_numpy(hidden.bias_quantizer(hidden.bias)) - wanted).sum()) + others() + 1.0
+        return (
+            float(np.abs(ops.convert_to_numpy(hidden.bias_quantizer(hidden.bias)) - wanted).sum())
+            + others()
+            + 1.0
+        )
 
     found, _ = refined(model, loss, 1000, passes=4)
     assert ops.convert_to_numpy(hidden.bias_quantizer(hidden.bias)).tolist() == wanted.tolist()
@@ -178,7 +231,9 @@ def test_values_lose_the_bits_that_are_worth_nothing():
     def loss():
         """Two neurons need two bits below the point and two above; the third is worth nothing."""
         fraction, integer = (ops.convert_to_numpy(v)[:2] for v in (relu.fraction, relu.integer))
-        return float(np.maximum(2 - fraction, 0).sum() + np.maximum(2 - integer, 0).sum()) + others()
+        return (
+            float(np.maximum(2 - fraction, 0).sum() + np.maximum(2 - integer, 0).sum()) + others()
+        )
 
     found, _ = refined(model, loss, 1000)
     assert found.loss == 0
@@ -191,7 +246,12 @@ def test_shared_widths_stay(granularity):
     model = small_network(granularity)
     set_kernels(model, np.full((4, 3), 0.625), np.full((3, 2), 0.625))
     wanted, others = np.full((4, 3), 1.875), dear(model, "hidden")
-    found, _ = refined(model, lambda: float(np.abs(kernel(model, "hidden") - 2 * wanted).sum()) + others(), 10000, passes=5)
+    found, _ = refined(
+        model,
+        lambda: float(np.abs(kernel(model, "hidden") - 2 * wanted).sum()) + others(),
+        10000,
+        passes=5,
+    )
     quantizer = model.get_layer("hidden").kernel_quantizer
     assert {*ops.convert_to_numpy(quantizer.fraction).ravel().tolist()} == {3}
     assert {*ops.convert_to_numpy(quantizer.integer).ravel().tolist()} == {1}

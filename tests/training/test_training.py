@@ -37,7 +37,12 @@ def train(small, pruning=None, epochs=5, seed=3, **options):
     keras.utils.set_random_seed(seed)
     model = network.make(spec, folder)
     shrinking = prune.MagnitudePruning(model, pruning) if pruning else None
-    history = fit.fit(model, events(), Training(epochs=epochs, batch_size=64, learning_rate=0.02, **options), shrinking)
+    history = fit.fit(
+        model,
+        events(),
+        Training(epochs=epochs, batch_size=64, learning_rate=0.02, **options),
+        shrinking,
+    )
     return model, history
 
 
@@ -52,7 +57,9 @@ def test_one_output_tells_two_classes_apart(small, head):
     spec, folder = small
     text = (folder / "model.py").read_text()
     (folder / "model.py").write_text(
-        text.replace("keras.Model(inputs, x)", f"keras.Model(inputs, keras.layers.Activation('{head}')(x))")
+        text.replace(
+            "keras.Model(inputs, x)", f"keras.Model(inputs, keras.layers.Activation('{head}')(x))"
+        )
     )
     (folder / "trigger.toml").write_text(
         (folder / "trigger.toml").read_text().replace("[model]", '[model]\noutput = "background"')
@@ -61,7 +68,10 @@ def test_one_output_tells_two_classes_apart(small, head):
     keras.utils.set_random_seed(3)
     model = network.make(spec, folder)
     assert model.output_shape == (None, 1)
-    targets = {name: part._replace(y=(~np.isin(part.y, spec.background)).astype(int)) for name, part in events().items()}
+    targets = {
+        name: part._replace(y=(~np.isin(part.y, spec.background)).astype(int))
+        for name, part in events().items()
+    }
     history = fit.fit(model, targets, Training(epochs=8, batch_size=64, learning_rate=0.02))
     seen = events()["validation"]
     found = performance(fit.scores(model, seen.x), seen, spec.data.classes, 0.5, spec.background)
@@ -101,8 +111,19 @@ def test_masks_hold_between_the_steps_of_one_execution(small):
 
 def test_the_schedule_is_cubic(small):
     spec, folder = small
-    callback = prune.MagnitudePruning(network.make(spec, folder), Pruning(sparsity=0.8, start_epoch=2, end_epoch=6))
-    assert [round(callback.sparsity(epoch), 4) for epoch in range(8)] == [0, 0, 0, 0.4625, 0.7, 0.7875, 0.8, 0.8]
+    callback = prune.MagnitudePruning(
+        network.make(spec, folder), Pruning(sparsity=0.8, start_epoch=2, end_epoch=6)
+    )
+    assert [round(callback.sparsity(epoch), 4) for epoch in range(8)] == [
+        0,
+        0,
+        0,
+        0.4625,
+        0.7,
+        0.7875,
+        0.8,
+        0.8,
+    ]
 
 
 def test_a_sparsity_that_is_not_met_is_refused(small):
@@ -134,13 +155,20 @@ def test_a_diverging_loss_ends_with_a_message(small):
     bad["train"].x[0, 0] = np.nan
     with pytest.raises(TriggerError) as error:
         fit.fit(network.make(spec, folder), bad, Training(epochs=3, batch_size=64))
-    assert str(error.value) == "training: the loss is not finite in epoch 1; lower the learning rate"
+    assert (
+        str(error.value) == "training: the loss is not finite in epoch 1; lower the learning rate"
+    )
 
 
 def test_the_float_twin_has_no_quantiser(small):
     spec, folder = small
     twin = float_twin(network.make(spec, folder))
-    assert [type(layer).__name__ for layer in twin.layers] == ["InputLayer", "Dense", "Activation", "Dense"]
+    assert [type(layer).__name__ for layer in twin.layers] == [
+        "InputLayer",
+        "Dense",
+        "Activation",
+        "Dense",
+    ]
     assert twin.layers[2].activation is keras.activations.relu
 
 
@@ -161,9 +189,15 @@ def test_normalisation_is_a_shift(small):
     ("text", "message"),
     [
         ("def network(features, classes): return 5", "network() returns int, not a Keras model"),
-        ("def network(features, classes): return 1 / 0", "network() fails: ZeroDivisionError: division by zero"),
+        (
+            "def network(features, classes): return 1 / 0",
+            "network() fails: ZeroDivisionError: division by zero",
+        ),
         ("def other(): pass", "no function 'network'; model.function in trigger.toml names it"),
-        ("import nothing_of_this_name", "ModuleNotFoundError: No module named 'nothing_of_this_name'"),
+        (
+            "import nothing_of_this_name",
+            "ModuleNotFoundError: No module named 'nothing_of_this_name'",
+        ),
         (
             "import keras\ndef network(f, c):\n x = keras.Input((f,))\n return keras.Model(x, keras.layers.Dense(9)(x))",
             "network() returns a network from (None, 3) to (None, 9); the data asks for (None, 3) to (None, 2)",

@@ -37,7 +37,10 @@ def test_training_goes_on_from_there(warm):
     epochs = []
     again = teach.trained(spec, to_real(splits(spec, folder)[0], spec), folder, epochs.append)
     assert len(epochs) == 2
-    moved = [float(np.abs(a - b).max()) for a, b in zip(again.get_weights(), model.get_weights(), strict=True)]
+    moved = [
+        float(np.abs(a - b).max())
+        for a, b in zip(again.get_weights(), model.get_weights(), strict=True)
+    ]
     assert 0 < max(moved) < 0.01
 
 
@@ -63,14 +66,26 @@ def test_pruning_has_no_warm_start(tmp_path):
 
 
 def test_a_text_without_it():
-    assert without_warm_start(f"[training] # mine\nepochs = 6\n{WARM}") == "[training] # mine\nepochs = 6\n\n"
+    assert (
+        without_warm_start(f"[training] # mine\nepochs = 6\n{WARM}")
+        == "[training] # mine\nepochs = 6\n\n"
+    )
     assert without_warm_start('name = "a"\n') == 'name = "a"\n'
 
 
 def test_the_report_says_so_and_a_build_from_scratch_does_not(warm):
     folder, _, _ = warm
     for extra, epochs in (([], 2), (["--from-scratch"], 6)):
-        command = [sys.executable, "-m", "trigger", "build", str(folder), "--output", str(folder / "build"), *extra]
+        command = [
+            sys.executable,
+            "-m",
+            "trigger",
+            "build",
+            str(folder),
+            "--output",
+            str(folder / "build"),
+            *extra,
+        ]
         result = subprocess.run(command, capture_output=True, text=True, check=False)
         assert result.returncode == 0, result.stderr
         root = folder / "build" / "small"
@@ -78,6 +93,9 @@ def test_the_report_says_so_and_a_build_from_scratch_does_not(warm):
         assert len(history["network"]["history"]["loss"]) == epochs
         assert len(history["float"]["history"]["loss"]) == 6
         page = " ".join((root / "report" / "index.html").read_text().split())
-        said = re.search(r"its training went on, for 2 epochs, from the trained weights in <code>trained\.keras</code>", page)
+        said = re.search(
+            r"its training went on, for 2 epochs, from the trained weights in <code>trained\.keras</code>",
+            page,
+        )
         assert bool(said) == (not extra)
         assert load(root / "trigger.toml").training.warm_start is None or not extra

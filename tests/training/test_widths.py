@@ -41,7 +41,12 @@ def network(features, classes):
 def small_network(features="tensor", **weights):
     x = inputs = keras.Input((4,))
     x = QActivation(LearnedActivation(granularity=features), name="features")(x)
-    x = QDense(3, kernel_quantizer=LearnedWeights(**weights), bias_quantizer=LearnedWeights(), name="hidden")(x)
+    x = QDense(
+        3,
+        kernel_quantizer=LearnedWeights(**weights),
+        bias_quantizer=LearnedWeights(),
+        name="hidden",
+    )(x)
     x = QActivation(LearnedActivation(relu=True), name="relu")(x)
     x = QDense(2, kernel_quantizer=LearnedWeights(), use_bias=False, name="out")(x)
     model = keras.Model(inputs, x)
@@ -56,7 +61,9 @@ def trigger(tmp_path):
     (folder / "model.py").write_text(MODEL)
     text = (folder / "trigger.toml").read_text()
     start, end = text.index("[pruning]"), text.index("[inputs]")
-    text = (text[:start] + text[end:]).replace("epochs = 6\nbatch_size = 64", "epochs = 40\nbatch_size = 16")
+    text = (text[:start] + text[end:]).replace(
+        "epochs = 6\nbatch_size = 64", "epochs = 40\nbatch_size = 16"
+    )
 
     def change(training):
         (folder / "trigger.toml").write_text(text.replace("[training]", f"[training]\n{training}"))
@@ -80,8 +87,14 @@ def test_weights_are_rounded_half_to_even_each_to_its_step_within_its_range():
     quantizer.fraction.assign([[0, 1, 2, 2], [-1, 0.6, 3, 1]])
     weights = np.array([[0.5, 0.75, -0.375, 3], [2.9, -0.2, 1.0, 0.3]], dtype=np.float32)
     large = np.array([[-0.5, -9, -2, -3], [-9, 9, -1.125, -0.3]], dtype=np.float32)
-    assert ops.convert_to_numpy(quantizer(weights)).tolist() == [[0, 1, -0.5, 1.75], [2, 0, 0.875, 0]]
-    assert ops.convert_to_numpy(quantizer(large)).tolist() == [[0, -1.5, -0.75, -1.75], [-2, 1.5, -0.875, 0]]
+    assert ops.convert_to_numpy(quantizer(weights)).tolist() == [
+        [0, 1, -0.5, 1.75],
+        [2, 0, 0.875, 0],
+    ]
+    assert ops.convert_to_numpy(quantizer(large)).tolist() == [
+        [0, -1.5, -0.75, -1.75],
+        [-2, 1.5, -0.875, 0],
+    ]
     assert ops.convert_to_numpy(quantizer.width()).tolist() == [[1, 2, 2, 3], [1, 2, 3, 0]]
     assert ops.convert_to_numpy(quantizer.used(weights)).tolist() == [[0, 2, 2, 3], [1, 0, 3, 0]]
 
@@ -109,17 +122,24 @@ def test_activations_wrap_where_training_has_seen_nothing():
     """In training nothing does: the range goes up to the largest value as it is rounded, and down to the lowest."""
     quantizer = LearnedActivation(fraction=[1, 1, 1, -3], rounding="RND", overflow="WRAP")
     seen = np.array([[1.75, 1.7, -2.0, 3.0], [0.2, 0.3, -0.2, 3.0]], dtype=np.float32)
-    assert ops.convert_to_numpy(quantizer(seen, training=True)).tolist() == [[2, 1.5, -2, 0], [0, 0.5, 0, 0]]
+    assert ops.convert_to_numpy(quantizer(seen, training=True)).tolist() == [
+        [2, 1.5, -2, 0],
+        [0, 0.5, 0, 0],
+    ]
     assert [part.tolist() for part in quantizer.kif()] == [[True] * 4, [2, 1, 1, 2], [1, 1, 1, -3]]
     x = np.array([[4, 2, 2, 9], [-0.25, -0.3, -2.3, 9]], dtype=np.float32)
     assert ops.convert_to_numpy(quantizer(x)).tolist() == [[-4, -2, -2, 0], [0, -0.5, 1.5, 0]]
-    relu = LearnedActivation(fraction=1, relu=True, granularity="tensor", integer=1, rounding="RND", overflow="WRAP")
+    relu = LearnedActivation(
+        fraction=1, relu=True, granularity="tensor", integer=1, rounding="RND", overflow="WRAP"
+    )
     assert ops.convert_to_numpy(relu(x)).tolist() == [[0, 0, 0, 1], [0, 0, 0, 1]]
 
 
 def test_values_below_a_step_are_cut_off():
     quantizer = LearnedActivation(fraction=1, granularity="tensor", integer=1, rounding="TRN")
-    assert ops.convert_to_numpy(quantizer(np.array([[0.49, 0.99, -0.1, 5.0]]))).tolist() == [[0, 0.5, -0.5, 1.5]]
+    assert ops.convert_to_numpy(quantizer(np.array([[0.49, 0.99, -0.1, 5.0]]))).tolist() == [
+        [0, 0.5, -0.5, 1.5]
+    ]
 
 
 def test_a_range_that_shrinks_gives_its_bits_back_slowly():
@@ -178,17 +198,26 @@ def test_a_value_without_bits_can_win_them_back_unless_they_were_taken():
         tape.watch(x)
         y = quantizer(x)
     assert y.numpy().tolist() == [[0, 0], [0, 0]]
-    assert tape.gradient(y, quantizer.fraction.value).numpy().tolist() == pytest.approx([np.log(2) * 1.5, 0])
+    assert tape.gradient(y, quantizer.fraction.value).numpy().tolist() == pytest.approx(
+        [np.log(2) * 1.5, 0]
+    )
     assert tape.gradient(y, x).numpy().tolist() == [[1, 0], [0, 0]]
 
 
-@pytest.mark.parametrize(("granularity", "shape"), [("tensor", (1, 1)), ("channel", (1, 3)), ("element", (4, 3))])
+@pytest.mark.parametrize(
+    ("granularity", "shape"), [("tensor", (1, 1)), ("channel", (1, 3)), ("element", (4, 3))]
+)
 def test_granularity(granularity, shape):
-    assert small_network(granularity=granularity).get_layer("hidden").kernel_quantizer.fraction.shape == shape
+    assert (
+        small_network(granularity=granularity).get_layer("hidden").kernel_quantizer.fraction.shape
+        == shape
+    )
 
 
 def test_what_a_quantiser_does_not_know():
-    with pytest.raises(ValueError, match="^granularity is 'row'; it is tensor, channel or element$"):
+    with pytest.raises(
+        ValueError, match="^granularity is 'row'; it is tensor, channel or element$"
+    ):
         LearnedWeights(granularity="row")
     with pytest.raises(ValueError, match="^rounding is 'up'; it is TRN, RND or RND_CONV$"):
         LearnedActivation(rounding="up")
@@ -273,27 +302,46 @@ def test_neurons_go_that_are_not_worth_their_lut():
 def test_values_whose_bits_are_not_known():
     x = inputs = keras.Input((4,))
     for name in ("one", "two"):
-        x = QDense(3, kernel_quantizer=LearnedWeights(), bias_quantizer=LearnedWeights(), name=name)(x)
+        x = QDense(
+            3, kernel_quantizer=LearnedWeights(), bias_quantizer=LearnedWeights(), name=name
+        )(x)
     with pytest.raises(TriggerError) as error:
         widths.lut_of(keras.Model(inputs, x), TYPES)
-    assert str(error.value) == "training: two reads values whose bits are not known; put a QActivation before it"
+    assert (
+        str(error.value)
+        == "training: two reads values whose bits are not known; put a QActivation before it"
+    )
     mixed = keras.Model(
-        inputs, QDense(3, kernel_quantizer=LearnedWeights(), bias_quantizer="quantized_bits(4)", name="d")(inputs)
+        inputs,
+        QDense(3, kernel_quantizer=LearnedWeights(), bias_quantizer="quantized_bits(4)", name="d")(
+            inputs
+        ),
     )
     with pytest.raises(TriggerError) as error:
         widths.lut_of(mixed, TYPES)
-    assert str(error.value) == "training: d has a kernel or bias without learned widths; use LearnedWeights"
+    assert (
+        str(error.value)
+        == "training: d has a kernel or bias without learned widths; use LearnedWeights"
+    )
     with pytest.raises(TriggerError) as error:
         widths.lut_of(keras.Model(inputs, keras.layers.Dense(3, name="plain")(inputs)), TYPES)
-    assert str(error.value) == "training: plain has a kernel or bias without learned widths; use LearnedWeights"
+    assert (
+        str(error.value)
+        == "training: plain has a kernel or bias without learned widths; use LearnedWeights"
+    )
 
 
 def test_bits_of_joined_values_are_those_of_each():
     """One width for all of a tensor counts for each of its elements; a plain quantiser has its own bits."""
     inputs = keras.Input((4,))
-    parts = [QActivation(LearnedActivation(granularity="tensor"))(inputs), QActivation("quantized_bits(6,2,alpha=1)")(inputs)]
+    parts = [
+        QActivation(LearnedActivation(granularity="tensor"))(inputs),
+        QActivation("quantized_bits(6,2,alpha=1)")(inputs),
+    ]
     x = keras.layers.Concatenate()(parts)
-    model = keras.Model(inputs, QDense(1, kernel_quantizer=LearnedWeights(), use_bias=False, name="d")(x))
+    model = keras.Model(
+        inputs, QDense(1, kernel_quantizer=LearnedWeights(), use_bias=False, name="d")(x)
+    )
     model(np.zeros((1, 4)))
     joined = model.layers[1].activation
     joined.integer.assign([1])
@@ -318,7 +366,9 @@ def test_training_ends_at_the_cost_asked_for(trigger, target):
     assert history["lut"][int(history["best_epoch"][0])] == found.lut
     assert max(history["val_accuracy"]) > 0.85
     hidden, relu = model.get_layer("hidden"), model.get_layer("relu").activation
-    gone = (ops.convert_to_numpy(hidden.kernel_quantizer(hidden.kernel)) == 0) | (ops.convert_to_numpy(relu.width()) == 0)
+    gone = (ops.convert_to_numpy(hidden.kernel_quantizer(hidden.kernel)) == 0) | (
+        ops.convert_to_numpy(relu.width()) == 0
+    )
     assert gone.mean() > 0.2
 
 
@@ -336,7 +386,10 @@ def test_refinement_goes_on_to_the_cost_asked_for(trigger):
     x = graph.quantize_inputs(validation.x)
     found = graph.run(x)
     assert (found.argmax(axis=1) == validation.y).mean() > 0.85
-    expected = np.ldexp(Reference(model).predict(np.ldexp(x.astype(float), -graph.input.fractions)), graph.output.fractions)
+    expected = np.ldexp(
+        Reference(model).predict(np.ldexp(x.astype(float), -graph.input.fractions)),
+        graph.output.fractions,
+    )
     np.testing.assert_array_equal(found, expected)
 
 
@@ -357,8 +410,13 @@ def test_a_cost_that_is_not_reached(trigger):
 def test_learned_widths_and_their_target_go_together(trigger):
     folder, change = trigger
     with pytest.raises(TriggerError) as error:
-        teach.train(network.make(change(""), folder), events(), change(""), None, lambda epochs: None)
-    assert str(error.value) == "training: the network has learned widths; training.target_lut says how many LUT it may take"
+        teach.train(
+            network.make(change(""), folder), events(), change(""), None, lambda epochs: None
+        )
+    assert (
+        str(error.value)
+        == "training: the network has learned widths; training.target_lut says how many LUT it may take"
+    )
     spec = change("target_lut = 100")
     (folder / "model.py").write_text(
         MODEL.replace("LearnedWeights()", "'quantized_bits(4,0,alpha=1)'")
@@ -367,4 +425,7 @@ def test_learned_widths_and_their_target_go_together(trigger):
     )
     with pytest.raises(TriggerError) as error:
         teach.train(network.make(spec, folder), events(), spec, None, lambda epochs: None)
-    assert str(error.value) == "training: target_lut is for learned widths; the network has none of trigger.quantizers"
+    assert (
+        str(error.value)
+        == "training: target_lut is for learned widths; the network has none of trigger.quantizers"
+    )

@@ -65,7 +65,10 @@ def test_a_difference_has_a_witness(network):
     assert witness.found == witness.expected ^ 1
     value = witness.expected * 2.0**-witness.fraction
     sign = "-" if witness.expected < 0 else ""
-    assert f"element 3, {witness.type}: expected {sign}{abs(witness.expected):#x} = {value!r}, found " in str(witness)
+    assert (
+        f"element 3, {witness.type}: expected {sign}{abs(witness.expected):#x} = {value!r}, found "
+        in str(witness)
+    )
 
 
 def test_a_graph_that_is_wrong_is_told_by_keras_layers(network):
@@ -108,10 +111,24 @@ def test_nothing_to_compare(network):
 def test_junit():
     witness = Witness("csim", 3, "dense", 0, "fixed<8,3>", 5, 4, 5, (1, 2))
     verdict = Verdict(
-        (Comparison("graph", 10, 0, None), Comparison("csim", 10, 2, witness), Comparison("rtl", 10, 0, None, "aborted")), 10
+        (
+            Comparison("graph", 10, 0, None),
+            Comparison("csim", 10, 2, witness),
+            Comparison("rtl", 10, 0, None, "aborted"),
+        ),
+        10,
     )
     suite = ElementTree.fromstring(to_junit("mine", verdict))
-    assert suite.attrib == {"name": "trigger verify mine", "tests": "3", "failures": "1", "errors": "1"}
-    assert [case.attrib["name"] for case in suite] == ["graph equals Keras", "csim equals Keras", "rtl equals Keras"]
+    assert suite.attrib == {
+        "name": "trigger verify mine",
+        "tests": "3",
+        "failures": "1",
+        "errors": "1",
+    }
+    assert [case.attrib["name"] for case in suite] == [
+        "graph equals Keras",
+        "csim equals Keras",
+        "rtl equals Keras",
+    ]
     assert suite.find("testcase/failure").text == str(witness)
     assert suite.find("testcase/error").attrib["message"] == "aborted"

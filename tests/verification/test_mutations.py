@@ -50,20 +50,38 @@ def fault_sites(firmware) -> list[tuple[str, str, int, int, str]]:
             integer = round(float(number[0]) / step)
             for bit in range(4):
                 faulty = (integer ^ (1 << bit)) * step
-                sites.append((kind, path.name, start + number.start(), start + number.end(), f"{faulty:.{digits}f}"))
+                sites.append(
+                    (
+                        kind,
+                        path.name,
+                        start + number.start(),
+                        start + number.end(),
+                        f"{faulty:.{digits}f}",
+                    )
+                )
     path = firmware / "defines.h"
     for number in re.finditer(r"(?<=typedef ap_)u?fixed<(\d+),(-?\d+)>", path.read_text()):
         for group, bit in itertools.product((1, 2), (0, 1)):
             value = int(number[group]) ^ (1 << bit)
             if value > 0 or group == 2:
-                sites.append(("type", path.name, number.start(group), number.end(group), str(value)))
+                sites.append(
+                    ("type", path.name, number.start(group), number.end(group), str(value))
+                )
     path = firmware / "trigger_nodes.h"
     text = path.read_text()
     for array in re.finditer(r"static const [\w ]+ \w+\[\d+\] = \{([^}]*)\}", text):
         for number in re.finditer(r"-?\d+", array[1]):
             for bit in (0, 2):
                 place = array.start(1) + number.start()
-                sites.append(("table", path.name, place, place + len(number[0]), str(int(number[0]) ^ (1 << bit))))
+                sites.append(
+                    (
+                        "table",
+                        path.name,
+                        place,
+                        place + len(number[0]),
+                        str(int(number[0]) ^ (1 << bit)),
+                    )
+                )
     return sites
 
 
@@ -89,7 +107,9 @@ def test_every_reachable_fault_is_caught(tmp_path, capsys, faults):
             text = path.read_text()
             path.write_text(text[:start] + faulty + text[end:])
             mutants.append(open_project(folder, graph, "network", "Vitis"))
-        for site, mutant in zip(chosen[block:], compile_together(mutants, tmp_path / "csim"), strict=False):
+        for site, mutant in zip(
+            chosen[block:], compile_together(mutants, tmp_path / "csim"), strict=False
+        ):
             try:
                 found = (mutant.run(x) != expected).any()
             except (CsimFailed, GraphError):
@@ -97,7 +117,9 @@ def test_every_reachable_fault_is_caught(tmp_path, capsys, faults):
             if found:
                 caught += 1
             else:
-                assert (mutant.run(everything) == all_expected).all(), f"not caught, and it changes an output: {site}"
+                assert (mutant.run(everything) == all_expected).all(), (
+                    f"not caught, and it changes an output: {site}"
+                )
                 unreachable += 1
     with capsys.disabled():
         print(f"\n{faults} single-bit faults: {caught} caught, {unreachable} proven unreachable")

@@ -18,7 +18,11 @@ def graph():
 
 def test_families():
     made = generate(graph(), 1)
-    assert {name: len(rows) for name, rows in made.families.items() if "ties of the q" not in name and "ends" not in name} == {
+    assert {
+        name: len(rows)
+        for name, rows in made.families.items()
+        if "ties of the q" not in name and "ends" not in name
+    } == {
         "all minimum": 1,
         "all maximum": 1,
         "all zero": 1,
@@ -53,7 +57,9 @@ def test_the_ends_of_the_first_accumulators_are_reached():
 def test_some_vectors_leave_the_input_range():
     network = graph()
     low, high = bounds(network.input.types)
-    scaled = np.ldexp(generate(network, 1).families["outside the input range"], network.input.fractions)
+    scaled = np.ldexp(
+        generate(network, 1).families["outside the input range"], network.input.fractions
+    )
     assert ((scaled < low) | (scaled > high)).any(axis=0).all()
 
 

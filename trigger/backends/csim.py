@@ -85,11 +85,15 @@ class Csim:
         ends its process, and GraphError where it gives a value that is not of the output's type.
         """
         real = np.ldexp(np.asarray(x, dtype=np.float64), -self.graph.input.fractions)
-        return _as_integers(self._work(real, len(self.graph.output.types), False, done), self.graph.output.fractions)
+        return _as_integers(
+            self._work(real, len(self.graph.output.types), False, done), self.graph.output.fractions
+        )
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Real inputs, shape (events, features), to real outputs, float64 of shape (events, outputs)."""
-        return np.ldexp(self.run(self.graph.quantize_inputs(x)).astype(np.float64), -self.graph.output.fractions)
+        return np.ldexp(
+            self.run(self.graph.quantize_inputs(x)).astype(np.float64), -self.graph.output.fractions
+        )
 
     def trace(self, x: Integers) -> dict[str, Integers]:
         """The integers of every node the project keeps, by name, for integer inputs of shape (events, features)."""
@@ -100,9 +104,18 @@ class Csim:
         values = self._work(real, sum(len(node.types) for node in nodes), True)
         ends = np.cumsum([len(node.types) for node in nodes])[:-1]
         parts = np.split(values, ends, axis=1)
-        return {node.name: _as_integers(part, node.fractions) for node, part in zip(nodes, parts, strict=True)}
+        return {
+            node.name: _as_integers(part, node.fractions)
+            for node, part in zip(nodes, parts, strict=True)
+        }
 
-    def _work(self, x: np.ndarray, outputs: int, trace: bool, done: Callable[[int], None] = lambda events: None) -> np.ndarray:
+    def _work(
+        self,
+        x: np.ndarray,
+        outputs: int,
+        trace: bool,
+        done: Callable[[int], None] = lambda events: None,
+    ) -> np.ndarray:
         if self.library is None:
             raise CsimFailed(f"csim: {self.project_name} is not compiled; call compile() first")
         function = f"trigger_{'trace' if trace else 'csim'}_{self.index}"
@@ -110,7 +123,12 @@ class Csim:
 
 
 def call(
-    library: Path, function: str, x: np.ndarray, outputs: int, name: str, done: Callable[[int], None] = lambda events: None
+    library: Path,
+    function: str,
+    x: np.ndarray,
+    outputs: int,
+    name: str,
+    done: Callable[[int], None] = lambda events: None,
 ) -> np.ndarray:
     """Run a function of a compiled csim in a process of its own: float64 (events, inputs) to float64 (events, outputs)."""
     with tempfile.TemporaryDirectory() as folder:
@@ -119,7 +137,9 @@ def call(
         command = [sys.executable, csim_worker.__file__, library, function, source, target, outputs]
         status, errors = _run([str(part) for part in command], done)
         if status != 0:
-            raise CsimFailed(f"csim: {name} ended with status {status}: {_last_line(errors) or 'no message'}")
+            raise CsimFailed(
+                f"csim: {name} ended with status {status}: {_last_line(errors) or 'no message'}"
+            )
         return np.load(target)
 
 
@@ -139,26 +159,46 @@ def open_project(directory: Path, graph: Graph, project_name: str, backend: str)
     parameters = next(directory.rglob("parameters.h"), None)
     if parameters is None:
         raise CsimFailed(f"csim: {directory} holds no hls4ml project")
-    return Csim(directory.resolve(), with_output_node(graph), project_name, backend, parameters.resolve().parent)
+    return Csim(
+        directory.resolve(),
+        with_output_node(graph),
+        project_name,
+        backend,
+        parameters.resolve().parent,
+    )
 
 
 def with_output_node(graph: Graph) -> Graph:
     """hls4ml needs a layer after the inputs: a graph of nothing else is given one that copies them."""
     if len(graph.nodes) > 1:
         return graph
-    return Graph((*graph.nodes, Concatenate("outputs", (graph.input.name,), graph.input.types)), graph.notes)
+    return Graph(
+        (*graph.nodes, Concatenate("outputs", (graph.input.name,), graph.input.types)), graph.notes
+    )
 
 
-def compile_together(projects: Sequence[Csim], directory: Path, optimize: Sequence[str] = OPTIMIZE_MANY) -> list[Csim]:
+def compile_together(
+    projects: Sequence[Csim], directory: Path, optimize: Sequence[str] = OPTIMIZE_MANY
+) -> list[Csim]:
     """Compile several projects of one backend into one library in ``directory``; returns them in the same order."""
     if projects[0].backend not in INCLUDES:
-        raise CsimFailed(f"csim: the headers of {projects[0].backend} come with its vendor's compiler; use Vitis or Quartus")
+        raise CsimFailed(
+            f"csim: the headers of {projects[0].backend} come with its vendor's compiler; use Vitis or Quartus"
+        )
     directory.mkdir(parents=True, exist_ok=True)
     source = directory / "csim.cpp"
     text = _source(projects, directory)
     includes = [f"-I{projects[0].directory / folder}" for folder in INCLUDES[projects[0].backend]]
     standard = "-std=c++17"
-    flags = [standard, *optimize, "-fPIC", "-shared", "-w", "-pthread", *FLAGS.get(projects[0].backend, ())]
+    flags = [
+        standard,
+        *optimize,
+        "-fPIC",
+        "-shared",
+        "-w",
+        "-pthread",
+        *FLAGS.get(projects[0].backend, ()),
+    ]
     library = directory / f"csim-{_digest(projects, text, flags)}.so"
     if not library.exists():
         source.write_text(text)
@@ -181,7 +221,9 @@ def _digest(projects: Sequence[Csim], text: str, flags: Sequence[str]) -> str:
     for project in projects:
         for path in sorted(project.sources.rglob("*")):
             if path.is_file():
-                digest.update(str(path.relative_to(project.sources)).encode() + b"\0" + path.read_bytes())
+                digest.update(
+                    str(path.relative_to(project.sources)).encode() + b"\0" + path.read_bytes()
+                )
     return digest.hexdigest()[:16]
 
 
@@ -196,8 +238,15 @@ def _source(projects: Sequence[Csim], directory: Path) -> str:
         lines += library
         for k, path in enumerate(paths):
             lines += [f"#undef {guard}" for guard in own[k]]
-            lines += [f"namespace {_namespace(projects, k)} {{", *_weights(projects[k], directory), f'#include "{path}"', "}"]
-    lines.append("namespace nnet { bool trace_enabled = false; std::map<std::string, void *> *trace_outputs = NULL;")
+            lines += [
+                f"namespace {_namespace(projects, k)} {{",
+                *_weights(projects[k], directory),
+                f'#include "{path}"',
+                "}",
+            ]
+    lines.append(
+        "namespace nnet { bool trace_enabled = false; std::map<std::string, void *> *trace_outputs = NULL;"
+    )
     lines.append("size_t trace_type_size = sizeof(double); }")
     for k, project in enumerate(projects):
         lines += _bridge(project, k, _namespace(projects, k))
@@ -243,17 +292,34 @@ def _headers(projects: Sequence[Csim]) -> tuple[list[list[str]], list[str]]:
             project.sources / f"{project.project_name}.cpp",
         ]
         texts = [path.read_text() for path in headers]
-        own.append([guard for text in texts for guard in re.findall(r"^#ifndef (\w+_H_)\s*$", text, re.MULTILINE)])
+        own.append(
+            [
+                guard
+                for text in texts
+                for guard in re.findall(r"^#ifndef (\w+_H_)\s*$", text, re.MULTILINE)
+            ]
+        )
         for text in texts:
-            found = re.findall(r'^#include (?:<[^>]+>|"(?:nnet_utils/|ap_|ac_)[^"]+")', text, re.MULTILINE)
+            found = re.findall(
+                r'^#include (?:<[^>]+>|"(?:nnet_utils/|ap_|ac_)[^"]+")', text, re.MULTILINE
+            )
             library.update(dict.fromkeys(found))
     # hls4ml's headers expect the types to be known before the helpers.
-    return own, sorted(library, key=lambda line: ("nnet_utils" in line, "nnet_types" not in line, line))
+    return own, sorted(
+        library, key=lambda line: ("nnet_utils" in line, "nnet_types" not in line, line)
+    )
 
 
 def _bridge(project: Csim, k: int, namespace: str) -> list[str]:
-    graph, n_in, n_out = project.graph, len(project.graph.input.types), len(project.graph.output.types)
-    call = [f"input_t in[{n_in}]; result_t out[{n_out}];", f"for (int i = 0; i < {n_in}; i++) in[i] = x[i];"]
+    graph, n_in, n_out = (
+        project.graph,
+        len(project.graph.input.types),
+        len(project.graph.output.types),
+    )
+    call = [
+        f"input_t in[{n_in}]; result_t out[{n_out}];",
+        f"for (int i = 0; i < {n_in}; i++) in[i] = x[i];",
+    ]
     call.append(f"{project.project_name}(in, out);")
     if project.backend == "Quartus":  # the arguments are structs that hold just the array
         call = [
@@ -261,7 +327,11 @@ def _bridge(project: Csim, k: int, namespace: str) -> list[str]:
             f"output_data result = {project.project_name}(in); result_t *out = reinterpret_cast<result_t *>(&result);",
         ]
     call.append(f"for (int i = 0; i < {n_out}; i++) y[i] = out[i].to_double();")
-    lines = [f"namespace {namespace} {{ static void one_event(const double *x, double *y) {{", *call, "} }"]
+    lines = [
+        f"namespace {namespace} {{ static void one_event(const double *x, double *y) {{",
+        *call,
+        "} }",
+    ]
     lines += [
         f'extern "C" void trigger_csim_{k}(const double *x, double *y, size_t events, size_t threads) {{',
         "    std::vector<std::thread> workers;",
@@ -281,7 +351,12 @@ def _bridge(project: Csim, k: int, namespace: str) -> list[str]:
     for node in graph.nodes[1:]:
         lines.append(f'        outputs["{node.name}"] = y + e * {total} + {offset};')
         offset += len(node.types)
-    lines += [f"        {namespace}::one_event(x + e * {n_in}, result);", "    }", "    nnet::trace_enabled = false;", "}"]
+    lines += [
+        f"        {namespace}::one_event(x + e * {n_in}, result);",
+        "    }",
+        "    nnet::trace_enabled = false;",
+        "}",
+    ]
     return lines
 
 

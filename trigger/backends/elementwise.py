@@ -10,7 +10,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from trigger.fixedpoint.graph import Add, Affine, Clip, Concatenate, GraphError, LeakyRelu, Node, Quantize, Steps, Threshold
+from trigger.fixedpoint.graph import (
+    Add,
+    Affine,
+    Clip,
+    Concatenate,
+    GraphError,
+    LeakyRelu,
+    Node,
+    Quantize,
+    Steps,
+    Threshold,
+)
 from trigger.fixedpoint.types import Fixed, Overflow, Rounding, enclosing
 
 # Wider inputs are compared with each threshold; narrower ones index a table.
@@ -68,9 +79,8 @@ AC_STRUCT = AC_ARRAY._replace(argument=_reference, unroll="#pragma unroll")
 def header(nodes: list[tuple[Node, list[Node]]], guard: str, namespace: str, flavor: Flavor) -> str:
     """The header with one function for each node, given with the nodes it reads."""
     functions = "\n".join(function(node, sources, flavor) for node, sources in nodes)
-    return (
-        f"#ifndef {guard}\n#define {guard}\n\nnamespace {namespace} {{\n\n{functions}\n}} // namespace {namespace}\n\n#endif\n"
-    )
+    opening = f"#ifndef {guard}\n#define {guard}\n\nnamespace {namespace} {{\n\n"
+    return f"{opening}{functions}\n}} // namespace {namespace}\n\n#endif\n"
 
 
 def function(node: Node, sources: list[Node], flavor: Flavor) -> str:
@@ -78,7 +88,10 @@ def function(node: Node, sources: list[Node], flavor: Flavor) -> str:
     inputs = [f"x{i}" for i in range(len(sources))]
     kinds = [f"x{i}_t" for i in range(len(sources))]
     template = ", ".join(f"class {kind}" for kind in [*kinds, "out_t"])
-    arguments = ", ".join(flavor.argument(kind, name) for kind, name in zip([*kinds, "out_t"], [*inputs, "out"], strict=True))
+    arguments = ", ".join(
+        flavor.argument(kind, name)
+        for kind, name in zip([*kinds, "out_t"], [*inputs, "out"], strict=True)
+    )
     body = _body(node, sources, flavor)
     lines = [f"template <{template}>", f"void {node.name}({arguments}) {{"]
     if flavor.inline:
@@ -177,7 +190,9 @@ def _leaky(node: LeakyRelu, source: Node, flavor: Flavor) -> str:
     kind = enclosing(source.types)
     if not kind.signed:
         return "out[i] = x0[i];"
-    wide = flavor.fixed(Fixed(True, kind.width + node.shift, kind.integer), Rounding.TRN, Overflow.WRAP)
+    wide = flavor.fixed(
+        Fixed(True, kind.width + node.shift, kind.integer), Rounding.TRN, Overflow.WRAP
+    )
     return f"if (x0[i] < 0) out[i] = {wide}(x0[i]) >> {node.shift}; else out[i] = x0[i];"
 
 
@@ -192,7 +207,10 @@ def _steps(node: Steps, source: Node, flavor: Flavor) -> list[str]:
         inputs = np.arange(kind.minimum, kind.maximum + 1)
         table = levels.values[np.searchsorted(thresholds, inputs, side="right")]
         index = f"table[{raw}{f' + {-kind.minimum}' if kind.signed else ''}]"
-        return [_integers("table", table), *_loop(0, len(node.types), use.format(value=index), flavor)]
+        return [
+            _integers("table", table),
+            *_loop(0, len(node.types), use.format(value=index), flavor),
+        ]
     search = f"const long long x = {raw}; int k = 0; for (int j = 0; j < {len(thresholds)}; j++) k += x >= thresholds[j]; "
     lines = [_integers("thresholds", thresholds), _integers("levels", levels.values)]
     return [*lines, *_loop(0, len(node.types), search + use.format(value="levels[k]"), flavor)]

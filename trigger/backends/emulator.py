@@ -60,7 +60,12 @@ def version_of(graph: Graph) -> str:
 
 
 def write(
-    graph: Graph, directory: Path, name: str, inputs: Sequence[str], outputs: Sequence[str], version: str | None = None
+    graph: Graph,
+    directory: Path,
+    name: str,
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    version: str | None = None,
 ) -> None:
     """Write the emulator into a folder, which may exist; the same graph gives the same bytes.
 
@@ -87,7 +92,10 @@ def write(
         "inputs": ports[0],
         "outputs": ports[1],
         "rows": list(itertools.zip_longest(*ports)),
-        "body": [*sources.body, f"for (int i = 0; i < outputs; ++i) y[i] = {graph.output.name}_[i];"],
+        "body": [
+            *sources.body,
+            f"for (int i = 0; i < outputs; ++i) y[i] = {graph.output.name}_[i];",
+        ],
         "quoted": json.dumps,
     }
     directory.mkdir(parents=True, exist_ok=True)
@@ -95,7 +103,9 @@ def write(
     for template, target in _FILES.items():
         text = templates.get_template(template).render(**fields)
         (directory / target.format(name=name)).write_text(text)
-    (directory / "weights.h").write_text(sources.weights(str(fields["namespace"]), str(fields["guard"])))
+    (directory / "weights.h").write_text(
+        sources.weights(str(fields["namespace"]), str(fields["guard"]))
+    )
 
 
 class _Sources:
@@ -111,8 +121,21 @@ class _Sources:
         self.body = [f"const std::int64_t *{graph.input.name}_ = x;"]
 
     def weights(self, namespace: str, guard: str) -> str:
-        lines = [f"#ifndef {guard}_WEIGHTS_H", f"#define {guard}_WEIGHTS_H", "", "#include <cstdint>", ""]
-        lines += [f"namespace {namespace} {{", "namespace {", "", *self._constants, "", "} // namespace"]
+        lines = [
+            f"#ifndef {guard}_WEIGHTS_H",
+            f"#define {guard}_WEIGHTS_H",
+            "",
+            "#include <cstdint>",
+            "",
+        ]
+        lines += [
+            f"namespace {namespace} {{",
+            "namespace {",
+            "",
+            *self._constants,
+            "",
+            "} // namespace",
+        ]
         return "\n".join([*lines, f"}} // namespace {namespace}", "", "#endif", ""])
 
     def write(self, node: Node) -> None:
@@ -134,14 +157,23 @@ class _Sources:
             case Dense():
                 return self._dense(node, source)
             case Affine():
-                up = self.array(f"{name}_up", node.fractions - source.fractions - node.scale.type.fraction, "int")
+                up = self.array(
+                    f"{name}_up",
+                    node.fractions - source.fractions - node.scale.type.fraction,
+                    "int",
+                )
                 scale = self.array(f"{name}_scale", node.scale.values, "std::int64_t")
                 bias = node.bias.values << (node.fractions - node.bias.type.fraction)
-                return [f"affine({x}, {scale}, {up}, {self.array(f'{name}_bias', bias, 'std::int64_t')}, {y});"]
+                return [
+                    f"affine({x}, {scale}, {up}, {self.array(f'{name}_bias', bias, 'std::int64_t')}, {y});"
+                ]
             case Quantize():
                 return self._quantize(node, source)
             case Clip():
-                low, high = (self.array(f"{name}_{end}", getattr(node, end), "std::int64_t") for end in ("low", "high"))
+                low, high = (
+                    self.array(f"{name}_{end}", getattr(node, end), "std::int64_t")
+                    for end in ("low", "high")
+                )
                 return [f"clip({x}, {low}, {high}, {y});"]
             case LeakyRelu():
                 return [f"leaky_relu({x}, {n}, {node.shift}, {y});"]
@@ -151,7 +183,10 @@ class _Sources:
                 pairs = enumerate(zip(node.elements, node.bounds, strict=True))
                 return [f"{y}[{i}] = {x}[{e}] >= {_literal(b)} ? 1 : 0;" for i, (e, b) in pairs]
             case Add():
-                aligned = [self._aligned(s, int(node.fractions.max()), f"{name}_{k}") for k, s in enumerate(sources)]
+                aligned = [
+                    self._aligned(s, int(node.fractions.max()), f"{name}_{k}")
+                    for k, s in enumerate(sources)
+                ]
                 lines = [line for part in aligned for line in part[0]]
                 lines.append(f"for (int i = 0; i < {n}; ++i) {y}[i] = 0;")
                 return lines + [f"accumulate({part[1]}, {n}, {y});" for part in aligned]
@@ -173,7 +208,10 @@ class _Sources:
         low, high = self._ranges[source.name]
         kind = _integer(low << up, high << up)
         lines = [f"{kind} {name}_aligned[{len(up)}];"]
-        return [*lines, f"align({source.name}_, {self.array(f'{name}_up', up, 'int')}, {name}_aligned);"], f"{name}_aligned"
+        return [
+            *lines,
+            f"align({source.name}_, {self.array(f'{name}_up', up, 'int')}, {name}_aligned);",
+        ], f"{name}_aligned"
 
     def _dense(self, node: Dense, source: Node) -> list[str]:
         fraction = int(source.fractions.max())
@@ -215,7 +253,9 @@ class _Sources:
         low, high = (end << (fraction - source.fractions) for end in self._ranges[source.name])
         first, last, n = int(low.min()), int(high.max()), len(node.types)
         if last - first < 1 << _TABLE_BITS:
-            values = node.levels.values[np.searchsorted(thresholds, np.arange(first, last + 1), side="right")]
+            values = node.levels.values[
+                np.searchsorted(thresholds, np.arange(first, last + 1), side="right")
+            ]
             call = f"table({x}, {n}, {first}, {self.array(f'{node.name}_table', values)}, {node.name}_);"
             return [*lines, call]
         at = self.array(f"{node.name}_thresholds", thresholds, "std::int64_t")

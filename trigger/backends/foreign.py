@@ -31,7 +31,9 @@ class ForeignProject(NamedTuple):
         """The name of this implementation in comparisons."""
         return f"csim ({self.backend})"
 
-    def predict(self, x: np.ndarray, done: Callable[[int], None] = lambda events: None) -> np.ndarray:
+    def predict(
+        self, x: np.ndarray, done: Callable[[int], None] = lambda events: None
+    ) -> np.ndarray:
         """Real inputs, shape (events, features), to real outputs, shape (events, outputs). The project is left untouched.
 
         Raises CsimFailed where g++ refuses the project or its csim ends the process.
@@ -41,7 +43,15 @@ class ForeignProject(NamedTuple):
             source.write_text(_batch(self))
             includes = [f"-I{self.directory / path}" for path in ("", *INCLUDES[self.backend])]
             weights = f'-DWEIGHTS_DIR="{self.directory / "firmware" / "weights"}"'
-            flags = ["-std=c++17", "-O1", "-fPIC", "-shared", "-w", weights, *FLAGS.get(self.backend, ())]
+            flags = [
+                "-std=c++17",
+                "-O1",
+                "-fPIC",
+                "-shared",
+                "-w",
+                weights,
+                *FLAGS.get(self.backend, ()),
+            ]
             compile_with_gcc([*flags, *includes, str(source), "-o", str(library)])
             return call(library, "trigger_batch", x, self.outputs, self.name, done)
 
@@ -53,7 +63,9 @@ def open_foreign(directory: Path) -> ForeignProject:
     name = _setting(settings, "ProjectName") or "myproject"
     backend = _setting(settings, "Backend") or _DEFAULT_BACKEND
     if backend not in INCLUDES:
-        raise CsimFailed(f"csim: the headers of {backend} come with its vendor's compiler; csims of {', '.join(INCLUDES)} run")
+        raise CsimFailed(
+            f"csim: the headers of {backend} come with its vendor's compiler; csims of {', '.join(INCLUDES)} run"
+        )
     bridge = _text(directory, f"{name}_bridge.cpp")
     inputs = re.findall(r"convert_data<double, (\w+), ([\w* ]+)>", bridge)
     outputs = re.findall(r"convert_data(?:_back)?<(\w+), double, ([\w* ]+)>", bridge)
@@ -85,9 +97,14 @@ extern "C" void trigger_batch(const double *x, double *y, size_t events, size_t)
 
 
 def _type(directory: Path, defines: str, name: str) -> Fixed:
-    match = re.search(rf"typedef (?:nnet::array<)?(ap|ac)_(u?)fixed<(\d+), ?(-?\d+)(?:, ?(true|false))?[^;]*\b{name};", defines)
+    match = re.search(
+        rf"typedef (?:nnet::array<)?(ap|ac)_(u?)fixed<(\d+), ?(-?\d+)(?:, ?(true|false))?[^;]*\b{name};",
+        defines,
+    )
     if match is None:
-        raise CsimFailed(f"csim: {directory / 'firmware' / 'defines.h'}: the type {name} is no fixed-point number")
+        raise CsimFailed(
+            f"csim: {directory / 'firmware' / 'defines.h'}: the type {name} is no fixed-point number"
+        )
     family, unsigned, width, integer, is_signed = match.groups()
     return Fixed(not unsigned if family == "ap" else is_signed != "false", int(width), int(integer))
 
@@ -101,4 +118,6 @@ def _text(directory: Path, name: str) -> str:
     try:
         return (directory / name).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise CsimFailed(f"csim: {directory} holds no hls4ml project: {name} cannot be read") from error
+        raise CsimFailed(
+            f"csim: {directory} holds no hls4ml project: {name} cannot be read"
+        ) from error

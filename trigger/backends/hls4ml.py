@@ -52,19 +52,30 @@ class Hls4mlOptions(NamedTuple):
 
     def check(self) -> None:
         """Raises TriggerError for a value that hls4ml does not have, or would take and then ignore."""
-        for what, value, known in (("backend", self.backend, tuple(BACKENDS)), ("strategy", self.strategy, STRATEGIES)):
+        for what, value, known in (
+            ("backend", self.backend, tuple(BACKENDS)),
+            ("strategy", self.strategy, STRATEGIES),
+        ):
             if value not in known:
                 raise TriggerError(f"hls4ml: no {what} {value!r}; there are {', '.join(known)}")
         if self.io_type != "io_parallel":
-            raise TriggerError(f"hls4ml: io_type {self.io_type!r} is not supported; use io_parallel")
+            raise TriggerError(
+                f"hls4ml: io_type {self.io_type!r} is not supported; use io_parallel"
+            )
         if self.reuse_factor < 1:
-            raise TriggerError(f"hls4ml: reuse_factor {self.reuse_factor} is not a positive whole number")
+            raise TriggerError(
+                f"hls4ml: reuse_factor {self.reuse_factor} is not a positive whole number"
+            )
         if self.strategy == "distributed_arithmetic" and self.backend not in ("Vitis", "Vivado"):
-            raise TriggerError(f"hls4ml: {self.backend} has no distributed_arithmetic; Vitis and Vivado have")
+            raise TriggerError(
+                f"hls4ml: {self.backend} has no distributed_arithmetic; Vitis and Vivado have"
+            )
         if self.strategy == "latency" and self.backend in ("Quartus", "oneAPI"):
             raise TriggerError(f"hls4ml: {self.backend} has no latency strategy; use resource")
         if self.strategy != "resource" and self.reuse_factor != 1:
-            raise TriggerError(f"hls4ml: the strategy {self.strategy} needs reuse_factor 1; resource shares multipliers")
+            raise TriggerError(
+                f"hls4ml: the strategy {self.strategy} needs reuse_factor 1; resource shares multipliers"
+            )
         if self.clock_mhz <= 0:
             raise TriggerError(f"hls4ml: a clock of {self.clock_mhz:g} MHz; it must be above 0")
         try:
@@ -121,7 +132,9 @@ def write(graph: Graph, directory: Path, options: Hls4mlOptions) -> Csim:
         "ProjectName": options.project_name,
         "TraceOutput": True,
         "Backend": options.backend,
-        **backend.create_initial_config(**{name: value for name, value in wanted.items() if name in known}),
+        **backend.create_initial_config(
+            **{name: value for name, value in wanted.items() if name in known}
+        ),
     }
     config["HLSConfig"] = {
         "Model": {
@@ -130,7 +143,8 @@ def write(graph: Graph, directory: Path, options: Hls4mlOptions) -> Csim:
             "Strategy": options.strategy,
         },
         "LayerName": {
-            node.name: {"Precision": precision, "Trace": True} for node, precision in zip(graph.nodes, precisions, strict=True)
+            node.name: {"Precision": precision, "Trace": True}
+            for node, precision in zip(graph.nodes, precisions, strict=True)
         },
     }
     with contextlib.redirect_stdout(io.StringIO()):
@@ -139,9 +153,13 @@ def write(graph: Graph, directory: Path, options: Hls4mlOptions) -> Csim:
         with _stamped(graph):
             model.write()
     flavor = BACKENDS[options.backend]
-    nodes = [(n, [graph[name] for name in n.inputs]) for n in graph.nodes[1:] if not isinstance(n, Dense)]
+    nodes = [
+        (n, [graph[name] for name in n.inputs]) for n in graph.nodes[1:] if not isinstance(n, Dense)
+    ]
     text = elementwise.header(nodes, "TRIGGER_NODES_H_", "trigger_nodes", flavor)
-    parameters = next(directory.rglob("parameters.h"))  # oneAPI has its firmware folder one level down
+    parameters = next(
+        directory.rglob("parameters.h")
+    )  # oneAPI has its firmware folder one level down
     (parameters.parent / NODES_HEADER).write_text(text)
     _include_nodes(parameters)
     _remove_paths(directory)
@@ -153,7 +171,9 @@ def _layer(node: Node) -> tuple[dict[str, Any], dict[str, str]]:
     result = str(enclosing(node.types))
     common = {"name": node.name, "inputs": list(node.inputs)}
     if not node.inputs:
-        return {"name": node.name, "class_name": "InputLayer", "input_shape": [len(node.types)]}, {"result": result}
+        return {"name": node.name, "class_name": "InputLayer", "input_shape": [len(node.types)]}, {
+            "result": result
+        }
     if not isinstance(node, Dense):
         return {**common, "class_name": "TriggerNode", "n_out": len(node.types)}, {"result": result}
     n_in, n_out = node.weights.values.shape
@@ -168,7 +188,12 @@ def _layer(node: Node) -> tuple[dict[str, Any], dict[str, str]]:
     }
     # A bias may need more fraction bits than any product, a product more integer bits than the sum: hold them all.
     accumulator = enclosing((enclosing(node.types), node.bias.type))
-    return entry, {"result": result, "weight": str(node.weights.type), "bias": str(node.bias.type), "accum": str(accumulator)}
+    return entry, {
+        "result": result,
+        "weight": str(node.weights.type),
+        "bias": str(node.bias.type),
+        "accum": str(accumulator),
+    }
 
 
 def _check_types(model: ModelGraph, graph: Graph) -> None:
@@ -176,11 +201,18 @@ def _check_types(model: ModelGraph, graph: Graph) -> None:
     for node in graph.nodes:
         layer = model.graph.get(node.name)
         if layer is None:
-            raise TriggerError(f"hls4ml: its passes removed the layer {node.name}; this version of hls4ml is not supported")
+            raise TriggerError(
+                f"hls4ml: its passes removed the layer {node.name}; this version of hls4ml is not supported"
+            )
         precision = layer.get_output_variable().type.precision
-        found, wanted = Fixed(bool(precision.signed), precision.width, precision.integer), enclosing(node.types)
+        found, wanted = (
+            Fixed(bool(precision.signed), precision.width, precision.integer),
+            enclosing(node.types),
+        )
         if found != wanted:
-            raise TriggerError(f"hls4ml: the layer {node.name} has the type {found} instead of {wanted}")
+            raise TriggerError(
+                f"hls4ml: the layer {node.name} has the type {found} instead of {wanted}"
+            )
 
 
 def _include_nodes(path: Path) -> None:
@@ -197,7 +229,11 @@ def _stamped(graph: Graph) -> Iterator[None]:
     Written in, not replaced afterwards: hls4ml quotes a stamp that happens to be a number, one in forty.
     """
     stamp = hashlib.sha256(to_json(graph).encode()).hexdigest()[:8]
-    with mock.patch.object(get_optimizer("make_stamp"), "transform", lambda model: model.config.config.update(Stamp=stamp)):
+    with mock.patch.object(
+        get_optimizer("make_stamp"),
+        "transform",
+        lambda model: model.config.config.update(Stamp=stamp),
+    ):
         yield
 
 
@@ -206,7 +242,9 @@ _TEXT_FILES = (".sh", ".tcl", ".yml", ".cpp", ".h", ".txt")
 
 def _remove_paths(directory: Path) -> None:
     """No path of this machine in a project."""
-    whole = re.compile(rf"(?<![\w./-]){re.escape(str(directory))}(?![\w.-])")  # of a project in /b not the /b of /bin/sh
+    whole = re.compile(
+        rf"(?<![\w./-]){re.escape(str(directory))}(?![\w.-])"
+    )  # of a project in /b not the /b of /bin/sh
     for path in directory.rglob("*"):
         if path.is_file() and (path.suffix in _TEXT_FILES or path.name == "Makefile"):
             text = path.read_text(errors="surrogateescape")

@@ -39,7 +39,10 @@ def to_onnx(graph: Graph) -> onnx.ModelProto:
     model = writer.model(TensorProto.INT64, [helper.make_opsetid("", _OPSET)])
     helper.set_model_props(
         model,
-        {f"{name} types": " ".join(map(str, node.types)) for name, node in (("input", graph.input), ("output", graph.output))},
+        {
+            f"{name} types": " ".join(map(str, node.types))
+            for name, node in (("input", graph.input), ("output", graph.output))
+        },
     )
     onnx.checker.check_model(model, full_check=True)
     return model
@@ -65,20 +68,32 @@ class _Writer(Writer):
         match node:
             case Dense():
                 fraction = int(source.fractions.max())
-                product = self.binary("MatMul", self.raised(x, fraction - source.fractions), node.weights.values)
-                scaled = self.raised(product, node.fractions - fraction - node.weights.type.fraction)
-                return self.binary("Add", scaled, node.bias.values << (node.fractions - node.bias.type.fraction))
+                product = self.binary(
+                    "MatMul", self.raised(x, fraction - source.fractions), node.weights.values
+                )
+                scaled = self.raised(
+                    product, node.fractions - fraction - node.weights.type.fraction
+                )
+                return self.binary(
+                    "Add", scaled, node.bias.values << (node.fractions - node.bias.type.fraction)
+                )
             case Affine():
                 product = self.binary("Mul", x, node.scale.values)
-                scaled = self.raised(product, node.fractions - source.fractions - node.scale.type.fraction)
-                return self.binary("Add", scaled, node.bias.values << (node.fractions - node.bias.type.fraction))
+                scaled = self.raised(
+                    product, node.fractions - source.fractions - node.scale.type.fraction
+                )
+                return self.binary(
+                    "Add", scaled, node.bias.values << (node.fractions - node.bias.type.fraction)
+                )
             case Quantize():
                 return self.quantized(x, source.fractions, node)
             case Clip():
                 return self.clipped(x, node.low, node.high)
             case LeakyRelu():
                 negative = self.binary("Less", x, np.int64(0))
-                return self.node("Where", [negative, x, self.raised(x, np.full(len(node.types), node.shift))])
+                return self.node(
+                    "Where", [negative, x, self.raised(x, np.full(len(node.types), node.shift))]
+                )
             case Steps():
                 return self.steps(node, source, x)
             case Threshold():
@@ -86,7 +101,10 @@ class _Writer(Writer):
                 return self.integers(self.binary("GreaterOrEqual", chosen, node.bounds))
             case Add():
                 fraction = int(node.fractions.max())
-                parts = [self.raised(v, fraction - s.fractions) for s, v in zip(sources, values, strict=True)]
+                parts = [
+                    self.raised(v, fraction - s.fractions)
+                    for s, v in zip(sources, values, strict=True)
+                ]
                 total = parts[0]
                 for part in parts[1:]:
                     total = self.node("Add", [total, part])
@@ -116,14 +134,18 @@ class _Writer(Writer):
         low, high = bounds(node.types, node.overflow)
         if (shifts < 0).any():
             up = np.minimum(np.maximum(-shifts, 0), 63)
-            if node.overflow is not Overflow.WRAP:  # what saturates anyway must not leave int64 on the way
+            if (
+                node.overflow is not Overflow.WRAP
+            ):  # what saturates anyway must not leave int64 on the way
                 x = self.clipped(x, *_before(up, low, high))
             x = self.raised(x, up)
         if (shifts > 0).any():
             x = self.rounded(x, np.minimum(np.maximum(shifts, 0), 62), node.rounding)
         if node.overflow is not Overflow.WRAP:
             return self.clipped(x, low, high)
-        return self.binary("Add", self.binary("Mod", self.binary("Sub", x, low), high - low + 1), low)
+        return self.binary(
+            "Add", self.binary("Mod", self.binary("Sub", x, low), high - low + 1), low
+        )
 
     def rounded(self, x: str, shifts: Integers, rounding: Rounding) -> str:
         divisors = np.int64(1) << shifts
@@ -134,11 +156,19 @@ class _Writer(Writer):
             case Rounding.RND:
                 return self.floored(self.binary("Add", x, half), divisors)
             case Rounding.RND_CONV:
-                odd = self.binary("Mul", self.binary("Mod", self.floored(x, divisors), np.int64(2)), rounds)
-                return self.floored(self.node("Add", [self.binary("Add", x, half - rounds), odd]), divisors)
+                odd = self.binary(
+                    "Mul", self.binary("Mod", self.floored(x, divisors), np.int64(2)), rounds
+                )
+                return self.floored(
+                    self.node("Add", [self.binary("Add", x, half - rounds), odd]), divisors
+                )
             case Rounding.RND_INF:
-                negative = self.binary("Mul", self.integers(self.binary("Less", x, np.int64(0))), rounds)
-                return self.floored(self.node("Sub", [self.binary("Add", x, half), negative]), divisors)
+                negative = self.binary(
+                    "Mul", self.integers(self.binary("Less", x, np.int64(0))), rounds
+                )
+                return self.floored(
+                    self.node("Sub", [self.binary("Add", x, half), negative]), divisors
+                )
 
     def steps(self, node: Steps, source: Node, x: str) -> str:
         fraction = max(int(source.fractions.max()), node.thresholds.type.fraction)
@@ -148,8 +178,12 @@ class _Writer(Writer):
         least, greatest = int((interval.low << shifts).min()), int((interval.high << shifts).max())
         x = self.raised(x, shifts)
         if greatest - least < _TABLE:
-            table = node.levels.values[np.searchsorted(thresholds, np.arange(least, greatest + 1), side="right")]
-            return self.node("Gather", [self.constant(table), self.binary("Sub", x, np.int64(least))])
+            table = node.levels.values[
+                np.searchsorted(thresholds, np.arange(least, greatest + 1), side="right")
+            ]
+            return self.node(
+                "Gather", [self.constant(table), self.binary("Sub", x, np.int64(least))]
+            )
         alone = self.node("Unsqueeze", [x, self.constant(np.array([2]))])
         passed = self.integers(self.binary("GreaterOrEqual", alone, thresholds))
         count = self.node("ReduceSum", [passed, self.constant(np.array([2]))], keepdims=0)
@@ -160,4 +194,6 @@ def _before(up: Integers, low: Integers, high: Integers) -> tuple[Integers, Inte
     """Bounds before a shift by ``up``: one step wider than what saturates after it; elements that are not shifted keep all."""
     widest = Fixed(True, 63, 63)
     shifted = up > 0
-    return np.where(shifted, (low >> up) - 1, widest.minimum), np.where(shifted, (high >> up) + 1, widest.maximum)
+    return np.where(shifted, (low >> up) - 1, widest.minimum), np.where(
+        shifted, (high >> up) + 1, widest.maximum
+    )

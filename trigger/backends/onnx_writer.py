@@ -20,7 +20,9 @@ class Writer:
         self.constants: list[onnx.TensorProto] = []
         self.names = {graph.input.name: "inputs"}
 
-    def node(self, kind: str, inputs: list[str], output: str | None = None, **attributes: Any) -> str:
+    def node(
+        self, kind: str, inputs: list[str], output: str | None = None, **attributes: Any
+    ) -> str:
         """Append an ONNX node; returns the name of its value."""
         output = output or f"v{len(self.nodes)}"
         self.nodes.append(helper.make_node(kind, inputs, [output], **attributes))
@@ -29,7 +31,9 @@ class Writer:
     def tensor(self, values: Any, kind: type) -> str:
         """Append a constant; returns its name."""
         name = f"c{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(np.array(values, dtype=kind, order="C"), name))
+        self.constants.append(
+            numpy_helper.from_array(np.array(values, dtype=kind, order="C"), name)
+        )
         return name
 
     def model(self, kind: int, opsets: list[onnx.OperatorSetIdProto]) -> onnx.ModelProto:
@@ -44,4 +48,6 @@ class Writer:
 
     def sources(self, node: Node) -> tuple[list[Node], list[str]]:
         """The nodes that a node reads, and their tensors."""
-        return [self.graph[name] for name in node.inputs], [self.names[name] for name in node.inputs]
+        return [self.graph[name] for name in node.inputs], [
+            self.names[name] for name in node.inputs
+        ]

@@ -35,7 +35,12 @@ from trigger.fixedpoint.types import Fixed, Overflow, Rounding
 _OPSET = 18
 _DOMAIN = "qonnx.custom_op.general"
 _FLOAT_BITS = 24
-_ROUNDINGS = {Rounding.RND_CONV: "ROUND", Rounding.TRN: "FLOOR", Rounding.RND: "FLOOR", Rounding.RND_INF: "HALF_UP"}
+_ROUNDINGS = {
+    Rounding.RND_CONV: "ROUND",
+    Rounding.TRN: "FLOOR",
+    Rounding.RND: "FLOOR",
+    Rounding.RND_INF: "HALF_UP",
+}
 _MAX_THRESHOLDS = 4096
 
 
@@ -46,7 +51,9 @@ def to_qonnx(graph: Graph) -> onnx.ModelProto:
     writer.quantised("inputs", graph.input.types, Rounding.RND_CONV, Overflow.SAT, graph.input.name)
     for node in graph.nodes[1:]:
         writer.write(node)
-    return writer.model(TensorProto.FLOAT, [helper.make_opsetid("", _OPSET), helper.make_opsetid(_DOMAIN, 1)])
+    return writer.model(
+        TensorProto.FLOAT, [helper.make_opsetid("", _OPSET), helper.make_opsetid(_DOMAIN, 1)]
+    )
 
 
 def save(graph: Graph, path: Path) -> None:
@@ -63,54 +70,94 @@ class _Writer(Writer):
         self.names[node.name] = self._value(node, *self.sources(node))
 
     def quantised(
-        self, x: str, types: tuple[Fixed, ...], rounding: Rounding, overflow: Overflow, name: str, before: Sequence[Fixed] = ()
+        self,
+        x: str,
+        types: tuple[Fixed, ...],
+        rounding: Rounding,
+        overflow: Overflow,
+        name: str,
+        before: Sequence[Fixed] = (),
     ) -> str:
         """Quant nodes, one for each width and sign among the elements, whose steps may differ; ``before`` are x's types."""
         if overflow is Overflow.WRAP:
-            raise TriggerError(f"export: {name} wraps around, which QONNX cannot say; `trigger export onnx` can")
+            raise TriggerError(
+                f"export: {name} wraps around, which QONNX cannot say; `trigger export onnx` can"
+            )
         if any(t.signed and t.width == 1 for t in types):
             reason = "has a sign and no other bit, which is -1 or 1 in QONNX"
             raise TriggerError(f"export: {name} {reason}; `trigger export onnx` can say it")
         steps = np.array([2.0**-t.fraction for t in types])
-        if rounding is Rounding.RND:  # ties upwards: the floor, half a step higher where there is anything to round
+        if (
+            rounding is Rounding.RND
+        ):  # ties upwards: the floor, half a step higher where there is anything to round
             coarser = [t.fraction < s.fraction for t, s in zip(types, before, strict=True)]
             x = self.node("Add", [x, self.constant(np.where(coarser, steps / 2, 0))])
         kinds = sorted({(t.width, t.signed) for t in types})
         parts, order = [], []
         for width, signed in kinds:
-            at = np.array([k for k, t in enumerate(types) if (t.width, t.signed) == (width, signed)])
-            part = x if len(kinds) == 1 else self.node("Gather", [x, self.constant(at, np.int64)], axis=1)
+            at = np.array(
+                [k for k, t in enumerate(types) if (t.width, t.signed) == (width, signed)]
+            )
+            part = (
+                x
+                if len(kinds) == 1
+                else self.node("Gather", [x, self.constant(at, np.int64)], axis=1)
+            )
             narrow = int(overflow is Overflow.SAT_SYM and signed)
             parts.append(self.quant(part, steps[at], width, signed, narrow, _ROUNDINGS[rounding]))
             order += list(at)
         if len(parts) > 1:
             joined = self.node("Concat", parts, axis=1)
-            parts = [self.node("Gather", [joined, self.constant(np.argsort(order), np.int64)], axis=1)]
+            parts = [
+                self.node("Gather", [joined, self.constant(np.argsort(order), np.int64)], axis=1)
+            ]
         self.names[name] = parts[0]
         return parts[0]
 
-    def quant(self, x: str, steps: np.ndarray, width: int, signed: bool, narrow: int, rounding: str) -> str:
+    def quant(
+        self, x: str, steps: np.ndarray, width: int, signed: bool, narrow: int, rounding: str
+    ) -> str:
         scale = self.constant(steps[0] if (steps == steps[0]).all() else steps)
         inputs = [x, scale, self.constant(0), self.constant(width)]
-        return self.node("Quant", inputs, domain=_DOMAIN, signed=int(signed), narrow=narrow, rounding_mode=rounding)
+        return self.node(
+            "Quant",
+            inputs,
+            domain=_DOMAIN,
+            signed=int(signed),
+            narrow=narrow,
+            rounding_mode=rounding,
+        )
 
     def weights(self, constant: Constant) -> str:
         """Weights with the quantiser that says their type and changes nothing."""
         width = max(constant.type.width, 1 + constant.type.signed)
         step = np.array([2.0**-constant.type.fraction])
-        return self.quant(self.constant(constant.real), step, width, constant.type.signed, 0, "ROUND")
+        return self.quant(
+            self.constant(constant.real), step, width, constant.type.signed, 0, "ROUND"
+        )
 
     def _value(self, node: Node, sources: list[Node], values: list[str]) -> str:
         source, x = sources[0], values[0]
         match node:
             case Dense():
-                return self.node("Add", [self.node("MatMul", [x, self.weights(node.weights)]), self.weights(node.bias)])
+                return self.node(
+                    "Add",
+                    [self.node("MatMul", [x, self.weights(node.weights)]), self.weights(node.bias)],
+                )
             case Affine():
-                return self.node("Add", [self.node("Mul", [x, self.weights(node.scale)]), self.weights(node.bias)])
+                return self.node(
+                    "Add",
+                    [self.node("Mul", [x, self.weights(node.scale)]), self.weights(node.bias)],
+                )
             case Quantize():
-                return self.quantised(x, node.types, node.rounding, node.overflow, node.name, source.types)
+                return self.quantised(
+                    x, node.types, node.rounding, node.overflow, node.name, source.types
+                )
             case Clip():
-                low, high = (self.constant(np.ldexp(b.astype(float), -source.fractions)) for b in (node.low, node.high))
+                low, high = (
+                    self.constant(np.ldexp(b.astype(float), -source.fractions))
+                    for b in (node.low, node.high)
+                )
                 return self.node("Max", [self.node("Min", [x, high]), low])
             case LeakyRelu():
                 return self.node("LeakyRelu", [x], alpha=2.0**-node.shift)
@@ -145,7 +192,12 @@ class _Writer(Writer):
 
     def threshold(self, x: str, thresholds: np.ndarray, scale: float, bias: float) -> str:
         """scale * (how many thresholds are at or below x) + bias; ``thresholds`` (1 or elements, thresholds)."""
-        kind: dict[str, Any] = {"out_dtype": "FLOAT32", "out_scale": scale, "out_bias": bias, "data_layout": "NC"}
+        kind: dict[str, Any] = {
+            "out_dtype": "FLOAT32",
+            "out_scale": scale,
+            "out_bias": bias,
+            "data_layout": "NC",
+        }
         return self.node("MultiThreshold", [x, self.constant(thresholds)], domain=_DOMAIN, **kind)
 
     def reach(self, node: Node) -> int:

@@ -37,15 +37,25 @@ def load(data: Data, folder: Path, missing: bool = False) -> Loaded:
 
     Raises TriggerError naming file, column and row of what is wrong."""
     parts = [_load_file(data, folder / name, missing) for name in data.files]
-    events = Events(*(np.concatenate(columns) for columns in zip(*(part.events for part in parts), strict=True)))
+    events = Events(
+        *(np.concatenate(columns) for columns in zip(*(part.events for part in parts), strict=True))
+    )
     for number, name in enumerate(data.classes if data.label else ()):
         if not (events.y == number).any():
-            raise TriggerError(f"{', '.join(data.files)}: no event of the class {name!r} in the column {data.label!r}")
-    split = np.concatenate([part.split for part in parts if part.split is not None]) if data.split.column else None
+            raise TriggerError(
+                f"{', '.join(data.files)}: no event of the class {name!r} in the column {data.label!r}"
+            )
+    split = (
+        np.concatenate([part.split for part in parts if part.split is not None])
+        if data.split.column
+        else None
+    )
     return Loaded(events, split)
 
 
-def features(path: Path, names: Sequence[str], tree: str | None = None, missing: bool = False) -> np.ndarray:
+def features(
+    path: Path, names: Sequence[str], tree: str | None = None, missing: bool = False
+) -> np.ndarray:
     """The feature columns of one file, float64 of shape (events, features), checked."""
     columns = read(path, names, tree)
     for name, values in columns.items():
@@ -55,7 +65,9 @@ def features(path: Path, names: Sequence[str], tree: str | None = None, missing:
 
 def numeric_columns(path: Path) -> dict[str, np.ndarray]:
     """All columns of one file that hold numbers, in their order, float64 of shape (events,), checked."""
-    numbers = {name: values for name, values in read(path, None).items() if values.dtype.kind in "biuf"}
+    numbers = {
+        name: values for name, values in read(path, None).items() if values.dtype.kind in "biuf"
+    }
     for name, values in numbers.items():
         _check_numbers(path, name, values)
     return {name: values.astype(np.float64) for name, values in numbers.items()}
@@ -77,7 +89,9 @@ def split(loaded: Loaded, data: Data) -> dict[str, Events]:
             parts = [rows[loaded.split[rows] == place] for place in range(len(SPLITS))]
         for name, part in zip(SPLITS, parts, strict=True):
             if len(part) == 0:
-                raise TriggerError(f"the class {label!r} has {len(rows)} events, too few for one in the {name} split")
+                raise TriggerError(
+                    f"the class {label!r} has {len(rows)} events, too few for one in the {name} split"
+                )
             chosen[name].append(part)
     return {name: events.take(np.sort(np.concatenate(parts))) for name, parts in chosen.items()}
 
@@ -93,24 +107,35 @@ def _load_file(data: Data, path: Path, missing: bool) -> Loaded:
     x = np.stack([columns[name].astype(np.float64) for name in data.features], axis=1)
     weight = columns[data.weight].astype(np.float64) if data.weight else np.ones(len(x))
     if (weight < 0).any():
-        raise TriggerError(f"{path}: column {data.weight!r}, row {int(np.argmax(weight < 0))}: a negative weight")
+        raise TriggerError(
+            f"{path}: column {data.weight!r}, row {int(np.argmax(weight < 0))}: a negative weight"
+        )
     y = np.zeros(len(x), dtype=np.int64)
     if data.label is not None:
         y = _numbers(path, data.label, data.classes, columns[data.label], "classes")
     column = data.split.column
-    return Loaded(Events(x, y, weight), _numbers(path, column, SPLITS, columns[column], "splits") if column else None)
+    return Loaded(
+        Events(x, y, weight),
+        _numbers(path, column, SPLITS, columns[column], "splits") if column else None,
+    )
 
 
 def _check_numbers(path: Path, name: str, values: np.ndarray, missing: bool = False) -> None:
     if values.dtype.kind not in "biuf":
         raise TriggerError(f"{path}: column {name!r} is text, not numbers")
-    bad = np.isinf(values.astype(np.float64)) if missing else ~np.isfinite(values.astype(np.float64))
+    bad = (
+        np.isinf(values.astype(np.float64)) if missing else ~np.isfinite(values.astype(np.float64))
+    )
     if bad.any():
         row = int(np.argmax(bad))
-        raise TriggerError(f"{path}: column {name!r}, row {row}: {values[row]} is not a finite number")
+        raise TriggerError(
+            f"{path}: column {name!r}, row {row}: {values[row]} is not a finite number"
+        )
 
 
-def _numbers(path: Path, column: str, names: Sequence[str], labels: np.ndarray, what: str) -> np.ndarray:
+def _numbers(
+    path: Path, column: str, names: Sequence[str], labels: np.ndarray, what: str
+) -> np.ndarray:
     """The number of each label: labels are the names themselves, or their numbers from 0 in the order of ``names``."""
     if labels.dtype.kind in "US":
         texts = labels.astype(str)
@@ -121,6 +146,8 @@ def _numbers(path: Path, column: str, names: Sequence[str], labels: np.ndarray, 
     known = np.isin(texts, names)
     if not known.all():
         row = int(np.argmin(known))
-        raise TriggerError(f"{path}: column {column!r}, row {row}: {labels[row]!s} is none of the {what} {', '.join(names)}")
+        raise TriggerError(
+            f"{path}: column {column!r}, row {row}: {labels[row]!s} is none of the {what} {', '.join(names)}"
+        )
     order = np.argsort(names)
     return order[np.searchsorted(np.array(names)[order], texts)]

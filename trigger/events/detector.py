@@ -81,14 +81,22 @@ def deposit(particles: Particles, rng: np.random.Generator) -> Deposits:
 
     invisible = np.isin(np.abs(particles.pdg), (12, 13, 14, 16))
     reaches = (particles.charge == 0) | (particles.pt > _CURLING_PT)
-    pt, eta, phi, charge, pdg = (values[~invisible & reaches & (np.abs(particles.eta) < MAX_ETA)] for values in particles)
+    pt, eta, phi, charge, pdg = (
+        values[~invisible & reaches & (np.abs(particles.eta) < MAX_ETA)] for values in particles
+    )
     energy = pt * np.cosh(eta)
     electromagnetic = np.isin(np.abs(pdg), (11, 22))
-    relative = np.where(electromagnetic, np.hypot(0.03 / np.sqrt(energy), 0.005), np.hypot(1 / np.sqrt(energy), 0.05))
+    relative = np.where(
+        electromagnetic,
+        np.hypot(0.03 / np.sqrt(energy), 0.005),
+        np.hypot(1 / np.sqrt(energy), 0.05),
+    )
     pt = np.maximum(pt * (1 + relative * rng.standard_normal(len(pt))), 0)
     bend = np.arcsin(np.minimum(_CURLING_PT / np.maximum(pt, 1e-9), 1)) * np.sign(charge)
     phi = np.where(charge == 0, phi, phi - bend) % (2 * np.pi)
-    share = np.where(electromagnetic, 1.0, 0.3)  # of a hadron's energy in the electromagnetic calorimeter
+    share = np.where(
+        electromagnetic, 1.0, 0.3
+    )  # of a hadron's energy in the electromagnetic calorimeter
     return Deposits(
         (np.floor(eta / TOWER) + _CENTRE).astype(np.int16),
         np.minimum(phi / (2 * np.pi) * PHI_TOWERS, PHI_TOWERS - 1).astype(np.int16),
@@ -113,7 +121,10 @@ def reconstruct(events: Sequence[Sequence[Deposits]]) -> Integers:
 def _towers(events: Sequence[Sequence[Deposits]]) -> tuple[Integers, Integers]:
     """Transverse energies of all towers, shape (events, eta, phi), in steps of 0.5 GeV, below which they are suppressed."""
     shape = (len(events), ETA_TOWERS, PHI_TOWERS)
-    flat = [np.concatenate([d.eta.astype(np.int64) * PHI_TOWERS + d.phi for d in event]) for event in events]
+    flat = [
+        np.concatenate([d.eta.astype(np.int64) * PHI_TOWERS + d.phi for d in event])
+        for event in events
+    ]
     where = np.concatenate([k * ETA_TOWERS * PHI_TOWERS + index for k, index in enumerate(flat)])
     sums = []
     for name in ("em", "had"):
@@ -131,16 +142,32 @@ def _window(grid: Integers, eta: int, phi: int) -> Integers:
 
 def _is_largest(grid: Integers, size: int) -> np.ndarray:
     """Where a tower is the largest of ``size`` x ``size``; of equal ones the first in eta, then in phi, counts."""
-    rank = grid * (ETA_TOWERS * PHI_TOWERS) - np.arange(ETA_TOWERS * PHI_TOWERS).reshape(1, ETA_TOWERS, PHI_TOWERS)
-    return rank == maximum_filter(rank, (1, size, size), mode=("constant", "constant", "wrap"), cval=rank.min())
+    rank = grid * (ETA_TOWERS * PHI_TOWERS) - np.arange(ETA_TOWERS * PHI_TOWERS).reshape(
+        1, ETA_TOWERS, PHI_TOWERS
+    )
+    return rank == maximum_filter(
+        rank, (1, size, size), mode=("constant", "constant", "wrap"), cval=rank.min()
+    )
 
 
 def _jets(total: Integers) -> Integers:
     """9 x 9 towers about a local maximum, less the three quietest of the four 3 x 9 strips around it ("chunky donut")."""
     strips = [_window(total, 3, 9), _window(total, 9, 3)]
-    around = np.sort([_shifted(strips[0], 6), _shifted(strips[0], -6), np.roll(strips[1], 6, 2), np.roll(strips[1], -6, 2)], 0)
+    around = np.sort(
+        [
+            _shifted(strips[0], 6),
+            _shifted(strips[0], -6),
+            np.roll(strips[1], 6, 2),
+            np.roll(strips[1], -6, 2),
+        ],
+        0,
+    )
     pt = _window(total, 9, 9) - around[:3].sum(axis=0)
-    is_jet = _is_largest(total, 9) & (total >= _JET_SEED_GEV / STEP_GEV) & (pt >= _JET_LEAST_GEV / STEP_GEV)
+    is_jet = (
+        _is_largest(total, 9)
+        & (total >= _JET_SEED_GEV / STEP_GEV)
+        & (pt >= _JET_LEAST_GEV / STEP_GEV)
+    )
     return _leading(np.where(is_jet, pt, 0), "jet")
 
 
@@ -158,7 +185,11 @@ def _egammas(em: Integers, had: Integers) -> Integers:
     """3 x 3 towers of the electromagnetic calorimeter with at most an eighth of their energy behind them."""
     pt, behind = _window(em, 3, 3), _window(had, 3, 3)
     central = np.abs(np.arange(ETA_TOWERS) + 0.5 - _CENTRE) < _EGAMMA_TOWERS
-    found = _is_largest(em, 3) & (em >= _EGAMMA_SEED_GEV / STEP_GEV) & (pt >= _EGAMMA_LEAST_GEV / STEP_GEV)
+    found = (
+        _is_largest(em, 3)
+        & (em >= _EGAMMA_SEED_GEV / STEP_GEV)
+        & (pt >= _EGAMMA_LEAST_GEV / STEP_GEV)
+    )
     return _leading(np.where(found & (8 * behind <= pt) & central[None, :, None], pt, 0), "egamma")
 
 
@@ -181,7 +212,9 @@ def _muons(events: Sequence[Sequence[Deposits]]) -> Integers:
         muons = muons[np.argsort(-muons[:, 0], kind="stable")[:count]]
         row[: len(muons), 0] = np.clip(np.rint(muons[:, 0] / STEP_GEV), 1, LARGEST_PT["muon"])
         row[: len(muons), 1] = np.rint(muons[:, 1] / _MUON_ETA_STEP)
-        row[: len(muons), 2] = np.floor(muons[:, 2] / (2 * np.pi) * _MUON_PHI_STEPS) % _MUON_PHI_STEPS
+        row[: len(muons), 2] = (
+            np.floor(muons[:, 2] / (2 * np.pi) * _MUON_PHI_STEPS) % _MUON_PHI_STEPS
+        )
     return out
 
 
@@ -191,5 +224,9 @@ def _missing(total: Integers) -> Integers:
     phi = (np.arange(PHI_TOWERS) + 0.5) * 2 * np.pi / PHI_TOWERS
     x, y = -used @ np.cos(phi), -used @ np.sin(phi)
     pt = np.minimum(np.rint(np.hypot(x, y)), LARGEST_PT["met"])
-    angle = np.floor(np.arctan2(y, x) % (2 * np.pi) / (2 * np.pi) * 2 * PHI_TOWERS) % (2 * PHI_TOWERS)
-    return np.where(pt[:, None] > 0, np.stack([pt, np.zeros_like(pt), angle], axis=1), 0).astype(np.int64)
+    angle = np.floor(np.arctan2(y, x) % (2 * np.pi) / (2 * np.pi) * 2 * PHI_TOWERS) % (
+        2 * PHI_TOWERS
+    )
+    return np.where(pt[:, None] > 0, np.stack([pt, np.zeros_like(pt), angle], axis=1), 0).astype(
+        np.int64
+    )

@@ -73,7 +73,9 @@ def structured(spec: Spec, events: int, seed: int) -> Integers:
     rng = np.random.default_rng(seed)
     low, high = bounds(spec.input_types)
     # Few values are large: a random number of bits, then random bits.
-    shift = rng.integers(0, np.maximum(np.frexp(high.astype(np.float64))[1], 1), (events, len(high)))
+    shift = rng.integers(
+        0, np.maximum(np.frexp(high.astype(np.float64))[1], 1), (events, len(high))
+    )
     x = rng.integers(low, high + 1, (events, len(high))) >> shift
     x = np.where(rng.random(x.shape) < 0.05, high, x).astype(np.float64)
     for _, places in objects:
@@ -91,7 +93,9 @@ def _objects(spec: Spec) -> Iterator[tuple[HardwareObject, list[list[int]]]]:
     place = {name: number for number, name in enumerate(spec.data.features)}
     for name, kind in spec.inputs.objects.items():
         objects = (kind.features(name, number) for number in range(len(kind.at)))
-        columns = [[place[feature] for feature in features] for features in objects if features[0] in place]
+        columns = [
+            [place[feature] for feature in features] for features in objects if features[0] in place
+        ]
         if columns:
             yield kind, columns
 

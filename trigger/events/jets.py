@@ -33,7 +33,12 @@ _PROCESSES = {
     "Z": ("WeakDoubleBoson:ffbar2gmZgmZ = on", "WeakZ0:gmZmode = 2"),
     "t": ("Top:gg2ttbar = on", "Top:qqbar2ttbar = on"),
 }
-_HADRONIC_DECAYS = ("23:onMode = off", "23:onIfAny = 1 2 3 4 5", "24:onMode = off", "24:onIfAny = 1 2 3 4 5")
+_HADRONIC_DECAYS = (
+    "23:onMode = off",
+    "23:onIfAny = 1 2 3 4 5",
+    "24:onMode = off",
+    "24:onIfAny = 1 2 3 4 5",
+)
 _HARD_PROCESS = (
     "Beams:eCM = 13000.",
     f"PhaseSpace:pTHatMin = {PT_HAT[0]}",
@@ -43,7 +48,9 @@ _HARD_PROCESS = (
 _SHOWER = ("PartonLevel:MPI = off", *_HADRONIC_DECAYS)
 
 
-def generate(label: str, jets: int, seed: int, done: Callable[[int], None] = lambda jets: None) -> np.ndarray:
+def generate(
+    label: str, jets: int, seed: int, done: Callable[[int], None] = lambda jets: None
+) -> np.ndarray:
     """Jets of one class: float32 array of shape (jets, 16), columns as ``substructure.FEATURES``.
 
     ``done`` is called with the number of jets made since its last call. Raises TriggerError where the optional
@@ -82,7 +89,9 @@ def _events(label: str, seed: int, folder: Path) -> Iterator[np.ndarray]:
         else:
             path = folder / f"{label}{block}.lhe"
             _write_on_shell(label, path, block_seed)
-            pythia = configured(("Beams:frameType = 4", f"Beams:LHEF = {path}", *_SHOWER), block_seed)
+            pythia = configured(
+                ("Beams:frameType = 4", f"Beams:LHEF = {path}", *_SHOWER), block_seed
+            )
         for _ in range(EVENTS_PER_BLOCK):
             if pythia.next():
                 yield _visible(pythia.event)
@@ -93,7 +102,11 @@ def _events(label: str, seed: int, folder: Path) -> Iterator[np.ndarray]:
 
 def _write_on_shell(label: str, path: Path, seed: int) -> None:
     pythia8 = require("pythia8mc")
-    settings = ("PartonLevel:all = off", "HadronLevel:all = off", "ProcessLevel:resonanceDecays = off")
+    settings = (
+        "PartonLevel:all = off",
+        "HadronLevel:all = off",
+        "ProcessLevel:resonanceDecays = off",
+    )
     pythia = configured((*_HARD_PROCESS, *_PROCESSES[label], *settings), seed)
     info = pythia.infoPython()  # the writer keeps a bare pointer to it: it must outlive the writer
     writer = pythia8.LHAupFromPYTHIA8(pythia.process, info)
@@ -142,7 +155,9 @@ def _smear(particles: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return smeared[smeared[:, 0] > 0.5]
 
 
-def write(path: Path, jets_per_class: int, seed: int, done: Callable[[int], None] = lambda jets: None) -> dict[str, Any]:
+def write(
+    path: Path, jets_per_class: int, seed: int, done: Callable[[int], None] = lambda jets: None
+) -> dict[str, Any]:
     """Write a shuffled sample to a Parquet file and return its provenance: classes, seeds, versions, SHA-256.
 
     The columns are the 16 features, float32, and ``jet``, the class as text. The rows are shuffled with the seed.
@@ -157,7 +172,14 @@ def write(path: Path, jets_per_class: int, seed: int, done: Callable[[int], None
     columns = {name: features[order, i] for i, name in enumerate(names)}
     table = pa.table(columns | {"jet": pa.array(labels[order]).dictionary_encode()})
     split = dict.fromkeys(names, "BYTE_STREAM_SPLIT")
-    pq.write_table(table, path, compression="zstd", compression_level=19, use_dictionary=["jet"], column_encoding=split)
+    pq.write_table(
+        table,
+        path,
+        compression="zstd",
+        compression_level=19,
+        use_dictionary=["jet"],
+        column_encoding=split,
+    )
     return {
         "generator": f"trigger events jets --jets {jets_per_class} --seed {seed}",
         "classes": list(CLASSES),

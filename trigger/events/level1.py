@@ -16,7 +16,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from trigger.events.dataset import SPLITS
-from trigger.events.detector import FEATURES, MAX_ETA, PHI_TOWERS, Deposits, Particles, deposit, reconstruct
+from trigger.events.detector import (
+    FEATURES,
+    MAX_ETA,
+    PHI_TOWERS,
+    Deposits,
+    Particles,
+    deposit,
+    reconstruct,
+)
 from trigger.events.pythia import configured, versions
 
 PILEUP = 50
@@ -39,7 +47,16 @@ SIGNALS = {
     "a4l": (
         "Higgs:useBSM = on",
         "HiggsBSM:gg2A3 = on",
-        *(f"36:{setting}" for setting in ("m0 = 50", "mWidth = 0.01", "doForceWidth = on", "mMin = 49", "mMax = 51")),
+        *(
+            f"36:{setting}"
+            for setting in (
+                "m0 = 50",
+                "mWidth = 0.01",
+                "doForceWidth = on",
+                "mMin = 49",
+                "mMax = 51",
+            )
+        ),
         "36:onMode = off",
         "36:addChannel = 1 0.25 101 11 -11 11 -11",
         "36:addChannel = 1 0.25 101 13 -13 13 -13",
@@ -87,7 +104,9 @@ def collide(source: Source, count: int, seed: Sequence[int]) -> Collisions:
 
 def _visible(event: Any) -> Particles:
     rows = [
-        (p.pT(), p.eta(), p.phi(), p.charge(), p.id()) for p in event if p.isFinal() and p.pT() > 0.1 and abs(p.eta()) < MAX_ETA
+        (p.pT(), p.eta(), p.phi(), p.charge(), p.id())
+        for p in event
+        if p.isFinal() and p.pT() > 0.1 and abs(p.eta()) < MAX_ETA
     ]
     return Particles(*np.array(rows, dtype=np.float64).reshape(-1, 5).T)
 
@@ -101,7 +120,9 @@ class Beam(NamedTuple):
     @classmethod
     def of(cls, soft: Collisions, hard: Sequence[Collisions]) -> "Beam":
         rates = [PILEUP * h.cross_section / soft.cross_section for h in hard]
-        return cls([soft.deposits, *(h.deposits for h in hard)], np.array([PILEUP - sum(rates), *rates]))
+        return cls(
+            [soft.deposits, *(h.deposits for h in hard)], np.array([PILEUP - sum(rates), *rates])
+        )
 
     def strata(self) -> np.ndarray:
         """The share of crossings whose hardest collision is of each bin."""
@@ -145,7 +166,9 @@ class Sample(NamedTuple):
     weight: np.ndarray
 
 
-def sample(beam: Beam, signals: dict[str, list[Deposits]], sizes: Sequence[int], rng: np.random.Generator) -> Sample:
+def sample(
+    beam: Beam, signals: dict[str, list[Deposits]], sizes: Sequence[int], rng: np.random.Generator
+) -> Sample:
     """So many crossings of each stratum, and all signals. The weights of the zero-bias crossings are 1 on average."""
     parts, labels, weights = [], [], []
     for stratum, (share, count) in enumerate(zip(beam.strata(), sizes, strict=True)):
@@ -153,7 +176,9 @@ def sample(beam: Beam, signals: dict[str, list[Deposits]], sizes: Sequence[int],
         labels.append(np.full(count, ZERO_BIAS))
         weights.append(np.full(count, share * sum(sizes) / count))
     for name, collisions in signals.items():
-        parts.append(_seen(([*beam.pileup(rng), collision] for collision in collisions), len(collisions)))
+        parts.append(
+            _seen(([*beam.pileup(rng), collision] for collision in collisions), len(collisions))
+        )
         labels.append(np.full(len(collisions), name))
         weights.append(np.ones(len(collisions)))
     order = rng.permutation(sum(map(len, parts)))
@@ -162,12 +187,19 @@ def sample(beam: Beam, signals: dict[str, list[Deposits]], sizes: Sequence[int],
 
 def _seen(crossings: Iterator[list[Deposits]], count: int) -> np.ndarray:
     return np.concatenate(
-        [reconstruct([next(crossings) for _ in range(min(_BATCH, count - k))]) for k in range(0, count, _BATCH)]
+        [
+            reconstruct([next(crossings) for _ in range(min(_BATCH, count - k))])
+            for k in range(0, count, _BATCH)
+        ]
     )
 
 
 def write(
-    path: Path, zero_bias: int, signals: int, seed: int, done: Callable[[int], None] = lambda collisions: None
+    path: Path,
+    zero_bias: int,
+    signals: int,
+    seed: int,
+    done: Callable[[int], None] = lambda collisions: None,
 ) -> dict[str, Any]:
     """Write a sample to a Parquet file and return its provenance.
 
@@ -191,7 +223,9 @@ def write(
         for key, task in tasks.items():
             made[key] = task.result()
             done(wanted[key][1])
-    columns: dict[str, list[np.ndarray]] = {name: [] for name in (*FEATURES, "label", "weight", "split")}
+    columns: dict[str, list[np.ndarray]] = {
+        name: [] for name in (*FEATURES, "label", "weight", "split")
+    }
     for number, (split, share) in enumerate(SHARES.items()):
         beam = Beam.of(made[split, SOFT.name], [made[split, source.name] for source in HARD])
         found = sample(
@@ -208,7 +242,9 @@ def write(
     text = ("label", "split")
     table = pa.table(
         {
-            name: pa.array(np.concatenate(parts)).dictionary_encode() if name in text else np.concatenate(parts)
+            name: pa.array(np.concatenate(parts)).dictionary_encode()
+            if name in text
+            else np.concatenate(parts)
             for name, parts in columns.items()
         }
     )
@@ -219,7 +255,9 @@ def write(
         "events": len(table),
         "seed": seed,
         "pileup": PILEUP,
-        "cross_sections_mb": {name: made["train", name].cross_section for name in (SOFT.name, *(h.name for h in HARD))},
+        "cross_sections_mb": {
+            name: made["train", name].cross_section for name in (SOFT.name, *(h.name for h in HARD))
+        },
         "versions": versions("scipy"),
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
     }
@@ -227,7 +265,11 @@ def write(
 
 def collisions(zero_bias: int, signals: int) -> int:
     """How many collisions ``write`` makes."""
-    return sum(count for share in SHARES.values() for _, count in _sources(_sizes(share * zero_bias), round(share * signals)))
+    return sum(
+        count
+        for share in SHARES.values()
+        for _, count in _sources(_sizes(share * zero_bias), round(share * signals))
+    )
 
 
 def _sizes(zero_bias: float) -> list[int]:

@@ -21,10 +21,19 @@ def fetch(path: Path) -> int:
     if path.suffix != ".parquet":
         raise TriggerError(f"{path}: the file to write ends in .parquet")
     try:
-        bunch = fetch_openml(DATA_SET, version=1, as_frame=False, parser="liac-arff", n_retries=1, delay=0)
+        bunch = fetch_openml(
+            DATA_SET, version=1, as_frame=False, parser="liac-arff", n_retries=1, delay=0
+        )
     except OSError as error:
-        raise TriggerError(f"OpenML cannot be reached ({error}); the data set {DATA_SET} needs a network connection") from error
-    columns = {name: np.asarray(bunch.data[:, i], dtype=np.float32) for i, name in enumerate(bunch.feature_names)}
-    table = pa.table({**columns, "jet": pa.array(np.asarray(bunch.target).astype(str)).dictionary_encode()})
+        raise TriggerError(
+            f"OpenML cannot be reached ({error}); the data set {DATA_SET} needs a network connection"
+        ) from error
+    columns = {
+        name: np.asarray(bunch.data[:, i], dtype=np.float32)
+        for i, name in enumerate(bunch.feature_names)
+    }
+    table = pa.table(
+        {**columns, "jet": pa.array(np.asarray(bunch.target).astype(str)).dictionary_encode()}
+    )
     pq.write_table(table, path, compression="zstd")
     return table.num_rows

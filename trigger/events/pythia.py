@@ -23,7 +23,12 @@ def require(module: str) -> Any:
 def configured(settings: tuple[str, ...], seed: int) -> Any:
     """A Pythia instance that is ready to generate. Raises TriggerError for a setting that it refuses."""
     pythia = require("pythia8mc").Pythia("", False)
-    for line in ("Print:quiet = on", "Random:setSeed = on", f"Random:seed = {1 + seed % _LARGEST_SEED}", *settings):
+    for line in (
+        "Print:quiet = on",
+        "Random:setSeed = on",
+        f"Random:seed = {1 + seed % _LARGEST_SEED}",
+        *settings,
+    ):
         if not pythia.readString(line):
             raise TriggerError(f"events: Pythia refuses the setting {line!r}")
     if not pythia.init():

@@ -23,7 +23,9 @@ def read(path: Path, columns: Sequence[str] | None, tree: str | None = None) -> 
     """
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
-        raise TriggerError(f"{path}: cannot read {path.suffix or 'a file without ending'}; known are {', '.join(_READERS)}")
+        raise TriggerError(
+            f"{path}: cannot read {path.suffix or 'a file without ending'}; known are {', '.join(_READERS)}"
+        )
     if not path.is_file():
         raise TriggerError(f"{path}: no such file")
     try:
@@ -31,18 +33,28 @@ def read(path: Path, columns: Sequence[str] | None, tree: str | None = None) -> 
     except TriggerError:
         raise
     except MemoryError as error:
-        raise TriggerError(f"{path}: too large for this machine's memory, or not a {path.suffix} file") from error
+        raise TriggerError(
+            f"{path}: too large for this machine's memory, or not a {path.suffix} file"
+        ) from error
     except Exception as error:  # each library has its own ways of finding a file broken
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise TriggerError(f"{path}: cannot be read as {path.suffix}: {first}") from error
     lengths = {name: len(values) for name, values in found.items()}
     if len(set(lengths.values())) > 1:
         names = sorted(lengths, key=lambda name: lengths[name])
-        raise TriggerError(f"{path}: column {names[0]!r} has {lengths[names[0]]} rows, {names[-1]!r} has {lengths[names[-1]]}")
+        raise TriggerError(
+            f"{path}: column {names[0]!r} has {lengths[names[0]]} rows, {names[-1]!r} has {lengths[names[-1]]}"
+        )
     for name, values in found.items():
         if values.dtype.kind not in "biufUS" or values.ndim != 1:
-            what = "ragged or nested" if values.dtype.kind == "O" or values.ndim != 1 else f"of the type {values.dtype}"
-            raise TriggerError(f"{path}: column {name!r} is {what}; one number or text a row is needed")
+            what = (
+                "ragged or nested"
+                if values.dtype.kind == "O" or values.ndim != 1
+                else f"of the type {values.dtype}"
+            )
+            raise TriggerError(
+                f"{path}: column {name!r} is {what}; one number or text a row is needed"
+            )
     return found
 
 
@@ -78,7 +90,11 @@ def _parquet(path: Path, columns: Sequence[str] | None, _tree: str | None) -> Co
             row = int(np.argmax(column.is_null().to_numpy(zero_copy_only=False)))
             raise TriggerError(f"{path}: column {name!r}, row {row}: no value")
         values = column.to_numpy(zero_copy_only=False)
-        found[name] = values.astype(str) if pa.types.is_string(column.type) or pa.types.is_large_string(column.type) else values
+        found[name] = (
+            values.astype(str)
+            if pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
+            else values
+        )
     return found
 
 
@@ -99,7 +115,10 @@ def _hdf5(path: Path, columns: Sequence[str] | None, tree: str | None) -> Column
         else:
             columns = _chosen(path, list(group), columns)
             found = {name: group[name][()] for name in columns}
-    return {name: np.asarray(v).astype(str) if np.asarray(v).dtype.kind in "OS" else np.asarray(v) for name, v in found.items()}
+    return {
+        name: np.asarray(v).astype(str) if np.asarray(v).dtype.kind in "OS" else np.asarray(v)
+        for name, v in found.items()
+    }
 
 
 def _npz(path: Path, columns: Sequence[str] | None, _tree: str | None) -> Columns:
@@ -117,10 +136,14 @@ def _csv(path: Path, columns: Sequence[str] | None, _tree: str | None) -> Column
         texts: list[list[str]] = [[] for _ in columns]
         for number, row in enumerate(rows):
             if len(row) != len(header):
-                raise TriggerError(f"{path}: row {number} has {len(row)} fields, the header has {len(header)}")
+                raise TriggerError(
+                    f"{path}: row {number} has {len(row)} fields, the header has {len(header)}"
+                )
             for text, place in zip(texts, places, strict=True):
                 text.append(row[place].strip())
-    return {name: _numbers_or_text(path, name, text) for name, text in zip(columns, texts, strict=True)}
+    return {
+        name: _numbers_or_text(path, name, text) for name, text in zip(columns, texts, strict=True)
+    }
 
 
 def _numbers_or_text(path: Path, name: str, texts: list[str]) -> np.ndarray:
@@ -131,7 +154,9 @@ def _numbers_or_text(path: Path, name: str, texts: list[str]) -> np.ndarray:
         return np.array(texts, dtype=np.float64)
     except ValueError as error:
         row = next(i for i, text in enumerate(texts) if not _is_number(text))
-        raise TriggerError(f"{path}: column {name!r}, row {row}: {texts[row]!r} is not a number") from error
+        raise TriggerError(
+            f"{path}: column {name!r}, row {row}: {texts[row]!r} is not a number"
+        ) from error
 
 
 def _is_number(text: str) -> bool:
@@ -147,16 +172,24 @@ def _root(path: Path, columns: Sequence[str] | None, tree: str | None) -> Column
 
     with uproot.open(path) as file:
         trees = sorted(
-            {re.sub(r";\d+$", "", key) for key, kind in file.classnames().items() if kind in ("TTree", "ROOT::RNTuple")}
+            {
+                re.sub(r";\d+$", "", key)
+                for key, kind in file.classnames().items()
+                if kind in ("TTree", "ROOT::RNTuple")
+            }
         )
         if tree is None and len(trees) != 1:
-            raise TriggerError(f"{path}: name one of its trees in data.tree: {_shortened(trees) or 'there is none'}")
+            raise TriggerError(
+                f"{path}: name one of its trees in data.tree: {_shortened(trees) or 'there is none'}"
+            )
         if tree is not None and tree not in trees:
             raise TriggerError(f"{path}: no tree {tree!r}; there are {_shortened(trees)}")
         source: Any = file[tree or trees[0]]
         columns = _chosen(path, [str(key) for key in source.keys()], columns)  # noqa: SIM118, an uproot tree is no mapping
         found = source.arrays(columns, library="np")
-    return {name: values.astype(str) if _is_text(values) else values for name, values in found.items()}
+    return {
+        name: values.astype(str) if _is_text(values) else values for name, values in found.items()
+    }
 
 
 def _is_text(values: np.ndarray) -> bool:

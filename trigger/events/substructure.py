@@ -62,7 +62,9 @@ def _distance2(y1: float, phi1: float, y2: float, phi2: float) -> float:
 
 
 @_compiled
-def cluster(particles: np.ndarray, power: int, radius: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def cluster(
+    particles: np.ndarray, power: int, radius: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Sequential recombination, E scheme, in O(n²).
 
     ``power`` is -1 for anti-kT and 0 for Cambridge/Aachen. Returns the four-momenta (px, py, pz, E) of the n particles
@@ -119,7 +121,11 @@ def cluster(particles: np.ndarray, power: int, radius: float) -> tuple[np.ndarra
         last = live - 1
         if gone != last:
             index[gone], y[gone], phi[gone] = index[last], y[last], phi[last]
-            weight[gone], nearest[gone], d_nearest[gone] = weight[last], nearest[last], d_nearest[last]
+            weight[gone], nearest[gone], d_nearest[gone] = (
+                weight[last],
+                nearest[last],
+                d_nearest[last],
+            )
             if changed == last:
                 changed = gone
         live = last

@@ -79,8 +79,12 @@ class Builder:
         return Graph(tuple(n for n in self._nodes.values() if n.name in needed | {first}), notes)
 
     def dense(self, name: str, source: str, weights: Constant, bias: Constant) -> str:
-        fraction = max(int(self[source].fractions.max()) + weights.type.fraction, bias.type.fraction)
-        return self._exact(Dense(name, (source,), _placeholder(fraction, len(bias.values)), weights, bias))
+        fraction = max(
+            int(self[source].fractions.max()) + weights.type.fraction, bias.type.fraction
+        )
+        return self._exact(
+            Dense(name, (source,), _placeholder(fraction, len(bias.values)), weights, bias)
+        )
 
     def affine(self, name: str, source: str, scale: Constant, bias: Constant) -> str:
         fractions = np.maximum(self[source].fractions + scale.type.fraction, bias.type.fraction)
@@ -92,7 +96,9 @@ class Builder:
         return self._exact(Add(name, sources, _placeholder(fraction, len(self[sources[0]].types))))
 
     def leaky_relu(self, name: str, source: str, shift: int) -> str:
-        types = tuple(Fixed(True, MAX_WIDTH, MAX_WIDTH - int(f) - shift) for f in self[source].fractions)
+        types = tuple(
+            Fixed(True, MAX_WIDTH, MAX_WIDTH - int(f) - shift) for f in self[source].fractions
+        )
         return self._exact(LeakyRelu(name, (source,), types, shift))
 
     def clip(self, name: str, source: str, low: Bound, high: Bound) -> str:
@@ -101,7 +107,11 @@ class Builder:
         fractions = self[source].fractions
 
         def integers(bound: Bound, end: Integers) -> Integers:
-            return end if bound is None else np.ldexp(np.asarray(bound, dtype=np.float64), fractions).astype(np.int64)
+            return (
+                end
+                if bound is None
+                else np.ldexp(np.asarray(bound, dtype=np.float64), fractions).astype(np.int64)
+            )
 
         least, most = integers(low, x.low), integers(high, x.high)
         if low is None:
@@ -110,7 +120,14 @@ class Builder:
             most = np.maximum(least, most)
         return self._exact(Clip(name, (source,), self[source].types, least, most))
 
-    def quantize(self, name: str, source: str, types: tuple[Fixed, ...], rounding: Rounding, overflow: Overflow) -> str:
+    def quantize(
+        self,
+        name: str,
+        source: str,
+        types: tuple[Fixed, ...],
+        rounding: Rounding,
+        overflow: Overflow,
+    ) -> str:
         if types == self[source].types and overflow is not Overflow.SAT_SYM:
             return source
         return self._append(Quantize(name, (source,), types, rounding, overflow))
@@ -121,7 +138,9 @@ class Builder:
 
     def threshold(self, name: str, source: str, elements: Integers, bounds: Integers) -> str:
         """One accept bit for each of ``elements`` (which may repeat): whether it is at least its integer bound."""
-        return self._append(Threshold(name, (source,), (Fixed(False, 1, 1),) * len(elements), elements, bounds))
+        return self._append(
+            Threshold(name, (source,), (Fixed(False, 1, 1),) * len(elements), elements, bounds)
+        )
 
     def concatenate(self, name: str, sources: tuple[str, ...]) -> str:
         types = tuple(t for s in sources for t in self[s].types)
@@ -142,7 +161,10 @@ class Builder:
     def _exact(self, node: Node) -> str:
         """Append a node whose types are as narrow as its interval allows; only their fractions are given."""
         low, high = interval(node, self._inputs(node))
-        types = tuple(smallest(int(a), int(b), int(f)) for a, b, f in zip(low, high, node.fractions, strict=True))
+        types = tuple(
+            smallest(int(a), int(b), int(f))
+            for a, b, f in zip(low, high, node.fractions, strict=True)
+        )
         widest = max(t.width for t in types)
         if widest > MAX_WIDTH:
             raise TooWide(node.name, widest)

@@ -48,15 +48,22 @@ def run(graph: Graph, x: Integers) -> Integers:
     Raises GraphError for a wrong shape, for anything but integers, and for integers outside the input types.
     """
     x = _check_inputs(graph, x)
-    blocks = [trace(graph, x[start : start + _BLOCK])[graph.output.name] for start in range(0, len(x), _BLOCK)]
-    return np.concatenate(blocks) if blocks else np.empty((0, len(graph.output.types)), dtype=np.int64)
+    blocks = [
+        trace(graph, x[start : start + _BLOCK])[graph.output.name]
+        for start in range(0, len(x), _BLOCK)
+    ]
+    return (
+        np.concatenate(blocks) if blocks else np.empty((0, len(graph.output.types)), dtype=np.int64)
+    )
 
 
 def trace(graph: Graph, x: Integers) -> dict[str, Integers]:
     """The integers of every node, by name, for integer inputs of shape (events, features)."""
     values = {graph.input.name: x}
     for node in graph.nodes[1:]:
-        values[node.name] = evaluate(node, [graph[name] for name in node.inputs], [values[name] for name in node.inputs])
+        values[node.name] = evaluate(
+            node, [graph[name] for name in node.inputs], [values[name] for name in node.inputs]
+        )
     return values
 
 
@@ -91,9 +98,13 @@ def evaluate(node: Node, sources: list[Node], values: list[Integers]) -> Integer
             if (source.fractions != fraction).any():
                 x = x << (fraction - source.fractions)
             # The ranges prove every partial sum below 2^53, so the fast float64 product is exact.
-            product = (x.astype(np.float64) @ node.weights.values.astype(np.float64)).astype(np.int64)
+            product = (x.astype(np.float64) @ node.weights.values.astype(np.float64)).astype(
+                np.int64
+            )
             product <<= node.types[0].fraction - fraction - node.weights.type.fraction
-            return product + (node.bias.values << (node.types[0].fraction - node.bias.type.fraction))
+            return product + (
+                node.bias.values << (node.types[0].fraction - node.bias.type.fraction)
+            )
         case Affine():
             return affine(node, source, x)
         case Quantize():

@@ -124,7 +124,18 @@ class Concatenate(Node):
 
 OPERATIONS: dict[str, type[Node]] = {
     kind.__name__.lower(): kind
-    for kind in (Input, Dense, Affine, Quantize, Clip, LeakyRelu, Steps, Threshold, Add, Concatenate)
+    for kind in (
+        Input,
+        Dense,
+        Affine,
+        Quantize,
+        Clip,
+        LeakyRelu,
+        Steps,
+        Threshold,
+        Add,
+        Concatenate,
+    )
 }
 
 
@@ -171,4 +182,6 @@ class Graph:
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Real inputs, shape (events, features), to the exact real outputs, float64 of shape (events, outputs)."""
-        return np.ldexp(self.run(self.quantize_inputs(x)).astype(np.float64), -self.output.fractions)
+        return np.ldexp(
+            self.run(self.quantize_inputs(x)).astype(np.float64), -self.output.fractions
+        )

@@ -24,7 +24,15 @@ from trigger.fixedpoint.graph import (
     Steps,
     Threshold,
 )
-from trigger.fixedpoint.types import MAX_WIDTH, Fixed, Integers, Overflow, bounds, requantize, smallest
+from trigger.fixedpoint.types import (
+    MAX_WIDTH,
+    Fixed,
+    Integers,
+    Overflow,
+    bounds,
+    requantize,
+    smallest,
+)
 
 
 class Interval(NamedTuple):
@@ -58,7 +66,9 @@ def ranges(graph: Graph) -> dict[str, Interval]:
     """The interval of every node."""
     found: dict[str, Interval] = {}
     for node in graph.nodes:
-        found[node.name] = interval(node, {name: (graph[name], found[name]) for name in node.inputs})
+        found[node.name] = interval(
+            node, {name: (graph[name], found[name]) for name in node.inputs}
+        )
     return found
 
 
@@ -81,14 +91,17 @@ def overflow_proof(graph: Graph) -> list[Row]:
         elif isinstance(node, Input):
             verdict = "saturates"
         width = max(t.width for t in node.types)
-        rows.append(Row(node.name, node.op, int(low.min()), int(high.max()), needed, width, verdict))
+        rows.append(
+            Row(node.name, node.op, int(low.min()), int(high.max()), needed, width, verdict)
+        )
     return rows
 
 
 def _quantizer_verdict(node: Quantize, before: Interval, source: Node) -> str:
     unbounded = tuple(Fixed(True, 62, 62 - t.fraction) for t in node.types)
     low, high = (
-        requantize(end[None], source.fractions, unbounded, node.rounding, Overflow.SAT)[0] for end in (before.low, before.high)
+        requantize(end[None], source.fractions, unbounded, node.rounding, Overflow.SAT)[0]
+        for end in (before.low, before.high)
     )
     least, most = bounds(node.types, node.overflow)
     if (low >= least).all() and (high <= most).all():
@@ -104,29 +117,45 @@ def interval(node: Node, inputs: Mapping[str, tuple[Node, Interval]]) -> Interva
             return Interval(*bounds(node.types))
         case Concatenate():
             ends = [inputs[name][1] for name in node.inputs]
-            return Interval(np.concatenate([e.low for e in ends]), np.concatenate([e.high for e in ends]))
+            return Interval(
+                np.concatenate([e.low for e in ends]), np.concatenate([e.high for e in ends])
+            )
         case Add():
             _check_width(node, np.sum([magnitude(*inputs[name]) for name in node.inputs], axis=0))
             parts = [aligned(*inputs[name], int(node.fractions.max())) for name in node.inputs]
-            return Interval(np.sum([p.low for p in parts], axis=0), np.sum([p.high for p in parts], axis=0))
+            return Interval(
+                np.sum([p.low for p in parts], axis=0), np.sum([p.high for p in parts], axis=0)
+            )
     source, x = inputs[node.inputs[0]]
     match node:
         case Dense():
             largest = magnitude(source, x)
-            _check_width(node, largest, largest @ np.abs(node.weights.real) + np.abs(node.bias.real))
+            _check_width(
+                node, largest, largest @ np.abs(node.weights.real) + np.abs(node.bias.real)
+            )
             common = aligned(source, x, int(source.fractions.max()))
-            shift = node.types[0].fraction - int(source.fractions.max()) - node.weights.type.fraction
-            positive, negative = np.maximum(node.weights.values, 0), np.minimum(node.weights.values, 0)
+            shift = (
+                node.types[0].fraction - int(source.fractions.max()) - node.weights.type.fraction
+            )
+            positive, negative = (
+                np.maximum(node.weights.values, 0),
+                np.minimum(node.weights.values, 0),
+            )
             bias = node.bias.values << (node.types[0].fraction - node.bias.type.fraction)
             low = ((common.low @ positive + common.high @ negative) << shift) + bias
             high = ((common.high @ positive + common.low @ negative) << shift) + bias
             return Interval(low, high)
         case Affine():
-            _check_width(node, magnitude(source, x) * np.abs(node.scale.real) + np.abs(node.bias.real))
+            _check_width(
+                node, magnitude(source, x) * np.abs(node.scale.real) + np.abs(node.bias.real)
+            )
             a, b = (affine(node, source, end) for end in x)
             return Interval(np.minimum(a, b), np.maximum(a, b))
         case Quantize():
-            low, high = (requantize(end[None], source.fractions, node.types, node.rounding, node.overflow)[0] for end in x)
+            low, high = (
+                requantize(end[None], source.fractions, node.types, node.rounding, node.overflow)[0]
+                for end in x
+            )
             if node.overflow is Overflow.WRAP:
                 return Interval(*bounds(node.types))
             return Interval(low, high)
@@ -189,7 +218,9 @@ def aligned(node: Node, x: Interval, fraction: int) -> Interval:
 
 def affine(node: Affine, source: Node, x: Integers) -> Integers:
     """The exact integers of ``Affine``, broadcasting over events."""
-    product = x * node.scale.values << (node.fractions - source.fractions - node.scale.type.fraction)
+    product = x * node.scale.values << (
+        node.fractions - source.fractions - node.scale.type.fraction
+    )
     return product + (node.bias.values << (node.fractions - node.bias.type.fraction))
 
 
@@ -197,4 +228,6 @@ def steps(node: Steps, source: Node, x: Integers) -> Integers:
     """The integers of ``Steps`` for integers of shape (events, elements)."""
     fraction = max(int(source.fractions.max()), node.thresholds.type.fraction)
     thresholds = node.thresholds.values << (fraction - node.thresholds.type.fraction)
-    return node.levels.values[np.searchsorted(thresholds, x << (fraction - source.fractions), side="right")]
+    return node.levels.values[
+        np.searchsorted(thresholds, x << (fraction - source.fractions), side="right")
+    ]

@@ -40,16 +40,22 @@ def from_json(text: str | bytes) -> Graph:
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise GraphError("not a fixed-point graph")
     if data.get("version") != VERSION:
-        raise GraphError(f"version {data.get('version')!r} of the graph format; this program reads version {VERSION}")
+        raise GraphError(
+            f"version {data.get('version')!r} of the graph format; this program reads version {VERSION}"
+        )
     nodes: dict[str, Node] = {}
     found: dict[str, Interval] = {}
     for entry in _list(data, "nodes", dict):
         node = _node_from_json(entry)
         missing = [name for name in node.inputs if name not in nodes]
         if node.name in nodes or missing or isinstance(node, Input) != (not nodes):
-            raise GraphError(f"{node.name}: {'unknown input ' + missing[0] if missing else 'out of place'}")
+            raise GraphError(
+                f"{node.name}: {'unknown input ' + missing[0] if missing else 'out of place'}"
+            )
         try:
-            found[node.name] = interval(node, {name: (nodes[name], found[name]) for name in node.inputs})
+            found[node.name] = interval(
+                node, {name: (nodes[name], found[name]) for name in node.inputs}
+            )
             if len(found[node.name].low) != len(node.types):
                 raise ValueError("has another number of types than of elements")
             low, high = bounds(node.types)
@@ -76,8 +82,12 @@ def dump(graph: Graph) -> str:
     for row, node in zip(overflow_proof(graph), graph.nodes, strict=True):
         kinds = sorted({str(t) for t in node.types})
         kind = kinds[0] if len(kinds) == 1 else f"{kinds[0]} … ({len(kinds)} types)"
-        lines.append(f"{node.name:<28} {node.op:<12} {len(node.types):>8}  {kind:<24} {', '.join(node.inputs)}")
-        lines.append(f"{'':<28} integers {row.low} … {row.high}, {row.needed} bits needed of {row.width}: {row.verdict}")
+        lines.append(
+            f"{node.name:<28} {node.op:<12} {len(node.types):>8}  {kind:<24} {', '.join(node.inputs)}"
+        )
+        lines.append(
+            f"{'':<28} integers {row.low} … {row.high}, {row.needed} bits needed of {row.width}: {row.verdict}"
+        )
         for field, value in _constants(node).items():
             zeros = np.count_nonzero(value.values == 0)
             shape = "×".join(map(str, value.values.shape))
@@ -113,7 +123,11 @@ def _node_from_json(entry: Mapping[str, Any]) -> Node:
                 raise ValueError(f"{count} elements of one type")
             types += [Fixed.parse(text)] * count
         kind = OPERATIONS[op]
-        values: dict[str, Any] = {"name": name, "inputs": tuple(_list(entry, "inputs", str)), "types": tuple(types)}
+        values: dict[str, Any] = {
+            "name": name,
+            "inputs": tuple(_list(entry, "inputs", str)),
+            "types": tuple(types),
+        }
         if not types:
             raise ValueError("no elements")
         for field in dataclasses.fields(kind):

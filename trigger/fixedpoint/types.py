@@ -60,7 +60,9 @@ class Fixed(NamedTuple):
         """Read ``fixed<W,I>`` or ``ufixed<W,I>``; raises ValueError with what was expected."""
         match = re.fullmatch(r"\s*(u?)fixed<\s*(\d{1,4})\s*,\s*(-?\d{1,4})\s*>\s*", text)
         if not match or not 1 <= int(match[2]) <= MAX_WIDTH:
-            raise ValueError(f"{text!r} is not a type; write fixed<W,I> or ufixed<W,I> with W from 1 to {MAX_WIDTH}")
+            raise ValueError(
+                f"{text!r} is not a type; write fixed<W,I> or ufixed<W,I> with W from 1 to {MAX_WIDTH}"
+            )
         return cls(not match[1], int(match[2]), int(match[3]))
 
 
@@ -71,7 +73,9 @@ MAX_WIDTH = 53
 def smallest(low: int, high: int, fraction: int) -> Fixed:
     """The narrowest type with ``fraction`` fractional bits that holds every integer from ``low`` to ``high``."""
     signed = low < 0
-    width = max(max(high, 0).bit_length(), (~low).bit_length() if signed else 0, 1 - signed) + signed
+    width = (
+        max(max(high, 0).bit_length(), (~low).bit_length() if signed else 0, 1 - signed) + signed
+    )
     return Fixed(signed, width, width - fraction)
 
 
@@ -92,7 +96,13 @@ def bounds(types: Iterable[Fixed], overflow: Overflow = Overflow.SAT) -> tuple[I
     return np.array(low, dtype=np.int64), np.array([t.maximum for t in types], dtype=np.int64)
 
 
-def requantize(x: Integers, fractions: Integers, types: tuple[Fixed, ...], rounding: Rounding, overflow: Overflow) -> Integers:
+def requantize(
+    x: Integers,
+    fractions: Integers,
+    types: tuple[Fixed, ...],
+    rounding: Rounding,
+    overflow: Overflow,
+) -> Integers:
     """Quantise integers of shape (events, elements), element i with ``fractions[i]`` bits, into ``types[i]``."""
     shifts = np.asarray(fractions) - np.array([t.fraction for t in types])
     low, high = bounds(types, overflow)
@@ -105,7 +115,9 @@ def requantize(x: Integers, fractions: Integers, types: tuple[Fixed, ...], round
     return _fit(out, low, high, overflow)
 
 
-def _rescale(x: Integers, shift: int, low: Integers, high: Integers, rounding: Rounding, overflow: Overflow) -> Integers:
+def _rescale(
+    x: Integers, shift: int, low: Integers, high: Integers, rounding: Rounding, overflow: Overflow
+) -> Integers:
     if shift == 0:
         return x
     if shift < 0:

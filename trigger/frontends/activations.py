@@ -17,13 +17,23 @@ from trigger.fixedpoint.build import Builder, constant
 from trigger.fixedpoint.types import Fixed, Overflow, Rounding
 from trigger.frontends import rules
 from trigger.frontends.inexact import Refusal
-from trigger.frontends.piecewise import check_on_grid, is_power_of_two, round_to, slope_shift, staircase
+from trigger.frontends.piecewise import (
+    check_on_grid,
+    is_power_of_two,
+    round_to,
+    slope_shift,
+    staircase,
+)
 from trigger.frontends.precision import evaluate
 from trigger.quantizers import LearnedActivation
 
 # A real-valued head (sigmoid, tanh) has no exact fixed-point value: it is rounded, half to even, to this many bits.
 HEAD_BITS = 16
-HEAD_TYPES = {"sigmoid": Fixed(False, HEAD_BITS, 0), "hard_sigmoid": Fixed(False, HEAD_BITS, 0), "tanh": Fixed(True, 17, 1)}
+HEAD_TYPES = {
+    "sigmoid": Fixed(False, HEAD_BITS, 0),
+    "hard_sigmoid": Fixed(False, HEAD_BITS, 0),
+    "tanh": Fixed(True, 17, 1),
+}
 SUPPORTED = (
     "linear, relu, relu6, leaky_relu, hard_tanh, softmax (as the last layer), sigmoid, tanh and hard_sigmoid (as the "
     "last layer), quantized_bits, quantized_linear, quantized_relu, quantized_po2, quantized_relu_po2, binary, ternary, "
@@ -38,12 +48,17 @@ def name_of(activation: Any) -> str:
     if isinstance(activation, q.base_quantizer.BaseQuantizer):
         try:
             return str(activation)
-        except (AssertionError, UnboundLocalError):  # some quantisers of QKeras cannot print themselves
+        except (
+            AssertionError,
+            UnboundLocalError,
+        ):  # some quantisers of QKeras cannot print themselves
             return type(activation).__name__
     return getattr(activation, "__name__", type(activation).__name__)
 
 
-def lower_activation(builder: Builder, name: str, source: str, activation: Any, is_head: bool = False) -> str:
+def lower_activation(
+    builder: Builder, name: str, source: str, activation: Any, is_head: bool = False
+) -> str:
     """Append the activation to the graph; returns the name of its last node, or ``source`` where it does nothing.
 
     Raises Refusal where it cannot be exact.
@@ -67,13 +82,17 @@ def lower_activation(builder: Builder, name: str, source: str, activation: Any, 
             return builder.clip(name, source, 0, 6)
         case "hard_tanh" if activation is keras.activations.hard_tanh:
             return builder.clip(name, source, -1, 1)
-        case "hard_sigmoid" | "smooth_sigmoid" | "hard_tanh" | "smooth_tanh" if getattr(q, kind) is activation:
+        case "hard_sigmoid" | "smooth_sigmoid" | "hard_tanh" | "smooth_tanh" if (
+            getattr(q, kind) is activation
+        ):
             return _piecewise_linear(builder, name, source, kind)
         case "binary_sigmoid" | "binary_tanh" if getattr(q, kind) is activation:
             return staircase(builder, name, source, partial(evaluate, activation), bisectable=True)
         case "sigmoid" | "tanh" | "hard_sigmoid":
             return _real_head(builder, name, source, activation, kind, is_head)
-    raise Refusal(f"the activation {kind} has no exact fixed-point form", f"use one of: {SUPPORTED}")
+    raise Refusal(
+        f"the activation {kind} has no exact fixed-point form", f"use one of: {SUPPORTED}"
+    )
 
 
 def quantizer_types(activation: Any) -> tuple[Fixed, Rounding, Overflow] | None:
@@ -83,13 +102,27 @@ def quantizer_types(activation: Any) -> tuple[Fixed, Rounding, Overflow] | None:
             return None
         signed = bool(activation.keep_negative)
         kind = Fixed(signed, int(activation.bits), int(activation.integer) + signed)
-        return kind, Rounding.RND_CONV, Overflow.SAT_SYM if activation.symmetric and signed else Overflow.SAT
-    if type(activation) is q.quantized_relu and not activation.negative_slope and not activation.use_sigmoid:
-        return Fixed(False, int(activation.bits), int(activation.integer)), Rounding.RND_CONV, Overflow.SAT
+        return (
+            kind,
+            Rounding.RND_CONV,
+            Overflow.SAT_SYM if activation.symmetric and signed else Overflow.SAT,
+        )
+    if (
+        type(activation) is q.quantized_relu
+        and not activation.negative_slope
+        and not activation.use_sigmoid
+    ):
+        return (
+            Fixed(False, int(activation.bits), int(activation.integer)),
+            Rounding.RND_CONV,
+            Overflow.SAT,
+        )
     return None
 
 
-def _quantize(builder: Builder, name: str, source: str, rule: tuple[Fixed, Rounding, Overflow]) -> str:
+def _quantize(
+    builder: Builder, name: str, source: str, rule: tuple[Fixed, Rounding, Overflow]
+) -> str:
     kind, rounding, overflow = rule
     if kind.width > 32:
         raise Refusal(f"a quantiser of {kind.width} bits is wider than 32", "use fewer bits")
@@ -107,7 +140,9 @@ def _quantized_bits(builder: Builder, name: str, source: str, activation: q.quan
     return _scale(builder, name, _quantize(builder, f"{name}_unscaled", source, rule), scale, 0.0)
 
 
-def _quantized_linear(builder: Builder, name: str, source: str, activation: q.quantized_linear) -> str:
+def _quantized_linear(
+    builder: Builder, name: str, source: str, activation: q.quantized_linear
+) -> str:
     scale = _alpha(activation)
     if activation.use_sign_function:
         return staircase(builder, name, source, partial(evaluate, activation), bisectable=True)
@@ -115,11 +150,20 @@ def _quantized_linear(builder: Builder, name: str, source: str, activation: q.qu
     # Unlike in quantized_bits, alpha scales the step in which x is measured, not only the result.
     integer = int(activation.integer) + signed + int(math.log2(scale))
     overflow = Overflow.SAT_SYM if signed and activation.symmetric else Overflow.SAT
-    return _quantize(builder, name, source, (Fixed(signed, int(activation.bits), integer), Rounding.RND_CONV, overflow))
+    return _quantize(
+        builder,
+        name,
+        source,
+        (Fixed(signed, int(activation.bits), integer), Rounding.RND_CONV, overflow),
+    )
 
 
 def _quantized_relu(builder: Builder, name: str, source: str, activation: q.quantized_relu) -> str:
-    slope, bits, integer = float(activation.negative_slope), int(activation.bits), int(activation.integer)
+    slope, bits, integer = (
+        float(activation.negative_slope),
+        int(activation.bits),
+        int(activation.integer),
+    )
     upper = None if activation.is_quantized_clip else activation.relu_upper_bound
     if activation.use_sigmoid or slope * 2 ** (bits - 1) < (slope > 0) or slope > 1:
         return staircase(builder, name, source, partial(evaluate, activation), bisectable=True)
@@ -144,17 +188,23 @@ def _quantized_tanh(builder: Builder, name: str, source: str, activation: q.quan
         return staircase(builder, name, source, partial(evaluate, activation), bisectable=False)
     # 2 * hard_sigmoid(x) - 1 is x clipped to ±1, which the quantiser's own saturation does.
     overflow = Overflow.SAT_SYM if activation.symmetric else Overflow.SAT
-    return _quantize(builder, name, source, (Fixed(True, int(activation.bits), 1), Rounding.RND_CONV, overflow))
+    return _quantize(
+        builder, name, source, (Fixed(True, int(activation.bits), 1), Rounding.RND_CONV, overflow)
+    )
 
 
-def _quantized_sigmoid(builder: Builder, name: str, source: str, activation: q.quantized_sigmoid) -> str:
+def _quantized_sigmoid(
+    builder: Builder, name: str, source: str, activation: q.quantized_sigmoid
+) -> str:
     if activation.use_real_sigmoid or q._sigmoid is not q.hard_sigmoid:
         return staircase(builder, name, source, partial(evaluate, activation), bisectable=False)
     rule = Fixed(False, int(activation.bits), 0), Rounding.RND_CONV, Overflow.SAT
     half = _scale(builder, f"{name}_half", source, 0.5, 0.5)
     if not activation.symmetric:
         return _quantize(builder, name, half, rule)
-    return builder.clip(name, _quantize(builder, f"{name}_unclipped", half, rule), 2.0**-activation.bits, None)
+    return builder.clip(
+        name, _quantize(builder, f"{name}_unclipped", half, rule), 2.0**-activation.bits, None
+    )
 
 
 def _signs_and_powers(builder: Builder, name: str, source: str, activation: Any) -> str:
@@ -165,7 +215,9 @@ def _signs_and_powers(builder: Builder, name: str, source: str, activation: Any)
 def _learned(builder: Builder, name: str, source: str, activation: LearnedActivation) -> str:
     elements = len(builder[source].types)
     if not activation.built:
-        raise Refusal(f"{name_of(activation)} has never seen an event", "train the network, or call it once")
+        raise Refusal(
+            f"{name_of(activation)} has never seen an event", "train the network, or call it once"
+        )
     signed, integer, fraction = (np.broadcast_to(part, elements) for part in activation.kif())
     found = rules.rule(signed, integer, fraction, activation.rounding, activation.overflow)
     if activation.relu and activation.overflow == "WRAP":
@@ -202,7 +254,8 @@ def _alpha(activation: Any) -> float:
         return 1.0
     if np.size(alpha) != 1 or not is_power_of_two(float(np.ravel(alpha)[0])):
         raise Refusal(
-            f"{name_of(activation)} has an alpha that is not one power of two", "give alpha=1 or another power of two"
+            f"{name_of(activation)} has an alpha that is not one power of two",
+            "give alpha=1 or another power of two",
         )
     return float(np.ravel(alpha)[0])
 
@@ -215,11 +268,15 @@ def _scale(builder: Builder, name: str, source: str, scale: float, offset: float
 def _piecewise_linear(builder: Builder, name: str, source: str, kind: str) -> str:
     slope = 0.1875 if kind.startswith("smooth") else 0.5
     sigmoid = kind.endswith("sigmoid")
-    line = _scale(builder, f"{name}_line", source, slope if sigmoid else 2 * slope, 0.5 if sigmoid else 0.0)
+    line = _scale(
+        builder, f"{name}_line", source, slope if sigmoid else 2 * slope, 0.5 if sigmoid else 0.0
+    )
     return builder.clip(name, line, 0 if sigmoid else -1, 1)
 
 
-def _real_head(builder: Builder, name: str, source: str, activation: Any, kind: str, is_head: bool) -> str:
+def _real_head(
+    builder: Builder, name: str, source: str, activation: Any, kind: str, is_head: bool
+) -> str:
     if not is_head:
         raise Refusal(
             f"the activation {kind} has no exact fixed-point value",

@@ -28,7 +28,9 @@ def in_batches(model: keras.Model, x: np.ndarray) -> np.ndarray:
     """What a float64 network gives for real inputs, shape (events, features): float64 of shape (events, outputs)."""
     x = np.asarray(x, dtype=np.float64).reshape(len(x), *model.inputs[0].shape[1:])
     parts = [
-        keras.ops.convert_to_numpy(model(keras.ops.convert_to_tensor(x[start : start + _BATCH]), training=False))
+        keras.ops.convert_to_numpy(
+            model(keras.ops.convert_to_tensor(x[start : start + _BATCH]), training=False)
+        )
         for start in range(0, len(x), _BATCH)
     ]
     return np.concatenate(parts).reshape(len(x), -1)

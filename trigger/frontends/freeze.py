@@ -76,7 +76,10 @@ def batch_normalization(layer: Any) -> AffineConstants:
         quantizer = getattr(layer, f"{name}_quantizer_internal", None)
         return value if quantizer is None or value is None else quantizer(value)
 
-    variance, mean = quantized("variance", layer.moving_variance), quantized("mean", layer.moving_mean)
+    variance, mean = (
+        quantized("variance", layer.moving_variance),
+        quantized("mean", layer.moving_mean),
+    )
     gamma = quantized("gamma", layer.gamma if layer.scale else None)
     beta = quantized("beta", layer.beta if layer.center else None)
     ops = keras.ops

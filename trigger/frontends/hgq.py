@@ -35,7 +35,10 @@ def lower(
     quantisers, which these networks do not have. Raises Inexact with everything in the network that cannot be exact.
     """
     walk = _HgqWalk(model, inputs)
-    walk.problems += [Problem(name, "a layer of HGQ2 has its own types", "give no kernel type") for name in kernels or {}]
+    walk.problems += [
+        Problem(name, "a layer of HGQ2 has its own types", "give no kernel type")
+        for name in kernels or {}
+    ]
     return walk.graph()
 
 
@@ -53,15 +56,24 @@ def rule(quantizer: hgq.layers.Quantizer, elements: int) -> rules.Rule | None:
     if getattr(inner, "__dummy__", False):
         return None
     if not isinstance(inner, FixedPointQuantizerBase):
-        raise Refusal(f"{quantizer.name} is of the type {quantizer.q_type}", 'use a quantiser of the type "kif" or "kbi"')
+        raise Refusal(
+            f"{quantizer.name} is of the type {quantizer.q_type}",
+            'use a quantiser of the type "kif" or "kbi"',
+        )
     if quantizer.scaler is not None or quantizer.affine is not None:
         raise Refusal(f"{quantizer.name} scales its values", "use no scaler and no affine")
     rounding = _ROUNDINGS.get(inner.round_mode, inner.round_mode)
     if rounding not in tuple(Rounding):
         raise Refusal(f"{quantizer.name} rounds by {rounding}", f"use one of {', '.join(Rounding)}")
     if inner.overflow_mode not in tuple(Overflow):
-        raise Refusal(f"{quantizer.name} overflows by {inner.overflow_mode}", f"use one of {', '.join(Overflow)}")
-    k, i, f = (keras.ops.convert_to_numpy(inner.bw_mapper.bw_to_x(part, (1, elements))) for part in inner.kif)
+        raise Refusal(
+            f"{quantizer.name} overflows by {inner.overflow_mode}",
+            f"use one of {', '.join(Overflow)}",
+        )
+    k, i, f = (
+        keras.ops.convert_to_numpy(inner.bw_mapper.bw_to_x(part, (1, elements)))
+        for part in inner.kif
+    )
     return rules.rule(k, i, f, rounding, inner.overflow_mode)
 
 
@@ -112,7 +124,11 @@ class _HgqWalk(Walk):
 
     def _inputs(self, call: Call) -> list[str]:
         sources = [value.node for value in call.inputs]
-        names = [f"{call.name}_iq"] if len(sources) == 1 else [f"{call.name}_iq_{k}" for k in range(len(sources))]
+        names = (
+            [f"{call.name}_iq"]
+            if len(sources) == 1
+            else [f"{call.name}_iq_{k}" for k in range(len(sources))]
+        )
         quantizers = input_quantizers(call.layer) or (None,) * len(sources)
         return [
             source if quantizer is None else self._quantised(name, source, quantizer)
@@ -120,7 +136,11 @@ class _HgqWalk(Walk):
         ]
 
     def _output_of(self, call: Call, source: str) -> str:
-        return self._quantised(f"{call.name}_oq", source, call.layer.oq) if call.layer.enable_oq else source
+        return (
+            self._quantised(f"{call.name}_oq", source, call.layer.oq)
+            if call.layer.enable_oq
+            else source
+        )
 
     def _dense(self, call: Call) -> str:
         check_rank(call.inputs[0])
@@ -136,9 +156,12 @@ class _HgqWalk(Walk):
         if kind == "relu":
             return lower_relu(self.builder, f"{call.name}_relu", source, 0.0, None)
         if kind == "softmax":
-            return self.leave_out_softmax(call._replace(inputs=(call.inputs[0]._replace(node=source),)))
+            return self.leave_out_softmax(
+                call._replace(inputs=(call.inputs[0]._replace(node=source),))
+            )
         raise Refusal(
-            f"the activation {kind} has no exact fixed-point form", "use relu, or a QUnaryFunctionLUT behind the layer"
+            f"the activation {kind} has no exact fixed-point form",
+            "use relu, or a QUnaryFunctionLUT behind the layer",
         )
 
     def _batch_normalization(self, call: Call) -> str:
@@ -146,11 +169,18 @@ class _HgqWalk(Walk):
         axis = layer.axis[0] if isinstance(layer.axis, list | tuple) else layer.axis
         check_channel_axis(axis, value.shape)
         (source,) = self._inputs(call)
-        scale, offset = (np.broadcast_to(part, value.shape).ravel() for part in affine_constants(layer))
-        return self._output_of(call, self.builder.affine(call.name, source, constant(scale), constant(offset)))
+        scale, offset = (
+            np.broadcast_to(part, value.shape).ravel() for part in affine_constants(layer)
+        )
+        return self._output_of(
+            call, self.builder.affine(call.name, source, constant(scale), constant(offset))
+        )
 
     def _quantised_add(self, call: Call) -> str:
-        inputs = (v._replace(node=source) for v, source in zip(call.inputs, self._inputs(call), strict=True))
+        inputs = (
+            v._replace(node=source)
+            for v, source in zip(call.inputs, self._inputs(call), strict=True)
+        )
         return self._output_of(call, self._add(call._replace(inputs=tuple(inputs))))
 
     def _table(self, call: Call) -> str:
@@ -163,5 +193,7 @@ class _HgqWalk(Walk):
             raise Refusal("its table has values without a type", "use enable_oq=True")
         found = rule(call.layer.oq, len(self.builder[source].types))
         if found is None or len(set(found.types)) > 1 or found.dead.any() != found.dead.all():
-            raise Refusal("its elements have tables of different types", "use allow_heterogeneous_table=False")
+            raise Refusal(
+                "its elements have tables of different types", "use allow_heterogeneous_table=False"
+            )
         return staircase(self.builder, call.name, source, elementwise(call.layer), bisectable=False)

@@ -46,7 +46,9 @@ class Reference:
         x = np.asarray(x, dtype=np.float64).reshape(len(x), *self._shape)
         with keras_float64():
             outputs = self._probe(keras.ops.convert_to_tensor(x), training=False)
-        return {name: keras.ops.convert_to_numpy(y).reshape(len(x), -1) for name, y in outputs.items()}
+        return {
+            name: keras.ops.convert_to_numpy(y).reshape(len(x), -1) for name, y in outputs.items()
+        }
 
 
 def elementwise(layer: hgq.layers.QUnaryFunctionLUT) -> Callable[[np.ndarray], np.ndarray]:
@@ -69,13 +71,17 @@ def _twin(layer: Any, inputs: list[Any], is_head: bool) -> Any:
     if quantizers:
         inputs = [_quantizer(q, x.shape)(x) for q, x in zip(quantizers, inputs, strict=True)]
     output = _operation(layer, is_head)(inputs if len(inputs) > 1 else inputs[0])
-    return _quantizer(layer.oq, output.shape)(output) if getattr(layer, "enable_oq", False) else output
+    return (
+        _quantizer(layer.oq, output.shape)(output) if getattr(layer, "enable_oq", False) else output
+    )
 
 
 def _operation(layer: Any, is_head: bool) -> Callable[[Any], Any]:
     """The layer's own arithmetic between its quantisers."""
     activation = getattr(layer, "activation", None)
-    if is_head and (activation is keras.activations.softmax or isinstance(layer, keras.layers.Softmax)):
+    if is_head and (
+        activation is keras.activations.softmax or isinstance(layer, keras.layers.Softmax)
+    ):
         activation = keras.activations.linear
     if isinstance(layer, hgq.layers.QDense):
         kernel, bias = dense_constants(layer)
@@ -96,7 +102,9 @@ def _operation(layer: Any, is_head: bool) -> Callable[[Any], Any]:
     return type(layer).from_config({**layer.get_config(), "dtype": "float64"})
 
 
-def _quantizer(quantizer: hgq.layers.Quantizer, shape: tuple[int | None, ...]) -> hgq.layers.Quantizer:
+def _quantizer(
+    quantizer: hgq.layers.Quantizer, shape: tuple[int | None, ...]
+) -> hgq.layers.Quantizer:
     """The same quantiser in float64."""
     twin = hgq.layers.Quantizer(quantizer.config)
     twin.build(shape)

@@ -24,7 +24,10 @@ class Inexact(TriggerError):
         self.problems = tuple(problems)
         self.layer, self.reason, self.remedy = problems[0]
         many = f"{len(problems)} things" if len(problems) > 1 else "one thing"
-        super().__init__(f"the network cannot be compiled exactly: {many}\n" + "\n".join(f"  {p}" for p in problems))
+        super().__init__(
+            f"the network cannot be compiled exactly: {many}\n"
+            + "\n".join(f"  {p}" for p in problems)
+        )
 
 
 class Refusal(Exception):

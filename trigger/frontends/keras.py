@@ -20,10 +20,16 @@ from trigger.frontends.walk import Call, Method, Walk, check_channel_axis, check
 def input_types(model: keras.Model) -> tuple[Fixed, ...] | None:
     """The types of the inputs where the network itself says them: its first layer is a rounding quantiser."""
     readers = [
-        node.operation for node in nodes(model) if any(tensor is model.inputs[0] for tensor in node.arguments.keras_tensors)
+        node.operation
+        for node in nodes(model)
+        if any(tensor is model.inputs[0] for tensor in node.arguments.keras_tensors)
     ]
     quantizer = getattr(readers[0], "activation", None) if len(readers) == 1 else None
-    rule = quantizer_types(quantizer) if isinstance(readers[0], qkeras.QActivation | keras.layers.Activation) else None
+    rule = (
+        quantizer_types(quantizer)
+        if isinstance(readers[0], qkeras.QActivation | keras.layers.Activation)
+        else None
+    )
     return None if rule is None else (rule[0],) * int(np.prod(model.inputs[0].shape[1:]))
 
 
@@ -52,7 +58,8 @@ class _KerasWalk(Walk):
         super().__init__(model, inputs)
         unknown = set(kernels) - {layer.name for layer in model.layers}
         self.problems += [
-            Problem(name, "the network has no layer of this name", "correct the name") for name in sorted(unknown)
+            Problem(name, "the network has no layer of this name", "correct the name")
+            for name in sorted(unknown)
         ]
 
     def methods(self) -> tuple[tuple[type, Method], ...]:
@@ -71,7 +78,10 @@ class _KerasWalk(Walk):
         layer, (value,) = call.layer, call.inputs
         check_rank(value)
         if getattr(layer, "lora_enabled", False) or getattr(layer, "quantization_mode", None):
-            raise Refusal("its kernel is a low-rank or Keras-quantised one", "use QDense with a kernel_quantizer")
+            raise Refusal(
+                "its kernel is a low-rank or Keras-quantised one",
+                "use QDense with a kernel_quantizer",
+            )
         frozen = freeze.dense(layer)
         kernel, bias = freeze.kernel_constant(layer, frozen.kernel), constant(frozen.bias)
         if layer.name in self._kernels:
@@ -92,7 +102,11 @@ class _KerasWalk(Walk):
         if kind == "softmax":
             self.leave_out_softmax(call)
             return source
-        if call.is_head and kind in HEAD_TYPES and not isinstance(activation, qkeras.base_quantizer.BaseQuantizer):
+        if (
+            call.is_head
+            and kind in HEAD_TYPES
+            and not isinstance(activation, qkeras.base_quantizer.BaseQuantizer)
+        ):
             self.notes.append(
                 f"{call.layer.name}: the {kind} is a table, its values rounded half to even to {HEAD_TYPES[kind]}"
             )
@@ -121,7 +135,9 @@ class _KerasWalk(Walk):
         shape = call.inputs[0].shape
         check_channel_axis(axis, shape)
         scale, offset = (np.broadcast_to(part, shape).ravel() for part in frozen)
-        return self.builder.affine(call.name, call.inputs[0].node, constant(scale), constant(offset))
+        return self.builder.affine(
+            call.name, call.inputs[0].node, constant(scale), constant(offset)
+        )
 
 
 def _explicit(kind: str | Fixed, part: Any) -> Any:
@@ -129,5 +145,8 @@ def _explicit(kind: str | Fixed, part: Any) -> Any:
     shift = kind.fraction - part.type.fraction
     scaled = part.values << shift if shift >= 0 else part.values
     if shift < 0 or scaled.min() < kind.minimum or scaled.max() > kind.maximum:
-        raise Refusal(f"its kernel or bias has values that {kind} does not hold", f"use a type as wide as {part.type}")
+        raise Refusal(
+            f"its kernel or bias has values that {kind} does not hold",
+            f"use a type as wide as {part.type}",
+        )
     return type(part)(scaled, kind)

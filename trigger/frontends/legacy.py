@@ -35,7 +35,9 @@ _QUANTIZERS = (
     "quantized_relu_po2", "quantized_sigmoid", "quantized_tanh", "quantized_ulaw", "stochastic_binary", "stochastic_ternary",
     "ternary",
 )  # fmt: skip
-_TRAINING_ONLY = re.compile(r".*_(initializer|regularizer|constraint|range)|dtype|batch_input_shape|input_dim|noise_shape|seed")
+_TRAINING_ONLY = re.compile(
+    r".*_(initializer|regularizer|constraint|range)|dtype|batch_input_shape|input_dim|noise_shape|seed"
+)
 # Options of Keras 2 and QKeras 0.9 that change nothing in inference.
 _WITHOUT_EFFECT = (
     "adjustment", "enable_bn_folding_freeze", "fused", "renorm", "synchronized", "use_ste", "use_variables", "var_name",
@@ -67,7 +69,9 @@ def _network(saved: Mapping[str, Any], path: Path) -> keras.Model:
     if saved["class_name"] == "Sequential":
         return keras.Sequential(list(_in_sequence(entries, path)), name=name)
     if saved["class_name"] not in ("Functional", "Model"):
-        raise TriggerError(f"{path}: a model of the class {saved['class_name']}; Sequential and functional ones can be read")
+        raise TriggerError(
+            f"{path}: a model of the class {saved['class_name']}; Sequential and functional ones can be read"
+        )
     tensors: dict[str, Any] = {}
     for entry in entries:
         if entry["class_name"] == "InputLayer":
@@ -75,7 +79,9 @@ def _network(saved: Mapping[str, Any], path: Path) -> keras.Model:
             continue
         calls = entry["inbound_nodes"]
         if len(calls) != 1:
-            raise TriggerError(f"{path}: layer {entry['name']!r} is used {len(calls)} times; make a layer for each use")
+            raise TriggerError(
+                f"{path}: layer {entry['name']!r} is used {len(calls)} times; make a layer for each use"
+            )
         inputs = [tensors[call[0]] for call in calls[0]]
         tensors[entry["name"]] = _layer(entry, path)(inputs if len(inputs) > 1 else inputs[0])
     ends = [[tensors[end[0]] for end in config[key]] for key in ("input_layers", "output_layers")]
@@ -97,12 +103,20 @@ def _shape(config: Mapping[str, Any]) -> Any:
 def _layer(entry: Mapping[str, Any], path: Path) -> keras.layers.Layer:
     kind, config = entry["class_name"], entry["config"]
     if kind not in _LAYERS:
-        raise TriggerError(f"{path}: layer {config.get('name')!r} is of the class {kind}; known are {', '.join(_LAYERS)}")
+        raise TriggerError(
+            f"{path}: layer {config.get('name')!r} is of the class {kind}; known are {', '.join(_LAYERS)}"
+        )
     where = f"{path}: layer {config['name']!r}"
     names = _RENAMED.get(kind, {})
-    kept = {names.get(key, key): value for key, value in config.items() if not _TRAINING_ONLY.fullmatch(key)}
+    kept = {
+        names.get(key, key): value
+        for key, value in config.items()
+        if not _TRAINING_ONLY.fullmatch(key)
+    }
     options = {key: _value(value, where) for key, value in kept.items()}
-    if isinstance(options.get("axis"), list) and len(options["axis"]) == 1:  # of a BatchNormalization
+    if (
+        isinstance(options.get("axis"), list) and len(options["axis"]) == 1
+    ):  # of a BatchNormalization
         (options["axis"],) = options["axis"]
     return _made(_LAYERS[kind], options, where)
 
@@ -113,7 +127,9 @@ def _value(value: Any, where: str) -> Any:
         return value
     kind = value["class_name"]
     if kind not in _QUANTIZERS:
-        raise TriggerError(f"{where}: has {kind}, which is no quantiser; known are {', '.join(_QUANTIZERS)}")
+        raise TriggerError(
+            f"{where}: has {kind}, which is no quantiser; known are {', '.join(_QUANTIZERS)}"
+        )
     return _made(getattr(qkeras, kind), value["config"], f"{where}, {kind}")
 
 
@@ -124,7 +140,9 @@ def _made(kind: Any, options: Mapping[str, Any], where: str) -> Any:
     for key, value in options.items():
         if key not in known and key not in layer_options and key not in _WITHOUT_EFFECT and value:
             raise TriggerError(f"{where}: the option {key}={value!r} has no counterpart in Keras 3")
-    return kind(**{key: value for key, value in options.items() if key in known or key in layer_options})
+    return kind(
+        **{key: value for key, value in options.items() if key in known or key in layer_options}
+    )
 
 
 def _fill(model: keras.Model, groups: Any, path: Path) -> None:
@@ -133,10 +151,16 @@ def _fill(model: keras.Model, groups: Any, path: Path) -> None:
     for layer in model.layers:
         group = saved.get(layer.name)
         names = [] if group is None else [_text(name) for name in group.attrs["weight_names"]]
-        found = {name.split("/")[-1].removesuffix(":0"): np.asarray(group[name]) for name in names if group is not None}
+        found = {
+            name.split("/")[-1].removesuffix(":0"): np.asarray(group[name])
+            for name in names
+            if group is not None
+        }
         wanted = [weight.name for weight in layer.weights if "seed" not in weight.name]
         if set(found) != set(wanted):
-            raise TriggerError(f"{path}: layer {layer.name!r} has the weights {_listed(found)}; it needs {_listed(wanted)}")
+            raise TriggerError(
+                f"{path}: layer {layer.name!r} has the weights {_listed(found)}; it needs {_listed(wanted)}"
+            )
         layer.set_weights([found[name] for name in wanted])
 
 

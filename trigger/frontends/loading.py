@@ -19,9 +19,13 @@ def load(path: Path, weights: Path | None = None) -> keras.Model:
     network.
     """
     if path.suffix not in (".keras", ".h5", ".json"):
-        raise TriggerError(f"{path}: a network is a .keras or .h5 file, or a .json file with weights")
+        raise TriggerError(
+            f"{path}: a network is a .keras or .h5 file, or a .json file with weights"
+        )
     if (path.suffix == ".json") != (weights is not None):
-        raise TriggerError(f"{path}: {'its weights are missing' if weights is None else 'it brings its own weights'}")
+        raise TriggerError(
+            f"{path}: {'its weights are missing' if weights is None else 'it brings its own weights'}"
+        )
     for file in (path, *([weights] if weights else [])):
         if not file.is_file():
             raise TriggerError(f"{file}: no such file")
@@ -43,7 +47,11 @@ def _read(path: Path, weights: Path | None) -> keras.Model:
     else:
         hdf5.check(weights or path)
     # Register their classes with Keras.
-    for module in ("qkeras.utils", "trigger.quantizers") if keras_backend.NETWORKS == "qkeras" else ("hgq.layers",):
+    for module in (
+        ("qkeras.utils", "trigger.quantizers")
+        if keras_backend.NETWORKS == "qkeras"
+        else ("hgq.layers",)
+    ):
         importlib.import_module(module)
     if weights is None:
         if path.suffix == ".h5" and is_legacy(path):
@@ -67,7 +75,9 @@ def is_legacy(path: Path) -> bool:
 
 def _legacy(path: Path) -> ModuleType:
     if keras_backend.NETWORKS == "hgq":
-        raise TriggerError(f"{path}: written by Keras 2; read it in an environment with the extra [qkeras] instead of [hgq]")
+        raise TriggerError(
+            f"{path}: written by Keras 2; read it in an environment with the extra [qkeras] instead of [hgq]"
+        )
     from trigger.frontends import legacy
 
     return legacy

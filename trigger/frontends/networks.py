@@ -21,7 +21,11 @@ def head(model: keras.Model) -> str:
     """What the network's outputs go through: "softmax", which reference and graph leave out, "sigmoid", or "linear"."""
     last = model.outputs[0]._keras_history.operation
     activation = getattr(last, "activation", None)
-    kind = "softmax" if isinstance(last, keras.layers.Softmax) else getattr(activation, "__name__", type(activation).__name__)
+    kind = (
+        "softmax"
+        if isinstance(last, keras.layers.Softmax)
+        else getattr(activation, "__name__", type(activation).__name__)
+    )
     return next((name for name in ("softmax", "sigmoid") if name in kind), "linear")
 
 

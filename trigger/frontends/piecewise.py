@@ -19,7 +19,9 @@ _ENUMERATED = 1 << 20
 def lower_relu(builder: Builder, name: str, source: str, slope: float, upper: float | None) -> str:
     """min(x, upper) where x is positive, slope * x elsewhere."""
     if slope:
-        source = builder.leaky_relu(f"{name}_leaky" if upper is not None else name, source, slope_shift(slope))
+        source = builder.leaky_relu(
+            f"{name}_leaky" if upper is not None else name, source, slope_shift(slope)
+        )
     if upper is None:
         return source if slope else builder.clip(name, source, 0, None)
     check_on_grid(builder, source, upper, "the upper bound")
@@ -32,22 +34,36 @@ def is_power_of_two(value: float) -> bool:
 
 def slope_shift(slope: float) -> int:
     if not is_power_of_two(slope) or slope > 1:
-        raise Refusal(f"a negative slope of {slope:g} is not a power of two up to 1", "use a slope such as 0.25")
+        raise Refusal(
+            f"a negative slope of {slope:g} is not a power of two up to 1",
+            "use a slope such as 0.25",
+        )
     return -int(math.log2(slope))
 
 
 def check_on_grid(builder: Builder, source: str, bound: float, what: str) -> None:
     fraction = int(builder[source].fractions.min())
     if not np.ldexp(bound, fraction).is_integer():
-        raise Refusal(f"{what} {bound:g} is not a multiple of the step {2.0**-fraction:g}", "choose a multiple of the step")
+        raise Refusal(
+            f"{what} {bound:g} is not a multiple of the step {2.0**-fraction:g}",
+            "choose a multiple of the step",
+        )
 
 
 def round_to(kind: Fixed, y: np.ndarray) -> np.ndarray:
     """Real numbers rounded, half to even, into a type; still real numbers."""
-    return np.ldexp(np.clip(np.rint(np.ldexp(y, kind.fraction)), kind.minimum, kind.maximum), -kind.fraction)
+    return np.ldexp(
+        np.clip(np.rint(np.ldexp(y, kind.fraction)), kind.minimum, kind.maximum), -kind.fraction
+    )
 
 
-def staircase(builder: Builder, name: str, source: str, function: Callable[[np.ndarray], np.ndarray], bisectable: bool) -> str:
+def staircase(
+    builder: Builder,
+    name: str,
+    source: str,
+    function: Callable[[np.ndarray], np.ndarray],
+    bisectable: bool,
+) -> str:
     """Any non-decreasing function of one variable with few values, by asking it.
 
     A function that is not ``bisectable`` is only known to be non-decreasing once all its values have been seen.
@@ -79,12 +95,15 @@ def staircase(builder: Builder, name: str, source: str, function: Callable[[np.n
         levels = constant(values[np.concatenate([[0], changes])], 40)
     except ValueError as error:
         raise Refusal(
-            f"the output levels are too far apart for fixed point ({error})", "use fewer bits or a max_value"
+            f"the output levels are too far apart for fixed point ({error})",
+            "use fewer bits or a max_value",
         ) from error
     thresholds = integers[changes] if len(changes) else np.array([high])
     if not len(changes):  # a constant: one threshold above nothing, the same level on both sides
         levels = constant(np.repeat(levels.real, 2))
-    return builder.steps(name, source, constant(np.ldexp(thresholds.astype(np.float64), -fraction)), levels)
+    return builder.steps(
+        name, source, constant(np.ldexp(thresholds.astype(np.float64), -fraction)), levels
+    )
 
 
 def _bisect(ask: Callable[[Integers], np.ndarray], low: int, high: int) -> Integers:
@@ -96,7 +115,10 @@ def _bisect(ask: Callable[[Integers], np.ndarray], low: int, high: int) -> Integ
         a, b, c = ask(left), ask(middle), ask(right)
         lower, upper = (a != b) & (middle - left > 0), (b != c) & (right - middle > 0)
         found += [middle]
-        left, right = np.concatenate([left[lower], middle[upper]]), np.concatenate([middle[lower], right[upper]])
+        left, right = (
+            np.concatenate([left[lower], middle[upper]]),
+            np.concatenate([middle[lower], right[upper]]),
+        )
         if len(left) > MAX_STEPS:
             raise Refusal(f"the function has more than {MAX_STEPS} steps", "use fewer bits")
         found += [left, right]

@@ -25,8 +25,12 @@ class _Float64Operations:
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(self._operations, name)
-        if name == "power":  # TensorFlow refuses integers to negative powers, which negative integer bits ask for
-            return lambda base, exponent: value(float(base) if isinstance(base, int) else base, exponent)
+        if (
+            name == "power"
+        ):  # TensorFlow refuses integers to negative powers, which negative integer bits ask for
+            return lambda base, exponent: value(
+                float(base) if isinstance(base, int) else base, exponent
+            )
         return _promoted(value) if name in ("cast", "array", "convert_to_tensor") else value
 
 

@@ -33,14 +33,20 @@ class Reference:
         self._head = HEAD_TYPES.get(name_of(_head_activation(model)))
         last = model.outputs[0]._keras_history.operation
         plain = _plain(model)
-        constants = [_constants(layer) for layer in _layers(plain)]  # in the network's own precision
+        constants = [
+            _constants(layer) for layer in _layers(plain)
+        ]  # in the network's own precision
         with float64():
             # A float32 Input would round the events before the first quantiser sees them.
             inputs = keras.Input(self._shape, dtype="float64", name=model.inputs[0].name)
-            self._model = keras.models.clone_model(plain, inputs, lambda layer: _clone(layer, layer is last))
+            self._model = keras.models.clone_model(
+                plain, inputs, lambda layer: _clone(layer, layer is last)
+            )
             for layer, values in zip(_layers(self._model), constants, strict=True):
                 if isinstance(layer, keras.layers.Normalization):
-                    layer.mean, layer.variance = (keras.ops.cast(part, "float64") for part in values)
+                    layer.mean, layer.variance = (
+                        keras.ops.cast(part, "float64") for part in values
+                    )
                 elif values:
                     layer.set_weights(values)
 
@@ -54,7 +60,9 @@ class Reference:
         """The output of every layer, by the name of its node, for real inputs of shape (events, features)."""
         x = np.asarray(x, dtype=np.float64).reshape(len(x), *self._shape)
         with float64():
-            probe = keras.Model(self._model.inputs, [layer.output for layer in _layers(self._model)])
+            probe = keras.Model(
+                self._model.inputs, [layer.output for layer in _layers(self._model)]
+            )
             outputs = probe(keras.ops.convert_to_tensor(x), training=False)
         return {
             as_identifier(layer.name): keras.ops.convert_to_numpy(y).reshape(len(x), -1)
@@ -80,7 +88,9 @@ def _head_activation(model: keras.Model) -> Any:
 
 def _clone(layer: keras.layers.Layer, is_head: bool) -> keras.layers.Layer:
     common = {"name": layer.name, "dtype": "float64"}
-    activation = promoted(layer.activation) if getattr(layer, "activation", None) is not None else None
+    activation = (
+        promoted(layer.activation) if getattr(layer, "activation", None) is not None else None
+    )
     if is_head and name_of(activation) == "softmax":
         activation = keras.activations.linear
     if isinstance(layer, keras.layers.Dense):

@@ -17,12 +17,16 @@ class Rule(NamedTuple):
     dead: np.ndarray
 
 
-def rule(signed: np.ndarray, integer: np.ndarray, fraction: np.ndarray, rounding: str, overflow: str) -> Rule:
+def rule(
+    signed: np.ndarray, integer: np.ndarray, fraction: np.ndarray, rounding: str, overflow: str
+) -> Rule:
     """The rule of a quantiser whose elements have so many bits; ``integer`` is without the sign."""
     k, i, f = (np.ravel(part).astype(np.int64) for part in (signed, integer, fraction))
     dead = k + i + f <= 0
     i, f = np.where(dead, 1, i), np.where(dead, 0, f)
-    types = tuple(Fixed(bool(a), int(a + b + c), int(a + b)) for a, b, c in zip(k, i, f, strict=True))
+    types = tuple(
+        Fixed(bool(a), int(a + b + c), int(a + b)) for a, b, c in zip(k, i, f, strict=True)
+    )
     return Rule(types, Rounding(rounding), Overflow(overflow), dead)
 
 
@@ -32,6 +36,7 @@ def lower_rule(builder: Builder, name: str, source: str, found: Rule) -> str:
         return builder.quantize(name, source, found.types, found.rounding, found.overflow)
     alive = builder.quantize(f"{name}_alive", source, found.types, found.rounding, found.overflow)
     low, high = (
-        np.where(found.dead, 0, np.ldexp(end.astype(float), -builder[alive].fractions)) for end in builder.range(alive)
+        np.where(found.dead, 0, np.ldexp(end.astype(float), -builder[alive].fractions))
+        for end in builder.range(alive)
     )
     return builder.clip(name, alive, low, high)

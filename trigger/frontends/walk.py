@@ -55,9 +55,20 @@ def nodes(model: keras.Model) -> list[Any]:
     by_depth = getattr(functional, "_nodes_by_depth", None)
     if by_depth is None:
         raise Inexact(
-            [Problem(model.name, "a subclassed or unbuilt model has no layers to read", "use the functional API or Sequential")]
+            [
+                Problem(
+                    model.name,
+                    "a subclassed or unbuilt model has no layers to read",
+                    "use the functional API or Sequential",
+                )
+            ]
         )
-    return [node for depth in sorted(by_depth, reverse=True) for node in by_depth[depth] if not node.is_input]
+    return [
+        node
+        for depth in sorted(by_depth, reverse=True)
+        for node in by_depth[depth]
+        if not node.is_input
+    ]
 
 
 class Walk(ABC):
@@ -71,7 +82,9 @@ class Walk(ABC):
     input_remedy = 'name it, as in inputs="fixed<16,6>"'
     subclasses: tuple[type, ...] = ()
 
-    def __init__(self, model: keras.Model, inputs: str | Fixed | Sequence[str | Fixed] | None) -> None:
+    def __init__(
+        self, model: keras.Model, inputs: str | Fixed | Sequence[str | Fixed] | None
+    ) -> None:
         self.problems: list[Problem] = []
         self.notes: list[str] = []
         self._values: dict[int, Value] = {}
@@ -79,10 +92,26 @@ class Walk(ABC):
         uses = nodes(model)
         for what, tensors in (("inputs", model.inputs), ("outputs", model.outputs)):
             if len(tensors) != 1:
-                raise Inexact([Problem(model.name, f"it has {len(tensors)} {what}", f"Concatenate the {what} into one")])
+                raise Inexact(
+                    [
+                        Problem(
+                            model.name,
+                            f"it has {len(tensors)} {what}",
+                            f"Concatenate the {what} into one",
+                        )
+                    ]
+                )
         shape = tuple(model.inputs[0].shape[1:])
         if None in shape:
-            raise Inexact([Problem(model.inputs[0].name, f"the input shape {shape} is open", "give the Input a full shape")])
+            raise Inexact(
+                [
+                    Problem(
+                        model.inputs[0].name,
+                        f"the input shape {shape} is open",
+                        "give the Input a full shape",
+                    )
+                ]
+            )
         self.builder = Builder(self._input_types(model, inputs, int(np.prod(shape))))
         self._values[id(model.inputs[0])] = Value("inputs", shape)
         for node in uses:
@@ -107,8 +136,13 @@ class Walk(ABC):
     def leave_out_softmax(self, call: Call) -> str:
         """The node before the softmax, with a note. Raises Refusal where the softmax is not the last step."""
         if not call.is_head:
-            raise Refusal("a softmax inside the network has no exact fixed-point form", "keep softmax for the last layer")
-        self.notes.append(f"{call.layer.name}: the softmax is left out; it cannot change the order of the classes")
+            raise Refusal(
+                "a softmax inside the network has no exact fixed-point form",
+                "keep softmax for the last layer",
+            )
+        self.notes.append(
+            f"{call.layer.name}: the softmax is left out; it cannot change the order of the classes"
+        )
         return call.inputs[0].node
 
     def _input_types(self, model: keras.Model, inputs: Any, features: int) -> tuple[Fixed, ...]:
@@ -116,11 +150,21 @@ class Walk(ABC):
             found = self.own_input_types(model)
             if found is not None:
                 return found
-            self.problems.append(Problem("inputs", "the features have no fixed-point type", self.input_remedy))
+            self.problems.append(
+                Problem("inputs", "the features have no fixed-point type", self.input_remedy)
+            )
             inputs = "fixed<8,4>"
         many = [inputs] * features if isinstance(inputs, str | Fixed) else list(inputs)
         if len(many) != features:
-            raise Inexact([Problem("inputs", f"{len(many)} types for {features} features", "give one type, or one a feature")])
+            raise Inexact(
+                [
+                    Problem(
+                        "inputs",
+                        f"{len(many)} types for {features} features",
+                        "give one type, or one a feature",
+                    )
+                ]
+            )
         return tuple(t if isinstance(t, Fixed) else Fixed.parse(t) for t in many)
 
     def _call(self, node: Any, model: keras.Model) -> Call:
@@ -142,8 +186,14 @@ class Walk(ABC):
             self.problems.append(Problem(call.layer.name, refusal.reason, refusal.remedy))
         except TooWide as wide:
             remedy = "quantise the values before this layer, or use fewer bits"
-            self.problems.append(Problem(call.layer.name, f"a value needs {wide.width} bits, float64 holds 53", remedy))
-        stand_in = Builder((Fixed(True, 8, 4),) * int(np.prod(call.output_shape)), f"after_{call.name}")
+            self.problems.append(
+                Problem(
+                    call.layer.name, f"a value needs {wide.width} bits, float64 holds 53", remedy
+                )
+            )
+        stand_in = Builder(
+            (Fixed(True, 8, 4),) * int(np.prod(call.output_shape)), f"after_{call.name}"
+        )
         return self.builder.adopt(stand_in)
 
     def _method(self, layer: Any) -> Method:
@@ -168,18 +218,25 @@ class Walk(ABC):
                     )
                 return method
         raise Refusal(
-            f"a layer of the type {type(layer).__name__} has no exact lowering", f"use Input, {self.layers}, {_PLAIN}"
+            f"a layer of the type {type(layer).__name__} has no exact lowering",
+            f"use Input, {self.layers}, {_PLAIN}",
         )
 
     def _relu(self, call: Call) -> str:
         layer = call.layer
         if layer.threshold:
-            raise Refusal(f"ReLU with a threshold of {float(layer.threshold):g} jumps", "use threshold=0")
+            raise Refusal(
+                f"ReLU with a threshold of {float(layer.threshold):g} jumps", "use threshold=0"
+            )
         upper = None if layer.max_value is None else float(layer.max_value)
-        return lower_relu(self.builder, call.name, call.inputs[0].node, float(layer.negative_slope), upper)
+        return lower_relu(
+            self.builder, call.name, call.inputs[0].node, float(layer.negative_slope), upper
+        )
 
     def _leaky_relu(self, call: Call) -> str:
-        return lower_relu(self.builder, call.name, call.inputs[0].node, float(call.layer.negative_slope), None)
+        return lower_relu(
+            self.builder, call.name, call.inputs[0].node, float(call.layer.negative_slope), None
+        )
 
     def _add(self, call: Call) -> str:
         if len({value.shape for value in call.inputs}) != 1:
@@ -189,14 +246,20 @@ class Walk(ABC):
     def _concatenate(self, call: Call) -> str:
         rank = len(call.output_shape)
         if rank > 1 and call.layer.axis not in (1,):
-            raise Refusal(f"it joins tensors of rank {rank} along axis {call.layer.axis}", "put Flatten layers before it")
+            raise Refusal(
+                f"it joins tensors of rank {rank} along axis {call.layer.axis}",
+                "put Flatten layers before it",
+            )
         return self.builder.concatenate(call.name, tuple(value.node for value in call.inputs))
 
     def _sum_of_squares(self, call: Call) -> str:
         """The product of a vector with itself: squares come from two tables, one for what is positive, one for the rest."""
         value, other = call.inputs
         if value != other or call.layer.normalize:
-            raise Refusal("it multiplies two different vectors, or normalises them", "give it one vector twice")
+            raise Refusal(
+                "it multiplies two different vectors, or normalises them",
+                "give it one vector twice",
+            )
         check_rank(value)
         source = self.builder[value.node]
         kind = enclosing(source.types)
@@ -212,7 +275,9 @@ class Walk(ABC):
         minus = constant(np.full(elements, -1.0))
         parts = [self.builder.steps(f"{call.name}_positive", value.node, roots, squares)]
         if kind.signed:
-            negated = self.builder.affine(f"{call.name}_negated", value.node, minus, constant(np.zeros(elements)))
+            negated = self.builder.affine(
+                f"{call.name}_negated", value.node, minus, constant(np.zeros(elements))
+            )
             parts.append(self.builder.steps(f"{call.name}_negative", negated, roots, squares))
         every = self.builder.concatenate(f"{call.name}_squares", tuple(parts))
         ones = constant(np.ones((elements * len(parts), 1)))
@@ -222,7 +287,9 @@ class Walk(ABC):
 def check_rank(value: Value) -> None:
     """Refuse a Dense layer on anything but a vector."""
     if len(value.shape) != 1:
-        raise Refusal(f"it acts on the last axis of the shape {value.shape}", "put a Flatten layer before it")
+        raise Refusal(
+            f"it acts on the last axis of the shape {value.shape}", "put a Flatten layer before it"
+        )
 
 
 def check_channel_axis(axis: Any, shape: tuple[int, ...]) -> None:

@@ -37,12 +37,18 @@ def logits(outputs: np.ndarray, head: str) -> np.ndarray:
     return found
 
 
-def mean_auc(scores: np.ndarray, events: Events, classes: int, background: Sequence[int] | None = None) -> float:
+def mean_auc(
+    scores: np.ndarray, events: Events, classes: int, background: Sequence[int] | None = None
+) -> float:
     """The area under the ROC curve, the mean over the classes, from logits."""
-    return float(np.mean([roc(scores, events, number, background).auc for number in range(classes)]))
+    return float(
+        np.mean([roc(scores, events, number, background).auc for number in range(classes)])
+    )
 
 
-def roc(scores: np.ndarray, events: Events, number: int, background: Sequence[int] | None = None) -> Roc:
+def roc(
+    scores: np.ndarray, events: Events, number: int, background: Sequence[int] | None = None
+) -> Roc:
     """The ROC curve of one class, from logits, shape (events, outputs).
 
     With an output for each class, against all others. One output alone scores the classes of ``background`` low: each other
@@ -68,7 +74,11 @@ def accuracy(scores: np.ndarray, events: Events, background: Sequence[int] | Non
 
 
 def performance(
-    scores: np.ndarray, events: Events, classes: list[str], signal_efficiency: float, background: Sequence[int] | None = None
+    scores: np.ndarray,
+    events: Events,
+    classes: list[str],
+    signal_efficiency: float,
+    background: Sequence[int] | None = None,
 ) -> Performance:
     """Accuracy, and for each class its AUC and the background rejection at the signal efficiency."""
     curves = {name: roc(scores, events, number, background) for number, name in enumerate(classes)}

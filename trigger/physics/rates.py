@@ -63,7 +63,9 @@ def efficiency(kept: np.ndarray, weight: np.ndarray) -> Estimate:
     if not total > 0:
         raise ValueError("no events of any weight")
     share = float(weight[kept].sum() / total)
-    variance = ((1 - share) ** 2 * (weight[kept] ** 2).sum() + share**2 * (weight[~kept] ** 2).sum()) / total**2
+    variance = (
+        (1 - share) ** 2 * (weight[kept] ** 2).sum() + share**2 * (weight[~kept] ** 2).sum()
+    ) / total**2
     equal = share * (1 - share) / variance if variance > 0 else total**2 / (weight**2).sum()
     passed, failed, tail = share * equal, (1 - share) * equal, (1 - LEVEL) / 2
     low = float(beta.ppf(tail, passed, failed + 1)) if passed > 0 else 0.0
@@ -128,4 +130,10 @@ def turn_on(kept: np.ndarray, values: np.ndarray, weight: np.ndarray, bins: int 
     edges = np.linspace(values.min(), max(np.quantile(values, 0.99), values.min() + 1e-9), bins + 1)
     place = np.digitize(values, edges) - 1
     inside = [place == k for k in range(bins)]
-    return Curve(edges, [efficiency(kept[here], weight[here]) if weight[here].sum() > 0 else None for here in inside])
+    return Curve(
+        edges,
+        [
+            efficiency(kept[here], weight[here]) if weight[here].sum() > 0 else None
+            for here in inside
+        ],
+    )

@@ -25,11 +25,22 @@ def working_points(spec: Spec, graph: Graph, validation: Events) -> dict[str, di
             threshold = point.threshold
         else:
             assert spec.physics.zero_bias is not None and point.rate_khz is not None
-            events = validation.take(np.flatnonzero(validation.y == spec.data.classes.index(spec.physics.zero_bias)))
+            events = validation.take(
+                np.flatnonzero(validation.y == spec.data.classes.index(spec.physics.zero_bias))
+            )
             try:
-                bound = bound_for(graph.run(events.x)[:, element], events.weight, crossings_khz(spec), point.rate_khz)
+                bound = bound_for(
+                    graph.run(events.x)[:, element],
+                    events.weight,
+                    crossings_khz(spec),
+                    point.rate_khz,
+                )
             except TriggerError as error:
                 raise TriggerError(f"decision.accept.{name}: {error}") from error
             threshold = float(np.ldexp(bound, -graph.output.fractions[element]))
-        found[name] = {"element": element, "threshold": threshold, "bound": bound_of(graph, element, threshold)}
+        found[name] = {
+            "element": element,
+            "threshold": threshold,
+            "bound": bound_of(graph, element, threshold),
+        }
     return found

@@ -30,7 +30,11 @@ def write(build: Build, folder: Path) -> None:
     results = _read(build, "verification/results.json")
     test = integer_events(build)["test"]
     files = {"float": "float_scores.npy", "Keras": "network_scores.npy"}
-    scores = {kind: np.load(path) for kind, name in files.items() if (path := build.root / "model" / name).exists()}
+    scores = {
+        kind: np.load(path)
+        for kind, name in files.items()
+        if (path := build.root / "model" / name).exists()
+    }
     outputs = np.load(build.root / "verification" / "outputs.npy")[: len(test.x)]
     complete = len(outputs) == len(test.x)  # an aborted csim has none
     bits = accept_bits(build.root, spec, outputs) if spec.decision and complete else None
@@ -41,9 +45,12 @@ def write(build: Build, folder: Path) -> None:
     if spec.data.label is None:  # nothing to measure a performance by
         scores = {}
     curves = {
-        kind: {c: roc(s, test, n, spec.background) for n, c in enumerate(spec.data.classes)} for kind, s in scores.items()
+        kind: {c: roc(s, test, n, spec.background) for n, c in enumerate(spec.data.classes)}
+        for kind, s in scores.items()
     }
-    histories = {name: summary["history"] for name, summary in training.items() if summary["history"]}
+    histories = {
+        name: summary["history"] for name, summary in training.items() if summary["history"]
+    }
     found, failures = results_of(build.root)
     pruning = (spec.pruning.start_epoch, spec.pruning.end_epoch) if spec.pruning else None
     page = (
@@ -69,7 +76,9 @@ def write(build: Build, folder: Path) -> None:
             synthesis_failures=failures,
             budgets=budgets(build),
             passes=_read(build, "synthesis/results.json")["passes"],
-            area_svg=plots.area_by_layer({f"{r.design}: {r.origin}": r.layers for r in found if r.layers}),
+            area_svg=plots.area_by_layer(
+                {f"{r.design}: {r.origin}": r.layers for r in found if r.layers}
+            ),
             performance={kind: _performance(s, test, spec) for kind, s in scores.items()},
             roc_svg=plots.roc_curves(curves, spec.physics.signal_efficiency) if curves else "",
             training_svg=plots.training_curves(histories, pruning) if histories else "",
@@ -88,7 +97,9 @@ def _performance(scores: np.ndarray, test: Events, spec: Spec) -> Performance:
     if spec.task == "anomaly":
         return found._replace(accuracy=None)
     taught = np.isin(test.y, spec.taught)
-    return found._replace(accuracy=accuracy(scores[taught], test.take(np.flatnonzero(taught)), spec.background))
+    return found._replace(
+        accuracy=accuracy(scores[taught], test.take(np.flatnonzero(taught)), spec.background)
+    )
 
 
 def _against(spec: Spec) -> str:
@@ -129,7 +140,11 @@ def _rate_curves(build: Build, test: Events) -> str:
             if number != background:
                 label = name if len(spec.scores) == 1 else f"{name}, score {spec.scores[element]}"
                 curves[label] = roc(values[:, [element]], test, number, (background,))
-    return plots.rate_curves(curves, crossings_khz(spec), [p.rate_khz for p in spec.decision.accept.values() if p.rate_khz])
+    return plots.rate_curves(
+        curves,
+        crossings_khz(spec),
+        [p.rate_khz for p in spec.decision.accept.values() if p.rate_khz],
+    )
 
 
 def _turn_ons(bits: np.ndarray, test: Events, spec: Spec) -> dict[str, str]:
@@ -138,7 +153,9 @@ def _turn_ons(bits: np.ndarray, test: Events, spec: Spec) -> dict[str, str]:
     for feature in spec.physics.turn_on:
         number = spec.data.features.index(feature)
         fields = spec.inputs.fields()
-        values = test.x[:, number] * (fields[feature].field.lsb if fields else 2.0 ** -spec.input_types[number].fraction)
+        values = test.x[:, number] * (
+            fields[feature].field.lsb if fields else 2.0 ** -spec.input_types[number].fraction
+        )
         curves = {}
         for k, name in enumerate(spec.data.classes if spec.data.label else ["events"]):
             here = test.y == k
@@ -163,7 +180,10 @@ def _layers(graph: Graph) -> list[dict[str, Any]]:
             "zeros": "",
         }
         if isinstance(node, Dense):
-            entry |= {"weights": _shape(node.weights), "zeros": float((node.weights.values == 0).mean())}
+            entry |= {
+                "weights": _shape(node.weights),
+                "zeros": float((node.weights.values == 0).mean()),
+            }
         rows.append(entry)
     return rows
 
@@ -173,4 +193,7 @@ def _shape(weights: Constant) -> str:
 
 
 def _bits(graph: Graph) -> dict[str, tuple[int, int]]:
-    return {node.name: (max(t.integer for t in node.types), max(t.fraction for t in node.types)) for node in graph.nodes}
+    return {
+        node.name: (max(t.integer for t in node.types), max(t.fraction for t in node.types))
+        for node in graph.nodes
+    }

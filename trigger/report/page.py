@@ -8,7 +8,11 @@ import jinja2
 def environment() -> jinja2.Environment:
     """The HTML templates of this folder; what is undefined is an error."""
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
-    found = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    found.filters["number"] = lambda value: f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
+    found = jinja2.Environment(
+        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
+    )
+    found.filters["number"] = lambda value: (
+        f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
+    )
     found.filters["percent"] = lambda value: f"{100 * value:.2f} %"
     return found

@@ -16,7 +16,13 @@ from trigger.physics.rates import Curve
 _SIZE = (7.2, 5.2)
 _STYLE: Any = [
     mplhep.style.ROOT,
-    {"svg.hashsalt": "trigger", "svg.fonttype": "none", "font.size": 13, "legend.fontsize": 11, "axes.labelsize": 14},
+    {
+        "svg.hashsalt": "trigger",
+        "svg.fonttype": "none",
+        "font.size": 13,
+        "legend.fontsize": 11,
+        "axes.labelsize": 14,
+    },
 ]
 _CURVE_POINTS = 240
 
@@ -35,21 +41,47 @@ def roc_curves(curves: Mapping[str, Mapping[str, Roc]], signal_efficiency: float
                 label = f"{name}, AUC {curve.auc:.3f}" if kind == "Keras" else None
                 alpha = 0.45 if kind == "Keras" else 1
                 x, y = _thinned(curve)
-                axes.plot(x, y, lines[kind], color=colors[number], lw=widths[kind], alpha=alpha, label=label)
+                axes.plot(
+                    x,
+                    y,
+                    lines[kind],
+                    color=colors[number],
+                    lw=widths[kind],
+                    alpha=alpha,
+                    label=label,
+                )
         for kind in curves:
-            axes.plot([], [], lines[kind], color="black", lw=widths[kind], alpha=0.45 if kind == "Keras" else 1, label=kind)
+            axes.plot(
+                [],
+                [],
+                lines[kind],
+                color="black",
+                lw=widths[kind],
+                alpha=0.45 if kind == "Keras" else 1,
+                label=kind,
+            )
         axes.axvline(signal_efficiency, color="gray", lw=1)
-        axes.set(xlabel="Signal efficiency", ylabel="Background efficiency", yscale="log", xlim=(0, 1), ylim=(1e-3, 1))
+        axes.set(
+            xlabel="Signal efficiency",
+            ylabel="Background efficiency",
+            yscale="log",
+            xlim=(0, 1),
+            ylim=(1e-3, 1),
+        )
         axes.legend(loc="upper left", ncols=2)
 
     return _svg(draw)
 
 
-def training_curves(histories: Mapping[str, Mapping[str, Sequence[float]]], pruning: tuple[int, int] | None) -> str:
+def training_curves(
+    histories: Mapping[str, Mapping[str, Sequence[float]]], pruning: tuple[int, int] | None
+) -> str:
     """Training and validation loss of each network by epoch; the epochs of pruning shaded."""
 
     def draw(axes: Axes) -> None:
-        for color, (name, history) in zip(("tab:gray", "tab:blue"), histories.items(), strict=False):
+        for color, (name, history) in zip(
+            ("tab:gray", "tab:blue"), histories.items(), strict=False
+        ):
             axes.plot(history["loss"], "--", color=color, lw=1.5, label=f"{name}, training")
             axes.plot(history["val_loss"], "-", color=color, lw=1.5, label=f"{name}, validation")
             axes.axvline(history["best_epoch"][0], color=color, lw=1, ls=":")
@@ -90,7 +122,11 @@ def area_by_layer(areas: Mapping[str, Mapping[str, int]]) -> str:
         for k, (origin, area) in enumerate(areas.items()):
             places = np.arange(len(names)) + (k - (len(areas) - 1) / 2) * height
             axes.barh(
-                places, [area.get(name, 0) for name in names], height, label=origin, color=("lightgray", "tab:blue")[k % 2]
+                places,
+                [area.get(name, 0) for name in names],
+                height,
+                label=origin,
+                color=("lightgray", "tab:blue")[k % 2],
             )
         axes.set_yticks(range(len(names)), names, fontsize=10)
         axes.invert_yaxis()
@@ -126,7 +162,9 @@ def rate_curves(curves: Mapping[str, Roc], crossings_khz: float, rates_khz: Sequ
             axes.plot(efficiency, share * crossings_khz, lw=2, label=name)
         for rate in rates_khz:
             axes.axhline(rate, color="gray", lw=1)
-        axes.set(xlabel="Signal efficiency", ylabel="Zero-bias rate [kHz]", yscale="log", xlim=(0, 1))
+        axes.set(
+            xlabel="Signal efficiency", ylabel="Zero-bias rate [kHz]", yscale="log", xlim=(0, 1)
+        )
         axes.legend(loc="lower right")
 
     return _svg(draw)
@@ -158,7 +196,9 @@ def _svg(draw: Callable[[Axes], None], height: float = _SIZE[1]) -> str:
         figure, axes = plt.subplots(figsize=(_SIZE[0], height), layout="constrained")
         draw(axes)
         buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
+        figure.savefig(
+            buffer, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        )
         plt.close(figure)
     text = buffer.getvalue()
     return text[text.index("<svg") :]

@@ -13,7 +13,12 @@ from trigger.spec import Spec
 
 
 def measure(
-    metric: str, graph: Graph, head: str, validation: Events, points: Mapping[str, Mapping[str, Any]], spec: Spec
+    metric: str,
+    graph: Graph,
+    head: str,
+    validation: Events,
+    points: Mapping[str, Mapping[str, Any]],
+    spec: Spec,
 ) -> float:
     """The metric of a graph that gives scores, between 0 and 1.
 
@@ -24,8 +29,13 @@ def measure(
     if metric == "efficiency":
         bits = np.stack([outputs[:, p["element"]] >= p["bound"] for p in points.values()], axis=1)
         kept = menu(bits, validation, spec).total.efficiency
-        return float(np.mean([share.value for name, share in kept.items() if name != spec.physics.zero_bias]))
-    scores = logits(np.ldexp(outputs.astype(np.float64), -graph.output.fractions), "linear" if head == "softmax" else head)
+        return float(
+            np.mean([share.value for name, share in kept.items() if name != spec.physics.zero_bias])
+        )
+    scores = logits(
+        np.ldexp(outputs.astype(np.float64), -graph.output.fractions),
+        "linear" if head == "softmax" else head,
+    )
     if metric == "auc":
         return mean_auc(scores, validation, len(spec.data.classes), spec.background)
     taught = np.isin(validation.y, spec.taught)

@@ -9,7 +9,11 @@ from trigger.errors import TriggerError
 from trigger.search.study import Point
 from trigger.sections import Budget, nearest
 
-_COMPARISONS: dict[str, Callable[[float, float], bool]] = {"<=": operator.le, ">=": operator.ge, "==": operator.eq}
+_COMPARISONS: dict[str, Callable[[float, float], bool]] = {
+    "<=": operator.le,
+    ">=": operator.ge,
+    "==": operator.eq,
+}
 _CONDITION = re.compile(r"\s*(\w+)\s*(<=|>=|==)\s*([0-9.eE+-]+)\s*")
 
 
@@ -44,7 +48,9 @@ def parse(text: str, metric: str) -> list[Condition]:
         except ValueError:
             condition = None
         if condition is None:
-            raise TriggerError(f'--pick: {part.strip()!r} is no condition; write "lut<=2500" or "lut<=2500, latency_ns<=60"')
+            raise TriggerError(
+                f'--pick: {part.strip()!r} is no condition; write "lut<=2500" or "lut<=2500, latency_ns<=60"'
+            )
         if condition.name not in known:
             raise TriggerError(
                 f"--pick: no figure {condition.name!r}{nearest(condition.name, known)}; there are {', '.join(known)}"

@@ -48,8 +48,13 @@ def opened(target: str, output: Path, resume: bool) -> Iterator[Search]:
     path = specification.find(target)
     spec = specification.load(path)
     if spec.search is None:
-        raise TriggerError(f"{path}: there is no [search]; search.parameters says what may be varied")
-    text, source = specification.without_warm_start(path.read_text(encoding="utf-8")), path.resolve().parent
+        raise TriggerError(
+            f"{path}: there is no [search]; search.parameters says what may be varied"
+        )
+    text, source = (
+        specification.without_warm_start(path.read_text(encoding="utf-8")),
+        path.resolve().parent,
+    )
     space.check(text, path, spec.search)
     spec = specification.parse(text, path)
     root = output / f"{spec.name}-search"
@@ -58,7 +63,9 @@ def opened(target: str, output: Path, resume: bool) -> Iterator[Search]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise TriggerError(f"{root}: another search is running here; wait for it, or choose another --output") from error
+            raise TriggerError(
+                f"{root}: another search is running here; wait for it, or choose another --output"
+            ) from error
         yield Search(spec, text, source, root, Study(root, spec, source, resume))
 
 
@@ -83,10 +90,14 @@ def write_picked(search: Search, conditions: list[pick.Condition]) -> tuple[Path
     """
     chosen = pick.best(search.study.complete(), conditions, search.metric)
     name = f"{search.spec.name}_{chosen.number}"
-    text = space.moved(space.with_values(search.text, chosen.values), name, search.source, Path.cwd())
+    text = space.moved(
+        space.with_values(search.text, chosen.values), name, search.source, Path.cwd()
+    )
     path = Path(f"{name}.toml")
     if path.exists() and path.read_text(encoding="utf-8") != text:
-        raise TriggerError(f"{path}: is there already and says something else; build it, or remove it")
+        raise TriggerError(
+            f"{path}: is there already and says something else; build it, or remove it"
+        )
     specification.parse(text, path)
     path.write_text(text, encoding="utf-8")
     return path, chosen
@@ -103,7 +114,9 @@ def _run(search: Search, trials: int, client: Client) -> None:
         text = space.with_values(search.text, values)
         spec = specification.parse(text, search.source / specification.FILE_NAME)
         task = Task(text, str(search.source), study.files, study.bars(spec))
-        future = client.submit(run_in_process, task, key=f"{search.spec.name}-{number}-{uuid.uuid4()}", pure=False)
+        future = client.submit(
+            run_in_process, task, key=f"{search.spec.name}-{number}-{uuid.uuid4()}", pure=False
+        )
         numbers[future] = number
         running.add(future)
 
@@ -151,7 +164,9 @@ def _line(search: Search, number: int) -> str:
 
 def _stop_if_all_fail(points: list[Point]) -> None:
     if len(points) >= _HOPELESS_START and all(p.outcome.state == FAILED for p in points):
-        raise TriggerError(f"search: the first {len(points)} trials all failed, the last because: {points[-1].outcome.reason}")
+        raise TriggerError(
+            f"search: the first {len(points)} trials all failed, the last because: {points[-1].outcome.reason}"
+        )
 
 
 def _places(client: Client) -> int:
@@ -172,6 +187,8 @@ def _client(scheduler: str | None) -> Iterator[Client]:
     try:
         client = Client(scheduler, timeout=_CONNECT_S)
     except (OSError, ValueError) as error:
-        raise TriggerError(f"--scheduler {scheduler}: no Dask scheduler answers: {error}") from error
+        raise TriggerError(
+            f"--scheduler {scheduler}: no Dask scheduler answers: {error}"
+        ) from error
     with client:
         yield client

@@ -6,7 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import tomlkit
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 
 from trigger.errors import TriggerError
 from trigger.sections import Parameter, Search
@@ -72,5 +77,7 @@ def _distribution(parameter: Parameter) -> BaseDistribution:
     assert parameter.low is not None and parameter.high is not None
     whole = all(isinstance(end, int) for end in (parameter.low, parameter.high))
     if whole and isinstance(parameter.step, int | None):
-        return IntDistribution(int(parameter.low), int(parameter.high), parameter.log, parameter.step or 1)
+        return IntDistribution(
+            int(parameter.low), int(parameter.high), parameter.log, parameter.step or 1
+        )
     return FloatDistribution(parameter.low, parameter.high, parameter.log, parameter.step)

@@ -19,7 +19,16 @@ from trigger.versions import versions
 
 FILE_NAME = "study.db"
 # The parts of this package that a trial's outcome depends on.
-_CODE = ("events", "training", "quantizers.py", "frontends", "fixedpoint", "physics", "backends/rtl", "search")
+_CODE = (
+    "events",
+    "training",
+    "quantizers.py",
+    "frontends",
+    "fixedpoint",
+    "physics",
+    "backends/rtl",
+    "search",
+)
 _STATES = {COMPLETE: TrialState.COMPLETE, HOPELESS: TrialState.PRUNED, FAILED: TrialState.FAIL}
 _OUTCOME = "outcome"
 # So many of the front must have reached a rung before a trial is measured by them.
@@ -44,7 +53,9 @@ class Study:
     def __init__(self, folder: Path, spec: Spec, source: Path, resume: bool) -> None:
         assert spec.search is not None
         self._spec, self._space = spec, distributions(spec.search)
-        self.files = {name: file_digest(source / name) for name in (*spec.data.files, *spec.model_files)}
+        self.files = {
+            name: file_digest(source / name) for name in (*spec.data.files, *spec.model_files)
+        }
         folder.mkdir(parents=True, exist_ok=True)
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         file = folder / FILE_NAME
@@ -63,15 +74,22 @@ class Study:
                 f"{folder}: {done} trials are there already; --resume goes on with them, another --output begins anew"
             )
         self._check_made_of(folder)
-        self._study.sampler = optuna.samplers.TPESampler(seed=spec.search.seed + done, multivariate=True)
+        self._study.sampler = optuna.samplers.TPESampler(
+            seed=spec.search.seed + done, multivariate=True
+        )
 
     def waiting(self) -> list[tuple[int, Values]]:
         """The trials that were begun and have no outcome: an earlier search was stopped before.
 
         It may have been stopped while their values were written down, one by one: what is missing is drawn now.
         """
-        begun = [self._trial(t.number) for t in self._study.get_trials(states=(TrialState.RUNNING,))]
-        return [(t.number, {name: t._suggest(name, values) for name, values in self._space.items()}) for t in begun]
+        begun = [
+            self._trial(t.number) for t in self._study.get_trials(states=(TrialState.RUNNING,))
+        ]
+        return [
+            (t.number, {name: t._suggest(name, values) for name, values in self._space.items()})
+            for t in begun
+        ]
 
     def ask(self) -> tuple[int, Values]:
         """The number of a new trial, and its values."""
@@ -88,7 +106,11 @@ class Study:
         trial.set_user_attr(_OUTCOME, outcome._asdict())
         for name, excess in _excesses(outcome, self._spec.budget).items():
             trial.set_constraint(name, excess)
-        self._study.tell(number, _objectives(outcome) if outcome.state == COMPLETE else None, _STATES[outcome.state])
+        self._study.tell(
+            number,
+            _objectives(outcome) if outcome.state == COMPLETE else None,
+            _STATES[outcome.state],
+        )
 
     def finished(self) -> list[Point]:
         """All trials that have an outcome, by number."""
@@ -110,7 +132,13 @@ class Study:
         for place in range(len(RUNGS)):
             losses = sorted(rival.rungs[place] for rival in rivals if len(rival.rungs) > place)
             enough = len(losses) >= _LEAST_RIVALS
-            found.append(float("inf") if not enough else losses[-1] if target is None else losses[len(losses) // 2])
+            found.append(
+                float("inf")
+                if not enough
+                else losses[-1]
+                if target is None
+                else losses[len(losses) // 2]
+            )
         return tuple(found)
 
     def _trial(self, number: int) -> optuna.Trial:
@@ -120,7 +148,9 @@ class Study:
     def _check_made_of(self, folder: Path) -> None:
         code = [path_digest(Path(trigger.__file__).parent / name) for name in _CODE]
         made_of = {
-            "trigger.toml": data_digest(self._spec.model_dump(exclude={"budget", "description", "name"})),
+            "trigger.toml": data_digest(
+                self._spec.model_dump(exclude={"budget", "description", "name"})
+            ),
             **self.files,
             "the installed packages": data_digest({"versions": versions()}),
             "this program": data_digest({"code": code}),
@@ -139,11 +169,16 @@ class Study:
 def front(points: Sequence[Point]) -> list[Point]:
     """The points that no other beats: none is as good in metric, LUT and latency, and better in one. By rising LUT."""
     objectives = {p.number: _objectives(p.outcome) for p in points}
-    scores = {number: (-metric, lut, latency) for number, (metric, lut, latency) in objectives.items()}
+    scores = {
+        number: (-metric, lut, latency) for number, (metric, lut, latency) in objectives.items()
+    }
 
     def beaten(number: int) -> bool:
         mine = scores[number]
-        return any(other != mine and all(a <= b for a, b in zip(other, mine, strict=True)) for other in scores.values())
+        return any(
+            other != mine and all(a <= b for a, b in zip(other, mine, strict=True))
+            for other in scores.values()
+        )
 
     first_of = {score: number for number, score in reversed(scores.items())}
     best = [p for p in points if not beaten(p.number) and first_of[scores[p.number]] == p.number]
@@ -169,4 +204,8 @@ def _excesses(outcome: Outcome, budget: Budget) -> dict[str, float]:
         "ff": (budget.ff, outcome.ff),
         "latency_ns": (budget.latency_ns, outcome.latency_ns),
     }
-    return {name: found / limit - 1 for name, (limit, found) in limits.items() if limit is not None and found is not None}
+    return {
+        name: found / limit - 1
+        for name, (limit, found) in limits.items()
+        if limit is not None and found is not None
+    }

@@ -21,7 +21,12 @@ from trigger.errors import TriggerError
 COMPLETE, HOPELESS, FAILED = "complete", "hopeless", "failed"
 # A trial is compared with others after these shares of its epochs, by the mean loss of the last few.
 RUNGS, _SMOOTHED = (0.25, 0.5, 0.75), 5
-_THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+_THREADS = (
+    "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+)
 _PARENT_LOOK_S = 1.0
 
 
@@ -72,7 +77,10 @@ def run_in_process(task: Task) -> Outcome:
     )
     if result.returncode != 0:
         lines = result.stderr.strip().splitlines()
-        return Outcome(FAILED, f"its process ended with status {result.returncode}: {lines[-1] if lines else 'no message'}")
+        return Outcome(
+            FAILED,
+            f"its process ended with status {result.returncode}: {lines[-1] if lines else 'no message'}",
+        )
     found = json.loads(result.stdout.splitlines()[-1])
     return Outcome(**{**found, "rungs": tuple(found["rungs"])})
 
@@ -122,7 +130,9 @@ def _run(task: Task, rungs: "_Rungs") -> Outcome:
     assert spec.search is not None
     metric = measure(spec.search.metric, graph, head(model), integers["validation"], points, spec)
     if spec.decides:
-        elements, thresholds = (np.array([p[key] for p in points.values()]) for key in ("element", "threshold"))
+        elements, thresholds = (
+            np.array([p[key] for p in points.values()]) for key in ("element", "threshold")
+        )
         graph = decide(graph, elements, thresholds)
     planned = plan(graph, RtlOptions(spec.target.part, spec.target.clock_mhz))
     cycles = planned.core.interface.latency + (SHELL_LATENCY if spec.payload else 0)
@@ -147,7 +157,9 @@ class _Rungs:
         loss = float(np.mean(self._losses[-_SMOOTHED:]))
         self.reached.append(loss)
         if loss > self._bars[place]:
-            raise _GivenUp(f"loss {loss:.4f} after {len(self._losses)} epochs, {self._bars[place]:.4f} would have been needed")
+            raise _GivenUp(
+                f"loss {loss:.4f} after {len(self._losses)} epochs, {self._bars[place]:.4f} would have been needed"
+            )
 
 
 def _end_with_parent() -> None:

@@ -30,7 +30,11 @@ class Figure(NamedTuple):
     def __str__(self) -> str:
         if self.interval:
             return f"{self.value:.3g} ({self.interval[0]:.3g} to {self.interval[1]:.3g}, {self.origin})"
-        return f"{self.value:,.4g} ({self.origin})" if self.value % 1 else f"{self.value:,.0f} ({self.origin})"
+        return (
+            f"{self.value:,.4g} ({self.origin})"
+            if self.value % 1
+            else f"{self.value:,.0f} ({self.origin})"
+        )
 
 
 class Line(NamedTuple):
@@ -47,7 +51,11 @@ class Line(NamedTuple):
             return None
         if self.figure.interval:
             return self.figure.interval[0] <= self.allowed
-        return self.figure.value >= self.allowed if self.name == "clock_mhz" else self.figure.value <= self.allowed
+        return (
+            self.figure.value >= self.allowed
+            if self.name == "clock_mhz"
+            else self.figure.value <= self.allowed
+        )
 
     def __str__(self) -> str:
         unit = f" {_UNITS[self.name]}" if self.name in _UNITS else ""
@@ -55,7 +63,9 @@ class Line(NamedTuple):
             return f"{self.name}: at most {self.allowed:g}{unit} allowed, not measured"
         by = abs(self.figure.value - self.allowed)
         if self.name == "clock_mhz":
-            text = f"clock: {self.allowed:g} MHz asked, {self.figure} reached, {by:,.4g} MHz too slow"
+            text = (
+                f"clock: {self.allowed:g} MHz asked, {self.figure} reached, {by:,.4g} MHz too slow"
+            )
         else:
             text = f"{self.name}: {self.figure} is {by:,.4g}{unit} over the {self.allowed:,g}{unit} allowed"
         return f"{text}; what helps: {_HELP[self.name]}"
@@ -84,7 +94,9 @@ def over(lines: Iterable[Line]) -> list[Line]:
 
 
 def _best(results: Sequence[Synthesis], name: str) -> Figure | None:
-    found = [Figure(getattr(r, name), _origin(r, name)) for r in results if getattr(r, name) is not None]
+    found = [
+        Figure(getattr(r, name), _origin(r, name)) for r in results if getattr(r, name) is not None
+    ]
     return found[-1] if found else None
 
 

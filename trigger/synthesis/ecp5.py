@@ -28,17 +28,33 @@ class Ecp5:
 
     def synthesise(self, job: Job, work: Path, timeout_s: float) -> Synthesis:
         program = _nextpnr()
-        write_script("ecp5/synth.ys.j2", work / "synth.ys", sources=copied_sources(job.rtl, work), top=job.name)
+        write_script(
+            "ecp5/synth.ys.j2",
+            work / "synth.ys",
+            sources=copied_sources(job.rtl, work),
+            top=job.name,
+        )
         run_script("synth.ys", work, timeout_s)
         with ThreadPoolExecutor(2) as pool:
-            reports = list(pool.map(lambda seed: _route(program, seed, job, work, timeout_s), _SEEDS))
+            reports = list(
+                pool.map(lambda seed: _route(program, seed, job, work, timeout_s), _SEEDS)
+            )
         return parse(reports, job)
 
 
 def _route(program: str, seed: int, job: Job, work: Path, timeout_s: float) -> dict[str, Any]:
     folder = work / f"seed{seed}"
     folder.mkdir(exist_ok=True)
-    arguments = ["--json", "../ecp5.json", "--report", "report.json", "--seed", str(seed), "--freq", f"{job.clock_mhz:g}"]
+    arguments = [
+        "--json",
+        "../ecp5.json",
+        "--report",
+        "report.json",
+        "--seed",
+        str(seed),
+        "--freq",
+        f"{job.clock_mhz:g}",
+    ]
     arguments += ["--timing-allow-fail", "--lpf-allow-unconstrained", "--out-of-context"]
     run("nextpnr-ecp5", [program, *_DEVICE, *arguments], folder, timeout_s)
     return json.loads(read_report("nextpnr-ecp5", folder / "report.json"))
@@ -55,7 +71,10 @@ def _nextpnr() -> str:
 
 def parse(reports: list[dict[str, Any]], job: Job) -> Synthesis:
     """nextpnr's JSON reports, one a seed."""
-    clocks = [max((float(clock["achieved"]) for clock in report["fmax"].values()), default=0.0) for report in reports]
+    clocks = [
+        max((float(clock["achieved"]) for clock in report["fmax"].values()), default=0.0)
+        for report in reports
+    ]
     best = reports[clocks.index(max(clocks))]
     used = {cell: int(counts["used"]) for cell, counts in best["utilization"].items()}
     return Synthesis(

@@ -34,12 +34,16 @@ class Netlist:
         folder.mkdir(parents=True, exist_ok=True)
         top = self.rtl.interface.name
         sources = copied_sources(self.rtl, folder)
-        write_script("yosys/synth.ys.j2", folder / "synth.ys", sources=sources, family=family, top=top)
+        write_script(
+            "yosys/synth.ys.j2", folder / "synth.ys", sources=sources, family=family, top=top
+        )
         write_script("yosys/netlist.ys.j2", folder / "netlist.ys", top=top)
         for script in ("synth.ys", "netlist.ys"):
             run_script(script, folder, _TIMEOUT_S)
         design = simulate.Design(self.rtl.interface, (folder / "simulated.v",))
-        (compiled,) = simulate.compile_together([design], folder / "simulation", "-O1", flags=simulate.NETLIST_FLAGS)
+        (compiled,) = simulate.compile_together(
+            [design], folder / "simulation", "-O1", flags=simulate.NETLIST_FLAGS
+        )
         return replace(self, simulation=compiled)
 
     def run(self, x: Integers, done: Callable[[int], None] = lambda events: None) -> Integers:

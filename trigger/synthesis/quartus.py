@@ -22,7 +22,9 @@ class Quartus:
 
     def synthesise(self, job: Job, work: Path, timeout_s: float) -> Synthesis:
         if job.part.quartus is None:
-            raise ToolFailed(f"quartus: {job.part.name} is not an Intel part; set target.part to one")
+            raise ToolFailed(
+                f"quartus: {job.part.name} is not an Intel part; set target.part to one"
+            )
         program = require("quartus_sh", "put the bin folder of a Quartus installation there first")
         script = write_script(
             "quartus/compile.tcl.j2",
@@ -59,7 +61,9 @@ def parse_fit(text: str) -> dict[str, Any]:
         match = re.search(rf"^\s*{row}\s*:\s*([\d,]+)", text, re.M)
         found[name] = int(match[1].replace(",", "")) if match else None
     if found["lut"] is None:
-        raise ToolFailed("quartus_sh: its fitter summary names no ALMs; this version's format is not known here")
+        raise ToolFailed(
+            "quartus_sh: its fitter summary names no ALMs; this version's format is not known here"
+        )
     return found
 
 

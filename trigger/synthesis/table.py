@@ -23,7 +23,13 @@ def table(result: Synthesis) -> str:
         if value is not None:
             lines.append(f"  {title:<26} {value:>12,}")
     if result.lut_by_size:
-        lines.append("  by size: " + ", ".join(f"{count:,} {size}" for size, count in result.lut_by_size.items()))
+        lines.append(
+            "  by size: "
+            + ", ".join(f"{count:,} {size}" for size, count in result.lut_by_size.items())
+        )
     if result.layers:
-        lines.append("  LUT by layer: " + ", ".join(f"{layer} {count:,}" for layer, count in result.layers.items()))
+        lines.append(
+            "  LUT by layer: "
+            + ", ".join(f"{layer} {count:,}" for layer, count in result.layers.items())
+        )
     return "\n".join([*lines, *(f"  note: {note}" for note in result.notes)])

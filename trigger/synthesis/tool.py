@@ -16,8 +16,12 @@ from trigger.resources import folder
 from trigger.synthesis.result import Synthesis
 from trigger.templates import environment
 
-_LICENCE = re.compile(r".*\b(licen[cs]e)\b.*\b(not|no|fail|unable|denied|expired|error|could)\b.*", re.IGNORECASE)
-_LICENCE_REVERSED = re.compile(r".*\b(no|not|valid|could|unable|failed)\b.*\blicen[cs]e\b.*", re.IGNORECASE)
+_LICENCE = re.compile(
+    r".*\b(licen[cs]e)\b.*\b(not|no|fail|unable|denied|expired|error|could)\b.*", re.IGNORECASE
+)
+_LICENCE_REVERSED = re.compile(
+    r".*\b(no|not|valid|could|unable|failed)\b.*\blicen[cs]e\b.*", re.IGNORECASE
+)
 _ERROR = re.compile(r".*\b(ERROR|Error|error)\b.*")
 
 
@@ -57,7 +61,13 @@ def require(program: str, hint: str) -> str:
     return path
 
 
-def run(tool: str, command: Sequence[str], work: Path, timeout_s: float, environment: Mapping[str, str] | None = None) -> str:
+def run(
+    tool: str,
+    command: Sequence[str],
+    work: Path,
+    timeout_s: float,
+    environment: Mapping[str, str] | None = None,
+) -> str:
     """Run a tool to its end, its output going to ``<tool>.log`` in the folder; returns that output. Raises ToolFailed."""
     log = work / f"{tool}.log"
     with log.open("w") as output:
@@ -92,7 +102,9 @@ def read_report(tool: str, path: Path) -> str:
     try:
         text = path.read_text(errors="replace")
     except OSError as error:
-        raise ToolFailed(f"{tool}: finished without an error, but left no report {path.name}") from error
+        raise ToolFailed(
+            f"{tool}: finished without an error, but left no report {path.name}"
+        ) from error
     if not text.strip():
         raise ToolFailed(f"{tool}: finished without an error, but its report {path.name} is empty")
     return text
@@ -114,7 +126,10 @@ def _end(process: subprocess.Popen[Any]) -> None:
 
 def _why(tool: str, status: int, text: str, log: Path) -> str:
     lines = text.splitlines()
-    licence = next((line.strip() for line in lines if _LICENCE.match(line) or _LICENCE_REVERSED.match(line)), None)
+    licence = next(
+        (line.strip() for line in lines if _LICENCE.match(line) or _LICENCE_REVERSED.match(line)),
+        None,
+    )
     if licence:
         return f"{tool}: no licence: {licence}"
     if status < 0:

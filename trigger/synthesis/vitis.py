@@ -20,7 +20,9 @@ class Vitis:
 
     def synthesise(self, job: Job, work: Path, timeout_s: float) -> Synthesis:
         if job.hls_backend not in _PROGRAMS:
-            raise ToolFailed(f"vitis: the hls4ml project is for {job.hls_backend}; set target.backend to Vitis or Vivado")
+            raise ToolFailed(
+                f"vitis: the hls4ml project is for {job.hls_backend}; set target.backend to Vitis or Vivado"
+            )
         program = _PROGRAMS[job.hls_backend]
         path = require(program, f"source settings64.sh of a {job.hls_backend} installation first")
         project = work / "project"
@@ -28,12 +30,18 @@ class Vitis:
         (project / "build_opt.tcl").write_text(_build_options())
         log = run(program, [path, "-f", "build_prj.tcl"], project, timeout_s)
         solution = project / f"{job.name}_prj" / "solution1"
-        result = parse_csynth(read_report(program, solution / "syn" / "report" / f"{job.name}_csynth.xml"), program, job)
+        result = parse_csynth(
+            read_report(program, solution / "syn" / "report" / f"{job.name}_csynth.xml"),
+            program,
+            job,
+        )
         cosim = solution / "sim" / "report" / f"{job.name}_cosim.rpt"
         latency = parse_cosim(read_report(program, cosim), program)
         version = re.search(r"(?:Vitis|Vivado) HLS.*?v?(\d{4}\.\d(?:\.\d)?)", log)
         tool = f"{job.hls_backend} HLS {version[1]}" if version else result.tool
-        return result._replace(tool=tool, latency=latency, notes=(*result.notes, "latency from co-simulation"))
+        return result._replace(
+            tool=tool, latency=latency, notes=(*result.notes, "latency from co-simulation")
+        )
 
 
 def _build_options() -> str:
@@ -46,16 +54,22 @@ def parse_csynth(text: str, program: str, job: Job) -> Synthesis:
     try:
         root = ElementTree.fromstring(text)  # noqa: S314 - written by the tool that was just run
     except ElementTree.ParseError as error:
-        raise ToolFailed(f"{program}: its report {job.name}_csynth.xml is cut short: {error}") from error
+        raise ToolFailed(
+            f"{program}: its report {job.name}_csynth.xml is cut short: {error}"
+        ) from error
 
     def number(path: str) -> int | None:
         value = root.findtext(path, "").strip()
         return int(value) if value.isdecimal() else None
 
     area = "AreaEstimates/Resources"
-    period = root.findtext("PerformanceEstimates/SummaryOfTimingAnalysis/EstimatedClockPeriod", "").strip()
+    period = root.findtext(
+        "PerformanceEstimates/SummaryOfTimingAnalysis/EstimatedClockPeriod", ""
+    ).strip()
     if number(f"{area}/LUT") is None:
-        raise ToolFailed(f"{program}: its report {job.name}_csynth.xml names no LUTs; this version's format is not known here")
+        raise ToolFailed(
+            f"{program}: its report {job.name}_csynth.xml names no LUTs; this version's format is not known here"
+        )
     latency = "PerformanceEstimates/SummaryOfOverallLatency"
     bram = number(f"{area}/BRAM_18K")
     return Synthesis(
@@ -65,9 +79,13 @@ def parse_csynth(text: str, program: str, job: Job) -> Synthesis:
         job.part.name,
         lut=number(f"{area}/LUT"),
         ff=number(f"{area}/FF"),
-        dsp=number(f"{area}/DSP") if number(f"{area}/DSP") is not None else number(f"{area}/DSP48E"),
+        dsp=number(f"{area}/DSP")
+        if number(f"{area}/DSP") is not None
+        else number(f"{area}/DSP48E"),
         bram=None if bram is None else -(-bram // 2),
-        clock_mhz=round(1000 / float(period), 1) if re.fullmatch(r"\d+(\.\d+)?", period) and float(period) else None,
+        clock_mhz=round(1000 / float(period), 1)
+        if re.fullmatch(r"\d+(\.\d+)?", period) and float(period)
+        else None,
         latency=number(f"{latency}/Worst-caseLatency"),
         ii=number(f"{latency}/Interval-max"),
         notes=("areas as HLS estimates them, usually above what implementation gives",),
@@ -76,7 +94,11 @@ def parse_csynth(text: str, program: str, job: Job) -> Synthesis:
 
 def parse_cosim(text: str, program: str) -> int:
     """The greatest latency in the report of co-simulation. Raises ToolFailed where it did not pass."""
-    row = re.search(r"^\|\s*(?:Verilog|VHDL)\s*\|\s*(Pass|Fail)\s*\|\s*(\d+)\s*\|\s*(\d+)\s*\|\s*(\d+)", text, re.M | re.I)
+    row = re.search(
+        r"^\|\s*(?:Verilog|VHDL)\s*\|\s*(Pass|Fail)\s*\|\s*(\d+)\s*\|\s*(\d+)\s*\|\s*(\d+)",
+        text,
+        re.M | re.I,
+    )
     if row is None:
         raise ToolFailed(f"{program}: its co-simulation report says neither Pass nor Fail")
     if row[1].lower() != "pass":

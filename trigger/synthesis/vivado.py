@@ -33,7 +33,12 @@ class Vivado:
             part=job.part.name,
             period_ns=1000 / job.clock_mhz,
         )
-        log = run("vivado", [program, "-mode", "batch", "-nojournal", "-source", str(script)], work, timeout_s)
+        log = run(
+            "vivado",
+            [program, "-mode", "batch", "-nojournal", "-source", str(script)],
+            work,
+            timeout_s,
+        )
         utilization = parse_utilization(read_report("vivado", work / "utilization.rpt"))
         slack = parse_slack(read_report("vivado", work / "timing.rpt"))
         return Synthesis(
@@ -60,9 +65,14 @@ def parse_utilization(text: str) -> dict[str, Any]:
         if len(cells) >= 2 and re.fullmatch(r"\d+(\.\d+)?", cells[1]):
             # A tile of block RAM can be used by half.
             rows.setdefault(cells[0], int(-(-float(cells[1]) // 1)))
-    found = {name: next((rows[row] for row in names if row in rows), None) for name, names in _ROWS.items()}
+    found = {
+        name: next((rows[row] for row in names if row in rows), None)
+        for name, names in _ROWS.items()
+    }
     if found["lut"] is None:
-        raise ToolFailed("vivado: its utilization report names no LUTs; this version's format is not known here")
+        raise ToolFailed(
+            "vivado: its utilization report names no LUTs; this version's format is not known here"
+        )
     return found
 
 

@@ -28,7 +28,9 @@ class Yosys:
 
     def synthesise(self, job: Job, work: Path, timeout_s: float) -> Synthesis:
         if job.part.yosys is None:
-            raise ToolFailed(f"yosys: it has no synthesis for {job.part.family}; use the vendor's tool")
+            raise ToolFailed(
+                f"yosys: it has no synthesis for {job.part.family}; use the vendor's tool"
+            )
         write_script(
             "yosys/synth.ys.j2",
             work / "synth.ys",
@@ -93,7 +95,9 @@ def parse(statistics: dict[str, Any], depth: str, job: Job) -> Synthesis:
         ii=1,
         layers={layer: count for layer, count in layers.items() if count},
         lut_by_size=sizes,
-        notes=("mapped by Yosys: CARRY4 chains, no two functions in one LUT6; not a vendor's figures",),
+        notes=(
+            "mapped by Yosys: CARRY4 chains, no two functions in one LUT6; not a vendor's figures",
+        ),
     )
 
 

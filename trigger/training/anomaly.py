@@ -36,14 +36,20 @@ def autoencoder(scoring: keras.Model) -> keras.Model:
     for number, units in enumerate(reversed(widths)):
         x = keras.layers.Dense(units, "relu", name=f"decoder_{number}")(x)
     inputs = keras.layers.Dense(int(np.prod(scoring.input_shape[1:])), name="decoder_inputs")(x)
-    return keras.Model(scoring.inputs, keras.layers.Concatenate(name="decoder_out")([inputs, scoring.outputs[0]]))
+    return keras.Model(
+        scoring.inputs, keras.layers.Concatenate(name="decoder_out")([inputs, scoring.outputs[0]])
+    )
 
 
 def targets(events: dict[str, Events]) -> dict[str, Events]:
     """Events whose labels are what is to be given back: their own inputs, in deviations from the mean."""
     mean, deviation = moments(events["train"])
     return {
-        name: split._replace(y=np.clip((split.x - mean) / np.maximum(deviation, 1e-9), -_CLIP, _CLIP).astype(np.float32))
+        name: split._replace(
+            y=np.clip((split.x - mean) / np.maximum(deviation, 1e-9), -_CLIP, _CLIP).astype(
+                np.float32
+            )
+        )
         for name, split in events.items()
     }
 

@@ -25,7 +25,9 @@ def compact(model: keras.Model) -> tuple[keras.Model, Callable[[], None]]:
     uses = nodes(model)
     layers = [use.operation for use in uses]
     dense = [k for k, layer in enumerate(layers) if isinstance(layer, QDense)]
-    in_a_row = all(len(use.arguments.keras_tensors) == 1 for use in uses) and len({*map(id, layers)}) == len(layers)
+    in_a_row = all(len(use.arguments.keras_tensors) == 1 for use in uses) and len(
+        {*map(id, layers)}
+    ) == len(layers)
     if not dense or not in_a_row or not all(map(_is_elementwise, layers[dense[0] : dense[-1] + 1])):
         return model, lambda: None
     following = dict(pairwise(dense))
@@ -41,7 +43,10 @@ def compact(model: keras.Model) -> tuple[keras.Model, Callable[[], None]]:
             part(ops.zeros((1, len(before))))  # makes its weights
         x = part(x)
         if part is not layer:
-            pairs += [(*both, _places(both[0].shape, (before, kept))) for both in zip(layer.weights, part.weights, strict=True)]
+            pairs += [
+                (*both, _places(both[0].shape, (before, kept)))
+                for both in zip(layer.weights, part.weights, strict=True)
+            ]
     for whole, few, places in pairs:
         few.assign(ops.convert_to_numpy(whole)[places])
 
@@ -64,7 +69,14 @@ def _is_elementwise(layer: Any) -> bool:
 def _with_bits(after: list[Any], units: int) -> np.ndarray:
     """The neurons whose values have bits by the first of the layers after them that says so; all where none have."""
     activations = (getattr(layer, "activation", None) for layer in after)
-    width = next((ops.convert_to_numpy(one.width()) for one in activations if isinstance(one, LearnedActivation)), np.ones(1))
+    width = next(
+        (
+            ops.convert_to_numpy(one.width())
+            for one in activations
+            if isinstance(one, LearnedActivation)
+        ),
+        np.ones(1),
+    )
     return np.flatnonzero(np.broadcast_to(width, units)) if width.any() else np.arange(units)
 
 
@@ -85,4 +97,9 @@ def _quantizer(whole: Any) -> Any:
 
 def _places(shape: tuple[int, ...], kept: Kept) -> tuple[np.ndarray, ...]:
     """Where what is kept is in a weight, whose last axis is what comes out of its layer. One element is that of all."""
-    return np.ix_(*(np.zeros(1, int) if size == 1 else places for size, places in zip(shape, kept[-len(shape) :], strict=True)))
+    return np.ix_(
+        *(
+            np.zeros(1, int) if size == 1 else places
+            for size, places in zip(shape, kept[-len(shape) :], strict=True)
+        )
+    )

@@ -24,7 +24,9 @@ def targets(events: dict[str, Events], teacher: keras.Model, share: float) -> di
 
     def of(name: str, split: Events) -> Events:
         shares = np.full(len(split.y), share if name == "train" else 0.0)
-        return split._replace(y=np.column_stack([split.y, shares, scores(teacher, split.x)]).astype(np.float32))
+        return split._replace(
+            y=np.column_stack([split.y, shares, scores(teacher, split.x)]).astype(np.float32)
+        )
 
     return {name: of(name, split) for name, split in events.items()}
 
@@ -46,7 +48,9 @@ def loss(model: keras.Model) -> Callable[[Any, Any], Any]:
         found, taught = two_classes(logits(y_pred)), two_classes(y_true[:, 2:])
         true = ops.one_hot(ops.cast(y_true[:, 0], "int32"), found.shape[-1])
         hard = -ops.sum(true * ops.log_softmax(found), axis=-1)
-        soft = -ops.sum(ops.softmax(taught / _TEMPERATURE) * ops.log_softmax(found / _TEMPERATURE), axis=-1)
+        soft = -ops.sum(
+            ops.softmax(taught / _TEMPERATURE) * ops.log_softmax(found / _TEMPERATURE), axis=-1
+        )
         share = y_true[:, 1]
         return (1 - share) * hard + share * _TEMPERATURE**2 * soft
 

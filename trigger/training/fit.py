@@ -55,16 +55,26 @@ def fit(
     """
     train, validation = events["train"], events["validation"]
     steps = math.ceil(len(train.x) / training.batch_size)
-    batch = len(train.x) // steps  # full batches only: a last small one would be compiled for itself
-    schedule = keras.optimizers.schedules.CosineDecay(training.learning_rate, steps * training.epochs, alpha=0.01)
+    batch = (
+        len(train.x) // steps
+    )  # full batches only: a last small one would be compiled for itself
+    schedule = keras.optimizers.schedules.CosineDecay(
+        training.learning_rate, steps * training.epochs, alpha=0.01
+    )
     model.compile(
         optimizer=keras.optimizers.Adam(schedule),
         **(_loss(model) if loss is None else {"loss": loss}),
         jit_compile=True,
         steps_per_execution=1 if shrinking is not None and shrinking.every_step else steps,
     )
-    best = _BestEpoch(shrinking.counts if shrinking else lambda epoch: True, training.patience, folder)
-    callbacks: list[keras.callbacks.Callback] = [best, _Watching(watch), keras.callbacks.TerminateOnNaN()]
+    best = _BestEpoch(
+        shrinking.counts if shrinking else lambda epoch: True, training.patience, folder
+    )
+    callbacks: list[keras.callbacks.Callback] = [
+        best,
+        _Watching(watch),
+        keras.callbacks.TerminateOnNaN(),
+    ]
     if shrinking is not None:
         callbacks.insert(0, shrinking)  # before what asks it whether an epoch counts
     if folder is not None:
@@ -76,26 +86,37 @@ def fit(
         sample_weight=_normalized(train.weight[:rows]),
         batch_size=batch,
         epochs=training.epochs,
-        validation_data=(validation.x.astype(np.float32), validation.y, _normalized(validation.weight)),
+        validation_data=(
+            validation.x.astype(np.float32),
+            validation.y,
+            _normalized(validation.weight),
+        ),
         validation_batch_size=len(validation.x),
         callbacks=callbacks,
         verbose=0,
     )
     found = history.history["loss"] + history.history["val_loss"]
     if not np.isfinite(found).all() or (best.weights is None and shrinking is None):
-        raise TriggerError(f"training: the loss is not finite in epoch {len(history.history['loss'])}; lower the learning rate")
+        raise TriggerError(
+            f"training: the loss is not finite in epoch {len(history.history['loss'])}; lower the learning rate"
+        )
     if best.weights is not None:
         model.set_weights(best.weights)
     if shrinking is not None:
         shrinking.check()
-    return {name: [float(v) for v in values] for name, values in history.history.items()} | {"best_epoch": [float(best.epoch)]}
+    return {name: [float(v) for v in values] for name, values in history.history.items()} | {
+        "best_epoch": [float(best.epoch)]
+    }
 
 
-def loss_on(model: keras.Model, events: Events, loss: Callable[[Any, Any], Any] | None = None) -> Callable[[], float]:
+def loss_on(
+    model: keras.Model, events: Events, loss: Callable[[Any, Any], Any] | None = None
+) -> Callable[[], float]:
     """The loss of a network, as it is whenever this is called, on events; ``loss`` as for ``fit``."""
     model.compile(loss=_loss(model)["loss"] if loss is None else loss, jit_compile=True)
     x, y, weight = (
-        keras.ops.convert_to_tensor(part) for part in (events.x.astype(np.float32), events.y, _normalized(events.weight))
+        keras.ops.convert_to_tensor(part)
+        for part in (events.x.astype(np.float32), events.y, _normalized(events.weight))
     )
     return lambda: float(model.test_on_batch(x, y, weight, return_dict=True)["loss"])
 
@@ -111,7 +132,10 @@ def outputs(model: keras.Model, x: np.ndarray) -> np.ndarray:
     Called layer by layer: tracing takes longer than it saves, and TensorFlow warns of every further network.
     """
     x = x.astype(np.float32).reshape(len(x), *model.inputs[0].shape[1:])
-    parts = [keras.ops.convert_to_numpy(model(part, training=False)) for part in np.split(x, range(_BATCH, len(x), _BATCH))]
+    parts = [
+        keras.ops.convert_to_numpy(model(part, training=False))
+        for part in np.split(x, range(_BATCH, len(x), _BATCH))
+    ]
     return np.concatenate(parts).reshape(len(x), -1)
 
 
@@ -121,7 +145,10 @@ def _loss(model: keras.Model) -> dict[str, Any]:
     if model.output_shape[-1] == 1:
         threshold = 0.5 if kind == "sigmoid" else 0.0
         accuracy = keras.metrics.BinaryAccuracy(name="accuracy", threshold=threshold)
-        return {"loss": keras.losses.BinaryCrossentropy(from_logits=kind != "sigmoid"), "weighted_metrics": [accuracy]}
+        return {
+            "loss": keras.losses.BinaryCrossentropy(from_logits=kind != "sigmoid"),
+            "weighted_metrics": [accuracy],
+        }
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=kind != "softmax")
     return {"loss": loss, "weighted_metrics": ["accuracy"]}
 
@@ -133,7 +160,9 @@ def _normalized(weight: np.ndarray) -> np.ndarray:
 class _BestEpoch(keras.callbacks.Callback):
     """Keeps the weights of the best epoch that ``counts``; stops after ``patience`` epochs without a better one."""
 
-    def __init__(self, counts: Callable[[int], bool], patience: int | None, folder: Path | None) -> None:
+    def __init__(
+        self, counts: Callable[[int], bool], patience: int | None, folder: Path | None
+    ) -> None:
         super().__init__()
         self._counts, self._patience = counts, patience
         self._checkpoint = None if folder is None else folder / "best_weights.npz"
@@ -145,10 +174,16 @@ class _BestEpoch(keras.callbacks.Callback):
         if not self._counts(epoch):
             return
         if logs["val_loss"] < self._least:
-            self._least, self.epoch, self.weights = logs["val_loss"], epoch, self.model.get_weights()
+            self._least, self.epoch, self.weights = (
+                logs["val_loss"],
+                epoch,
+                self.model.get_weights(),
+            )
             if self._checkpoint is not None:
                 self._checkpoint.parent.mkdir(parents=True, exist_ok=True)
-                np.savez(self._checkpoint, *self.weights)  # HDF5 ends the process where the disk is full
+                np.savez(
+                    self._checkpoint, *self.weights
+                )  # HDF5 ends the process where the disk is full
         elif self._patience is not None and epoch - self.epoch >= self._patience:
             self.model.stop_training = True
 

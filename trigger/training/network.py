@@ -40,7 +40,9 @@ def make(spec: Spec, folder: Path) -> keras.Model:
     if not isinstance(model, keras.Model):
         raise TriggerError(f"{where} returns {type(model).__name__}, not a Keras model")
     _check_shapes(model, spec, f"{where} returns")
-    model(np.zeros((1, features), dtype=np.float32))  # learned widths get their shapes from what they see first
+    model(
+        np.zeros((1, features), dtype=np.float32)
+    )  # learned widths get their shapes from what they see first
     return model
 
 
@@ -60,7 +62,9 @@ def warm_started(model: keras.Model, spec: Spec, folder: Path) -> Spec:
             "training.warm_start out"
         )
     model.set_weights(before.get_weights())
-    left = spec.training.model_copy(update={"epochs": warm.epochs, "learning_rate": warm.learning_rate})
+    left = spec.training.model_copy(
+        update={"epochs": warm.epochs, "learning_rate": warm.learning_rate}
+    )
     return spec.model_copy(update={"training": left})
 
 
@@ -78,8 +82,12 @@ def _check_shapes(model: keras.Model, spec: Spec, where: str) -> None:
     wanted = (None, len(spec.data.features)), (None, len(spec.scores))
     if found != wanted:
         if found == (wanted[0], (None, 1)) and len(spec.data.classes) == 2:
-            raise TriggerError(f"{where} a network of one output; model.output in trigger.toml names the class it scores")
-        raise TriggerError(f"{where} a network from {found[0]} to {found[1]}; the data asks for {wanted[0]} to {wanted[1]}")
+            raise TriggerError(
+                f"{where} a network of one output; model.output in trigger.toml names the class it scores"
+            )
+        raise TriggerError(
+            f"{where} a network from {found[0]} to {found[1]}; the data asks for {wanted[0]} to {wanted[1]}"
+        )
 
 
 def _function(path: Path, name: str) -> Any:
@@ -101,7 +109,9 @@ def _function(path: Path, name: str) -> Any:
     return getattr(module, name)
 
 
-def power_of_two_normalization(model: keras.Model, events: Events, types: tuple[Fixed, ...]) -> None:
+def power_of_two_normalization(
+    model: keras.Model, events: Events, types: tuple[Fixed, ...]
+) -> None:
     """Teach every Normalization layer of the network the training events, in a form that costs no multiplier.
 
     The mean of each feature, by weight, is rounded to a step of its hardware type, its deviation to a power of two. Only

@@ -43,6 +43,8 @@ def remove(model: keras.Model, worth: Worth, strength: float) -> int:
 
 def _elementwise(model: keras.Model) -> list[LearnedActivation]:
     """The activations of neurons that have widths of their own; what comes before the first Dense layer are inputs."""
-    first = next((k for k, layer in enumerate(model.layers) if isinstance(layer, keras.layers.Dense)), 0)
+    first = next(
+        (k for k, layer in enumerate(model.layers) if isinstance(layer, keras.layers.Dense)), 0
+    )
     found = (getattr(layer, "activation", None) for layer in model.layers[first:])
     return [q for q in found if isinstance(q, LearnedActivation) and q.granularity != "tensor"]

@@ -116,7 +116,9 @@ def quantise(model: keras.Model, x: np.ndarray, bits: int) -> keras.Model:
     for a network that is quantised already, or an activation that has no quantised form.
     """
     if not is_float(model):
-        raise TriggerError("quantization: the network has layers of QKeras and is quantised already; remove [quantization]")
+        raise TriggerError(
+            "quantization: the network has layers of QKeras and is quantised already; remove [quantization]"
+        )
     uses = nodes(model)
     probe = keras.Model(model.inputs[0], [node.outputs[0] for node in uses])
     found = probe(x.astype(np.float32).reshape(len(x), *model.inputs[0].shape[1:]), training=False)
@@ -144,13 +146,23 @@ def _folded(uses: list[Any]) -> dict[str, keras.layers.BatchNormalization]:
     for node in uses:
         if isinstance(node.operation, keras.layers.BatchNormalization):
             before = node.arguments.keras_tensors[0]._keras_history.operation
-            readers = [n for n in uses if any(t._keras_history.operation is before for t in n.arguments.keras_tensors)]
-            if isinstance(before, keras.layers.Dense) and name_of(before.activation) == "linear" and len(readers) == 1:
+            readers = [
+                n
+                for n in uses
+                if any(t._keras_history.operation is before for t in n.arguments.keras_tensors)
+            ]
+            if (
+                isinstance(before, keras.layers.Dense)
+                and name_of(before.activation) == "linear"
+                and len(readers) == 1
+            ):
                 found[before.name] = node.operation
     return found
 
 
-def _replacement(use: _Use, bits: int, folded: dict[str, Any]) -> tuple[list[keras.layers.Layer], bool]:
+def _replacement(
+    use: _Use, bits: int, folded: dict[str, Any]
+) -> tuple[list[keras.layers.Layer], bool]:
     """The layers that stand for one of the float network, and whether what they give is yet to be quantised."""
     layer, wide = use.layer, any(value.wide for value in use.before)
     if isinstance(layer, keras.layers.Dense):
@@ -186,20 +198,29 @@ def _dense(use: _Use, normalization: Any, bits: int) -> keras.layers.Layer:
 
 def _weights(layer: keras.layers.Dense) -> tuple[np.ndarray, np.ndarray]:
     kernel = keras.ops.convert_to_numpy(layer.kernel).astype(np.float64)
-    return kernel, keras.ops.convert_to_numpy(layer.bias).astype(np.float64) if layer.use_bias else np.zeros(layer.units)
+    return kernel, keras.ops.convert_to_numpy(layer.bias).astype(
+        np.float64
+    ) if layer.use_bias else np.zeros(layer.units)
 
 
 def _affine(use: _Use, bits: int) -> keras.layers.Layer:
     """x * scale + offset as a BatchNormalization with nothing to divide by."""
     layer = use.layer
     if isinstance(layer, keras.layers.Normalization):
-        deviation = np.maximum(np.sqrt(keras.ops.convert_to_numpy(layer.variance).ravel()), keras.config.epsilon())
+        deviation = np.maximum(
+            np.sqrt(keras.ops.convert_to_numpy(layer.variance).ravel()), keras.config.epsilon()
+        )
         scale, offset = 1 / deviation, -keras.ops.convert_to_numpy(layer.mean).ravel() / deviation
     else:
         scale, offset = freeze.batch_normalization(layer)
     normalization = keras.layers.BatchNormalization(epsilon=0, name=use.name)
     normalization.build((None, len(scale)))
-    values = (_significant(scale, bits), _significant(offset, bits), np.zeros_like(scale), np.ones_like(scale))
+    values = (
+        _significant(scale, bits),
+        _significant(offset, bits),
+        np.zeros_like(scale),
+        np.ones_like(scale),
+    )
     normalization.set_weights(values)
     return normalization
 
@@ -251,14 +272,18 @@ def _rounded(observed: np.ndarray, bits: int, name: str) -> keras.layers.Layer:
     """The rounding quantiser that fits the observed values best; unsigned where none is negative."""
     if observed.min(initial=0) < 0:
         return qkeras.QActivation(_quantizer(observed, bits), name=name)
-    integer = _integer_bits(observed, lambda i: (0, np.ldexp(1.0, i) - np.ldexp(1.0, i - bits), i - bits))
+    integer = _integer_bits(
+        observed, lambda i: (0, np.ldexp(1.0, i) - np.ldexp(1.0, i - bits), i - bits)
+    )
     return qkeras.QActivation(f"quantized_relu({bits},{integer})", name=name)
 
 
 def _quantizer(values: np.ndarray, bits: int) -> str:
     """The signed quantiser that fits the values best. QKeras counts the integer bits without the sign."""
     step = bits - 1
-    integer = _integer_bits(values, lambda i: (-np.ldexp(1.0, i), np.ldexp(1.0, i) - np.ldexp(1.0, i - step), i - step))
+    integer = _integer_bits(
+        values, lambda i: (-np.ldexp(1.0, i), np.ldexp(1.0, i) - np.ldexp(1.0, i - step), i - step)
+    )
     return f"quantized_bits({bits},{integer},alpha=1)"
 
 
@@ -270,6 +295,10 @@ def _integer_bits(values: np.ndarray, span: Callable[[int], tuple[float, float, 
 
     def error(integer: int) -> float:
         low, high, step = span(integer)
-        return float(((np.clip(np.ldexp(np.rint(np.ldexp(values, -step)), step), low, high) - values) ** 2).sum())
+        return float(
+            (
+                (np.clip(np.ldexp(np.rint(np.ldexp(values, -step)), step), low, high) - values) ** 2
+            ).sum()
+        )
 
     return min(range(most, most - _FEWER, -1), key=error)

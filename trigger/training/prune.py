@@ -23,9 +23,15 @@ class MagnitudePruning(Shrinking):
     def __init__(self, model: keras.Model, pruning: Pruning) -> None:
         super().__init__()
         self._network, self._pruning = model, pruning
-        self.every_step = keras.backend.backend() == "jax"  # its training step leaves constraints out
-        self._kernels = [layer.kernel for layer in model.layers if isinstance(layer, keras.layers.Dense)]
-        self._masks = [keras.Variable(np.ones(k.shape, "float32"), trainable=False) for k in self._kernels]
+        self.every_step = (
+            keras.backend.backend() == "jax"
+        )  # its training step leaves constraints out
+        self._kernels = [
+            layer.kernel for layer in model.layers if isinstance(layer, keras.layers.Dense)
+        ]
+        self._masks = [
+            keras.Variable(np.ones(k.shape, "float32"), trainable=False) for k in self._kernels
+        ]
         for kernel, mask in zip(self._kernels, self._masks, strict=True):
             kernel.constraint = _masked(kernel.constraint, mask)
 
@@ -46,7 +52,10 @@ class MagnitudePruning(Shrinking):
         for layer in self._network.layers:
             if isinstance(layer, keras.layers.Dense):
                 kernel = keras.ops.convert_to_numpy(layer.kernel)
-                found, wanted = int((kernel == 0).sum()), zeros_of(kernel.size, self._pruning.sparsity)
+                found, wanted = (
+                    int((kernel == 0).sum()),
+                    zeros_of(kernel.size, self._pruning.sparsity),
+                )
                 if found != wanted:
                     raise TriggerError(
                         f"pruning: {layer.name} has {found} zeros of {kernel.size} weights, {wanted} were asked for"

@@ -53,7 +53,11 @@ class Schedule(NamedTuple):
 
 
 def refine(
-    model: keras.Model, layers: list[DenseLayer], loss: Loss, schedule: Schedule, watch: Callable[[Found], None]
+    model: keras.Model,
+    layers: list[DenseLayer],
+    loss: Loss,
+    schedule: Schedule,
+    watch: Callable[[Found], None],
 ) -> Found:
     """Change a trained network, in place, where loss and LUT together fall; returns what it ends as.
 
@@ -125,7 +129,9 @@ class _Kernel:
 
     def look(self, which_neurons: bool = True) -> float:
         """Find what a digit of each weight takes, and return what all take; which neurons there are takes longest to find."""
-        there = [_numpy(use.neurons()) for use in self._uses] if which_neurons else self.cost.neurons
+        there = (
+            [_numpy(use.neurons()) for use in self._uses] if which_neurons else self.cost.neurons
+        )
         lut_a_digit = np.zeros(self.values.shape)
         for use, neurons in zip(self._uses, there, strict=True):
             bits = _numpy(use.bits())
@@ -138,7 +144,9 @@ class _Kernel:
         numerator, denominator = float(self.values[place]).as_integer_ratio()
         last = (numerator & -numerator) / denominator
         found = {0.0, (numerator / denominator) - last, (numerator / denominator) + last}
-        return sorted(v for v in found if v != self.values[place] and abs(v) <= self._largest[place])
+        return sorted(
+            v for v in found if v != self.values[place] and abs(v) <= self._largest[place]
+        )
 
     def steps(self, place: tuple[int, ...]) -> list[float]:
         """By how much a weight may be changed, from the least on. None where its neuron has no weight at all."""
@@ -156,7 +164,9 @@ class _Kernel:
 class _Network:
     """A network whose weights are tried: as it is ``now``, and what may be changed."""
 
-    def __init__(self, model: keras.Model, layers: list[DenseLayer], loss: Loss, schedule: Schedule) -> None:
+    def __init__(
+        self, model: keras.Model, layers: list[DenseLayer], loss: Loss, schedule: Schedule
+    ) -> None:
         uses: dict[int, list[DenseLayer]] = {}
         for one in layers:
             uses.setdefault(id(one.layer), []).append(one)
@@ -166,7 +176,11 @@ class _Network:
         for value in self._values:
             value.fraction.assign(np.rint(_numpy(value.fraction)))
             value.integer.assign(np.ceil(_numpy(value.integer)))
-        self._loss, self._target, self._random = loss, schedule.target, np.random.default_rng(schedule.seed)
+        self._loss, self._target, self._random = (
+            loss,
+            schedule.target,
+            np.random.default_rng(schedule.seed),
+        )
         self._least_gain = _LEAST_GAIN + _CHANCE * max(schedule.target - _SMALL, 0)
         self.now = Found(loss(), self._lut())
 
@@ -229,7 +243,10 @@ class _Network:
         if not kernel.layer.use_bias:
             return
         variable = kernel.layer.bias
-        values, least, largest = _numpy(variable), *_reach(kernel.layer.bias_quantizer_internal, variable.shape)
+        values, least, largest = (
+            _numpy(variable),
+            *_reach(kernel.layer.bias_quantizer_internal, variable.shape),
+        )
         for unit in np.flatnonzero(kernel.cost.lut_a_digit.any(axis=0)):
             for sign in (1, -1):
                 for step in sign * least[unit] * 2.0 ** np.arange(_BIAS_DOUBLINGS):
@@ -249,7 +266,9 @@ class _Network:
         for element in np.flatnonzero(_numpy(quantizer.width()) > 0):
             any(self._moved(quantizer, int(element), move, price) for move in _moves(quantizer))
 
-    def _moved(self, quantizer: LearnedActivation, element: int, move: tuple[Any, float], price: float) -> bool:
+    def _moved(
+        self, quantizer: LearnedActivation, element: int, move: tuple[Any, float], price: float
+    ) -> bool:
         variable, by = move
         before, costs = _numpy(variable), [kernel.cost for kernel in self._kernels]
         tried = before.copy()

@@ -50,16 +50,28 @@ def train(
     ``teacher`` is the trained float network where the spec asks for distillation. Returns and raises as ``fit``; raises
     TriggerError too where the spec does not say how small.
     """
-    taught = {name: split.take(np.flatnonzero(np.isin(split.y, spec.taught))) for name, split in events.items()}
+    taught = {
+        name: split.take(np.flatnonzero(np.isin(split.y, spec.taught)))
+        for name, split in events.items()
+    }
     network.power_of_two_normalization(model, taught["train"], spec.input_types)
     loss, trained = None, model
     if spec.task == "anomaly":
-        loss = anomaly.loss(np.isin(spec.data.features, spec.training.reconstruct or spec.data.features), spec.training.beta)
+        loss = anomaly.loss(
+            np.isin(spec.data.features, spec.training.reconstruct or spec.data.features),
+            spec.training.beta,
+        )
         taught, trained = anomaly.targets(taught), anomaly.autoencoder(model)
     elif spec.background is not None:
-        taught = {name: s._replace(y=(~np.isin(s.y, spec.background)).astype(int)) for name, s in taught.items()}
+        taught = {
+            name: s._replace(y=(~np.isin(s.y, spec.background)).astype(int))
+            for name, s in taught.items()
+        }
     if teacher is not None and spec.training.distillation is not None:
-        taught, loss = distill.targets(taught, teacher, spec.training.distillation), distill.loss(model)
+        taught, loss = (
+            distill.targets(taught, teacher, spec.training.distillation),
+            distill.loss(model),
+        )
     if is_float(model):
         return fit(trained, taught, spec.training, None, folder, watch, loss)
     trained, shrinking = _shrinking(model, trained, spec, taught["train"])
@@ -67,7 +79,9 @@ def train(
     return history | _refined(model, trained, spec, taught["train"], loss)
 
 
-def _refined(model: keras.Model, trained: keras.Model, spec: Spec, events: Events, loss: Any) -> History:
+def _refined(
+    model: keras.Model, trained: keras.Model, spec: Spec, events: Events, loss: Any
+) -> History:
     """Refine ``model``, a part of what has been fitted, where the spec asks for it: the loss and the LUT it ends with."""
     training = spec.training
     if not training.refinement:
@@ -76,12 +90,16 @@ def _refined(model: keras.Model, trained: keras.Model, spec: Spec, events: Event
     few = _some(events, _REFINED_ON, training.seed)
     schedule = refine.Schedule(training.target_lut, training.refinement, training.seed)
     part, judged, give_back = model, trained, lambda: None
-    if trained.outputs[0] is model.outputs[0]:  # what is judged is the network itself, no decoder behind it
+    if (
+        trained.outputs[0] is model.outputs[0]
+    ):  # what is judged is the network itself, no decoder behind it
         part, give_back = compact(model)
         judged = part
     with progress("refining the network", training.refinement, "passes") as done:
         layers = widths.dense_layers(part, spec.input_types)
-        found = refine.refine(part, layers, loss_on(judged, few, loss), schedule, lambda now: done(1))
+        found = refine.refine(
+            part, layers, loss_on(judged, few, loss), schedule, lambda now: done(1)
+        )
     give_back()
     return {"refined_loss": [found.loss], "refined_lut": [found.lut]}
 
@@ -90,26 +108,38 @@ def _some(events: Events, count: int, seed: int) -> Events:
     return events.take(np.random.default_rng(seed).permutation(len(events.y))[:count])
 
 
-def _shrinking(model: keras.Model, trained: keras.Model, spec: Spec, events: Events) -> tuple[keras.Model, Shrinking | None]:
+def _shrinking(
+    model: keras.Model, trained: keras.Model, spec: Spec, events: Events
+) -> tuple[keras.Model, Shrinking | None]:
     """What is fitted, and what makes ``model``, a part of it, smaller meanwhile."""
     target = spec.training.target_lut
     if not widths.is_learned(model):
         if target is not None:
-            raise TriggerError("training: target_lut is for learned widths; the network has none of trigger.quantizers")
+            raise TriggerError(
+                "training: target_lut is for learned widths; the network has none of trigger.quantizers"
+            )
         return trained, prune.MagnitudePruning(model, spec.pruning) if spec.pruning else None
     if target is None:
-        raise TriggerError("training: the network has learned widths; training.target_lut says how many LUT it may take")
+        raise TriggerError(
+            "training: the network has learned widths; training.target_lut says how many LUT it may take"
+        )
     if spec.training.refinement:
         target = refine.trained_to(target)
     lut = widths.lut_of(model, spec.input_types)
     steered = widths.Steered(trained, lut)
     few = _some(events, _SAMPLE, spec.training.seed)
-    x, y, weight = few.x.astype(np.float32), few.y, (few.weight / few.weight.mean()).astype(np.float32)
+    x, y, weight = (
+        few.x.astype(np.float32),
+        few.y,
+        (few.weight / few.weight.mean()).astype(np.float32),
+    )
 
     def loss() -> float:
         return float(steered.compute_loss(x, y, steered(x, training=False), weight, training=False))
 
     if spec.training.warm_start is not None:
-        return steered, widths.Steering(lut, target, spec.training.epochs, strength=widths.SETTLED_STRENGTH)
+        return steered, widths.Steering(
+            lut, target, spec.training.epochs, strength=widths.SETTLED_STRENGTH
+        )
     removal = partial(neurons.remove, model, neurons.Worth(loss, lut, target))
     return steered, widths.Steering(lut, target, spec.training.epochs, removal)

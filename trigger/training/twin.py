@@ -16,11 +16,18 @@ def float_twin(model: keras.Model) -> keras.Model:
 
 def _float_layer(layer: keras.layers.Layer) -> keras.layers.Layer:
     if isinstance(layer, keras.layers.Dense):
-        return keras.layers.Dense(layer.units, _float_activation(layer.activation), use_bias=layer.use_bias, name=layer.name)
+        return keras.layers.Dense(
+            layer.units,
+            _float_activation(layer.activation),
+            use_bias=layer.use_bias,
+            name=layer.name,
+        )
     if isinstance(layer, qkeras.QActivation):
         return keras.layers.Activation(_float_activation(layer.activation), name=layer.name)
     if isinstance(layer, qkeras.QBatchNormalization):
-        return keras.layers.BatchNormalization(axis=layer.axis, momentum=layer.momentum, epsilon=layer.epsilon, name=layer.name)
+        return keras.layers.BatchNormalization(
+            axis=layer.axis, momentum=layer.momentum, epsilon=layer.epsilon, name=layer.name
+        )
     return type(layer).from_config(layer.get_config())
 
 

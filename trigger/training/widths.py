@@ -60,7 +60,11 @@ class Cost(NamedTuple):
 
 def is_learned(model: keras.Model) -> bool:
     """Whether the network has widths to be learned."""
-    parts = (getattr(layer, name, None) for layer in model.layers for name in ("kernel_quantizer_internal", "activation"))
+    parts = (
+        getattr(layer, name, None)
+        for layer in model.layers
+        for name in ("kernel_quantizer_internal", "activation")
+    )
     return any(isinstance(part, LearnedWeights | LearnedActivation) for part in parts)
 
 
@@ -80,16 +84,25 @@ def lut_of(model: keras.Model, inputs: tuple[Fixed, ...]) -> Terms:
 def dense_layers(model: keras.Model, inputs: tuple[Fixed, ...]) -> list[DenseLayer]:
     """The Dense layers of a network in order, for inputs of these types. Raises as ``lut_of``."""
     order = nodes(model)
-    bits: dict[int, Terms | None] = {id(model.inputs[0]): _constant([t.width - t.signed for t in inputs], len(inputs))}
+    bits: dict[int, Terms | None] = {
+        id(model.inputs[0]): _constant([t.width - t.signed for t in inputs], len(inputs))
+    }
     neurons = _neurons(order, model.outputs)
     found: list[DenseLayer] = []
     for node in order:
-        layer, sources = node.operation, [bits[id(tensor)] for tensor in node.arguments.keras_tensors]
+        layer, sources = (
+            node.operation,
+            [bits[id(tensor)] for tensor in node.arguments.keras_tensors],
+        )
         if isinstance(layer, keras.layers.Dense):
             if sources[0] is None:
-                raise TriggerError(f"training: {layer.name} reads values whose bits are not known; put a QActivation before it")
+                raise TriggerError(
+                    f"training: {layer.name} reads values whose bits are not known; put a QActivation before it"
+                )
             for name in ("kernel", "bias") if layer.use_bias else ("kernel",):
-                if not isinstance(getattr(layer, f"{name}_quantizer_internal", None), LearnedWeights):
+                if not isinstance(
+                    getattr(layer, f"{name}_quantizer_internal", None), LearnedWeights
+                ):
                     raise TriggerError(
                         f"training: {layer.name} has a kernel or bias without learned widths; use LearnedWeights"
                     )
@@ -104,7 +117,9 @@ class Steered(keras.Model):
     def __init__(self, model: keras.Model, lut: Terms) -> None:
         super().__init__(model.inputs[0], model.outputs[0])
         self._lut = lut
-        self.strength = self.add_weight(name="strength", shape=(), initializer="zeros", trainable=False)
+        self.strength = self.add_weight(
+            name="strength", shape=(), initializer="zeros", trainable=False
+        )
 
     def compute_loss(self, *args: Any, training: bool = True, **kwargs: Any) -> Tensor:
         loss = super().compute_loss(*args, training=training, **kwargs)
@@ -128,7 +143,9 @@ class Steering(Shrinking):
         super().__init__()
         self._cost, self._target, self._removal = lut, target, removal
         self._end = max(_DESCENT * epochs, _FIRST_EPOCH + 1)
-        self._removals = [round(_FIRST_EPOCH + share * (self._end - _FIRST_EPOCH)) for share in _REMOVALS]
+        self._removals = [
+            round(_FIRST_EPOCH + share * (self._end - _FIRST_EPOCH)) for share in _REMOVALS
+        ]
         self._strength, self._error = strength, 0.0
         self._prices: list[float] = []
         self._from = (_FIRST_EPOCH, 0.0)  # where the path begins: epoch and cost
@@ -156,7 +173,9 @@ class Steering(Shrinking):
             change = error - self._error if epoch > begin else 0.0
             self._error = error
             low, high = _STRENGTHS
-            self._strength = min(max(self._strength * math.exp(_GAIN * error + _DAMPING * change), low), high)
+            self._strength = min(
+                max(self._strength * math.exp(_GAIN * error + _DAMPING * change), low), high
+            )
         self.model.strength.assign(self._strength)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -164,12 +183,17 @@ class Steering(Shrinking):
         removed = epoch in self._removals and self._removal(min(self._prices))
         self.lut = float(self._cost())
         if removed and epoch < self._end:
-            self._from = (epoch + 1, self.lut)  # the path goes on from there: the strength has not become too much
+            self._from = (
+                epoch + 1,
+                self.lut,
+            )  # the path goes on from there: the strength has not become too much
         if logs is not None:
             logs["lut"], logs["strength"] = self.lut, self._strength
 
 
-def _sum(model: keras.Model, inputs: tuple[Fixed, ...], term: Callable[[Tensor, Tensor], Tensor]) -> Terms:
+def _sum(
+    model: keras.Model, inputs: tuple[Fixed, ...], term: Callable[[Tensor, Tensor], Tensor]
+) -> Terms:
     """The sum over all Dense layers of ``term`` of weight bits (inputs, units) and value bits (inputs, 1), and of bias bits."""
     terms = [_dense(*found, term) for found in dense_layers(model, inputs)]
     return lambda: sum(one() for one in terms)
@@ -220,7 +244,10 @@ def _after(layer: Any, sources: list[Terms | None], elements: int) -> Terms | No
         return _constant([rule[0].width - rule[0].signed], elements)
     if isinstance(layer, keras.layers.Concatenate) and None not in sources:
         return lambda: ops.concatenate([source() for source in sources if source])
-    harmless = isinstance(layer, keras.layers.ReLU | keras.layers.Flatten | keras.layers.Reshape | keras.layers.Dropout)
+    harmless = isinstance(
+        layer,
+        keras.layers.ReLU | keras.layers.Flatten | keras.layers.Reshape | keras.layers.Dropout,
+    )
     return sources[0] if harmless else None
 
 
@@ -229,7 +256,9 @@ def _constant(values: list[int], elements: int) -> Terms:
     return lambda: ops.convert_to_tensor(array)
 
 
-def _dense(layer: Any, source: Terms, neurons: Terms, term: Callable[[Tensor, Tensor], Tensor]) -> Terms:
+def _dense(
+    layer: Any, source: Terms, neurons: Terms, term: Callable[[Tensor, Tensor], Tensor]
+) -> Terms:
     kernel, bias = layer.kernel_quantizer_internal, layer.bias_quantizer_internal
 
     def total(weights: Tensor, biases: Tensor) -> Tensor:
@@ -237,7 +266,12 @@ def _dense(layer: Any, source: Terms, neurons: Terms, term: Callable[[Tensor, Te
 
     def value() -> Tensor:
         used = total(kernel.used(layer.kernel), bias.used(layer.bias) if layer.use_bias else 0.0)
-        may = ops.sum(total(ops.broadcast_to(kernel.width(), layer.kernel.shape), bias.width() if layer.use_bias else 0.0))
+        may = ops.sum(
+            total(
+                ops.broadcast_to(kernel.width(), layer.kernel.shape),
+                bias.width() if layer.use_bias else 0.0,
+            )
+        )
         # What there is counts, but the slope is that of what there may be: also weights that are zero lose their bits, and
         # do not come back for a moment at every step.
         return may + ops.stop_gradient(ops.sum(used * neurons()) - may)

@@ -74,7 +74,13 @@ class Verdict(NamedTuple):
     def __str__(self) -> str:
         lines = []
         for c in self.comparisons:
-            state = f"failed: {c.failure}" if c.failure else "equal" if c.equal else f"DIFFERENT in {c.differing} events"
+            state = (
+                f"failed: {c.failure}"
+                if c.failure
+                else "equal"
+                if c.equal
+                else f"DIFFERENT in {c.differing} events"
+            )
             lines.append(f"{c.name}: {c.events} events, {state}")
             if c.witness:
                 lines.append(f"  {c.witness}")
@@ -110,7 +116,9 @@ def compare(
             differs = (found != expected).any(axis=1) | off_grid
             witness = None
             if differs.any():
-                witness = _witness(graph, name, implementation, expected, found, int(np.argmax(differs)), x, layers)
+                witness = _witness(
+                    graph, name, implementation, expected, found, int(np.argmax(differs)), x, layers
+                )
             comparisons.append(Comparison(name, len(x), int(differs.sum()), witness))
         except failures as failure:
             comparisons.append(Comparison(name, len(x), 0, None, str(failure)))
@@ -129,7 +137,9 @@ def _witness(
 ) -> Witness:
     inputs = x[event : event + 1]
     golden = trace(graph, inputs)
-    if isinstance(implementation, Graph):  # the graph itself is in question: only Keras' layers can tell
+    if isinstance(
+        implementation, Graph
+    ):  # the graph itself is in question: only Keras' layers can tell
         traced: Mapping[str, Integers] = golden
         golden = _as_traced(graph, layers(inputs)) if layers else {}
     else:

@@ -9,10 +9,16 @@ def to_junit(name: str, verdict: Verdict) -> str:
     """One test case for each comparison; a difference is a failure with its witness, an aborted run an error."""
     failures = sum(bool(c.differing) for c in verdict.comparisons)
     errors = sum(bool(c.failure) for c in verdict.comparisons)
-    counts = {"tests": str(len(verdict.comparisons)), "failures": str(failures), "errors": str(errors)}
+    counts = {
+        "tests": str(len(verdict.comparisons)),
+        "failures": str(failures),
+        "errors": str(errors),
+    }
     suite = ElementTree.Element("testsuite", {"name": f"trigger verify {name}", **counts})
     for c in verdict.comparisons:
-        case = ElementTree.SubElement(suite, "testcase", {"classname": name, "name": f"{c.name} equals Keras"})
+        case = ElementTree.SubElement(
+            suite, "testcase", {"classname": name, "name": f"{c.name} equals Keras"}
+        )
         if c.failure:
             ElementTree.SubElement(case, "error", {"message": c.failure})
         elif c.differing:

@@ -8,7 +8,16 @@ from typing import NamedTuple
 import numpy as np
 
 from trigger.fixedpoint.evaluate import trace
-from trigger.fixedpoint.graph import Affine, Concatenate, Dense, Graph, Input, Quantize, Steps, Threshold
+from trigger.fixedpoint.graph import (
+    Affine,
+    Concatenate,
+    Dense,
+    Graph,
+    Input,
+    Quantize,
+    Steps,
+    Threshold,
+)
 from trigger.fixedpoint.ranges import ranges
 from trigger.fixedpoint.types import Integers, Rounding, bounds
 
@@ -84,7 +93,10 @@ def _one_step(low: Integers, high: Integers) -> Integers:
 
 def _outside(rng: np.random.Generator, low: Integers, high: Integers) -> np.ndarray:
     span = (high - low + 1).astype(np.float64)
-    below, above = low - span * rng.random((100, len(low))), high + span * rng.random((100, len(low)))
+    below, above = (
+        low - span * rng.random((100, len(low))),
+        high + span * rng.random((100, len(low))),
+    )
     far = np.where(rng.random((50, len(low))) < 0.5, -1e6, 1e6) * span
     return np.concatenate([below, above, far])
 
@@ -100,7 +112,9 @@ def _ties(graph: Graph, pool: Integers, values: dict[str, Integers]) -> tuple[In
         for element in np.flatnonzero(shifts > 0):
             before, shift = values[node.inputs[0]][:, element], int(shifts[element])
             inside = np.abs(values[node.name][:, element]) < node.types[element].maximum
-            hits = np.flatnonzero(((before & ((1 << shift) - 1)) == 1 << (shift - 1)) & inside)[:_TIES_PER_ELEMENT]
+            hits = np.flatnonzero(((before & ((1 << shift) - 1)) == 1 << (shift - 1)) & inside)[
+                :_TIES_PER_ELEMENT
+            ]
             chosen.append(hits)
             wanted += 1
             reached += len(hits) > 0
@@ -119,7 +133,9 @@ def _entries(graph: Graph, pool: Integers, values: dict[str, Integers]) -> Integ
         order = np.argsort(x, axis=None, kind="stable")
         rows, ordered = order // x.shape[1], x.ravel()[order]
         first = np.flatnonzero(np.diff(ordered, prepend=ordered[0] - 1))
-        if len(first) > _TABLE_ENTRIES:  # a wide input is compared with thresholds: only their two sides matter
+        if (
+            len(first) > _TABLE_ENTRIES
+        ):  # a wide input is compared with thresholds: only their two sides matter
             shift = int(graph[node.inputs[0]].fractions.max()) - node.thresholds.type.fraction
             sides = np.searchsorted(ordered, node.thresholds.values << max(shift, 0))
             first = np.concatenate([sides, sides - 1])
@@ -153,13 +169,18 @@ def _ends(graph: Graph, pool: Integers, values: dict[str, Integers]) -> tuple[In
         corners = np.concatenate([up, np.where(directions[node.name].T > 0, low, high)])
         at_corners = trace(graph, corners)[node.name]
         for element in range(len(node.types)):
-            for end, pick in ((found[node.name].low, np.argmin), (found[node.name].high, np.argmax)):
+            for end, pick in (
+                (found[node.name].low, np.argmin),
+                (found[node.name].high, np.argmax),
+            ):
                 both = np.concatenate([at_corners[:, element], values[node.name][:, element]])
                 best = int(pick(both))
                 chosen.append(corners[best] if best < len(corners) else pool[best - len(corners)])
                 wanted += 1
                 reached += both[best] == end[element]
-    return np.unique(np.array(chosen, dtype=np.int64).reshape(-1, len(low)), axis=0), Coverage(reached, wanted)
+    return np.unique(np.array(chosen, dtype=np.int64).reshape(-1, len(low)), axis=0), Coverage(
+        reached, wanted
+    )
 
 
 def _directions(graph: Graph) -> dict[str, np.ndarray]:

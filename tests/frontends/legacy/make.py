@@ -31,7 +31,9 @@ def functional():
 def sequential():
     return keras.Sequential(
         [
-            QDense(5, kernel_quantizer=quantized_bits(4, 0, alpha="auto_po2"), **B, input_shape=(4,)),
+            QDense(
+                5, kernel_quantizer=quantized_bits(4, 0, alpha="auto_po2"), **B, input_shape=(4,)
+            ),
             QActivation(quantized_relu(4, 1)),
             keras.layers.Dropout(0.2),
             QDense(1, kernel_quantizer=quantized_bits(4, 0, alpha=1), **B),
@@ -43,7 +45,9 @@ for name, make in (("functional", functional), ("sequential", sequential)):
     model = make()
     model.set_weights(
         [
-            rng.uniform(0.3, 2, w.shape) if "variance" in w.name or "gamma" in w.name else rng.normal(size=w.shape) * 0.6
+            rng.uniform(0.3, 2, w.shape)
+            if "variance" in w.name or "gamma" in w.name
+            else rng.normal(size=w.shape) * 0.6
             for w in model.weights
         ]
     )
@@ -52,5 +56,7 @@ for name, make in (("functional", functional), ("sequential", sequential)):
     Path(f"{name}.json").write_text(model.to_json())
     model.save_weights(f"{name}_weights.h5")
     x = np.round(rng.uniform(-8, 8, (500, 4)) * 16) / 16
-    before_softmax = keras.Model(model.inputs, model.layers[-2].output if name == "functional" else model.output)
+    before_softmax = keras.Model(
+        model.inputs, model.layers[-2].output if name == "functional" else model.output
+    )
     np.savez_compressed(f"{name}.npz", x=x, y=before_softmax.predict(x, verbose=0))

@@ -50,7 +50,10 @@ class Payload(NamedTuple):
     def sources(self) -> tuple[Path, ...]:
         """Core and shell, in the order of compilation, the trigger last."""
         suffix = LANGUAGES[self.rtl.language]
-        return (*self.rtl.sources, *(self.directory / "src" / f"{part}.{suffix}" for part in (*PARTS, self.name)))
+        return (
+            *self.rtl.sources,
+            *(self.directory / "src" / f"{part}.{suffix}" for part in (*PARTS, self.name)),
+        )
 
     @property
     def bench(self) -> Design:
@@ -60,7 +63,13 @@ class Payload(NamedTuple):
         """
         bit = Fixed(False, 1, 1)
         inputs = [Fixed(False, self.links.word_bits, 0)] * self.links.links + [bit] * 3
-        outputs = [*(p.type for p in self.core.outputs), *[bit] * len(self.points), Fixed(False, 12, 12), bit, bit]
+        outputs = [
+            *(p.type for p in self.core.outputs),
+            *[bit] * len(self.points),
+            Fixed(False, 12, 12),
+            bit,
+            bit,
+        ]
         name = f"{self.name}_bench"
         sources = (*self.sources, self.directory / "sim" / f"{name}.{LANGUAGES[self.rtl.language]}")
         return Design(Interface(name, ports(inputs), ports(outputs), self.latency), sources)
@@ -88,7 +97,9 @@ def write(payload: Payload, version: str) -> None:
     if len(points) > MOST_POINTS:
         raise TriggerError(f"payload: {len(points)} accept bits; there is room for {MOST_POINTS}")
     if links.words > MOST_FRAMES:
-        raise TriggerError(f"payload: an event has {links.words} frames; there is room for {MOST_FRAMES}; use more links")
+        raise TriggerError(
+            f"payload: an event has {links.words} frames; there is room for {MOST_FRAMES}; use more links"
+        )
     suffix = LANGUAGES[rtl.language]
     wires = [_wire(place, links) for place in links.places]
     fields: dict[str, Any] = {
@@ -112,16 +123,23 @@ def write(payload: Payload, version: str) -> None:
         (directory / part).mkdir(parents=True, exist_ok=True)
     for part in PARTS:
         shutil.copyfile(source / f"{part}.{suffix}", directory / "src" / f"{part}.{suffix}")
-    for template, target in ((f"trigger.{suffix}", f"src/{name}.{suffix}"), (f"bench.{suffix}", f"sim/{name}_bench.{suffix}")):
+    for template, target in (
+        (f"trigger.{suffix}", f"src/{name}.{suffix}"),
+        (f"bench.{suffix}", f"sim/{name}_bench.{suffix}"),
+    ):
         (directory / target).write_text(templates.get_template(f"{template}.j2").render(**fields))
     (directory / "README.md").write_text(templates.get_template("README.md.j2").render(**fields))
-    (directory / "payload.json").write_text(json.dumps(_description(payload, version), indent=1) + "\n")
+    (directory / "payload.json").write_text(
+        json.dumps(_description(payload, version), indent=1) + "\n"
+    )
 
 
 def _wire(place: Place, links: LinkMap) -> _Wire:
     low = (place.word * links.links + place.link) * links.word_bits + place.low
     last = place.low + place.type.width - 1
-    return _Wire(place.name, place.link, place.word, place.low, last, low, low + place.type.width - 1)
+    return _Wire(
+        place.name, place.link, place.word, place.low, last, low, low + place.type.width - 1
+    )
 
 
 def _description(payload: Payload, version: str) -> dict[str, Any]:
@@ -134,6 +152,8 @@ def _description(payload: Payload, version: str) -> dict[str, Any]:
         "word_bits": payload.links.word_bits,
         "orbit": ORBIT,
         "points": [point.described() for point in payload.points],
-        "scores": [{"low": p.low, "high": p.high, "type": str(p.type)} for p in payload.core.outputs],
+        "scores": [
+            {"low": p.low, "high": p.high, "type": str(p.type)} for p in payload.core.outputs
+        ],
         "sources": [path.name for path in payload.sources],
     }

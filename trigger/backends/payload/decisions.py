@@ -18,7 +18,12 @@ class Point(NamedTuple):
     bound: int
 
     def described(self) -> dict[str, Any]:
-        return {"name": self.name, "element": self.element, "bound": self.bound, "type": str(self.port.type)}
+        return {
+            "name": self.name,
+            "element": self.element,
+            "bound": self.bound,
+            "type": str(self.port.type),
+        }
 
 
 class Decisions(NamedTuple):

@@ -52,7 +52,9 @@ class PayloadSimulation:
             rows, np.cumsum([len(payload.core.outputs), len(payload.points), 1, 1]), axis=1
         )
         if (valid[:, 0] != last).any() or error.any():
-            raise RtlFailed(f"payload: {payload.name} gives decisions when none are due, or reports an error")
+            raise RtlFailed(
+                f"payload: {payload.name} gives decisions when none are due, or reports an error"
+            )
         expected = decide(scores[last], payload.points, ORBIT)
         for name, found, right in (
             ("accept bits", accept[last], expected.accept),

@@ -51,7 +51,9 @@ class RtlOptions(NamedTuple):
         except ValueError as error:
             raise TriggerError(f"rtl: {error}") from error
         if self.language not in LANGUAGES:
-            raise TriggerError(f"rtl: no language {self.language!r}; there are {', '.join(LANGUAGES)}")
+            raise TriggerError(
+                f"rtl: no language {self.language!r}; there are {', '.join(LANGUAGES)}"
+            )
         if not 0 < self.clock_mhz < 2000:
             raise TriggerError(f"rtl: a clock of {self.clock_mhz} MHz is not to be had")
 
@@ -95,7 +97,10 @@ class Rtl:
         into = into or self.directory / "simulation"
         if self.language == "vhdl":
             return replace(self, simulation=analyse(self.interface, self.sources, into))
-        return replace(self, simulation=compile_together([Design(self.interface, self.sources)], into, "-O3")[0])
+        return replace(
+            self,
+            simulation=compile_together([Design(self.interface, self.sources)], into, "-O3")[0],
+        )
 
     def with_gaps(self) -> "Rtl":
         """The same simulation, with pauses between the events and the clock enable going low now and then."""
@@ -112,7 +117,9 @@ class Rtl:
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Real inputs, shape (events, features), to real outputs, float64 of shape (events, outputs)."""
-        return np.ldexp(self.run(self.graph.quantize_inputs(x)).astype(np.float64), -self.graph.output.fractions)
+        return np.ldexp(
+            self.run(self.graph.quantize_inputs(x)).astype(np.float64), -self.graph.output.fractions
+        )
 
 
 def write(graph: Graph, directory: Path, options: RtlOptions) -> Rtl:
@@ -180,7 +187,10 @@ def lut_by_passes(graph: Graph) -> dict[str, int]:
         return round(sum(to_logic(changed).costs))
 
     found = {"with all": lut(PASSES), "without any": lut(())}
-    return found | {f"without {left_out}": lut(name for name in PASSES if name != left_out) for left_out in PASSES}
+    return found | {
+        f"without {left_out}": lut(name for name in PASSES if name != left_out)
+        for left_out in PASSES
+    }
 
 
 def open_project(directory: Path, graph: Graph) -> Rtl:
@@ -188,7 +198,8 @@ def open_project(directory: Path, graph: Graph) -> Rtl:
     try:
         found = json.loads((directory / DESCRIPTION).read_text())
         inputs, outputs = (
-            tuple(Port(p["low"], Fixed.parse(p["type"])) for p in found[which]) for which in ("inputs", "outputs")
+            tuple(Port(p["low"], Fixed.parse(p["type"])) for p in found[which])
+            for which in ("inputs", "outputs")
         )
         return Rtl(
             directory.resolve(),
@@ -208,12 +219,21 @@ def open_project(directory: Path, graph: Graph) -> Rtl:
 
 def _port_map(ports: Sequence[Port], names: Sequence[str]) -> list[dict[str, Any]]:
     named = zip(names or map(str, range(len(ports))), ports, strict=True)
-    return [{"name": name, "low": port.low, "high": port.high, "type": str(port.type)} for name, port in named]
+    return [
+        {"name": name, "low": port.low, "high": port.high, "type": str(port.type)}
+        for name, port in named
+    ]
 
 
-def _write_project(directory: Path, description: dict[str, Any], quartus: dict[str, str] | None) -> None:
+def _write_project(
+    directory: Path, description: dict[str, Any], quartus: dict[str, str] | None
+) -> None:
     """The port map, constraints and a project script for the vendor's tool."""
     templates = environment(folder("synth"))
-    names = ["ports.md"] + (["quartus.tcl", "clock.sdc"] if quartus else ["vivado.tcl", "clock.xdc"])
+    names = ["ports.md"] + (
+        ["quartus.tcl", "clock.sdc"] if quartus else ["vivado.tcl", "clock.xdc"]
+    )
     for name in names:
-        (directory / name).write_text(templates.get_template(f"rtl/{name}.j2").render(**description, quartus=quartus))
+        (directory / name).write_text(
+            templates.get_template(f"rtl/{name}.j2").render(**description, quartus=quartus)
+        )

@@ -11,7 +11,18 @@ import numpy as np
 from alkaid.cmvm import solver_options_t
 from alkaid.trace import FVariable, FVArray, HWConfig
 
-from trigger.fixedpoint.graph import Add, Affine, Clip, Concatenate, Dense, LeakyRelu, Node, Quantize, Steps, Threshold
+from trigger.fixedpoint.graph import (
+    Add,
+    Affine,
+    Clip,
+    Concatenate,
+    Dense,
+    LeakyRelu,
+    Node,
+    Quantize,
+    Steps,
+    Threshold,
+)
 from trigger.fixedpoint.types import Fixed, Overflow, Rounding, requantize
 
 # Delay and cost of an adder are counted bit by bit: alkaid's own defaults.
@@ -35,12 +46,20 @@ def lower(node: Node, source: Node, read: Sequence[list[FVariable]]) -> list[Any
         case Dense():
             return [_plus(v, b) for v, b in zip(_product(x, node), node.bias.real, strict=True)]
         case Affine():
-            scaled = [_times(v, int(s), node.scale.type.fraction) for v, s in zip(x, node.scale.values, strict=True)]
+            scaled = [
+                _times(v, int(s), node.scale.type.fraction)
+                for v, s in zip(x, node.scale.values, strict=True)
+            ]
             return [_plus(v, b) for v, b in zip(scaled, node.bias.real, strict=True)]
         case Quantize():
-            return [_quantize(v, kind, node.rounding, node.overflow) for v, kind in zip(x, node.types, strict=True)]
+            return [
+                _quantize(v, kind, node.rounding, node.overflow)
+                for v, kind in zip(x, node.types, strict=True)
+            ]
         case Clip():
-            low, high = (np.ldexp(bound.astype(float), -node.fractions) for bound in (node.low, node.high))
+            low, high = (
+                np.ldexp(bound.astype(float), -node.fractions) for bound in (node.low, node.high)
+            )
             return [_least(_most(v, a), b) for v, a, b in zip(x, low, high, strict=True)]
         case LeakyRelu():
             return [v if v.low >= 0 else v.msb_mux(v * 2.0**-node.shift, v) for v in x]
@@ -50,7 +69,10 @@ def lower(node: Node, source: Node, read: Sequence[list[FVariable]]) -> list[Any
             bounds = np.ldexp(node.bounds.astype(np.float64), -source.fractions[node.elements])
             return [_accepts(x[e], float(b)) for e, b in zip(node.elements, bounds, strict=True)]
         case Add():
-            return [sum(map(_fresh, rest), start=_fresh(first)) for first, *rest in zip(*read, strict=True)]
+            return [
+                sum(map(_fresh, rest), start=_fresh(first))
+                for first, *rest in zip(*read, strict=True)
+            ]
         case Concatenate():
             return [v for part in read for v in part]
     raise ValueError("the operation is unknown here")
@@ -62,15 +84,22 @@ def _product(x: list[FVariable], node: Dense) -> list[FVariable]:
     # alkaid makes tables of one-bit inputs, and takes each of them for 0 or 1; one of 0 and -1 has one bit as well.
     options: solver_options_t = {"binary_lut": not any(v.low < 0 and sum(v.kif) == 1 for v in x)}
     for chunk, shift in _chunks(node.weights.values):
-        part = np.asarray(FVArray(np.array(x, dtype=object), options, HARDWARE) @ chunk.astype(np.float64))
+        part = np.asarray(
+            FVArray(np.array(x, dtype=object), options, HARDWARE) @ chunk.astype(np.float64)
+        )
         scale = 2.0 ** (shift - node.weights.type.fraction)
-        total = [a + _fresh(variable(b)) * scale if shift else variable(b) * scale for a, b in zip(total, part, strict=True)]
+        total = [
+            a + _fresh(variable(b)) * scale if shift else variable(b) * scale
+            for a, b in zip(total, part, strict=True)
+        ]
     return total
 
 
 def _times(x: FVariable, factor: int, fraction: int) -> FVariable:
     x = _fresh(x)
-    products = [x * (float(chunk) * 2.0 ** (shift - fraction)) for chunk, shift in _chunks(np.array(factor))]
+    products = [
+        x * (float(chunk) * 2.0 ** (shift - fraction)) for chunk, shift in _chunks(np.array(factor))
+    ]
     return sum(map(_fresh, products[1:]), start=products[0])
 
 
@@ -124,18 +153,24 @@ def _cut(x: FVariable, at: int) -> tuple[FVariable, FVariable]:
 def _already_added(x: FVariable) -> float:
     if x.opr != "cadd":
         return 0.0
-    value, shift = (((x._data >> at & 0xFFFFFFFF) + (1 << 31)) % (1 << 32) - (1 << 31) for at in (0, 32))
+    value, shift = (
+        ((x._data >> at & 0xFFFFFFFF) + (1 << 31)) % (1 << 32) - (1 << 31) for at in (0, 32)
+    )
     return value * 2.0**-shift * x._factor
 
 
-def _choose(key: FVariable, constant: float, x: FVariable, reach: tuple[float, float] | None = None) -> FVariable:
+def _choose(
+    key: FVariable, constant: float, x: FVariable, reach: tuple[float, float] | None = None
+) -> FVariable:
     """``constant`` where the highest bit of key is set, x elsewhere; a wide constant in two parts.
 
     ``reach`` is the least and the greatest result, where that is known to be less than both allow.
     """
     if _significant_bits(constant) <= _CONSTANT_BITS:
         return key.msb_mux(
-            variable(constant), x, (*reach, min(x.step, 2.0 ** _lowest_bit(constant or x.step))) if reach else None
+            variable(constant),
+            x,
+            (*reach, min(x.step, 2.0 ** _lowest_bit(constant or x.step))) if reach else None,
         )
     cut = _lowest_bit(constant) + _CONSTANT_BITS - 1
     low = float(np.mod(constant, 2.0**cut))
@@ -213,7 +248,9 @@ def _saturate_both(x: FVariable, integer: int, fraction: int) -> FVariable:
     sign = x.msb()
     above = x.quantize(1, max(x.kif[1], integer), -integer)
     outside = (above ^ (sign * -(2.0**integer))).unary_bit_op("any")
-    inside = _choose(outside & ~sign, 2.0**integer - 2.0**-fraction, x.quantize(1, integer, fraction))
+    inside = _choose(
+        outside & ~sign, 2.0**integer - 2.0**-fraction, x.quantize(1, integer, fraction)
+    )
     return _choose(outside & sign, -(2.0**integer), inside)
 
 
@@ -264,7 +301,10 @@ def _rounded(value: float, fraction: int, rounding: Rounding) -> float:
     before = -_lowest_bit(value) if value else fraction
     integers = np.array([[int(value * 2.0**before)]], dtype=np.int64)
     target = (Fixed(True, 62, 62 - fraction),)
-    return float(requantize(integers, np.array([before]), target, rounding, Overflow.WRAP)[0, 0]) * 2.0**-fraction
+    return (
+        float(requantize(integers, np.array([before]), target, rounding, Overflow.WRAP)[0, 0])
+        * 2.0**-fraction
+    )
 
 
 def _steps(x: FVariable, node: Steps) -> FVariable:
@@ -274,7 +314,9 @@ def _steps(x: FVariable, node: Steps) -> FVariable:
     x = _floor(x, node.thresholds.type.fraction)
     levels = node.levels.real
     # A step between two values of x is taken at the upper one; where several are, the last one counts.
-    thresholds, counts = np.unique(np.ceil(node.thresholds.real / x.step) * x.step, return_counts=True)
+    thresholds, counts = np.unique(
+        np.ceil(node.thresholds.real / x.step) * x.step, return_counts=True
+    )
     levels = levels[np.concatenate([[0], np.cumsum(counts)])]
     first, last = np.searchsorted(thresholds, [x.low, x.high], side="right")
     thresholds, levels = thresholds[first:last], levels[first : last + 1]
@@ -287,10 +329,14 @@ def _steps(x: FVariable, node: Steps) -> FVariable:
     width = sum(x.kif)
     bits = node.levels.type.width
     comparisons = len(thresholds) * (width / 2 + 1) + bits
-    if width <= _SURE_TABLE_BITS or (width <= _TABLE_BITS and bits * 2.0 ** (width - 6) < comparisons):
+    if width <= _SURE_TABLE_BITS or (
+        width <= _TABLE_BITS and bits * 2.0 ** (width - 6) < comparisons
+    ):
         entries = np.arange(round((x.high - x.low) / x.step) + 1) * x.step + x.low
         return _table(x, levels[np.searchsorted(thresholds, entries, side="right")])
-    reached = FVArray(np.array([~_plus(x, -t).msb() for t in thresholds], dtype=object), hwconf=HARDWARE)
+    reached = FVArray(
+        np.array([~_plus(x, -t).msb() for t in thresholds], dtype=object), hwconf=HARDWARE
+    )
     return _plus(variable((reached @ np.diff(levels)[:, None])[0]), float(levels[0]))
 
 
@@ -302,7 +348,10 @@ def _table(x: FVariable, values: np.ndarray) -> FVariable:
     bits = int(len(values) - 1).bit_length()
     values = np.concatenate([values, np.full((1 << bits) - len(values), values[-1])])
     below = index.quantize(0, bits - 1 - index.kif[2], index.kif[2])
-    halves = (_table(below, half) if (half != half[0]).any() else variable(half[0]) for half in np.split(values, 2))
+    halves = (
+        _table(below, half) if (half != half[0]).any() else variable(half[0])
+        for half in np.split(values, 2)
+    )
     lower, upper = halves
     return index.msb().msb_mux(upper, lower)
 
@@ -312,7 +361,9 @@ def variable(value: FVariable | float) -> FVariable:
     if isinstance(value, FVariable):
         return value
     if _significant_bits(value) > _CONSTANT_BITS:
-        raise ValueError(f"an element is always {value!r}, which needs more than {_CONSTANT_BITS} bits")
+        raise ValueError(
+            f"an element is always {value!r}, which needs more than {_CONSTANT_BITS} bits"
+        )
     return FVariable.from_const(float(value), HARDWARE)
 
 

@@ -80,7 +80,9 @@ def to_core(name: str, graph: Graph, logic: Logic, stages: Sequence[int]) -> Cor
     blocks: list[Block] = []
     for stage in range(last + 2):
         for i in range(len(logic.ops)):
-            if _constant(logic.ops[i]) is not None or not _is_held(logic, stages, read_in, i, stage):
+            if _constant(logic.ops[i]) is not None or not _is_held(
+                logic, stages, read_in, i, stage
+            ):
                 continue
             width = _width(logic.ops[i])
             if stage == 0:
@@ -89,10 +91,16 @@ def to_core(name: str, graph: Graph, logic: Logic, stages: Sequence[int]) -> Cor
                 held_before = _is_held(logic, stages, read_in, i, stage - 1)
                 source = Bits(f"{'r' if held_before else 's'}{stage - 1}_v{i}", 0, width)
             registers.append(Register(f"r{stage}_v{i}", stage, source))
-        working = [i for i in range(len(logic.ops)) if stages[i] == stage and logic.ops[i].opcode not in (INPUT, CONSTANT)]
+        working = [
+            i
+            for i in range(len(logic.ops))
+            if stages[i] == stage and logic.ops[i].opcode not in (INPUT, CONSTANT)
+        ]
         for layer in dict.fromkeys(logic.groups[i] for i in working):
             inside = [i for i in working if logic.groups[i] == layer]
-            block = _block(f"{name}_s{stage}_{names[layer]}", stage, layer, inside, logic, stages, read_in)
+            block = _block(
+                f"{name}_s{stage}_{names[layer]}", stage, layer, inside, logic, stages, read_in
+            )
             if block.outputs:
                 blocks.append(block)
     results = tuple(
@@ -115,7 +123,9 @@ def _reading_stages(logic: Logic, stages: Sequence[int], end: int) -> list[set[t
     return found
 
 
-def _is_held(logic: Logic, stages: Sequence[int], read_in: Sequence[set[tuple[int, str]]], i: int, stage: int) -> bool:
+def _is_held(
+    logic: Logic, stages: Sequence[int], read_in: Sequence[set[tuple[int, str]]], i: int, stage: int
+) -> bool:
     """Whether value i stands in a register at the entry of a stage: it was made before and is read there or later."""
     made = -1 if logic.ops[i].opcode == INPUT else stages[i]
     return made < stage <= max((reader for reader, _ in read_in[i]), default=-1)
@@ -163,7 +173,12 @@ def _block(
         tuple(tables) or None,
     )
     inputs = (
-        Wire(j, _width(logic.ops[j]), f"{'r' if _made_before(logic, stages, j, stage) else 's'}{stage}_v{j}") for j in variable
+        Wire(
+            j,
+            _width(logic.ops[j]),
+            f"{'r' if _made_before(logic, stages, j, stage) else 's'}{stage}_v{j}",
+        )
+        for j in variable
     )
     outputs = (Wire(i, _width(logic.ops[i]), f"s{stage}_v{i}") for i in shown)
     return Block(name, stage, layer, combinational, tuple(inputs), tuple(outputs))
@@ -208,4 +223,6 @@ def _extended(op: Op, kind: Fixed, register: str) -> tuple[Bits, ...]:
     width = min(_width(op), kind.width - below)
     above = kind.width - below - width
     sign = [Bits(register, width - 1, 1)] * above if op.qint.min < 0 else [Bits("", 0, above)]
-    return tuple(bits for bits in (Bits("", 0, below), Bits(register, 0, width), *sign) if bits.width)
+    return tuple(
+        bits for bits in (Bits("", 0, below), Bits(register, 0, width), *sign) if bits.width
+    )

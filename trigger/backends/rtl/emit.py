@@ -30,13 +30,19 @@ class Language(NamedTuple):
 
 
 def _verilog_bits(bits: Sequence[Bits]) -> str:
-    parts = [f"{b.signal}[{b.low + b.width - 1}:{b.low}]" if b.signal else f"{b.width}'d{b.low}" for b in reversed(bits)]
+    parts = [
+        f"{b.signal}[{b.low + b.width - 1}:{b.low}]" if b.signal else f"{b.width}'d{b.low}"
+        for b in reversed(bits)
+    ]
     return parts[0] if len(parts) == 1 else f"{{{', '.join(parts)}}}"
 
 
 def _vhdl_bits(bits: Sequence[Bits]) -> str:
     return " & ".join(
-        f"{b.signal}({b.low + b.width - 1} downto {b.low})" if b.signal else f'"{b.low:0{b.width}b}"' for b in reversed(bits)
+        f"{b.signal}({b.low + b.width - 1} downto {b.low})"
+        if b.signal
+        else f'"{b.low:0{b.width}b}"'
+        for b in reversed(bits)
     )
 
 
@@ -49,7 +55,11 @@ LANGUAGES = {
         _verilog_bits,
     ),
     "vhdl": Language(
-        "vhd", lambda logic: vhdl_logic(logic, {}), vhdl_tables, lambda target, source: f"{target} <= {source};", _vhdl_bits
+        "vhd",
+        lambda logic: vhdl_logic(logic, {}),
+        vhdl_tables,
+        lambda target, source: f"{target} <= {source};",
+        _vhdl_bits,
     ),
 }
 
@@ -92,7 +102,9 @@ def _statements(block: Block, kind: Language) -> list[str]:
         ports[low] = f"x{wire.value}"
         low += wire.width
     statements = [
-        re.sub(r"model_inp[\[(]\d+(?::| downto )(\d+)[\])]", lambda match: ports[int(match[1])], line)
+        re.sub(
+            r"model_inp[\[(]\d+(?::| downto )(\d+)[\])]", lambda match: ports[int(match[1])], line
+        )
         for line in kind.logic(block.logic)[1]
     ]
     # The reductions of VHDL-2008 need no package that is not of the standard.
@@ -103,9 +115,14 @@ def _statements(block: Block, kind: Language) -> list[str]:
 
 def _cells(language: str, kind: Language, text: str) -> str:
     """The parts that the text uses: ours where there is one, else alkaid's."""
-    ours, theirs = Path(__file__).parent, Path(alkaid.__file__).parent / "codegen" / "rtl" / language / "source"
+    ours, theirs = (
+        Path(__file__).parent,
+        Path(alkaid.__file__).parent / "codegen" / "rtl" / language / "source",
+    )
     files = [f"{cell}.{kind.suffix}" for cell in _CELLS if re.search(rf"\b{cell}\b", text)]
-    return "\n".join(((ours if (ours / file).exists() else theirs) / file).read_text() for file in files)
+    return "\n".join(
+        ((ours if (ours / file).exists() else theirs) / file).read_text() for file in files
+    )
 
 
 def _own_names(name: str, text: str) -> str:

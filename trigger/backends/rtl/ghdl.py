@@ -74,7 +74,11 @@ def analyse(interface: Interface, sources: Sequence[Path], folder: Path) -> Ghdl
         old.unlink()
     template = environment(Path(__file__).parent).get_template("bench.vhd.j2")
     bench = folder / "bench.vhd"
-    fields = {"name": interface.name, "input_width": interface.input_width, "output_width": interface.output_width}
+    fields = {
+        "name": interface.name,
+        "input_width": interface.input_width,
+        "output_width": interface.output_width,
+    }
     bench.write_text(template.render(**fields))
     _ghdl(["-a", *map(str, sources), str(bench)], folder)
     return GhdlSimulation(interface, folder)
@@ -87,7 +91,10 @@ def _ghdl(arguments: list[str], folder: Path) -> None:
 
 def _to_text(values: Integers, ports: Sequence[Port]) -> list[str]:
     """Each event as bits, the highest first."""
-    bits = [((values[:, k, None] >> np.arange(p.type.width)) & 1).astype(np.uint8) for k, p in enumerate(ports)]
+    bits = [
+        ((values[:, k, None] >> np.arange(p.type.width)) & 1).astype(np.uint8)
+        for k, p in enumerate(ports)
+    ]
     text = np.concatenate(bits, axis=1)[:, ::-1] + ord("0")
     return [row.tobytes().decode() for row in text]
 

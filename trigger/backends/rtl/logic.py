@@ -44,16 +44,26 @@ def to_logic(graph: Graph) -> Logic:
     values: dict[str, list[int]] = {}
     arrival: list[float] = []
     for i, kind in enumerate(graph.input.types):
-        _append(logic, "inputs", Op((), INPUT, (i,), _interval(kind.minimum, kind.maximum, kind.fraction), 0, 0), 0, arrival)
+        _append(
+            logic,
+            "inputs",
+            Op((), INPUT, (i,), _interval(kind.minimum, kind.maximum, kind.fraction), 0, 0),
+            0,
+            arrival,
+        )
     values[graph.input.name] = list(range(len(graph.input.types)))
     found = ranges(graph)
     for name, nodes in _layers(graph):
         inside = {node.name for node in nodes}
         sources = list(dict.fromkeys(s for node in nodes for s in node.inputs if s not in inside))
-        later = {s for node in graph.nodes if node.name not in inside for s in node.inputs} | {graph.output.name}
+        later = {s for node in graph.nodes if node.name not in inside for s in node.inputs} | {
+            graph.output.name
+        }
         results = [node for node in nodes if node.name in later]
         given = [i for source in sources for i in values[source]]
-        traced = _trace(graph, found, nodes, sources, results, [(logic.ops[i].qint, arrival[i]) for i in given])
+        traced = _trace(
+            graph, found, nodes, sources, results, [(logic.ops[i].qint, arrival[i]) for i in given]
+        )
         indices = iter(_adopt(logic, name, traced, given, arrival))
         for node in results:
             values[node.name] = [next(indices) for _ in node.types]
@@ -90,23 +100,33 @@ def _trace(
         try:
             symbols[node.name] = [
                 narrowed(variable(v), low, high)
-                for v, low, high in zip(lower(node, graph[node.inputs[0]], read), *_bounds(node, found[node.name]), strict=True)
+                for v, low, high in zip(
+                    lower(node, graph[node.inputs[0]], read),
+                    *_bounds(node, found[node.name]),
+                    strict=True,
+                )
             ]
         except (AssertionError, ValueError, OverflowError) as error:
-            raise TriggerError(f"{node.name}: no exact logic for this {node.op}: {error or type(error).__name__}") from error
+            raise TriggerError(
+                f"{node.name}: no exact logic for this {node.op}: {error or type(error).__name__}"
+            ) from error
     outputs = [symbol for node in results for symbol in symbols[node.name]]
     traced = trace(inputs, outputs, optimize=False)
     # Tracing anew, as alkaid does by default, would start from wider intervals than the graph's.
     return add_surrogate(optimize(traced, keep_dead_inputs=True, retrace=False))
 
 
-def _adopt(logic: Logic, group: str, traced: CombLogic, given: Sequence[int], arrival: list[float]) -> list[int]:
+def _adopt(
+    logic: Logic, group: str, traced: CombLogic, given: Sequence[int], arrival: list[float]
+) -> list[int]:
     """Append the operations of one layer; returns the positions of its outputs."""
     first_table = len(logic.tables)
     logic.tables.extend(traced.lookup_tables or ())
     places: list[int] = []
     for op in traced.ops:
-        before = max((op_latency for op_latency in (traced.ops[i].latency for i in op.addr)), default=0.0)
+        before = max(
+            (op_latency for op_latency in (traced.ops[i].latency for i in op.addr)), default=0.0
+        )
         if op.opcode == INPUT:
             places.append(given[op.data[0]])
             continue
@@ -114,12 +134,20 @@ def _adopt(logic: Logic, group: str, traced: CombLogic, given: Sequence[int], ar
         moved = op._replace(addr=tuple(places[i] for i in op.addr), data=data)
         places.append(_append(logic, group, moved, max(op.latency - before, 0.0), arrival))
     outputs = []
-    for index, shift, negative in zip(traced.out_idxs, traced.out_shifts, traced.out_negs, strict=True):
+    for index, shift, negative in zip(
+        traced.out_idxs, traced.out_shifts, traced.out_negs, strict=True
+    ):
         assert not negative, "alkaid's passes leave no negated outputs"
         place = places[index]
         if shift:  # the same bits with the binary point elsewhere
             low, high, step = (bound * 2.0**shift for bound in logic.ops[place].qint)
-            place = _append(logic, group, Op((place,), WRAP, (shift,), QInterval(low, high, step), 0, 0), 0, arrival)
+            place = _append(
+                logic,
+                group,
+                Op((place,), WRAP, (shift,), QInterval(low, high, step), 0, 0),
+                0,
+                arrival,
+            )
         outputs.append(place)
     return outputs
 

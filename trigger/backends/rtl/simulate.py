@@ -104,7 +104,9 @@ def compile_together(
         with tempfile.TemporaryDirectory(dir=folder) as work:
             (Path(work) / "bench.v").write_text(bench)
             (Path(work) / "harness.cpp").write_text(harness)
-            built = library(verilator, Path(work), [*sources, Path(work) / "bench.v"], optimize, flags)
+            built = library(
+                verilator, Path(work), [*sources, Path(work) / "bench.v"], optimize, flags
+            )
             for old in folder.glob("rtl-*.so"):
                 old.unlink()
             built.replace(path)
@@ -113,7 +115,9 @@ def compile_together(
 
 def _harness(designs: Sequence[Design]) -> str:
     templates = environment(Path(__file__).parent)
-    return templates.get_template("harness.cpp.j2").render(cores=[design.interface for design in designs])
+    return templates.get_template("harness.cpp.j2").render(
+        cores=[design.interface for design in designs]
+    )
 
 
 def _bench(designs: Sequence[Design]) -> str:
@@ -124,7 +128,13 @@ def _bench(designs: Sequence[Design]) -> str:
         ports += [f"input wire [{core.input_width - 1}:0] x_{k}", f"output wire y_valid_{k}"]
         ports.append(f"output wire [{core.output_width - 1}:0] y_{k}")
         names = ("clk", "rst", "ce", "x_valid", "x", "y_valid", "y")
-        instances.append(f"{core.name} core_{k} ({', '.join(f'.{name}({name}_{k})' for name in names)});")
+        instances.append(
+            f"{core.name} core_{k} ({', '.join(f'.{name}({name}_{k})' for name in names)});"
+        )
     return (
-        "`timescale 1 ns / 1 ps\nmodule bench (\n  " + ",\n  ".join(ports) + "\n);\n" + "\n".join(instances) + "\nendmodule\n"
+        "`timescale 1 ns / 1 ps\nmodule bench (\n  "
+        + ",\n  ".join(ports)
+        + "\n);\n"
+        + "\n".join(instances)
+        + "\nendmodule\n"
     )

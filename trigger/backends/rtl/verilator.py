@@ -64,27 +64,67 @@ def _from_path() -> Verilator | None:
     if program is None:
         return None
     try:
-        text = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=60).stdout
-        settings = subprocess.run([program, "--getenv", "VERILATOR_ROOT"], capture_output=True, text=True, timeout=60).stdout
+        text = subprocess.run(
+            [program, "--version"], capture_output=True, text=True, timeout=60
+        ).stdout
+        settings = subprocess.run(
+            [program, "--getenv", "VERILATOR_ROOT"], capture_output=True, text=True, timeout=60
+        ).stdout
     except (OSError, subprocess.TimeoutExpired):
         return None
     version, root = re.search(r"Verilator (\d+)\.(\d+)", text), Path(settings.strip())
-    binary = next((path for path in (root / "bin" / "verilator_bin", Path(program + "_bin")) if path.is_file()), None)
-    return Verilator(binary, root, (int(version[1]), int(version[2]))) if version and binary else None
+    binary = next(
+        (
+            path
+            for path in (root / "bin" / "verilator_bin", Path(program + "_bin"))
+            if path.is_file()
+        ),
+        None,
+    )
+    return (
+        Verilator(binary, root, (int(version[1]), int(version[2]))) if version and binary else None
+    )
 
 
-def library(verilator: Verilator, work: Path, sources: Sequence[Path], optimize: str, flags: Sequence[str]) -> Path:
+def library(
+    verilator: Verilator, work: Path, sources: Sequence[Path], optimize: str, flags: Sequence[str]
+) -> Path:
     """Compile Verilog, whose top module is ``bench``, with ``harness.cpp`` in the folder ``work``, to a library there.
 
     Raises RtlFailed with the first error of Verilator or g++.
     """
-    flags = [*flags, "--cc", "--prefix", "Vbench", "--top-module", "bench", "--output-split", "60000"]
-    flags += ["--x-assign", "fast", "--x-initial", "fast", "--output-split-cfuncs", "6000", "-Mdir", str(work)]
+    flags = [
+        *flags,
+        "--cc",
+        "--prefix",
+        "Vbench",
+        "--top-module",
+        "bench",
+        "--output-split",
+        "60000",
+    ]
+    flags += [
+        "--x-assign",
+        "fast",
+        "--x-initial",
+        "fast",
+        "--output-split-cfuncs",
+        "6000",
+        "-Mdir",
+        str(work),
+    ]
     variables = {"VERILATOR_ROOT": str(verilator.root)}
     run([str(verilator.binary), *flags, *map(str, sources)], _failed, environment=variables)
     include = verilator.root / "include"
     options = ["-std=c++20", "-fPIC", "-w", f"-I{include}", f"-I{include / 'vltstd'}"]
-    options += ["-DVERILATOR=1", "-DVM_COVERAGE=0", "-DVM_SC=0", "-DVM_TRACE=0", "-DVM_TIMING=0", "-DVL_TIME_CONTEXT"]
+    options += [
+        "-DVERILATOR=1",
+        "-DVM_COVERAGE=0",
+        "-DVM_SC=0",
+        "-DVM_TRACE=0",
+        "-DVM_TIMING=0",
+        "-DVL_TIME_CONTEXT",
+    ]
     runtime = _runtime(verilator, options, work)
     options += [f"-I{work}", "-include", str(EXTEND)]
     fast = sorted(work.glob("*.cpp"), key=lambda path: path.stat().st_size)
@@ -92,17 +132,35 @@ def library(verilator: Verilator, work: Path, sources: Sequence[Path], optimize:
     if sum(path.stat().st_size for path in fast) > _LARGE:
         slow = [*work.glob("*__Slow.cpp")]  # what runs once, at the start
         fast = [path for path in fast if path not in slow]
-        units = {"slow": (slow, "-O0"), "fast_1": (fast[::2], optimize), "fast_2": (fast[1::2], optimize)}
+        units = {
+            "slow": (slow, "-O0"),
+            "fast_1": (fast[::2], optimize),
+            "fast_2": (fast[1::2], optimize),
+        }
     with concurrent.futures.ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        objects = list(pool.map(lambda item: _object(work, item[0], item[1][0], [*options, item[1][1]]), units.items()))
-    run(["g++", "-shared", "-pthread", "-o", str(work / "rtl.so"), *map(str, [*objects, runtime])], _failed)
+        objects = list(
+            pool.map(
+                lambda item: _object(work, item[0], item[1][0], [*options, item[1][1]]),
+                units.items(),
+            )
+        )
+    run(
+        ["g++", "-shared", "-pthread", "-o", str(work / "rtl.so"), *map(str, [*objects, runtime])],
+        _failed,
+    )
     return work / "rtl.so"
 
 
 def _runtime(verilator: Verilator, options: Sequence[str], work: Path) -> Path:
     """Verilator's own library, compiled once for all designs of a user where a cache can be written."""
-    sources = [verilator.root / "include" / name for name in ("verilated.cpp", "verilated_threads.cpp")]
-    kind = [str(verilator), run(["g++", "--version"], _failed), *(path.read_text() for path in sources)]
+    sources = [
+        verilator.root / "include" / name for name in ("verilated.cpp", "verilated_threads.cpp")
+    ]
+    kind = [
+        str(verilator),
+        run(["g++", "--version"], _failed),
+        *(path.read_text() for path in sources),
+    ]
     key = [*kind, *(option for option in options if not option.startswith("-I"))]
     name = f"verilated-{hashlib.sha256(repr(key).encode()).hexdigest()[:16]}.o"
     try:

@@ -78,17 +78,26 @@ def _kept(node: Node, live: Mapping[str, Integers]) -> Node:
     match node:
         case Dense():
             weights = Constant(node.weights.values[np.ix_(source, own)], node.weights.type)
-            return dataclasses.replace(node, types=types, weights=weights, bias=_chosen(node.bias, own))
+            return dataclasses.replace(
+                node, types=types, weights=weights, bias=_chosen(node.bias, own)
+            )
         case Affine():
-            return dataclasses.replace(node, types=types, scale=_chosen(node.scale, own), bias=_chosen(node.bias, own))
+            return dataclasses.replace(
+                node, types=types, scale=_chosen(node.scale, own), bias=_chosen(node.bias, own)
+            )
         case Clip():
             return dataclasses.replace(node, types=types, low=node.low[own], high=node.high[own])
         case Threshold():
             return dataclasses.replace(
-                node, types=types, elements=np.searchsorted(source, node.elements[own]), bounds=node.bounds[own]
+                node,
+                types=types,
+                elements=np.searchsorted(source, node.elements[own]),
+                bounds=node.bounds[own],
             )
         case Concatenate():
-            return dataclasses.replace(node, types=types, inputs=tuple(name for name in node.inputs if len(live[name])))
+            return dataclasses.replace(
+                node, types=types, inputs=tuple(name for name in node.inputs if len(live[name]))
+            )
     return dataclasses.replace(node, types=types)
 
 

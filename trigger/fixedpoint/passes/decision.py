@@ -32,8 +32,17 @@ def decide(graph: Graph, elements: Integers, thresholds: np.ndarray, name: str =
 
     ``thresholds`` are real numbers. Raises GraphError for one that is not finite.
     """
-    bounds = np.array([bound_of(graph, int(e), float(t)) for e, t in zip(elements, thresholds, strict=True)], dtype=np.int64)
-    node = Threshold(name, (graph.output.name,), (Fixed(False, 1, 1),) * len(elements), np.asarray(elements), bounds)
+    bounds = np.array(
+        [bound_of(graph, int(e), float(t)) for e, t in zip(elements, thresholds, strict=True)],
+        dtype=np.int64,
+    )
+    node = Threshold(
+        name,
+        (graph.output.name,),
+        (Fixed(False, 1, 1),) * len(elements),
+        np.asarray(elements),
+        bounds,
+    )
     return Graph((*graph.nodes, node), graph.notes)
 
 
@@ -62,9 +71,14 @@ def lower_decision(graph: Graph) -> Graph:
         if any(source.name in node.inputs for node in nodes):
             break
         if _never_decreases(source, accept.elements):
-            moved = _through(accept, source, graph[source.inputs[0]], ranges(graph)[source.inputs[0]])
+            moved = _through(
+                accept, source, graph[source.inputs[0]], ranges(graph)[source.inputs[0]]
+            )
         elif isinstance(source, Dense) and source.bias.values.any():
-            return Graph((*(n for n in nodes if n is not source), *_into_bound(accept, source, graph)), graph.notes)
+            return Graph(
+                (*(n for n in nodes if n is not source), *_into_bound(accept, source, graph)),
+                graph.notes,
+            )
         else:
             break
         graph = Graph((*(n for n in nodes if n is not source), moved), graph.notes)
@@ -91,7 +105,10 @@ def _through(accept: Threshold, node: Node, source: Node, reach: Interval) -> Th
         middle = (low + high) >> 1
         x[rows, accept.elements] = middle
         passes = evaluate(node, [source], [x])[rows, accept.elements] >= accept.bounds
-        low, high = np.where(passes | (low >= high), low, middle + 1), np.where(passes, middle, high)
+        low, high = (
+            np.where(passes | (low >= high), low, middle + 1),
+            np.where(passes, middle, high),
+        )
     return dataclasses.replace(accept, inputs=(source.name,), bounds=low)
 
 
@@ -107,7 +124,10 @@ def _into_bound(accept: Threshold, node: Dense, graph: Graph) -> tuple[Node, Thr
     bounds = accept.bounds - bias[elements]
     # A sum is a multiple of the greatest common divisor of its terms' steps.
     steps = np.array(
-        [gcd(*(int(w) << int(common - f) for w, f in zip(column, source.fractions, strict=True))) for column in weights.T]
+        [
+            gcd(*(int(w) << int(common - f) for w, f in zip(column, source.fractions, strict=True)))
+            for column in weights.T
+        ]
     )
     grid = np.maximum(steps, 1)[elements] << (fraction - sums)
     bounds = (-(-bounds // grid) * grid) >> (fraction - sums)
@@ -116,5 +136,7 @@ def _into_bound(accept: Threshold, node: Dense, graph: Graph) -> tuple[Node, Thr
     bare = Dense(node.name, node.inputs, types, Constant(weights, node.weights.type), zero)
     found = ranges(graph)
     low, high = interval(bare, {source.name: (source, found[source.name])})
-    bare = dataclasses.replace(bare, types=tuple(smallest(int(a), int(b), sums) for a, b in zip(low, high, strict=True)))
+    bare = dataclasses.replace(
+        bare, types=tuple(smallest(int(a), int(b), sums) for a, b in zip(low, high, strict=True))
+    )
     return bare, dataclasses.replace(accept, inputs=(bare.name,), elements=elements, bounds=bounds)

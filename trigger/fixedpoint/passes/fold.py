@@ -28,8 +28,12 @@ def fold_constants(graph: Graph) -> Graph:
 def _reading(source: Node, node: Dense) -> Dense:
     zeros = np.zeros((len(source.types), len(node.types)), dtype=np.int64)
     # The sum has the fractional bits of the widest term, also of one that is always zero.
-    fraction = min(int(node.fractions.min()) - int(source.fractions.max()), node.weights.type.fraction)
-    return dataclasses.replace(node, inputs=(source.name,), weights=Constant(zeros, Fixed(False, 1, 1 - fraction)))
+    fraction = min(
+        int(node.fractions.min()) - int(source.fractions.max()), node.weights.type.fraction
+    )
+    return dataclasses.replace(
+        node, inputs=(source.name,), weights=Constant(zeros, Fixed(False, 1, 1 - fraction))
+    )
 
 
 def _folded(node: Dense, source: Node, x: Interval) -> Dense:
@@ -42,4 +46,6 @@ def _folded(node: Dense, source: Node, x: Interval) -> Dense:
     bias = bias + aligned[constant] @ node.weights.values[constant]
     weights = np.where(constant[:, None], 0, node.weights.values)
     kind = smallest(int(bias.min()), int(bias.max()), fraction)
-    return dataclasses.replace(node, weights=Constant(weights, node.weights.type), bias=Constant(bias, kind))
+    return dataclasses.replace(
+        node, weights=Constant(weights, node.weights.type), bias=Constant(bias, kind)
+    )

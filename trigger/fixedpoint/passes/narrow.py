@@ -4,7 +4,17 @@ import dataclasses
 
 import numpy as np
 
-from trigger.fixedpoint.graph import Add, Affine, Clip, Concatenate, Dense, Graph, LeakyRelu, Node, Quantize
+from trigger.fixedpoint.graph import (
+    Add,
+    Affine,
+    Clip,
+    Concatenate,
+    Dense,
+    Graph,
+    LeakyRelu,
+    Node,
+    Quantize,
+)
 from trigger.fixedpoint.ranges import Interval, interval
 from trigger.fixedpoint.types import Fixed, Overflow, smallest
 
@@ -24,7 +34,10 @@ def narrow(graph: Graph) -> Graph:
 
 
 def _narrowed(node: Node, reach: Interval) -> tuple[Fixed, ...]:
-    needed = [smallest(int(a), int(b), t.fraction) for a, b, t in zip(reach.low, reach.high, node.types, strict=True)]
+    needed = [
+        smallest(int(a), int(b), t.fraction)
+        for a, b, t in zip(reach.low, reach.high, node.types, strict=True)
+    ]
     if isinstance(node, Quantize):
         # Where a quantiser saturates, its interval ends at the old type's end, and so does the new type. Only a wrapping
         # one, and a symmetric one whose new type has just the values it needs, would come to mean something else.
@@ -33,6 +46,7 @@ def _narrowed(node: Node, reach: Interval) -> tuple[Fixed, ...]:
         if node.overflow is Overflow.SAT_SYM:
             minimum = np.array([t.minimum for t in needed])
             return tuple(
-                t if low <= least else n for t, n, low, least in zip(node.types, needed, reach.low, minimum, strict=True)
+                t if low <= least else n
+                for t, n, low, least in zip(node.types, needed, reach.low, minimum, strict=True)
             )
     return tuple(n if n.width < t.width else t for n, t in zip(needed, node.types, strict=True))
