@@ -1,7 +1,9 @@
 // Run an exported emulator on events in files, by every way into it, under sanitizers. MODEL is its namespace, HEADER its header.
 // Arguments: the file of the inputs, that of the outputs expected, and the library for CMSSW's loader.
 #include HEADER
+#include "emulator_interface.h"
 
+#include <algorithm>
 #include <any>
 #include <cstdio>
 #include <cstdlib>
@@ -16,16 +18,6 @@
 
 #define JOINED(a, b) a##b
 #define C_NAME(a, b) JOINED(a, b)
-
-namespace hls4mlEmulator {
-class Model {
-public:
-    virtual void prepare_input(std::any input) = 0;
-    virtual void predict() = 0;
-    virtual void read_result(std::any result) = 0;
-    virtual ~Model() = default;
-};
-} // namespace hls4mlEmulator
 
 static void check(bool holds, const std::string &what) {
     if (holds) return;
@@ -89,12 +81,36 @@ int main(int, char **arguments) {
         for (int j = 0; j < MODEL::outputs; ++j)
             check(result[j] == wanted[e * MODEL::outputs + j] && wide[j] == result[j], "CMSSW: different");
     }
+    std::int64_t result[MODEL::outputs];
+    const auto refused = [](auto call) { std::printf("%s\n", error_of(call).c_str()); };
+    const auto read = [&] { model->read_result(result); };
+    model->predict(); // once more, and what was read can be read again
+    read();
+    read();
+    check(std::equal(result, result + MODEL::outputs, wanted.end() - MODEL::outputs), "CMSSW: read twice: different");
     double real = 0;
-    std::printf("%s\n", error_of([&] { model->prepare_input(&real); }).c_str());
-    std::printf("%s\n", error_of([&] { model->read_result(std::any()); }).c_str());
+    refused([&] { model->prepare_input(&real); });
+    refused([&] { model->predict(); }); // the input before is gone
+    refused(read);
+    refused([&] { model->prepare_input(x); });
+    refused([&] { model->prepare_input(static_cast<std::int32_t *>(nullptr)); });
+    refused([&] { model->prepare_input(nullptr); });
+    model->prepare_input(&x[0]);
+    refused(read); // of the event before
+    model->prepare_input(&x[MODEL::inputs]); // the later one holds
+    model->predict();
+    refused([&] { model->read_result(std::any()); });
+    refused([&] { model->read_result(static_cast<std::int64_t *>(nullptr)); });
+    refused([&] { model->read_result(static_cast<const std::int64_t *>(result)); });
+    read();
+    check(std::equal(result, result + MODEL::outputs, wanted.begin() + MODEL::outputs), "CMSSW: prepared twice: different");
     x[0] = INT64_C(1) << 40;
     model->prepare_input(x.data());
-    std::printf("%s\n", error_of([&] { model->predict(); }).c_str());
+    refused([&] { model->predict(); });
+    refused(read);
+    hls4mlEmulator::Model *fresh = create();
+    refused([&] { fresh->predict(); });
+    destroy(fresh);
     destroy(model);
     dlclose(library);
     check(C_NAME(MODEL, _run)(x.data(), found.data(), events) == 0, "C: an input outside its type is taken");

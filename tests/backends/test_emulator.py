@@ -112,18 +112,49 @@ def test_every_way_in_under_sanitizers(tmp_path, case):
     result = subprocess.run([program, *files], capture_output=True, text=True, check=False)
     n, m = len(graph.input.types), len(graph.output.types)
     takes = "takes a pointer to {} integers, std::int64_t * or std::int32_t *, not "
+    prepare, read = f"prepare_input {takes.format(n)}", f"read_result {takes.format(m)}"
+    no_input = "predict has no input: call prepare_input first"
+    no_result = (
+        "read_result has no result: predict did not run, or failed, since the last prepare_input"
+    )
     assert result.stdout.splitlines() == [
-        f"net: prepare_input {takes.format(n)}Pd",
-        f"net: read_result {takes.format(m)}an empty std::any",
-        "net: an input is outside its type; see input_types in net.h",
+        *(
+            f"net: {what}"
+            for what in (
+                f"{prepare}double*",
+                no_input,
+                no_result,
+                f"{prepare}std::vector<long, std::allocator<long> >",
+                f"{prepare}a null pointer",
+                f"{prepare}a null pointer",
+                no_result,
+                f"{read}an empty std::any",
+                f"{read}a null pointer",
+                f"{read}long const*",
+                "an input is outside its type; see input_types in net.h",
+                no_result,
+                no_input,
+            )
+        ),
         f"{len(x)} events",
     ]
     assert (result.returncode, result.stderr) == (0, "")
 
 
+def side_by_side(folder, *libraries):
+    """What emulators give for (3, -5) in one process: a line for each."""
+    program = folder / "loader"
+    subprocess.run(
+        ["g++", "-std=c++17", MAIN.with_name("emulator_loader.cpp"), "-o", program, "-ldl"],
+        check=True,
+    )
+    found = subprocess.run([program, *libraries], check=True, capture_output=True, text=True)
+    return found.stdout.splitlines()
+
+
 def test_two_versions_at_once(tmp_path):
     found = {}
-    for version, scale in (("v1", 1.0), ("v2", -1.0)):
+    for version, scale in (("v1", 1.0), ("v2", -1.0), ("v3", 2.0**34)):
         builder = Builder((Fixed(True, 8, 4),) * 2)
         graph = builder.graph(
             builder.affine(
@@ -134,6 +165,12 @@ def test_two_versions_at_once(tmp_path):
         make(folder)
         found[version] = binding(folder).run(np.array([[3, -5]]))
     np.testing.assert_array_equal(found["v1"], -found["v2"])
+    assert side_by_side(tmp_path, *(tmp_path / version / "net.so" for version in found)) == [
+        "3 -10, 3 -10",
+        "-3 10, -3 10",
+        f"{3 << 30} {-10 << 30}, "
+        "net: read_result: an output has more than 32 bits; give a std::int64_t *",
+    ]
     command = ["nm", "-D", "--defined-only", str(tmp_path / "v1" / "net.so")]
     listed = subprocess.run(command, capture_output=True, text=True, check=True)
     symbols = [line.split()[-1] for line in listed.stdout.splitlines()]
@@ -156,6 +193,9 @@ def test_the_command_and_the_binding(small_build, tmp_path, monkeypatch):
     result = CliRunner().invoke(app, ["export", "emulator", str(root)])
     assert (result.exit_code, result.output) == (0, "small_emulator\n")
     folder = tmp_path / "small_emulator"
+    with pytest.raises(FileNotFoundError) as missing:
+        binding(folder, "small")
+    assert str(missing.value) == f"{folder}/libsmall.so is missing; run make in its folder first"
     make(folder)
     emulator = binding(folder, "small")
     with np.load(root / "graph" / "expected.npz") as saved:
@@ -171,6 +211,11 @@ def test_the_command_and_the_binding(small_build, tmp_path, monkeypatch):
         (
             np.zeros((2, 2), dtype=int),
             "int64 of shape (2, 2); the network takes integers of shape (events, 3)",
+        ),
+        # -1 as 64 bits without a sign is in the type once it is taken for a std::int64_t.
+        (
+            np.array([[0, 0, 0], [0, 2**64 - 1, 0]], dtype=np.uint64),
+            "event 1 has an input outside its type",
         ),
         (
             np.zeros((2, 3)),
