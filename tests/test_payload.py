@@ -164,7 +164,8 @@ def vectors_of(shell, count):
 def test_more_events_than_an_orbit(shell, tmp_path):
     x = np.tile(vectors_of(shell, 400), (10, 1))
     assert len(x) > ORBIT
-    simulation = PayloadSimulation(shell).compile(tmp_path)
+    simulation = PayloadSimulation(shell)
+    assert simulation.compile(tmp_path) is simulation
     np.testing.assert_array_equal(simulation.run(x), read_graph(shell.rtl.directory.parent).run(x))
     with pytest.raises(
         RtlFailed, match="^payload: shelled_trigger is not compiled; call compile\\(\\) first$"

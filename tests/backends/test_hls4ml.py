@@ -183,19 +183,25 @@ class TestCsimFailures:
                 "insert layers\n", "insert layers\nif (inputs[0] > 3) std::abort();\n", 1
             )
         )
-        compiled = csim.compile()
-        np.testing.assert_array_equal(compiled.run(network.integers[:0]), network.expected[:0])
+        csim.compile()
+        np.testing.assert_array_equal(csim.run(network.integers[:0]), network.expected[:0])
         with pytest.raises(CsimFailed, match="^csim: network ended with status -6: "):
-            compiled.run(network.integers)
+            csim.run(network.integers)
 
     def test_changed_firmware_is_compiled_anew(self, network, tmp_path):
         csim = write(network.graph, tmp_path, Hls4mlOptions(PART, 240))
-        first = csim.compile()
-        stamp = first.library.stat().st_mtime_ns
+        assert csim.compile() is csim
+        first = csim.library
+        stamp = first.stat().st_mtime_ns
         assert csim.compile().library.stat().st_mtime_ns == stamp
         path = next((tmp_path / "firmware" / "weights").glob("w*.h"))
         path.write_text(path.read_text().replace("{", "{0.5 + ", 1))
-        assert csim.compile().library != first.library
+        assert csim.compile().library != first
+        path.write_text("no C++")
+        with pytest.raises(CsimFailed):
+            csim.compile()
+        with pytest.raises(CsimFailed, match="network is not compiled"):
+            csim.run(network.integers)
 
     def test_projects_of_one_name_do_not_mix(self, network, tmp_path):
         other = prepare(around(QActivation("quantized_tanh(5)"), 8, seed=9))

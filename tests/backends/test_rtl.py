@@ -106,8 +106,10 @@ def test_options_that_cannot_be_met(network, tmp_path, options, message):
 def test_names_that_hardware_languages_reserve(network, tmp_path):
     project = rtl.write(network.graph, tmp_path, rtl.RtlOptions(PART, 240, project_name="small"))
     assert project.interface.name == "small_core"
-    x = network.integers[:200]
-    np.testing.assert_array_equal(project.compile().run(x), network.expected[:200])
+    gaps, x = project.with_gaps(), network.integers[:200]
+    assert project.compile() is project
+    for compiled in (project, gaps):
+        np.testing.assert_array_equal(compiled.run(x), network.expected[:200])
 
 
 def test_nothing_to_run_before_compiling(network, tmp_path):

@@ -106,7 +106,8 @@ def test_netlist_equals_keras(kind, tmp_path):
     project = rtl.write(
         network.graph, tmp_path / "rtl", rtl.RtlOptions(PART, 240, project_name="net")
     )
-    netlist = Netlist(project, PART).compile(tmp_path / "netlist")
+    netlist = Netlist(project, PART)
+    assert netlist.compile(tmp_path / "netlist") is netlist
     np.testing.assert_array_equal(netlist.run(network.integers), network.expected)
 
 

@@ -49,7 +49,7 @@ class CsimFailed(TriggerError):
     """The csim could not be compiled, or ended its process: a fault of that project, not a difference."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Csim:
     """An hls4ml project on disk, whose csim can be compiled and run.
 
@@ -71,12 +71,15 @@ class Csim:
         return f"csim ({self.backend})"
 
     def compile(self, into: Path | None = None) -> "Csim":
-        """The same project with its csim compiled; nothing is done where no source has changed.
+        """Compile the csim of this project and return the project; nothing is done where no source has changed.
 
         The library goes to the folder ``into``, or to ``csim`` in the project. Raises CsimFailed with the first error of
         g++, or where there is no g++.
         """
-        return compile_together([self], into or self.directory / "csim", OPTIMIZE)[0]
+        self.library = None  # where g++ fails, an older csim must not run instead
+        (compiled,) = compile_together([self], into or self.directory / "csim", OPTIMIZE)
+        self.library, self.index = compiled.library, compiled.index
+        return self
 
     def run(self, x: Integers, done: Callable[[int], None] = lambda events: None) -> Integers:
         """Integer inputs, shape (events, features), to integer outputs, shape (events, outputs).

@@ -1,7 +1,7 @@
 """The synthesised netlist, simulated: Yosys' LUTs, carry chains and flip-flops as AMD's cell models say they work."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from trigger.backends.rtl import Rtl, simulate
@@ -13,7 +13,7 @@ from trigger.synthesis.yosys import copied_sources, run_script
 _TIMEOUT_S = 3600.0
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Netlist:
     """The netlist of an RTL project for one part."""
 
@@ -27,7 +27,8 @@ class Netlist:
         return "netlist (Yosys)"
 
     def compile(self, folder: Path) -> "Netlist":
-        """Synthesise and compile the simulation in a folder. Raises ToolFailed or RtlFailed."""
+        """Synthesise, compile the simulation in a folder and return this. Raises ToolFailed or RtlFailed."""
+        self.simulation = None  # where a tool fails, an older one must not run instead
         family = part(self.part).yosys
         if family is None:
             raise ToolFailed(f"yosys: it has no synthesis for {part(self.part).family}")
@@ -41,10 +42,10 @@ class Netlist:
         for script in ("synth.ys", "netlist.ys"):
             run_script(script, folder, _TIMEOUT_S)
         design = simulate.Design(self.rtl.interface, (folder / "simulated.v",))
-        (compiled,) = simulate.compile_together(
+        (self.simulation,) = simulate.compile_together(
             [design], folder / "simulation", "-O1", flags=simulate.NETLIST_FLAGS
         )
-        return replace(self, simulation=compiled)
+        return self
 
     def run(self, x: Integers, done: Callable[[int], None] = lambda events: None) -> Integers:
         """As ``Rtl.run``."""

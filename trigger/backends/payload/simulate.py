@@ -1,7 +1,7 @@
 """A payload's simulation: events as frames of link words in, decisions out, on every event what the graph says."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ from trigger.links import pack
 _LABELS = {".sv": "SystemVerilog", ".vhd": "VHDL"}
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class PayloadSimulation:
     """An implementation like the others: integer inputs to the core's integers, through link words and the whole shell."""
 
@@ -30,10 +30,13 @@ class PayloadSimulation:
         return f"payload ({_LABELS[self.payload.sources[-1].suffix]})"
 
     def compile(self, into: Path) -> "PayloadSimulation":
-        """The same with its simulation compiled into the folder. Raises RtlFailed with the first error of a tool."""
+        """Compile the simulation into the folder and return this. Raises RtlFailed with the first error of a tool."""
+        self.simulation = None  # where a tool fails, an older one must not run instead
         if self.label.endswith("(VHDL)"):
-            return replace(self, simulation=analyse(*self.payload.bench, into))
-        return replace(self, simulation=compile_together([self.payload.bench], into, "-O3")[0])
+            self.simulation = analyse(*self.payload.bench, into)
+        else:
+            (self.simulation,) = compile_together([self.payload.bench], into, "-O3")
+        return self
 
     def run(self, x: Integers, done: Callable[[int], None] = lambda events: None) -> Integers:
         """Integer inputs, shape (events, features), to integer outputs of the core, shape (events, outputs).

@@ -65,6 +65,13 @@ class Plan(NamedTuple):
     estimate: dict[str, Any]
 
 
+@dataclass(eq=False)
+class _Compiled:
+    """Holds the simulation of a project once there is one; views of the same project share it."""
+
+    simulation: Simulation | GhdlSimulation | None = None
+
+
 @dataclass(frozen=True, eq=False)
 class Rtl:
     """An RTL project on disk, whose simulation (Verilator, for VHDL GHDL) can be compiled and run.
@@ -80,30 +87,39 @@ class Rtl:
     clock_mhz: float
     sources: tuple[Path, ...]
     estimate: dict[str, Any] = field(default_factory=dict)
-    simulation: Simulation | GhdlSimulation | None = None
     gaps: bool = False
+    _compiled: _Compiled = field(default_factory=_Compiled, repr=False)
 
     @property
     def label(self) -> str:
         """The name of this implementation in comparisons."""
         return f"RTL ({LANGUAGES[self.language]}){', with gaps' if self.gaps else ''}"
 
+    @property
+    def simulation(self) -> Simulation | GhdlSimulation | None:
+        """The compiled simulation; None before ``compile()``."""
+        return self._compiled.simulation
+
     def compile(self, into: Path | None = None) -> "Rtl":
-        """The same project with its simulation compiled; nothing is done where no source has changed.
+        """Compile the simulation of this project and return the project; nothing is done where no source has changed.
 
         The library goes to the folder ``into``, or to ``simulation`` in the project. Raises RtlFailed with the first error
         of a tool, or where a tool is missing.
         """
         into = into or self.directory / "simulation"
+        self._compiled.simulation = None  # where a tool fails, an older one must not run instead
         if self.language == "vhdl":
-            return replace(self, simulation=analyse(self.interface, self.sources, into))
-        return replace(
-            self,
-            simulation=compile_together([Design(self.interface, self.sources)], into, "-O3")[0],
-        )
+            self._compiled.simulation = analyse(self.interface, self.sources, into)
+        else:
+            design = Design(self.interface, self.sources)
+            (self._compiled.simulation,) = compile_together([design], into, "-O3")
+        return self
 
     def with_gaps(self) -> "Rtl":
-        """The same simulation, with pauses between the events and the clock enable going low now and then."""
+        """The same project, run with pauses between the events and the clock enable going low now and then.
+
+        Compiling either compiles both.
+        """
         return replace(self, gaps=True)
 
     def run(self, x: Integers, done: Callable[[int], None] = lambda events: None) -> Integers:
