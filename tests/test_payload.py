@@ -8,6 +8,7 @@ import sys
 import find_libpython
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from trigger import checks
 from trigger.backends.payload import ORBIT, write
@@ -17,12 +18,12 @@ from trigger.backends.rtl import RtlOptions, open_project
 from trigger.backends.rtl import write as write_rtl
 from trigger.backends.rtl.verilator import RtlFailed
 from trigger.build import build, open_build
-from trigger.cli import main
+from trigger.cli import app, main
 from trigger.errors import TriggerError
 from trigger.folder import read_graph
 from trigger.links import link_map, pack, unpack
-from trigger.patterns import compare, delays, read, text
-from trigger.payload import SHELLS, export, patterns, vectors
+from trigger.patterns import METADATA, compare, delays, read, text, valid_words
+from trigger.payload import SHELLS, export, pattern_files, patterns, vectors
 
 pytestmark = pytest.mark.minutes
 
@@ -355,7 +356,7 @@ def test_a_file_of_somebody_else(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("ID: x1", "Board x1", "line 1: expected 'ID:'"),
+        ("ID: x1", "Name: x1", "line 1: expected 'ID:' or 'Board'"),
         (
             "Metadata: ",
             "Meta: ",
@@ -382,6 +383,146 @@ def test_bad_pattern_files(tmp_path, old, new, message):
     with pytest.raises(TriggerError) as error:
         read(tmp_path / "p.txt")
     assert str(error.value) == f"{tmp_path / 'p.txt'}: {message}"
+
+
+OLD = """Board x1
+ Quad/Chan :        q01c0             q01c1
+      Link :         004               005
+Frame 0000 :   1v0123456789abcdef 0s1v00000000000000ff
+# a comment
+Frame 0001 :   1vfedcba9876543210 1s1v0000000000000001
+"""
+APX = """#Sideband ON
+#LinkLabel                LINK_04                    LINK_05
+#BeginData
+0x0000    0x03 0x0123456789abcdef    0x00 0x00000000000000ff
+0x0001    0x09 0xfedcba9876543210    0x0b 0x0000000000000001
+"""
+MP7 = "Board MP7_TEST\n Quad/Chan : q00c0\n Kind : gth\n Link : 4\n\nFrame 0000 : 1v01234567\n"
+
+
+@pytest.mark.parametrize(
+    ("changed", "name", "words"),
+    [
+        (EXAMPLE.replace("ID: x1", "Id: CMSSW"), "CMSSW", ["1101", "0011"]),
+        (EXAMPLE.replace("ID: x1", "Board CMSSW"), "CMSSW", ["1101", "0011"]),
+        (EXAMPLE.replace("\n", " \t\n"), "x1", ["1101", "0011"]),
+        (EXAMPLE.replace("\n", "\r\n"), "x1", ["1101", "0011"]),
+        ("# before\n\n" + EXAMPLE.replace("# a", "  # a"), "x1", ["1101", "0011"]),
+        ("\ufeff" + EXAMPLE, "x1", ["1101", "0011"]),
+        (EXAMPLE.replace("      Link  ", "\tLink : "), "x1", ["1101", "0011"]),
+        (EXAMPLE.replace("    ", " ").replace("  ", " "), "x1", ["1101", "0011"]),
+        (OLD, "x1", ["0001", "0001"]),
+        (OLD.replace(" : ", "\t:\t").replace("\n", "  \r\n"), "x1", ["0001", "0001"]),
+        (APX, "", ["0101", "0011"]),
+        (APX.replace("0x0001 ", "# a comment\n0x1 "), "", ["0101", "0011"]),
+    ],
+)
+def test_pattern_files_of_the_experiments(tmp_path, changed, name, words):
+    """Headers, the older form, APx boards; blanks, ends of lines and comments, as their own programs write them."""
+    (tmp_path / "p.txt").write_bytes(changed.encode())
+    found = read(tmp_path / "p.txt")
+    assert (found.name, found.links) == (name, (4, 5))
+    expected = [(0, words[0], 0x0123456789ABCDEF), (1, words[1], 0xFEDCBA9876543210)]
+    assert valid_words(found, 4) == expected
+    assert [word.frame for word in valid_words(found, 5)] == [
+        int("Quad" in changed or "#Side" in changed)
+    ]
+
+
+def test_words_of_32_bits(tmp_path):
+    (tmp_path / "p.txt").write_text(MP7)
+    assert valid_words(read(tmp_path / "p.txt"), 4) == [(0, "0001", 0x01234567)]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (OLD.replace("Quad/Chan", "Quad"), f"line 2: expected {METADATA!r}"),
+        (OLD.replace(" 005", ""), "line 4: 2 words for 1 links"),
+        (
+            OLD.replace("1vfedcba9876543210", "1vfedcba987654321"),
+            "line 6: '1vfedcba987654321' is no word; it should be 0v or 1v, with 0s or 1s before it or not, "
+            "and 8 or 16 hexadecimal digits",
+        ),
+        (
+            APX.replace("ON", "OFF"),
+            "line 1: expected '#Sideband ON': without it no word is said to be valid",
+        ),
+        (APX.replace("#BeginData\n", ""), "line 3: expected '#BeginData'"),
+        (APX.replace("LINK_05", "DATA_05"), "the line of links does not number them"),
+        (APX.replace("LINK_05", "LINK_4"), "the line of links does not number them"),
+        (APX.replace("0x0001", "0x0002"), "line 5: expected '0x0001', found '0x0002'"),
+        (
+            APX.replace("0x09 0x", "0x09 "),
+            "line 5: '0x09 fedcba9876543210' is no word; it should be a sideband and a word, both hexadecimal, "
+            "as 0x01 0x0123456789abcdef",
+        ),
+        ("", "cut short: expected 'ID:' or 'Board'"),
+        (OLD + OLD, "line 7: expected 'Frame 0002', found 'Board x1'"),
+    ],
+)
+def test_bad_files_of_the_experiments(tmp_path, content, message):
+    (tmp_path / "p.txt").write_text(content)
+    with pytest.raises(TriggerError) as error:
+        read(tmp_path / "p.txt")
+    assert str(error.value) == f"{tmp_path / 'p.txt'}: {message}"
+
+
+def test_comparing_what_both_files_say(tmp_path):
+    """Flags that a format does not have are left out and named; with --ignore-flags all are."""
+
+    def run(expected, found, *options):
+        for name, content in (("expected.txt", expected), ("found.txt", found)):
+            (tmp_path / name).write_text(content)
+        files = [str(tmp_path / "expected.txt"), str(tmp_path / "found.txt")]
+        result = CliRunner().invoke(app, ["patterns", "compare", *files, *options])
+        return result.exit_code, result.output.splitlines(), str(result.exception)
+
+    new = EXAMPLE.replace("11101 ", "01101 ").replace("   00001 ", "   11011 ")
+    equal = [
+        "link 004: 2 valid words, equal, 0 frames later",
+        "link 005: 1 valid words, equal, 0 frames later",
+    ]
+    packets = "start of packet, end of packet"
+    assert run(new, OLD)[:2] == (0, [f"not compared: start of orbit, {packets}", *equal])
+    assert run(APX, OLD)[:2] == (0, [f"not compared: start of orbit, {packets}", *equal])
+    changed = new.replace("1101 0", "1001 0")
+    assert run(new, changed)[:2] == (
+        1,
+        [
+            "link 004, valid word 0: expected 1101 0123456789abcdef in frame 0, "
+            "found 1001 0123456789abcdef in frame 0"
+        ],
+    )
+    assert run(new, changed, "--ignore-flags")[:2] == (
+        0,
+        [f"not compared: start of orbit, {packets}", *equal],
+    )
+    assert run(APX, changed)[:2] == (
+        1,
+        [
+            "not compared: start of orbit",
+            "link 004, valid word 0: expected -101 0123456789abcdef in frame 0, "
+            "found -001 0123456789abcdef in frame 0",
+            "link 005, valid word 0: expected -111 0000000000000001 in frame 1, "
+            "found -011 0000000000000001 in frame 1",
+        ],
+    )
+    wrong = OLD.replace("0123456789abcdef", "0123456789abcdee")
+    assert run(new, wrong, "--ignore-flags")[:2] == (
+        1,
+        [
+            f"not compared: start of orbit, {packets}",
+            "link 004, valid word 0: expected ---1 0123456789abcdef in frame 0, "
+            "found ---1 0123456789abcdee in frame 0",
+        ],
+    )
+    nothing = OLD.replace("1v", "0v")
+    message = (
+        f"{tmp_path}/found.txt: nothing to compare it with: no valid word is expected on any link"
+    )
+    assert run(nothing, nothing)[2] == message
 
 
 def test_comparing_patterns(built, tmp_path):
@@ -424,6 +565,46 @@ def test_comparing_patterns(built, tmp_path):
         0,
         "link 012: 20 valid words, equal, 0 frames later\n",
     )
+
+
+def test_more_events_than_a_buffer_holds(built, shell, tmp_path):
+    """Several files, each for a buffer of its own, with orbits that begin in it; together all events."""
+    asked = ["patterns", "write", str(built.root), str(tmp_path), "--events", "500"]
+    result = CliRunner().invoke(app, asked)
+    # Five frames a crossing; the answer to the last event is due after its two frames and the latency.
+    most = (1024 - 2 - shell.latency) // 5
+    sizes = [most, most, 500 - 2 * most]
+    lines = []
+    for number, size in enumerate(sizes):
+        lines.append(f"{tmp_path}/inputs_{number}.txt: {5 * size} frames, 2 links")
+        lines.append(
+            f"{tmp_path}/expected_{number}.txt: {5 * size + 2 + shell.latency} frames, 1 links"
+        )
+    message = (
+        f"500 events do not fit a buffer of 1024 frames: 3 pairs of files, of up to {most} events"
+    )
+    assert (result.exit_code, result.output.splitlines()) == (0, [*lines, message])
+    (whole,) = pattern_files(built, 500, 4096)
+    words = []
+    for number, size in enumerate(sizes):
+        inputs, expected = (read(tmp_path / f"{n}_{number}.txt") for n in ("inputs", "expected"))
+        assert max(len(inputs.data), len(expected.data)) <= 1024
+        assert inputs.flags[0, :, 0].all() and inputs.flags[:, 0, 0].sum() == 1
+        found = expected.data[expected.flags[:, 0, 3], 0]
+        np.testing.assert_array_equal(found >> 16 & 0xFFF, np.arange(size))
+        words.append(found & ~np.uint64(0xFFF << 16))
+    answers = whole.expected.data[whole.expected.flags[:, 0, 3], 0]
+    np.testing.assert_array_equal(np.concatenate(words), answers & ~np.uint64(0xFFF << 16))
+
+
+def test_a_buffer_that_holds_no_event(built, shell):
+    needed = 5 + 2 + shell.latency
+    with pytest.raises(TriggerError) as error:
+        pattern_files(built, 10, needed - 1)
+    assert str(error.value) == (
+        f"patterns: a buffer of {needed - 1} frames holds no event; an event and its answer take {needed}"
+    )
+    assert len(pattern_files(built, 3, needed)) == 3
 
 
 def test_an_event_longer_than_a_crossing(built):

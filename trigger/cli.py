@@ -476,21 +476,31 @@ def export_emulator(
 def write_patterns(
     folder: BuildFolder,
     output: Annotated[Path, typer.Argument(help="The folder for inputs.txt and expected.txt.")],
-    events: Annotated[
-        int, typer.Option(min=2, help="How many events; an EMP buffer has 1024 frames.")
-    ] = 100,
+    events: Annotated[int, typer.Option(min=2, help="How many events.")] = 100,
+    frames: Annotated[
+        int,
+        typer.Option(min=1, help="Frames of a buffer of the board; more need several files."),
+    ] = 1024,
 ) -> None:
-    """Write pattern files for the buffers of an EMP board: inputs, and what the trigger must answer."""
-    from trigger.build import open_build
-    from trigger.patterns import text
-    from trigger.payload import patterns
+    """Write pattern files for the buffers of an EMP board: inputs, and what the trigger must answer.
 
-    this = open_build(folder)
+    Where the events do not fit the buffers, several pairs of files are written, inputs_0.txt, expected_0.txt and so on.
+    """
+    from trigger.build import open_build
+    from trigger.patterns import START, text
+    from trigger.payload import pattern_files
+
+    pairs = pattern_files(open_build(folder), events, frames)
     output.mkdir(parents=True, exist_ok=True)
-    for name, pattern in zip(("inputs", "expected"), patterns(this, events), strict=True):
-        (output / f"{name}.txt").write_text(text(pattern))
+    for number, pair in enumerate(pairs):
+        for name, pattern in pair._asdict().items():
+            path = output / (f"{name}_{number}.txt" if len(pairs) > 1 else f"{name}.txt")
+            path.write_text(text(pattern))
+            typer.echo(f"{_shown(path)}: {len(pattern.data)} frames, {len(pattern.links)} links")
+    if len(pairs) > 1:
+        most = int(pairs[0].inputs.flags[:, 0, START].sum())
         typer.echo(
-            f"{_shown(output / name)}.txt: {len(pattern.data)} frames, {len(pattern.links)} links"
+            f"{events} events do not fit a buffer of {frames} frames: {len(pairs)} pairs of files, of up to {most} events"
         )
 
 
@@ -498,18 +508,34 @@ def write_patterns(
 def compare_patterns(
     expected: Annotated[Path, typer.Argument(help="What the trigger must answer.")],
     found: Annotated[Path, typer.Argument(help="What came back.")],
+    ignore_flags: Annotated[
+        bool,
+        typer.Option("--ignore-flags", help="Compare data alone; only valid says which words."),
+    ] = False,
 ) -> None:
     """Compare two pattern files: data and flags of the valid words of each link, in their order, whenever they come.
 
-    Exit status: 0 equal, 1 different, 2 could not compare.
+    Flags that one of the files does not have are not compared. Exit status: 0 equal, 1 different, 2 could not compare.
     """
-    from trigger.patterns import compare, delays, read, valid_words
+    from trigger.patterns import (
+        FLAG_NAMES,
+        FLAGS,
+        compare,
+        compared_flags,
+        delays,
+        read,
+        valid_words,
+    )
 
     patterns = read(expected), read(found)
     try:
-        differences = compare(*patterns)
+        differences = compare(*patterns, ignore_flags)
     except TriggerError as error:
         raise TriggerError(f"{found}: {error}") from error
+    compared = compared_flags(*patterns, ignore_flags)
+    left_out = [FLAG_NAMES[flag] for flag in FLAGS if flag not in compared]
+    if left_out:
+        typer.echo(f"not compared: {', '.join(left_out)}")
     for difference in differences:
         typer.echo(difference)
     if differences:

@@ -1,11 +1,12 @@
 """Pattern files: what stands in the buffers of an EMP board, as text, one line a clock cycle.
 
-The format is that of the EMP software (and of CMSSW's L1Trigger/DemonstratorTools, format EMPv2): a line ``ID:``, a line
-``Metadata:``, a line of link numbers, then ``Frame NNNN`` with four flags, or five with a strobe, and 64 bits of each link.
+``text`` writes the format of the EMP software (CMSSW's EMPv2): a line ``ID:``, a line ``Metadata:``, a line of link numbers,
+then ``Frame NNNN`` with four flags, or five with a strobe, and 64 bits of each link. ``read`` takes that, the older format
+(``Board``, ``Quad/Chan``, ``Link``, then ``0v`` or ``1v`` before 8 or 16 digits) and that of APx boards (``#Sideband ON``).
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
@@ -14,15 +15,15 @@ import numpy as np
 
 from trigger.errors import TriggerError
 
-_METADATA = "Metadata: (strobe,) start of orbit, start of packet, end of packet, valid"
-_WORD = re.compile(r"([01])?([01])([01])([01])([01]) ([0-9a-fA-F]{16})")
-ORBIT, START, END, VALID = range(4)
+METADATA = "Metadata: (strobe,) start of orbit, start of packet, end of packet, valid"
+ORBIT, START, END, VALID = FLAGS = range(4)
+FLAG_NAMES = ("start of orbit", "start of packet", "end of packet", "valid")
 
 
 class Pattern(NamedTuple):
     """``links`` numbers them; ``data`` (frames, links) uint64; ``flags`` (frames, links, 4) bool: orbit, start, end, valid.
 
-    ``strobe`` (frames, links) bool is true where the file says nothing.
+    ``strobe`` (frames, links) bool is true where the file says nothing. ``known`` are the flags that the file has.
     """
 
     name: str
@@ -30,10 +31,11 @@ class Pattern(NamedTuple):
     data: np.ndarray
     flags: np.ndarray
     strobe: np.ndarray
+    known: tuple[int, ...] = tuple(FLAGS)
 
 
 class Word(NamedTuple):
-    """A valid word: the frame it is in, its flags, its data."""
+    """A valid word: the frame it is in, its flags ("-" where they are not compared), its data."""
 
     frame: int
     flags: str
@@ -63,7 +65,7 @@ def pattern(name: str, links: Sequence[int], data: np.ndarray, flags: np.ndarray
 
 def text(pattern: Pattern) -> str:
     """A pattern as a file's text."""
-    lines = [f"ID: {pattern.name}", _METADATA, ""]
+    lines = [f"ID: {pattern.name}", METADATA, ""]
     strobed = [not pattern.strobe[:, k].all() for k in range(len(pattern.links))]
     columns = [
         f"{' ' * strobe}            {link:03d}        "
@@ -81,99 +83,220 @@ def text(pattern: Pattern) -> str:
     return "\n".join(lines) + "\n"
 
 
+class _Word(NamedTuple):
+    """One word of one frame, as a file has it."""
+
+    strobe: bool
+    flags: tuple[bool, bool, bool, bool]
+    data: int
+
+
+class _Format(NamedTuple):
+    """How a file writes its frames.
+
+    ``head`` matches the number of a frame, in ``base``; a word takes ``tokens`` of those between blanks.
+    """
+
+    head: str
+    base: int
+    tokens: int
+    word: str
+    described: str
+    make: Callable[[re.Match[str]], _Word]
+    known: tuple[int, ...]
+
+
+def _emp_word(match: re.Match[str]) -> _Word:
+    strobe, orbit, start, end, valid = (bit != "0" for bit in match.groups()[:5])
+    return _Word(strobe, (orbit, start, end, valid), int(match[6], 16))
+
+
+def _old_word(match: re.Match[str]) -> _Word:
+    return _Word(match[1] != "0", (False, False, False, match[2] == "1"), int(match[3], 16))
+
+
+def _apx_word(match: re.Match[str]) -> _Word:
+    valid, start, orbit, end = (bool(int(match[1], 16) >> bit & 1) for bit in range(4))
+    return _Word(True, (orbit, start, end, valid), int(match[2], 16))
+
+
+_EMP = _Format(
+    r"Frame\s+(\d+)\s*:?",
+    10,
+    2,
+    r"([01])?([01])([01])([01])([01]) ([0-9a-fA-F]{16})",
+    "four or five flags, a space and 16 hexadecimal digits",
+    _emp_word,
+    tuple(FLAGS),
+)
+_OLD = _Format(
+    _EMP.head,
+    10,
+    1,
+    r"(?:([01])s)?([01])v([0-9a-fA-F]{16}|[0-9a-fA-F]{8})",
+    "0v or 1v, with 0s or 1s before it or not, and 8 or 16 hexadecimal digits",
+    _old_word,
+    (VALID,),
+)
+# CMSSW writes no start of orbit; where no word has one, the file does not know.
+_APX = _Format(
+    r"0x([0-9a-fA-F]+)",
+    16,
+    2,
+    r"0x([0-9a-fA-F]{1,4}) 0x([0-9a-fA-F]{1,16})",
+    "a sideband and a word, both hexadecimal, as 0x01 0x0123456789abcdef",
+    _apx_word,
+    tuple(FLAGS),
+)
+
+
 def read(path: Path) -> Pattern:
-    """Read a pattern file. Raises TriggerError naming file and line of what is wrong."""
+    """Read a pattern file, in any of the formats above. Raises TriggerError naming file and line of what is wrong."""
     try:
-        content = path.read_text(encoding="ascii")
+        content = path.read_bytes().removeprefix(b"\xef\xbb\xbf").decode("ascii")
     except OSError as error:
         raise TriggerError(f"{path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise TriggerError(f"{path}: not a pattern file: it is not plain text") from error
-    lines = _lines(content)
-    name = _expect(path, lines, "ID:")
-    _expect(path, lines, _METADATA)
-    numbers = _expect(path, lines, "Link").split()
+    is_apx = re.match(r"\s*#(Sideband|LinkLabel)\b", content) is not None
+    stripped = [(line.strip(), place) for place, line in enumerate(content.split("\n"), 1)]
+    lines = _Lines(path, [line for line in stripped if line[0] and (is_apx or line[0][0] != "#")])
+    name, numbers, form = _apx_header(lines) if is_apx else _emp_header(lines)
     if (
         not numbers
         or not all(number.isdecimal() for number in numbers)
-        or len(set(numbers)) < len(numbers)
+        or len(set(map(int, numbers))) < len(numbers)
     ):
         raise TriggerError(f"{path}: the line of links does not number them")
     rows = [
-        _frame(path, line, place, number, len(numbers))
-        for number, (line, place) in enumerate(lines)
+        _frame(path, line, number, len(numbers), form) for number, line in enumerate(lines.rest())
     ]
     if not rows:
         raise TriggerError(f"{path}: no frames")
     if not content.endswith("\n"):
         raise TriggerError(f"{path}: cut short: the last line has no end")
-    bits = np.array([[[bit != "0" for bit in word[:5]] for word in row] for row in rows])
-    data = np.array([[int(word[5] or "", 16) for word in row] for row in rows], dtype=np.uint64)
-    return Pattern(name, tuple(map(int, numbers)), data, bits[..., 1:], bits[..., 0])
+    data = np.array([[word.data for word in row] for row in rows], dtype=np.uint64)
+    flags = np.array([[word.flags for word in row] for row in rows])
+    strobe = np.array([[word.strobe for word in row] for row in rows])
+    known = tuple(k for k in form.known if form is not _APX or k != ORBIT or flags[..., k].any())
+    return Pattern(name, tuple(map(int, numbers)), data, flags, strobe, known)
 
 
-def _lines(content: str) -> Iterator[tuple[str, int]]:
-    """Lines that say something, without comments, each with its number."""
-    return (
-        (line.strip(), place)
-        for place, line in enumerate(content.split("\n"), 1)
-        if line.strip() and line[0] != "#"
-    )
+class _Lines:
+    """The lines of a file that say something, each with its number."""
+
+    def __init__(self, path: Path, lines: list[tuple[str, int]]) -> None:
+        self.path = path
+        self._lines = lines
+        self._at = 0
+
+    def rest(self) -> list[tuple[str, int]]:
+        """What was not taken, without comments."""
+        return [line for line in self._lines[self._at :] if not line[0].startswith("#")]
+
+    def next_is(self, start: str) -> bool:
+        """Whether the next line begins with what the expression matches."""
+        return self._at < len(self._lines) and bool(re.match(start, self._lines[self._at][0]))
+
+    def take(self, start: str, named: str) -> str:
+        """The rest of the next line, which begins with what the expression matches. Raises TriggerError where it does not."""
+        if self._at == len(self._lines):
+            raise TriggerError(f"{self.path}: cut short: expected {named}")
+        line, place = self._lines[self._at]
+        match = re.match(start, line)
+        if match is None:
+            raise TriggerError(f"{self.path}: line {place}: expected {named}")
+        self._at += 1
+        return line[match.end() :].strip()
 
 
-def _expect(path: Path, lines: Iterator[tuple[str, int]], start: str) -> str:
-    line, place = next(lines, ("", 0))
-    if not line.startswith(start):
-        raise TriggerError(
-            f"{path}: {f'line {place}' if place else 'cut short'}: expected {start!r}"
-        )
-    return line.removeprefix(start).strip()
+def _emp_header(lines: _Lines) -> tuple[str, list[str], _Format]:
+    """The name, the numbers of the links and the format of a file of the EMP software."""
+    name = lines.take(r"(?i:id)\s*:|Board\b", "'ID:' or 'Board'")
+    if lines.next_is("Quad/Chan"):
+        form = _OLD
+        lines.take("Quad/Chan", "'Quad/Chan'")
+        if lines.next_is("Kind"):
+            lines.take("Kind", "'Kind'")
+    else:
+        form = _EMP
+        lines.take(re.escape(METADATA), repr(METADATA))
+    return name, lines.take(r"Link\b\s*:?", "'Link'").split(), form
+
+
+def _apx_header(lines: _Lines) -> tuple[str, list[str], _Format]:
+    """The same of a file for an APx board, which has no name."""
+    if lines.next_is("#Sideband"):
+        lines.take(r"#Sideband\s+ON\b", "'#Sideband ON': without it no word is said to be valid")
+    labels = lines.take("#LinkLabel", "'#LinkLabel'").split()
+    lines.take("#BeginData", "'#BeginData'")
+    return "", [label.removeprefix("LINK_") for label in labels], _APX
 
 
 def _frame(
-    path: Path, line: str, place: int, number: int, links: int
-) -> list[tuple[str | None, ...]]:
+    path: Path, line: tuple[str, int], number: int, links: int, form: _Format
+) -> list[_Word]:
+    text, place = line
     where = f"{path}: line {place}"
-    head, *words = re.split(r"\s{2,}", line)
-    if head != f"Frame {number:04d}":
-        raise TriggerError(f"{where}: expected 'Frame {number:04d}', found {head!r}")
+    head = re.match(rf"{form.head}(?=\s|$)", text)
+    if head is None or int(head[1], form.base) != number:
+        expected = f"Frame {number:04d}" if form.base == 10 else f"0x{number:04x}"
+        begins = head[0].rstrip(" \t:") if head else re.split(r"\s{2,}", text)[0]
+        raise TriggerError(f"{where}: expected {expected!r}, found {begins!r}")
+    tokens = text[head.end() :].split()
+    words = [" ".join(tokens[k : k + form.tokens]) for k in range(0, len(tokens), form.tokens)]
     if len(words) != links:
         raise TriggerError(f"{where}: {len(words)} words for {links} links")
-    found = [_WORD.fullmatch(word) for word in words]
+    found = [re.fullmatch(form.word, word) for word in words]
     if None in found:
         wrong = words[found.index(None)]
-        raise TriggerError(
-            f"{where}: {wrong!r} is no word; it should be four or five flags, a space and 16 hexadecimal digits"
-        )
-    return [match.groups() for match in found if match]
+        raise TriggerError(f"{where}: {wrong!r} is no word; it should be {form.described}")
+    return [form.make(match) for match in found if match]
 
 
-def valid_words(pattern: Pattern, link: int) -> list[Word]:
-    """The valid words of a link in their order."""
+def valid_words(pattern: Pattern, link: int, compared: Sequence[int] = FLAGS) -> list[Word]:
+    """The valid words of a link in their order, with the flags that are compared."""
     k = pattern.links.index(link)
     frames = np.flatnonzero(pattern.flags[:, k, VALID] & pattern.strobe[:, k])
-    flags = ["".join(str(int(bit)) for bit in row) for row in pattern.flags[:, k]]
-    return [Word(int(frame), flags[frame], int(pattern.data[frame, k])) for frame in frames]
+    words = []
+    for frame in frames:
+        flags = pattern.flags[frame, k]
+        shown = "".join(str(int(flags[flag])) if flag in compared else "-" for flag in FLAGS)
+        words.append(Word(int(frame), shown, int(pattern.data[frame, k])))
+    return words
 
 
-def compare(expected: Pattern, found: Pattern) -> list[Difference]:
+def compared_flags(expected: Pattern, found: Pattern, ignore_flags: bool = False) -> list[int]:
+    """The flags that both patterns have; only ``VALID`` where the others are to be ignored."""
+    if ignore_flags:
+        return [VALID]
+    return [flag for flag in FLAGS if flag in expected.known and flag in found.known]
+
+
+def compare(expected: Pattern, found: Pattern, ignore_flags: bool = False) -> list[Difference]:
     """The first difference of each link that ``expected`` has words on: data and flags of valid words, not when they come.
 
-    Raises TriggerError where ``found`` lacks such a link.
+    Compared are the flags that both patterns have; with ``ignore_flags`` data alone. Raises TriggerError where ``found``
+    lacks such a link, and where ``expected`` has no valid word.
     """
-    differences = []
+    compared = compared_flags(expected, found, ignore_flags)
+    differences, count = [], 0
     for link in expected.links:
-        words = valid_words(expected, link)
+        words = valid_words(expected, link, compared)
+        count += len(words)
         if link not in found.links:
             if words:
                 raise TriggerError(
                     f"link {link:03d} is missing; there are {', '.join(f'{other:03d}' for other in found.links)}"
                 )
             continue
-        for number, (a, b) in enumerate(zip_longest(words, valid_words(found, link))):
+        pairs = zip_longest(words, valid_words(found, link, compared))
+        for number, (a, b) in enumerate(pairs):
             if a is None or b is None or a[1:] != b[1:]:
                 differences.append(Difference(link, number, a, b))
                 break
+    if not count:
+        raise TriggerError("nothing to compare it with: no valid word is expected on any link")
     return differences
 
 

@@ -212,47 +212,90 @@ def vectors(build: Build, count: int) -> Integers:
     return np.concatenate([np.zeros((1, len(spec.data.features)), dtype=np.int64), test, rest])
 
 
-def patterns(build: Build, events: int) -> tuple[Pattern, Pattern]:
-    """What an EMP board's input buffers are filled with, and what its output buffer must then hold.
+class PatternPair(NamedTuple):
+    """What the input buffers of an EMP board are filled with, and what its output buffers must then hold."""
 
-    Bunch crossings follow each other as at the LHC: so many frames apart as the clock has cycles in one. Raises TriggerError
-    where an event does not fit between two.
+    inputs: Pattern
+    expected: Pattern
+
+
+def patterns(build: Build, events: int) -> PatternPair:
+    """All events in one pair of patterns, however long. Raises as ``pattern_files``."""
+    source = _PatternSource(build)
+    return source.pair(vectors(build, events))
+
+
+def pattern_files(build: Build, events: int, frames: int) -> list[PatternPair]:
+    """As many pairs as the events need, each for buffers of so many frames and each from a start of orbit on.
+
+    Raises TriggerError where an event does not fit between two bunch crossings, or not into the buffer.
     """
-    spec = build.spec
-    _asked(build)
-    project = open_project(build.root / "rtl", read_graph(build.root))
-    shell = checks.payload(build.root, spec, project)
-    fields = _fields(shell, build, "emp")
-    links, apart = shell.links, int(spec.target.clock_mhz / CROSSINGS_MHZ)
-    if apart < links.words:
-        raise TriggerError(
-            f"patterns: an event has {links.words} frames, a bunch crossing {apart} at {spec.target.clock_mhz:g} MHz; "
-            "use more links, or a higher target.clock_mhz"
-        )
+    source = _PatternSource(build)
+    most = source.most_events(frames)
     x = vectors(build, events)
-    scores = read_graph(build.root).run(x)
-    frames = events * apart
-    data = np.zeros((frames, links.links), dtype=np.uint64)
-    flags = np.zeros((frames, links.links, 4), dtype=bool)
-    words = pack(links, x)
-    starts = np.arange(events) * apart
-    for number in range(links.words):
-        data[starts + number] = words[:, number]
-        flags[starts + number, :, VALID] = True
-    flags[starts, :, START] = True
-    flags[starts + links.words - 1, :, END] = True
-    flags[starts[::ORBIT_LENGTH], :, ORBIT] = True
-    inputs = pattern(spec.name, fields["input_links"], data, flags)
+    return [source.pair(x[first : first + most]) for first in range(0, events, most)]
 
-    decided = decide(scores, shell.points, ORBIT_LENGTH)
-    word = _decision_words(shell, scores, decided)
-    due = starts + links.words - 1 + shell.latency
-    data = np.zeros((frames + links.words + shell.latency, 1), dtype=np.uint64)
-    flags = np.zeros((len(data), 1, 4), dtype=bool)
-    data[due, 0] = word
-    flags[due, 0, START:] = True
-    flags[due, 0, ORBIT] = decided.bx == 0
-    return inputs, pattern(spec.name, [fields["output_link"]], data, flags)
+
+class _PatternSource:
+    """Makes the patterns of one build.
+
+    Bunch crossings follow each other as at the LHC: ``apart`` frames, as many as the clock has whole cycles in one.
+    """
+
+    def __init__(self, build: Build) -> None:
+        spec = build.spec
+        _asked(build)
+        self.name, self.graph = spec.name, read_graph(build.root)
+        project = open_project(build.root / "rtl", self.graph)
+        self.shell = checks.payload(build.root, spec, project)
+        self.fields = _fields(self.shell, build, "emp")
+        self.apart, words = int(spec.target.clock_mhz / CROSSINGS_MHZ), self.shell.links.words
+        if self.apart < words:
+            raise TriggerError(
+                f"patterns: an event has {words} frames, a bunch crossing {self.apart} at {spec.target.clock_mhz:g} MHz; "
+                "use more links, or a higher target.clock_mhz"
+            )
+
+    def frames(self, events: int) -> int:
+        """Frames of the longer pattern of a pair: the one that ends with the answer to the last event."""
+        return events * self.apart + self.shell.links.words + self.shell.latency
+
+    def most_events(self, frames: int) -> int:
+        """How many events a buffer of so many frames holds."""
+        if frames < self.frames(1):
+            raise TriggerError(
+                f"patterns: a buffer of {frames} frames holds no event; an event and its answer take {self.frames(1)}"
+            )
+        return 1 + (frames - self.frames(1)) // self.apart
+
+    def pair(self, x: Integers) -> PatternPair:
+        """The patterns of integer inputs, shape (events, features)."""
+        starts = np.arange(len(x)) * self.apart
+        return PatternPair(self._inputs(x, starts), self._expected(self.graph.run(x), starts))
+
+    def _inputs(self, x: Integers, starts: Integers) -> Pattern:
+        links = self.shell.links
+        data = np.zeros((len(x) * self.apart, links.links), dtype=np.uint64)
+        flags = np.zeros((*data.shape, 4), dtype=bool)
+        words = pack(links, x)
+        for number in range(links.words):
+            data[starts + number] = words[:, number]
+            flags[starts + number, :, VALID] = True
+        flags[starts, :, START] = True
+        flags[starts + links.words - 1, :, END] = True
+        flags[starts[::ORBIT_LENGTH], :, ORBIT] = True
+        return pattern(self.name, self.fields["input_links"], data, flags)
+
+    def _expected(self, scores: Integers, starts: Integers) -> Pattern:
+        shell = self.shell
+        decided = decide(scores, shell.points, ORBIT_LENGTH)
+        due = starts + shell.links.words - 1 + shell.latency
+        data = np.zeros((self.frames(len(scores)), 1), dtype=np.uint64)
+        flags = np.zeros((*data.shape, 4), dtype=bool)
+        data[due, 0] = _decision_words(shell, scores, decided)
+        flags[due, :, START:] = True
+        flags[due, :, ORBIT] = decided.bx[:, None] == 0
+        return pattern(self.name, [self.fields["output_link"]], data, flags)
 
 
 def _decision_words(shell: Payload, scores: Integers, decided: Decisions) -> np.ndarray:
