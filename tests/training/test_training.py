@@ -202,6 +202,14 @@ def test_normalisation_is_a_shift(small):
             "import keras\ndef network(f, c):\n x = keras.Input((f,))\n return keras.Model(x, keras.layers.Dense(9)(x))",
             "network() returns a network from (None, 3) to (None, 9); the data asks for (None, 3) to (None, 2)",
         ),
+        (
+            "import keras\ndef relu(x): return keras.ops.where(x > 0, x, x / 2)\n"
+            "def network(f, c):\n x = keras.Input((f,))\n"
+            " return keras.Model(x, keras.layers.Dense(c, relu, name='mine')(x))",
+            "network() returns a network that its file does not hold: layer 'mine': "
+            "activation=_trigger_model_small.relu is saved as keras.src.activations.activations.relu. Give functions names "
+            "that Keras and QKeras do not use, and register them with keras.saving.register_keras_serializable()",
+        ),
     ],
 )
 def test_a_model_file_that_is_wrong(small, text, message):

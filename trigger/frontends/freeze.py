@@ -39,6 +39,11 @@ class AffineConstants(NamedTuple):
 def dense(layer: keras.layers.Dense) -> DenseConstants:
     """The kernel and bias that Dense, QDense and QDenseBatchnorm apply in inference."""
     if isinstance(layer, QDenseBatchnorm):
+        if not (layer.batchnorm.scale and layer.batchnorm.center):
+            raise Refusal(
+                "QKeras cannot compute QDenseBatchnorm without scale or center",
+                "use scale=True and center=True",
+            )
         kernel, bias = layer.get_folded_weights()
     else:
         kernel, bias = layer.kernel, layer.bias if layer.use_bias else None

@@ -4,6 +4,7 @@ import importlib
 import json
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import h5py
 import keras
@@ -46,23 +47,29 @@ def _read(path: Path, weights: Path | None) -> keras.Model:
         hdf5.check_archive(path)
     else:
         hdf5.check(weights or path)
-    # Register their classes with Keras.
-    for module in (
-        ("qkeras.utils", "trigger.quantizers")
-        if keras_backend.NETWORKS == "qkeras"
-        else ("hgq.layers",)
-    ):
-        importlib.import_module(module)
+    classes = _classes()
     if weights is None:
         if path.suffix == ".h5" and is_legacy(path):
             return _legacy(path).load_hdf5(path)
-        return keras.models.load_model(path, compile=False, safe_mode=True)
+        return keras.models.load_model(path, classes, compile=False, safe_mode=True)
     text = path.read_text(encoding="utf-8")
     if "registered_name" not in json.loads(text):
         return _legacy(path).load_json(path, weights)
-    model = keras.models.model_from_json(text)
+    model = keras.models.model_from_json(text, classes)
     model.load_weights(weights)
     return model
+
+
+def _classes() -> dict[str, Any]:
+    """Classes and functions by the names that files give them; others register themselves with Keras."""
+    if keras_backend.NETWORKS == "hgq":
+        importlib.import_module("hgq.layers")
+        return {}
+    importlib.import_module("trigger.quantizers")
+    from trigger.frontends import configs
+
+    configs.mend()
+    return configs.CLASSES
 
 
 def is_legacy(path: Path) -> bool:

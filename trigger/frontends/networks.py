@@ -8,8 +8,11 @@ import keras
 from trigger import keras_backend
 
 if keras_backend.NETWORKS == "qkeras":
+    from trigger.frontends.configs import mend
     from trigger.frontends.keras import input_types, lower
     from trigger.frontends.reference import Reference
+
+    mend()
 else:
     from trigger.frontends.hgq import input_types, lower
     from trigger.frontends.hgq_reference import Reference  # type: ignore[assignment]

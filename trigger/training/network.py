@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from trigger import keras_backend
 from trigger.errors import TriggerError
 from trigger.events.dataset import Events
 from trigger.fixedpoint.types import Fixed
@@ -40,6 +41,7 @@ def make(spec: Spec, folder: Path) -> keras.Model:
     if not isinstance(model, keras.Model):
         raise TriggerError(f"{where} returns {type(model).__name__}, not a Keras model")
     _check_shapes(model, spec, f"{where} returns")
+    _check_saving(model, where)
     model(
         np.zeros((1, features), dtype=np.float32)
     )  # learned widths get their shapes from what they see first
@@ -87,6 +89,18 @@ def _check_shapes(model: keras.Model, spec: Spec, where: str) -> None:
             )
         raise TriggerError(
             f"{where} a network from {found[0]} to {found[1]}; the data asks for {wanted[0]} to {wanted[1]}"
+        )
+
+
+def _check_saving(model: keras.Model, where: str) -> None:
+    if keras_backend.NETWORKS == "hgq":
+        return
+    from trigger.frontends.configs import lost_options
+
+    if lost := lost_options(model):
+        raise TriggerError(
+            f"{where} returns a network that its file does not hold: {'; '.join(lost)}. Give functions names that Keras and "
+            "QKeras do not use, and register them with keras.saving.register_keras_serializable()"
         )
 
 

@@ -1,0 +1,171 @@
+"""What QKeras leaves out of the configurations of its quantisers and layers.
+
+Saving and cloning go through ``get_config``. Where an option is missing there, the network that comes back is another one.
+``mend`` changes the classes of QKeras: their configurations then hold every option of their constructors.
+"""
+
+import functools
+import inspect
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+import qkeras
+import qkeras.quantizers as q
+from qkeras.qdense_batchnorm import QDenseBatchnorm
+from qkeras.quantizer_registry import _QUANTIZERS_REGISTRY
+
+QUANTIZERS: dict[str, type] = dict(_QUANTIZERS_REGISTRY._container)
+FUNCTIONS: dict[str, Callable[[Any], Any]] = {
+    f"{kind}_{name}": getattr(q, f"{kind}_{name}")
+    for kind in ("hard", "smooth", "binary")
+    for name in ("sigmoid", "tanh")
+}
+
+# What files name that does not register itself with Keras.
+CLASSES: dict[str, Any] = {
+    "QDenseBatchnorm": QDenseBatchnorm,
+    **{name: f for name, f in FUNCTIONS.items() if not hasattr(keras.activations, name)},
+}
+
+# Options of a constructor that change no value.
+_WITHOUT_EFFECT = ("self", "kwargs", "var_name", "use_ste", "use_variables", "trainable")
+_TRAINING_ONLY = re.compile("initializer|regularizer|constraint|range$|momentum|^seed$")
+_OF_EVERY_LAYER = ("name", "trainable", "dtype")
+# What a constructor does not take, though a configuration of QKeras holds it: only with these values can it be left out.
+_NOT_TAKEN: dict[type, dict[str, Any]] = {
+    q.quantized_hswish: {"keep_negative": True, "post_training_scale": None},
+    QDenseBatchnorm: {
+        "renorm": False,
+        "renorm_clipping": None,
+        "renorm_momentum": 0.99,
+        "synchronized": False,
+    },
+}
+
+
+@functools.cache
+def mend() -> None:
+    """Make every configuration that QKeras gives from now on whole."""
+    for kind in (*QUANTIZERS.values(), QDenseBatchnorm):
+        _complete(kind)
+    for kind in (qkeras.QActivation, qkeras.QDense):
+        _name_own_functions(kind)
+
+
+def lost_options(model: keras.Model) -> list[str]:
+    """What of a network its saved configuration does not hold, a line each; empty where the configuration is whole.
+
+    Compared are the options of layers and quantisers, and functions by identity: a function of the user's own that has the
+    name of a built-in one comes back as the built-in one.
+    """
+    mend()
+    try:
+        text = json.dumps(keras.saving.serialize_keras_object(model))
+        again = keras.saving.deserialize_keras_object(json.loads(text), CLASSES)
+    except Exception as error:  # Keras and the user's own classes have many ways to fail
+        return [_first_line(error)]
+    return [
+        f"layer {layer.name!r}: {option}"
+        for layer, copy in zip(model.layers, again.layers, strict=True)
+        for option in _differences(layer, copy)
+    ]
+
+
+def _differences(layer: Any, copy: Any) -> Iterator[str]:
+    if type(layer) is not type(copy):
+        yield f"{_named(type(layer))} is saved as {_named(type(copy))}"
+        return
+    for name, value in _options(layer):
+        other = getattr(copy, name, None)
+        if not _is_quantizer(value) or type(value) is not type(other):
+            if not _same(value, other):
+                yield f"{name}={_named(value)} is saved as {_named(other)}"
+            continue
+        for option, own in _options(value):
+            saved = getattr(other, option, None)
+            if not _same(own, saved):
+                yield f"{type(value).__name__}({option}={own!r}) is saved as {option}={saved!r}"
+
+
+def _options(thing: Any) -> Iterator[tuple[str, Any]]:
+    """The options of a layer or quantiser that inference depends on, as far as they are no arrays."""
+    for name in _parameters(type(thing)):
+        # QKeras keeps what the user wrote beside the quantiser that it means.
+        kept = f"{name}_internal" if hasattr(thing, f"{name}_internal") else name
+        value = getattr(thing, kept, None)
+        if value is not None and not _TRAINING_ONLY.search(name) and _is_option(value):
+            yield kept, value
+
+
+def _is_option(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return all(_is_option(part) for part in value)
+    return isinstance(value, str | int | float | np.generic) or callable(value)
+
+
+def _same(value: Any, other: Any) -> bool:
+    if callable(value):
+        return value is other or (type(value) is type(other) and not inspect.isroutine(value))
+    return bool(np.array_equal(value, other))
+
+
+def _named(value: Any) -> str:
+    name = getattr(value, "__qualname__", None)
+    return repr(value) if name is None else f"{value.__module__}.{name}"
+
+
+def _is_quantizer(value: Any) -> bool:
+    return isinstance(value, q.base_quantizer.BaseQuantizer)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def _parameters(kind: type) -> list[str]:
+    return [n for n in inspect.signature(kind).parameters if n not in _WITHOUT_EFFECT]
+
+
+def _plain(value: Any) -> Any:
+    """As JSON holds it."""
+    if isinstance(value, keras.Variable | keras.KerasTensor):
+        value = keras.ops.convert_to_numpy(value)
+    return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
+
+
+def _complete(kind: type) -> None:
+    """Give a class a configuration with every option of its constructor, and nothing else."""
+    options, partial = _parameters(kind), kind.get_config  # type: ignore[attr-defined]
+    common = _OF_EVERY_LAYER if issubclass(kind, keras.layers.Layer) else ()
+    not_taken = _NOT_TAKEN.get(kind, {})
+
+    @functools.wraps(partial)
+    def get_config(self: Any) -> dict[str, Any]:
+        saved = partial(self)
+        missing = {n: getattr(self, n) for n in options if n not in saved and hasattr(self, n)}
+        whole = {**saved, **missing}
+        return {n: _plain(v) for n, v in whole.items() if n in options or n in common}
+
+    def from_config(cls: Any, config: Mapping[str, Any]) -> Any:
+        return cls(**{n: v for n, v in config.items() if n not in not_taken or v != not_taken[n]})
+
+    kind.get_config = get_config  # type: ignore[attr-defined]
+    if not_taken:
+        kind.from_config = classmethod(from_config)  # type: ignore[attr-defined]
+
+
+def _name_own_functions(kind: type) -> None:
+    """Save a function of QKeras by its name, by which QKeras finds it; Keras has others of the same names."""
+    unnamed = kind.get_config  # type: ignore[attr-defined]
+
+    @functools.wraps(unnamed)
+    def get_config(self: Any) -> dict[str, Any]:
+        saved: dict[str, Any] = unnamed(self)
+        name = getattr(self.activation, "__name__", "")
+        return {**saved, "activation": name} if FUNCTIONS.get(name) is self.activation else saved
+
+    kind.get_config = get_config  # type: ignore[attr-defined]
