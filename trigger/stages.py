@@ -123,7 +123,10 @@ def _model(build: Build, folder: Path) -> None:
             keep("float", model, {})
             chosen = choose(model, events, spec)
             rows = [row._asdict() for row in chosen.rows]
-            write_json(folder / "quantization.json", {"bits": chosen.bits, "rows": rows})
+            for note in chosen.notes:
+                say(f"  quantization: {note}")
+            written = {"bits": chosen.bits, "rows": rows, "notes": chosen.notes}
+            write_json(folder / "quantization.json", written)
             model = chosen.network
         keep("network", model, {})
     else:

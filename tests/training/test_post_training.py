@@ -127,8 +127,8 @@ def test_what_has_no_quantised_form():
     with pytest.raises(TriggerError) as error:
         quantise(model, sample(model), 6)
     assert str(error.value) == (
-        "quantization: layer 'bent': the activation gelu has no quantised form; those of relu, relu6, leaky_relu, tanh, "
-        "sigmoid and linear are known, and softmax at the end"
+        "quantization: layer 'bent': the activation gelu has no quantised form; use relu, relu6, leaky_relu, tanh, "
+        "sigmoid or linear, or softmax at the end"
     )
 
 

@@ -1,0 +1,439 @@
+"""A float Keras network layer by layer, each replaced by what computes the same in QKeras, rounded or not.
+
+Without rounding the replacement must be the float network again: ``check`` compares the two layer by layer. With it, every
+difference that is more than rounding is in ``notes``, or refused with the layer's name, the reason and a remedy.
+"""
+
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import qkeras
+
+from trigger.errors import TriggerError
+from trigger.frontends import freeze
+from trigger.frontends.walk import nodes
+from trigger.training import rounding
+
+# Biases are added once a neuron: their bits are nearly free.
+_BIAS_BITS = 16
+# Of the values that go into a table.
+_TABLE_BITS = 12
+_BOUNDED = {
+    "tanh": "quantized_tanh({bits},use_real_tanh=1)",
+    "sigmoid": "quantized_sigmoid({bits},use_real_sigmoid=1)",
+}
+# These keep the order of the scores: at the end of the network they are left out.
+_HEADS = ("linear", "sigmoid", "tanh", "hard_sigmoid")
+_KNOWN = ("linear", "relu", "relu6", "leaky_relu", "tanh", "sigmoid", "hard_sigmoid", "softmax")
+_SLOPE_OF_LEAKY_RELU = 0.2  # what Keras takes where an activation is named by its text
+_L = keras.layers
+# Copied as they are: wiring, and what does nothing in inference. The second kind gives sums, which are rounded again.
+_WIRING = (
+    _L.Flatten, _L.Reshape, _L.Permute, _L.RepeatVector, _L.Concatenate, _L.Cropping1D, _L.ZeroPadding1D, _L.Identity,
+    _L.Dropout, _L.AlphaDropout, _L.GaussianDropout, _L.GaussianNoise, _L.ActivityRegularization,
+)  # fmt: skip
+_SUMS = (_L.Add, _L.Subtract, _L.Dot)
+_OPERATORS = {"Add": _L.Add, "Subtract": _L.Subtract}
+_TOLERANCE = 1e-4
+
+
+class _Value(NamedTuple):
+    """A tensor of the new network, what the float network holds there, and whether it is yet to be rounded."""
+
+    tensor: Any
+    observed: np.ndarray
+    wide: bool
+
+
+class _Use(NamedTuple):
+    """One use of a layer: its name in the new network, what it reads, and what the float network gives there."""
+
+    layer: Any
+    name: str
+    before: list[_Value]
+    after: np.ndarray
+    is_head: bool
+    # The normalisation to fold into a Dense layer.
+    folded: Any
+
+
+class _Made(NamedTuple):
+    """The layers that stand for a use of one; what the float network gives there; whether that is yet to be rounded."""
+
+    layers: list[Any]
+    given: np.ndarray
+    wide: bool
+
+
+class Replaced(NamedTuple):
+    """The new network; what it changes beyond rounding; its tensor and the float values behind each layer, by name."""
+
+    network: keras.Model
+    notes: tuple[str, ...]
+    pairs: tuple[tuple[str, Any, np.ndarray], ...]
+
+
+class _Unfit(Exception):
+    """A layer without a quantised form: the reason, and the remedy."""
+
+
+def replaced(model: keras.Model, x: np.ndarray, bits: int | None) -> Replaced:
+    """The network in layers of ``bits`` bits, calibrated on ``x``, shape (events, features); None rounds nothing.
+
+    Nested models are taken apart. Raises TriggerError for what has no quantised form.
+    """
+    return _Replacement(model, bits).of(model, x)
+
+
+def check(model: keras.Model, x: np.ndarray) -> None:
+    """Raise TriggerError where the replacement, without rounding, is not the float network, layer by layer, on ``x``."""
+    network, _, pairs = replaced(model, x, None)
+    probe = keras.Model(network.inputs, [tensor for _, tensor, _ in pairs])
+    found = probe(_shaped(x, model), training=False)
+    for (name, _, wanted), y in zip(pairs, _listed(found), strict=True):
+        error = np.abs(keras.ops.convert_to_numpy(y) - wanted).max(initial=0)
+        if not error <= _TOLERANCE * max(np.abs(wanted).max(initial=0), 1e-6):
+            raise TriggerError(
+                f"quantization: layer {name!r}: its quantised form differs from it by {error:.3g} before anything is rounded; "
+                "train with QKeras quantisers, and report this"
+            )
+
+
+def _listed(found: Any) -> list[Any]:
+    return list(found) if isinstance(found, list | tuple) else [found]
+
+
+def _shaped(x: np.ndarray, model: keras.Model) -> Any:
+    shape = (len(x), *model.inputs[0].shape[1:])
+    return keras.ops.convert_to_tensor(x.astype(np.float32).reshape(shape))
+
+
+class _Replacement:
+    """One pass over a network."""
+
+    def __init__(self, model: keras.Model, bits: int | None) -> None:
+        self._bits = bits
+        self._reserved = _names(model)
+        self._taken: set[str] = set()
+        self._notes: list[str] = []
+        self._pairs: list[tuple[str, Any, np.ndarray]] = []
+
+    def of(self, model: keras.Model, x: np.ndarray) -> Replaced:
+        try:
+            _check_class(model)
+        except _Unfit as unfit:
+            raise TriggerError(f"quantization: {': '.join(unfit.args)}") from unfit
+        _check_ends(model)
+        first = model.inputs[0]
+        if first.dtype not in ("float32", "float64"):
+            raise TriggerError(
+                f"quantization: the input is of {first.dtype}, to which Keras rounds the events; give Input no dtype"
+            )
+        inputs = keras.Input(tuple(first.shape[1:]), name=first.name)
+        observed = keras.ops.convert_to_numpy(_shaped(x, model))
+        last = self._through(model, [_Value(inputs, observed, wide=False)], is_last=True)
+        network = keras.Model(inputs, last.tensor, name=model.name)
+        return Replaced(network, tuple(self._notes), tuple(self._pairs))
+
+    def _through(self, model: keras.Model, values: list[_Value], is_last: bool) -> _Value:
+        uses = nodes(model)
+        folded = _folded(uses)
+        absorbed = {id(behind) for behind in folded.values()}
+        found = {id(tensor): value for tensor, value in zip(model.inputs, values, strict=True)}
+        for node in uses:
+            before = [found[id(tensor)] for tensor in node.arguments.keras_tensors]
+            is_head = is_last and node.outputs[0] is model.outputs[0]
+            name = node.operation.name
+            try:
+                _check_call(node)
+                if isinstance(node.operation, keras.Model):
+                    _check_ends(node.operation)
+                    value = self._through(node.operation, before, is_head)
+                elif id(node) in absorbed:
+                    value = before[0]._replace(observed=_computed(node, before), wide=True)
+                    self._pairs.append((name, value.tensor, value.observed))
+                else:
+                    behind = folded.get(id(node))
+                    value = self._replace(node, before, is_head, behind)
+            except _Unfit as unfit:
+                reason, remedy = unfit.args
+                raise TriggerError(f"quantization: layer {name!r}: {reason}; {remedy}") from unfit
+            found[id(node.outputs[0])] = value
+        return found[id(model.outputs[0])]
+
+    def _replace(self, node: Any, before: list[_Value], is_head: bool, behind: Any) -> _Value:
+        layer = _layer(node)
+        folded = None if behind is None else behind.operation
+        name = self._name(node.operation.name, is_own=True)
+        use = _Use(layer, name, before, _computed(node, before), is_head, folded)
+        made = self._made(use)
+        tensor: Any = [value.tensor for value in before] if len(before) > 1 else before[0].tensor
+        for new in made.layers:
+            tensor = new(tensor)
+        if folded is None:
+            self._pairs.append((node.operation.name, tensor, made.given))
+        return _Value(tensor, made.given, made.wide)
+
+    def _name(self, wanted: str, is_own: bool = False) -> str:
+        """A name that no other layer has; that of a layer of the model goes to its first use."""
+        name, number = wanted, 1
+        while name in self._taken or (name in self._reserved and not is_own):
+            number += 1
+            name = f"{wanted}_{number}"
+            is_own = False
+        self._taken.add(name)
+        return name
+
+    def _made(self, use: _Use) -> _Made:
+        kind = type(use.layer)
+        wide = any(value.wide for value in use.before)
+        if kind is _L.Dense:
+            return self._dense(use, wide)
+        if kind in (_L.BatchNormalization, _L.Normalization):
+            return _Made([self._affine(use)], use.after, wide=True)
+        if kind in (_L.Activation, _L.ReLU, _L.LeakyReLU, _L.Softmax):
+            return self._activation(use, use.before[0].observed)
+        if kind in (*_WIRING, *_SUMS):
+            same = kind.from_config({**use.layer.get_config(), "name": use.name})
+            return _Made([same], use.after, wide or kind in _SUMS)
+        raise _Unfit(
+            f"{kind.__name__} has no quantised form",
+            "use Dense, BatchNormalization, Normalization, ReLU, LeakyReLU, Activation, Add, Concatenate, Flatten or "
+            "Reshape, or train with QKeras quantisers",
+        )
+
+    def _dense(self, use: _Use, wide: bool) -> _Made:
+        layer = use.layer
+        if getattr(layer, "lora_enabled", False) or getattr(layer, "quantization_mode", None):
+            raise _Unfit("its kernel is a low-rank or Keras-quantised one", "train it without")
+        kernel, bias = _weights(layer)
+        summed = use.before[0].observed @ kernel + bias
+        if use.folded is not None:
+            _check_axis(use.folded, summed)
+            scale, offset = freeze.batch_normalization(use.folded)
+            kernel, bias = kernel * scale, bias * scale + offset
+        first = self._rounded(use.before[0].observed, f"{use.name}_input") if wide else []
+        behind = self._activation(use, summed)
+        weighted = self._weighted(use.name, kernel, bias)
+        return behind._replace(layers=[*first, weighted, *behind.layers])
+
+    def _weighted(self, name: str, kernel: np.ndarray, bias: np.ndarray) -> Any:
+        if self._bits is None:
+            made = _L.Dense(kernel.shape[1], name=name)
+        else:
+            made = qkeras.QDense(
+                kernel.shape[1],
+                kernel_quantizer=rounding.of_weights(kernel, self._bits),
+                bias_quantizer=rounding.of_weights(bias, max(self._bits, _BIAS_BITS)),
+                name=name,
+            )
+        made.build((None, len(kernel)))
+        made.set_weights([kernel, bias])
+        return made
+
+    def _affine(self, use: _Use) -> Any:
+        """x * scale + offset as a BatchNormalization with nothing to divide by."""
+        layer, elements = use.layer, use.after.shape[-1]
+        _check_axis(layer, use.after)
+        if isinstance(layer, _L.Normalization):
+            scale, offset = _normalization(layer)
+        else:
+            scale, offset = freeze.batch_normalization(layer)
+        scale, offset = (self._significant(np.broadcast_to(p, elements)) for p in (scale, offset))
+        normalization = _L.BatchNormalization(epsilon=0, name=use.name)
+        normalization.build((None, elements))
+        normalization.set_weights([scale, offset, np.zeros(elements), np.ones(elements)])
+        return normalization
+
+    def _activation(self, use: _Use, before: np.ndarray) -> _Made:
+        """The layers for an activation of the values ``before``."""
+        layer, name = use.layer, f"{use.name}_quantized"
+        slope, upper, kind = 0.0, None, _kind(getattr(layer, "activation", None))
+        if isinstance(layer, _L.Softmax):
+            kind = "softmax"
+        if isinstance(layer, _L.ReLU | _L.LeakyReLU):
+            kind, slope, upper = (
+                "relu",
+                float(layer.negative_slope),
+                getattr(layer, "max_value", None),
+            )
+            if getattr(layer, "threshold", 0):
+                raise _Unfit(
+                    f"ReLU jumps at its threshold of {float(layer.threshold):g}", "use threshold=0"
+                )
+        if kind == "softmax":
+            return _Made([self._softmax(use)], use.after, wide=False)
+        if use.is_head and kind in _HEADS:
+            if kind != "linear":
+                self._notes.append(
+                    f"{layer.name}: the {kind} at the end is left out; it does not change the order of the scores"
+                )
+            return _Made([], before, wide=False)
+        if kind in _BOUNDED:
+            return _Made(self._table(use, kind, before, name), use.after, wide=False)
+        if kind == "linear":
+            return _Made([], use.after, wide=True)
+        if kind == "leaky_relu":
+            slope = _SLOPE_OF_LEAKY_RELU
+        if kind == "relu6":
+            upper = 6.0
+        if kind not in ("relu", "relu6", "leaky_relu"):
+            raise _Unfit(
+                f"the activation {kind} has no quantised form",
+                "use relu, relu6, leaky_relu, tanh, sigmoid or linear, or softmax at the end",
+            )
+        if not slope and upper is None and self._bits is not None:
+            return _Made(self._rounded(use.after, name), use.after, wide=False)
+        exact = _L.ReLU(
+            max_value=None if upper is None else float(self._significant(upper)),
+            negative_slope=self._slope(layer.name, slope),
+            name=self._name(f"{use.name}_exact"),
+        )
+        return _Made([exact, *self._rounded(use.after, name)], use.after, wide=False)
+
+    def _slope(self, name: str, slope: float) -> float:
+        """A power of two, which costs no multiplier."""
+        if not slope or self._bits is None:
+            return slope
+        taken = float(2.0 ** np.rint(np.log2(slope)))
+        if taken != slope:
+            self._notes.append(f"{name}: the negative slope {slope:g} becomes {taken:g}")
+        return taken
+
+    def _softmax(self, use: _Use) -> Any:
+        axis = getattr(use.layer, "axis", -1)
+        if not use.is_head:
+            raise _Unfit(
+                "a softmax inside the network has no quantised form", "keep it for the end"
+            )
+        if axis not in (-1, use.after.ndim - 1):
+            raise _Unfit(f"the softmax is along axis {axis}", "use axis=-1")
+        return _L.Softmax(name=self._name(f"{use.name}_softmax"))
+
+    def _table(self, use: _Use, kind: str, before: np.ndarray, name: str) -> list[Any]:
+        if self._bits is None:
+            return [_L.Activation(kind, name=self._name(name))]
+        first = qkeras.QActivation(
+            rounding.of_values(before, _TABLE_BITS), name=self._name(f"{use.name}_rounded")
+        )
+        table = qkeras.QActivation(_BOUNDED[kind].format(bits=self._bits), name=self._name(name))
+        return [first, table]
+
+    def _rounded(self, observed: np.ndarray, name: str) -> list[Any]:
+        if self._bits is None:
+            return []
+        return [qkeras.QActivation(rounding.of_values(observed, self._bits), name=self._name(name))]
+
+    def _significant(self, values: np.ndarray | float) -> np.ndarray:
+        return np.asarray(
+            values if self._bits is None else rounding.significant(values, self._bits)
+        )
+
+
+def _names(model: keras.Model) -> set[str]:
+    """The names of all layers, those in nested models too."""
+    found = {layer.name for layer in model.layers}
+    return found.union(*(_names(m) for m in model.layers if isinstance(m, keras.Model)))
+
+
+def _check_ends(model: keras.Model) -> None:
+    for what, tensors in (("inputs", model.inputs), ("outputs", model.outputs)):
+        if len(tensors) != 1:
+            raise TriggerError(
+                f"quantization: {model.name!r} has {len(tensors)} {what}; quantise a network of one, or train with QKeras "
+                "quantisers"
+            )
+
+
+def _check_call(node: Any) -> None:
+    """Refuse what a layer computes in another way than its options say."""
+    layer = node.operation
+    if node.arguments.kwargs.get("training"):
+        raise _Unfit("it is called with training=True", "leave training= out of the call")
+    precision = getattr(layer, "compute_dtype", "float32")
+    if precision not in ("float32", "float64"):
+        raise _Unfit(
+            f"it computes in {precision}, which no quantised form repeats",
+            "make the network with dtype='float32' and give it the same weights",
+        )
+    if isinstance(layer, keras.Model):
+        _check_class(layer)
+
+
+def _check_class(model: keras.Model) -> None:
+    if not type(model).__module__.startswith("keras."):
+        raise _Unfit(
+            f"{type(model).__name__} is a model of its own class and may compute anything",
+            "use the functional API or Sequential",
+        )
+
+
+def _layer(node: Any) -> Any:
+    """The layer of a node; the one that computes the same where it is a sum or a difference of two tensors."""
+    operation = node.operation
+    if isinstance(operation, _L.Layer):
+        return operation
+    kind = type(operation).__name__
+    tensors = node.arguments.keras_tensors
+    if kind in _OPERATORS and len(tensors) == 2 and tensors[0].shape == tensors[1].shape:
+        return _OPERATORS[kind](name=operation.name)
+    raise _Unfit(
+        f"the operation {kind} of Keras has no quantised form", "use a layer that computes the same"
+    )
+
+
+def _computed(node: Any, before: list[_Value]) -> np.ndarray:
+    """What the float network gives for the values before."""
+    values = {
+        id(tensor): keras.ops.convert_to_tensor(value.observed)
+        for tensor, value in zip(node.arguments.keras_tensors, before, strict=True)
+    }
+    arguments, options = node.arguments.fill_in(values)
+    return keras.ops.convert_to_numpy(node.operation(*arguments, **options))
+
+
+def _folded(uses: list[Any]) -> dict[int, Any]:
+    """The node of the normalisation behind each linear Dense layer that nothing else reads, by the Dense node's id."""
+    found = {}
+    for node in uses:
+        if type(node.operation) is not _L.BatchNormalization:
+            continue
+        (tensor,) = node.arguments.keras_tensors
+        before = tensor._keras_history.operation
+        makers = [n for n in uses if n.operation is before]
+        readers = [n for n in uses if any(t is tensor for t in n.arguments.keras_tensors)]
+        if type(before) is _L.Dense and _kind(before.activation) == "linear" and len(readers) == 1:
+            found.update({id(maker): node for maker in makers if maker.outputs[0] is tensor})
+    return found
+
+
+def _kind(activation: Any) -> str:
+    """The name of an activation of Keras' own; of any other function a name that is none of them."""
+    if activation is None:
+        return "linear"
+    name = getattr(activation, "__name__", type(activation).__name__)
+    is_own = getattr(keras.activations, name, None) is activation
+    return name if is_own else f"{getattr(activation, '__module__', 'function')}.{name}"
+
+
+def _weights(layer: keras.layers.Dense) -> tuple[np.ndarray, np.ndarray]:
+    kernel = keras.ops.convert_to_numpy(layer.kernel).astype(np.float64)
+    if not layer.use_bias:
+        return kernel, np.zeros(layer.units)
+    return kernel, keras.ops.convert_to_numpy(layer.bias).astype(np.float64)
+
+
+def _normalization(layer: keras.layers.Normalization) -> tuple[np.ndarray, np.ndarray]:
+    """Scale and offset; with ``invert`` those of the way back."""
+    variance, mean = (keras.ops.convert_to_numpy(p).ravel() for p in (layer.variance, layer.mean))
+    deviation = np.maximum(np.sqrt(variance), keras.config.epsilon())
+    return (deviation, mean) if layer.invert else (1 / deviation, -mean / deviation)
+
+
+def _check_axis(layer: Any, values: np.ndarray) -> None:
+    axes = layer.axis if isinstance(layer.axis, list | tuple) else [layer.axis]
+    if any(axis not in (-1, values.ndim - 1) for axis in axes):
+        raise _Unfit(
+            f"it normalises along axis {layer.axis} of the shape {values.shape[1:]}", "use axis=-1"
+        )
