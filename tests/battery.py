@@ -78,7 +78,7 @@ def prepare(
     )
     x = np.concatenate([random, vectors.generate(graph, seed).all])
     integers = quantize_inputs(graph, x)
-    reference = Reference(model)
+    reference = Reference(model, graph)
     seen = (
         x
         if reference.input_types == graph.input.types

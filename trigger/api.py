@@ -96,7 +96,7 @@ def verify(
         raise TriggerError("verify: nothing to compare with the network")
     first = implementations[0]
     graph = first if isinstance(first, fixedpoint.Graph) else first.graph
-    reference = Reference(model)
+    reference = Reference(model, graph)
     integers = graph.quantize_inputs(x)
     on_grid = np.ldexp(integers.astype(np.float64), -graph.input.fractions)
     seen = x if reference.input_types == graph.input.types else on_grid

@@ -63,7 +63,10 @@ def expectations(root: Path, spec: Spec, path: Path) -> Expected:
     return Expected(
         x,
         *keras_integers(
-            graph, Reference(load(root / "model" / "network.keras")), x, working_points(root, spec)
+            graph,
+            Reference(load(root / "model" / "network.keras"), graph),
+            x,
+            working_points(root, spec),
         ),
     )
 

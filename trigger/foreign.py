@@ -27,7 +27,7 @@ def check(directory: Path, network: Path, events: Path | None) -> Verdict:
     project = open_foreign(directory)
     keras_backend.start()
     from trigger.frontends.loading import load
-    from trigger.frontends.networks import Reference, head, lower
+    from trigger.frontends.networks import Reference, head, left_out, lower
 
     model = load(network)
     if head(model) == "softmax":
@@ -36,6 +36,11 @@ def check(directory: Path, network: Path, events: Path | None) -> Verdict:
             "save the network without its softmax, which does not change the order of the classes, and convert that"
         )
     graph = lower(model, project.input_type)
+    if (omitted := left_out(model, graph)) is not None:
+        raise TriggerError(
+            f"{network}: it ends in {omitted.name}, of values too wide for a table: no project of it is exact; "
+            f"save the network without its {omitted.name}, which does not change the order of the events, and convert that"
+        )
     sizes = {
         "inputs": (len(graph.input.types), project.inputs),
         "outputs": (len(graph.output.types), project.outputs),
@@ -48,7 +53,9 @@ def check(directory: Path, network: Path, events: Path | None) -> Verdict:
     say("  compiling the csim")
     with progress(project.label, len(x), "events") as done:
         found = project.predict(real, done)
-    return Verdict((_compared(graph, project, x, Reference(model).predict(real), found),), len(x))
+    return Verdict(
+        (_compared(graph, project, x, Reference(model, graph).predict(real), found),), len(x)
+    )
 
 
 def _events(graph: Graph, events: Path | None) -> Integers:

@@ -185,12 +185,13 @@ def _graph(build: Build, folder: Path) -> None:
 
     keras_backend.start(build.spec.training.backend)
     from trigger.frontends.loading import load
-    from trigger.frontends.networks import Reference, lower
+    from trigger.frontends.networks import Reference, left_out, lower, score_head
     from trigger.verification import vectors
 
     model = load(build.root / "model" / "network.keras")
     graph = lower(model, build.spec.input_types)
-    points = working_points(build.spec, graph, integer_events(build)["validation"])
+    events = integer_events(build)["validation"]
+    points = working_points(build.spec, graph, events, left_out(model, graph))
     decided = WorkingPoints(
         *(np.array([p[key] for p in points.values()]) for key in ("element", "threshold"))
     )
@@ -198,7 +199,7 @@ def _graph(build: Build, folder: Path) -> None:
         graph = decide(graph, *decided)
     (folder / "graph.json").write_text(to_json(graph))
     made = vectors.generate(graph, build.spec.training.seed)
-    reference = Reference(model)
+    reference = Reference(model, graph)
     test = integer_events(build)["test"].x
     inputs = {
         "test events": test,
@@ -217,6 +218,7 @@ def _graph(build: Build, folder: Path) -> None:
         "ties": made.ties._asdict(),
         "ends": made.ends._asdict(),
         "working_points": points,
+        "head": score_head(model, graph),
     }
     write_json(folder / "summary.json", summary)
 

@@ -78,6 +78,12 @@ def residual():
     return randomise(keras.Model(inputs, keras.layers.Softmax()(QDense(4, enable_oq=True)(x))), 7)
 
 
+def headed(activation):
+    x = inputs = keras.Input((6,))
+    x = QDense(2, activation=activation, name="out")(QDense(4, activation="relu")(x))
+    return randomise(keras.Model(inputs, x), 8)
+
+
 def table(function):
     return around(
         QUnaryFunctionLUT(
@@ -114,6 +120,8 @@ class TestLayers(Battery):
         "relu table": partial(kept, partial(table, "relu")),
         "tanh table": partial(kept, partial(table, "tanh")),
         "sigmoid table": partial(kept, partial(table, "sigmoid")),
+        "sigmoid head": partial(headed, "sigmoid"),
+        "tanh head": partial(headed, "tanh"),
         "residual": residual,
         **{f"{r} {o}": partial(modes, r, o) for r in ROUNDINGS for o in OVERFLOWS},
     }
@@ -122,6 +130,14 @@ class TestLayers(Battery):
 def test_elements_have_types_of_their_own():
     graph = lower(around(), INPUT)
     assert len(set(graph.nodes[1].types)) > 1
+
+
+def test_a_real_head_is_left_out():
+    graph = lower(headed("sigmoid"), INPUT)
+    assert graph.notes == (
+        "out: the sigmoid is left out, for its input is too wide for a table; it cannot change the order of the events, and "
+        "thresholds on its values are moved through it exactly",
+    )
 
 
 def refusal(model, inputs=INPUT, kernels=None):

@@ -175,12 +175,19 @@ def _head(activation, bits):
     return randomize(keras.Model(inputs, layers.Activation(activation)(x)), 3)
 
 
+def _wide_head(activation):
+    x = inputs = keras.Input((FEATURES,))
+    x = QActivation("quantized_bits(14,4,alpha=1)")(x)
+    x = QDense(2, kernel_quantizer="quantized_bits(9,1,alpha=1)", bias_quantizer=W)(x)
+    return randomize(keras.Model(inputs, layers.Activation(activation)(x)), 3)
+
+
 class TestHeads(Battery):
     cases = {
         f"{name} on {bits[0]} bits": partial(_head, name, bits[0])
         for name in ("softmax", "sigmoid", "tanh", "hard_sigmoid", "hard_tanh", "linear")
         for bits in WIDTHS
-    }
+    } | {f"wide {name}": partial(_wide_head, name) for name in ("sigmoid", "tanh", "hard_sigmoid")}
 
 
 def _input_quantizer(text):

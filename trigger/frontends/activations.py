@@ -20,20 +20,12 @@ from trigger.frontends.inexact import Refusal
 from trigger.frontends.piecewise import (
     check_on_grid,
     is_power_of_two,
-    round_to,
     slope_shift,
     staircase,
 )
 from trigger.frontends.precision import evaluate
 from trigger.quantizers import LearnedActivation
 
-# A real-valued head (sigmoid, tanh) has no exact fixed-point value: it is rounded, half to even, to this many bits.
-HEAD_BITS = 16
-HEAD_TYPES = {
-    "sigmoid": Fixed(False, HEAD_BITS, 0),
-    "hard_sigmoid": Fixed(False, HEAD_BITS, 0),
-    "tanh": Fixed(True, 17, 1),
-}
 SUPPORTED = (
     "linear, relu, relu6, leaky_relu, hard_tanh, softmax (as the last layer), sigmoid, tanh and hard_sigmoid (as the "
     "last layer), quantized_bits, quantized_linear, quantized_relu, quantized_po2, quantized_relu_po2, binary, ternary, "
@@ -56,9 +48,7 @@ def name_of(activation: Any) -> str:
     return getattr(activation, "__name__", type(activation).__name__)
 
 
-def lower_activation(
-    builder: Builder, name: str, source: str, activation: Any, is_head: bool = False
-) -> str:
+def lower_activation(builder: Builder, name: str, source: str, activation: Any) -> str:
     """Append the activation to the graph; returns the name of its last node, or ``source`` where it does nothing.
 
     Raises Refusal where it cannot be exact.
@@ -89,7 +79,10 @@ def lower_activation(
         case "binary_sigmoid" | "binary_tanh" if getattr(q, kind) is activation:
             return staircase(builder, name, source, partial(evaluate, activation), bisectable=True)
         case "sigmoid" | "tanh" | "hard_sigmoid":
-            return _real_head(builder, name, source, activation, kind, is_head)
+            raise Refusal(
+                f"the activation {kind} has no exact fixed-point value",
+                f"use quantized_{'tanh(8, use_real_tanh=1)' if kind == 'tanh' else 'sigmoid(8, use_real_sigmoid=1)'}",
+            )
     raise Refusal(
         f"the activation {kind} has no exact fixed-point form", f"use one of: {SUPPORTED}"
     )
@@ -272,19 +265,3 @@ def _piecewise_linear(builder: Builder, name: str, source: str, kind: str) -> st
         builder, f"{name}_line", source, slope if sigmoid else 2 * slope, 0.5 if sigmoid else 0.0
     )
     return builder.clip(name, line, 0 if sigmoid else -1, 1)
-
-
-def _real_head(
-    builder: Builder, name: str, source: str, activation: Any, kind: str, is_head: bool
-) -> str:
-    if not is_head:
-        raise Refusal(
-            f"the activation {kind} has no exact fixed-point value",
-            f"use quantized_{'tanh(8, use_real_tanh=1)' if kind == 'tanh' else 'sigmoid(8, use_real_sigmoid=1)'}",
-        )
-    head = HEAD_TYPES[kind]
-
-    def rounded(x: np.ndarray) -> np.ndarray:
-        return round_to(head, evaluate(activation, x))
-
-    return staircase(builder, name, source, rounded, bisectable=False)

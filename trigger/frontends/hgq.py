@@ -15,7 +15,7 @@ from hgq.quantizer.internal import FixedPointQuantizerBase
 from trigger.fixedpoint.build import constant
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.types import Fixed, Overflow, Rounding
-from trigger.frontends import rules
+from trigger.frontends import heads, rules
 from trigger.frontends.inexact import Problem, Refusal
 from trigger.frontends.piecewise import lower_relu, staircase
 from trigger.frontends.walk import Call, Method, Walk, check_channel_axis, check_rank
@@ -96,6 +96,11 @@ def input_quantizers(layer: Any) -> tuple[Any, ...]:
     return tuple(layer.iq) if isinstance(layer, hgq.layers.QAdd) else (layer.iq,)
 
 
+def is_left_out_head(layer: Any, is_head: bool) -> bool:
+    """Whether a layer ends in a real-valued function at the network's end, which the graph leaves out."""
+    return is_head and not layer.enable_oq and heads.kind_of(layer.activation) is not None
+
+
 def _numpy(value: Any) -> np.ndarray:
     return np.asarray(keras.ops.convert_to_numpy(value), dtype=np.float64)
 
@@ -159,6 +164,9 @@ class _HgqWalk(Walk):
             return self.leave_out_softmax(
                 call._replace(inputs=(call.inputs[0]._replace(node=source),))
             )
+        if is_left_out_head(call.layer, call.is_head):
+            self.notes.append(heads.left_out_note(call.layer.name, kind))
+            return source
         raise Refusal(
             f"the activation {kind} has no exact fixed-point form",
             "use relu, or a QUnaryFunctionLUT behind the layer",

@@ -10,17 +10,23 @@ import hgq.layers
 import keras
 import numpy as np
 
+from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.types import Fixed
 from trigger.frontends.floatx import in_batches, keras_float64
-from trigger.frontends.hgq import affine_constants, dense_constants, input_quantizers
+from trigger.frontends.hgq import (
+    affine_constants,
+    dense_constants,
+    input_quantizers,
+    is_left_out_head,
+)
 from trigger.frontends.walk import nodes
 from trigger.naming import as_identifier
 
 
 class Reference:
-    """The float64 reference of a trained HGQ2 network: its outputs, without a final softmax."""
+    """The float64 reference of a trained HGQ2 network: its outputs, without a final softmax, sigmoid or tanh."""
 
-    def __init__(self, model: keras.Model) -> None:
+    def __init__(self, model: keras.Model, graph: Graph | None = None) -> None:
         self.input_types: tuple[Fixed, ...] | None = None
         self._shape = tuple(model.inputs[0].shape[1:])
         with keras_float64():
@@ -84,6 +90,8 @@ def _operation(layer: Any, is_head: bool) -> Callable[[Any], Any]:
     ):
         activation = keras.activations.linear
     if isinstance(layer, hgq.layers.QDense):
+        if is_left_out_head(layer, is_head):
+            activation = keras.activations.linear
         kernel, bias = dense_constants(layer)
         dense = keras.layers.Dense(layer.units, activation=activation)
         dense.build((None, len(kernel)))

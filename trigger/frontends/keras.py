@@ -11,8 +11,8 @@ from qkeras.qdense_batchnorm import QDenseBatchnorm
 from trigger.fixedpoint.build import constant
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.types import Fixed
-from trigger.frontends import freeze
-from trigger.frontends.activations import HEAD_TYPES, lower_activation, name_of, quantizer_types
+from trigger.frontends import freeze, heads
+from trigger.frontends.activations import lower_activation, name_of, quantizer_types
 from trigger.frontends.inexact import Problem, Refusal
 from trigger.frontends.walk import Call, Method, Walk, check_channel_axis, check_rank, nodes
 
@@ -42,8 +42,9 @@ def lower(
 
     ``inputs`` is the hardware type of the features, one for all or one for each; it may be left out where the first layer
     is a rounding quantiser. ``kernels`` gives plain Dense layers an explicit type, by layer name, which their kernel and
-    bias must already be values of. A final softmax is left out; a final sigmoid or tanh is rounded to 16 bits;
-    ``notes`` of the graph say so. Raises Inexact with everything in the network that cannot be exact.
+    bias must already be values of. A final softmax is left out; a final sigmoid or tanh is rounded to 16 bits, or left
+    out where its input is too wide for a table; ``notes`` of the graph say so. Raises Inexact with everything in the
+    network that cannot be exact.
     """
     return _KerasWalk(model, inputs, kernels or {}).graph()
 
@@ -102,15 +103,11 @@ class _KerasWalk(Walk):
         if kind == "softmax":
             self.leave_out_softmax(call)
             return source
-        if (
-            call.is_head
-            and kind in HEAD_TYPES
-            and not isinstance(activation, qkeras.base_quantizer.BaseQuantizer)
-        ):
-            self.notes.append(
-                f"{call.layer.name}: the {kind} is a table, its values rounded half to even to {HEAD_TYPES[kind]}"
-            )
-        return lower_activation(self.builder, name, source, activation, call.is_head)
+        if call.is_head and heads.kind_of(activation):
+            output, note = heads.lower(self.builder, name, source, call.layer.name, kind)
+            self.notes.append(note)
+            return output
+        return lower_activation(self.builder, name, source, activation)
 
     def _batch_normalization(self, call: Call) -> str:
         layer = call.layer

@@ -6,6 +6,8 @@
 import keras
 
 from trigger import keras_backend
+from trigger.fixedpoint.graph import Graph
+from trigger.frontends.heads import is_left_out, left_out
 
 if keras_backend.NETWORKS == "qkeras":
     from trigger.frontends.configs import mend
@@ -17,7 +19,7 @@ else:
     from trigger.frontends.hgq import input_types, lower
     from trigger.frontends.hgq_reference import Reference  # type: ignore[assignment]
 
-__all__ = ["Reference", "head", "input_types", "is_float", "lower"]
+__all__ = ["Reference", "head", "input_types", "is_float", "left_out", "lower", "score_head"]
 
 
 def head(model: keras.Model) -> str:
@@ -30,6 +32,12 @@ def head(model: keras.Model) -> str:
         else getattr(activation, "__name__", type(activation).__name__)
     )
     return next((name for name in ("softmax", "sigmoid") if name in kind), "linear")
+
+
+def score_head(model: keras.Model, graph: Graph) -> str:
+    """What the outputs of a network's graph went through: "linear" where its head was left out, else ``head``."""
+    kind = head(model)
+    return "linear" if kind == "softmax" or is_left_out(model, graph) else kind
 
 
 def is_float(model: keras.Model) -> bool:

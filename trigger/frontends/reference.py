@@ -4,17 +4,17 @@ The trained network is cloned layer by layer in float64. Its trained constants a
 that Keras and the graph start from the same numbers; every operation on events is Keras' and QKeras' own.
 """
 
-from typing import Any
-
 import keras
 import numpy as np
 import qkeras
 
+from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.types import Fixed
-from trigger.frontends import freeze
-from trigger.frontends.activations import HEAD_TYPES, name_of
+from trigger.frontends import freeze, heads
+from trigger.frontends.activations import name_of
 from trigger.frontends.floatx import in_batches
-from trigger.frontends.keras import input_types
+from trigger.frontends.inexact import Inexact
+from trigger.frontends.keras import input_types, lower
 from trigger.frontends.piecewise import round_to
 from trigger.frontends.precision import float64, promoted
 from trigger.naming import as_identifier
@@ -24,13 +24,16 @@ class Reference:
     """The float64 reference of a trained network.
 
     ``predict`` gives what the graph must give: the network's outputs, without a final softmax, and with a final
-    sigmoid or tanh rounded to its output type.
+    sigmoid or tanh rounded to its output type, or left out, as in ``graph``. Without a graph, it is the one that the network
+    has by its own input types; where it says none, the head is rounded.
     """
 
-    def __init__(self, model: keras.Model) -> None:
+    def __init__(self, model: keras.Model, graph: Graph | None = None) -> None:
         self.input_types: tuple[Fixed, ...] | None = input_types(model)
         self._shape = tuple(model.inputs[0].shape[1:])
-        self._head = HEAD_TYPES.get(name_of(_head_activation(model)))
+        kind = heads.head_of(model)
+        leaves_out = kind is not None and _leaves_out(model, graph)
+        self._head = None if kind is None or leaves_out else heads.TYPES[kind]
         last = model.outputs[0]._keras_history.operation
         plain = _plain(model)
         constants = [
@@ -40,7 +43,7 @@ class Reference:
             # A float32 Input would round the events before the first quantiser sees them.
             inputs = keras.Input(self._shape, dtype="float64", name=model.inputs[0].name)
             self._model = keras.models.clone_model(
-                plain, inputs, lambda layer: _clone(layer, layer is last)
+                plain, inputs, lambda layer: _clone(layer, layer is last, leaves_out)
             )
             for layer, values in zip(_layers(self._model), constants, strict=True):
                 if isinstance(layer, keras.layers.Normalization):
@@ -81,17 +84,20 @@ def _plain(model: keras.Model) -> keras.Model:
     return keras.Model(model.inputs[0], output, name=model.name)
 
 
-def _head_activation(model: keras.Model) -> Any:
-    activation = getattr(model.outputs[0]._keras_history.operation, "activation", None)
-    return None if isinstance(activation, qkeras.base_quantizer.BaseQuantizer) else activation
+def _leaves_out(model: keras.Model, graph: Graph | None) -> bool:
+    """Whether the network's graph is without its head."""
+    try:
+        return heads.is_left_out(model, lower(model) if graph is None else graph)
+    except Inexact:
+        return False
 
 
-def _clone(layer: keras.layers.Layer, is_head: bool) -> keras.layers.Layer:
+def _clone(layer: keras.layers.Layer, is_head: bool, leaves_out: bool) -> keras.layers.Layer:
     common = {"name": layer.name, "dtype": "float64"}
     activation = (
         promoted(layer.activation) if getattr(layer, "activation", None) is not None else None
     )
-    if is_head and name_of(activation) == "softmax":
+    if is_head and (leaves_out or name_of(activation) == "softmax"):
         activation = keras.activations.linear
     if isinstance(layer, keras.layers.Dense):
         return keras.layers.Dense(layer.units, activation=activation, **common)

@@ -39,9 +39,8 @@ def write(build: Build, folder: Path) -> None:
     complete = len(outputs) == len(test.x)  # an aborted csim has none
     bits = accept_bits(build.root, spec, outputs) if spec.decision and complete else None
     if complete and not spec.decides:
-        head = training["network"]["head"]
         real = np.ldexp(outputs.astype(np.float64), -graph.output.fractions)
-        scores["csim"] = logits(real, "linear" if head == "softmax" else head)
+        scores["csim"] = logits(real, _read(build, "graph/summary.json")["head"])
     if spec.data.label is None:  # nothing to measure a performance by
         scores = {}
     curves = {

@@ -20,7 +20,7 @@ def measure(
     points: Mapping[str, Mapping[str, Any]],
     spec: Spec,
 ) -> float:
-    """The metric of a graph that gives scores, between 0 and 1.
+    """The metric of a graph that gives scores, between 0 and 1; ``head`` is what they went through.
 
     ``accuracy`` of the classes that are taught, ``auc`` the mean over all classes, ``efficiency`` the mean share of the
     classes other than zero bias that any accept bit keeps. ``validation.x`` are integers.
@@ -32,10 +32,7 @@ def measure(
         return float(
             np.mean([share.value for name, share in kept.items() if name != spec.physics.zero_bias])
         )
-    scores = logits(
-        np.ldexp(outputs.astype(np.float64), -graph.output.fractions),
-        "linear" if head == "softmax" else head,
-    )
+    scores = logits(np.ldexp(outputs.astype(np.float64), -graph.output.fractions), head)
     if metric == "auc":
         return mean_auc(scores, validation, len(spec.data.classes), spec.background)
     taught = np.isin(validation.y, spec.taught)

@@ -117,7 +117,7 @@ def _run(task: Task, rungs: "_Rungs") -> Outcome:
     from trigger.events.hardware import splits, to_real
     from trigger.fixedpoint.passes.decision import decide
     from trigger.fixedpoint.serialize import fingerprint
-    from trigger.frontends.networks import head, lower
+    from trigger.frontends.networks import left_out, lower, score_head
     from trigger.physics.working_points import working_points
     from trigger.search.metrics import measure
     from trigger.training.teach import trained
@@ -126,9 +126,11 @@ def _run(task: Task, rungs: "_Rungs") -> Outcome:
     rungs.epochs = spec.training.epochs
     model = trained(spec, to_real(integers, spec), source, rungs.see)
     graph = lower(model, spec.input_types)
-    points = working_points(spec, graph, integers["validation"])
+    validation = integers["validation"]
+    points = working_points(spec, graph, validation, left_out(model, graph))
     assert spec.search is not None
-    metric = measure(spec.search.metric, graph, head(model), integers["validation"], points, spec)
+    head = score_head(model, graph)
+    metric = measure(spec.search.metric, graph, head, validation, points, spec)
     if spec.decides:
         elements, thresholds = (
             np.array([p[key] for p in points.values()]) for key in ("element", "threshold")

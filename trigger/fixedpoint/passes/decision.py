@@ -5,7 +5,9 @@ in front of a ``Dense`` into the integers: its bias joins the bound, which is ro
 """
 
 import dataclasses
+from collections.abc import Callable
 from math import gcd
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,6 +27,18 @@ from trigger.fixedpoint.graph import (
 )
 from trigger.fixedpoint.ranges import Interval, interval, ranges
 from trigger.fixedpoint.types import Fixed, Integers, Overflow, smallest
+
+
+class LeftOut(NamedTuple):
+    """A function at a network's end that its graph leaves out, ``name`` in Keras; it never decreases.
+
+    ``before`` takes an output's element and a threshold on the function's values to the threshold on what it is given;
+    ``value`` is the function, None where it is not one of each output alone. Both take and give real numbers.
+    """
+
+    name: str
+    before: Callable[[int, float], float]
+    value: Callable[[float], float] | None
 
 
 def decide(graph: Graph, elements: Integers, thresholds: np.ndarray, name: str = "accept") -> Graph:

@@ -1,0 +1,149 @@
+"""The head: a real-valued function of Keras at the end of a network, which has no exact fixed-point value.
+
+It never decreases. Where its input is narrow enough it is a table, rounded to 16 fractional bits; otherwise it is left out,
+as a softmax is: the outputs are then what it would be given, and thresholds on its values move through it.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import keras
+import numpy as np
+
+from trigger.errors import TriggerError
+from trigger.fixedpoint.build import Builder
+from trigger.fixedpoint.graph import Graph
+from trigger.fixedpoint.passes.decision import LeftOut, scores
+from trigger.fixedpoint.ranges import ranges
+from trigger.fixedpoint.types import Fixed
+from trigger.frontends.floatx import keras_float64
+from trigger.frontends.inexact import Refusal
+from trigger.frontends.piecewise import round_to, staircase
+
+TYPES = {
+    "sigmoid": Fixed(False, 16, 0),
+    "hard_sigmoid": Fixed(False, 16, 0),
+    "tanh": Fixed(True, 17, 1),
+}
+# Keras may round the last bit of a value otherwise where it is alone, or at the end of a batch.
+_BATCH = 16
+
+
+def kind_of(activation: Any) -> str | None:
+    """The name of an activation that is one of Keras' own real-valued functions; None for any other."""
+    return next((n for n in TYPES if getattr(keras.activations, n) is activation), None)
+
+
+def head_of(model: keras.Model) -> str | None:
+    """``kind_of`` the function at the end of a network."""
+    return kind_of(getattr(_last(model), "activation", None))
+
+
+def lower(builder: Builder, name: str, source: str, layer: str, kind: str) -> tuple[str, str]:
+    """Append the head of a layer as a table, or leave it out: the output's node, and a note that says so."""
+    try:
+        rounded = partial(_rounded, kind)
+        table = staircase(builder, name, source, rounded, bisectable=False)
+    except Refusal:
+        return source, left_out_note(layer, kind)
+    return (
+        table,
+        f"{layer}: the {kind} is a table, its values rounded half to even to {TYPES[kind]}",
+    )
+
+
+def left_out_note(layer: str, kind: str) -> str:
+    """What ``notes`` of a graph say of a head that was left out."""
+    return (
+        f"{layer}: the {kind} is left out, for its input is too wide for a table; it cannot change the order of the "
+        f"events, and thresholds on its values are moved through it exactly"
+    )
+
+
+def is_left_out(model: keras.Model, graph: Graph) -> bool:
+    """Whether the head of a network was left out of its graph."""
+    kind = head_of(model)
+    return kind is not None and left_out_note(_last(model).name, kind) in graph.notes
+
+
+def left_out(model: keras.Model, graph: Graph) -> LeftOut | None:
+    """The head that was left out of a network's graph; None where nothing was."""
+    if is_softmax(_last(model)):
+        return LeftOut("softmax", _no_bound, None)
+    kind = head_of(model)
+    if kind is None or not is_left_out(model, graph):
+        return None
+    return LeftOut(kind, partial(_bound, kind, scores(graph)), partial(_value, kind))
+
+
+def is_softmax(layer: Any) -> bool:
+    """Whether a layer ends in Keras' softmax."""
+    softmax = keras.activations.softmax
+    return isinstance(layer, keras.layers.Softmax) or getattr(layer, "activation", 0) is softmax
+
+
+def evaluate(kind: str, x: np.ndarray) -> np.ndarray:
+    """A head's values as Keras gives them in float64."""
+    function: Callable[[Any], Any] = getattr(keras.activations, kind)
+    with keras_float64():
+        y = function(keras.ops.convert_to_tensor(x, dtype="float64"))
+        return np.asarray(keras.ops.convert_to_numpy(y), dtype=np.float64)
+
+
+def _last(model: keras.Model) -> Any:
+    return model.outputs[0]._keras_history.operation
+
+
+def _rounded(kind: str, x: np.ndarray) -> np.ndarray:
+    return round_to(TYPES[kind], evaluate(kind, x))
+
+
+def _value(kind: str, x: float) -> float:
+    return float(evaluate(kind, np.array([x]))[0])
+
+
+def _no_bound(element: int, threshold: float) -> float:  # noqa: ARG001
+    raise TriggerError(
+        f"a threshold of {threshold:g} on a softmax depends on the scores of all classes, and the softmax is left out; end "
+        "the network without it and give a threshold on its scores, or give rate_khz instead"
+    )
+
+
+def _bound(kind: str, graph: Graph, element: int, threshold: float) -> float:
+    """The least value of a graph's output whose head is at least the threshold; one step above the largest where none is.
+
+    Raises TriggerError for a threshold that is not finite, or that is so near an end of the head's range that Keras'
+    rounding moves values across it and back.
+    """
+    if not np.isfinite(threshold):
+        raise TriggerError("a threshold is not a finite number")
+    interval = ranges(graph)[graph.output.name]
+    least, most = int(interval.low[element]), int(interval.high[element])
+    fraction = graph.output.types[element].fraction
+
+    def passes(integers: np.ndarray) -> np.ndarray:
+        x = np.ldexp(np.append(integers, [integers[-1]] * _BATCH).astype(np.float64), -fraction)
+        return np.asarray(evaluate(kind, x)[:-_BATCH] >= threshold)
+
+    low, high = least, most + 1
+    while low < high:
+        middle = (low + high) >> 1
+        if passes(np.array([middle]))[0]:
+            high = middle
+        else:
+            low = middle + 1
+    others = _around(low, least, most)
+    if (passes(others) != (others >= low)).any():
+        raise TriggerError(
+            f"a threshold of {threshold!r} on the {kind}: rounding to float64 moves Keras' values across it and back, so "
+            "that no bound on the score decides like Keras; give a threshold farther from the ends of its range"
+        )
+    return float(np.ldexp(float(low), -fraction))
+
+
+def _around(place: int, least: int, most: int) -> np.ndarray:
+    """Integers from ``least`` to ``most``: all that are near ``place``, fewer farther away, none twice."""
+    far = np.unique(np.geomspace(1, max(most - least, 1), 2000).astype(np.int64))
+    offsets = np.union1d(far, np.arange(512))
+    return np.unique(np.clip(np.concatenate([place - offsets, place + offsets]), least, most))
