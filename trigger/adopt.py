@@ -1,6 +1,5 @@
 """A trigger.toml for a network that somebody has trained already."""
 
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -12,7 +11,7 @@ from trigger import spec as specification
 from trigger.errors import TriggerError
 from trigger.events.readers import read
 from trigger.fixedpoint.types import Fixed
-from trigger.naming import as_identifier
+from trigger.naming import as_project
 from trigger.templates import environment
 
 if TYPE_CHECKING:
@@ -67,7 +66,7 @@ def adopt(asked: Adoption) -> Path:
         classes = _classes(
             columns[asked.label], model, np.stack(list(features.values()), axis=1), asked
         )
-    name = as_identifier(asked.network.stem)
+    name = as_project(asked.network.stem)
     own = input_types(model)
     try:
         exact = bool(lower(model, f"fixed<{_WIDTH},{_WIDTH // 2}>"))
@@ -89,7 +88,6 @@ def adopt(asked: Adoption) -> Path:
             quantize=is_float(model) and not exact,
             type=asked.inputs or (str(own[0]) if own else None),
             types={feature: str(_fitting(values)) for feature, values in features.items()},
-            quoted=json.dumps,
         )
     )
     path = Path(f"{name}.toml")

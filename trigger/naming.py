@@ -1,15 +1,38 @@
 """Names that become names in C++ and HDL."""
 
 import re
+import unicodedata
 
-# The keywords of C++17, and the namespaces that the firmware uses.
+# The keywords of C++ up to C++20, and the namespaces that the firmware uses.
 _RESERVED = """
-alignas alignof and asm auto bool break case catch char class const constexpr continue decltype default delete do double else
-enum explicit export extern false final float for friend goto if inline int long main mutable namespace new noexcept not
-nullptr operator or private protected public register return short signed sizeof static struct switch template this throw
-true try typedef typename union unsigned using virtual void volatile while xor
+alignas alignof and and_eq asm auto bitand bitor bool break case catch char char16_t char32_t char8_t class compl concept
+const const_cast consteval constexpr constinit continue co_await co_return co_yield decltype default delete do double
+dynamic_cast else enum explicit export extern false final float for friend goto if inline int long main mutable namespace new
+noexcept not not_eq nullptr operator or or_eq private protected public register reinterpret_cast requires return short signed
+sizeof static static_assert static_cast struct switch template this thread_local throw true try typedef typeid typename union
+unsigned using virtual void volatile wchar_t while xor xor_eq
 hls nnet std
 """
+
+# What generated projects call something else, without regard to case: files, variables, CMake's and C's own names.
+_TAKEN = """
+x y i in out inputs result defines parameters weights operations cmssw
+trigger_framer trigger_working_point trigger_registers register_crossing emp_payload
+clean help install test
+aliases alloca arpa assert complex cpio ctype dirent dlfcn elf endian err errno error fcntl features fenv float fmtmsg glob
+inttypes iso646 langinfo libgen limits link locale malloc math memory netdb nl_types paths poll pthread pwd regex sched search
+semaphore setjmp signal spawn stab stdalign stdarg stdatomic stdbool stddef stdint stdio stdlib stdnoreturn string strings
+syslog tar termios tgmath threads time uchar ucontext unistd utime values wait wchar wctype
+bias eof file infinity inline max min nan null offsetof stderr stdin stdout
+"""
+# Their families: types, constants of layers, and the headers of hls4ml.
+_TAKEN_FAMILY = re.compile(
+    r"\w+_t|(ac|ap|hls|nnet|std)_\w+|(layer|config|[bsw])\d+(_\w+)?|n_(input|layer)_\w+"
+    r"|trigger_(bridge|nodes|(batch|csim|project|rtl|trace)(_\w+)?)"
+)
+_LONGEST, _LONGEST_TEXT = 64, 128
+# The categories of Unicode that a line of text does not show: control and format characters, lone surrogates, line ends.
+_HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 # The keywords of SystemVerilog (IEEE 1800-2017) and VHDL-2008, as far as C++ does not have them.
 _HDL_RESERVED = """
@@ -32,12 +55,20 @@ supply0 supply1 sync_accept_on sync_reject_on table tagged task then throughout 
 tranif1 transport tri tri0 tri1 triand trior trireg type unaffected unique unique0 units until until_with untyped use var
 variable vectored view vmode vpkg vprop vunit wait wait_order wand weak weak0 weak1 when wildcard wire with within wor xnor
 bench
+ieee numeric_std numeric_bit std_logic_1164 textio unisim vcomponents work
+binop mux multiplier negative shift_adder ternary_adder
 """
+# Cells of the vendors, which synthesis must find under their own names.
+_CELLS = re.compile(
+    r"lut\d(_\w+)?|fd[a-z]{2}|carry\d|muxf\d|srl\w*|ram\w*|dsp\d\w*|buf\w*|inv|gnd|vcc|ff\w*"
+)
 
 
 def as_hdl_name(name: str) -> str:
-    """The name of a core: one that a hardware language reserves gets an ending."""
-    return f"{name}_core" if name.lower() in (*_HDL_RESERVED.split(), *_RESERVED.split()) else name
+    """The name of a core: one that a hardware language or a vendor's cell has gets an ending."""
+    word = name.lower()
+    taken = word in (*_HDL_RESERVED.split(), *_RESERVED.split()) or _CELLS.fullmatch(word)
+    return f"{name}_core" if taken else name
 
 
 def as_identifier(name: str) -> str:
@@ -47,12 +78,73 @@ def as_identifier(name: str) -> str:
     return f"{name}_" if name in (*_RESERVED.split(), "input") else name
 
 
-def identifier(name: str) -> str:
-    """``name`` itself, where it can name a C++ function; raises ValueError where it cannot."""
+def identifier(name: str, longest: int = _LONGEST) -> str:
+    """``name`` itself, where it can name a project in every language; raises ValueError where it cannot."""
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)*", name, re.ASCII):
         raise ValueError(
             f"{name!r} cannot name a C++ function; use letters, digits and single underscores, a letter first"
         )
-    if name in _RESERVED.split():
+    if len(name) > longest:
+        raise ValueError(
+            f"the name {name[:20]!r}... has {len(name)} characters; use at most {longest}"
+        )
+    if _is_taken(name):
         raise ValueError(f"{name!r} cannot name a C++ function: C++ or hls4ml uses the word")
     return name
+
+
+def as_project(text: str) -> str:
+    """A name near any text, such as a file's, that ``identifier`` takes."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    name = "_".join(re.findall(r"[A-Za-z0-9]+", plain))[: _LONGEST - len("network__network")].strip(
+        "_"
+    )
+    if not name[:1].isalpha():
+        name = f"network_{name}" if name else "network"
+    others = (f"{name}_network", f"network_{name}", f"network_{name}_network")
+    return next(other for other in (name, *others) if not _is_taken(other))
+
+
+def printable(text: str) -> str:
+    """``text`` itself, where it can be the name of a feature, a class, an accept bit or the like.
+
+    Anything that is shown on one line is such a name. Raises ValueError for other texts.
+    """
+    if not text:
+        raise ValueError("an empty text is no name")
+    hidden = next((character for character in text if not character.isprintable()), None)
+    if hidden is not None:
+        raise ValueError(
+            f"{text!r} has the character {hidden!r}; names are printable text on one line"
+        )
+    if len(text) > _LONGEST_TEXT:
+        raise ValueError(
+            f"the name {text[:20]!r}... has {len(text)} characters; use at most {_LONGEST_TEXT}"
+        )
+    return text
+
+
+def file_name(text: str) -> str:
+    """``text`` itself, where it can be a path. Raises ValueError for an empty one and for control characters."""
+    if not text:
+        raise ValueError("an empty text is no file name")
+    return visible(text)
+
+
+def visible(text: str, besides: str = "") -> str:
+    """``text`` itself. Raises ValueError where it has characters that are not shown, but for those of ``besides``."""
+    hidden = next(
+        (c for c in text if unicodedata.category(c) in _HIDDEN and c not in besides), None
+    )
+    if hidden is not None:
+        raise ValueError(f"{text!r} has the character {hidden!r}, which is not shown; leave it out")
+    return text
+
+
+def _is_taken(name: str) -> bool:
+    word = name.lower()
+    return (
+        name in _RESERVED.split()
+        or word in _TAKEN.split()
+        or _TAKEN_FAMILY.fullmatch(word) is not None
+    )

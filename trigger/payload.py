@@ -24,7 +24,7 @@ from trigger.physics.rates import CROSSINGS_MHZ
 from trigger.resources import folder
 from trigger.sections import Payload as PayloadSection
 from trigger.spec import outputs
-from trigger.templates import environment
+from trigger.templates import Code, environment
 
 _BENCH_EVENTS = 120
 
@@ -83,7 +83,7 @@ def export(
         for target, template in files.items():
             _make(folder("firmware") / template, where / target.format(name=payload.name), fields)
     if kind != "plain":
-        with (directory / "README.md").open("a") as readme:
+        with (directory / "README.md").open("a", encoding="utf-8") as readme:
             readme.write(
                 environment(folder("firmware") / kind).get_template("README.md.j2").render(**fields)
             )
@@ -154,14 +154,15 @@ def _asked(build: Build) -> PayloadSection:
     return build.spec.payload
 
 
-def _zeros(bits: int) -> str:
-    """So many zero bits at the front of a Verilog concatenation."""
-    return f"{bits}'d0, " if bits else ""
+def _zeros(bits: int) -> Code:
+    """Zero bits at the front of a Verilog concatenation."""
+    return Code(f"{bits}'d0, " if bits else "")
 
 
 def _make(source: Path, target: Path, fields: dict[str, Any]) -> None:
     if source.suffix == ".j2":
-        target.write_text(environment(source.parent).get_template(source.name).render(**fields))
+        text = environment(source.parent).get_template(source.name).render(**fields)
+        target.write_text(text, encoding="utf-8")
     else:
         shutil.copyfile(source, target)
 

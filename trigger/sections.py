@@ -2,17 +2,24 @@
 
 import difflib
 import math
+from collections import Counter
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from trigger.errors import TriggerError
 from trigger.fixedpoint.types import MAX_WIDTH, Fixed
+from trigger.naming import file_name, printable
 from trigger.parts import part
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-PositiveInt = Annotated[int, Field(gt=0)]
+PositiveInt = Annotated[int, Field(gt=0, lt=1 << 31)]
+Seed = Annotated[int, Field(ge=0, lt=1 << 32)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+# What a user calls something, and where a file is. Each place that a name is written to quotes it for its own language.
+Name = Annotated[str, AfterValidator(printable)]
+FileName = Annotated[str, AfterValidator(file_name)]
 
 
 def nearest(name: str, known: Any) -> str:
@@ -30,7 +37,7 @@ class Section(BaseModel):
 class Split(Section):
     """How the events are divided: as fractions that add up to 1, or as a ``column`` of the files says."""
 
-    column: str | None = None
+    column: Name | None = None
     train: Fraction = 0.6
     validation: Fraction = 0.2
     test: Fraction = 0.2
@@ -48,14 +55,14 @@ class Split(Section):
 class Data(Section):
     """Where the events are. Paths are relative to trigger.toml."""
 
-    files: Annotated[list[str], Field(min_length=1)]
-    features: Annotated[list[str], Field(min_length=1)]
-    label: str | None = None
-    classes: Annotated[list[str], Field(min_length=1)]
-    weight: str | None = None
-    tree: str | None = None
+    files: Annotated[list[FileName], Field(min_length=1)]
+    features: Annotated[list[Name], Field(min_length=1)]
+    label: Name | None = None
+    classes: Annotated[list[Name], Field(min_length=1)]
+    weight: Name | None = None
+    tree: Name | None = None
     split: Split = Split()
-    seed: int = 1
+    seed: Seed = 1
 
     @model_validator(mode="after")
     def _no_repetition(self) -> "Data":
@@ -76,11 +83,11 @@ class Data(Section):
 class Model(Section):
     """The network: made by ``function(features, classes, **arguments)`` of ``file``, or trained already, in ``network``."""
 
-    file: str = "model.py"
-    function: str | None = None
-    arguments: dict[str, int | float | str | bool] = {}
-    network: str | None = None
-    weights: str | None = None
+    file: FileName = "model.py"
+    function: Name | None = None
+    arguments: dict[Name, int | Finite | str | bool] = {}
+    network: FileName | None = None
+    weights: FileName | None = None
     output: str | list[str] | None = None
 
     @model_validator(mode="after")
@@ -97,7 +104,7 @@ class Model(Section):
 class WarmStart(Section):
     """A trained network whose weights training begins with, and how long it then goes on, from which learning rate."""
 
-    network: str
+    network: FileName
     epochs: PositiveInt
     learning_rate: Positive
 
@@ -117,7 +124,7 @@ class Training(Section):
     reconstruct: Annotated[list[str], Field(min_length=1)] | None = None
     warm_start: WarmStart | None = None
     backend: Literal["tensorflow", "jax"] = "tensorflow"
-    seed: int = 1
+    seed: Seed = 1
 
 
 class Quantization(Section):
@@ -161,7 +168,7 @@ class ObjectField(Section):
 
     bits: Annotated[list[int], Field(min_length=2, max_length=2)]
     signed: bool = False
-    lsb: Positive = 1.0
+    lsb: Annotated[float, Field(gt=1e-12, lt=1e12)] = 1.0
     wraps: bool = False
 
     @model_validator(mode="after")
@@ -191,10 +198,12 @@ class HardwareObject(Section):
     """Objects of one kind: ``at`` has link, word and lowest bit of each; they come by falling ``order_by``, a field."""
 
     at: Annotated[
-        list[Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=3, max_length=3)]],
+        list[
+            Annotated[list[Annotated[int, Field(ge=0, lt=4096)]], Field(min_length=3, max_length=3)]
+        ],
         Field(min_length=1),
     ]
-    fields: Annotated[dict[str, ObjectField], Field(min_length=1)]
+    fields: Annotated[dict[Name, ObjectField], Field(min_length=1)]
     order_by: str | None = None
 
     @model_validator(mode="after")
@@ -219,7 +228,7 @@ class Inputs(Section):
     type: str | None = None
     types: dict[str, str] = {}
     word_bits: Annotated[int, Field(ge=8, le=64)] = 64
-    objects: dict[str, HardwareObject] = {}
+    objects: dict[Name, HardwareObject] = {}
     units: Literal["physical", "hardware"] = "physical"
 
     @field_validator("type")
@@ -238,6 +247,11 @@ class Inputs(Section):
             raise ValueError("give either type and types, or objects, whose bits are their types")
         if self.units == "hardware" and not self.objects:
             raise ValueError("units is for objects; other features are in the units of their types")
+        repeated = self._repeated_feature()
+        if repeated is not None:
+            raise ValueError(
+                f"objects: two fields are the feature {repeated!r}; rename one of them"
+            )
         taken: dict[tuple[int, int, int], str] = {}
         for name, (link, word, low, field) in self.fields().items():
             last = low + field.type.width - 1
@@ -252,6 +266,15 @@ class Inputs(Section):
                         f"{other} and {name} share bit {bit} of word {word} of link {link}"
                     )
         return self
+
+    def _repeated_feature(self) -> str | None:
+        names = [
+            feature
+            for name, kind in self.objects.items()
+            for number in range(len(kind.at))
+            for feature in kind.features(name, number)
+        ]
+        return next((name for name, count in Counter(names).items() if count > 1), None)
 
     def fields(self) -> dict[str, PlacedField]:
         """Each field of each object, by the name of the feature it is."""
@@ -269,7 +292,7 @@ class Target(Section):
     """The FPGA and how hls4ml is to use it."""
 
     part: str
-    clock_mhz: Positive
+    clock_mhz: Annotated[float, Field(gt=0, lt=2000)]
     backend: Literal["Vitis", "Vivado", "Quartus", "oneAPI", "Catapult"] = "Vitis"
     strategy: Literal["latency", "resource", "distributed_arithmetic"] = "latency"
     reuse_factor: PositiveInt = 1
@@ -303,7 +326,7 @@ class WorkingPoint(Section):
     """
 
     output: str | None = None
-    threshold: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    threshold: Finite | None = None
     rate_khz: Positive | None = None
 
     @model_validator(mode="after")
@@ -316,7 +339,7 @@ class WorkingPoint(Section):
 class Decision(Section):
     """Accept bits instead of scores: what cannot change them is then not computed."""
 
-    accept: Annotated[dict[str, WorkingPoint], Field(min_length=1)]
+    accept: Annotated[dict[Name, WorkingPoint], Field(min_length=1)]
 
 
 class Payload(Section):
@@ -352,10 +375,10 @@ class Physics(Section):
 class Parameter(Section):
     """What a search may put at one key: one of ``choices``, or a number from ``low`` to ``high``, whole where both are."""
 
-    choices: Annotated[list[int | float | str | bool], Field(min_length=2)] | None = None
-    low: int | float | None = None
-    high: int | float | None = None
-    step: int | float | None = None
+    choices: Annotated[list[int | Finite | str | bool], Field(min_length=2)] | None = None
+    low: int | Finite | None = None
+    high: int | Finite | None = None
+    step: int | Finite | None = None
     log: bool = False
 
     @model_validator(mode="after")
@@ -378,6 +401,6 @@ class Parameter(Section):
 class Search(Section):
     """What ``trigger search`` varies, by the key of trigger.toml, and the metric on validation events that it raises."""
 
-    parameters: Annotated[dict[str, Parameter], Field(min_length=1)]
+    parameters: Annotated[dict[Name, Parameter], Field(min_length=1)]
     metric: Literal["accuracy", "auc", "efficiency"] = "auc"
-    seed: int = 1
+    seed: Seed = 1

@@ -1,9 +1,10 @@
 """trigger.toml: what a trigger is asked to be. Everything is checked before anything is done; see docs/trigger-toml.md."""
 
+import contextlib
 import re
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_origin
 
 import tomlkit
 from pydantic import ValidationError, field_validator, model_validator
@@ -11,7 +12,7 @@ from pydantic_core import ErrorDetails
 
 from trigger.errors import TriggerError
 from trigger.fixedpoint.types import Fixed
-from trigger.naming import identifier
+from trigger.naming import as_project, identifier, visible
 from trigger.resources import folder
 from trigger.sections import (
     Budget,
@@ -55,21 +56,32 @@ class Spec(Section):
     @field_validator("name")
     @classmethod
     def _is_identifier(cls, value: str) -> str:
-        return identifier(value)
+        try:
+            return identifier(value)
+        except ValueError as error:
+            raise ValueError(f"{error}; for example {as_project(value)!r}") from error
+
+    @field_validator("description")
+    @classmethod
+    def _is_text(cls, value: str) -> str:
+        return visible(value, besides="\n\t")
 
     @model_validator(mode="before")
     @classmethod
     def _features_of_objects(cls, data: Any) -> Any:
         """Where data.features is left out, every field of every object is a feature."""
-        try:
-            if "features" in data["data"] or not data["inputs"]["objects"]:
-                return data
-            names = list(Inputs.model_validate(data["inputs"]).fields())
-        except (KeyError, TypeError):
+        given, inputs = (
+            data.get(name) if isinstance(data, dict) else None for name in ("data", "inputs")
+        )
+        if not isinstance(given, dict) or not isinstance(inputs, dict):
             return data
+        if "features" in given or not inputs.get("objects"):
+            return data
+        try:
+            names = list(Inputs.model_validate(inputs).fields())
         except ValidationError:  # is told where it belongs, and not as missing features
             names = ["unknown"]
-        return {**data, "data": {**data["data"], "features": names}}
+        return {**data, "data": {**given, "features": names}}
 
     @model_validator(mode="after")
     def _agrees(self) -> "Spec":
@@ -356,7 +368,7 @@ def parse(text: str, path: Path) -> Spec:
     """As ``load``, for the text that stands or will stand in a file."""
     try:
         data = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # a number of too many digits is a ValueError
         raise TriggerError(f"{path}: not TOML: {error}") from error
     try:
         return Spec.model_validate(data)
@@ -377,8 +389,9 @@ def find(target: str) -> Path:
     path = Path(target)
     candidates = [path, path / FILE_NAME, folder("models") / target / FILE_NAME]
     for candidate in candidates:
-        if candidate.is_file():
-            return candidate
+        with contextlib.suppress(OSError):  # a name too long for any file
+            if candidate.is_file():
+                return candidate
     known = ", ".join(zoo())
     raise TriggerError(
         f"no trigger {target!r}: neither a file, a folder with {FILE_NAME}, nor in the zoo ({known}){nearest(target, zoo())}"
@@ -391,7 +404,8 @@ def zoo() -> list[str]:
 
 
 def _explain(problem: ErrorDetails) -> str:
-    where = ".".join(str(part) for part in problem["loc"])
+    parts = [str(part) for part in problem["loc"] if part != "[key]"]
+    where = ".".join(part if part.isprintable() else repr(part) for part in parts)
     match problem["type"]:
         case "extra_forbidden":
             *section, key = problem["loc"]
@@ -414,10 +428,11 @@ def _explain(problem: ErrorDetails) -> str:
 def _keys(location: tuple[int | str, ...]) -> list[str]:
     """The keys that the table at ``location`` may have."""
     section: Any = Spec
-    for name in location:
-        if name not in section.model_fields:  # the user's own name of a working point or an object
-            continue
+    names = iter(location)
+    for name in names:
         annotation = section.model_fields[name].annotation
+        if get_origin(annotation) is dict:
+            next(names, None)  # the user's own name of a working point or an object
         options = [annotation, *getattr(annotation, "__args__", ())]
         section = next(
             option for option in options if isinstance(option, type) and issubclass(option, Section)

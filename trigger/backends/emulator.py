@@ -4,7 +4,6 @@ Templates are in ``firmware/emulator``; what is written here is the network itse
 """
 
 import itertools
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,10 +30,11 @@ from trigger.fixedpoint.serialize import fingerprint
 from trigger.fixedpoint.types import Fixed, Integers, bounds
 from trigger.naming import identifier
 from trigger.resources import folder
-from trigger.templates import environment
+from trigger.templates import Code, environment
 
 # Inputs of up to so many bits index a table; wider ones are compared with the thresholds.
 _TABLE_BITS = 12
+_LONGEST_NAMESPACE = 128
 _FILES = {
     "emulator.h.j2": "{name}.h",
     "emulator.cpp.j2": "{name}.cpp",
@@ -72,11 +72,11 @@ def write(
     ``version`` is that of the network, its digest where it is left out. Raises TriggerError for names that C++ does not take.
     """
     version = version or version_of(graph)
-    for word in (name, f"{name}_{version}"):
-        try:
-            identifier(word)
-        except ValueError as error:
-            raise TriggerError(f"export: {error}") from error
+    try:
+        identifier(name)
+        identifier(f"{name}_{version}", longest=_LONGEST_NAMESPACE)
+    except ValueError as error:
+        raise TriggerError(f"export: {error}") from error
     sources = _Sources(graph)
     for node in graph.nodes[1:]:
         sources.write(node)
@@ -93,16 +93,15 @@ def write(
         "outputs": ports[1],
         "rows": list(itertools.zip_longest(*ports)),
         "body": [
-            *sources.body,
-            f"for (int i = 0; i < outputs; ++i) y[i] = {graph.output.name}_[i];",
+            *map(Code, sources.body),
+            Code(f"for (int i = 0; i < outputs; ++i) y[i] = {graph.output.name}_[i];"),
         ],
-        "quoted": json.dumps,
     }
     directory.mkdir(parents=True, exist_ok=True)
     templates = environment(folder("firmware") / "emulator")
     for template, target in _FILES.items():
         text = templates.get_template(template).render(**fields)
-        (directory / target.format(name=name)).write_text(text)
+        (directory / target.format(name=name)).write_text(text, encoding="utf-8")
     (directory / "weights.h").write_text(
         sources.weights(str(fields["namespace"]), str(fields["guard"]))
     )

@@ -6,6 +6,7 @@ exact and as wide as interval analysis says they must be. ``build.Builder`` make
 checks them.
 """
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,11 +32,20 @@ class Constant:
 
 @dataclass(frozen=True, eq=False)
 class Node:
-    """One operation. ``inputs`` names the nodes it reads; ``types`` has one entry per element of its value."""
+    """One operation. ``inputs`` names the nodes it reads; ``types`` has one entry per element of its value.
+
+    A name becomes one in C++ and HDL. Raises GraphError for one that cannot.
+    """
 
     name: str
     inputs: tuple[str, ...]
     types: tuple[Fixed, ...]
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", self.name):
+            raise GraphError(
+                f"node {self.name!r}: names are letters, digits and underscores, a letter first"
+            )
 
     @property
     def fractions(self) -> Integers:

@@ -92,7 +92,8 @@ def dump(graph: Graph) -> str:
             zeros = np.count_nonzero(value.values == 0)
             shape = "×".join(map(str, value.values.shape))
             lines.append(f"{'':<28} {field} {shape} {value.type}, {zeros} zero")
-    return "\n".join([*lines, *(f"note: {note}" for note in graph.notes)]) + "\n"
+    notes = (note if note.isprintable() else repr(note) for note in graph.notes)
+    return "\n".join([*lines, *(f"note: {note}" for note in notes)]) + "\n"
 
 
 def _constants(node: Node) -> dict[str, Constant]:
@@ -113,7 +114,7 @@ def _node_to_json(node: Node) -> dict[str, Any]:
 
 def _node_from_json(entry: Mapping[str, Any]) -> Node:
     name, op = entry.get("name"), entry.get("op")
-    if not isinstance(name, str) or op not in OPERATIONS:
+    if not isinstance(name, str) or not isinstance(op, str) or op not in OPERATIONS:
         raise GraphError(f"node {name!r}: no operation {op!r}")
     try:
         runs = _list(entry, "types", (str, int))
@@ -136,6 +137,8 @@ def _node_from_json(entry: Mapping[str, Any]) -> Node:
         return kind(**values)
     except KeyError as error:
         raise GraphError(f"{name}: {error.args[0]} is missing") from error
+    except GraphError:
+        raise
     except (ValueError, TypeError, OverflowError) as error:
         raise GraphError(f"{name}: {error}") from error
 

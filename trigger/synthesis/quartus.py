@@ -5,7 +5,15 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from trigger.synthesis.result import ROUTED, Synthesis
-from trigger.synthesis.tool import Job, ToolFailed, read_report, require, run, write_script
+from trigger.synthesis.tool import (
+    Job,
+    ToolFailed,
+    named_sources,
+    read_report,
+    require,
+    run,
+    write_script,
+)
 
 _ROWS = {
     "lut": r"Logic utilization \(in ALMs\)",
@@ -29,7 +37,7 @@ class Quartus:
         script = write_script(
             "quartus/compile.tcl.j2",
             work / "compile.tcl",
-            sources=[str(source) for source in job.rtl.sources],
+            sources=named_sources(job.rtl, work),
             vhdl=job.rtl.language == "vhdl",
             top=job.name,
             quartus=job.part.quartus,

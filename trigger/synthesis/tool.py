@@ -14,7 +14,7 @@ from trigger.errors import TriggerError
 from trigger.parts import Part
 from trigger.resources import folder
 from trigger.synthesis.result import Synthesis
-from trigger.templates import environment
+from trigger.templates import PLAIN_PATH, environment
 
 _LICENCE = re.compile(
     r".*\b(licen[cs]e)\b.*\b(not|no|fail|unable|denied|expired|error|could)\b.*", re.IGNORECASE
@@ -110,10 +110,19 @@ def read_report(tool: str, path: Path) -> str:
     return text
 
 
+def named_sources(rtl: Rtl, work: Path) -> list[str]:
+    """The sources as a script can name them: copied into the folder where their path is not plain."""
+    if all(PLAIN_PATH.fullmatch(str(source)) for source in rtl.sources):
+        return [str(source) for source in rtl.sources]
+    for source in rtl.sources:
+        shutil.copy(source, work)
+    return [source.name for source in rtl.sources]
+
+
 def write_script(template: str, target: Path, **values: Any) -> Path:
     """Fill in a script of synth/."""
     templates = environment(folder("synth"))
-    target.write_text(templates.get_template(template).render(**values))
+    target.write_text(templates.get_template(template).render(**values), encoding="utf-8")
     return target
 
 

@@ -5,7 +5,15 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from trigger.synthesis.result import ROUTED, Synthesis
-from trigger.synthesis.tool import Job, ToolFailed, read_report, require, run, write_script
+from trigger.synthesis.tool import (
+    Job,
+    ToolFailed,
+    named_sources,
+    read_report,
+    require,
+    run,
+    write_script,
+)
 
 # Names of one thing in the reports of 2018 to 2024, of 7 series and UltraScale.
 _ROWS = {
@@ -27,7 +35,7 @@ class Vivado:
         script = write_script(
             "vivado/implement.tcl.j2",
             work / "implement.tcl",
-            sources=[str(source) for source in job.rtl.sources],
+            sources=named_sources(job.rtl, work),
             vhdl=job.rtl.language == "vhdl",
             top=job.name,
             part=job.part.name,

@@ -127,8 +127,10 @@ def write(payload: Payload, version: str) -> None:
         (f"trigger.{suffix}", f"src/{name}.{suffix}"),
         (f"bench.{suffix}", f"sim/{name}_bench.{suffix}"),
     ):
-        (directory / target).write_text(templates.get_template(f"{template}.j2").render(**fields))
-    (directory / "README.md").write_text(templates.get_template("README.md.j2").render(**fields))
+        text = templates.get_template(f"{template}.j2").render(**fields)
+        (directory / target).write_text(text, encoding="utf-8")
+    readme = templates.get_template("README.md.j2").render(**fields)
+    (directory / "README.md").write_text(readme, encoding="utf-8")
     (directory / "payload.json").write_text(
         json.dumps(_description(payload, version), indent=1) + "\n"
     )

@@ -250,6 +250,5 @@ def _write_project(
         ["quartus.tcl", "clock.sdc"] if quartus else ["vivado.tcl", "clock.xdc"]
     )
     for name in names:
-        (directory / name).write_text(
-            templates.get_template(f"rtl/{name}.j2").render(**description, quartus=quartus)
-        )
+        text = templates.get_template(f"rtl/{name}.j2").render(**description, quartus=quartus)
+        (directory / name).write_text(text, encoding="utf-8")

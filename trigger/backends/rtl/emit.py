@@ -13,7 +13,7 @@ from alkaid.codegen.rtl.vhdl.lookup import lookup_source as vhdl_tables
 from alkaid.types import CombLogic
 
 from trigger.backends.rtl.core import Bits, Block, Core
-from trigger.templates import environment
+from trigger.templates import Code, environment, word
 
 # The parametrised parts that alkaid's logic is made of.
 _CELLS = ("binop", "multiplier", "mux", "negative", "shift_adder", "ternary_adder")
@@ -31,7 +31,7 @@ class Language(NamedTuple):
 
 def _verilog_bits(bits: Sequence[Bits]) -> str:
     parts = [
-        f"{b.signal}[{b.low + b.width - 1}:{b.low}]" if b.signal else f"{b.width}'d{b.low}"
+        f"{word(b.signal)}[{b.low + b.width - 1}:{b.low}]" if b.signal else f"{b.width}'d{b.low}"
         for b in reversed(bits)
     ]
     return parts[0] if len(parts) == 1 else f"{{{', '.join(parts)}}}"
@@ -39,7 +39,7 @@ def _verilog_bits(bits: Sequence[Bits]) -> str:
 
 def _vhdl_bits(bits: Sequence[Bits]) -> str:
     return " & ".join(
-        f"{b.signal}({b.low + b.width - 1} downto {b.low})"
+        f"{word(b.signal)}({b.low + b.width - 1} downto {b.low})"
         if b.signal
         else f'"{b.low:0{b.width}b}"'
         for b in reversed(bits)
@@ -84,9 +84,9 @@ def write_core(core: Core, folder: Path, language: str) -> list[str]:
 
 def _top(core: Core, kind: Language) -> str:
     templates = environment(Path(__file__).parent)
-    templates.filters["joined"] = kind.joined
-    templates.filters["signals"] = lambda block: kind.logic(block.logic)[0]
-    templates.filters["logic"] = lambda block: _statements(block, kind)
+    templates.filters["joined"] = lambda bits: Code(kind.joined(bits))
+    templates.filters["signals"] = lambda block: map(Code, kind.logic(block.logic)[0])
+    templates.filters["logic"] = lambda block: map(Code, _statements(block, kind))
     stages = [
         ([r for r in core.registers if r.stage == k], [b for b in core.blocks if b.stage == k])
         for k in range(core.interface.latency)

@@ -1,0 +1,320 @@
+"""Names: of projects, which become names in every language, and of everything else, which may be any printable text."""
+
+import copy
+import json
+import re
+import tomllib
+
+import pytest
+import tomlkit
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from trigger import naming
+from trigger.errors import TriggerError
+from trigger.fixedpoint.graph import GraphError, Input
+from trigger.fixedpoint.serialize import dump, from_json
+from trigger.fixedpoint.types import Fixed
+from trigger.resources import folder
+from trigger.spec import Spec, find, parse
+
+ZOO = [tomllib.loads(path.read_text()) for path in folder("models").glob("*/trigger.toml")]
+TOPOLOGY = next(spec for spec in ZOO if spec["name"] == "l1_topology")
+
+
+def taken(name, other):
+    return f"name: {name!r} cannot name a C++ function: C++ or hls4ml uses the word; for example {other!r}"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        *(
+            (name, taken(name, f"{name}_network"))
+            for name in (
+                "x",
+                "in",
+                "out",
+                "y",
+                "weights",
+                "Weights",
+                "defines",
+                "parameters",
+                "operations",
+                "cmssw",
+                "main",
+                "class",
+                "thread_local",
+                "string",
+                "math",
+                "NULL",
+                "EOF",
+                "trigger_framer",
+                "emp_payload",
+                "clean",
+                "test",
+            )
+        ),
+        ("input_t", taken("input_t", "input_t_network")),
+        ("w2", taken("w2", "network_w2")),
+        ("hls", taken("hls", "network_hls")),
+        ("nnet_utils", taken("nnet_utils", "network_nnet_utils")),
+        ("ap_int", taken("ap_int", "network_ap_int")),
+        (
+            "a" * 65,
+            "name: the name 'aaaaaaaaaaaaaaaaaaaa'... has 65 characters; use at most 64; for example '"
+            + "a" * 48
+            + "'",
+        ),
+        (
+            "été",
+            "name: 'été' cannot name a C++ function; use letters, digits and single underscores, a letter first; "
+            "for example 'ete'",
+        ),
+        (
+            "a\nb",
+            "name: 'a\\nb' cannot name a C++ function; use letters, digits and single underscores, a letter first; "
+            "for example 'a_b'",
+        ),
+    ],
+)
+def test_project_names_that_something_else_has(name, message):
+    assert refusal(with_value(TOPOLOGY, ("name",), name)) == message
+
+
+@pytest.mark.parametrize(
+    "name", ["AXOL1TL_v5", "jet_tagger", "always", "Event", "DNN", "mux", "LUT6"]
+)
+def test_project_names_that_are_free(name):
+    assert naming.identifier(name) == name
+
+
+@given(st.text(max_size=200) | st.from_regex(r"[a-z_]{1,12}", fullmatch=True))
+def test_any_text_becomes_a_project_name(text):
+    name = naming.as_project(text)
+    assert naming.identifier(name) == name
+    assert naming.as_project(name) == name
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("float", "float_network"),
+        ("class", "class_network"),
+        ("model (1)", "model_1"),
+        ("best__model", "best_model"),
+        ("été", "ete"),
+        ("2nd", "network_2nd"),
+        ("日本", "network"),
+    ],
+)
+def test_project_names_from_files(text, name):
+    assert naming.as_project(text) == name
+
+
+def test_cores_are_not_cells():
+    assert naming.as_hdl_name("LUT6") == "LUT6_core"
+    assert naming.as_hdl_name("mux") == "mux_core"
+    assert naming.as_hdl_name("signal") == "signal_core"
+    assert naming.as_hdl_name("jets") == "jets"
+
+
+def with_value(spec, place, value):
+    changed = copy.deepcopy(spec)
+    table = changed
+    for key in place[:-1]:
+        table = table[key]
+    table[place[-1]] = value
+    return changed
+
+
+def renamed(spec, place, name):
+    """With another key at one place of a table."""
+    changed = copy.deepcopy(spec)
+    table = changed
+    for key in place[:-1]:
+        table = table[key]
+    table[name] = table.pop(place[-1])
+    return changed
+
+
+def refusal(spec):
+    with pytest.raises(TriggerError) as error:
+        parse(tomlkit.dumps(spec), "f")
+    return str(error.value).removeprefix("f: ")
+
+
+ACCEPT = next(iter(TOPOLOGY["decision"]["accept"]))
+OBJECT = next(iter(TOPOLOGY["inputs"]["objects"]))
+FIELD = next(iter(TOPOLOGY["inputs"]["objects"][OBJECT]["fields"]))
+HIDDEN = "high\ninitial $system(...)//"
+
+
+@pytest.mark.parametrize(
+    ("spec", "where"),
+    [
+        (renamed(TOPOLOGY, ("decision", "accept", ACCEPT), HIDDEN), "decision.accept.{name!r}"),
+        (renamed(TOPOLOGY, ("inputs", "objects", OBJECT), HIDDEN), "inputs.objects.{name!r}"),
+        (
+            renamed(TOPOLOGY, ("inputs", "objects", OBJECT, "fields", FIELD), HIDDEN),
+            f"inputs.objects.{OBJECT}.fields.{{name!r}}",
+        ),
+        (with_value(TOPOLOGY, ("data", "classes", 0), HIDDEN), "data.classes.0"),
+        (with_value(TOPOLOGY, ("data", "features"), [HIDDEN]), "data.features.0"),
+        (with_value(TOPOLOGY, ("data", "label"), HIDDEN), "data.label"),
+        (with_value(TOPOLOGY, ("data", "weight"), HIDDEN), "data.weight"),
+        (with_value(TOPOLOGY, ("data", "tree"), HIDDEN), "data.tree"),
+        (with_value(TOPOLOGY, ("data", "split"), {"column": HIDDEN}), "data.split.column"),
+        (with_value(TOPOLOGY, ("model", "function"), HIDDEN), "model.function"),
+        (with_value(TOPOLOGY, ("model", "arguments"), {HIDDEN: 1}), "model.arguments.{name!r}"),
+    ],
+)
+def test_names_are_printable(spec, where):
+    lines = refusal(spec).splitlines()
+    assert lines[0].removeprefix("f: ") == (
+        f"{where.format(name=HIDDEN)}: {HIDDEN!r} has the character '\\n'; names are printable text on one line"
+    )
+
+
+@pytest.mark.parametrize(
+    "place",
+    [("data", "files", 0), ("model", "file"), ("training", "warm_start"), ("description",)],
+)
+def test_files_and_descriptions_are_visible(place):
+    value = (
+        {"network": "a\0b", "epochs": 1, "learning_rate": 0.1} if "warm_start" in place else "a\0b"
+    )
+    message = refusal(with_value(TOPOLOGY, place, value))
+    assert message.splitlines()[0].endswith(
+        ": 'a\\x00b' has the character '\\x00', which is not shown; leave it out"
+    )
+
+
+@pytest.mark.parametrize(
+    "name", ["x$\\foo$", "tt̄", "a|b", '"; exec rm', "<b>", "synopsys translate_off", "日本", "_"]
+)
+def test_printable_names_are_taken(name):
+    spec = renamed(TOPOLOGY, ("decision", "accept", ACCEPT), name)
+    assert name in parse(tomlkit.dumps(spec), "f").decision.accept
+
+
+def test_one_feature_is_one_field():
+    """Two objects whose fields have one name: the second one used to take the place of the first."""
+    spec = copy.deepcopy(TOPOLOGY)
+    spec["inputs"]["objects"] = {
+        "jet": {"at": [[0, 0, 0], [0, 1, 0]], "fields": {"pt": {"bits": [0, 7]}}},
+        "jet1": {"at": [[0, 2, 0]], "fields": {"pt": {"bits": [0, 7]}}},
+    }
+    assert refusal(spec).splitlines()[0].removeprefix("f: ") == (
+        "inputs: objects: two fields are the feature 'jet1_pt'; rename one of them"
+    )
+
+
+@pytest.mark.parametrize("name", ["a\nb", "", "1a", "a-b", "a b", "é", 'a");system("x'])
+def test_names_of_nodes(name):
+    message = f"node {name!r}: names are letters, digits and underscores, a letter first"
+    with pytest.raises(GraphError, match=f"^{re.escape(message)}$"):
+        Input(name, (), (Fixed(True, 4, 2),))
+    text = graph_of_one_node(name)
+    with pytest.raises(GraphError, match=f"^{re.escape(message)}$"):
+        from_json(text)
+
+
+def graph_of_one_node(name, notes=()):
+
+    node = {"op": "input", "name": name, "inputs": [], "types": ["fixed<4,2>", 1]}
+    header = {"format": "trigger fixed-point graph", "version": 1, "notes": list(notes)}
+    return json.dumps({**header, "nodes": [node]})
+
+
+def test_notes_are_shown_on_one_line():
+    graph = from_json(graph_of_one_node("inputs", ["a\nnode  fake", "\x1b[31mred", "plain"]))
+    assert dump(graph).splitlines()[-3:] == [
+        "note: 'a\\nnode  fake'",
+        "note: '\\x1b[31mred'",
+        "note: plain",
+    ]
+
+
+def places(value, here=()):
+    if here:
+        yield here
+    if isinstance(value, dict | list):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from places(item, (*here, key))
+
+
+SCALARS = st.one_of(
+    st.booleans(),
+    st.integers(-(2**70), 2**70),
+    st.floats(),
+    st.text(max_size=6),
+    st.sampled_from(
+        [
+            "",
+            "x$\\foo$",
+            "a\nb",
+            "\0",
+            "fixed<5,2>",
+            "fixed<99999,1>",
+            "zero_bias",
+            "type",
+            "at",
+            10**400,
+        ]
+    ),
+)
+KEYS = st.sampled_from(
+    [
+        "at",
+        "fields",
+        "bits",
+        "threshold",
+        "output",
+        "low",
+        "high",
+        "choices",
+        "type",
+        "network",
+        *Spec.model_fields,
+    ]
+)
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(KEYS | st.text(max_size=3), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=100, suppress_health_check=list(HealthCheck))
+@given(st.data())
+def test_any_trigger_toml_is_read_or_refused(data):
+    """Values of any type at any key: nothing but a TriggerError comes out, a line for each problem."""
+    spec = copy.deepcopy(data.draw(st.sampled_from(ZOO)))
+    for _ in range(data.draw(st.integers(1, 3))):
+        *tables, key = data.draw(st.sampled_from(sorted(places(spec), key=repr)))
+        table = spec
+        for name in tables:
+            table = table[name]
+        if isinstance(table[key], dict) and data.draw(st.booleans()):
+            table[key][data.draw(KEYS | st.text(max_size=4))] = data.draw(VALUES)
+        elif data.draw(st.booleans()):
+            table[key] = data.draw(VALUES)
+        else:
+            del table[key]
+    try:
+        parse(tomlkit.dumps(spec), "f")
+    except TriggerError as error:
+        assert all(line.startswith("f: ") for line in str(error).split("\n"))
+
+
+def test_numbers_of_too_many_digits():
+    with pytest.raises(TriggerError, match="^f: not TOML: Exceeds the limit"):
+        parse("a = " + "1" * 5000, "f")
+
+
+def test_a_target_too_long_for_a_file():
+    with pytest.raises(TriggerError, match=f"^no trigger '{'a' * 5000}': neither a file, a folder"):
+        find("a" * 5000)
