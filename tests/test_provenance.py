@@ -2,15 +2,17 @@
 
 import json
 import re
+import shutil
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from trigger import TriggerError
-from trigger.build import open_build, rewrite_report
+from trigger.build import build, open_build, open_sealed, rewrite_report
 from trigger.cli import app
 from trigger.hashing import data_digest
-from trigger.provenance import prove, sealed
+from trigger.provenance import EVERYTHING, prove, sealed
 from trigger.versions import versions
 
 WHOLE = [
@@ -25,6 +27,8 @@ WHOLE = [
     "graph, made again from the network: as sealed",
     "firmware, made again from the graph: as sealed",
     "rtl, made again from the graph: as sealed",
+    "verification, made again from all of these: as sealed",
+    "report, made again from all of these: as sealed",
 ]
 
 
@@ -32,6 +36,28 @@ def edit(path, old, new):
     text = path.read_text()
     assert old in text
     path.write_text(text.replace(old, new, 1))
+
+
+def seal(root):
+    (root / "manifest.json").write_text(sealed(open_build(root)))
+
+
+def recorded(root, events, families=None):
+    """Expectations of the first so many events, as a file and in the build's own counts."""
+    path = root / "graph" / "expected.npz"
+    with np.load(path) as file:
+        arrays = {name: file[name][:events] for name in file}
+    np.savez(path, **arrays)
+    if families is not None:
+        summary = json.loads((root / "graph" / "summary.json").read_text())
+        (root / "graph" / "summary.json").write_text(json.dumps(summary | {"families": families}))
+
+
+def command(*arguments):
+    """A command of the command line that ends in a TriggerError: its text."""
+    result = CliRunner().invoke(app, list(map(str, arguments)))
+    assert isinstance(result.exception, TriggerError), result.output
+    return str(result.exception)
 
 
 def problems(root) -> list[str]:
@@ -42,7 +68,7 @@ def test_a_whole_build_is_proven_from_the_command_line(small_build):
     _, root = small_build
     result = CliRunner().invoke(app, ["verify", str(root), "--manifest"])
     assert result.exit_code == 0
-    first, files, *rest = result.output.splitlines()
+    first, files, *rest = result.stdout.splitlines()
     assert [first, *rest] == WHOLE
     assert re.fullmatch(r"\d+ files: as sealed", files)
 
@@ -51,6 +77,106 @@ def test_a_report_written_anew_is_sealed_anew(small_build):
     _, root = small_build
     rewrite_report(root)
     assert problems(root) == []
+
+
+COMMANDS = {
+    "verify": lambda root: ("verify", root),
+    "report": lambda root: ("report", root),
+    "synth": lambda root: ("synth", root),
+    "show": lambda root: ("show", root, "--graph"),
+    "onnx": lambda root: ("export", "onnx", root, root.parent / "x.onnx"),
+    "qonnx": lambda root: ("export", "qonnx", root, root.parent / "x.onnx"),
+    "emulator": lambda root: ("export", "emulator", root, root.parent / "x"),
+    "payload": lambda root: ("export", "payload", root, root.parent / "x"),
+    "patterns": lambda root: ("patterns", "write", root, root.parent / "x"),
+}
+EDITS = {
+    "graph/expected.npz": lambda path: recorded(path.parents[1], 0),
+    "graph/summary.json": lambda path: path.write_text(path.read_text() + " "),
+    "graph/graph.json": lambda path: path.write_text(path.read_text() + " "),
+    "model/network.keras": lambda path: path.write_bytes(path.read_bytes() + b" "),
+    "events/test.npz": lambda path: path.unlink(),
+    "trigger.toml": lambda path: edit(path, "360", "361"),
+    "synth/vivado/result.json": lambda path: (path.parent.mkdir(parents=True), path.write_text("")),
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_refuses_references_that_were_edited(small_build, name):
+    _, root = small_build
+    for file in EDITS if name == "verify" else ("graph/expected.npz",):
+        saved = root.with_name("saved")
+        shutil.copytree(root, saved)
+        EDITS[file](root / file)
+        problem = {"events/test.npz": "MISSING", "synth/vivado/result.json": "ADDED"}
+        assert command(*COMMANDS[name](root)) == (
+            f"{root / file}: {problem.get(file, 'EDITED')} since the build; run `trigger build` again"
+        )
+        shutil.rmtree(root)
+        saved.rename(root)
+    edit(root / "manifest.json", '"name": "small"', '"name": "large"')
+    assert command(*COMMANDS[name](root)) == (
+        f"{root / 'manifest.json'}: EDITED; run `trigger build` again"
+    )
+
+
+@pytest.mark.parametrize(
+    ("file", "problem"),
+    [
+        ("verification/results.json", "EDITED"),
+        ("synthesis/results.json", "EDITED"),
+        ("firmware/firmware/weights/w2.h", "EDITED"),
+        ("rtl/src/mine.v", "ADDED"),
+    ],
+)
+@pytest.mark.parametrize("name", ["report", "synth"])
+def test_what_was_edited_is_not_sealed_again(small_build, name, file, problem):
+    _, root = small_build
+    manifest = (root / "manifest.json").read_text()
+    with (root / file).open("a") as text:
+        text.write(" ")
+    assert command(*COMMANDS[name](root)) == (
+        f"{root / file}: {problem} since the build; run `trigger build` again"
+    )
+    assert (root / "manifest.json").read_text() == manifest
+
+
+def test_expectations_that_a_forger_cut_short_and_sealed_again(small_build):
+    _, root = small_build
+    count = sum(json.loads((root / "manifest.json").read_text())["events"].values())
+    recorded(root, 1)
+    seal(root)
+    assert command("verify", root) == (
+        f"{root / 'graph' / 'expected.npz'}: 1, 1, 1 events and results; the build counted {count}"
+    )
+    recorded(root, 0, {"test events": 0})
+    seal(root)
+    assert command("verify", root) == "verify: there are no events to compare on"
+
+
+def test_results_that_a_forger_sealed_again(small_build):
+    _, root = small_build
+    edit(root / "verification" / "results.json", '"equal": true', '"equal": false')
+    seal(root)
+    assert problems(root) == [
+        "verification, made again from all of these: DIFFERENT in results.json"
+    ]
+
+
+def test_a_link_is_no_file_of_a_build(small_build, tmp_path):
+    source, root = small_build
+    links = root / "graph", root / "rtl" / "rtl.json"
+    for link in links:
+        link.rename(tmp_path / link.name)
+        link.symlink_to(tmp_path / link.name)
+    found = problems(root)
+    assert found[0] == "graph: ADDED" and found[-1] == "rtl/rtl.json: EDITED"
+    assert command("verify", root) == (
+        f"{root / 'graph'}: ADDED since the build; run `trigger build` again"
+    )
+    build(str(source), root.parent)
+    assert not any(link.is_symlink() for link in links)
+    open_sealed(root, EVERYTHING)
 
 
 def test_edited_added_and_missing_files_are_named(small_build):
@@ -94,7 +220,7 @@ def test_an_edited_manifest(small_build):
 def test_a_forger_who_seals_the_manifest_again_is_found(small_build, file, old, new, found):
     _, root = small_build
     edit(root / file, old, new)
-    (root / "manifest.json").write_text(sealed(open_build(root)))
+    seal(root)
     assert problems(root) == [found]
 
 

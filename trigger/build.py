@@ -1,25 +1,27 @@
-"""The build: stages in order, each redone only if what it reads has changed, each replaced whole or not at all."""
+"""The build: stages in order, each redone only if what it reads has changed, all put in place together or not at all."""
 
 import contextlib
 import errno
 import fcntl
 import json
 import os
-import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import trigger
+from trigger import files, staging
 from trigger import spec as specification
 from trigger.budgets import budgets
 from trigger.errors import TriggerError
 from trigger.folder import Build
-from trigger.hashing import data_digest, folder_digest, path_digest
+from trigger.hashing import data_digest, file_digest, folder_digest, path_digest
 from trigger.progress import say
-from trigger.provenance import FILE_NAME, sealed
+from trigger.provenance import EVERYTHING, FILE_NAME, REFERENCES, read, require, resealed, sealed
 from trigger.stages import STAGES, Stage
 from trigger.synthesis.budget import over
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class Different(TriggerError):
@@ -46,14 +48,18 @@ def build(target: str, output: Path, from_scratch: bool = False) -> Path:
     with _readable_errors(root):
         root.mkdir(parents=True, exist_ok=True)
         with _locked(root):
-            this = Build(spec, path.resolve().parent, root, {})
-            _replace_text(root / "trigger.toml", text)
+            staging.recover(root)
+            staged = staging.begin(root)
+            this = Build(spec, path.resolve().parent, staged, {})
+            files.write_text(staged / staging.SPEC, text)
+            _keep_synthesised(root, staged)
             for stage in STAGES:
                 if stage.wanted(spec):
-                    _run(stage, this)
+                    _run(stage, this, root)
                 else:
-                    shutil.rmtree(root / stage.name, ignore_errors=True)
-            _replace_text(root / FILE_NAME, sealed(this))
+                    files.remove(staged / stage.name)
+            _finish(this, root)
+            this = this._replace(root=root)
     results = json.loads((root / "verification" / "results.json").read_text())
     if not results["equal"]:
         worst = next(c for c in results["comparisons"] if not c["equal"])
@@ -67,34 +73,112 @@ def build(target: str, output: Path, from_scratch: bool = False) -> Path:
 
 
 def rewrite_report(root: Path) -> Path:
-    """Write the report of a finished build anew, from what is there now, and seal it. Returns the page."""
+    """Write the report of a finished build again and seal it. Returns the page.
+
+    Raises TriggerError where anything else in the build is not as it was sealed.
+    """
     this = open_build(root)
     with _readable_errors(this.root), _locked(this.root):
-        _redo(STAGES[-1], this)
-        _replace_text(this.root / FILE_NAME, sealed(this))
+        staging.recover(this.root)
+        require(this.root, [part for part in EVERYTHING if part != "report"])
+        made = files.fresh(files.beside(this.root / "report"))
+        try:
+            _redo(STAGES[-1], this, made)
+            records = {**_read_records(this.root), **_read_records(made)}
+            files.write_text(made / staging.RECORDS, json.dumps(records, indent=1))
+            files.write_text(made / FILE_NAME, resealed(this.root, made, "report"))
+            staging.commit(made, this.root)
+        finally:
+            files.remove(made)
     return this.root / "report" / "index.html"
 
 
+def seal_synthesis(root: Path) -> None:
+    """Take what a run of `trigger synth` has left into the manifest. Raises TriggerError as ``rewrite_report``."""
+    root = root.resolve()
+    with _readable_errors(root), _locked(root):
+        require(root, [part for part in EVERYTHING if part != "synth"])
+        files.write_text(root / FILE_NAME, resealed(root, root, "synth"))
+
+
 def open_build(root: Path) -> Build:
-    """A finished build. Raises TriggerError where the folder holds none."""
-    path = root / "trigger.toml"
+    """A finished build, whatever was edited in it since. Raises TriggerError where the folder holds none."""
+    path = root / staging.SPEC
     if not (root / FILE_NAME).is_file() or not path.is_file():
+        if staging.interrupted(root):
+            raise TriggerError(f"{root}: the build is not finished; run `trigger build` again")
         raise TriggerError(f"{root}: no finished build here; run `trigger build` first")
     digests = {name: record["digest"] for name, record in _read_records(root).items()}
     return Build(specification.load(path), root, root.resolve(), digests)
 
 
-def _run(stage: Stage, build: Build) -> None:
-    record = _read_records(build.root).get(stage.name, {})
-    if (
-        record.get("key") == _key(stage, build)
-        and record.get("digest") == folder_digest(build.root / stage.name) != ""
-    ):
-        say(f"{stage.name}: up to date")
-        build.digests[stage.name] = record["digest"]
-    else:
-        say(f"{stage.name}: {stage.what}")
-        _redo(stage, build)
+def open_sealed(root: Path, parts: Sequence[str] = REFERENCES) -> Build:
+    """A finished build of which these parts are as they were sealed: by default all that is taken from it as given.
+
+    Raises TriggerError where the folder holds none, and for the first file that was edited.
+    """
+    this = open_build(root)
+    require(root, parts)
+    return this
+
+
+def _run(stage: Stage, build: Build, root: Path) -> None:
+    """Take the stage as it is, from an interrupted build or from the finished one; where neither has it, redo it."""
+    key = _key(stage, build)
+    for place in (build.root, root):
+        record = _read_records(place).get(stage.name, {})
+        if record.get("key") == key and _is(place / stage.name, record.get("digest")):
+            say(f"{stage.name}: up to date")
+            if place == root:
+                staging.adopt(root / stage.name, build.root / stage.name)
+                _write_record(stage, build.root, record)
+            build.digests[stage.name] = record["digest"]
+            return
+    say(f"{stage.name}: {stage.what}")
+    _redo(stage, build, build.root)
+
+
+def _is(folder: Path, digest: str | None) -> bool:
+    """Whether a folder has a digest; one with links in it has none."""
+    with contextlib.suppress(TriggerError):
+        return folder_digest(folder) == digest != ""
+    return False
+
+
+def _finish(build: Build, root: Path) -> None:
+    """Seal a build that is complete, and put it in place of the finished one unless it is the same."""
+    manifest = sealed(build)
+    same = _is_file_of(root / FILE_NAME, manifest) and _read_records(build.root) == _read_records(
+        root
+    )
+    if same and not _edited(root):
+        files.remove(build.root)
+        return
+    files.write_text(build.root / FILE_NAME, manifest)
+    staging.commit(build.root, root)
+
+
+def _is_file_of(path: Path, text: str) -> bool:
+    return path.is_file() and path.read_text(encoding="utf-8") == text
+
+
+def _edited(root: Path) -> bool:
+    try:
+        require(root, EVERYTHING)
+    except TriggerError:
+        return True
+    return False
+
+
+def _keep_synthesised(root: Path, staged: Path) -> None:
+    """The results of `trigger synth` that the finished build has sealed."""
+    files.remove(staged / "synth")
+    with contextlib.suppress(TriggerError):
+        sealed_before = read(root)["files"]
+        for path in staging.synthesised(root):
+            if sealed_before.get(path.as_posix()) == file_digest(root / path):
+                (staged / path).parent.mkdir(parents=True, exist_ok=True)
+                files.copy(root / path, staged / path)
 
 
 def _key(stage: Stage, build: Build) -> str:
@@ -103,52 +187,40 @@ def _key(stage: Stage, build: Build) -> str:
     return data_digest({"stage": stage.name, "code": code, "reads": stage.reads(build)})
 
 
-def _redo(stage: Stage, build: Build) -> None:
-    final = build.root / stage.name
-    partial, old = build.root / f".{stage.name}-new", build.root / f".{stage.name}-old"
-    for leftover in (partial, old):
-        shutil.rmtree(leftover, ignore_errors=True)
-    partial.mkdir()
+def _redo(stage: Stage, build: Build, into: Path) -> None:
+    """Run a stage; its result replaces the one in the folder ``into`` once it is whole."""
+    partial = files.fresh(files.beside(into / stage.name))
     try:
         stage.run(build, partial)
     except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
+        files.remove(partial)
         raise
-    if final.exists():
-        final.rename(old)
-    partial.rename(final)
-    shutil.rmtree(old, ignore_errors=True)
-    build.digests[stage.name] = folder_digest(final)
+    files.remove(into / stage.name)
+    partial.rename(into / stage.name)
+    build.digests[stage.name] = folder_digest(into / stage.name)
     record = {"key": _key(stage, build), "digest": build.digests[stage.name]}
-    _replace_text(
-        build.root / "stages.json",
-        json.dumps({**_read_records(build.root), stage.name: record}, indent=1),
-    )
+    _write_record(stage, into, record)
+
+
+def _write_record(stage: Stage, root: Path, record: dict[str, str]) -> None:
+    records = {**_read_records(root), stage.name: record}
+    files.write_text(root / staging.RECORDS, json.dumps(records, indent=1))
 
 
 def _read_records(root: Path) -> dict[str, Any]:
     try:
-        return json.loads((root / "stages.json").read_text())
+        return json.loads((root / staging.RECORDS).read_text())
     except (OSError, ValueError):
         return {}
 
 
-def _replace_text(path: Path, text: str) -> None:
-    """Write a file so that it is always either the old or the new one, and untouched where nothing changes."""
-    with contextlib.suppress(OSError):
-        if path.read_text(encoding="utf-8") == text:
-            return
-    partial = path.with_name(f".{path.name}-new")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
-
-
 @contextlib.contextmanager
 def _locked(root: Path) -> Iterator[None]:
-    with (root / ".lock").open("a") as file:
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
+    with os.fdopen(os.open(root / ".lock", flags, 0o666), "w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except BlockingIOError as error:
             raise TriggerError(
                 f"{root}: another build of this folder is running; wait for it, or choose another --output"
             ) from error
@@ -160,11 +232,7 @@ def _readable_errors(root: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        kept = (
-            " The last finished build is kept."
-            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-            else ""
-        )
-        raise TriggerError(
-            f"{error.filename or root}: {os.strerror(error.errno or 0)}.{kept}"
-        ) from error
+        text = files.reason(error)
+        full = files.number(error) in _FULL
+        kept = " The last finished build is kept." if full and (root / FILE_NAME).is_file() else ""
+        raise TriggerError(f"{error.filename or root}: {text}.{kept}") from error

@@ -1,5 +1,6 @@
 """The implementations of a build, compared with what Keras gives for the same events."""
 
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -39,13 +40,21 @@ class Expected(NamedTuple):
 
 
 def recorded_expectations(root: Path) -> Expected:
-    """The test events and vectors of a build with what Keras gave for them. Does not need Keras."""
+    """The test events and vectors of a build with what Keras gave for them. Does not need Keras.
+
+    Raises TriggerError where the file cannot be read, or has not as many events as the build counted.
+    """
     path = root / "graph" / "expected.npz"
     try:
         with np.load(path) as file:
-            return Expected(file["x"], file["expected"], file["off_grid"])
-    except (OSError, ValueError, KeyError) as error:
+            found = Expected(file["x"], file["expected"], file["off_grid"])
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise TriggerError(f"{path}: cannot be read: {error}") from error
+    counted = sum(read_json(root / "graph" / "summary.json")["families"].values())
+    if {len(part) for part in found} != {counted}:
+        counts = ", ".join(str(len(part)) for part in found)
+        raise TriggerError(f"{path}: {counts} events and results; the build counted {counted}")
+    return found
 
 
 def expectations(root: Path, spec: Spec, path: Path) -> Expected:
@@ -87,6 +96,8 @@ def check(
 
 def compare_with(graph: Graph, expected: Expected, implementations: Mapping[str, Any]) -> Verdict:
     """Compare compiled implementations of a graph with what Keras gave; one that fails as it runs is a difference."""
+    if not len(expected.x):
+        raise TriggerError("verify: there are no events to compare on")
     failures = (TriggerError, GraphError)
     return compare(
         graph, expected.outputs, expected.off_grid, expected.x, implementations, failures=failures

@@ -228,9 +228,9 @@ def verify(
 
 def _of_build(folder: Path, events: Path | None, netlist: bool) -> "tuple[str, Verdict]":
     from trigger import checks
-    from trigger.build import open_build
+    from trigger.build import open_sealed
 
-    this = open_build(folder)
+    this = open_sealed(folder)
     expected = (
         checks.recorded_expectations(this.root)
         if events is None
@@ -269,14 +269,16 @@ def synth(
 
     Exit status: 0 within the budgets, 2 could not run, 3 over a budget.
     """
-    from trigger.build import OverBudget, open_build
+    from trigger.build import OverBudget, open_sealed, seal_synthesis
+    from trigger.provenance import EVERYTHING
     from trigger.stages import synthesis_job
     from trigger.synthesis.budget import check, over
     from trigger.synthesis.run import run_tool
     from trigger.synthesis.table import table
 
-    this = open_build(folder)
+    this = open_sealed(folder, EVERYTHING)
     result = run_tool(tool, synthesis_job(this.root, this.spec), this.root, 60 * timeout)
+    seal_synthesis(this.root)
     typer.echo(table(result))
     missed = over(check(this.spec.budget, this.spec.target, [result]))
     if missed:
@@ -299,11 +301,11 @@ def show(
     ] = False,
 ) -> None:
     """Show a build's manifest, or its fixed-point graph."""
-    from trigger.build import open_build
+    from trigger.build import open_sealed
     from trigger.fixedpoint.serialize import dump
     from trigger.folder import read_graph
 
-    this = open_build(folder)
+    this = open_sealed(folder)
     typer.echo(
         dump(read_graph(this.root)) if graph else (this.root / "manifest.json").read_text(),
         nl=False,
@@ -455,11 +457,11 @@ def export_emulator(
     Its README.md says how it is compiled and called.
     """
     from trigger.backends.emulator import write
-    from trigger.build import open_build
+    from trigger.build import open_sealed
     from trigger.folder import read_graph
     from trigger.spec import outputs
 
-    this = open_build(folder)
+    this = open_sealed(folder)
     target = output or Path(f"{this.spec.name}_emulator")
     write(
         read_graph(this.root),
@@ -486,11 +488,11 @@ def write_patterns(
 
     Where the events do not fit the buffers, several pairs of files are written, inputs_0.txt, expected_0.txt and so on.
     """
-    from trigger.build import open_build
+    from trigger.build import open_sealed
     from trigger.patterns import START, text
     from trigger.payload import pattern_files
 
-    pairs = pattern_files(open_build(folder), events, frames)
+    pairs = pattern_files(open_sealed(folder), events, frames)
     output.mkdir(parents=True, exist_ok=True)
     for number, pair in enumerate(pairs):
         for name, pattern in pair._asdict().items():
@@ -566,17 +568,17 @@ def export_payload(
 
     README.md says what every bit and register means; python sim/run.py runs the benches.
     """
-    from trigger.build import open_build
+    from trigger.build import open_sealed
     from trigger.payload import export
 
-    this = open_build(folder)
+    this = open_sealed(folder)
     target = output or Path(f"{this.spec.name}_payload")
     export(this, target, shell, language)
     typer.echo(_shown(target))
 
 
 def _export(folder: Path, kind: str, output: Path | None) -> None:
-    from trigger.build import open_build
+    from trigger.build import open_sealed
     from trigger.folder import read_graph
 
     try:
@@ -585,7 +587,7 @@ def _export(folder: Path, kind: str, output: Path | None) -> None:
         raise TriggerError(
             f"export: no {error.name}; install it with: pip install 'trigger-compiler[onnx]'"
         ) from error
-    this = open_build(folder)
+    this = open_sealed(folder)
     target = output or Path(f"{this.spec.name}.{'onnx' if kind == 'onnx' else 'qonnx.onnx'}")
     save(read_graph(this.root), target)
     typer.echo(_shown(target))

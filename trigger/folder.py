@@ -9,6 +9,7 @@ import numpy as np
 from trigger.errors import TriggerError
 from trigger.events.dataset import SPLITS, Events
 from trigger.events.hardware import to_real
+from trigger.files import write_text
 from trigger.fixedpoint.graph import Graph, GraphError
 from trigger.fixedpoint.serialize import from_json
 from trigger.spec import Spec
@@ -61,4 +62,4 @@ def read_json(path: Path) -> Any:
 
 
 def write_json(path: Path, data: Any) -> None:
-    path.write_text(json.dumps(data, indent=1, default=float) + "\n")
+    write_text(path, json.dumps(data, indent=1, default=float) + "\n")

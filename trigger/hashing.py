@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from trigger import files
 from trigger.errors import TriggerError
 
 
@@ -19,13 +20,17 @@ def file_digest(path: Path) -> str:
 
 
 def folder_digest(folder: Path) -> str:
-    """SHA-256 over the names and bytes of all files in a folder; empty text where there is no folder."""
+    """SHA-256 over the names and bytes of all files in a folder; empty text where there is no folder.
+
+    Raises TriggerError for a link, the folder itself included: what it points to can change without a trace.
+    """
     if not folder.is_dir():
         return ""
     digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            digest.update(f"{path.relative_to(folder).as_posix()}\0{file_digest(path)}\n".encode())
+    for path in files.entries(folder):
+        if not files.is_file(path):
+            raise TriggerError(f"{path}: is a link or a device, not a file; remove it")
+        digest.update(f"{path.relative_to(folder).as_posix()}\0{file_digest(path)}\n".encode())
     return digest.hexdigest()
 
 

@@ -1,18 +1,26 @@
 """Provenance: the manifest of a build, sealed by the SHA-256 of all it names, and the proof that nothing was edited."""
 
+import contextlib
 import json
+import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import trigger
+from trigger import files
 from trigger.errors import TriggerError
-from trigger.folder import Build, read_json
+from trigger.folder import Build, read_graph, read_json
 from trigger.hashing import data_digest, file_digest, folder_digest
 from trigger.stages import STAGES, Stage
+from trigger.staging import MANIFEST, SPEC, synthesised
 from trigger.versions import versions
 
-FILE_NAME = "manifest.json"
+FILE_NAME = MANIFEST
+# What every command takes from a build as given; firmware, RTL and payload are compared with it.
+REFERENCES = (SPEC, "events", "model", "graph", "synth")
+EVERYTHING = (SPEC, *(stage.name for stage in STAGES), "synth")
 
 # Made again from what the build holds, and compared byte for byte.
 _MADE_AGAIN = {
@@ -20,6 +28,8 @@ _MADE_AGAIN = {
     "firmware": "the graph",
     "rtl": "the graph",
     "payload": "the graph",
+    "verification": "all of these",
+    "report": "all of these",
 }
 
 
@@ -34,14 +44,19 @@ class Finding(NamedTuple):
 
 
 def facts(build: Build) -> dict[str, Any]:
-    """What belongs together: SHA-256 of spec, data, network, graph and firmware, and the version of every tool."""
-    return {"trigger": trigger.__version__, **_parts(build), "versions": versions()}
+    """What belongs together: SHA-256 of spec, data, network, graph and firmware, and the version of every tool.
+
+    ``events`` counts the events and vectors, by their kind, that the network was asked about.
+    """
+    families = read_json(build.root / "graph" / "summary.json")["families"]
+    parts = _parts(build)
+    return {"trigger": trigger.__version__, **parts, "events": families, "versions": versions()}
 
 
 def _parts(build: Build) -> dict[str, Any]:
     return {
         "name": build.spec.name,
-        "spec": file_digest(build.root / "trigger.toml"),
+        "spec": file_digest(build.root / SPEC),
         "data": read_json(build.root / "events" / "summary.json")["files"],
         "network": file_digest(build.root / "model" / "network.keras"),
         "graph": file_digest(build.root / "graph" / "graph.json"),
@@ -52,20 +67,23 @@ def _parts(build: Build) -> dict[str, Any]:
 
 def sealed(build: Build) -> str:
     """The text of manifest.json: the facts, the report, every file of the build, and a digest of all that."""
-    manifest = {
-        **facts(build),
-        "report": folder_digest(build.root / "report"),
-        "files": _files(build.root),
-    }
-    return json.dumps({**manifest, "content": data_digest(manifest)}, indent=1) + "\n"
+    report = folder_digest(build.root / "report")
+    return _with_seal({**facts(build), "report": report, "files": _files(build.root, EVERYTHING)})
 
 
-def prove(build: Build) -> list[Finding]:
-    """Check a finished build against its manifest, and make graph, firmware and RTL again from what it holds.
+def resealed(root: Path, made: Path, part: str) -> str:
+    """The manifest of a build with one part, made anew in the folder ``made``; the others are as they were sealed."""
+    manifest = read(root)
+    kept = {name: digest for name, digest in manifest["files"].items() if not _is_in(name, part)}
+    manifest["files"] = kept | _files(made, (part,))
+    if part == "report":
+        manifest["report"] = folder_digest(made / part)
+    return _with_seal(manifest)
 
-    Raises TriggerError where the manifest cannot be read, or was made by other versions, so that nothing can be made again.
-    """
-    path = build.root / FILE_NAME
+
+def read(root: Path) -> dict[str, Any]:
+    """A manifest with its seal. Raises TriggerError where the file is none."""
+    path = root / FILE_NAME
     manifest = read_json(path)
     if (
         not isinstance(manifest, dict)
@@ -73,35 +91,75 @@ def prove(build: Build) -> list[Finding]:
         or "content" not in manifest
     ):
         raise TriggerError(f"{path}: not a sealed manifest; run `trigger build` again")
-    content = data_digest({key: value for key, value in manifest.items() if key != "content"})
-    findings = [Finding(FILE_NAME, "" if content == manifest["content"] else "EDITED")]
-    files = _files(build.root)
-    if different := _against(manifest["files"], files):
+    return manifest
+
+
+def require(root: Path, parts: Sequence[str]) -> None:
+    """Raise TriggerError where the manifest, or a file in these parts of a build, is not as it was sealed."""
+    manifest = read(root)
+    if not _is_whole(manifest):
+        raise TriggerError(f"{root / FILE_NAME}: EDITED; run `trigger build` again")
+    wanted = {
+        name: digest
+        for name, digest in manifest["files"].items()
+        if any(_is_in(name, part) for part in parts)
+    }
+    for name, problem in _against(wanted, _files(root, parts)).items():
+        if name == "graph/graph.json":
+            read_graph(root)  # a damaged one says more than that it was edited
+        raise TriggerError(f"{root / name}: {problem} since the build; run `trigger build` again")
+
+
+def prove(build: Build) -> list[Finding]:
+    """Check a finished build against its manifest, and make all that follows from its network again.
+
+    Raises TriggerError where the manifest cannot be read, or was made by other versions, so that nothing can be made again.
+    """
+    path = build.root / FILE_NAME
+    manifest = read(build.root)
+    findings = [Finding(FILE_NAME, "" if _is_whole(manifest) else "EDITED")]
+    found = _files(build.root, EVERYTHING)
+    if different := _against(manifest["files"], found):
         return findings + [Finding(name, problem) for name, problem in different.items()]
-    findings.append(Finding(f"{len(files)} files"))
+    findings.append(Finding(f"{len(found)} files"))
     if findings[0].problem:
         return findings
     # From here on the files are those of the manifest; what is left is whether they belong together.
-    for name, found in _parts(build).items():
+    for name, part in _parts(build).items():
         findings.append(
-            Finding(name, "" if manifest.get(name) == found else "NOT what the manifest says")
+            Finding(name, "" if manifest.get(name) == part else "NOT what the manifest says")
         )
     here = versions()
     other = [
         f"{name} {version}, here {here.get(name, 'not installed')}"
-        for name, version in manifest["versions"].items()
+        for name, version in manifest.get("versions", {}).items()
         if here.get(name) != version
     ]
     if other:
         raise TriggerError(
             f"{path}: made with {'; '.join(other)}: graph and firmware cannot be made again to compare"
         )
-    stages = [stage for stage in STAGES if stage.name in _MADE_AGAIN and stage.wanted(build.spec)]
-    return findings + [_again(build, stage, _MADE_AGAIN[stage.name]) for stage in stages]
+    for stage in STAGES:
+        if stage.name in _MADE_AGAIN and stage.wanted(build.spec):
+            findings.append(_again(build, stage, _MADE_AGAIN[stage.name]))
+            if findings[-1].problem:
+                break  # what follows from it need not be looked at
+    return findings
+
+
+def _with_seal(manifest: dict[str, Any]) -> str:
+    content = {key: value for key, value in manifest.items() if key != "content"}
+    return json.dumps({**content, "content": data_digest(content)}, indent=1) + "\n"
+
+
+def _is_whole(manifest: dict[str, Any]) -> bool:
+    content = {key: value for key, value in manifest.items() if key != "content"}
+    return bool(data_digest(content) == manifest["content"])
 
 
 def _again(build: Build, stage: Stage, origin: str) -> Finding:
-    with tempfile.TemporaryDirectory() as folder:
+    # The findings alone are the output; progress goes beside them.
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(sys.stderr):
         stage.run(build, Path(folder))
         different = _against(_digests(build.root / stage.name), _digests(Path(folder)))
     return Finding(
@@ -110,23 +168,33 @@ def _again(build: Build, stage: Stage, origin: str) -> Finding:
     )
 
 
-def _files(root: Path) -> dict[str, str]:
-    """SHA-256 of trigger.toml and of each file of each stage."""
-    found = {"trigger.toml": file_digest(root / "trigger.toml")}
-    for stage in STAGES:
-        found |= {
-            f"{stage.name}/{name}": digest for name, digest in _digests(root / stage.name).items()
-        }
+def _files(root: Path, parts: Sequence[str]) -> dict[str, str]:
+    """SHA-256 of each file in these parts of a build: trigger.toml, stages, results of `trigger synth`."""
+    found: dict[str, str] = {}
+    for part in parts:
+        if part == "synth":
+            names = [path.as_posix() for path in synthesised(root)]
+            found |= {name: _digest(root / name) for name in names}
+        elif (root / part).is_dir() or (root / part).is_symlink():
+            for name, digest in _digests(root / part).items():
+                found[f"{part}/{name}".removesuffix("/.")] = digest
+        elif (root / part).exists():
+            found[part] = _digest(root / part)
     return found
+
+
+def _is_in(name: str, part: str) -> bool:
+    return name == part or name.startswith(f"{part}/")
 
 
 def _digests(folder: Path) -> dict[str, str]:
     """SHA-256 of each file in a folder, by its path in there."""
-    return {
-        path.relative_to(folder).as_posix(): file_digest(path)
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
+    return {path.relative_to(folder).as_posix(): _digest(path) for path in files.entries(folder)}
+
+
+def _digest(path: Path) -> str:
+    """SHA-256 of a file; a link, or whatever else is no file, is equal to none."""
+    return file_digest(path) if files.is_file(path) else "not a file"
 
 
 def _against(sealed: dict[str, str], found: dict[str, str]) -> dict[str, str]:

@@ -47,10 +47,10 @@ class _BuildTests(pytest.Collector):
         self.folder = folder
 
     def collect(self) -> Iterator[pytest.Item]:
-        from trigger.build import open_build
+        from trigger.build import open_sealed
         from trigger.checks import implementations
 
-        this = open_build(self.folder)
+        this = open_sealed(self.folder)
         for name, make in implementations(this.root, this.spec).items():
             yield _Equality.from_parent(
                 self, name=f"{name} equals Keras", what=name, make=make, build=this

@@ -387,7 +387,8 @@ def synthesis_job(root: Path, spec: Spec) -> "Job":
 
 def _report_reads(build: Build) -> Mapping[str, Any]:
     read = {name: digest for name, digest in sorted(build.digests.items()) if name != "report"}
-    return {"stages": read, "spec": build.spec.model_dump(), "versions": versions()}
+    text = file_digest(build.root / "trigger.toml")
+    return {"stages": read, "spec": build.spec.model_dump(), "text": text, "versions": versions()}
 
 
 def _report(build: Build, folder: Path) -> None:

@@ -32,10 +32,10 @@ def assert_bit_exact(
         model = load(Path(model))
     names = None
     if isinstance(firmware, str | Path):
-        from trigger.build import open_build
+        from trigger.build import open_sealed
         from trigger.checks import implementations
 
-        this = open_build(Path(firmware))
+        this = open_sealed(Path(firmware))
         if this.spec.decision:
             raise TriggerError(
                 f"{firmware}: it gives accept bits, not the network's outputs; use `pytest --trigger {firmware}`"

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from trigger.errors import TriggerError
+from trigger.files import write_text
 
 # How a figure came about, the most trustworthy last.
 ESTIMATED, SYNTHESISED, ROUTED = LABELS = ("estimated", "synthesised", "routed")
@@ -41,7 +42,7 @@ class Synthesis(NamedTuple):
 
 
 def save(result: Synthesis, path: Path) -> None:
-    path.write_text(json.dumps(result._asdict(), indent=1) + "\n")
+    write_text(path, json.dumps(result._asdict(), indent=1) + "\n")
 
 
 def from_dict(data: dict[str, Any]) -> Synthesis:

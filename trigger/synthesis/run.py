@@ -4,6 +4,7 @@ import importlib.metadata
 import json
 from pathlib import Path
 
+from trigger import files
 from trigger.backends.rtl.area import lut_error
 from trigger.errors import TriggerError
 from trigger.hashing import folder_digest
@@ -50,11 +51,13 @@ def run_tool(name: str, this: Job, root: Path, timeout_s: float) -> Synthesis:
     """Run one tool on a finished build and keep its result there, in ``synth/<tool>``. Raises ToolFailed."""
     if name not in TOOLS:
         raise TriggerError(f"no tool {name!r}; there are {', '.join(TOOLS)}")
-    work = root / "synth" / name
-    (work / _RESULT).unlink(missing_ok=True)
-    result = synthesise(name, this, work, timeout_s)
-    (work / _STATE).write_text(_state(root))
-    save(result, work / _RESULT)
+    state = _state(root)
+    folder = files.folder(files.folder(root / "synth") / name)
+    result = synthesise(name, this, files.fresh(folder / "work"), timeout_s)
+    if _state(root) != state:
+        raise TriggerError(f"{root}: was built again while {name} ran; run `trigger synth` again")
+    files.write_text(folder / _STATE, state)
+    save(result, folder / _RESULT)
     return result
 
 

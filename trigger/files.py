@@ -1,0 +1,95 @@
+"""Writing into folders that others can write to: files are replaced whole, and no link is ever followed."""
+
+import contextlib
+import os
+import re
+import secrets
+import shutil
+import stat
+from pathlib import Path
+
+from trigger.errors import TriggerError
+
+# Names that ``beside`` gives: what a process that was killed has left.
+BESIDE = f".*-{'[0-9a-f]' * 16}"
+_ERRNO = re.compile(r"\[Errno (\d+)\]|errno = (\d+)")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file, in UTF-8, so that it is always either the old or the new one."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file so that it is always either the old or the new one. A link in its place is replaced."""
+    partial = beside(path)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+    try:
+        with os.fdopen(os.open(partial, flags, 0o666), "wb") as file:
+            file.write(data)
+        partial.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+        raise
+
+
+def copy(source: Path, target: Path) -> None:
+    """Copy a file's bytes as ``write_bytes`` writes them."""
+    write_bytes(target, source.read_bytes())
+
+
+def beside(path: Path) -> Path:
+    """A name next to a path that nobody can know before."""
+    return path.with_name(f".{path.name}-{secrets.token_hex(8)}")
+
+
+def folder(path: Path) -> Path:
+    """The folder, made where there is none. Raises TriggerError where a link or a file has its place."""
+    if path.is_symlink():
+        raise TriggerError(f"{path}: is a link, and files would be written through it; remove it")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise TriggerError(f"{path}: is a file where a folder is needed; remove it") from error
+    return path
+
+
+def fresh(path: Path) -> Path:
+    """An empty folder in place of whatever is there."""
+    remove(path)
+    path.mkdir(parents=True)
+    return path
+
+
+def remove(path: Path) -> None:
+    """Remove a file, a folder or a link, but never what a link points to; nothing where there is nothing."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def entries(path: Path) -> list[Path]:
+    """All that lies in a folder besides its folders, sorted: files, links and whatever else."""
+    if path.is_symlink():
+        return [path]
+    return sorted(p for p in path.rglob("*") if p.is_symlink() or not p.is_dir())
+
+
+def is_file(path: Path) -> bool:
+    """A file itself: no link to one."""
+    return stat.S_ISREG(path.lstat().st_mode)
+
+
+def number(error: OSError) -> int:
+    """The number of an error; libraries may have it in their text only. 0 where there is none."""
+    found = _ERRNO.search(str(error))
+    return error.errno or (int(found[1] or found[2]) if found else 0)
+
+
+def reason(error: OSError) -> str:
+    """What went wrong, in words: those of the number, or where there is none the first line of the text."""
+    if number(error):
+        return os.strerror(number(error))
+    return str(error).strip().partition("\n")[0] or type(error).__name__
