@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import zipfile
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -11,6 +12,7 @@ import keras
 
 from trigger import hdf5, keras_backend
 from trigger.errors import TriggerError
+from trigger.frontends import bounds
 
 
 def load(path: Path, weights: Path | None = None) -> keras.Model:
@@ -43,10 +45,30 @@ def load(path: Path, weights: Path | None = None) -> keras.Model:
 
 
 def _read(path: Path, weights: Path | None) -> keras.Model:
+    for file in (path, *([weights] if weights else [])):
+        bounds.check_file(file)
     if path.suffix == ".keras":
-        hdf5.check_archive(path)
+        hdf5.check_archive(path, bounds.MOST_WEIGHTS)
     else:
-        hdf5.check(weights or path)
+        hdf5.check(weights or path, bounds.MOST_WEIGHTS)
+    bounds.check_architecture(path, _architecture(path))
+    with bounds.bounded(path):
+        return _built(path, weights)
+
+
+def _architecture(path: Path) -> str:
+    """The network's layers in JSON; none in a file of weights alone."""
+    if path.suffix == ".keras":
+        with zipfile.ZipFile(path) as archive:
+            return archive.read("config.json").decode()
+    if path.suffix == ".h5":
+        with h5py.File(path, "r") as file:
+            text = file.attrs.get("model_config", "{}")
+            return text.decode() if isinstance(text, bytes) else str(text)
+    return path.read_text(encoding="utf-8")
+
+
+def _built(path: Path, weights: Path | None) -> keras.Model:
     classes = _classes()
     if weights is None:
         if path.suffix == ".h5" and is_legacy(path):
