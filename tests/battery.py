@@ -31,9 +31,10 @@ from trigger.fixedpoint.passes import PASSES, optimize
 from trigger.fixedpoint.passes.decision import decide
 from trigger.fixedpoint.ranges import overflow_proof
 from trigger.fixedpoint.serialize import from_json, to_json
-from trigger.frontends.networks import Reference, lower
+from trigger.frontends.networks import Reference, lower, record
 from trigger.verification import vectors
 from trigger.verification.compare import to_integers
+from trigger.verification.oracle import agreement
 
 PART = "xcvu13p-flga2577-2-e"
 RANDOM_EVENTS = 10_000
@@ -46,6 +47,9 @@ QONNX_REFUSALS = (
     r"|has a sign and no other bit, which is -1 or 1 in QONNX; `trigger export onnx` can say it"
     r"|rises by \d+ steps, too many thresholds for QONNX; `trigger export onnx` has tables)"
 )
+
+# TensorFlow computes no negative power of an integer, which these quantisers ask of it.
+NOT_RUN_BY_KERAS = ("quantized_relu(2,-1)", "quantized_relu(6,-1)", "quantized_relu(9,-1)")
 
 # Bits of the inputs, of the quantiser under test, and its integer bits.
 WIDTHS = ((5, 2, 0), (8, 6, 2), (12, 9, 3))
@@ -137,6 +141,16 @@ class Battery:
         assert len(network.x) >= RANDOM_EVENTS
         assert not network.off_grid.any()
         np.testing.assert_array_equal(network.graph.run(network.integers), network.expected)
+
+    def test_the_network_itself_agrees(self, case):
+        network = self.prepared(case)
+        real = np.ldexp(network.integers.astype(float), -network.graph.input.fractions)
+        if case.startswith(NOT_RUN_BY_KERAS):
+            with pytest.raises(TriggerError, match="Integers to negative integer powers"):
+                record(network.model, real)
+            return
+        found = agreement(network.graph, record(network.model, real)).comparison
+        assert found.equal, str(found.witness)
 
     def test_outputs_differ_between_events(self, case):
         assert len(np.unique(self.prepared(case).expected)) > 1

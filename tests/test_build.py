@@ -37,8 +37,12 @@ def test_a_finished_build(small_build):
         "csim (Vitis)",
         "RTL (Verilog)",
         "RTL (Verilog), with gaps",
+        "trained network (float32)",
     ]
-    assert all(c["equal"] and c["events"] > 100_000 for c in results["comparisons"])
+    *compared, own = results["comparisons"]
+    assert all(c["equal"] and c["events"] > 100_000 for c in compared)
+    # Every value of so narrow a network is exact in float32.
+    assert own["equal"] and results["trained"] == {"events": own["events"], "exact": own["events"]}
     manifest = json.loads((root / "manifest.json").read_text())
     assert manifest["firmware"] == folder_digest(root / "firmware")
     assert manifest["rtl"] == folder_digest(root / "rtl")

@@ -78,7 +78,7 @@ def test_verify_other_events(small_build, tmp_path):
     source, root = small_build
     result = trigger("verify", root, "--events", source / "events.csv")
     assert (result.returncode, result.stderr) == (0, "")
-    assert result.stdout.splitlines()[-4:] == [
+    assert result.stdout.splitlines()[-5:-1] == [
         "graph: 600 events, equal",
         "csim (Vitis): 600 events, equal",
         "RTL (Verilog): 600 events, equal",

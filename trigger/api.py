@@ -86,14 +86,19 @@ def verify(
 ) -> comparison.Verdict:
     """Compare graphs, compiled csims and compiled RTL with the Keras network, evaluated in float64.
 
-    ``x`` are real inputs, shape (events, features).
+    ``x`` are real inputs, shape (events, features). The last comparison is of the graph with what
+    ``model`` itself gives in float32, called as Keras calls it: equal where float32 is exact,
+    within its rounding elsewhere.
 
     Where the network does not quantise its own inputs, all of them are given the values of the graph's input types.
     """
-    from trigger.frontends.networks import Reference
+    from trigger.frontends.networks import Reference, record
+    from trigger.verification.oracle import agreement
 
     if not implementations:
         raise TriggerError("verify: nothing to compare with the network")
+    if not len(x):
+        raise TriggerError("verify: no events to compare on")
     first = implementations[0]
     graph = first if isinstance(first, fixedpoint.Graph) else first.graph
     reference = Reference(model, graph)
@@ -106,9 +111,11 @@ def verify(
         return reference.layers(np.ldexp(inputs.astype(np.float64), -graph.input.fractions))
 
     named = comparison.names(implementations)
-    return comparison.compare(
+    verdict = comparison.compare(
         graph, expected, off_grid, integers, named, layers, (TriggerError, fixedpoint.GraphError)
     )
+    own = agreement(graph, record(model, on_grid)).comparison
+    return verdict._replace(comparisons=(*verdict.comparisons, own))
 
 
 def build(target: str | Path, output: str | Path = "build") -> Path:

@@ -16,6 +16,7 @@ from trigger.folder import read_graph, read_json
 from trigger.links import link_map
 from trigger.progress import progress, say
 from trigger.spec import Spec
+from trigger.verification import oracle
 from trigger.verification.compare import Verdict, compare, to_integers
 
 if TYPE_CHECKING:
@@ -85,13 +86,21 @@ def check(
 ) -> tuple[Verdict, np.ndarray]:
     """Compare graph, csim and RTL of a build with what Keras gave. Returns the verdict and the csim's integers.
 
+    The last comparison is of the graph with what the trained network itself gave.
+
     With ``netlist`` the netlist that Yosys makes of the RTL is compared as well. Raises TriggerError where something is
     missing or g++ or Verilator refuses the firmware.
     """
+    own = trained_network(root).comparison
     compiled = {name: make() for name, make in implementations(root, spec, netlist).items()}
-    return compare_with(read_graph(root), expected, compiled), compiled[
-        f"csim ({spec.target.backend})"
-    ].outputs
+    verdict = compare_with(read_graph(root), expected, compiled)
+    verdict = verdict._replace(comparisons=(*verdict.comparisons, own))
+    return verdict, compiled[f"csim ({spec.target.backend})"].outputs
+
+
+def trained_network(root: Path) -> oracle.Agreement:
+    """The graph of a build against what the trained network itself gave before it was saved."""
+    return oracle.agreement(read_graph(root), oracle.load(root / "model" / "trained.npz"))
 
 
 def compare_with(graph: Graph, expected: Expected, implementations: Mapping[str, Any]) -> Verdict:

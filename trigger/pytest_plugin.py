@@ -1,6 +1,7 @@
 """The pytest plugin: ``pytest --trigger build/x``, and fixtures for tests of one's own. Imports nothing until it is used."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,28 +53,28 @@ class _BuildTests(pytest.Collector):
 
         this = open_sealed(self.folder)
         for name, make in implementations(this.root, this.spec).items():
+            compare = partial(_implementation, this.root, name, make)
             yield _Equality.from_parent(
-                self, name=f"{name} equals Keras", what=name, make=make, build=this
+                self, name=f"{name} equals Keras", compare=compare, build=this
             )
+        yield _Equality.from_parent(
+            self,
+            name="the trained network agrees",
+            compare=partial(_trained_network, this.root),
+            build=this,
+        )
 
 
 class _Equality(pytest.Item):
-    """One implementation against the integers that Keras gave when the build was made."""
+    """One comparison with the network of a build; ``compare`` gives its text where it differs."""
 
-    def __init__(self, *, what: str, make: Callable[[], Any], build: "Build", **rest: Any) -> None:
+    def __init__(self, *, compare: Callable[[], str], build: "Build", **rest: Any) -> None:
         super().__init__(**rest)
-        self._what, self._make, self._build = what, make, build
+        self._compare, self._build = compare, build
 
     def runtest(self) -> None:
-        from trigger.checks import compare_with, recorded_expectations
-        from trigger.folder import read_graph
-
-        root = self._build.root
-        verdict = compare_with(
-            read_graph(root), recorded_expectations(root), {self._what: self._make()}
-        )
-        if not verdict:
-            raise _NotExact(str(verdict))
+        if different := self._compare():
+            raise _NotExact(different)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """The witness alone; a traceback through this program tells its reader nothing."""
@@ -83,6 +84,24 @@ class _Equality(pytest.Item):
 
     def reportinfo(self) -> tuple[Path, None, str]:
         return self._build.root, None, f"{self._build.spec.name}: {self.name}"
+
+
+def _implementation(root: Path, name: str, make: Callable[[], Any]) -> str:
+    """One implementation against the integers that Keras gave when the build was made."""
+    from trigger.checks import compare_with, recorded_expectations
+    from trigger.folder import read_graph
+
+    verdict = compare_with(read_graph(root), recorded_expectations(root), {name: make()})
+    return "" if verdict else str(verdict)
+
+
+def _trained_network(root: Path) -> str:
+    """The graph against what the trained network itself gave when the build was made."""
+    from trigger.checks import trained_network
+    from trigger.verification.compare import Verdict
+
+    own = trained_network(root).comparison
+    return "" if own.equal else str(Verdict((own,), own.events))
 
 
 class _NotExact(AssertionError):

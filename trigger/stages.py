@@ -96,7 +96,8 @@ def _model(build: Build, folder: Path) -> None:
     from trigger import keras_backend
 
     keras_backend.start(build.spec.training.backend)
-    from trigger.frontends.networks import head
+    from trigger.frontends.networks import head, record
+    from trigger.frontends.saving import save
     from trigger.training import fit, network, prune
 
     spec, events = build.spec, real_events(build)
@@ -105,7 +106,12 @@ def _model(build: Build, folder: Path) -> None:
     def keep(
         name: str, model: Any, history: Mapping[str, Any], cost: Mapping[str, float] | None = None
     ) -> None:
-        model.save(folder / f"{name}.keras")
+        if name == "network":
+            own = record(model, _asked(model, spec, events["test"].x))
+            own.save(folder / "trained.npz")
+            save(model, folder / "network.keras", own.x)
+        else:
+            model.save(folder / f"{name}.keras")
         np.save(folder / f"{name}_scores.npy", fit.scores(model, events["test"].x))
         summary[name] = {
             "history": history,
@@ -156,6 +162,16 @@ def _model(build: Build, folder: Path) -> None:
                 else None,
             )
     write_json(folder / "summary.json", summary)
+
+
+def _asked(model: Any, spec: Spec, test: np.ndarray) -> np.ndarray:
+    """What the trained network itself is asked: the test events and the vectors, as real inputs."""
+    from trigger.frontends.networks import lower
+    from trigger.verification import vectors
+
+    graph = lower(model, spec.input_types)
+    integers = graph.quantize_inputs(vectors.generate(graph, spec.training.seed).all)
+    return np.concatenate([test, np.ldexp(integers.astype(np.float64), -graph.input.fractions)])
 
 
 def _one_epoch(done: Callable[[int], None], _logs: Mapping[str, float]) -> None:
@@ -330,7 +346,9 @@ def _verification(build: Build, folder: Path) -> None:
     verdict, outputs = checks.check(
         build.root, build.spec, checks.recorded_expectations(build.root)
     )
+    found = checks.trained_network(build.root)
     results = {
+        "trained": {"events": found.comparison.events, "exact": found.exact},
         "comparisons": [
             {**c._asdict(), "witness": str(c.witness) if c.witness else None, "equal": c.equal}
             for c in verdict.comparisons

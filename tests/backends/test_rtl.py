@@ -41,7 +41,8 @@ def test_python_interface(network, tmp_path):
     verdict = trigger.verify(network.model, [graph, compiled, compiled.with_gaps()], x)
     assert verdict, verdict
     assert str(verdict) == (
-        "graph: 500 events, equal\nRTL (Verilog): 500 events, equal\nRTL (Verilog), with gaps: 500 events, equal"
+        "graph: 500 events, equal\nRTL (Verilog): 500 events, equal\nRTL (Verilog), with gaps: 500 events, equal\n"
+        "trained network (float32): 500 events, equal"
     )
     np.testing.assert_array_equal(compiled.predict(x), graph.predict(x))
 

@@ -225,7 +225,7 @@ def test_a_trained_network_is_built_and_proven(trained, tmp_path):
     folder, x = trained
     root = build(str(folder), tmp_path / "build")
     results = json.loads((root / "verification" / "results.json").read_text())
-    assert results["equal"] and len(results["comparisons"]) == 4
+    assert results["equal"] and len(results["comparisons"]) == 5
     graph = read_graph(root)
     found = graph.predict(x)
     # 32 bits are enough for so narrow a network: HGQ2 as its user runs it.

@@ -12,6 +12,8 @@ from trigger.fixedpoint.graph import Graph, GraphError
 from trigger.verification.compare import Comparison, Verdict, Witness, compare
 from trigger.verification.junit import to_junit
 
+OWN = "trained network (float32): 50 events, equal"
+
 
 class Off:
     """An implementation that is wrong in one bit of one hidden value, and aborts on request."""
@@ -51,14 +53,14 @@ def test_equal(network):
     assert verdict.equal
     assert verdict.witness is None
     assert verdict.events == 50
-    assert str(verdict) == "graph: 50 events, equal"
+    assert str(verdict) == f"graph: 50 events, equal\n{OWN}"
 
 
 def test_a_difference_has_a_witness(network):
     model, graph, x = network
     verdict = trigger.verify(model, [graph, Off(graph)], x)
     assert not verdict
-    assert [c.differing for c in verdict.comparisons] == [0, 1]
+    assert [c.differing for c in verdict.comparisons] == [0, 1, 0]
     witness = verdict.witness
     assert witness is not None
     assert (witness.event, witness.node, witness.element) == (5, graph.nodes[1].name, 3)
@@ -100,7 +102,9 @@ def test_an_abort_is_a_failure_of_that_implementation(network):
     model, graph, x = network
     verdict = trigger.verify(model, [graph, Off(graph, aborts=True)], x)
     assert not verdict
-    assert str(verdict) == "graph: 50 events, equal\ncsim (test): 50 events, failed: it aborted"
+    assert str(verdict) == (
+        f"graph: 50 events, equal\ncsim (test): 50 events, failed: it aborted\n{OWN}"
+    )
 
 
 def test_nothing_to_compare(network):

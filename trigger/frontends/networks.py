@@ -4,10 +4,13 @@
 """
 
 import keras
+import numpy as np
 
 from trigger import keras_backend
+from trigger.errors import TriggerError
 from trigger.fixedpoint.graph import Graph
-from trigger.frontends.heads import is_left_out, left_out
+from trigger.frontends.heads import head_of, is_left_out, is_softmax, left_out
+from trigger.verification.oracle import Recording
 
 if keras_backend.NETWORKS == "qkeras":
     from trigger.frontends.configs import mend
@@ -19,7 +22,19 @@ else:
     from trigger.frontends.hgq import input_types, lower
     from trigger.frontends.hgq_reference import Reference  # type: ignore[assignment]
 
-__all__ = ["Reference", "head", "input_types", "is_float", "left_out", "lower", "score_head"]
+__all__ = [
+    "Reference",
+    "head",
+    "input_types",
+    "is_float",
+    "left_out",
+    "lower",
+    "outputs",
+    "record",
+    "score_head",
+]
+
+_BATCH = 16384
 
 
 def head(model: keras.Model) -> str:
@@ -43,3 +58,37 @@ def score_head(model: keras.Model, graph: Graph) -> str:
 def is_float(model: keras.Model) -> bool:
     """Whether no layer of the network is one of QKeras or HGQ2."""
     return not any(type(layer).__module__.startswith(("qkeras", "hgq")) for layer in model.layers)
+
+
+def outputs(model: keras.Model, x: np.ndarray) -> np.ndarray:
+    """What the network gives for real inputs, shape (events, features): shape (events, outputs).
+
+    Called layer by layer, in float32: tracing takes longer than it saves, and TensorFlow warns of
+    every further network.
+    """
+    x = x.astype(np.float32).reshape(len(x), *model.input_shape[1:])
+    parts = [_call(model, part) for part in np.split(x, range(_BATCH, len(x), _BATCH))]
+    return np.concatenate(parts).reshape(len(x), -1)
+
+
+def _call(model: keras.Model, x: np.ndarray) -> np.ndarray:
+    """One call; inputs and outputs may stand in lists or dictionaries of one."""
+    y = model(keras.tree.pack_sequence_as(model.input, [x]), training=False)
+    return np.asarray(keras.ops.convert_to_numpy(keras.tree.flatten(y)[0]))
+
+
+def record(model: keras.Model, x: np.ndarray) -> Recording:
+    """What this very object gives for real inputs, float64 of shape (events, features).
+
+    Raises TriggerError where Keras cannot run it.
+    """
+    try:
+        given = outputs(model, x)
+    except Exception as error:  # whatever a layer of the user's raises
+        text = " ".join(str(error).split())
+        raise TriggerError(
+            f"{model.name}: Keras cannot run this network: {type(error).__name__}: {text}"
+        ) from error
+    last = model.outputs[0]._keras_history.operation
+    kind = "softmax" if is_softmax(last) else head_of(model) or "linear"
+    return Recording(x, given, kind)

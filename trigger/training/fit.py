@@ -11,11 +11,9 @@ import numpy as np
 
 from trigger.errors import TriggerError
 from trigger.events.dataset import Events
-from trigger.frontends.networks import head
+from trigger.frontends.networks import head, outputs
 from trigger.physics.metrics import logits
 from trigger.sections import Training
-
-_BATCH = 16384
 
 History = dict[str, list[float]]
 Watch = Callable[[Mapping[str, float]], None]
@@ -124,19 +122,6 @@ def loss_on(
 def scores(model: keras.Model, x: np.ndarray) -> np.ndarray:
     """The network's logits, float64 of shape (events, outputs)."""
     return logits(outputs(model, x), head(model))
-
-
-def outputs(model: keras.Model, x: np.ndarray) -> np.ndarray:
-    """What Keras gives in float32 for real inputs, shape (events, features): shape (events, outputs).
-
-    Called layer by layer: tracing takes longer than it saves, and TensorFlow warns of every further network.
-    """
-    x = x.astype(np.float32).reshape(len(x), *model.inputs[0].shape[1:])
-    parts = [
-        keras.ops.convert_to_numpy(model(part, training=False))
-        for part in np.split(x, range(_BATCH, len(x), _BATCH))
-    ]
-    return np.concatenate(parts).reshape(len(x), -1)
 
 
 def _loss(model: keras.Model) -> dict[str, Any]:

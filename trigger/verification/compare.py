@@ -40,13 +40,32 @@ class Witness(NamedTuple):
         )
 
 
+class Disagreement(NamedTuple):
+    """The first output of the trained network that the graph cannot give."""
+
+    event: int
+    output: int
+    given: float
+    low: float
+    high: float
+    inputs: tuple[float, ...]
+
+    def __str__(self) -> str:
+        allowed = repr(self.low) if self.low == self.high else f"{self.low!r} to {self.high!r}"
+        return (
+            f"event {self.event}: the trained network gives {self.given!r} in output "
+            f"{self.output}, the graph {allowed}\n"
+            f"  inputs: {', '.join(f'{value:g}' for value in self.inputs)}"
+        )
+
+
 class Comparison(NamedTuple):
     """One implementation against the reference. ``differing`` counts events."""
 
     name: str
     events: int
     differing: int
-    witness: Witness | None
+    witness: Witness | Disagreement | None
     failure: str = ""
 
     @property
@@ -65,7 +84,7 @@ class Verdict(NamedTuple):
         return all(c.equal for c in self.comparisons)
 
     @property
-    def witness(self) -> Witness | None:
+    def witness(self) -> Witness | Disagreement | None:
         return next((c.witness for c in self.comparisons if c.witness), None)
 
     def __bool__(self) -> bool:

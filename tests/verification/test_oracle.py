@@ -1,0 +1,212 @@
+"""The user's own network as a witness that shares nothing with the compiler."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+from battery import around, randomize
+from keras.layers import Activation
+from qkeras import QActivation, QDense, quantized_relu
+
+import trigger
+from trigger import checks
+from trigger.fixedpoint.graph import Dense as DenseNode
+from trigger.frontends.inexact import Inexact
+from trigger.frontends.networks import lower, record
+from trigger.frontends.saving import save
+from trigger.verification.oracle import Recording, agreement, load
+
+REMEDY = (
+    "give a function or class of your own a name that Keras does not use, and register it with "
+    "keras.saving.register_keras_serializable; give a quantiser only options that its "
+    "get_config() returns"
+)
+
+
+def network(middle, head="linear", dtype="float32"):
+    """4-5-3 with narrow weights, so that float32 is exact; ``middle`` behind its first layer."""
+    w = {"kernel_quantizer": "quantized_bits(4,1,alpha=1)"}
+    w["bias_quantizer"] = "quantized_bits(4,1,alpha=1)"
+    x = inputs = keras.Input((4,), dtype=dtype, name="inputs")
+    x = QDense(5, **w, name="first")(x)
+    x = middle(x)
+    x = QDense(3, **w, name="out")(x)
+    return randomize(keras.Model(inputs, Activation(head, name="head")(x), name="net"), 3)
+
+
+def plain():
+    return QActivation("quantized_relu(4,2)", name="middle")
+
+
+def on_grid(events=500):
+    return np.random.default_rng(1).integers(-32, 32, (events, 4)) / 8
+
+
+def own(graph, model):
+    return agreement(graph, record(model, on_grid()))
+
+
+def nudged(graph, number):
+    """One weight of one layer a step higher."""
+    node = [node for node in graph.nodes if isinstance(node, DenseNode)][number]
+    values = node.weights.values.copy()
+    values[0, 0] += 1
+    faulty = dataclasses.replace(node, weights=dataclasses.replace(node.weights, values=values))
+    return trigger.Graph(tuple(faulty if n is node else n for n in graph.nodes), graph.notes)
+
+
+@pytest.mark.parametrize("head", ["linear", "softmax", "sigmoid", "tanh"])
+def test_the_network_agrees_and_a_wrong_weight_does_not(head):
+    model = network(plain(), head)
+    graph = lower(model, "fixed<6,3>")
+    found = own(graph, model)
+    assert found.comparison.equal, str(found.comparison.witness)
+    assert found.exact == 500 or head in ("sigmoid", "tanh")
+    for number in (0, 1):
+        assert own(nudged(graph, number), model).comparison.differing > 100
+
+
+def test_a_wrong_weight_is_found_where_float32_rounds():
+    wide = {"kernel_quantizer": "quantized_bits(14,1,alpha=1)", "use_bias": False}
+    model = around(lambda x: QActivation("quantized_bits(9,6,alpha=1)")(QDense(5, **wide)(x)), 16)
+    graph = lower(model)
+    x = np.ldexp(graph.quantize_inputs(np.random.default_rng(0).normal(size=(500, 6)) * 99), -8)
+    found = agreement(graph, record(model, x))
+    assert found.comparison.equal, str(found.comparison.witness)
+    assert found.exact < 500
+    assert agreement(nudged(graph, 0), record(model, x)).comparison.differing > 100
+
+
+def half_as_steep(x):
+    return keras.ops.where(x > 0, x, x / 2)
+
+
+@keras.saving.register_keras_serializable(package="mine", name="turned")
+def turned(x):
+    return keras.ops.softmax(-x)
+
+
+class Doubling(keras.Model):
+    """Its layers say nothing of what it computes."""
+
+    def call(self, x, training=False):
+        return 2 * super().call(x, training=training)
+
+
+half_as_steep.__name__ = "relu"
+turned.__name__ = "softmax"
+
+LOOK_ALIKES = {
+    "a function named relu": (
+        lambda: network(Activation(half_as_steep, name="middle")),
+        lambda: network(Activation("relu", name="middle")),
+    ),
+    "a function named softmax": (
+        lambda: network(plain(), turned),
+        lambda: network(plain(), "softmax"),
+    ),
+    "an option that is lost": (
+        lambda: network(
+            QActivation(
+                quantized_relu(4, 2, relu_upper_bound=1.5, is_quantized_clip=False), name="middle"
+            )
+        ),
+        lambda: network(plain()),
+    ),
+    "an integer input": (
+        lambda: network(plain(), dtype="int32"),
+        lambda: network(plain()),
+    ),
+    "a call of its own": (
+        lambda: Doubling((model := network(plain())).inputs, model.outputs, name="net"),
+        lambda: network(plain()),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LOOK_ALIKES)
+def test_a_graph_of_a_look_alike_is_not_the_network(name):
+    mine, other = (make() for make in LOOK_ALIKES[name])
+    graph = lower(other, "fixed<6,3>")
+    assert own(graph, other).comparison.equal
+    assert own(graph, mine).comparison.differing > 100
+
+
+def test_verify_compares_with_the_object_it_is_given():
+    mine, other = (make() for make in LOOK_ALIKES["a call of its own"])
+    verdict = trigger.verify(mine, [trigger.lower(other, "fixed<6,3>")], on_grid())
+    *same, differing = verdict.comparisons
+    assert all(same) and not verdict
+    y = float(mine([on_grid()[:1].astype(np.float32)])[0, 0])
+    assert str(differing.witness).splitlines()[0] == (
+        f"event 0: the trained network gives {y!r} in output 0, the graph {y / 2!r}"
+    )
+
+
+@pytest.mark.parametrize("name", ["a function named relu", "an option that is lost"])
+def test_a_file_that_is_not_the_network_is_refused(name, tmp_path):
+    mine = LOOK_ALIKES[name][0]()
+    with pytest.raises(Inexact) as refusal:
+        save(mine, tmp_path / "network.keras", on_grid())
+    (problem,) = refusal.value.problems
+    assert problem.layer == "middle"
+    assert problem.reason.startswith(
+        "saved in network.keras and loaded again, it is another network: "
+    )
+    assert problem.remedy == REMEDY
+
+
+def test_a_file_that_is_the_network(tmp_path):
+    save(network(plain(), "softmax"), tmp_path / "network.keras", on_grid())
+
+
+class Failing(keras.layers.Layer):
+    def call(self, x):
+        if not isinstance(x, keras.KerasTensor) and hasattr(x, "numpy"):
+            raise ValueError("only symbols")
+        return x
+
+
+def test_keras_cannot_run_it():
+    model = network(Failing(name="mine"))
+    with pytest.raises(trigger.TriggerError) as error:
+        record(model, on_grid())
+    assert str(error.value).startswith("net: Keras cannot run this network: ValueError: ")
+
+
+def test_a_recording_survives_its_file(tmp_path):
+    made = Recording(on_grid(), np.ones((500, 3), np.float32), "softmax")
+    made.save(tmp_path / "trained.npz")
+    again = load(tmp_path / "trained.npz")
+    assert again.head == "softmax"
+    np.testing.assert_array_equal(again.x, made.x)
+    np.testing.assert_array_equal(again.y, made.y)
+
+
+def test_a_recording_that_is_missing(tmp_path):
+    path = tmp_path / "trained.npz"
+    with pytest.raises(trigger.TriggerError) as error:
+        load(path)
+    assert str(error.value) == (
+        f"{path}: what the trained network gave cannot be read: [Errno 2] No such file or "
+        f"directory: '{path}'; run `trigger build` again"
+    )
+
+
+def test_inputs_between_two_steps():
+    model = network(plain())
+    with pytest.raises(trigger.TriggerError) as error:
+        agreement(lower(model, "fixed<6,3>"), record(model, on_grid() + 0.01))
+    assert str(error.value) == (
+        "the trained network was asked for values that its input types lack"
+    )
+
+
+def test_a_build_that_is_not_the_trained_network(small_build):
+    _, root = small_build
+    path = root / "model" / "trained.npz"
+    recorded = load(path)
+    recorded._replace(y=recorded.y + np.float32(0.125)).save(path)
+    found = checks.trained_network(root).comparison
+    assert found.differing == found.events == len(recorded.x) > 1000

@@ -1,0 +1,56 @@
+"""Saving a network, with the proof that its file holds all of it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from trigger.frontends.inexact import Inexact, Problem
+from trigger.frontends.loading import load
+from trigger.frontends.networks import outputs
+from trigger.frontends.walk import nodes
+
+# Layer by layer, so that a difference which no output shows is seen too.
+_PROBED = 2048
+
+_REMEDY = (
+    "give a function or class of your own a name that Keras does not use, and register it with "
+    "keras.saving.register_keras_serializable; give a quantiser only options that its "
+    "get_config() returns"
+)
+
+
+def save(model: keras.Model, path: Path, x: np.ndarray) -> None:
+    """Save a network, and load it again: every layer must give the same values, bit for bit.
+
+    ``x`` are real inputs, shape (events, features). Raises Inexact with the first layer that does
+    not, and TriggerError where the file does not load.
+    """
+    model.save(path)
+    again = load(path)
+    for (name, before), (_, after) in zip(
+        _values(model, x[:_PROBED]), _values(again, x[:_PROBED]), strict=True
+    ):
+        _check(name, path, before, after)
+    _check(model.name, path, outputs(model, x), outputs(again, x))
+
+
+def _values(model: keras.Model, x: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    """The output of every layer, in the order in which they are computed."""
+    uses = nodes(model)
+    probe = keras.Model(model.inputs[0], [node.outputs[0] for node in uses])
+    given: Any = probe(x.astype(np.float32).reshape(len(x), *model.input_shape[1:]), training=False)
+    for node, value in zip(uses, given if isinstance(given, list) else [given], strict=True):
+        yield node.operation.name, keras.ops.convert_to_numpy(value).reshape(len(x), -1)
+
+
+def _check(name: str, path: Path, before: np.ndarray, after: np.ndarray) -> None:
+    differs = (before != after) & ~(np.isnan(before) & np.isnan(after))
+    if not differs.any():
+        return
+    event, element = (int(i) for i in np.argwhere(differs)[0])
+    values = f"{float(before[event, element])!r} became {float(after[event, element])!r}"
+    reason = f"saved in {path.name} and loaded again, it is another network: {values}"
+    raise Inexact([Problem(name, reason, _REMEDY)])

@@ -1,0 +1,175 @@
+"""What a network may give in float32: bounds on its outputs, from the graph that it is said to be.
+
+The user's own network computes in float32, the graph exactly. Where every product and every partial
+sum of an event is an integer of at most 24 bits, float32 is exact and the two bounds are equal.
+Elsewhere the bounds carry the rounding of float32 through the graph, operation by operation: a
+value that is rounded next to a quantiser's step may come out on either side of it.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trigger.fixedpoint.graph import (
+    Add,
+    Affine,
+    Clip,
+    Concatenate,
+    Dense,
+    Graph,
+    GraphError,
+    LeakyRelu,
+    Node,
+    Quantize,
+    Steps,
+    Threshold,
+)
+from trigger.fixedpoint.types import Integers, Overflow, Rounding, bounds
+
+Reals = NDArray[np.float64]
+
+# One rounding of float32, relative to the value.
+_ROUNDOFF = 2.0**-24
+# Integers up to this size are exact in float32.
+_EXACT = 2.0**24
+# The relative error of an elementary function (tanh, exp, log2) in float32, with its argument's.
+FUNCTION_ERROR = 2.0**-21
+
+
+class Bounds(NamedTuple):
+    """Real numbers, each of shape (events, elements); equal where float32 is exact."""
+
+    low: Reals
+    high: Reals
+
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        return self.low == self.high
+
+    @property
+    def largest(self) -> Reals:
+        return np.maximum(np.abs(self.low), np.abs(self.high))
+
+
+def output_bounds(graph: Graph, x: Integers) -> Bounds:
+    """Bounds on each output, for integer inputs of shape (events, features)."""
+    real = np.ldexp(x.astype(np.float64), -graph.input.fractions)
+    narrow = real.astype(np.float32).astype(np.float64)  # as Keras takes them
+    values = {graph.input.name: Bounds(narrow, narrow)}
+    for node in graph.nodes[1:]:
+        sources = [graph[name] for name in node.inputs]
+        values[node.name] = _next(node, sources, [values[name] for name in node.inputs])
+    return values[graph.output.name]
+
+
+def _next(node: Node, sources: Sequence[Node], values: Sequence[Bounds]) -> Bounds:
+    source, x = sources[0], values[0]
+    match node:
+        case Dense():
+            return _dense(node, x)
+        case Affine():
+            scale, bias = node.scale.real, node.bias.real
+            ends = x.low * scale, x.high * scale
+            exact = Bounds(np.minimum(*ends) + bias, np.maximum(*ends) + bias)
+            return _rounded(node, exact, x.largest * np.abs(scale) + np.abs(bias), x.known, 2)
+        case Add():
+            exact = Bounds(*(np.sum(ends, axis=0) for ends in zip(*values, strict=True)))
+            known = np.logical_and.reduce([v.known for v in values])
+            largest = np.sum([v.largest for v in values], axis=0)
+            return _rounded(node, exact, largest, known, len(values))
+        case Quantize():
+            return _quantize(node, x)
+        case Clip():
+            low, high = (np.ldexp(end, -source.fractions) for end in (node.low, node.high))
+            return Bounds(*(np.clip(end, low, high) for end in x))
+        case LeakyRelu():
+            return Bounds(*(np.where(end < 0, np.ldexp(end, -node.shift), end) for end in x))
+        case Steps():
+            return _steps(node, x)
+        case Threshold():
+            bound = np.ldexp(node.bounds, -source.fractions[node.elements])
+            return Bounds(*((end[:, node.elements] >= bound).astype(np.float64) for end in x))
+        case Concatenate():
+            return Bounds(*(np.concatenate(ends, axis=1) for ends in zip(*values, strict=True)))
+    raise GraphError(f"{node.name}: no float32 bounds for the operation {node.op}")
+
+
+def _dense(node: Dense, x: Bounds) -> Bounds:
+    weights, bias = node.weights.real, node.bias.real
+    up, down = np.maximum(weights, 0), np.minimum(weights, 0)
+    exact = Bounds(x.low @ up + x.high @ down + bias, x.high @ up + x.low @ down + bias)
+    read = (weights != 0).astype(np.float64)
+    known = (~x.known).astype(np.float64) @ read == 0
+    largest = x.largest @ np.abs(weights) + np.abs(bias)
+    return _rounded(node, exact, largest, known, int(read.sum(axis=0).max(initial=0)) + 1)
+
+
+def _rounded(
+    node: Node, exact: Bounds, largest: Reals, known: NDArray[np.bool_], terms: int
+) -> Bounds:
+    """The exact bounds, and around them the rounding of a sum of terms.
+
+    ``largest`` is the sum of the terms' magnitudes, which no partial sum exceeds.
+    """
+    # Some of the terms may have been one operation more in Keras, such as a folded normalisation.
+    error = largest * (terms + 8) * _ROUNDOFF
+    error[known & (np.ldexp(largest, node.fractions) <= _EXACT)] = 0
+    return Bounds(exact.low - error, exact.high + error)
+
+
+def _quantize(node: Quantize, x: Bounds) -> Bounds:
+    least, greatest = bounds(node.types, node.overflow)
+    ends = [_round(np.ldexp(end, node.fractions), node.rounding) for end in x]
+    if node.overflow is Overflow.WRAP:
+        span = (greatest - least + 1).astype(np.float64)
+        turns = [np.floor((end - least) / span) for end in ends]
+        low, high = (end - turn * span for end, turn in zip(ends, turns, strict=True))
+        crossed = turns[0] != turns[1]
+        low, high = np.where(crossed, least, low), np.where(crossed, greatest, high)
+    else:
+        low, high = (np.clip(end, least, greatest) for end in ends)
+    steps = Bounds(np.ldexp(low, -node.fractions), np.ldexp(high, -node.fractions))
+    return _straight_through(node, x, steps)
+
+
+def _straight_through(node: Node, x: Bounds, y: Bounds) -> Bounds:
+    """QKeras computes x + (y - x): where x is far from zero, that loses the last bits of y."""
+    far = np.ldexp(x.largest, node.fractions) > _EXACT / 2
+    error = np.where(far, 2 * _ROUNDOFF * x.largest, 0)
+    return Bounds(y.low - error, y.high + error)
+
+
+def _round(x: Reals, rounding: Rounding) -> Reals:
+    """Real numbers, in steps, to whole steps."""
+    below = np.floor(x)
+    match rounding:
+        case Rounding.TRN:
+            return below
+        case Rounding.RND:
+            return below + (x - below >= 0.5)
+        case Rounding.RND_CONV:
+            return np.rint(x)
+        case Rounding.RND_INF:
+            return np.where(x < 0, -np.floor(0.5 - x), below + (x - below >= 0.5))
+
+
+def _steps(node: Steps, x: Bounds) -> Bounds:
+    """A rounded function: its error in float32 moves a threshold between two neighbouring steps.
+
+    Where the levels of a threshold are more than one step apart, no rounding takes one for the other.
+    """
+    thresholds, levels = node.thresholds.real, node.levels.real
+    slack = np.zeros(len(thresholds))
+    if len(thresholds) > 1:
+        rise, spacing = np.diff(levels), np.diff(thresholds)
+        widest = np.maximum(np.append(spacing, spacing[-1]), np.append(spacing[0], spacing))
+        size = np.maximum(np.maximum(np.abs(levels[:-1]), np.abs(levels[1:])), 1)
+        # How far x moves while the function rises by its own error.
+        moved = np.abs(thresholds) + size * widest / rise
+        slack = np.where(rise == rise.min(), FUNCTION_ERROR * moved, 0)
+    late = np.maximum.accumulate(thresholds + slack)
+    early = np.minimum.accumulate((thresholds - slack)[::-1])[::-1]
+    low, high = np.searchsorted(late, x.low, "right"), np.searchsorted(early, x.high, "right")
+    return _straight_through(node, x, Bounds(levels[low], levels[high]))

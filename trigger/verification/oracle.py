@@ -1,0 +1,126 @@
+"""The trained network itself as a witness: what the user's own object gave, against the graph.
+
+Nothing of the compiler makes these outputs: Keras does, in float32, of the very object that was
+trained or loaded, before anything is saved or lowered. The graph must give the same numbers where
+float32 is exact, and numbers within its rounding elsewhere.
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import expit
+
+from trigger.errors import TriggerError
+from trigger.fixedpoint.graph import Graph, Steps
+from trigger.fixedpoint.passes.decision import scores
+from trigger.fixedpoint.types import Integers
+from trigger.verification.compare import Comparison, Disagreement
+from trigger.verification.float32 import FUNCTION_ERROR, Bounds, output_bounds
+
+NAME = "trained network (float32)"
+
+# Float32 keeps no smaller probability to full precision.
+_LEAST = 2.0**-120
+
+_FUNCTIONS = {
+    "sigmoid": expit,
+    "tanh": np.tanh,
+    "hard_sigmoid": lambda x: np.clip(x / 6 + 0.5, 0, 1),
+}
+
+
+class Recording(NamedTuple):
+    """What a network gave in float32: ``y`` (events, outputs) for ``x`` (events, features).
+
+    ``head`` is Keras' own function at its end: "softmax", "sigmoid", "tanh", "hard_sigmoid", or
+    "linear" for any other.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    head: str
+
+    def save(self, path: Path) -> None:
+        np.savez(path, **self._asdict())
+
+
+class Agreement(NamedTuple):
+    """The comparison, and in how many of its events float32 is exact."""
+
+    comparison: Comparison
+    exact: int
+
+
+def load(path: Path) -> Recording:
+    """Read what ``Recording.save`` wrote. Raises TriggerError where it is missing or damaged."""
+    try:
+        with np.load(path) as file:
+            return Recording(file["x"], file["y"], str(file["head"]))
+    except (OSError, ValueError, KeyError) as error:
+        raise TriggerError(
+            f"{path}: what the trained network gave cannot be read: {error}; "
+            "run `trigger build` again"
+        ) from error
+
+
+def agreement(graph: Graph, recording: Recording) -> Agreement:
+    """Compare a graph, or the scores before its accept bits, with what the trained network gave.
+
+    Raises GraphError where the recorded inputs are not of the graph's input types.
+    """
+    graph = scores(graph)
+    x = on_grid(graph, recording.x)
+    scored = output_bounds(graph, x)
+    bounds = _through_head(recording.head, graph, scored)
+    y = recording.y.astype(np.float64)
+    outside = ~((bounds.low <= y) & (y <= bounds.high))
+    differs = outside.any(axis=1)
+    exact = int((scored.known.all(axis=1) & ~differs).sum())
+    witness = _first(recording, bounds, outside) if differs.any() else None
+    return Agreement(Comparison(NAME, len(y), int(differs.sum()), witness), exact)
+
+
+def on_grid(graph: Graph, x: np.ndarray) -> Integers:
+    """Real inputs as the integers that they are. Raises TriggerError for one between two steps."""
+    real = np.asarray(x, dtype=np.float64)
+    integers = graph.quantize_inputs(real)
+    if (np.ldexp(integers.astype(np.float64), -graph.input.fractions) != real).any():
+        raise TriggerError("the trained network was asked for values that its input types lack")
+    return integers
+
+
+def _first(recording: Recording, bounds: Bounds, outside: np.ndarray) -> Disagreement:
+    event, output = (int(i) for i in np.argwhere(outside)[0])
+    given, low, high = (float(y[event, output]) for y in (recording.y, *bounds))
+    inputs = tuple(float(value) for value in recording.x[event])
+    return Disagreement(event, output, given, low, high, inputs)
+
+
+def _through_head(head: str, graph: Graph, y: Bounds) -> Bounds:
+    """Bounds on what the network gives, from those on what the graph gives."""
+    if head == "softmax":
+        return _softmax(y)
+    if head == "linear":
+        return y
+    if isinstance(graph.output, Steps):  # a table of the head's values, rounded to its steps
+        step = np.ldexp(1.0, -graph.output.fractions)
+        greatest = step * [kind.maximum for kind in graph.output.types]
+        low, high = (
+            y.low - step / 2,
+            np.where(y.high == greatest, greatest + step, y.high + step / 2),
+        )
+        return Bounds(low - FUNCTION_ERROR, high + FUNCTION_ERROR)
+    low, high = (_FUNCTIONS[head](end) for end in y)
+    return Bounds(low - FUNCTION_ERROR, high + FUNCTION_ERROR)
+
+
+def _softmax(y: Bounds) -> Bounds:
+    """Each probability is smallest where its own logit is smallest and the others are largest."""
+    top = y.high.max(axis=1, keepdims=True)
+    low, high = (np.exp(end - top) for end in y)
+    least = low / (low + high.sum(axis=1, keepdims=True) - high)
+    greatest = high / (high + low.sum(axis=1, keepdims=True) - low)
+    # The argument of exp, a difference of logits, is rounded before exp magnifies its error.
+    error = FUNCTION_ERROR * (1 + (top - y.low))
+    return Bounds(least * (1 - error) - _LEAST, greatest * (1 + error) + _LEAST)
