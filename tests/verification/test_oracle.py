@@ -144,9 +144,23 @@ def test_verify_compares_with_the_object_it_is_given():
     )
 
 
-@pytest.mark.parametrize("name", ["a function named relu", "an option that is lost"])
-def test_a_file_that_is_not_the_network_is_refused(name, tmp_path):
-    mine = LOOK_ALIKES[name][0]()
+@keras.saving.register_keras_serializable("mine")
+class Scaling(keras.layers.Layer):
+    """Its configuration lacks its scale."""
+
+    def __init__(self, scale=1, **rest):
+        super().__init__(**rest)
+        self.scale = scale
+
+    def call(self, x):
+        return self.scale * x
+
+
+@pytest.mark.parametrize(
+    "middle", [lambda: Activation(half_as_steep, name="middle"), lambda: Scaling(3, name="middle")]
+)
+def test_a_file_that_is_not_the_network_is_refused(middle, tmp_path):
+    mine = network(middle())
     with pytest.raises(Inexact) as refusal:
         save(mine, tmp_path / "network.keras", on_grid())
     (problem,) = refusal.value.problems
