@@ -152,6 +152,9 @@ class Scaling(keras.layers.Layer):
         super().__init__(**rest)
         self.scale = scale
 
+    def get_config(self):
+        return {"name": self.name}
+
     def call(self, x):
         return self.scale * x
 
