@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+import fuzz_exact
 import numpy as np
 
 TESTS = Path(__file__).resolve().parents[1] / "tests"
@@ -50,6 +51,11 @@ CAMPAIGNS = {
     "graph": Campaign("random networks: Keras = graph = ONNX", 10_000, 50, 1800),
     "rtl": Campaign("random networks: Keras = pipelined RTL, with gaps too", 1_000, 25, 1800),
     "csim": Campaign("random networks: Keras = csim", 300, 10, 1800),
+    "exact": Campaign(
+        "random graphs: rational numbers = graph = passes = JSON = ONNX = emulator", 5_000, 50, 1800
+    ),
+    "exact-rtl": Campaign("random graphs: rational numbers = RTL, or refused", 5_000, 25, 1800),
+    "exact-csim": Campaign("random graphs: rational numbers = csim, or refused", 1_000, 25, 1800),
     "kill": Campaign(
         "builds killed at a random moment, then continued: the same bytes", 50, 1, 600
     ),
@@ -242,6 +248,17 @@ def _reader(kind: str, folder: Path):
     )
 
 
+CASES = {
+    "graph": graph,
+    "rtl": rtl,
+    "csim": csim,
+    "exact": fuzz_exact.exact,
+    "exact-rtl": fuzz_exact.exact_rtl,
+    "exact-csim": fuzz_exact.exact_csim,
+    "kill": kill,
+}
+
+
 def block(name: str, number: int) -> None:
     """One block of a campaign, in this process."""
     size = CAMPAIGNS[name].size
@@ -251,11 +268,10 @@ def block(name: str, number: int) -> None:
         if kind not in ("parquet", "hdf5", "npz", "csv", "root", "toml"):
             _start_keras()
         read(kind, seeds)
-    elif name == "kill":
-        kill(seeds)
     else:
-        _start_keras()
-        {"graph": graph, "rtl": rtl, "csim": csim}[name](seeds)
+        if name != "kill":
+            _start_keras()
+        CASES[name](seeds)
 
 
 def _start_keras() -> None:

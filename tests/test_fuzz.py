@@ -40,6 +40,6 @@ def test_an_unknown_campaign():
     result = fuzz("read-nothing")
     assert result.returncode == 2
     assert (
-        "no campaign 'read-nothing'; there are graph, rtl, csim, kill, read-parquet"
+        "no campaign 'read-nothing'; there are graph, rtl, csim, exact, exact-rtl, exact-csim, kill"
         in result.stderr
     )

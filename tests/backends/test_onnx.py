@@ -49,6 +49,20 @@ def test_every_rounding_and_overflow(rounding, overflow):
     np.testing.assert_array_equal(run_onnx(graph, x), graph.run(x))
 
 
+@pytest.mark.parametrize("bits", [31, 32, 33, 34, 40, 53])
+def test_values_wider_than_a_word(bits):
+    """onnxruntime's own Min and Max are wrong above 32 bits where the processor has vectors of 512."""
+    kind = Fixed(True, bits, bits)
+    builder = Builder((kind,) * 7)
+    half = 2.0 ** (bits - 2)
+    builder.clip("clipped", "inputs", -half, half - 1)
+    targets = (Fixed(True, bits - 2, bits - 2),) * 7
+    builder.quantize("both", "clipped", targets, types.Rounding.RND, types.Overflow.SAT)
+    graph = builder.graph("both")
+    x = np.random.default_rng(bits).integers(kind.minimum, kind.maximum + 1, (500, 7))
+    np.testing.assert_array_equal(run_onnx(graph, x), graph.run(x))
+
+
 def test_accept_bits():
     network = prepare(around(QActivation("quantized_relu(6,2)"), 8))
     graph = decide(network.graph, np.array([0, 2]), np.array([0.5, -1.0]))

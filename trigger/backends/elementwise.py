@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from trigger.errors import TriggerError
 from trigger.fixedpoint.graph import (
     Add,
     Affine,
@@ -22,10 +23,13 @@ from trigger.fixedpoint.graph import (
     Steps,
     Threshold,
 )
+from trigger.fixedpoint.ranges import thresholds
 from trigger.fixedpoint.types import Fixed, Overflow, Rounding, enclosing
 
 # Wider inputs are compared with each threshold; narrower ones index a table.
 TABLE_BITS = 12
+# A value is compared as a C++ long long.
+_RAW_BITS = 63
 
 
 class Flavor(NamedTuple):
@@ -199,20 +203,25 @@ def _leaky(node: LeakyRelu, source: Node, flavor: Flavor) -> str:
 def _steps(node: Steps, source: Node, flavor: Flavor) -> list[str]:
     """A table where the input is narrow, otherwise one comparison a step; the numbers are plain C integers."""
     kind, levels = enclosing(source.types), node.levels
-    thresholds = node.thresholds.values << (kind.fraction - node.thresholds.type.fraction)
+    if kind.width > _RAW_BITS:
+        raise TriggerError(
+            f"hls4ml: {node.name} reads {source.name}, whose elements need {kind.width} bits in an array of one type; "
+            f"at most {_RAW_BITS} can be compared"
+        )
+    places = thresholds(node, kind.fraction)
     raw = flavor.raw("x0[i]", kind)
     level = flavor.fixed(levels.type, Rounding.TRN, Overflow.WRAP)
     use = f"{level} y; {flavor.set_raw('y', levels.type, '{value}')}; out[i] = y;"
     if kind.width <= TABLE_BITS:
         inputs = np.arange(kind.minimum, kind.maximum + 1)
-        table = levels.values[np.searchsorted(thresholds, inputs, side="right")]
+        table = levels.values[np.searchsorted(places, inputs, side="right")]
         index = f"table[{raw}{f' + {-kind.minimum}' if kind.signed else ''}]"
         return [
             _integers("table", table),
             *_loop(0, len(node.types), use.format(value=index), flavor),
         ]
-    search = f"const long long x = {raw}; int k = 0; for (int j = 0; j < {len(thresholds)}; j++) k += x >= thresholds[j]; "
-    lines = [_integers("thresholds", thresholds), _integers("levels", levels.values)]
+    search = f"const long long x = {raw}; int k = 0; for (int j = 0; j < {len(places)}; j++) k += x >= thresholds[j]; "
+    lines = [_integers("thresholds", places), _integers("levels", levels.values)]
     return [*lines, *_loop(0, len(node.types), search + use.format(value="levels[k]"), flavor)]
 
 

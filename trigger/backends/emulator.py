@@ -25,9 +25,9 @@ from trigger.fixedpoint.graph import (
     Steps,
     Threshold,
 )
-from trigger.fixedpoint.ranges import ranges
+from trigger.fixedpoint.ranges import dense_alignment, ranges, thresholds
 from trigger.fixedpoint.serialize import fingerprint
-from trigger.fixedpoint.types import Fixed, Integers, bounds
+from trigger.fixedpoint.types import FARTHEST_SHIFT, Fixed, Integers, bounds
 from trigger.naming import identifier
 from trigger.resources import folder
 from trigger.templates import Code, environment
@@ -35,6 +35,8 @@ from trigger.templates import Code, environment
 # Inputs of up to so many bits index a table; wider ones are compared with the thresholds.
 _TABLE_BITS = 12
 _LONGEST_NAMESPACE = 128
+# Of 64 bits.
+_LAST_SHIFT = 62
 _FILES = {
     "emulator.h.j2": "{name}.h",
     "emulator.cpp.j2": "{name}.cpp",
@@ -156,11 +158,9 @@ class _Sources:
             case Dense():
                 return self._dense(node, source)
             case Affine():
-                up = self.array(
-                    f"{name}_up",
-                    node.fractions - source.fractions - node.scale.type.fraction,
-                    "int",
-                )
+                shifts = node.fractions - source.fractions - node.scale.type.fraction
+                # Only a zero is shifted further.
+                up = self.array(f"{name}_up", np.minimum(shifts, _LAST_SHIFT), "int")
                 scale = self.array(f"{name}_scale", node.scale.values, "std::int64_t")
                 bias = node.bias.values << (node.fractions - node.bias.type.fraction)
                 return [
@@ -183,7 +183,7 @@ class _Sources:
                 return [f"{y}[{i}] = {x}[{e}] >= {_literal(b)} ? 1 : 0;" for i, (e, b) in pairs]
             case Add():
                 aligned = [
-                    self._aligned(s, int(node.fractions.max()), f"{name}_{k}")
+                    self._aligned(s, node.fractions - s.fractions, f"{name}_{k}")
                     for k, s in enumerate(sources)
                 ]
                 lines = [line for part in aligned for line in part[0]]
@@ -199,12 +199,12 @@ class _Sources:
                 return lines
         raise GraphError(f"{name}: no C++ for the operation {node.op}")
 
-    def _aligned(self, source: Node, fraction: int, name: str) -> tuple[list[str], str]:
-        """The lines that bring a value to common fractional bits, and the array that then holds it."""
-        up = fraction - source.fractions
+    def _aligned(self, source: Node, up: Integers, name: str) -> tuple[list[str], str]:
+        """The lines that shift each element left, and the array that then holds them."""
         if not up.any():
             return [], f"{source.name}_"
         low, high = self._ranges[source.name]
+        up = np.minimum(up, _LAST_SHIFT)  # only a zero is shifted further
         kind = _integer(low << up, high << up)
         lines = [f"{kind} {name}_aligned[{len(up)}];"]
         return [
@@ -213,11 +213,11 @@ class _Sources:
         ], f"{name}_aligned"
 
     def _dense(self, node: Dense, source: Node) -> list[str]:
-        fraction = int(source.fractions.max())
-        lines, x = self._aligned(source, fraction, node.name)
-        shift = int(node.fractions[0]) - fraction - node.weights.type.fraction
+        fraction, up = dense_alignment(node, source)
+        lines, x = self._aligned(source, up, node.name)
+        shift = min(int(node.fractions[0]) - fraction - node.weights.type.fraction, _LAST_SHIFT)
         bias = node.bias.values << (node.fractions - node.bias.type.fraction)
-        low, high = (end << (fraction - source.fractions) for end in self._ranges[source.name])
+        low, high = (end << up for end in self._ranges[source.name])
         # Whatever the order in which it is added up.
         largest = np.maximum(np.abs(low), np.abs(high)) @ np.abs(node.weights.values)
         reach = (largest << shift) + np.abs(bias)
@@ -231,8 +231,7 @@ class _Sources:
         mode = f"Rounding::{node.rounding}, Overflow::{node.overflow}"
         low, high = bounds(node.types, node.overflow)
         least, most = self._ranges[source.name]
-        # No element is shifted further than a difference would be seen: its type has 53 bits at most.
-        down = np.clip(source.fractions - node.fractions, -62, 62)
+        down = np.clip(source.fractions - node.fractions, -FARTHEST_SHIFT, FARTHEST_SHIFT)
         lines = []
         keys = list(zip(down, low, high, strict=True))
         for (shift, a, b), group in itertools.groupby(range(len(keys)), key=lambda i: keys[i]):
@@ -246,20 +245,27 @@ class _Sources:
         return lines
 
     def _steps(self, node: Steps, source: Node) -> list[str]:
-        fraction = max(int(source.fractions.max()), node.thresholds.type.fraction)
-        lines, x = self._aligned(source, fraction, node.name)
-        thresholds = node.thresholds.values << (fraction - node.thresholds.type.fraction)
-        low, high = (end << (fraction - source.fractions) for end in self._ranges[source.name])
-        first, last, n = int(low.min()), int(high.max()), len(node.types)
-        if last - first < 1 << _TABLE_BITS:
-            values = node.levels.values[
-                np.searchsorted(thresholds, np.arange(first, last + 1), side="right")
-            ]
-            call = f"table({x}, {n}, {first}, {self.array(f'{node.name}_table', values)}, {node.name}_);"
-            return [*lines, call]
-        at = self.array(f"{node.name}_thresholds", thresholds, "std::int64_t")
-        levels = self.array(f"{node.name}_levels", node.levels.values)
-        return [*lines, f"steps<{len(thresholds)}>({x}, {n}, {at}, {levels}, {node.name}_);"]
+        """One call for each run of elements with the same binary point."""
+        lines = []
+        low, high = self._ranges[source.name]
+        fractions = source.fractions.tolist()
+        levels = ""
+        for fraction, group in itertools.groupby(range(len(fractions)), key=fractions.__getitem__):
+            first, *rest = group
+            run = slice(first, first + len(rest) + 1)
+            x, y = (f"{which.name}_ + {first}, " for which in (source, node))
+            x += f"{len(rest) + 1}, "
+            places = thresholds(node, fraction)
+            least, most = int(low[run].min()), int(high[run].max())
+            if most - least < 1 << _TABLE_BITS:
+                reached = np.searchsorted(places, np.arange(least, most + 1), side="right")
+                table = self.array(f"{node.name}_table{first}", node.levels.values[reached])
+                lines.append(f"table({x}{least}, {table}, {y[:-2]});")
+                continue
+            levels = levels or self.array(f"{node.name}_levels", node.levels.values)
+            at = self.array(f"{node.name}_thresholds{first}", places, "std::int64_t")
+            lines.append(f"steps<{len(places)}>({x}{at}, {levels}, {y[:-2]});")
+        return lines
 
 
 def _integer(low: Integers, high: Integers) -> str:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from unittest import mock
 
 import hls4ml
+import numpy as np
 from hls4ml.backends.template import FunctionCallTemplate
 from hls4ml.model import ModelGraph
 from hls4ml.model.layers import Layer, register_layer
@@ -37,6 +38,8 @@ BACKENDS = {
 }
 STRATEGIES = ("latency", "resource", "distributed_arithmetic")
 NODES_HEADER = "trigger_nodes.h"
+# Of wider inputs hls4ml's pass fix_input_precision makes narrower ones.
+_INPUT_BITS = 100
 
 
 class Hls4mlOptions(NamedTuple):
@@ -118,6 +121,7 @@ def write(graph: Graph, directory: Path, options: Hls4mlOptions) -> Csim:
     options.check()
     graph = with_output_node(graph)
     directory = Path(directory).resolve()
+    _check_sizes(graph)
     layers, precisions = zip(*(_layer(node) for node in graph.nodes), strict=True)
     backend = hls4ml.backends.get_backend(options.backend)
     wanted = {
@@ -164,6 +168,22 @@ def write(graph: Graph, directory: Path, options: Hls4mlOptions) -> Csim:
     _include_nodes(parameters)
     _remove_paths(directory)
     return open_project(directory, graph, options.project_name, options.backend)
+
+
+def _check_sizes(graph: Graph) -> None:
+    """Raises TriggerError for what hls4ml would take and change."""
+    width = enclosing(graph.input.types).width
+    if width > _INPUT_BITS:
+        raise TriggerError(
+            f"hls4ml: the inputs need {width} bits in an array of one type; hls4ml narrows it above {_INPUT_BITS}"
+        )
+    for node in graph.nodes:
+        for constant in (node.weights, node.bias) if isinstance(node, Dense) else ():
+            # Without fractional bits hls4ml writes C++ integers.
+            if constant.type.fraction <= 0 and np.abs(constant.real).max() >= 2.0**63:
+                raise TriggerError(
+                    f"hls4ml: {node.name} has a weight or bias of 2^63 or more, which C++ has no integer for"
+                )
 
 
 def _layer(node: Node) -> tuple[dict[str, Any], dict[str, str]]:

@@ -24,7 +24,15 @@ from trigger.fixedpoint.graph import (
     Steps,
     Threshold,
 )
-from trigger.fixedpoint.types import Fixed, Integers, Overflow, Rounding, bounds
+from trigger.fixedpoint.ranges import dense_alignment, thresholds
+from trigger.fixedpoint.types import (
+    FARTHEST_SHIFT,
+    Fixed,
+    Integers,
+    Overflow,
+    Rounding,
+    bounds,
+)
 
 _OPSET = 18
 # Up to so many values of its input a staircase is a table; beyond, a comparison with every threshold.
@@ -67,10 +75,8 @@ class _Writer(Writer):
         source, x = sources[0], values[0]
         match node:
             case Dense():
-                fraction = int(source.fractions.max())
-                product = self.binary(
-                    "MatMul", self.raised(x, fraction - source.fractions), node.weights.values
-                )
+                fraction, up = dense_alignment(node, source)
+                product = self.binary("MatMul", self.raised(x, up), node.weights.values)
                 scaled = self.raised(
                     product, node.fractions - fraction - node.weights.type.fraction
                 )
@@ -126,21 +132,23 @@ class _Writer(Writer):
         return self.binary("Div", self.node("Sub", [x, rest]), divisors)
 
     def clipped(self, x: str, low: Integers, high: Integers) -> str:
-        return self.binary("Max", self.binary("Min", x, high), low)
+        """min(max(x, low), high). Not by Min and Max, which onnxruntime gets wrong above 32 bits on some processors."""
+        capped = self.node("Where", [self.binary("Less", x, high), x, self.constant(high)])
+        return self.node("Where", [self.binary("Less", capped, low), self.constant(low), capped])
 
     def quantized(self, x: str, fractions: Integers, node: Quantize) -> str:
         """As ``fixedpoint.types.requantize``, for all elements at once."""
         shifts = fractions - node.fractions
         low, high = bounds(node.types, node.overflow)
         if (shifts < 0).any():
-            up = np.minimum(np.maximum(-shifts, 0), 63)
+            up = np.clip(-shifts, 0, FARTHEST_SHIFT)
             if (
                 node.overflow is not Overflow.WRAP
             ):  # what saturates anyway must not leave int64 on the way
                 x = self.clipped(x, *_before(up, low, high))
             x = self.raised(x, up)
         if (shifts > 0).any():
-            x = self.rounded(x, np.minimum(np.maximum(shifts, 0), 62), node.rounding)
+            x = self.rounded(x, np.clip(shifts, 0, FARTHEST_SHIFT), node.rounding)
         if node.overflow is not Overflow.WRAP:
             return self.clipped(x, low, high)
         return self.binary(
@@ -171,21 +179,21 @@ class _Writer(Writer):
                 )
 
     def steps(self, node: Steps, source: Node, x: str) -> str:
-        fraction = max(int(source.fractions.max()), node.thresholds.type.fraction)
-        thresholds = node.thresholds.values << (fraction - node.thresholds.type.fraction)
-        shifts = fraction - source.fractions
-        interval = self.ranges[source.name]
-        least, greatest = int((interval.low << shifts).min()), int((interval.high << shifts).max())
-        x = self.raised(x, shifts)
-        if greatest - least < _TABLE:
-            table = node.levels.values[
-                np.searchsorted(thresholds, np.arange(least, greatest + 1), side="right")
-            ]
-            return self.node(
-                "Gather", [self.constant(table), self.binary("Sub", x, np.int64(least))]
-            )
+        low, high = self.ranges[source.name]
+        groups = [source.fractions == f for f in np.unique(source.fractions)]
+        if sum(int(high[at].max()) - int(low[at].min()) + 1 for at in groups) <= _TABLE:
+            tables, offsets = [np.empty(0, dtype=np.int64)], np.empty_like(low)
+            for at in groups:
+                least, most = int(low[at].min()), int(high[at].max())
+                offsets[at] = sum(map(len, tables)) - least
+                places = thresholds(node, source.fractions[at][0])
+                reached = np.searchsorted(places, np.arange(least, most + 1), side="right")
+                tables.append(node.levels.values[reached])
+            index = self.binary("Add", x, offsets)
+            return self.node("Gather", [self.constant(np.concatenate(tables)), index])
+        places = np.stack([thresholds(node, fraction) for fraction in source.fractions])
         alone = self.node("Unsqueeze", [x, self.constant(np.array([2]))])
-        passed = self.integers(self.binary("GreaterOrEqual", alone, thresholds))
+        passed = self.integers(self.binary("GreaterOrEqual", alone, places))
         count = self.node("ReduceSum", [passed, self.constant(np.array([2]))], keepdims=0)
         return self.node("Gather", [self.constant(node.levels.values), count])
 

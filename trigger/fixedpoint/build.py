@@ -10,6 +10,7 @@ from trigger.fixedpoint.graph import (
     Constant,
     Dense,
     Graph,
+    GraphError,
     Input,
     LeakyRelu,
     Node,
@@ -102,16 +103,21 @@ class Builder:
         return self._exact(LeakyRelu(name, (source,), types, shift))
 
     def clip(self, name: str, source: str, low: Bound, high: Bound) -> str:
-        """``low`` and ``high`` are real numbers on the source's grid, one for all elements or for each; None for no bound."""
+        """``low`` and ``high`` are real numbers on the source's grid, one for all elements or for each; None for no bound.
+
+        Raises GraphError for a bound between two values of the source.
+        """
         x = self.range(source)
         fractions = self[source].fractions
 
         def integers(bound: Bound, end: Integers) -> Integers:
-            return (
-                end
-                if bound is None
-                else np.ldexp(np.asarray(bound, dtype=np.float64), fractions).astype(np.int64)
-            )
+            if bound is None:
+                return end
+            scaled = np.ldexp(np.asarray(bound, dtype=np.float64), fractions)
+            if (scaled != np.rint(scaled)).any():
+                raise GraphError(f"{name}: the bound {bound} lies between two values of {source}")
+            # Beyond 2^60 lies no value, and none fits its type.
+            return np.clip(scaled, -(2.0**60), 2.0**60).astype(np.int64)
 
         least, most = integers(low, x.low), integers(high, x.high)
         if low is None:

@@ -16,7 +16,7 @@ from trigger.fixedpoint.graph import (
     Steps,
     Threshold,
 )
-from trigger.fixedpoint.ranges import affine, steps
+from trigger.fixedpoint.ranges import affine, dense_alignment, steps
 from trigger.fixedpoint.types import Integers, bounds, requantize
 
 # Small enough that the values of a block stay in the processor's cache.
@@ -94,9 +94,9 @@ def evaluate(node: Node, sources: list[Node], values: list[Integers]) -> Integer
     source, x = sources[0], values[0]
     match node:
         case Dense():
-            fraction = int(source.fractions.max())
-            if (source.fractions != fraction).any():
-                x = x << (fraction - source.fractions)
+            fraction, up = dense_alignment(node, source)
+            if up.any():
+                x = x << up
             # The ranges prove every partial sum below 2^53, so the fast float64 product is exact.
             product = (x.astype(np.float64) @ node.weights.values.astype(np.float64)).astype(
                 np.int64

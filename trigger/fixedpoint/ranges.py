@@ -14,6 +14,7 @@ from trigger.fixedpoint.graph import (
     Affine,
     Clip,
     Concatenate,
+    Constant,
     Dense,
     Graph,
     GraphError,
@@ -30,9 +31,13 @@ from trigger.fixedpoint.types import (
     Integers,
     Overflow,
     bounds,
+    raised_bounds,
     requantize,
     smallest,
 )
+
+# Real values, and products of two of them, must be normal numbers of float64.
+_FARTHEST_POINT = 400
 
 
 class Interval(NamedTuple):
@@ -130,13 +135,11 @@ def interval(node: Node, inputs: Mapping[str, tuple[Node, Interval]]) -> Interva
     match node:
         case Dense():
             largest = magnitude(source, x)
-            _check_width(
-                node, largest, largest @ np.abs(node.weights.real) + np.abs(node.bias.real)
-            )
-            common = aligned(source, x, int(source.fractions.max()))
-            shift = (
-                node.types[0].fraction - int(source.fractions.max()) - node.weights.type.fraction
-            )
+            sums = largest @ np.abs(node.weights.real) + np.abs(node.bias.real)
+            _check_width(node, largest[node.weights.values.any(axis=1)], sums)
+            fraction, up = dense_alignment(node, source)
+            common = Interval(x.low << up, x.high << up)
+            shift = node.types[0].fraction - fraction - node.weights.type.fraction
             positive, negative = (
                 np.maximum(node.weights.values, 0),
                 np.minimum(node.weights.values, 0),
@@ -146,9 +149,8 @@ def interval(node: Node, inputs: Mapping[str, tuple[Node, Interval]]) -> Interva
             high = ((common.high @ positive + common.low @ negative) << shift) + bias
             return Interval(low, high)
         case Affine():
-            _check_width(
-                node, magnitude(source, x) * np.abs(node.scale.real) + np.abs(node.bias.real)
-            )
+            scaled = magnitude(source, x) * np.abs(node.scale.real) + np.abs(node.bias.real)
+            _check_width(node, scaled)
             a, b = (affine(node, source, end) for end in x)
             return Interval(np.minimum(a, b), np.maximum(a, b))
         case Quantize():
@@ -178,6 +180,14 @@ def magnitude(node: Node, x: Interval) -> np.ndarray:
 
 def _check_fractions(node: Node, sources: list[Node]) -> None:
     """An exact operation keeps every fractional bit; one that only selects keeps the steps of what it reads."""
+    constants = [
+        value.type.fraction for value in vars(node).values() if isinstance(value, Constant)
+    ]
+    farthest = max(int(np.abs(node.fractions).max()), *map(abs, constants), 0)
+    if farthest > _FARTHEST_POINT:
+        raise GraphError(
+            f"{node.name}: a binary point lies {farthest} bits away; at most {_FARTHEST_POINT} can be evaluated"
+        )
     before = [source.fractions for source in sources]
     match node:
         case Dense():
@@ -189,7 +199,8 @@ def _check_fractions(node: Node, sources: list[Node]) -> None:
         case LeakyRelu():
             fits = (node.fractions == before[0] + node.shift).all()
         case Add():
-            fits = (node.fractions == max(int(b.max()) for b in before)).all()
+            needed = max(int(b.max()) for b in before)
+            fits = (node.fractions == node.fractions[0]).all() and node.fractions[0] >= needed
         case Threshold():
             fits = (node.fractions == 0).all()
         case Clip() | Concatenate():
@@ -204,11 +215,22 @@ def _check_fractions(node: Node, sources: list[Node]) -> None:
 
 def _check_width(node: Node, *magnitudes: np.ndarray) -> None:
     # Before any integer is computed: past int64 the interval itself would wrap and prove nonsense.
-    largest = max(float(m.max()) for m in magnitudes)
-    if largest > 0:
-        width = int(np.floor(np.log2(largest))) + 2 + int(node.fractions.max())
+    for real in magnitudes:
+        each = node.fractions if len(real) == len(node.types) else node.fractions.max()
+        exponents = np.where(real > 0, np.frexp(real)[1] + each, 0)
+        width = int(exponents.max(initial=0)) + 1  # and a sign
         if width > MAX_WIDTH:
             raise TooWide(node.name, width)
+
+
+def dense_alignment(node: Dense, source: Node) -> tuple[int, Integers]:
+    """The fractional bits that the inputs of a ``Dense`` are brought to, and by how many bits each is shifted left.
+
+    One that no weight reads stays where it is: shifted, it might not fit 64 bits.
+    """
+    read = node.weights.values.any(axis=1)
+    fraction = int(source.fractions[read].max(initial=source.fractions.min()))
+    return fraction, np.where(read, fraction - source.fractions, 0)
 
 
 def aligned(node: Node, x: Interval, fraction: int) -> Interval:
@@ -226,8 +248,14 @@ def affine(node: Affine, source: Node, x: Integers) -> Integers:
 
 def steps(node: Steps, source: Node, x: Integers) -> Integers:
     """The integers of ``Steps`` for integers of shape (events, elements)."""
-    fraction = max(int(source.fractions.max()), node.thresholds.type.fraction)
-    thresholds = node.thresholds.values << (fraction - node.thresholds.type.fraction)
-    return node.levels.values[
-        np.searchsorted(thresholds, x << (fraction - source.fractions), side="right")
-    ]
+    out = np.empty_like(x)
+    for fraction in np.unique(source.fractions):
+        at = source.fractions == fraction
+        reached = np.searchsorted(thresholds(node, fraction), x[:, at], side="right")
+        out[:, at] = node.levels.values[reached]
+    return out
+
+
+def thresholds(node: Steps, fraction: int) -> Integers:
+    """The thresholds of ``Steps`` as integers for an element with ``fraction`` fractional bits; some may be the same."""
+    return raised_bounds(node.thresholds.values, node.thresholds.type.fraction, int(fraction))

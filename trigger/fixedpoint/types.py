@@ -68,6 +68,8 @@ class Fixed(NamedTuple):
 
 # float64, in which the trained network is evaluated, holds integers of this size exactly; nothing wider can be verified.
 MAX_WIDTH = 53
+# A shift further than this changes nothing: to the left such a value saturates, or wraps to 0; to the right it is 0 or -1.
+FARTHEST_SHIFT = MAX_WIDTH + 1
 
 
 def smallest(low: int, high: int, fraction: int) -> Fixed:
@@ -115,16 +117,28 @@ def requantize(
     return _fit(out, low, high, overflow)
 
 
+def raised_bounds(bounds: Integers, fraction: int, to: int) -> Integers:
+    """For each bound with ``fraction`` fractional bits the least integer with ``to`` of them that is not below it.
+
+    A bound that no value of 53 bits reaches stays beyond all of them.
+    """
+    shift = min(abs(to - fraction), FARTHEST_SHIFT)
+    if to <= fraction:
+        return -(-bounds >> shift)
+    end = 1 << (FARTHEST_SHIFT - shift)
+    return np.clip(bounds, -end, end) << shift
+
+
 def _rescale(
     x: Integers, shift: int, low: Integers, high: Integers, rounding: Rounding, overflow: Overflow
 ) -> Integers:
     if shift == 0:
         return x
+    shift = min(max(shift, -FARTHEST_SHIFT), FARTHEST_SHIFT)
     if shift < 0:
         if overflow is not Overflow.WRAP:  # what saturates anyway must not leave int64 on the way
             x = np.clip(x, (low >> -shift) - 1, (high >> -shift) + 1)
-        return x << min(-shift, 63)
-    shift = min(shift, 62)
+        return x << -shift
     half = 1 << (shift - 1)
     match rounding:
         case Rounding.TRN:

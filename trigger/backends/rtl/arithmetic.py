@@ -4,7 +4,9 @@ Rounding and saturation are composed out of alkaid's exact operations: one addit
 with the bias before it, and a look at the bits above the type. What alkaid would round without a word is kept away from it.
 """
 
+import math
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -23,7 +25,7 @@ from trigger.fixedpoint.graph import (
     Steps,
     Threshold,
 )
-from trigger.fixedpoint.types import Fixed, Overflow, Rounding, requantize
+from trigger.fixedpoint.types import Fixed, Overflow, Rounding
 
 # Delay and cost of an adder are counted bit by bit: alkaid's own defaults.
 HARDWARE = HWConfig(1, 1, -1)
@@ -130,7 +132,16 @@ def _plus(x: FVariable, constant: float) -> FVariable:
     cut = _lowest_bit(constant) + _CONSTANT_BITS - 1
     low = float(np.mod(constant, 2.0**cut))
     upper, lower = _cut(_plus(x, low), cut)
-    return _plus(upper, constant - low) + lower
+    return _joined(_plus(upper, constant - low), lower)
+
+
+def _joined(a: FVariable, b: FVariable) -> FVariable:
+    """a + b, neither of which merges with what it was made of: together that may be wider than alkaid holds."""
+    if a.low == a.high:
+        return _plus(b, a.low)
+    if b.low == b.high:
+        return _plus(a, b.low)
+    return _fresh(a) + _fresh(b)
 
 
 def _fresh(x: FVariable) -> FVariable:
@@ -175,7 +186,7 @@ def _choose(
     cut = _lowest_bit(constant) + _CONSTANT_BITS - 1
     low = float(np.mod(constant, 2.0**cut))
     upper, lower = _cut(x, cut)
-    return _choose(key, constant - low, upper) + _choose(key, low, lower)
+    return _joined(_choose(key, constant - low, upper), _choose(key, low, lower))
 
 
 def _significant_bits(value: float) -> int:
@@ -298,13 +309,17 @@ def _floor(x: FVariable, fraction: int) -> FVariable:
 
 
 def _rounded(value: float, fraction: int, rounding: Rounding) -> float:
-    before = -_lowest_bit(value) if value else fraction
-    integers = np.array([[int(value * 2.0**before)]], dtype=np.int64)
-    target = (Fixed(True, 62, 62 - fraction),)
-    return (
-        float(requantize(integers, np.array([before]), target, rounding, Overflow.WRAP)[0, 0])
-        * 2.0**-fraction
-    )
+    scaled, half = Fraction(value) * Fraction(2) ** fraction, Fraction(1, 2)
+    match rounding:
+        case Rounding.TRN:
+            integer = math.floor(scaled)
+        case Rounding.RND:
+            integer = math.floor(scaled + half)
+        case Rounding.RND_CONV:
+            integer = round(scaled)
+        case Rounding.RND_INF:
+            integer = math.floor(abs(scaled) + half) * (-1 if scaled < 0 else 1)
+    return math.ldexp(integer, -fraction)
 
 
 def _steps(x: FVariable, node: Steps) -> FVariable:
@@ -362,7 +377,7 @@ def variable(value: FVariable | float) -> FVariable:
         return value
     if _significant_bits(value) > _CONSTANT_BITS:
         raise ValueError(
-            f"an element is always {value!r}, which needs more than {_CONSTANT_BITS} bits"
+            f"an element is always {float(value)!r}, which needs more than {_CONSTANT_BITS} bits"
         )
     return FVariable.from_const(float(value), HARDWARE)
 

@@ -1,0 +1,139 @@
+"""Random graphs of every operation, from a seed: widths to 53 bits, binary points far apart, every rounding and overflow."""
+
+import numpy as np
+
+from trigger.fixedpoint.build import Builder
+from trigger.fixedpoint.graph import Constant, Graph, GraphError
+from trigger.fixedpoint.types import MAX_WIDTH, Fixed, Overflow, Rounding, bounds, smallest
+
+_MOST_ELEMENTS = 8
+# Graphs whose binary points all lie near each other, and contrived ones.
+_FARTHEST = (3, 12, 70)
+
+
+def random_graph(seed: int) -> Graph:
+    """A graph of up to seven nodes, with types of up to 53 bits whose binary points lie up to 140 bits apart."""
+    rng = np.random.default_rng(seed)
+    draw = _Draw(rng, int(rng.integers(2, MAX_WIDTH + 1)), int(rng.choice(_FARTHEST)))
+    builder = Builder(draw.types(int(rng.integers(1, 5))))
+    names = [builder.last]
+    for k in range(rng.integers(1, 7)):
+        source = names[-1] if rng.random() < 0.7 else str(rng.choice(names))
+        try:
+            names.append(_grow(builder, draw, f"n{k}", source, names))
+        except GraphError:  # too wide: go on with fewer bits
+            narrow = tuple(
+                Fixed(t.signed, min(t.width, 8), t.integer) for t in builder[source].types
+            )
+            names.append(builder.quantize(f"n{k}", source, narrow, Rounding.RND, Overflow.SAT))
+    output = names[-1]
+    if rng.random() < 0.15 or len(names) == 1:
+        output = draw.threshold(builder, output)
+    return builder.graph(output)
+
+
+def events(graph: Graph, seed: int, count: int) -> np.ndarray:
+    """Integer events: ends, one step from them, around zero, and anything."""
+    rng = np.random.default_rng(seed)
+    low, high = bounds(graph.input.types)
+    shape = (count, len(low))
+    near = np.clip(rng.integers(-3, 4, shape), low, high)
+    small = np.rint(rng.integers(low, high + 1, shape) * 0.5 ** rng.integers(0, 50, shape))
+    kinds = (
+        np.where(rng.random(shape) < 0.5, low, high),
+        np.where(rng.random(shape) < 0.5, np.minimum(low + 1, high), np.maximum(high - 1, low)),
+        near,
+        np.clip(small.astype(np.int64), low, high),
+        rng.integers(low, high + 1, shape),
+    )
+    chosen = rng.integers(0, len(kinds), shape)
+    return np.select([chosen == k for k in range(len(kinds))], kinds)
+
+
+class _Draw:
+    """What is drawn at random, within the widths and distances of one graph."""
+
+    def __init__(self, rng: np.random.Generator, widest: int, farthest: int) -> None:
+        self.rng, self.widest, self.farthest = rng, widest, farthest
+
+    def type(self) -> Fixed:
+        width = int(self.rng.integers(1, self.widest + 1))
+        integer = int(self.rng.integers(-self.farthest, self.farthest + 1))
+        if self.rng.random() < 0.6:
+            integer = int(self.rng.integers(0, min(width, 12) + 1))
+        return Fixed(bool(self.rng.random() < 0.7), width, integer)
+
+    def types(self, count: int) -> tuple[Fixed, ...]:
+        if self.rng.random() < 0.5:
+            return (self.type(),) * count
+        return tuple(self.type() for _ in range(count))
+
+    def constant(self, *shape: int, signed: bool = True) -> Constant:
+        width = int(self.rng.integers(1, min(self.widest, 40) + 1))
+        values = self.rng.integers(-(1 << width) * signed, 1 << width, shape)
+        values = np.where(self.rng.random(shape) < 0.2, 0, values)
+        return self.placed(values)
+
+    def placed(self, values: np.ndarray) -> Constant:
+        far = self.rng.random() < 0.3
+        fraction = int(
+            self.rng.integers(-self.farthest, self.farthest + 1) if far else self.rng.integers(0, 9)
+        )
+        return Constant(values, smallest(int(values.min()), int(values.max()), fraction))
+
+    def threshold(self, builder: Builder, source: str) -> str:
+        x = builder.range(source)
+        elements = self.rng.integers(0, len(x.low), 3)
+        bounds = self.rng.integers(x.low[elements], x.high[elements] + 2)
+        return builder.threshold("accept", source, elements, bounds)
+
+
+def _grow(builder: Builder, draw: _Draw, name: str, source: str, names: list[str]) -> str:
+    rng, count = draw.rng, len(builder[source].types)
+    fractions = builder[source].fractions
+    match rng.integers(0, 9):
+        case 0 | 8:
+            outputs = int(rng.integers(1, 4))
+            return builder.dense(
+                name, source, draw.constant(count, outputs), draw.constant(outputs)
+            )
+        case 1:
+            return builder.affine(name, source, draw.constant(count), draw.constant(count))
+        case 2:
+            alike = [n for n in names if len(builder[n].types) == count]
+            return builder.add(name, (source, str(rng.choice(alike))))
+        case 3:
+            other = str(rng.choice(names))
+            fits = count + len(builder[other].types) <= _MOST_ELEMENTS
+            return builder.concatenate(name, (source, other)) if fits else source
+        case 4:
+            x = builder.range(source)
+            ends = np.sort(rng.integers(x.low, x.high + 1, (2, count)), axis=0)
+            low, high = np.ldexp(ends.astype(float), -fractions)
+            return builder.clip(
+                name,
+                source,
+                low if rng.random() < 0.7 else None,
+                high if rng.random() < 0.7 else None,
+            )
+        case 5:
+            return builder.leaky_relu(name, source, int(rng.integers(0, 9)))
+        case 6:
+            return builder.steps(name, source, *_staircase(builder, draw, source))
+    rounding, overflow = rng.choice(list(Rounding)), rng.choice(list(Overflow))
+    return builder.quantize(name, source, draw.types(count), Rounding(rounding), Overflow(overflow))
+
+
+def _staircase(builder: Builder, draw: _Draw, source: str) -> tuple[Constant, Constant]:
+    """Thresholds anywhere, or among the values of one element; levels that never fall."""
+    rng, x = draw.rng, builder.range(source)
+    count = int(rng.integers(1, 9))
+    thresholds = draw.constant(count)
+    if rng.random() < 0.7:
+        element = int(rng.integers(0, len(x.low)))
+        values = rng.integers(x.low[element], x.high[element] + 1, count)
+        fraction = int(builder[source].fractions[element])
+        thresholds = Constant(values, smallest(int(values.min()), int(values.max()), fraction))
+    values = np.unique(thresholds.values)
+    levels = np.sort(draw.constant(len(values) + 1).values)
+    return Constant(values, thresholds.type), draw.placed(levels)
