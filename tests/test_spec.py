@@ -8,7 +8,7 @@ from trigger import TriggerError
 from trigger.parts import parts
 from trigger.resources import folder
 from trigger.sections import Section
-from trigger.spec import Spec, find, load, without_warm_start, zoo
+from trigger.spec import Spec, find, load, parse, without_warm_start, zoo
 
 # Pruned instead of with learned widths, so that both can be got wrong.
 PRUNING = "[pruning]\nsparsity = 0.7\nstart_epoch = 10\nend_epoch = 70\n\n[inputs.types]"
@@ -256,3 +256,10 @@ def test_the_documentation_has_every_key_and_no_other():
     page = (folder("models").parent / "docs" / "trigger-toml.md").read_text()
     documented = re.findall(r"^\| `([a-zA-Z_.]+)` \|", page, re.MULTILINE)
     assert sorted(key.replace(".NAME", "") for key in documented) == sorted(sections())
+
+
+def test_types_in_the_spelling_of_cpp():
+    written = JETS.replace('"ufixed<12,10>"', '"ap_ufixed<12, 10, AP_RND_CONV, AP_SAT>"')
+    assert written != JETS
+    path = folder("models") / "jet_tagger" / "trigger.toml"
+    assert parse(written, path).input_types == load(path).input_types

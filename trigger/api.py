@@ -71,7 +71,8 @@ def lower(
 ) -> Graph:
     """A trained Keras or QKeras network as the fixed-point graph that computes the same integers.
 
-    ``inputs`` is the hardware type of the features, such as "fixed<16,6>", one for all or one for each; it may be left out
+    ``inputs`` is the hardware type of the features, such as "fixed<16,6>", one for all or one for each (``ap_fixed<16,6>``
+    and ``ap_uint<8>`` are read too; values enter rounded half to even, and saturated); it may be left out
     where the network starts with a rounding quantiser. ``kernels`` gives plain Dense layers an explicit type by layer name.
     Raises ``Inexact``, with everything that cannot be exact, where there is no such graph.
     """

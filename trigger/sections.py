@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from trigger.errors import TriggerError
+from trigger.fixedpoint.spelling import read_type
 from trigger.fixedpoint.types import MAX_WIDTH, Fixed
 from trigger.naming import file_name, printable
 from trigger.parts import part
@@ -157,7 +158,7 @@ class Pruning(Section):
 
 
 def _type(text: str) -> str:
-    return str(Fixed.parse(text))
+    return str(read_type(text))
 
 
 class ObjectField(Section):

@@ -7,6 +7,7 @@ from battery import around
 from keras import layers
 from qkeras import QActivation, QDense
 
+from trigger import TriggerError
 from trigger.frontends.inexact import Inexact
 from trigger.frontends.keras import lower
 
@@ -243,3 +244,29 @@ def test_a_stage_is_exact_even_where_keras_float32_is_not():
 
 
 W16 = "quantized_bits(16,2,alpha=1)"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "where"),
+    [
+        ({"inputs": "int8"}, "inputs"),
+        ({"inputs": ["fixed<8,4>", "int8", "fixed<8,4>", "fixed<8,4>"]}, "inputs[1]"),
+        ({"inputs": INPUT, "kernels": {"dense": "int8"}}, "kernels['dense']"),
+    ],
+)
+def test_texts_that_are_no_types(arguments, where):
+    with pytest.raises(TriggerError) as error:
+        lower(network(dense()), **arguments)
+    assert str(error.value) == (
+        f"{where}: 'int8' is not a type; write fixed<W,I> or ufixed<W,I> with W from 1 to 53"
+    )
+
+
+def test_types_in_the_spelling_of_cpp():
+    graph = lower(network(dense()), ["ap_fixed<16,6>", "ap_uint<8>", "fixed<8,4>", "ap_int<3>"])
+    assert [str(t) for t in graph.input.types] == [
+        "fixed<16,6>",
+        "ufixed<8,8>",
+        "fixed<8,4>",
+        "fixed<3,3>",
+    ]

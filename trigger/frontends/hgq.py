@@ -15,7 +15,7 @@ from hgq.quantizer.internal import FixedPointQuantizerBase
 from trigger.fixedpoint.build import constant
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.types import Fixed, Overflow, Rounding
-from trigger.frontends import heads, rules
+from trigger.frontends import given, heads, rules
 from trigger.frontends.inexact import Problem, Refusal
 from trigger.frontends.piecewise import lower_relu, staircase
 from trigger.frontends.walk import Call, Method, Walk, check_channel_axis, check_rank
@@ -34,7 +34,7 @@ def lower(
     ``inputs`` is the hardware type of the features, one for all or one for each. ``kernels`` is for Dense layers without
     quantisers, which these networks do not have. Raises Inexact with everything in the network that cannot be exact.
     """
-    walk = _HgqWalk(model, inputs)
+    walk = _HgqWalk(model, given.input_types(inputs))
     walk.problems += [
         Problem(name, "a layer of HGQ2 has its own types", "give no kernel type")
         for name in kernels or {}

@@ -11,7 +11,7 @@ from qkeras.qdense_batchnorm import QDenseBatchnorm
 from trigger.fixedpoint.build import constant
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.types import Fixed
-from trigger.frontends import freeze, heads
+from trigger.frontends import freeze, given, heads
 from trigger.frontends.activations import lower_activation, name_of, quantizer_types
 from trigger.frontends.inexact import Problem, Refusal
 from trigger.frontends.walk import Call, Method, Walk, check_channel_axis, check_rank, nodes
@@ -46,7 +46,7 @@ def lower(
     out where its input is too wide for a table; ``notes`` of the graph say so. Raises Inexact with everything in the
     network that cannot be exact.
     """
-    return _KerasWalk(model, inputs, kernels or {}).graph()
+    return _KerasWalk(model, given.input_types(inputs), given.kernel_types(kernels)).graph()
 
 
 class _KerasWalk(Walk):
@@ -54,7 +54,7 @@ class _KerasWalk(Walk):
     input_remedy = f'{Walk.input_remedy}, or start with QActivation("quantized_bits(16,5,alpha=1)")'
     subclasses = (qkeras.QDense, QDenseBatchnorm, qkeras.QBatchNormalization)
 
-    def __init__(self, model: keras.Model, inputs: Any, kernels: Mapping[str, str | Fixed]) -> None:
+    def __init__(self, model: keras.Model, inputs: Any, kernels: Mapping[str, Fixed]) -> None:
         self._kernels = kernels
         super().__init__(model, inputs)
         unknown = set(kernels) - {layer.name for layer in model.layers}
@@ -137,8 +137,7 @@ class _KerasWalk(Walk):
         )
 
 
-def _explicit(kind: str | Fixed, part: Any) -> Any:
-    kind = kind if isinstance(kind, Fixed) else Fixed.parse(kind)
+def _explicit(kind: Fixed, part: Any) -> Any:
     shift = kind.fraction - part.type.fraction
     scaled = part.values << shift if shift >= 0 else part.values
     if shift < 0 or scaled.min() < kind.minimum or scaled.max() > kind.maximum:

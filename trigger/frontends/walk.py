@@ -10,6 +10,7 @@ import numpy as np
 from trigger.fixedpoint.build import Builder, constant
 from trigger.fixedpoint.graph import Constant, Graph
 from trigger.fixedpoint.ranges import TooWide
+from trigger.fixedpoint.spelling import read_type
 from trigger.fixedpoint.types import Fixed, enclosing
 from trigger.frontends.inexact import Inexact, Problem, Refusal
 from trigger.frontends.piecewise import lower_relu
@@ -165,7 +166,7 @@ class Walk(ABC):
                     )
                 ]
             )
-        return tuple(t if isinstance(t, Fixed) else Fixed.parse(t) for t in many)
+        return tuple(t if isinstance(t, Fixed) else read_type(t) for t in many)
 
     def _call(self, node: Any, model: keras.Model) -> Call:
         layer = node.operation

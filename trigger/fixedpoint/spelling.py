@@ -1,0 +1,43 @@
+"""Types as users write them: our own spelling, and that of the C++ types of AMD (UG1399)."""
+
+import re
+from typing import Any
+
+from trigger.fixedpoint.types import MAX_WIDTH, Fixed
+
+_NUMBER = r"\s*(-?\d{1,4})\s*"
+_FIXED = re.compile(rf"\s*(?:ap_)?(u?)fixed\s*<{_NUMBER},{_NUMBER}((?:,[^,<>]*)*)>\s*")
+_INTEGER = re.compile(rf"\s*ap_(u?)int\s*<{_NUMBER}>\s*")
+# What happens to a value that enters a type; only these may be written out.
+_MODES = ("RND_CONV", "SAT")
+
+
+def read_type(text: Any) -> Fixed:
+    """Read ``fixed<W,I>``, ``ap_fixed<W,I>`` or ``ap_int<W>``, each also unsigned.
+
+    Raises ValueError for any other text, and for modes that are not those of inputs: rounding half to even, saturation.
+    """
+    text = str(text)
+    if match := _FIXED.fullmatch(text):
+        found = Fixed(not match[1], int(match[2]), int(match[3]))
+        _check_modes(text, match[4], found)
+    elif match := _INTEGER.fullmatch(text):
+        found = Fixed(not match[1], int(match[2]), int(match[2]))
+    else:
+        return Fixed.parse(text)
+    return found if 1 <= found.width <= MAX_WIDTH else Fixed.parse(text)  # says what is expected
+
+
+def _check_modes(text: str, modes: str, plain: Fixed) -> None:
+    given = [mode.strip().removeprefix("AP_") for mode in modes.split(",")[1:]]
+    wrong = [
+        mode
+        for place, mode in enumerate(given)
+        if mode != (_MODES[place] if place < len(_MODES) else "0")
+    ]
+    if wrong:
+        raise ValueError(
+            f"{text!r} asks for {wrong[0]}; a value that enters a type here is rounded half to even and saturated "
+            f"(AP_RND_CONV, AP_SAT): write {plain}, and give the hardware values on its steps and in its range, or quantise "
+            "them in the network by trigger.quantizers.FixedPoint"
+        )
