@@ -195,6 +195,12 @@ def verify(
     against: Annotated[
         Path | None, typer.Option(help="The trained network (.keras, .h5) that --hls4ml must be.")
     ] = None,
+    inputs: Annotated[
+        str | None,
+        typer.Option(
+            help='With --hls4ml: the type of the inputs, such as "fixed<12,6>", where the project\'s is wider.'
+        ),
+    ] = None,
 ) -> None:
     """Compare the firmware in a build, or in an hls4ml project, with its network.
 
@@ -209,8 +215,8 @@ def verify(
         and not manifest
         and not netlist
     ):
-        name, verdict = _against(hls4ml, against, events)
-    elif folder is None or hls4ml is not None or against is not None:
+        name, verdict = _against(hls4ml, against, events, inputs)
+    elif folder is None or any(one is not None for one in (hls4ml, against, inputs)):
         raise TriggerError(
             "verify: name either a build folder, or --hls4ml DIR --against NETWORK without --manifest and --netlist"
         )
@@ -239,10 +245,12 @@ def _of_build(folder: Path, events: Path | None, netlist: bool) -> "tuple[str, V
     return this.spec.name, checks.check(this.root, this.spec, expected, netlist)[0]
 
 
-def _against(project: Path, network: Path, events: Path | None) -> "tuple[str, Verdict]":
+def _against(
+    project: Path, network: Path, events: Path | None, inputs: str | None
+) -> "tuple[str, Verdict]":
     from trigger.foreign import check
 
-    return project.resolve().name, check(project, network, events)
+    return project.resolve().name, check(project, network, events, inputs)
 
 
 def _prove(folder: Path) -> None:

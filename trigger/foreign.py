@@ -1,94 +1,205 @@
 """An hls4ml project of other origin against the network it is said to be."""
 
+from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from trigger.backends.foreign import ForeignProject, open_foreign
 from trigger.errors import TriggerError
 from trigger.events.dataset import numeric_columns
-from trigger.fixedpoint.graph import Graph
-from trigger.fixedpoint.types import Integers
+from trigger.fixedpoint.spelling import read_type
+from trigger.fixedpoint.types import MAX_WIDTH, Fixed, Integers
 from trigger.progress import progress, say
 from trigger.verification.compare import Comparison, Verdict, Witness
+
+if TYPE_CHECKING:
+    import keras
+
+    from trigger.fixedpoint.graph import Graph
 
 _RANDOM_EVENTS = 10_000
 
 
-def check(directory: Path, network: Path, events: Path | None) -> Verdict:
+class _Network(NamedTuple):
+    """What the project must be: ``predict`` from real inputs to real outputs, both float64, (events, elements).
+
+    ``graph`` is None where the network cannot be compiled.
+    """
+
+    predict: Callable[[np.ndarray], np.ndarray]
+    inputs: int
+    outputs: int
+    graph: "Graph | None"
+
+
+def check(
+    directory: Path, network: Path, events: Path | None, inputs: str | None = None
+) -> Verdict:
     """Compare the csim of a project with a trained network, in real numbers that must be equal.
 
-    Both are given the same values of the project's input type: those of an event file, whose columns of numbers are the
-    features in their order, or where there is none random events and the vectors made for the network. Raises Inexact where
-    the network has no fixed-point form, and TriggerError where something cannot be read or compiled.
+    Both are given the same values of the project's input type, or of the narrower type ``inputs``: those of an event file,
+    whose columns of numbers are the features in their order, or where there is none random events and, where the network can
+    be compiled, the vectors made for it. A network that cannot be compiled is compared as Keras computes it in float64. Raises
+    TriggerError where something cannot be read or compiled.
     """
     from trigger import keras_backend
 
     project = open_foreign(directory)
+    kind = _input_type(project, inputs)
     keras_backend.start()
     from trigger.frontends.loading import load
-    from trigger.frontends.networks import Reference, head, left_out, lower
+    from trigger.frontends.networks import head
 
     model = load(network)
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise TriggerError(
+            f"{network}: it has {len(model.inputs)} inputs and {len(model.outputs)} outputs; "
+            "networks of one of each can be compared with a project"
+        )
     if head(model) == "softmax":
         raise TriggerError(
             f"{network}: it ends in softmax, which hls4ml takes from tables: no project of it is exact; "
             "save the network without its softmax, which does not change the order of the classes, and convert that"
         )
-    graph = lower(model, project.input_type)
-    if (omitted := left_out(model, graph)) is not None:
-        raise TriggerError(
-            f"{network}: it ends in {omitted.name}, of values too wide for a table: no project of it is exact; "
-            f"save the network without its {omitted.name}, which does not change the order of the events, and convert that"
-        )
+    reference = _network(model, network, kind)
     sizes = {
-        "inputs": (len(graph.input.types), project.inputs),
-        "outputs": (len(graph.output.types), project.outputs),
+        "inputs": (reference.inputs, project.inputs),
+        "outputs": (reference.outputs, project.outputs),
     }
     for what, (ours, theirs) in sizes.items():
         if ours != theirs:
             raise TriggerError(f"{directory}: it has {theirs} {what}, the network {ours}")
-    x = _events(graph, events)
-    real = np.ldexp(x.astype(np.float64), -graph.input.fractions)
+    x = _events(reference, kind, events)
+    real = np.ldexp(x.astype(np.float64), -kind.fraction)
+    expected = reference.predict(real)
+    if not np.isfinite(expected).all():
+        raise TriggerError(f"{network}: Keras gives outputs that are no numbers; check its weights")
     say("  compiling the csim")
     with progress(project.label, len(x), "events") as done:
         found = project.predict(real, done)
-    return Verdict(
-        (_compared(graph, project, x, Reference(model, graph).predict(real), found),), len(x)
-    )
+    return Verdict((_compared(reference, project, x, expected, found),), len(x))
 
 
-def _events(graph: Graph, events: Path | None) -> Integers:
-    from trigger.verification import vectors
+def _input_type(project: ForeignProject, inputs: str | None) -> Fixed:
+    """The type that inputs are drawn from. Raises TriggerError where the project's cannot hold them all."""
+    whole = project.input_type
+    if whole.width > MAX_WIDTH:
+        raise TriggerError(
+            f"{project.directory}: its inputs are {whole}; up to {MAX_WIDTH} bits can be compared exactly"
+        )
+    if inputs is None:
+        return whole
+    try:
+        kind = read_type(inputs)
+    except ValueError as error:
+        raise TriggerError(f"verify: --inputs: {error}") from error
+    ends = [
+        value * 2.0 ** (whole.fraction - kind.fraction) for value in (kind.minimum, kind.maximum)
+    ]
+    if kind.fraction > whole.fraction or ends[0] < whole.minimum or ends[1] > whole.maximum:
+        raise TriggerError(
+            f"verify: --inputs: {kind} has values that the inputs of the project, {whole}, do not hold"
+        )
+    return kind
 
+
+def _network(model: "keras.Model", path: Path, kind: Fixed) -> _Network:
+    from trigger.frontends.inexact import Inexact
+    from trigger.frontends.networks import Reference, left_out, lower
+
+    try:
+        graph = lower(model, kind)
+    except Inexact as error:
+        say(
+            f"  {path.name} cannot be compiled exactly ({error.layer}: {error.reason}): "
+            "compared with Keras in float64, on random inputs"
+        )
+        predict = _in_float64(model, path)
+        n_in, n_out = (int(np.prod(t.shape[1:])) for t in (model.inputs[0], model.outputs[0]))
+        return _Network(predict, n_in, n_out, None)
+    if (omitted := left_out(model, graph)) is not None:
+        raise TriggerError(
+            f"{path}: it ends in {omitted.name}, of values too wide for a table: no project of it is exact; "
+            f"save the network without its {omitted.name}, which does not change the order of the events, and convert that"
+        )
+    predict = Reference(model, graph).predict
+    return _Network(predict, len(graph.input.types), len(graph.output.types), graph)
+
+
+def _in_float64(model: "keras.Model", path: Path) -> Callable[[np.ndarray], np.ndarray]:
+    """The network's own layers, made again in float64 with its weights."""
+    import keras
+
+    from trigger import keras_backend
+    from trigger.frontends.floatx import in_batches, keras_float64
+
+    float64 = keras_float64
+    if keras_backend.NETWORKS == "qkeras":
+        from trigger.frontends.precision import float64
+
+    def clone(layer: "keras.layers.Layer") -> "keras.layers.Layer":
+        return type(layer).from_config({**layer.get_config(), "dtype": "float64"})
+
+    with float64():
+        try:
+            inputs = keras.Input(model.inputs[0].shape[1:], dtype="float64")
+            copy = keras.models.clone_model(model, inputs, clone)
+            copy.set_weights(model.get_weights())
+        except Exception as error:
+            raise TriggerError(f"{path}: Keras cannot compute it in float64: {error}") from error
+
+    def predict(x: np.ndarray) -> np.ndarray:
+        with float64():
+            return in_batches(copy, x)
+
+    return predict
+
+
+def _events(network: _Network, kind: Fixed, events: Path | None) -> Integers:
+    """Inputs as integers of the type, shape (events, features)."""
     if events is None:
         rng = np.random.default_rng(0)
-        random = [rng.integers(t.minimum, t.maximum + 1, _RANDOM_EVENTS) for t in graph.input.types]
-        return np.concatenate(
-            [np.stack(random, axis=1), graph.quantize_inputs(vectors.generate(graph, 0).all)]
-        )
+        ends = np.array([[kind.minimum], [kind.maximum]]).repeat(network.inputs, axis=1)
+        shape = (_RANDOM_EVENTS, network.inputs)
+        found = [ends, rng.integers(kind.minimum, kind.maximum + 1, shape)]
+        if network.graph is not None:
+            from trigger.verification import vectors
+
+            found.append(_quantized(vectors.generate(network.graph, 0).all, kind))
+        return np.concatenate(found)
     columns = numeric_columns(events)
-    if len(columns) < len(graph.input.types):
+    if len(columns) < network.inputs:
         raise TriggerError(
-            f"{events}: {len(columns)} columns of numbers; the network has {len(graph.input.types)} inputs"
+            f"{events}: {len(columns)} columns of numbers; the network has {network.inputs} inputs"
         )
-    return graph.quantize_inputs(np.stack(list(columns.values())[: len(graph.input.types)], axis=1))
+    return _quantized(np.stack(list(columns.values())[: network.inputs], axis=1), kind)
+
+
+def _quantized(x: np.ndarray, kind: Fixed) -> Integers:
+    """Real values as the nearest integers of the type."""
+    steps = np.rint(np.ldexp(np.asarray(x, dtype=np.float64), kind.fraction))
+    return np.clip(steps, kind.minimum, kind.maximum).astype(np.int64)
 
 
 def _compared(
-    graph: Graph, project: ForeignProject, x: Integers, expected: np.ndarray, found: np.ndarray
+    network: _Network, project: ForeignProject, x: Integers, expected: np.ndarray, found: np.ndarray
 ) -> Comparison:
     differs = (expected != found).any(axis=1)
     witness = None
     if differs.any():
         event = int(np.argmax(differs))
         element = int(np.argmax(expected[event] != found[event]))
+        name = network.graph.output.name if network.graph else "outputs"
+        both = [float(y[event, element]) for y in (expected, found)]
+        kind = project.output_type
         # Steps that hold the values of both.
-        fraction = max(project.output_type.fraction, graph.output.types[element].fraction)
-        values = [int(np.ldexp(y[event, element], fraction)) for y in (expected, found)]
+        fraction = max(kind.fraction, *(v.as_integer_ratio()[1].bit_length() - 1 for v in both))
+        values = [int(Fraction(v) * Fraction(2) ** fraction) for v in both]
         inputs = tuple(int(value) for value in x[event])
-        name, kind = graph.output.name, str(project.output_type)
         witness = Witness(
-            project.label, event, name, element, kind, values[0], values[1], fraction, inputs
+            project.label, event, name, element, str(kind), values[0], values[1], fraction, inputs
         )
     return Comparison(project.label, len(x), int(differs.sum()), witness)
