@@ -9,8 +9,10 @@ import pytest
 from typer.testing import CliRunner
 
 from trigger import TriggerError
+from trigger.backends import csim
 from trigger.build import build, open_build, open_sealed, rewrite_report
 from trigger.cli import app
+from trigger.folder import read_graph
 from trigger.hashing import data_digest
 from trigger.provenance import EVERYTHING, prove, sealed
 from trigger.versions import versions
@@ -177,6 +179,26 @@ def test_a_link_is_no_file_of_a_build(small_build, tmp_path):
     build(str(source), root.parent)
     assert not any(link.is_symlink() for link in links)
     open_sealed(root, EVERYTHING)
+
+
+def test_a_folder_beside_the_firmware_is_not_taken_for_it(small_build):
+    _, root = small_build
+    decoy = root / "firmware" / "aaa"
+    shutil.copytree(root / "firmware" / "firmware", decoy)
+    this = open_build(root)
+    project = csim.open_project(root / "firmware", read_graph(root), this.spec.name, "Vitis")
+    assert project.sources == root / "firmware" / "firmware"
+    (root / "firmware" / "firmware").rename(root / "firmware" / "bbb")
+    assert command("verify", root) == f"csim: {root / 'firmware'} holds no hls4ml project"
+
+
+@pytest.mark.parametrize("place", ["../small_core.v", "/tmp/small_core.v"])
+def test_sources_of_the_rtl_lie_in_its_folder(small_build, place):
+    _, root = small_build
+    edit(root / "rtl" / "rtl.json", '"small_core.v"', f'"{place}"')
+    assert command("verify", root) == (
+        f"rtl: {root / 'rtl' / 'rtl.json'}: damaged: {place!r} does not lie in src"
+    )
 
 
 def test_edited_added_and_missing_files_are_named(small_build):

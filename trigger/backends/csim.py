@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from trigger import programs
+from trigger import compiled, programs
 from trigger.backends import csim_worker
 from trigger.errors import TriggerError
 from trigger.fixedpoint.graph import Concatenate, Graph, GraphError
@@ -159,16 +159,16 @@ def _run(command: list[str], done: Callable[[int], None]) -> tuple[int, str]:
 
 def open_project(directory: Path, graph: Graph, project_name: str, backend: str) -> Csim:
     """A project that was written before. Raises CsimFailed where the folder holds none."""
-    parameters = next(directory.rglob("parameters.h"), None)
-    if parameters is None:
+    directory = directory.resolve()
+    sources = firmware(directory, backend)
+    if not (sources / "parameters.h").is_file():
         raise CsimFailed(f"csim: {directory} holds no hls4ml project")
-    return Csim(
-        directory.resolve(),
-        with_output_node(graph),
-        project_name,
-        backend,
-        parameters.resolve().parent,
-    )
+    return Csim(directory, with_output_node(graph), project_name, backend, sources)
+
+
+def firmware(directory: Path, backend: str) -> Path:
+    """The folder of a project's sources: where hls4ml writes them for the backend, and nowhere else."""
+    return directory / ("src/firmware" if backend == "oneAPI" else "firmware")
 
 
 def with_output_node(graph: Graph) -> Graph:
@@ -188,9 +188,8 @@ def compile_together(
         raise CsimFailed(
             f"csim: the headers of {projects[0].backend} come with its vendor's compiler; use Vitis or Quartus"
         )
-    directory.mkdir(parents=True, exist_ok=True)
-    source = directory / "csim.cpp"
-    text = _source(projects, directory)
+    # Every folder that the text is compiled in lies one below the directory: paths in it are the same for all.
+    text = _source(projects, directory.resolve() / "work")
     includes = [f"-I{projects[0].directory / folder}" for folder in INCLUDES[projects[0].backend]]
     standard = "-std=c++17"
     flags = [
@@ -202,15 +201,15 @@ def compile_together(
         "-pthread",
         *FLAGS.get(projects[0].backend, ()),
     ]
-    library = directory / f"csim-{_digest(projects, text, flags)}.so"
-    if not library.exists():
-        source.write_text(text)
-        for old in directory.glob("csim-*.so"):
-            old.unlink()
-        partial = library.with_suffix(f".{os.getpid()}.tmp")
-        command = [*flags, *includes, f"-I{projects[0].sources}", str(source), "-o", str(partial)]
+
+    def compile_in(work: Path) -> Path:
+        source, library = work / "csim.cpp", work / "csim.so"
+        source.write_text(_source(projects, work))
+        command = [*flags, *includes, f"-I{projects[0].sources}", str(source), "-o", str(library)]
         compile_with_gcc(command)
-        partial.replace(library)
+        return library
+
+    library = compiled.library(directory, "csim.so", _digest(projects, text, flags), compile_in)
     return [replace(project, library=library, index=k) for k, project in enumerate(projects)]
 
 
@@ -227,7 +226,7 @@ def _digest(projects: Sequence[Csim], text: str, flags: Sequence[str]) -> str:
                 digest.update(
                     str(path.relative_to(project.sources)).encode() + b"\0" + path.read_bytes()
                 )
-    return digest.hexdigest()[:16]
+    return digest.hexdigest()
 
 
 def _source(projects: Sequence[Csim], directory: Path) -> str:

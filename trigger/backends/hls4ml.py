@@ -22,7 +22,7 @@ from hls4ml.model.layers import Layer, register_layer
 from hls4ml.model.optimizer import get_optimizer
 
 from trigger.backends import elementwise
-from trigger.backends.csim import Csim, open_project, with_output_node
+from trigger.backends.csim import Csim, firmware, open_project, with_output_node
 from trigger.errors import TriggerError
 from trigger.fixedpoint.graph import Dense, Graph, Node
 from trigger.fixedpoint.serialize import to_json
@@ -161,9 +161,7 @@ def write(graph: Graph, directory: Path, options: Hls4mlOptions) -> Csim:
         (n, [graph[name] for name in n.inputs]) for n in graph.nodes[1:] if not isinstance(n, Dense)
     ]
     text = elementwise.header(nodes, "TRIGGER_NODES_H_", "trigger_nodes", flavor)
-    parameters = next(
-        directory.rglob("parameters.h")
-    )  # oneAPI has its firmware folder one level down
+    parameters = firmware(directory, options.backend) / "parameters.h"
     (parameters.parent / NODES_HEADER).write_text(text)
     _include_nodes(parameters)
     _remove_paths(directory)

@@ -33,7 +33,7 @@ class PayloadSimulation:
         """Compile the simulation into the folder and return this. Raises RtlFailed with the first error of a tool."""
         self.simulation = None  # where a tool fails, an older one must not run instead
         if self.label.endswith("(VHDL)"):
-            self.simulation = analyse(*self.payload.bench, into)
+            self.simulation = analyse(*self.payload.bench)
         else:
             (self.simulation,) = compile_together([self.payload.bench], into, "-O3")
         return self

@@ -109,7 +109,7 @@ class Rtl:
         into = into or self.directory / "simulation"
         self._compiled.simulation = None  # where a tool fails, an older one must not run instead
         if self.language == "vhdl":
-            self._compiled.simulation = analyse(self.interface, self.sources, into)
+            self._compiled.simulation = analyse(self.interface, self.sources)
         else:
             design = Design(self.interface, self.sources)
             (self._compiled.simulation,) = compile_together([design], into, "-O3")
@@ -213,6 +213,9 @@ def open_project(directory: Path, graph: Graph) -> Rtl:
     """A project that was written before. Raises RtlFailed where the folder holds none."""
     try:
         found = json.loads((directory / DESCRIPTION).read_text())
+        for name in found["sources"]:
+            if Path(name).name != name:
+                raise ValueError(f"{name!r} does not lie in src")
         inputs, outputs = (
             tuple(Port(p["low"], Fixed.parse(p["type"])) for p in found[which])
             for which in ("inputs", "outputs")

@@ -9,6 +9,7 @@ import numpy as np
 
 from trigger.backends.rtl.interface import Interface, Port
 from trigger.backends.rtl.verilator import RtlFailed
+from trigger.compiled import private
 from trigger.fixedpoint.types import Integers
 from trigger.programs import run
 from trigger.templates import environment
@@ -67,11 +68,12 @@ class GhdlSimulation(NamedTuple):
         return _from_text([bits for _, bits in rows], core.outputs)
 
 
-def analyse(interface: Interface, sources: Sequence[Path], folder: Path) -> GhdlSimulation:
-    """Analyse VHDL for simulation. Raises RtlFailed with GHDL's first error, or where there is no GHDL."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.glob("*.cf"):
-        old.unlink()
+def analyse(interface: Interface, sources: Sequence[Path]) -> GhdlSimulation:
+    """Analyse VHDL for simulation, in a folder of this process.
+
+    Raises RtlFailed with GHDL's first error, or where there is no GHDL.
+    """
+    folder = private()
     template = environment(Path(__file__).parent).get_template("bench.vhd.j2")
     bench = folder / "bench.vhd"
     fields = {

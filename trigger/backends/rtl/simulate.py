@@ -7,13 +7,13 @@ as no source, tool or option has changed.
 import ctypes
 import hashlib
 import os
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from trigger import compiled
 from trigger.backends.rtl.interface import Interface
 from trigger.backends.rtl.verilator import EXTEND, RtlFailed, find_verilator, library
 from trigger.fixedpoint.types import Integers
@@ -97,19 +97,13 @@ def compile_together(
     digest = hashlib.sha256(repr((bench, harness, str(verilator), tuple(flags), optimize)).encode())
     for source in (*sources, EXTEND):
         digest.update(source.read_bytes())
-    folder = folder.resolve()
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"rtl-{digest.hexdigest()[:16]}.so"
-    if not path.exists():
-        with tempfile.TemporaryDirectory(dir=folder) as work:
-            (Path(work) / "bench.v").write_text(bench)
-            (Path(work) / "harness.cpp").write_text(harness)
-            built = library(
-                verilator, Path(work), [*sources, Path(work) / "bench.v"], optimize, flags
-            )
-            for old in folder.glob("rtl-*.so"):
-                old.unlink()
-            built.replace(path)
+
+    def compile_in(work: Path) -> Path:
+        (work / "bench.v").write_text(bench)
+        (work / "harness.cpp").write_text(harness)
+        return library(verilator, work, [*sources, work / "bench.v"], optimize, flags)
+
+    path = compiled.library(folder, "rtl.so", digest.hexdigest(), compile_in)
     return [Simulation(design, path, k) for k, design in enumerate(designs)]
 
 

@@ -8,12 +8,12 @@ import os
 import re
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from trigger import compiled
 from trigger.errors import TriggerError
 from trigger.programs import run
 
@@ -125,7 +125,7 @@ def library(
         "-DVM_TIMING=0",
         "-DVL_TIME_CONTEXT",
     ]
-    runtime = _runtime(verilator, options, work)
+    runtime = _runtime(verilator, options)
     options += [f"-I{work}", "-include", str(EXTEND)]
     fast = sorted(work.glob("*.cpp"), key=lambda path: path.stat().st_size)
     units = {"all": (fast, optimize)}
@@ -151,7 +151,7 @@ def library(
     return work / "rtl.so"
 
 
-def _runtime(verilator: Verilator, options: Sequence[str], work: Path) -> Path:
+def _runtime(verilator: Verilator, options: Sequence[str]) -> Path:
     """Verilator's own library, compiled once for all designs of a user where a cache can be written."""
     sources = [
         verilator.root / "include" / name for name in ("verilated.cpp", "verilated_threads.cpp")
@@ -162,16 +162,13 @@ def _runtime(verilator: Verilator, options: Sequence[str], work: Path) -> Path:
         *(path.read_text() for path in sources),
     ]
     key = [*kind, *(option for option in options if not option.startswith("-I"))]
-    name = f"verilated-{hashlib.sha256(repr(key).encode()).hexdigest()[:16]}.o"
-    try:
-        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "trigger"
-        folder.mkdir(parents=True, exist_ok=True)
-        if not (folder / name).exists():
-            with tempfile.TemporaryDirectory(dir=folder) as beside:
-                _object(Path(beside), "runtime", sources, [*options, "-O0"]).replace(folder / name)
-        return folder / name
-    except (OSError, RuntimeError):  # no home, a full disk, one that is only read
-        return _object(work, "runtime", sources, [*options, "-O0"])
+    digest = hashlib.sha256(repr(key).encode()).hexdigest()
+    return compiled.library(
+        compiled.cache(),
+        f"verilated{verilator.version[0]}_{verilator.version[1]}.o",
+        digest,
+        lambda folder: _object(folder, "runtime", sources, [*options, "-O0"]),
+    )
 
 
 def _object(work: Path, name: str, sources: Sequence[Path], options: Sequence[str]) -> Path:

@@ -1,0 +1,118 @@
+"""Compiled code that lies in a build is run again only where this user compiled it, from just the sources that are there.
+
+A library's name ends in a code over its bytes and the digest of its sources, keyed with a secret of this user: nobody else
+can name a file so that it is run, and an edited or older one is compiled again.
+"""
+
+import contextlib
+import functools
+import hmac
+import os
+import secrets
+import stat
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from trigger import files
+from trigger.hashing import file_digest
+
+_SECRET_BYTES = 32
+
+
+def library(
+    folder: Path | None, kind: str, sources: str, compile_in: Callable[[Path], Path]
+) -> Path:
+    """The library of sources with this digest, in a folder; ``compile_in`` makes it, in an empty folder, where in doubt.
+
+    ``kind`` is what it is called, such as "csim.so". It goes to a folder of this process where there is none, where the
+    folder cannot be written, or where this user has no place for a secret. Raises TriggerError where the folder is a link.
+    """
+    secret = _secret()
+    if folder is None or secret is None:
+        return compile_in(private())
+    folder = folder.parent.resolve() / folder.name
+    writable = _writable(folder)
+    known = _known(folder, kind, sources, secret) if folder.is_dir() else None
+    if known is None and not writable:
+        return compile_in(private())
+    if known is None:
+        with tempfile.TemporaryDirectory(dir=folder) as work:
+            made = compile_in(Path(work))
+            known = folder / _name(kind, sources, file_digest(made), secret)
+            made.replace(known)
+        stem, suffix = kind.split(".")
+        for old in folder.glob(f"{stem}-*.{suffix}"):
+            if not old.name.startswith(_begin(kind, sources)):
+                old.unlink(missing_ok=True)
+    return known
+
+
+def private() -> Path:
+    """An empty folder that goes with this process."""
+    return Path(tempfile.mkdtemp(dir=_home().name))
+
+
+def cache() -> Path | None:
+    """This user's folder for what is worth keeping; None where others could write there, or it cannot be made."""
+    try:
+        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "trigger"
+        folder.mkdir(parents=True, exist_ok=True)
+        found = folder.stat()
+    except (OSError, RuntimeError):  # no home, a full disk, one that is only read
+        return None
+    own = found.st_uid == os.geteuid() and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    return folder if own else None
+
+
+def _known(folder: Path, kind: str, sources: str, secret: bytes) -> Path | None:
+    for path in folder.glob(f"{_begin(kind, sources)}*"):
+        if files.is_file(path) and path.name == _name(kind, sources, file_digest(path), secret):
+            return path
+    return None
+
+
+def _begin(kind: str, sources: str) -> str:
+    """What the names of all libraries from these sources begin with."""
+    return f"{kind.split('.', maxsplit=1)[0]}-{sources[:16]}-"
+
+
+def _name(kind: str, sources: str, digest: str, secret: bytes) -> str:
+    code = hmac.new(secret, f"{kind}\0{sources}\0{digest}".encode(), "sha256").hexdigest()
+    return f"{_begin(kind, sources)}{code[:32]}.{kind.split('.')[1]}"
+
+
+def _secret() -> bytes | None:
+    """Random bytes that only this user can read, made once; None where there is no place for them."""
+    folder = cache()
+    if folder is None:
+        return None
+    path = folder / "secret"
+    try:
+        if not path.exists():
+            partial = files.beside(path)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+            with os.fdopen(os.open(partial, flags, 0o600), "wb") as file:
+                file.write(secrets.token_bytes(_SECRET_BYTES))
+            with contextlib.suppress(FileExistsError):  # another process was faster
+                os.link(partial, path)
+            partial.unlink()
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
+            mode, found = os.fstat(file.fileno()), file.read()
+    except OSError:
+        return None
+    own = mode.st_uid == os.geteuid() and not mode.st_mode & 0o077
+    return found if own and len(found) == _SECRET_BYTES else None
+
+
+def _writable(folder: Path) -> bool:
+    try:
+        files.folder(folder)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK)
+
+
+@functools.cache
+def _home() -> "tempfile.TemporaryDirectory[str]":
+    return tempfile.TemporaryDirectory(prefix="trigger-")
