@@ -137,13 +137,14 @@ def _model(build: Build, folder: Path) -> None:
         keep("network", model, {})
     else:
         from trigger.training import widths
-        from trigger.training.teach import train
+        from trigger.training.teach import check, train
         from trigger.training.twin import float_twin
 
         network.set_seed(spec.training.seed)
         quantised = network.make(spec, build.source)
         left = network.warm_started(quantised, spec, build.source)
         twin = float_twin(quantised)
+        check(quantised, events, spec)
         for name, model, asked, teacher in (
             ("float", twin, spec, None),
             ("network", quantised, left, twin),

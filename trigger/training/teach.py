@@ -12,7 +12,7 @@ from trigger.events.dataset import Events
 from trigger.frontends.networks import is_float
 from trigger.progress import progress
 from trigger.spec import Spec
-from trigger.training import anomaly, distill, network, neurons, prune, refine, widths
+from trigger.training import anomaly, distill, early, network, neurons, prune, refine, widths
 from trigger.training.compact import compact
 from trigger.training.fit import History, Shrinking, Watch, fit, loss_on
 from trigger.training.twin import float_twin
@@ -24,17 +24,33 @@ _SAMPLE, _REFINED_ON = 4096, 16384
 def trained(spec: Spec, events: dict[str, Events], folder: Path, watch: Watch) -> keras.Model:
     """The network of a spec, made and trained as a build does it, to the same weights, without its float twin.
 
-    ``folder`` is that of trigger.toml; ``watch`` sees the epochs of the network itself. Raises as ``network.make`` and ``fit``.
+    ``folder`` is that of trigger.toml; ``watch`` sees the epochs of the network itself. Raises as ``network.make``,
+    ``check`` and ``fit``.
     """
     network.set_seed(spec.training.seed)
-    model, teacher = network.make(spec, folder), None
-    if spec.training.distillation is not None:
-        teacher = float_twin(model)
+    model = network.make(spec, folder)
+    teacher = None if spec.training.distillation is None else float_twin(model)
+    check(model, events, spec)
+    if teacher is not None:
         network.set_seed(spec.training.seed)
         train(teacher, events, spec, None, lambda logs: None)
     network.set_seed(spec.training.seed)
     train(model, events, network.warm_started(model, spec, folder), None, watch, teacher)
     return model
+
+
+def check(model: keras.Model, events: dict[str, Events], spec: Spec) -> None:
+    """Raise Inexact, before any training, for what training cannot make exact. What ``train`` does first is done then."""
+    network.power_of_two_normalization(model, _taught(events, spec)["train"], spec.input_types)
+    early.check(model, spec.input_types)
+
+
+def _taught(events: dict[str, Events], spec: Spec) -> dict[str, Events]:
+    """The events of the classes that are trained on."""
+    return {
+        name: split.take(np.flatnonzero(np.isin(split.y, spec.taught)))
+        for name, split in events.items()
+    }
 
 
 def train(
@@ -50,10 +66,7 @@ def train(
     ``teacher`` is the trained float network where the spec asks for distillation. Returns and raises as ``fit``; raises
     TriggerError too where the spec does not say how small.
     """
-    taught = {
-        name: split.take(np.flatnonzero(np.isin(split.y, spec.taught)))
-        for name, split in events.items()
-    }
+    taught = _taught(events, spec)
     network.power_of_two_normalization(model, taught["train"], spec.input_types)
     loss, trained = None, model
     if spec.task == "anomaly":
