@@ -1,4 +1,4 @@
-"""Quantisers for QKeras layers whose bit widths are learned with the weights.
+"""Quantisers for QKeras layers: fixed-point types as C++ has them, and bit widths that are learned with the weights.
 
 The number of fractional bits of a tensor, of each of its channels or of each element is a weight like any other: its gradient
 is what rounding costs the loss on one side and what bits cost the hardware on the other (HGQ, arXiv:2405.00645). Integer bits
@@ -12,6 +12,8 @@ import keras
 import numpy as np
 from keras import ops
 from quantizers import get_fixed_quantizer
+
+from trigger.fixedpoint.spelling import read_type
 
 Granularity = Literal["tensor", "channel", "element"]
 Rounds = Literal["TRN", "RND", "RND_CONV"]
@@ -138,14 +140,7 @@ class LearnedActivation(_LearnedBits):
         **kwargs: Any,
     ) -> None:
         super().__init__(fraction, granularity, **kwargs)
-        for name, value, known in (
-            ("rounding", rounding, get_args(Rounds)),
-            ("overflow", overflow, get_args(Overflows)),
-        ):
-            if value not in known:
-                raise ValueError(
-                    f"{name} is {value!r}; it is {', '.join(known[:-1])} or {known[-1]}"
-                )
+        _check_modes(rounding, overflow, get_args(Overflows))
         self.relu, self.rounding, self.overflow = relu, rounding, overflow
         self._first["integer"] = integer
         self._fixed = get_fixed_quantizer(rounding, overflow)
@@ -219,6 +214,41 @@ class LearnedActivation(_LearnedBits):
 
 
 @keras.saving.register_keras_serializable(package="trigger")
+class FixedPoint(keras.layers.Layer):
+    """For values: the type ``fixed<W,I>`` or ``ufixed<W,I>``, with the rounding and overflow of ``ap_fixed``.
+
+    ``rounding`` is "TRN", "RND" or "RND_CONV", ``overflow`` "SAT", "SAT_SYM" or "WRAP": ``ap_fixed<18,13>`` as C++ has it
+    without further words is ``FixedPoint("fixed<18,13>", rounding="TRN", overflow="WRAP")``. The gradient is that of x, and
+    none where the value saturates. Raises ValueError for a text that is no type, or a rounding or overflow there is not.
+    """
+
+    def __init__(
+        self,
+        type: str,  # noqa: A002 - what it is
+        rounding: Rounds = "RND_CONV",
+        overflow: Literal["SAT", "SAT_SYM", "WRAP"] = "SAT",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        _check_modes(rounding, overflow, ("SAT", "SAT_SYM", "WRAP"))
+        self.type, self.rounding, self.overflow = read_type(type), rounding, overflow
+        self._fixed = get_fixed_quantizer(rounding, overflow)
+
+    def call(self, x: Any) -> Any:
+        x, kind = ops.convert_to_tensor(x), self.type
+        kif = (kind.signed, kind.integer - kind.signed, kind.fraction)
+        return self._fixed(x, *(ops.convert_to_tensor(float(part), dtype=x.dtype) for part in kif))
+
+    def promoted(self, dtype: str) -> "FixedPoint":
+        """A copy that computes in another precision."""
+        return type(self).from_config({**self.get_config(), "dtype": dtype})
+
+    def get_config(self) -> dict[str, Any]:
+        modes = {"rounding": self.rounding, "overflow": self.overflow}
+        return {**super().get_config(), "type": str(self.type), **modes}
+
+
+@keras.saving.register_keras_serializable(package="trigger")
 class _Between(keras.constraints.Constraint):
     def __init__(self, low: float, high: float) -> None:
         self._low, self._high = low, high
@@ -228,6 +258,15 @@ class _Between(keras.constraints.Constraint):
 
     def get_config(self) -> dict[str, Any]:
         return {"low": self._low, "high": self._high}
+
+
+def _check_modes(rounding: str, overflow: str, overflows: tuple[str, ...]) -> None:
+    for name, value, known in (
+        ("rounding", rounding, get_args(Rounds)),
+        ("overflow", overflow, overflows),
+    ):
+        if value not in known:
+            raise ValueError(f"{name} is {value!r}; it is {', '.join(known[:-1])} or {known[-1]}")
 
 
 def _slope_of_last_step(x: Any, integer: Any, fraction: Any) -> Any:

@@ -3,11 +3,18 @@
 from functools import partial
 from typing import ClassVar
 
+import keras
 import numpy as np
+import pytest
+import tensorflow as tf
 from battery import WIDTHS, Battery, around, parametrize
 from qkeras import QActivation, QDense
 
-from trigger.quantizers import LearnedActivation, LearnedWeights
+from trigger.fixedpoint.serialize import to_json
+from trigger.frontends.inexact import Inexact
+from trigger.frontends.keras import lower
+from trigger.frontends.loading import load
+from trigger.quantizers import FixedPoint, LearnedActivation, LearnedWeights
 
 pytest_generate_tests = parametrize
 
@@ -24,6 +31,17 @@ def at_all_widths(*templates: str) -> dict:
 
 def _network(text: str, inputs: int):
     return around(QActivation(text), inputs)
+
+
+def _fixed_point(inputs: int, kind: str, rounding: str, overflow: str):
+    modes = {"rounding": rounding, "overflow": overflow}
+
+    def middle(x):
+        x = QActivation(FixedPoint(kind, **modes))(x)
+        dense = {"kernel_quantizer": "quantized_bits(5,1,alpha=1)", "use_bias": False}
+        return QDense(7, activation=FixedPoint("fixed<7,3>", **modes), **dense)(x)
+
+    return around(middle, inputs)
 
 
 class TestQuantizedBits(Battery):
@@ -106,6 +124,54 @@ class TestTanhAndSigmoid(Battery):
     )
 
 
+def test_fixed_point_is_kept_in_files(tmp_path):
+    model = _fixed_point(8, "fixed<6,3>", "TRN", "WRAP")
+    model.save(tmp_path / "network.keras")
+    again = load(tmp_path / "network.keras")
+    assert to_json(lower(again)) == to_json(lower(model))
+    x = np.random.default_rng(0).normal(size=(500, 6)).astype(np.float32) * 4
+    np.testing.assert_array_equal(again.predict(x, verbose=0), model.predict(x, verbose=0))
+
+
+def test_fixed_point_as_the_types_of_the_inputs():
+    x = inputs = keras.Input((2,))
+    saturates = keras.Model(inputs, QActivation(FixedPoint("ap_fixed<6,3>"))(x))
+    assert [str(t) for t in lower(saturates).input.types] == ["fixed<6,3>"] * 2
+    wraps = keras.Model(inputs, QActivation(FixedPoint("fixed<6,3>", overflow="WRAP"))(x))
+    with pytest.raises(Inexact, match="inputs: the features have no fixed-point type"):
+        lower(wraps)
+    assert [node.op for node in lower(wraps, "fixed<8,4>").nodes] == ["input", "quantize"]
+
+
+def test_gradient_of_fixed_point():
+    """That of x inside the range, for any rounding; none where it saturates."""
+    x = tf.constant([-9.0, -1.3, 0.0, 2.71, 9.0])
+    for overflow, expected in (("SAT", [0, 1, 1, 1, 0]), ("WRAP", [1, 1, 1, 1, 1])):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = FixedPoint("fixed<6,3>", rounding="TRN", overflow=overflow)(x)
+        np.testing.assert_array_equal(tape.gradient(y, x), expected)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            {"type": "int8"},
+            "'int8' is not a type; write fixed<W,I> or ufixed<W,I> with W from 1 to 53",
+        ),
+        ({"type": "fixed<4,2>", "rounding": "UP"}, "rounding is 'UP'; it is TRN, RND or RND_CONV"),
+        (
+            {"type": "fixed<4,2>", "overflow": "SATURATE"},
+            "overflow is 'SATURATE'; it is SAT, SAT_SYM or WRAP",
+        ),
+    ],
+)
+def test_what_fixed_point_is_not(arguments, message):
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        FixedPoint(**arguments)
+
+
 def _learned(inputs: int, granularity: str = "element", relu: bool = True, **modes: str):
     """Widths as training leaves them: between two integers, different for each element, and for some nothing."""
 
@@ -129,25 +195,52 @@ def _learned(inputs: int, granularity: str = "element", relu: bool = True, **mod
     return model
 
 
-class TestLearnedWidths(Battery):
-    cases: ClassVar = {
-        f"{granularity}{' relu' if relu else ''} on {inputs} bits": partial(
-            _learned, inputs, granularity, relu
-        )
-        for granularity in ("tensor", "channel", "element")
-        for relu in (False, True)
-        for inputs, _, _ in WIDTHS
-    } | {
-        f"{rounding} {overflow}{' relu' if relu else ''} on {inputs} bits": partial(
-            _learned, inputs, relu=relu, rounding=rounding, overflow=overflow
-        )
-        for rounding, overflow in (
-            ("TRN", "SAT"),
-            ("RND", "SAT"),
-            ("TRN", "WRAP"),
-            ("RND", "WRAP"),
-            ("RND_CONV", "WRAP"),
-        )
-        for relu in (False, True)
-        for inputs, _, _ in WIDTHS
-    }
+# The types of C++, behind a layer and as its activation.
+FIXED_POINT = {
+    f"{kind} {rounding} {overflow} on {inputs} bits": partial(
+        _fixed_point, inputs, kind, rounding, overflow
+    )
+    for rounding, overflow in (
+        ("RND_CONV", "SAT"),
+        ("TRN", "WRAP"),
+        ("RND", "SAT_SYM"),
+        ("TRN", "SAT"),
+        ("RND_CONV", "WRAP"),
+    )
+    for inputs, kind in ((5, "fixed<4,2>"), (8, "ufixed<7,2>"), (12, "fixed<9,4>"))
+} | {
+    "beyond the binary point": lambda: around(
+        QActivation(FixedPoint("fixed<3,5>", rounding="TRN", overflow="WRAP")), 8
+    ),
+    "a sign alone": lambda: around(QActivation(FixedPoint("fixed<1,1>", overflow="WRAP")), 8),
+}
+
+
+class TestOwnQuantizers(Battery):
+    """Learned widths and fixed-point types, compiled together."""
+
+    cases: ClassVar = (
+        FIXED_POINT
+        | {
+            f"{granularity}{' relu' if relu else ''} on {inputs} bits": partial(
+                _learned, inputs, granularity, relu
+            )
+            for granularity in ("tensor", "channel", "element")
+            for relu in (False, True)
+            for inputs, _, _ in WIDTHS
+        }
+        | {
+            f"{rounding} {overflow}{' relu' if relu else ''} on {inputs} bits": partial(
+                _learned, inputs, relu=relu, rounding=rounding, overflow=overflow
+            )
+            for rounding, overflow in (
+                ("TRN", "SAT"),
+                ("RND", "SAT"),
+                ("TRN", "WRAP"),
+                ("RND", "WRAP"),
+                ("RND_CONV", "WRAP"),
+            )
+            for relu in (False, True)
+            for inputs, _, _ in WIDTHS
+        }
+    )

@@ -24,7 +24,7 @@ from trigger.frontends.piecewise import (
     staircase,
 )
 from trigger.frontends.precision import evaluate
-from trigger.quantizers import LearnedActivation
+from trigger.quantizers import FixedPoint, LearnedActivation
 
 SUPPORTED = (
     "linear, relu, relu6, leaky_relu, hard_tanh, softmax (as the last layer), sigmoid, tanh and hard_sigmoid (as the "
@@ -89,7 +89,11 @@ def lower_activation(builder: Builder, name: str, source: str, activation: Any) 
 
 
 def quantizer_types(activation: Any) -> tuple[Fixed, Rounding, Overflow] | None:
-    """The type, rounding and overflow of a plain rounding quantiser; None for any other activation."""
+    """The type, rounding and overflow of a quantiser that rounds half to even and saturates; None for any other."""
+    if type(activation) is FixedPoint:
+        if activation.rounding != "RND_CONV" or activation.overflow == "WRAP":
+            return None
+        return activation.type, Rounding.RND_CONV, Overflow(activation.overflow)
     if type(activation) is q.quantized_bits and activation.bits - activation.keep_negative > 0:
         if isinstance(activation.alpha, str) or np.size(activation.alpha) > 1:
             return None
@@ -219,7 +223,14 @@ def _learned(builder: Builder, name: str, source: str, activation: LearnedActiva
     return rules.lower_rule(builder, name, source, found._replace(dead=integer + fraction <= 0))
 
 
+def _fixed_point(builder: Builder, name: str, source: str, activation: FixedPoint) -> str:
+    types = (activation.type,) * len(builder[source].types)
+    rounding, overflow = Rounding(activation.rounding), Overflow(activation.overflow)
+    return builder.quantize(name, source, types, rounding, overflow)
+
+
 _QUANTIZERS: dict[type, Callable[[Builder, str, str, Any], str]] = {
+    FixedPoint: _fixed_point,
     LearnedActivation: _learned,
     q.quantized_bits: _quantized_bits,
     q.quantized_linear: _quantized_linear,

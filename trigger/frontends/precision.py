@@ -14,7 +14,7 @@ import numpy as np
 import qkeras.quantizers
 
 from trigger.frontends.floatx import keras_float64
-from trigger.quantizers import LearnedActivation
+from trigger.quantizers import FixedPoint, LearnedActivation
 
 
 class _Float64Operations:
@@ -56,7 +56,7 @@ def float64() -> Iterator[None]:
 
 def promoted(quantizer: Any) -> Any:
     """A copy of a quantiser or activation whose state is float64; to be used inside ``float64()``."""
-    if isinstance(quantizer, LearnedActivation):
+    if isinstance(quantizer, FixedPoint | LearnedActivation):
         return quantizer.promoted("float64")
     twin = copy.copy(quantizer)
     if isinstance(twin, qkeras.quantizers.quantized_linear):

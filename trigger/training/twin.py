@@ -6,7 +6,7 @@ import keras
 import qkeras
 
 from trigger.frontends.activations import name_of
-from trigger.quantizers import LearnedActivation
+from trigger.quantizers import FixedPoint, LearnedActivation
 
 
 def float_twin(model: keras.Model) -> keras.Model:
@@ -34,6 +34,8 @@ def _float_layer(layer: keras.layers.Layer) -> keras.layers.Layer:
 def _float_activation(activation: Any) -> Any:
     if isinstance(activation, LearnedActivation):
         return "relu" if activation.relu else "linear"
+    if isinstance(activation, FixedPoint):
+        return "linear" if activation.type.signed else "relu"
     if not isinstance(activation, qkeras.base_quantizer.BaseQuantizer):
         return activation
     kind = name_of(activation)
