@@ -81,7 +81,7 @@ def test_a_column_decides_the_split(tmp_path):
     with pytest.raises(TriggerError) as error:
         dataset.load(asked, tmp_path)
     assert str(error.value) == (
-        f"{tmp_path / 'events.csv'}: column 'split', row 0: training is none of the splits train, validation, test"
+        f"{tmp_path / 'events.csv'}: column 'split', line 2: training is none of the splits train, validation, test"
     )
     write(tmp_path, [f"{row},train" for row in ROWS], "a,b,kind,w,split")
     with pytest.raises(TriggerError) as error:
@@ -94,13 +94,13 @@ def test_a_column_decides_the_split(tmp_path):
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        (["1,2,s,1", "nan,2,b,1"], "column 'a', row 1: nan is not a finite number"),
-        (["1,2,s,1", "1,inf,b,1"], "column 'b', row 1: inf is not a finite number"),
-        (["1,2,s,1", "1,2,x,1"], "column 'kind', row 1: x is none of the classes s, b"),
-        (["1,2,0,1", "1,2,7,1"], "column 'kind', row 1: 7.0 is none of the classes s, b"),
-        (["1,2,0,1", "1,2,0.5,1"], "column 'kind', row 1: 0.5 is none of the classes s, b"),
+        (["1,2,s,1", "nan,2,b,1"], "column 'a', line 3: nan is not a finite number"),
+        (["1,2,s,1", "1,inf,b,1"], "column 'b', line 3: inf is not a finite number"),
+        (["1,2,s,1", "1,2,x,1"], "column 'kind', line 3: x is none of the classes s, b"),
+        (["1,2,0,1", "1,2,7,1"], "column 'kind', line 3: 7.0 is none of the classes s, b"),
+        (["1,2,0,1", "1,2,0.5,1"], "column 'kind', line 3: 0.5 is none of the classes s, b"),
         (["x,2,s,1", "y,2,b,1"], "column 'a' is text, not numbers"),
-        (["1,2,s,1", "1,2,b,-1"], "column 'w', row 1: a negative weight"),
+        (["1,2,s,1", "1,2,b,-1"], "column 'w', line 3: a negative weight"),
         ([], "no events"),
     ],
 )

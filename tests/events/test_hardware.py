@@ -102,14 +102,14 @@ def test_a_missing_object_may_be_no_number(tmp_path):
         dataset.load(spec.data, tmp_path)
     assert (
         str(error.value)
-        == f"{tmp_path / 'x.csv'}: column 'jet2_pt', row 0: nan is not a finite number"
+        == f"{tmp_path / 'x.csv'}: column 'jet2_pt', line 2: nan is not a finite number"
     )
     (tmp_path / "x.csv").write_text(f"{header}\n1,2,3,0,inf,nan,nan,nan\n")
     with pytest.raises(TriggerError) as error:
         dataset.load(spec.data, tmp_path, missing=True)
     assert (
         str(error.value)
-        == f"{tmp_path / 'x.csv'}: column 'jet2_pt', row 0: inf is not a finite number"
+        == f"{tmp_path / 'x.csv'}: column 'jet2_pt', line 2: inf is not a finite number"
     )
 
 

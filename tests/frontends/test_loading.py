@@ -1,5 +1,9 @@
 """Networks from files: round trips, and files that are broken or hostile."""
 
+import zipfile
+
+import h5py
+import keras
 import numpy as np
 import pytest
 from battery import around
@@ -96,3 +100,45 @@ def test_mutated_files_never_crash(saved, tmp_path):
         except TriggerError:
             refused += 1
     assert refused > 0
+
+
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file:UserWarning")
+@pytest.mark.parametrize("suffix", ["keras", "h5"])
+@pytest.mark.parametrize("how", ["storage", "link", "virtual"])
+def test_weights_of_another_file_are_not_read(tmp_path, suffix, how):
+    """In an .h5 file and in the HDF5 file inside a .keras archive."""
+    path, private = tmp_path / f"network.{suffix}", tmp_path / "private.h5"
+    inputs = keras.Input((2,))
+    keras.Model(inputs, keras.layers.Dense(2, use_bias=False, name="d")(inputs)).save(path)
+    inner = tmp_path / "model.weights.h5" if suffix == "keras" else path
+    if suffix == "keras":
+        with zipfile.ZipFile(path) as archive:
+            archive.extractall(tmp_path)
+    with h5py.File(private, "w") as file:
+        file["kernel"] = np.ones((2, 2), "f4")
+    with h5py.File(inner, "a") as file:
+        names = []
+        file.visititems(lambda name, item: names.append(name) if hasattr(item, "shape") else None)
+        (name,) = (name for name in names if file[name].shape == (2, 2))
+        del file[name]
+        if how == "storage":
+            file.create_dataset(name, (2, 2), "f4", external=[(str(private).encode(), 0, 16)])
+        elif how == "link":
+            file[name] = h5py.ExternalLink(str(private), "/kernel")
+        else:
+            layout = h5py.VirtualLayout((2, 2), "f4")
+            layout[:] = h5py.VirtualSource(str(private), "kernel", (2, 2))
+            file.create_virtual_dataset(name, layout)
+    if suffix == "keras":
+        with zipfile.ZipFile(path, "w") as archive:
+            for member in ("metadata.json", "config.json", "model.weights.h5"):
+                archive.write(tmp_path / member, member)
+    with pytest.raises(TriggerError) as error:
+        load(path)
+    where = f"{path}: model.weights.h5" if suffix == "keras" else str(path)
+    problem = {
+        "storage": f"the dataset {name!r} keeps its values in another file; write them into this one",
+        "link": f"the link {name!r} leads out of the file; write what it leads to into it",
+        "virtual": f"the dataset {name!r} is virtual: its values are elsewhere; write them into this file",
+    }[how]
+    assert str(error.value) == f"{where}: {problem}"

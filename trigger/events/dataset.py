@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from trigger.errors import TriggerError
-from trigger.events.readers import read
+from trigger.events.readers import place, read
 from trigger.sections import Data
 
 SPLITS = ("train", "validation", "test")
@@ -108,7 +108,7 @@ def _load_file(data: Data, path: Path, missing: bool) -> Loaded:
     weight = columns[data.weight].astype(np.float64) if data.weight else np.ones(len(x))
     if (weight < 0).any():
         raise TriggerError(
-            f"{path}: column {data.weight!r}, row {int(np.argmax(weight < 0))}: a negative weight"
+            f"{path}: column {data.weight!r}, {place(path, int(np.argmax(weight < 0)))}: a negative weight"
         )
     y = np.zeros(len(x), dtype=np.int64)
     if data.label is not None:
@@ -129,7 +129,7 @@ def _check_numbers(path: Path, name: str, values: np.ndarray, missing: bool = Fa
     if bad.any():
         row = int(np.argmax(bad))
         raise TriggerError(
-            f"{path}: column {name!r}, row {row}: {values[row]} is not a finite number"
+            f"{path}: column {name!r}, {place(path, row)}: {values[row]} is not a finite number"
         )
 
 
@@ -140,14 +140,16 @@ def _numbers(
     if labels.dtype.kind in "US":
         texts = labels.astype(str)
     else:
-        texts = np.array(names)[np.clip(labels.astype(np.int64), 0, len(names) - 1)]
+        with np.errstate(invalid="ignore"):  # not a number: it is outside, below
+            numbers = labels.astype(np.int64)
+        texts = np.array(names)[np.clip(numbers, 0, len(names) - 1)]
         outside = (labels != np.floor(labels)) | (labels < 0) | (labels >= len(names))
         texts = np.where(outside, labels.astype(str), texts)
     known = np.isin(texts, names)
     if not known.all():
         row = int(np.argmin(known))
         raise TriggerError(
-            f"{path}: column {column!r}, row {row}: {labels[row]!s} is none of the {what} {', '.join(names)}"
+            f"{path}: column {column!r}, {place(path, row)}: {labels[row]!s} is none of the {what} {', '.join(names)}"
         )
     order = np.argsort(names)
     return order[np.searchsorted(np.array(names)[order], texts)]

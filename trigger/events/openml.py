@@ -22,12 +22,14 @@ def fetch(path: Path) -> int:
         raise TriggerError(f"{path}: the file to write ends in .parquet")
     try:
         bunch = fetch_openml(
-            DATA_SET, version=1, as_frame=False, parser="liac-arff", n_retries=1, delay=0
+            DATA_SET, version=1, as_frame=False, parser="liac-arff", n_retries=1, delay=0.1
         )
     except OSError as error:
         raise TriggerError(
             f"OpenML cannot be reached ({error}); the data set {DATA_SET} needs a network connection"
         ) from error
+    except ValueError as error:  # what OpenML itself refuses
+        raise TriggerError(f"OpenML does not give the data set {DATA_SET}: {error}") from error
     columns = {
         name: np.asarray(bunch.data[:, i], dtype=np.float32)
         for i, name in enumerate(bunch.feature_names)

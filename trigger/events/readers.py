@@ -1,8 +1,10 @@
 """Event files to arrays: Parquet, HDF5, NPZ, CSV and ROOT. Nothing in a file is executed: no pickles."""
 
+import contextlib
 import csv
+import itertools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import numpy as np
 
 from trigger import hdf5
 from trigger.errors import TriggerError
+from trigger.sections import nearest
 
 Columns = dict[str, np.ndarray]
 
@@ -19,7 +22,7 @@ def read(path: Path, columns: Sequence[str] | None, tree: str | None = None) -> 
 
     ``tree`` names the tree of a ROOT file, or the group of an HDF5 file, where there are several. Raises TriggerError
     naming the file, and the column and row where there is one, for anything that is not a plain column of numbers
-    or text of one length.
+    or text of one length, for values that the file says are in another file, and for a file that changes meanwhile.
     """
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
@@ -28,10 +31,15 @@ def read(path: Path, columns: Sequence[str] | None, tree: str | None = None) -> 
         )
     if not path.is_file():
         raise TriggerError(f"{path}: no such file")
+    before = _state(path)
     try:
         found = reader(path, columns, tree)
     except TriggerError:
         raise
+    except UnicodeDecodeError as error:
+        raise TriggerError(
+            f"{path}: byte {error.start} is not UTF-8 text; save the file as UTF-8"
+        ) from error
     except MemoryError as error:
         raise TriggerError(
             f"{path}: too large for this machine's memory, or not a {path.suffix} file"
@@ -39,6 +47,8 @@ def read(path: Path, columns: Sequence[str] | None, tree: str | None = None) -> 
     except Exception as error:  # each library has its own ways of finding a file broken
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise TriggerError(f"{path}: cannot be read as {path.suffix}: {first}") from error
+    if _state(path) != before:
+        raise TriggerError(f"{path}: changed while it was read; try again when it is finished")
     lengths = {name: len(values) for name, values in found.items()}
     if len(set(lengths.values())) > 1:
         names = sorted(lengths, key=lambda name: lengths[name])
@@ -58,6 +68,19 @@ def read(path: Path, columns: Sequence[str] | None, tree: str | None = None) -> 
     return found
 
 
+def place(path: Path, row: int) -> str:
+    """Where people look for a row, counted from 0: by its line in a CSV file."""
+    if path.suffix.lower() != ".csv":
+        return f"row {row}"
+    _, rows = _csv_rows(path)
+    return f"line {next(itertools.islice(rows, row, None))[0]}"
+
+
+def _state(path: Path) -> tuple[int, ...]:
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns, found.st_ino
+
+
 def _chosen(path: Path, available: Sequence[str], wanted: Sequence[str] | None) -> list[str]:
     """The columns to read. Raises TriggerError where one is missing or there are two of it."""
     wanted = list(available) if wanted is None else list(wanted)
@@ -66,7 +89,10 @@ def _chosen(path: Path, available: Sequence[str], wanted: Sequence[str] | None) 
         raise TriggerError(f"{path}: two columns are named {repeated[0]!r}")
     missing = [name for name in wanted if name not in available]
     if missing:
-        raise TriggerError(f"{path}: no column {missing[0]!r}; there are {_shortened(available)}")
+        raise TriggerError(
+            f"{path}: no column {missing[0]!r}; there are {_shortened(available)}"
+            f"{nearest(missing[0], available)}"
+        )
     return wanted
 
 
@@ -106,7 +132,9 @@ def _hdf5(path: Path, columns: Sequence[str] | None, tree: str | None) -> Column
         group: Any = file
         if tree is not None:
             if tree not in file:
-                raise TriggerError(f"{path}: no group {tree!r}; there are {_shortened(list(file))}")
+                raise TriggerError(
+                    f"{path}: no group {tree!r}; there are {_shortened(list(file))}{nearest(tree, file)}"
+                )
             group = file[tree]
         if isinstance(group, h5py.Dataset) and group.dtype.names:  # one table with named fields
             columns = _chosen(path, group.dtype.names, columns)
@@ -115,10 +143,15 @@ def _hdf5(path: Path, columns: Sequence[str] | None, tree: str | None) -> Column
         else:
             columns = _chosen(path, list(group), columns)
             found = {name: group[name][()] for name in columns}
-    return {
-        name: np.asarray(v).astype(str) if np.asarray(v).dtype.kind in "OS" else np.asarray(v)
-        for name, v in found.items()
-    }
+    return {name: _text_of_hdf5(np.asarray(values)) for name, values in found.items()}
+
+
+def _text_of_hdf5(values: np.ndarray) -> np.ndarray:
+    """Text as NumPy has it; references and lists, which are objects too, are left for ``read`` to refuse."""
+    import h5py
+
+    is_text = values.dtype.kind == "S" or h5py.check_string_dtype(values.dtype) is not None
+    return values.astype(str) if is_text else values
 
 
 def _npz(path: Path, columns: Sequence[str] | None, _tree: str | None) -> Columns:
@@ -128,38 +161,73 @@ def _npz(path: Path, columns: Sequence[str] | None, _tree: str | None) -> Column
 
 
 def _csv(path: Path, columns: Sequence[str] | None, _tree: str | None) -> Columns:
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = csv.reader(file)
-        header = [name.strip() for name in next(rows, [])]
-        columns = _chosen(path, header, columns)
-        places = [header.index(name) for name in columns]
-        texts: list[list[str]] = [[] for _ in columns]
-        for number, row in enumerate(rows):
-            if len(row) != len(header):
-                raise TriggerError(
-                    f"{path}: row {number} has {len(row)} fields, the header has {len(header)}"
-                )
-            for text, place in zip(texts, places, strict=True):
-                text.append(row[place].strip())
+    header, rows = _csv_rows(path)
+    columns = _chosen(path, header, columns)
+    places = [header.index(name) for name in columns]
+    texts: list[list[str]] = [[] for _ in columns]
+    for line, row in rows:
+        if len(row) != len(header):
+            raise TriggerError(
+                f"{path}: line {line} has {len(row)} fields, the header has {len(header)}"
+            )
+        for text, number in zip(texts, places, strict=True):
+            text.append(row[number].strip())
     return {
         name: _numbers_or_text(path, name, text) for name, text in zip(columns, texts, strict=True)
     }
 
 
+def _csv_rows(path: Path) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
+    """The header, and each row with the number of its first line. Separated by commas, else semicolons, else tabs."""
+
+    def lines() -> Iterator[str]:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            for number, line in enumerate(file, 1):
+                if "\0" in line:
+                    raise TriggerError(
+                        f"{path}: line {number} has a NUL byte; this is not a CSV file"
+                    )
+                yield line
+
+    first = next(lines(), "")
+    separator = next((mark for mark in ",;\t" if mark in first), ",")
+    reader = csv.reader(lines(), delimiter=separator, strict=True)
+
+    def rows() -> Iterator[tuple[int, list[str]]]:
+        while True:
+            line = reader.line_num + 1
+            try:
+                row = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                raise TriggerError(f"{path}: line {line}: {error}") from error
+            if row:
+                yield line, row
+
+    found = rows()
+    _, header = next(found, (1, []))
+    return [name.strip() for name in header], found
+
+
 def _numbers_or_text(path: Path, name: str, texts: list[str]) -> np.ndarray:
-    """Numbers where the column's first value is one, and then all must be."""
-    if not texts or not _is_number(texts[0]):
+    """Numbers where the first value that is not empty is one, and then all must be."""
+    if not _is_number(next(filter(None, texts), "")):
         return np.array(texts, dtype=str)
-    try:
-        return np.array(texts, dtype=np.float64)
-    except ValueError as error:
-        row = next(i for i, text in enumerate(texts) if not _is_number(text))
-        raise TriggerError(
-            f"{path}: column {name!r}, row {row}: {texts[row]!r} is not a number"
-        ) from error
+    if all(text.isascii() and "_" not in text for text in texts):
+        with contextlib.suppress(ValueError):
+            return np.array(texts, dtype=np.float64)
+    wrong = next(row for row, text in enumerate(texts) if not _is_number(text))
+    text = texts[wrong]
+    what = f"{text!r} is not a number" if text else "no value"
+    hint = "; write a decimal point" if re.fullmatch(r"[+-]?\d+,\d+", text) else ""
+    raise TriggerError(f"{path}: column {name!r}, {place(path, wrong)}: {what}{hint}")
 
 
 def _is_number(text: str) -> bool:
+    """As C reads numbers: ``float`` takes underscores and the digits of other scripts besides."""
+    if "_" in text or not text.isascii():
+        return False
     try:
         float(text)
     except ValueError:
@@ -183,9 +251,16 @@ def _root(path: Path, columns: Sequence[str] | None, tree: str | None) -> Column
                 f"{path}: name one of its trees in data.tree: {_shortened(trees) or 'there is none'}"
             )
         if tree is not None and tree not in trees:
-            raise TriggerError(f"{path}: no tree {tree!r}; there are {_shortened(trees)}")
+            raise TriggerError(
+                f"{path}: no tree {tree!r}; there are {_shortened(trees)}{nearest(tree, trees)}"
+            )
         source: Any = file[tree or trees[0]]
         columns = _chosen(path, [str(key) for key in source.keys()], columns)  # noqa: SIM118, an uproot tree is no mapping
+        for name in columns:
+            if source[name].member("fFileName", none_if_missing=True):
+                raise TriggerError(
+                    f"{path}: column {name!r} keeps its values in another file; write them into this one"
+                )
         found = source.arrays(columns, library="np")
     return {
         name: values.astype(str) if _is_text(values) else values for name, values in found.items()

@@ -1,0 +1,100 @@
+"""Reads an HDF5 file whole, in a process of its own, and says what in it leads out of the file.
+
+Its arguments are the path and the most values that may be read.
+"""
+
+import contextlib
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import h5py
+
+# Of HDF5 itself, and LZF, which comes with h5py. Any other is loaded as a plugin.
+_FILTERS = {h5py.h5z.FILTER_LZF, *range(1, 7)}
+# Deflate makes at most 1032 bytes of one.
+_RATIO, _SMALL = 1100, 1 << 28
+MARK = "problem: "
+
+
+def outside(name: str, item: h5py.Dataset) -> str | None:
+    """Why the values of a dataset are not these bytes of this file; None where they are."""
+    properties = item.id.get_create_plist()
+    if properties.get_external_count():
+        return f"the dataset {name!r} keeps its values in another file; write them into this one"
+    if item.is_virtual:
+        return (
+            f"the dataset {name!r} is virtual: its values are elsewhere; write them into this file"
+        )
+    for number in range(properties.get_nfilters()):
+        code, _, _, title = properties.get_filter(number)
+        if code not in _FILTERS:
+            title = title.decode(errors="replace") or code
+            return (
+                f"the dataset {name!r} needs the plugin {title!r} to be read; compress it with gzip"
+            )
+    return None
+
+
+def excess(datasets: Mapping[str, h5py.Dataset], most: float) -> str | None:
+    """Why the datasets are too large to be read; None where they are not."""
+    values = sum(item.size for item in datasets.values())
+    if values > most:
+        return f"its datasets declare {values:,} values; {most:,.0f} are the most that are read"
+    for name, item in datasets.items():
+        stored = item.id.get_storage_size()
+        if item.nbytes > max(_SMALL, _RATIO * stored):
+            return f"the dataset {name!r} declares {item.nbytes:,} bytes and holds {stored:,}"
+    return None
+
+
+def problem(file: h5py.File, most: float) -> str | None:
+    """The first link or dataset in a file that leads out of it, or why it is too large."""
+    waiting: list[tuple[str, Any]] = [("", file)]
+    seen = set()
+    datasets = {}
+    while waiting:
+        prefix, group = waiting.pop()
+        for name in group:
+            path = f"{prefix}{name}"
+            kind = group.id.links.get_info(name.encode("utf-8", "surrogateescape")).type
+            if kind == h5py.h5l.TYPE_SOFT:
+                continue  # another name of something in this file
+            if kind != h5py.h5l.TYPE_HARD:
+                return f"the link {path!r} leads out of the file; write what it leads to into it"
+            item = group[name]
+            if isinstance(item, h5py.Dataset):
+                if found := outside(path, item):
+                    return found
+                if item.shape is not None:  # as of a dataset without any value
+                    datasets[path] = item
+            address = h5py.h5o.get_info(item.id).addr
+            if isinstance(item, h5py.Group) and address not in seen:
+                seen.add(address)
+                waiting.append((f"{path}/", item))
+    return excess(datasets, most)
+
+
+def read(_name: str, item: Any) -> None:
+    """What h5py itself refuses is for the reader to tell."""
+    with contextlib.suppress(Exception):
+        dict(item.attrs)
+    with contextlib.suppress(Exception):
+        item[()] if isinstance(item, h5py.Dataset) else None
+
+
+def main() -> None:
+    with contextlib.suppress(OSError), h5py.File(sys.argv[1], "r") as file:
+        try:
+            found = problem(file, float(sys.argv[2]))
+        except Exception:  # h5py has many ways of finding a file broken
+            found = "damaged: not all of its groups and datasets can be listed"
+        if found:
+            print(f"{MARK}{found}")
+            return
+        read("/", file)
+        file.visititems(read)
+
+
+if __name__ == "__main__":
+    main()
