@@ -73,7 +73,8 @@ def outputs(model: keras.Model, x: np.ndarray) -> np.ndarray:
 
 def _call(model: keras.Model, x: np.ndarray) -> np.ndarray:
     """One call; inputs and outputs may stand in lists or dictionaries of one."""
-    y = model(keras.tree.pack_sequence_as(model.input, [x]), training=False)
+    given = keras.tree.pack_sequence_as(model.input, [x]) if hasattr(model, "input") else x
+    y = model(given, training=False)
     return np.asarray(keras.ops.convert_to_numpy(keras.tree.flatten(y)[0]))
 
 
