@@ -614,3 +614,16 @@ def test_an_event_longer_than_a_crossing(built):
     assert str(error.value) == (
         "patterns: an event has 2 frames, a bunch crossing 1 at 50 MHz; use more links, or a higher target.clock_mhz"
     )
+
+
+def test_the_command_simulates_what_it_exports(built, tmp_path, monkeypatch):
+    export_to = ["export", "payload", str(built.root), str(tmp_path / "p")]
+    lines = CliRunner().invoke(app, export_to).output.splitlines()
+    counted = len(np.load(built.root / "graph" / "expected.npz")["x"])
+    assert lines[-1] == (
+        f"  verified: its simulation gives the network's integers for {counted:,} events"
+    )
+    monkeypatch.setattr(shutil, "which", lambda program: None)
+    assert CliRunner().invoke(app, [*export_to, "--shell", "emp"]).output.splitlines()[-1] == (
+        "  not run here, where no ghdl is on PATH: simulate it with python sim/run.py"
+    )

@@ -1,7 +1,6 @@
 """The command ``trigger``. Everything it needs is imported by the command that needs it, so that help is instant."""
 
 import sys
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +9,7 @@ import typer
 from trigger.errors import TriggerError
 
 if TYPE_CHECKING:
+    from trigger.exports import Exported
     from trigger.verification.compare import Verdict
 
 app = typer.Typer(
@@ -432,8 +432,10 @@ def export_onnx(
         Path | None, typer.Argument(help="The .onnx file to write; NAME.onnx where left out.")
     ] = None,
 ) -> None:
-    """Write the network as standard ONNX operators on integers, which onnxruntime runs to the bit."""
-    _export(folder, "onnx", output)
+    """Write the network as standard ONNX operators on integers, verified on the build's events by onnxruntime."""
+    from trigger.exports import to_onnx
+
+    _exported(to_onnx(folder, output))
 
 
 @export_app.command("qonnx")
@@ -447,7 +449,9 @@ def export_qonnx(
 
     Refused where QONNX, which computes in float32, cannot say it to the bit.
     """
-    _export(folder, "qonnx", output)
+    from trigger.exports import to_qonnx
+
+    _exported(to_qonnx(folder, output))
 
 
 @export_app.command("emulator")
@@ -464,22 +468,9 @@ def export_emulator(
 
     Its README.md says how it is compiled and called.
     """
-    from trigger.backends.emulator import write
-    from trigger.build import open_sealed
-    from trigger.folder import read_graph
-    from trigger.spec import outputs
+    from trigger.exports import to_emulator
 
-    this = open_sealed(folder)
-    target = output or Path(f"{this.spec.name}_emulator")
-    write(
-        read_graph(this.root),
-        target,
-        this.spec.name,
-        this.spec.data.features,
-        outputs(this.spec),
-        version,
-    )
-    typer.echo(_shown(target))
+    _exported(to_emulator(folder, output, version))
 
 
 @patterns_app.command("write")
@@ -496,11 +487,11 @@ def write_patterns(
 
     Where the events do not fit the buffers, several pairs of files are written, inputs_0.txt, expected_0.txt and so on.
     """
-    from trigger.build import open_sealed
+    from trigger.exports import open_exact
     from trigger.patterns import START, text
     from trigger.payload import pattern_files
 
-    pairs = pattern_files(open_sealed(folder), events, frames)
+    pairs = pattern_files(open_exact(folder), events, frames)
     output.mkdir(parents=True, exist_ok=True)
     for number, pair in enumerate(pairs):
         for name, pattern in pair._asdict().items():
@@ -576,29 +567,14 @@ def export_payload(
 
     README.md says what every bit and register means; python sim/run.py runs the benches.
     """
-    from trigger.build import open_sealed
-    from trigger.payload import export
+    from trigger.exports import to_payload
 
-    this = open_sealed(folder)
-    target = output or Path(f"{this.spec.name}_payload")
-    export(this, target, shell, language)
-    typer.echo(_shown(target))
+    _exported(to_payload(folder, output, shell, language))
 
 
-def _export(folder: Path, kind: str, output: Path | None) -> None:
-    from trigger.build import open_sealed
-    from trigger.folder import read_graph
-
-    try:
-        save = import_module(f"trigger.backends.{kind}").save
-    except ModuleNotFoundError as error:
-        raise TriggerError(
-            f"export: no {error.name}; install it with: pip install 'trigger-compiler[onnx]'"
-        ) from error
-    this = open_sealed(folder)
-    target = output or Path(f"{this.spec.name}.{'onnx' if kind == 'onnx' else 'qonnx.onnx'}")
-    save(read_graph(this.root), target)
-    typer.echo(_shown(target))
+def _exported(what: "Exported") -> None:
+    typer.echo(_shown(what.path))
+    typer.echo(what)
 
 
 def _shown(path: Path) -> str:

@@ -1,0 +1,112 @@
+"""Exports are run on the build's events before they are given away; a build that is different is not exported."""
+
+import dataclasses
+import importlib.util
+import json
+import re
+
+import pytest
+from typer.testing import CliRunner
+
+from trigger import TriggerError
+from trigger.backends import emulator, onnx, qonnx
+from trigger.build import open_build
+from trigger.cli import app
+from trigger.fixedpoint.graph import Dense, Graph
+from trigger.provenance import sealed
+
+EVENTS = r"\d{3},\d{3} events"
+KINDS = {
+    "onnx": r"onnxruntime 1\.[\d.]+",
+    "qonnx": "QONNX' executor",
+    "emulator": r"the emulator, compiled with g\+\+,",
+}
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, list(map(str, arguments)))
+
+
+def refused(*arguments) -> str:
+    result = run(*arguments)
+    assert isinstance(result.exception, TriggerError), result.output
+    return str(result.exception)
+
+
+def wrong(graph: Graph) -> Graph:
+    """The graph with the lowest bit of one weight flipped."""
+    node = next(n for n in graph.nodes if isinstance(n, Dense))
+    values = node.weights.values.copy()
+    values[0, 0] ^= 1
+    faulty = dataclasses.replace(node, weights=dataclasses.replace(node.weights, values=values))
+    return Graph(tuple(faulty if n is node else n for n in graph.nodes))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_was_verified_is_said(small_build, tmp_path, kind):
+    lines = run("export", kind, small_build[1], tmp_path / "out").output.splitlines()
+    assert lines[-2].endswith("out")
+    said = f"  verified: {KINDS[kind]} gives the network's integers for {EVENTS}"
+    assert re.fullmatch(said, lines[-1])
+
+
+def hide(monkeypatch, package: str) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util,
+        "find_spec",
+        lambda name, *rest: None if name == package else find(name, *rest),
+    )
+
+
+def test_onnx_without_onnxruntime(small_build, tmp_path, monkeypatch):
+    hide(monkeypatch, "onnxruntime")
+    said = run("export", "onnx", small_build[1], tmp_path / "out").output.splitlines()[-1]
+    assert re.fullmatch(
+        f"  verified: onnx' reference evaluator gives the network's integers for {EVENTS}", said
+    )
+
+
+def test_qonnx_without_its_executor(small_build, tmp_path, monkeypatch):
+    hide(monkeypatch, "qonnx")
+    assert refused("export", "qonnx", small_build[1], tmp_path / "out") == (
+        "export: no qonnx to verify with; install it with: pip install qonnx"
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_export_that_differs_is_not_written(small_build, tmp_path, monkeypatch, kind):
+    if kind == "emulator":
+        write = emulator.write
+        monkeypatch.setattr(emulator, "write", lambda graph, *rest: write(wrong(graph), *rest))
+    else:
+        module = {"onnx": onnx, "qonnx": qonnx}[kind]
+        save = module.save
+        monkeypatch.setattr(module, "save", lambda graph, path: save(wrong(graph), path))
+    message = refused("export", kind, small_build[1], tmp_path / "out")
+    said = rf"export: {KINDS[kind]} differs from the network in event \d+, inputs \[.*\]; nothing was written"
+    assert re.fullmatch(said, message)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        ({"differing": 3}, "different in 3 of 7 events"),
+        ({"failure": "it aborted"}, "it aborted"),
+    ],
+)
+def test_a_build_that_is_different_is_not_exported(small_build, tmp_path, found, said):
+    _, root = small_build
+    path = root / "verification" / "results.json"
+    results = json.loads(path.read_text())
+    results["comparisons"][1] |= {"equal": False, "events": 7, **found}
+    path.write_text(json.dumps(results | {"equal": False}))
+    (root / "manifest.json").write_text(sealed(open_build(root)))
+    commands = [("export", kind) for kind in (*KINDS, "payload")]
+    for command in (*commands, ("patterns", "write")):
+        assert refused(*command, root, tmp_path / "out") == (
+            f"export: {root} is not the network it was built from (csim (Vitis): {said}); "
+            "only exact builds are exported"
+        )
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,218 @@
+"""What a build gives to other software, run on the build's events and vectors before it is given away.
+
+Everything is written into a temporary folder and run there; only what gives the network's integers for every event is put
+where the user wants it.
+"""
+
+import importlib
+import importlib.util
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from trigger import checks, programs
+from trigger.build import open_sealed
+from trigger.errors import TriggerError
+from trigger.fixedpoint.graph import Graph
+from trigger.fixedpoint.types import Integers
+from trigger.folder import Build, read_graph, read_json
+from trigger.progress import progress
+from trigger.provenance import REFERENCES
+
+if TYPE_CHECKING:
+    pass
+
+# A staircase without a table holds a comparison for each step of each event.
+_CHUNK = 4096
+_ONNX = "pip install 'trigger-compiler[onnx]'"
+
+
+class Exported(NamedTuple):
+    """What was written, and in words what has been verified of it."""
+
+    path: Path
+    verified: str
+
+    def __str__(self) -> str:
+        return f"  {self.verified}"
+
+
+def open_exact(root: Path) -> Build:
+    """A build as it was sealed, whose verification found no difference. Raises TriggerError for any other."""
+    this = open_sealed(root, (*REFERENCES, "verification"))
+    for one in read_json(this.root / "verification" / "results.json")["comparisons"]:
+        if not one["equal"]:
+            found = one["failure"] or f"different in {one['differing']} of {one['events']} events"
+            raise TriggerError(
+                f"export: {root} is not the network it was built from ({one['name']}: {found}); "
+                "only exact builds are exported"
+            )
+    return this
+
+
+def to_onnx(root: Path, output: Path | None = None) -> Exported:
+    """Standard ONNX operators on integers, run by onnxruntime or, without it, by the reference evaluator of onnx."""
+    save = _saver("onnx")
+    this = open_exact(root)
+
+    def make(path: Path) -> str:
+        save(read_graph(this.root), path)
+        return _verified(this, *_onnx_runner(path))
+
+    return _into_place(output or Path(f"{this.spec.name}.onnx"), make)
+
+
+def to_qonnx(root: Path, output: Path | None = None) -> Exported:
+    """QONNX, run by its own executor. Raises TriggerError where that is not installed."""
+    save = _saver("qonnx")
+    _require("qonnx", "pip install qonnx")
+    this = open_exact(root)
+
+    def make(path: Path) -> str:
+        graph = read_graph(this.root)
+        save(graph, path)
+        return _verified(this, "QONNX' executor", _qonnx_runner(path, graph))
+
+    return _into_place(output or Path(f"{this.spec.name}.qonnx.onnx"), make)
+
+
+def to_emulator(root: Path, output: Path | None = None, version: str | None = None) -> Exported:
+    """C++17 in integers, compiled with g++ and run through its Python binding."""
+    from trigger.backends.emulator import write
+    from trigger.spec import outputs
+
+    this = open_exact(root)
+    name = this.spec.name
+
+    def make(path: Path) -> str:
+        write(
+            read_graph(this.root), path, name, this.spec.data.features, outputs(this.spec), version
+        )
+        with tempfile.TemporaryDirectory() as work:
+            shutil.copytree(path, work, dirs_exist_ok=True)
+            return _verified(this, "the emulator, compiled with g++,", _emulator(Path(work), name))
+
+    return _into_place(output or Path(f"{name}_emulator"), make)
+
+
+def to_payload(
+    root: Path, output: Path | None = None, shell: str = "plain", language: str | None = None
+) -> Exported:
+    """The trigger for a board, from link words to accept bits, simulated by Verilator or GHDL where that is installed."""
+    from trigger.backends.payload.simulate import PayloadSimulation
+    from trigger.payload import export
+
+    this = open_exact(root)
+
+    def make(path: Path) -> str:
+        payload = export(this, path, shell, language)
+        if payload.rtl.language == "vhdl" and shutil.which("ghdl") is None:
+            return "not run here, where no ghdl is on PATH: simulate it with python sim/run.py"
+        with tempfile.TemporaryDirectory() as work:
+            simulation = PayloadSimulation(payload).compile(Path(work))
+            what = (
+                "the trigger inside the shell, simulated," if shell != "plain" else "its simulation"
+            )
+            return _verified(this, what, simulation.run)
+
+    return _into_place(output or Path(f"{this.spec.name}_payload"), make)
+
+
+def _into_place(target: Path, make: Callable[[Path], str]) -> Exported:
+    """``make`` writes a file or a folder and says what it has verified; only then does it go to ``target``."""
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder) / target.name
+        verified = make(made)
+        if made.is_dir():
+            shutil.copytree(made, target, dirs_exist_ok=True)
+        else:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(made, target)
+    return Exported(target, verified)
+
+
+def _verified(this: Build, what: str, run: Callable[[Integers], Integers]) -> str:
+    """Run the exported network on all recorded events. Raises TriggerError for the first that differs."""
+    x, expected, _ = checks.recorded_expectations(this.root)
+    with progress("verifying the export", len(x), "events") as done:
+        for start in range(0, len(x), _CHUNK):
+            rows = slice(start, start + _CHUNK)
+            differs = (run(x[rows].astype(np.int64)) != expected[rows]).any(axis=1)
+            if differs.any():
+                event = start + int(np.argmax(differs))
+                raise TriggerError(
+                    f"export: {what} differs from the network in event {event}, inputs {x[event].tolist()}; "
+                    "nothing was written"
+                )
+            done(len(differs))
+    return f"verified: {what} gives the network's integers for {len(x):,} events"
+
+
+def _saver(kind: str) -> Callable[[Graph, Path], None]:
+    try:
+        save: Callable[[Graph, Path], None] = importlib.import_module(
+            f"trigger.backends.{kind}"
+        ).save
+    except ModuleNotFoundError as error:
+        raise TriggerError(f"export: no {error.name}; install it with: {_ONNX}") from error
+    return save
+
+
+def _require(package: str, remedy: str) -> None:
+    if importlib.util.find_spec(package) is None:
+        raise TriggerError(f"export: no {package} to verify with; install it with: {remedy}")
+
+
+def _onnx_runner(path: Path) -> tuple[str, Callable[[Integers], Integers]]:
+    if importlib.util.find_spec("onnxruntime") is None:
+        # Part of the package that wrote the file, so always there; slower, and NumPy's integers are exact.
+        from onnx.reference import ReferenceEvaluator
+
+        evaluator = ReferenceEvaluator(str(path))
+        return "onnx' reference evaluator", lambda x: evaluator.run(None, {"inputs": x})[0]
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    name = f"onnxruntime {onnxruntime.__version__}"
+    return name, lambda x: session.run(None, {"inputs": x})[0]
+
+
+def _qonnx_runner(path: Path, graph: Graph) -> Callable[[Integers], Integers]:
+    import onnx
+    from qonnx.core.modelwrapper import ModelWrapper
+    from qonnx.core.onnx_exec import execute_onnx
+    from qonnx.transformation.infer_shapes import InferShapes
+
+    def wrapped(events: int) -> Any:
+        model: onnx.ModelProto = onnx.load(path)
+        for end in (*model.graph.input, *model.graph.output):
+            end.type.tensor_type.shape.dim[0].dim_value = events
+        return ModelWrapper(model).transform(InferShapes())
+
+    def run(x: Integers) -> Integers:
+        real = np.ldexp(x.astype(np.float32), -graph.input.fractions)
+        y = execute_onnx(wrapped(len(x)), {"inputs": real})["outputs"].astype(np.float64)
+        integers: Integers = np.ldexp(y, graph.output.fractions)
+        return integers
+
+    return run
+
+
+def _emulator(folder: Path, name: str) -> Callable[[Integers], Integers]:
+    """The Python binding of an exported emulator, its library compiled in the same folder."""
+    library = folder / f"lib{name}.so"
+    flags = ["-std=c++17", "-O2", "-fPIC", "-shared"]
+    command = ["g++", *flags, str(folder / f"{name}.cpp"), "-o", str(library)]
+    programs.run(command, lambda message: TriggerError(f"export: {message}"))
+    spec = importlib.util.spec_from_file_location(
+        f"{name}_emulator", folder / f"{name}_emulator.py"
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    binding = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(binding)
+    return binding.run
