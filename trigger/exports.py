@@ -172,11 +172,11 @@ def _onnx_runner(path: Path) -> tuple[str, Callable[[Integers], Integers]]:
         # Part of the package that wrote the file, so always there; slower, and NumPy's integers are exact.
         from onnx.reference import ReferenceEvaluator
 
-        evaluator = ReferenceEvaluator(str(path))
+        evaluator: Any = ReferenceEvaluator(str(path))
         return "onnx' reference evaluator", lambda x: evaluator.run(None, {"inputs": x})[0]
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    session: Any = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     name = f"onnxruntime {onnxruntime.__version__}"
     return name, lambda x: session.run(None, {"inputs": x})[0]
 
