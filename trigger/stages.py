@@ -107,7 +107,7 @@ def _model(build: Build, folder: Path) -> None:
         name: str, model: Any, history: Mapping[str, Any], cost: Mapping[str, float] | None = None
     ) -> None:
         if name == "network":
-            own = record(model, _asked(model, spec, events["test"].x))
+            own = record(model, _asked(model, spec, events["test"].x[:_EVENTS]))
             own.save(folder / "trained.npz")
             save(model, folder / "network.keras", own.x)
         else:

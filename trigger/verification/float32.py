@@ -30,6 +30,8 @@ from trigger.fixedpoint.types import Integers, Overflow, Rounding, bounds
 
 Reals = NDArray[np.float64]
 
+# Events at a time, so that memory does not grow with their number.
+_BLOCK = 8192
 # One rounding of float32, relative to the value.
 _ROUNDOFF = 2.0**-24
 # Integers up to this size are exact in float32.
@@ -55,6 +57,11 @@ class Bounds(NamedTuple):
 
 def output_bounds(graph: Graph, x: Integers) -> Bounds:
     """Bounds on each output, for integer inputs of shape (events, features)."""
+    blocks = [_block(graph, x[start : start + _BLOCK]) for start in range(0, len(x), _BLOCK)]
+    return Bounds(*(np.concatenate(ends) for ends in zip(*blocks, strict=True)))
+
+
+def _block(graph: Graph, x: Integers) -> Bounds:
     real = np.ldexp(x.astype(np.float64), -graph.input.fractions)
     narrow = real.astype(np.float32).astype(np.float64)  # as Keras takes them
     values = {graph.input.name: Bounds(narrow, narrow)}
