@@ -201,14 +201,17 @@ def test_a_recording_survives_its_file(tmp_path):
     np.testing.assert_array_equal(again.y, made.y)
 
 
-def test_a_recording_that_is_missing(tmp_path):
+def test_a_recording_that_is_missing_or_empty(tmp_path):
     path = tmp_path / "trained.npz"
-    with pytest.raises(trigger.TriggerError) as error:
-        load(path)
-    assert str(error.value) == (
-        f"{path}: what the trained network gave cannot be read: [Errno 2] No such file or "
-        f"directory: '{path}'; run `trigger build` again"
-    )
+    reasons = [f"[Errno 2] No such file or directory: '{path}'", "0 events and 0 outputs"]
+    for reason in reasons:
+        with pytest.raises(trigger.TriggerError) as error:
+            load(path)
+        assert str(error.value) == (
+            f"{path}: what the trained network gave cannot be read: {reason}; "
+            "run `trigger build` again"
+        )
+        Recording(on_grid(0), np.ones((0, 3), np.float32), "linear").save(path)
 
 
 def test_inputs_between_two_steps():

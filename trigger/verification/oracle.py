@@ -56,7 +56,10 @@ def load(path: Path) -> Recording:
     """Read what ``Recording.save`` wrote. Raises TriggerError where it is missing or damaged."""
     try:
         with np.load(path) as file:
-            return Recording(file["x"], file["y"], str(file["head"]))
+            found = Recording(file["x"], file["y"], str(file["head"]))
+        if len(found.x) == 0 or len(found.x) != len(found.y):
+            raise ValueError(f"{len(found.x)} events and {len(found.y)} outputs")
+        return found
     except (OSError, ValueError, KeyError) as error:
         raise TriggerError(
             f"{path}: what the trained network gave cannot be read: {error}; "
