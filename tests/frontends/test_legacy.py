@@ -30,6 +30,24 @@ def test_equals_qkeras_0_9(name, form):
     np.testing.assert_array_equal(found, saved["y"])
 
 
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("operators", ""),
+        ("pruned", "{}: 3 pruning wrappers are taken off, as tfmot's strip_pruning does\n"),
+    ],
+)
+def test_equals_keras_2(name, line, suffix, capsys):
+    """Sums written as a + b, and pruning wrappers, in either form of file."""
+    path = FOLDER / f"{name}{suffix}"
+    model, saved = load(path), np.load(FOLDER / f"{name}.npz")
+    assert capsys.readouterr().out == line.format(path)
+    assert len(np.unique(saved["y"])) > 100
+    np.testing.assert_allclose(model(saved["x"]), saved["y"], rtol=0, atol=1e-6)
+    assert [layer.name for layer in model.layers if "prune" in layer.name] == []
+
+
 def edited(tmp_path, change):
     """The message for an architecture in which ``change`` has changed the layers' entries."""
     saved = json.loads((FOLDER / "functional.json").read_text())
@@ -47,8 +65,8 @@ def edited(tmp_path, change):
         (
             lambda layers, saved: layers["tanh"].update(class_name="Lambda"),
             "layer 'tanh' is of the class Lambda; known are Activation, ActivityRegularization, Add, AlphaDropout, "
-            "BatchNormalization, Concatenate, Dense, Dropout, Flatten, GaussianDropout, GaussianNoise, LeakyReLU, ReLU, "
-            "Reshape, Softmax, QActivation, QBatchNormalization, QDense, QDenseBatchnorm",
+            "BatchNormalization, Concatenate, Dense, Dropout, Flatten, GaussianDropout, GaussianNoise, LeakyReLU, "
+            "Multiply, Permute, ReLU, Reshape, Softmax, Subtract, QActivation, QBatchNormalization, QDense, QDenseBatchnorm",
         ),
         (
             lambda layers, saved: layers["hidden"]["config"]["kernel_quantizer"].update(
@@ -67,6 +85,31 @@ def edited(tmp_path, change):
         (
             lambda layers, saved: layers["relu"]["inbound_nodes"].append([["hidden", 0, 0, {}]]),
             "layer 'relu' is used 2 times; make a layer for each use",
+        ),
+        (
+            lambda layers, saved: layers["relu"]["inbound_nodes"][0][0][3].update(training=True),
+            "layer 'relu' is called with training=True; leave it out of the call",
+        ),
+        (
+            lambda layers, saved: layers["hidden"]["config"].update(dtype="float16"),
+            "layer 'hidden' computes in float16, and would be read in float32; save the network in float32",
+        ),
+        (
+            lambda layers, saved: layers["relu"]["config"].update(
+                dtype={"class_name": "Policy", "config": {"name": "mixed_bfloat16"}}
+            ),
+            "layer 'relu' computes in mixed_bfloat16, and would be read in float32; save the network in float32",
+        ),
+        (
+            lambda layers, saved: layers["features"]["config"].update(dtype="int32"),
+            "input 'features' computes in int32, and would be read in float32; save the network in float32",
+        ),
+        (
+            lambda layers, saved: layers["relu"].update(
+                class_name="TFOpLambda", config={"name": "relu", "function": "math.exp"}
+            ),
+            "layer 'relu' is TensorFlow's operation math.exp, of a constant or unknown here; use a layer of Keras that "
+            "computes the same",
         ),
         (
             lambda layers, saved: saved.update(class_name="Mine"),

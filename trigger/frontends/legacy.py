@@ -1,15 +1,20 @@
-"""Networks that Keras 2 and QKeras 0.9 saved, rebuilt in Keras 3 without Keras 2: HDF5, or architecture JSON with weights.
+"""Networks that Keras 2 and QKeras 0.9 saved, rebuilt in Keras 3 without Keras 2: ``.keras``, HDF5, or JSON with weights.
 
-Only layers and quantisers named here are made, with only options that their Keras 3 forms know: an option that would get
-lost is refused. What matters in training alone (initialisers, constraints, regularisers) is left out.
+Pruning wrappers of the TensorFlow Model Optimization Toolkit are taken off: their masks are put into the kernels. Only layers
+and quantisers named here are made, with only options that their Keras 3 forms know: an option that would get lost is refused.
+What matters in training alone (initialisers, constraints, regularisers) is left out.
 """
 
 import inspect
+import io
 import json
 import re
-from collections.abc import Iterator, Mapping
+import zipfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import h5py
 import keras
@@ -18,10 +23,12 @@ import qkeras
 from qkeras.qdense_batchnorm import QDenseBatchnorm
 
 from trigger.errors import TriggerError
+from trigger.progress import say
 
 _KERAS_LAYERS = (
     "Activation", "ActivityRegularization", "Add", "AlphaDropout", "BatchNormalization", "Concatenate", "Dense", "Dropout",
-    "Flatten", "GaussianDropout", "GaussianNoise", "LeakyReLU", "ReLU", "Reshape", "Softmax",
+    "Flatten", "GaussianDropout", "GaussianNoise", "LeakyReLU", "Multiply", "Permute", "ReLU", "Reshape", "Softmax",
+    "Subtract",
 )  # fmt: skip
 _LAYERS: dict[str, type[keras.layers.Layer]] = {
     **{name: getattr(keras.layers, name) for name in _KERAS_LAYERS},
@@ -46,25 +53,113 @@ _WITHOUT_EFFECT = (
 _RENAMED = {"LeakyReLU": {"alpha": "negative_slope"}}
 
 
+# What TensorFlow's operators are in Keras 3.
+_OPERATORS = {
+    "__operators__.add": "Add", "math.add": "Add", "__operators__.sub": "Subtract", "math.subtract": "Subtract",
+    "__operators__.mul": "Multiply", "math.multiply": "Multiply",
+}  # fmt: skip
+_PRUNED = "PruneLowMagnitude"
+# Of a pruning wrapper, besides the mask.
+_OF_THE_SCHEDULE = ("threshold", "pruning_step")
+# Where the layers are in an archive: since Keras 2.15, and before.
+_LAYERS_IN_ARCHIVE = ("layers", "_layer_checkpoint_dependencies")
+
+
+class _Entry(NamedTuple):
+    """A layer as it was saved: the name that others call it by, its class then, and what is made of it now."""
+
+    name: str
+    was: str
+    kind: str
+    config: Mapping[str, Any]
+    inputs: list[str]
+
+
 def load_hdf5(path: Path) -> keras.Model:
     """A whole network in one HDF5 file."""
     with h5py.File(path, "r") as file:
-        model = _network(json.loads(_text(file.attrs["model_config"])), path)
-        _fill(model, file["model_weights"], path)
-    return model
+        saved = json.loads(_text(file.attrs["model_config"]))
+        return _filled(saved, partial(_in_groups, file["model_weights"]), path)
 
 
 def load_json(path: Path, weights: Path) -> keras.Model:
     """An architecture in JSON, and its weights in HDF5."""
-    model = _network(json.loads(path.read_text(encoding="utf-8")), path)
+    saved = json.loads(path.read_text(encoding="utf-8"))
     with h5py.File(weights, "r") as file:
-        _fill(model, file.get("model_weights", file), weights)
+        groups = file.get("model_weights", file)
+        return _filled(saved, partial(_in_groups, groups), path, weights)
+
+
+def load_archive(path: Path) -> keras.Model:
+    """A ``.keras`` archive."""
+    with zipfile.ZipFile(path) as archive:
+        saved = json.loads(archive.read("config.json"))
+        with h5py.File(io.BytesIO(archive.read("model.weights.h5")), "r") as file:
+            return _filled(saved, partial(_in_archive, file), path)
+
+
+def _filled(
+    saved: Mapping[str, Any],
+    read: Callable[[list[_Entry]], Iterator[tuple[_Entry, dict[str, np.ndarray]]]],
+    path: Path,
+    weights: Path | None = None,
+) -> keras.Model:
+    """The network with its weights; ``read`` gives those of each layer by name or, where they have none, by number."""
+    entries = _entries(saved, path)
+    model = _network(saved, entries, path)
+    for entry, found in read(entries):
+        if entry.kind != "InputLayer":
+            _fill(model.get_layer(entry.config["name"]), found, weights or path)
+    pruned = sum(entry.was == _PRUNED for entry in entries)
+    if pruned:
+        say(f"{path}: {pruned} pruning wrappers are taken off, as tfmot's strip_pruning does")
     return model
 
 
-def _network(saved: Mapping[str, Any], path: Path) -> keras.Model:
+def _entries(saved: Mapping[str, Any], path: Path) -> list[_Entry]:
     config = saved["config"]
-    entries = config if isinstance(config, list) else config["layers"]
+    found = []
+    for entry in config if isinstance(config, list) else config["layers"]:
+        kind, options = entry["class_name"], entry["config"]
+        name = entry.get("name", options.get("name", "input"))
+        inputs = _inputs(entry, name, path)
+        if kind == _PRUNED:
+            kind, options = options["layer"]["class_name"], options["layer"]["config"]
+        if kind == "TFOpLambda":
+            kind = _OPERATORS.get(options["function"], kind)
+            if kind == "TFOpLambda" or len(inputs) != 2:
+                raise TriggerError(
+                    f"{path}: layer {name!r} is TensorFlow's operation {options['function']}, of a constant or unknown here; "
+                    "use a layer of Keras that computes the same"
+                )
+            options = {"name": name}
+        found.append(_Entry(name, entry["class_name"], kind, options, inputs))
+    return found
+
+
+def _inputs(entry: Mapping[str, Any], name: str, path: Path) -> list[str]:
+    """The names of the layers that a layer reads."""
+    calls = entry.get("inbound_nodes", [])
+    if len(calls) > 1:
+        raise TriggerError(
+            f"{path}: layer {name!r} is used {len(calls)} times; make a layer for each use"
+        )
+    tensors: list[Any] = [] if not calls else calls[0] if isinstance(calls[0][0], list) else calls
+    names = []
+    for tensor, _, _, options in tensors:
+        names.append(tensor)
+        for key, value in options.items():
+            if isinstance(value, list) and entry["class_name"] == "TFOpLambda":
+                names.append(value[0])
+            elif value is not None:
+                raise TriggerError(
+                    f"{path}: layer {name!r} is called with {key}={value!r}; leave it out of the call"
+                )
+    return names
+
+
+def _network(saved: Mapping[str, Any], entries: list[_Entry], path: Path) -> keras.Model:
+    config = saved["config"]
     name = "network" if isinstance(config, list) else config["name"]
     if saved["class_name"] == "Sequential":
         return keras.Sequential(list(_in_sequence(entries, path)), name=name)
@@ -74,25 +169,22 @@ def _network(saved: Mapping[str, Any], path: Path) -> keras.Model:
         )
     tensors: dict[str, Any] = {}
     for entry in entries:
-        if entry["class_name"] == "InputLayer":
-            tensors[entry["name"]] = keras.Input(_shape(entry["config"])[1:], name=entry["name"])
+        if entry.kind == "InputLayer":
+            _check_precision(entry.config, f"{path}: input {entry.name!r}")
+            tensors[entry.name] = keras.Input(_shape(entry.config)[1:], name=entry.name)
             continue
-        calls = entry["inbound_nodes"]
-        if len(calls) != 1:
-            raise TriggerError(
-                f"{path}: layer {entry['name']!r} is used {len(calls)} times; make a layer for each use"
-            )
-        inputs = [tensors[call[0]] for call in calls[0]]
-        tensors[entry["name"]] = _layer(entry, path)(inputs if len(inputs) > 1 else inputs[0])
+        inputs = [tensors[name] for name in entry.inputs]
+        tensors[entry.name] = _layer(entry, path)(inputs if len(inputs) > 1 else inputs[0])
     ends = [[tensors[end[0]] for end in config[key]] for key in ("input_layers", "output_layers")]
     return keras.Model(*(end[0] if len(end) == 1 else end for end in ends), name=name)
 
 
-def _in_sequence(entries: list[dict[str, Any]], path: Path) -> Iterator[Any]:
+def _in_sequence(entries: list[_Entry], path: Path) -> Iterator[Any]:
     for k, entry in enumerate(entries):
-        if k == 0 and _shape(entry["config"]) is not None:
-            yield keras.Input(_shape(entry["config"])[1:])
-        if entry["class_name"] != "InputLayer":
+        if k == 0 and _shape(entry.config) is not None:
+            _check_precision(entry.config, f"{path}: input {entry.name!r}")
+            yield keras.Input(_shape(entry.config)[1:])
+        if entry.kind != "InputLayer":
             yield _layer(entry, path)
 
 
@@ -100,13 +192,23 @@ def _shape(config: Mapping[str, Any]) -> Any:
     return config.get("batch_input_shape", config.get("batch_shape"))
 
 
-def _layer(entry: Mapping[str, Any], path: Path) -> keras.layers.Layer:
-    kind, config = entry["class_name"], entry["config"]
+def _check_precision(config: Mapping[str, Any], where: str) -> None:
+    kind = config.get("dtype") or "float32"
+    kind = kind["config"]["name"] if isinstance(kind, Mapping) else kind
+    if kind != "float32":
+        raise TriggerError(
+            f"{where} computes in {kind}, and would be read in float32; save the network in float32"
+        )
+
+
+def _layer(entry: _Entry, path: Path) -> keras.layers.Layer:
+    kind, config = entry.kind, entry.config
     if kind not in _LAYERS:
         raise TriggerError(
             f"{path}: layer {config.get('name')!r} is of the class {kind}; known are {', '.join(_LAYERS)}"
         )
     where = f"{path}: layer {config['name']!r}"
+    _check_precision(config, where)
     names = _RENAMED.get(kind, {})
     kept = {
         names.get(key, key): value
@@ -145,23 +247,55 @@ def _made(kind: Any, options: Mapping[str, Any], where: str) -> Any:
     )
 
 
-def _fill(model: keras.Model, groups: Any, path: Path) -> None:
-    """Give each layer its weights, by the names of layer and weight."""
+def _in_groups(
+    groups: Any, entries: list[_Entry]
+) -> Iterator[tuple[_Entry, dict[str, np.ndarray]]]:
+    """The weights in HDF5, by the names of layer and weight."""
     saved = {_text(name): groups[_text(name)] for name in groups.attrs["layer_names"]}
-    for layer in model.layers:
-        group = saved.get(layer.name)
+    for entry in entries:
+        group = saved.get(entry.name)
         names = [] if group is None else [_text(name) for name in group.attrs["weight_names"]]
         found = {
             name.split("/")[-1].removesuffix(":0"): np.asarray(group[name])
             for name in names
             if group is not None
         }
-        wanted = [weight.name for weight in layer.weights if "seed" not in weight.name]
-        if set(found) != set(wanted):
-            raise TriggerError(
-                f"{path}: layer {layer.name!r} has the weights {_listed(found)}; it needs {_listed(wanted)}"
-            )
-        layer.set_weights([found[name] for name in wanted])
+        if entry.was == _PRUNED:
+            mask = found.pop("mask", None)
+            found |= {} if mask is None else {"kernel": found["kernel"] * mask}
+            found = {name: part for name, part in found.items() if name not in _OF_THE_SCHEDULE}
+        yield entry, found
+
+
+def _in_archive(file: Any, entries: list[_Entry]) -> Iterator[tuple[_Entry, dict[str, np.ndarray]]]:
+    """The weights in an archive, by number; layers are numbered there by the classes that they were saved as."""
+    layers: Any = next((file[name] for name in _LAYERS_IN_ARCHIVE if name in file), {})
+    seen: Counter[str] = Counter()
+    for entry in entries:
+        kind = _snake_case(entry.was)
+        name = f"{kind}_{seen[kind]}" if seen[kind] else kind
+        seen[kind] += 1
+        group = layers.get(name, {})
+        weights = group.get("layer/vars" if entry.was == _PRUNED else "vars", {})
+        found = {number: np.asarray(part) for number, part in weights.items()}
+        if entry.was == _PRUNED and "vars/1" in group:  # the mask, beside the kernel itself
+            found["0"] = found["0"] * np.asarray(group["vars/1"])
+        yield entry, found
+
+
+def _snake_case(name: str) -> str:
+    name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
+    return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
+
+
+def _fill(layer: keras.layers.Layer, found: Mapping[str, np.ndarray], path: Path) -> None:
+    wanted = [weight.name for weight in layer.weights if "seed" not in weight.name]
+    keys = [str(k) for k in range(len(wanted))] if "0" in found else wanted
+    if set(found) != set(keys):
+        raise TriggerError(
+            f"{path}: layer {layer.name!r} has the weights {_listed(found)}; it needs {_listed(keys)}"
+        )
+    layer.set_weights([found[key] for key in keys])
 
 
 def _listed(names: Any) -> str:

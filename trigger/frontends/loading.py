@@ -73,6 +73,8 @@ def _built(path: Path, weights: Path | None) -> keras.Model:
     if weights is None:
         if path.suffix == ".h5" and is_legacy(path):
             return _legacy(path).load_hdf5(path)
+        if path.suffix == ".keras" and _is_legacy_archive(path):
+            return _legacy(path).load_archive(path)
         return keras.models.load_model(path, classes, compile=False, safe_mode=True)
     text = path.read_text(encoding="utf-8")
     if "registered_name" not in json.loads(text):
@@ -100,6 +102,11 @@ def is_legacy(path: Path) -> bool:
         version = file.attrs.get("keras_version", "")
         version = version.decode() if isinstance(version, bytes) else str(version)
         return "model_config" in file.attrs and not version.startswith("3")
+
+
+def _is_legacy_archive(path: Path) -> bool:
+    with zipfile.ZipFile(path) as archive:
+        return str(json.loads(archive.read("metadata.json"))["keras_version"]).startswith("2.")
 
 
 def _legacy(path: Path) -> ModuleType:
