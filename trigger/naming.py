@@ -75,7 +75,8 @@ def as_identifier(name: str) -> str:
     """The name with everything replaced that an identifier cannot have; one that C++ or hls4ml reserves gets an ending."""
     name = re.sub(r"\W", "_", name, flags=re.ASCII)
     name = name if name[:1].isalpha() else f"layer_{name}"
-    return f"{name}_" if name in (*_RESERVED.split(), "input") else name
+    is_taken = name in (*_RESERVED.split(), "input") or re.match(r"(ac|ap)_", name)
+    return f"{name}_" if is_taken else name
 
 
 def identifier(name: str, longest: int = _LONGEST) -> str:

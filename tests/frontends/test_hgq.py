@@ -151,13 +151,11 @@ def refusal(model, inputs=INPUT, kernels=None):
     [
         (
             lambda: around(QDense(4, activation="tanh")),
-            "the activation tanh has no exact fixed-point form. Remedy: use relu, or a QUnaryFunctionLUT behind the layer.",
+            "the activation tanh has no exact fixed-point form. Remedy: use relu, or a QUnaryFunctionLUT after the layer.",
         ),
         (
             lambda: around(QSoftmax()),
-            "a layer of the type QSoftmax has no exact lowering. Remedy: use Input, QDense, QBatchNormDense, "
-            "QBatchNormalization, QAdd, QUnaryFunctionLUT, Quantizer, ReLU, LeakyReLU, Softmax (last), Add, Concatenate, "
-            "Dot (squares), Flatten, Reshape and the Dropout layers.",
+            "a layer of the type QSoftmax has no exact lowering. Remedy: use keras.layers.Softmax as the last layer.",
         ),
         (
             lambda: around(QUnaryFunctionLUT("tanh", enable_oq=False)),

@@ -113,7 +113,8 @@ CASES = {
     ),
     "dense on matrices": (
         lambda: network(layers.Reshape((2, 2)), dense()),
-        "dense: it acts on the last axis of the shape (2, 2). Remedy: put a Flatten layer before it.",
+        "dense: it acts on each of the 2 positions of the shape (2, 2). Remedy: use Flatten and one Dense of 6 units with the "
+        "kernel np.kron(np.eye(2), kernel) and the bias np.tile(bias, 2), which gives the same numbers.",
     ),
     "sum of shapes": (
         lambda: network(
@@ -132,7 +133,7 @@ CASES = {
                 for k in range(4)
             )
         ),
-        "wide2: a value needs 57 bits, float64 holds 53. Remedy: quantise the values before this layer, or use fewer bits.",
+        "wide2: a value needs 56 bits, float64 holds 53. Remedy: quantise the values before this layer, or use fewer bits.",
     ),
 }
 
@@ -150,24 +151,18 @@ def test_refused_with_the_full_text(case):
 
 @pytest.mark.parametrize("activation", ["gelu", "elu", "silu", "softplus"])
 def test_unknown_activations_are_refused(activation):
-    with pytest.raises(
-        Inexact,
-        match=f"act: the activation {activation} has no exact fixed-point form. Remedy: use one of: ",
-    ):
+    with pytest.raises(Inexact) as refusal:
         lower(network(layers.Activation(activation, name="act")), INPUT)
+    assert str(refusal.value.problems[0]) == (
+        f"act: the activation {activation} has no exact fixed-point form. Remedy: use relu, or a function with quantised "
+        "values such as quantized_tanh(8, use_real_tanh=1), and train again."
+    )
 
 
 @pytest.mark.parametrize("text", ["quantized_ulaw(6)", "bernoulli", "quantized_hswish(6)"])
 def test_unknown_quantisers_are_refused(text):
     with pytest.raises(Inexact, match=r"act: the activation \S+ has no exact fixed-point form"):
         lower(network(act(text)), INPUT)
-
-
-def test_unknown_layers_are_refused():
-    with pytest.raises(
-        Inexact, match="norm: a layer of the type LayerNormalization has no exact lowering"
-    ):
-        lower(network(layers.LayerNormalization(name="norm")), INPUT)
 
 
 def test_inputs_without_a_type():
@@ -187,24 +182,6 @@ def test_all_problems_are_told_not_the_first():
         lower(model)
     assert [p.layer for p in refusal.value.problems] == ["inputs", "a", "b", "c"]
     assert str(refusal.value).startswith("the network cannot be compiled exactly: 4 things\n")
-
-
-def test_several_outputs():
-    x = keras.Input((3,))
-    model = keras.Model(x, [dense()(x), QDense(2, W)(x)], name="two")
-    with pytest.raises(
-        Inexact, match="two: it has 2 outputs. Remedy: Concatenate the outputs into one."
-    ):
-        lower(model, INPUT)
-
-
-def test_a_model_without_layers():
-    class Own(keras.Model):
-        def call(self, x):
-            return x
-
-    with pytest.raises(Inexact, match="a subclassed or unbuilt model has no layers to read"):
-        lower(Own(), INPUT)
 
 
 def test_explicit_types_of_a_plain_dense():

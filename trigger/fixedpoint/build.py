@@ -1,5 +1,8 @@
 """Graphs are built here: each function of ``Builder`` appends one operation and works out its types from the ranges."""
 
+import itertools
+from collections.abc import Container, Iterable
+
 import numpy as np
 
 from trigger.fixedpoint.graph import (
@@ -56,12 +59,15 @@ def fraction_bits(values: np.ndarray) -> Integers:
 class Builder:
     """Grows a graph from its inputs. Each method appends one node and returns its name.
 
-    Exact operations raise ``TooWide`` where a value would need more than 53 bits.
+    The name is the one asked for, with a number after it where another node has that name or it is reserved. Names that
+    differ only in case count as the same: hls4ml and VHDL do not tell them apart. Exact operations raise ``TooWide``
+    where a value would need more than 53 bits.
     """
 
     def __init__(self, types: tuple[Fixed, ...], name: str = "inputs") -> None:
         self._nodes: dict[str, Node] = {}
         self._ranges: dict[str, Interval] = {}
+        self._taken: set[str] = set()
         self.last = self._append(Input(name, (), types))
 
     def __getitem__(self, name: str) -> Node:
@@ -78,6 +84,13 @@ class Builder:
                 needed.update(node.inputs)
         first = next(iter(self._nodes))
         return Graph(tuple(n for n in self._nodes.values() if n.name in needed | {first}), notes)
+
+    def reserve(self, names: Iterable[str]) -> None:
+        """Keep these names free until ``claim`` gives one to the next node that asks for it."""
+        self._taken.update(name.casefold() for name in names)
+
+    def claim(self, name: str) -> None:
+        self._taken.discard(name.casefold())
 
     def dense(self, name: str, source: str, weights: Constant, bias: Constant) -> str:
         fraction = max(
@@ -152,13 +165,15 @@ class Builder:
         types = tuple(t for s in sources for t in self[s].types)
         return self._append(Concatenate(name, sources, types))
 
-    def adopt(self, other: "Builder") -> str:
-        """Take over another builder's inputs as a stand-in for a value that could not be built; returns its name."""
-        self._nodes.update(other._nodes)
-        self._ranges.update(other._ranges)
-        return other.last
+    def stand_in(self, name: str, types: tuple[Fixed, ...]) -> str:
+        """A further input, in place of a value that could not be built: no graph with one is finished."""
+        return self._append(Input(name, (), types))
 
     def _append(self, node: Node) -> str:
+        name = free_name(node.name, self._taken)
+        self._taken.add(name.casefold())
+        if name != node.name:
+            node = type(node)(**{**vars(node), "name": name})
         self._ranges[node.name] = interval(node, self._inputs(node))
         self._nodes[node.name] = node
         self.last = node.name
@@ -178,6 +193,12 @@ class Builder:
 
     def _inputs(self, node: Node) -> dict[str, tuple[Node, Interval]]:
         return {name: (self._nodes[name], self._ranges[name]) for name in node.inputs}
+
+
+def free_name(name: str, taken: Container[str]) -> str:
+    """The name, with the first number after it that makes it none of ``taken``, names in lower case."""
+    numbered = (f"{name}_{k}" for k in itertools.count(2))
+    return next(n for n in itertools.chain([name], numbered) if n.casefold() not in taken)
 
 
 def _placeholder(fraction: int, elements: int) -> tuple[Fixed, ...]:

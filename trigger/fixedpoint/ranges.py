@@ -116,7 +116,7 @@ def _quantizer_verdict(node: Quantize, before: Interval, source: Node) -> str:
 
 def interval(node: Node, inputs: Mapping[str, tuple[Node, Interval]]) -> Interval:
     """The interval of one node from those of the nodes it reads."""
-    _check_fractions(node, [source for source, _ in inputs.values()])
+    _check_fractions(node, [inputs[name][0] for name in node.inputs])
     match node:
         case Input():
             return Interval(*bounds(node.types))

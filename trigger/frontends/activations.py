@@ -15,10 +15,11 @@ import qkeras.quantizers as q
 
 from trigger.fixedpoint.build import Builder, constant
 from trigger.fixedpoint.types import Fixed, Overflow, Rounding
-from trigger.frontends import rules
+from trigger.frontends import remedies, rules
 from trigger.frontends.inexact import Refusal
+from trigger.frontends.own import is_library
 from trigger.frontends.piecewise import (
-    check_on_grid,
+    clip,
     is_power_of_two,
     slope_shift,
     staircase,
@@ -34,18 +35,25 @@ SUPPORTED = (
 
 
 def name_of(activation: Any) -> str:
-    """What the user wrote: "relu", "quantized_relu(6,2)"."""
+    """What the user wrote, for messages: "relu", "quantized_relu(6,2)". It says nothing of what the activation computes."""
     if activation is None:
         return "linear"
     if isinstance(activation, q.base_quantizer.BaseQuantizer):
         try:
             return str(activation)
-        except (
-            AssertionError,
-            UnboundLocalError,
-        ):  # some quantisers of QKeras cannot print themselves
+        except Exception:  # some quantisers of QKeras cannot print themselves
             return type(activation).__name__
     return getattr(activation, "__name__", type(activation).__name__)
+
+
+def known_as(activation: Any) -> str | None:
+    """The name of a function of Keras, "relu", or of QKeras, "qkeras.hard_tanh"; None for anything else.
+
+    The function itself decides, not its name: a user's own may have any.
+    """
+    if activation is None:
+        return "linear"
+    return next((name for name, function in _FUNCTIONS.items() if function is activation), None)
 
 
 def lower_activation(builder: Builder, name: str, source: str, activation: Any) -> str:
@@ -53,39 +61,88 @@ def lower_activation(builder: Builder, name: str, source: str, activation: Any) 
 
     Raises Refusal where it cannot be exact.
     """
-    kind = name_of(activation)
-    if kind == "linear":
-        return source
-    for family, lower in _QUANTIZERS.items():
-        if type(activation) is family:
-            noise = float(getattr(activation, "qnoise_factor", 1.0))
-            if noise != 1:
-                raise Refusal(
-                    f"{kind} has qnoise_factor {noise:g}, so its output is not quantised",
-                    "set qnoise_factor to 1",
-                )
-            return lower(builder, name, source, activation)
+    if type(activation) in _QUANTIZERS:
+        if type(activation) not in (FixedPoint, LearnedActivation):
+            _check_options(activation)
+        return _QUANTIZERS[type(activation)](builder, name, source, activation)
+    kind = known_as(activation)
     match kind:
+        case "linear":
+            return source
         case "relu":
             return builder.clip(name, source, 0, None)
         case "relu6":
-            return builder.clip(name, source, 0, 6)
-        case "hard_tanh" if activation is keras.activations.hard_tanh:
-            return builder.clip(name, source, -1, 1)
-        case "hard_sigmoid" | "smooth_sigmoid" | "hard_tanh" | "smooth_tanh" if (
-            getattr(q, kind) is activation
+            return clip(builder, name, source, 0, 6, "the upper bound")
+        case "hard_tanh":
+            return clip(builder, name, source, -1, 1, "the bound")
+        case (
+            "qkeras.hard_sigmoid"
+            | "qkeras.smooth_sigmoid"
+            | "qkeras.hard_tanh"
+            | "qkeras.smooth_tanh"
         ):
-            return _piecewise_linear(builder, name, source, kind)
-        case "binary_sigmoid" | "binary_tanh" if getattr(q, kind) is activation:
+            return _piecewise_linear(builder, name, source, kind.removeprefix("qkeras."))
+        case "qkeras.binary_sigmoid" | "qkeras.binary_tanh":
             return staircase(builder, name, source, partial(evaluate, activation), bisectable=True)
         case "sigmoid" | "tanh" | "hard_sigmoid":
             raise Refusal(
                 f"the activation {kind} has no exact fixed-point value",
                 f"use quantized_{'tanh(8, use_real_tanh=1)' if kind == 'tanh' else 'sigmoid(8, use_real_sigmoid=1)'}",
             )
-    raise Refusal(
-        f"the activation {kind} has no exact fixed-point form", f"use one of: {SUPPORTED}"
+    raise _unknown(activation)
+
+
+def _unknown(activation: Any) -> Refusal:
+    """Why an activation is not taken: it is the user's own, or one of Keras' and QKeras' without an exact form."""
+    name, kind = name_of(activation), type(activation)
+    for base in kind.__mro__[1:]:
+        if base in _QUANTIZERS and not is_library(kind):
+            return Refusal(
+                f"{kind.__name__} is a subclass of {base.__name__} and may compute anything",
+                f"use {base.__name__}",
+            )
+    if isinstance(activation, keras.Layer):
+        return Refusal(
+            f"its activation is the layer {kind.__name__}", "put that layer after this one instead"
+        )
+    where = getattr(activation, "__module__", None) or kind.__module__
+    if not is_library(activation):
+        return Refusal(
+            f"its activation {name} is code of {where}, not of Keras or QKeras, and may compute anything",
+            'use one of Keras by its name, as in activation="relu", or a quantiser of QKeras',
+        )
+    return Refusal(
+        f"the activation {name} has no exact fixed-point form",
+        remedies.of_activation(name, SUPPORTED),
     )
+
+
+def _check_options(activation: Any) -> None:
+    """Refuse options of a quantiser that no fixed-point type can follow."""
+    kind = type(activation).__name__
+    noise = float(getattr(activation, "qnoise_factor", 1.0))
+    if noise != 1:
+        raise Refusal(
+            f"{name_of(activation)} has qnoise_factor {noise:g}, so its output is not quantised",
+            "set qnoise_factor to 1",
+        )
+    for option in ("bits", "integer"):
+        number = np.asarray(getattr(activation, option, 0), dtype=np.float64)
+        if number.size != 1 or not float(number.ravel()[0]).is_integer():
+            raise Refusal(
+                f"{kind} has {option}={number}, which is not one whole number",
+                "use a whole number",
+            )
+    for option in ("symmetric", "keep_negative"):
+        value = getattr(activation, option, 0)
+        if value not in (0, 1):
+            raise Refusal(f"{kind} has {option}={value!r}, which is neither 0 nor 1", "use 0 or 1")
+    if getattr(activation, "bits", 1) < 1:
+        raise Refusal(f"{kind} has {activation.bits} bits", "use at least 1 bit")
+    if getattr(activation, "training", False):
+        raise Refusal(
+            f"{kind} has training=True: it draws its values at random", "use training=False"
+        )
 
 
 def quantizer_types(activation: Any) -> tuple[Fixed, Rounding, Overflow] | None:
@@ -175,9 +232,7 @@ def _quantized_relu(builder: Builder, name: str, source: str, activation: q.quan
     source = _quantize(builder, f"{name}_unclipped" if clipped else name, source, rule)
     if not clipped:
         return source
-    if upper:
-        check_on_grid(builder, source, float(upper), "relu_upper_bound")
-    return builder.clip(name, source, lower, upper or None)
+    return clip(builder, name, source, lower, upper or None, "relu_upper_bound")
 
 
 def _quantized_tanh(builder: Builder, name: str, source: str, activation: q.quantized_tanh) -> str:
@@ -204,8 +259,24 @@ def _quantized_sigmoid(
     )
 
 
-def _signs_and_powers(builder: Builder, name: str, source: str, activation: Any) -> str:
+def _signs(builder: Builder, name: str, source: str, activation: Any) -> str:
     _alpha(activation)
+    return staircase(builder, name, source, partial(evaluate, activation), bisectable=True)
+
+
+def _powers(builder: Builder, name: str, source: str, activation: Any) -> str:
+    """Refused where the last bit of a logarithm in float32 decides: at powers of two."""
+    ties = activation.quadratic_approximation and activation.log2_rounding == "rnd"
+    ends, fractions = builder.range(source), builder[source].fractions
+    largest = int(max(ends.high.max(), -ends.low.min(), 1)).bit_length()
+    powers = np.exp2(np.arange(-int(fractions.max()), largest - int(fractions.min()) + 1))
+    x = np.concatenate([powers, -powers])
+    in_float32 = activation(keras.ops.convert_to_tensor(x, dtype="float32"))
+    if ties or (keras.ops.convert_to_numpy(in_float32) != evaluate(activation, x)).any():
+        raise Refusal(
+            f"{name_of(activation)} rounds the logarithm of some powers of two up or down by its last bit in float32",
+            'use quadratic_approximation=False and log2_rounding="rnd"',
+        )
     return staircase(builder, name, source, partial(evaluate, activation), bisectable=True)
 
 
@@ -229,6 +300,22 @@ def _fixed_point(builder: Builder, name: str, source: str, activation: FixedPoin
     return builder.quantize(name, source, types, rounding, overflow)
 
 
+# Functions of Keras and of QKeras, whose hard_sigmoid and hard_tanh differ from those of Keras.
+_FUNCTIONS: dict[str, Any] = {
+    **{
+        name: getattr(keras.activations, name)
+        for name in (
+            "linear", "relu", "relu6", "hard_tanh", "sigmoid", "tanh", "hard_sigmoid", "softmax"
+        )
+    },
+    **{
+        f"qkeras.{name}": getattr(q, name)
+        for name in (
+            "hard_sigmoid", "smooth_sigmoid", "hard_tanh", "smooth_tanh", "binary_sigmoid", "binary_tanh"
+        )
+    },
+}  # fmt: skip
+
 _QUANTIZERS: dict[type, Callable[[Builder, str, str, Any], str]] = {
     FixedPoint: _fixed_point,
     LearnedActivation: _learned,
@@ -237,12 +324,12 @@ _QUANTIZERS: dict[type, Callable[[Builder, str, str, Any], str]] = {
     q.quantized_relu: _quantized_relu,
     q.quantized_tanh: _quantized_tanh,
     q.quantized_sigmoid: _quantized_sigmoid,
-    q.quantized_po2: _signs_and_powers,
-    q.quantized_relu_po2: _signs_and_powers,
-    q.binary: _signs_and_powers,
-    q.ternary: _signs_and_powers,
-    q.stochastic_binary: _signs_and_powers,
-    q.stochastic_ternary: _signs_and_powers,
+    q.quantized_po2: _powers,
+    q.quantized_relu_po2: _powers,
+    q.binary: _signs,
+    q.ternary: _signs,
+    q.stochastic_binary: _signs,
+    q.stochastic_ternary: _signs,
 }
 
 

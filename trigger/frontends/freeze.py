@@ -11,15 +11,21 @@ import keras
 import numpy as np
 import qkeras
 from qkeras.qdense_batchnorm import QDenseBatchnorm
+from qkeras.quantizers import bernoulli
 
 from trigger.fixedpoint.build import constant
-from trigger.fixedpoint.graph import Constant
+from trigger.fixedpoint.graph import Constant, Node
 from trigger.frontends.activations import name_of
+from trigger.frontends.constants import as_numpy, check_variance, exact, finite
 from trigger.frontends.inexact import Refusal
 from trigger.frontends.piecewise import is_power_of_two
 
 # Wider kernels are not quantised at all: float32 has 24 significant bits.
 MAX_KERNEL_BITS = 24
+# Calls of a quantiser that must agree: one that draws at random is found out.
+_CALLS = 3
+AFFINE_REMEDY = "use QDenseBatchnorm, which folds it into quantised weights"
+_BIAS_REMEDY = "give it a bias_quantizer such as quantized_bits(16,5,alpha=1)"
 
 
 class DenseConstants(NamedTuple):
@@ -37,7 +43,7 @@ class AffineConstants(NamedTuple):
 
 
 def dense(layer: keras.layers.Dense) -> DenseConstants:
-    """The kernel and bias that Dense, QDense and QDenseBatchnorm apply in inference."""
+    """The kernel and bias that Dense, QDense and QDenseBatchnorm apply in inference. Raises Refusal where there are none."""
     if isinstance(layer, QDenseBatchnorm):
         if not (layer.batchnorm.scale and layer.batchnorm.center):
             raise Refusal(
@@ -47,14 +53,10 @@ def dense(layer: keras.layers.Dense) -> DenseConstants:
         kernel, bias = layer.get_folded_weights()
     else:
         kernel, bias = layer.kernel, layer.bias if layer.use_bias else None
-    kernel_quantizer = getattr(layer, "kernel_quantizer_internal", None)
-    bias_quantizer = getattr(layer, "bias_quantizer_internal", None)
-    for quantizer in (kernel_quantizer, bias_quantizer):
-        _check_scale(quantizer)
-    kernel = _numpy(kernel_quantizer(kernel) if kernel_quantizer else kernel)
+    kernel = _quantised(layer, "kernel", kernel)
     if bias is None:
         return DenseConstants(kernel, np.zeros(kernel.shape[-1]))
-    return DenseConstants(kernel, _numpy(bias_quantizer(bias) if bias_quantizer else bias))
+    return DenseConstants(kernel, _quantised(layer, "bias", bias))
 
 
 def kernel_constant(layer: keras.layers.Dense, kernel: np.ndarray) -> Constant:
@@ -74,12 +76,26 @@ def kernel_constant(layer: keras.layers.Dense, kernel: np.ndarray) -> Constant:
         ) from error
 
 
+def bias_constant(bias: np.ndarray) -> Constant:
+    """The bias as integers; refused where it needs more than 53 bits."""
+    return exact("bias", bias, _BIAS_REMEDY)
+
+
+def check_bias_step(bias: Constant, kernel: Constant, source: Node) -> None:
+    """Blame a sum that is too wide on the bias, where its step is finer than that of every product."""
+    if bias.type.fraction > int(source.fractions.max()) + kernel.type.fraction:
+        raise Refusal(
+            "with its bias a value needs more than 53 bits, which float64 holds: the smallest bit of the bias is "
+            f"2^{-bias.type.fraction}",
+            _BIAS_REMEDY,
+        )
+
+
 def batch_normalization(layer: Any) -> AffineConstants:
     """y = x * scale + offset, for BatchNormalization and QBatchNormalization in inference."""
 
     def quantized(name: str, value: Any) -> Any:
-        quantizer = getattr(layer, f"{name}_quantizer_internal", None)
-        return value if quantizer is None or value is None else quantizer(value)
+        return None if value is None else _call(layer, name, value)
 
     variance, mean = (
         quantized("variance", layer.moving_variance),
@@ -96,20 +112,51 @@ def batch_normalization(layer: Any) -> AffineConstants:
         scale = scale * gamma
     scale = quantized("inverse", scale)
     offset = -mean * scale if beta is None else beta - mean * scale
-    return AffineConstants(_numpy(scale), _numpy(offset))
+    return AffineConstants(finite("scale", as_numpy(scale)), finite("offset", as_numpy(offset)))
 
 
 def normalization(layer: keras.layers.Normalization) -> AffineConstants:
-    """y = (x - mean) / deviation; refused unless every deviation is a power of two."""
+    """y = (x - mean) / deviation, for one event; refused unless every deviation is a power of two."""
     if layer.invert:
         raise Refusal("Normalization(invert=True) multiplies by a real number", "use invert=False")
-    deviation = np.maximum(np.sqrt(_numpy(layer.variance).ravel()), keras.config.epsilon())
-    if not all(is_power_of_two(d) for d in deviation):
+    if layer.mean is None:
+        raise Refusal("it has no mean and variance yet", "call its adapt() on training events")
+    mean = finite("mean", as_numpy(layer.mean))
+    variance = finite("variance", as_numpy(layer.variance))
+    check_variance(variance)
+    deviation = np.maximum(np.sqrt(variance), keras.config.epsilon())
+    if not all(is_power_of_two(d) for d in deviation.ravel()):
         raise Refusal(
             "it divides by a deviation that is not a power of two",
             "round the learned statistics with trigger.training.network.power_of_two_normalization",
         )
-    return AffineConstants(1 / deviation, -_numpy(layer.mean).ravel() / deviation)
+    if mean.ndim and len(mean) != 1:
+        raise Refusal("it normalises over the axis of the events (axis 0)", "use axis=-1")
+    shape = mean.shape[1:]
+    return AffineConstants((1 / deviation).reshape(shape), (-mean / deviation).reshape(shape))
+
+
+def _quantised(layer: Any, name: str, value: Any) -> np.ndarray:
+    return finite(name, as_numpy(_call(layer, name, value)))
+
+
+def _call(layer: Any, name: str, value: Any) -> Any:
+    """The value after the layer's quantiser for it, which must give the same each time."""
+    quantizer = getattr(layer, f"{name}_quantizer_internal", None)
+    if quantizer is None:
+        return value
+    if name in ("kernel", "bias"):
+        _check_scale(quantizer)
+    results = [quantizer(value) for _ in range(_CALLS)]
+    first, *others = (as_numpy(result) for result in results)
+    if isinstance(quantizer, bernoulli) or any(
+        not np.array_equal(first, other, equal_nan=True) for other in others
+    ):
+        raise Refusal(
+            f"its {name} is drawn at random each time, by {name_of(quantizer)}",
+            "use a quantiser that always gives the same, such as quantized_bits(6,0,alpha=1)",
+        )
+    return results[0]
 
 
 def _check_scale(quantizer: Any) -> None:
@@ -121,7 +168,3 @@ def _check_scale(quantizer: Any) -> None:
             f"{name_of(quantizer)} multiplies by a scale that is not a power of two",
             'give alpha=1, another power of two, or "auto_po2"',
         )
-
-
-def _numpy(value: Any) -> np.ndarray:
-    return np.asarray(keras.ops.convert_to_numpy(value), dtype=np.float64)

@@ -12,15 +12,15 @@ import keras
 import numpy as np
 from hgq.quantizer.internal import FixedPointQuantizerBase
 
-from trigger.fixedpoint.build import constant
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.types import Fixed, Overflow, Rounding
 from trigger.frontends import given, heads, rules
+from trigger.frontends.constants import as_numpy, exact, finite
 from trigger.frontends.inexact import Problem, Refusal
 from trigger.frontends.piecewise import lower_relu, staircase
 from trigger.frontends.walk import Call, Method, Walk, check_channel_axis, check_rank
 
-_ACTIVATIONS = ("linear", "relu")
+_NARROWER = "use quantisers of fewer bits for the weights"
 _ROUNDINGS = {"S_RND": "RND", "S_RND_CONV": "RND_CONV"}
 
 
@@ -79,14 +79,15 @@ def rule(quantizer: hgq.layers.Quantizer, elements: int) -> rules.Rule | None:
 
 def dense_constants(layer: hgq.layers.QDense) -> tuple[np.ndarray, np.ndarray]:
     """The kernel (inputs, units) and bias (units,) that a QDense or QBatchNormDense applies in inference, float64."""
-    kernel = _numpy(layer.qkernel)
-    return kernel, np.zeros(kernel.shape[-1]) if layer.bias is None else _numpy(layer.qbias)
+    kernel = finite("kernel", as_numpy(layer.qkernel))
+    bias = np.zeros(kernel.shape[-1]) if layer.bias is None else as_numpy(layer.qbias)
+    return kernel, finite("bias", bias)
 
 
 def affine_constants(layer: hgq.layers.QBatchNormalization) -> tuple[np.ndarray, np.ndarray]:
     """The scale and the offset of each channel, float64."""
     scale, offset = layer.qscaler_and_qoffset
-    return _numpy(scale), _numpy(offset)
+    return as_numpy(scale), as_numpy(offset)
 
 
 def input_quantizers(layer: Any) -> tuple[Any, ...]:
@@ -101,18 +102,14 @@ def is_left_out_head(layer: Any, is_head: bool) -> bool:
     return is_head and not layer.enable_oq and heads.kind_of(layer.activation) is not None
 
 
-def _numpy(value: Any) -> np.ndarray:
-    return np.asarray(keras.ops.convert_to_numpy(value), dtype=np.float64)
-
-
 class _HgqWalk(Walk):
     layers = "QDense, QBatchNormDense, QBatchNormalization, QAdd, QUnaryFunctionLUT, Quantizer"
-    subclasses = (hgq.layers.QBatchNormDense,)
 
     def methods(self) -> tuple[tuple[type, Method], ...]:
         return (
             (hgq.layers.Quantizer, self._quantizer),
             (hgq.layers.QDense, self._dense),
+            (hgq.layers.QBatchNormDense, self._dense),
             (hgq.layers.QBatchNormalization, self._batch_normalization),
             (hgq.layers.QAdd, self._quantised_add),
             (hgq.layers.QUnaryFunctionLUT, self._table),
@@ -148,28 +145,31 @@ class _HgqWalk(Walk):
         )
 
     def _dense(self, call: Call) -> str:
-        check_rank(call.inputs[0])
+        check_rank(call.inputs[0], call.layer.units)
         kernel, bias = dense_constants(call.layer)
         (source,) = self._inputs(call)
-        dense = self.builder.dense(call.name, source, constant(kernel), constant(bias))
+        dense = self.builder.dense(
+            call.name, source, exact("kernel", kernel, _NARROWER), exact("bias", bias, _NARROWER)
+        )
         return self._output_of(call, self._activated(call, dense))
 
     def _activated(self, call: Call, source: str) -> str:
-        kind = getattr(call.layer.activation, "__name__", "linear")
-        if call.layer.activation is None or kind == "linear":
+        activation = call.layer.activation
+        if activation in (None, keras.activations.linear):
             return source
-        if kind == "relu":
+        if activation is keras.activations.relu:
             return lower_relu(self.builder, f"{call.name}_relu", source, 0.0, None)
-        if kind == "softmax":
+        if activation is keras.activations.softmax:
             return self.leave_out_softmax(
                 call._replace(inputs=(call.inputs[0]._replace(node=source),))
             )
+        name = getattr(activation, "__name__", type(activation).__name__)
         if is_left_out_head(call.layer, call.is_head):
-            self.notes.append(heads.left_out_note(call.layer.name, kind))
+            self.notes.append(heads.left_out_note(call.layer.name, name))
             return source
         raise Refusal(
-            f"the activation {kind} has no exact fixed-point form",
-            "use relu, or a QUnaryFunctionLUT behind the layer",
+            f"the activation {name} has no exact fixed-point form",
+            "use relu, or a QUnaryFunctionLUT after the layer",
         )
 
     def _batch_normalization(self, call: Call) -> str:
@@ -181,7 +181,13 @@ class _HgqWalk(Walk):
             np.broadcast_to(part, value.shape).ravel() for part in affine_constants(layer)
         )
         return self._output_of(
-            call, self.builder.affine(call.name, source, constant(scale), constant(offset))
+            call,
+            self.builder.affine(
+                call.name,
+                source,
+                exact("scale", scale, _NARROWER),
+                exact("offset", offset, _NARROWER),
+            ),
         )
 
     def _quantised_add(self, call: Call) -> str:
@@ -193,7 +199,7 @@ class _HgqWalk(Walk):
 
     def _table(self, call: Call) -> str:
         (source,) = self._inputs(call)
-        if getattr(call.layer.activation, "__name__", "") in _ACTIVATIONS:
+        if call.layer.activation in (keras.activations.linear, keras.activations.relu):
             return self._output_of(call, self._activated(call, source))
         from trigger.frontends.hgq_reference import elementwise
 

@@ -19,8 +19,7 @@ from trigger.frontends.hgq import (
     input_quantizers,
     is_left_out_head,
 )
-from trigger.frontends.walk import nodes
-from trigger.naming import as_identifier
+from trigger.frontends.walk import named_nodes
 
 
 class Reference:
@@ -33,12 +32,12 @@ class Reference:
             inputs = keras.Input(self._shape, dtype="float64", name=model.inputs[0].name)
             values = {id(model.inputs[0]): inputs}
             named: dict[str, Any] = {}
-            for node in nodes(model):
+            for node, name in named_nodes(model):
                 before = [values[id(tensor)] for tensor in node.arguments.keras_tensors]
                 is_head = node.outputs[0] is model.outputs[0]
                 after = _twin(node.operation, before, is_head)
                 values[id(node.outputs[0])] = after
-                named.setdefault(as_identifier(node.operation.name), after)
+                named[name] = after
             self._model = keras.Model(inputs, values[id(model.outputs[0])])
             self._probe = keras.Model(inputs, named)
 

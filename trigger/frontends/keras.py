@@ -8,13 +8,13 @@ import numpy as np
 import qkeras
 from qkeras.qdense_batchnorm import QDenseBatchnorm
 
-from trigger.fixedpoint.build import constant
-from trigger.fixedpoint.graph import Graph
+from trigger.fixedpoint.graph import Constant, Graph, GraphError
 from trigger.fixedpoint.types import Fixed
 from trigger.frontends import freeze, given, heads
-from trigger.frontends.activations import lower_activation, name_of, quantizer_types
+from trigger.frontends.activations import known_as, lower_activation, quantizer_types
+from trigger.frontends.constants import exact
 from trigger.frontends.inexact import Problem, Refusal
-from trigger.frontends.walk import Call, Method, Walk, check_channel_axis, check_rank, nodes
+from trigger.frontends.walk import Call, Method, Value, Walk, check_rank, nodes
 
 
 def input_types(model: keras.Model) -> tuple[Fixed, ...] | None:
@@ -24,12 +24,11 @@ def input_types(model: keras.Model) -> tuple[Fixed, ...] | None:
         for node in nodes(model)
         if any(tensor is model.inputs[0] for tensor in node.arguments.keras_tensors)
     ]
-    quantizer = getattr(readers[0], "activation", None) if len(readers) == 1 else None
-    rule = (
-        quantizer_types(quantizer)
-        if isinstance(readers[0], qkeras.QActivation | keras.layers.Activation)
-        else None
-    )
+    if len(readers) != 1 or not isinstance(
+        readers[0], qkeras.QActivation | keras.layers.Activation
+    ):
+        return None
+    rule = quantizer_types(readers[0].activation)
     return None if rule is None else (rule[0],) * int(np.prod(model.inputs[0].shape[1:]))
 
 
@@ -52,7 +51,6 @@ def lower(
 class _KerasWalk(Walk):
     layers = "Dense, QDense, QDenseBatchnorm, Activation, QActivation, BatchNormalization, QBatchNormalization, Normalization"
     input_remedy = f'{Walk.input_remedy}, or start with QActivation("quantized_bits(16,5,alpha=1)")'
-    subclasses = (qkeras.QDense, QDenseBatchnorm, qkeras.QBatchNormalization)
 
     def __init__(self, model: keras.Model, inputs: Any, kernels: Mapping[str, Fixed]) -> None:
         self._kernels = kernels
@@ -66,9 +64,12 @@ class _KerasWalk(Walk):
     def methods(self) -> tuple[tuple[type, Method], ...]:
         return (
             (keras.layers.Dense, self._dense),
+            (qkeras.QDense, self._dense),
+            (QDenseBatchnorm, self._dense),
             (keras.layers.Activation, self._activation),
             (qkeras.QActivation, self._activation),
             (keras.layers.BatchNormalization, self._batch_normalization),
+            (qkeras.QBatchNormalization, self._batch_normalization),
             (keras.layers.Normalization, self._normalization),
         )
 
@@ -77,34 +78,45 @@ class _KerasWalk(Walk):
 
     def _dense(self, call: Call) -> str:
         layer, (value,) = call.layer, call.inputs
-        check_rank(value)
-        if getattr(layer, "lora_enabled", False) or getattr(layer, "quantization_mode", None):
-            raise Refusal(
-                "its kernel is a low-rank or Keras-quantised one",
-                "use QDense with a kernel_quantizer",
-            )
+        check_rank(value, layer.units)
+        if getattr(layer, "lora_enabled", False):
+            raise Refusal("its kernel is a low-rank one", "use QDense with a kernel_quantizer")
         frozen = freeze.dense(layer)
-        kernel, bias = freeze.kernel_constant(layer, frozen.kernel), constant(frozen.bias)
+        kernel = freeze.kernel_constant(layer, frozen.kernel)
+        bias = freeze.bias_constant(frozen.bias)
         if layer.name in self._kernels:
             kernel, bias = (_explicit(self._kernels[layer.name], part) for part in (kernel, bias))
-        elif bias.type.width > freeze.MAX_KERNEL_BITS - 4 and layer.use_bias:
+        else:
+            self._note_unquantised(layer, kernel, bias)
+        is_linear = known_as(layer.activation) == "linear"
+        name = call.name if is_linear else f"{call.name}_sum"
+        try:
+            dense = self.builder.dense(name, value.node, kernel, bias)
+        except GraphError:
+            freeze.check_bias_step(bias, kernel, self.builder[value.node])
+            raise
+        return self._activate(call, call.name, dense, layer.activation)
+
+    def _note_unquantised(self, layer: Any, kernel: Constant, bias: Constant) -> None:
+        if getattr(layer, "kernel_quantizer_internal", None) is None:
+            self.notes.append(
+                f"{layer.name}: the kernel is not quantised; its weights happen to fit {kernel.type.width} bits"
+            )
+        if bias.type.width > freeze.MAX_KERNEL_BITS - 4 and layer.use_bias:
             self.notes.append(
                 f"{layer.name}: the bias is not quantised and takes {bias.type.width} bits; a bias_quantizer saves area"
             )
-        name = call.name if name_of(layer.activation) == "linear" else f"{call.name}_sum"
-        dense = self.builder.dense(name, value.node, kernel, bias)
-        return self._activate(call, call.name, dense, layer.activation)
 
     def _activation(self, call: Call) -> str:
         return self._activate(call, call.name, call.inputs[0].node, call.layer.activation)
 
     def _activate(self, call: Call, name: str, source: str, activation: Any) -> str:
-        kind = name_of(activation)
+        kind = known_as(activation)
         if kind == "softmax":
-            self.leave_out_softmax(call)
-            return source
-        if call.is_head and heads.kind_of(activation):
-            output, note = heads.lower(self.builder, name, source, call.layer.name, kind)
+            return self.leave_out_softmax(call._replace(inputs=(Value(source, call.output_shape),)))
+        head = heads.kind_of(activation)
+        if call.is_head and head:
+            output, note = heads.lower(self.builder, name, source, call.layer.name, head)
             self.notes.append(note)
             return output
         return lower_activation(self.builder, name, source, activation)
@@ -113,8 +125,14 @@ class _KerasWalk(Walk):
         layer = call.layer
         frozen = freeze.batch_normalization(layer)
         axis = layer.axis[0] if isinstance(layer.axis, list | tuple) else layer.axis
-        name = self._affine(call, frozen, axis)
-        widest = constant(frozen.scale).type.width
+        rank = len(call.output_shape)
+        axis = axis % (rank + 1)
+        if axis == 0:
+            raise Refusal("it normalises over the axis of the events (axis 0)", "use axis=-1")
+        along = tuple(-1 if k == axis else 1 for k in range(1, rank + 1))
+        scale, offset = (part.reshape(along) for part in frozen)
+        name = self._affine(call, freeze.AffineConstants(scale, offset))
+        widest = exact("scale", frozen.scale, freeze.AFFINE_REMEDY).type.width
         if widest > 12:
             self.notes.append(
                 f"{layer.name}: its {widest}-bit scale is kept exactly and costs a multiplier a neuron; "
@@ -123,17 +141,15 @@ class _KerasWalk(Walk):
         return name
 
     def _normalization(self, call: Call) -> str:
-        axes = call.layer.axis
-        if len(axes) > 1:
-            raise Refusal(f"it normalises over the axes {axes}", "use axis=-1")
-        return self._affine(call, freeze.normalization(call.layer), axes[0] if axes else None)
+        return self._affine(call, freeze.normalization(call.layer))
 
-    def _affine(self, call: Call, frozen: freeze.AffineConstants, axis: int | None) -> str:
-        shape = call.inputs[0].shape
-        check_channel_axis(axis, shape)
-        scale, offset = (np.broadcast_to(part, shape).ravel() for part in frozen)
+    def _affine(self, call: Call, frozen: freeze.AffineConstants) -> str:
+        scale, offset = (np.broadcast_to(part, call.inputs[0].shape).ravel() for part in frozen)
         return self.builder.affine(
-            call.name, call.inputs[0].node, constant(scale), constant(offset)
+            call.name,
+            call.inputs[0].node,
+            exact("scale", scale, freeze.AFFINE_REMEDY),
+            exact("offset", offset, freeze.AFFINE_REMEDY),
         )
 
 

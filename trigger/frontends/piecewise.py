@@ -5,7 +5,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from trigger.fixedpoint.build import Builder, constant
+from trigger.fixedpoint.build import Builder, constant, fraction_bits
+from trigger.fixedpoint.graph import Constant
 from trigger.fixedpoint.ranges import aligned
 from trigger.fixedpoint.types import Fixed, Integers
 from trigger.frontends.inexact import Refusal
@@ -14,6 +15,8 @@ from trigger.frontends.inexact import Refusal
 MAX_TABLE_BITS = 16
 MAX_STEPS = 4096
 _ENUMERATED = 1 << 20
+# A bound with more fractional bits than this is a real number such as 1.3, not a step.
+MAX_BOUND_FRACTION = 16
 
 
 def lower_relu(builder: Builder, name: str, source: str, slope: float, upper: float | None) -> str:
@@ -24,8 +27,31 @@ def lower_relu(builder: Builder, name: str, source: str, slope: float, upper: fl
         )
     if upper is None:
         return source if slope else builder.clip(name, source, 0, None)
-    check_on_grid(builder, source, upper, "the upper bound")
-    return builder.clip(name, source, None if slope else 0, upper)
+    return clip(builder, name, source, None if slope else 0, upper, "the upper bound")
+
+
+def clip(
+    builder: Builder, name: str, source: str, low: float | None, high: float | None, what: str
+) -> str:
+    """Append min(max(x, low), high), on a finer step where a bound needs one.
+
+    Raises Refusal where a bound, called ``what``, has more than 16 fractional bits.
+    """
+    bounds = np.array([bound for bound in (low, high) if bound is not None], dtype=np.float64)
+    if not np.isfinite(bounds).all():
+        raise Refusal(f"{what} is not finite", "choose a finite one, or none")
+    coarsest = int(builder[source].fractions.min())
+    needed = int(fraction_bits(bounds).max(initial=coarsest))
+    if needed > max(coarsest, MAX_BOUND_FRACTION):
+        raise Refusal(
+            f"{what} {high:g} is not a multiple of the step {2.0**-coarsest:g}",
+            "choose a multiple of the step",
+        )
+    if needed > coarsest:
+        elements = len(builder[source].types)
+        zero = Constant(np.zeros(elements, dtype=np.int64), Fixed(False, 1, 1 - needed))
+        source = builder.affine(f"{name}_finer", source, constant(np.ones(elements)), zero)
+    return builder.clip(name, source, low, high)
 
 
 def is_power_of_two(value: float) -> bool:
@@ -39,15 +65,6 @@ def slope_shift(slope: float) -> int:
             "use a slope such as 0.25",
         )
     return -int(math.log2(slope))
-
-
-def check_on_grid(builder: Builder, source: str, bound: float, what: str) -> None:
-    fraction = int(builder[source].fractions.min())
-    if not np.ldexp(bound, fraction).is_integer():
-        raise Refusal(
-            f"{what} {bound:g} is not a multiple of the step {2.0**-fraction:g}",
-            "choose a multiple of the step",
-        )
 
 
 def round_to(kind: Fixed, y: np.ndarray) -> np.ndarray:

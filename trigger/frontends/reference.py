@@ -11,13 +11,13 @@ import qkeras
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.types import Fixed
 from trigger.frontends import freeze, heads
-from trigger.frontends.activations import name_of
+from trigger.frontends.activations import known_as
 from trigger.frontends.floatx import in_batches
 from trigger.frontends.inexact import Inexact
 from trigger.frontends.keras import input_types, lower
 from trigger.frontends.piecewise import round_to
 from trigger.frontends.precision import float64, promoted
-from trigger.naming import as_identifier
+from trigger.frontends.walk import named_nodes
 
 
 class Reference:
@@ -63,13 +63,11 @@ class Reference:
         """The output of every layer, by the name of its node, for real inputs of shape (events, features)."""
         x = np.asarray(x, dtype=np.float64).reshape(len(x), *self._shape)
         with float64():
-            probe = keras.Model(
-                self._model.inputs, [layer.output for layer in _layers(self._model)]
-            )
+            named = {name: node.outputs[0] for node, name in named_nodes(self._model)}
+            probe = keras.Model(self._model.inputs, named)
             outputs = probe(keras.ops.convert_to_tensor(x), training=False)
         return {
-            as_identifier(layer.name): keras.ops.convert_to_numpy(y).reshape(len(x), -1)
-            for layer, y in zip(_layers(self._model), outputs, strict=True)
+            name: keras.ops.convert_to_numpy(y).reshape(len(x), -1) for name, y in outputs.items()
         }
 
 
@@ -97,7 +95,7 @@ def _clone(layer: keras.layers.Layer, is_head: bool, leaves_out: bool) -> keras.
     activation = (
         promoted(layer.activation) if getattr(layer, "activation", None) is not None else None
     )
-    if is_head and (leaves_out or name_of(activation) == "softmax"):
+    if is_head and (leaves_out or known_as(activation) == "softmax"):
         activation = keras.activations.linear
     if isinstance(layer, keras.layers.Dense):
         return keras.layers.Dense(layer.units, activation=activation, **common)

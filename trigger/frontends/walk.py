@@ -1,5 +1,6 @@
 """One pass over a Keras network, layer by layer, into the fixed-point graph; what is the same for every kind of network."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -7,11 +8,13 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-from trigger.fixedpoint.build import Builder, constant
-from trigger.fixedpoint.graph import Constant, Graph
+from trigger.fixedpoint.build import Builder, constant, free_name
+from trigger.fixedpoint.graph import Constant, Graph, GraphError
 from trigger.fixedpoint.ranges import TooWide
 from trigger.fixedpoint.spelling import read_type
 from trigger.fixedpoint.types import Fixed, enclosing
+from trigger.frontends import own, remedies
+from trigger.frontends.constants import check_weights
 from trigger.frontends.inexact import Inexact, Problem, Refusal
 from trigger.frontends.piecewise import lower_relu
 from trigger.naming import as_identifier
@@ -19,6 +22,9 @@ from trigger.naming import as_identifier
 # Layers that do nothing in inference.
 _TRAINING_ONLY = (
     keras.layers.Dropout,
+    keras.layers.SpatialDropout1D,
+    keras.layers.SpatialDropout2D,
+    keras.layers.SpatialDropout3D,
     keras.layers.AlphaDropout,
     keras.layers.GaussianDropout,
     keras.layers.GaussianNoise,
@@ -28,6 +34,9 @@ _TRAINING_ONLY = (
 _PLAIN = "ReLU, LeakyReLU, Softmax (last), Add, Concatenate, Dot (squares), Flatten, Reshape and the Dropout layers"
 # A square is looked up in a table with an entry for each value.
 _WIDEST_SQUARE = 10
+
+
+INPUTS = "inputs"
 
 
 class Value(NamedTuple):
@@ -55,15 +64,7 @@ def nodes(model: keras.Model) -> list[Any]:
     functional = model._functional if isinstance(model, keras.Sequential) else model
     by_depth = getattr(functional, "_nodes_by_depth", None)
     if by_depth is None:
-        raise Inexact(
-            [
-                Problem(
-                    model.name,
-                    "a subclassed or unbuilt model has no layers to read",
-                    "use the functional API or Sequential",
-                )
-            ]
-        )
+        raise Inexact([_unreadable(model)])
     return [
         node
         for depth in sorted(by_depth, reverse=True)
@@ -72,52 +73,64 @@ def nodes(model: keras.Model) -> list[Any]:
     ]
 
 
+def named_nodes(model: keras.Model) -> list[tuple[Any, str]]:
+    """Every use of a layer with its name in the graph: an identifier, different from all others even in lower case."""
+    uses = nodes(model)
+    wanted = [as_identifier(node.operation.name) for node in uses]
+    taken = {INPUTS, *(name.casefold() for name in wanted)}
+    seen = {INPUTS}
+    names = []
+    for name in wanted:
+        # The first to ask for a name gets it.
+        own = name if name.casefold() not in seen else free_name(name, taken)
+        taken.add(own.casefold())
+        seen.add(own.casefold())
+        names.append(own)
+    return list(zip(uses, names, strict=True))
+
+
+def _unreadable(model: keras.Model) -> Problem:
+    if isinstance(model, keras.Sequential):
+        return Problem(
+            model.name,
+            "the shape of its inputs is not known yet",
+            "put keras.Input((features,)) before its first layer",
+        )
+    return Problem(
+        model.name,
+        f"{type(model).__name__} computes by a call of its own, so there are no layers to read",
+        "build the network with keras.Model(inputs, outputs) or keras.Sequential",
+    )
+
+
 class Walk(ABC):
     """Every problem is collected; past one the walk goes on from a stand-in value.
 
-    Subclasses bring their own layers in ``methods``, name them in ``layers``, and the known subclasses of a layer, whose
-    arithmetic is the same, in ``subclasses``.
+    Subclasses bring their own layers in ``methods``, and name them in ``layers``.
     """
 
     layers: str
     input_remedy = 'name it, as in inputs="fixed<16,6>"'
-    subclasses: tuple[type, ...] = ()
 
     def __init__(
         self, model: keras.Model, inputs: str | Fixed | Sequence[str | Fixed] | None
     ) -> None:
-        self.problems: list[Problem] = []
         self.notes: list[str] = []
-        self._values: dict[int, Value] = {}
-        self._names: set[str] = {"inputs"}
-        uses = nodes(model)
-        for what, tensors in (("inputs", model.inputs), ("outputs", model.outputs)):
-            if len(tensors) != 1:
-                raise Inexact(
-                    [
-                        Problem(
-                            model.name,
-                            f"it has {len(tensors)} {what}",
-                            f"Concatenate the {what} into one",
-                        )
-                    ]
-                )
-        shape = tuple(model.inputs[0].shape[1:])
-        if None in shape:
-            raise Inexact(
-                [
-                    Problem(
-                        model.inputs[0].name,
-                        f"the input shape {shape} is open",
-                        "give the Input a full shape",
-                    )
-                ]
-            )
-        self.builder = Builder(self._input_types(model, inputs, int(np.prod(shape))))
-        self._values[id(model.inputs[0])] = Value("inputs", shape)
-        for node in uses:
-            call = self._call(node, model)
-            self._values[id(node.outputs[0])] = Value(self._lower(call), call.output_shape)
+        uses = named_nodes(model)
+        self.problems: list[Problem] = [*own.model_problems(model), *_count_problems(model)]
+        self._methods = dict((*self._plain(), *self.methods()))
+        self._outputs = {id(tensor) for tensor in model.outputs}
+        shape = self._input_shape(model.inputs[0])
+        self.builder = Builder(self._input_types(model, inputs, math.prod(shape)))
+        self.builder.reserve(name for _, name in uses)
+        self._values = {
+            id(tensor): self._stand_in(f"{INPUTS}_{k}", tensor)
+            for k, tensor in enumerate(model.inputs[1:], 2)
+        }
+        self._values[id(model.inputs[0])] = Value(INPUTS, shape)
+        for node, name in uses:
+            self.builder.claim(name)
+            self._visit(node, name)
         self._output = self._values[id(model.outputs[0])].node
 
     def graph(self) -> Graph:
@@ -134,55 +147,83 @@ class Walk(ABC):
         """The types of the inputs where the network itself says them."""
         return None
 
-    def leave_out_softmax(self, call: Call) -> str:
-        """The node before the softmax, with a note. Raises Refusal where the softmax is not the last step."""
+    def leave_out_softmax(self, call: Call, axis: Any = -1) -> str:
+        """The node before the softmax, with a note. Raises Refusal where that could change the order of the outputs."""
         if not call.is_head:
             raise Refusal(
                 "a softmax inside the network has no exact fixed-point form",
                 "keep softmax for the last layer",
+            )
+        if len(call.output_shape) != 1 or axis not in (-1, 1, [-1], [1], (-1,), (1,)):
+            raise Refusal(
+                f"its softmax over axis {axis} of the shape {call.output_shape} cannot be left out: the sum is not over "
+                "all outputs",
+                "leave the softmax out of the network, and apply it to the outputs in software",
+            )
+        if call.output_shape == (1,):
+            raise Refusal(
+                "a softmax of one output is always 1", "use two outputs, or a sigmoid instead"
             )
         self.notes.append(
             f"{call.layer.name}: the softmax is left out; it cannot change the order of the classes"
         )
         return call.inputs[0].node
 
+    def _input_shape(self, tensor: Any) -> tuple[int, ...]:
+        shape = tuple(tensor.shape[1:])
+        if None in shape:
+            self.problems.append(
+                Problem(
+                    tensor.name,
+                    f"the input shape {shape} is open",
+                    "give the Input a full shape",
+                )
+            )
+        return tuple(size or 1 for size in shape)
+
     def _input_types(self, model: keras.Model, inputs: Any, features: int) -> tuple[Fixed, ...]:
         if inputs is None:
             found = self.own_input_types(model)
             if found is not None:
                 return found
-            self.problems.append(
-                Problem("inputs", "the features have no fixed-point type", self.input_remedy)
+            self._refuse_inputs("the features have no fixed-point type", self.input_remedy)
+            inputs = "fixed<8,4>"
+        if not isinstance(inputs, str | Fixed | Sequence):
+            self._refuse_inputs(
+                f"{inputs!r} is no fixed-point type", 'give one, as in inputs="fixed<16,6>"'
             )
             inputs = "fixed<8,4>"
         many = [inputs] * features if isinstance(inputs, str | Fixed) else list(inputs)
         if len(many) != features:
-            raise Inexact(
-                [
-                    Problem(
-                        "inputs",
-                        f"{len(many)} types for {features} features",
-                        "give one type, or one a feature",
-                    )
-                ]
+            self._refuse_inputs(
+                f"{len(many)} types for {features} features", "give one type, or one a feature"
             )
+            many = ["fixed<8,4>"] * features
         return tuple(t if isinstance(t, Fixed) else read_type(t) for t in many)
 
-    def _call(self, node: Any, model: keras.Model) -> Call:
-        layer = node.operation
-        base = name = as_identifier(layer.name)
-        use = 1
-        while name in self._names:  # a layer used twice, or two names that differ in punctuation
-            use += 1
-            name = f"{base}_{use}"
-        self._names.add(name)
-        inputs = tuple(self._values[id(tensor)] for tensor in node.arguments.keras_tensors)
-        is_head = node.outputs[0] is model.outputs[0]
-        return Call(layer, name, inputs, tuple(node.outputs[0].shape[1:]), is_head)
+    def _refuse_inputs(self, reason: str, remedy: str) -> None:
+        self.problems.append(Problem("inputs", reason, remedy))
 
-    def _lower(self, call: Call) -> str:
+    def _visit(self, node: Any, name: str) -> None:
+        outputs = node.outputs
+        inputs = tuple(self._values[id(tensor)] for tensor in node.arguments.keras_tensors)
+        is_head = id(outputs[0]) in self._outputs
+        call = Call(node.operation, name, inputs, tuple(outputs[0].shape[1:]), is_head)
+        lowered = self._lower(call, node)
+        if lowered is not None:
+            self._values[id(outputs[0])] = Value(lowered, call.output_shape)
+            outputs = outputs[1:]
+        for tensor in outputs:
+            self._values[id(tensor)] = self._stand_in(f"after_{name}", tensor)
+
+    def _lower(self, call: Call, node: Any) -> str | None:
+        """The node that gives the layer's output; None, with a problem noted, where there is none."""
         try:
-            return self._method(call.layer)(call)
+            method = self._method(call)
+            own.check_layer(call.layer)
+            own.check_arguments(node)
+            check_weights(call.layer)
+            return method(call)
         except Refusal as refusal:
             self.problems.append(Problem(call.layer.name, refusal.reason, refusal.remedy))
         except TooWide as wide:
@@ -192,35 +233,45 @@ class Walk(ABC):
                     call.layer.name, f"a value needs {wide.width} bits, float64 holds 53", remedy
                 )
             )
-        stand_in = Builder(
-            (Fixed(True, 8, 4),) * int(np.prod(call.output_shape)), f"after_{call.name}"
-        )
-        return self.builder.adopt(stand_in)
+        except GraphError as error:
+            self.problems.append(
+                Problem(call.layer.name, str(error), "use constants of fewer bits")
+            )
+        return None
 
-    def _method(self, layer: Any) -> Method:
-        if isinstance(layer, _TRAINING_ONLY):
-            return _same
-        plain: tuple[tuple[type, Method], ...] = (
-            (keras.layers.Flatten, _same),
+    def _stand_in(self, name: str, tensor: Any) -> Value:
+        """A value in place of one that could not be built, so that what comes after it is looked at too."""
+        shape = tuple(size or 1 for size in tensor.shape[1:])
+        return Value(self.builder.stand_in(name, (Fixed(True, 8, 4),) * math.prod(shape)), shape)
+
+    def _plain(self) -> tuple[tuple[type, Method], ...]:
+        return (
+            *((kind, _same) for kind in _TRAINING_ONLY),
+            (keras.layers.Flatten, _flatten),
             (keras.layers.Reshape, _same),
-            (keras.layers.Softmax, self.leave_out_softmax),
+            (keras.layers.Softmax, lambda call: self.leave_out_softmax(call, call.layer.axis)),
             (keras.layers.ReLU, self._relu),
             (keras.layers.LeakyReLU, self._leaky_relu),
             (keras.layers.Add, self._add),
             (keras.layers.Concatenate, self._concatenate),
             (keras.layers.Dot, self._sum_of_squares),
         )
-        for kind, method in (*self.methods(), *plain):
-            if isinstance(layer, kind):
-                if type(layer) is not kind and type(layer) not in self.subclasses:
-                    raise Refusal(
-                        f"{type(layer).__name__} is a subclass of {kind.__name__} and may compute anything",
-                        f"use {kind.__name__}",
-                    )
-                return method
+
+    def _method(self, call: Call) -> Method:
+        """By the layer's own class: a subclass may compute anything."""
+        kind = type(call.layer)
+        if kind in self._methods:
+            return self._methods[kind]
+        for base in kind.__mro__:
+            if base in self._methods:
+                raise Refusal(
+                    f"{kind.__name__} is a subclass of {base.__name__} and may compute anything",
+                    f"use {base.__name__}",
+                )
+        what = "a layer of the type" if isinstance(call.layer, keras.Layer) else "the operation"
         raise Refusal(
-            f"a layer of the type {type(layer).__name__} has no exact lowering",
-            f"use Input, {self.layers}, {_PLAIN}",
+            f"{what} {kind.__name__} has no exact lowering",
+            remedies.of_layer(call.layer, len(call.inputs), f"{self.layers}, {_PLAIN}"),
         )
 
     def _relu(self, call: Call) -> str:
@@ -245,23 +296,29 @@ class Walk(ABC):
         return self.builder.add(call.name, tuple(value.node for value in call.inputs))
 
     def _concatenate(self, call: Call) -> str:
-        rank = len(call.output_shape)
-        if rank > 1 and call.layer.axis not in (1,):
+        shape = call.output_shape
+        axis = call.layer.axis % (len(shape) + 1)
+        if axis == 0:
+            raise Refusal("it joins events, not features (axis 0)", "use axis=1")
+        if math.prod(shape[: axis - 1]) != 1:
             raise Refusal(
-                f"it joins tensors of rank {rank} along axis {call.layer.axis}",
-                "put Flatten layers before it",
+                f"it joins tensors along axis {call.layer.axis}, which interleaves their elements: the shape is {shape}",
+                "use axis=1, and put the rows of the next kernel into that order",
             )
         return self.builder.concatenate(call.name, tuple(value.node for value in call.inputs))
 
     def _sum_of_squares(self, call: Call) -> str:
         """The product of a vector with itself: squares come from two tables, one for what is positive, one for the rest."""
         value, other = call.inputs
+        if len(value.shape) != 1:
+            raise Refusal(
+                f"it multiplies values of the shape {value.shape}", "give it one vector twice"
+            )
         if value != other or call.layer.normalize:
             raise Refusal(
                 "it multiplies two different vectors, or normalises them",
                 "give it one vector twice",
             )
-        check_rank(value)
         source = self.builder[value.node]
         kind = enclosing(source.types)
         if kind.width > _WIDEST_SQUARE:
@@ -285,19 +342,57 @@ class Walk(ABC):
         return self.builder.dense(call.name, every, ones, constant(np.zeros(1)))
 
 
-def check_rank(value: Value) -> None:
+def check_rank(value: Value, units: int) -> None:
     """Refuse a Dense layer on anything but a vector."""
     if len(value.shape) != 1:
+        positions = math.prod(value.shape[:-1])
         raise Refusal(
-            f"it acts on the last axis of the shape {value.shape}", "put a Flatten layer before it"
+            f"it acts on each of the {positions} positions of the shape {value.shape}",
+            f"use Flatten and one Dense of {positions * units} units with the kernel np.kron(np.eye({positions}), kernel) "
+            f"and the bias np.tile(bias, {positions}), which gives the same numbers",
         )
 
 
 def check_channel_axis(axis: Any, shape: tuple[int, ...]) -> None:
     """Refuse a normalisation along anything but the last axis."""
     if axis is not None and axis not in (-1, len(shape)):
-        raise Refusal(f"it normalises axis {axis} of the shape {shape}", "use axis=-1")
+        raise Refusal(
+            f"it normalises axis {axis} of the shape {shape}",
+            "use axis=-1, and train again",
+        )
+
+
+def _count_problems(model: keras.Model) -> list[Problem]:
+    problems = []
+    if len(model.inputs) != 1:
+        problems.append(
+            Problem(
+                model.name,
+                f"it has {len(model.inputs)} inputs",
+                "give it one Input with all features; the first Dense of a branch has zeros for those it does not use",
+            )
+        )
+    if len(model.outputs) != 1:
+        problems.append(
+            Problem(
+                model.name,
+                f"it has {len(model.outputs)} outputs",
+                "make a network for each, as in keras.Model(model.inputs, model.outputs[0])",
+            )
+        )
+    return problems
 
 
 def _same(call: Call) -> str:
+    return call.inputs[0].node
+
+
+def _flatten(call: Call) -> str:
+    shape = call.inputs[0].shape
+    moves = shape[:1] != (1,) and math.prod(shape[1:]) != 1
+    if call.layer.data_format == "channels_first" and moves:
+        raise Refusal(
+            f"it takes axis 1 of the shape {shape} last (channels_first), another order of the elements",
+            'use data_format="channels_last", and put the rows of the next kernel into that order',
+        )
     return call.inputs[0].node

@@ -1,0 +1,564 @@
+"""Odd networks: each is refused with the full text, or gives what the user's own object gives.
+
+As in test_options, the other side of a comparison is ``model(x)`` in float32, where float32 is exact.
+"""
+
+import functools
+
+import keras
+import numpy as np
+import pytest
+import qkeras
+from keras import layers
+from qkeras import QActivation, QBatchNormalization, QDense
+from qkeras.qdense_batchnorm import QDenseBatchnorm
+
+from trigger.frontends.inexact import Inexact
+from trigger.frontends.keras import lower
+
+INPUT = "fixed<6,3>"
+W = "quantized_bits(4,0,alpha=1)"
+EXACT = "exact"
+
+
+def dense(units=3, name="d", **options):
+    quantizers = {"kernel_quantizer": W, "bias_quantizer": W}
+    return QDense(units, **{**quantizers, **options}, name=name)
+
+
+def chain(*stages, shape=(4,), kind=keras.Model, **options):
+    x = inputs = keras.Input(shape, **options)
+    for stage in stages:
+        x = stage(x)
+    return kind(inputs, x, name="net")
+
+
+def branches(*parts, join=layers.Concatenate, shape=(4,), **options):
+    x = keras.Input(shape)
+    return keras.Model(x, join(name="join", **options)([part(x) for part in parts]), name="net")
+
+
+def set_weight(layer, name, value):
+    """A layer that sets one of its weights to a value when it is built into a network."""
+
+    def call(x):
+        y = layer(x)
+        weight = next(w for w in layer.weights if w.path.endswith(f"/{name}"))
+        weight.assign(np.full(weight.shape, value))
+        return y
+
+    return call
+
+
+def with_policy(policy, *stages):
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        return chain(*(stage() for stage in stages))
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def relu(x):
+    return keras.ops.where(x > 0, x, x / 2)
+
+
+def relu6(x):
+    return x
+
+
+def linear(x):
+    return 2 * x
+
+
+def softmax(x):
+    return keras.ops.softmax(-x)
+
+
+def sigmoid(x):
+    return keras.ops.sigmoid(-x)
+
+
+tanh, hard_sigmoid, hard_tanh = (functools.partial(keras.ops.multiply, k) for k in (2, 3, 4))
+
+
+class quantized_bits:  # noqa: N801
+    """Not that of QKeras."""
+
+    def __call__(self, x):
+        return x / 2
+
+
+class Squared(qkeras.quantized_relu):
+    def __call__(self, x):
+        return super().__call__(x) ** 2
+
+
+class Kernel(qkeras.quantized_bits):
+    """As a kernel quantiser it is a constant like any other."""
+
+    def __call__(self, x):
+        return -super().__call__(x)
+
+
+class MonteCarlo(layers.Dropout):
+    def call(self, inputs, training=None):
+        return super().call(inputs, training=True)
+
+
+class Scaled(layers.Identity):
+    def call(self, inputs):
+        return inputs / 2
+
+
+class Loud(layers.GaussianNoise):
+    def call(self, inputs, training=None):
+        return 2 * inputs
+
+
+class Halved(layers.Flatten):
+    def call(self, inputs):
+        return super().call(inputs) / 2
+
+
+class Doubling(keras.Model):
+    def call(self, inputs, training=None):
+        return 2 * super().call(inputs, training=training)
+
+
+class Layerless(keras.Model):
+    def call(self, inputs):
+        return inputs
+
+
+class Shifting(keras.Sequential):
+    def __call__(self, *args, **kwargs):
+        return super().__call__(*args, **kwargs) + 1
+
+
+class Training(keras.Model):
+    """Trains in a way of its own, and computes what its layers compute."""
+
+    def train_step(self, data):
+        return {}
+
+    def helper(self):
+        return 1
+
+
+def patched(layer):
+    original = layer.call
+    layer.call = lambda x: 2 * original(x)
+    return layer
+
+
+def exchanged():
+    """Calls another layer."""
+    layer = layers.ReLU(name="d")
+    layer.call = layers.LeakyReLU(0.5).call
+    return layer
+
+
+def patched_model():
+    model = chain(dense())
+    model.call = lambda x, training=None, mask=None: 2 * dense(name="other")(x)
+    return model
+
+
+def normalization(**options):
+    return layers.Normalization(name="d", **options)
+
+
+def two_inputs():
+    x, y = keras.Input((4,)), keras.Input((2,))
+    joined = layers.Concatenate()([x, y])
+    return keras.Model([x, y], layers.ELU(name="elu")(dense()(joined)), name="net")
+
+
+def two_outputs():
+    x = keras.Input((4,))
+    y = layers.Activation("sigmoid", name="s")(dense(1)(x))
+    return keras.Model(x, [y, layers.ELU(name="elu")(x)], name="net")
+
+
+def operators(make):
+    keras.utils.clear_session()  # so that an operator is called "add"
+    x = keras.Input((4,))
+    return keras.Model(x, make(dense(name="a")(x), dense(name="b")(x)), name="net")
+
+
+def shared(x):
+    layer = dense(4)
+    return layer(layers.ReLU()(layer(x)))
+
+
+def splits(x):
+    lstm = layers.LSTM(2, return_state=True, name="lstm")
+    y, h, _ = lstm(layers.Reshape((2, 2))(x))
+    return layers.Add()([y, h])
+
+
+def own(name, where=__name__):
+    return (
+        f"d: its activation {name} is code of {where}, not of Keras or QKeras, and may compute anything. Remedy: use one of "
+        'Keras by its name, as in activation="relu", or a quantiser of QKeras.'
+    )
+
+
+def subclass(name, of, layer="d"):
+    return f"{layer}: {name} is a subclass of {of} and may compute anything. Remedy: use {of}."
+
+
+def model_class(name, overridden):
+    return (
+        f"net: {name} overrides {overridden} and may compute anything. Remedy: build the network of layers alone, with "
+        "keras.Model(inputs, outputs) or keras.Sequential."
+    )
+
+
+def value(what, kind):
+    return (
+        f"d: its {what} has a value that is {kind}. Remedy: train the network again, with a smaller learning rate, or load "
+        "other weights."
+    )
+
+
+def call_with(text):
+    return f"d: it is called with {text}, which changes what it computes. Remedy: call it with its input alone."
+
+
+def cast(dtype):
+    return (
+        f"x: Keras casts the events to {dtype}, which changes their values. Remedy: use keras.Input(shape) of dtype float32; "
+        'integers are inputs="fixed<9,9>".'
+    )
+
+
+def precision(kind, policy):
+    return (
+        f"d: it computes in {kind} (dtype policy {policy}), which rounds values that the graph keeps. Remedy: make the "
+        'network with the dtype policy "float32" and train it again.'
+    )
+
+
+REPLACED = (
+    "d: its call was replaced and may compute anything. Remedy: use the layer as Keras has it."
+)
+NO_SOFTMAX = (
+    "s: its softmax over axis {} of the shape {} cannot be left out: the sum is not over all outputs. Remedy: leave the "
+    "softmax out of the network, and apply it to the outputs in software."
+)
+BIAS = "Remedy: give it a bias_quantizer such as quantized_bits(16,5,alpha=1)."
+DRAWN = (
+    "d: its {} is drawn at random each time, by {}. Remedy: use a quantiser that always gives the same, such as "
+    "quantized_bits(6,0,alpha=1)."
+)
+UNSUPPORTED = "d: a layer of the type {} has no exact lowering. Remedy: {}."
+
+NETWORKS = {
+    # Activations with the name of another, and classes with the name of a quantiser.
+    "relu of one's own": (lambda: chain(dense(activation=relu)), own("relu")),
+    "relu6 of one's own": (lambda: chain(layers.Activation(relu6, name="d")), own("relu6")),
+    "linear of one's own": (lambda: chain(dense(activation=linear)), own("linear")),
+    "softmax of one's own": (lambda: chain(dense(activation=softmax)), own("softmax")),
+    "sigmoid of one's own": (lambda: chain(QActivation(sigmoid, name="d")), own("sigmoid")),
+    "tanh, a partial": (lambda: chain(dense(activation=tanh)), own("partial", "functools")),
+    "a lambda": (lambda: chain(dense(activation=lambda x: x)), own("<lambda>")),
+    "a class of one's own": (lambda: chain(dense(activation=quantized_bits())), own("quantized_bits")),
+    "a subclass of a quantiser": (
+        lambda: chain(QActivation(Squared(3, 1), name="d")), subclass("Squared", "quantized_relu")
+    ),
+    "a layer as activation": (
+        lambda: chain(dense(activation=layers.ReLU())),
+        "d: its activation is the layer ReLU. Remedy: put that layer after this one instead.",
+    ),
+    "leaky_relu": (
+        lambda: chain(dense(activation="leaky_relu")),
+        "d: the activation leaky_relu has no exact fixed-point form. Remedy: use the layer LeakyReLU(negative_slope=0.25), or "
+        "another power of two.",
+    ),
+    "Keras' own by reference": (lambda: chain(dense(activation=keras.activations.relu)), EXACT),
+    "Keras' own by name": (lambda: chain(dense(activation="relu6")), EXACT),
+    "a quantiser of one's own for the kernel": (
+        lambda: chain(dense(kernel_quantizer=Kernel(4, 0, alpha=1))), EXACT
+    ),
+    # Models and layers of one's own.
+    "Model.call": (lambda: chain(dense(), kind=Doubling), model_class("Doubling", "call")),
+    "Sequential.__call__": (
+        lambda: Shifting([keras.Input((4,)), dense()], name="net"), model_class("Shifting", "__call__")
+    ),
+    "a patched Model": (patched_model, model_class("Functional", "call")),
+    "Model.train_step": (lambda: chain(dense(), kind=Training), EXACT),
+    "Dropout in inference": (lambda: chain(MonteCarlo(0.5, name="d")), subclass("MonteCarlo", "Dropout")),
+    "a scaling Identity": (lambda: chain(Scaled(name="d")), subclass("Scaled", "Identity")),
+    "a GaussianNoise": (lambda: chain(Loud(0.1, name="d")), subclass("Loud", "GaussianNoise")),
+    "a Flatten": (lambda: chain(Halved(name="d")), subclass("Halved", "Flatten")),
+    "a patched layer": (lambda: chain(patched(dense())), REPLACED),
+    "the call of another layer": (lambda: chain(exchanged()), REPLACED),
+    "a model in the model": (
+        lambda: chain(keras.Sequential([layers.ReLU()], name="d")),
+        UNSUPPORTED.format("Sequential", "call its layers one by one: for layer in d.layers: x = layer(x)"),
+    ),
+    # Calls that change what a layer does, and what is drawn at random.
+    "Dropout(training=True)": (
+        lambda: chain(lambda x: layers.Dropout(0.5, name="d")(x, training=True)), call_with("training=True")
+    ),
+    "GaussianNoise(training=True)": (
+        lambda: chain(lambda x: layers.GaussianNoise(0.5, name="d")(x, training=True)), call_with("training=True")
+    ),
+    "BatchNormalization(training=True)": (
+        lambda: chain(lambda x: layers.BatchNormalization(name="d")(x, training=True)), call_with("training=True")
+    ),
+    "Dropout(training=False)": (lambda: chain(lambda x: layers.Dropout(0.5)(x, training=False)), EXACT),
+    "spatial dropout": (lambda: chain(layers.Reshape((2, 2)), layers.SpatialDropout1D(0.5)), EXACT),
+    "Bernoulli kernel": (
+        lambda: chain(dense(kernel_quantizer="bernoulli")), DRAWN.format("kernel", "bernoulli(alpha='auto_po2')")
+    ),
+    "one Bernoulli weight": (
+        lambda: chain(dense(1, kernel_quantizer="bernoulli"), shape=(1,)),
+        DRAWN.format("kernel", "bernoulli(alpha='auto_po2')"),
+    ),
+    "Bernoulli bias": (lambda: chain(dense(bias_quantizer="bernoulli")), DRAWN.format("bias", "bernoulli()")),
+    "Bernoulli beta": (
+        lambda: chain(QBatchNormalization(beta_quantizer="bernoulli", name="d")), DRAWN.format("beta", "bernoulli()")
+    ),
+    "stochastic binary": (lambda: chain(QActivation("stochastic_binary")), EXACT),
+    # Axes and orders of elements.
+    "Concatenate axis 0": (
+        lambda: branches(dense(), dense(name="e"), axis=0),
+        "join: it joins events, not features (axis 0). Remedy: use axis=1.",
+    ),
+    "Concatenate axis 1": (lambda: branches(dense(), dense(2, name="e"), axis=1), EXACT),
+    "Concatenate axis -2": (lambda: branches(layers.ReLU(), layers.Identity(), axis=-2, shape=(2, 2)), EXACT),
+    "Concatenate axis -1 of a matrix": (
+        lambda: branches(layers.ReLU(), layers.Identity(), axis=-1, shape=(2, 2)),
+        "join: it joins tensors along axis -1, which interleaves their elements: the shape is (2, 4). Remedy: use axis=1, and "
+        "put the rows of the next kernel into that order.",
+    ),
+    "Concatenate axis -1 of one row": (
+        lambda: branches(layers.ReLU(), layers.Identity(), axis=-1, shape=(1, 3)), EXACT
+    ),
+    "Flatten channels first": (
+        lambda: chain(layers.Flatten("channels_first", name="d"), shape=(2, 3)),
+        "d: it takes axis 1 of the shape (2, 3) last (channels_first), another order of the elements. Remedy: use "
+        'data_format="channels_last", and put the rows of the next kernel into that order.',
+    ),
+    "Flatten channels first of one": (lambda: chain(layers.Flatten("channels_first"), shape=(1, 3)), EXACT),
+    "softmax over rows": (
+        lambda: chain(layers.Softmax(axis=1, name="s"), shape=(2, 3)), NO_SOFTMAX.format(1, (2, 3))
+    ),
+    "softmax of a matrix": (
+        lambda: chain(layers.Activation("softmax", name="s"), shape=(2, 3)), NO_SOFTMAX.format(-1, (2, 3))
+    ),
+    "softmax over events": (lambda: chain(layers.Softmax(axis=0, name="s")), NO_SOFTMAX.format(0, (4,))),
+    "softmax of one": (
+        lambda: chain(dense(1, activation="softmax")),
+        "d: a softmax of one output is always 1. Remedy: use two outputs, or a sigmoid instead.",
+    ),
+    "BatchNormalization axis 1 of a matrix": (
+        lambda: chain(
+            set_weight(layers.BatchNormalization(axis=1, epsilon=0, name="d"), "gamma", [0.5, 2]), shape=(2, 3)
+        ),
+        EXACT,
+    ),
+    "Normalization axis 1 of a matrix": (
+        lambda: chain(normalization(axis=1, mean=[1, 2], variance=[4, 1]), shape=(2, 3)), EXACT
+    ),
+    "Normalization of both axes": (
+        lambda: chain(normalization(axis=(1, 2), mean=np.eye(2), variance=np.eye(2) * 3 + 1), shape=(2, 2)), EXACT
+    ),
+    "Normalization of all": (lambda: chain(normalization(axis=None, mean=1, variance=4)), EXACT),
+    "Normalization, inverted": (
+        lambda: chain(normalization(mean=1, variance=4, invert=True)),
+        "d: Normalization(invert=True) multiplies by a real number. Remedy: use invert=False.",
+    ),
+    "a sum of shapes": (
+        lambda: branches(dense(1), layers.ReLU(), join=layers.Add),
+        "join: it adds tensors of different shapes. Remedy: give all inputs the same shape.",
+    ),
+    # Trained values.
+    "NaN in a kernel": (lambda: chain(set_weight(dense(), "kernel", np.nan)), value("kernel", "not a number")),
+    "NaN in a float kernel": (
+        lambda: chain(set_weight(layers.Dense(3, name="d"), "kernel", np.nan)), value("kernel", "not a number")
+    ),
+    "infinite bias": (lambda: chain(set_weight(dense(), "bias", np.inf)), value("bias", "infinite")),
+    **{
+        f"NaN in {name}": (
+            lambda name=name: chain(set_weight(layers.BatchNormalization(name="d"), name, np.nan)),
+            value(name, "not a number"),
+        )
+        for name in ("gamma", "beta", "moving_mean", "moving_variance")
+    },
+    "a negative variance": (
+        lambda: chain(set_weight(layers.BatchNormalization(name="d"), "moving_variance", -1)),
+        "d: its variance has the value -1, and a variance is at least 0. Remedy: train the network again, or load other "
+        "weights.",
+    ),
+    "a negative variance, folded": (
+        lambda: chain(
+            set_weight(QDenseBatchnorm(3, kernel_quantizer=W, bias_quantizer=W, name="d"), "moving_variance", -1)
+        ),
+        "d: its variance has the value -1, and a variance is at least 0. Remedy: train the network again, or load other "
+        "weights.",
+    ),
+    "a bias of 130 bits": (
+        lambda: chain(set_weight(dense(bias_quantizer=None), "bias", [1e-30, 1e10, 1])),
+        f"d: its bias spans too many bits (the values need 152 bits). {BIAS}",
+    ),
+    "a tiny bias": (
+        lambda: chain(set_weight(dense(bias_quantizer=None), "bias", 1e-20)),
+        f"d: with its bias a value needs more than 53 bits, which float64 holds: the smallest bit of the bias is 2^-87. {BIAS}",
+    ),
+    "a wide scale": (
+        lambda: chain(set_weight(layers.BatchNormalization(name="d"), "gamma", [1e-20, 1e20, 1, 1])),
+        "d: its scale spans too many bits (the values need 157 bits). Remedy: use QDenseBatchnorm, which folds it into "
+        "quantised weights.",
+    ),
+    # Precisions.
+    "mixed_float16": (
+        lambda: with_policy("mixed_float16", dense), precision("float16", "mixed_float16")
+    ),
+    "mixed_bfloat16": (
+        lambda: with_policy("mixed_bfloat16", lambda: layers.ReLU(name="d")), precision("bfloat16", "mixed_bfloat16")
+    ),
+    "float16": (lambda: chain(layers.Identity(dtype="float16", name="d")), precision("float16", "float16")),
+    "bfloat16": (lambda: chain(layers.Dense(3, dtype="bfloat16", name="d")), precision("bfloat16", "bfloat16")),
+    "float64": (lambda: with_policy("float64", lambda: set_weight(layers.Dense(3), "kernel", 0.5), layers.ReLU), EXACT),
+    **{
+        f"Input of {dtype}": (lambda dtype=dtype: chain(dense(), dtype=dtype, name="x"), cast(dtype))
+        for dtype in ("int32", "uint8", "bool", "float16")
+    },
+    "Input of float64": (lambda: chain(dense(), dtype="float64"), EXACT),
+    # Names.
+    "d and d_sum": (lambda: branches(dense(activation="relu"), dense(name="d_sum")), EXACT),
+    "d_sum after d": (lambda: chain(dense(activation="relu"), dense(name="d_sum", activation="relu")), EXACT),
+    "r2 and r2_leaky": (
+        lambda: branches(
+            layers.ReLU(2, negative_slope=0.5, name="r2"), layers.ReLU(name="r2_leaky"), join=layers.Add
+        ),
+        EXACT,
+    ),
+    "Dense and dense": (lambda: chain(dense(name="Dense"), dense(name="dense")), EXACT),
+    "punctuation": (lambda: chain(*(dense(4, name=name) for name in ("a.b", "a-b", "A b", "a_b_2"))), EXACT),
+    "accents": (lambda: chain(dense(name="été"), dense(name="ete"), dense(name="_t_")), EXACT),
+    "inputs and Inputs": (lambda: chain(dense(name="Inputs"), dense(name="inputs_2")), EXACT),
+    # Structure.
+    "the same twice": (lambda: branches(layers.Identity(), layers.Identity()), EXACT),
+    "one input twice": (lambda: chain(lambda x: layers.Concatenate()([x, x])), EXACT),
+    "the same added": (lambda: chain(lambda x: layers.Add()([x, x, x])), EXACT),
+    "its own input": (chain, EXACT),
+    "nothing but Dropout": (lambda: keras.Sequential([keras.Input((4,)), layers.Dropout(0.5)]), EXACT),
+    "a layer used twice": (lambda: chain(shared), EXACT),
+    "a matrix, flattened": (lambda: chain(layers.Flatten(), dense(), shape=(2, 2)), EXACT),
+    # What there is instead.
+    "a + b": (
+        lambda: operators(lambda a, b: a + b),
+        "add: the operation Add has no exact lowering. Remedy: write keras.layers.Add()([a, b]) instead of a + b.",
+    ),
+    "a + 1": (
+        lambda: operators(lambda a, b: a + 1.0),
+        "add: the operation Add has no exact lowering. Remedy: put the constant into the kernel or the bias of the Dense layer "
+        "before or after it.",
+    ),
+    "LayerNormalization": (
+        lambda: chain(layers.LayerNormalization(name="d")),
+        UNSUPPORTED.format(
+            "LayerNormalization", "use BatchNormalization, whose statistics are constants, and train again"
+        ),
+    ),
+    "EinsumDense": (
+        lambda: chain(
+            layers.EinsumDense("abc,cd->abd", output_shape=(None, 2), name="d"), layers.Flatten(), shape=(2, 3)
+        ),
+        UNSUPPORTED.format(
+            "EinsumDense", "use Flatten and a QDense whose kernel holds the same products at every position"
+        ),
+    ),
+    "several values of a layer": (
+        lambda: chain(splits),
+        "lstm: a layer of the type LSTM has no exact lowering. Remedy: use Input, Dense, QDense, QDenseBatchnorm, Activation, "
+        "QActivation, BatchNormalization, QBatchNormalization, Normalization, ReLU, LeakyReLU, Softmax (last), Add, "
+        "Concatenate, Dot (squares), Flatten, Reshape and the Dropout layers.",
+    ),
+    "an unbuilt Sequential": (
+        lambda: keras.Sequential([dense()], name="net"),
+        "net: the shape of its inputs is not known yet. Remedy: put keras.Input((features,)) before its first layer.",
+    ),
+    "a model without layers": (
+        lambda: Layerless(name="net"),
+        "net: Layerless computes by a call of its own, so there are no layers to read. Remedy: build the network with "
+        "keras.Model(inputs, outputs) or keras.Sequential.",
+    ),
+    "two inputs": (
+        two_inputs,
+        "net: it has 2 inputs. Remedy: give it one Input with all features; the first Dense of a branch has zeros for those it "
+        "does not use.\n"
+        "  elu: a layer of the type ELU has no exact lowering. Remedy: use ReLU, or QActivation(\"quantized_relu(8,3)\"), and "
+        "train again.",
+    ),
+    "two outputs": (
+        two_outputs,
+        "net: it has 2 outputs. Remedy: make a network for each, as in keras.Model(model.inputs, model.outputs[0]).\n"
+        "  elu: a layer of the type ELU has no exact lowering. Remedy: use ReLU, or QActivation(\"quantized_relu(8,3)\"), and "
+        "train again.",
+    ),
+    # Bounds off the grid of what is bounded: exact on a finer one.
+    "relu6 on a coarse grid": (lambda: chain(dense(kernel_quantizer="quantized_bits(4,8,alpha=1)"), layers.ReLU(6)), EXACT),
+    "hard_tanh on a coarse grid": (
+        lambda: chain(
+            dense(use_bias=False, kernel_quantizer="quantized_bits(4,8,alpha=1)", activation="hard_tanh")
+        ),
+        EXACT,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", NETWORKS)
+def test_exact_or_refused(case):
+    make, expected = NETWORKS[case]
+    keras.utils.set_random_seed(1)
+    model = make()
+    if expected == EXACT:
+        x = np.random.default_rng(0).integers(-32, 32, (300, *model.inputs[0].shape[1:])) / 8
+        found = np.asarray(model(x.astype(model.inputs[0].dtype)))
+        np.testing.assert_array_equal(lower(model, INPUT).predict(x), found.reshape(len(x), -1))
+    else:
+        with pytest.raises(Inexact) as refusal:
+            lower(model, INPUT)
+        assert str(refusal.value).partition("\n  ")[2] == expected
+
+
+def test_its_own_input_has_no_type_of_its_own():
+    with pytest.raises(Inexact) as refusal:
+        lower(chain())
+    assert str(refusal.value.problems[0]).startswith(
+        "inputs: the features have no fixed-point type"
+    )
+
+
+@pytest.mark.parametrize("inputs", [5, 1.5, {"a": "fixed<8,4>"}])
+def test_what_is_no_type_of_the_inputs(inputs):
+    with pytest.raises(Inexact) as refusal:
+        lower(chain(), inputs)
+    assert str(refusal.value.problems[0]) == (
+        f'inputs: {inputs!r} is no fixed-point type. Remedy: give one, as in inputs="fixed<16,6>".'
+    )
+
+
+def test_a_kernel_that_happens_to_fit_is_noted():
+    graph = lower(chain(set_weight(layers.Dense(3, name="d"), "kernel", 0.75)), INPUT)
+    assert graph.notes == ("d: the kernel is not quantised; its weights happen to fit 2 bits",)
+
+
+def test_names_are_unique_even_in_lower_case():
+    names = [
+        ("d", "relu"),
+        ("d_sum", "relu"),
+        ("D", "relu"),
+        ("D.sum", "linear"),
+        ("inputs", "relu"),
+    ]
+    model = chain(*(dense(4, name=name, activation=activation) for name, activation in names))
+    found = [node.name for node in lower(model, INPUT).nodes]
+    assert len({name.casefold() for name in found}) == len(found) == 10
+    assert {"d", "d_sum"} < set(found)

@@ -1,0 +1,58 @@
+"""Trained numbers on their way into the graph: they must be numbers, and fit the bits that can be verified."""
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from trigger.fixedpoint.build import constant
+from trigger.fixedpoint.graph import Constant
+from trigger.frontends.inexact import Refusal
+
+# A weight of HGQ2's quantisers that training alone reads, infinite at first.
+_TRAINING = ("i_decay_speed",)
+
+
+def as_numpy(value: Any) -> np.ndarray:
+    """A tensor or variable of Keras, float64."""
+    return np.asarray(keras.ops.convert_to_numpy(value), dtype=np.float64)
+
+
+def finite(what: str, values: np.ndarray) -> np.ndarray:
+    """The values; refused where one is not a number or infinite."""
+    bad = values[~np.isfinite(values)]
+    if bad.size:
+        raise Refusal(
+            f"its {what} has a value that is {'not a number' if np.isnan(bad).any() else 'infinite'}",
+            "train the network again, with a smaller learning rate, or load other weights",
+        )
+    return values
+
+
+def exact(what: str, values: np.ndarray, remedy: str) -> Constant:
+    """The values as integers; refused where they need more than 53 bits."""
+    try:
+        return constant(finite(what, values))
+    except ValueError as error:
+        raise Refusal(f"its {what} spans too many bits ({error})", remedy) from error
+
+
+def check_weights(layer: Any) -> None:
+    """Refuse a layer with weights that are not numbers, or with variances that have no square root."""
+    for weight in layer.weights:
+        name = weight.path.rpartition("/")[2]
+        if name in _TRAINING:
+            continue
+        values = finite(name, as_numpy(weight))
+        if name == "moving_variance":
+            check_variance(values, getattr(layer, "batchnorm", layer).epsilon)
+
+
+def check_variance(values: np.ndarray, epsilon: float = 0.0) -> None:
+    """Refuse negative variances that ``epsilon`` does not make positive."""
+    lowest = float(values.min(initial=0.0))
+    if lowest < 0 and lowest + epsilon <= 0:
+        raise Refusal(
+            f"its variance has the value {lowest:g}, and a variance is at least 0",
+            "train the network again, or load other weights",
+        )

@@ -1,0 +1,112 @@
+"""What changes a network outside its layers' classes and options: code of the user's own, calls, and the precision.
+
+The layers are read, not run. So whatever makes Keras compute something else than they say is refused here.
+"""
+
+from typing import Any
+
+import keras
+
+from trigger.frontends.inexact import Problem, Refusal
+
+# Where the classes come from whose arithmetic is known.
+_LIBRARIES = ("keras", "qkeras", "hgq", "trigger", "tensorflow", "jax", "torch", "builtins")
+# What a class of the user's own may override: it changes training, saving and printing, not the outputs.
+_HARMLESS = (
+    "compile", "compile_from_config", "compute_loss", "compute_metrics", "evaluate", "fit", "from_config",
+    "get_compile_config", "get_config", "get_metrics_result", "load_weights", "metrics", "reset_metrics", "save",
+    "save_weights", "summary", "test_step", "train_step",
+)  # fmt: skip
+_FORWARD = ("__call__", "__getattribute__", "__getattr__")
+_PRECISIONS = ("float32", "float64")
+
+
+def model_problems(model: keras.Model) -> list[Problem]:
+    """What the class of the network and its input tensors change."""
+    problems = []
+    changed = [*_overridden(type(model)), *(n for n in ("__call__", "call") if n in vars(model))]
+    if changed:
+        problems.append(
+            Problem(
+                model.name,
+                f"{type(model).__name__} overrides {', '.join(changed)} and may compute anything",
+                "build the network of layers alone, with keras.Model(inputs, outputs) or keras.Sequential",
+            )
+        )
+    if keras.config.floatx() not in _PRECISIONS:
+        problems.append(
+            Problem(
+                model.name,
+                f"Keras computes in {keras.config.floatx()}, which rounds values that the graph keeps",
+                'call keras.config.set_floatx("float32") before the network is made',
+            )
+        )
+    for tensor in model.inputs:
+        if keras.backend.standardize_dtype(tensor.dtype) not in _PRECISIONS:
+            problems.append(
+                Problem(
+                    tensor.name,
+                    f"Keras casts the events to {tensor.dtype}, which changes their values",
+                    'use keras.Input(shape) of dtype float32; integers are inputs="fixed<9,9>"',
+                )
+            )
+        elif getattr(tensor, "sparse", False) or getattr(tensor, "ragged", False):
+            problems.append(Problem(tensor.name, "it is sparse or ragged", "use a dense Input"))
+    return problems
+
+
+def check_layer(layer: Any) -> None:
+    """Refuse a layer whose ``call`` was replaced, and one that computes in few bits."""
+    kind: Any = type(layer)
+    call = layer.call
+    original = getattr(call, "__self__", None) is layer and call.__func__ is kind.call
+    if not original or "__call__" in vars(layer) or not is_library(call):
+        raise Refusal(
+            "its call was replaced and may compute anything", "use the layer as Keras has it"
+        )
+    policy = layer.dtype_policy
+    if getattr(policy, "quantization_mode", None) or getattr(layer, "quantization_mode", None):
+        raise Refusal(
+            f"Keras quantised it ({policy.name})", "use QDense with a kernel_quantizer instead"
+        )
+    low = {layer.compute_dtype, layer.variable_dtype} - set(_PRECISIONS)
+    if low:
+        raise Refusal(
+            f"it computes in {min(low)} (dtype policy {policy.name}), which rounds values that the graph keeps",
+            'make the network with the dtype policy "float32" and train it again',
+        )
+
+
+def check_arguments(node: Any) -> None:
+    """Refuse a call of a layer with more than its inputs, as with training=True."""
+    arguments = node.arguments
+    named = [(f"{name}={value!r}", value) for name, value in arguments.kwargs.items()]
+    others = [(f"a further argument {value!r}", value) for value in arguments.args[1:]]
+    for text, value in (*named, *others):
+        if value is not None and value is not False:
+            raise Refusal(
+                f"it is called with {text}, which changes what it computes",
+                "call it with its input alone",
+            )
+
+
+def _overridden(kind: type) -> list[str]:
+    """What the user's own classes among a network's replace of Keras' classes."""
+    own = [base for base in kind.__mro__ if not is_library(base)]
+    library = [base for base in kind.__mro__ if is_library(base)]
+    names = sorted({name for base in own for name in vars(base)})
+    return [
+        name
+        for name in names
+        if name in _FORWARD
+        or (
+            not name.startswith("__")
+            and name not in _HARMLESS
+            and any(name in vars(base) for base in library)
+        )
+    ]
+
+
+def is_library(thing: Any) -> bool:
+    """Whether a class or function is one of Keras, its backends, QKeras, HGQ2 or this package."""
+    return (getattr(thing, "__module__", None) or "").partition(".")[0] in _LIBRARIES
