@@ -1,6 +1,7 @@
 """The command line: what it prints, its exit status, and one clear message for every failure."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -34,6 +35,47 @@ def test_help_names_every_command():
         "events",
     ):
         assert f"\n  {command} " in result.stdout
+
+
+@pytest.mark.parametrize("group", [(), ("events",), ("export",), ("patterns",)])
+def test_no_help_text_is_cut_off(group):
+    env = {**os.environ, "COLUMNS": "80", "TERMINAL_WIDTH": "80"}
+    result = trigger(*group, "-h", env=env)
+    assert (result.returncode, result.stderr) == (0, "")
+    commands = result.stdout.split("Commands:\n")[1].splitlines()
+    assert commands and all(re.fullmatch(r"  [a-z0-9]+ +[A-Z].*[^.]\.", line) for line in commands)
+    assert result.stdout == trigger(*group, "--help", env=env).stdout
+
+
+def test_version_and_completion():
+    import trigger as package
+
+    result = trigger("--version")
+    assert (result.returncode, result.stdout) == (0, f"trigger {package.__version__}\n")
+    assert "--install-completion" in trigger("--help").stdout
+    # What a shell asks: the rest of a command.
+    asked = {"_TRIGGER_COMPLETE": "complete_bash", "COMP_WORDS": "trigger sy", "COMP_CWORD": "1"}
+    code = "from trigger.cli import main; main()"
+    command = [sys.executable, "-c", code]
+    result = subprocess.run(
+        command, capture_output=True, text=True, env={**os.environ, **asked}, check=False
+    )
+    assert result.stdout.split() == ["synth"]
+
+
+def test_the_package_shows_its_interface():
+    code = (
+        "import sys, trigger; public = dir(trigger)\n"
+        "assert not {'numpy', 'keras'} & set(sys.modules), 'imported'\n"
+        "assert set(trigger.__all__) <= set(public)\n"
+        "import pydoc; text = pydoc.plain(pydoc.render_doc(trigger))\n"
+        "assert all(f'    {name} ' in trigger.__doc__.replace('\\n', '\\n    ') for name in trigger.__all__)\n"
+        "assert 'to_hls4ml(self' in text and 'assert_bit_exact(' in text and 'class Inexact' in text"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert (result.returncode, result.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("arguments", [("--help",), ("list",), ("doctor", "--parts")])
@@ -142,7 +184,22 @@ def test_report_and_show(small_build):
         "Exact: every implementation gave the integers"
         in (root / "report" / "index.html").read_text()
     )
-    assert '"firmware": "' in trigger("show", root).stdout
+    shown = trigger("show", root).stdout
+    text, facts = shown.split("\n\n", 1)
+    assert json.loads(facts)["firmware"]
+    exact = r"small: Exact: every implementation gave the integers of the Keras network in all [\d,]+ events and vectors\."
+    figures = [
+        exact,
+        r"accuracy +[\d.]+ % float, ([\d.]+ %) Keras, \1 csim",
+        r"latency, ns +[\d.]+ \(simulated\)",
+        r"II +1 \(simulated\)",
+        r"clock, MHz +[\d.]+ \(estimated, alkaid [\d.]+\) +at least 360: met",
+        *(rf"{name} +\d+ \(synthesised, Yosys [\d.]+\)" for name in ("LUT", "FF", "DSP", "BRAM")),
+        r"seconds +events [\d.]+, model [\d.]+, graph .*, report [\d.]+",
+        rf"report: {re.escape(str(root / 'report' / 'index.html'))}",
+    ]
+    for line, pattern in zip(text.splitlines(), figures, strict=True):
+        assert re.fullmatch(pattern, line.strip()), line
     assert "hidden" in trigger("show", root, "--graph").stdout
 
 
@@ -245,13 +302,16 @@ def test_a_decision_over_budget(small_build):
     result = trigger("build", source, "--output", root.parent)
     assert result.returncode == 3, result.stderr
     lines = result.stderr.splitlines()
-    assert lines[-2] == "trigger: over budget"
+    assert lines[-3] == "trigger: exact, but over budget"
     assert re.fullmatch(
-        r"  lut: \d+ \(synthesised, Yosys [\d.]+\) is \d+ over the 3 allowed; what helps: fewer bits in kernels and "
-        r"activations, a higher pruning\.sparsity, a smaller layer, or with hls4ml a reuse_factor",
-        lines[-1],
+        r"  lut: \d+ \(synthesised, Yosys [\d.]+\) is \d+ over the 3 allowed; what helps: "
+        r".*; '\w+' takes \d+ of \d+ LUT",
+        lines[-2],
     )
+    assert lines[-1] == f"  report: {root / 'report' / 'index.html'}"
     page = (root / "report" / "index.html").read_text()
+    assert '<div class="verdict over">Exact: ' in page and "; but over budget: LUT.</div>" in page
+    assert re.search(r"LUT +\d+ \(synthesised, Yosys [\d.]+\) +at most 3: NOT MET", result.stdout)
     assert "not met" in page and "signal ≥ 0.75" in page
     assert "| tight | 0:0 | `ufixed<1,1>` |" in (root / "rtl" / "ports.md").read_text()
     assert trigger("verify", root, "--netlist").returncode == 0
@@ -283,9 +343,9 @@ def test_rates(small_build):
     result = trigger("build", source, "--output", root.parent)
     assert result.returncode == 3, result.stderr
     assert re.fullmatch(
-        r"  rate_khz: [\d.e+]+ \([\d.e+]+ to [\d.e+]+, test events\) is [\d,]+ kHz over the 100 kHz allowed; "
+        r"  rate_khz: [\d,]+ \([\d,]+ to [\d,]+, test events\) is [\d,]+ kHz over the 100 kHz allowed; "
         r"what helps: a higher threshold, or decision\.accept\.NAME\.rate_khz, which finds it",
-        result.stderr.splitlines()[-1],
+        result.stderr.splitlines()[-2],
     )
     assert trigger("verify", root).returncode == 0
     path.write_text(path.read_text().replace("rate_khz = 2000", "rate_khz = 1e-3"))
@@ -301,9 +361,13 @@ def test_synth(small_build):
     result = trigger("synth", root)
     assert (result.returncode, result.stderr) == (0, "")
     assert re.match(
-        r"RTL on xcvu9p-flga2104-2L-e: synthesised, Yosys [\d.]+\n  LUT +\d+\n", result.stdout
+        r"RTL core on xcvu9p-flga2104-2L-e: synthesised, Yosys [\d.]+\n  LUT +\d+\n", result.stdout
     )
-    assert (root / "synth" / "yosys" / "result.json").is_file()
+    path = root / "synth" / "yosys" / "result.json"
+    page = root / "report" / "index.html"
+    assert result.stdout.splitlines()[-1] == f"report: {page}"
+    assert page.read_text().count("RTL core<br>synthesised, Yosys") == 2
+    assert path.is_file()
     result = trigger("synth", root, "--tool", "vivado")
     assert (result.returncode, result.stderr) == (
         2,

@@ -17,6 +17,7 @@ from trigger.backends.payload.simulate import PayloadSimulation, frames
 from trigger.backends.rtl import RtlOptions, open_project
 from trigger.backends.rtl import write as write_rtl
 from trigger.backends.rtl.verilator import RtlFailed
+from trigger.budgets import budgets
 from trigger.build import build, open_build
 from trigger.cli import app, main
 from trigger.errors import TriggerError
@@ -24,6 +25,7 @@ from trigger.folder import read_graph
 from trigger.links import link_map, pack, unpack
 from trigger.patterns import METADATA, compare, delays, read, text, valid_words
 from trigger.payload import SHELLS, export, pattern_files, patterns, vectors
+from trigger.synthesis.run import results
 
 pytestmark = pytest.mark.minutes
 
@@ -122,7 +124,34 @@ def test_a_build_verifies_its_payload(built):
     assert results["equal"]
     summary = json.loads((built.root / "graph" / "summary.json").read_text())
     assert summary["families"]["objects in order, missing and saturated"] == 5000
-    assert "with the shell" in (built.root / "report" / "index.html").read_text()
+
+
+def test_the_budgets_of_a_payload_count_its_shell(built):
+    """Core and shell are synthesised together; latency and events per clock cycle are those of the whole."""
+    found = {r.design: r for r in results(built.root)[0] if r.label == "synthesised"}
+    core, whole = found["RTL"], found["payload"]
+    assert whole.lut > core.lut + 300 and whole.ff > core.ff + 500
+    assert whole.layers == {**core.layers, "(shell)": whole.lut - core.lut}
+    assert (whole.latency, whole.ii) == (core.latency + 3, 2)
+    limits = built.spec.budget.model_copy(update={"lut": core.lut, "ii": 1, "ff": whole.ff})
+    this = built._replace(spec=built.spec.model_copy(update={"budget": limits}))
+    lines = {line.name: line for line in budgets(this)}
+    assert {name: line.met for name, line in lines.items()} == {
+        "latency_ns": True,
+        "ii": False,
+        "lut": False,
+        "ff": True,
+        "clock_mhz": None,
+    }
+    assert str(lines["lut"]) == (
+        f"lut: {whole.lut:,} (payload, {whole.origin}) is {whole.lut - core.lut:,} over the {core.lut:,} allowed; what helps: "
+        f'fewer links or working points, or payload.thresholds = "fixed": the shell takes {whole.layers["(shell)"]:,} LUT'
+    )
+    page = (built.root / "report" / "index.html").read_text()
+    latency = f"{whole.latency * 1000 / 240:.2f}"
+    assert f"<b>{latency} ns</b>latency, {whole.latency} clock cycles" in page
+    assert f"<td>{latency} (payload, simulated)</td>" in page
+    assert f"<b>{whole.lut:,}</b>LUT" in page and "RTL payload<br>synthesised, Yosys" in page
 
 
 def test_an_error_in_the_shell_is_found(shell, tmp_path):

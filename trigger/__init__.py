@@ -5,6 +5,16 @@
 >>> csim = graph.to_hls4ml("firmware").compile() # doctest: +SKIP
 >>> bool(trigger.verify(model, [graph, csim], x)) # doctest: +SKIP
 True
+
+lower             a trained network as the fixed-point graph that computes the same integers
+Graph             that graph: predict, run, to_hls4ml, to_rtl
+verify            compare graphs, csims and RTL with the network
+assert_bit_exact  the same as an assertion, for tests
+build             what `trigger build` does: everything from trigger.toml to the report
+Inexact           raised where a network cannot be exact: layer, reason, remedy
+TriggerError      raised for everything else that a user can put right
+
+trigger.quantizers has quantisers whose bit widths are learned, for the networks of a model.py.
 """
 
 from importlib import import_module
@@ -22,6 +32,10 @@ __all__ = ["Graph", "Inexact", "TriggerError", "assert_bit_exact", "build", "low
 
 # Nothing heavy is imported until it is asked for: `trigger --help` answers at once.
 _HOMES = {"Inexact": "trigger.frontends.inexact", "assert_bit_exact": "trigger.testing"}
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__} - {"Any", "TYPE_CHECKING", "import_module"})
 
 
 def __getattr__(name: str) -> Any:

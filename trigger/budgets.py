@@ -2,40 +2,60 @@
 
 import numpy as np
 
-from trigger.backends.payload import SHELL_LATENCY
 from trigger.checks import accept_bits
-from trigger.folder import Build, integer_events
+from trigger.fixedpoint.graph import Graph
+from trigger.folder import Build, integer_events, read_graph, read_json
 from trigger.physics.rates import menu
 from trigger.spec import Spec
-from trigger.synthesis.budget import Figure, Line, check
+from trigger.synthesis.advice import advice
+from trigger.synthesis.budget import Figure, Line, Timing, check
+from trigger.synthesis.result import PAYLOAD, Synthesis
 from trigger.synthesis.run import results
+from trigger.synthesis.yosys import SHELL
 
 
-def budgets(build: Build) -> list[Line]:
-    """Each budget of the spec against the best figure that the build's synthesis runs found, and against its rate."""
+def budgets(build: Build, found: list[Synthesis] | None = None) -> list[Line]:
+    """Each budget of the spec against the best figure that the build's synthesis runs found, and against its rate.
+
+    ``found`` are the synthesis results to go by, instead of all that the build has.
+    """
     spec = build.spec
-    lines = check(spec.budget, spec.target, results(build.root)[0])
-    if spec.payload is not None:
-        lines = [_with_shell(line, spec) if line.name == "latency_ns" else line for line in lines]
+    found = results(build.root)[0] if found is None else found
+    graph = read_graph(build.root)
+    lines = [
+        line._replace(helps=_helps(spec, graph, found)) if line.name in ("lut", "ff") else line
+        for line in check(spec.budget, spec.target, found, timing(build))
+    ]
     if spec.budget.rate_khz is not None:
-        test = integer_events(build)["test"]
-        outputs = np.load(build.root / "verification" / "outputs.npy")[: len(test.x)]
-        rate = None
-        if len(outputs) == len(test.x):  # an aborted csim has none
-            rate = menu(accept_bits(build.root, spec, outputs), test, spec).total.rate
-        lines.append(
-            Line(
-                "rate_khz",
-                spec.budget.rate_khz,
-                rate and Figure(rate.value, "test events", (rate.low, rate.high)),
-            )
-        )
+        lines.append(Line("rate_khz", spec.budget.rate_khz, _rate(build)))
     return lines
 
 
-def _with_shell(line: Line, spec: Spec) -> Line:
-    """The latency from the last link word of an event to its accept bits."""
-    if line.figure is None:
-        return line
-    value = line.figure.value + SHELL_LATENCY * 1000 / spec.target.clock_mhz
-    return line._replace(figure=Figure(value, f"{line.figure.origin}, with the shell"))
+def timing(build: Build) -> Timing | None:
+    """What the payload's own description says of its clock cycles; None where there is no payload."""
+    if build.spec.payload is None:
+        return None
+    found = read_json(build.root / "payload" / "payload.json")
+    return Timing(found["latency"], found["frames"])
+
+
+def _rate(build: Build) -> Figure | None:
+    test = integer_events(build)["test"]
+    outputs = np.load(build.root / "verification" / "outputs.npy")[: len(test.x)]
+    if len(outputs) != len(test.x):  # an aborted csim has none
+        return None
+    rate = menu(accept_bits(build.root, build.spec, outputs), test, build.spec).total.rate
+    return rate and Figure(rate.value, "test events", (rate.low, rate.high))
+
+
+def _helps(spec: Spec, graph: Graph, found: list[Synthesis]) -> str:
+    """What lowers LUT and FF most: something in the largest layer, or the shell where that is larger."""
+    of_design = [r for r in found if r.layers and r.part == spec.target.part]
+    if not of_design:
+        return ""
+    layers = next((r for r in of_design if r.design == PAYLOAD), of_design[-1]).layers
+    if layers.get(SHELL, 0) == max(layers.values()):
+        return f'fewer links or working points, or payload.thresholds = "fixed": the shell takes {layers[SHELL]:,} LUT'
+    if spec.training.target_lut is not None:
+        return f"a lower training.target_lut, which is {spec.training.target_lut:,} now"
+    return advice(graph, layers)

@@ -5,18 +5,19 @@ import errno
 import fcntl
 import json
 import os
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import trigger
 from trigger import files, staging
 from trigger import spec as specification
-from trigger.budgets import budgets
 from trigger.errors import TriggerError
-from trigger.folder import Build
+from trigger.folder import SECONDS, Build, stage_seconds
 from trigger.hashing import data_digest, file_digest, folder_digest, path_digest
-from trigger.progress import say
+from trigger.outcome import DIFFERENT, outcome, summary
+from trigger.progress import say, shown
 from trigger.provenance import EVERYTHING, FILE_NAME, REFERENCES, read, require, resealed, sealed
 from trigger.stages import STAGES, Stage
 from trigger.synthesis.budget import over
@@ -58,17 +59,22 @@ def build(target: str, output: Path, from_scratch: bool = False) -> Path:
                     _run(stage, this, root)
                 else:
                     files.remove(staged / stage.name)
+            seconds = {**stage_seconds(root), **stage_seconds(staged)}
             _finish(this, root)
+            _write_seconds(root, seconds)
             this = this._replace(root=root)
-    results = json.loads((root / "verification" / "results.json").read_text())
-    if not results["equal"]:
-        worst = next(c for c in results["comparisons"] if not c["equal"])
+    found = outcome(this)
+    say(summary(this, found))
+    page = f"report: {shown(root / 'report' / 'index.html')}"
+    if found.headline.kind == DIFFERENT:
+        failed = next((c for c in found.results["comparisons"] if not c["equal"]), None)
         raise Different(
-            f"{worst['name']} is not the network: {worst['failure'] or worst['witness']}"
+            f"{failed['name']} is not the network: {failed['failure'] or failed['witness']}"
+            if failed
+            else f"{found.headline.text}\n  {page}"
         )
-    missed = over(budgets(this))
-    if missed:
-        raise OverBudget("over budget\n" + "\n".join(f"  {line}" for line in missed))
+    if missed := over(found.budgets):
+        raise OverBudget("\n  ".join(["exact, but over budget", *map(str, missed), page]))
     return root
 
 
@@ -87,7 +93,9 @@ def rewrite_report(root: Path) -> Path:
             records = {**_read_records(this.root), **_read_records(made)}
             files.write_text(made / staging.RECORDS, json.dumps(records, indent=1))
             files.write_text(made / FILE_NAME, resealed(this.root, made, "report"))
+            seconds = {**stage_seconds(this.root), **stage_seconds(made)}
             staging.commit(made, this.root)
+            _write_seconds(this.root, seconds)
         finally:
             files.remove(made)
     return this.root / "report" / "index.html"
@@ -190,6 +198,7 @@ def _key(stage: Stage, build: Build) -> str:
 def _redo(stage: Stage, build: Build, into: Path) -> None:
     """Run a stage; its result replaces the one in the folder ``into`` once it is whole."""
     partial = files.fresh(files.beside(into / stage.name))
+    start = time.monotonic()
     try:
         stage.run(build, partial)
     except BaseException:
@@ -200,11 +209,18 @@ def _redo(stage: Stage, build: Build, into: Path) -> None:
     build.digests[stage.name] = folder_digest(into / stage.name)
     record = {"key": _key(stage, build), "digest": build.digests[stage.name]}
     _write_record(stage, into, record)
+    _write_seconds(into, {**stage_seconds(into), stage.name: round(time.monotonic() - start, 1)})
 
 
 def _write_record(stage: Stage, root: Path, record: dict[str, str]) -> None:
     records = {**_read_records(root), stage.name: record}
     files.write_text(root / staging.RECORDS, json.dumps(records, indent=1))
+
+
+def _write_seconds(root: Path, seconds: Mapping[str, float]) -> None:
+    """How long each stage took, in their order; no part of what is sealed, since no two builds agree in it."""
+    ordered = {stage.name: seconds[stage.name] for stage in STAGES if stage.name in seconds}
+    files.write_text(root / SECONDS, json.dumps(ordered) + "\n")
 
 
 def _read_records(root: Path) -> dict[str, Any]:

@@ -7,27 +7,36 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from trigger.errors import TriggerError
+from trigger.progress import shown
 
 if TYPE_CHECKING:
     from trigger.exports import Exported
     from trigger.verification.compare import Verdict
 
-app = typer.Typer(
-    help="Quantised Keras networks as FPGA trigger firmware: equal to the bit, or refused.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
+# Every command answers to -h as well.
+_HELP = {"help_option_names": ["-h", "--help"]}
+
+
+def _group(text: str, completion: bool = False) -> typer.Typer:
+    return typer.Typer(
+        help=text,
+        no_args_is_help=True,
+        add_completion=completion,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings=_HELP,
+    )
+
+
+app = _group(
+    "Quantised Keras networks as FPGA trigger firmware: equal to the bit, or refused.",
+    completion=True,
 )
-events_app = typer.Typer(help="Make event samples.", no_args_is_help=True, rich_markup_mode=None)
+events_app = _group("Make event samples.")
 app.add_typer(events_app, name="events")
-export_app = typer.Typer(
-    help="Give a build to other software.", no_args_is_help=True, rich_markup_mode=None
-)
+export_app = _group("Export a build to other software, or to a board.")
 app.add_typer(export_app, name="export")
-patterns_app = typer.Typer(
-    help="Pattern files of EMP boards.", no_args_is_help=True, rich_markup_mode=None
-)
+patterns_app = _group("Write and compare pattern files of EMP boards.")
 app.add_typer(patterns_app, name="patterns")
 
 DIFFERENT, FAILED, OVER_BUDGET, INTERRUPTED = 1, 2, 3, 130
@@ -35,9 +44,23 @@ DIFFERENT, FAILED, OVER_BUDGET, INTERRUPTED = 1, 2, 3, 130
 BuildFolder = Annotated[Path, typer.Argument(help="A build folder, such as build/jet_tagger.")]
 
 
+def _print_version(asked: bool) -> None:
+    if asked:
+        from trigger import __version__
+
+        typer.echo(f"trigger {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def _options(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
 ) -> None:
     pass
 
@@ -74,10 +97,10 @@ def build(
         ),
     ] = False,
 ) -> None:
-    """From trigger.toml, or from a trained network, to verified firmware and a report.
+    """Build verified firmware and a report.
 
-    For a network, NAME.toml is written and built. Exit status: 0 exact and within its budgets, 1 different, 2 could not run,
-    3 exact but over a budget.
+    From a trigger.toml, or from a trained network, for which NAME.toml is written and built. Exit status: 0 exact and within
+    its budgets, 1 different, 2 could not run, 3 exact but over a budget.
     """
     from trigger.build import build as run
 
@@ -99,7 +122,7 @@ def build(
             "build: name either a trigger, or --network, --events, --part and --clock"
         )
     root = run(target, output, from_scratch)
-    typer.echo(f"exact: {_shown(root / 'report' / 'index.html')}")
+    typer.echo(f"exact: {shown(root / 'report' / 'index.html')}")
 
 
 @app.command()
@@ -114,12 +137,10 @@ def search(
         int | None,
         typer.Option(
             min=1,
-            help="Go on until so many trials have ended; 30 where left out, none with --pick.",
+            help="Stop after this many finished trials (default 30; with --pick, none).",
         ),
     ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the trials that are there.")
-    ] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue an earlier search.")] = False,
     pick: Annotated[
         str | None,
         typer.Option(
@@ -136,7 +157,9 @@ def search(
         "build"
     ),
 ) -> None:
-    """Train and measure other values of trigger.toml, as [search] says, for the best metric, fewest LUT and least latency.
+    """Search for better values of trigger.toml.
+
+    Trains networks with values that [search] allows, and keeps the Pareto front of metric, LUT and latency.
 
     Exit status: 0 done, 2 could not run, 3 no trial is within [budget].
     """
@@ -153,7 +176,7 @@ def search(
         conditions = parse(pick, this.metric) if pick is not None else of_budget(this.spec.budget)
         if trials is not None or pick is None:
             run.run(this, trials or 30, scheduler)
-            typer.echo(f"report: {_shown(this.root / 'report' / 'index.html')}")
+            typer.echo(f"report: {shown(this.root / 'report' / 'index.html')}")
         if pick is not None:
             path, chosen = run.write_picked(this, conditions)
             typer.echo(
@@ -202,7 +225,9 @@ def verify(
         ),
     ] = None,
 ) -> None:
-    """Compare the firmware in a build, or in an hls4ml project, with its network.
+    """Compare firmware with the network it was made from.
+
+    The firmware is a build's, or an hls4ml project of any origin.
 
     Exit status: 0 equal, 1 different, 2 could not run.
     """
@@ -270,17 +295,20 @@ def synth(
         str, typer.Option(help="yosys, ecp5 (Yosys and nextpnr), vivado, vitis or quartus.")
     ] = "yosys",
     timeout: Annotated[
-        float, typer.Option(min=1, help="Stop the tool after so many minutes.")
+        float, typer.Option(min=1, help="Stop the tool after this many minutes.")
     ] = 240,
 ) -> None:
-    """Synthesise a build with one tool and check the budgets against what it finds.
+    """Synthesise a build with one tool, and check its budgets.
+
+    With [payload] core and shell are synthesised together. The report is rewritten with the figures.
 
     Exit status: 0 within the budgets, 2 could not run, 3 over a budget.
     """
-    from trigger.build import OverBudget, open_sealed, seal_synthesis
+    from trigger.budgets import budgets
+    from trigger.build import OverBudget, open_sealed, rewrite_report, seal_synthesis
     from trigger.provenance import EVERYTHING
     from trigger.stages import synthesis_job
-    from trigger.synthesis.budget import check, over
+    from trigger.synthesis.budget import over
     from trigger.synthesis.run import run_tool
     from trigger.synthesis.table import table
 
@@ -288,17 +316,19 @@ def synth(
     result = run_tool(tool, synthesis_job(this.root, this.spec), this.root, 60 * timeout)
     seal_synthesis(this.root)
     typer.echo(table(result))
-    missed = over(check(this.spec.budget, this.spec.target, [result]))
+    missed = over(budgets(this, [result]))
+    page = f"report: {shown(rewrite_report(folder))}"
     if missed:
-        raise OverBudget("over budget\n" + "\n".join(f"  {line}" for line in missed))
+        raise OverBudget("\n  ".join(["over budget", *map(str, missed), page]))
+    typer.echo(page)
 
 
 @app.command()
 def report(folder: BuildFolder) -> None:
-    """Write the report of a build anew and say where it is."""
+    """Write the report of a build again, and print its path."""
     from trigger.build import rewrite_report
 
-    typer.echo(_shown(rewrite_report(folder)))
+    typer.echo(shown(rewrite_report(folder)))
 
 
 @app.command()
@@ -308,16 +338,25 @@ def show(
         bool, typer.Option("--graph", help="The fixed-point graph, node by node.")
     ] = False,
 ) -> None:
-    """Show a build's manifest, or its fixed-point graph."""
+    """Show a build's verdict and figures, or its graph.
+
+    Verdict, accuracy or rate, cost against the budgets, seconds by stage, and the digests of what belongs together.
+    """
+    import json
+
     from trigger.build import open_sealed
     from trigger.fixedpoint.serialize import dump
     from trigger.folder import read_graph
+    from trigger.outcome import outcome, summary
+    from trigger.provenance import EVERYTHING, facts
 
-    this = open_sealed(folder)
-    typer.echo(
-        dump(read_graph(this.root)) if graph else (this.root / "manifest.json").read_text(),
-        nl=False,
-    )
+    if graph:
+        typer.echo(dump(read_graph(open_sealed(folder).root)), nl=False)
+        return
+    this = open_sealed(folder, EVERYTHING)
+    typer.echo(summary(this, outcome(this)))
+    typer.echo(f"report: {shown(this.root / 'report' / 'index.html')}\n")
+    typer.echo(json.dumps(facts(this), indent=1))
 
 
 @app.command()
@@ -327,7 +366,7 @@ def new(
     ],
     like: Annotated[str, typer.Option(help="The zoo trigger to start from.")] = "jet_tagger",
 ) -> None:
-    """Make a folder of your own to edit."""
+    """Make a folder with a trigger of your own to edit."""
     from trigger.scaffold import create
 
     create(folder, like)
@@ -338,7 +377,7 @@ def new(
 
 @app.command("list")
 def list_zoo() -> None:
-    """List the triggers that come with this program."""
+    """List the triggers that come with the program."""
     from trigger.resources import folder
     from trigger.spec import FILE_NAME, load, zoo
 
@@ -352,7 +391,7 @@ def doctor(
         bool, typer.Option("--parts", help="List the FPGA parts a trigger may name.")
     ] = False,
 ) -> None:
-    """Say which tools this machine has, with versions."""
+    """List the tools on this machine, with their versions."""
     from trigger import doctor as checks
 
     for line in checks.parts() if parts else checks.tools():
@@ -370,7 +409,10 @@ def jets(
         int, typer.Option(min=0, help="Seed of the generator and of the order of the rows.")
     ] = 1,
 ) -> None:
-    """Generate LHC jets like those of the hls4ml jet data set ("JSC-like") with Pythia 8."""
+    """Generate jets of 1 TeV with Pythia 8.
+
+    They are like those of the hls4ml LHC jet data set ("JSC-like").
+    """
     import json
 
     from trigger.events.jets import CLASSES, write
@@ -419,7 +461,10 @@ def level1(
 
 @events_app.command()
 def openml(output: Annotated[Path, typer.Argument(help="The Parquet file to write.")]) -> None:
-    """Fetch the published LHC jet data set (OpenML hls4ml_lhc_jets_hlf); needs a network connection."""
+    """Fetch the published LHC jet data set from OpenML.
+
+    Needs a network connection; the data set is hls4ml_lhc_jets_hlf.
+    """
     from trigger.events.openml import fetch
 
     typer.echo(f"{output}: {fetch(output)} jets")
@@ -429,10 +474,13 @@ def openml(output: Annotated[Path, typer.Argument(help="The Parquet file to writ
 def export_onnx(
     folder: BuildFolder,
     output: Annotated[
-        Path | None, typer.Argument(help="The .onnx file to write; NAME.onnx where left out.")
+        Path | None, typer.Argument(help="The .onnx file to write; NAME.onnx by default.")
     ] = None,
 ) -> None:
-    """Write the network as standard ONNX operators on integers, verified on the build's events by onnxruntime."""
+    """Write the network as ONNX, in integers.
+
+    Standard operators, verified on the build's events by onnxruntime.
+    """
     from trigger.exports import to_onnx
 
     _exported(to_onnx(folder, output))
@@ -442,12 +490,12 @@ def export_onnx(
 def export_qonnx(
     folder: BuildFolder,
     output: Annotated[
-        Path | None, typer.Argument(help="The .onnx file to write; NAME.qonnx.onnx where left out.")
+        Path | None, typer.Argument(help="The .onnx file to write; NAME.qonnx.onnx by default.")
     ] = None,
 ) -> None:
-    """Write the network in QONNX, its quantisers as operators, for tools that read trained networks.
+    """Write the network as QONNX, with its quantisers.
 
-    Refused where QONNX, which computes in float32, cannot say it to the bit.
+    For tools that read trained networks. Refused where QONNX, which computes in float32, is not exact.
     """
     from trigger.exports import to_qonnx
 
@@ -458,15 +506,15 @@ def export_qonnx(
 def export_emulator(
     folder: BuildFolder,
     output: Annotated[
-        Path | None, typer.Argument(help="The folder to write; NAME_emulator where left out.")
+        Path | None, typer.Argument(help="The folder to write; NAME_emulator by default.")
     ] = None,
     version: Annotated[
-        str | None, typer.Option(help="The network's version; its digest where left out.")
+        str | None, typer.Option(help="The network's version (default: its digest).")
     ] = None,
 ) -> None:
-    """Write the network as C++17 in integers, for experiments' software: C++, C, Python, and CMSSW's hls4ml emulator.
+    """Write the network as C++17, in integers.
 
-    Its README.md says how it is compiled and called.
+    For experiments' software: C++, C, Python, and CMSSW's hls4ml emulator. Its README.md says how to compile and call it.
     """
     from trigger.exports import to_emulator
 
@@ -483,7 +531,9 @@ def write_patterns(
         typer.Option(min=1, help="Frames of a buffer of the board; more need several files."),
     ] = 1024,
 ) -> None:
-    """Write pattern files for the buffers of an EMP board: inputs, and what the trigger must answer.
+    """Write the inputs, and the expected outputs.
+
+    They are for the buffers of an EMP board.
 
     Where the events do not fit the buffers, several pairs of files are written, inputs_0.txt, expected_0.txt and so on.
     """
@@ -497,7 +547,7 @@ def write_patterns(
         for name, pattern in pair._asdict().items():
             path = output / (f"{name}_{number}.txt" if len(pairs) > 1 else f"{name}.txt")
             path.write_text(text(pattern))
-            typer.echo(f"{_shown(path)}: {len(pattern.data)} frames, {len(pattern.links)} links")
+            typer.echo(f"{shown(path)}: {len(pattern.data)} frames, {len(pattern.links)} links")
     if len(pairs) > 1:
         most = int(pairs[0].inputs.flags[:, 0, START].sum())
         typer.echo(
@@ -514,7 +564,9 @@ def compare_patterns(
         typer.Option("--ignore-flags", help="Compare data alone; only valid says which words."),
     ] = False,
 ) -> None:
-    """Compare two pattern files: data and flags of the valid words of each link, in their order, whenever they come.
+    """Compare two pattern files.
+
+    Data and flags of the valid words of each link, in their order, at any delay.
 
     Flags that one of the files does not have are not compared. Exit status: 0 equal, 1 different, 2 could not compare.
     """
@@ -551,7 +603,7 @@ def compare_patterns(
 def export_payload(
     folder: BuildFolder,
     output: Annotated[
-        Path | None, typer.Argument(help="The folder to write; NAME_payload where left out.")
+        Path | None, typer.Argument(help="The folder to write; NAME_payload by default.")
     ] = None,
     shell: Annotated[
         str,
@@ -560,12 +612,13 @@ def export_payload(
         ),
     ] = "plain",
     language: Annotated[
-        str | None, typer.Option(help="verilog or vhdl; that of the shell where left out.")
+        str | None, typer.Option(help="verilog or vhdl; the shell's own by default.")
     ] = None,
 ) -> None:
-    """Write the trigger for a board: link words in, accept bits out, with registers, counters, and benches to simulate it.
+    """Write the trigger for a board, with benches.
 
-    README.md says what every bit and register means; python sim/run.py runs the benches.
+    Link words in, accept bits out, with registers and counters. README.md documents every bit and register; python sim/run.py
+    runs the benches.
     """
     from trigger.exports import to_payload
 
@@ -573,16 +626,8 @@ def export_payload(
 
 
 def _exported(what: "Exported") -> None:
-    typer.echo(_shown(what.path))
+    typer.echo(shown(what.path))
     typer.echo(what)
-
-
-def _shown(path: Path) -> str:
-    """The path as the user would type it."""
-    try:
-        return str(path.relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)
 
 
 def main() -> None:

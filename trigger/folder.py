@@ -14,6 +14,9 @@ from trigger.fixedpoint.graph import Graph, GraphError
 from trigger.fixedpoint.serialize import from_json
 from trigger.spec import Spec
 
+# Beside stages.json, since it is no part of what a build is: two builds of one trigger differ in it.
+SECONDS = "seconds.json"
+
 
 class Build(NamedTuple):
     """One build: its spec, the folder of trigger.toml, the build folder, and the digests of the finished stages."""
@@ -59,6 +62,15 @@ def read_json(path: Path) -> Any:
         raise TriggerError(f"{path}: {error.strerror}; run `trigger build` first") from error
     except ValueError as error:
         raise TriggerError(f"{path}: damaged: {error}") from error
+
+
+def stage_seconds(root: Path) -> dict[str, float]:
+    """How long each stage took when it last ran, in their order; empty where nobody has written that down."""
+    try:
+        found = json.loads((root / SECONDS).read_text())
+        return {str(name): float(value) for name, value in found.items() if (root / name).is_dir()}
+    except (OSError, ValueError, AttributeError, TypeError):
+        return {}
 
 
 def write_json(path: Path, data: Any) -> None:

@@ -365,25 +365,30 @@ def _verification(build: Build, folder: Path) -> None:
 
 
 def _synthesis_reads(build: Build) -> Mapping[str, Any]:
-    spec = build.spec
-    return {"rtl": build.digests["rtl"], "target": spec.target.model_dump(), "versions": versions()}
+    read = {name: build.digests.get(name) for name in ("rtl", "payload")}
+    return {**read, "target": build.spec.target.model_dump(), "versions": versions()}
 
 
 def _synthesis(build: Build, folder: Path) -> None:
-    """Estimate, and synthesise with Yosys where it knows the family."""
+    """Estimate; where Yosys knows the family, synthesise the core, and the payload as a whole."""
     from trigger.backends.rtl import lut_by_passes
     from trigger.synthesis.run import estimate, synthesise
+    from trigger.synthesis.table import line
     from trigger.synthesis.tool import ToolFailed
 
-    this = synthesis_job(build.root, build.spec)
-    results, failures = [estimate(this)], []
-    say(f"  Yosys, {this.part.family}")
+    whole = synthesis_job(build.root, build.spec)
+    core = whole._replace(payload=None)
+    results, failures = [estimate(core)], []
+    say(f"  {line(results[0])}")
     try:
-        results.append(synthesise("yosys", this, folder))
+        for this in (core, whole) if whole.payload else (core,):
+            say(f"  Yosys, {this.part.family}, {this.design}")
+            results.append(synthesise("yosys", this, folder / this.design))
+            say(f"  {line(results[-1])}")
     except ToolFailed as failure:
         failures.append(str(failure))
         say(f"  {failure}")
-    passes = lut_by_passes(this.rtl.graph)
+    passes = lut_by_passes(core.rtl.graph)
     write_json(
         folder / "results.json",
         {"results": [r._asdict() for r in results], "failures": failures, "passes": passes},
@@ -391,13 +396,18 @@ def _synthesis(build: Build, folder: Path) -> None:
 
 
 def synthesis_job(root: Path, spec: Spec) -> "Job":
-    """What a build gives to a synthesis tool."""
+    """What a build gives to a synthesis tool: the payload, where it has one."""
     from trigger.backends.rtl import open_project
     from trigger.synthesis.tool import Job
 
     rtl = open_project(root / "rtl", read_graph(root))
     return Job(
-        rtl, root / "firmware", spec.target.backend, part(spec.target.part), spec.target.clock_mhz
+        rtl,
+        root / "firmware",
+        spec.target.backend,
+        part(spec.target.part),
+        spec.target.clock_mhz,
+        checks.payload(root, spec, rtl) if spec.payload else None,
     )
 
 
@@ -463,7 +473,13 @@ STAGES = (
         _verification_reads,
         _verification,
     ),
-    Stage("synthesis", "synthesising", ("backends/rtl", "synthesis"), _synthesis_reads, _synthesis),
+    Stage(
+        "synthesis",
+        "synthesising",
+        ("backends/rtl", "backends/payload", "synthesis"),
+        _synthesis_reads,
+        _synthesis,
+    ),
     Stage(
         "report",
         "writing the report",

@@ -3,6 +3,15 @@
 import re
 from html.parser import HTMLParser
 
+import numpy as np
+from matplotlib import colors
+
+from trigger.fixedpoint.build import Builder, constant
+from trigger.fixedpoint.types import Fixed, Overflow, Rounding
+from trigger.folder import read_graph
+from trigger.physics.metrics import Roc
+from trigger.report import _bits, _layers, plots
+
 
 class Tags(HTMLParser):
     VOID = frozenset({"meta", "br", "img", "link", "hr", "input"})
@@ -27,7 +36,7 @@ def test_the_page(small_build):
     tags.feed(page)
     assert tags.open == []
     for heading in (
-        "What was asked",
+        "Configuration",
         "Budgets",
         "Cost",
         "Performance",
@@ -59,3 +68,53 @@ def test_the_page_needs_no_network(small_build):
 def test_no_path_of_this_machine(small_build):
     _, root = small_build
     assert str(root) not in (root / "report" / "index.html").read_text()
+
+
+def test_widths_are_those_of_one_element():
+    """The most integer bits and the most fractional bits of different elements make no type."""
+    build = Builder(
+        (Fixed(True, 12, 12), Fixed(True, 12, 0), Fixed(False, 3, 8), Fixed(True, 4, -2))
+    )
+    build.quantize("q", "inputs", (Fixed(True, 5, 1),) * 4, Rounding.RND, Overflow.WRAP)
+    build.dense("sum", "q", constant(np.ones((4, 1))), constant(np.zeros(1)))
+    graph = build.graph("sum")
+    assert _bits(graph) == {"inputs": (12, 0), "q": (1, 4), "sum": (3, 4)}
+    assert {row["name"]: row["by_design"] for row in _layers(graph)} == {
+        "inputs": True,
+        "q": True,
+        "sum": False,
+    }
+    svg = plots.bit_widths({"a": (12, 0), "b": (1, 4), "wide": (8, -5), "small": (-2, 6)})
+    assert all(f">{width}</text>" in svg for width in (12, 5, 3, 4))
+    assert ">Integer bits | fractional bits</text>" in svg
+
+
+def test_one_figure_for_the_share_of_zero_weights(small_build):
+    _, root = small_build
+    page = (root / "report" / "index.html").read_text()
+    weights = [n.weights.values for n in read_graph(root).nodes if n.op == "dense"]
+    zero = sum(int((w == 0).sum()) for w in weights) / sum(w.size for w in weights)
+    assert re.findall(r"<b>([\d.]+ %)</b>of the weights", page) == [f"{100 * zero:.2f} %"]
+
+
+def test_the_proof_lists_apart_what_saturates_by_design(small_build):
+    _, root = small_build
+    page = (root / "report" / "index.html").read_text()
+    proof, by_design = page.split("Proof that nothing overflows</h2>")[1].split(
+        "<h3>Wraps or saturates by design</h3>"
+    )
+    by_design = by_design.split("<h2>")[0]
+    assert "saturates" not in proof.split("<table>")[1] and "cannot overflow" in proof
+    assert "cannot overflow" not in by_design and "<code>inputs</code>" in by_design
+
+
+def test_a_class_has_one_colour_in_all_pictures():
+    curve = Roc(np.array([0, 1]), np.array([0, 1]), 0.5)
+    rates = plots.rate_curves({"b": curve}, {"b": 1}, 1000.0, [])
+    turn_on = plots.turn_on({"a": (np.arange(2), []), "b": (np.arange(2), [])}, "pt")
+    roc = plots.roc_curves({"Keras": {"a": curve, "b": curve}}, 0.5)
+    second = colors.to_hex(plots.class_color(1))
+    assert all(second in svg for svg in (rates, turn_on, roc))
+    assert colors.to_hex(plots.class_color(0)) not in rates
+    assert len({plots.class_color(number) for number in range(20)}) == 20
+    plots.roc_curves({"Keras": dict.fromkeys(map(str, range(25)), curve)}, 0.5)

@@ -1,7 +1,14 @@
 """Budgets: the best figure counts, what is not met says by how much and what would help."""
 
+import numpy as np
+import pytest
+
+from trigger.fixedpoint.build import Builder, constant
+from trigger.fixedpoint.types import Fixed, Overflow, Rounding
+from trigger.numbers import plain
 from trigger.sections import Budget, Target
-from trigger.synthesis.budget import check, over
+from trigger.synthesis.advice import advice
+from trigger.synthesis.budget import Figure, Line, Timing, check, figures, over
 from trigger.synthesis.result import Synthesis
 
 PART = "xcvu13p-flga2577-2-e"
@@ -14,8 +21,11 @@ YOSYS = Synthesis(
 )
 
 
-def lines(budget, *results):
-    return {line.name: line for line in check(budget, TARGET, results)}
+SHELL = Timing(latency=11, ii=2)
+
+
+def lines(budget, *results, payload=None):
+    return {line.name: line for line in check(budget, TARGET, results, payload)}
 
 
 def test_the_one_that_went_further_counts():
@@ -49,3 +59,101 @@ def test_what_nobody_measured_is_unknown_and_not_met():
     assert found["dsp"].met is None
     assert str(found["dsp"]) == "dsp: at most 0 allowed, not measured"
     assert not over(found.values())
+
+
+def test_all_budgets_are_of_the_payload():
+    whole = YOSYS._replace(design="payload", lut=170, ff=130, latency=11, ii=2)
+    found = lines(
+        Budget(lut=110, ff=130, latency_ns=54, ii=1), ESTIMATE, YOSYS, whole, payload=SHELL
+    )
+    assert [str(line.figure) for line in found.values()] == [
+        "55 (payload, simulated)",
+        "2 (payload, simulated)",
+        "170 (payload, synthesised, Yosys 1)",
+        "130 (payload, synthesised, Yosys 1)",
+        "250 (core alone, estimated, model)",
+    ]
+    assert [line.met for line in found.values()] == [False, False, False, True, None]
+
+
+def test_a_core_bounds_its_payload():
+    """Where only the core is known, its payload can be over a budget, and never within it."""
+    slow = ESTIMATE._replace(clock_mhz=190)
+    found = lines(Budget(lut=100, ff=60, dsp=0), slow, YOSYS._replace(lut=101), payload=SHELL)
+    assert {name: line.met for name, line in found.items()} == {
+        "lut": False,
+        "ff": None,
+        "dsp": None,
+        "clock_mhz": False,
+    }
+    assert str(found["lut"]).startswith(
+        "lut: 101 (core alone, synthesised, Yosys 1) is 1 over the 100"
+    )
+    assert figures(TARGET, [ESTIMATE], SHELL)["latency_ns"].value == 55
+
+
+def test_numbers_without_exponents():
+    routed = YOSYS._replace(label="routed", lut=15490)
+    line = lines(Budget(lut=3000), routed)["lut"]
+    assert str(line).startswith("lut: 15,490 (routed, Yosys 1) is 12,490 over the 3,000 allowed; ")
+    found = [15490, 15490.3, 1234567.8, 41.6667, 0.00012345, -12.5, 0, 99999.99, 1e-12]
+    assert [plain(value) for value in found] == [
+        *("15,490", "15,490", "1,234,568", "41.67", "0.0001234"),
+        *("-12.5", "0", "100,000", "0.000000000001"),
+    ]
+    rate = Line("rate_khz", 100, Figure(15490.3, "test events", (14321.5, 16700.2)))
+    assert str(rate).startswith(
+        "rate_khz: 15,490 (14,322 to 16,700, test events) is 15,390 kHz over"
+    )
+
+
+def network(kernel, bits=4, scale=None):
+    """Inputs of 12 bits, a batch normalisation where there is a scale, a quantiser and a layer."""
+    build = Builder((Fixed(True, 12, 6),) * len(kernel))
+    if scale is not None:
+        build.affine("norm", build.last, constant(scale), constant(np.zeros(len(scale))))
+    types = (Fixed(True, bits, 2),) * len(kernel)
+    build.quantize("features", build.last, types, Rounding.RND_CONV, Overflow.SAT)
+    build.dense("hidden", build.last, constant(kernel), constant(np.zeros(kernel.shape[1])))
+    return build.graph(build.last)
+
+
+SPARSE = np.where(np.arange(64).reshape(8, 8) % 4 == 0, 0.75, 0)
+DENSE = np.full((8, 8), 0.75)
+WIDE = SPARSE * (1 + 2.0**-14)
+
+
+@pytest.mark.parametrize(
+    ("graph", "layers", "expected"),
+    [
+        (
+            network(DENSE, scale=np.full(8, 0.5 + 2.0**-26)),
+            {"norm": 9120, "hidden": 6370},
+            "fewer bits in the scale of 'norm': it has 27 bits (QBatchNormalization, or Normalization with power-of-two "
+            "deviations, has narrow scales); 'norm' takes 9,120 of 15,490 LUT",
+        ),
+        (
+            network(WIDE),
+            {"hidden": 1200},
+            "fewer bits in the kernel of 'hidden': it has 17; 'hidden' takes 1,200 of 1,200 LUT",
+        ),
+        (
+            network(DENSE),
+            {"hidden": 1200, "(shell)": 600},
+            "a higher pruning.sparsity: 0 % of the weights of 'hidden' are zero; 'hidden' takes 1,200 of 1,800 LUT",
+        ),
+        (
+            network(SPARSE, bits=11),
+            {"hidden": 1200},
+            "a quantiser with fewer bits before 'hidden': the layer reads values of 11 bits; 'hidden' takes 1,200 of 1,200 LUT",
+        ),
+        (
+            network(SPARSE),
+            {"hidden": 1200},
+            "a smaller layer 'hidden': 'hidden' takes 1,200 of 1,200 LUT",
+        ),
+        (network(SPARSE), {}, ""),
+    ],
+)
+def test_advice_names_the_layer_and_its_cause(graph, layers, expected):
+    assert advice(graph, layers) == expected

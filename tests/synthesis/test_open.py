@@ -55,7 +55,7 @@ def test_the_estimate_is_of_the_right_size(synthesised):
 def test_the_table(synthesised):
     _, result = synthesised
     text = table(result)
-    assert text.splitlines()[0] == f"RTL on {PART}: synthesised, {result.tool}"
+    assert text.splitlines()[0] == f"RTL core on {PART}: synthesised, {result.tool}"
     assert f"  LUT                        {result.lut:>12,}" in text
     assert "highest clock" not in text
 

@@ -6,20 +6,20 @@ from typing import Any
 
 import numpy as np
 
-from trigger.budgets import budgets
-from trigger.checks import accept_bits
+from trigger.budgets import timing
 from trigger.events.dataset import Events
-from trigger.fixedpoint.graph import Constant, Dense, Graph
+from trigger.fixedpoint.graph import Constant, Dense, Graph, Node
 from trigger.fixedpoint.passes.decision import scores as scores_of
 from trigger.fixedpoint.ranges import overflow_proof
 from trigger.folder import Build, integer_events, read_graph, read_json
-from trigger.physics.metrics import Performance, accuracy, logits, performance, roc
-from trigger.physics.rates import crossings_khz, menu, turn_on
+from trigger.outcome import outcome
+from trigger.physics.metrics import roc
+from trigger.physics.rates import crossings_khz, turn_on
 from trigger.provenance import facts
 from trigger.report import plots
 from trigger.report.page import environment
 from trigger.spec import Spec
-from trigger.synthesis.result import LABELS, Synthesis
+from trigger.synthesis.result import CORE, LABELS, Synthesis
 from trigger.synthesis.run import results as results_of
 
 
@@ -27,31 +27,20 @@ def write(build: Build, folder: Path) -> None:
     """Write ``index.html`` from the finished stages of a build."""
     spec, graph = build.spec, read_graph(build.root)
     training = _read(build, "model/summary.json")
-    results = _read(build, "verification/results.json")
     test = integer_events(build)["test"]
-    files = {"float": "float_scores.npy", "Keras": "network_scores.npy"}
-    scores = {
-        kind: np.load(path)
-        for kind, name in files.items()
-        if (path := build.root / "model" / name).exists()
-    }
-    outputs = np.load(build.root / "verification" / "outputs.npy")[: len(test.x)]
-    complete = len(outputs) == len(test.x)  # an aborted csim has none
-    bits = accept_bits(build.root, spec, outputs) if spec.decision and complete else None
-    if complete and not spec.decides:
-        real = np.ldexp(outputs.astype(np.float64), -graph.output.fractions)
-        scores["csim"] = logits(real, _read(build, "graph/summary.json")["head"])
-    if spec.data.label is None:  # nothing to measure a performance by
-        scores = {}
+    found = outcome(build)
+    classes = spec.data.classes
     curves = {
-        kind: {c: roc(s, test, n, spec.background) for n, c in enumerate(spec.data.classes)}
-        for kind, s in scores.items()
+        kind: {c: roc(s, test, n, spec.background) for n, c in enumerate(classes)}
+        for kind, s in found.scores.items()
+        if kind in found.performance
     }
     histories = {
         name: summary["history"] for name, summary in training.items() if summary["history"]
     }
-    found, failures = results_of(build.root)
+    runs, failures = results_of(build.root)
     pruning = (spec.pruning.start_epoch, spec.pruning.end_epoch) if spec.pruning else None
+    rows = _layers(graph)
     page = (
         environment()
         .get_template("report.html.j2")
@@ -59,26 +48,33 @@ def write(build: Build, folder: Path) -> None:
             spec=spec,
             target=spec.target,
             graph=graph,
-            layers=_layers(graph),
+            layers=rows,
+            by_design=[row for row in rows if row["by_design"]],
+            zeros=_zeros([node for node in graph.nodes if isinstance(node, Dense)]),
             training=training,
             events=_read(build, "events/summary.json"),
             lowered=_read(build, "graph/summary.json"),
-            results=results,
-            shell=_shell(build) if spec.payload else None,
-            menu=None if bits is None else menu(bits, test, spec),
+            headline=found.headline,
+            results=found.results,
+            figures=found.figures,
+            cycles=_cycles(build),
+            shell=_read(build, "payload/payload.json") if spec.payload else None,
+            menu=found.menu,
             crossings_khz=crossings_khz(spec),
             against=_against(spec),
             rates_svg=_rate_curves(build, test),
-            turn_ons={} if bits is None else _turn_ons(bits, test, spec),
-            synthesis=found,
-            sized=_best_sized(found, spec.target.part),
+            turn_ons={} if found.bits is None else _turn_ons(found.bits, test, spec),
+            synthesis=runs,
+            estimate=next(r for r in runs if r.design == CORE),
+            sized=_best_sized(runs, spec.target.part),
+            notes=dict.fromkeys(f"{r.tool}: {note}" for r in runs for note in r.notes),
             synthesis_failures=failures,
-            budgets=budgets(build),
+            budgets=found.budgets,
             passes=_read(build, "synthesis/results.json")["passes"],
             area_svg=plots.area_by_layer(
-                {f"{r.design}: {r.origin}": r.layers for r in found if r.layers}
+                {f"{r.title}: {r.origin}": r.layers for r in runs if r.layers}
             ),
-            performance={kind: _performance(s, test, spec) for kind, s in scores.items()},
+            performance=found.performance,
             roc_svg=plots.roc_curves(curves, spec.physics.signal_efficiency) if curves else "",
             training_svg=plots.training_curves(histories, pruning) if histories else "",
             quantization=_read(build, "model/quantization.json") if spec.quantization else None,
@@ -90,17 +86,6 @@ def write(build: Build, folder: Path) -> None:
     (folder / "index.html").write_text(page, encoding="utf-8")
 
 
-def _performance(scores: np.ndarray, test: Events, spec: Spec) -> Performance:
-    asked = spec.data.classes, spec.physics.signal_efficiency, spec.background
-    found = performance(scores, test, *asked)
-    if spec.task == "anomaly":
-        return found._replace(accuracy=None)
-    taught = np.isin(test.y, spec.taught)
-    return found._replace(
-        accuracy=accuracy(scores[taught], test.take(np.flatnonzero(taught)), spec.background)
-    )
-
-
 def _against(spec: Spec) -> str:
     """What a ROC curve is of."""
     if spec.background is None:
@@ -109,20 +94,21 @@ def _against(spec: Spec) -> str:
     return f"each class against {names}, {names} against all others"
 
 
-def _shell(build: Build) -> dict[str, Any]:
-    """What the payload's own description says, and where in time its decision is."""
-    found = _read(build, "payload/payload.json")
-    return {**found, "ns": found["latency"] * 1000 / build.spec.target.clock_mhz}
-
-
 def _read(build: Build, name: str) -> Any:
     return read_json(build.root / name)
 
 
 def _best_sized(results: Sequence[Synthesis], part: str) -> Synthesis:
-    """The RTL on the spec's own part by the tool that went furthest; the estimate where no other gave its LUTs."""
-    sized = [r for r in results if r.design == "RTL" and r.part == part and r.lut is not None]
+    """The core on the spec's own part by the tool that went furthest; the estimate where no other gave its LUTs."""
+    sized = [r for r in results if r.design == CORE and r.part == part and r.lut is not None]
     return max(sized, key=lambda r: LABELS.index(r.label))
+
+
+def _cycles(build: Build) -> dict[str, int]:
+    """Latency in clock cycles: of the core, and of the payload where there is one."""
+    cycles = {"core": int(_read(build, "rtl/rtl.json")["latency"])}
+    whole = timing(build)
+    return cycles if whole is None else {**cycles, "payload": whole.latency}
 
 
 def _rate_curves(build: Build, test: Events) -> str:
@@ -133,14 +119,16 @@ def _rate_curves(build: Build, test: Events) -> str:
     points = _read(build, "graph/summary.json")["working_points"].values()
     values = scores_of(read_graph(build.root)).run(test.x)
     background = spec.data.classes.index(spec.physics.zero_bias)
-    curves = {}
+    curves, colors = {}, {}
     for element in dict.fromkeys(point["element"] for point in points):
         for number, name in enumerate(spec.data.classes):
             if number != background:
                 label = name if len(spec.scores) == 1 else f"{name}, score {spec.scores[element]}"
                 curves[label] = roc(values[:, [element]], test, number, (background,))
+                colors[label] = number
     return plots.rate_curves(
         curves,
+        colors,
         crossings_khz(spec),
         [p.rate_khz for p in spec.decision.accept.values() if p.rate_khz],
     )
@@ -164,7 +152,7 @@ def _turn_ons(bits: np.ndarray, test: Events, spec: Spec) -> dict[str, str]:
 
 
 def _layers(graph: Graph) -> list[dict[str, Any]]:
-    """One row a node: sizes, weights and their zeros, the types."""
+    """One row a node: sizes, weights and their zeros, the types; and whether it wraps or saturates because it is to."""
     rows = []
     for row, node in zip(overflow_proof(graph), graph.nodes, strict=True):
         kinds = sorted({str(t) for t in node.types})
@@ -175,16 +163,21 @@ def _layers(graph: Graph) -> list[dict[str, Any]]:
             "type": kinds[0] if len(kinds) == 1 else f"{len(kinds)} types",
             "types": ", ".join(kinds),
             "proof": row,
+            "by_design": row.verdict != "cannot overflow",
             "weights": "",
-            "zeros": "",
+            "zeros": None,
         }
         if isinstance(node, Dense):
-            entry |= {
-                "weights": _shape(node.weights),
-                "zeros": float((node.weights.values == 0).mean()),
-            }
+            entry |= {"weights": _shape(node.weights), "zeros": _zeros([node])}
         rows.append(entry)
     return rows
+
+
+def _zeros(layers: Sequence[Dense]) -> float | None:
+    """The share of the weights that are zero; None where there are none."""
+    weights = sum(node.weights.values.size for node in layers)
+    zero = sum(int((node.weights.values == 0).sum()) for node in layers)
+    return zero / weights if weights else None
 
 
 def _shape(weights: Constant) -> str:
@@ -192,7 +185,10 @@ def _shape(weights: Constant) -> str:
 
 
 def _bits(graph: Graph) -> dict[str, tuple[int, int]]:
-    return {
-        node.name: (max(t.integer for t in node.types), max(t.fraction for t in node.types))
-        for node in graph.nodes
-    }
+    """Integer and fractional bits of one element of each node, the widest."""
+
+    def widest(node: Node) -> tuple[int, int]:
+        kind = max(node.types, key=lambda t: t.width)
+        return kind.integer, kind.fraction
+
+    return {node.name: widest(node) for node in graph.nodes}

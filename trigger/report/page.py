@@ -4,6 +4,8 @@ from pathlib import Path
 
 import jinja2
 
+from trigger.numbers import plain
+
 
 def environment() -> jinja2.Environment:
     """The HTML templates of this folder; what is undefined is an error."""
@@ -11,8 +13,6 @@ def environment() -> jinja2.Environment:
     found = jinja2.Environment(
         loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
     )
-    found.filters["number"] = lambda value: (
-        f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
-    )
+    found.filters["number"] = plain
     found.filters["percent"] = lambda value: f"{100 * value:.2f} %"
     return found

@@ -25,8 +25,16 @@ _STYLE: Any = [
     },
 ]
 _CURVE_POINTS = 240
+_STYLES = ("-", "--", ":", "-.")
+_AREA_COLORS = ("lightgray", "tab:blue", "tab:orange", "tab:green", "tab:purple")
 
 Points = Sequence[tuple[float, float]]
+
+
+def class_color(number: int) -> Any:
+    """The colour of a class, by its place in data.classes: the same in every picture."""
+    colors = mpl.colormaps["tab20"].colors  # type: ignore[attr-defined]
+    return colors[(2 * number + (number % 20 >= 10)) % 20]
 
 
 def roc_curves(curves: Mapping[str, Mapping[str, Roc]], signal_efficiency: float) -> str:
@@ -35,7 +43,6 @@ def roc_curves(curves: Mapping[str, Mapping[str, Roc]], signal_efficiency: float
     widths = {"float": 1.5, "Keras": 3.5, "csim": 1.5}
 
     def draw(axes: Axes) -> None:
-        colors = mpl.colormaps["tab10"].colors  # type: ignore[attr-defined]
         for kind, by_class in curves.items():
             for number, (name, curve) in enumerate(by_class.items()):
                 label = f"{name}, AUC {curve.auc:.3f}" if kind == "Keras" else None
@@ -45,7 +52,7 @@ def roc_curves(curves: Mapping[str, Mapping[str, Roc]], signal_efficiency: float
                     x,
                     y,
                     lines[kind],
-                    color=colors[number],
+                    color=class_color(number),
                     lw=widths[kind],
                     alpha=alpha,
                     label=label,
@@ -95,18 +102,29 @@ def training_curves(
 
 
 def bit_widths(widths: Mapping[str, tuple[int, int]]) -> str:
-    """Integer and fractional bits of the widest element of each node."""
+    """Integer and fractional bits of one element of each node, around the binary point; the number is their sum."""
 
     def draw(axes: Axes) -> None:
         names = list(widths)
         integer, fraction = np.array(list(widths.values())).T
         places = np.arange(len(names))
-        axes.barh(places, integer, color="tab:blue", label="integer bits, sign included")
-        axes.barh(places, -fraction, color="tab:orange", label="fractional bits")
+        # A type without integer bits starts right of the point, one without fractional bits ends left of it.
+        ends = np.minimum(fraction, 0)
+        starts = np.maximum(-integer, 0)
+        left = np.maximum(integer + ends, 0)
+        right = np.maximum(fraction - starts, 0)
+        axes.barh(places, -left, left=ends, color="tab:blue", label="integer bits, with the sign")
+        axes.barh(places, right, left=starts, color="tab:orange", label="fractional bits")
+        for place, (i, f) in enumerate(zip(integer, fraction, strict=True)):
+            axes.annotate(
+                str(i + f), (f, place), (4, 0), textcoords="offset points", va="center", fontsize=10
+            )
         axes.axvline(0, color="black", lw=1)
         axes.set_yticks(places, names, fontsize=10)
         axes.invert_yaxis()
-        axes.set(xlabel="Bits right of | left of the binary point")
+        axes.margins(x=0.08)
+        axes.set(xlabel="Integer bits | fractional bits")
+        axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True))
         axes.xaxis.set_major_formatter(lambda value, _: f"{abs(value):.0f}")
         axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
 
@@ -126,7 +144,7 @@ def area_by_layer(areas: Mapping[str, Mapping[str, int]]) -> str:
                 [area.get(name, 0) for name in names],
                 height,
                 label=origin,
-                color=("lightgray", "tab:blue")[k % 2],
+                color=_AREA_COLORS[k % len(_AREA_COLORS)],
             )
         axes.set_yticks(range(len(names)), names, fontsize=10)
         axes.invert_yaxis()
@@ -153,13 +171,26 @@ def front(points: Points, best: Points, names: tuple[str, str], limit: float | N
     return _svg(draw)
 
 
-def rate_curves(curves: Mapping[str, Roc], crossings_khz: float, rates_khz: Sequence[float]) -> str:
-    """Zero-bias rate against signal efficiency, of curves whose background is zero bias; a line at each rate asked for."""
+def rate_curves(
+    curves: Mapping[str, Roc],
+    classes: Mapping[str, int],
+    crossings_khz: float,
+    rates_khz: Sequence[float],
+) -> str:
+    """Zero-bias rate against signal efficiency, of curves whose background is zero bias; a line at each rate asked for.
+
+    ``classes`` has the place of each curve's class in data.classes.
+    """
 
     def draw(axes: Axes) -> None:
         for name, curve in curves.items():
             efficiency, share = _thinned(curve)
-            axes.plot(efficiency, share * crossings_khz, lw=2, label=name)
+            again = [
+                n for n in list(curves)[: list(curves).index(name)] if classes[n] == classes[name]
+            ]
+            style = _STYLES[len(again) % len(_STYLES)]
+            khz = share * crossings_khz
+            axes.plot(efficiency, khz, style, color=class_color(classes[name]), lw=2, label=name)
         for rate in rates_khz:
             axes.axhline(rate, color="gray", lw=1)
         axes.set(
@@ -171,15 +202,24 @@ def rate_curves(curves: Mapping[str, Roc], crossings_khz: float, rates_khz: Sequ
 
 
 def turn_on(curves: Mapping[str, Curve], feature: str) -> str:
-    """Efficiency in bins of a feature, with its interval, for each class."""
+    """Efficiency in bins of a feature, with its interval, for each class in the order of data.classes."""
 
     def draw(axes: Axes) -> None:
-        for name, (edges, found) in curves.items():
+        for number, (name, (edges, found)) in enumerate(curves.items()):
             seen = [(k, e) for k, e in enumerate(found) if e is not None]
             x = [(edges[k] + edges[k + 1]) / 2 for k, _ in seen]
             y = [e.value for _, e in seen]
             errors = [[e.value - e.low for _, e in seen], [e.high - e.value for _, e in seen]]
-            axes.errorbar(x, y, np.maximum(errors, 0), fmt="o-", ms=3, lw=1, label=name)
+            axes.errorbar(
+                x,
+                y,
+                np.maximum(errors, 0),
+                fmt="o-",
+                ms=3,
+                lw=1,
+                color=class_color(number),
+                label=name,
+            )
         axes.set(xlabel=feature, ylabel="Efficiency", ylim=(0, 1.05))
         axes.legend(loc="best")
 

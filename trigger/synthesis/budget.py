@@ -1,15 +1,17 @@
 """Budgets: what the trigger may cost, against the best figure there is for each."""
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from trigger.numbers import plain
 from trigger.sections import Budget, Target
-from trigger.synthesis.result import LABELS, Synthesis
+from trigger.synthesis.result import HLS, LABELS, PAYLOAD, Synthesis
 
-_AREA = ("lut", "ff", "dsp", "bram")
+AREA = ("lut", "ff", "dsp", "bram")
 _HELP = {
     "latency_ns": "a part with a faster grade, fewer bits or fewer layers; a higher target.clock_mhz wastes less of each cycle",
-    "ii": "reuse_factor 1, or the RTL, which always takes an event with every clock cycle",
+    "ii": "more links, so that an event has fewer words; with hls4ml reuse_factor 1",
     "lut": "fewer bits in kernels and activations, a higher pruning.sparsity, a smaller layer, or with hls4ml a reuse_factor",
     "ff": "fewer bits, a higher pruning.sparsity, or a lower target.clock_mhz, which needs fewer pipeline stages",
     "dsp": "the RTL or strategy distributed_arithmetic, which need none, or a reuse_factor",
@@ -17,75 +19,101 @@ _HELP = {
     "rate_khz": "a higher threshold, or decision.accept.NAME.rate_khz, which finds it",
     "clock_mhz": "a lower target.clock_mhz, fewer bits, or a part with a faster grade",
 }
-_UNITS = {"latency_ns": "ns", "clock_mhz": "MHz", "rate_khz": "kHz"}
+UNITS = {"latency_ns": "ns", "clock_mhz": "MHz", "rate_khz": "kHz"}
+
+
+class Timing(NamedTuple):
+    """A payload's, in clock cycles: from an event's last word to its decision, and from one event to the next."""
+
+    latency: int
+    ii: int
 
 
 class Figure(NamedTuple):
-    """One number with where it comes from; ``interval`` are its ends where it is an estimate."""
+    """One number with where it comes from; ``interval`` are the ends between which the true one is, where it is not certain.
+
+    A core's figure bounds that of its payload on one side: the other end is then infinite, or zero.
+    """
 
     value: float
     origin: str
     interval: tuple[float, float] | None = None
 
+    @property
+    def is_bound(self) -> bool:
+        return self.interval is not None and (self.interval[1] == math.inf or not self.interval[0])
+
     def __str__(self) -> str:
-        if self.interval:
-            return f"{self.value:.3g} ({self.interval[0]:.3g} to {self.interval[1]:.3g}, {self.origin})"
-        return (
-            f"{self.value:,.4g} ({self.origin})"
-            if self.value % 1
-            else f"{self.value:,.0f} ({self.origin})"
-        )
+        if self.interval and not self.is_bound:
+            low, high = self.interval
+            return f"{plain(self.value, 3)} ({plain(low, 3)} to {plain(high, 3)}, {self.origin})"
+        return f"{plain(self.value)} ({self.origin})"
 
 
 class Line(NamedTuple):
-    """One budget and what was found. ``figure`` is None where nothing has measured it."""
+    """One budget and what was found. ``figure`` is None where nothing has measured it; ``helps`` says what would lower it."""
 
     name: str
     allowed: float
     figure: Figure | None
+    helps: str = ""
 
     @property
     def met(self) -> bool | None:
         """None where nothing is known. An estimate misses its budget where its whole interval does."""
         if self.figure is None:
             return None
-        if self.figure.interval:
-            return self.figure.interval[0] <= self.allowed
-        return (
-            self.figure.value >= self.allowed
-            if self.name == "clock_mhz"
-            else self.figure.value <= self.allowed
-        )
+        low, high = self.figure.interval or (self.figure.value, self.figure.value)
+        missed = high < self.allowed if self.name == "clock_mhz" else low > self.allowed
+        return False if missed else None if self.figure.is_bound else True
 
     def __str__(self) -> str:
-        unit = f" {_UNITS[self.name]}" if self.name in _UNITS else ""
+        unit = f" {UNITS[self.name]}" if self.name in UNITS else ""
         if self.figure is None:
-            return f"{self.name}: at most {self.allowed:g}{unit} allowed, not measured"
-        by = abs(self.figure.value - self.allowed)
+            return f"{self.name}: at most {plain(self.allowed)}{unit} allowed, not measured"
+        by = plain(abs(self.figure.value - self.allowed))
         if self.name == "clock_mhz":
             text = (
-                f"clock: {self.allowed:g} MHz asked, {self.figure} reached, {by:,.4g} MHz too slow"
+                f"clock: {plain(self.allowed)} MHz asked, {self.figure} reached, {by} MHz too slow"
             )
         else:
-            text = f"{self.name}: {self.figure} is {by:,.4g}{unit} over the {self.allowed:,g}{unit} allowed"
-        return f"{text}; what helps: {_HELP[self.name]}"
+            text = f"{self.name}: {self.figure} is {by}{unit} over the {plain(self.allowed)}{unit} allowed"
+        return f"{text}; what helps: {self.helps or _HELP[self.name]}"
 
 
-def check(budget: Budget, target: Target, results: Sequence[Synthesis]) -> list[Line]:
-    """Each budget that the spec sets, and the clock, against the best of the results for the spec's part.
+def figures(
+    target: Target, results: Sequence[Synthesis], payload: Timing | None = None
+) -> dict[str, Figure]:
+    """The best figure of each kind for the spec's part, ``latency_ns`` among them: of the payload where there is one.
 
     Of two results the one that went further (routed before synthesised before estimated) counts, of equals the later one.
     """
     own = sorted((r for r in results if r.part == target.part), key=lambda r: LABELS.index(r.label))
-    cycles = _best(own, "latency")
-    latency = cycles and Figure(cycles.value * 1000 / target.clock_mhz, cycles.origin)
-    lines = [] if budget.latency_ns is None else [Line("latency_ns", budget.latency_ns, latency)]
-    for name in ("ii", *_AREA):
-        allowed = getattr(budget, name)
-        if allowed is not None:
-            lines.append(Line(name, allowed, _best(own, name)))
-    lines.append(Line("clock_mhz", target.clock_mhz, _best(own, "clock_mhz")))
-    return lines
+    core = [r for r in own if r.design != PAYLOAD]
+    names = (*AREA, "clock_mhz")
+    if payload is None:
+        found = {name: _best(core, name) for name in ("latency", "ii", *names)}
+    else:
+        whole = [r for r in own if r.design == PAYLOAD]
+        found = {name: _best(whole, name, "payload, ") or _bound(core, name) for name in names}
+        for name, cycles in payload._asdict().items():
+            found[name] = Figure(cycles, "payload, simulated")
+    cycles = found.pop("latency")
+    if cycles is not None:
+        found["latency_ns"] = cycles._replace(value=cycles.value * 1000 / target.clock_mhz)
+    return {name: figure for name, figure in found.items() if figure is not None}
+
+
+def check(
+    budget: Budget, target: Target, results: Sequence[Synthesis], payload: Timing | None = None
+) -> list[Line]:
+    """Each budget of area and time that the spec sets, and the clock, against the figure for it."""
+    found = figures(target, results, payload)
+    allowed = {name: getattr(budget, name) for name in ("latency_ns", "ii", *AREA)}
+    lines = [
+        Line(name, limit, found.get(name)) for name, limit in allowed.items() if limit is not None
+    ]
+    return [*lines, Line("clock_mhz", target.clock_mhz, found.get("clock_mhz"))]
 
 
 def over(lines: Iterable[Line]) -> list[Line]:
@@ -93,13 +121,24 @@ def over(lines: Iterable[Line]) -> list[Line]:
     return [line for line in lines if line.met is False]
 
 
-def _best(results: Sequence[Synthesis], name: str) -> Figure | None:
+def _best(results: Sequence[Synthesis], name: str, of: str = "") -> Figure | None:
     found = [
-        Figure(getattr(r, name), _origin(r, name)) for r in results if getattr(r, name) is not None
+        Figure(getattr(r, name), of + _origin(r, name))
+        for r in results
+        if getattr(r, name) is not None
     ]
     return found[-1] if found else None
 
 
+def _bound(core: Sequence[Synthesis], name: str) -> Figure | None:
+    """A payload takes at least what its core takes, and is no faster."""
+    found = _best(core, name, "core alone, ")
+    if found is None:
+        return None
+    ends = (0.0, found.value) if name == "clock_mhz" else (found.value, math.inf)
+    return found._replace(interval=ends)
+
+
 def _origin(result: Synthesis, name: str) -> str:
     """The cycles of the RTL are not what a tool says: verification counts them."""
-    return "simulated" if result.design == "RTL" and name in ("latency", "ii") else result.origin
+    return "simulated" if result.design != HLS and name in ("latency", "ii") else result.origin

@@ -31,7 +31,7 @@ class Ecp5:
         write_script(
             "ecp5/synth.ys.j2",
             work / "synth.ys",
-            sources=copied_sources(job.rtl, work),
+            sources=copied_sources(job.sources, work),
             top=job.name,
         )
         run_script("synth.ys", work, timeout_s)
@@ -80,15 +80,15 @@ def parse(reports: list[dict[str, Any]], job: Job) -> Synthesis:
     return Synthesis(
         f"nextpnr-ecp5 {_version()}",
         ROUTED,
-        "RTL",
+        job.design,
         PART,
         lut=used.get("TRELLIS_COMB"),
         ff=used.get("TRELLIS_FF"),
         dsp=used.get("MULT18X18D"),
         bram=used.get("DP16KD"),
         clock_mhz=round(max(clocks), 1) or None,
-        latency=job.rtl.interface.latency,
-        ii=1,
+        latency=job.latency,
+        ii=job.ii,
         notes=(
             f"another part than the target's {job.part.name}; its LUTs have 4 inputs",
             f"clocks by seed: {', '.join(f'{clock:.1f} MHz' for clock in clocks)}",

@@ -34,9 +34,14 @@ class Netlist:
             raise ToolFailed(f"yosys: it has no synthesis for {part(self.part).family}")
         folder.mkdir(parents=True, exist_ok=True)
         top = self.rtl.interface.name
-        sources = copied_sources(self.rtl, folder)
+        sources = copied_sources(self.rtl.sources, folder)
         write_script(
-            "yosys/synth.ys.j2", folder / "synth.ys", sources=sources, family=family, top=top
+            "yosys/synth.ys.j2",
+            folder / "synth.ys",
+            sources=sources,
+            family=family,
+            top=top,
+            core=top,
         )
         write_script("yosys/netlist.ys.j2", folder / "netlist.ys", top=top)
         for script in ("synth.ys", "netlist.ys"):

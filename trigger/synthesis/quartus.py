@@ -37,7 +37,7 @@ class Quartus:
         script = write_script(
             "quartus/compile.tcl.j2",
             work / "compile.tcl",
-            sources=named_sources(job.rtl, work),
+            sources=named_sources(job.sources, work),
             vhdl=job.rtl.language == "vhdl",
             top=job.name,
             quartus=job.part.quartus,
@@ -50,11 +50,11 @@ class Quartus:
         return Synthesis(
             f"Quartus {version[1] if version else ''}".strip(),
             ROUTED,
-            "RTL",
+            job.design,
             job.part.name,
             clock_mhz=round(1000 / (1000 / job.clock_mhz - slack), 1),
-            latency=job.rtl.interface.latency,
-            ii=1,
+            latency=job.latency,
+            ii=job.ii,
             notes=("LUT counts ALMs",),
         )._replace(**figures)
 

@@ -10,12 +10,16 @@ from trigger.files import write_text
 # How a figure came about, the most trustworthy last.
 ESTIMATED, SYNTHESISED, ROUTED = LABELS = ("estimated", "synthesised", "routed")
 
+# What a figure counts: the RTL of the network alone, with the shell around it, or the hls4ml project.
+CORE, PAYLOAD, HLS = "RTL", "payload", "hls4ml"
+_TITLES = {CORE: "RTL core", PAYLOAD: "RTL payload", HLS: "hls4ml core"}
+
 
 class Synthesis(NamedTuple):
     """One run of one tool.
 
-    ``tool`` is its name with its version, ``label`` how far it went, ``design`` what was given to it ("RTL" or "hls4ml").
-    ``clock_mhz`` is the highest clock it gives, ``latency`` in cycles, ``depth`` the longest path in cells.
+    ``tool`` is its name with its version, ``label`` how far it went, ``design`` what was given to it: ``CORE``, ``PAYLOAD``
+    or ``HLS``. ``clock_mhz`` is the highest clock it gives, ``latency`` in cycles, ``depth`` the longest path in cells.
     ``layers`` has LUT by layer, ``lut_by_size`` by number of inputs; ``notes`` what a reader should know.
     """
 
@@ -35,6 +39,11 @@ class Synthesis(NamedTuple):
     layers: dict[str, int] = {}  # noqa: RUF012 - a default that nobody changes
     lut_by_size: dict[str, int] = {}  # noqa: RUF012
     notes: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """What the figures count, in words."""
+        return _TITLES[self.design]
 
     @property
     def origin(self) -> str:

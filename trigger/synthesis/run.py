@@ -10,7 +10,7 @@ from trigger.errors import TriggerError
 from trigger.hashing import folder_digest
 from trigger.synthesis.ecp5 import Ecp5
 from trigger.synthesis.quartus import Quartus
-from trigger.synthesis.result import ESTIMATED, Synthesis, from_dict, load, save
+from trigger.synthesis.result import CORE, ESTIMATED, Synthesis, from_dict, load, save
 from trigger.synthesis.tool import Job, Tool
 from trigger.synthesis.vitis import Vitis
 from trigger.synthesis.vivado import Vivado
@@ -27,7 +27,7 @@ def estimate(this: Job) -> Synthesis:
     return Synthesis(
         f"alkaid {importlib.metadata.version('alkaid')}",
         ESTIMATED,
-        "RTL",
+        CORE,
         this.part.name,
         lut=found["lut"],
         ff=found["ff"],
@@ -77,4 +77,4 @@ def results(root: Path) -> tuple[list[Synthesis], list[str]]:
 
 
 def _state(root: Path) -> str:
-    return folder_digest(root / "rtl") + folder_digest(root / "firmware")
+    return "".join(folder_digest(root / name) for name in ("rtl", "firmware", "payload"))

@@ -1,5 +1,6 @@
 """A synthesis result as text for a terminal."""
 
+from trigger.numbers import plain
 from trigger.synthesis.result import Synthesis
 
 _NAMES = {
@@ -15,21 +16,25 @@ _NAMES = {
 }
 
 
+def line(result: Synthesis) -> str:
+    """The counts in one line."""
+    counts = [
+        f"{plain(value)} {_NAMES[name]}"
+        for name in ("lut", "ff", "dsp", "bram")
+        if (value := getattr(result, name)) is not None
+    ]
+    return f"{result.title}: {', '.join(counts)} ({result.origin})"
+
+
 def table(result: Synthesis) -> str:
     """One line a figure; what the tool did not give is left out."""
-    lines = [f"{result.design} on {result.part}: {result.origin}"]
+    lines = [f"{result.title} on {result.part}: {result.origin}"]
     for name, title in _NAMES.items():
         value = getattr(result, name)
         if value is not None:
-            lines.append(f"  {title:<26} {value:>12,}")
-    if result.lut_by_size:
-        lines.append(
-            "  by size: "
-            + ", ".join(f"{count:,} {size}" for size, count in result.lut_by_size.items())
-        )
-    if result.layers:
-        lines.append(
-            "  LUT by layer: "
-            + ", ".join(f"{layer} {count:,}" for layer, count in result.layers.items())
-        )
+            lines.append(f"  {title:<26} {plain(value):>12}")
+    for what, counts in (("by size", result.lut_by_size), ("LUTs per layer", result.layers)):
+        if counts:
+            listed = ", ".join(f"{name} {plain(count)}" for name, count in counts.items())
+            lines.append(f"  {what}: {listed}")
     return "\n".join([*lines, *(f"  note: {note}" for note in result.notes)])

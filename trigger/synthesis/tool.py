@@ -9,11 +9,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Protocol
 
+from trigger.backends.payload import Payload
 from trigger.backends.rtl import Rtl
 from trigger.errors import TriggerError
 from trigger.parts import Part
 from trigger.resources import folder
-from trigger.synthesis.result import Synthesis
+from trigger.synthesis.result import CORE, PAYLOAD, Synthesis
 from trigger.templates import PLAIN_PATH, environment
 
 _LICENCE = re.compile(
@@ -30,17 +31,46 @@ class ToolFailed(TriggerError):
 
 
 class Job(NamedTuple):
-    """What is synthesised: the RTL and the hls4ml project of one build, for one part and clock."""
+    """What is synthesised: the RTL and the hls4ml project of one build, for one part and clock.
+
+    With a ``payload`` the RTL is core and shell together, otherwise the core.
+    """
 
     rtl: Rtl
     hls: Path
     hls_backend: str
     part: Part
     clock_mhz: float
+    payload: Payload | None = None
 
     @property
     def name(self) -> str:
+        """The top module of the RTL."""
+        return self.payload.name if self.payload else self.core
+
+    @property
+    def core(self) -> str:
+        """The module of the core; those of its layers are named after it."""
         return self.rtl.interface.name
+
+    @property
+    def sources(self) -> tuple[Path, ...]:
+        return self.payload.sources if self.payload else self.rtl.sources
+
+    @property
+    def design(self) -> str:
+        """What the figures of the RTL count."""
+        return PAYLOAD if self.payload else CORE
+
+    @property
+    def latency(self) -> int:
+        """In clock cycles, from the first input, for a payload from an event's last word."""
+        return self.payload.latency if self.payload else self.rtl.interface.latency
+
+    @property
+    def ii(self) -> int:
+        """Clock cycles from one event to the next: a payload takes a word of each link a cycle."""
+        return self.payload.links.words if self.payload else 1
 
 
 class Tool(Protocol):
@@ -110,13 +140,13 @@ def read_report(tool: str, path: Path) -> str:
     return text
 
 
-def named_sources(rtl: Rtl, work: Path) -> list[str]:
+def named_sources(sources: Sequence[Path], work: Path) -> list[str]:
     """The sources as a script can name them: copied into the folder where their path is not plain."""
-    if all(PLAIN_PATH.fullmatch(str(source)) for source in rtl.sources):
-        return [str(source) for source in rtl.sources]
-    for source in rtl.sources:
+    if all(PLAIN_PATH.fullmatch(str(source)) for source in sources):
+        return [str(source) for source in sources]
+    for source in sources:
         shutil.copy(source, work)
-    return [source.name for source in rtl.sources]
+    return [source.name for source in sources]
 
 
 def write_script(template: str, target: Path, **values: Any) -> Path:

@@ -35,7 +35,7 @@ class Vivado:
         script = write_script(
             "vivado/implement.tcl.j2",
             work / "implement.tcl",
-            sources=named_sources(job.rtl, work),
+            sources=named_sources(job.sources, work),
             vhdl=job.rtl.language == "vhdl",
             top=job.name,
             part=job.part.name,
@@ -52,11 +52,11 @@ class Vivado:
         return Synthesis(
             f"Vivado {parse_version(log)}".strip(),
             ROUTED,
-            "RTL",
+            job.design,
             job.part.name,
             clock_mhz=round(1000 / (1000 / job.clock_mhz - slack), 1),
-            latency=job.rtl.interface.latency,
-            ii=1,
+            latency=job.latency,
+            ii=job.ii,
         )._replace(**utilization)
 
 

@@ -9,14 +9,15 @@ import re
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from trigger.backends.rtl import Rtl
 from trigger.synthesis.result import SYNTHESISED, Synthesis
 from trigger.synthesis.tool import Job, ToolFailed, read_report, run, write_script
 
+# Beside the layers of a payload; no layer can have this name.
+SHELL = "(shell)"
 # pyosys ends its process on any error: it gets one of its own.
 _PYOSYS = "import sys; from pyosys import libyosys; libyosys.run_pass('script ' + sys.argv[1])"
 
@@ -34,9 +35,10 @@ class Yosys:
         write_script(
             "yosys/synth.ys.j2",
             work / "synth.ys",
-            sources=copied_sources(job.rtl, work),
+            sources=copied_sources(job.sources, work),
             family=job.part.yosys,
             top=job.name,
+            core=job.core,
         )
         run_script("synth.ys", work, timeout_s)
         statistics = json.loads(read_report("yosys", work / "stat.json"))
@@ -60,30 +62,36 @@ def run_script(name: str, work: Path, timeout_s: float) -> None:
     run("yosys", [*command(), name], work, timeout_s)
 
 
-def copied_sources(rtl: Rtl, work: Path) -> list[str]:
-    """The Verilog of a project, copied into the folder: Yosys' scripts take no paths with spaces in them."""
-    if rtl.language != "verilog":
+def copied_sources(sources: Sequence[Path], work: Path) -> list[str]:
+    """Verilog files, copied into the folder: Yosys' scripts take no paths with spaces in them."""
+    if any(source.suffix == ".vhd" for source in sources):
         raise ToolFailed("yosys: it reads Verilog; this RTL is VHDL")
-    for source in rtl.sources:
+    for source in sources:
         shutil.copy(source, work)
-    return [source.name for source in rtl.sources]
+    return [source.name for source in sources]
 
 
 def parse(statistics: dict[str, Any], depth: str, job: Job) -> Synthesis:
     """Yosys' ``stat -json`` and the output of its ``ltp``."""
+    from trigger.backends.rtl.core import module_names
+
     cells = Counter(statistics["design"]["num_cells_by_type"])
     sizes = _lut_by_size(cells)
+    names = {module: layer for layer, module in module_names(job.rtl.estimate["layers"]).items()}
     layers: Counter[str] = Counter()
     for module, counts in statistics["modules"].items():
-        match = re.fullmatch(rf"\\?{re.escape(job.name)}_s\d+_(\w+)", module)
+        match = re.fullmatch(rf"\\?{re.escape(job.core)}_s\d+_(\w+)", module)
         if match:
-            layers[match[1]] += sum(_lut_by_size(counts["num_cells_by_type"]).values())
+            layers[names.get(match[1], match[1])] += sum(
+                _lut_by_size(counts["num_cells_by_type"]).values()
+            )
+    layers[SHELL] = sum(sizes.values()) - layers.total() if job.payload else 0
     longest = re.search(r"length=(\d+)", depth)
     version = re.search(r"Yosys ([\d.]+)", statistics["creator"])
     return Synthesis(
         f"Yosys {version[1] if version else ''}".strip(),
         SYNTHESISED,
-        "RTL",
+        job.design,
         job.part.name,
         lut=sum(sizes.values()),
         ff=sum(n for cell, n in cells.items() if re.fullmatch(r"FD[RSCP]E(_1)?", cell)),
@@ -91,8 +99,8 @@ def parse(statistics: dict[str, Any], depth: str, job: Job) -> Synthesis:
         bram=sum(n for cell, n in cells.items() if cell.startswith("RAMB")),
         carry=cells["CARRY4"] + cells["CARRY8"],
         depth=int(longest[1]) if longest else None,
-        latency=job.rtl.interface.latency,
-        ii=1,
+        latency=job.latency,
+        ii=job.ii,
         layers={layer: count for layer, count in layers.items() if count},
         lut_by_size=sizes,
         notes=(
@@ -102,7 +110,8 @@ def parse(statistics: dict[str, Any], depth: str, job: Job) -> Synthesis:
 
 
 def _lut_by_size(cells: Mapping[str, int]) -> dict[str, int]:
-    """LUTs; an inverter is one of one input, for no AMD part has another place for it."""
+    """LUTs; an inverter is one of one input, for no AMD part has another place for it; a shift register is one too."""
     sizes = {f"LUT{n}": cells.get(f"LUT{n}", 0) for n in range(1, 7)}
     sizes["LUT1"] += cells.get("INV", 0)
+    sizes["SRL"] = sum(count for cell, count in cells.items() if cell.startswith("SRL"))
     return {size: count for size, count in sizes.items() if count}

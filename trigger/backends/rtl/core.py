@@ -74,7 +74,7 @@ def to_core(name: str, graph: Graph, logic: Logic, stages: Sequence[int]) -> Cor
     """Cut scheduled logic into blocks and registers."""
     last = max(stages, default=0)
     inputs = ports(graph.input.types)
-    names = _module_names(logic.groups)
+    names = module_names(logic.groups)
     read_in = _reading_stages(logic, stages, last + 1)
     registers: list[Register] = []
     blocks: list[Block] = []
@@ -199,7 +199,7 @@ def _constant(op: Op) -> int | None:
     return round(op.qint.min / op.qint.step) if op.qint.min else 0
 
 
-def _module_names(layers: Iterable[str]) -> dict[str, str]:
+def module_names(layers: Iterable[str]) -> dict[str, str]:
     """Layer names as VHDL takes them: single underscores inside, different without regard to case."""
     names: dict[str, str] = {}
     for layer in dict.fromkeys(layers):

@@ -1,0 +1,18 @@
+"""Numbers as people write them."""
+
+import math
+
+
+def plain(value: float, digits: int = 4) -> str:
+    """A number with thousands separators and no exponent: whole ones in full, others to so many significant digits.
+
+    >>> plain(15490), plain(15490.3), plain(41.6667), plain(0.00012345)
+    ('15,490', '15,490', '41.67', '0.0001234')
+    """
+    if not math.isfinite(value):
+        return str(value)
+    if value == int(value):
+        return f"{int(value):,}"
+    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+    text = f"{value:,.{decimals}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text

@@ -1,0 +1,214 @@
+"""What a finished build came to: the verdict and each figure, once, for the report, the terminal and the exit status."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from trigger.budgets import budgets, timing
+from trigger.checks import accept_bits
+from trigger.events.dataset import Events
+from trigger.folder import Build, integer_events, read_graph, read_json, stage_seconds
+from trigger.numbers import plain
+from trigger.physics.metrics import Performance, accuracy, logits, performance
+from trigger.physics.rates import Menu, menu
+from trigger.spec import Spec
+from trigger.synthesis.budget import UNITS, Figure, Line, figures, over
+from trigger.synthesis.run import results as synthesis_results
+
+EXACT, OVER, DIFFERENT = "good", "over", "bad"
+# Scores that are nearer to each other tie, as a share of their range: Keras computes in float32, where the integers are exact.
+_TIE = 1e-3
+# In float32 a sum beside a rounding tie can fall to its other side: at most in this share of the events.
+_ROUNDED = 1e-3
+
+
+class Headline(NamedTuple):
+    """The verdict in a sentence, and its class on the page: ``EXACT``, ``OVER`` or ``DIFFERENT``."""
+
+    text: str
+    kind: str
+
+
+class Apart(NamedTuple):
+    """Test events that the csim puts into another class than Keras did, in float32, when the network was trained.
+
+    Those that tie are not counted. ``accuracies`` are Keras' and the csim's.
+    """
+
+    differing: int
+    events: int
+    accuracies: tuple[float, float]
+
+    def __str__(self) -> str:
+        keras, csim = map(_percent, self.accuracies)
+        return (
+            f"the csim puts {plain(self.differing)} of {plain(self.events)} test events into another class than the trained "
+            f"network (Keras, float32): accuracy {csim} in the csim, {keras} in Keras"
+        )
+
+
+class Outcome(NamedTuple):
+    """``scores`` (logits on the test events) and ``performance`` are by kind: float, Keras, csim.
+
+    ``bits`` and ``menu`` are the accept bits on the test events and what they keep; None without a decision.
+    """
+
+    headline: Headline
+    results: dict[str, Any]
+    budgets: list[Line]
+    figures: dict[str, Figure]
+    scores: dict[str, np.ndarray]
+    performance: dict[str, Performance]
+    bits: np.ndarray | None
+    menu: Menu | None
+
+
+def outcome(build: Build) -> Outcome:
+    """Read from the finished stages of a build."""
+    spec = build.spec
+    results = read_json(build.root / "verification" / "results.json")
+    test = integer_events(build)["test"]
+    scores, bits = _firmware(build, test)
+    # Without a label there is nothing to measure a performance by.
+    measured = scores if spec.data.label else {}
+    found = {kind: _performance(s, test, spec) for kind, s in measured.items()}
+    lines = budgets(build)
+    return Outcome(
+        headline(results, over(lines), _apart(scores, found)),
+        results,
+        lines,
+        figures(spec.target, synthesis_results(build.root)[0], timing(build)),
+        scores,
+        found,
+        bits,
+        None if bits is None else menu(bits, test, spec),
+    )
+
+
+def headline(
+    results: Mapping[str, Any], missed: Sequence[Line] = (), apart: Apart | None = None
+) -> Headline:
+    """The verdict of verification, of what Keras gave when the network was trained, and of the budgets."""
+    if not results["equal"]:
+        failed = next(c for c in results["comparisons"] if not c["equal"])
+        return Headline(
+            f"Not exact: {failed['name']} is not the network that was trained; see “Exactness”.",
+            DIFFERENT,
+        )
+    if apart and apart.differing > _ROUNDED * apart.events:
+        return Headline(f"Not exact: {apart}.", DIFFERENT)
+    events = plain(results["comparisons"][0]["events"])
+    if apart and apart.differing:
+        text = f"Equal to the network in float64, in all {events} events and vectors; {apart}"
+    else:
+        text = (
+            "Exact: every implementation gave the integers of the Keras network in all "
+            f"{events} events and vectors"
+        )
+    if not missed:
+        return Headline(f"{text}.", OVER if apart and apart.differing else EXACT)
+    names = ", ".join(_name(line.name) for line in missed)
+    return Headline(f"{text}; but over budget: {names}.", OVER)
+
+
+def count_apart(keras: np.ndarray, csim: np.ndarray) -> int:
+    """Events that two sets of scores, shape (events, outputs), put into different classes, ties of either not counted.
+
+    The class is the largest score; one output alone tells two classes by its sign.
+    """
+    both = [
+        np.concatenate([s, np.zeros_like(s)], axis=1) if s.shape[1] == 1 else s
+        for s in (keras, csim)
+    ]
+    first, second = (s.argmax(axis=1)[:, None] for s in both)
+    apart = (first != second)[:, 0]
+    for s in both:
+        margin = np.take_along_axis(s, first, axis=1) - np.take_along_axis(s, second, axis=1)
+        finite = np.abs(s[np.isfinite(s)])
+        apart &= ~(np.abs(margin[:, 0]) <= _TIE * finite.max(initial=0))
+    return int((apart | np.isnan(keras).any(axis=1)).sum())
+
+
+def summary(build: Build, found: Outcome) -> str:
+    """The outcome as text for a terminal: the verdict, then a line for each figure with its budget."""
+    limits = {line.name: line for line in found.budgets}
+    rows = [("accuracy", accuracies, "")] if (accuracies := _accuracies(found)) else []
+    rows += [
+        (_name(name), str(figure), _against(limits.get(name)))
+        for name, figure in _costs(found).items()
+    ]
+    wide = max((len(value) for _, value, _ in rows), default=0)
+    lines = [f"{build.spec.name}: {found.headline.text}"]
+    for name, value, limit in rows:
+        lines.append(f"  {name:<14} {value:<{wide}}  {limit}".rstrip())
+    if seconds := stage_seconds(build.root):
+        by_stage = ", ".join(f"{name} {plain(value, 2)}" for name, value in seconds.items())
+        lines.append(f"  {'seconds':<14} {by_stage}")
+    return "\n".join(lines)
+
+
+def _firmware(build: Build, test: Events) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
+    """Scores by kind, and the accept bits, on the test events."""
+    spec, model = build.spec, build.root / "model"
+    outputs = np.load(build.root / "verification" / "outputs.npy")[: len(test.x)]
+    complete = len(outputs) == len(test.x)  # an aborted csim has none
+    bits = accept_bits(build.root, spec, outputs) if spec.decision and complete else None
+    files = {"float": model / "float_scores.npy", "Keras": model / "network_scores.npy"}
+    scores = {kind: np.load(path) for kind, path in files.items() if path.exists()}
+    if complete and not spec.decides:
+        real = np.ldexp(outputs.astype(np.float64), -read_graph(build.root).output.fractions)
+        head = read_json(build.root / "graph" / "summary.json")["head"]
+        scores["csim"] = logits(real, head)
+    return scores, bits
+
+
+def _apart(scores: Mapping[str, np.ndarray], found: Mapping[str, Performance]) -> Apart | None:
+    accuracies = [found[kind].accuracy for kind in ("Keras", "csim") if kind in found]
+    if len(accuracies) != 2 or accuracies[0] is None or accuracies[1] is None:
+        return None
+    differing = count_apart(scores["Keras"], scores["csim"])
+    return Apart(differing, len(scores["csim"]), (accuracies[0], accuracies[1]))
+
+
+def _performance(scores: np.ndarray, test: Events, spec: Spec) -> Performance:
+    asked = spec.data.classes, spec.physics.signal_efficiency, spec.background
+    found = performance(scores, test, *asked)
+    if spec.task == "anomaly":
+        return found._replace(accuracy=None)
+    taught = np.isin(test.y, spec.taught)
+    return found._replace(
+        accuracy=accuracy(scores[taught], test.take(np.flatnonzero(taught)), spec.background)
+    )
+
+
+def _accuracies(found: Outcome) -> str:
+    known = {k: p.accuracy for k, p in found.performance.items() if p.accuracy is not None}
+    return ", ".join(f"{_percent(value)} {kind}" for kind, value in known.items())
+
+
+def _costs(found: Outcome) -> dict[str, Figure]:
+    """The figures in the order in which people ask for them, the rate first."""
+    rate = found.menu and found.menu.total.rate
+    rates = {"rate_khz": Figure(rate.value, "test events", (rate.low, rate.high))} if rate else {}
+    order = ("latency_ns", "ii", "clock_mhz", "lut", "ff", "dsp", "bram")
+    return rates | {name: found.figures[name] for name in order if name in found.figures}
+
+
+def _against(line: Line | None) -> str:
+    if line is None:
+        return ""
+    verdict = {True: "met", False: "NOT MET", None: "unknown"}[line.met]
+    sign = "at least" if line.name == "clock_mhz" else "at most"
+    return f"{sign} {plain(line.allowed)}: {verdict}"
+
+
+def _name(name: str) -> str:
+    """A figure's name with its unit, as people write it."""
+    if name in UNITS:
+        return f"{name.rsplit('_', 1)[0]}, {UNITS[name]}"
+    return name.upper()
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.2f} %"

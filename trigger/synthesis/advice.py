@@ -1,0 +1,87 @@
+"""What would make a core smaller: the layer that takes most, and what about it is out of the ordinary."""
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from trigger.fixedpoint.graph import Affine, Constant, Dense, Graph, Node
+from trigger.numbers import plain
+
+# What small trigger networks have: beyond this a change saves about the excess.
+_BITS, _DENSITY = 6, 0.25
+
+
+class _Change(NamedTuple):
+    saves: float
+    what: str
+    because: str
+
+
+def advice(graph: Graph, layers: Mapping[str, int]) -> str:
+    """The change that helps most in the largest of ``layers`` (LUT by name), and why; empty where no layer is known.
+
+    The LUTs of a multiplication by a constant grow with the signed digits of the constant and with the bits of the value.
+    """
+    known = {name: count for name, count in layers.items() if name in {n.name for n in graph.nodes}}
+    if not known:
+        return ""
+    name = max(known, key=lambda layer: known[layer])
+    share = f"{name!r} takes {plain(known[name])} of {plain(sum(layers.values()))} LUT"
+    changes = [change for node in _layer(graph, name) for change in _changes(graph, node)]
+    best = max(changes, key=lambda change: change.saves, default=None)
+    if best is None or best.saves <= 0:
+        return f"a smaller layer {name!r}: {share}"
+    return f"{best.what}: {best.because}; {share}"
+
+
+def _layer(graph: Graph, name: str) -> Iterator[Node]:
+    """A node and what follows it, up to the next Dense; the area of a layer counts them together."""
+    nodes = list(graph.nodes)
+    first = next(k for k, node in enumerate(nodes) if node.name == name)
+    yield nodes[first]
+    for node in nodes[first + 1 :]:
+        if isinstance(node, Dense):
+            return
+        yield node
+
+
+def _changes(graph: Graph, node: Node) -> Iterator[_Change]:
+    if not isinstance(node, Dense | Affine):
+        return
+    constants = node.weights if isinstance(node, Dense) else node.scale
+    read = max(t.width for t in graph[node.inputs[0]].types)
+    cost, bits = _digits(constants.values) * read, _bits(constants)
+    inputs = f"a quantiser with fewer bits before {node.name!r}"
+    yield _Change(cost * (1 - _BITS / read), inputs, f"the layer reads values of {read} bits")
+    if isinstance(node, Affine):
+        narrower = f"fewer bits in the scale of {node.name!r}"
+        ways = (
+            "QBatchNormalization, or Normalization with power-of-two deviations, has narrow scales"
+        )
+        yield _Change(cost * (1 - _BITS / bits), narrower, f"it has {bits} bits ({ways})")
+        return
+    yield _Change(
+        cost * (1 - _BITS / bits), f"fewer bits in the kernel of {node.name!r}", f"it has {bits}"
+    )
+    density = float((constants.values != 0).mean())
+    yield _Change(
+        cost * (1 - _DENSITY / max(density, _DENSITY)),
+        "a higher pruning.sparsity",
+        f"{100 * (1 - density):.0f} % of the weights of {node.name!r} are zero",
+    )
+
+
+def _bits(constants: Constant) -> int:
+    """Bits of the widest constant, its sign included, without the zeros that all of them end with."""
+    values = np.abs(constants.values[constants.values != 0])
+    if not len(values):
+        return 1
+    shared = int(np.bitwise_or.reduce(values))
+    return int(values.max()).bit_length() - ((shared & -shared).bit_length() - 1) + 1
+
+
+def _digits(values: np.ndarray) -> int:
+    """Signed digits that are not zero: each is an addition (the non-adjacent form of v has those of v ^ 3v)."""
+    magnitudes = np.abs(values).astype(object)
+    return sum(int(v ^ 3 * v).bit_count() for v in magnitudes.ravel())
