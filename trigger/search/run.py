@@ -22,6 +22,7 @@ from trigger.spec import Spec
 # So many trials that fail, and none that does not, are enough.
 _HOPELESS_START = 5
 _CONNECT_S = 10
+_LOOPBACK = "127.0.0.1:0"
 
 
 class Search(NamedTuple):
@@ -181,7 +182,12 @@ def _client(scheduler: str | None) -> Iterator[Client]:
         cores = len(os.sched_getaffinity(0))
         # A trial is a process of its own: the workers can be threads of this one.
         options: dict[str, Any] = {"n_workers": 1, "threads_per_worker": cores, "processes": False}
-        with LocalCluster(**options, dashboard_address=":0") as cluster, Client(cluster) as client:
+        # All that listens is for this machine alone: the scheduler's pages and the worker's.
+        options |= dict.fromkeys(("dashboard_address", "worker_dashboard_address"), _LOOPBACK)
+        with (
+            LocalCluster(**options, host="127.0.0.1") as cluster,
+            Client(cluster) as client,
+        ):
             yield client
         return
     try:
