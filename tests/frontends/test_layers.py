@@ -138,6 +138,15 @@ def _squares(x):
     )
 
 
+def _wide_squares(x):
+    """Of sums of 14 bits and of values of 12."""
+    x = QDense(2, kernel_quantizer=W, bias_quantizer=W)(x)
+    unsigned = QActivation("quantized_relu(12,4)")(x)
+    return layers.Concatenate()(
+        [layers.Dot(axes=1)([x, x]), layers.Dot(axes=1)([unsigned, unsigned])]
+    )
+
+
 class TestStructure(Battery):
     cases = at_all_widths(
         skip=lambda: _skip,
@@ -150,7 +159,7 @@ class TestStructure(Battery):
                 QActivation("quantized_bits(9,2,alpha=1)")(x)
             )
         ),
-    )
+    ) | {"wide squares": partial(around, _wide_squares, 5)}
 
 
 def _awkward_names(x):

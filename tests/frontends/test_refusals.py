@@ -46,10 +46,6 @@ CASES = {
         lambda: network(lambda x: layers.Dot(axes=1, normalize=True, name="dot")([x, x])),
         "dot: it multiplies two different vectors, or normalises them. Remedy: give it one vector twice.",
     ),
-    "wide squares": (
-        lambda: network(dense(), lambda x: layers.Dot(axes=1, name="dot")([x, x])),
-        "dot: it squares values of 13 bits. Remedy: quantise them to at most 10 bits before, as with QActivation.",
-    ),
     "auto alpha": (
         lambda: network(act("quantized_bits(8,2,alpha='auto')")),
         "act: quantized_bits(8,2,1,alpha='auto') has alpha=\"auto\": as an activation its scale changes with every batch of "

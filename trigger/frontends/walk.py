@@ -6,17 +6,17 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import keras
-import numpy as np
 
-from trigger.fixedpoint.build import Builder, constant, free_name
-from trigger.fixedpoint.graph import Constant, Graph, GraphError
+from trigger.fixedpoint.build import Builder, free_name
+from trigger.fixedpoint.graph import Graph, GraphError
 from trigger.fixedpoint.ranges import TooWide
 from trigger.fixedpoint.spelling import read_type
-from trigger.fixedpoint.types import Fixed, enclosing
+from trigger.fixedpoint.types import Fixed
 from trigger.frontends import own, remedies
 from trigger.frontends.constants import check_weights
 from trigger.frontends.inexact import Inexact, Problem, Refusal
 from trigger.frontends.piecewise import lower_relu
+from trigger.frontends.products import sum_of_squares
 from trigger.naming import as_identifier
 
 # Layers that do nothing in inference.
@@ -32,8 +32,6 @@ _TRAINING_ONLY = (
     keras.layers.Identity,
 )
 _PLAIN = "ReLU, LeakyReLU, Softmax (last), Add, Concatenate, Dot (squares), Flatten, Reshape and the Dropout layers"
-# A square is looked up in a table with an entry for each value.
-_WIDEST_SQUARE = 10
 
 
 INPUTS = "inputs"
@@ -308,7 +306,7 @@ class Walk(ABC):
         return self.builder.concatenate(call.name, tuple(value.node for value in call.inputs))
 
     def _sum_of_squares(self, call: Call) -> str:
-        """The product of a vector with itself: squares come from two tables, one for what is positive, one for the rest."""
+        """The product of a vector with itself."""
         value, other = call.inputs
         if len(value.shape) != 1:
             raise Refusal(
@@ -319,27 +317,7 @@ class Walk(ABC):
                 "it multiplies two different vectors, or normalises them",
                 "give it one vector twice",
             )
-        source = self.builder[value.node]
-        kind = enclosing(source.types)
-        if kind.width > _WIDEST_SQUARE:
-            raise Refusal(
-                f"it squares values of {kind.width} bits",
-                f"quantise them to at most {_WIDEST_SQUARE} bits before, as with QActivation",
-            )
-        largest = np.arange(max(kind.maximum, -kind.minimum) + 1)
-        roots = Constant(largest[1:], Fixed(False, kind.width, kind.integer))
-        squares = Constant(largest**2, Fixed(False, 2 * kind.width, 2 * kind.integer))
-        elements = len(source.types)
-        minus = constant(np.full(elements, -1.0))
-        parts = [self.builder.steps(f"{call.name}_positive", value.node, roots, squares)]
-        if kind.signed:
-            negated = self.builder.affine(
-                f"{call.name}_negated", value.node, minus, constant(np.zeros(elements))
-            )
-            parts.append(self.builder.steps(f"{call.name}_negative", negated, roots, squares))
-        every = self.builder.concatenate(f"{call.name}_squares", tuple(parts))
-        ones = constant(np.ones((elements * len(parts), 1)))
-        return self.builder.dense(call.name, every, ones, constant(np.zeros(1)))
+        return sum_of_squares(self.builder, call.name, value.node)
 
 
 def check_rank(value: Value, units: int) -> None:
