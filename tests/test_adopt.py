@@ -81,6 +81,18 @@ def test_the_types_of_the_inputs_are_those_asked_for(sample):
     assert {str(t) for t in load(path).input_types} == {"fixed<9,4>"}
 
 
+def test_columns_of_integers_get_integer_types(sample):
+    rng = np.random.default_rng(5)
+    rows = [
+        f"{k % 4096},{k % 2},{-(k % 2049)},{v:.3f}" for k, v in enumerate(rng.normal(size=5000))
+    ]
+    Path("counts.csv").write_text("\n".join(["p,q,r,s", *rows]) + "\n")
+    shutil.copy(LEGACY / "sequential.h5", "one.h5")
+    path = adopt(Adoption(Path("one.h5"), Path("counts.csv"), PART, 240))
+    types = [str(kind) for kind in load(path).input_types]
+    assert types == ["ufixed<12,12>", "ufixed<1,1>", "fixed<12,12>", "fixed<16,3>"]
+
+
 def test_classes_are_found_in_the_order_of_the_outputs(sample, small_build):
     """The small trigger's outputs are signal, background: not the alphabet's order."""
     source, root = small_build

@@ -131,6 +131,12 @@ def test_verify_other_events(small_build, tmp_path):
         2,
         f"trigger: {tmp_path / 'none.csv'}: no such file\n",
     )
+    (tmp_path / "empty.csv").write_text("a,b,c\n")
+    result = trigger("verify", root, "--events", tmp_path / "empty.csv")
+    assert (result.returncode, result.stderr) == (
+        2,
+        f"trigger: {tmp_path / 'empty.csv'}: no events\n",
+    )
 
 
 def test_verify_different(small_build, tmp_path):

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # The width of an input where neither the user nor the network says one.
 _WIDTH = 16
+# Of a column of whole numbers, without the sign.
+_WIDEST_INTEGER = 24
 
 
 class Adoption(NamedTuple):
@@ -37,8 +39,8 @@ def adopt(asked: Adoption) -> Path:
     """Write NAME.toml for a trained network into the working folder, NAME being the network's file name.
 
     The features are the sample's columns of numbers but the label, in their order. Their hardware type is the one asked for,
-    else that of the network's own input quantiser, else 16 bits each with as many integer bits as the sample needs. Raises
-    TriggerError where the sample does not fit the network, or another file of that name is there.
+    else that of the network's own input quantiser, else what the sample needs: an integer type for whole numbers, 16 bits for
+    any other. Raises TriggerError where the sample does not fit the network, or another file of that name is there.
     """
     from trigger import keras_backend
 
@@ -126,11 +128,15 @@ def _classes(labels: np.ndarray, model: "keras.Model", x: np.ndarray, asked: Ado
 
 
 def _fitting(values: np.ndarray) -> Fixed:
-    """The type of 16 bits with the least integer bits that hold the values."""
+    """The smallest integer type that holds whole numbers; of others the type of 16 bits with the least integer bits."""
     values = values.astype(np.float64)
     values = values[np.isfinite(values)]
     signed = bool((values < 0).any())
     largest = float(np.abs(values).max(initial=0))
+    if largest < 2**_WIDEST_INTEGER and (values == np.rint(values)).all():
+        low, high = int(values.min(initial=0)), int(values.max(initial=0))
+        bits = max(high.bit_length(), (~low).bit_length() if signed else 1) + signed
+        return Fixed(signed, bits, bits)
     integer = int(np.floor(np.log2(largest))) + 1 if largest > 0 else 1
     return Fixed(signed, _WIDTH, integer + signed)
 

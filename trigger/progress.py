@@ -2,9 +2,10 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 _SECONDS_BETWEEN_LINES = 10.0
 
@@ -17,21 +18,27 @@ def shown(path: Path) -> str:
         return str(path)
 
 
+class Advance(Protocol):
+    """Called with the number of units finished since the last call, and with what is known of them, to be shown."""
+
+    def __call__(self, count: int, note: str = "") -> None: ...
+
+
 def say(text: str) -> None:
     """One line of what is being done."""
     print(text, flush=True)
 
 
 @contextmanager
-def progress(what: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
-    """Show the progress of ``total`` units; what is yielded is called with the number finished since the last call."""
-    shown = _bar if sys.stdout.isatty() else _lines
-    with shown(what, total, unit) as advance:
+def progress(what: str, total: int, unit: str) -> Iterator[Advance]:
+    """Show the progress of ``total`` units; what is yielded is called as they are finished."""
+    kind = _bar if sys.stdout.isatty() else _lines
+    with kind(what, total, unit) as advance:
         yield advance
 
 
 @contextmanager
-def _bar(what: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
+def _bar(what: str, total: int, unit: str) -> Iterator[Advance]:
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -46,46 +53,50 @@ def _bar(what: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
         MofNCompleteColumn(),
         TextColumn(unit + ", {task.fields[rate]}/s, left"),
         TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
     )
-    done = 0
+    done, last_note = 0, ""
     with Progress(*columns, transient=True) as bars:
-        task = bars.add_task(what, total=total, rate="…")
+        task = bars.add_task(what, total=total, rate="…", note="")
         start = time.monotonic()
 
-        def advance(count: int) -> None:
-            nonlocal done
-            done += count
-            bars.update(
-                task, advance=count, rate=_short(done / max(time.monotonic() - start, 1e-9))
-            )
+        def advance(count: int, note: str = "") -> None:
+            nonlocal done, last_note
+            done, last_note = done + count, note
+            rate = _short(done / max(time.monotonic() - start, 1e-9))
+            bars.update(task, advance=count, rate=rate, note=note)
 
         yield advance
-    _finished(what, done, unit, start)
+    _finished(what, done, unit, start, last_note)
 
 
 @contextmanager
-def _lines(what: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
+def _lines(what: str, total: int, unit: str) -> Iterator[Advance]:
     start = last = time.monotonic()
-    done = 0
+    done, last_note = 0, ""
 
-    def advance(count: int) -> None:
-        nonlocal done, last
-        done += count
+    def advance(count: int, note: str = "") -> None:
+        nonlocal done, last, last_note
+        done, last_note = done + count, note
         now = time.monotonic()
         if now - last >= _SECONDS_BETWEEN_LINES:
             last = now
             rate = done / (now - start)
-            say(
-                f"  {what}: {done}/{total} {unit}, {_short(rate)}/s, {(total - done) / rate:.0f} s left"
-            )
+            left = f"{(total - done) / rate:.0f} s left"
+            say(f"  {what}: {done}/{total} {unit}, {_short(rate)}/s, {left}{_behind(note)}")
 
     yield advance
-    _finished(what, done, unit, start)
+    _finished(what, done, unit, start, last_note)
 
 
-def _finished(what: str, done: int, unit: str, start: float) -> None:
+def _finished(what: str, done: int, unit: str, start: float, note: str) -> None:
     seconds = max(time.monotonic() - start, 1e-9)
-    say(f"  {what}: {done} {unit} in {seconds:.1f} s, {_short(done / seconds)}/s")
+    rate = _short(done / seconds)
+    say(f"  {what}: {done} {unit} in {seconds:.1f} s, {rate}/s{_behind(note)}")
+
+
+def _behind(note: str) -> str:
+    return f"; {note}" if note else ""
 
 
 def _short(rate: float) -> str:

@@ -17,7 +17,7 @@ from trigger.folder import Build, integer_events, read_graph, real_events, write
 from trigger.hashing import file_digest, folder_digest
 from trigger.parts import part
 from trigger.physics.working_points import working_points
-from trigger.progress import progress, say
+from trigger.progress import Advance, progress, say
 from trigger.spec import Spec, outputs
 from trigger.versions import versions
 
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 # So many events, besides the vectors, every implementation is compared on.
 _EVENTS = 100_000
 _STRUCTURED = 5_000
+
+
+# Of each epoch of training.
+_SHOWN = ("loss", "val_loss", "val_accuracy", "lut")
 
 
 class Stage(NamedTuple):
@@ -175,8 +179,10 @@ def _asked(model: Any, spec: Spec, test: np.ndarray) -> np.ndarray:
     return np.concatenate([test, np.ldexp(integers.astype(np.float64), -graph.input.fractions)])
 
 
-def _one_epoch(done: Callable[[int], None], _logs: Mapping[str, float]) -> None:
-    done(1)
+def _one_epoch(done: Advance, logs: Mapping[str, float]) -> None:
+    """Show what the epoch just finished says of the network."""
+    seen = [f"{name} {logs[name]:.4g}" for name in _SHOWN if name in logs]
+    done(1, ", ".join(seen))
 
 
 # --- graph ----------------------------------------------------------------------------------------------------------

@@ -111,6 +111,24 @@ def test_bad_events(tmp_path, rows, message):
     assert str(error.value) == f"{tmp_path / 'events.csv'}: {message}"
 
 
+@pytest.mark.parametrize(
+    "read", [lambda path: dataset.features(path, ["a", "b"]), dataset.numeric_columns]
+)
+def test_files_without_events(tmp_path, read):
+    """As `trigger verify --events` reads them."""
+    write(tmp_path, [])
+    with pytest.raises(TriggerError) as error:
+        read(tmp_path / "events.csv")
+    assert str(error.value) == f"{tmp_path / 'events.csv'}: no events"
+
+
+def test_a_file_without_numbers(tmp_path):
+    write(tmp_path, ["x,y", "z,x"], "a,b")
+    with pytest.raises(TriggerError) as error:
+        dataset.numeric_columns(tmp_path / "events.csv")
+    assert str(error.value) == f"{tmp_path / 'events.csv'}: no column of numbers; there are a, b"
+
+
 def test_a_class_without_events(tmp_path):
     write(tmp_path, ["1,2,s,1", "1,2,s,1"])
     with pytest.raises(TriggerError) as error:

@@ -1,6 +1,6 @@
 """Events as a network takes them: features, class numbers, weights; checked, split by event, never mixed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -58,6 +58,7 @@ def features(
 ) -> np.ndarray:
     """The feature columns of one file, float64 of shape (events, features), checked."""
     columns = read(path, names, tree)
+    _check_events(path, columns)
     for name, values in columns.items():
         _check_numbers(path, name, values, missing)
     return np.stack([columns[name].astype(np.float64) for name in names], axis=1)
@@ -65,9 +66,11 @@ def features(
 
 def numeric_columns(path: Path) -> dict[str, np.ndarray]:
     """All columns of one file that hold numbers, in their order, float64 of shape (events,), checked."""
-    numbers = {
-        name: values for name, values in read(path, None).items() if values.dtype.kind in "biuf"
-    }
+    columns = read(path, None)
+    _check_events(path, columns)
+    numbers = {name: values for name, values in columns.items() if values.dtype.kind in "biuf"}
+    if not numbers:
+        raise TriggerError(f"{path}: no column of numbers; there are {', '.join(columns)}")
     for name, values in numbers.items():
         _check_numbers(path, name, values)
     return {name: values.astype(np.float64) for name, values in numbers.items()}
@@ -99,8 +102,7 @@ def split(loaded: Loaded, data: Data) -> dict[str, Events]:
 def _load_file(data: Data, path: Path, missing: bool) -> Loaded:
     names = [name for name in (*data.features, data.label, data.weight, data.split.column) if name]
     columns = read(path, names, data.tree)
-    if len(columns[data.features[0]]) == 0:
-        raise TriggerError(f"{path}: no events")
+    _check_events(path, columns)
     for name in names:
         if name not in (data.label, data.split.column):
             _check_numbers(path, name, columns[name], missing and name != data.weight)
@@ -118,6 +120,11 @@ def _load_file(data: Data, path: Path, missing: bool) -> Loaded:
         Events(x, y, weight),
         _numbers(path, column, SPLITS, columns[column], "splits") if column else None,
     )
+
+
+def _check_events(path: Path, columns: Mapping[str, np.ndarray]) -> None:
+    if not any(len(values) for values in columns.values()):
+        raise TriggerError(f"{path}: no events")
 
 
 def _check_numbers(path: Path, name: str, values: np.ndarray, missing: bool = False) -> None:
