@@ -1,13 +1,15 @@
 """The vectors reach what they aim at."""
 
 import numpy as np
+import pytest
 from battery import around
 from qkeras import QActivation
 
+from trigger.fixedpoint.build import Builder
 from trigger.fixedpoint.evaluate import trace
 from trigger.fixedpoint.graph import Dense
 from trigger.fixedpoint.ranges import ranges
-from trigger.fixedpoint.types import bounds
+from trigger.fixedpoint.types import Fixed, bounds
 from trigger.frontends.keras import lower
 from trigger.verification.vectors import generate
 
@@ -32,6 +34,17 @@ def test_families():
         "outside the input range": 250,
         "entries of the tables": 0,
     }
+
+
+@pytest.mark.parametrize(("features", "most"), [(2, 64), (6, 200), (57, 600)])
+def test_ends_meet_neighbours(features, most):
+    """Every end and neighbour of every feature meets those of every other one four times, in few events."""
+    network = Builder((Fixed(True, 6, 3),) * features).graph("inputs")
+    x = network.quantize_inputs(generate(network, 1).families["pairs of ends and their neighbours"])
+    assert len(x) <= most
+    at = np.stack([x == value for value in (-32, -31, 30, 31)]).astype(int)
+    together = np.einsum("aei,bej->abij", at, at)
+    assert together[:, :, ~np.eye(features, dtype=bool)].min() >= 4
 
 
 def test_ties_are_ties():

@@ -20,10 +20,12 @@ from trigger.fixedpoint.graph import (
 )
 from trigger.fixedpoint.ranges import ranges
 from trigger.fixedpoint.types import Integers, Rounding, bounds
+from trigger.verification.pairs import covering
 
 _POOL = 20_000
 _TIES_PER_ELEMENT = 2
 _TABLE_ENTRIES, _EVENTS_PER_ENTRY = 4096, 8
+_TIMES_A_PAIR = 4
 _FAR = np.iinfo(np.int64).max
 
 
@@ -66,6 +68,7 @@ def generate(graph: Graph, seed: int) -> Vectors:
         "ends of the accumulators": ends * step,
         "entries of the tables": _entries(graph, pool, pool_trace) * step,
         "outside the input range": _outside(rng, low, high) * step,
+        "pairs of ends and their neighbours": _pairs(seed, low, high, pool) * step,
     }
     return Vectors(families, tie_coverage, end_coverage)
 
@@ -89,6 +92,15 @@ def _one_step(low: Integers, high: Integers) -> Integers:
             row[feature] = np.clip(value, low[feature], high[feature])
             rows.append(row)
     return np.array(rows)
+
+
+def _pairs(seed: int, low: Integers, high: Integers, pool: Integers) -> Integers:
+    """Any two features at an end or one step inside it, several times, among others that are moderate or at an end too."""
+    rng = np.random.default_rng([seed, 1])  # its own, so that no other family changes
+    ends = [low, np.minimum(low + 1, high), np.maximum(high - 1, low), high]
+    zero = np.clip(np.zeros_like(low), low, high)
+    others = np.concatenate([zero[None], pool[:99]])
+    return np.concatenate([covering(rng, np.array(ends), others) for _ in range(_TIMES_A_PAIR)])
 
 
 def _outside(rng: np.random.Generator, low: Integers, high: Integers) -> np.ndarray:

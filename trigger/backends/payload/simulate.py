@@ -14,6 +14,7 @@ from trigger.backends.rtl.verilator import RtlFailed
 from trigger.fixedpoint.types import Integers
 from trigger.links import pack
 
+_BEFORE_RESET, _AFTER_RESET = 50, 500
 _LABELS = {".sv": "SystemVerilog", ".vhd": "VHDL"}
 
 
@@ -48,6 +49,7 @@ class PayloadSimulation:
             raise RtlFailed(f"payload: {self.payload.name} is not compiled; call compile() first")
         payload = self.payload
         rows = self.simulation.run(frames(payload, x), whole=True)
+        self._reset_in_an_event(x, rows)
         done(len(x))
         last = np.zeros(len(rows), dtype=bool)
         last[payload.links.words - 1 :: payload.links.words] = True
@@ -71,6 +73,23 @@ class PayloadSimulation:
                     f"expected {np.asarray(right)[event].tolist()}"
                 )
         return scores[last]
+
+    def _reset_in_an_event(self, x: Integers, expected: Integers) -> None:
+        """Events, a reset while some are in flight and the last one is not complete, and the events from the first again."""
+        if not isinstance(self.simulation, Simulation):
+            return
+        rows = frames(self.payload, x[:_BEFORE_RESET])
+        before, after = rows[:-1], frames(self.payload, x[:_AFTER_RESET])
+        resets = np.zeros(len(before) + len(after), dtype=bool)
+        resets[len(before)] = True
+        found, lost = self.simulation.interrupted(np.concatenate([before, after]), resets)
+        right = np.concatenate([expected[: len(before)], expected[: len(after)]])
+        differs = (found != right).any(axis=1) & ~lost
+        if differs.any():
+            frame = int(np.argmax(differs)) - len(before)
+            raise RtlFailed(
+                f"payload: {self.payload.name} is not as new after a reset: frame {frame} from there differs"
+            )
 
 
 def frames(payload: Payload, x: Integers) -> Integers:

@@ -116,7 +116,7 @@ class Rtl:
         return self
 
     def with_gaps(self) -> "Rtl":
-        """The same project, run with pauses between the events and the clock enable going low now and then.
+        """The same project, run with pauses between the events, the clock enable going low, and resets, now and then.
 
         Compiling either compiles both.
         """

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from trigger import compiled
 from trigger.backends.rtl.interface import Interface
@@ -20,6 +21,7 @@ from trigger.fixedpoint.types import Integers
 from trigger.templates import environment
 
 _CHUNK = 50_000
+_RESET_EVERY = 251
 # Unused bits and constant blocks are what distributed arithmetic is made of; everything else -Wall finds is an error.
 _LINT = ("-Wall", "-Wno-UNUSEDSIGNAL", "-Wno-ALWNEVER", "-Wno-DECLFILENAME", "-Wno-TIMESCALEMOD")
 
@@ -51,37 +53,73 @@ class Simulation(NamedTuple):
     ) -> Integers:
         """Integer inputs, shape (events, features), to integer outputs, shape (events, outputs).
 
-        With ``gaps`` the events come with pauses, and the clock enable drops now and then. With ``whole`` the design keeps its
-        state from the first event to the last, where otherwise parts are simulated side by side. Raises RtlFailed where
-        results are missing or come later or earlier than promised.
+        With ``gaps`` the events come with pauses, the clock enable drops now and then, and the design is reset now and then
+        while events are in flight; those are sent again at the end. With ``whole`` the design keeps its state from the first
+        event to the last, where otherwise parts are simulated side by side. Raises RtlFailed where results are missing or
+        come later or earlier than promised, change while the clock enable is low, or come after a reset that was to end them.
         """
+        if not gaps or not len(x):
+            return self._simulate(x, gaps, seed, done, whole, None)[0]
+        resets = np.arange(len(x)) % _RESET_EVERY == min(_RESET_EVERY, len(x)) // 2
+        y, lost = self._simulate(x, gaps, seed, done, whole, resets)
+        if lost.any():
+            y[lost] = self._simulate(x[lost], gaps, seed, lambda events: None, whole, None)[0]
+        return y
+
+    def interrupted(
+        self, x: Integers, resets: NDArray[np.bool_]
+    ) -> tuple[Integers, NDArray[np.bool_]]:
+        """Outputs where the design is reset before each event of ``resets``, and which events that lost."""
+        return self._simulate(x, False, 1, lambda events: None, True, resets)
+
+    def _simulate(
+        self,
+        x: Integers,
+        gaps: bool,
+        seed: int,
+        done: Callable[[int], None],
+        whole: bool,
+        resets: NDArray[np.bool_] | None,
+    ) -> tuple[Integers, NDArray[np.bool_]]:
         core = self.design.interface
         function = ctypes.CDLL(str(self.library))[f"trigger_rtl_{self.place}"]
         function.restype = ctypes.c_int64
         x = np.ascontiguousarray(x, dtype=np.int64)
         y = np.zeros((len(x), len(core.outputs)), dtype=np.int64)
-        latency = (ctypes.c_int64 * 2)()
+        lost = np.zeros(len(x), dtype=bool)
+        facts = (ctypes.c_int64 * 4)()
         size = max(len(x), 1) if whole else _CHUNK
         for start in range(0, len(x), size):
-            part, out = x[start : start + size], y[start : start + size]
-            threads = 1 if whole else max(min(len(os.sched_getaffinity(0)), len(part) // 256), 1)
-            count = function(
-                part.ctypes.data_as(ctypes.c_void_p),
-                out.ctypes.data_as(ctypes.c_void_p),
-                ctypes.c_size_t(len(part)),
+            rows = slice(start, start + size)
+            count = len(x[rows])
+            threads = 1 if whole else max(min(len(os.sched_getaffinity(0)), count // 256), 1)
+            results = function(
+                x[rows].ctypes.data_as(ctypes.c_void_p),
+                y[rows].ctypes.data_as(ctypes.c_void_p),
+                ctypes.c_size_t(count),
                 ctypes.c_size_t(threads),
                 ctypes.c_int(gaps),
                 ctypes.c_uint64(seed + start),
-                latency,
+                None if resets is None else resets[rows].ctypes.data_as(ctypes.c_void_p),
+                lost[rows].ctypes.data_as(ctypes.c_void_p),
+                facts,
             )
-            if count != len(part):
-                raise RtlFailed(f"rtl: {core.name} gave {count} results for {len(part)} events")
-            if (latency[0], latency[1]) != (core.latency, core.latency):
+            if facts[2]:
                 raise RtlFailed(
-                    f"rtl: {core.name} took {latency[0]} to {latency[1]} clock cycles; {core.latency} were promised"
+                    f"rtl: {core.name} gave {facts[2]} results after a reset for events from before it"
                 )
-            done(len(part))
-        return y
+            if facts[3]:
+                raise RtlFailed(
+                    f"rtl: {core.name} changed its result {facts[3]} times while the clock enable was low"
+                )
+            if results != count:
+                raise RtlFailed(f"rtl: {core.name} gave {results} results for {count} events")
+            if (facts[0], facts[1]) != (core.latency, core.latency):
+                raise RtlFailed(
+                    f"rtl: {core.name} took {facts[0]} to {facts[1]} clock cycles; {core.latency} were promised"
+                )
+            done(count)
+        return y, lost
 
 
 def compile_together(
