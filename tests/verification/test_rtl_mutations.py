@@ -63,7 +63,7 @@ FAULTS = {
         LATE,
     ),
     "the last registers ignore the clock enable": (
-        lambda text: replaced(r"\(posedge clk\) if \(ce\) begin(?!.*\(posedge clk\) if \(ce\) begin)", "(posedge clk) begin")(text),
+        replaced(r"\(posedge clk\) if \(ce\) begin(?!.*\(posedge clk\) if \(ce\) begin)", "(posedge clk) begin"),
         MOVED,
     ),
     "the first registers stand still without a valid event": (
