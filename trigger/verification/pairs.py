@@ -18,7 +18,7 @@ def covering(rng: np.random.Generator, levels: Integers, others: Integers) -> In
     first, second = np.triu_indices(features, 1)
     missing = np.ones((len(first), count, count), dtype=bool)
     pairs = np.arange(len(first))
-    rows = []
+    rows: list[Integers] = []
     while missing.any():
         mixed = len(rows) % 2 == 1
         drawn = rng.integers(0, count, (_DRAWN, features))
