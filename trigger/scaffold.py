@@ -1,7 +1,11 @@
 """``trigger new``: a folder of one's own, from one of the zoo."""
 
 import shutil
-from pathlib import Path
+from collections import Counter
+from pathlib import Path, PurePath
+from typing import Any
+
+import tomlkit
 
 from trigger import spec as specification
 from trigger.errors import TriggerError
@@ -20,20 +24,40 @@ def create(folder: Path, like: str) -> None:
     if folder.exists():
         raise TriggerError(f"{folder}: exists already")
     original = specification.load(source / specification.FILE_NAME)
+    text = (source / specification.FILE_NAME).read_text(encoding="utf-8")
+    document: Any = tomlkit.parse(specification.without_warm_start(text))
+    document["name"] = name
+    model, files = document["model"], document["data"]["files"]
+    moved = {item: _inside(item) for item in (*_model_files(original).values(), *files)}
+    for item in moved:
+        if not (source / item).is_file():
+            raise TriggerError(f"{source / item}: no such file")
+    twice = [name for name, count in Counter(moved.values()).items() if count > 1]
+    if twice:
+        raise TriggerError(f"{source}: two files would be {twice[0]!r} in {folder}; rename one")
+    for key, item in _model_files(original).items():
+        model[key] = moved[item]
+    for number, item in enumerate(original.data.files):
+        files[number] = moved[item]
     folder.mkdir(parents=True)
-    text = specification.without_warm_start(
-        (source / specification.FILE_NAME).read_text(encoding="utf-8")
-    )
-    for item in (original.model.file, *original.data.files):
-        inside = (
-            Path(item).name if item.startswith("../") else item
-        )  # what several of the zoo share
+    for item, inside in moved.items():
         (folder / inside).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source / item, folder / inside)
-        text = text.replace(f'"{item}"', f'"{inside}"')
-    renamed = text.replace(f'name = "{original.name}"', f'name = "{name}"', 1)
-    (folder / specification.FILE_NAME).write_text(renamed, encoding="utf-8")
+    (folder / specification.FILE_NAME).write_text(tomlkit.dumps(document), encoding="utf-8")
     template = (shipped("models") / "README.template.md").read_text(encoding="utf-8")
     (folder / "README.md").write_text(
         template.format(name=name, like=original.name), encoding="utf-8"
     )
+
+
+def _model_files(spec: specification.Spec) -> dict[str, str]:
+    """The files of the network by their keys of [model]."""
+    keys = ("file",) if spec.model.network is None else ("network", "weights")
+    found = {key: getattr(spec.model, key) for key in keys}
+    return {key: name for key, name in found.items() if name}
+
+
+def _inside(item: str) -> str:
+    """Where a file goes in the new folder: files outside the old one, as several of the zoo share them, go into it."""
+    path = PurePath(item)
+    return path.name if path.is_absolute() or ".." in path.parts else item

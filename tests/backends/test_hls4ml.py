@@ -1,6 +1,7 @@
 """The hls4ml project for every backend, strategy and bad option; the csim as a program of its own."""
 
 import uuid
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -231,3 +232,24 @@ def test_hls4ml_itself_runs_the_project(network, tmp_path):
     np.testing.assert_array_equal(
         np.ldexp(y, network.graph.output.fractions), network.expected[:50]
     )
+
+
+# What people call folders; none of these characters means itself everywhere.
+STRANGE = "a é'\"b \\ $(x) [y] {z `w`"
+
+
+@pytest.mark.parametrize("backend", ["Vitis", "Vivado", "Quartus", "Catapult", "oneAPI"])
+def test_no_path_is_in_a_project(network, tmp_path, backend):
+    """The same bytes wherever a project is written; its settings used to quote a path with accents and keep it."""
+    strategy = "resource" if backend in ("Quartus", "oneAPI") else "latency"
+    options = Hls4mlOptions(PART, 240, backend, strategy=strategy)
+    folders = tmp_path / "plain", tmp_path / STRANGE / "project"
+    for folder in folders:
+        write(network.graph, folder, options)
+    plain, strange = (
+        {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+        for folder in folders
+    )
+    assert plain == strange
+    assert b"OutputDir: .\n" in plain[Path("hls4ml_config.yml")]
+    assert not any(str(tmp_path).encode() in text for text in plain.values())

@@ -36,7 +36,8 @@ def project(network, tmp_path_factory):
 
 def test_python_interface(network, tmp_path):
     graph = trigger.lower(network.model)
-    compiled = graph.to_rtl(tmp_path, clock_mhz=200).compile()
+    # In a folder whose name means something else to Verilator, g++ and the shell.
+    compiled = graph.to_rtl(tmp_path / "a é'\"b \\ $(x) [y] {z `w`", clock_mhz=200).compile()
     x = network.x[:500]
     verdict = trigger.verify(network.model, [graph, compiled, compiled.with_gaps()], x)
     assert verdict, verdict

@@ -136,3 +136,14 @@ def test_junit():
     ]
     assert suite.find("testcase/failure").text == str(witness)
     assert suite.find("testcase/error").attrib["message"] == "aborted"
+
+
+def test_junit_is_xml_whatever_a_tool_says():
+    failure = "\x1b[31mg++: \x00 <b> ]]> \ufffe \ud800 é\x1b[0m"
+    suite = ElementTree.fromstring(
+        to_junit("a<b", Verdict((Comparison("csim", 1, 0, None, failure),), 1))
+    )
+    assert suite[0][0].attrib["message"] == (
+        "\ufffd[31mg++: \ufffd <b> ]]> \ufffd \ufffd é\ufffd[0m"
+    )
+    assert suite[0].attrib["classname"] == "a<b"

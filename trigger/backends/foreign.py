@@ -64,6 +64,7 @@ class ForeignProject(NamedTuple):
         with tempfile.TemporaryDirectory() as folder:
             source, library = Path(folder) / "batch.cpp", Path(folder) / "batch.so"
             source.write_text(_batch(self))
+            (Path(folder) / _LINK).symlink_to(self.directory)
             weights = _weights(self.sources / "weights", Path(folder) / "weights")
             flags = ["-std=c++17", "-O1", "-fPIC", "-shared", "-w", f'-DWEIGHTS_DIR="{weights}"']
             paths = [f"-I{path}" for path in (self.directory, self.sources, *_libraries(self))]
@@ -264,6 +265,10 @@ def _only_one(directory: Path, inputs: int, outputs: int) -> None:
         )
 
 
+# The project under a name that C++ can hold between quotes, whatever the path is.
+_LINK = "project"
+
+
 def _batch(project: ForeignProject) -> str:
     """One translation unit: the project and a loop over events. hls4ml's streams are static: one thread."""
     includes = [project.sources / f"{project.name}.cpp", *project.includes]
@@ -275,7 +280,7 @@ def _batch(project: ForeignProject) -> str:
             "#include <map>",
             "#include <string>",
             "#include <type_traits>",
-            *(f'#include "{path}"' for path in includes),
+            *(f'#include "{_LINK}/{path.relative_to(project.directory)}"' for path in includes),
             *([] if bridged else [_TRACE]),
             _CONVERSIONS,
             "static void trigger_event(const double *x, double *y) {",

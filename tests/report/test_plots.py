@@ -1,0 +1,45 @@
+"""Names in pictures are text: no mathematics, nothing left out, nothing that is markup."""
+
+from xml.etree import ElementTree
+
+import numpy as np
+
+from trigger.physics.metrics import Roc
+from trigger.physics.rates import Estimate
+from trigger.report import plots
+
+NAMES = [
+    "x$\\foo$",
+    "$",
+    "$$",
+    "a$b\\$",
+    "\\$",
+    "_hidden",
+    "<script>",
+    "]]>",
+    "a & b",
+    "tt̄",
+    "日本",
+    "%s",
+    "{0}",
+    "$x_1$",
+]
+
+
+def words(svg):
+    return [
+        "".join(text.itertext()).strip()
+        for text in ElementTree.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")
+    ]
+
+
+def test_names_are_shown_as_they_are():
+    line = np.linspace(0, 1, 5)
+    rocs = dict.fromkeys(NAMES, Roc(line, line, 0.5))
+    places = {name: number for number, name in enumerate(NAMES)}
+    shown = words(plots.roc_curves({"Keras": rocs}, 0.5))
+    assert set(shown) >= {f"{name}, AUC 0.500" for name in NAMES}
+    assert set(words(plots.rate_curves(rocs, places, 3e4, [20.0]))) >= set(NAMES)
+    turn_on = (line, [Estimate(0.5, 0.4, 0.6)] * 4)
+    feature = "x$\\bar$"
+    assert set(words(plots.turn_on(dict.fromkeys(NAMES, turn_on), feature))) >= {*NAMES, feature}

@@ -1,0 +1,80 @@
+"""``trigger new``: nothing of another trigger's file names leads out of the new folder."""
+
+from pathlib import Path
+
+import pytest
+from conftest import write_small_trigger
+
+from trigger.errors import TriggerError
+from trigger.scaffold import create
+from trigger.spec import load
+
+
+def edited(folder, *changes):
+    path = write_small_trigger(folder) / "trigger.toml"
+    text = path.read_text()
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new, 1)
+    path.write_text(text)
+    return folder
+
+
+def test_files_outside_go_into_the_folder(tmp_path):
+    like = edited(
+        tmp_path / "like",
+        ('name = "small"', 'name="small"  # spaced otherwise'),
+        ('files = ["events.csv"]', 'files = ["sub/../../events.csv", "inner/more.csv"]'),
+        ('function = "network"', f'function = "network"\nfile = "{tmp_path}/elsewhere.py"'),
+    )
+    (like / "events.csv").rename(tmp_path / "events.csv")
+    (like / "model.py").rename(tmp_path / "elsewhere.py")
+    (like / "sub").mkdir()
+    (like / "inner").mkdir()
+    (like / "inner" / "more.csv").write_text("a,b,c,kind\n")
+    create(tmp_path / "new" / "mine", str(like))
+    spec = load(tmp_path / "new" / "mine" / "trigger.toml")
+    assert (spec.name, spec.data.files, spec.model.file) == (
+        "mine",
+        ["events.csv", "inner/more.csv"],
+        "elsewhere.py",
+    )
+    here = tmp_path / "new" / "mine"
+    assert sorted(str(p.relative_to(here)) for p in here.rglob("*") if p.is_file()) == [
+        "README.md",
+        "elsewhere.py",
+        "events.csv",
+        "inner/more.csv",
+        "trigger.toml",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        (
+            '["events.csv", "../events.csv"]',
+            "{like}: two files would be 'events.csv' in {new}; rename one",
+        ),
+        ('["gone.csv"]', "{like}/gone.csv: no such file"),
+    ],
+)
+def test_files_that_cannot_be_copied(tmp_path, files, message):
+    like = edited(tmp_path / "like", ('["events.csv"]', files))
+    (tmp_path / "events.csv").write_text("")
+    with pytest.raises(TriggerError) as error:
+        create(tmp_path / "mine", str(like))
+    assert str(error.value) == message.format(like=like, new=tmp_path / "mine")
+    assert not Path(tmp_path / "mine").exists()
+
+
+def test_a_trained_network_is_copied(tmp_path):
+    like = edited(
+        tmp_path / "like",
+        ('function = "network"', 'network = "trained.keras"'),
+        ("[training]\nepochs = 6\nbatch_size = 64\nlearning_rate = 0.02\n", ""),
+        ("[pruning]\nsparsity = 0.5\nend_epoch = 3\n", ""),
+    )
+    (like / "trained.keras").write_bytes(b"x")
+    create(tmp_path / "mine", str(like))
+    assert (tmp_path / "mine" / "trained.keras").read_bytes() == b"x"
