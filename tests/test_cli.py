@@ -78,6 +78,15 @@ def test_the_package_shows_its_interface():
     assert (result.returncode, result.stderr) == (0, "")
 
 
+def test_build_can_be_called_more_than_once():
+    """Its function and its module have one name; importing the second hid the first."""
+    import trigger as package
+
+    for _ in range(2):
+        with pytest.raises(package.TriggerError, match="no trigger 'no_such'"):
+            package.build("no_such")
+
+
 @pytest.mark.parametrize("arguments", [("--help",), ("list",), ("doctor", "--parts")])
 def test_light_commands_do_not_import_keras(arguments):
     code = (
@@ -318,6 +327,11 @@ def test_a_decision_over_budget(small_build):
     page = (root / "report" / "index.html").read_text()
     assert '<div class="verdict over">Exact: ' in page and "; but over budget: LUT.</div>" in page
     assert re.search(r"LUT +\d+ \(synthesised, Yosys [\d.]+\) +at most 3: NOT MET", result.stdout)
+    assert re.search(
+        r"^synthesis: .*\n  RTL core: \d+ LUT, \d+ FF, 0 DSP, 0 BRAM \(estimated, alkaid [\d.]+\)\n  Yosys, ",
+        result.stdout,
+        re.MULTILINE,
+    )
     assert "not met" in page and "signal ≥ 0.75" in page
     assert "| tight | 0:0 | `ufixed<1,1>` |" in (root / "rtl" / "ports.md").read_text()
     assert trigger("verify", root, "--netlist").returncode == 0

@@ -5,7 +5,9 @@ import errno
 import fcntl
 import json
 import os
+import sys
 import time
+import types
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -252,3 +254,13 @@ def _readable_errors(root: Path) -> Iterator[None]:
         full = files.number(error) in _FULL
         kept = " The last finished build is kept." if full and (root / FILE_NAME).is_file() else ""
         raise TriggerError(f"{error.filename or root}: {text}.{kept}") from error
+
+
+class _Build(types.ModuleType):
+    """``trigger.build`` is the function of the public interface; once this module is imported Python gives it the same name."""
+
+    def __call__(self, target: str | Path, output: str | Path = "build") -> Path:
+        return build(str(target), Path(output))
+
+
+sys.modules[__name__].__class__ = _Build

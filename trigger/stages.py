@@ -489,7 +489,15 @@ STAGES = (
     Stage(
         "report",
         "writing the report",
-        ("report", "physics", "synthesis", "provenance.py"),
+        (
+            "report",
+            "physics",
+            "synthesis",
+            "outcome.py",
+            "budgets.py",
+            "numbers.py",
+            "provenance.py",
+        ),
         _report_reads,
         _report,
     ),
