@@ -76,7 +76,15 @@ def wide_end() -> Graph:
     return requantized(Fixed(False, 29, 10), Fixed(False, 40, -26), Rounding.TRN, Overflow.SAT_SYM)
 
 
+def twice() -> Graph:
+    """A value beside itself, and added to itself."""
+    builder = Builder((Fixed(True, 5, 3), Fixed(True, 40, 40)))
+    builder.concatenate("beside", ("inputs", "inputs"))
+    return builder.graph(builder.add("out", ("beside", "beside")))
+
+
 CORNERS = {
+    "a value twice": twice(),
     "staircase": staircase(),
     "elements far apart": far_elements(),
     "a wide bias": wide_bias(),

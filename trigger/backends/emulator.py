@@ -190,13 +190,11 @@ class _Sources:
                 lines.append(f"for (int i = 0; i < {n}; ++i) {y}[i] = 0;")
                 return lines + [f"accumulate({part[1]}, {n}, {y});" for part in aligned]
             case Concatenate():
-                places = [(s.name, i) for s in sources for i in range(len(s.types))]
-                runs = itertools.groupby(enumerate(places), key=lambda item: item[1][0])
-                lines = []
-                for part, group in runs:
-                    first, *rest = [k for k, _ in group]
-                    lines.append(f"std::copy({part}_, {part}_ + {len(rest) + 1}, {y} + {first});")
-                return lines
+                starts = itertools.accumulate((len(s.types) for s in sources), initial=0)
+                return [
+                    f"std::copy({s.name}_, {s.name}_ + {len(s.types)}, {y} + {start});"
+                    for s, start in zip(sources, starts, strict=False)
+                ]
         raise GraphError(f"{name}: no C++ for the operation {node.op}")
 
     def _aligned(self, source: Node, up: Integers, name: str) -> tuple[list[str], str]:
