@@ -11,6 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from trigger import naming
+from trigger.backends import emulator, rtl
+from trigger.cli import main
 from trigger.errors import TriggerError
 from trigger.fixedpoint.graph import GraphError, Input
 from trigger.fixedpoint.serialize import dump, from_json
@@ -89,6 +91,7 @@ def test_project_names_that_are_free(name):
     assert naming.identifier(name) == name
 
 
+@settings(max_examples=40)
 @given(st.text(max_size=200) | st.from_regex(r"[a-z_]{1,12}", fullmatch=True))
 def test_any_text_becomes_a_project_name(text):
     name = naming.as_project(text)
@@ -288,7 +291,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=100, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_any_trigger_toml_is_read_or_refused(data):
     """Values of any type at any key: nothing but a TriggerError comes out, a line for each problem."""
@@ -318,3 +321,35 @@ def test_numbers_of_too_many_digits():
 def test_a_target_too_long_for_a_file():
     with pytest.raises(TriggerError, match=f"^no trigger '{'a' * 5000}': neither a file, a folder"):
         find("a" * 5000)
+
+
+def test_messages_do_not_steer_a_terminal(tmp_path, monkeypatch, capsys):
+    """What a file holds is shown in messages; its control characters are not obeyed."""
+    (tmp_path / "evil.toml").write_text('name = "jets"\n"\\u001b[2Jx" = 1\n')
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["trigger", "build", "evil\x1b[2J"])
+    with pytest.raises(SystemExit):
+        main()
+    error = capsys.readouterr().err
+    assert error.startswith("trigger: no trigger 'evil\\x1b[2J': neither a file,")
+    monkeypatch.setattr("sys.argv", ["trigger", "build", "evil.toml"])
+    with pytest.raises(SystemExit):
+        main()
+    assert "unknown key '\\x1b[2Jx'" in capsys.readouterr().err
+
+
+def test_a_file_with_control_characters_in_a_label(tmp_path):
+    assert naming.escaped("a\x1b[31mb\r\n\tc é \u202e \ud800") == (
+        "a\\x1b[31mb\\r\n\tc é \\u202e \\ud800"
+    )
+
+
+@pytest.mark.parametrize("name", ["a\nb", "", "a\u2028b"])
+def test_ports_have_printable_names(tmp_path, name):
+    graph = from_json(graph_of_one_node("inputs"))
+    with pytest.raises(TriggerError, match="^export: "):
+        emulator.write(graph, tmp_path, "net", [name], ["y"])
+    options = rtl.RtlOptions("xcvu9p-flga2104-2L-e", 240, features=[name], outputs=["y"])
+    with pytest.raises(TriggerError, match="^rtl: "):
+        rtl.write(graph, tmp_path, options)
+    assert list(tmp_path.iterdir()) == []

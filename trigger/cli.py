@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from trigger.errors import TriggerError
+from trigger.naming import escaped
 from trigger.progress import shown
 
 if TYPE_CHECKING:
@@ -653,7 +654,7 @@ def main() -> None:
             if isinstance(error, TriggerError)
             else f"{type(error).__name__}: {error} (--debug shows where)"
         )
-        typer.echo(f"trigger: {text}", err=True)
+        typer.echo(f"trigger: {escaped(text)}", err=True)
         status = (
             DIFFERENT
             if isinstance(error, Different)

@@ -142,6 +142,13 @@ def visible(text: str, besides: str = "") -> str:
     return text
 
 
+def escaped(text: str) -> str:
+    """``text`` with escapes for what a terminal would obey rather than show."""
+    return "".join(
+        c if c in "\n\t" or unicodedata.category(c) not in _HIDDEN else repr(c)[1:-1] for c in text
+    )
+
+
 def _is_taken(name: str) -> bool:
     word = name.lower()
     return (

@@ -289,3 +289,34 @@ def test_results_are_json(tmp_path):
     save(result, tmp_path / "r.json")
     assert load(tmp_path / "r.json") == result
     assert json.loads((tmp_path / "r.json").read_text())["ff"] is None
+
+
+@pytest.mark.parametrize(
+    ("tool", "program", "script", "part_name", "line"),
+    [
+        ("vivado", "vivado", "implement.tcl", PART, "read_verilog {{{}}}"),
+        (
+            "quartus",
+            "quartus_sh",
+            "compile.tcl",
+            "Arria10",
+            'set_global_assignment -name VERILOG_FILE "{}"',
+        ),
+    ],
+)
+def test_a_path_is_no_command(network, fake, tmp_path, tool, program, script, part_name, line):
+    """Tcl would run what is between brackets, and read braces and blanks as its own."""
+    folder = tmp_path / "a [exec touch x] {b $c"
+    options = rtl.RtlOptions(part_name, 360, project_name="net")
+    project = rtl.write(network.graph, folder, options)
+    fake(program, "exit 0")
+    job = Job(project, folder, "Vitis", part(part_name), 360)
+    with pytest.raises(ToolFailed, match="finished without an error, but left no report"):
+        synthesise(tool, job, tmp_path / "work")
+    text = (tmp_path / "work" / script).read_text()
+    names = [source.name for source in project.sources]
+    assert [named for named in map(line.format, names) if named in text.splitlines()] == [
+        line.format(name) for name in names
+    ]
+    assert "exec touch" not in text
+    assert all((tmp_path / "work" / name).is_file() for name in names)

@@ -28,7 +28,7 @@ from trigger.fixedpoint.graph import (
 from trigger.fixedpoint.ranges import dense_alignment, ranges, thresholds
 from trigger.fixedpoint.serialize import fingerprint
 from trigger.fixedpoint.types import FARTHEST_SHIFT, Fixed, Integers, bounds
-from trigger.naming import identifier
+from trigger.naming import identifier, printable
 from trigger.resources import folder
 from trigger.templates import Code, environment
 
@@ -77,6 +77,8 @@ def write(
     try:
         identifier(name)
         identifier(f"{name}_{version}", longest=_LONGEST_NAMESPACE)
+        for label in (*inputs, *outputs):
+            printable(label)
     except ValueError as error:
         raise TriggerError(f"export: {error}") from error
     sources = _Sources(graph)

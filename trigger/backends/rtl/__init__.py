@@ -20,7 +20,7 @@ from trigger.errors import TriggerError
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.passes import PASSES, optimize
 from trigger.fixedpoint.types import Fixed, Integers
-from trigger.naming import as_hdl_name, identifier
+from trigger.naming import as_hdl_name, identifier, printable
 from trigger.parts import part as find_part
 from trigger.resources import folder
 from trigger.templates import environment
@@ -48,6 +48,8 @@ class RtlOptions(NamedTuple):
         find_part(self.part)
         try:
             identifier(self.project_name)
+            for name in (*self.features, *self.outputs):
+                printable(name)
         except ValueError as error:
             raise TriggerError(f"rtl: {error}") from error
         if self.language not in LANGUAGES:
