@@ -244,3 +244,146 @@ def test_files_of_keras_2_need_the_other_environment(tmp_path):
         str(error.value)
         == f"{path}: written by Keras 2; read it in an environment with the extra [qkeras] instead of [hgq]"
     )
+
+
+def chain(*stages, kind=keras.Model, **options):
+    x = inputs = keras.Input((4,), **options)
+    for stage in stages:
+        x = stage(x)
+    return randomise(kind(inputs, x, name="net"))
+
+
+def relu(x):
+    return keras.ops.where(x > 0, x, x / 2)
+
+
+def softmax(x):
+    return keras.ops.softmax(-x)
+
+
+class Tripled(QDense):
+    def call(self, inputs, training=None):
+        return 3 * super().call(inputs)
+
+
+class Folded(QBatchNormDense):
+    pass
+
+
+class MonteCarlo(keras.layers.Dropout):
+    def call(self, inputs, training=None):
+        return super().call(inputs, training=True)
+
+
+class Doubling(keras.Model):
+    def call(self, inputs, training=None):
+        return 2 * super().call(inputs, training=training)
+
+
+def patched(layer):
+    original = layer.call
+    layer.call = lambda x, training=None: 2 * original(x, training=training)
+    return layer
+
+
+def with_weight(name, value):
+    model = chain(QDense(3, name="d"), QBatchNormalization(name="b"))
+    weight = next(w for w in model.weights if w.path.endswith(f"/{name}"))
+    weight.assign(np.full(weight.shape, value))
+    return model
+
+
+NOT_A_NUMBER = (
+    "its {} has a value that is not a number. Remedy: train the network again, with a smaller learning rate, or load other "
+    "weights."
+)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (
+            lambda: chain(QDense(3, activation=relu)),
+            "the activation relu has no exact fixed-point form. Remedy: use relu, or a QUnaryFunctionLUT after the layer.",
+        ),
+        (
+            lambda: chain(QDense(3, activation=softmax)),
+            "the activation softmax has no exact fixed-point form. Remedy: use relu, or a QUnaryFunctionLUT after the layer.",
+        ),
+        (
+            lambda: chain(Tripled(3)),
+            "Tripled is a subclass of QDense and may compute anything. Remedy: use QDense.",
+        ),
+        (
+            lambda: chain(Folded(3)),
+            "Folded is a subclass of QBatchNormDense and may compute anything. Remedy: use QBatchNormDense.",
+        ),
+        (
+            lambda: chain(MonteCarlo(0.5)),
+            "MonteCarlo is a subclass of Dropout and may compute anything. Remedy: use Dropout.",
+        ),
+        (
+            lambda: chain(QDense(3), kind=Doubling),
+            "Doubling overrides call and may compute anything. Remedy: build the network of layers alone, with "
+            "keras.Model(inputs, outputs) or keras.Sequential.",
+        ),
+        (
+            lambda: chain(patched(QDense(3))),
+            "its call was replaced and may compute anything. Remedy: use the layer as Keras has it.",
+        ),
+        (
+            lambda: chain(lambda x: keras.layers.Dropout(0.5)(x, training=True)),
+            "it is called with training=True, which changes what it computes. Remedy: call it with its input alone.",
+        ),
+        (
+            lambda: chain(QDense(3), name="x", dtype="int32"),
+            "Keras casts the events to int32, which changes their values. Remedy: use keras.Input(shape) of dtype float32; "
+            'integers are inputs="fixed<9,9>".',
+        ),
+        (
+            lambda: chain(QDense(1, activation="softmax")),
+            "a softmax of one output is always 1. Remedy: use two outputs, or a sigmoid instead.",
+        ),
+        (lambda: with_weight("kernel", np.nan), NOT_A_NUMBER.format("kernel")),
+        (lambda: with_weight("bias", np.nan), NOT_A_NUMBER.format("bias")),
+        (lambda: with_weight("moving_mean", np.nan), NOT_A_NUMBER.format("moving_mean")),
+        (
+            lambda: with_weight("moving_variance", -1),
+            "its variance has the value -1, and a variance is at least 0. Remedy: train the network again, or load other "
+            "weights.",
+        ),
+        (
+            lambda: chain(keras.layers.Dense(3)),
+            "a layer of the type Dense has no exact lowering. Remedy: use Input, QDense, QBatchNormDense, "
+            "QBatchNormalization, QAdd, QUnaryFunctionLUT, Quantizer, ReLU, LeakyReLU, Softmax (last), Add, Concatenate, "
+            "Dot (squares), Flatten, Reshape and the Dropout layers.",
+        ),
+    ],
+)
+def test_the_object_decides_not_its_name(make, message):
+    assert refusal(make()) == message
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("jet", "jet_iq"), ("jet", "jet_relu"), ("jet", "Jet"), ("jet.a", "jet-a"), ("é", "è")],
+)
+def test_names_of_layers_side_by_side(names):
+    x = keras.Input((4,))
+    sides = [QDense(3, activation="relu", name=name)(x) for name in names]
+    model = randomise(keras.Model(x, keras.layers.Concatenate()(sides)))
+    graph = lower(model, INPUT)
+    assert len({node.name.casefold() for node in graph.nodes}) == len(graph.nodes)
+    events = np.random.default_rng(0).integers(-64, 64, (300, 4)) / 8
+    np.testing.assert_array_equal(
+        graph.predict(events), np.asarray(model(events.astype("float32")))
+    )
+
+
+def test_a_function_of_ones_own_is_a_table():
+    model = kept(lambda: table(relu))
+    graph = lower(model, INPUT)
+    events = np.random.default_rng(0).integers(-64, 64, (300, 6)) / 8
+    np.testing.assert_array_equal(
+        graph.predict(events), np.asarray(model(events.astype("float32")))
+    )

@@ -152,6 +152,7 @@ class TestStructure(Battery):
         skip=lambda: _skip,
         three_branches=lambda: _three_branches,
         shared_layer=lambda: _shared,
+        twice=lambda: _twice,
         reshapes=lambda: _reshapes,
         squares=lambda: _squares,
         two_quantisers=lambda: (
@@ -162,8 +163,28 @@ class TestStructure(Battery):
     ) | {"wide squares": partial(around, _wide_squares, 5)}
 
 
+def _twice(x):
+    """One value joined and added to itself, on steps so coarse that the bound lies between two of them."""
+    x = QDense(4, kernel_quantizer="quantized_bits(5,7,alpha=1)", use_bias=False)(x)
+    x = layers.ReLU(6)(x)
+    return layers.Concatenate()([x, layers.Add()([x, x, x]), x])
+
+
 def _awkward_names(x):
-    for name in ("float", "1st layer", "a-b", "a.b", "input", "inputs", "out", "nnet"):
+    names = (
+        "float",
+        "1st layer",
+        "a-b",
+        "a.b",
+        "input",
+        "inputs",
+        "out",
+        "nnet",
+        "Out",
+        "ap_fixed",
+        "é",
+    )
+    for name in names:
         x = QActivation(RELU, name=f"{name}")(
             QDense(4, kernel_quantizer=W, bias_quantizer=W, name=f"{name} sum")(x)
         )
@@ -231,6 +252,7 @@ class TestTypedInputs(Battery):
     inputs = "fixed<9,4>"
     cases = {
         "normalization": _typed_inputs,
+        "its own input": lambda: keras.Sequential([keras.Input((5,)), layers.Dropout(0.5)]),
         "sequential": lambda: randomize(
             keras.Sequential(
                 [
