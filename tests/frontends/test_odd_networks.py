@@ -165,6 +165,31 @@ def patched_model():
     return model
 
 
+def coarse():
+    """Values that are multiples of 4."""
+    layer = dense(use_bias=False, kernel_quantizer="quantized_bits(4,8,alpha=1)")
+    return set_weight(layer, "kernel", [32, -64, 96])
+
+
+def wrapped(x):
+    return -x
+
+
+wrapped = functools.wraps(keras.activations.relu)(wrapped)
+
+
+def quantised_by_keras():
+    model = chain(layers.Dense(4, name="d"))
+    model.layers[1].quantize("int8")
+    return model
+
+
+def low_rank():
+    model = chain(layers.Dense(4, name="d"))
+    model.layers[1].enable_lora(1)
+    return model
+
+
 def normalization(**options):
     return layers.Normalization(name="d", **options)
 
@@ -263,6 +288,9 @@ NETWORKS = {
     "softmax of one's own": (lambda: chain(dense(activation=softmax)), own("softmax")),
     "sigmoid of one's own": (lambda: chain(QActivation(sigmoid, name="d")), own("sigmoid")),
     "tanh, a partial": (lambda: chain(dense(activation=tanh)), own("partial", "functools")),
+    "a function wrapped as relu": (
+        lambda: chain(dense(activation=wrapped)), own("relu")
+    ),
     "a lambda": (lambda: chain(dense(activation=lambda x: x)), own("<lambda>")),
     "a class of one's own": (lambda: chain(dense(activation=quantized_bits())), own("quantized_bits")),
     "a subclass of a quantiser": (
@@ -415,6 +443,13 @@ NETWORKS = {
         "quantised weights.",
     ),
     # Precisions.
+    "a kernel quantised by Keras": (
+        quantised_by_keras,
+        "d: Keras quantised it (int8_from_float32). Remedy: use QDense with a kernel_quantizer instead.",
+    ),
+    "a low-rank kernel": (
+        low_rank, "d: its kernel is a low-rank one. Remedy: use QDense with a kernel_quantizer."
+    ),
     "mixed_float16": (
         lambda: with_policy("mixed_float16", dense), precision("float16", "mixed_float16")
     ),
@@ -503,12 +538,23 @@ NETWORKS = {
         "train again.",
     ),
     # Bounds off the grid of what is bounded: exact on a finer one.
-    "relu6 on a coarse grid": (lambda: chain(dense(kernel_quantizer="quantized_bits(4,8,alpha=1)"), layers.ReLU(6)), EXACT),
-    "hard_tanh on a coarse grid": (
-        lambda: chain(
-            dense(use_bias=False, kernel_quantizer="quantized_bits(4,8,alpha=1)", activation="hard_tanh")
-        ),
-        EXACT,
+    **{
+        f"{name} on a coarse grid": (lambda bound=bound: chain(coarse(), bound()), EXACT)
+        for name, bound in (
+            ("relu6", lambda: layers.Activation("relu6")),
+            ("hard_tanh", lambda: layers.Activation("hard_tanh")),
+            ("ReLU(0.375)", lambda: layers.ReLU(0.375)),
+            ("ReLU(6)", lambda: layers.ReLU(6)),
+            ("quantized_relu(3,6)", lambda: QActivation(qkeras.quantized_relu(3, 6, 0, 0.0, False, 2.5, False))),
+        )
+    },
+    "a bound that is no step": (
+        lambda: chain(layers.ReLU(1.3, name="d")),
+        "d: the upper bound 1.3 is not a multiple of the step 0.125. Remedy: choose a multiple of the step.",
+    ),
+    "an infinite bound": (
+        lambda: chain(layers.ReLU(np.inf, name="d")),
+        "d: the upper bound is not finite. Remedy: choose a finite one, or none.",
     ),
 }  # fmt: skip
 
@@ -562,3 +608,12 @@ def test_names_are_unique_even_in_lower_case():
     found = [node.name for node in lower(model, INPUT).nodes]
     assert len({name.casefold() for name in found}) == len(found) == 10
     assert {"d", "d_sum"} < set(found)
+
+
+def test_a_class_of_keras_that_was_patched(monkeypatch):
+    original = layers.ReLU.call
+    other = functools.wraps(original)(lambda self, x: 2 * original(self, x))
+    monkeypatch.setattr(layers.ReLU, "call", other)
+    with pytest.raises(Inexact) as refusal:
+        lower(chain(layers.ReLU(name="d")), INPUT)
+    assert str(refusal.value.problems[0]) == REPLACED

@@ -80,6 +80,21 @@ def test_one_output_tells_two_classes_apart(small, head):
     assert found.accuracy == pytest.approx(history["val_accuracy"][int(history["best_epoch"][0])])
 
 
+def test_an_input_of_higher_rank_is_fed_in_its_shape(small):
+    _, folder = small
+    text = (folder / "model.py").read_text()
+    (folder / "model.py").write_text(
+        text.replace(
+            "keras.Input((features,))",
+            "keras.Input((features, 1))\n    x = keras.layers.Flatten()(x)",
+        )
+    )
+    model, _ = train(small, epochs=1)
+    assert model.input_shape == (None, 3, 1)
+    x = events()["validation"].x
+    np.testing.assert_array_equal(lower(model, "fixed<8,4>").predict(x), fit.outputs(model, x))
+
+
 def test_one_output_for_two_classes_needs_a_name(small):
     spec, folder = small
     text = (folder / "model.py").read_text()

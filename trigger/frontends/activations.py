@@ -17,7 +17,7 @@ from trigger.fixedpoint.build import Builder, constant
 from trigger.fixedpoint.types import Fixed, Overflow, Rounding
 from trigger.frontends import remedies, rules
 from trigger.frontends.inexact import Refusal
-from trigger.frontends.own import is_library
+from trigger.frontends.own import is_library, module_of
 from trigger.frontends.piecewise import (
     clip,
     is_power_of_two,
@@ -105,10 +105,9 @@ def _unknown(activation: Any) -> Refusal:
         return Refusal(
             f"its activation is the layer {kind.__name__}", "put that layer after this one instead"
         )
-    where = getattr(activation, "__module__", None) or kind.__module__
     if not is_library(activation):
         return Refusal(
-            f"its activation {name} is code of {where}, not of Keras or QKeras, and may compute anything",
+            f"its activation {name} is code of {module_of(activation)}, not of Keras or QKeras, and may compute anything",
             'use one of Keras by its name, as in activation="relu", or a quantiser of QKeras',
         )
     return Refusal(

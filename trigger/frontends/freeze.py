@@ -143,7 +143,10 @@ def _quantised(layer: Any, name: str, value: Any) -> np.ndarray:
 def _call(layer: Any, name: str, value: Any) -> Any:
     """The value after the layer's quantiser for it, which must give the same each time."""
     quantizer = getattr(layer, f"{name}_quantizer_internal", None)
-    if quantizer is None:
+    # QDenseBatchnorm alone applies a quantiser of the bias that was put in afterwards.
+    is_switched_off = not getattr(layer, f"{name}_quantizer", True)
+    folds = isinstance(layer, QDenseBatchnorm) and name == "bias"
+    if quantizer is None or (is_switched_off and not folds):
         return value
     if name in ("kernel", "bias"):
         _check_scale(quantizer)

@@ -32,6 +32,7 @@ __all__ = [
     "outputs",
     "record",
     "score_head",
+    "shaped",
 ]
 
 _BATCH = 16384
@@ -66,9 +67,14 @@ def outputs(model: keras.Model, x: np.ndarray) -> np.ndarray:
     Called layer by layer, in float32: tracing takes longer than it saves, and TensorFlow warns of
     every further network.
     """
-    x = x.astype(np.float32).reshape(len(x), *model.input_shape[1:])
+    x = shaped(model, x)
     parts = [_call(model, part) for part in np.split(x, range(_BATCH, len(x), _BATCH))]
     return np.concatenate(parts).reshape(len(x), -1)
+
+
+def shaped(model: keras.Model, x: np.ndarray) -> np.ndarray:
+    """Events, of shape (events, features), in float32 and in the shape of the network's input."""
+    return x.astype(np.float32).reshape(len(x), *model.input_shape[1:])
 
 
 def _call(model: keras.Model, x: np.ndarray) -> np.ndarray:

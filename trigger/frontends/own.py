@@ -107,6 +107,13 @@ def _overridden(kind: type) -> list[str]:
     ]
 
 
+def module_of(thing: Any) -> str:
+    """Where a class or function was written; functools.wraps changes what a function says of itself, not this."""
+    function = getattr(thing, "__func__", thing)
+    written = getattr(function, "__globals__", {}).get("__name__")
+    return str(written or getattr(thing, "__module__", None) or type(thing).__module__)
+
+
 def is_library(thing: Any) -> bool:
     """Whether a class or function is one of Keras, its backends, QKeras, HGQ2 or this package."""
-    return (getattr(thing, "__module__", None) or "").partition(".")[0] in _LIBRARIES
+    return module_of(thing).partition(".")[0] in _LIBRARIES

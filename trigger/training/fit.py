@@ -11,7 +11,7 @@ import numpy as np
 
 from trigger.errors import TriggerError
 from trigger.events.dataset import Events
-from trigger.frontends.networks import head, outputs
+from trigger.frontends.networks import head, outputs, shaped
 from trigger.physics.metrics import logits
 from trigger.sections import Training
 
@@ -79,13 +79,13 @@ def fit(
         callbacks.append(_TensorBoard(folder / "tensorboard"))
     rows = batch * steps
     history = model.fit(
-        train.x[:rows].astype(np.float32),
+        shaped(model, train.x[:rows]),
         train.y[:rows],
         sample_weight=_normalized(train.weight[:rows]),
         batch_size=batch,
         epochs=training.epochs,
         validation_data=(
-            validation.x.astype(np.float32),
+            shaped(model, validation.x),
             validation.y,
             _normalized(validation.weight),
         ),
@@ -114,7 +114,7 @@ def loss_on(
     model.compile(loss=_loss(model)["loss"] if loss is None else loss, jit_compile=True)
     x, y, weight = (
         keras.ops.convert_to_tensor(part)
-        for part in (events.x.astype(np.float32), events.y, _normalized(events.weight))
+        for part in (shaped(model, events.x), events.y, _normalized(events.weight))
     )
     return lambda: float(model.test_on_batch(x, y, weight, return_dict=True)["loss"])
 

@@ -1,6 +1,7 @@
 """The user's network: made by the function that trigger.toml names, or trained already."""
 
 import importlib.util
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from trigger.errors import TriggerError
 from trigger.events.dataset import Events
 from trigger.fixedpoint.types import Fixed
 from trigger.frontends.loading import load
+from trigger.frontends.networks import shaped
 from trigger.spec import Spec
 
 
@@ -42,9 +44,8 @@ def make(spec: Spec, folder: Path) -> keras.Model:
         raise TriggerError(f"{where} returns {type(model).__name__}, not a Keras model")
     _check_shapes(model, spec, f"{where} returns")
     _check_saving(model, where)
-    model(
-        np.zeros((1, features), dtype=np.float32)
-    )  # learned widths get their shapes from what they see first
+    # Learned widths get their shapes from what they see first.
+    model(shaped(model, np.zeros((1, features))))
     return model
 
 
@@ -82,7 +83,7 @@ def trained(spec: Spec, folder: Path) -> keras.Model:
 def _check_shapes(model: keras.Model, spec: Spec, where: str) -> None:
     found = tuple(model.input_shape), tuple(model.output_shape)
     wanted = (None, len(spec.data.features)), (None, len(spec.scores))
-    if found != wanted:
+    if tuple(_flat(shape) for shape in found) != wanted:
         if found == (wanted[0], (None, 1)) and len(spec.data.classes) == 2:
             raise TriggerError(
                 f"{where} a network of one output; model.output in trigger.toml names the class it scores"
@@ -90,6 +91,12 @@ def _check_shapes(model: keras.Model, spec: Spec, where: str) -> None:
         raise TriggerError(
             f"{where} a network from {found[0]} to {found[1]}; the data asks for {wanted[0]} to {wanted[1]}"
         )
+
+
+def _flat(shape: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A shape with its elements in one row; as it is where a size is open, or where it is of several tensors."""
+    sizes = shape[1:]
+    return (shape[0], math.prod(sizes)) if all(isinstance(n, int) for n in sizes) else shape
 
 
 def _check_saving(model: keras.Model, where: str) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from trigger.errors import TriggerError
 from trigger.events.dataset import Events
-from trigger.frontends.networks import is_float
+from trigger.frontends.networks import is_float, shaped
 from trigger.progress import progress
 from trigger.spec import Spec
 from trigger.training import anomaly, distill, early, network, neurons, prune, refine, widths
@@ -142,7 +142,7 @@ def _shrinking(
     steered = widths.Steered(trained, lut)
     few = _some(events, _SAMPLE, spec.training.seed)
     x, y, weight = (
-        few.x.astype(np.float32),
+        shaped(model, few.x),
         few.y,
         (few.weight / few.weight.mean()).astype(np.float32),
     )
