@@ -92,6 +92,12 @@ def test_a_core_bounds_its_payload():
     assert figures(TARGET, [ESTIMATE], SHELL)["latency_ns"].value == 55
 
 
+def test_no_event_accepted_is_a_rate_and_no_bound():
+    line = Line("rate_khz", 10, Figure(0.0, "test events", (0.0, 3.21)))
+    assert line.met is True
+    assert str(line.figure) == "0 (0 to 3.21, test events)"
+
+
 def test_numbers_without_exponents():
     routed = YOSYS._replace(label="routed", lut=15490)
     line = lines(Budget(lut=3000), routed)["lut"]

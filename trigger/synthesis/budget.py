@@ -32,7 +32,7 @@ class Timing(NamedTuple):
 class Figure(NamedTuple):
     """One number with where it comes from; ``interval`` are the ends between which the true one is, where it is not certain.
 
-    A core's figure bounds that of its payload on one side: the other end is then infinite, or zero.
+    A core's figure bounds that of its payload on one side: the other end is then infinite.
     """
 
     value: float
@@ -41,7 +41,7 @@ class Figure(NamedTuple):
 
     @property
     def is_bound(self) -> bool:
-        return self.interval is not None and (self.interval[1] == math.inf or not self.interval[0])
+        return self.interval is not None and math.inf in map(abs, self.interval)
 
     def __str__(self) -> str:
         if self.interval and not self.is_bound:
@@ -135,7 +135,7 @@ def _bound(core: Sequence[Synthesis], name: str) -> Figure | None:
     found = _best(core, name, "core alone, ")
     if found is None:
         return None
-    ends = (0.0, found.value) if name == "clock_mhz" else (found.value, math.inf)
+    ends = (-math.inf, found.value) if name == "clock_mhz" else (found.value, math.inf)
     return found._replace(interval=ends)
 
 
