@@ -14,7 +14,7 @@ from trigger.fixedpoint.passes.decision import decide
 from trigger.fixedpoint.ranges import overflow_proof
 from trigger.fixedpoint.serialize import fingerprint, to_json
 from trigger.folder import Build, integer_events, read_graph, real_events, write_json
-from trigger.hashing import file_digest, folder_digest
+from trigger.hashing import data_digest, file_digest, folder_digest, path_digest
 from trigger.parts import part
 from trigger.physics.working_points import working_points
 from trigger.progress import Advance, progress, say
@@ -29,6 +29,8 @@ _EVENTS = 100_000
 _STRUCTURED = 5_000
 
 
+# The trainings of a build, as they are told.
+_TRAINED = {"float": "float network", "network": "network"}
 # Of each epoch of training.
 _SHOWN = ("loss", "val_loss", "val_accuracy", "lut")
 
@@ -141,7 +143,8 @@ def _model(build: Build, folder: Path) -> None:
         keep("network", model, {})
     else:
         from trigger.training import widths
-        from trigger.training.teach import check, train
+        from trigger.training.attempt import Attempt
+        from trigger.training.teach import check, normalize, train
         from trigger.training.twin import float_twin
 
         network.set_seed(spec.training.seed)
@@ -149,15 +152,20 @@ def _model(build: Build, folder: Path) -> None:
         left = network.warm_started(quantised, spec, build.source)
         twin = float_twin(quantised)
         check(quantised, events, spec)
+        normalize(twin, events, spec)
+        attempt = Attempt(build.root / "training", _trainings_key(build))
         for name, model, asked, teacher in (
             ("float", twin, spec, None),
             ("network", quantised, left, twin),
         ):
             network.set_seed(spec.training.seed)
-            with progress(f"training the {name}", asked.training.epochs, "epochs") as done:
-                history = train(
-                    model, events, asked, folder / name, partial(_one_epoch, done), teacher
-                )
+            epochs, what = asked.training.epochs, _TRAINED[name]
+            history = attempt.taken(what, model, epochs)
+            if history is None:
+                with progress(f"training the {what}", epochs, "epochs") as done:
+                    watch = attempt.watched(what, partial(_one_epoch, done))
+                    history = train(model, events, asked, folder / name, watch, teacher)
+                attempt.finished(what, model, history)
             keep(
                 name,
                 model,
@@ -166,7 +174,14 @@ def _model(build: Build, folder: Path) -> None:
                 if widths.is_learned(model)
                 else None,
             )
+        attempt.close()
     write_json(folder / "summary.json", summary)
+
+
+def _trainings_key(build: Build) -> str:
+    """All that the trained weights depend on."""
+    package = Path(__file__).parent / "training"
+    return data_digest({"reads": _model_reads(build), "code": path_digest(package)})
 
 
 def _asked(model: Any, spec: Spec, test: np.ndarray) -> np.ndarray:

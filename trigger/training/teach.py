@@ -41,8 +41,13 @@ def trained(spec: Spec, events: dict[str, Events], folder: Path, watch: Watch) -
 
 def check(model: keras.Model, events: dict[str, Events], spec: Spec) -> None:
     """Raise Inexact, before any training, for what training cannot make exact. What ``train`` does first is done then."""
-    network.power_of_two_normalization(model, _taught(events, spec)["train"], spec.input_types)
+    normalize(model, events, spec)
     early.check(model, spec.input_types)
+
+
+def normalize(model: keras.Model, events: dict[str, Events], spec: Spec) -> None:
+    """Teach the Normalization layers the events that are trained on, as ``train`` does first."""
+    network.power_of_two_normalization(model, _taught(events, spec)["train"], spec.input_types)
 
 
 def _taught(events: dict[str, Events], spec: Spec) -> dict[str, Events]:
