@@ -25,6 +25,8 @@ from trigger.folder import read_graph
 from trigger.links import link_map, pack, unpack
 from trigger.patterns import METADATA, compare, delays, read, text, valid_words
 from trigger.payload import SHELLS, export, pattern_files, patterns, vectors
+from trigger.payload_tables import Payload
+from trigger.spec import parse
 from trigger.synthesis.run import results
 
 pytestmark = pytest.mark.minutes
@@ -230,8 +232,26 @@ def test_in_vhdl(built, shell, tmp_path):
     np.testing.assert_array_equal(simulation.run(x), graph.run(x))
 
 
+def asking(built, **changes):
+    """The build with other keys under [payload]."""
+    keys = {**built.spec.payload.model_dump(exclude_unset=True), **changes}
+    payload = Payload(**{key: value for key, value in keys.items() if value is not None})
+    return built._replace(spec=built.spec.model_copy(update={"payload": payload}))
+
+
+OUTPUT = {
+    "accept": {"tight": [112, 3], "loose": [5, 63]},
+    "crossing": [5, 0],
+    "scores": {"signal": [112, 20]},
+}
+
+
 @pytest.mark.parametrize(
-    ("kind", "language"), [(kind, one) for kind, shell in SHELLS.items() for one in shell.languages]
+    ("kind", "language"),
+    [
+        *((kind, one) for kind, shell in SHELLS.items() for one in shell.languages),
+        ("emp, as asked", "vhdl"),
+    ],
 )
 def test_benches(built, tmp_path, kind, language):
     """Every cocotb bench, as a user runs it, and that it finds an error."""
@@ -240,10 +260,12 @@ def test_benches(built, tmp_path, kind, language):
         pytest.skip(f"{program} is not installed")
     if find_libpython.find_libpython() is None:
         pytest.skip("this Python was built without its shared library, which cocotb needs")
+    if kind == "emp, as asked":  # on the last channels of the largest boards
+        built, kind = asking(built, input_links=[0, 127], output_link=None, output=OUTPUT), "emp"
     export(built, tmp_path / "p", kind, language)
     readme = (tmp_path / "p" / "README.md").read_text()
     boundary = {"plain": "", "axi": "## AXI: `src/", "emp": "## EMP: `src/emp_payload.vhd`"}[kind]
-    assert boundary in readme and ("27:16 | bunch crossing |" in readme) == (kind != "plain")
+    assert boundary in readme and (" | bunch crossing |" in readme) == (kind != "plain")
     run = [sys.executable, "run.py"]
     result = subprocess.run(
         run, cwd=tmp_path / "p" / "sim", capture_output=True, text=True, check=False
@@ -260,6 +282,108 @@ def test_benches(built, tmp_path, kind, language):
         run, cwd=tmp_path / "p" / "sim", capture_output=True, text=True, check=False
     )
     assert result.returncode == 1, result.stdout
+
+
+def test_regions_of_any_board(built, tmp_path):
+    """The packages for simulation have the channels that are named, and no fewer than most boards."""
+    for channels, regions in (([4, 9], 18), ([0, 71], 18), ([112, 3], 29), ([127, 2], 32)):
+        export(asking(built, input_links=channels), tmp_path / str(channels[0]), "emp")
+        stubs = (tmp_path / str(channels[0]) / "sim" / "stubs.vhd").read_text()
+        assert f"constant N_REGION : integer := {regions};" in stubs
+
+
+def test_where_a_decision_goes(built, tmp_path):
+    """Patterns with parts on two links, against the layout that was always there."""
+    plain, asked = (
+        patterns(this, 40).expected
+        for this in (built, asking(built, output_link=None, output=OUTPUT))
+    )
+    assert (plain.links, asked.links) == ((12,), (5, 112))
+    word = plain.data[:, 0]
+    width = link_width(built)
+    score = word >> 32 & (1 << width) - 1
+    np.testing.assert_array_equal(asked.data[:, 0], word >> 16 & 0xFFF | (word & 1) << 63)
+    np.testing.assert_array_equal(asked.data[:, 1], (word >> 1 & 1) << 3 | score << 20)
+    np.testing.assert_array_equal(asked.flags, np.repeat(plain.flags, 2, axis=1))
+    export(asking(built, output_link=None, output=OUTPUT), tmp_path / "p", "emp")
+    readme = (tmp_path / "p" / "README.md").read_text()
+    table = readme[readme.index("| channel | bits | meaning |") :].split("\n\n")[0].splitlines()
+    assert table[2:] == [
+        "| 112 | 3:3 | accept bit tight |",
+        "| 5 | 63:63 | accept bit loose |",
+        "| 5 | 11:0 | bunch crossing |",
+        f"| 112 | {19 + width}:20 | score signal |",
+    ]
+
+
+def link_width(built):
+    return read_graph(built.root).output.types[0].width
+
+
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        ("", "give at least one of accept, crossing and scores"),
+        ("crossing = [3]", ".crossing: [3] is no place; it should be [link, lowest bit]"),
+        ("accept = [3, 0, 1]", ".accept: [3, 0, 1] is no place; it should be [link, lowest bit]"),
+        ("accept = [3, -1]", ".accept: [3, -1] is no place; it should be [link, lowest bit]"),
+        ("accept = true", ".accept: True is no place; it should be [link, lowest bit]"),
+        ("accept.loose = 3", ".accept: 3 is no place; it should be [link, lowest bit]"),
+        (
+            "scores = [1000, 0]",
+            ".scores: there is no link 1000; links are numbered from 0 to 999",
+        ),
+        (
+            "accept.lose = [3, 0]",
+            "accept has 'lose', which there is not; did you mean 'loose'?",
+        ),
+        (
+            "scores.sgnal = [3, 0]",
+            "scores has 'sgnal', which there is not; did you mean 'signal'?",
+        ),
+        ("accept = [3, 63]", "accept takes bits 63 to 64 of link 3; a word has 64"),
+        ("crossing = [3, 53]", "crossing takes bits 53 to 64 of link 3; a word has 64"),
+        (
+            "accept = [3, 11]\ncrossing = [3, 0]",
+            "accept and crossing share bit 11 of link 3",
+        ),
+        (
+            "accept.loose = [3, 7]\naccept.tight = [3, 7]",
+            "accept.loose and accept.tight share bit 7 of link 3",
+        ),
+        ("crossing = [3, 0]\nscores = [3, 11]", "crossing and scores share bit 11 of link 3"),
+    ],
+)
+def test_decisions_that_do_not_fit(tmp_path, output, message):
+    text = TOML.replace("output_link = 12\n", "") + f"[payload.output]\n{output}\n"
+    with pytest.raises(TriggerError) as error:
+        parse(text, tmp_path / "trigger.toml")
+    where = "payload.output" + ("" if message.startswith(".") else ": ")
+    assert str(error.value) == f"{tmp_path}/trigger.toml: {where}{message}"
+
+
+def test_two_places_for_a_decision(tmp_path):
+    with pytest.raises(TriggerError) as error:
+        parse(TOML + "[payload.output]\naccept = [3, 0]\n", tmp_path / "trigger.toml")
+    assert str(error.value) == (
+        f"{tmp_path}/trigger.toml: payload: give either output_link or output, whose places name their links"
+    )
+
+
+def test_scores_wider_than_their_place(built, tmp_path):
+    """Their width is known once the network is lowered."""
+    width = link_width(built)
+    low = 65 - width
+    for output, message in (
+        ({"scores": [3, low]}, f"scores takes bits {low} to 64 of link 3; a word has 64"),
+        (
+            {"scores": {"signal": [3, 0]}, "crossing": [3, width - 1]},
+            f"crossing and scores.signal share bit {width - 1} of link 3",
+        ),
+    ):
+        with pytest.raises(TriggerError) as error:
+            export(asking(built, output_link=None, output=output), tmp_path / "x", "emp")
+        assert str(error.value) == f"payload.output: {message}"
 
 
 def test_yosys_reads_the_shell(shell):

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,10 +21,11 @@ from trigger.fixedpoint.types import Integers, bounds
 from trigger.folder import Build, integer_events, read_graph
 from trigger.links import pack
 from trigger.patterns import END, ORBIT, START, VALID, Pattern, pattern
+from trigger.payload_tables import WORD_BITS, OutputField, ScorePort
+from trigger.payload_tables import Payload as PayloadSection
 from trigger.physics.rates import CROSSINGS_MHZ
 from trigger.resources import folder
-from trigger.sections import Payload as PayloadSection
-from trigger.spec import outputs
+from trigger.spec import Spec, outputs
 from trigger.templates import Code, environment
 
 _BENCH_EVENTS = 120
@@ -53,11 +55,12 @@ SHELLS = {
             "register_crossing.vhd": "emp/register_crossing.vhd",
             "emp_payload.vhd": "emp/emp_payload.vhd.j2",
         },
-        {"stubs.vhd": "emp/stubs.vhd", "{name}_emp_bench.vhd": "emp/emp_bench.vhd.j2"},
+        {"stubs.vhd": "emp/stubs.vhd.j2", "{name}_emp_bench.vhd": "emp/emp_bench.vhd.j2"},
     ),
 }
 _SIMULATORS = {"verilog": "icarus", "vhdl": "ghdl"}
-# Of the 64 bits of an EMP word, and of an AXI beat, the lower half are accept bits and bunch crossing.
+# Of the 64 bits of an EMP word, and of an AXI beat, the lower half are accept bits and bunch crossing unless [payload.output]
+# says otherwise.
 _MOST_SCORE_BITS = 32
 
 
@@ -119,15 +122,12 @@ def _fields(payload: Payload, build: Build, kind: str) -> dict[str, Any]:
     asked = _asked(build)
     width, count = payload.core.output_width, payload.links.links
     channels = asked.input_links or list(range(count))
-    if kind == "emp" and width > _MOST_SCORE_BITS:
-        raise TriggerError(
-            f"payload: the scores take {width} bits; an EMP word has room for {_MOST_SCORE_BITS}; "
-            'use a network of one output, or thresholds = "fixed"'
-        )
     if kind == "emp" and len(channels) != count:
         raise TriggerError(
             f"payload: input_links has {len(channels)} channels; the inputs are on {count} links"
         )
+    fields = output_fields(build.spec, payload) if kind == "emp" else ()
+    output_links = sorted({field.link for field in fields})
     beat = next(32 << k for k in range(8) if 32 << k >= 32 + width)
     return {
         "name": payload.name,
@@ -136,13 +136,37 @@ def _fields(payload: Payload, build: Build, kind: str) -> dict[str, Any]:
         "core": payload.core,
         "latency": payload.latency,
         "input_links": channels,
-        "output_link": asked.output_link,
+        "output_links": output_links,
+        "output_fields": fields,
+        # Four channels each; no board of the framework is simulated with fewer than most have.
+        "regions": max(18, *(channel // 4 + 1 for channel in (*channels, *output_links))),
         "axi": {
             "width": beat,
             "padding": _zeros(beat - 32 - width),
             "unused": _zeros(MOST_POINTS - len(payload.points)),
         },
     }
+
+
+def output_fields(spec: Spec, payload: Payload) -> tuple[OutputField, ...]:
+    """Where the parts of a decision go on an EMP board. Raises TriggerError where they do not fit."""
+    if spec.payload is None:
+        return ()
+    ports = payload.core.outputs
+    width = payload.core.output_width
+    if spec.payload.output is None and width > _MOST_SCORE_BITS:
+        raise TriggerError(
+            f"payload: the scores take {width} bits; an EMP word has room for {_MOST_SCORE_BITS}; "
+            'place them with [payload.output], or use a network of one output, or thresholds = "fixed"'
+        )
+    scores = [
+        ScorePort(name, port.low, port.type.width)
+        for name, port in zip(outputs(spec), ports, strict=True)
+    ]
+    try:
+        return spec.payload.output_fields([point.name for point in payload.points], scores)
+    except ValueError as error:
+        raise TriggerError(f"payload.output: {error}") from error
 
 
 def _asked(build: Build) -> PayloadSection:
@@ -172,7 +196,12 @@ def _write_benches(payload: Payload, build: Build, kind: str) -> None:
     shell, sim, home = SHELLS[kind], payload.directory / "sim", folder("firmware") / "bench"
     for name in ("payload.py", f"{shell.bench}.py", "run.py"):
         shutil.copyfile(home / name, sim / name)
-    shutil.copyfile(payload.directory / "payload.json", sim / "payload.json")
+    description = json.loads((payload.directory / "payload.json").read_text(encoding="utf-8"))
+    if kind == "emp":
+        description["output"] = [
+            {**field._asdict(), "what": None} for field in output_fields(build.spec, payload)
+        ]
+    (sim / "payload.json").write_text(json.dumps(description, indent=1) + "\n")
     x = vectors(build, _BENCH_EVENTS)
     scores = read_graph(build.root).run(x)
     saturated = (x == bounds(build.spec.input_types)[1]).any(axis=1)
@@ -291,20 +320,35 @@ class _PatternSource:
         shell = self.shell
         decided = decide(scores, shell.points, ORBIT_LENGTH)
         due = starts + shell.links.words - 1 + shell.latency
-        data = np.zeros((self.frames(len(scores)), 1), dtype=np.uint64)
+        links = self.fields["output_links"]
+        data = np.zeros((self.frames(len(scores)), len(links)), dtype=np.uint64)
         flags = np.zeros((*data.shape, 4), dtype=bool)
-        data[due, 0] = _decision_words(shell, scores, decided)
+        data[due] = _decision_words(shell, self.fields["output_fields"], scores, decided)
         flags[due, :, START:] = True
         flags[due, :, ORBIT] = decided.bx[:, None] == 0
-        return pattern(self.name, [self.fields["output_link"]], data, flags)
+        return pattern(self.name, links, data, flags)
 
 
-def _decision_words(shell: Payload, scores: Integers, decided: Decisions) -> np.ndarray:
-    """The words of the output link: accept bits, bunch crossing from bit 16 on, scores from bit 32 on."""
-    word = decided.bx.astype(np.uint64) << np.uint64(16)
-    for k, bits in enumerate(decided.accept.T):
-        word |= bits.astype(np.uint64) << np.uint64(k)
-    for port, values in zip(shell.core.outputs, scores.T, strict=True):
-        low = values.astype(np.int64).view(np.uint64) & np.uint64((1 << port.type.width) - 1)
-        word |= low << np.uint64(32 + port.low)
-    return word
+def _decision_words(
+    shell: Payload, fields: Sequence[OutputField], scores: Integers, decided: Decisions
+) -> np.ndarray:
+    """The words of the output links, uint64 of shape (events, links), links in rising order."""
+    links = sorted({field.link for field in fields})
+    bits = {
+        "out_accept": _bits(decided.accept, [(k, 1) for k in range(len(shell.points))]),
+        "out_bx": _bits(decided.bx[:, None], [(0, 12)]),
+        "out_score": _bits(scores, [(port.low, port.type.width) for port in shell.core.outputs]),
+    }
+    words = np.zeros((len(scores), len(links), WORD_BITS), dtype=np.uint64)
+    for field in fields:
+        part = bits[field.port][:, field.first : field.last + 1]
+        words[:, links.index(field.link), field.low : field.high + 1] = part
+    return (words << np.arange(WORD_BITS, dtype=np.uint64)).sum(axis=2, dtype=np.uint64)
+
+
+def _bits(values: Integers, places: Sequence[tuple[int, int]]) -> np.ndarray:
+    """Integers, shape (events, values), as the bits of a port: each at its (lowest bit, width). Shape (events, bits)."""
+    parts = []
+    for column, (_, width) in zip(values.T, sorted(places), strict=True):
+        parts.append(column[:, None].astype(np.int64) >> np.arange(width) & 1)
+    return np.concatenate(parts, axis=1).astype(np.uint64)

@@ -343,24 +343,6 @@ class Decision(Section):
     accept: Annotated[dict[Name, WorkingPoint], Field(min_length=1)]
 
 
-class Payload(Section):
-    """The core in a shell: link words in, accept bits out. Thresholds are registers of the shell, or fixed in the core.
-
-    ``input_links`` are the channels of an EMP board that links 0, 1, ... come on, ``output_link`` the one of the decision.
-    """
-
-    thresholds: Literal["registers", "fixed"] = "registers"
-    input_links: list[Annotated[int, Field(ge=0)]] = []
-    output_link: Annotated[int, Field(ge=0)] = 0
-
-    @model_validator(mode="after")
-    def _no_repetition(self) -> "Payload":
-        repeated = sorted({link for link in self.input_links if self.input_links.count(link) > 1})
-        if repeated:
-            raise ValueError(f"input_links names {repeated[0]} twice")
-        return self
-
-
 class Physics(Section):
     """What is reported besides accuracy: rejections at a signal efficiency, and rates where ``zero_bias`` names a class.
 

@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 from trigger.errors import TriggerError
 from trigger.fixedpoint.types import Fixed
 from trigger.naming import as_project, identifier, visible
+from trigger.payload_tables import Payload, ScorePort
 from trigger.resources import folder
 from trigger.sections import (
     Budget,
@@ -20,7 +21,6 @@ from trigger.sections import (
     Decision,
     Inputs,
     Model,
-    Payload,
     Physics,
     Pruning,
     Quantization,
@@ -127,6 +127,7 @@ class Spec(Section):
             )
         if self.payload is not None and self.decision is None:
             raise ValueError("payload needs decision.accept, which says when an event is accepted")
+        self._check_payload_output()
         if self.pruning is not None and self.training.warm_start is not None:
             raise ValueError(
                 "pruning is for training from the start; with training.warm_start nothing is left to be pruned"
@@ -156,6 +157,16 @@ class Spec(Section):
                     raise ValueError(
                         f"data.features has {name} without {left!r}; take whole objects, or leave the field out"
                     )
+
+    def _check_payload_output(self) -> None:
+        """Where parts of a decision go, as far as that is known without the network: its scores have one bit or more."""
+        if self.payload is None or self.payload.output is None or self.decision is None:
+            return
+        scores = [ScorePort(name, 0, 1) for name in outputs(self)]
+        try:
+            self.payload.output_fields(list(self.decision.accept), scores)
+        except ValueError as error:
+            raise ValueError(f"payload.output: {error}") from error
 
     def _check_output(self) -> None:
         if isinstance(self.model.output, str) and (

@@ -341,6 +341,7 @@ def _payload_reads(build: Build) -> Mapping[str, Any]:
         "inputs": spec.inputs.model_dump(),
         "features": spec.data.features,
         "name": spec.name,
+        "output": spec.payload and spec.payload.output and spec.payload.output.model_dump(),
         "shell": folder_digest(resources.folder("firmware") / "shell"),
     }
 
@@ -349,10 +350,14 @@ def _payload(build: Build, folder: Path) -> None:
     """Write the shell around the RTL."""
     from trigger.backends.payload import write
     from trigger.backends.rtl import open_project
+    from trigger.payload import output_fields
 
     graph = read_graph(build.root)
     project = open_project(build.root / "rtl", graph)
-    write(checks.payload(build.root, build.spec, project, folder), fingerprint(graph))
+    shell = checks.payload(build.root, build.spec, project, folder)
+    if build.spec.payload and build.spec.payload.output:
+        output_fields(build.spec, shell)  # they fit, now that the widths of the scores are known
+    write(shell, fingerprint(graph))
 
 
 # --- verification ---------------------------------------------------------------------------------------------------

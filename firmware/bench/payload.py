@@ -6,6 +6,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 PAYLOAD = json.loads((HERE / "payload.json").read_text())
 LINKS, FRAMES, WORD_BITS = PAYLOAD["links"], PAYLOAD["frames"], PAYLOAD["word_bits"]
+OUTPUT = PAYLOAD.get("output", [])  # of an EMP board: where the parts of a decision go
+OUTPUT_LINKS = sorted({part["link"] for part in OUTPUT})
 LATENCY, ORBIT, POINTS = PAYLOAD["latency"], PAYLOAD["orbit"], PAYLOAD["points"]
 CONTROL, SNAPSHOT, CLEAR = 0x01, 1, 2
 
@@ -37,6 +39,20 @@ class Event:
         return sum(
             (self.scores[point["element"]] >= bound) << k for k, (point, bound) in enumerate(pairs)
         )
+
+
+def decision_words(event, bx, bounds=None):
+    """The words of the output links of an EMP board, in rising order of the links, as one integer; the first the lowest."""
+    ports = {
+        "out_accept": event.accept_bits(bounds),
+        "out_bx": bx,
+        "out_score": event.score_bits,
+    }
+    words = 0
+    for part in OUTPUT:
+        bits = ports[part["port"]] >> part["first"] & (1 << part["width"]) - 1
+        words |= bits << 64 * OUTPUT_LINKS.index(part["link"]) + part["low"]
+    return words
 
 
 def events():

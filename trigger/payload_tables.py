@@ -1,0 +1,161 @@
+"""The table ``payload`` of trigger.toml, and where it puts the parts of a decision on the links of an EMP board."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, Literal, NamedTuple
+
+from pydantic import Field, field_validator, model_validator
+
+from trigger.sections import Section, nearest
+
+# Of an EMP word, and of a bunch crossing.
+WORD_BITS, CROSSING_BITS = 64, 12
+# Where accept bits, crossing and scores are unless [payload.output] says otherwise.
+_ACCEPT, _CROSSING, _SCORES = 0, 16, 32
+
+# Three digits, as pattern files number them.
+Channel = Annotated[int, Field(ge=0, lt=1000)]
+Place = tuple[int, int]
+
+
+class OutputField(NamedTuple):
+    """Part of a decision: bits ``first`` and up of ``port`` are bits ``low`` to ``high`` of the words on ``link``."""
+
+    what: str
+    port: Literal["out_accept", "out_bx", "out_score"]
+    first: int
+    width: int
+    link: int
+    low: int
+
+    @property
+    def described(self) -> str:
+        """What it is, for people."""
+        key, _, name = self.what.partition(".")
+        kinds = {"accept": "accept bit", "crossing": "bunch crossing", "scores": "score"}
+        if name:
+            return f"{kinds[key]} {name}"
+        everything = {
+            "out_accept": "accept bits, as out_accept",
+            "out_score": "scores, as out_score",
+        }
+        return everything.get(self.port, kinds[key])
+
+    @property
+    def last(self) -> int:
+        return self.first + self.width - 1
+
+    @property
+    def high(self) -> int:
+        return self.low + self.width - 1
+
+
+class ScorePort(NamedTuple):
+    """One score: its name, and its bits of ``out_score``."""
+
+    name: str
+    first: int
+    width: int
+
+
+class PayloadOutput(Section):
+    """Where a decision goes: link and lowest bit of accept bits, bunch crossing and scores. What is left out is not sent.
+
+    Accept bits and scores are given one by one, by name, or all together, one after the other from that bit on.
+    """
+
+    accept: list[int] | dict[str, list[int]] | None = None
+    crossing: list[int] | None = None
+    scores: list[int] | dict[str, list[int]] | None = None
+
+    @field_validator("accept", "crossing", "scores", mode="before")
+    @classmethod
+    def _are_places(cls, value: Any) -> Any:
+        for place in value.values() if isinstance(value, dict) else [value]:
+            numbers = place if isinstance(place, list) else []
+            if [type(number) for number in numbers] != [int, int] or min(numbers) < 0:
+                raise ValueError(f"{place!r} is no place; it should be [link, lowest bit]")
+            if numbers[0] > 999:
+                raise ValueError(f"there is no link {numbers[0]}; links are numbered from 0 to 999")
+        return value
+
+    @model_validator(mode="after")
+    def _says_something(self) -> "PayloadOutput":
+        if not (self.accept or self.crossing or self.scores):
+            raise ValueError("give at least one of accept, crossing and scores")
+        return self
+
+
+class Payload(Section):
+    """The core in a shell: link words in, accept bits out. Thresholds are registers of the shell, or fixed in the core.
+
+    ``input_links`` are the channels of an EMP board that links 0, 1, ... come on, ``output_link`` the one of the decision,
+    or ``output`` the bits of several.
+    """
+
+    thresholds: Literal["registers", "fixed"] = "registers"
+    input_links: list[Channel] = Field(default_factory=list)
+    output_link: Channel = 0
+    output: PayloadOutput | None = None
+
+    @model_validator(mode="after")
+    def _no_contradiction(self) -> "Payload":
+        repeated = sorted({link for link in self.input_links if self.input_links.count(link) > 1})
+        if repeated:
+            raise ValueError(f"input_links names {repeated[0]} twice")
+        if self.output is not None and "output_link" in self.model_fields_set:
+            raise ValueError("give either output_link or output, whose places name their links")
+        return self
+
+    def output_fields(
+        self, accept: Sequence[str], scores: Sequence[ScorePort]
+    ) -> tuple[OutputField, ...]:
+        """Where the parts of a decision go. ``accept`` names the accept bits.
+
+        Raises ValueError for a name that there is not, and where parts overlap or do not fit a word.
+        """
+        link = self.output_link
+        output = self.output or PayloadOutput(
+            accept=[link, _ACCEPT], crossing=[link, _CROSSING], scores=[link, _SCORES]
+        )
+        bits = [ScorePort(name, k, 1) for k, name in enumerate(accept)]
+        fields = [
+            *_placed("accept", "out_accept", output.accept, bits),
+            *(
+                [OutputField("crossing", "out_bx", 0, CROSSING_BITS, *output.crossing)]
+                if output.crossing
+                else []
+            ),
+            *_placed("scores", "out_score", output.scores, scores),
+        ]
+        _check_room(fields)
+        return tuple(fields)
+
+
+def _placed(
+    key: str,
+    port: Literal["out_accept", "out_score"],
+    asked: list[int] | Mapping[str, list[int]] | None,
+    ports: Sequence[ScorePort],
+) -> Iterator[OutputField]:
+    if isinstance(asked, list):
+        width = sum(part.width for part in ports)
+        yield OutputField(key, port, 0, width, *asked)
+    elif asked:
+        known = {part.name: part for part in ports}
+        for name, place in asked.items():
+            if name not in known:
+                raise ValueError(f"{key} has {name!r}, which there is not{nearest(name, known)}")
+            yield OutputField(f"{key}.{name}", port, *known[name][1:], *place)
+
+
+def _check_room(fields: Sequence[OutputField]) -> None:
+    taken: dict[Place, str] = {}
+    for field in fields:
+        if field.high >= WORD_BITS:
+            raise ValueError(
+                f"{field.what} takes bits {field.low} to {field.high} of link {field.link}; a word has {WORD_BITS}"
+            )
+        for bit in range(field.low, field.high + 1):
+            other = taken.setdefault((field.link, bit), field.what)
+            if other != field.what:
+                raise ValueError(f"{other} and {field.what} share bit {bit} of link {field.link}")
