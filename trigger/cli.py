@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from trigger import programs
 from trigger.errors import TriggerError
+from trigger.files import reason
 from trigger.naming import escaped
 from trigger.progress import shown
 
@@ -636,6 +638,7 @@ def main() -> None:
     debug = "--debug" in sys.argv[1:]
     # Typer takes options of the whole program only in front of the command; people put them last.
     arguments = [a for a in sys.argv[1:] if a != "--debug"]
+    programs.end_on_signals()
     try:
         status = app(args=arguments, prog_name="trigger", standalone_mode=False)
     except typer.TyperException as error:  # the command line itself is wrong
@@ -644,16 +647,19 @@ def main() -> None:
     except KeyboardInterrupt:
         typer.echo("trigger: interrupted", err=True)
         status = INTERRUPTED
+    except programs.Ended as signal:
+        typer.echo(f"trigger: ended by {signal}", err=True)
+        status = 128 + signal.number
     except Exception as error:
         if debug:
             raise
         from trigger.build import Different, OverBudget
 
-        text = (
-            str(error)
-            if isinstance(error, TriggerError)
-            else f"{type(error).__name__}: {error} (--debug shows where)"
-        )
+        text = f"{type(error).__name__}: {error} (--debug shows where)"
+        if isinstance(error, TriggerError):
+            text = str(error)
+        elif isinstance(error, OSError):
+            text = ": ".join(filter(None, [error.filename and str(error.filename), reason(error)]))
         typer.echo(f"trigger: {escaped(text)}", err=True)
         status = (
             DIFFERENT

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterator
 
 from trigger import parts as fpga
+from trigger.programs import finish
 from trigger.versions import PACKAGES
 
 # Program, arguments that make it print its version, what it is for.
@@ -55,9 +56,7 @@ def _version(program: str, arguments: tuple[str, ...]) -> str:
     if path is None:
         return "not found"
     try:
-        result = subprocess.run(
-            [path, *arguments], capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
-        )
+        result = finish([path, *arguments], timeout_s=_TIMEOUT_S)
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"{path}: does not answer ({type(error).__name__})"
     lines = (result.stdout + result.stderr).strip().splitlines()

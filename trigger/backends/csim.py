@@ -141,7 +141,7 @@ def call(
         status, errors = _run([str(part) for part in command], done)
         if status != 0:
             raise CsimFailed(
-                f"csim: {name} ended with status {status}: {_last_line(errors) or 'no message'}"
+                f"csim: {name} ended with status {status}: {_last_line(errors) or programs.ending(status)}"
             )
         return np.load(target)
 
@@ -149,12 +149,14 @@ def call(
 def _run(command: list[str], done: Callable[[int], None]) -> tuple[int, str]:
     """Run the worker, passing on its progress; its exit status and what it wrote to stderr."""
     with tempfile.TemporaryFile("w+") as errors:
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as process:
-            for line in process.stdout or ():
+        with programs.started(command, stdout=subprocess.PIPE, stderr=errors) as program:
+            for line in program.process.stdout or ():
                 if line.startswith("done "):
                     done(int(line.split()[1]))
+            program.process.wait()
+            status = program.status()
         errors.seek(0)
-        return process.returncode, errors.read()
+        return status, errors.read()
 
 
 def open_project(directory: Path, graph: Graph, project_name: str, backend: str) -> Csim:

@@ -26,6 +26,7 @@ from trigger.events.detector import (
     reconstruct,
 )
 from trigger.events.pythia import configured, versions
+from trigger.programs import end_with_parent
 
 PILEUP = 50
 ZERO_BIAS = "zero_bias"
@@ -215,7 +216,7 @@ def write(
         for source, count in _sources(_sizes(share * zero_bias), round(share * signals))
     }
     made = {}
-    with ProcessPoolExecutor() as pool:
+    with ProcessPoolExecutor(initializer=end_with_parent) as pool:
         tasks = {
             key: pool.submit(collide, source, count, [seed, number])
             for number, (key, (source, count)) in enumerate(wanted.items())

@@ -6,9 +6,7 @@ process of its own, so that the same task has the same outcome whatever ran befo
 
 import json
 import os
-import subprocess
 import sys
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from trigger import programs
 from trigger.errors import TriggerError
 
 COMPLETE, HOPELESS, FAILED = "complete", "hopeless", "failed"
@@ -27,7 +26,6 @@ _THREADS = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
 )
-_PARENT_LOOK_S = 1.0
 
 
 class Task(NamedTuple):
@@ -67,12 +65,9 @@ class _GivenUp(Exception):
 
 def run_in_process(task: Task) -> Outcome:
     """``run`` in a process of its own, on one thread."""
-    result = subprocess.run(
+    result = programs.finish(
         [sys.executable, "-m", "trigger.search.trial"],
-        input=json.dumps(task._asdict()),
-        capture_output=True,
-        text=True,
-        check=False,
+        json.dumps(task._asdict()),
         env={**os.environ, **dict.fromkeys(_THREADS, "1")},
     )
     if result.returncode != 0:
@@ -164,20 +159,7 @@ class _Rungs:
             )
 
 
-def _end_with_parent() -> None:
-    """End where what started this process has ended: nobody would read the outcome."""
-    parent = os.getppid()
-
-    def look() -> None:
-        while os.getppid() == parent:
-            time.sleep(_PARENT_LOOK_S)
-        os._exit(1)
-
-    threading.Thread(target=look, daemon=True).start()
-
-
 def _main() -> None:
-    _end_with_parent()
     asked: dict[str, Any] = json.loads(sys.stdin.read())
     print(json.dumps(run(Task(**asked))._asdict()))
 

@@ -8,10 +8,11 @@ import json
 import re
 import shutil
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
+from trigger.programs import together
 from trigger.synthesis.result import ROUTED, Synthesis
 from trigger.synthesis.tool import Job, ToolFailed, read_report, run, write_script
 from trigger.synthesis.yosys import copied_sources, run_script
@@ -35,10 +36,9 @@ class Ecp5:
             top=job.name,
         )
         run_script("synth.ys", work, timeout_s)
-        with ThreadPoolExecutor(2) as pool:
-            reports = list(
-                pool.map(lambda seed: _route(program, seed, job, work, timeout_s), _SEEDS)
-            )
+        reports = together(
+            [partial(_route, program, seed, job, work, timeout_s) for seed in _SEEDS]
+        )
         return parse(reports, job)
 
 

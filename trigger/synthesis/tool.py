@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Protocol
 
+from trigger import programs
 from trigger.backends.payload import Payload
 from trigger.backends.rtl import Rtl
 from trigger.errors import TriggerError
@@ -102,25 +103,20 @@ def run(
     log = work / f"{tool}.log"
     with log.open("w") as output:
         try:
-            process = subprocess.Popen(
+            status = programs.finish(
                 command,
+                timeout_s=timeout_s,
                 cwd=work,
-                stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **(environment or {})},
-                start_new_session=True,
-            )
+            ).returncode
         except OSError as error:
             raise ToolFailed(f"{tool}: cannot be started: {error.strerror}") from error
-        try:
-            status = process.wait(timeout_s)
         except subprocess.TimeoutExpired as error:
             raise ToolFailed(
                 f"{tool}: not finished after {timeout_s:g} s, stopped; --timeout gives it longer ({log})"
             ) from error
-        finally:
-            _end(process)
     text = log.read_text(errors="replace")
     if status != 0:
         raise ToolFailed(_why(tool, status, text, log))
@@ -154,13 +150,6 @@ def write_script(template: str, target: Path, **values: Any) -> Path:
     templates = environment(folder("synth"))
     target.write_text(templates.get_template(template).render(**values), encoding="utf-8")
     return target
-
-
-def _end(process: subprocess.Popen[Any]) -> None:
-    """Vendors' tools start others: all of them end with it."""
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
 
 
 def _why(tool: str, status: int, text: str, log: Path) -> str:

@@ -1,21 +1,19 @@
 """Verilator: finding it, and compiling Verilog and a harness into a shared library."""
 
-import concurrent.futures
 import hashlib
 import importlib.metadata
 import importlib.util
-import os
 import re
 import shutil
 import subprocess
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
 from trigger import compiled
 from trigger.errors import TriggerError
-from trigger.programs import run
+from trigger.programs import finish, run, together
 
 EXTEND = Path(__file__).with_name("extend.h")
 
@@ -64,12 +62,8 @@ def _from_path() -> Verilator | None:
     if program is None:
         return None
     try:
-        text = subprocess.run(
-            [program, "--version"], capture_output=True, text=True, timeout=60
-        ).stdout
-        settings = subprocess.run(
-            [program, "--getenv", "VERILATOR_ROOT"], capture_output=True, text=True, timeout=60
-        ).stdout
+        text = finish([program, "--version"], timeout_s=60).stdout
+        settings = finish([program, "--getenv", "VERILATOR_ROOT"], timeout_s=60).stdout
     except (OSError, subprocess.TimeoutExpired):
         return None
     version, root = re.search(r"Verilator (\d+)\.(\d+)", text), Path(settings.strip())
@@ -138,13 +132,12 @@ def library(
             "fast_1": (fast[::2], optimize),
             "fast_2": (fast[1::2], optimize),
         }
-    with concurrent.futures.ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        objects = list(
-            pool.map(
-                lambda item: _object(work, item[0], item[1][0], [*options, item[1][1]]),
-                units.items(),
-            )
-        )
+    objects = together(
+        [
+            partial(_object, work, name, files, [*options, level])
+            for name, (files, level) in units.items()
+        ]
+    )
     run(
         ["g++", "-shared", "-pthread", "-o", str(work / "rtl.so"), *map(str, [*objects, runtime])],
         _failed,
