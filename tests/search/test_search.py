@@ -515,6 +515,24 @@ def test_what_was_picked_is_not_overwritten(tmp_path, monkeypatch):
     )
 
 
+def test_nothing_listens_to_other_machines():
+    def listening() -> set[str]:
+        rows = [row.split() for name in ("tcp", "tcp6") for row in _rows(f"/proc/net/{name}")]
+        links = (os.readlink(path) for path in Path("/proc/self/fd").iterdir() if path.exists())
+        own = {link[8:-1] for link in links if link.startswith("socket:[")}
+        return {row[1] for row in rows if row[3] == "0A" and row[9] in own}
+
+    before = listening()
+    with run._client(None) as client:
+        assert client.submit(len, "abc").result() == 3
+        found = listening() - before
+    assert {address.split(":")[0] for address in found} == {"0100007F"}, found
+
+
+def _rows(path: str) -> list[str]:
+    return Path(path).read_text().splitlines()[1:]
+
+
 def test_a_worker_that_is_killed_loses_no_trial(tmp_path):
     path = searched(tmp_path / "small")
     with (

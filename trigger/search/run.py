@@ -184,10 +184,7 @@ def _client(scheduler: str | None) -> Iterator[Client]:
         options: dict[str, Any] = {"n_workers": 1, "threads_per_worker": cores, "processes": False}
         # All that listens is for this machine alone: the scheduler's pages and the worker's.
         options |= dict.fromkeys(("dashboard_address", "worker_dashboard_address"), _LOOPBACK)
-        with (
-            LocalCluster(**options, host="127.0.0.1") as cluster,
-            Client(cluster) as client,
-        ):
+        with LocalCluster(**options) as cluster, Client(cluster) as client:
             yield client
         return
     try:
