@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from trigger import checks, resources
+from trigger.archive import normalise
 from trigger.checks import WorkingPoints, keras_integers
 from trigger.events.hardware import splits, structured
 from trigger.fixedpoint.passes.decision import decide
@@ -118,6 +119,7 @@ def _model(build: Build, folder: Path) -> None:
             save(model, folder / "network.keras", own.x)
         else:
             model.save(folder / f"{name}.keras")
+        normalise(folder / f"{name}.keras")
         np.save(folder / f"{name}_scores.npy", fit.scores(model, events["test"].x))
         summary[name] = {
             "history": history,
@@ -410,10 +412,12 @@ def _synthesis(build: Build, folder: Path) -> None:
         for this in (core, whole) if whole.payload else (core,):
             say(f"  Yosys, {this.part.family}, {this.design}")
             results.append(synthesise("yosys", this, folder / this.design))
+            # Paths and processes of this machine.
+            (folder / this.design / "yosys.log").unlink(missing_ok=True)
             say(f"  {line(results[-1])}")
     except ToolFailed as failure:
-        failures.append(str(failure))
-        say(f"  {failure}")
+        failures.append(str(failure).replace(str(folder), "synthesis"))
+        say(f"  {failures[-1]}")
     passes = lut_by_passes(core.rtl.graph)
     write_json(
         folder / "results.json",

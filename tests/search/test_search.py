@@ -518,7 +518,7 @@ def test_what_was_picked_is_not_overwritten(tmp_path, monkeypatch):
 def test_nothing_listens_to_other_machines():
     def listening() -> set[str]:
         rows = [row.split() for name in ("tcp", "tcp6") for row in _rows(f"/proc/net/{name}")]
-        links = (os.readlink(path) for path in Path("/proc/self/fd").iterdir() if path.exists())
+        links = (str(path.readlink()) for path in Path("/proc/self/fd").iterdir() if path.exists())
         own = {link[8:-1] for link in links if link.startswith("socket:[")}
         return {row[1] for row in rows if row[3] == "0A" and row[9] in own}
 

@@ -187,13 +187,21 @@ class _TensorBoard(keras.callbacks.Callback):
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
-        from tensorboard.summary import Writer
+        from tensorboard.compat.proto.event_pb2 import Event
+        from tensorboard.summary.writer.record_writer import RecordWriter
 
-        self._writer = Writer(str(folder))
+        folder.mkdir(parents=True, exist_ok=True)
+        # TensorBoard's own writer puts time, host and process into the file: no two trainings would be the same.
+        self._file = RecordWriter((folder / "events.out.tfevents.epochs").open("wb"))
+        self._event = Event
+        self._file.write(Event(file_version="brain.Event:2").SerializeToString())
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        event = self._event(wall_time=epoch, step=epoch)
         for name, value in (logs or {}).items():
-            self._writer.add_scalar(name, float(value), epoch)
+            event.summary.value.add(tag=name, simple_value=float(value))
+        self._file.write(event.SerializeToString())
+        self._file.flush()
 
     def on_train_end(self, logs: Any = None) -> None:
-        self._writer.close()
+        self._file.close()

@@ -1,0 +1,38 @@
+"""Saved networks without dates and addresses in memory: the same training gives the same file."""
+
+import io
+import json
+import re
+import zipfile
+from pathlib import Path
+
+from trigger.files import write_bytes
+
+_DATE = (1980, 1, 1, 0, 0, 0)
+_METADATA, _CONFIG = "metadata.json", "config.json"
+_OBJECT = re.compile(rb'("shared_object_id": )(\d+)')
+
+
+def normalise(path: Path) -> None:
+    """Write a ``.keras`` file again with one date for everything, and its shared objects numbered as they come."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(made, "w") as new:
+        for member in old.infolist():
+            data = old.read(member)
+            if member.filename == _METADATA:
+                date = "{:04}-{:02}-{:02}@{:02}:{:02}:{:02}".format(*_DATE)
+                data = json.dumps({**json.loads(data), "date_saved": date}).encode()
+            elif member.filename == _CONFIG:
+                data = _numbered(data)
+            new.writestr(zipfile.ZipInfo(member.filename, _DATE), data, member.compress_type)
+    write_bytes(path, made.getvalue())
+
+
+def _numbered(config: bytes) -> bytes:
+    """Keras tells by these numbers only which objects are one; it takes their addresses."""
+    numbers: dict[bytes, int] = {}
+
+    def number(found: re.Match[bytes]) -> bytes:
+        return found[1] + b"%d" % numbers.setdefault(found[2], len(numbers))
+
+    return _OBJECT.sub(number, config)
