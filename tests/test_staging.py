@@ -4,6 +4,7 @@ import errno
 import os
 import shutil
 import sys
+from types import SimpleNamespace
 
 import pytest
 from conftest import write_small_trigger
@@ -63,7 +64,9 @@ def world(tmp_path, monkeypatch):
         )
 
     monkeypatch.setattr("trigger.build.STAGES", tuple(map(stage, STAGES)))
-    monkeypatch.setattr("trigger.build.budgets", lambda this: [])
+    exact = SimpleNamespace(headline=SimpleNamespace(kind="exact"), budgets=[])
+    monkeypatch.setattr("trigger.build.outcome", lambda this: exact)
+    monkeypatch.setattr("trigger.build.summary", lambda this, found: "exact")
     return source, tmp_path / "build", ran
 
 
@@ -171,6 +174,7 @@ def test_a_disk_that_is_full_at_any_point(world, monkeypatch):
 PARTS = [
     *(stage.name for stage in STAGES if stage.name != "payload"),
     "manifest.json",
+    "seconds.json",
     "stages.json",
     "trigger.toml",
 ]
