@@ -31,14 +31,12 @@ class OutputField(NamedTuple):
     def described(self) -> str:
         """What it is, for people."""
         key, _, name = self.what.partition(".")
-        kinds = {"accept": "accept bit", "crossing": "bunch crossing", "scores": "score"}
+        one = {"accept": "accept bit", "crossing": "bunch crossing", "scores": "score"}.get(
+            key, key
+        )
         if name:
-            return f"{kinds[key]} {name}"
-        everything = {
-            "out_accept": "accept bits, as out_accept",
-            "out_score": "scores, as out_score",
-        }
-        return everything.get(self.port, kinds[key])
+            return f"{one} {name}"
+        return one if self.port == "out_bx" else f"{one}s, as {self.port}"
 
     @property
     def last(self) -> int:
