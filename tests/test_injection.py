@@ -220,6 +220,7 @@ def test_code_comes_from_backends_alone(contexts):
         ("axi.sv.j2", "axi"),
         ("emp_bench.vhd.j2", "axi"),
         ("emp_payload.vhd.j2", "axi"),
+        ("stubs.vhd.j2", "axi"),
         ("README.md.j2", "axi"),
         ("emulator.cpp.j2", "body"),
         ("emulator.h.j2", "body"),
