@@ -125,7 +125,7 @@ def implementations(root: Path, spec: Spec, netlist: bool = False) -> dict[str, 
     graph = read_graph(root)
     hls = csim.open_project(root / "firmware", graph, spec.name, spec.target.backend)
     project = rtl.open_project(root / "rtl", graph)
-    gates = Netlist(project, spec.target.part)
+    gates = Netlist(project, spec.target.fpga)
 
     def compiled(what: str, make: Callable[[], Any]) -> Callable[[], "_Recorded"]:
         def run() -> _Recorded:

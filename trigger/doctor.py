@@ -45,10 +45,12 @@ def tools() -> Iterator[str]:
 
 
 def parts() -> Iterator[str]:
-    """One line for each FPGA part of synth/parts.toml."""
+    """One line for each FPGA part of synth/parts.toml, and the families of which any part may be named."""
     yield f"{'part':<26} {'family':<20} {'LUT':>9} {'FF':>9} {'DSP':>6} {'BRAM':>6}"
     for name, part in fpga.parts().items():
         yield f"{name:<26} {part.family:<20} {part.lut:>9} {part.ff:>9} {part.dsp:>6} {part.bram:>6}"
+    yield "any other whole ordering code of these families, most without totals:"
+    yield ", ".join(fpga.families())
 
 
 def _version(program: str, arguments: tuple[str, ...]) -> str:

@@ -1,16 +1,20 @@
 """The FPGA parts and families of synth/: what a trigger may be built for, and what is known of it."""
 
 import difflib
+import re
 import tomllib
+from collections.abc import Mapping
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from trigger.errors import TriggerError
 from trigger.resources import folder
 
+TOTALS = ("lut", "ff", "dsp", "bram")
+
 
 class Part(NamedTuple):
-    """An FPGA with its totals.
+    """An FPGA with its totals; those that are not known are None.
 
     ``delay`` scales the delay model; ``yosys`` and ``quartus`` say what those tools call it, where they know it.
     """
@@ -21,29 +25,99 @@ class Part(NamedTuple):
     delay: float
     yosys: str | None
     quartus: dict[str, str] | None
-    lut: int
-    ff: int
-    dsp: int
-    bram: int
+    lut: int | None = None
+    ff: int | None = None
+    dsp: int | None = None
+    bram: int | None = None
 
 
 @cache
 def parts() -> dict[str, Part]:
-    """All parts by name, in the order of synth/parts.toml."""
-    families = tomllib.loads((folder("synth") / "families.toml").read_text())
-    found = {}
-    for name, entry in tomllib.loads((folder("synth") / "parts.toml").read_text()).items():
-        family = families[entry["family"]]
-        tools = {tool: family.get(tool) for tool in ("yosys", "quartus")}
-        found[name] = Part(name, vendor=family["vendor"], delay=family["delay"], **tools, **entry)
+    """All listed parts by name, in the order of synth/parts.toml."""
+    listed = _read("parts.toml")
+    return {name: _made(name, entry.pop("family"), entry) for name, entry in listed.items()}
+
+
+@cache
+def families() -> dict[str, dict[str, Any]]:
+    """What synth/families.toml says of each family."""
+    return _read("families.toml")
+
+
+def part(name: str | Part) -> Part:
+    """One part, listed or by the vendor's ordering code; a Part is itself. Raises TriggerError with the nearest name."""
+    if isinstance(name, Part):
+        return name
+    known = parts()
+    if name in known:
+        return known[name]
+    found = _by_ordering_code(name)
+    if found is None:
+        close = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        raise TriggerError(
+            f"no part {name!r}{hint} (`trigger doctor --parts` lists all; the whole ordering code of any other AMD or Altera "
+            "FPGA will do, with package and speed grade; [target.device] describes one of your own)"
+        )
     return found
 
 
-def part(name: str) -> Part:
-    """One part. Raises TriggerError with the nearest name."""
-    known = parts()
-    if name not in known:
-        close = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
-        raise TriggerError(f"no part {name!r}{hint} (`trigger doctor --parts` lists all)")
-    return known[name]
+def own_part(name: str, family: str, delay: float | None, totals: Mapping[str, int | None]) -> Part:
+    """A part that its user describes; of a family that is not known it has a ``delay`` of its own."""
+    if family in families():
+        made = _made(name, family, totals)
+        return made if delay is None else made._replace(delay=delay)
+    assert delay is not None
+    return Part(name, family, "", delay, None, None, **totals)
+
+
+def utilisation(result: Any, fpga: Part) -> dict[str, float | None]:
+    """The share of a part's LUT, FF, DSP and BRAM that a synthesis result takes; None where one of the two is not known."""
+    shares: dict[str, float | None] = {}
+    for name in TOTALS:
+        used, total = getattr(result, name), getattr(fpga, name)
+        known = used is not None and bool(total) and result.part == fpga.name
+        shares[name] = used / total if known else None
+    return shares
+
+
+def _made(name: str, family: str, totals: Mapping[str, int | None]) -> Part:
+    entry = families()[family]
+    quartus = entry.get("quartus")
+    if quartus is not None:
+        quartus = {"device": name, **quartus}
+    return Part(
+        name, family, entry["vendor"], entry["delay"], entry.get("yosys"), quartus, **totals
+    )
+
+
+def _by_ordering_code(name: str) -> Part | None:
+    for family, pattern in _patterns().items():
+        if match := pattern.fullmatch(name):
+            return _made(name, family, _totals_of_devices().get(match["device"].lower(), {}))
+    return None
+
+
+@cache
+def _patterns() -> dict[str, re.Pattern[str]]:
+    """The ordering codes of each family, the device in the group of that name."""
+    found = _read("part_names.toml")
+    return {
+        family: re.compile(f"(?P<device>{device}){found['rest'][rest]}", re.IGNORECASE)
+        for family, (device, rest) in found["device"].items()
+    }
+
+
+@cache
+def _totals_of_devices() -> dict[str, dict[str, int | None]]:
+    """The totals of each device of which some part is listed: they do not depend on package and grade."""
+    found = {}
+    for name, known in parts().items():
+        match = next(filter(None, (p.fullmatch(name) for p in _patterns().values())), None)
+        if match:
+            found[match["device"].lower()] = {total: getattr(known, total) for total in TOTALS}
+    return found
+
+
+def _read(name: str) -> dict[str, Any]:
+    return tomllib.loads((folder("synth") / name).read_text())

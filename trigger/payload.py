@@ -76,7 +76,7 @@ def export(
     spec, graph = build.spec, read_graph(build.root)
     _asked(build)
     names = [spec.data.features, outputs(spec)]
-    options = RtlOptions(spec.target.part, spec.target.clock_mhz, language, spec.name, *names)
+    options = RtlOptions(spec.target.fpga, spec.target.clock_mhz, language, spec.name, *names)
     rtl = write_rtl(graph, directory / "core", options)
     payload = checks.payload(build.root, spec, rtl, directory)
     fields = _fields(payload, build, kind)

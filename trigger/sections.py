@@ -2,16 +2,25 @@
 
 import difflib
 import math
+import re
 from collections import Counter
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from trigger.errors import TriggerError
 from trigger.fixedpoint.spelling import read_type
 from trigger.fixedpoint.types import MAX_WIDTH, Fixed
 from trigger.naming import file_name, printable
-from trigger.parts import part
+from trigger.parts import TOTALS, Part, families, own_part, part
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 PositiveInt = Annotated[int, Field(gt=0, lt=1 << 31)]
@@ -289,9 +298,31 @@ class Inputs(Section):
         }
 
 
+class Device(Section):
+    """An FPGA that the user describes: its family, its totals, and how slow its logic is against UltraScale+."""
+
+    family: str
+    lut: PositiveInt | None = None
+    ff: PositiveInt | None = None
+    dsp: Annotated[int, Field(ge=0)] | None = None
+    bram: Annotated[int, Field(ge=0)] | None = None
+    delay: Positive | None = None
+
+    @model_validator(mode="after")
+    def _has_a_delay(self) -> "Device":
+        if self.family not in families() and self.delay is None:
+            hint = nearest(self.family, families())
+            raise ValueError(
+                f"family is {self.family!r}, of which no delay is known{hint}; give delay too: the delay of its logic against "
+                "that of UltraScale+ of speed grade -2"
+            )
+        return self
+
+
 class Target(Section):
     """The FPGA and how hls4ml is to use it."""
 
+    device: Device | None = None
     part: str
     clock_mhz: Annotated[float, Field(gt=0, lt=2000)]
     backend: Literal["Vitis", "Vivado", "Quartus", "oneAPI", "Catapult"] = "Vitis"
@@ -300,11 +331,24 @@ class Target(Section):
 
     @field_validator("part")
     @classmethod
-    def _is_known(cls, value: str) -> str:
+    def _is_known(cls, value: str, info: ValidationInfo) -> str:
+        """``device`` is checked first: what it describes may have any name that tools take."""
+        if info.data.get("device") is not None:
+            if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]*", value):
+                raise ValueError(f"{value!r} cannot name a part; use letters, digits and . + - _")
+            return value
         try:
             return part(value).name
         except TriggerError as error:
             raise ValueError(str(error)) from error
+
+    @property
+    def fpga(self) -> Part:
+        """What is known of the FPGA."""
+        if self.device is None:
+            return part(self.part)
+        totals = self.device.model_dump(include=set(TOTALS))
+        return own_part(self.part, self.device.family, self.device.delay, totals)
 
 
 class Budget(Section):

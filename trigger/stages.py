@@ -16,7 +16,6 @@ from trigger.fixedpoint.ranges import overflow_proof
 from trigger.fixedpoint.serialize import fingerprint, to_json
 from trigger.folder import Build, integer_events, read_graph, real_events, write_json
 from trigger.hashing import data_digest, file_digest, folder_digest, path_digest
-from trigger.parts import part
 from trigger.physics.working_points import working_points
 from trigger.progress import Advance, progress, say
 from trigger.spec import Spec, outputs
@@ -289,7 +288,7 @@ def _firmware(build: Build, folder: Path) -> None:
 
     target = build.spec.target
     options = Hls4mlOptions(
-        target.part,
+        target.fpga,
         target.clock_mhz,
         backend=target.backend,
         strategy=target.strategy,
@@ -305,7 +304,7 @@ def _firmware(build: Build, folder: Path) -> None:
 def _rtl_reads(build: Build) -> Mapping[str, Any]:
     spec = build.spec
     names = [spec.data.features, outputs(spec)]
-    target = [spec.target.part, spec.target.clock_mhz]
+    target = spec.target.model_dump(include={"part", "device", "clock_mhz"})
     graph = file_digest(build.root / "graph" / "graph.json")
     return {
         "graph": graph,
@@ -323,7 +322,7 @@ def _rtl(build: Build, folder: Path) -> None:
     spec = build.spec
     graph = read_graph(build.root)
     options = RtlOptions(
-        spec.target.part,
+        spec.target.fpga,
         spec.target.clock_mhz,
         "verilog",
         spec.name,
@@ -435,7 +434,7 @@ def synthesis_job(root: Path, spec: Spec) -> "Job":
         rtl,
         root / "firmware",
         spec.target.backend,
-        part(spec.target.part),
+        spec.target.fpga,
         spec.target.clock_mhz,
         checks.payload(root, spec, rtl) if spec.payload else None,
     )

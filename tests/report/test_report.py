@@ -35,6 +35,7 @@ def test_the_page(small_build):
     tags = Tags()
     tags.feed(page)
     assert tags.open == []
+    assert re.search(r'<br><span class="soft">[\d.e-]+ % of the part</span>', page)
     for heading in (
         "Configuration",
         "Budgets",

@@ -30,6 +30,8 @@ from trigger.fixedpoint.graph import Dense, Graph, Node
 from trigger.fixedpoint.serialize import to_json
 from trigger.fixedpoint.types import Fixed, enclosing
 from trigger.naming import identifier
+from trigger.parts import Part
+from trigger.parts import part as find_part
 from trigger.templates import PLAIN_PATH
 
 BACKENDS = {
@@ -48,7 +50,7 @@ _INPUT_BITS = 100
 class Hls4mlOptions(NamedTuple):
     """What hls4ml is asked for. ``clock_mhz`` in MHz; ``reuse_factor`` multiplications share one multiplier."""
 
-    part: str
+    part: str | Part
     clock_mhz: float
     backend: str = "Vitis"
     io_type: str = "io_parallel"
@@ -58,6 +60,7 @@ class Hls4mlOptions(NamedTuple):
 
     def check(self) -> None:
         """Raises TriggerError for a value that hls4ml does not have, or would take and then ignore."""
+        find_part(self.part)
         for what, value, known in (
             ("backend", self.backend, tuple(BACKENDS)),
             ("strategy", self.strategy, STRATEGIES),
@@ -128,7 +131,7 @@ def write(graph: Graph, directory: Path, options: Hls4mlOptions) -> Csim:
     layers, precisions = zip(*(_layer(node) for node in graph.nodes), strict=True)
     backend = hls4ml.backends.get_backend(options.backend)
     wanted = {
-        "part": options.part,
+        "part": find_part(options.part).name,
         "clock_period": 1000 / options.clock_mhz,
         "io_type": options.io_type,
         "write_weights_txt": False,

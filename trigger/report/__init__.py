@@ -13,6 +13,7 @@ from trigger.fixedpoint.passes.decision import scores as scores_of
 from trigger.fixedpoint.ranges import overflow_proof
 from trigger.folder import Build, integer_events, read_graph, read_json
 from trigger.outcome import outcome
+from trigger.parts import utilisation
 from trigger.physics.metrics import roc
 from trigger.physics.rates import crossings_khz, turn_on
 from trigger.provenance import facts
@@ -64,6 +65,7 @@ def write(build: Build, folder: Path) -> None:
             against=_against(spec),
             rates_svg=_rate_curves(build, test),
             turn_ons={} if found.bits is None else _turn_ons(found.bits, test, spec),
+            utilisation=utilisation,
             synthesis=runs,
             estimate=next(r for r in runs if r.design == CORE),
             sized=_best_sized(runs, spec.target.part),

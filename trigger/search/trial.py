@@ -131,7 +131,7 @@ def _run(task: Task, rungs: "_Rungs") -> Outcome:
             np.array([p[key] for p in points.values()]) for key in ("element", "threshold")
         )
         graph = decide(graph, elements, thresholds)
-    planned = plan(graph, RtlOptions(spec.target.part, spec.target.clock_mhz))
+    planned = plan(graph, RtlOptions(spec.target.fpga, spec.target.clock_mhz))
     cycles = planned.core.interface.latency + (SHELL_LATENCY if spec.payload else 0)
     cost = planned.estimate["lut"], planned.estimate["ff"], cycles * 1000 / spec.target.clock_mhz
     return Outcome(COMPLETE, "", metric, *cost, fingerprint(graph))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from trigger.backends.rtl import Rtl, simulate
 from trigger.fixedpoint.types import Integers
-from trigger.parts import part
+from trigger.parts import Part, part
 from trigger.synthesis.tool import ToolFailed, write_script
 from trigger.synthesis.yosys import copied_sources, run_script
 
@@ -18,7 +18,7 @@ class Netlist:
     """The netlist of an RTL project for one part."""
 
     rtl: Rtl
-    part: str
+    part: str | Part
     simulation: simulate.Simulation | None = None
 
     @property

@@ -21,6 +21,7 @@ from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.passes import PASSES, optimize
 from trigger.fixedpoint.types import Fixed, Integers
 from trigger.naming import as_hdl_name, identifier, printable
+from trigger.parts import Part
 from trigger.parts import part as find_part
 from trigger.resources import folder
 from trigger.templates import environment
@@ -36,7 +37,7 @@ DESCRIPTION = "rtl.json"
 class RtlOptions(NamedTuple):
     """What the RTL is made for. ``clock_mhz`` in MHz; names of features and outputs are for the port map only."""
 
-    part: str
+    part: str | Part
     clock_mhz: float
     language: str = "verilog"
     project_name: str = "network"
@@ -153,7 +154,7 @@ def write(graph: Graph, directory: Path, options: RtlOptions) -> Rtl:
     description = {
         "name": core.interface.name,
         "language": options.language,
-        "part": options.part,
+        "part": find_part(options.part).name,
         "clock_mhz": options.clock_mhz,
         "latency": core.interface.latency,
         "initiation_interval": 1,
