@@ -53,9 +53,13 @@ def _helps(spec: Spec, graph: Graph, found: list[Synthesis]) -> str:
     of_design = [r for r in found if r.layers and r.part == spec.target.part]
     if not of_design:
         return ""
-    layers = next((r for r in of_design if r.design == PAYLOAD), of_design[-1]).layers
+    best = next((r for r in of_design if r.design == PAYLOAD), of_design[-1])
+    layers = best.layers
     if layers.get(SHELL, 0) == max(layers.values()):
-        return f'fewer links or working points, or payload.thresholds = "fixed": the shell takes {layers[SHELL]:,} LUT'
-    if spec.training.target_lut is not None:
-        return f"a lower training.target_lut, which is {spec.training.target_lut:,} now"
-    return advice(graph, layers)
+        fixed = ', or payload.thresholds = "fixed"' if not spec.decides else ""
+        return f"fewer links or working points{fixed}: the shell takes {layers[SHELL]:,} LUT"
+    change = advice(graph, layers, best.lut or sum(layers.values()))
+    if spec.training.target_lut is None:
+        return change
+    target = f"a lower training.target_lut, which is {spec.training.target_lut:,} now"
+    return f"{change}; or {target}" if change else target

@@ -162,4 +162,4 @@ WIDE = SPARSE * (1 + 2.0**-14)
     ],
 )
 def test_advice_names_the_layer_and_its_cause(graph, layers, expected):
-    assert advice(graph, layers) == expected
+    assert advice(graph, layers, sum(layers.values())) == expected

@@ -18,8 +18,8 @@ class _Change(NamedTuple):
     because: str
 
 
-def advice(graph: Graph, layers: Mapping[str, int]) -> str:
-    """The change that helps most in the largest of ``layers`` (LUT by name), and why; empty where no layer is known.
+def advice(graph: Graph, layers: Mapping[str, int], total: int) -> str:
+    """The change that helps most in the largest of ``layers`` (LUT by name, of ``total``), and why; empty where none is known.
 
     The LUTs of a multiplication by a constant grow with the signed digits of the constant and with the bits of the value.
     """
@@ -27,7 +27,7 @@ def advice(graph: Graph, layers: Mapping[str, int]) -> str:
     if not known:
         return ""
     name = max(known, key=lambda layer: known[layer])
-    share = f"{name!r} takes {plain(known[name])} of {plain(sum(layers.values()))} LUT"
+    share = f"{name!r} takes {plain(known[name])} of {plain(total)} LUT"
     changes = [change for node in _layer(graph, name) for change in _changes(graph, node)]
     best = max(changes, key=lambda change: change.saves, default=None)
     if best is None or best.saves <= 0:
