@@ -55,7 +55,7 @@ supply0 supply1 sync_accept_on sync_reject_on table tagged task then throughout 
 tranif1 transport tri tri0 tri1 triand trior trireg type unaffected unique unique0 units until until_with untyped use var
 variable vectored view vmode vpkg vprop vunit wait wait_order wand weak weak0 weak1 when wildcard wire with within wor xnor
 bench
-ieee numeric_std numeric_bit std_logic_1164 textio unisim vcomponents work
+ieee numeric_std numeric_bit std_logic_1164 textio top unisim vcomponents work
 binop mux multiplier negative shift_adder ternary_adder
 """
 # Cells of the vendors, which synthesis must find under their own names.

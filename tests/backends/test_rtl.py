@@ -37,7 +37,9 @@ def project(network, tmp_path_factory):
 def test_python_interface(network, tmp_path):
     graph = trigger.lower(network.model)
     # In a folder whose name means something else to Verilator, g++ and the shell.
-    compiled = graph.to_rtl(tmp_path / "a é'\"b \\ $(x) [y] {z `w`", clock_mhz=200).compile()
+    strange = tmp_path / "a é'\"b \\ $(x) [y] {z `w`"
+    # Of the name of one of its own signals.
+    compiled = graph.to_rtl(strange, clock_mhz=200, project_name="valid").compile()
     x = network.x[:500]
     verdict = trigger.verify(network.model, [graph, compiled, compiled.with_gaps()], x)
     assert verdict, verdict
