@@ -59,6 +59,8 @@ def taken(name, other):
         ),
         ("input_t", taken("input_t", "input_t_network")),
         ("w2", taken("w2", "network_w2")),
+        ("E2BIG", taken("E2BIG", "E2BIG_network")),
+        ("M_PI", taken("M_PI", "M_PI_network")),
         ("hls", taken("hls", "network_hls")),
         ("nnet_utils", taken("nnet_utils", "network_nnet_utils")),
         ("ap_int", taken("ap_int", "network_ap_int")),
@@ -85,7 +87,8 @@ def test_project_names_that_something_else_has(name, message):
 
 
 @pytest.mark.parametrize(
-    "name", ["AXOL1TL_v5", "jet_tagger", "always", "Event", "DNN", "mux", "LUT6"]
+    "name",
+    ["AXOL1TL_v5", "jet_tagger", "always", "Event", "DNN", "mux", "LUT6", "m_net", "int8_net"],
 )
 def test_project_names_that_are_free(name):
     assert naming.identifier(name) == name

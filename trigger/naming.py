@@ -1,5 +1,6 @@
 """Names that become names in C++ and HDL."""
 
+import errno
 import re
 import unicodedata
 
@@ -23,12 +24,16 @@ aliases alloca arpa assert complex cpio ctype dirent dlfcn elf endian err errno 
 inttypes iso646 langinfo libgen limits link locale malloc math memory netdb nl_types paths poll pthread pwd regex sched search
 semaphore setjmp signal spawn stab stdalign stdarg stdatomic stdbool stddef stdint stdio stdlib stdnoreturn string strings
 syslog tar termios tgmath threads time uchar ucontext unistd utime values wait wchar wctype
-bias eof file infinity inline max min nan null offsetof stderr stdin stdout
+bias bufsiz daylight environ eof file huge_val infinity inline max min nan null offsetof signgam stderr stdin stdout timezone
+tmp_max rand_max tzname weights_dir
 """
 # Their families: types, constants of layers, and the headers of hls4ml.
 _TAKEN_FAMILY = re.compile(
     r"\w+_t|(ac|ap|hls|nnet|std)_\w+|(layer|config|[bsw])\d+(_\w+)?|n_(input|layer)_\w+"
     r"|trigger_(bridge|nodes|(batch|csim|project|rtl|trace)(_\w+)?)"
+)
+_C_MACRO = re.compile(
+    "(ADJ|CLOCKS?|CLONE|CPU|EXIT|FD|FE|FL|FP|FX|LC|M|MOD|OP|PTHREAD|SC|SCHED|SEEK|SIG|STA|U?INT[A-Z0-9]*|WCHAR|WINT)_[A-Z0-9_]+"
 )
 _LONGEST, _LONGEST_TEXT = 64, 128
 # The categories of Unicode that a line of text does not show: control and format characters, lone surrogates, line ends.
@@ -152,7 +157,8 @@ def escaped(text: str) -> str:
 def _is_taken(name: str) -> bool:
     word = name.lower()
     return (
-        name in _RESERVED.split()
+        name in (*_RESERVED.split(), *errno.errorcode.values())
         or word in _TAKEN.split()
         or _TAKEN_FAMILY.fullmatch(word) is not None
+        or _C_MACRO.fullmatch(name) is not None
     )
