@@ -187,8 +187,7 @@ def _keep_synthesised(root: Path, staged: Path) -> None:
         sealed_before = read(root)["files"]
         for path in staging.synthesised(root):
             if sealed_before.get(path.as_posix()) == file_digest(root / path):
-                (staged / path).parent.mkdir(parents=True, exist_ok=True)
-                files.copy(root / path, staged / path)
+                files.put(root / path, staged / path)
 
 
 def _key(stage: Stage, build: Build) -> str:

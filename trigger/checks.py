@@ -120,6 +120,7 @@ def implementations(root: Path, spec: Spec, netlist: bool = False) -> dict[str, 
     """
     from trigger.backends import csim, rtl
     from trigger.backends.payload.simulate import PayloadSimulation
+    from trigger.compiled import empty
     from trigger.synthesis.netlist import Netlist
 
     graph = read_graph(root)
@@ -148,7 +149,7 @@ def implementations(root: Path, spec: Spec, netlist: bool = False) -> dict[str, 
         )
     if netlist:
         found[gates.label] = compiled(
-            "synthesising and compiling the netlist", lambda: gates.compile(root / "netlist")
+            "synthesising and compiling the netlist", lambda: gates.compile(empty(root / "netlist"))
         )
     return found
 

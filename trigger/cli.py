@@ -8,7 +8,7 @@ import typer
 
 from trigger import programs
 from trigger.errors import TriggerError
-from trigger.files import reason
+from trigger.files import reason, write_text
 from trigger.naming import escaped
 from trigger.progress import shown
 
@@ -254,7 +254,7 @@ def verify(
     else:
         name, verdict = _of_build(folder, events, netlist)
     if junit is not None:
-        junit.write_text(to_junit(name, verdict), encoding="utf-8")
+        write_text(junit, to_junit(name, verdict))
     typer.echo(str(verdict))
     if not verdict:
         raise typer.Exit(DIFFERENT)
@@ -425,7 +425,7 @@ def jets(
         raise TriggerError(f"{output}: the file to write ends in .parquet")
     with progress("generating", jets * len(CLASSES), "jets") as done:
         provenance = write(output, jets, seed, done)
-    output.with_suffix(".json").write_text(json.dumps(provenance, indent=1) + "\n")
+    write_text(output.with_suffix(".json"), json.dumps(provenance, indent=1) + "\n")
     typer.echo(f"{output}: {provenance['jets']} jets, SHA-256 {provenance['sha256']}")
 
 
@@ -458,7 +458,7 @@ def level1(
         raise TriggerError(f"{output}: the file to write ends in .parquet")
     with progress("generating", collisions(zero_bias, signals), "collisions") as done:
         provenance = write(output, zero_bias, signals, seed, done)
-    output.with_suffix(".json").write_text(json.dumps(provenance, indent=1) + "\n")
+    write_text(output.with_suffix(".json"), json.dumps(provenance, indent=1) + "\n")
     typer.echo(f"{output}: {provenance['events']} events, SHA-256 {provenance['sha256']}")
 
 
@@ -549,7 +549,7 @@ def write_patterns(
     for number, pair in enumerate(pairs):
         for name, pattern in pair._asdict().items():
             path = output / (f"{name}_{number}.txt" if len(pairs) > 1 else f"{name}.txt")
-            path.write_text(text(pattern))
+            write_text(path, text(pattern))
             typer.echo(f"{shown(path)}: {len(pattern.data)} frames, {len(pattern.links)} links")
     if len(pairs) > 1:
         most = int(pairs[0].inputs.flags[:, 0, START].sum())

@@ -53,6 +53,11 @@ def private() -> Path:
     return Path(tempfile.mkdtemp(dir=_home().name))
 
 
+def empty(folder: Path) -> Path:
+    """This folder with nothing in it; one of this process where it cannot be written."""
+    return files.fresh(folder) if _writable(folder) else private()
+
+
 def cache() -> Path | None:
     """This user's folder for what is worth keeping; None where others could write there, or it cannot be made."""
     try:
@@ -106,6 +111,7 @@ def _secret() -> bytes | None:
 
 
 def _writable(folder: Path) -> bool:
+    """Whether a folder is there, or can be made, to be written to. Raises TriggerError where it is a link."""
     try:
         files.folder(folder)
     except OSError:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from trigger import checks, programs
+from trigger import checks, files, programs
 from trigger.build import open_sealed
 from trigger.errors import TriggerError
 from trigger.fixedpoint.graph import Graph
@@ -127,11 +127,7 @@ def _into_place(target: Path, make: Callable[[Path], str]) -> Exported:
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / target.name
         verified = make(made)
-        if made.is_dir():
-            shutil.copytree(made, target, dirs_exist_ok=True)
-        else:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(made, target)
+        files.put(made, target)
     return Exported(target, verified)
 
 

@@ -1,6 +1,7 @@
 """Writing into folders that others can write to: files are replaced whole, and no link is ever followed."""
 
 import contextlib
+import errno
 import os
 import re
 import secrets
@@ -12,7 +13,9 @@ from trigger.errors import TriggerError
 
 # Names that ``beside`` gives: what a process that was killed has left.
 BESIDE = f".*-{'[0-9a-f]' * 16}"
-_ERRNO = re.compile(r"\[Errno (\d+)\]|errno = (\d+)")
+_ERRNO = re.compile(r"\[[Ee]rrno (\d+)\]|errno = (\d+)")
+# NumPy's error of a file that could not be written whole.
+_SHORT = re.compile(r"\d+ requested and \d+ written")
 
 
 def write_text(path: Path, text: str) -> None:
@@ -20,12 +23,12 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode("utf-8"))
 
 
-def write_bytes(path: Path, data: bytes) -> None:
+def write_bytes(path: Path, data: bytes, mode: int = 0o666) -> None:
     """Write a file so that it is always either the old or the new one. A link in its place is replaced."""
     partial = beside(path)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
     try:
-        with os.fdopen(os.open(partial, flags, 0o666), "wb") as file:
+        with os.fdopen(os.open(partial, flags, mode), "wb") as file:
             file.write(data)
         partial.replace(path)
     except BaseException:
@@ -34,9 +37,18 @@ def write_bytes(path: Path, data: bytes) -> None:
         raise
 
 
-def copy(source: Path, target: Path) -> None:
-    """Copy a file's bytes as ``write_bytes`` writes them."""
-    write_bytes(target, source.read_bytes())
+def put(source: Path, target: Path) -> None:
+    """Copy a file, or a folder with all in it over another; files are replaced as ``write_bytes`` does.
+
+    Raises TriggerError where the target, or a folder in it, is a link.
+    """
+    if source.is_dir():
+        folder(target)
+        for entry in sorted(source.iterdir()):
+            put(entry, target / entry.name)
+    else:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_bytes(target, source.read_bytes(), stat.S_IMODE(source.stat().st_mode))
 
 
 def beside(path: Path) -> Path:
@@ -85,6 +97,8 @@ def is_file(path: Path) -> bool:
 def number(error: OSError) -> int:
     """The number of an error; libraries may have it in their text only. 0 where there is none."""
     found = _ERRNO.search(str(error))
+    if _SHORT.search(str(error)):
+        return errno.ENOSPC
     return error.errno or (int(found[1] or found[2]) if found else 0)
 
 

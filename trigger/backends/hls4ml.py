@@ -9,7 +9,6 @@ import hashlib
 import inspect
 import io
 import re
-import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +22,7 @@ from hls4ml.model import ModelGraph
 from hls4ml.model.layers import Layer, register_layer
 from hls4ml.model.optimizer import get_optimizer
 
+from trigger import files
 from trigger.backends import elementwise
 from trigger.backends.csim import Csim, firmware, open_project, with_output_node
 from trigger.errors import TriggerError
@@ -171,7 +171,7 @@ def write(graph: Graph, directory: Path, options: Hls4mlOptions) -> Csim:
         (parameters.parent / NODES_HEADER).write_text(text)
         _include_nodes(parameters)
         _remove_paths(plain)
-        shutil.copytree(plain, directory, dirs_exist_ok=True)
+        files.put(plain, directory)
     return open_project(directory, graph, options.project_name, options.backend)
 
 

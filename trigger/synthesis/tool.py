@@ -13,6 +13,7 @@ from trigger import programs
 from trigger.backends.payload import Payload
 from trigger.backends.rtl import Rtl
 from trigger.errors import TriggerError
+from trigger.files import write_text
 from trigger.parts import Part
 from trigger.resources import folder
 from trigger.synthesis.result import CORE, PAYLOAD, Synthesis
@@ -148,7 +149,7 @@ def named_sources(sources: Sequence[Path], work: Path) -> list[str]:
 def write_script(template: str, target: Path, **values: Any) -> Path:
     """Fill in a script of synth/."""
     templates = environment(folder("synth"))
-    target.write_text(templates.get_template(template).render(**values), encoding="utf-8")
+    write_text(target, templates.get_template(template).render(**values))
     return target
 
 

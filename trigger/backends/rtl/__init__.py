@@ -17,6 +17,7 @@ from trigger.backends.rtl.interface import Interface, Port
 from trigger.backends.rtl.simulate import Design, Simulation, compile_together
 from trigger.backends.rtl.verilator import RtlFailed
 from trigger.errors import TriggerError
+from trigger.files import write_text
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.passes import PASSES, optimize
 from trigger.fixedpoint.types import Fixed, Integers
@@ -163,7 +164,7 @@ def write(graph: Graph, directory: Path, options: RtlOptions) -> Rtl:
         "outputs": _port_map(core.interface.outputs, options.outputs),
         "estimate": planned.estimate,
     }
-    (directory / DESCRIPTION).write_text(json.dumps(description, indent=1) + "\n")
+    write_text(directory / DESCRIPTION, json.dumps(description, indent=1) + "\n")
     _write_project(directory, description, find_part(options.part).quartus)
     return open_project(directory, graph)
 
@@ -257,4 +258,4 @@ def _write_project(
     )
     for name in names:
         text = templates.get_template(f"rtl/{name}.j2").render(**description, quartus=quartus)
-        (directory / name).write_text(text, encoding="utf-8")
+        write_text(directory / name, text)

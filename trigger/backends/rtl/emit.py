@@ -13,6 +13,7 @@ from alkaid.codegen.rtl.vhdl.lookup import lookup_source as vhdl_tables
 from alkaid.types import CombLogic
 
 from trigger.backends.rtl.core import Bits, Block, Core
+from trigger.files import write_text
 from trigger.templates import Code, environment, word
 
 # The parametrised parts that alkaid's logic is made of.
@@ -77,7 +78,7 @@ def write_core(core: Core, folder: Path, language: str) -> list[str]:
     names = []
     for stem, text in texts.items():
         if text:
-            (folder / f"{stem}.{kind.suffix}").write_text(_own_names(name, text), encoding="utf-8")
+            write_text(folder / f"{stem}.{kind.suffix}", _own_names(name, text))
             names.append(f"{stem}.{kind.suffix}")
     return names
 

@@ -1,0 +1,83 @@
+"""Files are replaced whole, under names that nobody knows before; no link is followed."""
+
+import errno
+
+import pytest
+
+from trigger import TriggerError, files
+
+
+@pytest.fixture
+def outside(tmp_path):
+    """A file that a link in a build points to."""
+    (tmp_path / "outside").mkdir()
+    path = tmp_path / "outside" / "mine.txt"
+    path.write_text("mine")
+    return path
+
+
+def test_a_link_is_replaced(tmp_path, outside):
+    target = tmp_path / "manifest.json"
+    target.symlink_to(outside)
+    files.write_text(target, "new")
+    assert (target.read_text(), target.is_symlink(), outside.read_text()) == ("new", False, "mine")
+    assert {path.name for path in tmp_path.iterdir()} == {"manifest.json", "outside"}
+
+
+def test_a_folder_is_put_over_another(tmp_path, outside):
+    (tmp_path / "made" / "src").mkdir(parents=True)
+    (tmp_path / "made" / "src" / "a.v").write_text("new")
+    (tmp_path / "made" / "run.sh").write_text("")
+    (tmp_path / "made" / "run.sh").chmod(0o755)
+    (tmp_path / "there" / "src").mkdir(parents=True)
+    (tmp_path / "there" / "src" / "a.v").symlink_to(outside)
+    (tmp_path / "there" / "kept").write_text("kept")
+    files.put(tmp_path / "made", tmp_path / "there")
+    assert (tmp_path / "there" / "src" / "a.v").read_text() == "new"
+    assert (tmp_path / "there" / "run.sh").stat().st_mode & 0o100
+    assert ((tmp_path / "there" / "kept").read_text(), outside.read_text()) == ("kept", "mine")
+
+
+@pytest.mark.parametrize("place", ["there", "there/src"])
+def test_a_folder_that_is_a_link_is_refused(tmp_path, outside, place):
+    (tmp_path / "made" / "src").mkdir(parents=True)
+    (tmp_path / place).parent.mkdir(exist_ok=True)
+    (tmp_path / place).symlink_to(outside.parent)
+    with pytest.raises(TriggerError) as error:
+        files.put(tmp_path / "made", tmp_path / "there")
+    assert str(error.value) == (
+        f"{tmp_path / place}: is a link, and files would be written through it; remove it"
+    )
+
+
+def test_what_cannot_be_written_leaves_nothing(tmp_path, monkeypatch):
+    (tmp_path / "a").write_text("old")
+    monkeypatch.setattr("pathlib.Path.replace", lambda path, target: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        files.write_text(tmp_path / "a", "new")
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a", "old")]
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(errno.ENOSPC, "x"), "No space left on device"),
+        (
+            OSError("[Errno 28] Error writing bytes to file. Detail: [errno 28]"),
+            "No space left on device",
+        ),
+        (
+            OSError("Can't write data (file write failed: errno = 122, error message = 'x')"),
+            "Disk quota exceeded",
+        ),
+        (
+            OSError("Error writing bytes to file. Detail: [errno 27] File too large"),
+            "File too large",
+        ),
+        (OSError("8000 requested and 16 written"), "No space left on device"),
+        (OSError("not a Parquet file\nmore"), "not a Parquet file"),
+        (OSError(), "OSError"),
+    ],
+)
+def test_the_reason_of_an_error(error, words):
+    assert files.reason(error) == words
