@@ -53,8 +53,6 @@ def test_a_file_cut_short_is_refused(saved, tmp_path, keep):
 
 
 def test_code_in_a_file_is_not_executed(tmp_path):
-    import keras
-
     marker = tmp_path / "executed"
     inputs = keras.Input((2,))
     text = f"__import__('pathlib').Path({str(marker)!r}).touch()"
@@ -66,9 +64,48 @@ def test_code_in_a_file_is_not_executed(tmp_path):
     assert marker.exists()
     marker.unlink()
     model.save(tmp_path / "network.keras")
-    with pytest.raises(TriggerError, match="not a network that Keras reads: "):
+    with pytest.raises(TriggerError) as error:
         load(tmp_path / "network.keras")
+    reason = (
+        "it has a Lambda layer, whose code is never run; use layers of Keras that compute the same"
+    )
+    assert str(error.value) == f"{tmp_path / 'network.keras'}: {reason}"
     assert not marker.exists()
+
+
+class Mine(keras.layers.Dense):
+    """A class that a file only names."""
+
+
+def bent(x):
+    return x * x
+
+
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file:UserWarning")
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+@pytest.mark.parametrize(
+    ("layer", "name"), [(lambda: Mine(2), "Mine"), (lambda: keras.layers.Dense(2, bent), "bent")]
+)
+def test_code_that_a_file_does_not_hold(tmp_path, layer, name, suffix):
+    path = tmp_path / f"network{suffix}"
+    keras.Sequential([keras.Input((3,)), layer()]).save(path)
+    with pytest.raises(TriggerError) as error:
+        load(path)
+    assert str(error.value) == (
+        f"{path}: it needs {name!r}, which is not part of Keras or QKeras, and a file does not hold its code; use layers of "
+        "theirs, or make the network by a function (model.function in trigger.toml)"
+    )
+
+
+@pytest.mark.filterwarnings("ignore:You are saving a model that has not yet been built:UserWarning")
+def test_a_network_without_a_shape(tmp_path):
+    path = tmp_path / "network.keras"
+    keras.Sequential([keras.layers.Dense(2)]).save(path)
+    with pytest.raises(TriggerError) as error:
+        load(path)
+    assert str(error.value) == (
+        f"{path}: the network was saved before it had a shape; start it with keras.Input(...) and save it again"
+    )
 
 
 @pytest.mark.parametrize(

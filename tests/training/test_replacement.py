@@ -7,7 +7,7 @@ from battery import randomize
 from keras import layers
 
 from trigger import TriggerError
-from trigger.training import replacement
+from trigger.training import float_layers, replacement
 from trigger.training.fit import outputs
 from trigger.training.post_training import quantise
 
@@ -281,7 +281,7 @@ def test_a_replacement_that_is_another_function_is_found(monkeypatch):
     """The check that every quantisation makes first, on a fault planted here."""
     model = network(SAME["an inverted normalisation"])
     layer = model.layers[1].name
-    monkeypatch.setattr(replacement, "_normalization", lambda layer: (np.ones(1), np.zeros(1)))
+    monkeypatch.setattr(float_layers, "normalization", lambda layer: (np.ones(1), np.zeros(1)))
     with pytest.raises(TriggerError) as error:
         quantise(model, EVENTS, 8)
     start = f"quantization: layer {layer!r}: its quantised form differs from it by "

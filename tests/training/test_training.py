@@ -171,7 +171,8 @@ def test_a_diverging_loss_ends_with_a_message(small):
     with pytest.raises(TriggerError) as error:
         fit.fit(network.make(spec, folder), bad, Training(epochs=3, batch_size=64))
     assert (
-        str(error.value) == "training: the loss is not finite in epoch 1; lower the learning rate"
+        str(error.value)
+        == "training: the loss is NaN or infinite in epoch 1; lower training.learning_rate"
     )
 
 
@@ -216,6 +217,10 @@ def test_normalisation_is_a_shift(small):
         (
             "import keras\ndef network(f, c):\n x = keras.Input((f,))\n return keras.Model(x, keras.layers.Dense(9)(x))",
             "network() returns a network from (None, 3) to (None, 9); the data asks for (None, 3) to (None, 2)",
+        ),
+        (
+            "import keras\ndef network(f, c): return keras.Sequential([keras.layers.Dense(c)])",
+            "network() returns a network without a shape; start it with keras.Input(...)",
         ),
         (
             "import keras\ndef relu(x): return keras.ops.where(x > 0, x, x / 2)\n"

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import re
 import zipfile
 from pathlib import Path
 from types import ModuleType
@@ -13,6 +14,11 @@ import keras
 from trigger import hdf5, keras_backend
 from trigger.errors import TriggerError
 from trigger.frontends import bounds
+
+# How Keras says that it does not know a class or a function.
+_OWN_CODE = re.compile(
+    r"(?:Could not locate (?:class|function)|Unknown (?:layer|activation function|object):) '?([\w.>]+)"
+)
 
 
 def load(path: Path, weights: Path | None = None) -> keras.Model:
@@ -37,11 +43,27 @@ def load(path: Path, weights: Path | None = None) -> keras.Model:
     except TriggerError:
         raise
     except Exception as error:  # Keras and h5py have many ways of finding a file broken
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise TriggerError(f"{path}: not a network that Keras reads: {first}") from error
+        raise TriggerError(f"{path}: {_reason(error)}") from error
     if not isinstance(model, keras.Model):
         raise TriggerError(f"{path}: holds {type(model).__name__}, not a network")
+    if not getattr(model, "inputs", None):
+        raise TriggerError(
+            f"{path}: the network was saved before it had a shape; start it with keras.Input(...) and save it again"
+        )
     return model
+
+
+def _reason(error: Exception) -> str:
+    """Why a file is not read, from what may be a long text of Keras."""
+    text = str(error).strip() or type(error).__name__
+    if "deserialization of a `Lambda` layer" in text:
+        return "it has a Lambda layer, whose code is never run; use layers of Keras that compute the same"
+    if own := _OWN_CODE.search(text):
+        return (
+            f"it needs {own[1]!r}, which is not part of Keras or QKeras, and a file does not hold its code; use layers of "
+            "theirs, or make the network by a function (model.function in trigger.toml)"
+        )
+    return f"not a network that Keras reads: {text.splitlines()[0]}"
 
 
 def _read(path: Path, weights: Path | None) -> keras.Model:

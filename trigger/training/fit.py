@@ -96,7 +96,7 @@ def fit(
     found = history.history["loss"] + history.history["val_loss"]
     if not np.isfinite(found).all() or (best.weights is None and shrinking is None):
         raise TriggerError(
-            f"training: the loss is not finite in epoch {len(history.history['loss'])}; lower the learning rate"
+            f"training: the loss is NaN or infinite in epoch {len(history.history['loss'])}; lower training.learning_rate"
         )
     if best.weights is not None:
         model.set_weights(best.weights)

@@ -81,6 +81,8 @@ def trained(spec: Spec, folder: Path) -> keras.Model:
 
 
 def _check_shapes(model: keras.Model, spec: Spec, where: str) -> None:
+    if not getattr(model, "inputs", None):
+        raise TriggerError(f"{where} a network without a shape; start it with keras.Input(...)")
     found = tuple(model.input_shape), tuple(model.output_shape)
     wanted = (None, len(spec.data.features)), (None, len(spec.scores))
     if tuple(_flat(shape) for shape in found) != wanted:

@@ -13,7 +13,7 @@ import qkeras
 from trigger.errors import TriggerError
 from trigger.frontends import freeze
 from trigger.frontends.walk import nodes
-from trigger.training import rounding
+from trigger.training import float_layers, rounding
 
 # Biases are added once a neuron: their bits are nearly free.
 _BIAS_BITS = 16
@@ -25,7 +25,6 @@ _BOUNDED = {
 }
 # These keep the order of the scores: at the end of the network they are left out.
 _HEADS = ("linear", "sigmoid", "tanh", "hard_sigmoid")
-_KNOWN = ("linear", "relu", "relu6", "leaky_relu", "tanh", "sigmoid", "hard_sigmoid", "softmax")
 _SLOPE_OF_LEAKY_RELU = 0.2  # what Keras takes where an activation is named by its text
 _L = keras.layers
 # Copied as they are: wiring, and what does nothing in inference. The second kind gives sums, which are rounded again.
@@ -34,7 +33,6 @@ _WIRING = (
     _L.Dropout, _L.AlphaDropout, _L.GaussianDropout, _L.GaussianNoise, _L.ActivityRegularization,
 )  # fmt: skip
 _SUMS = (_L.Add, _L.Subtract, _L.Dot)
-_OPERATORS = {"Add": _L.Add, "Subtract": _L.Subtract}
 _TOLERANCE = 1e-4
 
 
@@ -74,10 +72,6 @@ class Replaced(NamedTuple):
     pairs: tuple[tuple[str, Any, np.ndarray], ...]
 
 
-class _Unfit(Exception):
-    """A layer without a quantised form: the reason, and the remedy."""
-
-
 def replaced(model: keras.Model, x: np.ndarray, bits: int | None) -> Replaced:
     """The network in layers of ``bits`` bits, calibrated on ``x``, shape (events, features); None rounds nothing.
 
@@ -114,17 +108,17 @@ class _Replacement:
 
     def __init__(self, model: keras.Model, bits: int | None) -> None:
         self._bits = bits
-        self._reserved = _names(model)
+        self._reserved = float_layers.names(model)
         self._taken: set[str] = set()
         self._notes: list[str] = []
         self._pairs: list[tuple[str, Any, np.ndarray]] = []
 
     def of(self, model: keras.Model, x: np.ndarray) -> Replaced:
         try:
-            _check_class(model)
-        except _Unfit as unfit:
+            float_layers.check_class(model)
+        except float_layers.Unfit as unfit:
             raise TriggerError(f"quantization: {': '.join(unfit.args)}") from unfit
-        _check_ends(model)
+        float_layers.check_ends(model)
         first = model.inputs[0]
         if first.dtype not in ("float32", "float64"):
             raise TriggerError(
@@ -138,7 +132,7 @@ class _Replacement:
 
     def _through(self, model: keras.Model, values: list[_Value], is_last: bool) -> _Value:
         uses = nodes(model)
-        folded = _folded(uses)
+        folded = float_layers.folded(uses)
         absorbed = {id(behind) for behind in folded.values()}
         found = {id(tensor): value for tensor, value in zip(model.inputs, values, strict=True)}
         for node in uses:
@@ -146,27 +140,37 @@ class _Replacement:
             is_head = is_last and node.outputs[0] is model.outputs[0]
             name = node.operation.name
             try:
-                _check_call(node)
+                float_layers.check_call(node)
                 if isinstance(node.operation, keras.Model):
-                    _check_ends(node.operation)
+                    float_layers.check_ends(node.operation)
                     value = self._through(node.operation, before, is_head)
                 elif id(node) in absorbed:
-                    value = before[0]._replace(observed=_computed(node, before), wide=True)
+                    value = before[0]._replace(
+                        observed=float_layers.computed(node, [value.observed for value in before]),
+                        wide=True,
+                    )
                     self._pairs.append((name, value.tensor, value.observed))
                 else:
                     behind = folded.get(id(node))
                     value = self._replace(node, before, is_head, behind)
-            except _Unfit as unfit:
+            except float_layers.Unfit as unfit:
                 reason, remedy = unfit.args
                 raise TriggerError(f"quantization: layer {name!r}: {reason}; {remedy}") from unfit
             found[id(node.outputs[0])] = value
         return found[id(model.outputs[0])]
 
     def _replace(self, node: Any, before: list[_Value], is_head: bool, behind: Any) -> _Value:
-        layer = _layer(node)
+        layer = float_layers.layer_of(node)
         folded = None if behind is None else behind.operation
         name = self._name(node.operation.name, is_own=True)
-        use = _Use(layer, name, before, _computed(node, before), is_head, folded)
+        use = _Use(
+            layer,
+            name,
+            before,
+            float_layers.computed(node, [value.observed for value in before]),
+            is_head,
+            folded,
+        )
         made = self._made(use)
         tensor: Any = [value.tensor for value in before] if len(before) > 1 else before[0].tensor
         for new in made.layers:
@@ -197,7 +201,7 @@ class _Replacement:
         if kind in (*_WIRING, *_SUMS):
             same = kind.from_config({**use.layer.get_config(), "name": use.name})
             return _Made([same], use.after, wide or kind in _SUMS)
-        raise _Unfit(
+        raise float_layers.Unfit(
             f"{kind.__name__} has no quantised form",
             "use Dense, BatchNormalization, Normalization, ReLU, LeakyReLU, Activation, Add, Concatenate, Flatten or "
             "Reshape, or train with QKeras quantisers",
@@ -206,11 +210,13 @@ class _Replacement:
     def _dense(self, use: _Use, wide: bool) -> _Made:
         layer = use.layer
         if getattr(layer, "lora_enabled", False) or getattr(layer, "quantization_mode", None):
-            raise _Unfit("its kernel is a low-rank or Keras-quantised one", "train it without")
-        kernel, bias = _weights(layer)
+            raise float_layers.Unfit(
+                "its kernel is a low-rank or Keras-quantised one", "train it without"
+            )
+        kernel, bias = float_layers.weights(layer)
         summed = use.before[0].observed @ kernel + bias
         if use.folded is not None:
-            _check_axis(use.folded, summed)
+            float_layers.check_axis(use.folded, summed)
             scale, offset = freeze.batch_normalization(use.folded)
             kernel, bias = kernel * scale, bias * scale + offset
         first = self._rounded(use.before[0].observed, f"{use.name}_input") if wide else []
@@ -235,9 +241,9 @@ class _Replacement:
     def _affine(self, use: _Use) -> Any:
         """x * scale + offset as a BatchNormalization with nothing to divide by."""
         layer, elements = use.layer, use.after.shape[-1]
-        _check_axis(layer, use.after)
+        float_layers.check_axis(layer, use.after)
         if isinstance(layer, _L.Normalization):
-            scale, offset = _normalization(layer)
+            scale, offset = float_layers.normalization(layer)
         else:
             scale, offset = freeze.batch_normalization(layer)
         scale, offset = (self._significant(np.broadcast_to(p, elements)) for p in (scale, offset))
@@ -249,7 +255,7 @@ class _Replacement:
     def _activation(self, use: _Use, before: np.ndarray) -> _Made:
         """The layers for an activation of the values ``before``."""
         layer, name = use.layer, f"{use.name}_quantized"
-        slope, upper, kind = 0.0, None, _kind(getattr(layer, "activation", None))
+        slope, upper, kind = 0.0, None, float_layers.kind_of(getattr(layer, "activation", None))
         if isinstance(layer, _L.Softmax):
             kind = "softmax"
         if isinstance(layer, _L.ReLU | _L.LeakyReLU):
@@ -259,7 +265,7 @@ class _Replacement:
                 getattr(layer, "max_value", None),
             )
             if getattr(layer, "threshold", 0):
-                raise _Unfit(
+                raise float_layers.Unfit(
                     f"ReLU jumps at its threshold of {float(layer.threshold):g}", "use threshold=0"
                 )
         if kind == "softmax":
@@ -279,7 +285,7 @@ class _Replacement:
         if kind == "relu6":
             upper = 6.0
         if kind not in ("relu", "relu6", "leaky_relu"):
-            raise _Unfit(
+            raise float_layers.Unfit(
                 f"the activation {kind} has no quantised form",
                 "use relu, relu6, leaky_relu, tanh, sigmoid or linear, or softmax at the end",
             )
@@ -304,11 +310,11 @@ class _Replacement:
     def _softmax(self, use: _Use) -> Any:
         axis = getattr(use.layer, "axis", -1)
         if not use.is_head:
-            raise _Unfit(
+            raise float_layers.Unfit(
                 "a softmax inside the network has no quantised form", "keep it for the end"
             )
         if axis not in (-1, use.after.ndim - 1):
-            raise _Unfit(f"the softmax is along axis {axis}", "use axis=-1")
+            raise float_layers.Unfit(f"the softmax is along axis {axis}", "use axis=-1")
         return _L.Softmax(name=self._name(f"{use.name}_softmax"))
 
     def _table(self, use: _Use, kind: str, before: np.ndarray, name: str) -> list[Any]:
@@ -328,112 +334,4 @@ class _Replacement:
     def _significant(self, values: np.ndarray | float) -> np.ndarray:
         return np.asarray(
             values if self._bits is None else rounding.significant(values, self._bits)
-        )
-
-
-def _names(model: keras.Model) -> set[str]:
-    """The names of all layers, those in nested models too."""
-    found = {layer.name for layer in model.layers}
-    return found.union(*(_names(m) for m in model.layers if isinstance(m, keras.Model)))
-
-
-def _check_ends(model: keras.Model) -> None:
-    for what, tensors in (("inputs", model.inputs), ("outputs", model.outputs)):
-        if len(tensors) != 1:
-            raise TriggerError(
-                f"quantization: {model.name!r} has {len(tensors)} {what}; quantise a network of one, or train with QKeras "
-                "quantisers"
-            )
-
-
-def _check_call(node: Any) -> None:
-    """Refuse what a layer computes in another way than its options say."""
-    layer = node.operation
-    if node.arguments.kwargs.get("training"):
-        raise _Unfit("it is called with training=True", "leave training= out of the call")
-    precision = getattr(layer, "compute_dtype", "float32")
-    if precision not in ("float32", "float64"):
-        raise _Unfit(
-            f"it computes in {precision}, which no quantised form repeats",
-            "make the network with dtype='float32' and give it the same weights",
-        )
-    if isinstance(layer, keras.Model):
-        _check_class(layer)
-
-
-def _check_class(model: keras.Model) -> None:
-    if not type(model).__module__.startswith("keras."):
-        raise _Unfit(
-            f"{type(model).__name__} is a model of its own class and may compute anything",
-            "use the functional API or Sequential",
-        )
-
-
-def _layer(node: Any) -> Any:
-    """The layer of a node; the one that computes the same where it is a sum or a difference of two tensors."""
-    operation = node.operation
-    if isinstance(operation, _L.Layer):
-        return operation
-    kind = type(operation).__name__
-    tensors = node.arguments.keras_tensors
-    if kind in _OPERATORS and len(tensors) == 2 and tensors[0].shape == tensors[1].shape:
-        return _OPERATORS[kind](name=operation.name)
-    raise _Unfit(
-        f"the operation {kind} of Keras has no quantised form", "use a layer that computes the same"
-    )
-
-
-def _computed(node: Any, before: list[_Value]) -> np.ndarray:
-    """What the float network gives for the values before."""
-    values = {
-        id(tensor): keras.ops.convert_to_tensor(value.observed)
-        for tensor, value in zip(node.arguments.keras_tensors, before, strict=True)
-    }
-    arguments, options = node.arguments.fill_in(values)
-    return keras.ops.convert_to_numpy(node.operation(*arguments, **options))
-
-
-def _folded(uses: list[Any]) -> dict[int, Any]:
-    """The node of the normalisation behind each linear Dense layer that nothing else reads, by the Dense node's id."""
-    found = {}
-    for node in uses:
-        if type(node.operation) is not _L.BatchNormalization:
-            continue
-        (tensor,) = node.arguments.keras_tensors
-        before = tensor._keras_history.operation
-        makers = [n for n in uses if n.operation is before]
-        readers = [n for n in uses if any(t is tensor for t in n.arguments.keras_tensors)]
-        if type(before) is _L.Dense and _kind(before.activation) == "linear" and len(readers) == 1:
-            found.update({id(maker): node for maker in makers if maker.outputs[0] is tensor})
-    return found
-
-
-def _kind(activation: Any) -> str:
-    """The name of an activation of Keras' own; of any other function a name that is none of them."""
-    if activation is None:
-        return "linear"
-    name = getattr(activation, "__name__", type(activation).__name__)
-    is_own = getattr(keras.activations, name, None) is activation
-    return name if is_own else f"{getattr(activation, '__module__', 'function')}.{name}"
-
-
-def _weights(layer: keras.layers.Dense) -> tuple[np.ndarray, np.ndarray]:
-    kernel = keras.ops.convert_to_numpy(layer.kernel).astype(np.float64)
-    if not layer.use_bias:
-        return kernel, np.zeros(layer.units)
-    return kernel, keras.ops.convert_to_numpy(layer.bias).astype(np.float64)
-
-
-def _normalization(layer: keras.layers.Normalization) -> tuple[np.ndarray, np.ndarray]:
-    """Scale and offset; with ``invert`` those of the way back."""
-    variance, mean = (keras.ops.convert_to_numpy(p).ravel() for p in (layer.variance, layer.mean))
-    deviation = np.maximum(np.sqrt(variance), keras.config.epsilon())
-    return (deviation, mean) if layer.invert else (1 / deviation, -mean / deviation)
-
-
-def _check_axis(layer: Any, values: np.ndarray) -> None:
-    axes = layer.axis if isinstance(layer.axis, list | tuple) else [layer.axis]
-    if any(axis not in (-1, values.ndim - 1) for axis in axes):
-        raise _Unfit(
-            f"it normalises along axis {layer.axis} of the shape {values.shape[1:]}", "use axis=-1"
         )
