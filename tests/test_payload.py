@@ -1,9 +1,11 @@
 """Payloads: link words in, accept bits out, in every shell; what is wrong in them is found, what does not fit is refused."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import find_libpython
 import numpy as np
@@ -266,10 +268,9 @@ def test_benches(built, tmp_path, kind, language):
     readme = (tmp_path / "p" / "README.md").read_text()
     boundary = {"plain": "", "axi": "## AXI: `src/", "emp": "## EMP: `src/emp_payload.vhd`"}[kind]
     assert boundary in readme and (" | bunch crossing |" in readme) == (kind != "plain")
-    run = [sys.executable, "run.py"]
-    result = subprocess.run(
-        run, cwd=tmp_path / "p" / "sim", capture_output=True, text=True, check=False
-    )
+    assert "\n    python sim/run.py\n" in readme
+    run = [sys.executable, "sim/run.py"]
+    result = subprocess.run(run, cwd=tmp_path / "p", capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout
     assert result.stdout.splitlines()[-1].endswith(" tests, 0 failed")
     path = next((tmp_path / "p" / "src").glob("trigger_working_point.*"))
@@ -278,9 +279,7 @@ def test_benches(built, tmp_path, kind, language):
             "wide >= held", "wide > held" if kind == "plain" else "wide < held"
         )
     )
-    result = subprocess.run(
-        run, cwd=tmp_path / "p" / "sim", capture_output=True, text=True, check=False
-    )
+    result = subprocess.run(run, cwd=tmp_path / "p", capture_output=True, text=True, check=False)
     assert result.returncode == 1, result.stdout
 
 
@@ -400,17 +399,59 @@ def test_yosys_reads_the_shell(shell):
     assert result.returncode == 0, result.stdout[-2000:] + result.stderr
 
 
-def test_without_a_simulator(built, tmp_path):
-    export(built, tmp_path / "p")
-    env = {"PATH": str(tmp_path)}
-    command = [sys.executable, "run.py"]
+@pytest.mark.parametrize(
+    ("kind", "flags", "messages"),
+    [
+        ("plain", [], ["iverilog is not on PATH: the benches cannot be run"]),
+        (
+            "axi",
+            ["-S"],  # without site-packages
+            [
+                "cocotb_tools is not installed (python -m pip install 'cocotb>=2'): the benches cannot be run",
+                "cocotbext.axi is not installed (python -m pip install 'cocotbext-axi'): the benches cannot be run",
+                "iverilog is not on PATH: the benches cannot be run",
+            ],
+        ),
+        (
+            "emp",
+            ["-S"],
+            [
+                "cocotb_tools is not installed (python -m pip install 'cocotb>=2'): the benches cannot be run",
+                "ghdl is not on PATH: the benches cannot be run",
+            ],
+        ),
+    ],
+)
+def test_without_what_the_benches_need(built, tmp_path, kind, flags, messages):
+    export(built, tmp_path / "p", kind)
+    command = [sys.executable, *flags, "sim/run.py"]
     result = subprocess.run(
-        command, cwd=tmp_path / "p" / "sim", env=env, capture_output=True, text=True, check=False
+        command,
+        cwd=tmp_path / "p",
+        env={"PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    assert (result.returncode, result.stdout) == (
-        2,
-        "iverilog is not on PATH: the benches cannot be run\n",
-    )
+    assert (result.returncode, result.stdout.splitlines(), result.stderr) == (2, messages, "")
+
+
+@pytest.mark.parametrize(
+    ("kind", "language"),
+    [(kind, one) for kind, shell in SHELLS.items() for one in shell.languages],
+)
+def test_a_readme_names_what_is_there(built, tmp_path, kind, language):
+    """Every file in it, and the sources with their top in an order that compiles."""
+    export(built, tmp_path / "p", kind, language)
+    readme = (tmp_path / "p" / "README.md").read_text()
+    listed = readme[readme.index("## Sources") :].split()
+    files = [word for word in listed if "/" in word]
+    top = {"axi": "shelled_trigger_axi", "emp": "emp_payload"}.get(kind, "shelled_trigger")
+    assert f"the top is `{top}`." in readme and Path(files[-1]).stem == top
+    bench = json.loads((tmp_path / "p" / "sim" / "bench.json").read_text())
+    assert [name for name in bench["sources"] if not name.startswith("sim/")] == files
+    for name in re.findall(r"[\w/]+\.(?:py|vhd|sv|v|md|json)\b", readme):
+        assert (tmp_path / "p" / name).is_file(), name
 
 
 def test_what_does_not_fit(built, tmp_path):

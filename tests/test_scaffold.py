@@ -1,5 +1,6 @@
 """``trigger new``: nothing of another trigger's file names leads out of the new folder."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -78,3 +79,13 @@ def test_a_trained_network_is_copied(tmp_path):
     (like / "trained.keras").write_bytes(b"x")
     create(tmp_path / "mine", str(like))
     assert (tmp_path / "mine" / "trained.keras").read_bytes() == b"x"
+
+
+def test_what_is_written_cites_no_page_that_is_not_there(tmp_path):
+    """The documentation is not in the package: what README.md names is in the folder."""
+    like = write_small_trigger(tmp_path / "like")
+    create(tmp_path / "mine", str(like))
+    readme = (tmp_path / "mine" / "README.md").read_text()
+    named = set(re.findall(r"[\w/-]+\.(?:toml|py|md)\b", readme))
+    assert named == {"trigger.toml", "model.py"}
+    assert "](" not in readme and "docs" not in readme

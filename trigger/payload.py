@@ -34,10 +34,12 @@ _BENCH_EVENTS = 120
 class Shell(NamedTuple):
     """One way to put a trigger into a board: its languages, the first by default, and its files beside the plain shell's.
 
-    ``files`` are templates of ``firmware``, by the name of what they make; ``simulation`` those for simulation only.
+    ``board`` is the module for the board, ``top`` that of the simulation. ``files`` are templates of ``firmware``, by the
+    name of what they make; ``simulation`` those for simulation only.
     """
 
     languages: tuple[str, ...]
+    board: str
     top: str
     bench: str
     files: dict[str, str] = {}  # noqa: RUF012 - a default that nobody changes
@@ -45,10 +47,13 @@ class Shell(NamedTuple):
 
 
 SHELLS = {
-    "plain": Shell(("verilog", "vhdl"), "{name}", "test_plain"),
-    "axi": Shell(("verilog",), "{name}_axi", "test_axi", {"{name}_axi.sv": "axi/axi.sv.j2"}),
+    "plain": Shell(("verilog", "vhdl"), "{name}", "{name}", "test_plain"),
+    "axi": Shell(
+        ("verilog",), "{name}_axi", "{name}_axi", "test_axi", {"{name}_axi.sv": "axi/axi.sv.j2"}
+    ),
     "emp": Shell(
         ("vhdl",),
+        "emp_payload",
         "{name}_emp_bench",
         "test_emp",
         {
@@ -85,11 +90,16 @@ def export(
     for where, files in ((directory / "src", shell.files), (sim, shell.simulation)):
         for target, template in files.items():
             _make(folder("firmware") / template, where / target.format(name=payload.name), fields)
-    if kind != "plain":
-        with (directory / "README.md").open("a", encoding="utf-8") as readme:
-            readme.write(
-                environment(folder("firmware") / kind).get_template("README.md.j2").render(**fields)
-            )
+    about = {
+        "kind": kind,
+        "simulator": _SIMULATORS[language],
+        "top": shell.board.format(name=payload.name),
+        "files": [path.relative_to(directory).as_posix() for path in sources(payload, kind)],
+    }
+    with (directory / "README.md").open("a", encoding="utf-8") as readme:
+        for home in ("bench",) if kind == "plain" else (kind, "bench"):
+            page = environment(folder("firmware") / home).get_template("README.md.j2")
+            readme.write(page.render(**fields, **about))
     _write_benches(payload, build, kind)
     return payload
 

@@ -1,30 +1,54 @@
 """Run the cocotb benches of this payload: python run.py. Needs cocotb, and Icarus Verilog or GHDL."""
 
+import importlib.util
 import json
 import shutil
 import sys
 from pathlib import Path
-
-import find_libpython
-from cocotb_tools.check_results import get_results
-from cocotb_tools.runner import get_runner
 
 HERE = Path(__file__).resolve().parent
 ASKED = json.loads((HERE / "bench.json").read_text())
 PROGRAMS = {"icarus": "iverilog", "ghdl": "ghdl"}
 
 
+def missing():
+    """What the benches need and do not find, a line for each."""
+    # cocotb before 2.0 has no module cocotb_tools.
+    modules = {"cocotb_tools": "cocotb>=2"}
+    if ASKED["test"] == "test_axi":
+        modules["cocotbext.axi"] = "cocotbext-axi"
+    for module, package in modules.items():
+        if not installed(module):
+            yield f"{module} is not installed (python -m pip install '{package}')"
+    program = PROGRAMS[ASKED["simulator"]]
+    if shutil.which(program) is None:
+        yield f"{program} is not on PATH"
+    if installed("find_libpython"):
+        import find_libpython
+
+        if find_libpython.find_libpython() is None:
+            yield "this Python was built without its shared library (libpython), which cocotb needs"
+
+
+def installed(module):
+    """Whether a module can be imported."""
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # nor can its package
+        return False
+
+
 def main() -> int:
-    """Build and run; the exit status is 1 where a test fails."""
+    """Build and run; the exit status is 1 where a test fails, 2 where something is missing."""
+    problems = list(missing())
+    if problems:
+        for problem in problems:
+            print(f"{problem}: the benches cannot be run")
+        return 2
+    from cocotb_tools.check_results import get_results
+    from cocotb_tools.runner import get_runner
+
     simulator = ASKED["simulator"]
-    if shutil.which(PROGRAMS[simulator]) is None:
-        print(f"{PROGRAMS[simulator]} is not on PATH: the benches cannot be run")
-        return 2
-    if find_libpython.find_libpython() is None:
-        print(
-            "this Python was built without its shared library (libpython), which cocotb needs: the benches cannot be run"
-        )
-        return 2
     runner = get_runner(simulator)
     work = HERE / "build"
     options = ["--std=08"] if simulator == "ghdl" else ["-g2012"]
