@@ -81,6 +81,23 @@ def test_the_types_of_the_inputs_are_those_asked_for(sample):
     assert {str(t) for t in load(path).input_types} == {"fixed<9,4>"}
 
 
+@pytest.mark.parametrize(
+    ("stem", "name"),
+    [
+        ("float", "float_network"),
+        ("class", "class_network"),
+        ("model (1)", "model_1"),
+        ("best__model", "best_model"),
+        ("été", "ete"),
+        ("2026-best", "network_2026_best"),
+    ],
+)
+def test_any_file_name_gives_a_project_a_name(sample, stem, name):
+    shutil.copy(LEGACY / "functional.h5", f"{stem}.h5")
+    path = adopt(Adoption(Path(f"{stem}.h5"), sample, PART, 240, "kind"))
+    assert (str(path), load(path).name) == (f"{name}.toml", name)
+
+
 def test_columns_of_integers_get_integer_types(sample):
     rng = np.random.default_rng(5)
     rows = [

@@ -223,6 +223,12 @@ def test_normalisation_is_a_shift(small):
             "network() returns a network without a shape; start it with keras.Input(...)",
         ),
         (
+            "import keras\nfrom qkeras.qdense_batchnorm import QDenseBatchnorm\n"
+            "def network(f, c):\n x = keras.Input((f,))\n return keras.Model(x, QDenseBatchnorm(c, center=False)(x))",
+            "network() returns a network that Keras cannot run: Exception encountered when calling QDenseBatchnorm.call(). "
+            "'NoneType' object has no attribute 'value'",
+        ),
+        (
             "import keras\ndef relu(x): return keras.ops.where(x > 0, x, x / 2)\n"
             "def network(f, c):\n x = keras.Input((f,))\n"
             " return keras.Model(x, keras.layers.Dense(c, relu, name='mine')(x))",

@@ -2,6 +2,7 @@
 
 import importlib.util
 import math
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -44,9 +45,19 @@ def make(spec: Spec, folder: Path) -> keras.Model:
         raise TriggerError(f"{where} returns {type(model).__name__}, not a Keras model")
     _check_shapes(model, spec, f"{where} returns")
     _check_saving(model, where)
-    # Learned widths get their shapes from what they see first.
-    model(shaped(model, np.zeros((1, features))))
+    try:  # learned widths get their shapes from what they see first
+        model(shaped(model, np.zeros((1, features))))
+    except Exception as error:
+        raise TriggerError(
+            f"{where} returns a network that Keras cannot run: {_plain(error)}"
+        ) from error
     return model
+
+
+def _plain(error: Exception) -> str:
+    """What Keras says of a failing call, without colours and without the arguments."""
+    text = re.sub(r"\x1b\[\d*m", "", str(error)).partition("Arguments received")[0]
+    return " ".join(text.split()) or type(error).__name__
 
 
 def warm_started(model: keras.Model, spec: Spec, folder: Path) -> Spec:
