@@ -152,6 +152,14 @@ def patched(layer):
     return layer
 
 
+def failing(layer):
+    """A network that Keras makes, and cannot call."""
+    threshold, layer.kernel_quantizer_internal.threshold = 0.5, None
+    model = chain(layer)
+    layer.kernel_quantizer_internal.threshold = threshold
+    return model
+
+
 def exchanged():
     """Calls another layer."""
     layer = layers.ReLU(name="d")
@@ -210,6 +218,11 @@ def operators(make):
     keras.utils.clear_session()  # so that an operator is called "add"
     x = keras.Input((4,))
     return keras.Model(x, make(dense(name="a")(x), dense(name="b")(x)), name="net")
+
+
+def part():
+    whole = chain(dense(4), layers.ReLU(), dense(name="e"))
+    return keras.Model(whole.layers[1].output, whole.layers[2].output)
 
 
 def shared(x):
@@ -305,10 +318,20 @@ NETWORKS = {
         "d: the activation leaky_relu has no exact fixed-point form. Remedy: use the layer LeakyReLU(negative_slope=0.25), or "
         "another power of two.",
     ),
+    "relu of keras.ops": (
+        lambda: chain(dense(activation=keras.ops.relu)),
+        "d: its activation relu is that of keras.src.ops.nn, not that of keras.activations. Remedy: write "
+        'activation="relu".',
+    ),
     "Keras' own by reference": (lambda: chain(dense(activation=keras.activations.relu)), EXACT),
     "Keras' own by name": (lambda: chain(dense(activation="relu6")), EXACT),
     "a quantiser of one's own for the kernel": (
         lambda: chain(dense(kernel_quantizer=Kernel(4, 0, alpha=1))), EXACT
+    ),
+    "a kernel's quantiser that fails": (
+        lambda: failing(dense(kernel_quantizer=qkeras.ternary(threshold=0.5), name="d")),
+        "d: ternary(alpha='auto_po2',threshold=0.5) cannot be called: AssertionError: AssertionError. Remedy: correct its "
+        "options until the network itself can be called.",
     ),
     # Models and layers of one's own.
     "Model.call": (lambda: chain(dense(), kind=Doubling), model_class("Doubling", "call")),
@@ -484,6 +507,8 @@ NETWORKS = {
     "its own input": (chain, EXACT),
     "nothing but Dropout": (lambda: keras.Sequential([keras.Input((4,)), layers.Dropout(0.5)]), EXACT),
     "a layer used twice": (lambda: chain(shared), EXACT),
+    "a matrix of one row": (lambda: chain(dense(activation="relu"), shape=(1, 4)), EXACT),
+    "part of a model": (part, EXACT),
     "a matrix, flattened": (lambda: chain(layers.Flatten(), dense(), shape=(2, 2)), EXACT),
     # What there is instead.
     "a + b": (
@@ -494,6 +519,16 @@ NETWORKS = {
         lambda: operators(lambda a, b: a + 1.0),
         "add: the operation Add has no exact lowering. Remedy: put the constant into the kernel or the bias of the Dense layer "
         "before or after it.",
+    ),
+    "Maximum": (
+        lambda: branches(layers.ReLU(), layers.Identity(), join=layers.Maximum),
+        "join: a layer of the type Maximum has no exact lowering. Remedy: write max(a, b) as b + ReLU(a - b), with Add and "
+        "ReLU.",
+    ),
+    "bernoulli": (
+        lambda: chain(QActivation("bernoulli", name="d")),
+        "d: the activation bernoulli() has no exact fixed-point form. Remedy: use stochastic_binary, which draws at random in "
+        "training alone.",
     ),
     "LayerNormalization": (
         lambda: chain(layers.LayerNormalization(name="d")),
@@ -617,3 +652,28 @@ def test_a_class_of_keras_that_was_patched(monkeypatch):
     with pytest.raises(Inexact) as refusal:
         lower(chain(layers.ReLU(name="d")), INPUT)
     assert str(refusal.value.problems[0]) == REPLACED
+
+
+def test_the_remedy_for_a_dense_layer_on_a_matrix_gives_the_same_numbers():
+    layer, wide = dense(3, activation="relu"), dense(6, name="wide", activation="relu")
+    model = chain(layer, layers.Flatten(), shape=(2, 4))
+    again = chain(layers.Flatten(), wide, shape=(2, 4))
+    kernel, bias = layer.get_weights()
+    wide.set_weights([np.kron(np.eye(2), kernel), np.tile(bias, 2)])
+    x = np.random.default_rng(0).integers(-32, 32, (300, 2, 4)) / 8
+    np.testing.assert_array_equal(lower(again, INPUT).predict(x), model(x.astype(np.float32)))
+
+
+@pytest.mark.parametrize("kind", ["float16", "bfloat16"])
+def test_keras_in_few_bits(kind):
+    model = chain(dense())
+    keras.config.set_floatx(kind)
+    try:
+        with pytest.raises(Inexact) as refusal:
+            lower(model, INPUT)
+    finally:
+        keras.config.set_floatx("float32")
+    assert str(refusal.value.problems[0]) == (
+        f"net: Keras computes in {kind}, which rounds values that the graph keeps. Remedy: call "
+        'keras.config.set_floatx("float32") before the network is made.'
+    )

@@ -17,7 +17,7 @@ from trigger.fixedpoint.build import Builder, constant
 from trigger.fixedpoint.types import Fixed, Overflow, Rounding
 from trigger.frontends import remedies, rules
 from trigger.frontends.inexact import Refusal
-from trigger.frontends.own import is_library, module_of
+from trigger.frontends.own import called, is_library, module_of
 from trigger.frontends.piecewise import (
     clip,
     is_power_of_two,
@@ -83,7 +83,7 @@ def lower_activation(builder: Builder, name: str, source: str, activation: Any) 
         ):
             return _piecewise_linear(builder, name, source, kind.removeprefix("qkeras."))
         case "qkeras.binary_sigmoid" | "qkeras.binary_tanh":
-            return staircase(builder, name, source, partial(evaluate, activation), bisectable=True)
+            return staircase(builder, name, source, partial(_ask, activation), bisectable=True)
         case "sigmoid" | "tanh" | "hard_sigmoid":
             raise Refusal(
                 f"the activation {kind} has no exact fixed-point value",
@@ -109,6 +109,11 @@ def _unknown(activation: Any) -> Refusal:
         return Refusal(
             f"its activation {name} is code of {module_of(activation)}, not of Keras or QKeras, and may compute anything",
             'use one of Keras by its name, as in activation="relu", or a quantiser of QKeras',
+        )
+    if name in _FUNCTIONS:
+        return Refusal(
+            f"its activation {name} is that of {module_of(activation)}, not that of keras.activations",
+            f'write activation="{name}"',
         )
     return Refusal(
         f"the activation {name} has no exact fixed-point form",
@@ -173,6 +178,11 @@ def quantizer_types(activation: Any) -> tuple[Fixed, Rounding, Overflow] | None:
     return None
 
 
+def _ask(activation: Any, x: np.ndarray) -> np.ndarray:
+    values: np.ndarray = called(name_of(activation), evaluate, activation, x)
+    return values
+
+
 def _quantize(
     builder: Builder, name: str, source: str, rule: tuple[Fixed, Rounding, Overflow]
 ) -> str:
@@ -185,7 +195,7 @@ def _quantize(
 def _quantized_bits(builder: Builder, name: str, source: str, activation: q.quantized_bits) -> str:
     scale = _alpha(activation)
     if activation.bits - activation.keep_negative == 0:
-        return staircase(builder, name, source, partial(evaluate, activation), bisectable=True)
+        return staircase(builder, name, source, partial(_ask, activation), bisectable=True)
     rule = quantizer_types(activation)
     assert rule is not None
     if scale == 1:
@@ -198,7 +208,7 @@ def _quantized_linear(
 ) -> str:
     scale = _alpha(activation)
     if activation.use_sign_function:
-        return staircase(builder, name, source, partial(evaluate, activation), bisectable=True)
+        return staircase(builder, name, source, partial(_ask, activation), bisectable=True)
     signed = bool(activation.keep_negative)
     # Unlike in quantized_bits, alpha scales the step in which x is measured, not only the result.
     integer = int(activation.integer) + signed + int(math.log2(scale))
@@ -219,7 +229,7 @@ def _quantized_relu(builder: Builder, name: str, source: str, activation: q.quan
     )
     upper = None if activation.is_quantized_clip else activation.relu_upper_bound
     if activation.use_sigmoid or slope * 2 ** (bits - 1) < (slope > 0) or slope > 1:
-        return staircase(builder, name, source, partial(evaluate, activation), bisectable=True)
+        return staircase(builder, name, source, partial(_ask, activation), bisectable=True)
     if not slope:
         rule = quantizer_types(activation)
         assert rule is not None
@@ -236,7 +246,7 @@ def _quantized_relu(builder: Builder, name: str, source: str, activation: q.quan
 
 def _quantized_tanh(builder: Builder, name: str, source: str, activation: q.quantized_tanh) -> str:
     if activation.use_real_tanh or q._sigmoid is not q.hard_sigmoid:
-        return staircase(builder, name, source, partial(evaluate, activation), bisectable=False)
+        return staircase(builder, name, source, partial(_ask, activation), bisectable=False)
     # 2 * hard_sigmoid(x) - 1 is x clipped to ±1, which the quantiser's own saturation does.
     overflow = Overflow.SAT_SYM if activation.symmetric else Overflow.SAT
     return _quantize(
@@ -248,7 +258,7 @@ def _quantized_sigmoid(
     builder: Builder, name: str, source: str, activation: q.quantized_sigmoid
 ) -> str:
     if activation.use_real_sigmoid or q._sigmoid is not q.hard_sigmoid:
-        return staircase(builder, name, source, partial(evaluate, activation), bisectable=False)
+        return staircase(builder, name, source, partial(_ask, activation), bisectable=False)
     rule = Fixed(False, int(activation.bits), 0), Rounding.RND_CONV, Overflow.SAT
     half = _scale(builder, f"{name}_half", source, 0.5, 0.5)
     if not activation.symmetric:
@@ -260,7 +270,7 @@ def _quantized_sigmoid(
 
 def _signs(builder: Builder, name: str, source: str, activation: Any) -> str:
     _alpha(activation)
-    return staircase(builder, name, source, partial(evaluate, activation), bisectable=True)
+    return staircase(builder, name, source, partial(_ask, activation), bisectable=True)
 
 
 def _powers(builder: Builder, name: str, source: str, activation: Any) -> str:
@@ -270,13 +280,15 @@ def _powers(builder: Builder, name: str, source: str, activation: Any) -> str:
     largest = int(max(ends.high.max(), -ends.low.min(), 1)).bit_length()
     powers = np.exp2(np.arange(-int(fractions.max()), largest - int(fractions.min()) + 1))
     x = np.concatenate([powers, -powers])
-    in_float32 = activation(keras.ops.convert_to_tensor(x, dtype="float32"))
+    in_float32 = called(
+        name_of(activation), activation, keras.ops.convert_to_tensor(x, dtype="float32")
+    )
     if ties or (keras.ops.convert_to_numpy(in_float32) != evaluate(activation, x)).any():
         raise Refusal(
             f"{name_of(activation)} rounds the logarithm of some powers of two up or down by its last bit in float32",
             'use quadratic_approximation=False and log2_rounding="rnd"',
         )
-    return staircase(builder, name, source, partial(evaluate, activation), bisectable=True)
+    return staircase(builder, name, source, partial(_ask, activation), bisectable=True)
 
 
 def _learned(builder: Builder, name: str, source: str, activation: LearnedActivation) -> str:

@@ -18,6 +18,7 @@ from trigger.fixedpoint.graph import Constant, Node
 from trigger.frontends.activations import name_of
 from trigger.frontends.constants import as_numpy, check_variance, exact, finite
 from trigger.frontends.inexact import Refusal
+from trigger.frontends.own import called
 from trigger.frontends.piecewise import is_power_of_two
 
 # Wider kernels are not quantised at all: float32 has 24 significant bits.
@@ -150,7 +151,7 @@ def _call(layer: Any, name: str, value: Any) -> Any:
         return value
     if name in ("kernel", "bias"):
         _check_scale(quantizer)
-    results = [quantizer(value) for _ in range(_CALLS)]
+    results = [called(name_of(quantizer), quantizer, value) for _ in range(_CALLS)]
     first, *others = (as_numpy(result) for result in results)
     if isinstance(quantizer, bernoulli) or any(
         not np.array_equal(first, other, equal_nan=True) for other in others

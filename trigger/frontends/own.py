@@ -3,11 +3,12 @@
 The layers are read, not run. So whatever makes Keras compute something else than they say is refused here.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
 
-from trigger.frontends.inexact import Problem, Refusal
+from trigger.frontends.inexact import Inexact, Problem, Refusal
 
 # Where the classes come from whose arithmetic is known.
 _LIBRARIES = ("keras", "qkeras", "hgq", "trigger", "tensorflow", "jax", "torch", "builtins")
@@ -33,14 +34,6 @@ def model_problems(model: keras.Model) -> list[Problem]:
                 "build the network of layers alone, with keras.Model(inputs, outputs) or keras.Sequential",
             )
         )
-    if keras.config.floatx() not in _PRECISIONS:
-        problems.append(
-            Problem(
-                model.name,
-                f"Keras computes in {keras.config.floatx()}, which rounds values that the graph keeps",
-                'call keras.config.set_floatx("float32") before the network is made',
-            )
-        )
     for tensor in model.inputs:
         if keras.backend.standardize_dtype(tensor.dtype) not in _PRECISIONS:
             problems.append(
@@ -53,6 +46,34 @@ def model_problems(model: keras.Model) -> list[Problem]:
         elif getattr(tensor, "sparse", False) or getattr(tensor, "ragged", False):
             problems.append(Problem(tensor.name, "it is sparse or ragged", "use a dense Input"))
     return problems
+
+
+def check_precision(model: keras.Model) -> None:
+    """Raise Inexact where Keras, and with it the quantisers of QKeras, computes in few bits."""
+    if keras.config.floatx() not in _PRECISIONS:
+        raise Inexact(
+            [
+                Problem(
+                    model.name,
+                    f"Keras computes in {keras.config.floatx()}, which rounds values that the graph keeps",
+                    'call keras.config.set_floatx("float32") before the network is made',
+                )
+            ]
+        )
+
+
+def called(what: str, function: Callable[..., Any], *arguments: Any) -> Any:
+    """What a quantiser gives; refused, with Keras' own words, where it cannot be called."""
+    try:
+        return function(*arguments)
+    except Refusal:
+        raise
+    except Exception as error:  # whatever Keras, QKeras or a class of the user's raises
+        text = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise Refusal(
+            f"{what} cannot be called: {type(error).__name__}: {text}",
+            "correct its options until the network itself can be called",
+        ) from error
 
 
 def check_layer(layer: Any) -> None:

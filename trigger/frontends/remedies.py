@@ -15,6 +15,12 @@ _LAYERS = (
     ("Subtract", f"for a - b {_SUBTRACT}"),
     ("PReLU", "use LeakyReLU(negative_slope=0.25), or another power of two, and train again"),
     ("ELU", 'use ReLU, or QActivation("quantized_relu(8,3)"), and train again'),
+    ("Maximum", "write max(a, b) as b + ReLU(a - b), with Add and ReLU"),
+    ("Minimum", "write min(a, b) as a - ReLU(a - b), with Add and ReLU"),
+    (
+        "RandomBrightness RandomContrast RandomCrop RandomFlip RandomRotation RandomTranslation RandomZoom",
+        "take it out of the network, and change the training events before they come to it",
+    ),
     ("Lambda", "write what it does with layers"),
     ("QAdaptiveActivation", "use QActivation with the quantiser that it has learned"),
     ("QSoftmax", "use keras.layers.Softmax as the last layer"),
@@ -50,6 +56,11 @@ _ARITHMETIC = ("Add", "Subtract", "Multiply", "Divide", "TrueDivide", "Negative"
 _ACTIVATIONS = (
     ("leaky_relu", "use the layer LeakyReLU(negative_slope=0.25), or another power of two"),
     (
+        "quantized_hswish quantized_ulaw",
+        "use quantized_relu(8,3) or quantized_bits(8,3,alpha=1), and train again",
+    ),
+    ("bernoulli", "use stochastic_binary, which draws at random in training alone"),
+    (
         "celu elu exponential gelu glu log_sigmoid mish selu silu soft_shrink softplus softsign sparse_plus squareplus "
         "tanh_shrink threshold hard_shrink hard_silu hard_swish swish log_softmax sparse_sigmoid sparsemax",
         "use relu, or a function with quantised values such as quantized_tanh(8, use_real_tanh=1), and train again",
@@ -73,7 +84,7 @@ def of_layer(operation: Any, inputs: int, taken: str) -> str:
 
 def of_activation(name: str, taken: str) -> str:
     """For an activation of Keras or QKeras; ``taken`` names those that there are."""
-    return _find(_ACTIVATIONS, name) or f"use one of: {taken}"
+    return _find(_ACTIVATIONS, name.partition("(")[0]) or f"use one of: {taken}"
 
 
 def _find(table: tuple[tuple[str, str], ...], wanted: str) -> str | None:

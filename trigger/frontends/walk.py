@@ -114,6 +114,7 @@ class Walk(ABC):
         self, model: keras.Model, inputs: str | Fixed | Sequence[str | Fixed] | None
     ) -> None:
         self.notes: list[str] = []
+        own.check_precision(model)
         uses = named_nodes(model)
         self.problems: list[Problem] = [*own.model_problems(model), *_count_problems(model)]
         self._methods = dict((*self._plain(), *self.methods()))
@@ -321,9 +322,9 @@ class Walk(ABC):
 
 
 def check_rank(value: Value, units: int) -> None:
-    """Refuse a Dense layer on anything but a vector."""
-    if len(value.shape) != 1:
-        positions = math.prod(value.shape[:-1])
+    """Refuse a Dense layer on more than one vector."""
+    positions = math.prod(value.shape[:-1])
+    if positions != 1:
         raise Refusal(
             f"it acts on each of the {positions} positions of the shape {value.shape}",
             f"use Flatten and one Dense of {positions * units} units with the kernel np.kron(np.eye({positions}), kernel) "
