@@ -201,6 +201,34 @@ def test_sources_of_the_rtl_lie_in_its_folder(small_build, place):
     )
 
 
+def test_a_build_that_is_replaced_while_it_is_verified(small_build, monkeypatch):
+    _, root = small_build
+    real = sealed(open_build(root))
+
+    def meanwhile(change, fails=False):
+        def check(*arguments):
+            change()
+            if fails:
+                raise TriggerError("firmware: no such file")
+            return True, None
+
+        monkeypatch.setattr("trigger.checks.check", check)
+
+    def another():
+        (root / "manifest.json").write_text(real.replace('"rtl/rtl.json": "', '"rtl/rtl.json": "0'))
+
+    replaced = f"{root}: was built again meanwhile; run this again"
+    for change in (another, (root / "manifest.json").unlink):
+        for fails in (False, True):
+            meanwhile(change, fails)
+            assert command("verify", root) == replaced
+            (root / "manifest.json").write_text(real)
+    meanwhile(lambda: None, fails=True)
+    assert command("verify", root) == "firmware: no such file"
+    meanwhile(lambda: rewrite_report(root))
+    assert CliRunner().invoke(app, ["verify", str(root)]).exit_code == 0
+
+
 def test_edited_added_and_missing_files_are_named(small_build):
     _, root = small_build
     edit(root / "firmware" / "firmware" / "weights" / "w2.h", "{", "{0.5 + ")

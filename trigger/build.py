@@ -132,6 +132,31 @@ def open_sealed(root: Path, parts: Sequence[str] = REFERENCES) -> Build:
     return this
 
 
+@contextlib.contextmanager
+def steady(root: Path) -> Iterator[None]:
+    """Raise TriggerError where a build was replaced while it was read: what was found then is of two builds.
+
+    The report and results of `trigger synth` may be added meanwhile.
+    """
+
+    def compared() -> dict[str, str]:
+        with contextlib.suppress(TriggerError):
+            names = read(root)["files"].items()
+            return {k: v for k, v in names if k.partition("/")[0] not in ("report", "synth")}
+        return {}
+
+    before = compared()
+    replaced = TriggerError(f"{root}: was built again meanwhile; run this again")
+    try:
+        yield
+    except (TriggerError, OSError) as error:
+        if compared() != before:
+            raise replaced from error
+        raise
+    if compared() != before:
+        raise replaced
+
+
 def _run(stage: Stage, build: Build, root: Path) -> None:
     """Take the stage as it is, from an interrupted build or from the finished one; where neither has it, redo it."""
     key = _key(stage, build)

@@ -262,15 +262,16 @@ def verify(
 
 def _of_build(folder: Path, events: Path | None, netlist: bool) -> "tuple[str, Verdict]":
     from trigger import checks
-    from trigger.build import open_sealed
+    from trigger.build import open_sealed, steady
 
     this = open_sealed(folder)
-    expected = (
-        checks.recorded_expectations(this.root)
-        if events is None
-        else checks.expectations(this.root, this.spec, events)
-    )
-    return this.spec.name, checks.check(this.root, this.spec, expected, netlist)[0]
+    with steady(this.root):
+        expected = (
+            checks.recorded_expectations(this.root)
+            if events is None
+            else checks.expectations(this.root, this.spec, events)
+        )
+        return this.spec.name, checks.check(this.root, this.spec, expected, netlist)[0]
 
 
 def _against(
