@@ -13,6 +13,7 @@ from keras import layers
 from qkeras import QActivation, QBatchNormalization, QDense
 from qkeras.qdense_batchnorm import QDenseBatchnorm
 
+from trigger.errors import TriggerError
 from trigger.frontends.inexact import Inexact
 from trigger.frontends.keras import lower
 
@@ -676,4 +677,21 @@ def test_keras_in_few_bits(kind):
     assert str(refusal.value.problems[0]) == (
         f"net: Keras computes in {kind}, which rounds values that the graph keeps. Remedy: call "
         'keras.config.set_floatx("float32") before the network is made.'
+    )
+
+
+def refused(*arguments, **options):
+    with pytest.raises(TriggerError) as error:
+        lower(*arguments, **options)
+    return str(error.value)
+
+
+def test_what_is_no_network_and_no_types():
+    assert refused(5, INPUT) == "lower takes a network of Keras, not an object of the type int"
+    assert refused(dense(), INPUT) == (
+        "lower takes a network of Keras, not an object of the type QDense"
+    )
+    assert refused(chain(dense()), INPUT, kernels="fixed<8,4>") == (
+        "kernels: 'fixed<8,4>' is no mapping; write the types by layer, as in "
+        'kernels={"dense": "fixed<8,2>"}'
     )

@@ -1,4 +1,4 @@
-"""Trained numbers on their way into the graph: they must be numbers, and fit the bits that can be verified."""
+"""Trained numbers on their way into the graph: they must be numbers, and fit 53 bits."""
 
 from typing import Any
 
@@ -22,8 +22,9 @@ def finite(what: str, values: np.ndarray) -> np.ndarray:
     """The values; refused where one is not a number or infinite."""
     bad = values[~np.isfinite(values)]
     if bad.size:
+        kind = "not a number" if np.isnan(bad).any() else "infinite"
         raise Refusal(
-            f"its {what} has a value that is {'not a number' if np.isnan(bad).any() else 'infinite'}",
+            f"its {what} has a value that is {kind}",
             "train the network again, with a smaller learning rate, or load other weights",
         )
     return values
@@ -38,7 +39,7 @@ def exact(what: str, values: np.ndarray, remedy: str) -> Constant:
 
 
 def check_weights(layer: Any) -> None:
-    """Refuse a layer with weights that are not numbers, or with variances that have no square root."""
+    """Refuse a layer with weights that are not numbers, or with negative variances."""
     for weight in layer.weights:
         name = weight.path.rpartition("/")[2]
         if name in _TRAINING:

@@ -44,7 +44,10 @@ class AffineConstants(NamedTuple):
 
 
 def dense(layer: keras.layers.Dense) -> DenseConstants:
-    """The kernel and bias that Dense, QDense and QDenseBatchnorm apply in inference. Raises Refusal where there are none."""
+    """The kernel and bias that Dense, QDense and QDenseBatchnorm apply in inference.
+
+    Raises Refusal where they are not the same at every call, or not finite.
+    """
     if isinstance(layer, QDenseBatchnorm):
         if not (layer.batchnorm.scale and layer.batchnorm.center):
             raise Refusal(
@@ -83,11 +86,11 @@ def bias_constant(bias: np.ndarray) -> Constant:
 
 
 def check_bias_step(bias: Constant, kernel: Constant, source: Node) -> None:
-    """Blame a sum that is too wide on the bias, where its step is finer than that of every product."""
+    """Blame a sum that is too wide on a bias whose step is finer than that of every product."""
     if bias.type.fraction > int(source.fractions.max()) + kernel.type.fraction:
         raise Refusal(
-            "with its bias a value needs more than 53 bits, which float64 holds: the smallest bit of the bias is "
-            f"2^{-bias.type.fraction}",
+            "with its bias a value needs more than 53 bits, which float64 holds: the smallest bit of "
+            f"the bias is 2^{-bias.type.fraction}",
             _BIAS_REMEDY,
         )
 

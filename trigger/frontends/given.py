@@ -21,6 +21,11 @@ def input_types(
 
 def kernel_types(kernels: Mapping[str, str | Fixed] | None) -> dict[str, Fixed]:
     """The type of each layer's kernel, read. Raises TriggerError for a text that is no type."""
+    if kernels is not None and not isinstance(kernels, Mapping):
+        raise TriggerError(
+            f"kernels: {kernels!r} is no mapping; write the types by layer, as in "
+            'kernels={"dense": "fixed<8,2>"}'
+        )
     return {name: _read(f"kernels[{name!r}]", kind) for name, kind in (kernels or {}).items()}
 
 

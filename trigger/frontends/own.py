@@ -1,6 +1,7 @@
-"""What changes a network outside its layers' classes and options: code of the user's own, calls, and the precision.
+"""What changes a network besides the classes and options of its layers.
 
-The layers are read, not run. So whatever makes Keras compute something else than they say is refused here.
+That is code of the user's own, calls, and the precision. The layers are read, not run: whatever
+makes Keras compute something else than they say is refused here.
 """
 
 from collections.abc import Callable
@@ -8,15 +9,16 @@ from typing import Any
 
 import keras
 
+from trigger.errors import TriggerError
 from trigger.frontends.inexact import Inexact, Problem, Refusal
 
 # Where the classes come from whose arithmetic is known.
 _LIBRARIES = ("keras", "qkeras", "hgq", "trigger", "tensorflow", "jax", "torch", "builtins")
-# What a class of the user's own may override: it changes training, saving and printing, not the outputs.
+# What a class of the user's own may override: training, saving and printing, not the outputs.
 _HARMLESS = (
-    "compile", "compile_from_config", "compute_loss", "compute_metrics", "evaluate", "fit", "from_config",
-    "get_compile_config", "get_config", "get_metrics_result", "load_weights", "metrics", "reset_metrics", "save",
-    "save_weights", "summary", "test_step", "train_step",
+    "compile", "compile_from_config", "compute_loss", "compute_metrics", "evaluate", "fit",
+    "from_config", "get_compile_config", "get_config", "get_metrics_result", "load_weights", "metrics",
+    "reset_metrics", "save", "save_weights", "summary", "test_step", "train_step",
 )  # fmt: skip
 _FORWARD = ("__call__", "__getattribute__", "__getattr__")
 _PRECISIONS = ("float32", "float64")
@@ -31,7 +33,8 @@ def model_problems(model: keras.Model) -> list[Problem]:
             Problem(
                 model.name,
                 f"{type(model).__name__} overrides {', '.join(changed)} and may compute anything",
-                "build the network of layers alone, with keras.Model(inputs, outputs) or keras.Sequential",
+                "build the network of layers alone, with keras.Model(inputs, outputs) or "
+                "keras.Sequential",
             )
         )
     for tensor in model.inputs:
@@ -48,14 +51,19 @@ def model_problems(model: keras.Model) -> list[Problem]:
     return problems
 
 
-def check_precision(model: keras.Model) -> None:
-    """Raise Inexact where Keras, and with it the quantisers of QKeras, computes in few bits."""
+def check_network(model: Any) -> None:
+    """Raise TriggerError for what is no network, and Inexact where Keras computes in few bits."""
+    if not isinstance(model, keras.Model):
+        raise TriggerError(
+            f"lower takes a network of Keras, not an object of the type {type(model).__name__}"
+        )
     if keras.config.floatx() not in _PRECISIONS:
         raise Inexact(
             [
                 Problem(
                     model.name,
-                    f"Keras computes in {keras.config.floatx()}, which rounds values that the graph keeps",
+                    f"Keras computes in {keras.config.floatx()}, which rounds values that the graph "
+                    "keeps",
                     'call keras.config.set_floatx("float32") before the network is made',
                 )
             ]
@@ -93,7 +101,8 @@ def check_layer(layer: Any) -> None:
     low = {layer.compute_dtype, layer.variable_dtype} - set(_PRECISIONS)
     if low:
         raise Refusal(
-            f"it computes in {min(low)} (dtype policy {policy.name}), which rounds values that the graph keeps",
+            f"it computes in {min(low)} (dtype policy {policy.name}), which rounds values that the "
+            "graph keeps",
             'make the network with the dtype policy "float32" and train it again',
         )
 
@@ -129,7 +138,10 @@ def _overridden(kind: type) -> list[str]:
 
 
 def module_of(thing: Any) -> str:
-    """Where a class or function was written; functools.wraps changes what a function says of itself, not this."""
+    """Where a class or function was written.
+
+    functools.wraps changes what a function says of itself, not this.
+    """
     function = getattr(thing, "__func__", thing)
     written = getattr(function, "__globals__", {}).get("__name__")
     return str(written or getattr(thing, "__module__", None) or type(thing).__module__)

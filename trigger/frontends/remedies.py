@@ -1,4 +1,4 @@
-"""What to write instead of a layer, an operator or an activation that is not taken, where that is known."""
+"""What to write instead of a layer, an operator or an activation that is not taken."""
 
 from typing import Any
 
@@ -18,7 +18,8 @@ _LAYERS = (
     ("Maximum", "write max(a, b) as b + ReLU(a - b), with Add and ReLU"),
     ("Minimum", "write min(a, b) as a - ReLU(a - b), with Add and ReLU"),
     (
-        "RandomBrightness RandomContrast RandomCrop RandomFlip RandomRotation RandomTranslation RandomZoom",
+        "RandomBrightness RandomContrast RandomCrop RandomFlip RandomRotation RandomTranslation "
+        "RandomZoom",
         "take it out of the network, and change the training events before they come to it",
     ),
     ("Lambda", "write what it does with layers"),
@@ -29,12 +30,14 @@ _LAYERS = (
         "use BatchNormalization, whose statistics are constants, and train again",
     ),
     (
-        "EinsumDense QEinsumDense TimeDistributed Conv1D Conv2D SeparableConv1D SeparableConv2D DepthwiseConv1D "
-        "DepthwiseConv2D QConv1D QConv2D AveragePooling1D AveragePooling2D GlobalAveragePooling1D GlobalAveragePooling2D",
+        "EinsumDense QEinsumDense TimeDistributed Conv1D Conv2D SeparableConv1D SeparableConv2D "
+        "DepthwiseConv1D DepthwiseConv2D QConv1D QConv2D AveragePooling1D AveragePooling2D "
+        "GlobalAveragePooling1D GlobalAveragePooling2D",
         _CONVOLUTION,
     ),
     (
-        "Permute RepeatVector Cropping1D Cropping2D UpSampling1D UpSampling2D ZeroPadding1D ZeroPadding2D",
+        "Permute RepeatVector Cropping1D Cropping2D UpSampling1D UpSampling2D ZeroPadding1D "
+        "ZeroPadding2D",
         "use Flatten and a QDense with a kernel of zeros and ones, which moves elements exactly",
     ),
 )
@@ -61,9 +64,11 @@ _ACTIVATIONS = (
     ),
     ("bernoulli", "use stochastic_binary, which draws at random in training alone"),
     (
-        "celu elu exponential gelu glu log_sigmoid mish selu silu soft_shrink softplus softsign sparse_plus squareplus "
-        "tanh_shrink threshold hard_shrink hard_silu hard_swish swish log_softmax sparse_sigmoid sparsemax",
-        "use relu, or a function with quantised values such as quantized_tanh(8, use_real_tanh=1), and train again",
+        "celu elu exponential gelu glu log_sigmoid mish selu silu soft_shrink softplus softsign "
+        "sparse_plus squareplus tanh_shrink threshold hard_shrink hard_silu hard_swish swish "
+        "log_softmax sparse_sigmoid sparsemax",
+        "use relu, or a function with quantised values such as "
+        "quantized_tanh(8, use_real_tanh=1), and train again",
     ),
 )
 

@@ -114,7 +114,7 @@ class Walk(ABC):
         self, model: keras.Model, inputs: str | Fixed | Sequence[str | Fixed] | None
     ) -> None:
         self.notes: list[str] = []
-        own.check_precision(model)
+        own.check_network(model)
         uses = named_nodes(model)
         self.problems: list[Problem] = [*own.model_problems(model), *_count_problems(model)]
         self._methods = dict((*self._plain(), *self.methods()))
