@@ -32,7 +32,7 @@ _WIRING = (
     _L.Flatten, _L.Reshape, _L.Permute, _L.RepeatVector, _L.Concatenate, _L.Cropping1D, _L.ZeroPadding1D, _L.Identity,
     _L.Dropout, _L.AlphaDropout, _L.GaussianDropout, _L.GaussianNoise, _L.ActivityRegularization,
 )  # fmt: skip
-_SUMS = (_L.Add, _L.Subtract, _L.Dot)
+_SUMS = (_L.Add, _L.Dot)
 _TOLERANCE = 1e-4
 
 
@@ -172,7 +172,10 @@ class _Replacement:
             folded,
         )
         made = self._made(use)
-        tensor: Any = [value.tensor for value in before] if len(before) > 1 else before[0].tensor
+        tensors = [value.tensor for value in before]
+        if type(layer) is _L.Subtract:
+            tensors[1] = self._negated(use)(tensors[1])
+        tensor: Any = tensors if len(tensors) > 1 else tensors[0]
         for new in made.layers:
             tensor = new(tensor)
         if folded is None:
@@ -198,6 +201,8 @@ class _Replacement:
             return _Made([self._affine(use)], use.after, wide=True)
         if kind in (_L.Activation, _L.ReLU, _L.LeakyReLU, _L.Softmax):
             return self._activation(use, use.before[0].observed)
+        if kind is _L.Subtract:
+            return _Made([_L.Add(name=use.name)], use.after, wide=True)
         if kind in (*_WIRING, *_SUMS):
             same = kind.from_config({**use.layer.get_config(), "name": use.name})
             return _Made([same], use.after, wide or kind in _SUMS)
@@ -239,7 +244,6 @@ class _Replacement:
         return made
 
     def _affine(self, use: _Use) -> Any:
-        """x * scale + offset as a BatchNormalization with nothing to divide by."""
         layer, elements = use.layer, use.after.shape[-1]
         float_layers.check_axis(layer, use.after)
         if isinstance(layer, _L.Normalization):
@@ -247,10 +251,12 @@ class _Replacement:
         else:
             scale, offset = freeze.batch_normalization(layer)
         scale, offset = (self._significant(np.broadcast_to(p, elements)) for p in (scale, offset))
-        normalization = _L.BatchNormalization(epsilon=0, name=use.name)
-        normalization.build((None, elements))
-        normalization.set_weights([scale, offset, np.zeros(elements), np.ones(elements)])
-        return normalization
+        return _scaled(use.name, scale, offset)
+
+    def _negated(self, use: _Use) -> Any:
+        """What a subtraction takes away, as a term of a sum."""
+        elements = use.before[1].observed.shape[-1]
+        return _scaled(self._name(f"{use.name}_negated"), -np.ones(elements), np.zeros(elements))
 
     def _activation(self, use: _Use, before: np.ndarray) -> _Made:
         """The layers for an activation of the values ``before``."""
@@ -335,3 +341,11 @@ class _Replacement:
         return np.asarray(
             values if self._bits is None else rounding.significant(values, self._bits)
         )
+
+
+def _scaled(name: str, scale: np.ndarray, offset: np.ndarray) -> Any:
+    """x * scale + offset as a BatchNormalization with nothing to divide by."""
+    normalization = _L.BatchNormalization(epsilon=0, name=name)
+    normalization.build((None, len(scale)))
+    normalization.set_weights([scale, offset, np.zeros(len(scale)), np.ones(len(scale))])
+    return normalization
