@@ -1,16 +1,18 @@
 """The report is one page that needs nothing else and says what was found."""
 
+import json
 import re
 from html.parser import HTMLParser
 
 import numpy as np
 from matplotlib import colors
 
+from trigger.build import open_build
 from trigger.fixedpoint.build import Builder, constant
 from trigger.fixedpoint.types import Fixed, Overflow, Rounding
 from trigger.folder import read_graph
 from trigger.physics.metrics import Roc
-from trigger.report import _bits, _layers, plots
+from trigger.report import _bits, _layers, plots, write
 
 
 class Tags(HTMLParser):
@@ -119,3 +121,17 @@ def test_a_class_has_one_colour_in_all_pictures():
     assert colors.to_hex(plots.class_color(0)) not in rates
     assert len({plots.class_color(number) for number in range(20)}) == 20
     plots.roc_curves({"Keras": dict.fromkeys(map(str, range(25)), curve)}, 0.5)
+
+
+def test_agreement_within_float32_is_not_called_exact(small_build, tmp_path):
+    _, root = small_build
+    path = root / "verification" / "results.json"
+    results = json.loads(path.read_text())
+    assert results["trained"]["exact"] == results["trained"]["events"]
+    results["trained"]["exact"] -= 1
+    path.write_text(json.dumps(results))
+    before = (root / "report" / "index.html").read_text()
+    write(open_build(root), tmp_path)
+    page = (tmp_path / "index.html").read_text()
+    assert before.count(">exact</td>") == page.count(">exact</td>") + 1
+    assert page.count(">within float32 rounding</td>") == 1
