@@ -126,6 +126,31 @@ def test_a_threshold_on_a_softmax_is_refused():
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "function", "bits"),
+    [
+        ("quantized_sigmoid(8,use_real_sigmoid=1)", tf.sigmoid, 8),
+        ("quantized_sigmoid(11,use_real_sigmoid=1)", tf.sigmoid, 11),
+        ("quantized_tanh(8,use_real_tanh=1)", tf.tanh, 7),
+    ],
+)
+def test_quantised_values_of_wide_sums(text, function, bits):
+    """Not left out: of few values, found by bisection whatever the width of the input."""
+    x = inputs = keras.Input((5,))
+    x = QActivation("quantized_bits(16,4,alpha=1)")(x)
+    x = QDense(1, kernel_quantizer="quantized_bits(13,1,alpha=1)", use_bias=False, name="sum")(x)
+    model = randomize(keras.Model(inputs, QActivation(text, name="out")(x)), 3)
+    network = prepare(model, events=4000)
+    np.testing.assert_array_equal(network.graph.run(network.integers), network.expected)
+    assert not network.off_grid.any()
+    assert network.graph["sum"].types[0].width > 26
+    assert network.graph.notes == ()
+    steps = network.graph.output.thresholds.real
+    before = steps - np.ldexp(1.0, -network.graph["sum"].types[0].fraction)
+    below, above = (np.rint(function(tf.constant(x)).numpy() * 2.0**bits) for x in (before, steps))
+    np.testing.assert_array_equal(above, below + 1)
+
+
 def test_a_head_inside_is_still_refused():
     x = inputs = keras.Input((5,))
     x = QDense(3, kernel_quantizer=W, activation="sigmoid", name="inside")(x)

@@ -246,7 +246,7 @@ def _quantized_relu(builder: Builder, name: str, source: str, activation: q.quan
 
 def _quantized_tanh(builder: Builder, name: str, source: str, activation: q.quantized_tanh) -> str:
     if activation.use_real_tanh or q._sigmoid is not q.hard_sigmoid:
-        return staircase(builder, name, source, partial(_ask, activation), bisectable=False)
+        return staircase(builder, name, source, partial(_ask, activation), bisectable=True)
     # 2 * hard_sigmoid(x) - 1 is x clipped to ±1, which the quantiser's own saturation does.
     overflow = Overflow.SAT_SYM if activation.symmetric else Overflow.SAT
     return _quantize(
@@ -258,7 +258,7 @@ def _quantized_sigmoid(
     builder: Builder, name: str, source: str, activation: q.quantized_sigmoid
 ) -> str:
     if activation.use_real_sigmoid or q._sigmoid is not q.hard_sigmoid:
-        return staircase(builder, name, source, partial(_ask, activation), bisectable=False)
+        return staircase(builder, name, source, partial(_ask, activation), bisectable=True)
     rule = Fixed(False, int(activation.bits), 0), Rounding.RND_CONV, Overflow.SAT
     half = _scale(builder, f"{name}_half", source, 0.5, 0.5)
     if not activation.symmetric:

@@ -15,6 +15,8 @@ from trigger.frontends.inexact import Refusal
 MAX_TABLE_BITS = 16
 MAX_STEPS = 4096
 _ENUMERATED = 1 << 20
+# So many values on either side of a step are looked at where not all can be.
+_BESIDE = 64
 # A bound with more fractional bits than this is a real number such as 1.3, not a step.
 MAX_BOUND_FRACTION = 16
 
@@ -83,7 +85,8 @@ def staircase(
 ) -> str:
     """Any non-decreasing function of one variable with few values, by asking it.
 
-    A function that is not ``bisectable`` is only known to be non-decreasing once all its values have been seen.
+    A function that is not ``bisectable`` is only known to be non-decreasing once all its values have been seen; of another
+    one those beside its steps are, where rounding to float64 may move a value across and back.
     """
     fraction = int(builder[source].fractions.max())
     reach = aligned(builder[source], builder.range(source), fraction)
@@ -98,7 +101,9 @@ def staircase(
             f"its input has {(high - low).bit_length()} bits, too many for a table",
             f"quantise its input first, for example with quantized_bits({MAX_TABLE_BITS - 2}, 4, alpha=1)",
         )
-    integers = np.arange(low, high + 1) if enumerable else _bisect(ask, low, high)
+    integers = (
+        np.arange(low, high + 1) if enumerable else _with_neighbours(ask, _bisect(ask, low, high))
+    )
     values = ask(integers)
     if (np.diff(values) < 0).any():
         raise Refusal("the function decreases somewhere", "use one that never does")
@@ -140,3 +145,10 @@ def _bisect(ask: Callable[[Integers], np.ndarray], low: int, high: int) -> Integ
             raise Refusal(f"the function has more than {MAX_STEPS} steps", "use fewer bits")
         found += [left, right]
     return np.unique(np.concatenate(found))
+
+
+def _with_neighbours(ask: Callable[[Integers], np.ndarray], integers: Integers) -> Integers:
+    """The integers, and those near each change of the function between two of them."""
+    after = integers[1:][np.diff(ask(integers)) != 0]
+    near = np.add.outer(after, np.arange(-_BESIDE, _BESIDE)).ravel()
+    return np.union1d(integers, np.clip(near, integers[0], integers[-1]))
