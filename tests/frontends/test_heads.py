@@ -63,6 +63,18 @@ def test_a_wide_head_is_left_out_with_a_note(kind, separate):
     assert score_head(model, graph) == "linear"
 
 
+def test_a_head_left_out_after_a_table():
+    """The network's last node is a table, but not one of the head."""
+    x = inputs = keras.Input((3,))
+    x = QActivation("quantized_po2(6,max_value=4096)")(x)
+    model = keras.Model(inputs, layers.Activation("tanh", name="out")(x))
+    graph = trigger.lower(model, "fixed<30,14>")
+    assert graph.notes == (NOTE.format("tanh"),)
+    assert graph.output.op == "steps"
+    verdict = trigger.verify(model, [graph], np.random.default_rng(0).normal(size=(500, 3)) * 3)
+    assert verdict, str(verdict)
+
+
 def test_a_narrow_head_stays_a_table():
     model = network("sigmoid", bits=6)
     graph = trigger.lower(model)

@@ -106,7 +106,8 @@ def _through_head(head: str, graph: Graph, y: Bounds) -> Bounds:
         return _softmax(y)
     if head == "linear":
         return y
-    if isinstance(graph.output, Steps):  # a table of the head's values, rounded to its steps
+    left_out = any(f": the {head} is left out" in note for note in graph.notes)
+    if isinstance(graph.output, Steps) and not left_out:  # of the head's values, rounded
         step = np.ldexp(1.0, -graph.output.fractions)
         greatest = step * [kind.maximum for kind in graph.output.types]
         low, high = (
