@@ -81,3 +81,15 @@ def test_what_cannot_be_written_leaves_nothing(tmp_path, monkeypatch):
 )
 def test_the_reason_of_an_error(error, words):
     assert files.reason(error) == words
+
+
+def test_a_lock_is_held_once_and_never_through_a_link(tmp_path, outside):
+    lock = tmp_path / ".lock"
+    with files.locked(lock), pytest.raises(BlockingIOError), files.locked(lock):
+        pass
+    lock.unlink()
+    lock.symlink_to(tmp_path / "outside" / "made")
+    with pytest.raises(TriggerError) as error, files.locked(lock):
+        pass
+    assert str(error.value) == f"{lock}: is a link, where a lock file belongs; remove it"
+    assert [path.name for path in (tmp_path / "outside").iterdir()] == ["mine.txt"]

@@ -2,9 +2,7 @@
 
 import contextlib
 import errno
-import fcntl
 import json
-import os
 import sys
 import time
 import types
@@ -258,10 +256,9 @@ def _read_records(root: Path) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _locked(root: Path) -> Iterator[None]:
-    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
-    with os.fdopen(os.open(root / ".lock", flags, 0o666), "w") as file:
+    with contextlib.ExitStack() as held:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            held.enter_context(files.locked(root / ".lock"))
         except BlockingIOError as error:
             raise TriggerError(
                 f"{root}: another build of this folder is running; wait for it, or choose another --output"

@@ -2,11 +2,13 @@
 
 import contextlib
 import errno
+import fcntl
 import os
 import re
 import secrets
 import shutil
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 from trigger.errors import TriggerError
@@ -92,6 +94,20 @@ def entries(path: Path) -> list[Path]:
 def is_file(path: Path) -> bool:
     """A file itself: no link to one."""
     return stat.S_ISREG(path.lstat().st_mode)
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a lock file, made where there is none. Raises BlockingIOError where another process holds it.
+
+    Raises TriggerError where a link has its place.
+    """
+    if path.is_symlink():
+        raise TriggerError(f"{path}: is a link, where a lock file belongs; remove it")
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
+    with os.fdopen(os.open(path, flags, 0o666), "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
 
 
 def number(error: OSError) -> int:

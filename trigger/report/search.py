@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from trigger.backends.rtl.area import lut_error
+from trigger.files import write_text
 from trigger.report import plots
 from trigger.report.page import environment
 from trigger.search.pick import figure, of_budget
@@ -48,7 +49,7 @@ def write(points: Sequence[Point], spec: Spec, folder: Path) -> Path:
         )
     )
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "index.html").write_text(page, encoding="utf-8")
+    write_text(folder / "index.html", page)
     trials = [{**p._asdict(), "outcome": p.outcome._asdict()} for p in points]
-    (folder / "trials.json").write_text(json.dumps(trials, indent=1) + "\n")
+    write_text(folder / "trials.json", json.dumps(trials, indent=1) + "\n")
     return folder / "index.html"

@@ -1,7 +1,6 @@
 """A search from its trigger.toml to its report: trials on the cores of this machine or on a Dask cluster, one after another."""
 
 import contextlib
-import fcntl
 import logging
 import os
 import uuid
@@ -11,6 +10,7 @@ from typing import Any, NamedTuple
 
 from dask.distributed import Client, Future, LocalCluster, as_completed
 
+from trigger import files
 from trigger import spec as specification
 from trigger.errors import TriggerError
 from trigger.progress import progress, say
@@ -60,10 +60,10 @@ def opened(target: str, output: Path, resume: bool) -> Iterator[Search]:
     spec = specification.parse(text, path)
     root = output / f"{spec.name}-search"
     root.mkdir(parents=True, exist_ok=True)
-    with (root / ".lock").open("a") as file:
+    with contextlib.ExitStack() as held:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+            held.enter_context(files.locked(root / ".lock"))
+        except BlockingIOError as error:
             raise TriggerError(
                 f"{root}: another search is running here; wait for it, or choose another --output"
             ) from error
