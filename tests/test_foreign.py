@@ -321,6 +321,39 @@ def test_a_bridge_is_written_for_sources_alone(tmp_path):
     )
 
 
+BRIDGE = """#include "firmware/tiny.h"
+namespace nnet {
+template <class A, class B, int N> void convert_data(A *from, B *to) {
+    for (int i = 0; i < N; i++) to[i] = B(double(from[i]));
+}
+}
+extern "C" void tiny_double(double fc1_input[N_INPUT_1_1], double layer2_out[N_LAYER_2],
+                            unsigned short &const_size_in_1, unsigned short &const_size_out_1) {
+    input_t in[N_INPUT_1_1];
+    nnet::convert_data<double, input_t, N_INPUT_1_1>(fc1_input, in);
+    result_t out[N_LAYER_2];
+    tiny(in, out, const_size_in_1, const_size_out_1);
+    nnet::convert_data<result_t, double, N_LAYER_2>(out, layer2_out);
+}
+"""
+
+
+def test_the_bridge_of_an_old_release(tmp_path):
+    """It returns sizes, as those of Quartus do in every release; its sizes are constants of the headers."""
+    source = OLD_TOP.replace(");", f") {{\n{SUM}\n}}")
+    write_project(tmp_path / "firmware", static(OLD_DEFINES), OLD_TOP, source)
+    (tmp_path / "hls4ml_config.yml").write_text("ProjectName: tiny\n")
+    (tmp_path / "tiny_bridge.cpp").write_text(BRIDGE)
+    assert open_foreign(tmp_path).includes == (tmp_path / "tiny_bridge.cpp",)
+    assert check(tmp_path, saved(tmp_path), None)
+    edit(tmp_path / "tiny_bridge.cpp", "input_t, N_INPUT_1_1>", "input_t, N_INPUT_1_2>")
+    with pytest.raises(TriggerError) as error:
+        check(tmp_path, saved(tmp_path), None)
+    assert str(error.value) == (
+        f"csim: {tmp_path}/firmware/defines.h: the size N_INPUT_1_2 is not defined"
+    )
+
+
 def test_integer_inputs_of_a_namespace(tmp_path):
     """Inputs of ap_uint<4>: the network's own quantiser takes more, which the project never receives."""
     defines = f"namespace hls4ml_tiny_v1 {{{static(OLD_DEFINES)}}}".replace(

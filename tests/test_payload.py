@@ -385,6 +385,21 @@ def test_scores_wider_than_their_place(built, tmp_path):
         assert str(error.value) == f"payload.output: {message}"
 
 
+def test_a_build_refuses_scores_that_do_not_fit(built, tmp_path):
+    """As soon as their width is known; nothing else is done again."""
+    shutil.copytree(built.root, tmp_path / "build" / "shelled")
+    shutil.copytree(built.root.parents[1] / "trigger", tmp_path / "trigger")
+    path = tmp_path / "trigger" / "trigger.toml"
+    text = path.read_text().replace("output_link = 12\n", "")
+    path.write_text(text + "[payload.output]\nscores = [3, 63]\n")
+    with pytest.raises(TriggerError) as error:
+        build(str(path), tmp_path / "build")
+    high = 62 + link_width(built)
+    assert str(error.value) == (
+        f"payload.output: scores takes bits 63 to {high} of link 3; a word has 64"
+    )
+
+
 def test_yosys_reads_the_shell(shell):
     """Every construct of core and shell goes through another front end too, and nothing hangs loose."""
     sources = " ".join(map(str, shell.sources))
