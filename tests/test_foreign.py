@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from qkeras import QActivation
+from qkeras import QActivation, QDense
 from typer.testing import CliRunner
 
 from trigger import TriggerError
@@ -107,6 +107,20 @@ def test_a_softmax_cannot_be_exact(project):
     assert str(error.value) == (
         f"{network}: it ends in softmax, which hls4ml takes from tables: no project of it is exact; "
         "save the network without its softmax, which does not change the order of the classes, and convert that"
+    )
+
+
+def test_a_sigmoid_of_wide_sums_cannot_be_exact(project, tmp_path):
+    folder, _ = project
+    x = keras.Input((3,))
+    wide = {"kernel_quantizer": "quantized_bits(16,0,alpha=1)", "use_bias": False}
+    network = tmp_path / "wide.keras"
+    keras.Model(x, QDense(2, activation="sigmoid", **wide)(x)).save(network)
+    with pytest.raises(TriggerError) as error:
+        check(folder, network, None)
+    assert str(error.value) == (
+        f"{network}: it ends in sigmoid, of values too wide for a table: no project of it is exact; "
+        "save the network without its sigmoid, which does not change the order of the events, and convert that"
     )
 
 

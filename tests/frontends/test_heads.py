@@ -210,6 +210,20 @@ def test_working_points_on_the_scale_of_the_head(kind):
         working_points(spec, lower(soft), events, omitted)
 
 
+def test_a_threshold_on_a_softmax_is_refused_before_training(tmp_path, capsys):
+    folder = write_small_trigger(tmp_path / "small")
+    decision = '[decision.accept.tight]\noutput = "signal"\nthreshold = 0.9\n'
+    path = folder / "trigger.toml"
+    path.write_text(path.read_text() + decision)
+    path = folder / "model.py"
+    path.write_text(path.read_text().replace('name="out")(x)', 'activation="softmax")(x)'))
+    with pytest.raises(
+        TriggerError, match="^decision.accept.tight: a threshold of 0.9 on a softmax"
+    ):
+        build(str(folder), tmp_path / "build")
+    assert "training" not in capsys.readouterr().out
+
+
 def accepted(points, outputs):
     return np.stack([outputs[:, p["element"]] >= p["bound"] for p in points.values()], axis=1)
 

@@ -70,7 +70,7 @@ def is_left_out(model: keras.Model, graph: Graph) -> bool:
 def left_out(model: keras.Model, graph: Graph) -> LeftOut | None:
     """The head that was left out of a network's graph; None where nothing was."""
     if is_softmax(_last(model)):
-        return LeftOut("softmax", _no_bound, None)
+        return SOFTMAX
     kind = head_of(model)
     if kind is None or not is_left_out(model, graph):
         return None
@@ -108,6 +108,14 @@ def _no_bound(element: int, threshold: float) -> float:  # noqa: ARG001
         f"a threshold of {threshold:g} on a softmax depends on the scores of all classes, and the softmax is left out; end "
         "the network without it and give a threshold on its scores, or give rate_khz instead"
     )
+
+
+SOFTMAX = LeftOut("softmax", _no_bound, None)
+
+
+def ends_in_softmax(model: keras.Model) -> bool:
+    """Whether thresholds on a network's outputs depend on all of them."""
+    return is_softmax(_last(model))
 
 
 def _bound(kind: str, graph: Graph, element: int, threshold: float) -> float:

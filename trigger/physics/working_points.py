@@ -52,6 +52,13 @@ def working_points(
     return found
 
 
+def check_thresholds(spec: Spec, left_out: LeftOut) -> None:
+    """Raises TriggerError for a threshold on a function that no output alone decides."""
+    for name, point in (spec.decision.accept if spec.decision else {}).items():
+        if point.threshold is not None and left_out.value is None:
+            _before(name, left_out, 0, point.threshold)
+
+
 def _before(name: str, left_out: LeftOut | None, element: int, threshold: float) -> float:
     if left_out is None:
         return threshold

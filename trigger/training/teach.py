@@ -9,7 +9,9 @@ import numpy as np
 
 from trigger.errors import TriggerError
 from trigger.events.dataset import Events
+from trigger.frontends import heads
 from trigger.frontends.networks import is_float, shaped
+from trigger.physics.working_points import check_thresholds
 from trigger.progress import progress
 from trigger.spec import Spec
 from trigger.training import anomaly, distill, early, network, neurons, prune, refine, widths
@@ -40,9 +42,14 @@ def trained(spec: Spec, events: dict[str, Events], folder: Path, watch: Watch) -
 
 
 def check(model: keras.Model, events: dict[str, Events], spec: Spec) -> None:
-    """Raise Inexact, before any training, for what training cannot make exact. What ``train`` does first is done then."""
+    """Raise Inexact, before any training, for what training cannot make exact, and TriggerError for thresholds.
+
+    What ``train`` does first is done then.
+    """
     normalize(model, events, spec)
     early.check(model, spec.input_types)
+    if heads.ends_in_softmax(model):
+        check_thresholds(spec, heads.SOFTMAX)
 
 
 def normalize(model: keras.Model, events: dict[str, Events], spec: Spec) -> None:
