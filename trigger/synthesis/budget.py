@@ -32,7 +32,7 @@ class Timing(NamedTuple):
 class Figure(NamedTuple):
     """One number with where it comes from; ``interval`` are the ends between which the true one is, where it is not certain.
 
-    A core's figure bounds that of its payload on one side: the other end is then infinite.
+    A core's area is the least that its payload takes: the other end is then infinite.
     """
 
     value: float
@@ -41,7 +41,7 @@ class Figure(NamedTuple):
 
     @property
     def is_bound(self) -> bool:
-        return self.interval is not None and math.inf in map(abs, self.interval)
+        return self.interval is not None and self.interval[1] == math.inf
 
     def __str__(self) -> str:
         if self.interval and not self.is_bound:
@@ -131,12 +131,11 @@ def _best(results: Sequence[Synthesis], name: str, of: str = "") -> Figure | Non
 
 
 def _bound(core: Sequence[Synthesis], name: str) -> Figure | None:
-    """A payload takes at least what its core takes, and is no faster."""
+    """A payload takes at least what its core takes. The delay model knows no shell: the clock stays the core's."""
     found = _best(core, name, "core alone, ")
-    if found is None:
-        return None
-    ends = (-math.inf, found.value) if name == "clock_mhz" else (found.value, math.inf)
-    return found._replace(interval=ends)
+    if found is None or name == "clock_mhz":
+        return found
+    return found._replace(interval=(found.value, math.inf))
 
 
 def _origin(result: Synthesis, name: str) -> str:
