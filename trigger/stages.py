@@ -107,6 +107,7 @@ def _model(build: Build, folder: Path) -> None:
     from trigger.training import fit, network, prune
 
     spec, events = build.spec, real_events(build)
+    network.reset_names()
     summary: dict[str, Any] = {}
 
     def keep(

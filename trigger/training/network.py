@@ -30,6 +30,17 @@ def set_seed(seed: int) -> None:
     keras.utils.set_random_seed(seed)
 
 
+def reset_names() -> None:
+    """Let Keras count the layers without a name from the start, as in a process that has made none.
+
+    Those names are in the network's file, and in the firmware.
+    """
+    # The public clear_session() would also take a user's dtype policy, and the caches of models that live.
+    from keras.src.utils.naming import reset_uids
+
+    reset_uids()
+
+
 def make(spec: Spec, folder: Path) -> keras.Model:
     """Call the function in the trigger's folder. Raises TriggerError where there is none or it returns something else."""
     assert spec.model.function is not None
