@@ -11,6 +11,7 @@ from trigger import checks, resources
 from trigger.archive import normalise
 from trigger.checks import WorkingPoints, keras_integers
 from trigger.events.hardware import splits, structured
+from trigger.fixedpoint.passes import optimize
 from trigger.fixedpoint.passes.decision import decide
 from trigger.fixedpoint.ranges import overflow_proof
 from trigger.fixedpoint.serialize import fingerprint, to_json
@@ -319,6 +320,7 @@ def _rtl_reads(build: Build) -> Mapping[str, Any]:
 def _rtl(build: Build, folder: Path) -> None:
     """Write the RTL project."""
     from trigger.backends.rtl import RtlOptions, write
+    from trigger.backends.rtl.logic import weights
 
     spec = build.spec
     graph = read_graph(build.root)
@@ -330,7 +332,8 @@ def _rtl(build: Build, folder: Path) -> None:
         spec.data.features,
         outputs(spec),
     )
-    write(graph, folder, options)
+    with progress("tracing the logic", weights(optimize(graph)), "weights") as done:
+        write(graph, folder, options, done)
 
 
 # --- payload --------------------------------------------------------------------------------------------------------
@@ -418,6 +421,7 @@ def _synthesis(build: Build, folder: Path) -> None:
     except ToolFailed as failure:
         failures.append(str(failure).replace(str(folder), "synthesis"))
         say(f"  {failures[-1]}")
+    say("  estimating LUT without each pass")
     passes = lut_by_passes(core.rtl.graph)
     write_json(
         folder / "results.json",

@@ -11,14 +11,18 @@ import numpy as np
 import pytest
 from battery import PART, around, prepare, randomize
 from qkeras import QActivation, QDense
+from random_networks import random_network
 
 import trigger
 from trigger import TriggerError
 from trigger.backends import rtl
 from trigger.backends.rtl import simulate
+from trigger.backends.rtl.logic import weights
 from trigger.fixedpoint.build import Builder, constant
 from trigger.fixedpoint.graph import Constant, Graph
+from trigger.fixedpoint.passes import optimize
 from trigger.fixedpoint.types import Fixed, Overflow, Rounding
+from trigger.frontends.keras import lower
 
 W = "quantized_bits(5,1,alpha=1)"
 
@@ -60,6 +64,19 @@ def test_the_pipeline_follows_the_clock(network, tmp_path):
     slow = rtl.write(network.graph, tmp_path / "slow", rtl.RtlOptions("xc7a100tcsg324-1", 200))
     assert slow.interface.latency > stages[1]
     assert slow.estimate["clock_mhz"] >= 200
+
+
+def test_narrower_types_need_no_more_logic():
+    """A narrower type is proven to hold its values: nothing is made to saturate into it."""
+    found = rtl.lut_by_passes(lower(random_network(2, widest=10)))
+    assert found["with all"] <= found["without range narrowing"] == found["without any"]
+
+
+def test_progress_counts_weights(network, tmp_path):
+    finished = []
+    rtl.write(network.graph, tmp_path, rtl.RtlOptions(PART, 200), finished.append)
+    assert len(finished) == 2
+    assert sum(finished) == weights(optimize(network.graph)) > 50
 
 
 def test_port_map(project):

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import oracle
 import pytest
-from battery import PART, compile_emulators, run_onnx
+from battery import PART, assert_inside, compile_emulators, run_onnx
 from random_graphs import events, random_graph
 
 from trigger import TriggerError
@@ -17,7 +17,7 @@ from trigger.fixedpoint.build import Builder
 from trigger.fixedpoint.evaluate import trace
 from trigger.fixedpoint.graph import Constant, Graph, GraphError
 from trigger.fixedpoint.passes import PASSES, optimize
-from trigger.fixedpoint.ranges import overflow_proof, ranges
+from trigger.fixedpoint.ranges import overflow_proof
 from trigger.fixedpoint.serialize import from_json, to_json
 from trigger.fixedpoint.types import Fixed, Overflow, Rounding
 
@@ -141,11 +141,6 @@ def test_random_graphs():
         overflow_proof(graph)
         for run in (*PASSES.values(), optimize, lambda g: from_json(to_json(g))):
             np.testing.assert_array_equal(run(graph).run(x), found[graph.output.name], str(seed))
-
-
-def assert_inside(graph: Graph, found: dict[str, np.ndarray]) -> None:
-    for name, (low, high) in ranges(graph).items():
-        assert ((low <= found[name]) & (found[name] <= high)).all(), name
 
 
 def test_random_graphs_in_onnx():

@@ -20,6 +20,7 @@ from trigger.errors import TriggerError
 from trigger.files import write_text
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.passes import PASSES, optimize
+from trigger.fixedpoint.serialize import to_json
 from trigger.fixedpoint.types import Fixed, Integers
 from trigger.naming import as_hdl_name, identifier, printable
 from trigger.parts import Part
@@ -142,14 +143,24 @@ class Rtl:
         )
 
 
-def write(graph: Graph, directory: Path, options: RtlOptions) -> Rtl:
+def _nobody(weights: int) -> None:
+    """Where nobody watches."""
+
+
+def write(
+    graph: Graph,
+    directory: Path,
+    options: RtlOptions,
+    done: Callable[[int], None] = _nobody,
+) -> Rtl:
     """Write the RTL project of a graph: sources, port map, project scripts, rtl.json.
 
-    Raises TriggerError where an option cannot be met or a node has no exact logic.
+    ``done`` is called after each layer with the number of its weights; ``logic.weights`` counts them all. Raises
+    TriggerError where an option cannot be met or a node has no exact logic.
     """
     from trigger.backends.rtl.emit import write_core
 
-    planned = plan(graph, options)
+    planned = plan(graph, options, done)
     core = planned.core
     sources = write_core(core, directory / "src", options.language)
     description = {
@@ -169,7 +180,7 @@ def write(graph: Graph, directory: Path, options: RtlOptions) -> Rtl:
     return open_project(directory, graph)
 
 
-def plan(graph: Graph, options: RtlOptions) -> Plan:
+def plan(graph: Graph, options: RtlOptions, done: Callable[[int], None] = _nobody) -> Plan:
     """What the RTL of a graph will be, before it is written.
 
     Raises TriggerError where an option cannot be met or a node has no exact logic.
@@ -180,7 +191,7 @@ def plan(graph: Graph, options: RtlOptions) -> Plan:
 
     options.check()
     fpga = find_part(options.part)
-    logic = to_logic(optimize(graph))
+    logic = to_logic(optimize(graph), done)
     stages = schedule(logic, 1000 / options.clock_mhz * (1 - CLOCK_UNCERTAINTY) / fpga.delay)
     core = to_core(as_hdl_name(options.project_name), graph, logic, stages)
     slowest = max(stage_delays(logic, stages)) * fpga.delay / (1 - CLOCK_UNCERTAINTY)
@@ -200,11 +211,16 @@ def lut_by_passes(graph: Graph) -> dict[str, int]:
     """LUT as alkaid estimates them: with all passes, without any, and without each one."""
     from trigger.backends.rtl.logic import to_logic
 
+    known: dict[str, int] = {}  # a pass that changes nothing costs no time
+
     def lut(names: Iterable[str]) -> int:
         changed = graph
         for name in names:
             changed = PASSES[name](changed)
-        return round(sum(to_logic(changed).costs))
+        text = to_json(changed)
+        if text not in known:
+            known[text] = round(sum(to_logic(changed).costs))
+        return known[text]
 
     found = {"with all": lut(PASSES), "without any": lut(())}
     return found | {

@@ -25,7 +25,8 @@ from trigger.fixedpoint.graph import (
     Steps,
     Threshold,
 )
-from trigger.fixedpoint.types import Fixed, Overflow, Rounding
+from trigger.fixedpoint.ranges import Interval
+from trigger.fixedpoint.types import Fixed, Overflow, Rounding, bounds, requantize
 
 # Delay and cost of an adder are counted bit by bit: alkaid's own defaults.
 HARDWARE = HWConfig(1, 1, -1)
@@ -38,9 +39,10 @@ _WHOLE_TABLE_BITS = 11
 _SURE_TABLE_BITS, _TABLE_BITS = 8, 16
 
 
-def lower(node: Node, source: Node, read: Sequence[list[FVariable]]) -> list[Any]:
+def lower(node: Node, source: Node, reach: Interval, read: Sequence[list[FVariable]]) -> list[Any]:
     """The elements of a node from those of the nodes it reads, of which ``source`` is the first; a constant may be a number.
 
+    ``reach`` is the source's interval, tighter than what alkaid knows of it.
     Raises ValueError, or alkaid's AssertionError, where there is no exact form.
     """
     x = read[0]
@@ -55,8 +57,10 @@ def lower(node: Node, source: Node, read: Sequence[list[FVariable]]) -> list[Any
             return [_plus(v, b) for v, b in zip(scaled, node.bias.real, strict=True)]
         case Quantize():
             return [
-                _quantize(v, kind, node.rounding, node.overflow)
-                for v, kind in zip(x, node.types, strict=True)
+                _quantize(v, kind, node.rounding, overflow)
+                for v, kind, overflow in zip(
+                    x, node.types, _needed(node, source, reach), strict=True
+                )
             ]
         case Clip():
             low, high = (
@@ -78,6 +82,18 @@ def lower(node: Node, source: Node, read: Sequence[list[FVariable]]) -> list[Any
         case Concatenate():
             return [v for part in read for v in part]
     raise ValueError("the operation is unknown here")
+
+
+def _needed(node: Quantize, source: Node, reach: Interval) -> list[Overflow]:
+    """The overflow of each element; none, which is the upper bits left out, where the source cannot leave the type."""
+    low, high = bounds(node.types, node.overflow)
+    wide = tuple(Fixed(True, 62, 62 - kind.fraction) for kind in node.types)
+    least, most = (
+        requantize(end[None], source.fractions, wide, node.rounding, Overflow.SAT)[0]
+        for end in reach
+    )
+    fits = (least >= low) & (most <= high)
+    return [Overflow.WRAP if fit else node.overflow for fit in fits]
 
 
 def _product(x: list[FVariable], node: Dense) -> list[FVariable]:
