@@ -8,9 +8,11 @@ import sys
 import time
 
 import pytest
+from conftest import write_small_trigger
 
 from trigger import TriggerError, files, hashing
 from trigger.build import Different, build, open_build
+from trigger.events import dataset
 from trigger.hashing import folder_digest
 from trigger.provenance import facts
 
@@ -216,3 +218,21 @@ def test_firmware_that_is_not_the_network_fails_the_build(small_build, monkeypat
     ):
         build(str(source), root.parent)
     assert "Not exact" in (root / "report" / "index.html").read_text()
+
+
+def test_events_that_change_while_they_are_read(tmp_path, monkeypatch):
+    """What was read is kept under no digest but its own: the next build would take it for what is there then."""
+    folder = write_small_trigger(tmp_path / "trigger")
+    original = dataset.split
+
+    def while_it_changes(loaded, data):
+        with (folder / "events.csv").open("a") as file:
+            file.write("1,2,3,signal\n")
+        return original(loaded, data)
+
+    monkeypatch.setattr(dataset, "split", while_it_changes)
+    with pytest.raises(TriggerError) as error:
+        build(str(folder), tmp_path / "build")
+    assert str(error.value) == (
+        "events: what it reads changed while it ran; run `trigger build` again"
+    )

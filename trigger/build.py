@@ -222,16 +222,20 @@ def _key(stage: Stage, build: Build) -> str:
 def _redo(stage: Stage, build: Build, into: Path) -> None:
     """Run a stage; its result replaces the one in the folder ``into`` once it is whole."""
     partial = files.fresh(files.beside(into / stage.name))
-    start = time.monotonic()
+    start, key = time.monotonic(), _key(stage, build)
     try:
         stage.run(build, partial)
+        if _key(stage, build) != key:
+            raise TriggerError(
+                f"{stage.name}: what it reads changed while it ran; run `trigger build` again"
+            )
     except BaseException:
         files.remove(partial)
         raise
     files.remove(into / stage.name)
     partial.rename(into / stage.name)
     build.digests[stage.name] = folder_digest(into / stage.name)
-    record = {"key": _key(stage, build), "digest": build.digests[stage.name]}
+    record = {"key": key, "digest": build.digests[stage.name]}
     _write_record(stage, into, record)
     _write_seconds(into, {**stage_seconds(into), stage.name: round(time.monotonic() - start, 1)})
 

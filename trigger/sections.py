@@ -301,7 +301,7 @@ class Inputs(Section):
 class Device(Section):
     """An FPGA that the user describes: its family, its totals, and how slow its logic is against UltraScale+."""
 
-    family: str
+    family: Name
     lut: PositiveInt | None = None
     ff: PositiveInt | None = None
     dsp: Annotated[int, Field(ge=0)] | None = None
