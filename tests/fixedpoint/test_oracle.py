@@ -89,6 +89,7 @@ CORNERS = {
     "elements far apart": far_elements(),
     "a wide bias": wide_bias(),
     "a wide end": wide_end(),
+    "a constant that wraps": random_graph(761),
 }
 
 
@@ -126,6 +127,17 @@ def test_corners_compiled(tmp_path):
         expected = oracle.outputs(graph, x)
         np.testing.assert_array_equal(emulator(x), expected)
         np.testing.assert_array_equal(simulation.run(x), expected)
+
+
+@pytest.mark.parametrize(("seed", "node"), [(1181, "n3"), (1711, "n3"), (1692, "n4")])
+def test_logic_that_is_not_the_graph_is_refused(seed, node, tmp_path):
+    """What alkaid gets wrong without a word; a compiled simulation differs from the graph."""
+    with pytest.raises(TriggerError) as error:
+        rtl.write(random_graph(seed), tmp_path / "rtl", rtl.RtlOptions(PART, 50))
+    assert str(error.value) == (
+        f"{node}: alkaid loses bits of its constants or intervals, so that there is no exact logic "
+        "for it; use fewer bits, or binary points that are nearer to each other"
+    )
 
 
 def test_random_graphs():

@@ -250,6 +250,8 @@ def _quantize(x: FVariable, kind: Fixed, rounding: Rounding, overflow: Overflow)
     low, high = (kind.minimum + symmetric) * step, kind.maximum * step
     if x.low >= low and x.high <= high:
         return x
+    if overflow is Overflow.WRAP and x.low == x.high:  # alkaid's own would not wrap a constant
+        return variable(low + float(np.mod(x.low - low, high - low + step)))
     if overflow is Overflow.WRAP:
         return x.quantize(kind.signed, integer, kind.fraction)
     if symmetric or x.high < low or x.low > high:

@@ -16,11 +16,16 @@ from alkaid.types import CombLogic, Op, QInterval
 from trigger.backends.rtl.area import lut
 from trigger.backends.rtl.arithmetic import HARDWARE, lower, narrowed, variable
 from trigger.errors import TriggerError
+from trigger.fixedpoint.evaluate import evaluate
 from trigger.fixedpoint.graph import Dense, Graph, Node
 from trigger.fixedpoint.ranges import Interval, ranges
+from trigger.fixedpoint.types import Integers
 
 # The operations of alkaid that are told apart here.
 INPUT, WRAP, CONSTANT, LOOKUP = -1, 3, 5, 8
+
+# The logic of a layer is compared with the graph on so many events.
+_SAMPLES = 1000
 
 
 class Logic(NamedTuple):
@@ -119,14 +124,84 @@ def _trace(
                     strict=True,
                 )
             ]
-        except (AssertionError, ValueError, OverflowError) as error:
+        except (AssertionError, ValueError, OverflowError, StopIteration) as error:
             raise TriggerError(
                 f"{node.name}: no exact logic for this {node.op}: {error or type(error).__name__}"
             ) from error
     outputs = [symbol for node in results for symbol in symbols[node.name]]
     traced = trace(inputs, outputs, optimize=False)
     # Tracing anew, as alkaid does by default, would start from wider intervals than the graph's.
-    return add_surrogate(optimize(traced, keep_dead_inputs=True, retrace=False))
+    logic = add_surrogate(optimize(traced, keep_dead_inputs=True, retrace=False))
+    _check(graph, found, nodes, sources, results, [interval for interval, _ in given], logic)
+    return logic
+
+
+def _check(
+    graph: Graph,
+    found: Mapping[str, Interval],
+    nodes: Sequence[Node],
+    sources: Sequence[str],
+    results: Sequence[Node],
+    given: Sequence[QInterval],
+    logic: CombLogic,
+) -> None:
+    """Run the logic of one layer beside the graph, on values from all over its sources' intervals.
+
+    Those intervals are the graph's and alkaid's, ``given``, of which either may be tighter.
+
+    Raises TriggerError where they differ: alkaid holds constants and intervals in float32 in some
+    places, and loses bits of contrived ones without a word.
+    """
+    low, high = (
+        np.concatenate(ends)
+        for ends in zip(*(_bounds(graph[name], found[name]) for name in sources), strict=True)
+    )
+    least, most, steps = np.array(given, dtype=np.float64).T
+    x = _samples(np.maximum(low, least), np.minimum(high, most), steps)
+    ends = np.cumsum([len(graph[name].types) for name in sources])[:-1]
+    values = {
+        name: np.ldexp(part, graph[name].fractions).astype(np.int64)
+        for name, part in zip(sources, np.split(x, ends, axis=1), strict=True)
+    }
+    for node in nodes:
+        read = [graph[name] for name in node.inputs]
+        values[node.name] = evaluate(node, read, [values[name] for name in node.inputs])
+    expected = np.concatenate([_real(node, values[node.name]) for node in results], axis=1)
+    if not _in_64_bits(logic):
+        return
+    differs = logic.predict(x, n_threads=1).reshape(expected.shape) != expected
+    if differs.any():
+        name = [node.name for node in results for _ in node.types][int(np.argwhere(differs)[0, 1])]
+        raise TriggerError(
+            f"{name}: alkaid loses bits of its constants or intervals, so that there is no exact "
+            "logic for it; use fewer bits, or binary points that are nearer to each other"
+        )
+
+
+def _in_64_bits(logic: CombLogic) -> bool:
+    """Whether alkaid's interpreter, which computes and shifts in int64, can run it."""
+    moving = [op.qint for op in logic.ops if op.qint.min != op.qint.max]
+    if not moving:
+        return True
+    largest = max(max(-q.min, q.max, q.step) for q in moving)
+    return bool(largest / min(q.step for q in moving) < 2.0**62)
+
+
+def _samples(low: np.ndarray, high: np.ndarray, steps: np.ndarray) -> np.ndarray:
+    """Multiples of the steps, float64 of shape (events, elements): ends, next to them, anything."""
+    rng = np.random.default_rng(0)
+    least, most = (np.rint(end / steps).astype(np.int64) for end in (low, high))
+    shape = (_SAMPLES, len(steps))
+    anything = rng.integers(least, most, shape, endpoint=True)
+    small = np.rint(anything * 0.5 ** rng.integers(0, 53, shape)).astype(np.int64)
+    near = rng.integers(0, 3, shape)
+    kinds = np.stack([anything, anything, small, least + near, most - near])
+    chosen = np.take_along_axis(kinds, rng.integers(0, len(kinds), (1, *shape)), axis=0)[0]
+    return np.clip(np.concatenate([[least, most], chosen]), least, most) * steps
+
+
+def _real(node: Node, integers: Integers) -> np.ndarray:
+    return np.ldexp(integers.astype(np.float64), -node.fractions)
 
 
 def _adopt(
