@@ -1,5 +1,6 @@
 """The Python interface: what ``import trigger`` gives. Names here are stable."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,6 +9,7 @@ import numpy as np
 
 from trigger.errors import TriggerError
 from trigger.fixedpoint import graph as fixedpoint
+from trigger.fixedpoint.passes.decision import scores
 from trigger.fixedpoint.types import Fixed
 from trigger.verification import compare as comparison
 
@@ -92,16 +94,18 @@ def verify(
     within its rounding elsewhere.
 
     Where the network does not quantise its own inputs, all of them are given the values of the graph's input types.
+    Raises TriggerError where the arguments are none of these, or an implementation has another
+    number of inputs or outputs than the network.
     """
     from trigger.frontends.networks import Reference, record
     from trigger.verification.oracle import agreement
 
-    if not implementations:
-        raise TriggerError("verify: nothing to compare with the network")
-    if not len(x):
-        raise TriggerError("verify: no events to compare on")
-    first = implementations[0]
-    graph = first if isinstance(first, fixedpoint.Graph) else first.graph
+    if not isinstance(implementations, Sequence) or not implementations:
+        raise TriggerError(
+            "verify: nothing to compare with the network; give a list of graphs, csims and RTL"
+        )
+    x = _events(x)
+    graph, *_ = [_belonging(model, implementation) for implementation in implementations]
     reference = Reference(model, graph)
     integers = graph.quantize_inputs(x)
     on_grid = np.ldexp(integers.astype(np.float64), -graph.input.fractions)
@@ -117,6 +121,41 @@ def verify(
     )
     own = agreement(graph, record(model, on_grid)).comparison
     return verdict._replace(comparisons=(*verdict.comparisons, own))
+
+
+def _events(x: np.ndarray) -> np.ndarray:
+    try:
+        x = np.asarray(x, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise TriggerError(f"verify: the events are no array of numbers: {error}") from error
+    if x.ndim < 2 or not len(x):
+        raise TriggerError(
+            f"verify: the events have the shape {x.shape}; give (events, features), one event or more"
+        )
+    return x
+
+
+def _belonging(model: "keras.Model", implementation: Any) -> fixedpoint.Graph:
+    """The graph of an implementation, whose inputs and outputs are as many as the network's."""
+    import keras
+
+    if not isinstance(model, keras.Model):
+        raise TriggerError(f"verify: {type(model).__name__} is not a Keras network")
+    graph = getattr(implementation, "graph", implementation)
+    if not isinstance(graph, fixedpoint.Graph):
+        raise TriggerError(
+            f"verify: {type(implementation).__name__} is none of graph, csim and RTL"
+        )
+    output = scores(graph).output
+    for what, tensors, found in (
+        ("inputs", model.inputs, len(graph.input.types)),
+        ("outputs", model.outputs, len(output.types)),
+    ):
+        count = sum(math.prod(tensor.shape[1:]) for tensor in tensors)
+        if count != found:
+            label = getattr(implementation, "label", "graph")
+            raise TriggerError(f"verify: the network has {count} {what}, {label} has {found}")
+    return graph
 
 
 def build(target: str | Path, output: str | Path = "build") -> Path:

@@ -72,6 +72,15 @@ def test_narrower_types_need_no_more_logic():
     assert found["with all"] <= found["without range narrowing"] == found["without any"]
 
 
+def test_a_network_that_answers_the_same_for_every_event():
+    w = {"kernel_quantizer": "quantized_bits(4,1,alpha=1)"}
+    inputs = keras.Input((3,))
+    x = QActivation("quantized_relu(4,2)")(QDense(4, **w)(inputs))
+    model = keras.Model(inputs, QDense(1, **w)(x))
+    model.set_weights([np.zeros(weights.shape) for weights in model.get_weights()])
+    assert set(rtl.lut_by_passes(lower(model, "fixed<6,3>")).values()) == {0}
+
+
 def test_progress_counts_weights(network, tmp_path):
     finished = []
     rtl.write(network.graph, tmp_path, rtl.RtlOptions(PART, 200), finished.append)

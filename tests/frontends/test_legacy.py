@@ -101,6 +101,13 @@ def edited(tmp_path, change):
             "layer 'relu' computes in mixed_bfloat16, and would be read in float32; save the network in float32",
         ),
         (
+            lambda layers, saved: layers["tanh"].update(
+                class_name="Activation", config={"name": "tanh", "activation": "hard_sigmoid"}
+            ),
+            "layer 'tanh': hard_sigmoid is 0.2 x + 0.5 between 0 and 1 in Keras 2, and x / 6 + 0.5 in Keras 3; use sigmoid, "
+            "or train the network in Keras 3",
+        ),
+        (
             lambda layers, saved: layers["features"]["config"].update(dtype="int32"),
             "input 'features' computes in int32, and would be read in float32; save the network in float32",
         ),

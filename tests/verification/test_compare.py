@@ -2,10 +2,11 @@
 
 from xml.etree import ElementTree
 
+import keras
 import numpy as np
 import pytest
 from battery import around
-from qkeras import QActivation
+from qkeras import QActivation, QDense
 
 import trigger
 from trigger.fixedpoint.graph import Graph, GraphError
@@ -108,8 +109,41 @@ def test_an_abort_is_a_failure_of_that_implementation(network):
 
 
 def test_nothing_to_compare(network):
-    with pytest.raises(trigger.TriggerError, match="^verify: nothing to compare with the network$"):
-        trigger.verify(network[0], [], network[2])
+    message = "verify: nothing to compare with the network; give a list of graphs, csims and RTL"
+    for nothing in ([], network[1]):
+        with pytest.raises(trigger.TriggerError) as error:
+            trigger.verify(network[0], nothing, network[2])
+        assert str(error.value) == message
+
+
+def test_arguments_that_do_not_belong_together(network):
+    model, graph, x = network
+    wide = around(QActivation("quantized_relu(6,2)"), 8)
+    one = keras.Model(
+        wide.inputs[0], QDense(1, kernel_quantizer="quantized_bits(4,0,alpha=1)")(wide.outputs[0])
+    )
+    for arguments, message in (
+        ((one, [graph], x), "the network has 1 outputs, graph has 3"),
+        ((model, [graph, trigger.lower(one)], x), "the network has 3 outputs, graph has 1"),
+        ((model, [Off(trigger.lower(one))], x), "the network has 3 outputs, csim (test) has 1"),
+        ((None, [graph], x), "NoneType is not a Keras network"),
+        ((model, [model], x), "Functional is none of graph, csim and RTL"),
+        (
+            (model, [graph], x[:0]),
+            "the events have the shape (0, 6); give (events, features), one event or more",
+        ),
+        (
+            (model, [graph], x[0]),
+            "the events have the shape (6,); give (events, features), one event or more",
+        ),
+        (
+            (model, [graph], [["a"]]),
+            "the events are no array of numbers: could not convert string to float: 'a'",
+        ),
+    ):
+        with pytest.raises(trigger.TriggerError) as error:
+            trigger.verify(*arguments)
+        assert str(error.value) == f"verify: {message}"
 
 
 def test_junit():

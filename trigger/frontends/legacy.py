@@ -209,6 +209,11 @@ def _layer(entry: _Entry, path: Path) -> keras.layers.Layer:
         )
     where = f"{path}: layer {config['name']!r}"
     _check_precision(config, where)
+    if kind in _KERAS_LAYERS and config.get("activation") == "hard_sigmoid":
+        raise TriggerError(
+            f"{where}: hard_sigmoid is 0.2 x + 0.5 between 0 and 1 in Keras 2, and x / 6 + 0.5 in "
+            "Keras 3; use sigmoid, or train the network in Keras 3"
+        )
     names = _RENAMED.get(kind, {})
     kept = {
         names.get(key, key): value

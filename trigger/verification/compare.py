@@ -126,12 +126,17 @@ def compare(
 
     ``expected`` (events, outputs) are Keras' integers and ``off_grid`` (events,) says where Keras' value lies between two
     steps, which differs by definition. ``layers`` gives Keras' own layer outputs, as real numbers, for a few inputs; with
-    it a witness names the first layer that differs. Exceptions of the types ``failures`` are that implementation's.
+    it a witness names the first layer that differs. Exceptions of the types ``failures`` are that implementation's;
+    another number of outputs is a failure too.
     """
     comparisons = []
     for name, implementation in implementations.items():
         try:
             found = implementation.run(x)
+            if found.shape != expected.shape:
+                text = f"it gives {found.shape[1]} outputs, the network {expected.shape[1]}"
+                comparisons.append(Comparison(name, len(x), 0, None, text))
+                continue
             differs = (found != expected).any(axis=1) | off_grid
             witness = None
             if differs.any():

@@ -77,6 +77,9 @@ def agreement(graph: Graph, recording: Recording) -> Agreement:
     scored = output_bounds(graph, x)
     bounds = _through_head(recording.head, graph, scored)
     y = recording.y.astype(np.float64)
+    if y.shape != bounds.low.shape:
+        text = f"it gives {y.shape[1]} outputs, the graph {bounds.low.shape[1]}"
+        return Agreement(Comparison(NAME, len(y), 0, None, text), 0)
     outside = ~((bounds.low <= y) & (y <= bounds.high))
     differs = outside.any(axis=1)
     exact = int((scored.known.all(axis=1) & ~differs).sum())

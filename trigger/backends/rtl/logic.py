@@ -77,6 +77,9 @@ def to_logic(graph: Graph, done: Callable[[int], None] = lambda weights: None) -
             graph.output.name
         }
         results = [node for node in nodes if node.name in later]
+        if not results:  # a layer that nothing reads
+            done(sum(map(_weights, nodes)))
+            continue
         given = [i for source in sources for i in values[source]]
         traced = _trace(
             graph, found, nodes, sources, results, [(logic.ops[i].qint, arrival[i]) for i in given]
