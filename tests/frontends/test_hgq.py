@@ -27,6 +27,7 @@ from trigger import Inexact, TriggerError  # noqa: E402
 from trigger.build import build  # noqa: E402
 from trigger.cli import app  # noqa: E402
 from trigger.folder import read_graph  # noqa: E402
+from trigger.frontends.hgq_reference import Reference  # noqa: E402
 from trigger.frontends.loading import load  # noqa: E402
 from trigger.frontends.networks import lower  # noqa: E402
 from trigger.training.fit import outputs  # noqa: E402
@@ -386,4 +387,114 @@ def test_a_function_of_ones_own_is_a_table():
     events = np.random.default_rng(0).integers(-64, 64, (300, 6)) / 8
     np.testing.assert_array_equal(
         graph.predict(events), np.asarray(model(events.astype("float32")))
+    )
+
+
+QUANTISED_SOFTMAX = (
+    "its output quantiser takes the values of the softmax, which have no exact fixed-point form. Remedy: use "
+    "enable_oq=False, or take the softmax off."
+)
+INNER_SOFTMAX = "a softmax inside the network has no exact fixed-point form. Remedy: keep softmax for the last layer."
+
+
+@pytest.mark.parametrize(
+    ("stages", "message"),
+    [
+        ((partial(QDense, 3, activation="softmax", enable_oq=True),), QUANTISED_SOFTMAX),
+        ((partial(QBatchNormDense, 3, activation="softmax", enable_oq=True),), QUANTISED_SOFTMAX),
+        ((partial(QDense, 3, activation="softmax"), Quantizer), INNER_SOFTMAX),
+        ((keras.layers.Softmax, Quantizer), INNER_SOFTMAX),
+    ],
+)
+def test_a_quantised_softmax_is_refused_and_the_reference_keeps_it(stages, message):
+    model = randomise(chain(*(stage() for stage in stages)), seed=2)
+    assert refusal(model) == message
+    events = np.random.default_rng(0).integers(-64, 64, (50, 4)) / 8
+    expected = np.asarray(model(events.astype("float32")))
+    assert len(np.unique(expected)) > 3
+    np.testing.assert_array_equal(Reference(model).predict(events), expected)
+
+
+def added(x):
+    return QAdd()([x, Quantizer()(x)])
+
+
+@pytest.mark.parametrize("shape", [(4, 3), (2, 2, 3), (1, 4)])
+@pytest.mark.parametrize(
+    "layer",
+    [
+        Quantizer,
+        partial(Quantizer, QuantizerConfig("kif", "datalane", heterogeneous_axis=(1,))),
+        QBatchNormalization,
+        partial(QBatchNormalization, enable_oq=True),
+        lambda: added,
+        partial(QUnaryFunctionLUT, "relu"),
+        partial(
+            QUnaryFunctionLUT,
+            "tanh",
+            oq_conf=QuantizerConfig("kif", "table", f0=5, i0=2, overflow_mode="SAT"),
+        ),
+    ],
+)
+def test_quantisers_of_matrices_and_more_have_types_of_each_element(layer, shape):
+    def make():
+        x = inputs = keras.Input(shape)
+        return randomise(keras.Model(inputs, keras.layers.Flatten()(layer()(x))), seed=6)
+
+    model = kept(make)
+    graph = lower(model, INPUT)
+    events = np.random.default_rng(0).integers(-64, 64, (300, *shape)) / 8
+    found = graph.predict(events.reshape(300, -1))
+    assert len(np.unique(found)) > 3
+    np.testing.assert_array_equal(found, Reference(model).predict(events))
+    np.testing.assert_array_equal(found, np.asarray(model(events.astype("float32"))))
+
+
+ops = keras.ops
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: ops.cumsum(x, -1),
+        lambda x: ops.flip(x, -1),
+        lambda x: ops.flip(x, 0),
+        lambda x: x - ops.mean(x),
+        lambda x: x - ops.mean(x, axis=0),
+        lambda x: x / (1 + ops.max(ops.abs(x), axis=-1, keepdims=True)),
+        lambda x: ops.sort(x, -1),
+        lambda x: ops.softmax(2 * x),
+        lambda x: x * np.arange(1.0, 5.0),
+        lambda x: x / ops.sum(ops.ones_like(x)),
+        keras.activations.sparsemax,
+        keras.activations.glu,
+    ],
+)
+@pytest.mark.parametrize("shape", [(4,), (2, 4)])
+def test_a_table_of_a_function_that_is_not_elementwise_is_refused(function, shape):
+    x = inputs = keras.Input(shape)
+    model = keras.Model(inputs, QUnaryFunctionLUT(function)(x))
+    assert refusal(model) == (
+        "the function is not elementwise. Remedy: use one that takes each value by itself."
+    )
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        "tanh",
+        "sigmoid",
+        "softplus",
+        "hard_tanh",
+        lambda x: ops.tanh(x) + ops.sigmoid(x / 3),
+        lambda x: ops.erf(x) * ops.shape(x)[-1],
+    ],
+)
+def test_a_table_of_an_elementwise_function_is_exact(function):
+    x = inputs = keras.Input((7,))
+    oq = QuantizerConfig("kif", "table", f0=5, i0=2, overflow_mode="SAT")
+    model = keras.Model(inputs, QUnaryFunctionLUT(function, enable_iq=False, oq_conf=oq)(x))
+    events = np.random.default_rng(0).integers(-512, 512, (300, 7)) / 64
+    np.testing.assert_array_equal(
+        lower(model, INPUT).predict(events), Reference(model).predict(events)
     )

@@ -12,15 +12,18 @@ import keras
 import numpy as np
 from hgq.quantizer.internal import FixedPointQuantizerBase
 
+from trigger.fixedpoint.build import Builder
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.types import Fixed, Overflow, Rounding
 from trigger.frontends import given, heads, rules
 from trigger.frontends.constants import as_numpy, exact, finite
 from trigger.frontends.inexact import Problem, Refusal
 from trigger.frontends.piecewise import lower_relu, staircase
-from trigger.frontends.walk import Call, Method, Walk, check_channel_axis, check_rank
+from trigger.frontends.walk import Call, Method, Value, Walk, check_channel_axis, check_rank
 
 _NARROWER = "use quantisers of fewer bits for the weights"
+# So many values of its input show whether a function is elementwise.
+_PROBES = 32
 _ROUNDINGS = {"S_RND": "RND", "S_RND_CONV": "RND_CONV"}
 
 
@@ -47,8 +50,8 @@ def input_types(model: keras.Model) -> tuple[Fixed, ...] | None:  # noqa: ARG001
     return None
 
 
-def rule(quantizer: hgq.layers.Quantizer, elements: int) -> rules.Rule | None:
-    """What a quantiser does to values of so many elements; None where it does nothing.
+def rule(quantizer: hgq.layers.Quantizer, shape: tuple[int, ...]) -> rules.Rule | None:
+    """What a quantiser does to values of a shape, batch axis left out; None where it does nothing.
 
     Raises Refusal for what no fixed-point type can do.
     """
@@ -71,8 +74,7 @@ def rule(quantizer: hgq.layers.Quantizer, elements: int) -> rules.Rule | None:
             f"use one of {', '.join(Overflow)}",
         )
     k, i, f = (
-        keras.ops.convert_to_numpy(inner.bw_mapper.bw_to_x(part, (1, elements)))
-        for part in inner.kif
+        keras.ops.convert_to_numpy(inner.bw_mapper.bw_to_x(part, (1, *shape))) for part in inner.kif
     )
     return rules.rule(k, i, f, rounding, inner.overflow_mode)
 
@@ -99,7 +101,10 @@ def input_quantizers(layer: Any) -> tuple[Any, ...]:
 
 def is_left_out_head(layer: Any, is_head: bool) -> bool:
     """Whether a layer ends in a real-valued function at the network's end, which the graph leaves out."""
-    return is_head and not layer.enable_oq and heads.kind_of(layer.activation) is not None
+    if not is_head or getattr(layer, "enable_oq", False):
+        return False
+    activation = getattr(layer, "activation", None)
+    return heads.is_softmax(layer) or heads.kind_of(activation) is not None
 
 
 class _HgqWalk(Walk):
@@ -116,30 +121,30 @@ class _HgqWalk(Walk):
         )
 
     def _quantizer(self, call: Call) -> str:
-        return self._quantised(call.name, call.inputs[0].node, call.layer)
+        return self._quantised(call.name, call.inputs[0], call.layer)
 
-    def _quantised(self, name: str, source: str, quantizer: Any) -> str:
-        found = rule(quantizer, len(self.builder[source].types))
+    def _quantised(self, name: str, value: Value, quantizer: Any) -> str:
+        found = rule(quantizer, value.shape)
         if found is None:
-            return source
-        return rules.lower_rule(self.builder, name, source, found)
+            return value.node
+        return rules.lower_rule(self.builder, name, value.node, found)
 
     def _inputs(self, call: Call) -> list[str]:
-        sources = [value.node for value in call.inputs]
+        values = call.inputs
         names = (
             [f"{call.name}_iq"]
-            if len(sources) == 1
-            else [f"{call.name}_iq_{k}" for k in range(len(sources))]
+            if len(values) == 1
+            else [f"{call.name}_iq_{k}" for k in range(len(values))]
         )
-        quantizers = input_quantizers(call.layer) or (None,) * len(sources)
+        quantizers = input_quantizers(call.layer) or (None,) * len(values)
         return [
-            source if quantizer is None else self._quantised(name, source, quantizer)
-            for name, source, quantizer in zip(names, sources, quantizers, strict=True)
+            value.node if quantizer is None else self._quantised(name, value, quantizer)
+            for name, value, quantizer in zip(names, values, quantizers, strict=True)
         ]
 
     def _output_of(self, call: Call, source: str) -> str:
         return (
-            self._quantised(f"{call.name}_oq", source, call.layer.oq)
+            self._quantised(f"{call.name}_oq", Value(source, call.output_shape), call.layer.oq)
             if call.layer.enable_oq
             else source
         )
@@ -160,6 +165,11 @@ class _HgqWalk(Walk):
         if activation is keras.activations.relu:
             return lower_relu(self.builder, f"{call.name}_relu", source, 0.0, None)
         if activation is keras.activations.softmax:
+            if call.is_head and call.layer.enable_oq:
+                raise Refusal(
+                    "its output quantiser takes the values of the softmax, which have no exact fixed-point form",
+                    "use enable_oq=False, or take the softmax off",
+                )
             return self.leave_out_softmax(
                 call._replace(inputs=(call.inputs[0]._replace(node=source),))
             )
@@ -201,13 +211,27 @@ class _HgqWalk(Walk):
         (source,) = self._inputs(call)
         if call.layer.activation in (keras.activations.linear, keras.activations.relu):
             return self._output_of(call, self._activated(call, source))
-        from trigger.frontends.hgq_reference import elementwise
+        from trigger.frontends.hgq_reference import elementwise, is_elementwise
 
+        shape = call.inputs[0].shape
+        if not is_elementwise(call.layer.activation, shape, _probes(self.builder, source)):
+            raise Refusal(
+                "the function is not elementwise", "use one that takes each value by itself"
+            )
         if not call.layer.enable_oq:
             raise Refusal("its table has values without a type", "use enable_oq=True")
-        found = rule(call.layer.oq, len(self.builder[source].types))
+        found = rule(call.layer.oq, shape)
         if found is None or len(set(found.types)) > 1 or found.dead.any() != found.dead.all():
             raise Refusal(
                 "its elements have tables of different types", "use allow_heterogeneous_table=False"
             )
-        return staircase(self.builder, call.name, source, elementwise(call.layer), bisectable=False)
+        function = elementwise(call.layer, shape)
+        return staircase(self.builder, call.name, source, function, bisectable=False)
+
+
+def _probes(builder: Builder, source: str) -> np.ndarray:
+    """Real values from a node's least to its greatest, on its finest step."""
+    fractions = builder[source].fractions
+    low, high = (np.ldexp(end.astype(float), -fractions) for end in builder.range(source))
+    step = np.ldexp(1.0, -int(fractions.max()))
+    return np.unique(np.rint(np.linspace(low.min(), high.max(), _PROBES) / step) * step)

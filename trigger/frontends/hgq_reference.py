@@ -3,6 +3,7 @@
 Trained constants are the frozen ones (see ``hgq``); every quantiser is HGQ2's own, made again in float64.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +21,9 @@ from trigger.frontends.hgq import (
     is_left_out_head,
 )
 from trigger.frontends.walk import named_nodes
+
+# How many events a function that may not be elementwise is tried on.
+_TOGETHER, _ALONE = 64, 16
 
 
 class Reference:
@@ -56,16 +60,41 @@ class Reference:
         }
 
 
-def elementwise(layer: hgq.layers.QUnaryFunctionLUT) -> Callable[[np.ndarray], np.ndarray]:
-    """The function and the output quantiser of a table, in float64, on any array of numbers."""
+def elementwise(
+    layer: hgq.layers.QUnaryFunctionLUT, shape: tuple[int, ...]
+) -> Callable[[np.ndarray], np.ndarray]:
+    """The function and the output quantiser of a table on values of a shape, in float64, for any vector of numbers."""
 
     def run(x: np.ndarray) -> np.ndarray:
+        events = np.resize(x, (math.ceil(len(x) / math.prod(shape)), *shape))
         with keras_float64():
-            oq = _quantizer(layer.oq, (None, 1))
-            y = oq(layer.activation(keras.ops.convert_to_tensor(x.reshape(-1, 1), dtype="float64")))
-            return keras.ops.convert_to_numpy(y).ravel()
+            oq = _quantizer(layer.oq, (None, *shape))
+            y = oq(layer.activation(keras.ops.convert_to_tensor(events, dtype="float64")))
+            return keras.ops.convert_to_numpy(y).ravel()[: len(x)]
 
     return run
+
+
+def is_elementwise(
+    function: Callable[[Any], Any], shape: tuple[int, ...], values: np.ndarray
+) -> bool:
+    """Whether a function of events of a shape gives each of these values the same, bit for bit in float64, in any company."""
+
+    def ask(x: np.ndarray) -> np.ndarray:
+        return keras.ops.convert_to_numpy(function(keras.ops.convert_to_tensor(x, "float64")))
+
+    # The sizes differ, so that one which divides by the number of events shows. Both are full vectors of the processor.
+    size = max(_TOGETHER, len(values)) * math.prod(shape)
+    places = np.random.default_rng(0).permutation(np.resize(np.arange(len(values)), size))
+    with keras_float64():
+        together = ask(values[places].reshape(-1, *shape))
+        alone = [ask(np.full((_ALONE, *shape), value)) for value in values]
+    if together.shape[1:] != shape or any(y.shape != (_ALONE, *shape) for y in alone):
+        return False
+    one = np.array([y.flat[0] for y in alone])
+    return np.array_equal(together.ravel(), one[places], equal_nan=True) and all(
+        np.array_equal(y, np.full_like(y, y.flat[0]), equal_nan=True) for y in alone
+    )
 
 
 def _twin(layer: Any, inputs: list[Any], is_head: bool) -> Any:
@@ -75,22 +104,18 @@ def _twin(layer: Any, inputs: list[Any], is_head: bool) -> Any:
     quantizers = input_quantizers(layer)
     if quantizers:
         inputs = [_quantizer(q, x.shape)(x) for q, x in zip(quantizers, inputs, strict=True)]
-    output = _operation(layer, is_head)(inputs if len(inputs) > 1 else inputs[0])
+    output = _operation(layer, inputs[0].shape, is_head)(inputs if len(inputs) > 1 else inputs[0])
     return (
         _quantizer(layer.oq, output.shape)(output) if getattr(layer, "enable_oq", False) else output
     )
 
 
-def _operation(layer: Any, is_head: bool) -> Callable[[Any], Any]:
-    """The layer's own arithmetic between its quantisers."""
+def _operation(layer: Any, shape: tuple[int | None, ...], is_head: bool) -> Callable[[Any], Any]:
+    """The layer's own arithmetic between its quantisers, on inputs of a shape."""
     activation = getattr(layer, "activation", None)
-    if is_head and (
-        activation is keras.activations.softmax or isinstance(layer, keras.layers.Softmax)
-    ):
+    if is_left_out_head(layer, is_head):
         activation = keras.activations.linear
     if isinstance(layer, hgq.layers.QDense):
-        if is_left_out_head(layer, is_head):
-            activation = keras.activations.linear
         kernel, bias = dense_constants(layer)
         dense = keras.layers.Dense(layer.units, activation=activation)
         dense.build((None, len(kernel)))
@@ -99,7 +124,7 @@ def _operation(layer: Any, is_head: bool) -> Callable[[Any], Any]:
     if isinstance(layer, hgq.layers.QBatchNormalization):
         scale, offset = affine_constants(layer)
         normalization = keras.layers.BatchNormalization(axis=layer.axis, epsilon=0)
-        normalization.build((None, len(scale)))
+        normalization.build(shape)
         normalization.set_weights([scale, offset, np.zeros_like(scale), np.ones_like(scale)])
         return normalization
     if isinstance(layer, hgq.layers.QAdd):
