@@ -108,6 +108,9 @@ def test_an_exception_ends_what_runs_beside_it(tmp_path):
 @pytest.mark.parametrize("how", ["SIGTERM", "SIGHUP", "SIGINT", "SIGKILL"])
 def test_however_this_process_ends(tmp_path, how):
     code = (
+        # What runs the tests may ignore these signals, as nohup does.
+        "import signal; [signal.signal(s, signal.SIG_DFL) for s in (signal.SIGHUP, signal.SIGTERM)]\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from trigger import programs; import sys, typer\n"
         "def build(*a, **k): programs.finish(**FAMILY)\n"
         "import trigger.cli; trigger.cli.app = build; trigger.cli.main()"

@@ -94,7 +94,7 @@ def test_the_report_says_so_and_a_build_from_scratch_does_not(warm):
         assert len(history["float"]["history"]["loss"]) == 6
         page = " ".join((root / "report" / "index.html").read_text().split())
         said = re.search(
-            r"its training went on, for 2 epochs, from the trained weights in <code>trained\.keras</code>",
+            r"trained for 2 epochs from the weights in <code>trained\.keras</code>",
             page,
         )
         assert bool(said) == (not extra)

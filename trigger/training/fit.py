@@ -192,16 +192,18 @@ class _TensorBoard(keras.callbacks.Callback):
 
         folder.mkdir(parents=True, exist_ok=True)
         # TensorBoard's own writer puts time, host and process into the file: no two trainings would be the same.
-        self._file = RecordWriter((folder / "events.out.tfevents.epochs").open("wb"))
-        self._event = Event
-        self._file.write(Event(file_version="brain.Event:2").SerializeToString())
+        self._path = folder / "events.out.tfevents.epochs"
+        self._path.unlink(missing_ok=True)
+        self._event, self._writer = Event, RecordWriter
+        self._append(Event(file_version="brain.Event:2"))
+
+    def _append(self, event: Any) -> None:
+        """Closed after each event: a training that is interrupted leaves no open file."""
+        with self._path.open("ab") as file:
+            self._writer(file).write(event.SerializeToString())
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         event = self._event(wall_time=epoch, step=epoch)
         for name, value in (logs or {}).items():
             event.summary.value.add(tag=name, simple_value=float(value))
-        self._file.write(event.SerializeToString())
-        self._file.flush()
-
-    def on_train_end(self, logs: Any = None) -> None:
-        self._file.close()
+        self._append(event)
