@@ -3,8 +3,11 @@
 import copy
 import json
 import re
+import subprocess
 import tomllib
+from pathlib import Path
 
+import hls4ml
 import pytest
 import tomlkit
 from hypothesis import HealthCheck, given, settings
@@ -226,8 +229,37 @@ def test_names_of_nodes(name):
         from_json(text)
 
 
-def graph_of_one_node(name, notes=()):
+def test_no_layer_has_the_name_of_a_macro(tmp_path):
+    """g++ itself is asked for the macros of all that the csim includes: a name that is one is replaced by its text."""
+    templates = Path(hls4ml.__file__).parent / "templates" / "vivado"
+    headers = ("dense", "activation", "helpers", "merge", "batchnorm", "stream")
+    system = "algorithm cfloat climits cmath complex cstdio cstdlib cstring fstream iostream map thread vector"
+    lines = [f"#include <{name}>" for name in system.split()]
+    lines += [f'#include "nnet_utils/nnet_{name}.h"' for name in headers]
+    unit = tmp_path / "all.cpp"
+    unit.write_text("\n".join(lines))
+    command = [
+        "g++",
+        "-std=gnu++17",
+        "-dM",
+        "-E",
+        f"-I{templates}/ap_types",
+        f"-I{templates}",
+        unit,
+    ]
+    found = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    macros = set(re.findall(r"^#define ([A-Za-z]\w*)", found, re.MULTILINE))
+    assert {"EOF", "assert", "linux", "INT_MAX", "MAX"} <= macros
+    wanted = [*macros, "i386", "EXIT_FAILURE", "CHAR_BIT", "DBL_EPSILON"]
+    assert [name for name in wanted if naming.as_identifier(name) == name] == []
 
+
+def test_layers_keep_names_that_are_only_like_macros():
+    for name in ("eof", "Null", "FC1", "BN_1", "M1", "W", "INPUT", "max", "SIG", "INTERMEDIATE"):
+        assert naming.as_identifier(name) == name
+
+
+def graph_of_one_node(name, notes=()):
     node = {"op": "input", "name": name, "inputs": [], "types": ["fixed<4,2>", 1]}
     header = {"format": "trigger fixed-point graph", "version": 1, "notes": list(notes)}
     return json.dumps({**header, "nodes": [node]})

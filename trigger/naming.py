@@ -20,20 +20,38 @@ _TAKEN = """
 x y i in out inputs result defines parameters weights operations cmssw
 trigger_framer trigger_working_point trigger_registers register_crossing emp_payload
 clean help install test
-aliases alloca arpa assert complex cpio ctype dirent dlfcn elf endian err errno error fcntl features fenv float fmtmsg glob
+aliases arpa complex cpio ctype dirent dlfcn elf endian err error fcntl features fenv float fmtmsg glob
 inttypes iso646 langinfo libgen limits link locale malloc math memory netdb nl_types paths poll pthread pwd regex sched search
 semaphore setjmp signal spawn stab stdalign stdarg stdatomic stdbool stddef stdint stdio stdlib stdnoreturn string strings
 syslog tar termios tgmath threads time uchar ucontext unistd utime values wait wchar wctype
-bias bufsiz daylight environ eof file huge_val infinity inline max min nan null offsetof signgam stderr stdin stdout timezone
-tmp_max rand_max tzname weights_dir
+daylight environ file signgam timezone tzname
+"""
+# The macros of the headers that the C++ includes, and those that g++ defines itself: they are replaced wherever they stand.
+_MACROS = """
+AF_REF_REL_OP_WITH_AP_INT AF_REF_REL_OP_WITH_INT AIO_PRIO_DELTA_MAX ALL_OP_REL_WITH_INT ALL_OP_WITH_FLOAT
+APFX_IEEE_DOUBLE_E_MAX APFX_IEEE_DOUBLE_E_MIN BC_BASE_MAX BC_DIM_MAX BC_SCALE_MAX BC_STRING_MAX BIAS BIG_ENDIAN
+BIT_WIDTH_UPPER_LIMIT BOOL_MAX BOOL_WIDTH BUFSIZ BYTE_ORDER CHARCLASS_NAME_MAX COLL_WEIGHTS_MAX CONCAT_SHIFT_WITH_INT CSIGNAL
+DATA_PACK_PRAGMA DATA_PACK_TXT DECIMAL_DIG DELAYTIMER_MAX DIV_ROUNDUP DOUBLE_BIAS DOUBLE_CMP_AF DOUBLE_EXP DOUBLE_MAN EDEADLK
+EHWPOISON EOF EOPNOTSUPP EWOULDBLOCK EXPAND_STRING EXPR_NEST_MAX FILENAME_MAX FLOAT_BIAS FLOAT_EXP FLOAT_MAN FOPEN_MAX
+HALF_BIAS HALF_EXP HALF_MAN HOST_NAME_MAX HUGE_VAL INFINITY INLINE IOV_MAX LINE_MAX LITTLE_ENDIAN LLVM_SUPPORT_MATHEXTRAS_H
+LOGIN_NAME_MAX L_ctermid L_cuserid L_tmpnam MATH_ERREXCEPT MATH_ERRNO MAX MAXFLOAT MAX_CANON MAX_INPUT MAX_MODE MB_CUR_MAX
+MB_LEN_MAX MIN MQ_PRIO_MAX NAME_MAX NAN NDEBUG NFDBITS NGROUPS_MAX NL_ARGMAX NL_LANGMAX NL_MSGMAX NL_NMAX NL_SETMAX
+NL_TEXTMAX NULL NZERO PATH_MAX PDP_ENDIAN PIPE_BUF PRAGMA_DATA_PACK P_tmpdir RAND_MAX REF_BIN_OP REF_BIN_OP_WITH_INT
+RENAME_EXCHANGE RENAME_NOREPLACE RENAME_WHITEOUT RE_DUP_MAX RTSIG_MAX SEM_VALUE_MAX SIZE_MAX SIZE_WIDTH SNAN SSIZE_MAX
+STRINGIFY TIMER_ABSTIME TIME_UTC TMP_MAX TTY_NAME_MAX WCONTINUED WEIGHTS_DIR WEOF WEXITED WEXITSTATUS WIFCONTINUED WIFEXITED
+WIFSIGNALED WIFSTOPPED WNOHANG WNOWAIT WORD_BIT WSTOPPED WSTOPSIG WTERMSIG WUNTRACED XATTR_LIST_MAX XATTR_NAME_MAX
+XATTR_SIZE_MAX X_HLS_STREAM_SIM_H alloca assert assert_perror errno i386 issubnormal linux math_errhandling offsetof
+sched_priority stderr stdin stdout strdupa strndupa unix
 """
 # Their families: types, constants of layers, and the headers of hls4ml.
 _TAKEN_FAMILY = re.compile(
     r"\w+_t|(ac|ap|hls|nnet|std)_\w+|(layer|config|[bsw])\d+(_\w+)?|n_(input|layer)_\w+"
     r"|trigger_(bridge|nodes|(batch|csim|project|rtl|trace)(_\w+)?)"
 )
-_C_MACRO = re.compile(
-    "(ADJ|CLOCKS?|CLONE|CPU|EXIT|FD|FE|FL|FP|FX|LC|M|MOD|OP|PTHREAD|SC|SCHED|SEEK|SIG|STA|U?INT[A-Z0-9]*|WCHAR|WINT)_[A-Z0-9_]+"
+_MACRO_FAMILY = re.compile(
+    r"(ADJ|AP|ATOMIC|CHAR|CLOCKS?|CLONE|CPU|DBL|EXIT|FD|FE|FL|FLT|FP|FX|LC|LDBL|LLONG|LONG|M|MOD|NNET|OP|PTHREAD|PTRDIFF|SC"
+    r"|SCHAR|SCHED|SEEK|SHRT|SIG|STA|UCHAR|U?INT[A-Z0-9]*|ULLONG|ULONG|USHRT|WCHAR|WINT)_[A-Z0-9_]+"
+    r"|M_[A-Z0-9_]+[fl](\d+x?)?|(HUGE_VAL|S?NAN)(F|L|_?F\d+X?)|(be|le)\d\dtoh|hto[bl]e\d\d|pthread_cleanup_(pop|push)\w*"
 )
 _LONGEST, _LONGEST_TEXT = 64, 128
 # The categories of Unicode that a line of text does not show: control and format characters, lone surrogates, line ends.
@@ -77,10 +95,12 @@ def as_hdl_name(name: str) -> str:
 
 
 def as_identifier(name: str) -> str:
-    """The name with everything replaced that an identifier cannot have; one that C++ or hls4ml reserves gets an ending."""
+    """The name with everything replaced that an identifier cannot have; one that C++, a macro or hls4ml has gets an ending."""
     name = re.sub(r"\W", "_", name, flags=re.ASCII)
     name = name if name[:1].isalpha() else f"layer_{name}"
-    is_taken = name in (*_RESERVED.split(), "input") or re.match(r"(ac|ap)_", name)
+    is_taken = (
+        name in (*_RESERVED.split(), "input") or re.match(r"(ac|ap)_", name) or _is_macro(name)
+    )
     return f"{name}_" if is_taken else name
 
 
@@ -157,8 +177,15 @@ def escaped(text: str) -> str:
 def _is_taken(name: str) -> bool:
     word = name.lower()
     return (
-        name in (*_RESERVED.split(), *errno.errorcode.values())
-        or word in _TAKEN.split()
+        name in _RESERVED.split()
+        or word in (*_TAKEN.split(), *_MACROS.lower().split())
         or _TAKEN_FAMILY.fullmatch(word) is not None
-        or _C_MACRO.fullmatch(name) is not None
+        or _is_macro(name)
+    )
+
+
+def _is_macro(name: str) -> bool:
+    return (
+        name in (*_MACROS.split(), *errno.errorcode.values())
+        or _MACRO_FAMILY.fullmatch(name) is not None
     )

@@ -201,6 +201,40 @@ def test_bits_are_taken_as_given_where_nothing_tells_what_they_cost(workshop):
     assert (chosen.bits, chosen.rows) == (8, ())
 
 
+def broken(layer):
+    x = keras.Input((3,))
+    return keras.Model(x, layers.Dense(1)(layer(x)), name="bad")
+
+
+NO_WEIGHTS = (
+    "quantization: layer 'it': its bias has a value that is not a number; train the network again, with a smaller learning "
+    "rate, or load other weights"
+)
+NO_OUTPUTS = "quantization: the network 'bad' gives NaN or infinity on the events; train it again, with a smaller learning rate"
+
+
+def test_a_network_that_gives_no_numbers():
+    nan = layers.Dense(2, bias_initializer=keras.initializers.Constant(np.nan), name="it")
+    nested = keras.Sequential([keras.Input((3,)), nan])
+    constant = layers.Normalization(mean=np.nan, variance=1)
+    for layer, message in ((nan, NO_WEIGHTS), (nested, NO_WEIGHTS), (constant, NO_OUTPUTS)):
+        with pytest.raises(TriggerError) as error:
+            quantise(broken(layer), np.zeros((4, 3)), 6)
+        assert str(error.value) == message
+
+
+def test_a_network_that_gives_no_numbers_is_not_scored(workshop):
+    path = adopt(workshop)
+    spec = load(path)
+    sample = dataset.split(dataset.load(spec.data, Path()), spec.data)
+    nan = layers.Dense(2, bias_initializer=keras.initializers.Constant(np.nan), name="it")
+    constant = layers.Normalization(mean=np.nan, variance=1)
+    for layer, message in ((nan, NO_WEIGHTS), (constant, NO_OUTPUTS)):
+        with pytest.raises(TriggerError) as error:
+            choose(broken(layer), sample, spec)
+        assert str(error.value) == message
+
+
 def test_a_loss_that_cannot_be_met(workshop, monkeypatch):
     monkeypatch.setattr("trigger.training.post_training.WIDTHS", range(2, 3))
     path = adopt(workshop)

@@ -57,10 +57,16 @@ def dense(layer: keras.layers.Dense) -> DenseConstants:
         kernel, bias = layer.get_folded_weights()
     else:
         kernel, bias = layer.kernel, layer.bias if layer.use_bias else None
-    kernel = _quantised(layer, "kernel", kernel)
+    shape = tuple(kernel.shape)
+    kernel = finite("kernel", as_numpy(_call(layer, "kernel", kernel)))
+    if kernel.shape != shape:
+        raise _misshapen("kernel", kernel.shape, shape)
     if bias is None:
-        return DenseConstants(kernel, np.zeros(kernel.shape[-1]))
-    return DenseConstants(kernel, _quantised(layer, "bias", bias))
+        return DenseConstants(kernel, np.zeros(shape[-1]))
+    bias = as_numpy(_call(layer, "bias", bias))
+    if bias.ndim > 2:  # the outputs would have one more axis
+        raise _misshapen("bias", bias.shape, shape[-1:])
+    return DenseConstants(kernel, _one_each("bias", bias, shape[-1]))
 
 
 def kernel_constant(layer: keras.layers.Dense, kernel: np.ndarray) -> Constant:
@@ -99,7 +105,7 @@ def batch_normalization(layer: Any) -> AffineConstants:
     """y = x * scale + offset, for BatchNormalization and QBatchNormalization in inference."""
 
     def quantized(name: str, value: Any) -> Any:
-        return None if value is None else _call(layer, name, value)
+        return None if value is None else _as_applied(layer, _call(layer, name, value))
 
     variance, mean = (
         quantized("variance", layer.moving_variance),
@@ -114,9 +120,25 @@ def batch_normalization(layer: Any) -> AffineConstants:
         scale = ops.rsqrt(ops.convert_to_tensor(variance) + layer.epsilon)
     if gamma is not None:
         scale = scale * gamma
-    scale = quantized("inverse", scale)
+    scale = _call(layer, "inverse", scale)
     offset = -mean * scale if beta is None else beta - mean * scale
-    return AffineConstants(finite("scale", as_numpy(scale)), finite("offset", as_numpy(offset)))
+    size = layer.moving_variance.shape[0]
+    return AffineConstants(
+        _one_each("scale", as_numpy(scale), size), _one_each("offset", as_numpy(offset), size)
+    )
+
+
+def _as_applied(layer: Any, value: Any) -> Any:
+    """The value in the shape that QBatchNormalization gives it before the quantiser of the inverse, which may depend on it."""
+    if not isinstance(layer, qkeras.QBatchNormalization):
+        return value
+    rank = layer.input_spec.ndim
+    (axis,) = layer.axis if isinstance(layer.axis, list | tuple) else (layer.axis,)
+    if len(value.shape) == rank or axis == rank - 1:
+        return value
+    shape = [1] * rank
+    shape[axis] = layer.moving_variance.shape[0]
+    return called("QBatchNormalization", keras.ops.broadcast_to, value, tuple(shape))
 
 
 def normalization(layer: keras.layers.Normalization) -> AffineConstants:
@@ -140,17 +162,29 @@ def normalization(layer: keras.layers.Normalization) -> AffineConstants:
     return AffineConstants((1 / deviation).reshape(shape), (-mean / deviation).reshape(shape))
 
 
-def _quantised(layer: Any, name: str, value: Any) -> np.ndarray:
-    return finite(name, as_numpy(_call(layer, name, value)))
+def _one_each(name: str, values: np.ndarray, size: int) -> np.ndarray:
+    """The values, shape (size,), which Keras broadcasts along the last axis; refused where they do not fit it."""
+    along = (*(1 for _ in values.shape[:-1]), size)
+    try:
+        return np.broadcast_to(finite(name, values), along).ravel()
+    except ValueError:
+        raise _misshapen(name, values.shape, (size,)) from None
+
+
+def _misshapen(name: str, found: tuple[int, ...], wanted: tuple[int, ...]) -> Refusal:
+    return Refusal(
+        f"its quantiser gives a {name} of the shape {found}, not {wanted}",
+        "give the quantiser one alpha, or one for each element of the last axis",
+    )
 
 
 def _call(layer: Any, name: str, value: Any) -> Any:
     """The value after the layer's quantiser for it, which must give the same each time."""
     quantizer = getattr(layer, f"{name}_quantizer_internal", None)
-    # QDenseBatchnorm alone applies a quantiser of the bias that was put in afterwards.
+    # A quantiser that was put in afterwards is applied to the bias of QDenseBatchnorm and to the inverse alone.
     is_switched_off = not getattr(layer, f"{name}_quantizer", True)
-    folds = isinstance(layer, QDenseBatchnorm) and name == "bias"
-    if quantizer is None or (is_switched_off and not folds):
+    ignores = name == "inverse" or (isinstance(layer, QDenseBatchnorm) and name == "bias")
+    if quantizer is None or (is_switched_off and not ignores):
         return value
     if name in ("kernel", "bias"):
         _check_scale(quantizer)

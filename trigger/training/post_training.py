@@ -12,6 +12,8 @@ import numpy as np
 
 from trigger.errors import TriggerError
 from trigger.events.dataset import Events
+from trigger.frontends.constants import check_weights
+from trigger.frontends.inexact import Refusal
 from trigger.frontends.networks import is_float
 from trigger.physics.metrics import mean_auc
 from trigger.progress import progress
@@ -49,10 +51,13 @@ def choose(model: keras.Model, events: Mapping[str, Events], spec: Spec) -> Choi
     """
     wanted = spec.quantization
     assert wanted is not None
+    _check_weights(model)
     sample, seen = events["train"].x[:_CALIBRATION_EVENTS], events["validation"]
 
     def auc(network: keras.Model) -> float:
-        return mean_auc(scores(network, seen.x), seen, len(spec.data.classes), spec.background)
+        found = scores(network, seen.x)
+        _check_finite(network, found)
+        return mean_auc(found, seen, len(spec.data.classes), spec.background)
 
     rows = []
     if spec.data.label is not None:
@@ -92,7 +97,9 @@ def _quantised(model: keras.Model, x: np.ndarray, bits: int) -> Replaced:
         raise TriggerError(
             "quantization: the network has layers of QKeras and is quantised already; remove [quantization]"
         )
+    _check_weights(model)
     few = x[:_CHECKED_EVENTS]
+    _check_finite(model, outputs(model, few))
     check(model, few)
     found = replaced(model, x, bits)
     if not np.isfinite(outputs(found.network, few)).all():
@@ -100,3 +107,25 @@ def _quantised(model: keras.Model, x: np.ndarray, bits: int) -> Replaced:
             f"quantization: with {bits} bits the network gives NaN or infinity; train with QKeras quantisers"
         )
     return found
+
+
+def _check_weights(model: keras.Model) -> None:
+    """Raise TriggerError where a weight is not a number."""
+    for layer in model._flatten_layers(include_self=False):
+        if isinstance(layer, keras.Model):
+            continue
+        try:
+            check_weights(layer)
+        except Refusal as refusal:
+            raise TriggerError(
+                f"quantization: layer {layer.name!r}: {refusal.reason}; {refusal.remedy}"
+            ) from refusal
+
+
+def _check_finite(model: keras.Model, found: np.ndarray) -> None:
+    """Raise TriggerError where a network of finite weights gives no numbers."""
+    if not np.isfinite(found).all():
+        raise TriggerError(
+            f"quantization: the network {model.name!r} gives NaN or infinity on the events; train it again, with a smaller "
+            "learning rate"
+        )
