@@ -349,7 +349,9 @@ def test_rates(small_build):
     result = trigger("build", source, "--output", root.parent)
     assert result.returncode == 0, result.stderr
     page = (root / "report" / "index.html").read_text()
-    assert "found for 6,000 kHz" in page and "any of them" in page and "Turn-on: efficiency" in page
+    assert "threshold set for 6,000 kHz" in page and "any of them" in page
+    assert "Turn-on: efficiency" in page
+    assert re.search(r"<b>\d,\d{3} kHz</b>rate of all accept bits together", page)
     points = json.loads((root / "graph" / "summary.json").read_text())["working_points"]
     assert points["low"]["threshold"] < points["high"]["threshold"]
     with np.load(root / "events" / "validation.npz") as events:
