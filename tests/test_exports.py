@@ -110,3 +110,18 @@ def test_a_build_that_is_different_is_not_exported(small_build, tmp_path, found,
             "only exact builds are exported"
         )
     assert not (tmp_path / "out").exists()
+
+
+def test_no_export_goes_into_a_build(small_build):
+    _, root = small_build
+    for place in (root, root / "firmware"):
+        assert refused("export", "emulator", root, place) == (
+            f"export: {place} lies in the build {root.resolve()}; name a place outside it"
+        )
+
+
+@pytest.mark.parametrize("damaged", ["[]", "null", '{"events": 5}', "[" * 100_000])
+def test_damaged_records_are_as_none(small_build, damaged):
+    _, root = small_build
+    (root / "stages.json").write_text(damaged)
+    assert open_build(root).digests == {}

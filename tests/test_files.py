@@ -1,6 +1,7 @@
 """Files are replaced whole, under names that nobody knows before; no link is followed."""
 
 import errno
+import os
 
 import pytest
 
@@ -22,6 +23,15 @@ def test_a_link_is_replaced(tmp_path, outside):
     files.write_text(target, "new")
     assert (target.read_text(), target.is_symlink(), outside.read_text()) == ("new", False, "mine")
     assert {path.name for path in tmp_path.iterdir()} == {"manifest.json", "outside"}
+
+
+def test_a_device_or_a_pipe_is_not_replaced(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(TriggerError) as error:
+        files.write_text(pipe, "new")
+    assert str(error.value) == f"{pipe}: is a device or a pipe, not a file; name another one"
+    assert pipe.is_fifo()
 
 
 def test_a_folder_is_put_over_another(tmp_path, outside):

@@ -252,9 +252,11 @@ def _write_seconds(root: Path, seconds: Mapping[str, float]) -> None:
 
 
 def _read_records(root: Path) -> dict[str, Any]:
+    """The stages that are recorded; those whose record is damaged are not, and are made again."""
     try:
-        return json.loads((root / staging.RECORDS).read_text())
-    except (OSError, ValueError):
+        found = json.loads((root / staging.RECORDS).read_text())
+        return {name: record for name, record in found.items() if "digest" in record}
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError):
         return {}
 
 

@@ -21,7 +21,7 @@ from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.types import Integers
 from trigger.folder import Build, read_graph, read_json
 from trigger.progress import progress
-from trigger.provenance import REFERENCES
+from trigger.provenance import FILE_NAME, REFERENCES
 
 if TYPE_CHECKING:
     pass
@@ -124,6 +124,11 @@ def to_payload(
 
 def _into_place(target: Path, make: Callable[[Path], str]) -> Exported:
     """``make`` writes a file or a folder and says what it has verified; only then does it go to ``target``."""
+    for place in (target.resolve(), *target.resolve().parents):
+        if (place / FILE_NAME).is_file() and (place / "trigger.toml").is_file():
+            raise TriggerError(
+                f"export: {target} lies in the build {place}; name a place outside it"
+            )
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / target.name
         verified = make(made)

@@ -26,7 +26,12 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_bytes(path: Path, data: bytes, mode: int = 0o666) -> None:
-    """Write a file so that it is always either the old or the new one. A link in its place is replaced."""
+    """Write a file so that it is always either the old or the new one. A link in its place is replaced.
+
+    Raises TriggerError where a device, a pipe or the like has its place.
+    """
+    if not path.is_symlink() and path.exists() and not (path.is_file() or path.is_dir()):
+        raise TriggerError(f"{path}: is a device or a pipe, not a file; name another one")
     partial = beside(path)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
     try:

@@ -60,7 +60,7 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise TriggerError(f"{path}: {error.strerror}; run `trigger build` first") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise TriggerError(f"{path}: damaged: {error}") from error
 
 
@@ -69,7 +69,7 @@ def stage_seconds(root: Path) -> dict[str, float]:
     try:
         found = json.loads((root / SECONDS).read_text())
         return {str(name): float(value) for name, value in found.items() if (root / name).is_dir()}
-    except (OSError, ValueError, AttributeError, TypeError):
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError):
         return {}
 
 

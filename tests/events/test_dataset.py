@@ -101,6 +101,10 @@ def test_a_column_decides_the_split(tmp_path):
         (["1,2,0,1", "1,2,0.5,1"], "column 'kind', line 3: 0.5 is none of the classes s, b"),
         (["x,2,s,1", "y,2,b,1"], "column 'a' is text, not numbers"),
         (["1,2,s,1", "1,2,b,-1"], "column 'w', line 3: a negative weight"),
+        (
+            ["1,2,s,1e308", "1,2,b,1e308"],
+            "column 'w': the weights are too large to be added up; scale them",
+        ),
         ([], "no events"),
     ],
 )

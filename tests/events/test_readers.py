@@ -397,3 +397,18 @@ def test_references_are_no_text(tmp_path):
     assert str(error.value) == (
         f"{path}: column 'a' is ragged or nested; one number or text a row is needed"
     )
+
+
+@pytest.mark.parametrize("name", ["events.npz", "events.h5"])
+def test_a_single_value_is_no_column(tmp_path, name):
+    path = tmp_path / name
+    if name.endswith("npz"):
+        np.savez(path, a=np.float64(1), b=np.ones(3))
+    else:
+        with h5py.File(path, "w") as file:
+            file["a"], file["b"] = 1.0, np.ones(3)
+    with pytest.raises(TriggerError) as error:
+        read(path, ["a", "b"])
+    assert str(error.value) == (
+        f"{path}: column 'a' is a single value; one number or text a row is needed"
+    )

@@ -112,6 +112,12 @@ def _load_file(data: Data, path: Path, missing: bool) -> Loaded:
         raise TriggerError(
             f"{path}: column {data.weight!r}, {place(path, int(np.argmax(weight < 0)))}: a negative weight"
         )
+    with np.errstate(over="ignore"):
+        total = weight.sum() ** 2
+    if not np.isfinite(total):
+        raise TriggerError(
+            f"{path}: column {data.weight!r}: the weights are too large to be added up; scale them"
+        )
     y = np.zeros(len(x), dtype=np.int64)
     if data.label is not None:
         y = _numbers(path, data.label, data.classes, columns[data.label], "classes")

@@ -49,6 +49,11 @@ def read(path: Path, columns: Sequence[str] | None, tree: str | None = None) -> 
         raise TriggerError(f"{path}: cannot be read as {path.suffix}: {first}") from error
     if _state(path) != before:
         raise TriggerError(f"{path}: changed while it was read; try again when it is finished")
+    for name, values in found.items():
+        if np.ndim(values) == 0:
+            raise TriggerError(
+                f"{path}: column {name!r} is a single value; one number or text a row is needed"
+            )
     lengths = {name: len(values) for name, values in found.items()}
     if len(set(lengths.values())) > 1:
         names = sorted(lengths, key=lambda name: lengths[name])
