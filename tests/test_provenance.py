@@ -234,6 +234,8 @@ def test_edited_added_and_missing_files_are_named(small_build):
     edit(root / "firmware" / "firmware" / "weights" / "w2.h", "{", "{0.5 + ")
     (root / "rtl" / "notes.txt").write_text("mine")
     (root / "report" / "index.html").unlink()
+    (root / "sitecustomize.py").write_text("mine")
+    (root / "notes").mkdir()
     result = CliRunner().invoke(app, ["verify", str(root), "--manifest"])
     assert result.exit_code == 1
     assert result.output.splitlines() == [
@@ -241,6 +243,8 @@ def test_edited_added_and_missing_files_are_named(small_build):
         "firmware/firmware/weights/w2.h: EDITED",
         "report/index.html: MISSING",
         "rtl/notes.txt: ADDED",
+        "notes: ADDED",
+        "sitecustomize.py: ADDED",
     ]
 
 

@@ -5,22 +5,25 @@ import json
 import sys
 import tempfile
 from collections.abc import Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import trigger
 from trigger import files
 from trigger.errors import TriggerError
-from trigger.folder import Build, read_graph, read_json
+from trigger.folder import SECONDS, Build, read_graph, read_json
 from trigger.hashing import data_digest, file_digest, folder_digest
 from trigger.stages import STAGES, Stage
-from trigger.staging import MANIFEST, SPEC, synthesised
+from trigger.staging import COMPILED, MANIFEST, NEXT, RECORDS, SPEC, synthesised
 from trigger.versions import versions
 
 FILE_NAME = MANIFEST
 # What every command takes from a build as given; firmware, RTL and payload are compared with it.
 REFERENCES = (SPEC, "events", "model", "graph", "synth")
 EVERYTHING = (SPEC, *(stage.name for stage in STAGES), "synth")
+# What a build holds besides: records that no result depends on, and what is compiled from its sources.
+_UNSEALED = (MANIFEST, RECORDS, SECONDS, ".lock", NEXT, *COMPILED, "netlist")
 
 # Made again from what the build holds, and compared byte for byte.
 _MADE_AGAIN = {
@@ -119,7 +122,7 @@ def prove(build: Build) -> list[Finding]:
     manifest = read(build.root)
     findings = [Finding(FILE_NAME, "" if _is_whole(manifest) else "EDITED")]
     found = _files(build.root, EVERYTHING)
-    if different := _against(manifest["files"], found):
+    if different := _against(manifest["files"], found) | _added(build.root):
         return findings + [Finding(name, problem) for name, problem in different.items()]
     findings.append(Finding(f"{len(found)} files"))
     if findings[0].problem:
@@ -145,6 +148,15 @@ def prove(build: Build) -> list[Finding]:
             if findings[-1].problem:
                 break  # what follows from it need not be looked at
     return findings
+
+
+def _added(root: Path) -> dict[str, str]:
+    """What lies beside the parts of a build, without what a process that was killed has left."""
+    return {
+        path.name: "ADDED"
+        for path in sorted(root.iterdir())
+        if path.name not in (*EVERYTHING, *_UNSEALED) and not fnmatch(path.name, files.BESIDE)
+    }
 
 
 def _with_seal(manifest: dict[str, Any]) -> str:

@@ -17,7 +17,7 @@ from trigger.stages import STAGES
 NEXT, READY = ".next", ".ready"
 MANIFEST, SPEC, RECORDS = "manifest.json", "trigger.toml", "stages.json"
 # Compiled from the stages; kept so that nothing is compiled twice.
-_COMPILED = ("csim", "simulation", "payload-simulation")
+COMPILED = ("csim", "simulation", "payload-simulation")
 # What `trigger synth` leaves of one tool for the report.
 _SYNTHESISED = ("result.json", "source.txt")
 
@@ -29,7 +29,7 @@ def begin(root: Path) -> Path:
         files.fresh(staged)
     for partial in (*staged.glob(".*"), *root.glob(files.BESIDE)):
         files.remove(partial)
-    for name in _COMPILED:
+    for name in COMPILED:
         if not (staged / name).exists() and (root / name).is_dir():
             adopt(root / name, staged / name)
     return staged
@@ -56,7 +56,7 @@ def recover(root: Path) -> None:
     if (ready / MANIFEST).is_file() and not ready.is_symlink():
         sealed = json.loads((ready / MANIFEST).read_text())["files"]
         files.remove(root / MANIFEST)
-        for name in (*(stage.name for stage in STAGES), *_COMPILED):
+        for name in (*(stage.name for stage in STAGES), *COMPILED):
             if (ready / name).is_dir():
                 files.remove(root / name)
                 (ready / name).rename(root / name)
