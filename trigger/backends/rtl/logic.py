@@ -172,7 +172,9 @@ def _check(
     expected = np.concatenate([_real(node, values[node.name]) for node in results], axis=1)
     if not _in_64_bits(logic):
         return
-    differs = logic.predict(x, n_threads=1).reshape(expected.shape) != expected
+    # The interpreter fills its last block with zeros, which a table need not hold.
+    given_back = logic.predict(x, n_threads=1, ignore_lookup_oob=True)
+    differs = given_back.reshape(expected.shape) != expected
     if differs.any():
         name = [node.name for node in results for _ in node.types][int(np.argwhere(differs)[0, 1])]
         raise TriggerError(
