@@ -105,7 +105,10 @@ def verify(
             "verify: nothing to compare with the network; give a list of graphs, csims and RTL"
         )
     x = _events(x)
-    graph, *_ = [_belonging(model, implementation) for implementation in implementations]
+    graphs = [_belonging(model, implementation) for implementation in implementations]
+    graph = next((graph for graph in graphs if graph is not None), None)
+    if graph is None:
+        raise TriggerError("verify: no implementation tells its graph; give the graph too")
     reference = Reference(model, graph)
     integers = graph.quantize_inputs(x)
     on_grid = np.ldexp(integers.astype(np.float64), -graph.input.fractions)
@@ -135,14 +138,19 @@ def _events(x: np.ndarray) -> np.ndarray:
     return x
 
 
-def _belonging(model: "keras.Model", implementation: Any) -> fixedpoint.Graph:
-    """The graph of an implementation, whose inputs and outputs are as many as the network's."""
+def _belonging(model: "keras.Model", implementation: Any) -> fixedpoint.Graph | None:
+    """The graph of an implementation, whose inputs and outputs are as many as the network's.
+
+    None for an implementation that tells no graph: its outputs are counted once it has run.
+    """
     import keras
 
     if not isinstance(model, keras.Model):
         raise TriggerError(f"verify: {type(model).__name__} is not a Keras network")
     graph = getattr(implementation, "graph", implementation)
     if not isinstance(graph, fixedpoint.Graph):
+        if callable(getattr(implementation, "run", None)):
+            return None
         raise TriggerError(
             f"verify: {type(implementation).__name__} is none of graph, csim and RTL"
         )
