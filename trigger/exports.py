@@ -10,7 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,9 +22,6 @@ from trigger.fixedpoint.types import Integers
 from trigger.folder import Build, read_graph, read_json
 from trigger.progress import progress
 from trigger.provenance import FILE_NAME, REFERENCES
-
-if TYPE_CHECKING:
-    pass
 
 # A staircase without a table holds a comparison for each step of each event.
 _CHUNK = 4096
