@@ -11,13 +11,13 @@ from alkaid.trace import FVArrayInput, trace
 from alkaid.trace.ops import quantize
 
 from trigger.backends import rtl
-from trigger.build import open_build
 from trigger.fixedpoint.graph import Affine, Clip, Dense, Quantize
 from trigger.fixedpoint.passes import PASSES
 from trigger.folder import read_graph
 from trigger.parts import part
 from trigger.synthesis.run import synthesise
 from trigger.synthesis.tool import Job
+from trigger.workflow.build import open_build
 
 
 def alkaid_comb(graph):

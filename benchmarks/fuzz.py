@@ -140,7 +140,7 @@ def kill(seeds: range) -> None:
     """A build of the small trigger, killed, then continued, has the files of one that was not."""
     from conftest import write_small_trigger
 
-    from trigger.hashing import folder_digest
+    from trigger.support.digest import folder_digest
 
     for seed in seeds:
         with tempfile.TemporaryDirectory() as folder:

@@ -14,9 +14,9 @@ import numpy as np
 
 from trigger import api
 from trigger.backends.emulator import write
-from trigger.build import open_build
 from trigger.fixedpoint.graph import Graph
 from trigger.folder import read_graph
+from trigger.workflow.build import open_build
 
 
 def rate(run, x, repeats=3):

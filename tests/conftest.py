@@ -125,7 +125,7 @@ def write_small_trigger(folder: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def _small_build(tmp_path_factory):
-    from trigger.build import build
+    from trigger.workflow.build import build
 
     base = tmp_path_factory.mktemp("small")
     return write_small_trigger(base / "trigger"), build(str(base / "trigger"), base / "build")

@@ -10,10 +10,10 @@ from typer.testing import CliRunner
 
 from trigger import TriggerError
 from trigger.adopt import Adoption, adopt
-from trigger.build import build
 from trigger.cli import app
 from trigger.folder import read_graph
 from trigger.spec import load
+from trigger.workflow.build import build
 
 pytestmark = pytest.mark.minutes
 

@@ -10,11 +10,12 @@ import time
 import pytest
 from conftest import write_small_trigger
 
-from trigger import TriggerError, files, hashing
-from trigger.build import Different, build, open_build
+from trigger import TriggerError, files
 from trigger.events import dataset
-from trigger.hashing import folder_digest
 from trigger.provenance import facts
+from trigger.support import digest
+from trigger.support.digest import folder_digest
+from trigger.workflow.build import Different, build, open_build
 
 pytestmark = pytest.mark.minutes
 
@@ -103,9 +104,10 @@ def test_only_what_reads_the_change_is_redone(small_build, capsys, file, old, ne
 
 def test_what_other_code_made_is_redone(small_build, capsys, monkeypatch):
     source, root = small_build
-    real = hashing.path_digest
+    real = digest.path_digest
     monkeypatch.setattr(
-        "trigger.build.path_digest", lambda path: "new" if path.name == "training" else real(path)
+        "trigger.workflow.build.path_digest",
+        lambda path: "new" if path.name == "training" else real(path),
     )
     build(str(source), root.parent)
     assert redone(capsys)[0] == "model"
@@ -210,7 +212,8 @@ def test_firmware_that_is_not_the_network_fails_the_build(small_build, monkeypat
         weights.write_text(weights.read_text().replace("{", "{0.5 + ", 1))
 
     monkeypatch.setattr(
-        "trigger.build.STAGES", (*original[:3], original[3]._replace(run=broken), *original[4:])
+        "trigger.workflow.build.STAGES",
+        (*original[:3], original[3]._replace(run=broken), *original[4:]),
     )
     with pytest.raises(
         Different,

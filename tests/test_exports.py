@@ -10,10 +10,10 @@ from typer.testing import CliRunner
 
 from trigger import TriggerError
 from trigger.backends import emulator, onnx, qonnx
-from trigger.build import open_build
 from trigger.cli import app
 from trigger.fixedpoint.graph import Dense, Graph
 from trigger.provenance import sealed
+from trigger.workflow.build import open_build
 
 EVENTS = r"\d{3},\d{3} events"
 KINDS = {

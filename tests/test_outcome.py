@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from trigger.build import open_build
 from trigger.outcome import Apart, count_apart, headline, outcome, summary
 from trigger.report import write
 from trigger.synthesis.budget import Figure, Line
+from trigger.workflow.build import open_build
 
 EQUAL = {"equal": True, "comparisons": [{"name": "csim", "events": 102782, "equal": True}]}
 WRONG = {

@@ -20,7 +20,6 @@ from trigger.backends.rtl import RtlOptions, open_project
 from trigger.backends.rtl import write as write_rtl
 from trigger.backends.rtl.verilator import RtlFailed
 from trigger.budgets import budgets
-from trigger.build import build, open_build
 from trigger.cli import app, main
 from trigger.errors import TriggerError
 from trigger.folder import read_graph
@@ -30,6 +29,7 @@ from trigger.payload import SHELLS, export, pattern_files, patterns, vectors
 from trigger.payload_tables import Payload
 from trigger.spec import parse
 from trigger.synthesis.run import results
+from trigger.workflow.build import build, open_build
 
 pytestmark = pytest.mark.minutes
 

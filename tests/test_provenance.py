@@ -10,12 +10,12 @@ from typer.testing import CliRunner
 
 from trigger import TriggerError
 from trigger.backends import csim
-from trigger.build import build, open_build, open_sealed, rewrite_report
 from trigger.cli import app
 from trigger.folder import read_graph
-from trigger.hashing import data_digest
 from trigger.provenance import EVERYTHING, prove, sealed
+from trigger.support.digest import data_digest
 from trigger.versions import versions
+from trigger.workflow.build import build, open_build, open_sealed, rewrite_report
 
 WHOLE = [
     "manifest.json: as sealed",

@@ -21,7 +21,7 @@ import sys
 
 
 def test_light():
-    assert not {"numpy", "tensorflow", "keras", "trigger.build"} & set(sys.modules)
+    assert not {"numpy", "tensorflow", "keras", "trigger.workflow.build"} & set(sys.modules)
 """
 
 USES = """

@@ -10,9 +10,9 @@ import pytest
 from conftest import write_small_trigger
 
 from trigger import TriggerError
-from trigger.build import build, open_build, open_sealed
 from trigger.provenance import EVERYTHING
 from trigger.stages import STAGES as ALL_STAGES
+from trigger.workflow.build import build, open_build, open_sealed
 
 STAGES = [stage for stage in ALL_STAGES if stage.name not in ("firmware", "rtl", "synthesis")]
 _CHANGES = ("rename", "replace", "mkdir", "unlink", "rmdir", "link", "open")
@@ -63,10 +63,10 @@ def world(tmp_path, monkeypatch):
             reads=lambda this: {"description": this.spec.description}, run=run, code=()
         )
 
-    monkeypatch.setattr("trigger.build.STAGES", tuple(map(stage, STAGES)))
+    monkeypatch.setattr("trigger.workflow.build.STAGES", tuple(map(stage, STAGES)))
     exact = SimpleNamespace(headline=SimpleNamespace(kind="exact"), budgets=[])
-    monkeypatch.setattr("trigger.build.outcome", lambda this: exact)
-    monkeypatch.setattr("trigger.build.summary", lambda this, found: "exact")
+    monkeypatch.setattr("trigger.workflow.build.outcome", lambda this: exact)
+    monkeypatch.setattr("trigger.workflow.build.summary", lambda this, found: "exact")
     return source, tmp_path / "build", ran
 
 
@@ -187,8 +187,10 @@ def test_what_an_interrupted_build_finished_is_not_made_again(world, monkeypatch
     describe(source, "new")
     ran.clear()
     with monkeypatch.context() as patch:
-        stages = sys.modules["trigger.build"].STAGES
-        patch.setattr("trigger.build.STAGES", (*stages[:-1], stages[-1]._replace(run=fail)))
+        stages = sys.modules["trigger.workflow.build"].STAGES
+        patch.setattr(
+            "trigger.workflow.build.STAGES", (*stages[:-1], stages[-1]._replace(run=fail))
+        )
         with pytest.raises(RuntimeError):
             build(str(source), output)
     assert made(output / "small") == {"old"}

@@ -9,7 +9,6 @@ import pytest
 from battery import compile_emulators, randomize
 
 from trigger.budgets import budgets
-from trigger.build import build, open_build
 from trigger.checks import accept_bits
 from trigger.events import dataset
 from trigger.events.hardware import structured, to_hardware
@@ -21,6 +20,7 @@ from trigger.payload import export, patterns
 from trigger.scaffold import create
 from trigger.spec import find, load, zoo
 from trigger.training import network
+from trigger.workflow.build import build, open_build
 
 
 def test_what_there_is():

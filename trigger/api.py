@@ -168,6 +168,6 @@ def _belonging(model: "keras.Model", implementation: Any) -> fixedpoint.Graph | 
 
 def build(target: str | Path, output: str | Path = "build") -> Path:
     """What ``trigger build`` does: everything from trigger.toml to the report. Returns the build folder."""
-    from trigger.build import build as run
+    from trigger.workflow.build import build as run
 
     return run(str(target), Path(output))

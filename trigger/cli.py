@@ -105,7 +105,7 @@ def build(
     From a trigger.toml, or from a trained network, for which NAME.toml is written and built. Exit status: 0 exact and within
     its budgets, 1 different, 2 could not run, 3 exact but over a budget.
     """
-    from trigger.build import build as run
+    from trigger.workflow.build import build as run
 
     if (
         network is not None
@@ -166,7 +166,7 @@ def search(
 
     Exit status: 0 done, 2 could not run, 3 no trial is within [budget].
     """
-    from trigger.build import OverBudget
+    from trigger.workflow.build import OverBudget
 
     try:
         from trigger.search import run
@@ -262,7 +262,7 @@ def verify(
 
 def _of_build(folder: Path, events: Path | None, netlist: bool) -> "tuple[str, Verdict]":
     from trigger import checks
-    from trigger.build import open_sealed, steady
+    from trigger.workflow.build import open_sealed, steady
 
     this = open_sealed(folder)
     with steady(this.root):
@@ -283,8 +283,8 @@ def _against(
 
 
 def _prove(folder: Path) -> None:
-    from trigger.build import open_build
     from trigger.provenance import prove
+    from trigger.workflow.build import open_build
 
     findings = prove(open_build(folder))
     typer.echo("\n".join(map(str, findings)))
@@ -309,12 +309,12 @@ def synth(
     Exit status: 0 within the budgets, 2 could not run, 3 over a budget.
     """
     from trigger.budgets import budgets
-    from trigger.build import OverBudget, open_sealed, rewrite_report, seal_synthesis
     from trigger.provenance import EVERYTHING
     from trigger.stages import synthesis_job
     from trigger.synthesis.budget import over
     from trigger.synthesis.run import run_tool
     from trigger.synthesis.table import table
+    from trigger.workflow.build import OverBudget, open_sealed, rewrite_report, seal_synthesis
 
     this = open_sealed(folder, EVERYTHING)
     result = run_tool(tool, synthesis_job(this.root, this.spec), this.root, 60 * timeout)
@@ -330,7 +330,7 @@ def synth(
 @app.command()
 def report(folder: BuildFolder) -> None:
     """Write the report of a build again, and print its path."""
-    from trigger.build import rewrite_report
+    from trigger.workflow.build import rewrite_report
 
     typer.echo(shown(rewrite_report(folder)))
 
@@ -348,11 +348,11 @@ def show(
     """
     import json
 
-    from trigger.build import open_sealed
     from trigger.fixedpoint.serialize import dump
     from trigger.folder import read_graph
     from trigger.outcome import outcome, summary
     from trigger.provenance import EVERYTHING, facts
+    from trigger.workflow.build import open_sealed
 
     if graph:
         typer.echo(dump(read_graph(open_sealed(folder).root)), nl=False)
@@ -654,7 +654,7 @@ def main() -> None:
     except Exception as error:
         if debug:
             raise
-        from trigger.build import Different, OverBudget
+        from trigger.workflow.build import Different, OverBudget
 
         text = f"{type(error).__name__}: {error} (--debug shows where)"
         if isinstance(error, TriggerError):

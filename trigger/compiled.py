@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from trigger import files
-from trigger.hashing import file_digest
+from trigger.support.digest import file_digest
 
 _SECRET_BYTES = 32
 

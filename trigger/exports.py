@@ -15,13 +15,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from trigger import checks, files, programs
-from trigger.build import open_sealed
 from trigger.errors import TriggerError
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.types import Integers
 from trigger.folder import Build, read_graph, read_json
 from trigger.progress import progress
 from trigger.provenance import FILE_NAME, REFERENCES
+from trigger.workflow.build import open_sealed
 
 # A staircase without a table holds a comparison for each step of each event.
 _CHUNK = 4096

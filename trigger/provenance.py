@@ -13,9 +13,9 @@ import trigger
 from trigger import files
 from trigger.errors import TriggerError
 from trigger.folder import SECONDS, Build, read_graph, read_json
-from trigger.hashing import data_digest, file_digest, folder_digest
 from trigger.stages import STAGES, Stage
 from trigger.staging import COMPILED, MANIFEST, NEXT, RECORDS, SPEC, synthesised
+from trigger.support.digest import data_digest, file_digest, folder_digest
 from trigger.versions import versions
 
 FILE_NAME = MANIFEST

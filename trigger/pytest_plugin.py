@@ -48,8 +48,8 @@ class _BuildTests(pytest.Collector):
         self.folder = folder
 
     def collect(self) -> Iterator[pytest.Item]:
-        from trigger.build import open_sealed
         from trigger.checks import implementations
+        from trigger.workflow.build import open_sealed
 
         this = open_sealed(self.folder)
         for name, make in implementations(this.root, this.spec).items():
@@ -116,7 +116,7 @@ def trigger_build(request: pytest.FixtureRequest) -> Callable[[str | Path], Path
     """
 
     def build(target: str | Path) -> Path:
-        from trigger.build import build as run
+        from trigger.workflow.build import build as run
 
         return run(str(target), Path(request.config.cache.mkdir("trigger")))
 

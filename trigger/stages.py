@@ -16,10 +16,10 @@ from trigger.fixedpoint.passes.decision import decide
 from trigger.fixedpoint.ranges import overflow_proof
 from trigger.fixedpoint.serialize import fingerprint, to_json
 from trigger.folder import Build, integer_events, read_graph, real_events, write_json
-from trigger.hashing import data_digest, file_digest, folder_digest, path_digest
 from trigger.physics.working_points import working_points
 from trigger.progress import Advance, progress, say
 from trigger.spec import Spec, outputs
+from trigger.support.digest import data_digest, file_digest, folder_digest, path_digest
 from trigger.versions import versions
 
 if TYPE_CHECKING:

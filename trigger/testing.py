@@ -32,8 +32,8 @@ def assert_bit_exact(
         model = load(Path(model))
     names = None
     if isinstance(firmware, str | Path):
-        from trigger.build import open_sealed
         from trigger.checks import implementations
+        from trigger.workflow.build import open_sealed
 
         this = open_sealed(Path(firmware))
         if this.spec.decision:

@@ -15,7 +15,6 @@ from qkeras import QActivation, QDense
 
 import trigger
 from trigger import TriggerError
-from trigger.build import build
 from trigger.checks import WorkingPoints, keras_integers
 from trigger.events.dataset import Events
 from trigger.fixedpoint.passes import optimize
@@ -26,6 +25,7 @@ from trigger.frontends.networks import Reference, head, left_out, lower, score_h
 from trigger.physics.rates import crossings_khz
 from trigger.physics.working_points import working_points
 from trigger.spec import parse
+from trigger.workflow.build import build
 
 W = "quantized_bits(9,1,alpha=1)"
 KINDS = {"sigmoid": tf.sigmoid, "tanh": tf.tanh, "hard_sigmoid": keras.ops.hard_sigmoid}

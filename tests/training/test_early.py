@@ -8,12 +8,12 @@ from keras import layers
 from qkeras import QActivation, QBatchNormalization, QDense
 from qkeras.qdense_batchnorm import QDenseBatchnorm
 
-from trigger.build import build
 from trigger.fixedpoint.types import Fixed
 from trigger.frontends.inexact import Inexact
 from trigger.frontends.keras import lower
 from trigger.quantizers import LearnedActivation, LearnedWeights
 from trigger.training import early
+from trigger.workflow.build import build
 
 TYPES = (Fixed(True, 8, 3),) * 3
 WIDTHS = {

@@ -13,7 +13,6 @@ from keras import layers
 
 from trigger import TriggerError
 from trigger.adopt import Adoption, adopt
-from trigger.build import build
 from trigger.events import dataset
 from trigger.folder import read_graph
 from trigger.frontends.keras import lower
@@ -21,6 +20,7 @@ from trigger.spec import load
 from trigger.training import network
 from trigger.training.fit import outputs
 from trigger.training.post_training import choose, quantise
+from trigger.workflow.build import build
 
 pytest_generate_tests = parametrize
 

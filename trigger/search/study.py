@@ -10,11 +10,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 import trigger
 from trigger.errors import TriggerError
-from trigger.hashing import data_digest, file_digest, path_digest
 from trigger.search.space import Values, distributions
 from trigger.search.trial import COMPLETE, FAILED, HOPELESS, RUNGS, Outcome
 from trigger.sections import Budget
 from trigger.spec import Spec
+from trigger.support.digest import data_digest, file_digest, path_digest
 from trigger.versions import versions
 
 FILE_NAME = "study.db"

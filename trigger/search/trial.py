@@ -98,8 +98,8 @@ def run(task: Task) -> Outcome:
 
 def _run(task: Task, rungs: "_Rungs") -> Outcome:
     from trigger import keras_backend
-    from trigger.hashing import file_digest
     from trigger.spec import FILE_NAME, parse
+    from trigger.support.digest import file_digest
 
     source = Path(task.source)
     spec = parse(task.text, source / FILE_NAME)

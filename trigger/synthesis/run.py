@@ -7,7 +7,7 @@ from pathlib import Path
 from trigger import files
 from trigger.backends.rtl.area import lut_error
 from trigger.errors import TriggerError
-from trigger.hashing import folder_digest
+from trigger.support.digest import folder_digest
 from trigger.synthesis.ecp5 import Ecp5
 from trigger.synthesis.quartus import Quartus
 from trigger.synthesis.result import CORE, ESTIMATED, Synthesis, from_dict, load, save

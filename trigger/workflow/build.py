@@ -3,9 +3,7 @@
 import contextlib
 import errno
 import json
-import sys
 import time
-import types
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,11 +13,11 @@ from trigger import files, staging
 from trigger import spec as specification
 from trigger.errors import TriggerError
 from trigger.folder import SECONDS, Build, stage_seconds
-from trigger.hashing import data_digest, file_digest, folder_digest, path_digest
 from trigger.outcome import DIFFERENT, outcome, summary
 from trigger.progress import say, shown
 from trigger.provenance import EVERYTHING, FILE_NAME, REFERENCES, read, require, resealed, sealed
 from trigger.stages import STAGES, Stage
+from trigger.support.digest import data_digest, file_digest, folder_digest, path_digest
 from trigger.synthesis.budget import over
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -281,13 +279,3 @@ def _readable_errors(root: Path) -> Iterator[None]:
         full = files.number(error) in _FULL
         kept = " The last finished build is kept." if full and (root / FILE_NAME).is_file() else ""
         raise TriggerError(f"{error.filename or root}: {text}.{kept}") from error
-
-
-class _Build(types.ModuleType):
-    """``trigger.build`` is the function of the public interface; once this module is imported Python gives it the same name."""
-
-    def __call__(self, target: str | Path, output: str | Path = "build") -> Path:
-        return build(str(target), Path(output))
-
-
-sys.modules[__name__].__class__ = _Build

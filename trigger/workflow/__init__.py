@@ -1,0 +1,1 @@
+"""What a build does, stage by stage."""
