@@ -11,7 +11,7 @@ from alkaid.trace import FVArrayInput, trace
 from alkaid.trace.ops import quantize
 
 from trigger.backends import rtl
-from trigger.fixedpoint.graph import Affine, Clip, Dense, Quantize
+from trigger.fixedpoint.ops import Affine, Clip, Dense, Quantize
 from trigger.fixedpoint.passes import PASSES
 from trigger.folder import read_graph
 from trigger.parts import part

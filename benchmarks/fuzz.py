@@ -21,6 +21,8 @@ from typing import NamedTuple
 import fuzz_exact
 import numpy as np
 
+from trigger.fixedpoint import evaluate
+
 TESTS = Path(__file__).resolve().parents[1] / "tests"
 sys.path[:0] = [str(TESTS), str(TESTS / "events")]
 HANG_S = 10
@@ -79,7 +81,7 @@ def graph(seeds: range) -> None:
             continue
         assert not network.off_grid.any(), seed
         np.testing.assert_array_equal(
-            network.graph.run(network.integers), network.expected, err_msg=f"seed {seed}"
+            evaluate.run(network.graph, network.integers), network.expected, err_msg=f"seed {seed}"
         )
         x, expected = network.integers[-1000:], network.expected[-1000:]
         np.testing.assert_array_equal(
@@ -168,7 +170,7 @@ def kill(seeds: range) -> None:
 def read(kind: str, seeds: range) -> None:
     """Mutated files are read or refused with a TriggerError, in time, and nothing is written."""
     from trigger.errors import TriggerError
-    from trigger.fixedpoint.graph import GraphError
+    from trigger.fixedpoint.ops import GraphError
 
     signal.signal(signal.SIGALRM, _hangs)
     with tempfile.TemporaryDirectory() as folder:

@@ -9,7 +9,8 @@ from trigger import keras_backend
 keras_backend.start()
 
 from trigger.backends.rtl import RtlOptions, write
-from trigger.fixedpoint.graph import Clip, Dense, Graph, Quantize
+from trigger.fixedpoint.graph import Graph
+from trigger.fixedpoint.ops import Clip, Dense, Quantize
 from trigger.fixedpoint.types import Overflow, Rounding
 from trigger.frontends.loading import load as load_network
 from trigger.frontends.networks import lower

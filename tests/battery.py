@@ -25,6 +25,7 @@ from trigger.backends.onnx import to_onnx
 from trigger.backends.qonnx import to_qonnx
 from trigger.backends.rtl import simulate
 from trigger.backends.rtl.simulate import Design
+from trigger.fixedpoint import evaluate
 from trigger.fixedpoint.evaluate import quantize_inputs, trace
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.passes import PASSES, optimize
@@ -140,7 +141,9 @@ class Battery:
         network = self.prepared(case)
         assert len(network.x) >= RANDOM_EVENTS
         assert not network.off_grid.any()
-        np.testing.assert_array_equal(network.graph.run(network.integers), network.expected)
+        np.testing.assert_array_equal(
+            evaluate.run(network.graph, network.integers), network.expected
+        )
 
     def test_the_network_itself_agrees(self, case):
         network = self.prepared(case)
@@ -160,7 +163,9 @@ class Battery:
         text = to_json(network.graph)
         again = from_json(text)
         assert to_json(again) == text
-        np.testing.assert_array_equal(again.run(network.integers[:500]), network.expected[:500])
+        np.testing.assert_array_equal(
+            evaluate.run(again, network.integers[:500]), network.expected[:500]
+        )
 
     def test_nothing_overflows(self, case):
         network = self.prepared(case)
@@ -172,10 +177,10 @@ class Battery:
         network = self.prepared(case)
         for name, run in PASSES.items():
             np.testing.assert_array_equal(
-                run(network.graph).run(network.integers), network.expected, name
+                evaluate.run(run(network.graph), network.integers), network.expected, name
             )
         np.testing.assert_array_equal(
-            optimize(network.graph).run(network.integers), network.expected
+            evaluate.run(optimize(network.graph), network.integers), network.expected
         )
 
     def test_lowered_decisions_equal_keras(self, case):
@@ -187,7 +192,9 @@ class Battery:
                 [0.0, 1e-3], scores.shape[1]
             )
             lowered = optimize(decide(network.graph, np.arange(scores.shape[1]), thresholds))
-            np.testing.assert_array_equal(lowered.run(network.integers), scores >= thresholds)
+            np.testing.assert_array_equal(
+                evaluate.run(lowered, network.integers), scores >= thresholds
+            )
 
     def test_onnx_equals_keras(self, case):
         network = self.prepared(case)

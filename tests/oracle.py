@@ -6,13 +6,14 @@ It shares no arithmetic with ``trigger``: no shifts, no integers of a fixed size
 from fractions import Fraction
 from math import floor
 
-from trigger.fixedpoint import graph as g
+from trigger.fixedpoint import ops as g
+from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.types import Fixed, Overflow, Rounding
 
 HALF = Fraction(1, 2)
 
 
-def exact(graph: g.Graph, event: list[int]) -> dict[str, list[Fraction]]:
+def exact(graph: Graph, event: list[int]) -> dict[str, list[Fraction]]:
     """The real values of every node, by name, for the integers of one event."""
     values = {graph.input.name: _reals(event, graph.input.types)}
     for node in graph.nodes[1:]:
@@ -33,7 +34,7 @@ def integers(node: g.Node, reals: list[Fraction]) -> list[int]:
     return found
 
 
-def outputs(graph: g.Graph, x) -> list[list[int]]:
+def outputs(graph: Graph, x) -> list[list[int]]:
     """The integers of the output for integer events, shape (events, features)."""
     return [integers(graph.output, exact(graph, event)[graph.output.name]) for event in x.tolist()]
 
@@ -60,7 +61,7 @@ def _value(node: g.Node, source: g.Node, read: list[list[Fraction]]) -> list[Fra
             return [min(max(a, b), c) for a, b, c in zip(x, low, high, strict=True)]
         case g.LeakyRelu():
             return [a if a >= 0 else a / 2**node.shift for a in x]
-        case g.Steps():
+        case g.Staircase():
             thresholds, levels = map(_constant, (node.thresholds, node.levels))
             return [levels[sum(a >= t for t in thresholds)] for a in x]
         case g.Threshold():

@@ -3,7 +3,8 @@
 import numpy as np
 
 from trigger.fixedpoint.build import Builder
-from trigger.fixedpoint.graph import Constant, Graph, GraphError
+from trigger.fixedpoint.graph import Graph
+from trigger.fixedpoint.ops import Constant, GraphError
 from trigger.fixedpoint.types import MAX_WIDTH, Fixed, Overflow, Rounding, bounds, smallest
 
 _MOST_ELEMENTS = 8

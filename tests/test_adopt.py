@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from trigger import TriggerError
 from trigger.adopt import Adoption, adopt
 from trigger.cli import app
+from trigger.fixedpoint import evaluate
 from trigger.folder import read_graph
 from trigger.spec import load
 from trigger.workflow.build import build
@@ -62,7 +63,8 @@ def test_a_legacy_network_is_built_from_its_file(sample):
     assert "<code>trained.h5</code>, trained elsewhere" in page and "AUC a" in page
     saved, graph = np.load(LEGACY / "functional.npz"), read_graph(root)
     found = np.ldexp(
-        graph.run(graph.quantize_inputs(saved["x"])).astype(float), -graph.output.fractions
+        evaluate.run(graph, evaluate.quantize_inputs(graph, saved["x"])).astype(float),
+        -graph.output.fractions,
     )
     np.testing.assert_array_equal(found, saved["y"])
     # Without a label there is nothing to measure.

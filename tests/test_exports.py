@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 from trigger import TriggerError
 from trigger.backends import emulator, onnx, qonnx
 from trigger.cli import app
-from trigger.fixedpoint.graph import Dense, Graph
+from trigger.fixedpoint.graph import Graph
+from trigger.fixedpoint.ops import Dense
 from trigger.provenance import sealed
 from trigger.workflow.build import open_build
 

@@ -17,7 +17,7 @@ from trigger import naming
 from trigger.backends import emulator, rtl
 from trigger.cli import main
 from trigger.errors import TriggerError
-from trigger.fixedpoint.graph import GraphError, Input
+from trigger.fixedpoint.ops import GraphError, Input
 from trigger.fixedpoint.serialize import dump, from_json
 from trigger.fixedpoint.types import Fixed
 from trigger.resources import folder

@@ -77,7 +77,7 @@ def test_what_is_no_whole_code_is_refused_by_every_backend(name, tmp_path):
         "(`trigger doctor --parts` lists all; the whole ordering code of any other AMD or Altera FPGA will do, with package "
         "and speed grade; [target.device] describes one of your own)"
     )
-    graph = trigger.Graph((trigger.fixedpoint.graph.Input("inputs", (), (Fixed(True, 4, 2),)),))
+    graph = trigger.Graph((trigger.fixedpoint.ops.Input("inputs", (), (Fixed(True, 4, 2),)),))
     for write in (graph.to_hls4ml, graph.to_rtl):
         with pytest.raises(TriggerError) as error:
             write(tmp_path, part=name)

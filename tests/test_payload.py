@@ -22,6 +22,7 @@ from trigger.backends.rtl.verilator import RtlFailed
 from trigger.budgets import budgets
 from trigger.cli import app, main
 from trigger.errors import TriggerError
+from trigger.fixedpoint import evaluate
 from trigger.folder import read_graph
 from trigger.links import link_map, pack, unpack
 from trigger.patterns import METADATA, compare, delays, read, text, valid_words
@@ -197,9 +198,9 @@ def test_an_error_in_the_shell_is_found(shell, tmp_path):
         )
         if message:
             with pytest.raises(RtlFailed, match=f"^{message}"):
-                wrong.run(x)
+                evaluate.run(wrong, x)
         else:
-            assert (wrong.run(x) != graph.run(x)).any()
+            assert (evaluate.run(wrong, x) != evaluate.run(graph, x)).any()
 
 
 def vectors_of(shell, count):
@@ -212,7 +213,9 @@ def test_more_events_than_an_orbit(shell, tmp_path):
     assert len(x) > ORBIT
     simulation = PayloadSimulation(shell)
     assert simulation.compile(tmp_path) is simulation
-    np.testing.assert_array_equal(simulation.run(x), read_graph(shell.rtl.directory.parent).run(x))
+    np.testing.assert_array_equal(
+        simulation.run(x), evaluate.run(read_graph(shell.rtl.directory.parent), x)
+    )
     with pytest.raises(
         RtlFailed, match="^payload: shelled_trigger is not compiled; call compile\\(\\) first$"
     ):
@@ -231,7 +234,7 @@ def test_in_vhdl(built, shell, tmp_path):
     x = vectors_of(shell, 1500)
     simulation = PayloadSimulation(payload).compile(tmp_path / "sim")
     assert simulation.label == "payload (VHDL)"
-    np.testing.assert_array_equal(simulation.run(x), graph.run(x))
+    np.testing.assert_array_equal(simulation.run(x), evaluate.run(graph, x))
 
 
 def asking(built, **changes):

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trigger.errors import TriggerError
+from trigger.fixedpoint import evaluate
 from trigger.fixedpoint import graph as fixedpoint
+from trigger.fixedpoint.ops import GraphError
 from trigger.fixedpoint.passes.decision import scores
-from trigger.fixedpoint.types import Fixed
+from trigger.fixedpoint.types import Fixed, Integers
 from trigger.verification import compare as comparison
 
 if TYPE_CHECKING:
@@ -26,6 +28,18 @@ class Graph(fixedpoint.Graph):
     ``predict(x)`` takes real inputs, float64 of shape (events, features), and gives the exact real outputs;
     ``run(x)`` takes and gives integers.
     """
+
+    def quantize_inputs(self, x: np.ndarray) -> Integers:
+        """Real inputs, shape (events, features), to the integers the hardware receives."""
+        return evaluate.quantize_inputs(self, x)
+
+    def run(self, x: Integers) -> Integers:
+        """Integer inputs, shape (events, features), to integer outputs, shape (events, outputs)."""
+        return evaluate.run(self, x)
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """Real inputs, shape (events, features), to the exact real outputs, float64 of shape (events, outputs)."""
+        return evaluate.predict(self, x)
 
     def to_hls4ml(
         self,
@@ -110,7 +124,7 @@ def verify(
     if graph is None:
         raise TriggerError("verify: no implementation tells its graph; give the graph too")
     reference = Reference(model, graph)
-    integers = graph.quantize_inputs(x)
+    integers = evaluate.quantize_inputs(graph, x)
     on_grid = np.ldexp(integers.astype(np.float64), -graph.input.fractions)
     seen = x if reference.input_types == graph.input.types else on_grid
     expected, off_grid = comparison.to_integers(graph, reference.predict(seen))
@@ -118,12 +132,16 @@ def verify(
     def layers(inputs: np.ndarray) -> Mapping[str, np.ndarray]:
         return reference.layers(np.ldexp(inputs.astype(np.float64), -graph.input.fractions))
 
-    named = comparison.names(implementations)
+    named = comparison.names([_implementation(one) for one in implementations])
     verdict = comparison.compare(
-        graph, expected, off_grid, integers, named, layers, (TriggerError, fixedpoint.GraphError)
+        graph, expected, off_grid, integers, named, layers, (TriggerError, GraphError)
     )
     own = agreement(graph, record(model, on_grid)).comparison
     return verdict._replace(comparisons=(*verdict.comparisons, own))
+
+
+def _implementation(given: Any) -> comparison.Implementation:
+    return evaluate.GoldenModel(given) if isinstance(given, fixedpoint.Graph) else given
 
 
 def _events(x: np.ndarray) -> np.ndarray:
@@ -149,7 +167,7 @@ def _belonging(model: "keras.Model", implementation: Any) -> fixedpoint.Graph | 
         raise TriggerError(f"verify: {type(model).__name__} is not a Keras network")
     graph = getattr(implementation, "graph", implementation)
     if not isinstance(graph, fixedpoint.Graph):
-        if callable(getattr(implementation, "run", None)):
+        if isinstance(implementation, comparison.Implementation):
             return None
         raise TriggerError(
             f"verify: {type(implementation).__name__} is none of graph, csim and RTL"
@@ -161,8 +179,10 @@ def _belonging(model: "keras.Model", implementation: Any) -> fixedpoint.Graph | 
     ):
         count = sum(math.prod(tensor.shape[1:]) for tensor in tensors)
         if count != found:
-            label = getattr(implementation, "label", "graph")
-            raise TriggerError(f"verify: the network has {count} {what}, {label} has {found}")
+            raise TriggerError(
+                f"verify: the network has {count} {what}, "
+                f"{_implementation(implementation).label} has {found}"
+            )
     return graph
 
 

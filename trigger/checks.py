@@ -10,7 +10,9 @@ import numpy as np
 from trigger.errors import TriggerError
 from trigger.events import dataset
 from trigger.events.hardware import to_hardware
-from trigger.fixedpoint.graph import Graph, GraphError
+from trigger.fixedpoint.evaluate import GoldenModel
+from trigger.fixedpoint.graph import Graph
+from trigger.fixedpoint.ops import GraphError
 from trigger.fixedpoint.passes.decision import scores
 from trigger.folder import read_graph, read_json
 from trigger.links import link_map
@@ -138,7 +140,7 @@ def implementations(root: Path, spec: Spec, netlist: bool = False) -> dict[str, 
     def simulation() -> "Rtl":
         return project.compile(root / "simulation")
 
-    found: dict[str, Callable[[], Any]] = {"graph": lambda: graph}
+    found: dict[str, Callable[[], Any]] = {"graph": lambda: GoldenModel(graph)}
     found[hls.label] = compiled("compiling the csim", lambda: hls.compile(root / "csim"))
     found[project.label] = compiled("compiling the RTL simulation", simulation)
     found[project.with_gaps().label] = lambda: _Recorded(simulation().with_gaps())
@@ -168,7 +170,7 @@ class _Recorded:
         return self.outputs
 
     def trace(self, x: np.ndarray) -> dict[str, np.ndarray]:
-        return self._implementation.trace(x) if hasattr(self._implementation, "trace") else {}
+        return self._implementation.trace(x)
 
 
 def working_points(root: Path, spec: Spec) -> WorkingPoints | None:

@@ -10,7 +10,8 @@ from trigger.errors import TriggerError
 from trigger.events.dataset import SPLITS, Events
 from trigger.events.hardware import to_real
 from trigger.files import write_text
-from trigger.fixedpoint.graph import Graph, GraphError
+from trigger.fixedpoint.graph import Graph
+from trigger.fixedpoint.ops import GraphError
 from trigger.fixedpoint.serialize import from_json
 from trigger.spec import Spec
 

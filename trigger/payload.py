@@ -16,6 +16,7 @@ from trigger.backends.rtl import RtlOptions, open_project
 from trigger.backends.rtl import write as write_rtl
 from trigger.errors import TriggerError
 from trigger.events.hardware import structured
+from trigger.fixedpoint.evaluate import run
 from trigger.fixedpoint.serialize import fingerprint
 from trigger.fixedpoint.types import Integers, bounds
 from trigger.folder import Build, integer_events, read_graph
@@ -213,7 +214,7 @@ def _write_benches(payload: Payload, build: Build, kind: str) -> None:
         ]
     (sim / "payload.json").write_text(json.dumps(description, indent=1) + "\n")
     x = vectors(build, _BENCH_EVENTS)
-    scores = read_graph(build.root).run(x)
+    scores = run(read_graph(build.root), x)
     saturated = (x == bounds(build.spec.input_types)[1]).any(axis=1)
     words = pack(payload.links, x)
     rows = [
@@ -311,7 +312,7 @@ class _PatternSource:
     def pair(self, x: Integers) -> PatternPair:
         """The patterns of integer inputs, shape (events, features)."""
         starts = np.arange(len(x)) * self.apart
-        return PatternPair(self._inputs(x, starts), self._expected(self.graph.run(x), starts))
+        return PatternPair(self._inputs(x, starts), self._expected(run(self.graph, x), starts))
 
     def _inputs(self, x: Integers, starts: Integers) -> Pattern:
         links = self.shell.links

@@ -11,6 +11,7 @@ from trigger import checks, resources
 from trigger.archive import normalise
 from trigger.checks import WorkingPoints, keras_integers
 from trigger.events.hardware import splits, structured
+from trigger.fixedpoint.evaluate import quantize_inputs
 from trigger.fixedpoint.passes import optimize
 from trigger.fixedpoint.passes.decision import decide
 from trigger.fixedpoint.ranges import overflow_proof
@@ -193,7 +194,7 @@ def _asked(model: Any, spec: Spec, test: np.ndarray) -> np.ndarray:
     from trigger.verification import vectors
 
     graph = lower(model, spec.input_types)
-    integers = graph.quantize_inputs(vectors.generate(graph, spec.training.seed).all)
+    integers = quantize_inputs(graph, vectors.generate(graph, spec.training.seed).all)
     return np.concatenate([test, np.ldexp(integers.astype(np.float64), -graph.input.fractions)])
 
 
@@ -248,7 +249,7 @@ def _graph(build: Build, folder: Path) -> None:
     }
     objects = structured(build.spec, _STRUCTURED, build.spec.training.seed)
     inputs |= {"objects in order, missing and saturated": objects} if len(objects) else {}
-    inputs |= {name: graph.quantize_inputs(x) for name, x in made.families.items()}
+    inputs |= {name: quantize_inputs(graph, x) for name, x in made.families.items()}
     x = np.concatenate(list(inputs.values()))
     expected, off_grid = keras_integers(
         graph, reference, x, decided if build.spec.decides else None

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from trigger import keras_backend
+from trigger.fixedpoint import evaluate
 
 keras_backend.start()
 import keras
@@ -221,7 +222,7 @@ def measure(method: str, point: float, seed: int, epochs: int) -> dict:
     trained = time.monotonic() - start
     graph = lower(model, spec.input_types)
     scores = {
-        name: np.ldexp(graph.run(e.x).astype(float), -graph.output.fractions)
+        name: np.ldexp(evaluate.run(graph, e.x).astype(float), -graph.output.fractions)
         for name, e in exact.items()
     }
     found = {

@@ -11,6 +11,7 @@ from qkeras import QActivation
 from trigger import TriggerError
 from trigger.backends.csim import CsimFailed, compile_together
 from trigger.backends.hls4ml import Hls4mlOptions, write
+from trigger.fixedpoint import evaluate
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,7 @@ def test_csim_of_every_backend_and_strategy(network, tmp_path, backend, strategy
     csim = write(network.graph, tmp_path, options).compile()
     np.testing.assert_array_equal(csim.run(network.integers), network.expected)
     real = csim.predict(network.x[:100])
-    np.testing.assert_array_equal(real, network.graph.predict(network.x[:100]))
+    np.testing.assert_array_equal(real, evaluate.predict(network.graph, network.x[:100]))
 
 
 @pytest.mark.parametrize(

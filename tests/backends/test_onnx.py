@@ -12,7 +12,7 @@ from trigger import TriggerError
 from trigger.backends.onnx import to_onnx
 from trigger.backends.qonnx import to_qonnx
 from trigger.cli import app
-from trigger.fixedpoint import types
+from trigger.fixedpoint import evaluate, types
 from trigger.fixedpoint.build import Builder, constant
 from trigger.fixedpoint.passes.decision import decide
 from trigger.fixedpoint.types import Fixed
@@ -46,7 +46,7 @@ def mixed(rounding, overflow):
 @pytest.mark.parametrize("overflow", types.Overflow)
 def test_every_rounding_and_overflow(rounding, overflow):
     graph, x = mixed(rounding, overflow)
-    np.testing.assert_array_equal(run_onnx(graph, x), graph.run(x))
+    np.testing.assert_array_equal(run_onnx(graph, x), evaluate.run(graph, x))
 
 
 @pytest.mark.parametrize("bits", [31, 32, 33, 34, 40, 53])
@@ -60,13 +60,15 @@ def test_values_wider_than_a_word(bits):
     builder.quantize("both", "clipped", targets, types.Rounding.RND, types.Overflow.SAT)
     graph = builder.graph("both")
     x = np.random.default_rng(bits).integers(kind.minimum, kind.maximum + 1, (500, 7))
-    np.testing.assert_array_equal(run_onnx(graph, x), graph.run(x))
+    np.testing.assert_array_equal(run_onnx(graph, x), evaluate.run(graph, x))
 
 
 def test_accept_bits():
     network = prepare(around(QActivation("quantized_relu(6,2)"), 8))
     graph = decide(network.graph, np.array([0, 2]), np.array([0.5, -1.0]))
-    np.testing.assert_array_equal(run_onnx(graph, network.integers), graph.run(network.integers))
+    np.testing.assert_array_equal(
+        run_onnx(graph, network.integers), evaluate.run(graph, network.integers)
+    )
 
 
 def test_a_staircase_too_wide_for_a_table():
@@ -77,7 +79,7 @@ def test_a_staircase_too_wide_for_a_table():
     )
     x = np.concatenate([thresholds + d for d in (-1, 0, 1)])
     x = np.stack([x, x[::-1]], axis=1)
-    np.testing.assert_array_equal(run_onnx(graph, x), graph.run(x))
+    np.testing.assert_array_equal(run_onnx(graph, x), evaluate.run(graph, x))
     assert all(
         tensor.dims == [] or max(tensor.dims) < 10 for tensor in to_onnx(graph).graph.initializer
     )
@@ -112,14 +114,14 @@ def test_the_command(small_build, tmp_path, monkeypatch):
 @pytest.mark.parametrize("overflow", [types.Overflow.SAT, types.Overflow.SAT_SYM])
 def test_qonnx_at_every_rounding_and_overflow(rounding, overflow):
     graph, x = mixed(rounding, overflow)
-    np.testing.assert_array_equal(run_qonnx(to_qonnx(graph), graph, x), graph.run(x))
+    np.testing.assert_array_equal(run_qonnx(to_qonnx(graph), graph, x), evaluate.run(graph, x))
 
 
 def test_accept_bits_in_qonnx():
     network = prepare(around(QActivation("quantized_relu(6,2)"), 8))
     graph = decide(network.graph, np.array([0, 2]), np.array([0.5, -1.0]))
     np.testing.assert_array_equal(
-        run_qonnx(to_qonnx(graph), graph, network.integers), graph.run(network.integers)
+        run_qonnx(to_qonnx(graph), graph, network.integers), evaluate.run(graph, network.integers)
     )
 
 

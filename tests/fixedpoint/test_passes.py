@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from trigger.fixedpoint import evaluate
 from trigger.fixedpoint.build import Builder, constant
-from trigger.fixedpoint.graph import GraphError, Threshold
+from trigger.fixedpoint.ops import GraphError, Threshold
 from trigger.fixedpoint.passes import optimize
 from trigger.fixedpoint.passes.dead import remove_dead
 from trigger.fixedpoint.passes.decision import decide, lower_decision, scores
@@ -37,7 +38,7 @@ def graph(hidden, hidden_bias, out, head=None):
 
 
 def same(before, after):
-    np.testing.assert_array_equal(before.run(EVENTS), after.run(EVENTS))
+    np.testing.assert_array_equal(evaluate.run(before, EVENTS), evaluate.run(after, EVENTS))
 
 
 def test_dead_neurons_vanish():
@@ -109,7 +110,7 @@ def test_a_sigmoid_vanishes_and_the_threshold_moves_into_the_integers():
     # A bias of 1/4 on sums of whole numbers: the bounds are whole numbers too.
     assert after["out"].types[0].fraction == 0
     same(before, after)
-    assert set(before.run(EVENTS).ravel()) == {0, 1}
+    assert set(evaluate.run(before, EVENTS).ravel()) == {0, 1}
 
 
 def test_accept_bits_of_one_class_share_its_sum():
@@ -126,7 +127,7 @@ def test_accept_bits_of_one_class_share_its_sum():
 
 def test_thresholds_out_of_reach():
     before = decide(graph([[1], [1], [1]], [0], [[1]]), np.array([0, 0]), np.array([-1e9, 1e9]))
-    assert before.run(EVENTS).sum(axis=0).tolist() == [len(EVENTS), 0]
+    assert evaluate.run(before, EVENTS).sum(axis=0).tolist() == [len(EVENTS), 0]
     same(before, optimize(before))
     with pytest.raises(GraphError) as error:
         decide(before, np.array([0]), np.array([np.nan]))

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trigger.fixedpoint.arithmetic import requantize
 from trigger.fixedpoint.build import constant, fraction_bits
-from trigger.fixedpoint.types import Fixed, Overflow, Rounding, enclosing, requantize, smallest
+from trigger.fixedpoint.types import Fixed, Overflow, Rounding, enclosing, smallest
 
 types = st.builds(Fixed, st.booleans(), st.integers(1, 16), st.integers(-6, 18))
 

@@ -17,6 +17,7 @@ import trigger
 from trigger import TriggerError
 from trigger.checks import WorkingPoints, keras_integers
 from trigger.events.dataset import Events
+from trigger.fixedpoint import evaluate
 from trigger.fixedpoint.passes import optimize
 from trigger.fixedpoint.passes.decision import decide
 from trigger.fixedpoint.ranges import ranges
@@ -58,7 +59,7 @@ def test_a_wide_head_is_left_out_with_a_note(kind, separate):
     x = np.random.default_rng(1).normal(size=(2000, 5)) * 4
     verdict = trigger.verify(model, [graph], x)
     assert verdict, str(verdict)
-    own = KINDS[kind](tf.constant(graph.predict(x))).numpy()
+    own = KINDS[kind](tf.constant(evaluate.predict(graph, x))).numpy()
     np.testing.assert_allclose(own, model.predict(x, verbose=0), atol=1e-5)
     assert score_head(model, graph) == "linear"
 
@@ -104,7 +105,7 @@ def test_thresholds_move_through_exactly(kind, threshold):
     prepared = prepare(model, events=500)
     seen = np.ldexp(prepared.expected.astype(float), -graph.output.fractions)
     np.testing.assert_array_equal(
-        optimize(decided).run(prepared.integers),
+        evaluate.run(optimize(decided), prepared.integers),
         KINDS[kind](tf.constant(seen)).numpy() >= threshold,
     )
 
@@ -153,7 +154,7 @@ def test_quantised_values_of_wide_sums(text, function, bits):
     x = QDense(1, kernel_quantizer="quantized_bits(13,1,alpha=1)", use_bias=False, name="sum")(x)
     model = randomize(keras.Model(inputs, QActivation(text, name="out")(x)), 3)
     network = prepare(model, events=4000)
-    np.testing.assert_array_equal(network.graph.run(network.integers), network.expected)
+    np.testing.assert_array_equal(evaluate.run(network.graph, network.integers), network.expected)
     assert not network.off_grid.any()
     assert network.graph["sum"].types[0].width > 26
     assert network.graph.notes == ()
@@ -196,12 +197,12 @@ def test_working_points_on_the_scale_of_the_head(kind):
     )
     bits, off_grid = keras_integers(graph, reference, x, decided)
     assert not off_grid.any()
-    np.testing.assert_array_equal(accepted(points, graph.run(x)), bits)
+    np.testing.assert_array_equal(accepted(points, evaluate.run(graph, x)), bits)
     real = np.ldexp(x.astype(np.float32), -graph.input.fractions)
     np.testing.assert_array_equal(bits[:, 0], model.predict(real, verbose=0)[:, 0] >= 0.7)
     steps = points["found"]["bound"]
     assert steps == points["found"]["threshold"] * 2.0 ** graph.output.fractions[0] > 4096
-    zero_bias = graph.run(x)[1::2, 0]
+    zero_bias = evaluate.run(graph, x)[1::2, 0]
     allowed = 4000 / crossings_khz(spec)
     assert (zero_bias >= steps).mean() <= allowed < (zero_bias >= steps - 1).mean()
     soft = network("softmax", 2)

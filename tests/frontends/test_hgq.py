@@ -9,6 +9,8 @@ import pytest
 from battery import Battery, parametrize
 from conftest import SMALL_TOML, write_small_trigger
 
+from trigger.fixedpoint import evaluate
+
 hgq = pytest.importorskip("hgq", reason="the extra [hgq] is not installed; `make test-hgq` has it")
 
 from hgq.config import QuantizerConfig, QuantizerConfigScope  # noqa: E402
@@ -226,7 +228,7 @@ def test_a_trained_network_is_built_and_proven(trained, tmp_path):
     results = json.loads((root / "verification" / "results.json").read_text())
     assert results["equal"] and len(results["comparisons"]) == 5
     graph = read_graph(root)
-    found = graph.predict(x)
+    found = evaluate.predict(graph, x)
     # 32 bits are enough for so narrow a network: HGQ2 as its user runs it.
     np.testing.assert_array_equal(found, outputs(load(folder / "network.keras"), x))
     assert (found.argmax(axis=1) == 0).mean() == pytest.approx(0.5, abs=0.2)
@@ -444,7 +446,7 @@ def test_quantisers_of_matrices_and_more_have_types_of_each_element(layer, shape
     model = kept(make)
     graph = lower(model, INPUT)
     events = np.random.default_rng(0).integers(-64, 64, (300, *shape)) / 8
-    found = graph.predict(events.reshape(300, -1))
+    found = evaluate.predict(graph, events.reshape(300, -1))
     assert len(np.unique(found)) > 3
     np.testing.assert_array_equal(found, Reference(model).predict(events))
     np.testing.assert_array_equal(found, np.asarray(model(events.astype("float32"))))

@@ -11,6 +11,7 @@ from trigger.backends import rtl
 from trigger.backends.csim import compile_together
 from trigger.backends.hls4ml import Hls4mlOptions, write
 from trigger.backends.rtl import simulate
+from trigger.fixedpoint import evaluate
 
 pytestmark = pytest.mark.minutes
 
@@ -32,7 +33,7 @@ def test_graph_equals_keras(block):
         network = prepared(seed, widest=64 if seed < NETWORKS - NARROW else 8)
         assert not network.off_grid.any(), seed
         np.testing.assert_array_equal(
-            network.graph.run(network.integers), network.expected, err_msg=f"seed {seed}"
+            evaluate.run(network.graph, network.integers), network.expected, err_msg=f"seed {seed}"
         )
         x, expected = network.integers[-1000:], network.expected[-1000:]
         np.testing.assert_array_equal(

@@ -7,6 +7,8 @@ from battery import around, prepare
 from qkeras import QActivation
 from qkeras.qdense_batchnorm import QDenseBatchnorm
 
+from trigger.fixedpoint import evaluate
+
 W = "quantized_bits(5,1,alpha=1)"
 
 MIDDLES = {
@@ -25,10 +27,11 @@ MIDDLES = {
 def test_keras_predict_gives_the_same(name):
     network = prepare(around(MIDDLES[name](), 8, seed=4))
     on_grid = (
-        network.graph.quantize_inputs(network.x) * 2.0 ** -network.graph.input.types[0].fraction
+        evaluate.quantize_inputs(network.graph, network.x)
+        * 2.0 ** -network.graph.input.types[0].fraction
     )
     found = network.model.predict(on_grid, batch_size=20_000)
-    np.testing.assert_array_equal(found, network.graph.predict(network.x))
+    np.testing.assert_array_equal(found, evaluate.predict(network.graph, network.x))
 
 
 def test_the_network_itself_is_not_changed():

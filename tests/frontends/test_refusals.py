@@ -8,6 +8,7 @@ from keras import layers
 from qkeras import QActivation, QDense
 
 from trigger import TriggerError
+from trigger.fixedpoint import evaluate
 from trigger.frontends.inexact import Inexact
 from trigger.frontends.keras import lower
 
@@ -186,7 +187,7 @@ def test_explicit_types_of_a_plain_dense():
     layer.set_weights([np.array([[0.5, -0.25], [1.75, 0]]), np.array([0.125, 0])])
     graph = lower(model, INPUT, kernels={"plain": "fixed<8,3>"})
     assert str(graph["plain"].weights.type) == "fixed<8,3>"
-    np.testing.assert_array_equal(graph.predict(np.array([[1.0, 2.0]])), [[4.125, -0.25]])
+    np.testing.assert_array_equal(evaluate.predict(graph, np.array([[1.0, 2.0]])), [[4.125, -0.25]])
     with pytest.raises(
         Inexact,
         match="plain: its kernel or bias has values that fixed<4,1> does not hold. Remedy: use a type as",
@@ -212,7 +213,9 @@ def test_a_stage_is_exact_even_where_keras_float32_is_not():
             lambda x: QActivation("quantized_relu(16,4)")(QDense(9, kernel_quantizer=W16)(x)), 16
         )
     )
-    np.testing.assert_array_equal(network_16.graph.run(network_16.integers), network_16.expected)
+    np.testing.assert_array_equal(
+        evaluate.run(network_16.graph, network_16.integers), network_16.expected
+    )
     assert not network_16.off_grid.any()
 
 

@@ -8,6 +8,7 @@ from qkeras import QActivation, QDense
 
 from trigger.errors import TriggerError
 from trigger.events.dataset import Events
+from trigger.fixedpoint import evaluate
 from trigger.frontends.networks import Reference, lower
 from trigger.physics.metrics import roc
 from trigger.quantizers import LearnedActivation, LearnedWeights
@@ -105,12 +106,12 @@ def test_what_was_never_seen_scores_high(tmp_path):
     assert prune.measured(model) == pytest.approx(0.4, abs=0.03)
     assert [layer.name for layer in model.layers if "decoder" in layer.name] == []
     graph = lower(model, spec.input_types)
-    x = graph.quantize_inputs(test.x)
+    x = evaluate.quantize_inputs(graph, test.x)
     expected = np.ldexp(
         Reference(model).predict(np.ldexp(x.astype(float), -graph.input.fractions)),
         graph.output.fractions,
     )
-    np.testing.assert_array_equal(graph.run(x), expected)
+    np.testing.assert_array_equal(evaluate.run(graph, x), expected)
 
 
 def test_refinement_is_judged_with_the_decoder(tmp_path):
@@ -130,8 +131,8 @@ def test_refinement_is_judged_with_the_decoder(tmp_path):
     assert history["refined_lut"][0] <= 220 < history["lut"][int(history["best_epoch"][0])]
     test = events(rng, 2000)
     graph = lower(model, spec.input_types)
-    x = graph.quantize_inputs(test.x)
-    found = graph.run(x)
+    x = evaluate.quantize_inputs(graph, test.x)
+    found = evaluate.run(graph, x)
     assert np.median(found[test.y == 0]) < np.median(found[test.y == 1])
     expected = np.ldexp(
         Reference(model).predict(np.ldexp(x.astype(float), -graph.input.fractions)),

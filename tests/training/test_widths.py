@@ -11,6 +11,7 @@ from qkeras import QActivation, QDense
 
 from trigger import TriggerError
 from trigger.events.dataset import Events
+from trigger.fixedpoint import evaluate
 from trigger.fixedpoint.types import Fixed
 from trigger.frontends.loading import load as load_network
 from trigger.frontends.networks import Reference, lower
@@ -383,8 +384,8 @@ def test_refinement_goes_on_to_the_cost_asked_for(trigger):
     assert len(history["refined_loss"]) == 1 and history["refined_lut"][0] <= 60
     validation = events()["validation"]
     graph = lower(model, spec.input_types)
-    x = graph.quantize_inputs(validation.x)
-    found = graph.run(x)
+    x = evaluate.quantize_inputs(graph, validation.x)
+    found = evaluate.run(graph, x)
     assert (found.argmax(axis=1) == validation.y).mean() > 0.85
     expected = np.ldexp(
         Reference(model).predict(np.ldexp(x.astype(float), -graph.input.fractions)),

@@ -9,7 +9,9 @@ from battery import around
 from qkeras import QActivation, QDense
 
 import trigger
-from trigger.fixedpoint.graph import Graph, GraphError
+from trigger.fixedpoint import evaluate
+from trigger.fixedpoint.graph import Graph
+from trigger.fixedpoint.ops import GraphError
 from trigger.verification.compare import Comparison, Verdict, Witness, compare
 from trigger.verification.junit import to_junit
 
@@ -27,7 +29,7 @@ class Off:
     def run(self, x):
         if self.aborts:
             raise GraphError("it aborted")
-        y = self.graph.run(x)
+        y = evaluate.run(self.graph, x)
         y[5, 1] += 1
         return y
 
@@ -91,10 +93,12 @@ def test_a_graph_that_is_wrong_is_told_by_keras_layers(network):
 
 def test_a_value_between_two_steps_is_a_difference(network):
     _, graph, x = network
-    integers = graph.quantize_inputs(x)
+    integers = evaluate.quantize_inputs(graph, x)
     off = np.zeros(len(x), dtype=bool)
     off[7] = True
-    verdict = compare(graph, graph.run(integers), off, integers, {"graph": graph})
+    verdict = compare(
+        graph, evaluate.run(graph, integers), off, integers, {"graph": evaluate.GoldenModel(graph)}
+    )
     assert verdict.comparisons[0].differing == 1
     assert verdict.witness.event == 7
 

@@ -15,7 +15,8 @@ from qkeras import QActivation, QDense
 
 from trigger.backends.csim import CsimFailed, compile_together, open_project
 from trigger.backends.hls4ml import Hls4mlOptions, write
-from trigger.fixedpoint.graph import GraphError
+from trigger.fixedpoint import evaluate
+from trigger.fixedpoint.ops import GraphError
 from trigger.frontends.keras import lower
 from trigger.verification.vectors import generate
 
@@ -89,9 +90,9 @@ def fault_sites(firmware) -> list[tuple[str, str, int, int, str]]:
 def test_every_reachable_fault_is_caught(tmp_path, capsys, faults):
     graph = lower(network())
     golden = write(graph, tmp_path / "golden", Hls4mlOptions(PART, 240))
-    x = graph.quantize_inputs(generate(graph, 1).all)
+    x = evaluate.quantize_inputs(graph, generate(graph, 1).all)
     everything = np.array(list(itertools.product(range(-8, 8), repeat=3)))
-    expected, all_expected = graph.run(x), graph.run(everything)
+    expected, all_expected = evaluate.run(graph, x), evaluate.run(graph, everything)
     sites = fault_sites(golden.sources)
     rng = np.random.default_rng(3)
     chosen = [sites[i] for i in sorted(rng.permutation(len(sites))[:faults])]

@@ -11,7 +11,8 @@ from qkeras import QActivation, QDense, quantized_relu
 
 import trigger
 from trigger import checks
-from trigger.fixedpoint.graph import Dense as DenseNode
+from trigger.fixedpoint import evaluate
+from trigger.fixedpoint.ops import Dense as DenseNode
 from trigger.frontends.inexact import Inexact
 from trigger.frontends.networks import lower, record
 from trigger.frontends.saving import save
@@ -71,7 +72,9 @@ def test_a_wrong_weight_is_found_where_float32_rounds():
     wide = {"kernel_quantizer": "quantized_bits(14,1,alpha=1)", "use_bias": False}
     model = around(lambda x: QActivation("quantized_bits(9,6,alpha=1)")(QDense(5, **wide)(x)), 16)
     graph = lower(model)
-    x = np.ldexp(graph.quantize_inputs(np.random.default_rng(0).normal(size=(500, 6)) * 99), -8)
+    x = np.ldexp(
+        evaluate.quantize_inputs(graph, np.random.default_rng(0).normal(size=(500, 6)) * 99), -8
+    )
     found = agreement(graph, record(model, x))
     assert found.comparison.equal, str(found.comparison.witness)
     assert found.exact < 500

@@ -11,6 +11,7 @@ from qkeras import QActivation, QDense
 from trigger.backends import rtl
 from trigger.backends.rtl import simulate
 from trigger.backends.rtl.verilator import RtlFailed
+from trigger.fixedpoint import evaluate
 from trigger.fixedpoint.types import bounds
 from trigger.frontends.keras import lower
 from trigger.verification.vectors import generate
@@ -148,8 +149,8 @@ def test_every_fault_is_caught(right, mutants, fault):
 def test_faults_of_two_features_are_caught():
     """A feature is taken for zero where it is at an end and another one is a step inside its own: 960 such faults."""
     graph = lower(network(16, 3))
-    x = graph.quantize_inputs(generate(graph, 1).all)
-    expected = graph.run(x)
+    x = evaluate.quantize_inputs(graph, generate(graph, 1).all)
+    expected = evaluate.run(graph, x)
     low, high = bounds(graph.input.types)
     caught = faults = 0
     for i in range(16):
@@ -159,6 +160,6 @@ def test_faults_of_two_features_are_caught():
                     at = np.flatnonzero((x[:, i] == end) & (x[:, j] == near))
                     faulty = x[at].copy()
                     faulty[:, i] = 0
-                    caught += (graph.run(faulty) != expected[at]).any()
+                    caught += (evaluate.run(graph, faulty) != expected[at]).any()
                     faults += 1
     assert (caught, faults) == (960, 960)

@@ -5,9 +5,10 @@ import pytest
 from battery import around
 from qkeras import QActivation
 
+from trigger.fixedpoint import evaluate
 from trigger.fixedpoint.build import Builder
 from trigger.fixedpoint.evaluate import trace
-from trigger.fixedpoint.graph import Dense
+from trigger.fixedpoint.ops import Dense
 from trigger.fixedpoint.ranges import ranges
 from trigger.fixedpoint.types import Fixed, bounds
 from trigger.frontends.keras import lower
@@ -40,7 +41,9 @@ def test_families():
 def test_ends_meet_neighbours(features, most):
     """Every end and neighbour of every feature meets those of every other one four times, in few events."""
     network = Builder((Fixed(True, 6, 3),) * features).graph("inputs")
-    x = network.quantize_inputs(generate(network, 1).families["pairs of ends and their neighbours"])
+    x = evaluate.quantize_inputs(
+        network, generate(network, 1).families["pairs of ends and their neighbours"]
+    )
     assert len(x) <= most
     at = np.stack([x == value for value in (-32, -31, 30, 31)]).astype(int)
     together = np.einsum("aei,bej->abij", at, at)
@@ -51,7 +54,7 @@ def test_ties_are_ties():
     network = graph()
     made = generate(network, 1)
     assert made.ties.reached == made.ties.wanted == 7
-    x = network.quantize_inputs(made.families["rounding ties of the quantisers"])
+    x = evaluate.quantize_inputs(network, made.families["rounding ties of the quantisers"])
     values, node = trace(network, x), network.nodes[2]
     before, shift = values[node.inputs[0]], network[node.inputs[0]].fractions - node.fractions
     halves = (before & ((1 << shift) - 1)) == 1 << (shift - 1)
@@ -60,7 +63,7 @@ def test_ties_are_ties():
 
 def test_the_ends_of_the_first_accumulators_are_reached():
     network = graph()
-    x = network.quantize_inputs(generate(network, 1).families["ends of the accumulators"])
+    x = evaluate.quantize_inputs(network, generate(network, 1).families["ends of the accumulators"])
     first = next(node for node in network.nodes if isinstance(node, Dense))
     values, interval = trace(network, x)[first.name], ranges(network)[first.name]
     np.testing.assert_array_equal(values.min(axis=0), interval.low)

@@ -19,7 +19,9 @@ import numpy as np
 from trigger import compiled, programs
 from trigger.backends import csim_worker
 from trigger.errors import TriggerError
-from trigger.fixedpoint.graph import Concatenate, Graph, GraphError
+from trigger.fixedpoint.evaluate import quantize_inputs
+from trigger.fixedpoint.graph import Graph
+from trigger.fixedpoint.ops import Concatenate, GraphError
 from trigger.fixedpoint.types import Integers
 
 # One project runs many events; of many small ones compiling is most of the time.
@@ -95,7 +97,8 @@ class Csim:
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Real inputs, shape (events, features), to real outputs, float64 of shape (events, outputs)."""
         return np.ldexp(
-            self.run(self.graph.quantize_inputs(x)).astype(np.float64), -self.graph.output.fractions
+            self.run(quantize_inputs(self.graph, x)).astype(np.float64),
+            -self.graph.output.fractions,
         )
 
     def trace(self, x: Integers) -> dict[str, Integers]:

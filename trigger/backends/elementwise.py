@@ -6,24 +6,25 @@ type outright. Each is a template over its array types, so that the same text se
 
 import itertools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 
 import numpy as np
 
 from trigger.errors import TriggerError
-from trigger.fixedpoint.graph import (
+from trigger.fixedpoint.arithmetic import thresholds
+from trigger.fixedpoint.ops import (
     Add,
     Affine,
     Clip,
     Concatenate,
-    GraphError,
+    Dense,
+    Input,
     LeakyRelu,
-    Node,
+    Operation,
     Quantize,
-    Steps,
+    Staircase,
     Threshold,
 )
-from trigger.fixedpoint.ranges import thresholds
 from trigger.fixedpoint.types import Fixed, Overflow, Rounding, enclosing
 
 # Wider inputs are compared with each threshold; narrower ones index a table.
@@ -80,14 +81,16 @@ AC_ARRAY = Flavor(_ac_fixed, _array, _ac_raw, _ac_set_raw, "#pragma hls_unroll",
 AC_STRUCT = AC_ARRAY._replace(argument=_reference, unroll="#pragma unroll")
 
 
-def header(nodes: list[tuple[Node, list[Node]]], guard: str, namespace: str, flavor: Flavor) -> str:
+def header(
+    nodes: list[tuple[Operation, list[Operation]]], guard: str, namespace: str, flavor: Flavor
+) -> str:
     """The header with one function for each node, given with the nodes it reads."""
     functions = "\n".join(function(node, sources, flavor) for node, sources in nodes)
     opening = f"#ifndef {guard}\n#define {guard}\n\nnamespace {namespace} {{\n\n"
     return f"{opening}{functions}\n}} // namespace {namespace}\n\n#endif\n"
 
 
-def function(node: Node, sources: list[Node], flavor: Flavor) -> str:
+def function(node: Operation, sources: list[Operation], flavor: Flavor) -> str:
     """``void name(x0, ..., out)`` for one node."""
     inputs = [f"x{i}" for i in range(len(sources))]
     kinds = [f"x{i}_t" for i in range(len(sources))]
@@ -103,7 +106,8 @@ def function(node: Node, sources: list[Node], flavor: Flavor) -> str:
     return "\n".join([*lines, *(f"    {line}" for line in body), "}", ""])
 
 
-def _body(node: Node, sources: list[Node], flavor: Flavor) -> list[str]:
+def _body(node: Operation, sources: list[Operation], flavor: Flavor) -> list[str]:
+    assert not isinstance(node, Input | Dense)  # hls4ml's own layers
     source = sources[0]
     match node:
         case Concatenate():
@@ -120,17 +124,18 @@ def _body(node: Node, sources: list[Node], flavor: Flavor) -> list[str]:
             return _by_runs(node, lambda i: _clip(node, source, i, flavor), flavor)
         case LeakyRelu():
             return _loop(0, len(node.types), _leaky(node, source, flavor), flavor)
-        case Steps():
+        case Staircase():
             return _steps(node, source, flavor)
         case Threshold():
             return [
                 f"out[{i}] = {_accepts(source, int(e), int(b), flavor)};"
                 for i, (e, b) in enumerate(zip(node.elements, node.bounds, strict=True))
             ]
-    raise GraphError(f"{node.name}: no C++ for the operation {node.op}")
+        case _:
+            assert_never(node)
 
 
-def _by_runs(node: Node, statement: Callable[[int], str], flavor: Flavor) -> list[str]:
+def _by_runs(node: Operation, statement: Callable[[int], str], flavor: Flavor) -> list[str]:
     """One loop for each run of elements whose statements are the same text."""
     lines: list[str] = []
     for text, group in itertools.groupby(range(len(node.types)), key=statement):
@@ -147,7 +152,7 @@ def _loop(start: int, stop: int, statement: str, flavor: Flavor) -> list[str]:
     return [flavor.unroll, head, f"    {statement}", "}"]
 
 
-def _quantize(node: Quantize, source: Node, i: int, flavor: Flavor) -> str:
+def _quantize(node: Quantize, source: Operation, i: int, flavor: Flavor) -> str:
     if node.types[i] == Fixed(True, 1, node.types[i].integer) and node.overflow is Overflow.SAT_SYM:
         return "out[i] = 0;"  # all that is left between -0 and 0; ap_fixed gives its most negative value
     target = flavor.fixed(node.types[i], node.rounding, node.overflow)
@@ -167,7 +172,7 @@ def _affine(node: Affine, flavor: Flavor) -> list[str]:
     return [*lines, *_loop(0, len(node.types), "out[i] = x0[i] * scale[i] + bias[i];", flavor)]
 
 
-def _clip(node: Clip, source: Node, i: int, flavor: Flavor) -> str:
+def _clip(node: Clip, source: Operation, i: int, flavor: Flavor) -> str:
     kind = source.types[i]
 
     def bound(value: int) -> str:
@@ -181,7 +186,7 @@ def _clip(node: Clip, source: Node, i: int, flavor: Flavor) -> str:
     return text
 
 
-def _accepts(source: Node, element: int, bound: int, flavor: Flavor) -> str:
+def _accepts(source: Operation, element: int, bound: int, flavor: Flavor) -> str:
     """The comparison, or what it always gives where the bound lies outside the element's type."""
     kind = source.types[element]
     if not kind.minimum < bound <= kind.maximum:
@@ -190,7 +195,7 @@ def _accepts(source: Node, element: int, bound: int, flavor: Flavor) -> str:
     return f"x0[{element}] >= {flavor.fixed(kind, Rounding.TRN, Overflow.WRAP)}({value!r}) ? 1 : 0"
 
 
-def _leaky(node: LeakyRelu, source: Node, flavor: Flavor) -> str:
+def _leaky(node: LeakyRelu, source: Operation, flavor: Flavor) -> str:
     kind = enclosing(source.types)
     if not kind.signed:
         return "out[i] = x0[i];"
@@ -200,7 +205,7 @@ def _leaky(node: LeakyRelu, source: Node, flavor: Flavor) -> str:
     return f"if (x0[i] < 0) out[i] = {wide}(x0[i]) >> {node.shift}; else out[i] = x0[i];"
 
 
-def _steps(node: Steps, source: Node, flavor: Flavor) -> list[str]:
+def _steps(node: Staircase, source: Operation, flavor: Flavor) -> list[str]:
     """A table where the input is narrow, otherwise one comparison a step; the numbers are plain C integers."""
     kind, levels = enclosing(source.types), node.levels
     if kind.width > _RAW_BITS:

@@ -6,26 +6,27 @@ Templates are in ``firmware/emulator``; what is written here is the network itse
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, assert_never
 
 import numpy as np
 
 from trigger.errors import TriggerError
-from trigger.fixedpoint.graph import (
+from trigger.fixedpoint.arithmetic import add_shifts, affine_terms, dense_terms, thresholds
+from trigger.fixedpoint.graph import Graph
+from trigger.fixedpoint.ops import (
     Add,
     Affine,
     Clip,
     Concatenate,
     Dense,
-    Graph,
-    GraphError,
+    Input,
     LeakyRelu,
-    Node,
+    Operation,
     Quantize,
-    Steps,
+    Staircase,
     Threshold,
 )
-from trigger.fixedpoint.ranges import dense_alignment, ranges, thresholds
+from trigger.fixedpoint.ranges import ranges
 from trigger.fixedpoint.serialize import fingerprint
 from trigger.fixedpoint.types import FARTHEST_SHIFT, Fixed, Integers, bounds
 from trigger.naming import identifier, printable
@@ -141,7 +142,7 @@ class _Sources:
         ]
         return "\n".join([*lines, f"}} // namespace {namespace}", "", "#endif", ""])
 
-    def write(self, node: Node) -> None:
+    def write(self, node: Operation) -> None:
         low, high = self._ranges[node.name]
         self.body.append(f"{_integer(low, high)} {node.name}_[{len(node.types)}];")
         self.body += self._lines(node, [self._graph[name] for name in node.inputs])
@@ -153,18 +154,18 @@ class _Sources:
         self._constants.append(f"constexpr {kind} {name}{shape} = {_braces(values)};")
         return name
 
-    def _lines(self, node: Node, sources: list[Node]) -> list[str]:
+    def _lines(self, node: Operation, sources: list[Operation]) -> list[str]:
+        assert not isinstance(node, Input)  # it is given, not computed
         source, name = sources[0], node.name
         x, y, n = f"{source.name}_", f"{name}_", len(node.types)
         match node:
             case Dense():
                 return self._dense(node, source)
             case Affine():
-                shifts = node.fractions - source.fractions - node.scale.type.fraction
+                shifts, bias = affine_terms(node, source)
                 # Only a zero is shifted further.
                 up = self.array(f"{name}_up", np.minimum(shifts, _LAST_SHIFT), "int")
                 scale = self.array(f"{name}_scale", node.scale.values, "std::int64_t")
-                bias = node.bias.values << (node.fractions - node.bias.type.fraction)
                 return [
                     f"affine({x}, {scale}, {up}, {self.array(f'{name}_bias', bias, 'std::int64_t')}, {y});"
                 ]
@@ -178,16 +179,14 @@ class _Sources:
                 return [f"clip({x}, {low}, {high}, {y});"]
             case LeakyRelu():
                 return [f"leaky_relu({x}, {n}, {node.shift}, {y});"]
-            case Steps():
+            case Staircase():
                 return self._steps(node, source)
             case Threshold():
                 pairs = enumerate(zip(node.elements, node.bounds, strict=True))
                 return [f"{y}[{i}] = {x}[{e}] >= {_literal(b)} ? 1 : 0;" for i, (e, b) in pairs]
             case Add():
-                aligned = [
-                    self._aligned(s, node.fractions - s.fractions, f"{name}_{k}")
-                    for k, s in enumerate(sources)
-                ]
+                shifts_of = enumerate(zip(sources, add_shifts(node, sources), strict=True))
+                aligned = [self._aligned(s, up, f"{name}_{k}") for k, (s, up) in shifts_of]
                 lines = [line for part in aligned for line in part[0]]
                 lines.append(f"for (int i = 0; i < {n}; ++i) {y}[i] = 0;")
                 return lines + [f"accumulate({part[1]}, {n}, {y});" for part in aligned]
@@ -197,9 +196,10 @@ class _Sources:
                     f"std::copy({s.name}_, {s.name}_ + {len(s.types)}, {y} + {start});"
                     for s, start in zip(sources, starts, strict=False)
                 ]
-        raise GraphError(f"{name}: no C++ for the operation {node.op}")
+            case _:
+                assert_never(node)
 
-    def _aligned(self, source: Node, up: Integers, name: str) -> tuple[list[str], str]:
+    def _aligned(self, source: Operation, up: Integers, name: str) -> tuple[list[str], str]:
         """The lines that shift each element left, and the array that then holds them."""
         if not up.any():
             return [], f"{source.name}_"
@@ -212,11 +212,10 @@ class _Sources:
             f"align({source.name}_, {self.array(f'{name}_up', up, 'int')}, {name}_aligned);",
         ], f"{name}_aligned"
 
-    def _dense(self, node: Dense, source: Node) -> list[str]:
-        fraction, up = dense_alignment(node, source)
+    def _dense(self, node: Dense, source: Operation) -> list[str]:
+        up, shift, bias = dense_terms(node, source)
         lines, x = self._aligned(source, up, node.name)
-        shift = min(int(node.fractions[0]) - fraction - node.weights.type.fraction, _LAST_SHIFT)
-        bias = node.bias.values << (node.fractions - node.bias.type.fraction)
+        shift = min(shift, _LAST_SHIFT)
         low, high = (end << up for end in self._ranges[source.name])
         # Whatever the order in which it is added up.
         largest = np.maximum(np.abs(low), np.abs(high)) @ np.abs(node.weights.values)
@@ -227,7 +226,7 @@ class _Sources:
         call = f"dense<{n_in}, {n_out}>({x}, {weights}, {self.array(f'{node.name}_bias', bias, kind)}, {shift}, {node.name}_);"
         return [*lines, call]
 
-    def _quantize(self, node: Quantize, source: Node) -> list[str]:
+    def _quantize(self, node: Quantize, source: Operation) -> list[str]:
         mode = f"Rounding::{node.rounding}, Overflow::{node.overflow}"
         low, high = bounds(node.types, node.overflow)
         least, most = self._ranges[source.name]
@@ -244,7 +243,7 @@ class _Sources:
             )
         return lines
 
-    def _steps(self, node: Steps, source: Node) -> list[str]:
+    def _steps(self, node: Staircase, source: Operation) -> list[str]:
         """One call for each run of elements with the same binary point."""
         lines = []
         low, high = self._ranges[source.name]

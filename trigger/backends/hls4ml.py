@@ -26,7 +26,8 @@ from trigger import files
 from trigger.backends import elementwise
 from trigger.backends.csim import Csim, firmware, open_project, with_output_node
 from trigger.errors import TriggerError
-from trigger.fixedpoint.graph import Dense, Graph, Node
+from trigger.fixedpoint.graph import Graph
+from trigger.fixedpoint.ops import Dense, Operation
 from trigger.fixedpoint.serialize import to_json
 from trigger.fixedpoint.types import Fixed, enclosing
 from trigger.naming import identifier
@@ -157,7 +158,7 @@ def write(graph: Graph, directory: Path, options: Hls4mlOptions) -> Csim:
         },
     }
     flavor = BACKENDS[options.backend]
-    nodes = [
+    nodes: list[tuple[Operation, list[Operation]]] = [
         (n, [graph[name] for name in n.inputs]) for n in graph.nodes[1:] if not isinstance(n, Dense)
     ]
     text = elementwise.header(nodes, "TRIGGER_NODES_H_", "trigger_nodes", flavor)
@@ -191,7 +192,7 @@ def _check_sizes(graph: Graph) -> None:
                 )
 
 
-def _layer(node: Node) -> tuple[dict[str, Any], dict[str, str]]:
+def _layer(node: Operation) -> tuple[dict[str, Any], dict[str, str]]:
     """The entry of hls4ml's layer list, and the precision of everything in it."""
     result = str(enclosing(node.types))
     common = {"name": node.name, "inputs": list(node.inputs)}

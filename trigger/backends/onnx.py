@@ -4,27 +4,28 @@ Inputs and outputs are the graph's integers, int64 of shape (events, elements); 
 """
 
 from pathlib import Path
+from typing import assert_never
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
 from trigger.backends.onnx_writer import Writer
-from trigger.fixedpoint.graph import (
+from trigger.fixedpoint.arithmetic import add_shifts, affine_terms, dense_terms, thresholds
+from trigger.fixedpoint.graph import Graph
+from trigger.fixedpoint.ops import (
     Add,
     Affine,
     Clip,
     Concatenate,
     Dense,
-    Graph,
-    GraphError,
+    Input,
     LeakyRelu,
-    Node,
+    Operation,
     Quantize,
-    Steps,
+    Staircase,
     Threshold,
 )
-from trigger.fixedpoint.ranges import dense_alignment, thresholds
 from trigger.fixedpoint.types import (
     FARTHEST_SHIFT,
     Fixed,
@@ -68,29 +69,22 @@ class _Writer(Writer):
     def binary(self, kind: str, x: str, values: Integers | np.int64) -> str:
         return self.node(kind, [x, self.constant(values)])
 
-    def write(self, node: Node) -> None:
+    def write(self, node: Operation) -> None:
         self.names[node.name] = self._value(node, *self.sources(node))
 
-    def _value(self, node: Node, sources: list[Node], values: list[str]) -> str:
+    def _value(self, node: Operation, sources: list[Operation], values: list[str]) -> str:
+        assert not isinstance(node, Input)  # it is given, not computed
         source, x = sources[0], values[0]
         match node:
             case Dense():
-                fraction, up = dense_alignment(node, source)
+                up, shift, bias = dense_terms(node, source)
                 product = self.binary("MatMul", self.raised(x, up), node.weights.values)
-                scaled = self.raised(
-                    product, node.fractions - fraction - node.weights.type.fraction
-                )
-                return self.binary(
-                    "Add", scaled, node.bias.values << (node.fractions - node.bias.type.fraction)
-                )
+                scaled = self.raised(product, np.full(len(bias), shift))
+                return self.binary("Add", scaled, bias)
             case Affine():
-                product = self.binary("Mul", x, node.scale.values)
-                scaled = self.raised(
-                    product, node.fractions - source.fractions - node.scale.type.fraction
-                )
-                return self.binary(
-                    "Add", scaled, node.bias.values << (node.fractions - node.bias.type.fraction)
-                )
+                shifts, bias = affine_terms(node, source)
+                scaled = self.raised(self.binary("Mul", x, node.scale.values), shifts)
+                return self.binary("Add", scaled, bias)
             case Quantize():
                 return self.quantized(x, source.fractions, node)
             case Clip():
@@ -100,24 +94,22 @@ class _Writer(Writer):
                 return self.node(
                     "Where", [negative, x, self.raised(x, np.full(len(node.types), node.shift))]
                 )
-            case Steps():
+            case Staircase():
                 return self.steps(node, source, x)
             case Threshold():
                 chosen = self.node("Gather", [x, self.constant(node.elements)], axis=1)
                 return self.integers(self.binary("GreaterOrEqual", chosen, node.bounds))
             case Add():
-                fraction = int(node.fractions.max())
-                parts = [
-                    self.raised(v, fraction - s.fractions)
-                    for s, v in zip(sources, values, strict=True)
-                ]
+                shifts_of = zip(values, add_shifts(node, sources), strict=True)
+                parts = [self.raised(value, up) for value, up in shifts_of]
                 total = parts[0]
                 for part in parts[1:]:
                     total = self.node("Add", [total, part])
                 return total
             case Concatenate():
                 return self.node("Concat", values, axis=1)
-        raise GraphError(f"{node.name}: no ONNX form of the operation {node.op}")
+            case _:
+                assert_never(node)
 
     def integers(self, x: str) -> str:
         return self.node("Cast", [x], to=TensorProto.INT64)
@@ -178,7 +170,7 @@ class _Writer(Writer):
                     self.node("Sub", [self.binary("Add", x, half), negative]), divisors
                 )
 
-    def steps(self, node: Steps, source: Node, x: str) -> str:
+    def steps(self, node: Staircase, source: Operation, x: str) -> str:
         low, high = self.ranges[source.name]
         groups = [source.fractions == f for f in np.unique(source.fractions)]
         if sum(int(high[at].max()) - int(low[at].min()) + 1 for at in groups) <= _TABLE:

@@ -6,7 +6,8 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from trigger.fixedpoint.graph import Graph, Node
+from trigger.fixedpoint.graph import Graph
+from trigger.fixedpoint.ops import Operation
 from trigger.fixedpoint.ranges import ranges
 
 
@@ -46,7 +47,7 @@ class Writer:
         body = helper.make_graph(self.nodes, "network", ends[:1], ends[1:], self.constants)
         return helper.make_model(body, opset_imports=opsets, producer_name="trigger", ir_version=10)
 
-    def sources(self, node: Node) -> tuple[list[Node], list[str]]:
+    def sources(self, node: Operation) -> tuple[list[Operation], list[str]]:
         """The nodes that a node reads, and their tensors."""
         return [self.graph[name] for name in node.inputs], [
             self.names[name] for name in node.inputs

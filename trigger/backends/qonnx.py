@@ -6,7 +6,7 @@ refused.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, assert_never
 
 import numpy as np
 import onnx
@@ -14,19 +14,19 @@ from onnx import TensorProto, helper
 
 from trigger.backends.onnx_writer import Writer
 from trigger.errors import TriggerError
-from trigger.fixedpoint.graph import (
+from trigger.fixedpoint.graph import Graph
+from trigger.fixedpoint.ops import (
     Add,
     Affine,
     Clip,
     Concatenate,
     Constant,
     Dense,
-    Graph,
-    GraphError,
+    Input,
     LeakyRelu,
-    Node,
+    Operation,
     Quantize,
-    Steps,
+    Staircase,
     Threshold,
 )
 from trigger.fixedpoint.ranges import magnitude
@@ -65,7 +65,7 @@ class _Writer(Writer):
     def constant(self, values: Any, kind: type = np.float32) -> str:
         return self.tensor(values, kind)
 
-    def write(self, node: Node) -> None:
+    def write(self, node: Operation) -> None:
         _check_width(node, self.reach(node))
         self.names[node.name] = self._value(node, *self.sources(node))
 
@@ -136,7 +136,8 @@ class _Writer(Writer):
             self.constant(constant.real), step, width, constant.type.signed, 0, "ROUND"
         )
 
-    def _value(self, node: Node, sources: list[Node], values: list[str]) -> str:
+    def _value(self, node: Operation, sources: list[Operation], values: list[str]) -> str:
+        assert not isinstance(node, Input)  # it is given, not computed
         source, x = sources[0], values[0]
         match node:
             case Dense():
@@ -161,7 +162,7 @@ class _Writer(Writer):
                 return self.node("Max", [self.node("Min", [x, high]), low])
             case LeakyRelu():
                 return self.node("LeakyRelu", [x], alpha=2.0**-node.shift)
-            case Steps():
+            case Staircase():
                 return self.steps(node, x)
             case Threshold():
                 chosen = self.node("Gather", [x, self.constant(node.elements, np.int64)], axis=1)
@@ -174,9 +175,10 @@ class _Writer(Writer):
                 return total
             case Concatenate():
                 return self.node("Concat", values, axis=1)
-        raise GraphError(f"{node.name}: no QONNX form of the operation {node.op}")
+            case _:
+                assert_never(node)
 
-    def steps(self, node: Steps, x: str) -> str:
+    def steps(self, node: Staircase, x: str) -> str:
         """A step that rises by several levels is as many thresholds at one place."""
         rises = np.diff(node.levels.values)
         if rises.sum() > _MAX_THRESHOLDS:
@@ -200,7 +202,7 @@ class _Writer(Writer):
         }
         return self.node("MultiThreshold", [x, self.constant(thresholds)], domain=_DOMAIN, **kind)
 
-    def reach(self, node: Node) -> int:
+    def reach(self, node: Operation) -> int:
         """The bits of the largest number on the way to the node's value, in whatever order it is added up."""
         largest = [magnitude(self.graph[name], self.ranges[name]) for name in node.inputs]
         match node:
@@ -210,12 +212,22 @@ class _Writer(Writer):
                 sums = largest[0] * np.abs(node.scale.real) + np.abs(node.bias.real)
             case Add():
                 sums = np.sum(largest, axis=0)
-            case _:
+            case (
+                Input()
+                | Quantize()
+                | Clip()
+                | LeakyRelu()
+                | Staircase()
+                | Threshold()
+                | Concatenate()
+            ):
                 return max(t.width for t in node.types)
+            case _:
+                assert_never(node)
         return int(np.frexp(np.ldexp(sums, node.fractions).max())[1])
 
 
-def _check_width(node: Node, bits: int) -> None:
+def _check_width(node: Operation, bits: int) -> None:
     if bits > _FLOAT_BITS:
         raise TriggerError(
             f"export: {node.name} needs {bits} bits; QONNX computes in float32, which holds {_FLOAT_BITS}; "

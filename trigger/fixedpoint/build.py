@@ -5,20 +5,20 @@ from collections.abc import Container, Iterable
 
 import numpy as np
 
-from trigger.fixedpoint.graph import (
+from trigger.fixedpoint.graph import Graph
+from trigger.fixedpoint.ops import (
     Add,
     Affine,
     Clip,
     Concatenate,
     Constant,
     Dense,
-    Graph,
     GraphError,
     Input,
     LeakyRelu,
-    Node,
+    Operation,
     Quantize,
-    Steps,
+    Staircase,
     Threshold,
 )
 from trigger.fixedpoint.ranges import Interval, TooWide, interval
@@ -65,12 +65,12 @@ class Builder:
     """
 
     def __init__(self, types: tuple[Fixed, ...], name: str = "inputs") -> None:
-        self._nodes: dict[str, Node] = {}
+        self._nodes: dict[str, Operation] = {}
         self._ranges: dict[str, Interval] = {}
         self._taken: set[str] = set()
         self.last = self._append(Input(name, (), types))
 
-    def __getitem__(self, name: str) -> Node:
+    def __getitem__(self, name: str) -> Operation:
         return self._nodes[name]
 
     def range(self, name: str) -> Interval:
@@ -153,7 +153,7 @@ class Builder:
 
     def steps(self, name: str, source: str, thresholds: Constant, levels: Constant) -> str:
         types = (levels.type,) * len(self[source].types)
-        return self._append(Steps(name, (source,), types, thresholds, levels))
+        return self._append(Staircase(name, (source,), types, thresholds, levels))
 
     def threshold(self, name: str, source: str, elements: Integers, bounds: Integers) -> str:
         """One accept bit for each of ``elements`` (which may repeat): whether it is at least its integer bound."""
@@ -169,7 +169,7 @@ class Builder:
         """A further input, in place of a value that could not be built: no graph with one is finished."""
         return self._append(Input(name, (), types))
 
-    def _append(self, node: Node) -> str:
+    def _append(self, node: Operation) -> str:
         name = free_name(node.name, self._taken)
         self._taken.add(name.casefold())
         if name != node.name:
@@ -179,7 +179,7 @@ class Builder:
         self.last = node.name
         return node.name
 
-    def _exact(self, node: Node) -> str:
+    def _exact(self, node: Operation) -> str:
         """Append a node whose types are as narrow as its interval allows; only their fractions are given."""
         low, high = interval(node, self._inputs(node))
         types = tuple(
@@ -191,7 +191,7 @@ class Builder:
             raise TooWide(node.name, widest)
         return self._append(type(node)(**{**vars(node), "types": types}))
 
-    def _inputs(self, node: Node) -> dict[str, tuple[Node, Interval]]:
+    def _inputs(self, node: Operation) -> dict[str, tuple[Operation, Interval]]:
         return {name: (self._nodes[name], self._ranges[name]) for name in node.inputs}
 
 

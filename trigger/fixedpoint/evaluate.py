@@ -1,26 +1,48 @@
 """The golden model: the graph evaluated on NumPy integers."""
 
+from typing import NamedTuple, assert_never
+
 import numpy as np
 
-from trigger.fixedpoint.graph import (
+from trigger.fixedpoint.arithmetic import add_shifts, affine, dense_terms, requantize, staircase
+from trigger.fixedpoint.graph import Graph
+from trigger.fixedpoint.ops import (
     Add,
     Affine,
     Clip,
     Concatenate,
     Dense,
-    Graph,
     GraphError,
+    Input,
     LeakyRelu,
-    Node,
+    Operation,
     Quantize,
-    Steps,
+    Staircase,
     Threshold,
 )
-from trigger.fixedpoint.ranges import affine, dense_alignment, steps
-from trigger.fixedpoint.types import Integers, bounds, requantize
+from trigger.fixedpoint.types import Integers, bounds
 
 # Small enough that the values of a block stay in the processor's cache.
 _BLOCK = 2048
+
+
+class GoldenModel(NamedTuple):
+    """The graph as an implementation: what all the others are compared with, node by node."""
+
+    graph: Graph
+
+    @property
+    def label(self) -> str:
+        """The name of this implementation in comparisons."""
+        return "graph"
+
+    def run(self, x: Integers) -> Integers:
+        """As ``run``."""
+        return run(self.graph, x)
+
+    def trace(self, x: Integers) -> dict[str, Integers]:
+        """As ``trace``."""
+        return trace(self.graph, x)
 
 
 def quantize_inputs(graph: Graph, x: np.ndarray) -> Integers:
@@ -40,6 +62,12 @@ def quantize_inputs(graph: Graph, x: np.ndarray) -> Integers:
         scaled = np.ldexp(x, graph.input.fractions)
     integers: Integers = np.clip(np.rint(scaled), low, high).astype(np.int64)
     return integers
+
+
+def predict(graph: Graph, x: np.ndarray) -> np.ndarray:
+    """Real inputs, shape (events, features), to the exact real outputs, float64 of shape (events, outputs)."""
+    integers = run(graph, quantize_inputs(graph, x))
+    return np.ldexp(integers.astype(np.float64), -graph.output.fractions)
 
 
 def run(graph: Graph, x: Integers) -> Integers:
@@ -89,22 +117,21 @@ def _check_inputs(graph: Graph, x: np.ndarray) -> Integers:
     return x.astype(np.int64)
 
 
-def evaluate(node: Node, sources: list[Node], values: list[Integers]) -> Integers:
+def evaluate(node: Operation, sources: list[Operation], values: list[Integers]) -> Integers:
     """The integers of one node from those of the nodes it reads, each of shape (events, elements)."""
+    assert not isinstance(node, Input)  # it is given, not computed
     source, x = sources[0], values[0]
     match node:
         case Dense():
-            fraction, up = dense_alignment(node, source)
-            if up.any():
-                x = x << up
+            terms = dense_terms(node, source)
+            if terms.inputs.any():
+                x = x << terms.inputs
             # The ranges prove every partial sum below 2^53, so the fast float64 product is exact.
             product = (x.astype(np.float64) @ node.weights.values.astype(np.float64)).astype(
                 np.int64
             )
-            product <<= node.types[0].fraction - fraction - node.weights.type.fraction
-            return product + (
-                node.bias.values << (node.types[0].fraction - node.bias.type.fraction)
-            )
+            product <<= terms.products
+            return product + terms.bias
         case Affine():
             return affine(node, source, x)
         case Quantize():
@@ -113,15 +140,16 @@ def evaluate(node: Node, sources: list[Node], values: list[Integers]) -> Integer
             return np.clip(x, node.low, node.high)
         case LeakyRelu():
             return np.where(x < 0, x, x << node.shift)
-        case Steps():
-            return steps(node, source, x)
+        case Staircase():
+            return staircase(node, source, x)
         case Threshold():
             return (x[:, node.elements] >= node.bounds).astype(np.int64)
         case Add():
-            fraction = int(node.fractions.max())
-            parts = [v << (fraction - s.fractions) for s, v in zip(sources, values, strict=True)]
+            shifts = add_shifts(node, sources)
+            parts = [value << shift for value, shift in zip(values, shifts, strict=True)]
             total: Integers = np.sum(parts, axis=0, dtype=np.int64)
             return total
         case Concatenate():
             return np.concatenate(values, axis=1)
-    raise GraphError(f"{node.name}: no evaluation for the operation {node.op}")
+        case _:
+            assert_never(node)

@@ -5,36 +5,28 @@ exact node its width, and with that the proof that nothing overflows.
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 
 import numpy as np
 
-from trigger.fixedpoint.graph import (
+from trigger.fixedpoint.arithmetic import add_shifts, affine, dense_terms, requantize, staircase
+from trigger.fixedpoint.graph import Graph
+from trigger.fixedpoint.ops import (
     Add,
     Affine,
     Clip,
     Concatenate,
     Constant,
     Dense,
-    Graph,
     GraphError,
     Input,
     LeakyRelu,
-    Node,
+    Operation,
     Quantize,
-    Steps,
+    Staircase,
     Threshold,
 )
-from trigger.fixedpoint.types import (
-    MAX_WIDTH,
-    Fixed,
-    Integers,
-    Overflow,
-    bounds,
-    raised_bounds,
-    requantize,
-    smallest,
-)
+from trigger.fixedpoint.types import MAX_WIDTH, Fixed, Integers, Overflow, bounds, smallest
 
 # Real values, and products of two of them, must be normal numbers of float64.
 _FARTHEST_POINT = 400
@@ -102,7 +94,7 @@ def overflow_proof(graph: Graph) -> list[Row]:
     return rows
 
 
-def _quantizer_verdict(node: Quantize, before: Interval, source: Node) -> str:
+def _quantizer_verdict(node: Quantize, before: Interval, source: Operation) -> str:
     unbounded = tuple(Fixed(True, 62, 62 - t.fraction) for t in node.types)
     low, high = (
         requantize(end[None], source.fractions, unbounded, node.rounding, Overflow.SAT)[0]
@@ -114,40 +106,39 @@ def _quantizer_verdict(node: Quantize, before: Interval, source: Node) -> str:
     return "wraps, as asked" if node.overflow is Overflow.WRAP else "saturates"
 
 
-def interval(node: Node, inputs: Mapping[str, tuple[Node, Interval]]) -> Interval:
+def interval(node: Operation, inputs: Mapping[str, tuple[Operation, Interval]]) -> Interval:
     """The interval of one node from those of the nodes it reads."""
-    _check_fractions(node, [inputs[name][0] for name in node.inputs])
+    sources = [inputs[name][0] for name in node.inputs]
+    _check_fractions(node, sources)
+    if isinstance(node, Input):
+        return Interval(*bounds(node.types))
+    reads = [inputs[name][1] for name in node.inputs]
+    source, x = sources[0], reads[0]
     match node:
-        case Input():
-            return Interval(*bounds(node.types))
         case Concatenate():
-            ends = [inputs[name][1] for name in node.inputs]
             return Interval(
-                np.concatenate([e.low for e in ends]), np.concatenate([e.high for e in ends])
+                np.concatenate([end.low for end in reads]),
+                np.concatenate([end.high for end in reads]),
             )
         case Add():
             _check_width(node, np.sum([magnitude(*inputs[name]) for name in node.inputs], axis=0))
-            parts = [aligned(*inputs[name], int(node.fractions.max())) for name in node.inputs]
-            return Interval(
-                np.sum([p.low for p in parts], axis=0), np.sum([p.high for p in parts], axis=0)
-            )
-    source, x = inputs[node.inputs[0]]
-    match node:
+            shifts = add_shifts(node, sources)
+            lows = [end.low << shift for end, shift in zip(reads, shifts, strict=True)]
+            highs = [end.high << shift for end, shift in zip(reads, shifts, strict=True)]
+            return Interval(np.sum(lows, axis=0), np.sum(highs, axis=0))
         case Dense():
             largest = magnitude(source, x)
             sums = largest @ np.abs(node.weights.real) + np.abs(node.bias.real)
             _check_width(node, largest[node.weights.values.any(axis=1)], sums)
-            fraction, up = dense_alignment(node, source)
-            common = Interval(x.low << up, x.high << up)
-            shift = node.types[0].fraction - fraction - node.weights.type.fraction
+            terms = dense_terms(node, source)
+            common = Interval(x.low << terms.inputs, x.high << terms.inputs)
             positive, negative = (
                 np.maximum(node.weights.values, 0),
                 np.minimum(node.weights.values, 0),
             )
-            bias = node.bias.values << (node.types[0].fraction - node.bias.type.fraction)
-            low = ((common.low @ positive + common.high @ negative) << shift) + bias
-            high = ((common.high @ positive + common.low @ negative) << shift) + bias
-            return Interval(low, high)
+            low = common.low @ positive + common.high @ negative
+            high = common.high @ positive + common.low @ negative
+            return Interval(*((end << terms.products) + terms.bias for end in (low, high)))
         case Affine():
             scaled = magnitude(source, x) * np.abs(node.scale.real) + np.abs(node.bias.real)
             _check_width(node, scaled)
@@ -166,19 +157,20 @@ def interval(node: Node, inputs: Mapping[str, tuple[Node, Interval]]) -> Interva
         case LeakyRelu():
             _check_width(node, magnitude(source, x))
             return Interval(*(np.where(end < 0, end, end << node.shift) for end in x))
-        case Steps():
-            return Interval(*(steps(node, source, end[None])[0] for end in x))
+        case Staircase():
+            return Interval(*(staircase(node, source, end[None])[0] for end in x))
         case Threshold():
             return Interval(*((end[node.elements] >= node.bounds).astype(np.int64) for end in x))
-    raise GraphError(f"{node.name}: no interval for the operation {node.op}")
+        case _:
+            assert_never(node)
 
 
-def magnitude(node: Node, x: Interval) -> np.ndarray:
+def magnitude(node: Operation, x: Interval) -> np.ndarray:
     """The largest absolute value of each element, as a real number; float64 is exact enough to count bits."""
     return np.ldexp(np.maximum(np.abs(x.low), np.abs(x.high)).astype(np.float64), -node.fractions)
 
 
-def _check_fractions(node: Node, sources: list[Node]) -> None:
+def _check_fractions(node: Operation, sources: list[Operation]) -> None:
     """An exact operation keeps every fractional bit; one that only selects keeps the steps of what it reads."""
     constants = [
         value.type.fraction for value in vars(node).values() if isinstance(value, Constant)
@@ -205,15 +197,17 @@ def _check_fractions(node: Node, sources: list[Node]) -> None:
             fits = (node.fractions == 0).all()
         case Clip() | Concatenate():
             fits = np.array_equal(node.fractions, np.concatenate(before))
-        case Steps():
+        case Staircase():
             fits = (node.fractions == node.levels.type.fraction).all()
-        case _:
+        case Input() | Quantize():
             fits = True
+        case _:
+            assert_never(node)
     if not fits:
         raise GraphError(f"{node.name}: has types whose fractional bits do not fit its operation")
 
 
-def _check_width(node: Node, *magnitudes: np.ndarray) -> None:
+def _check_width(node: Operation, *magnitudes: np.ndarray) -> None:
     # Before any integer is computed: past int64 the interval itself would wrap and prove nonsense.
     for real in magnitudes:
         each = node.fractions if len(real) == len(node.types) else node.fractions.max()
@@ -221,41 +215,3 @@ def _check_width(node: Node, *magnitudes: np.ndarray) -> None:
         width = int(exponents.max(initial=0)) + 1  # and a sign
         if width > MAX_WIDTH:
             raise TooWide(node.name, width)
-
-
-def dense_alignment(node: Dense, source: Node) -> tuple[int, Integers]:
-    """The fractional bits that the inputs of a ``Dense`` are brought to, and by how many bits each is shifted left.
-
-    One that no weight reads stays where it is: shifted, it might not fit 64 bits.
-    """
-    read = node.weights.values.any(axis=1)
-    fraction = int(source.fractions[read].max(initial=source.fractions.min()))
-    return fraction, np.where(read, fraction - source.fractions, 0)
-
-
-def aligned(node: Node, x: Interval, fraction: int) -> Interval:
-    """The same interval with ``fraction`` fractional bits for every element."""
-    return Interval(x.low << (fraction - node.fractions), x.high << (fraction - node.fractions))
-
-
-def affine(node: Affine, source: Node, x: Integers) -> Integers:
-    """The exact integers of ``Affine``, broadcasting over events."""
-    product = x * node.scale.values << (
-        node.fractions - source.fractions - node.scale.type.fraction
-    )
-    return product + (node.bias.values << (node.fractions - node.bias.type.fraction))
-
-
-def steps(node: Steps, source: Node, x: Integers) -> Integers:
-    """The integers of ``Steps`` for integers of shape (events, elements)."""
-    out = np.empty_like(x)
-    for fraction in np.unique(source.fractions):
-        at = source.fractions == fraction
-        reached = np.searchsorted(thresholds(node, fraction), x[:, at], side="right")
-        out[:, at] = node.levels.values[reached]
-    return out
-
-
-def thresholds(node: Steps, fraction: int) -> Integers:
-    """The thresholds of ``Steps`` as integers for an element with ``fraction`` fractional bits; some may be the same."""
-    return raised_bounds(node.thresholds.values, node.thresholds.type.fraction, int(fraction))

@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from trigger.fixedpoint.graph import OPERATIONS, Constant, Graph, GraphError, Input, Node
+from trigger.fixedpoint.graph import Graph
+from trigger.fixedpoint.ops import OPERATIONS, Constant, GraphError, Input, Operation
 from trigger.fixedpoint.ranges import Interval, interval, overflow_proof
 from trigger.fixedpoint.types import MAX_WIDTH, Fixed, Overflow, Rounding, bounds
 
@@ -43,7 +44,7 @@ def from_json(text: str | bytes) -> Graph:
         raise GraphError(
             f"version {data.get('version')!r} of the graph format; this program reads version {VERSION}"
         )
-    nodes: dict[str, Node] = {}
+    nodes: dict[str, Operation] = {}
     found: dict[str, Interval] = {}
     for entry in _list(data, "nodes", dict):
         node = _node_from_json(entry)
@@ -96,11 +97,11 @@ def dump(graph: Graph) -> str:
     return "\n".join([*lines, *(f"note: {note}" for note in notes)]) + "\n"
 
 
-def _constants(node: Node) -> dict[str, Constant]:
+def _constants(node: Operation) -> dict[str, Constant]:
     return {name: value for name, value in vars(node).items() if isinstance(value, Constant)}
 
 
-def _node_to_json(node: Node) -> dict[str, Any]:
+def _node_to_json(node: Operation) -> dict[str, Any]:
     runs = [(str(t), len(list(group))) for t, group in itertools.groupby(node.types)]
     entry: dict[str, Any] = {"op": node.op, "name": node.name, "inputs": list(node.inputs)}
     entry["types"] = [item for run in runs for item in run]
@@ -112,7 +113,7 @@ def _node_to_json(node: Node) -> dict[str, Any]:
     return entry
 
 
-def _node_from_json(entry: Mapping[str, Any]) -> Node:
+def _node_from_json(entry: Mapping[str, Any]) -> Operation:
     name, op = entry.get("name"), entry.get("op")
     if not isinstance(name, str) or not isinstance(op, str) or op not in OPERATIONS:
         raise GraphError(f"node {name!r}: no operation {op!r}")

@@ -1,7 +1,7 @@
 """Activations and quantisers of Keras and QKeras, lowered exactly or refused.
 
 Rounding quantisers become ``Quantize``; what is linear piece by piece becomes ``Affine``, ``LeakyRelu`` and ``Clip``; every
-other non-decreasing function becomes ``Steps``, whose thresholds are found by asking Keras itself, in float64.
+other non-decreasing function becomes a ``Staircase``, whose thresholds are found by asking Keras itself, in float64.
 """
 
 import math

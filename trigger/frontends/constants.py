@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from trigger.fixedpoint.build import constant
-from trigger.fixedpoint.graph import Constant
+from trigger.fixedpoint.ops import Constant
 from trigger.frontends.inexact import Refusal
 
 # A weight of HGQ2's quantisers that training alone reads, infinite at first.

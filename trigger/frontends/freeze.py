@@ -14,7 +14,7 @@ from qkeras.qdense_batchnorm import QDenseBatchnorm
 from qkeras.quantizers import bernoulli
 
 from trigger.fixedpoint.build import constant
-from trigger.fixedpoint.graph import Constant, Node
+from trigger.fixedpoint.ops import Constant, Operation
 from trigger.frontends.activations import name_of
 from trigger.frontends.constants import as_numpy, check_variance, exact, finite
 from trigger.frontends.inexact import Refusal
@@ -91,7 +91,7 @@ def bias_constant(bias: np.ndarray) -> Constant:
     return exact("bias", bias, _BIAS_REMEDY)
 
 
-def check_bias_step(bias: Constant, kernel: Constant, source: Node) -> None:
+def check_bias_step(bias: Constant, kernel: Constant, source: Operation) -> None:
     """Blame a sum that is too wide on a bias whose step is finer than that of every product."""
     if bias.type.fraction > int(source.fractions.max()) + kernel.type.fraction:
         raise Refusal(

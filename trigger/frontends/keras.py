@@ -8,7 +8,8 @@ import numpy as np
 import qkeras
 from qkeras.qdense_batchnorm import QDenseBatchnorm
 
-from trigger.fixedpoint.graph import Constant, Graph, GraphError
+from trigger.fixedpoint.graph import Graph
+from trigger.fixedpoint.ops import Constant, GraphError
 from trigger.fixedpoint.types import Fixed
 from trigger.frontends import freeze, given, heads
 from trigger.frontends.activations import known_as, lower_activation, quantizer_types

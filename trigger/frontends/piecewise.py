@@ -6,8 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from trigger.fixedpoint.build import Builder, constant, fraction_bits
-from trigger.fixedpoint.graph import Constant
-from trigger.fixedpoint.ranges import aligned
+from trigger.fixedpoint.ops import Constant
 from trigger.fixedpoint.types import Fixed, Integers
 from trigger.frontends.inexact import Refusal
 
@@ -89,8 +88,9 @@ def staircase(
     one those beside its steps are, where rounding to float64 may move a value across and back.
     """
     fraction = int(builder[source].fractions.max())
-    reach = aligned(builder[source], builder.range(source), fraction)
-    low, high = int(reach.low.min()), int(reach.high.max())
+    up = fraction - builder[source].fractions
+    reach = builder.range(source)
+    low, high = int((reach.low << up).min()), int((reach.high << up).max())
 
     def ask(integers: Integers) -> np.ndarray:
         return function(np.ldexp(integers.astype(np.float64), -fraction))

@@ -11,7 +11,7 @@ of the products are sums, taken over the whole vector first.
 import numpy as np
 
 from trigger.fixedpoint.build import Builder, constant
-from trigger.fixedpoint.graph import Constant
+from trigger.fixedpoint.ops import Constant
 from trigger.fixedpoint.types import Fixed, Overflow, Rounding, enclosing
 
 # Up to so many bits, sign included, all squares are in two tables: of what is positive, and of the rest.

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import keras
 
 from trigger.fixedpoint.build import Builder, free_name
-from trigger.fixedpoint.graph import Graph, GraphError
+from trigger.fixedpoint.graph import Graph
+from trigger.fixedpoint.ops import GraphError
 from trigger.fixedpoint.ranges import TooWide
 from trigger.fixedpoint.spelling import read_type
 from trigger.fixedpoint.types import Fixed

@@ -6,6 +6,7 @@ import numpy as np
 
 from trigger.errors import TriggerError
 from trigger.events.dataset import Events
+from trigger.fixedpoint.evaluate import run
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.passes.decision import LeftOut, bound_of
 from trigger.physics.rates import bound_for, crossings_khz
@@ -33,7 +34,7 @@ def working_points(
             )
             try:
                 bound = bound_for(
-                    graph.run(events.x)[:, element],
+                    run(graph, events.x)[:, element],
                     events.weight,
                     crossings_khz(spec),
                     point.rate_khz,

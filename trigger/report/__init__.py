@@ -8,7 +8,9 @@ import numpy as np
 
 from trigger.budgets import timing
 from trigger.events.dataset import Events
-from trigger.fixedpoint.graph import Constant, Dense, Graph, Node
+from trigger.fixedpoint.evaluate import run
+from trigger.fixedpoint.graph import Graph
+from trigger.fixedpoint.ops import Constant, Dense, Operation
 from trigger.fixedpoint.passes.decision import scores as scores_of
 from trigger.fixedpoint.ranges import overflow_proof
 from trigger.folder import Build, integer_events, read_graph, read_json
@@ -119,7 +121,7 @@ def _rate_curves(build: Build, test: Events) -> str:
     if spec.decision is None or spec.physics.zero_bias is None:
         return ""
     points = _read(build, "graph/summary.json")["working_points"].values()
-    values = scores_of(read_graph(build.root)).run(test.x)
+    values = run(scores_of(read_graph(build.root)), test.x)
     background = spec.data.classes.index(spec.physics.zero_bias)
     curves, colors = {}, {}
     for element in dict.fromkeys(point["element"] for point in points):
@@ -189,7 +191,7 @@ def _shape(weights: Constant) -> str:
 def _bits(graph: Graph) -> dict[str, tuple[int, int]]:
     """Integer and fractional bits of one element of each node, the widest."""
 
-    def widest(node: Node) -> tuple[int, int]:
+    def widest(node: Operation) -> tuple[int, int]:
         kind = max(node.types, key=lambda t: t.width)
         return kind.integer, kind.fraction
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from trigger.events.dataset import Events
+from trigger.fixedpoint.evaluate import run
 from trigger.fixedpoint.graph import Graph
 from trigger.physics.metrics import accuracy, logits, mean_auc
 from trigger.physics.rates import menu
@@ -25,7 +26,7 @@ def measure(
     ``accuracy`` of the classes that are taught, ``auc`` the mean over all classes, ``efficiency`` the mean share of the
     classes other than zero bias that any accept bit keeps. ``validation.x`` are integers.
     """
-    outputs = graph.run(validation.x)
+    outputs = run(graph, validation.x)
     if metric == "efficiency":
         bits = np.stack([outputs[:, p["element"]] >= p["bound"] for p in points.values()], axis=1)
         kept = menu(bits, validation, spec).total.efficiency

@@ -82,7 +82,7 @@ def run_in_process(task: Task) -> Outcome:
 
 def run(task: Task) -> Outcome:
     """Train, lower, measure. Whatever fails is the reason of the outcome; nothing is raised."""
-    from trigger.fixedpoint.graph import GraphError
+    from trigger.fixedpoint.ops import GraphError
 
     start, rungs = time.monotonic(), _Rungs(task.bars)
     try:

@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from trigger.fixedpoint.graph import Affine, Constant, Dense, Graph, Node
+from trigger.fixedpoint.graph import Graph
+from trigger.fixedpoint.ops import Affine, Constant, Dense, Operation
 from trigger.numbers import plain
 
 # What small trigger networks have: beyond this a change saves about the excess.
@@ -35,7 +36,7 @@ def advice(graph: Graph, layers: Mapping[str, int], total: int) -> str:
     return f"{best.what}: {best.because}; {share}"
 
 
-def _layer(graph: Graph, name: str) -> Iterator[Node]:
+def _layer(graph: Graph, name: str) -> Iterator[Operation]:
     """A node and what follows it, up to the next Dense; the area of a layer counts them together."""
     nodes = list(graph.nodes)
     first = next(k for k, node in enumerate(nodes) if node.name == name)
@@ -46,7 +47,7 @@ def _layer(graph: Graph, name: str) -> Iterator[Node]:
         yield node
 
 
-def _changes(graph: Graph, node: Node) -> Iterator[_Change]:
+def _changes(graph: Graph, node: Operation) -> Iterator[_Change]:
     if not isinstance(node, Dense | Affine):
         return
     constants = node.weights if isinstance(node, Dense) else node.scale

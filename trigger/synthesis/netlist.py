@@ -57,3 +57,7 @@ class Netlist:
         if self.simulation is None:
             raise ToolFailed("netlist: not compiled; call compile() first")
         return self.simulation.run(x, done=done)
+
+    def trace(self, x: Integers) -> dict[str, Integers]:
+        """Nothing but the outputs is to be seen of it."""
+        return {}

@@ -1,19 +1,28 @@
 """Comparison of implementations with the Keras network, as equality of integers, and the witness of a difference."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
-from trigger.fixedpoint.evaluate import trace
+from trigger.fixedpoint.evaluate import GoldenModel, trace
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.types import Integers
 
 
+@runtime_checkable
 class Implementation(Protocol):
-    """What can be compared: a graph, a csim, RTL. ``label`` is its name, "graph" where it has none."""
+    """What can be compared: the golden model, a csim, RTL, a payload, a netlist."""
 
-    def run(self, x: Integers) -> Integers: ...
+    @property
+    def label(self) -> str:
+        """Its name in comparisons."""
+
+    def run(self, x: Integers) -> Integers:
+        """Integer inputs, shape (events, features), to integer outputs, shape (events, outputs)."""
+
+    def trace(self, x: Integers) -> Mapping[str, Integers]:
+        """The integers of the nodes that can be seen in it, by name, for the same inputs."""
 
 
 class Witness(NamedTuple):
@@ -161,13 +170,9 @@ def _witness(
 ) -> Witness:
     inputs = x[event : event + 1]
     golden = trace(graph, inputs)
-    if isinstance(
-        implementation, Graph
-    ):  # the graph itself is in question: only Keras' layers can tell
-        traced: Mapping[str, Integers] = golden
+    traced = implementation.trace(inputs)
+    if isinstance(implementation, GoldenModel):  # only Keras' layers can tell where it is wrong
         golden = _as_traced(graph, layers(inputs)) if layers else {}
-    else:
-        traced = implementation.trace(inputs) if hasattr(implementation, "trace") else {}
     golden = {**golden, graph.output.name: expected[event : event + 1]}
     traced = {**traced, graph.output.name: found[event : event + 1]}
     for node in graph.nodes:
@@ -203,7 +208,7 @@ def names(implementations: Sequence[Implementation]) -> dict[str, Implementation
     """A name for each implementation: "graph", "csim (Vitis)", "RTL (Verilog)"; numbered where two are alike."""
     named: dict[str, Implementation] = {}
     for implementation in implementations:
-        base = name = getattr(implementation, "label", "graph")
+        base = name = implementation.label
         count = 1
         while name in named:
             count += 1

@@ -7,23 +7,23 @@ value that is rounded next to a quantiser's step may come out on either side of 
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trigger.fixedpoint.graph import (
+from trigger.fixedpoint.graph import Graph
+from trigger.fixedpoint.ops import (
     Add,
     Affine,
     Clip,
     Concatenate,
     Dense,
-    Graph,
-    GraphError,
+    Input,
     LeakyRelu,
-    Node,
+    Operation,
     Quantize,
-    Steps,
+    Staircase,
     Threshold,
 )
 from trigger.fixedpoint.types import Integers, Overflow, Rounding, bounds
@@ -71,7 +71,8 @@ def _block(graph: Graph, x: Integers) -> Bounds:
     return values[graph.output.name]
 
 
-def _next(node: Node, sources: Sequence[Node], values: Sequence[Bounds]) -> Bounds:
+def _next(node: Operation, sources: Sequence[Operation], values: Sequence[Bounds]) -> Bounds:
+    assert not isinstance(node, Input)  # it is given, not computed
     source, x = sources[0], values[0]
     match node:
         case Dense():
@@ -93,14 +94,15 @@ def _next(node: Node, sources: Sequence[Node], values: Sequence[Bounds]) -> Boun
             return Bounds(*(np.clip(end, low, high) for end in x))
         case LeakyRelu():
             return Bounds(*(np.where(end < 0, np.ldexp(end, -node.shift), end) for end in x))
-        case Steps():
+        case Staircase():
             return _steps(node, x)
         case Threshold():
             bound = np.ldexp(node.bounds, -source.fractions[node.elements])
             return Bounds(*((end[:, node.elements] >= bound).astype(np.float64) for end in x))
         case Concatenate():
             return Bounds(*(np.concatenate(ends, axis=1) for ends in zip(*values, strict=True)))
-    raise GraphError(f"{node.name}: no float32 bounds for the operation {node.op}")
+        case _:
+            assert_never(node)
 
 
 def _dense(node: Dense, x: Bounds) -> Bounds:
@@ -114,7 +116,7 @@ def _dense(node: Dense, x: Bounds) -> Bounds:
 
 
 def _rounded(
-    node: Node, exact: Bounds, largest: Reals, known: NDArray[np.bool_], terms: int
+    node: Operation, exact: Bounds, largest: Reals, known: NDArray[np.bool_], terms: int
 ) -> Bounds:
     """The exact bounds, and around them the rounding of a sum of terms.
 
@@ -141,7 +143,7 @@ def _quantize(node: Quantize, x: Bounds) -> Bounds:
     return _straight_through(node, x, steps)
 
 
-def _straight_through(node: Node, x: Bounds, y: Bounds) -> Bounds:
+def _straight_through(node: Operation, x: Bounds, y: Bounds) -> Bounds:
     """QKeras computes x + (y - x): where x is far from zero, that loses the last bits of y."""
     far = np.ldexp(x.largest, node.fractions) > _EXACT / 2
     error = np.where(far, 2 * _ROUNDOFF * x.largest, 0)
@@ -162,7 +164,7 @@ def _round(x: Reals, rounding: Rounding) -> Reals:
             return np.where(x < 0, -np.floor(0.5 - x), below + (x - below >= 0.5))
 
 
-def _steps(node: Steps, x: Bounds) -> Bounds:
+def _steps(node: Staircase, x: Bounds) -> Bounds:
     """A rounded function: its error in float32 moves a threshold between two neighbouring steps.
 
     Where the levels of a threshold are more than one step apart, no rounding takes one for the other.

@@ -12,7 +12,9 @@ import numpy as np
 from scipy.special import expit
 
 from trigger.errors import TriggerError
-from trigger.fixedpoint.graph import Graph, Steps
+from trigger.fixedpoint.evaluate import quantize_inputs
+from trigger.fixedpoint.graph import Graph
+from trigger.fixedpoint.ops import Staircase
 from trigger.fixedpoint.passes.decision import scores
 from trigger.fixedpoint.types import Integers
 from trigger.verification.compare import Comparison, Disagreement
@@ -90,7 +92,7 @@ def agreement(graph: Graph, recording: Recording) -> Agreement:
 def on_grid(graph: Graph, x: np.ndarray) -> Integers:
     """Real inputs as the integers that they are. Raises TriggerError for one between two steps."""
     real = np.asarray(x, dtype=np.float64)
-    integers = graph.quantize_inputs(real)
+    integers = quantize_inputs(graph, real)
     if (np.ldexp(integers.astype(np.float64), -graph.input.fractions) != real).any():
         raise TriggerError("the trained network was asked for values that its input types lack")
     return integers
@@ -110,7 +112,7 @@ def _through_head(head: str, graph: Graph, y: Bounds) -> Bounds:
     if head == "linear":
         return y
     left_out = any(f": the {head} is left out" in note for note in graph.notes)
-    if isinstance(graph.output, Steps) and not left_out:  # of the head's values, rounded
+    if isinstance(graph.output, Staircase) and not left_out:  # of the head's values, rounded
         step = np.ldexp(1.0, -graph.output.fractions)
         greatest = step * [kind.maximum for kind in graph.output.types]
         low, high = (

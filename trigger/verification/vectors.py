@@ -3,19 +3,22 @@
 All are real numbers for the inputs, float64 of shape (vectors, features), made from the graph alone and from a seed.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 
 import numpy as np
 
 from trigger.fixedpoint.evaluate import trace
-from trigger.fixedpoint.graph import (
+from trigger.fixedpoint.graph import Graph
+from trigger.fixedpoint.ops import (
+    Add,
     Affine,
+    Clip,
     Concatenate,
     Dense,
-    Graph,
     Input,
+    LeakyRelu,
     Quantize,
-    Steps,
+    Staircase,
     Threshold,
 )
 from trigger.fixedpoint.ranges import ranges
@@ -139,7 +142,7 @@ def _entries(graph: Graph, pool: Integers, values: dict[str, Integers]) -> Integ
     for node in graph.nodes:
         if isinstance(node, Threshold):
             chosen.append(_both_sides(values[node.inputs[0]][:, node.elements] - node.bounds))
-        if not isinstance(node, Steps):
+        if not isinstance(node, Staircase):
             continue
         x = values[node.inputs[0]]
         order = np.argsort(x, axis=None, kind="stable")
@@ -211,6 +214,8 @@ def _directions(graph: Graph) -> dict[str, np.ndarray]:
                 found[node.name] = np.concatenate(sources, axis=1)
             case Threshold():
                 found[node.name] = sources[0][:, node.elements]
-            case _:
+            case Quantize() | Clip() | LeakyRelu() | Staircase() | Add():
                 found[node.name] = np.sum(sources, axis=0)
+            case _:
+                assert_never(node)
     return found

@@ -74,6 +74,10 @@ class PayloadSimulation:
                 )
         return scores[last]
 
+    def trace(self, x: Integers) -> dict[str, Integers]:
+        """Nothing but the outputs is to be seen of it."""
+        return {}
+
     def _reset_in_an_event(self, x: Integers, expected: Integers) -> None:
         """Events, a reset while some are in flight and the last one is not complete, and the events from the first again."""
         if not isinstance(self.simulation, Simulation):

@@ -18,6 +18,7 @@ from trigger.backends.rtl.simulate import Design, Simulation, compile_together
 from trigger.backends.rtl.verilator import RtlFailed
 from trigger.errors import TriggerError
 from trigger.files import write_text
+from trigger.fixedpoint.evaluate import quantize_inputs
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.passes import PASSES, optimize
 from trigger.fixedpoint.serialize import to_json
@@ -136,10 +137,15 @@ class Rtl:
             raise RtlFailed(f"rtl: {self.interface.name} is not compiled; call compile() first")
         return self.simulation.run(x, self.gaps, done=done)
 
+    def trace(self, x: Integers) -> dict[str, Integers]:
+        """Nothing but the outputs is to be seen of it."""
+        return {}
+
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Real inputs, shape (events, features), to real outputs, float64 of shape (events, outputs)."""
         return np.ldexp(
-            self.run(self.graph.quantize_inputs(x)).astype(np.float64), -self.graph.output.fractions
+            self.run(quantize_inputs(self.graph, x)).astype(np.float64),
+            -self.graph.output.fractions,
         )
 
 

@@ -7,26 +7,28 @@ with the bias before it, and a look at the bits above the type. What alkaid woul
 import math
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
-from typing import Any
+from typing import Any, assert_never
 
 import numpy as np
 from alkaid.cmvm import solver_options_t
 from alkaid.trace import FVariable, FVArray, HWConfig
 
-from trigger.fixedpoint.graph import (
+from trigger.fixedpoint.arithmetic import requantize
+from trigger.fixedpoint.ops import (
     Add,
     Affine,
     Clip,
     Concatenate,
     Dense,
+    Input,
     LeakyRelu,
-    Node,
+    Operation,
     Quantize,
-    Steps,
+    Staircase,
     Threshold,
 )
 from trigger.fixedpoint.ranges import Interval
-from trigger.fixedpoint.types import Fixed, Overflow, Rounding, bounds, requantize
+from trigger.fixedpoint.types import Fixed, Overflow, Rounding, bounds
 
 # Delay and cost of an adder are counted bit by bit: alkaid's own defaults.
 HARDWARE = HWConfig(1, 1, -1)
@@ -39,12 +41,15 @@ _WHOLE_TABLE_BITS = 11
 _SURE_TABLE_BITS, _TABLE_BITS = 8, 16
 
 
-def lower(node: Node, source: Node, reach: Interval, read: Sequence[list[FVariable]]) -> list[Any]:
+def lower(
+    node: Operation, source: Operation, reach: Interval, read: Sequence[list[FVariable]]
+) -> list[Any]:
     """The elements of a node from those of the nodes it reads, of which ``source`` is the first; a constant may be a number.
 
     ``reach`` is the source's interval, tighter than what alkaid knows of it.
     Raises ValueError, or alkaid's AssertionError, where there is no exact form.
     """
+    assert not isinstance(node, Input)  # it is given, not computed
     x = read[0]
     match node:
         case Dense():
@@ -69,7 +74,7 @@ def lower(node: Node, source: Node, reach: Interval, read: Sequence[list[FVariab
             return [_least(_most(v, a), b) for v, a, b in zip(x, low, high, strict=True)]
         case LeakyRelu():
             return [v if v.low >= 0 else v.msb_mux(v * 2.0**-node.shift, v) for v in x]
-        case Steps():
+        case Staircase():
             return [_steps(v, node) for v in x]
         case Threshold():
             bounds = np.ldexp(node.bounds.astype(np.float64), -source.fractions[node.elements])
@@ -81,10 +86,11 @@ def lower(node: Node, source: Node, reach: Interval, read: Sequence[list[FVariab
             ]
         case Concatenate():
             return [v for part in read for v in part]
-    raise ValueError("the operation is unknown here")
+        case _:
+            assert_never(node)
 
 
-def _needed(node: Quantize, source: Node, reach: Interval) -> list[Overflow]:
+def _needed(node: Quantize, source: Operation, reach: Interval) -> list[Overflow]:
     """The overflow of each element; none, which is the upper bits left out, where the source cannot leave the type."""
     low, high = bounds(node.types, node.overflow)
     wide = tuple(Fixed(True, 62, 62 - kind.fraction) for kind in node.types)
@@ -340,7 +346,7 @@ def _rounded(value: float, fraction: int, rounding: Rounding) -> float:
     return math.ldexp(integer, -fraction)
 
 
-def _steps(x: FVariable, node: Steps) -> FVariable:
+def _steps(x: FVariable, node: Staircase) -> FVariable:
     """A staircase, as a table or as a sum over the steps that x has reached."""
     if max(abs(int(v)) for v in node.levels.values) >> _CONSTANT_BITS:
         raise ValueError(f"its levels need more than {_CONSTANT_BITS} bits")

@@ -17,7 +17,8 @@ from trigger.backends.rtl.area import lut
 from trigger.backends.rtl.arithmetic import HARDWARE, lower, narrowed, variable
 from trigger.errors import TriggerError
 from trigger.fixedpoint.evaluate import evaluate
-from trigger.fixedpoint.graph import Dense, Graph, Node
+from trigger.fixedpoint.graph import Graph
+from trigger.fixedpoint.ops import Dense, Operation
 from trigger.fixedpoint.ranges import Interval, ranges
 from trigger.fixedpoint.types import Integers
 
@@ -48,7 +49,7 @@ def weights(graph: Graph) -> int:
     return sum(map(_weights, graph.nodes))
 
 
-def _weights(node: Node) -> int:
+def _weights(node: Operation) -> int:
     return int(np.count_nonzero(node.weights.values)) if isinstance(node, Dense) else 0
 
 
@@ -92,9 +93,9 @@ def to_logic(graph: Graph, done: Callable[[int], None] = lambda weights: None) -
     return logic
 
 
-def _layers(graph: Graph) -> Iterator[tuple[str, list[Node]]]:
+def _layers(graph: Graph) -> Iterator[tuple[str, list[Operation]]]:
     """The nodes layer by layer: a Dense node with all that follows up to the next one; what stands before the first."""
-    layers: list[list[Node]] = [[]]
+    layers: list[list[Operation]] = [[]]
     for node in graph.nodes[1:]:
         if isinstance(node, Dense) and layers[-1]:
             layers.append([])
@@ -105,9 +106,9 @@ def _layers(graph: Graph) -> Iterator[tuple[str, list[Node]]]:
 def _trace(
     graph: Graph,
     found: Mapping[str, Interval],
-    nodes: Sequence[Node],
+    nodes: Sequence[Operation],
     sources: Sequence[str],
-    results: Sequence[Node],
+    results: Sequence[Operation],
     given: Sequence[tuple[QInterval, float]],
 ) -> CombLogic:
     """One layer as alkaid's logic, from its source elements, with their interval and arrival time, to its results."""
@@ -142,9 +143,9 @@ def _trace(
 def _check(
     graph: Graph,
     found: Mapping[str, Interval],
-    nodes: Sequence[Node],
+    nodes: Sequence[Operation],
     sources: Sequence[str],
-    results: Sequence[Node],
+    results: Sequence[Operation],
     given: Sequence[QInterval],
     logic: CombLogic,
 ) -> None:
@@ -205,7 +206,7 @@ def _samples(low: np.ndarray, high: np.ndarray, steps: np.ndarray) -> np.ndarray
     return np.clip(np.concatenate([[least, most], chosen]), least, most) * steps
 
 
-def _real(node: Node, integers: Integers) -> np.ndarray:
+def _real(node: Operation, integers: Integers) -> np.ndarray:
     return np.ldexp(integers.astype(np.float64), -node.fractions)
 
 
@@ -259,6 +260,6 @@ def _interval(low: int, high: int, fraction: int) -> QInterval:
     return QInterval(low * step, high * step, step)
 
 
-def _bounds(node: Node, interval: Interval) -> tuple[np.ndarray, np.ndarray]:
+def _bounds(node: Operation, interval: Interval) -> tuple[np.ndarray, np.ndarray]:
     low, high = (np.ldexp(end.astype(np.float64), -node.fractions) for end in interval)
     return low, high

@@ -2,18 +2,23 @@
 
 import dataclasses
 from collections.abc import Mapping
+from typing import assert_never
 
 import numpy as np
 
-from trigger.fixedpoint.graph import (
+from trigger.fixedpoint.graph import Graph
+from trigger.fixedpoint.ops import (
+    Add,
     Affine,
     Clip,
     Concatenate,
     Constant,
     Dense,
-    Graph,
     Input,
-    Node,
+    LeakyRelu,
+    Operation,
+    Quantize,
+    Staircase,
     Threshold,
 )
 from trigger.fixedpoint.types import Integers
@@ -22,7 +27,7 @@ from trigger.fixedpoint.types import Integers
 def remove_dead(graph: Graph) -> Graph:
     """Drop every element that reaches no output, and with it pruned weights' neurons. The inputs stay as they are."""
     live = _live(graph)
-    nodes: list[Node] = []
+    nodes: list[Operation] = []
     for node in graph.nodes:
         if isinstance(node, Input):
             nodes.append(node)
@@ -48,7 +53,7 @@ def _live(graph: Graph) -> dict[str, Integers]:
     return {name: np.flatnonzero(mark) for name, mark in marks.items()}
 
 
-def _mark(node: Node, graph: Graph, marks: Mapping[str, np.ndarray]) -> None:
+def _mark(node: Operation, graph: Graph, marks: Mapping[str, np.ndarray]) -> None:
     own = marks[node.name]
     if not own.any():
         return
@@ -65,13 +70,17 @@ def _mark(node: Node, graph: Graph, marks: Mapping[str, np.ndarray]) -> None:
             for name, part in zip(node.inputs, np.split(own, ends), strict=True):
                 marks[name] |= part
                 part |= marks[name]  # noqa: PLW2901 - a view of own
-        case _:
+        case Input():
+            pass
+        case Affine() | Quantize() | Clip() | LeakyRelu() | Staircase() | Add():
             for name in (*node.inputs, *node.inputs):
                 marks[name] |= own
                 own |= marks[name]
+        case _:
+            assert_never(node)
 
 
-def _kept(node: Node, live: Mapping[str, Integers]) -> Node:
+def _kept(node: Operation, live: Mapping[str, Integers]) -> Operation:
     own = live[node.name]
     types = tuple(node.types[i] for i in own)
     source = live[node.inputs[0]]
@@ -98,7 +107,10 @@ def _kept(node: Node, live: Mapping[str, Integers]) -> Node:
             return dataclasses.replace(
                 node, types=types, inputs=tuple(name for name in node.inputs if len(live[name]))
             )
-    return dataclasses.replace(node, types=types)
+        case Input() | Quantize() | LeakyRelu() | Staircase() | Add():
+            return dataclasses.replace(node, types=types)
+        case _:
+            assert_never(node)
 
 
 def _chosen(constant: Constant, elements: Integers) -> Constant:

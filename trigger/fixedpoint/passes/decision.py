@@ -7,22 +7,26 @@ in front of a ``Dense`` into the integers: its bias joins the bound, which is ro
 import dataclasses
 from collections.abc import Callable
 from math import gcd
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 
 import numpy as np
 
+from trigger.fixedpoint.arithmetic import dense_terms
 from trigger.fixedpoint.evaluate import evaluate
-from trigger.fixedpoint.graph import (
+from trigger.fixedpoint.graph import Graph
+from trigger.fixedpoint.ops import (
+    Add,
     Affine,
     Clip,
+    Concatenate,
     Constant,
     Dense,
-    Graph,
     GraphError,
+    Input,
     LeakyRelu,
-    Node,
+    Operation,
     Quantize,
-    Steps,
+    Staircase,
     Threshold,
 )
 from trigger.fixedpoint.ranges import Interval, interval, ranges
@@ -99,18 +103,21 @@ def lower_decision(graph: Graph) -> Graph:
     return graph
 
 
-def _never_decreases(node: Node, elements: Integers) -> bool:
+def _never_decreases(node: Operation, elements: Integers) -> bool:
     match node:
-        case Steps() | Clip() | LeakyRelu():
+        case Staircase() | Clip() | LeakyRelu():
             return True
         case Quantize():
             return node.overflow is not Overflow.WRAP
         case Affine():
             return bool((node.scale.values[elements] > 0).all())
-    return False
+        case Input() | Dense() | Threshold() | Add() | Concatenate():
+            return False
+        case _:
+            assert_never(node)
 
 
-def _through(accept: Threshold, node: Node, source: Node, reach: Interval) -> Threshold:
+def _through(accept: Threshold, node: Operation, source: Operation, reach: Interval) -> Threshold:
     """The same accept bits from the value before ``node``: each bound the least integer that ``node`` takes to the old one."""
     low, high = reach.low[accept.elements].copy(), reach.high[accept.elements] + 1
     x = np.repeat(reach.low[None], len(low), axis=0)
@@ -126,13 +133,13 @@ def _through(accept: Threshold, node: Node, source: Node, reach: Interval) -> Th
     return dataclasses.replace(accept, inputs=(source.name,), bounds=low)
 
 
-def _into_bound(accept: Threshold, node: Dense, graph: Graph) -> tuple[Node, Threshold]:
+def _into_bound(accept: Threshold, node: Dense, graph: Graph) -> tuple[Operation, Threshold]:
     """A Dense without its bias and without the columns that nobody reads, and the bounds for its sums."""
     columns, elements = np.unique(accept.elements, return_inverse=True)
     fraction = node.types[0].fraction
-    bias = (node.bias.values << (fraction - node.bias.type.fraction))[columns]
     weights = node.weights.values[:, columns]
     source = graph[node.inputs[0]]
+    bias = dense_terms(node, source).bias[columns]
     common = int(source.fractions.max())
     sums = common + node.weights.type.fraction  # fractional bits of the sums alone
     bounds = accept.bounds - bias[elements]

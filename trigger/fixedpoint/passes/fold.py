@@ -4,7 +4,9 @@ import dataclasses
 
 import numpy as np
 
-from trigger.fixedpoint.graph import Constant, Dense, Graph, Node
+from trigger.fixedpoint.arithmetic import dense_terms
+from trigger.fixedpoint.graph import Graph
+from trigger.fixedpoint.ops import Constant, Dense, Operation
 from trigger.fixedpoint.ranges import Interval, ranges
 from trigger.fixedpoint.types import Fixed, smallest
 
@@ -16,7 +18,7 @@ def fold_constants(graph: Graph) -> Graph:
     """
     found = ranges(graph)
 
-    def folded(node: Node) -> Node:
+    def folded(node: Operation) -> Operation:
         if not isinstance(node, Dense):
             return node
         node = _folded(node, graph[node.inputs[0]], found[node.inputs[0]])
@@ -25,7 +27,7 @@ def fold_constants(graph: Graph) -> Graph:
     return Graph(tuple(map(folded, graph.nodes)), graph.notes)
 
 
-def _reading(source: Node, node: Dense) -> Dense:
+def _reading(source: Operation, node: Dense) -> Dense:
     zeros = np.zeros((len(source.types), len(node.types)), dtype=np.int64)
     # The sum has the fractional bits of the widest term, also of one that is always zero.
     fraction = min(
@@ -36,14 +38,14 @@ def _reading(source: Node, node: Dense) -> Dense:
     )
 
 
-def _folded(node: Dense, source: Node, x: Interval) -> Dense:
+def _folded(node: Dense, source: Operation, x: Interval) -> Dense:
     constant = (x.low == x.high) & (node.weights.values != 0).any(axis=1)
     if not constant.any():
         return node
     fraction = node.types[0].fraction
-    aligned = x.low << (fraction - source.fractions - node.weights.type.fraction)
-    bias = node.bias.values << (fraction - node.bias.type.fraction)
-    bias = bias + aligned[constant] @ node.weights.values[constant]
+    terms = dense_terms(node, source)
+    aligned = x.low << terms.inputs << terms.products
+    bias = terms.bias + aligned[constant] @ node.weights.values[constant]
     weights = np.where(constant[:, None], 0, node.weights.values)
     kind = smallest(int(bias.min()), int(bias.max()), fraction)
     return dataclasses.replace(

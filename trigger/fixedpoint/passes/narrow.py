@@ -4,15 +4,15 @@ import dataclasses
 
 import numpy as np
 
-from trigger.fixedpoint.graph import (
+from trigger.fixedpoint.graph import Graph
+from trigger.fixedpoint.ops import (
     Add,
     Affine,
     Clip,
     Concatenate,
     Dense,
-    Graph,
     LeakyRelu,
-    Node,
+    Operation,
     Quantize,
 )
 from trigger.fixedpoint.ranges import Interval, interval
@@ -23,7 +23,7 @@ _EXACT = (Dense, Affine, Clip, LeakyRelu, Add, Concatenate)
 
 def narrow(graph: Graph) -> Graph:
     """Upper bits that are copies of the sign, or always zero, are dropped from the types."""
-    nodes: dict[str, Node] = {}
+    nodes: dict[str, Operation] = {}
     found: dict[str, Interval] = {}
     for node in graph.nodes:
         reach = interval(node, {name: (nodes[name], found[name]) for name in node.inputs})
@@ -33,7 +33,7 @@ def narrow(graph: Graph) -> Graph:
     return Graph(tuple(nodes.values()), graph.notes)
 
 
-def _narrowed(node: Node, reach: Interval) -> tuple[Fixed, ...]:
+def _narrowed(node: Operation, reach: Interval) -> tuple[Fixed, ...]:
     needed = [
         smallest(int(a), int(b), t.fraction)
         for a, b, t in zip(reach.low, reach.high, node.types, strict=True)

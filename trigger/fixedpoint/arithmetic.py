@@ -1,0 +1,147 @@
+"""What the operations do with integers: rounding, overflow, and by how far each term is shifted.
+
+Shifts that align binary points are worked out here and nowhere else: the interval analysis, the golden
+model, the passes and the backends that compute in integers all take them from these functions.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from trigger.fixedpoint.ops import Add, Affine, Dense, Node, Staircase
+from trigger.fixedpoint.types import FARTHEST_SHIFT, Fixed, Integers, Overflow, Rounding, bounds
+
+
+class DenseTerms(NamedTuple):
+    """The integers of a ``Dense`` are ``((x << inputs) @ weights << products) + bias``.
+
+    ``inputs`` (inputs,) and ``products`` are shifts to the left; ``bias`` (outputs,) has the
+    fractional bits of the result.
+    """
+
+    inputs: Integers
+    products: int
+    bias: Integers
+
+
+class AffineTerms(NamedTuple):
+    """The integers of an ``Affine`` are ``(x * scale << products) + bias``.
+
+    ``products`` (elements,) are shifts to the left; ``bias`` (elements,) has the fractional bits of
+    the result.
+    """
+
+    products: Integers
+    bias: Integers
+
+
+def dense_terms(node: Dense, source: Node) -> DenseTerms:
+    """The shifts of a ``Dense`` that reads ``source``, and its bias.
+
+    An input that no weight reads stays where it is: shifted, it might not fit 64 bits.
+    """
+    read = node.weights.values.any(axis=1)
+    common = int(source.fractions[read].max(initial=source.fractions.min()))
+    products = node.types[0].fraction - common - node.weights.type.fraction
+    return DenseTerms(np.where(read, common - source.fractions, 0), products, _bias(node))
+
+
+def affine_terms(node: Affine, source: Node) -> AffineTerms:
+    """The shifts of an ``Affine`` that reads ``source``, and its bias."""
+    products = node.fractions - source.fractions - node.scale.type.fraction
+    return AffineTerms(products, _bias(node))
+
+
+def add_shifts(node: Add, sources: Sequence[Node]) -> list[Integers]:
+    """By how far the elements of each input of an ``Add`` are shifted to the left, (elements,) each."""
+    return [node.fractions - source.fractions for source in sources]
+
+
+def _bias(node: Dense | Affine) -> Integers:
+    """The bias with the fractional bits of the result."""
+    return node.bias.values << (node.fractions - node.bias.type.fraction)
+
+
+def affine(node: Affine, source: Node, x: Integers) -> Integers:
+    """The integers of ``Affine``, broadcasting over events."""
+    products, bias = affine_terms(node, source)
+    return (x * node.scale.values << products) + bias
+
+
+def staircase(node: Staircase, source: Node, x: Integers) -> Integers:
+    """The integers of ``Staircase`` for integers of shape (events, elements)."""
+    out = np.empty_like(x)
+    for fraction in np.unique(source.fractions):
+        at = source.fractions == fraction
+        reached = np.searchsorted(thresholds(node, fraction), x[:, at], side="right")
+        out[:, at] = node.levels.values[reached]
+    return out
+
+
+def thresholds(node: Staircase, fraction: int) -> Integers:
+    """The thresholds of ``Staircase`` for an element with ``fraction`` fractional bits.
+
+    Some may be the same.
+    """
+    return raised_bounds(node.thresholds.values, node.thresholds.type.fraction, int(fraction))
+
+
+def requantize(
+    x: Integers,
+    fractions: Integers,
+    types: tuple[Fixed, ...],
+    rounding: Rounding,
+    overflow: Overflow,
+) -> Integers:
+    """Quantise integers of shape (events, elements), element i with ``fractions[i]`` bits, into ``types[i]``."""
+    shifts = np.asarray(fractions) - np.array([t.fraction for t in types])
+    low, high = bounds(types, overflow)
+    if (shifts == shifts[0]).all():
+        return _fit(_rescale(x, int(shifts[0]), low, high, rounding, overflow), low, high, overflow)
+    out = np.empty_like(x)
+    for shift in np.unique(shifts):
+        at = shifts == shift
+        out[:, at] = _rescale(x[:, at], int(shift), low[at], high[at], rounding, overflow)
+    return _fit(out, low, high, overflow)
+
+
+def raised_bounds(bounds: Integers, fraction: int, to: int) -> Integers:
+    """For each bound with ``fraction`` fractional bits the least integer with ``to`` of them that is not below it.
+
+    A bound that no value of 53 bits reaches stays beyond all of them.
+    """
+    shift = min(abs(to - fraction), FARTHEST_SHIFT)
+    if to <= fraction:
+        return -(-bounds >> shift)
+    end = 1 << (FARTHEST_SHIFT - shift)
+    return np.clip(bounds, -end, end) << shift
+
+
+def _rescale(
+    x: Integers, shift: int, low: Integers, high: Integers, rounding: Rounding, overflow: Overflow
+) -> Integers:
+    if shift == 0:
+        return x
+    shift = min(max(shift, -FARTHEST_SHIFT), FARTHEST_SHIFT)
+    if shift < 0:
+        if overflow is not Overflow.WRAP:  # what saturates anyway must not leave int64 on the way
+            x = np.clip(x, (low >> -shift) - 1, (high >> -shift) + 1)
+        return x << -shift
+    half = 1 << (shift - 1)
+    match rounding:
+        case Rounding.TRN:
+            return x >> shift
+        case Rounding.RND:
+            return (x + half) >> shift
+        case Rounding.RND_CONV:
+            return (x + (half - 1) + ((x >> shift) & 1)) >> shift
+        case Rounding.RND_INF:
+            return (x + half - (x < 0)) >> shift
+
+
+def _fit(x: Integers, low: Integers, high: Integers, overflow: Overflow) -> Integers:
+    if overflow is not Overflow.WRAP:
+        return np.clip(x, low, high)
+    span = high - low + 1
+    return ((x - low) & (span - 1)) + low

@@ -1,0 +1,146 @@
+"""The operations of the fixed-point graph: a sealed union of small frozen nodes.
+
+Every value is a vector of integers; element i of a node has the type ``types[i]`` and is worth its
+integer times 2^-fraction. Only ``Quantize``, ``Clip``, ``Staircase`` and ``Threshold`` lose
+information; ``Dense``, ``Affine`` and ``Add`` are exact and as wide as interval analysis says they
+must be. ``arithmetic`` says what each operation does with integers. A ``match`` over ``Operation``
+ends in ``assert_never``, so that one that forgets an operation is a type error.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import cast, get_args
+
+import numpy as np
+
+from trigger.fixedpoint.types import Fixed, Integers, Overflow, Rounding
+
+
+class GraphError(ValueError):
+    """A graph that is not well formed, or a value that does not belong to it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Constant:
+    """Integers with one type for all: the value is ``values`` times 2^-type.fraction."""
+
+    values: Integers
+    type: Fixed
+
+    @property
+    def real(self) -> np.ndarray:
+        return np.ldexp(self.values.astype(np.float64), -self.type.fraction)
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """One operation. ``inputs`` names the nodes it reads; ``types`` has one entry per element of its value.
+
+    A name becomes one in C++ and HDL. Raises GraphError for one that cannot.
+    """
+
+    name: str
+    inputs: tuple[str, ...]
+    types: tuple[Fixed, ...]
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", self.name):
+            raise GraphError(
+                f"node {self.name!r}: names are letters, digits and underscores, a letter first"
+            )
+
+    @property
+    def fractions(self) -> Integers:
+        return np.array([t.fraction for t in self.types], dtype=np.int64)
+
+    @property
+    def op(self) -> str:
+        """The name of the operation in graph.json and in reports."""
+        return _NAMES[type(self)]
+
+
+@dataclass(frozen=True, eq=False)
+class Input(Node):
+    """What the hardware is given. Real numbers enter with round-half-even and saturation."""
+
+
+@dataclass(frozen=True, eq=False)
+class Dense(Node):
+    """x @ weights + bias, exact. ``weights`` (inputs, outputs), ``bias`` (outputs,)."""
+
+    weights: Constant
+    bias: Constant
+
+
+@dataclass(frozen=True, eq=False)
+class Affine(Node):
+    """x * scale + bias for each element, exact. ``scale`` and ``bias`` (elements,)."""
+
+    scale: Constant
+    bias: Constant
+
+
+@dataclass(frozen=True, eq=False)
+class Quantize(Node):
+    """Each element into its type."""
+
+    rounding: Rounding
+    overflow: Overflow
+
+
+@dataclass(frozen=True, eq=False)
+class Clip(Node):
+    """min(max(x, low), high); ``low`` and ``high`` (elements,) are integers with the input's fractional bits."""
+
+    low: Integers
+    high: Integers
+
+
+@dataclass(frozen=True, eq=False)
+class LeakyRelu(Node):
+    """x where it is positive, x * 2^-shift elsewhere, exact."""
+
+    shift: int
+
+
+@dataclass(frozen=True, eq=False)
+class Staircase(Node):
+    """A non-decreasing staircase: ``levels[k]`` where k thresholds are at or below x.
+
+    ``thresholds`` (k,) increase strictly and hold for all elements; ``levels`` has one more entry.
+    """
+
+    thresholds: Constant
+    levels: Constant
+
+
+@dataclass(frozen=True, eq=False)
+class Threshold(Node):
+    """Accept bits: 1 where x[elements[i]] >= bounds[i], 0 elsewhere.
+
+    ``elements`` and ``bounds`` (accept bits,) are integers, a bound with the fractional bits of the element it is for.
+    """
+
+    elements: Integers
+    bounds: Integers
+
+
+@dataclass(frozen=True, eq=False)
+class Add(Node):
+    """The sum of the inputs, exact."""
+
+
+@dataclass(frozen=True, eq=False)
+class Concatenate(Node):
+    """The elements of the inputs one after the other."""
+
+
+Operation = (
+    Input | Dense | Affine | Quantize | Clip | LeakyRelu | Staircase | Threshold | Add | Concatenate
+)
+
+# Version 1 of graph.json calls a staircase "steps".
+_NAMES: dict[type[Node], str] = {
+    kind: "steps" if kind is Staircase else kind.__name__.lower() for kind in get_args(Operation)
+}
+OPERATIONS = {name: cast("type[Operation]", kind) for kind, name in _NAMES.items()}
