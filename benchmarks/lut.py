@@ -14,7 +14,7 @@ import numpy as np
 from scipy.optimize import nnls
 
 from trigger.backends.rtl import area
-from trigger.resources import folder
+from trigger.support.resources import folder
 
 PART, CLOCK_MHZ = "xcvu13p-flga2577-2-e", 240
 FOUND = Path(__file__).with_name("lut.json")

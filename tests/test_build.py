@@ -10,10 +10,10 @@ import time
 import pytest
 from conftest import write_small_trigger
 
-from trigger import TriggerError, files
+from trigger import TriggerError
 from trigger.events import dataset
 from trigger.provenance import facts
-from trigger.support import digest
+from trigger.support import digest, files
 from trigger.support.digest import folder_digest
 from trigger.workflow.build import Different, build, open_build
 

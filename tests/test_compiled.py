@@ -4,7 +4,8 @@ import shutil
 
 import pytest
 
-from trigger import TriggerError, compiled
+from trigger import TriggerError
+from trigger.support import compiled
 
 SOURCES, OTHERS = "a" * 64, "b" * 64
 

@@ -5,7 +5,8 @@ import os
 
 import pytest
 
-from trigger import TriggerError, files
+from trigger import TriggerError
+from trigger.support import files
 
 
 @pytest.fixture

@@ -28,12 +28,12 @@ from trigger.folder import Build
 from trigger.parts import part
 from trigger.payload import export
 from trigger.report import page
-from trigger.resources import folder
 from trigger.spec import parse
+from trigger.support.resources import folder
+from trigger.support.templates import Code, environment
 from trigger.synthesis import tool
 from trigger.synthesis.netlist import Netlist
 from trigger.synthesis.run import TOOLS
-from trigger.templates import Code, environment
 
 AMD, INTEL = "xcvu9p-flga2104-2L-e", "Arria10"
 ROOTS = (folder("firmware"), folder("synth"), Path(rtl.__file__).parents[2])

@@ -13,15 +13,15 @@ import tomlkit
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from trigger import naming
 from trigger.backends import emulator, rtl
 from trigger.cli import main
 from trigger.errors import TriggerError
 from trigger.fixedpoint.ops import GraphError, Input
 from trigger.fixedpoint.serialize import dump, from_json
 from trigger.fixedpoint.types import Fixed
-from trigger.resources import folder
 from trigger.spec import Spec, find, parse
+from trigger.support import names
+from trigger.support.resources import folder
 
 ZOO = [tomllib.loads(path.read_text()) for path in folder("models").glob("*/trigger.toml")]
 TOPOLOGY = next(spec for spec in ZOO if spec["name"] == "l1_topology")
@@ -94,15 +94,15 @@ def test_project_names_that_something_else_has(name, message):
     ["AXOL1TL_v5", "jet_tagger", "always", "Event", "DNN", "mux", "LUT6", "m_net", "int8_net"],
 )
 def test_project_names_that_are_free(name):
-    assert naming.identifier(name) == name
+    assert names.identifier(name) == name
 
 
 @settings(max_examples=40)
 @given(st.text(max_size=200) | st.from_regex(r"[a-z_]{1,12}", fullmatch=True))
 def test_any_text_becomes_a_project_name(text):
-    name = naming.as_project(text)
-    assert naming.identifier(name) == name
-    assert naming.as_project(name) == name
+    name = names.as_project(text)
+    assert names.identifier(name) == name
+    assert names.as_project(name) == name
 
 
 @pytest.mark.parametrize(
@@ -118,14 +118,14 @@ def test_any_text_becomes_a_project_name(text):
     ],
 )
 def test_project_names_from_files(text, name):
-    assert naming.as_project(text) == name
+    assert names.as_project(text) == name
 
 
 def test_cores_are_not_cells():
-    assert naming.as_hdl_name("LUT6") == "LUT6_core"
-    assert naming.as_hdl_name("mux") == "mux_core"
-    assert naming.as_hdl_name("signal") == "signal_core"
-    assert naming.as_hdl_name("jets") == "jets"
+    assert names.as_hdl_name("LUT6") == "LUT6_core"
+    assert names.as_hdl_name("mux") == "mux_core"
+    assert names.as_hdl_name("signal") == "signal_core"
+    assert names.as_hdl_name("jets") == "jets"
 
 
 def with_value(spec, place, value):
@@ -251,12 +251,12 @@ def test_no_layer_has_the_name_of_a_macro(tmp_path):
     macros = set(re.findall(r"^#define ([A-Za-z]\w*)", found, re.MULTILINE))
     assert {"EOF", "assert", "linux", "INT_MAX", "MAX"} <= macros
     wanted = [*macros, "i386", "EXIT_FAILURE", "CHAR_BIT", "DBL_EPSILON"]
-    assert [name for name in wanted if naming.as_identifier(name) == name] == []
+    assert [name for name in wanted if names.as_identifier(name) == name] == []
 
 
 def test_layers_keep_names_that_are_only_like_macros():
     for name in ("eof", "Null", "FC1", "BN_1", "M1", "W", "INPUT", "max", "SIG", "INTERMEDIATE"):
-        assert naming.as_identifier(name) == name
+        assert names.as_identifier(name) == name
 
 
 def graph_of_one_node(name, notes=()):
@@ -374,7 +374,7 @@ def test_messages_do_not_steer_a_terminal(tmp_path, monkeypatch, capsys):
 
 
 def test_a_file_with_control_characters_in_a_label(tmp_path):
-    assert naming.escaped("a\x1b[31mb\r\n\tc é \u202e \ud800") == (
+    assert names.escaped("a\x1b[31mb\r\n\tc é \u202e \ud800") == (
         "a\\x1b[31mb\\r\n\tc é \\u202e \\ud800"
     )
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 import trigger
-from trigger import programs
 from trigger.errors import TriggerError
+from trigger.support import process
 
 # A program with a child in its session and another in one of its own; it writes the pids of all three.
 FAMILY = """
@@ -69,29 +69,29 @@ def all_ended(folder):
     ],
 )
 def test_how_a_program_ends(tmp_path, code, status, words):
-    found = programs.finish([sys.executable, "-S", "-c", code], "read\n", cwd=tmp_path)
-    assert found.returncode == status and programs.ending(status) == words
+    found = process.finish([sys.executable, "-S", "-c", code], "read\n", cwd=tmp_path)
+    assert found.returncode == status and process.ending(status) == words
     assert found.stdout == ("read\n" if status == 0 else "")
 
 
 def test_a_program_that_cannot_be_started(tmp_path):
     with pytest.raises(FileNotFoundError):
-        programs.finish([str(tmp_path / "none")])
+        process.finish([str(tmp_path / "none")])
     (tmp_path / "g++").write_text("")
     (tmp_path / "g++").chmod(0o755)
     with pytest.raises(TriggerError) as error:
-        programs.run([str(tmp_path / "g++")], TriggerError)
+        process.run([str(tmp_path / "g++")], TriggerError)
     assert str(error.value) == "g++ cannot be started: Exec format error"
 
 
 def test_what_a_program_leaves_behind_ends_with_it(tmp_path):
-    assert programs.finish(**family(tmp_path, "")).returncode == 0
+    assert process.finish(**family(tmp_path, "")).returncode == 0
     all_ended(tmp_path)
 
 
 def test_a_program_that_takes_too_long(tmp_path):
     with pytest.raises(subprocess.TimeoutExpired):
-        programs.finish(**family(tmp_path), timeout_s=0.5)
+        process.finish(**family(tmp_path), timeout_s=0.5)
     all_ended(tmp_path)
 
 
@@ -101,7 +101,7 @@ def test_an_exception_ends_what_runs_beside_it(tmp_path):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        programs.together([interrupted, partial(programs.finish, **family(tmp_path))])
+        process.together([interrupted, partial(process.finish, **family(tmp_path))])
     all_ended(tmp_path)
 
 
@@ -111,8 +111,8 @@ def test_however_this_process_ends(tmp_path, how):
         # What runs the tests may ignore these signals, as nohup does.
         "import signal; [signal.signal(s, signal.SIG_DFL) for s in (signal.SIGHUP, signal.SIGTERM)]\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "from trigger import programs; import sys, typer\n"
-        "def build(*a, **k): programs.finish(**FAMILY)\n"
+        "from trigger.support import process; import sys, typer\n"
+        "def build(*a, **k): process.finish(**FAMILY)\n"
         "import trigger.cli; trigger.cli.app = build; trigger.cli.main()"
     ).replace("FAMILY", repr({**family(tmp_path), "cwd": str(tmp_path)}))
     with subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE) as process:
@@ -138,13 +138,13 @@ def test_every_program_is_run_by_this_module():
         for path in package.rglob("*.py")
         if starts.search(path.read_text())
     }
-    assert found == {"programs.py"}
+    assert found == {"support/process.py"}
 
 
 def test_a_worker_of_a_pool_ends_with_its_parent(tmp_path):
     code = (
         "from concurrent.futures import ProcessPoolExecutor; import os, time, sys\n"
-        "from trigger.programs import end_with_parent\n"
+        "from trigger.support.process import end_with_parent\n"
         "def work():\n    open('pids.new', 'w').write(str(os.getpid())); os.rename('pids.new', 'pids')\n"
         "    time.sleep(100)\n"
         "with ProcessPoolExecutor(1, initializer=end_with_parent) as pool: pool.submit(work).result()"

@@ -2,7 +2,7 @@
 
 import re
 
-from trigger import progress
+from trigger.support import progress
 
 
 def test_lines_say_what_is_known_of_the_units(monkeypatch, capsys):

@@ -14,7 +14,7 @@ from trigger.cli import app
 from trigger.folder import read_graph
 from trigger.provenance import EVERYTHING, prove, sealed
 from trigger.support.digest import data_digest
-from trigger.versions import versions
+from trigger.support.versions import versions
 from trigger.workflow.build import build, open_build, open_sealed, rewrite_report
 
 WHOLE = [

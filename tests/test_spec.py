@@ -6,9 +6,9 @@ import pytest
 
 from trigger import TriggerError
 from trigger.parts import parts
-from trigger.resources import folder
 from trigger.sections import Section
 from trigger.spec import Spec, find, load, parse, without_warm_start, zoo
+from trigger.support.resources import folder
 
 # Pruned instead of with learned widths, so that both can be got wrong.
 PRUNING = "[pruning]\nsparsity = 0.7\nstart_epoch = 10\nend_epoch = 70\n\n[inputs.types]"

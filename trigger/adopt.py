@@ -11,8 +11,8 @@ from trigger import spec as specification
 from trigger.errors import TriggerError
 from trigger.events.readers import read
 from trigger.fixedpoint.types import Fixed
-from trigger.naming import as_project
-from trigger.templates import environment
+from trigger.support.names import as_project
+from trigger.support.templates import environment
 
 if TYPE_CHECKING:
     import keras

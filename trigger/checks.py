@@ -16,8 +16,8 @@ from trigger.fixedpoint.ops import GraphError
 from trigger.fixedpoint.passes.decision import scores
 from trigger.folder import read_graph, read_json
 from trigger.links import link_map
-from trigger.progress import progress, say
 from trigger.spec import Spec
+from trigger.support.progress import progress, say
 from trigger.verification import oracle
 from trigger.verification.compare import Verdict, compare, to_integers
 
@@ -122,7 +122,7 @@ def implementations(root: Path, spec: Spec, netlist: bool = False) -> dict[str, 
     """
     from trigger.backends import csim, rtl
     from trigger.backends.payload.simulate import PayloadSimulation
-    from trigger.compiled import empty
+    from trigger.support.compiled import empty
     from trigger.synthesis.netlist import Netlist
 
     graph = read_graph(root)

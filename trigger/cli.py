@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from trigger import programs
 from trigger.errors import TriggerError
-from trigger.files import reason, write_text
-from trigger.naming import escaped
-from trigger.progress import shown
+from trigger.support import process
+from trigger.support.files import reason, write_text
+from trigger.support.names import escaped
+from trigger.support.progress import shown
 
 if TYPE_CHECKING:
     from trigger.exports import Exported
@@ -382,8 +382,8 @@ def new(
 @app.command("list")
 def list_zoo() -> None:
     """List the triggers that come with the program."""
-    from trigger.resources import folder
     from trigger.spec import FILE_NAME, load, zoo
+    from trigger.support.resources import folder
 
     for name in zoo():
         typer.echo(f"{name:<16} {load(folder('models') / name / FILE_NAME).description}")
@@ -420,7 +420,7 @@ def jets(
     import json
 
     from trigger.events.jets import CLASSES, write
-    from trigger.progress import progress
+    from trigger.support.progress import progress
 
     if output.suffix != ".parquet":
         raise TriggerError(f"{output}: the file to write ends in .parquet")
@@ -453,7 +453,7 @@ def level1(
     import json
 
     from trigger.events.level1 import collisions, write
-    from trigger.progress import progress
+    from trigger.support.progress import progress
 
     if output.suffix != ".parquet":
         raise TriggerError(f"{output}: the file to write ends in .parquet")
@@ -639,7 +639,7 @@ def main() -> None:
     debug = "--debug" in sys.argv[1:]
     # Typer takes options of the whole program only in front of the command; people put them last.
     arguments = [a for a in sys.argv[1:] if a != "--debug"]
-    programs.end_on_signals()
+    process.end_on_signals()
     try:
         status = app(args=arguments, prog_name="trigger", standalone_mode=False)
     except typer.TyperException as error:  # the command line itself is wrong
@@ -648,7 +648,7 @@ def main() -> None:
     except KeyboardInterrupt:
         typer.echo("trigger: interrupted", err=True)
         status = INTERRUPTED
-    except programs.Ended as signal:
+    except process.Ended as signal:
         typer.echo(f"trigger: ended by {signal}", err=True)
         status = 128 + signal.number
     except Exception as error:

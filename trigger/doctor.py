@@ -8,8 +8,8 @@ import subprocess
 from collections.abc import Iterator
 
 from trigger import parts as fpga
-from trigger.programs import finish
-from trigger.versions import PACKAGES
+from trigger.support.process import finish
+from trigger.support.versions import PACKAGES
 
 # Program, arguments that make it print its version, what it is for.
 _TOOLS = (

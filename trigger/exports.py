@@ -14,13 +14,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from trigger import checks, files, programs
+from trigger import checks
 from trigger.errors import TriggerError
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.types import Integers
 from trigger.folder import Build, read_graph, read_json
-from trigger.progress import progress
 from trigger.provenance import FILE_NAME, REFERENCES
+from trigger.support import files, process
+from trigger.support.progress import progress
 from trigger.workflow.build import open_sealed
 
 # A staircase without a table holds a comparison for each step of each event.
@@ -205,7 +206,7 @@ def _emulator(folder: Path, name: str) -> Callable[[Integers], Integers]:
     library = folder / f"lib{name}.so"
     flags = ["-std=c++17", "-O2", "-fPIC", "-shared"]
     command = ["g++", *flags, str(folder / f"{name}.cpp"), "-o", str(library)]
-    programs.run(command, lambda message: TriggerError(f"export: {message}"))
+    process.run(command, lambda message: TriggerError(f"export: {message}"))
     spec = importlib.util.spec_from_file_location(
         f"{name}_emulator", folder / f"{name}_emulator.py"
     )

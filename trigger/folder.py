@@ -9,11 +9,11 @@ import numpy as np
 from trigger.errors import TriggerError
 from trigger.events.dataset import SPLITS, Events
 from trigger.events.hardware import to_real
-from trigger.files import write_text
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.ops import GraphError
 from trigger.fixedpoint.serialize import from_json
 from trigger.spec import Spec
+from trigger.support.files import write_text
 
 # Beside stages.json, since it is no part of what a build is: two builds of one trigger differ in it.
 SECONDS = "seconds.json"

@@ -12,7 +12,7 @@ from trigger.errors import TriggerError
 from trigger.events.dataset import numeric_columns
 from trigger.fixedpoint.spelling import read_type
 from trigger.fixedpoint.types import MAX_WIDTH, Fixed, Integers
-from trigger.progress import progress, say
+from trigger.support.progress import progress, say
 from trigger.verification.compare import Comparison, Verdict, Witness
 
 if TYPE_CHECKING:

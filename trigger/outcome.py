@@ -9,10 +9,10 @@ from trigger.budgets import budgets, timing
 from trigger.checks import accept_bits
 from trigger.events.dataset import Events
 from trigger.folder import Build, integer_events, read_graph, read_json, stage_seconds
-from trigger.numbers import plain
 from trigger.physics.metrics import Performance, accuracy, logits, performance
 from trigger.physics.rates import Menu, menu
 from trigger.spec import Spec
+from trigger.support.numbers import plain
 from trigger.synthesis.budget import UNITS, Figure, Line, figures, over
 from trigger.synthesis.run import results as synthesis_results
 

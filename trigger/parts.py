@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from trigger.errors import TriggerError
-from trigger.resources import folder
+from trigger.support.resources import folder
 
 TOTALS = ("lut", "ff", "dsp", "bram")
 

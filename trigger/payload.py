@@ -25,9 +25,9 @@ from trigger.patterns import END, ORBIT, START, VALID, Pattern, pattern
 from trigger.payload_tables import WORD_BITS, OutputField, ScorePort
 from trigger.payload_tables import Payload as PayloadSection
 from trigger.physics.rates import CROSSINGS_MHZ
-from trigger.resources import folder
 from trigger.spec import Spec, outputs
-from trigger.templates import Code, environment
+from trigger.support.resources import folder
+from trigger.support.templates import Code, environment
 
 _BENCH_EVENTS = 120
 

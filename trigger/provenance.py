@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import trigger
-from trigger import files
 from trigger.errors import TriggerError
 from trigger.folder import SECONDS, Build, read_graph, read_json
 from trigger.stages import STAGES, Stage
 from trigger.staging import COMPILED, MANIFEST, NEXT, RECORDS, SPEC, synthesised
+from trigger.support import files
 from trigger.support.digest import data_digest, file_digest, folder_digest
-from trigger.versions import versions
+from trigger.support.versions import versions
 
 FILE_NAME = MANIFEST
 # What every command takes from a build as given; firmware, RTL and payload are compared with it.

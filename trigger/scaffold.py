@@ -9,8 +9,8 @@ import tomlkit
 
 from trigger import spec as specification
 from trigger.errors import TriggerError
-from trigger.naming import identifier
-from trigger.resources import folder as shipped
+from trigger.support.names import identifier
+from trigger.support.resources import folder as shipped
 
 
 def create(folder: Path, like: str) -> None:

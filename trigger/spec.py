@@ -12,9 +12,7 @@ from pydantic_core import ErrorDetails
 
 from trigger.errors import TriggerError
 from trigger.fixedpoint.types import Fixed
-from trigger.naming import as_project, identifier, visible
 from trigger.payload_tables import Payload, ScorePort
-from trigger.resources import folder
 from trigger.sections import (
     Budget,
     Data,
@@ -30,6 +28,8 @@ from trigger.sections import (
     Training,
     nearest,
 )
+from trigger.support.names import as_project, identifier, visible
+from trigger.support.resources import folder
 
 FILE_NAME = "trigger.toml"
 

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from trigger import checks, resources
-from trigger.archive import normalise
+from trigger import checks
 from trigger.checks import WorkingPoints, keras_integers
 from trigger.events.hardware import splits, structured
 from trigger.fixedpoint.evaluate import quantize_inputs
@@ -18,10 +17,12 @@ from trigger.fixedpoint.ranges import overflow_proof
 from trigger.fixedpoint.serialize import fingerprint, to_json
 from trigger.folder import Build, integer_events, read_graph, real_events, write_json
 from trigger.physics.working_points import working_points
-from trigger.progress import Advance, progress, say
 from trigger.spec import Spec, outputs
+from trigger.support import resources
+from trigger.support.archive import normalise
 from trigger.support.digest import data_digest, file_digest, folder_digest, path_digest
-from trigger.versions import versions
+from trigger.support.progress import Advance, progress, say
+from trigger.support.versions import versions
 
 if TYPE_CHECKING:
     from trigger.synthesis.tool import Job

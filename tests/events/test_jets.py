@@ -11,8 +11,8 @@ import pytest
 from trigger.errors import TriggerError
 from trigger.events import jets
 from trigger.events.readers import read
-from trigger.resources import folder
 from trigger.spec import load
+from trigger.support.resources import folder
 
 HOME = folder("models") / "jet_tagger"
 

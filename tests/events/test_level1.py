@@ -21,7 +21,7 @@ from trigger.events.detector import (
 )
 from trigger.events.pythia import configured
 from trigger.events.readers import read
-from trigger.resources import folder
+from trigger.support.resources import folder
 
 HOME = folder("models") / "level1"
 CENTRE = ETA_TOWERS // 2

@@ -5,8 +5,8 @@ import pytest
 
 from trigger.fixedpoint.build import Builder, constant
 from trigger.fixedpoint.types import Fixed, Overflow, Rounding
-from trigger.numbers import plain
 from trigger.sections import Budget, Target
+from trigger.support.numbers import plain
 from trigger.synthesis.advice import advice
 from trigger.synthesis.budget import Figure, Line, Timing, check, figures, over
 from trigger.synthesis.result import Synthesis

@@ -16,13 +16,13 @@ from pathlib import Path
 
 import numpy as np
 
-from trigger import compiled, programs
 from trigger.backends import csim_worker
 from trigger.errors import TriggerError
 from trigger.fixedpoint.evaluate import quantize_inputs
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.ops import Concatenate, GraphError
 from trigger.fixedpoint.types import Integers
+from trigger.support import compiled, process
 
 # One project runs many events; of many small ones compiling is most of the time.
 OPTIMIZE = ("-O3", "-flto", "-fno-semantic-interposition")
@@ -144,7 +144,7 @@ def call(
         status, errors = _run([str(part) for part in command], done)
         if status != 0:
             raise CsimFailed(
-                f"csim: {name} ended with status {status}: {_last_line(errors) or programs.ending(status)}"
+                f"csim: {name} ended with status {status}: {_last_line(errors) or process.ending(status)}"
             )
         return np.load(target)
 
@@ -152,7 +152,7 @@ def call(
 def _run(command: list[str], done: Callable[[int], None]) -> tuple[int, str]:
     """Run the worker, passing on its progress; its exit status and what it wrote to stderr."""
     with tempfile.TemporaryFile("w+") as errors:
-        with programs.started(command, stdout=subprocess.PIPE, stderr=errors) as program:
+        with process.started(command, stdout=subprocess.PIPE, stderr=errors) as program:
             for line in program.process.stdout or ():
                 if line.startswith("done "):
                     done(int(line.split()[1]))
@@ -220,7 +220,7 @@ def compile_together(
 
 def compile_with_gcc(arguments: Sequence[str]) -> None:
     """Run g++. Raises CsimFailed with its first error, or where there is none on PATH."""
-    programs.run(["g++", *arguments], lambda message: CsimFailed(f"csim: {message}"))
+    process.run(["g++", *arguments], lambda message: CsimFailed(f"csim: {message}"))
 
 
 def _digest(projects: Sequence[Csim], text: str, flags: Sequence[str]) -> str:

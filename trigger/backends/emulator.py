@@ -29,9 +29,9 @@ from trigger.fixedpoint.ops import (
 from trigger.fixedpoint.ranges import ranges
 from trigger.fixedpoint.serialize import fingerprint
 from trigger.fixedpoint.types import FARTHEST_SHIFT, Fixed, Integers, bounds
-from trigger.naming import identifier, printable
-from trigger.resources import folder
-from trigger.templates import Code, environment
+from trigger.support.names import identifier, printable
+from trigger.support.resources import folder
+from trigger.support.templates import Code, environment
 
 # Inputs of up to so many bits index a table; wider ones are compared with the thresholds.
 _TABLE_BITS = 12

@@ -22,7 +22,6 @@ from hls4ml.model import ModelGraph
 from hls4ml.model.layers import Layer, register_layer
 from hls4ml.model.optimizer import get_optimizer
 
-from trigger import files
 from trigger.backends import elementwise
 from trigger.backends.csim import Csim, firmware, open_project, with_output_node
 from trigger.errors import TriggerError
@@ -30,10 +29,11 @@ from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.ops import Dense, Operation
 from trigger.fixedpoint.serialize import to_json
 from trigger.fixedpoint.types import Fixed, enclosing
-from trigger.naming import identifier
 from trigger.parts import Part
 from trigger.parts import part as find_part
-from trigger.templates import PLAIN_PATH
+from trigger.support import files
+from trigger.support.names import identifier
+from trigger.support.templates import PLAIN_PATH
 
 BACKENDS = {
     "Vitis": elementwise.AP,

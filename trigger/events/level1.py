@@ -26,7 +26,7 @@ from trigger.events.detector import (
     reconstruct,
 )
 from trigger.events.pythia import configured, versions
-from trigger.programs import end_with_parent
+from trigger.support.process import end_with_parent
 
 PILEUP = 50
 ZERO_BIAS = "zero_bias"

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from trigger import hdf5
 from trigger.errors import TriggerError
 from trigger.sections import nearest
+from trigger.support import hdf5
 
 Columns = dict[str, np.ndarray]
 

@@ -23,7 +23,7 @@ import qkeras
 from qkeras.qdense_batchnorm import QDenseBatchnorm
 
 from trigger.errors import TriggerError
-from trigger.progress import say
+from trigger.support.progress import say
 
 _KERAS_LAYERS = (
     "Activation", "ActivityRegularization", "Add", "AlphaDropout", "BatchNormalization", "Concatenate", "Dense", "Dropout",

@@ -11,9 +11,10 @@ from typing import Any
 import h5py
 import keras
 
-from trigger import hdf5, keras_backend
+from trigger import keras_backend
 from trigger.errors import TriggerError
 from trigger.frontends import bounds
+from trigger.support import hdf5
 
 # How Keras says that it does not know a class or a function.
 _OWN_CODE = re.compile(

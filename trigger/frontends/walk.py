@@ -18,7 +18,7 @@ from trigger.frontends.constants import check_weights
 from trigger.frontends.inexact import Inexact, Problem, Refusal
 from trigger.frontends.piecewise import lower_relu
 from trigger.frontends.products import sum_of_squares
-from trigger.naming import as_identifier
+from trigger.support.names import as_identifier
 
 # Layers that do nothing in inference.
 _TRAINING_ONLY = (

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import jinja2
 
-from trigger.numbers import plain
+from trigger.support.numbers import plain
 
 
 def environment() -> jinja2.Environment:

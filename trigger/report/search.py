@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from trigger.backends.rtl.area import lut_error
-from trigger.files import write_text
 from trigger.report import plots
 from trigger.report.page import environment
 from trigger.search.pick import figure, of_budget
 from trigger.search.study import Point, front
 from trigger.search.trial import COMPLETE
 from trigger.spec import Spec
+from trigger.support.files import write_text
 
 
 def write(points: Sequence[Point], spec: Spec, folder: Path) -> Path:

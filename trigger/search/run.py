@@ -10,14 +10,14 @@ from typing import Any, NamedTuple
 
 from dask.distributed import Client, Future, LocalCluster, as_completed
 
-from trigger import files
 from trigger import spec as specification
 from trigger.errors import TriggerError
-from trigger.progress import progress, say
 from trigger.search import pick, space
 from trigger.search.study import Point, Study, front
 from trigger.search.trial import FAILED, Outcome, Task, run_in_process
 from trigger.spec import Spec
+from trigger.support import files
+from trigger.support.progress import progress, say
 
 # So many trials that fail, and none that does not, are enough.
 _HOPELESS_START = 5

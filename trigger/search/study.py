@@ -15,7 +15,7 @@ from trigger.search.trial import COMPLETE, FAILED, HOPELESS, RUNGS, Outcome
 from trigger.sections import Budget
 from trigger.spec import Spec
 from trigger.support.digest import data_digest, file_digest, path_digest
-from trigger.versions import versions
+from trigger.support.versions import versions
 
 FILE_NAME = "study.db"
 # The parts of this package that a trial's outcome depends on.

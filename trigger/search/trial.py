@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from trigger import programs
 from trigger.errors import TriggerError
+from trigger.support import process
 
 COMPLETE, HOPELESS, FAILED = "complete", "hopeless", "failed"
 # A trial is compared with others after these shares of its epochs, by the mean loss of the last few.
@@ -65,7 +65,7 @@ class _GivenUp(Exception):
 
 def run_in_process(task: Task) -> Outcome:
     """``run`` in a process of its own, on one thread."""
-    result = programs.finish(
+    result = process.finish(
         [sys.executable, "-m", "trigger.search.trial"],
         json.dumps(task._asdict()),
         env={**os.environ, **dict.fromkeys(_THREADS, "1")},

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from trigger import files
 from trigger.errors import TriggerError
+from trigger.support import files
 
 
 def file_digest(path: Path) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.ops import Affine, Constant, Dense, Operation
-from trigger.numbers import plain
+from trigger.support.numbers import plain
 
 # What small trigger networks have: beyond this a change saves about the excess.
 _BITS, _DENSITY = 6, 0.25

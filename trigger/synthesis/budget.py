@@ -4,8 +4,8 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from trigger.numbers import plain
 from trigger.sections import Budget, Target
+from trigger.support.numbers import plain
 from trigger.synthesis.result import HLS, LABELS, PAYLOAD, Synthesis
 
 AREA = ("lut", "ff", "dsp", "bram")

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-from trigger.programs import together
+from trigger.support.process import together
 from trigger.synthesis.result import ROUTED, Synthesis
 from trigger.synthesis.tool import Job, ToolFailed, read_report, run, write_script
 from trigger.synthesis.yosys import copied_sources, run_script

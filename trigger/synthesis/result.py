@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from trigger.errors import TriggerError
-from trigger.files import write_text
+from trigger.support.files import write_text
 
 # How a figure came about, the most trustworthy last.
 ESTIMATED, SYNTHESISED, ROUTED = LABELS = ("estimated", "synthesised", "routed")

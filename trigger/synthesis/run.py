@@ -4,9 +4,9 @@ import importlib.metadata
 import json
 from pathlib import Path
 
-from trigger import files
 from trigger.backends.rtl.area import lut_error
 from trigger.errors import TriggerError
+from trigger.support import files
 from trigger.support.digest import folder_digest
 from trigger.synthesis.ecp5 import Ecp5
 from trigger.synthesis.quartus import Quartus

@@ -1,6 +1,6 @@
 """A synthesis result as text for a terminal."""
 
-from trigger.numbers import plain
+from trigger.support.numbers import plain
 from trigger.synthesis.result import Synthesis
 
 _NAMES = {

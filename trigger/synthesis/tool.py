@@ -9,15 +9,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Protocol
 
-from trigger import programs
 from trigger.backends.payload import Payload
 from trigger.backends.rtl import Rtl
 from trigger.errors import TriggerError
-from trigger.files import write_text
 from trigger.parts import Part
-from trigger.resources import folder
+from trigger.support import process
+from trigger.support.files import write_text
+from trigger.support.resources import folder
+from trigger.support.templates import PLAIN_PATH, environment
 from trigger.synthesis.result import CORE, PAYLOAD, Synthesis
-from trigger.templates import PLAIN_PATH, environment
 
 _LICENCE = re.compile(
     r".*\b(licen[cs]e)\b.*\b(not|no|fail|unable|denied|expired|error|could)\b.*", re.IGNORECASE
@@ -104,7 +104,7 @@ def run(
     log = work / f"{tool}.log"
     with log.open("w") as output:
         try:
-            status = programs.finish(
+            status = process.finish(
                 command,
                 timeout_s=timeout_s,
                 cwd=work,

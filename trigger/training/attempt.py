@@ -14,8 +14,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from trigger import files
-from trigger.progress import say
+from trigger.support import files
+from trigger.support.progress import say
 from trigger.training.fit import History, Watch
 
 

@@ -16,8 +16,8 @@ from trigger.frontends.constants import check_weights
 from trigger.frontends.inexact import Refusal
 from trigger.frontends.networks import is_float
 from trigger.physics.metrics import mean_auc
-from trigger.progress import progress
 from trigger.spec import Spec
+from trigger.support.progress import progress
 from trigger.training.fit import outputs, scores
 from trigger.training.replacement import Replaced, check, replaced
 

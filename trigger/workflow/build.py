@@ -9,15 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import trigger
-from trigger import files, staging
 from trigger import spec as specification
+from trigger import staging
 from trigger.errors import TriggerError
 from trigger.folder import SECONDS, Build, stage_seconds
 from trigger.outcome import DIFFERENT, outcome, summary
-from trigger.progress import say, shown
 from trigger.provenance import EVERYTHING, FILE_NAME, REFERENCES, read, require, resealed, sealed
 from trigger.stages import STAGES, Stage
+from trigger.support import files
 from trigger.support.digest import data_digest, file_digest, folder_digest, path_digest
+from trigger.support.progress import say, shown
 from trigger.synthesis.budget import over
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

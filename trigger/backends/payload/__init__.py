@@ -16,8 +16,8 @@ from trigger.backends.rtl.simulate import Design
 from trigger.errors import TriggerError
 from trigger.fixedpoint.types import Fixed
 from trigger.links import LinkMap, Place
-from trigger.resources import folder
-from trigger.templates import environment
+from trigger.support.resources import folder
+from trigger.support.templates import environment
 
 LANGUAGES = {"verilog": "sv", "vhdl": "vhd"}
 PARTS = ("trigger_framer", "trigger_working_point", "trigger_registers")

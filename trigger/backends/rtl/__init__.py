@@ -17,17 +17,17 @@ from trigger.backends.rtl.interface import Interface, Port
 from trigger.backends.rtl.simulate import Design, Simulation, compile_together
 from trigger.backends.rtl.verilator import RtlFailed
 from trigger.errors import TriggerError
-from trigger.files import write_text
 from trigger.fixedpoint.evaluate import quantize_inputs
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.passes import PASSES, optimize
 from trigger.fixedpoint.serialize import to_json
 from trigger.fixedpoint.types import Fixed, Integers
-from trigger.naming import as_hdl_name, identifier, printable
 from trigger.parts import Part
 from trigger.parts import part as find_part
-from trigger.resources import folder
-from trigger.templates import environment
+from trigger.support.files import write_text
+from trigger.support.names import as_hdl_name, identifier, printable
+from trigger.support.resources import folder
+from trigger.support.templates import environment
 
 if TYPE_CHECKING:
     from trigger.backends.rtl.core import Core

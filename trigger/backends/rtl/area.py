@@ -9,7 +9,7 @@ from typing import Any
 
 from alkaid.types import Op
 
-from trigger.resources import folder
+from trigger.support.resources import folder
 
 FILE_NAME = "lut.toml"
 # The kinds of alkaid's operations that take area.

@@ -13,8 +13,8 @@ from alkaid.codegen.rtl.vhdl.lookup import lookup_source as vhdl_tables
 from alkaid.types import CombLogic
 
 from trigger.backends.rtl.core import Bits, Block, Core
-from trigger.files import write_text
-from trigger.templates import Code, environment, word
+from trigger.support.files import write_text
+from trigger.support.templates import Code, environment, word
 
 # The parametrised parts that alkaid's logic is made of.
 _CELLS = ("binop", "multiplier", "mux", "negative", "shift_adder", "ternary_adder")

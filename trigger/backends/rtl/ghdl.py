@@ -9,10 +9,10 @@ import numpy as np
 
 from trigger.backends.rtl.interface import Interface, Port
 from trigger.backends.rtl.verilator import RtlFailed
-from trigger.compiled import private
 from trigger.fixedpoint.types import Integers
-from trigger.programs import run
-from trigger.templates import environment
+from trigger.support.compiled import private
+from trigger.support.process import run
+from trigger.support.templates import environment
 
 _CHUNK = 2_000
 _STANDARD = "--std=08"

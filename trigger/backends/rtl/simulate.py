@@ -14,11 +14,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from trigger import compiled
 from trigger.backends.rtl.interface import Interface
 from trigger.backends.rtl.verilator import EXTEND, RtlFailed, find_verilator, library
 from trigger.fixedpoint.types import Integers
-from trigger.templates import environment
+from trigger.support import compiled
+from trigger.support.templates import environment
 
 _CHUNK = 50_000
 _RESET_EVERY = 251

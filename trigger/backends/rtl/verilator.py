@@ -11,9 +11,9 @@ from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
-from trigger import compiled
 from trigger.errors import TriggerError
-from trigger.programs import finish, run, together
+from trigger.support import compiled
+from trigger.support.process import finish, run, together
 
 EXTEND = Path(__file__).with_name("extend.h")
 

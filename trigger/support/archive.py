@@ -6,7 +6,7 @@ import re
 import zipfile
 from pathlib import Path
 
-from trigger.files import write_bytes
+from trigger.support.files import write_bytes
 
 _DATE = (1980, 1, 1, 0, 0, 0)
 _METADATA, _CONFIG = "metadata.json", "config.json"

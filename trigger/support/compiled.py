@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from trigger import files
+from trigger.support import files
 from trigger.support.digest import file_digest
 
 _SECRET_BYTES = 32

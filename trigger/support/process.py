@@ -15,8 +15,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, TypeVar
 
-from trigger import guard
 from trigger.errors import TriggerError
+from trigger.support import guard
 
 T = TypeVar("T")
 

@@ -8,7 +8,7 @@ import zipfile
 from pathlib import Path
 
 from trigger.errors import TriggerError
-from trigger.programs import finish
+from trigger.support.process import finish
 
 _TIMEOUT_S = 120
 _WORKER = Path(__file__).with_name("hdf5_worker.py")
