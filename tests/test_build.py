@@ -12,8 +12,8 @@ from conftest import write_small_trigger
 
 from trigger import TriggerError
 from trigger.events import dataset
-from trigger.provenance import facts
-from trigger.support import digest, files
+from trigger.facts import facts
+from trigger.support import code, files
 from trigger.support.digest import folder_digest
 from trigger.workflow.build import Different, build, open_build
 
@@ -104,10 +104,12 @@ def test_only_what_reads_the_change_is_redone(small_build, capsys, file, old, ne
 
 def test_what_other_code_made_is_redone(small_build, capsys, monkeypatch):
     source, root = small_build
-    real = digest.path_digest
+    real = code.code_digest
     monkeypatch.setattr(
-        "trigger.workflow.build.path_digest",
-        lambda path: "new" if path.name == "training" else real(path),
+        "trigger.workflow.stages.code_digest",
+        lambda modules, data: (
+            "new" if "trigger.workflow.stages.model" in modules else real(modules, data)
+        ),
     )
     build(str(source), root.parent)
     assert redone(capsys)[0] == "model"
@@ -199,7 +201,7 @@ def test_a_killed_build_continues(small_build, tmp_path, delay):
 
 
 def test_firmware_that_is_not_the_network_fails_the_build(small_build, monkeypatch):
-    from trigger import stages
+    from trigger.workflow import stages
 
     source, root = small_build
     path = source / "trigger.toml"

@@ -79,7 +79,7 @@ def test_the_package_shows_its_interface():
 
 
 def test_build_can_be_called_more_than_once():
-    """Its function and its module have one name; importing the second hid the first."""
+    """Importing what it runs does not put another thing in its place."""
     import trigger as package
 
     for _ in range(2):

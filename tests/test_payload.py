@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from trigger import checks
+from trigger import built_payload
 from trigger.backends.payload import ORBIT, write
 from trigger.backends.payload.decisions import decide
 from trigger.backends.payload.simulate import PayloadSimulation, frames
@@ -118,7 +118,7 @@ def built(tmp_path_factory):
 @pytest.fixture(scope="module")
 def shell(built):
     """The payload of the build."""
-    return checks.payload(
+    return built_payload.payload(
         built.root, built.spec, open_project(built.root / "rtl", read_graph(built.root))
     )
 
@@ -229,7 +229,7 @@ def test_in_vhdl(built, shell, tmp_path):
     rtl = write_rtl(
         graph, tmp_path / "core", RtlOptions("xcvu9p-flga2104-2L-e", 240, "vhdl", "shelled")
     )
-    payload = checks.payload(built.root, built.spec, rtl, tmp_path)
+    payload = built_payload.payload(built.root, built.spec, rtl, tmp_path)
     write(payload, "00c0ffee")
     x = vectors_of(shell, 1500)
     simulation = PayloadSimulation(payload).compile(tmp_path / "sim")

@@ -11,8 +11,8 @@ from conftest import write_small_trigger
 
 from trigger import TriggerError
 from trigger.provenance import EVERYTHING
-from trigger.stages import STAGES as ALL_STAGES
 from trigger.workflow.build import build, open_build, open_sealed
+from trigger.workflow.stages import STAGES as ALL_STAGES
 
 STAGES = [stage for stage in ALL_STAGES if stage.name not in ("firmware", "rtl", "synthesis")]
 _CHANGES = ("rename", "replace", "mkdir", "unlink", "rmdir", "link", "open")
@@ -60,7 +60,7 @@ def world(tmp_path, monkeypatch):
                 (folder / name).write_text(text)
 
         return real._replace(
-            reads=lambda this: {"description": this.spec.description}, run=run, code=()
+            reads=lambda this: {"description": this.spec.description}, run=run, code=(), data=()
         )
 
     monkeypatch.setattr("trigger.workflow.build.STAGES", tuple(map(stage, STAGES)))

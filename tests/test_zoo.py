@@ -9,7 +9,7 @@ import pytest
 from battery import compile_emulators, randomize
 
 from trigger.budgets import budgets
-from trigger.checks import accept_bits
+from trigger.decided import accept_bits
 from trigger.events import dataset
 from trigger.events.hardware import structured, to_hardware
 from trigger.fixedpoint import evaluate

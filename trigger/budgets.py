@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from trigger.checks import accept_bits
+from trigger.decided import accept_bits
 from trigger.fixedpoint.graph import Graph
 from trigger.folder import Build, integer_events, read_graph, read_json
 from trigger.physics.rates import menu

@@ -7,31 +7,22 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from trigger.decided import working_points
 from trigger.errors import TriggerError
 from trigger.events import dataset
 from trigger.events.hardware import to_hardware
 from trigger.fixedpoint.evaluate import GoldenModel
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.ops import GraphError
-from trigger.fixedpoint.passes.decision import scores
 from trigger.folder import read_graph, read_json
-from trigger.links import link_map
 from trigger.spec import Spec
 from trigger.support.progress import progress, say
 from trigger.verification import oracle
-from trigger.verification.compare import Verdict, compare, to_integers
+from trigger.verification.compare import Verdict, compare
+from trigger.verification.keras_integers import keras_integers
 
 if TYPE_CHECKING:
-    from trigger.backends.payload import Payload
     from trigger.backends.rtl import Rtl
-    from trigger.frontends.networks import Reference
-
-
-class WorkingPoints(NamedTuple):
-    """The output element and the threshold, a real number, of each accept bit."""
-
-    elements: np.ndarray
-    thresholds: np.ndarray
 
 
 class Expected(NamedTuple):
@@ -120,6 +111,7 @@ def implementations(root: Path, spec: Spec, netlist: bool = False) -> dict[str, 
 
     Raises TriggerError where one is missing, and its call where g++ or Verilator refuses it.
     """
+    from trigger import built_payload
     from trigger.backends import csim, rtl
     from trigger.backends.payload.simulate import PayloadSimulation
     from trigger.support.compiled import empty
@@ -145,7 +137,7 @@ def implementations(root: Path, spec: Spec, netlist: bool = False) -> dict[str, 
     found[project.label] = compiled("compiling the RTL simulation", simulation)
     found[project.with_gaps().label] = lambda: _Recorded(simulation().with_gaps())
     if spec.payload is not None:
-        shell = PayloadSimulation(payload(root, spec, project))
+        shell = PayloadSimulation(built_payload.payload(root, spec, project))
         found[shell.label] = compiled(
             "compiling the payload", lambda: shell.compile(root / "payload-simulation")
         )
@@ -171,61 +163,3 @@ class _Recorded:
 
     def trace(self, x: np.ndarray) -> dict[str, np.ndarray]:
         return self._implementation.trace(x)
-
-
-def working_points(root: Path, spec: Spec) -> WorkingPoints | None:
-    """The working points that a build's core decides by; None where it gives scores."""
-    if not spec.decides:
-        return None
-    found = read_json(root / "graph" / "summary.json")["working_points"]
-    return WorkingPoints(
-        np.array([p["element"] for p in found.values()]),
-        np.array([p["threshold"] for p in found.values()]),
-    )
-
-
-def accept_bits(root: Path, spec: Spec, outputs: np.ndarray) -> np.ndarray:
-    """The accept bits, shape (events, working points), of what a build's core gives, integers of shape (events, outputs)."""
-    if spec.decides:
-        return outputs
-    found = read_json(root / "graph" / "summary.json")["working_points"].values()
-    return np.stack(
-        [(outputs[:, p["element"]] >= p["bound"]).astype(np.int64) for p in found], axis=1
-    )
-
-
-def payload(root: Path, spec: Spec, project: "Rtl", directory: Path | None = None) -> "Payload":
-    """The payload around a core: that of the build, or one in another folder."""
-    from trigger.backends.payload import Payload
-    from trigger.backends.payload.decisions import Point
-
-    found = read_json(root / "graph" / "summary.json")["working_points"]
-    outputs = project.interface.outputs
-    if spec.decides:
-        points = [Point(name, k, outputs[k], 1) for k, name in enumerate(found)]
-    else:
-        points = [
-            Point(name, p["element"], outputs[p["element"]], p["bound"])
-            for name, p in found.items()
-        ]
-    return Payload(
-        directory or root / "payload",
-        f"{spec.name}_trigger",
-        link_map(spec),
-        tuple(points),
-        project,
-    )
-
-
-def keras_integers(
-    graph: Graph, reference: "Reference", x: np.ndarray, points: WorkingPoints | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """What Keras gives for integer inputs, as integers of the graph's outputs, and the events it has no such integers for.
-
-    Accept bits are decided on Keras' own scores.
-    """
-    real = reference.predict(np.ldexp(x.astype(np.float64), -graph.input.fractions))
-    integers, off_grid = to_integers(scores(graph), real)
-    if points is not None:
-        integers = (real[:, points.elements] >= points.thresholds).astype(np.int64)
-    return integers, off_grid

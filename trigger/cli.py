@@ -310,11 +310,11 @@ def synth(
     """
     from trigger.budgets import budgets
     from trigger.provenance import EVERYTHING
-    from trigger.stages import synthesis_job
     from trigger.synthesis.budget import over
     from trigger.synthesis.run import run_tool
     from trigger.synthesis.table import table
     from trigger.workflow.build import OverBudget, open_sealed, rewrite_report, seal_synthesis
+    from trigger.workflow.stages.synthesis import synthesis_job
 
     this = open_sealed(folder, EVERYTHING)
     result = run_tool(tool, synthesis_job(this.root, this.spec), this.root, 60 * timeout)
@@ -348,10 +348,11 @@ def show(
     """
     import json
 
+    from trigger.facts import facts
     from trigger.fixedpoint.serialize import dump
     from trigger.folder import read_graph
     from trigger.outcome import outcome, summary
-    from trigger.provenance import EVERYTHING, facts
+    from trigger.provenance import EVERYTHING
     from trigger.workflow.build import open_sealed
 
     if graph:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from trigger.budgets import budgets, timing
-from trigger.checks import accept_bits
+from trigger.decided import accept_bits
 from trigger.events.dataset import Events
 from trigger.folder import Build, integer_events, read_graph, read_json, stage_seconds
 from trigger.physics.metrics import Performance, accuracy, logits, performance

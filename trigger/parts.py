@@ -10,6 +10,9 @@ from typing import Any, NamedTuple
 from trigger.errors import TriggerError
 from trigger.support.resources import folder
 
+PARTS, FAMILIES, NAMES = "parts.toml", "families.toml", "part_names.toml"
+# What is read here, for whoever must know what a result depends on.
+DATA = tuple(f"synth/{name}" for name in (PARTS, FAMILIES, NAMES))
 TOTALS = ("lut", "ff", "dsp", "bram")
 
 
@@ -34,14 +37,14 @@ class Part(NamedTuple):
 @cache
 def parts() -> dict[str, Part]:
     """All listed parts by name, in the order of synth/parts.toml."""
-    listed = _read("parts.toml")
+    listed = _read(PARTS)
     return {name: _made(name, entry.pop("family"), entry) for name, entry in listed.items()}
 
 
 @cache
 def families() -> dict[str, dict[str, Any]]:
     """What synth/families.toml says of each family."""
-    return _read("families.toml")
+    return _read(FAMILIES)
 
 
 def part(name: str | Part) -> Part:
@@ -101,7 +104,7 @@ def _by_ordering_code(name: str) -> Part | None:
 @cache
 def _patterns() -> dict[str, re.Pattern[str]]:
     """The ordering codes of each family, the device in the group of that name."""
-    found = _read("part_names.toml")
+    found = _read(NAMES)
     return {
         family: re.compile(f"(?P<device>{device}){found['rest'][rest]}", re.IGNORECASE)
         for family, (device, rest) in found["device"].items()

@@ -8,12 +8,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from trigger import checks
 from trigger.backends.payload import MOST_POINTS, Payload, write
 from trigger.backends.payload import ORBIT as ORBIT_LENGTH
 from trigger.backends.payload.decisions import Decisions, decide
 from trigger.backends.rtl import RtlOptions, open_project
 from trigger.backends.rtl import write as write_rtl
+from trigger.built_payload import output_fields
+from trigger.built_payload import payload as built_payload
 from trigger.errors import TriggerError
 from trigger.events.hardware import structured
 from trigger.fixedpoint.evaluate import run
@@ -22,10 +23,10 @@ from trigger.fixedpoint.types import Integers, bounds
 from trigger.folder import Build, integer_events, read_graph
 from trigger.links import pack
 from trigger.patterns import END, ORBIT, START, VALID, Pattern, pattern
-from trigger.payload_tables import WORD_BITS, OutputField, ScorePort
+from trigger.payload_tables import WORD_BITS, OutputField
 from trigger.payload_tables import Payload as PayloadSection
 from trigger.physics.rates import CROSSINGS_MHZ
-from trigger.spec import Spec, outputs
+from trigger.spec import outputs
 from trigger.support.resources import folder
 from trigger.support.templates import Code, environment
 
@@ -65,9 +66,6 @@ SHELLS = {
     ),
 }
 _SIMULATORS = {"verilog": "icarus", "vhdl": "ghdl"}
-# Of the 64 bits of an EMP word, and of an AXI beat, the lower half are accept bits and bunch crossing unless [payload.output]
-# says otherwise.
-_MOST_SCORE_BITS = 32
 
 
 def export(
@@ -84,7 +82,7 @@ def export(
     names = [spec.data.features, outputs(spec)]
     options = RtlOptions(spec.target.fpga, spec.target.clock_mhz, language, spec.name, *names)
     rtl = write_rtl(graph, directory / "core", options)
-    payload = checks.payload(build.root, spec, rtl, directory)
+    payload = built_payload(build.root, spec, rtl, directory)
     fields = _fields(payload, build, kind)
     write(payload, fingerprint(graph))
     sim = directory / "sim"
@@ -157,27 +155,6 @@ def _fields(payload: Payload, build: Build, kind: str) -> dict[str, Any]:
             "unused": _zeros(MOST_POINTS - len(payload.points)),
         },
     }
-
-
-def output_fields(spec: Spec, payload: Payload) -> tuple[OutputField, ...]:
-    """Where the parts of a decision go on an EMP board. Raises TriggerError where they do not fit."""
-    if spec.payload is None:
-        return ()
-    ports = payload.core.outputs
-    width = payload.core.output_width
-    if spec.payload.output is None and width > _MOST_SCORE_BITS:
-        raise TriggerError(
-            f"payload: the scores take {width} bits; an EMP word has room for {_MOST_SCORE_BITS}; "
-            'place them with [payload.output], or use a network of one output, or thresholds = "fixed"'
-        )
-    scores = [
-        ScorePort(name, port.low, port.type.width)
-        for name, port in zip(outputs(spec), ports, strict=True)
-    ]
-    try:
-        return spec.payload.output_fields([point.name for point in payload.points], scores)
-    except ValueError as error:
-        raise TriggerError(f"payload.output: {error}") from error
 
 
 def _asked(build: Build) -> PayloadSection:
@@ -288,7 +265,7 @@ class _PatternSource:
         _asked(build)
         self.name, self.graph = spec.name, read_graph(build.root)
         project = open_project(build.root / "rtl", self.graph)
-        self.shell = checks.payload(build.root, spec, project)
+        self.shell = built_payload(build.root, spec, project)
         self.fields = _fields(self.shell, build, "emp")
         self.apart, words = int(spec.target.clock_mhz / CROSSINGS_MHZ), self.shell.links.words
         if self.apart < words:

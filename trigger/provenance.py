@@ -9,14 +9,15 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import trigger
 from trigger.errors import TriggerError
+from trigger.facts import facts
+from trigger.facts import parts as parts_of
 from trigger.folder import SECONDS, Build, read_graph, read_json
-from trigger.stages import STAGES, Stage
 from trigger.staging import COMPILED, MANIFEST, NEXT, RECORDS, SPEC, synthesised
 from trigger.support import files
 from trigger.support.digest import data_digest, file_digest, folder_digest
 from trigger.support.versions import versions
+from trigger.workflow.stages import STAGES, Stage
 
 FILE_NAME = MANIFEST
 # What every command takes from a build as given; firmware, RTL and payload are compared with it.
@@ -44,28 +45,6 @@ class Finding(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.what}: {self.problem or 'as sealed'}"
-
-
-def facts(build: Build) -> dict[str, Any]:
-    """What belongs together: SHA-256 of spec, data, network, graph and firmware, and the version of every tool.
-
-    ``events`` counts the events and vectors, by their kind, that the network was asked about.
-    """
-    families = read_json(build.root / "graph" / "summary.json")["families"]
-    parts = _parts(build)
-    return {"trigger": trigger.__version__, **parts, "events": families, "versions": versions()}
-
-
-def _parts(build: Build) -> dict[str, Any]:
-    return {
-        "name": build.spec.name,
-        "spec": file_digest(build.root / SPEC),
-        "data": read_json(build.root / "events" / "summary.json")["files"],
-        "network": file_digest(build.root / "model" / "network.keras"),
-        "graph": file_digest(build.root / "graph" / "graph.json"),
-        "firmware": folder_digest(build.root / "firmware"),
-        "rtl": folder_digest(build.root / "rtl"),
-    }
 
 
 def sealed(build: Build) -> str:
@@ -128,7 +107,7 @@ def prove(build: Build) -> list[Finding]:
     if findings[0].problem:
         return findings
     # From here on the files are those of the manifest; what is left is whether they belong together.
-    for name, part in _parts(build).items():
+    for name, part in parts_of(build).items():
         findings.append(
             Finding(name, "" if manifest.get(name) == part else "NOT what the manifest says")
         )

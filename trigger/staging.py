@@ -11,8 +11,8 @@ import shutil
 from collections.abc import Collection
 from pathlib import Path
 
-from trigger.stages import STAGES
 from trigger.support import files
+from trigger.workflow.stages import STAGES
 
 NEXT, READY = ".next", ".ready"
 MANIFEST, SPEC, RECORDS = "manifest.json", "trigger.toml", "stages.json"

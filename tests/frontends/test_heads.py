@@ -15,7 +15,7 @@ from qkeras import QActivation, QDense
 
 import trigger
 from trigger import TriggerError
-from trigger.checks import WorkingPoints, keras_integers
+from trigger.decided import WorkingPoints
 from trigger.events.dataset import Events
 from trigger.fixedpoint import evaluate
 from trigger.fixedpoint.passes import optimize
@@ -26,6 +26,7 @@ from trigger.frontends.networks import Reference, head, left_out, lower, score_h
 from trigger.physics.rates import crossings_khz
 from trigger.physics.working_points import working_points
 from trigger.spec import parse
+from trigger.verification.keras_integers import keras_integers
 from trigger.workflow.build import build
 
 W = "quantized_bits(9,1,alpha=1)"

@@ -8,8 +8,8 @@ import pytest
 from trigger.folder import Build
 from trigger.frontends.loading import load
 from trigger.spec import load as load_spec
-from trigger.stages import STAGES
 from trigger.training import fit
+from trigger.workflow.stages import STAGES
 
 
 @pytest.fixture

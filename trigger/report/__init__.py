@@ -8,6 +8,7 @@ import numpy as np
 
 from trigger.budgets import timing
 from trigger.events.dataset import Events
+from trigger.facts import facts
 from trigger.fixedpoint.evaluate import run
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.ops import Constant, Dense, Operation
@@ -18,7 +19,6 @@ from trigger.outcome import outcome
 from trigger.parts import utilisation
 from trigger.physics.metrics import roc
 from trigger.physics.rates import crossings_khz, turn_on
-from trigger.provenance import facts
 from trigger.report import plots
 from trigger.report.page import environment
 from trigger.spec import Spec

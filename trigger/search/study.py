@@ -8,27 +8,17 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
-import trigger
 from trigger.errors import TriggerError
+from trigger.search import trial
 from trigger.search.space import Values, distributions
 from trigger.search.trial import COMPLETE, FAILED, HOPELESS, RUNGS, Outcome
 from trigger.sections import Budget
 from trigger.spec import Spec
-from trigger.support.digest import data_digest, file_digest, path_digest
+from trigger.support.code import code_digest
+from trigger.support.digest import data_digest, file_digest
 from trigger.support.versions import versions
 
 FILE_NAME = "study.db"
-# The parts of this package that a trial's outcome depends on.
-_CODE = (
-    "events",
-    "training",
-    "quantizers.py",
-    "frontends",
-    "fixedpoint",
-    "physics",
-    "backends/rtl",
-    "search",
-)
 _STATES = {COMPLETE: TrialState.COMPLETE, HOPELESS: TrialState.PRUNED, FAILED: TrialState.FAIL}
 _OUTCOME = "outcome"
 # So many of the front must have reached a rung before a trial is measured by them.
@@ -93,8 +83,8 @@ class Study:
 
     def ask(self) -> tuple[int, Values]:
         """The number of a new trial, and its values."""
-        trial = self._study.ask(self._space)
-        return trial.number, trial.params
+        asked = self._study.ask(self._space)
+        return asked.number, asked.params
 
     def known(self, values: Values) -> Outcome | None:
         """The outcome of a complete trial of just these values."""
@@ -102,10 +92,10 @@ class Study:
 
     def tell(self, number: int, outcome: Outcome) -> None:
         """Write down what came of a trial."""
-        trial = self._trial(number)
-        trial.set_user_attr(_OUTCOME, outcome._asdict())
+        told = self._trial(number)
+        told.set_user_attr(_OUTCOME, outcome._asdict())
         for name, excess in _excesses(outcome, self._spec.budget).items():
-            trial.set_constraint(name, excess)
+            told.set_constraint(name, excess)
         self._study.tell(
             number,
             _objectives(outcome) if outcome.state == COMPLETE else None,
@@ -146,14 +136,13 @@ class Study:
         return optuna.Trial(self._study, frozen._trial_id)
 
     def _check_made_of(self, folder: Path) -> None:
-        code = [path_digest(Path(trigger.__file__).parent / name) for name in _CODE]
         made_of = {
             "trigger.toml": data_digest(
                 self._spec.model_dump(exclude={"budget", "description", "name"})
             ),
             **self.files,
             "the installed packages": data_digest({"versions": versions()}),
-            "this program": data_digest({"code": code}),
+            "this program": code_digest([trial.__name__], trial.DATA),
         }
         before = self._study.user_attrs.get("made_of")
         if before is None and not self._study.trials:
@@ -190,8 +179,8 @@ def _objectives(outcome: Outcome) -> tuple[float, float, float]:
     return outcome.metric, outcome.lut, outcome.latency_ns
 
 
-def _outcome(trial: FrozenTrial) -> Outcome:
-    found = trial.user_attrs.get(_OUTCOME)
+def _outcome(done: FrozenTrial) -> Outcome:
+    found = done.user_attrs.get(_OUTCOME)
     if found is None:
         return Outcome(FAILED, "was stopped")
     return Outcome(**{**found, "rungs": tuple(found["rungs"])})

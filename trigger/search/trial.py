@@ -14,9 +14,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from trigger import parts
+from trigger.backends.rtl import area
 from trigger.errors import TriggerError
 from trigger.support import process
 
+# What a trial reads besides Python code.
+DATA = (*parts.DATA, *area.DATA)
 COMPLETE, HOPELESS, FAILED = "complete", "hopeless", "failed"
 # A trial is compared with others after these shares of its epochs, by the mean loss of the last few.
 RUNGS, _SMOOTHED = (0.25, 0.5, 0.75), 5

@@ -34,19 +34,6 @@ def folder_digest(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def path_digest(path: Path) -> str:
-    """The digest of a file, or of the sources in a folder: Python, templates, Verilog, C++."""
-    if path.is_file():
-        return file_digest(path)
-    return hashlib.sha256(
-        "".join(
-            file_digest(p)
-            for p in sorted(path.rglob("*"))
-            if p.suffix in (".py", ".j2", ".v", ".h")
-        ).encode()
-    ).hexdigest()
-
-
 def data_digest(data: Mapping[str, Any]) -> str:
     """SHA-256 of numbers, texts, lists and tables; their order of keys does not count."""
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()

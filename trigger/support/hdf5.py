@@ -11,7 +11,6 @@ from trigger.errors import TriggerError
 from trigger.support.process import finish
 
 _TIMEOUT_S = 120
-_WORKER = Path(__file__).with_name("hdf5_worker.py")
 # What the worker writes before a problem it has found.
 _MARK = "problem: "
 
@@ -22,7 +21,9 @@ def check(path: Path, most: float = math.inf) -> None:
     Before any value is read it is refused for links to other files, external storage, virtual datasets and filters that are
     plugins, and where its datasets declare more than ``most`` values.
     """
-    command = [sys.executable, "-P", str(_WORKER), str(path), str(most)]
+    from trigger.support import hdf5_worker  # h5py with it, which nothing needs for other files
+
+    command = [sys.executable, "-P", hdf5_worker.__file__, str(path), str(most)]
     try:
         done = finish(command, timeout_s=_TIMEOUT_S)
     except subprocess.TimeoutExpired as error:

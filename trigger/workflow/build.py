@@ -8,18 +8,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import trigger
 from trigger import spec as specification
 from trigger import staging
 from trigger.errors import TriggerError
 from trigger.folder import SECONDS, Build, stage_seconds
 from trigger.outcome import DIFFERENT, outcome, summary
 from trigger.provenance import EVERYTHING, FILE_NAME, REFERENCES, read, require, resealed, sealed
-from trigger.stages import STAGES, Stage
 from trigger.support import files
-from trigger.support.digest import data_digest, file_digest, folder_digest, path_digest
+from trigger.support.digest import file_digest, folder_digest
 from trigger.support.progress import say, shown
 from trigger.synthesis.budget import over
+from trigger.workflow.stages import STAGES, Stage
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -156,7 +155,7 @@ def steady(root: Path) -> Iterator[None]:
 
 def _run(stage: Stage, build: Build, root: Path) -> None:
     """Take the stage as it is, from an interrupted build or from the finished one; where neither has it, redo it."""
-    key = _key(stage, build)
+    key = stage.key(build)
     for place in (build.root, root):
         record = _read_records(place).get(stage.name, {})
         if record.get("key") == key and _is(place / stage.name, record.get("digest")):
@@ -212,19 +211,13 @@ def _keep_synthesised(root: Path, staged: Path) -> None:
                 files.put(root / path, staged / path)
 
 
-def _key(stage: Stage, build: Build) -> str:
-    """All that the result of a stage depends on, as one digest."""
-    code = [path_digest(Path(trigger.__file__).parent / name) for name in stage.code]
-    return data_digest({"stage": stage.name, "code": code, "reads": stage.reads(build)})
-
-
 def _redo(stage: Stage, build: Build, into: Path) -> None:
     """Run a stage; its result replaces the one in the folder ``into`` once it is whole."""
     partial = files.fresh(files.beside(into / stage.name))
-    start, key = time.monotonic(), _key(stage, build)
+    start, key = time.monotonic(), stage.key(build)
     try:
         stage.run(build, partial)
-        if _key(stage, build) != key:
+        if stage.key(build) != key:
             raise TriggerError(
                 f"{stage.name}: what it reads changed while it ran; run `trigger build` again"
             )

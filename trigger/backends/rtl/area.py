@@ -12,6 +12,8 @@ from alkaid.types import Op
 from trigger.support.resources import folder
 
 FILE_NAME = "lut.toml"
+# What is read here, for whoever must know what a result depends on.
+DATA = (f"synth/{FILE_NAME}",)
 # The kinds of alkaid's operations that take area.
 _KINDS = {
     0: "additions",

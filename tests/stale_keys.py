@@ -1,0 +1,55 @@
+"""Edits each file of the copy of the project that it is run in, and prints which keys that moves, as JSON.
+
+Its arguments: the trigger whose stages are asked, and a build folder that holds what they read.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import trigger
+from trigger.folder import Build
+from trigger.search import study, trial
+from trigger.spec import load
+from trigger.workflow.stages import STAGES
+
+PROJECT = Path(trigger.__file__).parents[1]
+
+
+def main(source: Path, root: Path) -> None:
+    digests = {stage.name: stage.name for stage in STAGES}
+    build = Build(load(source / "trigger.toml"), source, root, digests)
+
+    def keys() -> dict[str, str]:
+        found = {stage.name: stage.key(build) for stage in STAGES}
+        return {**found, "search": study.code_digest([trial.__name__], trial.DATA)}
+
+    before, moved, renamed = keys(), {}, {}
+    for path in sorted(p for home in sys.argv[3:] for p in (PROJECT / home).rglob("*")):
+        if not path.is_file() or path.suffix == ".pyc":
+            continue
+        name, text = path.relative_to(PROJECT).as_posix(), path.read_bytes()
+        path.write_bytes(text + b"\n")
+        moved[name] = _different(before, keys())
+        path.write_bytes(text)
+        if path.suffix != ".py" and moved[name]:
+            other = path.rename(path.with_name(f"new_{path.name}"))
+            renamed[name] = _renamed(before, keys)
+            other.rename(path)
+    assert keys() == before
+    print(json.dumps({"edited": moved, "renamed": renamed}))
+
+
+def _different(before, after):
+    return [name for name in before if before[name] != after[name]]
+
+
+def _renamed(before, keys):
+    try:
+        return _different(before, keys())
+    except trigger.TriggerError as error:
+        return str(error)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -1,0 +1,31 @@
+"""What belongs together in a build: the digests of its parts and the versions of its tools."""
+
+from typing import Any
+
+import trigger
+from trigger.folder import Build, read_json
+from trigger.support.digest import file_digest, folder_digest
+from trigger.support.versions import versions
+
+
+def facts(build: Build) -> dict[str, Any]:
+    """SHA-256 of spec, data, network, graph and firmware, and the version of every tool.
+
+    ``events`` counts the events and vectors, by their kind, that the network was asked about.
+    """
+    families = read_json(build.root / "graph" / "summary.json")["families"]
+    found = parts(build)
+    return {"trigger": trigger.__version__, **found, "events": families, "versions": versions()}
+
+
+def parts(build: Build) -> dict[str, Any]:
+    """The name of a build, and SHA-256 of what it is made of and of what was made."""
+    return {
+        "name": build.spec.name,
+        "spec": file_digest(build.root / "trigger.toml"),
+        "data": read_json(build.root / "events" / "summary.json")["files"],
+        "network": file_digest(build.root / "model" / "network.keras"),
+        "graph": file_digest(build.root / "graph" / "graph.json"),
+        "firmware": folder_digest(build.root / "firmware"),
+        "rtl": folder_digest(build.root / "rtl"),
+    }

@@ -1,0 +1,97 @@
+"""The part of this program that a result depends on, as one digest: modules with all that they import, and data files."""
+
+import functools
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import trigger
+from trigger.errors import TriggerError
+from trigger.support import files, resources
+from trigger.support.digest import data_digest, file_digest
+
+if TYPE_CHECKING:
+    from grimp import ImportGraph
+
+_PACKAGE = Path(trigger.__file__).resolve().parent
+
+
+def code_digest(modules: Iterable[str], data: Iterable[str] = ()) -> str:
+    """SHA-256 over the names and the bytes of ``code_files``. Raises TriggerError where one of them cannot be read."""
+    return data_digest(
+        {name: file_digest(path) for name, path in code_files(modules, data).items()}
+    )
+
+
+def code_files(modules: Iterable[str], data: Iterable[str] = ()) -> dict[str, Path]:
+    """All files of this program that these modules can use, by name.
+
+    They are the modules, such as "trigger.backends.rtl", all modules of this package that they import, also inside
+    functions, the packages that hold those, and whatever is no module beside one of them: templates, Verilog, C++.
+    ``data`` adds files and folders of models/, firmware/ and synth/, such as "synth/rtl". Raises TriggerError where a module
+    or one of those is missing.
+    """
+    found: dict[str, Path] = {}
+    for module in sorted(_closure(frozenset(modules))):
+        found |= _module_files(module)
+    for name in data:
+        found |= _data_files(name)
+    return found
+
+
+@functools.cache
+def _closure(modules: frozenset[str]) -> frozenset[str]:
+    """The modules, and all that they import."""
+    graph = _graph()
+    for missing in sorted(modules - graph.modules):
+        raise TriggerError(
+            f"{missing}: no such module in {_PACKAGE}; install trigger-compiler again"
+        )
+    return modules.union(*map(graph.find_upstream_modules, modules))
+
+
+@functools.cache
+def _graph() -> "ImportGraph":
+    """Which module imports which, read from the sources. Imports for type checkers do not count."""
+    import grimp
+
+    # Without a cache of its own: it would be written into the user's folder.
+    return grimp.build_graph(trigger.__name__, exclude_type_checking_imports=True, cache_dir=None)
+
+
+def _module_files(module: str) -> dict[str, Path]:
+    """The source of a module, the packages that Python runs before it, and the files beside it that are no modules."""
+    source = _source(module)
+    parts = module.split(".")
+    packages = [_source(".".join(parts[:depth])) for depth in range(1, len(parts))]
+    beside = [
+        path
+        for path in source.parent.iterdir()
+        if path.is_file() and path.suffix != ".py" and not path.name.startswith(".")
+    ]
+    return {
+        path.relative_to(_PACKAGE.parent).as_posix(): path for path in (*packages, source, *beside)
+    }
+
+
+def _source(module: str) -> Path:
+    path = _PACKAGE.parent.joinpath(*module.split("."))
+    return path / "__init__.py" if path.is_dir() else path.with_name(f"{path.name}.py")
+
+
+def _data_files(name: str) -> dict[str, Path]:
+    """The files of a file or folder of models/, firmware/ or synth/. Raises TriggerError where there are none."""
+    home, _, rest = name.partition("/")
+    path = resources.folder(home) / rest
+    if path.is_file():
+        return {name: path}
+    found = {f"{name}/{part.relative_to(path).as_posix()}": part for part in files.entries(path)}
+    found = {inner: part for inner, part in found.items() if not _is_compiled(part)}
+    if not found:
+        raise TriggerError(f"{path}: is missing; install trigger-compiler again")
+    return found
+
+
+def _is_compiled(path: Path) -> bool:
+    """Whether Python left this beside a source that it ran."""
+    return path.suffix == ".pyc"

@@ -1,0 +1,27 @@
+"""What Keras gives for integer inputs, in the integers of a graph."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from trigger.fixedpoint.graph import Graph
+from trigger.fixedpoint.passes.decision import scores
+from trigger.verification.compare import to_integers
+
+if TYPE_CHECKING:
+    from trigger.decided import WorkingPoints
+    from trigger.frontends.networks import Reference
+
+
+def keras_integers(
+    graph: Graph, reference: "Reference", x: np.ndarray, points: "WorkingPoints | None"
+) -> tuple[np.ndarray, np.ndarray]:
+    """What Keras gives for integer inputs, as integers of the graph's outputs, and the events it has no such integers for.
+
+    Accept bits are decided on Keras' own scores.
+    """
+    real = reference.predict(np.ldexp(x.astype(np.float64), -graph.input.fractions))
+    integers, off_grid = to_integers(scores(graph), real)
+    if points is not None:
+        integers = (real[:, points.elements] >= points.thresholds).astype(np.int64)
+    return integers, off_grid

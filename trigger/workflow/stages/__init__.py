@@ -1,0 +1,69 @@
+"""The stages of a build in their order: what each one reads, and what it writes into its folder."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from trigger.folder import Build
+from trigger.spec import Spec
+from trigger.support.code import code_digest
+from trigger.support.digest import data_digest
+from trigger.support.versions import versions
+from trigger.workflow.stages import (
+    events,
+    firmware,
+    graph,
+    model,
+    payload,
+    report,
+    rtl,
+    synthesis,
+    verification,
+)
+
+
+class Stage(NamedTuple):
+    """``reads`` gives what the result depends on besides this program; ``run`` writes the result into a folder.
+
+    ``code`` names the modules of this package that the stage starts from, ``data`` the files and folders of models/,
+    firmware/ and synth/ that it reads: the result depends on both, see ``code_digest``.
+    """
+
+    name: str
+    what: str
+    code: tuple[str, ...]
+    data: tuple[str, ...]
+    reads: Callable[[Build], Mapping[str, Any]]
+    run: Callable[[Build, Path], None]
+    wanted: Callable[[Spec], bool] = lambda spec: True
+
+    def key(self, build: Build) -> str:
+        """All that the result of a stage depends on, as one digest. Raises TriggerError where a file cannot be read."""
+        return data_digest(
+            {
+                "stage": self.name,
+                "code": code_digest(self.code, self.data),
+                "versions": versions(),
+                "reads": self.reads(build),
+            }
+        )
+
+
+def _stage(
+    name: str, what: str, module: ModuleType, wanted: Callable[[Spec], bool] = lambda spec: True
+) -> Stage:
+    return Stage(name, what, (module.__name__,), module.DATA, module.reads, module.run, wanted)
+
+
+STAGES = (
+    _stage("events", "reading and splitting the events", events),
+    _stage("model", "making or reading the network", model),
+    _stage("graph", "lowering the network to integers", graph),
+    _stage("firmware", "writing the hls4ml project", firmware),
+    _stage("rtl", "writing the RTL", rtl),
+    _stage("payload", "writing the payload", payload, lambda spec: spec.payload is not None),
+    _stage("verification", "verifying", verification),
+    _stage("synthesis", "synthesising", synthesis),
+    _stage("report", "writing the report", report),
+)

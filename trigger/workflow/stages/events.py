@@ -1,0 +1,42 @@
+"""The events of a build: read, quantised to the hardware types, split."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trigger.events.hardware import splits
+from trigger.folder import Build, write_json
+from trigger.support.digest import file_digest
+
+DATA = ()
+
+
+def reads(build: Build) -> Mapping[str, Any]:
+    return {
+        "files": data_digests(build),
+        "data": build.spec.data.model_dump(),
+        "inputs": build.spec.inputs.model_dump(),
+    }
+
+
+def run(build: Build, folder: Path) -> None:
+    """Read, quantise to the hardware types, split."""
+    spec = build.spec
+    found, saturated = splits(spec, build.source)
+    for name, share in found.items():
+        np.savez(folder / f"{name}.npz", **share._asdict())
+    summary = {
+        "files": data_digests(build),
+        "events": sum(len(share.x) for share in found.values()),
+        "saturated": {
+            name: int(n) for name, n in zip(spec.data.features, saturated, strict=True) if n
+        },
+    }
+    write_json(folder / "summary.json", summary)
+
+
+def data_digests(build: Build) -> dict[str, str]:
+    """SHA-256 of each event file. Raises TriggerError for one that cannot be read."""
+    return {name: file_digest(build.source / name) for name in build.spec.data.files}

@@ -1,0 +1,86 @@
+"""The graph of a build, the vectors, and what Keras gives for them."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trigger.decided import WorkingPoints
+from trigger.events.hardware import structured
+from trigger.fixedpoint.evaluate import quantize_inputs
+from trigger.fixedpoint.passes.decision import decide
+from trigger.fixedpoint.serialize import to_json
+from trigger.folder import Build, integer_events, write_json
+from trigger.physics.working_points import working_points
+from trigger.support.digest import file_digest
+from trigger.verification.keras_integers import keras_integers
+
+DATA = ()
+# So many events, besides the vectors, every implementation is compared on.
+_EVENTS = 100_000
+_STRUCTURED = 5_000
+
+
+def reads(build: Build) -> Mapping[str, Any]:
+    network = file_digest(build.root / "model" / "network.keras")
+    decision = build.spec.decision.model_dump() if build.spec.decision else None
+    decides = build.spec.decides
+    return {
+        "network": network,
+        "events": build.digests["events"],
+        "decision": decision,
+        "decides": decides,
+        "physics": build.spec.physics.model_dump(),
+    }
+
+
+def run(build: Build, folder: Path) -> None:
+    """Lower the network; make the vectors; ask Keras, in float64, what every implementation must give."""
+    from trigger import keras_backend
+
+    keras_backend.start(build.spec.training.backend)
+    from trigger.frontends.loading import load
+    from trigger.frontends.networks import Reference, left_out, lower, score_head
+    from trigger.verification import vectors
+
+    model = load(build.root / "model" / "network.keras")
+    graph = lower(model, build.spec.input_types)
+    events = integer_events(build)["validation"]
+    points = working_points(build.spec, graph, events, left_out(model, graph))
+    decided = WorkingPoints(
+        *(np.array([p[key] for p in points.values()]) for key in ("element", "threshold"))
+    )
+    if build.spec.decides:
+        graph = decide(graph, *decided)
+    (folder / "graph.json").write_text(to_json(graph))
+    made = vectors.generate(graph, build.spec.training.seed)
+    reference = Reference(model, graph)
+    test = integer_events(build)["test"].x
+    inputs = {
+        "test events": test,
+        "resampled test events": _resampled(test, build.spec.training.seed),
+    }
+    objects = structured(build.spec, _STRUCTURED, build.spec.training.seed)
+    inputs |= {"objects in order, missing and saturated": objects} if len(objects) else {}
+    inputs |= {name: quantize_inputs(graph, x) for name, x in made.families.items()}
+    x = np.concatenate(list(inputs.values()))
+    expected, off_grid = keras_integers(
+        graph, reference, x, decided if build.spec.decides else None
+    )
+    np.savez(folder / "expected.npz", x=x, expected=expected, off_grid=off_grid)
+    summary = {
+        "families": {name: len(rows) for name, rows in inputs.items()},
+        "ties": made.ties._asdict(),
+        "ends": made.ends._asdict(),
+        "working_points": points,
+        "head": score_head(model, graph),
+    }
+    write_json(folder / "summary.json", summary)
+
+
+def _resampled(x: np.ndarray, seed: int) -> np.ndarray:
+    """Each feature drawn anew from the test events, on its own: realistic values in combinations never seen."""
+    rng = np.random.default_rng(seed)
+    rows = rng.integers(0, len(x), size=(max(_EVENTS - len(x), 0), x.shape[1]))
+    return np.take_along_axis(x, rows, axis=0)

@@ -1,0 +1,142 @@
+"""The network of a build: trained, together with its float twin, or trained already."""
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trigger.folder import Build, real_events, write_json
+from trigger.spec import Spec
+from trigger.support.archive import normalise
+from trigger.support.code import code_digest
+from trigger.support.digest import data_digest, file_digest
+from trigger.support.progress import Advance, progress, say
+from trigger.support.versions import versions
+
+DATA = ()
+# So many test events the trained network itself is asked.
+_EVENTS = 100_000
+# The trainings of a build, as they are told.
+_TRAINED = {"float": "float network", "network": "network"}
+# Of each epoch of training.
+_SHOWN = ("loss", "val_loss", "val_accuracy", "lut")
+
+
+def reads(build: Build) -> Mapping[str, Any]:
+    spec = build.spec
+    return {
+        "events": build.digests["events"],
+        "code": [file_digest(build.source / name) for name in spec.model_files],
+        "spec": [
+            p.model_dump() if p else None
+            for p in (spec.model, spec.training, spec.pruning, spec.quantization)
+        ],
+    }
+
+
+def run(build: Build, folder: Path) -> None:
+    """Train the network, and its float twin in the same way without pruning; or take the trained one, quantised if asked."""
+    from trigger import keras_backend
+
+    keras_backend.start(build.spec.training.backend)
+    from trigger.frontends.networks import head, record
+    from trigger.frontends.saving import save
+    from trigger.training import fit, network, prune
+
+    spec, events = build.spec, real_events(build)
+    network.reset_names()
+    summary: dict[str, Any] = {}
+
+    def keep(
+        name: str, model: Any, history: Mapping[str, Any], cost: Mapping[str, float] | None = None
+    ) -> None:
+        if name == "network":
+            own = record(model, _asked(model, spec, events["test"].x[:_EVENTS]))
+            own.save(folder / "trained.npz")
+            save(model, folder / "network.keras", own.x)
+        else:
+            model.save(folder / f"{name}.keras")
+        normalise(folder / f"{name}.keras")
+        np.save(folder / f"{name}_scores.npy", fit.scores(model, events["test"].x))
+        summary[name] = {
+            "history": history,
+            "sparsity": prune.measured(model),
+            "parameters": model.count_params(),
+            "head": head(model),
+            "cost": cost,
+        }
+
+    if spec.model.network is not None:
+        model = network.trained(spec, build.source)
+        if spec.quantization:
+            from trigger.training.post_training import choose
+
+            keep("float", model, {})
+            chosen = choose(model, events, spec)
+            rows = [row._asdict() for row in chosen.rows]
+            for note in chosen.notes:
+                say(f"  quantization: {note}")
+            written = {"bits": chosen.bits, "rows": rows, "notes": chosen.notes}
+            write_json(folder / "quantization.json", written)
+            model = chosen.network
+        keep("network", model, {})
+    else:
+        from trigger.training import widths
+        from trigger.training.attempt import Attempt
+        from trigger.training.teach import check, normalize, train
+        from trigger.training.twin import float_twin
+
+        network.set_seed(spec.training.seed)
+        quantised = network.make(spec, build.source)
+        left = network.warm_started(quantised, spec, build.source)
+        twin = float_twin(quantised)
+        check(quantised, events, spec)
+        normalize(twin, events, spec)
+        attempt = Attempt(build.root / "training", _trainings_key(build))
+        for name, model, asked, teacher in (
+            ("float", twin, spec, None),
+            ("network", quantised, left, twin),
+        ):
+            network.set_seed(spec.training.seed)
+            epochs, what = asked.training.epochs, _TRAINED[name]
+            history = attempt.taken(what, model, epochs)
+            if history is None:
+                with progress(f"training the {what}", epochs, "epochs") as done:
+                    watch = attempt.watched(what, partial(_one_epoch, done))
+                    history = train(model, events, asked, folder / name, watch, teacher)
+                attempt.finished(what, model, history)
+            keep(
+                name,
+                model,
+                history,
+                widths.cost(model, spec.input_types)._asdict()
+                if widths.is_learned(model)
+                else None,
+            )
+        attempt.close()
+    write_json(folder / "summary.json", summary)
+
+
+def _trainings_key(build: Build) -> str:
+    """All that the trained weights depend on."""
+    code = code_digest([__name__], DATA)
+    return data_digest({"reads": reads(build), "code": code, "versions": versions()})
+
+
+def _asked(model: Any, spec: Spec, test: np.ndarray) -> np.ndarray:
+    """What the trained network itself is asked: the test events and the vectors, as real inputs."""
+    from trigger.fixedpoint.evaluate import quantize_inputs
+    from trigger.frontends.networks import lower
+    from trigger.verification import vectors
+
+    graph = lower(model, spec.input_types)
+    integers = quantize_inputs(graph, vectors.generate(graph, spec.training.seed).all)
+    return np.concatenate([test, np.ldexp(integers.astype(np.float64), -graph.input.fractions)])
+
+
+def _one_epoch(done: Advance, logs: Mapping[str, float]) -> None:
+    """Show what the epoch just finished says of the network."""
+    seen = [f"{name} {logs[name]:.4g}" for name in _SHOWN if name in logs]
+    done(1, ", ".join(seen))

@@ -1,0 +1,37 @@
+"""The payload of a build: the shell around its RTL."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from trigger.fixedpoint.serialize import fingerprint
+from trigger.folder import Build, read_graph
+
+DATA = ("firmware/shell",)
+
+
+def reads(build: Build) -> Mapping[str, Any]:
+    spec = build.spec
+    return {
+        **{name: build.digests[name] for name in ("rtl", "graph")},
+        "inputs": spec.inputs.model_dump(),
+        "features": spec.data.features,
+        "name": spec.name,
+        "output": spec.payload and spec.payload.output and spec.payload.output.model_dump(),
+    }
+
+
+def run(build: Build, folder: Path) -> None:
+    """Write the shell around the RTL."""
+    from trigger import built_payload
+    from trigger.backends.payload import write
+    from trigger.backends.rtl import open_project
+
+    graph = read_graph(build.root)
+    project = open_project(build.root / "rtl", graph)
+    shell = built_payload.payload(build.root, build.spec, project, folder)
+    if build.spec.payload and build.spec.payload.output:
+        built_payload.output_fields(
+            build.spec, shell
+        )  # they fit, now that the widths of the scores are known
+    write(shell, fingerprint(graph))

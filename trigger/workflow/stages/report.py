@@ -1,0 +1,24 @@
+"""The report of a build: the page that people open."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from trigger import parts
+from trigger.backends.rtl import area
+from trigger.folder import Build
+from trigger.support.digest import file_digest
+
+DATA = (*parts.DATA, *area.DATA)
+
+
+def reads(build: Build) -> Mapping[str, Any]:
+    read = {name: digest for name, digest in sorted(build.digests.items()) if name != "report"}
+    text = file_digest(build.root / "trigger.toml")
+    return {"stages": read, "spec": build.spec.model_dump(), "text": text}
+
+
+def run(build: Build, folder: Path) -> None:
+    from trigger.report import write
+
+    write(build, folder)

@@ -1,0 +1,47 @@
+"""The RTL project of a build."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from trigger import parts
+from trigger.backends.rtl import area
+from trigger.fixedpoint.passes import optimize
+from trigger.folder import Build, read_graph
+from trigger.spec import outputs
+from trigger.support.digest import file_digest
+from trigger.support.progress import progress
+
+DATA = (*parts.DATA, *area.DATA, "synth/rtl")
+
+
+def reads(build: Build) -> Mapping[str, Any]:
+    spec = build.spec
+    names = [spec.data.features, outputs(spec)]
+    target = spec.target.model_dump(include={"part", "device", "clock_mhz"})
+    graph = file_digest(build.root / "graph" / "graph.json")
+    return {
+        "graph": graph,
+        "target": target,
+        "names": names,
+        "name": spec.name,
+    }
+
+
+def run(build: Build, folder: Path) -> None:
+    """Write the RTL project."""
+    from trigger.backends.rtl import RtlOptions, write
+    from trigger.backends.rtl.logic import weights
+
+    spec = build.spec
+    graph = read_graph(build.root)
+    options = RtlOptions(
+        spec.target.fpga,
+        spec.target.clock_mhz,
+        "verilog",
+        spec.name,
+        spec.data.features,
+        outputs(spec),
+    )
+    with progress("tracing the logic", weights(optimize(graph)), "weights") as done:
+        write(graph, folder, options, done)

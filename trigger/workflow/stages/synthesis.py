@@ -1,0 +1,67 @@
+"""The synthesis of a build with open tools."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trigger import parts
+from trigger.backends.rtl import area
+from trigger.folder import Build, read_graph, write_json
+from trigger.spec import Spec
+from trigger.support.progress import say
+
+if TYPE_CHECKING:
+    from trigger.synthesis.tool import Job
+
+DATA = (*parts.DATA, *area.DATA, "synth/yosys")
+
+
+def reads(build: Build) -> Mapping[str, Any]:
+    read = {name: build.digests.get(name) for name in ("rtl", "payload")}
+    return {**read, "target": build.spec.target.model_dump()}
+
+
+def run(build: Build, folder: Path) -> None:
+    """Estimate; where Yosys knows the family, synthesise the core, and the payload as a whole."""
+    from trigger.backends.rtl import lut_by_passes
+    from trigger.synthesis.run import estimate, synthesise
+    from trigger.synthesis.table import line
+    from trigger.synthesis.tool import ToolFailed
+
+    whole = synthesis_job(build.root, build.spec)
+    core = whole._replace(payload=None)
+    results, failures = [estimate(core)], []
+    say(f"  {line(results[0])}")
+    try:
+        for this in (core, whole) if whole.payload else (core,):
+            say(f"  Yosys, {this.part.family}, {this.design}")
+            results.append(synthesise("yosys", this, folder / this.design))
+            # Paths and processes of this machine.
+            (folder / this.design / "yosys.log").unlink(missing_ok=True)
+            say(f"  {line(results[-1])}")
+    except ToolFailed as failure:
+        failures.append(str(failure).replace(str(folder), "synthesis"))
+        say(f"  {failures[-1]}")
+    say("  estimating LUT without each pass")
+    passes = lut_by_passes(core.rtl.graph)
+    write_json(
+        folder / "results.json",
+        {"results": [r._asdict() for r in results], "failures": failures, "passes": passes},
+    )
+
+
+def synthesis_job(root: Path, spec: Spec) -> "Job":
+    """What a build gives to a synthesis tool: the payload, where it has one."""
+    from trigger import built_payload
+    from trigger.backends.rtl import open_project
+    from trigger.synthesis.tool import Job
+
+    rtl = open_project(root / "rtl", read_graph(root))
+    return Job(
+        rtl,
+        root / "firmware",
+        spec.target.backend,
+        spec.target.fpga,
+        spec.target.clock_mhz,
+        built_payload.payload(root, spec, rtl) if spec.payload else None,
+    )

@@ -1,0 +1,37 @@
+"""The verification of a build: every implementation compared with Keras, and the proof that nothing overflows."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trigger import checks, parts
+from trigger.fixedpoint.ranges import overflow_proof
+from trigger.folder import Build, read_graph, write_json
+
+DATA = parts.DATA
+
+
+def reads(build: Build) -> Mapping[str, Any]:
+    return {name: build.digests.get(name) for name in ("graph", "firmware", "rtl", "payload")}
+
+
+def run(build: Build, folder: Path) -> None:
+    """Compile csim and RTL, compare, prove."""
+    graph = read_graph(build.root)
+    verdict, outputs = checks.check(
+        build.root, build.spec, checks.recorded_expectations(build.root)
+    )
+    found = checks.trained_network(build.root)
+    results = {
+        "trained": {"events": found.comparison.events, "exact": found.exact},
+        "comparisons": [
+            {**c._asdict(), "witness": str(c.witness) if c.witness else None, "equal": c.equal}
+            for c in verdict.comparisons
+        ],
+        "proof": [row._asdict() for row in overflow_proof(graph)],
+        "equal": verdict.equal,
+    }
+    write_json(folder / "results.json", results)
+    np.save(folder / "outputs.npy", outputs)
