@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,6 +27,10 @@ from trigger.fixedpoint import evaluate
 TESTS = Path(__file__).resolve().parents[1] / "tests"
 sys.path[:0] = [str(TESTS), str(TESTS / "events")]
 HANG_S = 10
+# In the state, beside the campaigns: the refusals of each, by implementation.
+REFUSED = "refused"
+# What a block prints of a refusal, with the implementation where there are several.
+REFUSAL = re.compile(r"seed \d+: (?:(.+?): )?refused: ")
 
 
 class Campaign(NamedTuple):
@@ -54,10 +59,11 @@ CAMPAIGNS = {
     "rtl": Campaign("random networks: Keras = pipelined RTL, with gaps too", 1_000, 25, 1800),
     "csim": Campaign("random networks: Keras = csim", 300, 10, 1800),
     "exact": Campaign(
-        "random graphs: rational numbers = graph = passes = JSON = ONNX = emulator", 5_000, 50, 1800
+        "random graphs: rational numbers = graph = passes = JSON = ONNX = emulator = RTL = csim",
+        5_000,
+        50,
+        3600,
     ),
-    "exact-rtl": Campaign("random graphs: rational numbers = RTL, or refused", 5_000, 25, 1800),
-    "exact-csim": Campaign("random graphs: rational numbers = csim, or refused", 1_000, 25, 1800),
     "kill": Campaign(
         "builds killed at a random moment, then continued: the same bytes", 50, 1, 600
     ),
@@ -255,8 +261,6 @@ CASES = {
     "rtl": rtl,
     "csim": csim,
     "exact": fuzz_exact.exact,
-    "exact-rtl": fuzz_exact.exact_rtl,
-    "exact-csim": fuzz_exact.exact_csim,
     "kill": kill,
 }
 
@@ -282,52 +286,75 @@ def _start_keras() -> None:
     keras_backend.start()
 
 
-def campaign(state_file: Path, minutes: float, names: list[str]) -> bool:
+def campaign(state_file: Path, minutes: float, processes: int, names: list[str]) -> bool:
     """Run blocks until the time is up or all are done; whether nothing has failed so far."""
     state = json.loads(state_file.read_text()) if state_file.exists() else {}
+    refused = state.setdefault(REFUSED, {})
     end = time.monotonic() + 60 * minutes
     # Turn by turn, so that a short slice sees every campaign.
     counts = {name: CAMPAIGNS[name].wanted // CAMPAIGNS[name].size for name in names}
     queue = [(name, k) for k in range(max(counts.values())) for name in names if k < counts[name]]
     queue = [(name, k) for name, k in queue if str(k) not in state.get(name, {})]
+    with concurrent.futures.ThreadPoolExecutor(processes) as pool:
+        ended = pool.map(lambda item: _started(*item, end), queue)
+        for (name, number), done in zip(queue, ended, strict=True):
+            if done is None:
+                continue
+            state.setdefault(name, {})[str(number)] = done.failure
+            refused[name] = dict(Counter(refused.get(name, {})) + done.refused())
+            partial = state_file.with_suffix(".new")
+            partial.write_text(json.dumps(state, indent=1))
+            partial.replace(state_file)
+            print("\n".join(done.said(f"{name} {number}")), end="", flush=True)
+    print("\n".join(_table(state, names)))
+    return not any(failure for name in CAMPAIGNS for failure in state.get(name, {}).values())
 
-    def run(item: tuple[str, int]) -> tuple[str, int, str]:
-        name, number = item
-        if time.monotonic() > end:
-            return name, number, "not run"
-        command = [sys.executable, __file__, "--block", name, str(number)]
-        try:
-            result = subprocess.run(
-                command, capture_output=True, text=True, timeout=CAMPAIGNS[name].timeout_s
-            )
-        except subprocess.TimeoutExpired:
-            return name, number, "hangs"
-        lines = result.stderr.strip().splitlines()
-        return (
-            name,
-            number,
-            ""
-            if result.returncode == 0
-            else f"status {result.returncode}: {lines[-1] if lines else ''}",
+
+class _Done(NamedTuple):
+    """A block that has ended: its failure, if any, and the lines that say what was refused."""
+
+    failure: str
+    refusals: list[str]
+
+    def said(self, block: str) -> list[str]:
+        return [*self.refusals, *([f"{block}: {self.failure}"] if self.failure else []), ""]
+
+    def refused(self) -> Counter[str]:
+        """The number of refusals of each implementation."""
+        matches = (REFUSAL.match(line) for line in self.refusals)
+        return Counter(match[1] or "all" for match in matches if match)
+
+
+def _started(name: str, number: int, end: float) -> _Done | None:
+    """The block, run in a process of its own; None where the time is up."""
+    if time.monotonic() > end:
+        return None
+    command = [sys.executable, __file__, "--block", name, str(number)]
+    try:
+        result = subprocess.run(
+            command, capture_output=True, text=True, timeout=CAMPAIGNS[name].timeout_s
         )
+    except subprocess.TimeoutExpired:
+        return _Done("hangs", [])
+    lines = result.stderr.strip().splitlines()
+    last = lines[-1] if lines else ""
+    failure = "" if result.returncode == 0 else f"status {result.returncode}: {last}"
+    return _Done(failure, [line for line in result.stdout.splitlines() if REFUSAL.match(line)])
 
-    with concurrent.futures.ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        for name, number, failure in pool.map(run, queue):
-            if failure != "not run":
-                state.setdefault(name, {})[str(number)] = failure
-                partial = state_file.with_suffix(".new")
-                partial.write_text(json.dumps(state, indent=1))
-                partial.replace(state_file)
-                if failure:
-                    print(f"{name} {number}: {failure}", flush=True)
-    print("| campaign | cases | of | blocks that failed |\n|---|---:|---:|---|")
+
+def _table(state: dict, names: list[str]) -> list[str]:
+    lines = [
+        "| campaign | cases | of | refused | blocks that failed |",
+        "|---|---:|---:|---|---|",
+    ]
     for name in names:
         done, one = state.get(name, {}), CAMPAIGNS[name]
-        failed = [number for number, failure in done.items() if failure]
-        print(
-            f"| {one.what} | {len(done) * one.size:,} | {one.wanted:,} | {', '.join(failed) or 'none'} |"
-        )
-    return not any(failure for blocks in state.values() for failure in blocks.values())
+        failed = ", ".join(number for number, failure in done.items() if failure) or "none"
+        counts = state[REFUSED].get(name, {})
+        refused = ", ".join(f"{count:,} by {by}" for by, count in counts.items()) or "none"
+        cases = len(done) * one.size
+        lines.append(f"| {one.what} | {cases:,} | {one.wanted:,} | {refused} | {failed} |")
+    return lines
 
 
 def main() -> None:
@@ -340,6 +367,12 @@ def main() -> None:
     )
     parser.add_argument(
         "--minutes", type=float, default=60, help="start no block after so many minutes"
+    )
+    parser.add_argument(
+        "--processes",
+        type=int,
+        default=len(os.sched_getaffinity(0)),
+        help="how many blocks run at once; one for each core where left out",
     )
     parser.add_argument(
         "--state", type=Path, default=Path("build/fuzz.json"), help="where progress is kept"
@@ -355,7 +388,8 @@ def main() -> None:
         block(asked.block[0], int(asked.block[1]))
     else:
         asked.state.parent.mkdir(parents=True, exist_ok=True)
-        sys.exit(not campaign(asked.state, asked.minutes, asked.campaigns or list(CAMPAIGNS)))
+        names = asked.campaigns or list(CAMPAIGNS)
+        sys.exit(not campaign(asked.state, asked.minutes, asked.processes, names))
 
 
 if __name__ == "__main__":
