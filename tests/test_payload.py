@@ -235,6 +235,29 @@ def test_in_vhdl(built, shell, tmp_path):
     simulation = PayloadSimulation(payload).compile(tmp_path / "sim")
     assert simulation.label == "payload (VHDL)"
     np.testing.assert_array_equal(simulation.run(x), evaluate.run(graph, x))
+    for name, old, new, message in (
+        (
+            "shelled_trigger.vhd",
+            "if rst = '1' then",
+            "if rst = '1' and now < 10 ns then",
+            r"rtl: shelled_trigger_bench gave \d+ results after a reset for events from before it",
+        ),
+        (
+            "trigger_framer.vhd",
+            "if rst = '1' then",
+            "if rst = '1' and now < 10 ns then",
+            "payload: shelled_trigger is not as new after a reset: frame 0 from there differs",
+        ),
+    ):
+        path = payload.directory / "src" / name
+        right = path.read_text()
+        path.write_text(right.replace(old, new, 1))
+        assert path.read_text() != right
+        wrong = PayloadSimulation(payload).compile(tmp_path / "wrong")
+        with pytest.raises(RtlFailed) as error:
+            wrong.run(x[:100])
+        assert re.fullmatch(message, str(error.value))
+        path.write_text(right)
 
 
 def asking(built, **changes):

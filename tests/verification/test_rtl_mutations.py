@@ -2,44 +2,17 @@
 
 import re
 
-import keras
 import numpy as np
 import pytest
-from battery import PART, prepare, randomize
-from qkeras import QActivation, QDense
+from battery import PART, prepare
+from pipeline_faults import COUNT, LATE, MOVED, STALE, found, named, network, replaced
 
 from trigger.backends import rtl
 from trigger.backends.rtl import simulate
-from trigger.backends.rtl.verilator import RtlFailed
 from trigger.fixedpoint import evaluate
 from trigger.fixedpoint.types import bounds
 from trigger.frontends.keras import lower
 from trigger.verification.vectors import generate
-
-W = "quantized_bits(4,1,alpha=1)"
-STALE = r"f\d+ gave \d+ results after a reset for events from before it"
-COUNT = r"f\d+ gave -?\d+ results for \d+ events"
-MOVED = r"f\d+ changed its result \d+ times while the clock enable was low"
-LATE = r"f\d+ took \d+ to \d+ clock cycles; \d+ were promised"
-
-
-def network(features: int, seed: int) -> keras.Model:
-    x = inputs = keras.Input((features,))
-    x = QActivation("quantized_bits(5,2,alpha=1)")(x)
-    x = QDense(4, kernel_quantizer=W, bias_quantizer=W)(x)
-    x = QActivation("quantized_relu(6,3)")(x)
-    return randomize(keras.Model(inputs, QDense(2, kernel_quantizer=W, bias_quantizer=W)(x)), seed)
-
-
-def replaced(old: str, new: str):
-    """The text with the first match of a pattern replaced."""
-
-    def change(text: str) -> str:
-        changed, count = re.subn(old, new, text, count=1, flags=re.DOTALL)
-        assert count == 1, old
-        return changed
-
-    return change
 
 
 def at_the_output(statements: str):
@@ -118,22 +91,11 @@ def mutants(right, tmp_path_factory):
             text = source.read_text()
             text = change(text) if source == project.sources[-1] else text
             sources.append(folder / f"f{k}_{source.name}")
-            sources[-1].write_text(re.sub(r"\bnet(?=\b|_)", f"f{k}", text))
+            sources[-1].write_text(named(text, f"f{k}"))
         designs.append(simulate.Design(project.interface._replace(name=f"f{k}"), tuple(sources)))
     flags = (*simulate._LINT, "-Wno-WIDTH", "-Wno-PROCASSINIT")
     compiled = simulate.compile_together(designs, folder / "bench", "-O0", flags)
     return dict(zip(("right", *FAULTS), compiled, strict=True))
-
-
-def found(simulation, x, expected) -> str:
-    """What verification finds: back to back, and with gaps, stalls and resets."""
-    said = []
-    for gaps in (False, True):
-        try:
-            said.append("different" if (simulation.run(x, gaps=gaps) != expected).any() else "")
-        except RtlFailed as failure:
-            said.append(str(failure).removeprefix("rtl: "))
-    return next(filter(None, said), "")
 
 
 def test_no_fault_is_found_where_there_is_none(right, mutants):

@@ -80,8 +80,7 @@ class PayloadSimulation:
 
     def _reset_in_an_event(self, x: Integers, expected: Integers) -> None:
         """Events, a reset while some are in flight and the last one is not complete, and the events from the first again."""
-        if not isinstance(self.simulation, Simulation):
-            return
+        assert self.simulation is not None
         rows = frames(self.payload, x[:_BEFORE_RESET])
         before, after = rows[:-1], frames(self.payload, x[:_AFTER_RESET])
         resets = np.zeros(len(before) + len(after), dtype=bool)

@@ -3,10 +3,12 @@
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
+from trigger.backends.rtl.edges import Edges, Flags, drive, results, with_resets
 from trigger.backends.rtl.interface import Interface, Port
 from trigger.backends.rtl.verilator import RtlFailed
 from trigger.fixedpoint.types import Integers
@@ -33,39 +35,61 @@ class GhdlSimulation(NamedTuple):
         whole: bool = False,
     ) -> Integers:
         """As ``simulate.Simulation.run``, some hundred times slower."""
-        parts = [np.empty((0, len(self.interface.outputs)), dtype=np.int64)]
+        if not gaps or not len(x):
+            return self._simulate(x, gaps, seed, done, whole, None)[0]
+
+        def simulate(x: Integers, resets: Flags | None) -> tuple[Integers, Flags]:
+            progress = done if resets is not None else lambda events: None
+            return self._simulate(x, gaps, seed, progress, whole, resets)
+
+        return with_resets(simulate, x)
+
+    def interrupted(self, x: Integers, resets: Flags) -> tuple[Integers, Flags]:
+        """Outputs where the design is reset before each event of ``resets``, and which events that lost."""
+        return self._simulate(x, False, 1, lambda events: None, True, resets)
+
+    def _simulate(
+        self,
+        x: Integers,
+        gaps: bool,
+        seed: int,
+        done: Callable[[int], None],
+        whole: bool,
+        resets: Flags | None,
+    ) -> tuple[Integers, Flags]:
+        y = np.zeros((len(x), len(self.interface.outputs)), dtype=np.int64)
+        lost = np.zeros(len(x), dtype=bool)
         size = max(len(x), 1) if whole else _CHUNK
         for start in range(0, len(x), size):
-            part = np.asarray(x[start : start + size], dtype=np.int64)
-            parts.append(self._run(part, np.random.default_rng(seed + start) if gaps else None))
+            rows = slice(start, start + size)
+            part = np.asarray(x[rows], dtype=np.int64)
+            rng = np.random.default_rng(seed + start)
+            asked = None if resets is None else resets[rows]
+            edges = drive(len(part), self.interface.latency, rng, gaps, asked)
+            y[rows], lost[rows] = self._run(part, edges, rng)
             done(len(part))
-        return np.concatenate(parts)
+        return y, lost
 
-    def _run(self, x: Integers, rng: np.random.Generator | None) -> Integers:
+    def _run(self, x: Integers, edges: Edges, rng: np.random.Generator) -> tuple[Integers, Flags]:
         core = self.interface
-        edges = len(x) if rng is None else 2 * len(x) + 64
-        enabled = np.ones(edges, dtype=bool) if rng is None else rng.random(edges) < 7 / 8
-        valid = np.ones(edges, dtype=bool) if rng is None else rng.random(edges) < 3 / 4
-        taken = np.flatnonzero(enabled & valid)[: len(x)]
-        valid[taken[-1] + 1 :] = False
-        event = np.full(edges, -1)
-        event[taken] = np.arange(len(taken))
-        x_bits = _to_text(x, core.inputs)
-        lines = [f"{e:d} {v:d} {x_bits[k]}" for e, v, k in zip(enabled, valid, event, strict=True)]
-        lines += [f"1 0 {x_bits[-1]}"] * core.latency
+        # Where there is no event, anything may stand on the wires.
+        driven = rng.integers(0, 2, (len(edges.event), core.input_width), dtype=np.uint8)
+        driven[edges.event >= 0] = _to_bits(x, core.inputs)
         with tempfile.TemporaryDirectory(dir=self.folder) as work:
-            stimuli, results = Path(work) / "stimuli.txt", Path(work) / "results.txt"
-            stimuli.write_text("\n".join(lines) + "\n")
-            _ghdl(["-r", "bench", f"-gstimuli={stimuli}", f"-gresults={results}"], self.folder)
-            rows = [line.split() for line in results.read_text().split("\n") if line]
-        if len(rows) != len(x):
-            raise RtlFailed(f"rtl: {core.name} gave {len(rows)} results for {len(x)} events")
-        latency = np.array([int(cycle) for cycle, _ in rows]) - np.cumsum(enabled)[taken] + 1
-        if (latency != core.latency).any():
-            raise RtlFailed(
-                f"rtl: {core.name} took {latency.min()} to {latency.max()} clock cycles; {core.latency} were promised"
-            )
-        return _from_text([bits for _, bits in rows], core.outputs)
+            stimuli, results_file = Path(work) / "stimuli.txt", Path(work) / "results.txt"
+            flags = np.stack([edges.reset, edges.enabled, edges.valid], axis=1)
+            stimuli.write_bytes(_lines(*flags.T[:, :, None], driven[:, ::-1]))
+            _ghdl(["-r", "bench", f"-gstimuli={stimuli}", f"-gresults={results_file}"], self.folder)
+            text = np.frombuffer(results_file.read_bytes(), dtype=np.uint8)
+        shown = text.reshape(len(edges.event), core.output_width + 3)
+        valid, bits = shown[:, 0], shown[:, 2:-1]
+        _check_defined(valid[:, None], "y_valid")
+        changed = np.zeros(len(bits), dtype=bool)
+        changed[1:] = (bits[1:] != bits[:-1]).any(axis=1)
+        found, lost = results(core.name, core.latency, edges, valid == ord("1"), changed)
+        y = np.zeros((len(x), len(core.outputs)), dtype=np.int64)
+        y[~lost] = _from_text(bits[found[~lost]], core.outputs)
+        return y, lost
 
 
 def analyse(interface: Interface, sources: Sequence[Path]) -> GhdlSimulation:
@@ -91,21 +115,30 @@ def _ghdl(arguments: list[str], folder: Path) -> None:
     run(command, lambda message: RtlFailed(f"rtl: {message}"), folder)
 
 
-def _to_text(values: Integers, ports: Sequence[Port]) -> list[str]:
-    """Each event as bits, the highest first."""
+def _lines(*columns: NDArray[Any]) -> bytes:
+    """A line of text an edge, from columns of bits, each of shape (edges, bits), with a space between columns."""
+    count = len(columns[0])
+    space = np.full((count, 1), ord(" "), dtype=np.uint8)
+    parts: list[NDArray[np.uint8]] = []
+    for column in columns:
+        parts += [column.astype(np.uint8) + np.uint8(ord("0")), space]
+    parts[-1] = np.full((count, 1), ord("\n"), dtype=np.uint8)
+    return np.concatenate(parts, axis=1).tobytes()
+
+
+def _to_bits(values: Integers, ports: Sequence[Port]) -> NDArray[np.uint8]:
+    """Each event as bits, the lowest first, shape (events, input width)."""
     bits = [
         ((values[:, k, None] >> np.arange(p.type.width)) & 1).astype(np.uint8)
         for k, p in enumerate(ports)
     ]
-    text = np.concatenate(bits, axis=1)[:, ::-1] + ord("0")
-    return [row.tobytes().decode() for row in text]
+    return np.concatenate(bits, axis=1)
 
 
-def _from_text(rows: Sequence[str], ports: Sequence[Port]) -> Integers:
-    undefined = next((row for row in rows if not set(row) <= {"0", "1"}), None)
-    if undefined is not None:
-        raise RtlFailed(f"rtl: an output is undefined: {undefined}")
-    bits = np.array([list(row.encode()) for row in rows], dtype=np.int64)[:, ::-1] - ord("0")
+def _from_text(rows: NDArray[np.uint8], ports: Sequence[Port]) -> Integers:
+    """Results as characters, the highest bit first, shape (events, output width), to integers."""
+    _check_defined(rows, "an output")
+    bits = rows[:, ::-1].astype(np.int64) - ord("0")
     values = np.empty((len(rows), len(ports)), dtype=np.int64)
     for k, p in enumerate(ports):
         weights = 1 << np.arange(p.type.width)
@@ -113,3 +146,11 @@ def _from_text(rows: Sequence[str], ports: Sequence[Port]) -> Integers:
             weights[-1] = -weights[-1]
         values[:, k] = bits[:, p.low : p.high + 1] @ weights
     return values
+
+
+def _check_defined(rows: NDArray[np.uint8], what: str) -> None:
+    """Raises RtlFailed with the first row of characters that are not all 0 or 1."""
+    undefined = ((rows != ord("0")) & (rows != ord("1"))).any(axis=1)
+    if undefined.any():
+        row = rows[np.argmax(undefined)].tobytes().decode("latin-1")
+        raise RtlFailed(f"rtl: {what} is undefined: {row}")

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from trigger.backends.rtl.edges import Flags, with_resets
 from trigger.backends.rtl.interface import Interface
 from trigger.backends.rtl.verilator import EXTEND, RtlFailed, find_verilator, library
 from trigger.fixedpoint.types import Integers
@@ -21,7 +21,6 @@ from trigger.support import compiled
 from trigger.support.templates import environment
 
 _CHUNK = 50_000
-_RESET_EVERY = 251
 # Unused bits and constant blocks are what distributed arithmetic is made of, and a project may be named as one of its
 # signals is; everything else -Wall finds is an error.
 _LINT = (
@@ -68,15 +67,14 @@ class Simulation(NamedTuple):
         """
         if not gaps or not len(x):
             return self._simulate(x, gaps, seed, done, whole, None)[0]
-        resets = np.arange(len(x)) % _RESET_EVERY == min(_RESET_EVERY, len(x)) // 2
-        y, lost = self._simulate(x, gaps, seed, done, whole, resets)
-        if lost.any():
-            y[lost] = self._simulate(x[lost], gaps, seed, lambda events: None, whole, None)[0]
-        return y
 
-    def interrupted(
-        self, x: Integers, resets: NDArray[np.bool_]
-    ) -> tuple[Integers, NDArray[np.bool_]]:
+        def simulate(x: Integers, resets: Flags | None) -> tuple[Integers, Flags]:
+            progress = done if resets is not None else lambda events: None
+            return self._simulate(x, gaps, seed, progress, whole, resets)
+
+        return with_resets(simulate, x)
+
+    def interrupted(self, x: Integers, resets: Flags) -> tuple[Integers, Flags]:
         """Outputs where the design is reset before each event of ``resets``, and which events that lost."""
         return self._simulate(x, False, 1, lambda events: None, True, resets)
 
@@ -87,8 +85,8 @@ class Simulation(NamedTuple):
         seed: int,
         done: Callable[[int], None],
         whole: bool,
-        resets: NDArray[np.bool_] | None,
-    ) -> tuple[Integers, NDArray[np.bool_]]:
+        resets: Flags | None,
+    ) -> tuple[Integers, Flags]:
         core = self.design.interface
         function = ctypes.CDLL(str(self.library))[f"trigger_rtl_{self.place}"]
         function.restype = ctypes.c_int64

@@ -1,0 +1,118 @@
+"""A simulation clock edge by clock edge, as arrays: what is driven at each edge, and what the results must then be."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trigger.backends.rtl.verilator import RtlFailed
+from trigger.fixedpoint.types import Integers
+
+_RESET_EVERY = 251
+# Edges after the last result is due, in which one that comes late or too often is still seen.
+_LATE = 2
+
+Flags = NDArray[np.bool_]
+
+
+class Edges(NamedTuple):
+    """What is driven at each clock edge, shape (edges,): the first one is a reset; ``event`` is -1 where there is none."""
+
+    reset: Flags
+    enabled: Flags
+    valid: Flags
+    event: Integers
+
+    @property
+    def cycle(self) -> Integers:
+        """The number of edges so far at which the pipeline moves."""
+        return np.cumsum(self.enabled & ~self.reset)
+
+
+def drive(
+    events: int, latency: int, rng: np.random.Generator, gaps: bool, resets: Flags | None = None
+) -> Edges:
+    """Edges that send each of at least one event once, and wait for its result.
+
+    With ``gaps`` there are pauses, and the clock enable drops now and then. The design is reset before each event of
+    ``resets``, shape (events,), whatever stands at its input and at its clock enable.
+    """
+    count = 2 * events + 64 if gaps else events
+    enabled = rng.random(count) < (7 / 8 if gaps else 1)
+    valid = rng.random(count) < (3 / 4 if gaps else 1)
+    taken = np.flatnonzero(enabled & valid)[:events]
+    valid[taken[-1] + 1 :] = False
+    event = np.full(count, -1)
+    event[taken] = np.arange(events)
+    reset = np.zeros(count, dtype=bool)
+    if resets is not None:
+        after = np.concatenate([[0], taken[:-1] + 1])[resets]
+        where = np.repeat(after, rng.integers(1, 4, len(after)))
+        reset = np.insert(reset, where, True)
+        enabled = np.insert(enabled, where, rng.random(len(where)) < 1 / 2)
+        valid = np.insert(valid, where, True)
+        event = np.insert(event, where, -1)
+    waiting = latency + _LATE
+    return Edges(
+        np.concatenate([[True], reset, np.zeros(waiting, dtype=bool)]),
+        np.concatenate([[True], enabled, np.ones(waiting, dtype=bool)]),
+        np.concatenate([[False], valid, np.zeros(waiting, dtype=bool)]),
+        np.concatenate([[-1], event, np.full(waiting, -1)]),
+    )
+
+
+def results(
+    name: str, latency: int, edges: Edges, valid: Flags, changed: Flags
+) -> tuple[Integers, Flags]:
+    """The edge that shows the result of each event, and which events a reset has ended, both of shape (events,).
+
+    ``valid`` says after which edges the design ``name`` showed a result, and ``changed`` after which the result was not
+    that after the edge before. Raises RtlFailed where a result is missing, early or late, changes while the clock enable
+    is low, or comes after a reset that was to end it.
+    """
+    moving, cycle = edges.enabled & ~edges.reset, edges.cycle
+    taken = np.flatnonzero(edges.event >= 0)
+    due = cycle[taken] + latency - 1
+    # Resets after the first, which begins the simulation; at each edge, the cycle of the last one.
+    later = edges.reset & (np.arange(len(cycle)) > 0)
+    last_reset = np.maximum.accumulate(np.where(later, cycle, -latency))
+    next_reset = np.minimum.accumulate(np.where(later, cycle, cycle[-1] + latency)[::-1])[::-1]
+    lost = next_reset[taken] < due
+    stale = np.count_nonzero(moving & valid & (cycle - last_reset < latency))
+    if stale:
+        raise RtlFailed(f"rtl: {name} gave {stale} results after a reset for events from before it")
+    before = np.concatenate([valid[:1], valid[:-1]])
+    moved = np.count_nonzero(
+        ~edges.enabled & ~edges.reset & ((valid != before) | (before & changed))
+    )
+    if moved:
+        raise RtlFailed(
+            f"rtl: {name} changed its result {moved} times while the clock enable was low"
+        )
+    shown, wanted = np.flatnonzero(moving & valid), np.flatnonzero(~lost)
+    took = cycle[shown[: len(wanted)]] - cycle[taken[wanted[: len(shown)]]] + 1
+    if len(shown) < len(wanted) or (len(shown) > len(wanted) and (took == latency).all()):
+        given = len(shown) + np.count_nonzero(lost)
+        raise RtlFailed(f"rtl: {name} gave {given} results for {len(taken)} events")
+    if (took != latency).any():
+        raise RtlFailed(
+            f"rtl: {name} took {took.min()} to {took.max()} clock cycles; {latency} were promised"
+        )
+    found = np.full(len(taken), -1)
+    found[wanted] = shown
+    return found, lost
+
+
+def with_resets(
+    simulate: Callable[[Integers, Flags | None], tuple[Integers, Flags]], x: Integers
+) -> Integers:
+    """Outputs of a simulation that is reset now and then; the events that this ends are sent again.
+
+    ``simulate`` takes events and before which of them to reset, and gives outputs and which events were lost.
+    """
+    resets = np.arange(len(x)) % _RESET_EVERY == min(_RESET_EVERY, len(x)) // 2
+    y, lost = simulate(x, resets)
+    if lost.any():
+        y[lost] = simulate(x[lost], None)[0]
+    return y
