@@ -8,6 +8,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
+from trigger import network_files
 from trigger.errors import TriggerError
 from trigger.search import trial
 from trigger.search.space import Values, distributions
@@ -44,8 +45,10 @@ class Study:
         assert spec.search is not None
         self._spec, self._space = spec, distributions(spec.search)
         self.files = {
-            name: file_digest(source / name) for name in (*spec.data.files, *spec.model_files)
+            **{name: file_digest(source / name) for name in spec.data.files},
+            **network_files.file_digests(spec, source),
         }
+        self._modules = network_files.program_modules(spec, source)
         folder.mkdir(parents=True, exist_ok=True)
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         file = folder / FILE_NAME
@@ -142,7 +145,7 @@ class Study:
             ),
             **self.files,
             "the installed packages": data_digest({"versions": versions()}),
-            "this program": code_digest([trial.__name__], trial.DATA),
+            "this program": code_digest([trial.__name__, *self._modules], trial.DATA),
         }
         before = self._study.user_attrs.get("made_of")
         if before is None and not self._study.trials:

@@ -39,6 +39,17 @@ def code_files(modules: Iterable[str], data: Iterable[str] = ()) -> dict[str, Pa
     return found
 
 
+def modules_of(names: Iterable[str]) -> list[str]:
+    """The modules of this program that dotted names begin with, such as "trigger.quantizers.FixedPoint"."""
+    known = _graph().modules
+    found = set()
+    for name in names:
+        parts = name.split(".")
+        heads = (".".join(parts[:depth]) for depth in range(len(parts), 0, -1))
+        found.add(next(head for head in heads if head in known))
+    return sorted(found)
+
+
 @functools.cache
 def _closure(modules: frozenset[str]) -> frozenset[str]:
     """The modules, and all that they import."""

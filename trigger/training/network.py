@@ -3,7 +3,6 @@
 import importlib.util
 import math
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from trigger.fixedpoint.types import Fixed
 from trigger.frontends.loading import load
 from trigger.frontends.networks import shaped
 from trigger.spec import Spec
+from trigger.support.user_code import importable
 
 
 def moments(events: Events) -> tuple[np.ndarray, np.ndarray]:
@@ -45,13 +45,14 @@ def make(spec: Spec, folder: Path) -> keras.Model:
     """Call the function in the trigger's folder. Raises TriggerError where there is none or it returns something else."""
     assert spec.model.function is not None
     path = folder / spec.model.file
-    function = _function(path, spec.model.function)
     features, classes = len(spec.data.features), len(spec.scores)
     where = f"{path}: {spec.model.function}()"
-    try:
-        model = function(features, classes, **spec.model.arguments)
-    except Exception as error:
-        raise TriggerError(f"{where} fails: {type(error).__name__}: {error}") from error
+    with importable(path):
+        function = _function(path, spec.model.function)
+        try:
+            model = function(features, classes, **spec.model.arguments)
+        except Exception as error:
+            raise TriggerError(f"{where} fails: {type(error).__name__}: {error}") from error
     if not isinstance(model, keras.Model):
         raise TriggerError(f"{where} returns {type(model).__name__}, not a Keras model")
     _check_shapes(model, spec, f"{where} returns")
@@ -141,14 +142,10 @@ def _function(path: Path, name: str) -> Any:
     module_spec = importlib.util.spec_from_file_location(f"_trigger_model_{path.parent.name}", path)
     assert module_spec is not None and module_spec.loader is not None
     module = importlib.util.module_from_spec(module_spec)
-    before = sys.dont_write_bytecode
-    sys.dont_write_bytecode = True  # the zoo's folder may be read-only, and is not ours to fill
     try:
         module_spec.loader.exec_module(module)
     except Exception as error:
         raise TriggerError(f"{path}: {type(error).__name__}: {error}") from error
-    finally:
-        sys.dont_write_bytecode = before
     if not callable(getattr(module, name, None)):
         raise TriggerError(f"{path}: no function {name!r}; model.function in trigger.toml names it")
     return getattr(module, name)

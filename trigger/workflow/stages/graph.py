@@ -23,15 +23,17 @@ _STRUCTURED = 5_000
 
 
 def reads(build: Build) -> Mapping[str, Any]:
-    network = file_digest(build.root / "model" / "network.keras")
-    decision = build.spec.decision.model_dump() if build.spec.decision else None
-    decides = build.spec.decides
+    spec = build.spec
     return {
-        "network": network,
+        "network": file_digest(build.root / "model" / "network.keras"),
         "events": build.digests["events"],
-        "decision": decision,
-        "decides": decides,
-        "physics": build.spec.physics.model_dump(),
+        "spec": spec.model_dump(include={"task", "inputs", "decision"}),
+        "decides": spec.decides,
+        "classes": spec.data.classes,
+        "features": spec.data.features,
+        "scores": spec.scores,
+        "physics": spec.physics.model_dump(include={"zero_bias", "filled_bunches"}),
+        "training": spec.training.model_dump(include={"backend", "seed"}),
     }
 
 

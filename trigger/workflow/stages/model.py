@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from trigger import network_files
 from trigger.folder import Build, real_events, write_json
 from trigger.spec import Spec
 from trigger.support.archive import normalise
 from trigger.support.code import code_digest
-from trigger.support.digest import data_digest, file_digest
+from trigger.support.digest import data_digest
 from trigger.support.progress import Advance, progress, say
 from trigger.support.versions import versions
 
@@ -28,11 +29,12 @@ def reads(build: Build) -> Mapping[str, Any]:
     spec = build.spec
     return {
         "events": build.digests["events"],
-        "code": [file_digest(build.source / name) for name in spec.model_files],
-        "spec": [
-            p.model_dump() if p else None
-            for p in (spec.model, spec.training, spec.pruning, spec.quantization)
-        ],
+        "files": network_files.file_digests(spec, build.source),
+        "program": code_digest(network_files.program_modules(spec, build.source)),
+        "spec": spec.model_dump(include={"task", "model", "training", "pruning", "quantization"}),
+        "classes": spec.data.classes,
+        "features": spec.data.features,
+        "types": [str(this) for this in spec.input_types],
     }
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from trigger.fixedpoint.serialize import fingerprint
 from trigger.folder import Build, read_graph
+from trigger.spec import outputs
 
 DATA = ("firmware/shell",)
 
@@ -14,10 +15,11 @@ def reads(build: Build) -> Mapping[str, Any]:
     spec = build.spec
     return {
         **{name: build.digests[name] for name in ("rtl", "graph")},
-        "inputs": spec.inputs.model_dump(),
-        "features": spec.data.features,
-        "name": spec.name,
+        "spec": spec.model_dump(include={"name", "inputs"}),
         "output": spec.payload and spec.payload.output and spec.payload.output.model_dump(),
+        "decides": spec.decides,
+        "features": spec.data.features,
+        "outputs": outputs(spec),
     }
 
 
@@ -31,7 +33,6 @@ def run(build: Build, folder: Path) -> None:
     project = open_project(build.root / "rtl", graph)
     shell = built_payload.payload(build.root, build.spec, project, folder)
     if build.spec.payload and build.spec.payload.output:
-        built_payload.output_fields(
-            build.spec, shell
-        )  # they fit, now that the widths of the scores are known
+        # They fit, now that the widths of the scores are known.
+        built_payload.output_fields(build.spec, shell)
     write(shell, fingerprint(graph))

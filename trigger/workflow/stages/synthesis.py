@@ -8,6 +8,7 @@ from trigger import parts
 from trigger.backends.rtl import area
 from trigger.folder import Build, read_graph, write_json
 from trigger.spec import Spec
+from trigger.support.digest import file_digest
 from trigger.support.progress import say
 
 if TYPE_CHECKING:
@@ -17,8 +18,15 @@ DATA = (*parts.DATA, *area.DATA, "synth/yosys")
 
 
 def reads(build: Build) -> Mapping[str, Any]:
-    read = {name: build.digests.get(name) for name in ("rtl", "payload")}
-    return {**read, "target": build.spec.target.model_dump()}
+    spec = build.spec
+    names = ["graph.json", "summary.json"] if spec.payload else ["graph.json"]
+    return {
+        **{name: build.digests.get(name) for name in ("rtl", "payload")},
+        "graph": {name: file_digest(build.root / "graph" / name) for name in names},
+        "spec": spec.model_dump(include={"name", "inputs", "target"}),
+        "decides": spec.decides,
+        "features": spec.data.features,
+    }
 
 
 def run(build: Build, folder: Path) -> None:

@@ -9,12 +9,21 @@ import numpy as np
 from trigger import checks, parts
 from trigger.fixedpoint.ranges import overflow_proof
 from trigger.folder import Build, read_graph, write_json
+from trigger.support.digest import file_digest
 
 DATA = parts.DATA
 
 
 def reads(build: Build) -> Mapping[str, Any]:
-    return {name: build.digests.get(name) for name in ("graph", "firmware", "rtl", "payload")}
+    spec = build.spec
+    return {
+        **{name: build.digests.get(name) for name in ("graph", "firmware", "rtl", "payload")},
+        "trained": file_digest(build.root / "model" / "trained.npz"),
+        "spec": spec.model_dump(include={"name", "inputs"}),
+        "target": spec.target.model_dump(include={"part", "device", "backend"}),
+        "decides": spec.decides,
+        "features": spec.data.features,
+    }
 
 
 def run(build: Build, folder: Path) -> None:

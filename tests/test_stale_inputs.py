@@ -1,0 +1,203 @@
+"""No result is stale: whatever of the user's a stage reads moves its key, and nothing else does."""
+
+import importlib.metadata
+import os
+
+import pytest
+from conftest import write_small_trigger
+
+from trigger.errors import TriggerError
+from trigger.folder import Build
+from trigger.spec import load
+from trigger.training.network import make
+from trigger.workflow.stages import STAGES
+
+MODEL = """
+import helper
+from package.layers import units
+from trigger.quantizers import FixedPoint
+
+try:
+    import addition
+except ImportError:
+    addition = None
+
+
+def network(features, classes):
+    import keras
+    import late
+
+    inputs = keras.Input((features,))
+    return keras.Model(inputs, keras.layers.Dense(classes, name=helper.NAME)(inputs))
+"""
+FILES = {
+    "helper.py": "from deeper import NAME",
+    "deeper.py": "NAME = 'old'",
+    "late.py": "",
+    "package/__init__.py": "import importlib; importlib.import_module('named')",
+    "package/layers.py": "from . import numbers\nunits = 1",
+    "package/numbers.py": "",
+    "package/inner/__init__.py": "from .. import numbers",
+    "package/inner/found_by_name.py": "",
+    "named.py": "",
+    "unrelated.py": "import helper",
+    "notes.txt": "",
+}
+
+
+@pytest.fixture
+def trigger(tmp_path):
+    """The folder of the small trigger with a model that is spread over several files, and its keys."""
+    folder, root = write_small_trigger(tmp_path / "trigger"), tmp_path / "build"
+    for name, text in {**FILES, "model.py": MODEL}.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    for name in ("trigger.toml", "model/network.keras", "model/trained.npz", "graph/graph.json"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(name)
+
+    def keys():
+        digests = {stage.name: stage.name for stage in STAGES}
+        build = Build(load(folder / "trigger.toml"), folder, root, digests)
+        return {stage.name: stage.key(build) for stage in STAGES}
+
+    return folder, keys
+
+
+def moved(before, after):
+    return [name for name in before if before[name] != after[name]]
+
+
+@pytest.mark.parametrize("name", [n for n in FILES if n not in ("unrelated.py", "notes.txt")])
+def test_what_the_model_imports(trigger, name):
+    folder, keys = trigger
+    before = keys()
+    (folder / name).write_text(f"{FILES[name]}\n")
+    assert moved(before, keys()) == ["model"]
+
+
+@pytest.mark.parametrize("name", ["addition.py", "package/more.py", "package/inner/new.py"])
+def test_a_new_file_that_the_model_may_import(trigger, name):
+    folder, keys = trigger
+    before = keys()
+    (folder / name).write_text("")
+    assert moved(before, keys()) == ["model"]
+
+
+def test_a_helper_on_the_path(trigger, tmp_path, monkeypatch):
+    """Of two files of a name it depends on the path which is meant: both count."""
+    _, keys = trigger
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.syspath_prepend(elsewhere)
+    before = keys()
+    (elsewhere / "helper.py").write_text("NAME = 'other'")
+    after = keys()
+    assert moved(before, after) == ["model"]
+    (elsewhere / "helper.py").write_text("NAME = 'another'")
+    assert moved(after, keys()) == ["model"]
+
+
+@pytest.mark.parametrize("name", ["unrelated.py", "notes.txt", "no_helper.py"])
+def test_files_that_nothing_reads(trigger, name):
+    folder, keys = trigger
+    before = keys()
+    (folder / name).write_text("import helper, deeper")
+    assert moved(before, keys()) == []
+
+
+def test_a_renamed_helper(trigger):
+    folder, keys = trigger
+    before = keys()
+    (folder / "package" / "numbers.py").rename(folder / "package" / "figures.py")
+    assert moved(before, keys()) == ["model"]
+
+
+def test_events_of_the_same_size_and_time(trigger):
+    folder, keys = trigger
+    path = folder / "events.csv"
+    before, times, text = keys(), path.stat(), path.read_text()
+    path.write_text(text.replace("signal", "langis"))
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert (path.stat().st_size, path.stat().st_mtime_ns) == (times.st_size, times.st_mtime_ns)
+    assert moved(before, keys()) == ["events"]
+
+
+@pytest.mark.parametrize("name", ["events.csv", "model.py"])
+def test_a_missing_file(trigger, name):
+    folder, keys = trigger
+    (folder / name).unlink()
+    with pytest.raises(TriggerError) as error:
+        keys()
+    assert str(error.value) == f"{folder / name}: No such file or directory"
+
+
+def test_another_version_of_a_package(trigger, monkeypatch):
+    _, keys = trigger
+    before, real = keys(), importlib.metadata.version
+    monkeypatch.setattr(
+        importlib.metadata, "version", lambda name: "0.1" if name == "numpy" else real(name)
+    )
+    assert moved(before, keys()) == [stage.name for stage in STAGES]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('task = "cl', 'description = "New."\ntask = "cl'),
+        ("[target]", "[budget]\nlut = 1000\n[target]"),
+        ("[target]", "[physics]\nturn_on = ['a']\n[target]"),
+    ],
+)
+def test_what_only_the_report_says(trigger, old, new):
+    folder, keys = trigger
+    path = folder / "trigger.toml"
+    before, text = keys(), path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    assert moved(before, keys()) == ["report"]
+
+
+ALL = [stage.name for stage in STAGES]
+SYNTHESISED = [name for name in ALL if name not in ("events", "model", "graph", "report")]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("<5,2>", "<6,3>", [n for n in ALL if n not in ("firmware", "rtl")]),  # the same integers
+        ("seed = 1", "seed = 2", ["model", "graph", "report"]),
+        ('"signal", "b', '"Signal", "b', [n for n in ALL if n in ("events", "model", "graph")]),
+        ("clock_mhz = 360", "clock_mhz = 240", ["firmware", "rtl", "synthesis", "report"]),
+        ("epochs = 6", "epochs = 7", ["model", "report"]),
+        ("[physics]", "[physics]\nfilled_bunches = 1000", ["graph", "report"]),
+        ('"small"', '"other"', SYNTHESISED),
+    ],
+)
+def test_what_the_spec_says(trigger, old, new, expected):
+    """Each stage reads it for itself: what another stage has made of it may be the same as before."""
+    folder, keys = trigger
+    path = folder / "trigger.toml"
+    text = path.read_text().replace("epochs = 6", "epochs = 6\nseed = 1") + "[physics]\n"
+    path.write_text(text)
+    before = keys()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    assert set(expected) <= set(moved(before, keys())) <= {*expected, "report", "payload", "rtl"}
+
+
+def test_a_helper_that_is_edited_is_imported_again(trigger):
+    """In one process, and after another trigger whose helper has the same name."""
+    folder, _ = trigger
+    spec = load(folder / "trigger.toml")
+    other = folder.with_name("other")
+    write_small_trigger(other)
+    (other / "model.py").write_text(MODEL.replace("from package.layers import units\n", ""))
+    (other / "helper.py").write_text("NAME = 'others'")
+    (other / "late.py").write_text("")
+    assert make(spec, folder).layers[-1].name == "old"
+    (folder / "deeper.py").write_text("NAME = 'new'")
+    assert make(spec, folder).layers[-1].name == "new"
+    assert make(spec, other).layers[-1].name == "others"
+    assert make(spec, folder).layers[-1].name == "new"
+    assert list(folder.rglob("*.pyc")) == []

@@ -1,0 +1,149 @@
+"""A user's Python file and what it imports of the user's own: told apart from what is installed, imported as it is now."""
+
+import ast
+import contextlib
+import importlib
+import sys
+import sysconfig
+from collections.abc import Iterator
+from importlib.machinery import PathFinder, all_suffixes
+from pathlib import Path
+from typing import NamedTuple
+
+from trigger.support.digest import file_digest
+
+_PROGRAM = __name__.partition(".")[0]
+_INSTALLED = ("site-packages", "dist-packages")
+# The digest of each file when it was last imported here.
+_imported: dict[Path, str] = {}
+
+
+class _Import(NamedTuple):
+    """A dotted name as it stands in a source; ``level`` counts the dots in front."""
+
+    name: str
+    level: int = 0
+
+    @property
+    def top(self) -> str:
+        return self.name.partition(".")[0]
+
+
+def user_files(path: Path) -> list[Path]:
+    """A Python file, and the files that it can import, from its folder or elsewhere, but not what is installed.
+
+    What these import counts as well; of a package all modules; of two files that a name may mean both. It is found in the
+    sources: a name that is made up at run time is not.
+    """
+    places = [path.parent, *_places()]
+    found: dict[Path, None] = {}
+    waiting = [path]
+    while waiting:
+        file = waiting.pop()
+        if file in found or not file.is_file():
+            continue
+        found[file] = None
+        for this in _imports(file):
+            if this.level:
+                waiting += _files(file.parents[this.level - 1], this.name)
+            elif this.top != _PROGRAM:
+                waiting += (inner for place in places for inner in _files(place, this.name))
+    return sorted(found)
+
+
+def program_names(path: Path) -> list[str]:
+    """What a user's file, or a file that it imports, imports from this program, as dotted names."""
+    found = {this for file in user_files(path) for this in _imports(file)}
+    return sorted(this.name for this in found if not this.level and this.top == _PROGRAM)
+
+
+@contextlib.contextmanager
+def importable(path: Path) -> Iterator[None]:
+    """What lies beside a user's file can be imported, after all else, and as it is now; nothing is written there."""
+    folder, before = str(path.parent), sys.dont_write_bytecode
+    sys.dont_write_bytecode = True  # the zoo's folder may be read-only, and is not ours to fill
+    sys.path.append(folder)
+    importlib.invalidate_caches()
+    _forget(path)
+    try:
+        yield
+    finally:
+        sys.path.remove(folder)
+        sys.dont_write_bytecode = before
+
+
+def _forget(path: Path) -> None:
+    """Let a user's modules be imported again that have changed, lie beside his file, or were another user's file."""
+    now = {file.resolve(): file_digest(file) for file in user_files(path)}
+    old = {file for file, digest in now.items() if _imported.get(file, digest) != digest} | {
+        file for file in now if path.parent.resolve() in file.parents
+    }
+    meant = {this.top for file in now for this in _imports(file) if not this.level}
+    tops = {name for name in meant if _meant(name) in now and _loaded(name) != _meant(name)}
+    tops |= {name.partition(".")[0] for name in list(sys.modules) if _loaded(name) in old}
+    for name in list(sys.modules):
+        if name.partition(".")[0] in tops - {"__main__"}:
+            del sys.modules[name]
+    _imported.update(now)
+
+
+def _meant(name: str) -> Path | None:
+    """The file that a module is imported from."""
+    found = PathFinder.find_spec(name)
+    return Path(found.origin).resolve() if found and found.has_location and found.origin else None
+
+
+def _loaded(name: str) -> Path | None:
+    """The file that a module was imported from."""
+    file = getattr(sys.modules.get(name), "__file__", None)
+    return Path(file).resolve() if file else None
+
+
+def _places() -> list[Path]:
+    """Where Python looks for modules besides what is installed."""
+    standard = Path(sysconfig.get_path("stdlib"))
+    places = [Path(place).absolute() for place in sys.path]
+    return [
+        place
+        for place in places
+        if place.is_dir()
+        and place != standard
+        and standard not in place.parents
+        and not set(_INSTALLED) & set(place.parts)
+    ]
+
+
+def _imports(file: Path) -> list[_Import]:
+    """What a source imports, at its top or inside functions; nothing where it is no Python."""
+    if file.suffix != ".py":
+        return []
+    try:
+        tree = ast.parse(file.read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return []
+    found: list[_Import] = []
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import(names):
+                found += (_Import(name.name) for name in names)
+            case ast.ImportFrom(module, names, level):
+                inner = (f"{module}.{name.name}" if module else name.name for name in names)
+                found += (_Import(name, level or 0) for name in (module or "", *inner))
+            case ast.Call(
+                func=ast.Name(id="import_module" | "__import__")
+                | ast.Attribute(attr="import_module"),
+                args=[ast.Constant(value=str(name)), *_],
+            ):
+                found.append(_Import(name))
+    return found
+
+
+def _files(place: Path, name: str) -> list[Path]:
+    """The files that a dotted name may mean in a folder."""
+    found: list[Path] = []
+    for part in filter(None, name.split(".")):
+        place = place / part
+        if (place / "__init__.py").is_file():
+            return found + [p for p in sorted(place.rglob("*")) if p.suffix in all_suffixes()]
+        found += (place.with_name(f"{part}{suffix}") for suffix in all_suffixes())
+    return found
