@@ -11,6 +11,7 @@ from trigger import spec as specification
 from trigger.errors import TriggerError
 from trigger.events.readers import read
 from trigger.fixedpoint.types import Fixed
+from trigger.support.files import regular
 from trigger.support.names import as_project
 from trigger.support.templates import environment
 
@@ -93,7 +94,7 @@ def adopt(asked: Adoption) -> Path:
         )
     )
     path = Path(f"{name}.toml")
-    if path.exists() and path.read_text(encoding="utf-8") != text:
+    if path.exists() and regular(path).read_text(encoding="utf-8") != text:
         raise TriggerError(
             f"{path}: is there already and says something else; build it with `trigger build {path}`, or remove it"
         )

@@ -16,6 +16,7 @@ from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.ops import GraphError
 from trigger.folder import read_graph, read_json
 from trigger.spec import Spec
+from trigger.support.files import regular
 from trigger.support.progress import progress, say
 from trigger.verification import oracle
 from trigger.verification.compare import Verdict, compare
@@ -40,7 +41,7 @@ def recorded_expectations(root: Path) -> Expected:
     """
     path = root / "graph" / "expected.npz"
     try:
-        with np.load(path) as file:
+        with np.load(regular(path)) as file:
             found = Expected(file["x"], file["expected"], file["off_grid"])
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise TriggerError(f"{path}: cannot be read: {error}") from error

@@ -13,7 +13,7 @@ from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.ops import GraphError
 from trigger.fixedpoint.serialize import from_json
 from trigger.spec import Spec
-from trigger.support.files import write_text
+from trigger.support.files import regular, write_text
 
 # Beside stages.json, since it is no part of what a build is: two builds of one trigger differ in it.
 SECONDS = "seconds.json"
@@ -46,7 +46,7 @@ def read_graph(root: Path) -> Graph:
     """The graph of a build. Raises TriggerError where there is none."""
     path = root / "graph" / "graph.json"
     try:
-        return from_json(path.read_bytes())
+        return from_json(regular(path).read_bytes())
     except OSError as error:
         raise TriggerError(
             f"{root}: no build to be found here ({path.name} is missing); run `trigger build` first"
@@ -58,7 +58,7 @@ def read_graph(root: Path) -> Graph:
 def read_json(path: Path) -> Any:
     """What a stage wrote. Raises TriggerError where it is missing or damaged."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(regular(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise TriggerError(f"{path}: {error.strerror}; run `trigger build` first") from error
     except (ValueError, RecursionError) as error:
@@ -68,7 +68,7 @@ def read_json(path: Path) -> Any:
 def stage_seconds(root: Path) -> dict[str, float]:
     """How long each stage took when it last ran, in their order; empty where nobody has written that down."""
     try:
-        found = json.loads((root / SECONDS).read_text())
+        found = json.loads(regular(root / SECONDS).read_text())
         return {str(name): float(value) for name, value in found.items() if (root / name).is_dir()}
     except (OSError, ValueError, AttributeError, TypeError, RecursionError):
         return {}

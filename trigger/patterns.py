@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from trigger.errors import TriggerError
+from trigger.support.files import regular
 
 METADATA = "Metadata: (strobe,) start of orbit, start of packet, end of packet, valid"
 ORBIT, START, END, VALID = FLAGS = range(4)
@@ -153,7 +154,7 @@ _APX = _Format(
 def read(path: Path) -> Pattern:
     """Read a pattern file, in any of the formats above. Raises TriggerError naming file and line of what is wrong."""
     try:
-        content = path.read_bytes().removeprefix(b"\xef\xbb\xbf").decode("ascii")
+        content = regular(path).read_bytes().removeprefix(b"\xef\xbb\xbf").decode("ascii")
     except OSError as error:
         raise TriggerError(f"{path}: {error.strerror}") from error
     except UnicodeDecodeError as error:

@@ -28,6 +28,7 @@ from trigger.sections import (
     Training,
     nearest,
 )
+from trigger.support.files import regular
 from trigger.support.names import as_project, identifier, visible
 from trigger.support.resources import folder
 
@@ -368,7 +369,7 @@ def outputs(spec: Spec) -> list[str]:
 def load(path: Path) -> Spec:
     """Read and check a trigger.toml. Raises TriggerError naming file, key, what is wrong and the nearest right key."""
     try:
-        return parse(path.read_text(encoding="utf-8"), path)
+        return parse(regular(path).read_text(encoding="utf-8"), path)
     except OSError as error:
         raise TriggerError(f"{path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -401,8 +402,8 @@ def find(target: str) -> Path:
     candidates = [path, path / FILE_NAME, folder("models") / target / FILE_NAME]
     for candidate in candidates:
         with contextlib.suppress(OSError):  # a name too long for any file
-            if candidate.is_file():
-                return candidate
+            if candidate.exists() and not (candidate is path and path.is_dir()):
+                return regular(candidate)
     known = ", ".join(zoo())
     raise TriggerError(
         f"no trigger {target!r}: neither a file, a folder with {FILE_NAME}, nor in the zoo ({known}){nearest(target, zoo())}"

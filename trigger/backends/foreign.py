@@ -24,6 +24,7 @@ from trigger.backends.hls_headers import (
     without_comments,
 )
 from trigger.fixedpoint.types import MAX_WIDTH, Fixed
+from trigger.support.files import regular
 
 # hls4ml before 1.0 wrote no backend into its settings; it was Vivado.
 _DEFAULT_BACKEND = "Vivado"
@@ -77,6 +78,9 @@ class ForeignProject(NamedTuple):
 def open_foreign(directory: Path) -> ForeignProject:
     """Read what hls4ml has written into a folder. Raises CsimFailed where that is not a project this can run."""
     directory = directory.resolve()
+    for path in directory.rglob("*"):
+        if not path.is_dir():
+            regular(path)  # whatever g++ may include
     sources = next(
         (directory / folder for folder in _SOURCES if (directory / folder / "defines.h").is_file()),
         None,
@@ -374,7 +378,7 @@ def _text(path: Path, optional: bool = False) -> str:
     if optional and not path.exists():
         return ""
     try:
-        return path.read_text(encoding="utf-8")
+        return regular(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise CsimFailed(
             f"csim: {path.parent} holds no hls4ml project: {path.name} cannot be read"

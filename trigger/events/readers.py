@@ -13,6 +13,7 @@ import numpy as np
 from trigger.errors import TriggerError
 from trigger.sections import nearest
 from trigger.support import hdf5
+from trigger.support.files import regular
 
 Columns = dict[str, np.ndarray]
 
@@ -29,7 +30,7 @@ def read(path: Path, columns: Sequence[str] | None, tree: str | None = None) -> 
         raise TriggerError(
             f"{path}: cannot read {path.suffix or 'a file without ending'}; known are {', '.join(_READERS)}"
         )
-    if not path.is_file():
+    if not regular(path).exists():
         raise TriggerError(f"{path}: no such file")
     before = _state(path)
     try:

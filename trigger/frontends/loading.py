@@ -14,7 +14,7 @@ import keras
 from trigger import keras_backend
 from trigger.errors import TriggerError
 from trigger.frontends import bounds
-from trigger.support import hdf5
+from trigger.support import files, hdf5
 
 # How Keras says that it does not know a class or a function.
 _OWN_CODE = re.compile(
@@ -37,7 +37,7 @@ def load(path: Path, weights: Path | None = None) -> keras.Model:
             f"{path}: {'its weights are missing' if weights is None else 'it brings its own weights'}"
         )
     for file in (path, *([weights] if weights else [])):
-        if not file.is_file():
+        if not files.regular(file).exists():
             raise TriggerError(f"{file}: no such file")
     try:
         model = _read(path, weights)

@@ -95,7 +95,7 @@ def write_picked(search: Search, conditions: list[pick.Condition]) -> tuple[Path
         space.with_values(search.text, chosen.values), name, search.source, Path.cwd()
     )
     path = Path(f"{name}.toml")
-    if path.exists() and path.read_text(encoding="utf-8") != text:
+    if path.exists() and files.regular(path).read_text(encoding="utf-8") != text:
         raise TriggerError(
             f"{path}: is there already and says something else; build it, or remove it"
         )

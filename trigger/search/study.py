@@ -17,6 +17,7 @@ from trigger.sections import Budget
 from trigger.spec import Spec
 from trigger.support.code import code_digest
 from trigger.support.digest import data_digest, file_digest
+from trigger.support.files import regular
 from trigger.support.versions import versions
 
 FILE_NAME = "study.db"
@@ -51,7 +52,7 @@ class Study:
         self._modules = network_files.program_modules(spec, source)
         folder.mkdir(parents=True, exist_ok=True)
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        file = folder / FILE_NAME
+        file = regular(folder / FILE_NAME)
         try:
             self._study = optuna.create_study(
                 study_name=spec.name,

@@ -102,12 +102,13 @@ def _secret() -> bytes | None:
             with contextlib.suppress(FileExistsError):  # another process was faster
                 os.link(partial, path)
             partial.unlink()
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
-            mode, found = os.fstat(file.fileno()), file.read()
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+        with os.fdopen(os.open(path, flags), "rb") as file:
+            mode, found = os.fstat(file.fileno()), file.read(_SECRET_BYTES + 1)
     except OSError:
         return None
     own = mode.st_uid == os.geteuid() and not mode.st_mode & 0o077
-    return found if own and len(found) == _SECRET_BYTES else None
+    return found if own and found and len(found) == _SECRET_BYTES else None
 
 
 def _writable(folder: Path) -> bool:

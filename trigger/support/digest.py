@@ -13,7 +13,7 @@ from trigger.support import files
 def file_digest(path: Path) -> str:
     """SHA-256 of a file's bytes. Raises TriggerError where it cannot be read."""
     try:
-        with path.open("rb") as file:
+        with files.regular(path).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise TriggerError(f"{path}: {error.strerror}") from error

@@ -18,6 +18,13 @@ BESIDE = f".*-{'[0-9a-f]' * 16}"
 _ERRNO = re.compile(r"\[[Ee]rrno (\d+)\]|errno = (\d+)")
 # NumPy's error of a file that could not be written whole.
 _SHORT = re.compile(r"\d+ requested and \d+ written")
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
 
 
 def write_text(path: Path, text: str) -> None:
@@ -99,6 +106,20 @@ def entries(path: Path) -> list[Path]:
 def is_file(path: Path) -> bool:
     """A file itself: no link to one."""
     return stat.S_ISREG(path.lstat().st_mode)
+
+
+def regular(path: Path) -> Path:
+    """``path`` itself, where a file, a link to one, or nothing is there: whoever opens it says that it is missing.
+
+    Raises TriggerError for anything else. Reading a pipe or a device may never end.
+    """
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return path
+    if not stat.S_ISREG(mode):
+        raise TriggerError(f"{path}: is {_KINDS[stat.S_IFMT(mode)]}; a regular file is needed")
+    return path
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from trigger.errors import TriggerError
-from trigger.support.files import write_text
+from trigger.support.files import regular, write_text
 
 # How a figure came about, the most trustworthy last.
 ESTIMATED, SYNTHESISED, ROUTED = LABELS = ("estimated", "synthesised", "routed")
@@ -61,6 +61,6 @@ def from_dict(data: dict[str, Any]) -> Synthesis:
 def load(path: Path) -> Synthesis:
     """What ``save`` wrote. Raises TriggerError for anything else."""
     try:
-        return from_dict(json.loads(path.read_text()))
+        return from_dict(json.loads(regular(path).read_text()))
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise TriggerError(f"{path}: not a synthesis result: {error}") from error

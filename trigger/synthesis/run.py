@@ -65,13 +65,14 @@ def results(root: Path) -> tuple[list[Synthesis], list[str]]:
     """All results that belong to the build as it is now, and what failed when it was built."""
     path = root / "synthesis" / "results.json"
     try:
-        recorded = json.loads(path.read_text())
+        recorded = json.loads(files.regular(path).read_text())
     except (OSError, ValueError) as error:
         raise TriggerError(f"{path}: cannot be read: {error}; run `trigger build` again") from error
     found = [from_dict(entry) for entry in recorded["results"]]
     for name in TOOLS:
         path = root / "synth" / name / _RESULT
-        if path.is_file() and (path.parent / _STATE).read_text() == _state(root):
+        state = files.regular(path.parent / _STATE)
+        if path.is_file() and state.read_text() == _state(root):
             found.append(load(path))
     return found, list(recorded["failures"])
 

@@ -31,7 +31,7 @@ class Attempt:
     def taken(self, name: str, model: keras.Model, epochs: int) -> History | None:
         """The history of a training that was finished, its weights given to the model; None where it must be trained."""
         try:
-            with np.load(self._folder / f"{name}.npz") as saved:
+            with np.load(files.regular(self._folder / f"{name}.npz")) as saved:
                 model.set_weights([saved[f"arr_{k}"] for k in range(len(model.weights))])
             history: History = _read(self._folder / f"{name}.json")
         except (OSError, ValueError, KeyError, zipfile.BadZipFile):
@@ -74,7 +74,7 @@ class Attempt:
 def _read(path: Path) -> dict[str, Any]:
     """What was written; nothing where it is missing or damaged."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(files.regular(path).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -16,6 +16,7 @@ from trigger.fixedpoint.types import Fixed
 from trigger.frontends.loading import load
 from trigger.frontends.networks import shaped
 from trigger.spec import Spec
+from trigger.support.files import regular
 from trigger.support.user_code import importable
 
 
@@ -137,7 +138,7 @@ def _check_saving(model: keras.Model, where: str) -> None:
 
 
 def _function(path: Path, name: str) -> Any:
-    if not path.is_file():
+    if not regular(path).exists():
         raise TriggerError(f"{path}: no such file; model.file in trigger.toml names it")
     module_spec = importlib.util.spec_from_file_location(f"_trigger_model_{path.parent.name}", path)
     assert module_spec is not None and module_spec.loader is not None

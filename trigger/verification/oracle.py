@@ -17,6 +17,7 @@ from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.ops import Staircase
 from trigger.fixedpoint.passes.decision import scores
 from trigger.fixedpoint.types import Integers
+from trigger.support.files import regular
 from trigger.verification.compare import Comparison, Disagreement
 from trigger.verification.float32 import FUNCTION_ERROR, Bounds, output_bounds
 
@@ -57,7 +58,7 @@ class Agreement(NamedTuple):
 def load(path: Path) -> Recording:
     """Read what ``Recording.save`` wrote. Raises TriggerError where it is missing or damaged."""
     try:
-        with np.load(path) as file:
+        with np.load(regular(path)) as file:
             found = Recording(file["x"], file["y"], str(file["head"]))
         if len(found.x) == 0 or len(found.x) != len(found.y):
             raise ValueError(f"{len(found.x)} events and {len(found.y)} outputs")

@@ -110,7 +110,7 @@ def seal_synthesis(root: Path) -> None:
 def open_build(root: Path) -> Build:
     """A finished build, whatever was edited in it since. Raises TriggerError where the folder holds none."""
     path = root / staging.SPEC
-    if not (root / FILE_NAME).is_file() or not path.is_file():
+    if not all(files.regular(file).exists() for file in (root / FILE_NAME, path)):
         if staging.interrupted(root):
             raise TriggerError(f"{root}: the build is not finished; run `trigger build` again")
         raise TriggerError(f"{root}: no finished build here; run `trigger build` first")
@@ -246,7 +246,7 @@ def _write_seconds(root: Path, seconds: Mapping[str, float]) -> None:
 def _read_records(root: Path) -> dict[str, Any]:
     """The stages that are recorded; those whose record is damaged are not, and are made again."""
     try:
-        found = json.loads((root / staging.RECORDS).read_text())
+        found = json.loads(files.regular(root / staging.RECORDS).read_text())
         return {name: record for name, record in found.items() if "digest" in record}
     except (OSError, ValueError, AttributeError, TypeError, RecursionError):
         return {}
