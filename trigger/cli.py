@@ -542,21 +542,17 @@ def write_patterns(
 
     Where the events do not fit the buffers, several pairs of files are written, inputs_0.txt, expected_0.txt and so on.
     """
-    from trigger.exports import open_exact
-    from trigger.patterns import START, text
-    from trigger.payload import pattern_files
+    from trigger.exports import to_patterns
+    from trigger.patterns import START
 
-    pairs = pattern_files(open_exact(folder), events, frames)
-    output.mkdir(parents=True, exist_ok=True)
-    for number, pair in enumerate(pairs):
-        for name, pattern in pair._asdict().items():
-            path = output / (f"{name}_{number}.txt" if len(pairs) > 1 else f"{name}.txt")
-            write_text(path, text(pattern))
-            typer.echo(f"{shown(path)}: {len(pattern.data)} frames, {len(pattern.links)} links")
-    if len(pairs) > 1:
-        most = int(pairs[0].inputs.flags[:, 0, START].sum())
+    written = to_patterns(folder, output, events, frames)
+    for path, pattern in written.items():
+        typer.echo(f"{shown(path)}: {len(pattern.data)} frames, {len(pattern.links)} links")
+    pairs = len(written) // 2
+    if pairs > 1:
+        most = int(next(iter(written.values())).flags[:, 0, START].sum())
         typer.echo(
-            f"{events} events do not fit a buffer of {frames} frames: {len(pairs)} pairs of files, of up to {most} events"
+            f"{events} events do not fit a buffer of {frames} frames: {pairs} pairs of files, of up to {most} events"
         )
 
 

@@ -1,20 +1,21 @@
 """What a build gives to other software, run on the build's events and vectors before it is given away.
 
 Everything is written into a temporary folder and run there; only what gives the network's integers for every event is put
-where the user wants it.
+where the user wants it, in place of nothing but an earlier export.
 """
 
 import importlib
 import importlib.util
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from trigger import checks
+from trigger.destinations import check_file, check_folder, replace_folder
 from trigger.errors import TriggerError
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.types import Integers
@@ -24,8 +25,12 @@ from trigger.support import files, process
 from trigger.support.progress import progress
 from trigger.workflow.build import open_sealed
 
+if TYPE_CHECKING:
+    from trigger.patterns import Pattern
+
 # A staircase without a table holds a comparison for each step of each event.
 _CHUNK = 4096
+_BYTECODE = "__pycache__/*"
 _ONNX = "pip install 'trigger-compiler[onnx]'"
 
 
@@ -61,7 +66,7 @@ def to_onnx(root: Path, output: Path | None = None) -> Exported:
         save(read_graph(this.root), path)
         return _verified(this, *_onnx_runner(path))
 
-    return _into_place(output or Path(f"{this.spec.name}.onnx"), make)
+    return _into_file(output or Path(f"{this.spec.name}.onnx"), make)
 
 
 def to_qonnx(root: Path, output: Path | None = None) -> Exported:
@@ -75,7 +80,7 @@ def to_qonnx(root: Path, output: Path | None = None) -> Exported:
         save(graph, path)
         return _verified(this, "QONNX' executor", _qonnx_runner(path, graph))
 
-    return _into_place(output or Path(f"{this.spec.name}.qonnx.onnx"), make)
+    return _into_file(output or Path(f"{this.spec.name}.qonnx.onnx"), make)
 
 
 def to_emulator(root: Path, output: Path | None = None, version: str | None = None) -> Exported:
@@ -94,7 +99,8 @@ def to_emulator(root: Path, output: Path | None = None, version: str | None = No
             shutil.copytree(path, work, dirs_exist_ok=True)
             return _verified(this, "the emulator, compiled with g++,", _emulator(Path(work), name))
 
-    return _into_place(output or Path(f"{name}_emulator"), make)
+    target = output or Path(f"{name}_emulator")
+    return _into_folder(target, "emulator", make, (f"lib{name}.so", f"{name}.so", _BYTECODE))
 
 
 def to_payload(
@@ -117,21 +123,75 @@ def to_payload(
             )
             return _verified(this, what, simulation.run)
 
-    return _into_place(output or Path(f"{this.spec.name}_payload"), make)
+    target = output or Path(f"{this.spec.name}_payload")
+    return _into_folder(target, "payload", make, ("sim/build/*", f"sim/{_BYTECODE}"))
 
 
-def _into_place(target: Path, make: Callable[[Path], str]) -> Exported:
-    """``make`` writes a file or a folder and says what it has verified; only then does it go to ``target``."""
+def to_patterns(root: Path, output: Path, events: int, frames: int) -> "dict[Path, Pattern]":
+    """Pattern files of inputs and expected outputs, as ``pattern_files`` says; by path."""
+    from trigger.patterns import text
+    from trigger.payload import pattern_files
+
+    pairs = pattern_files(open_exact(root), events, frames)
+    named = {
+        f"{name}_{number}.txt" if len(pairs) > 1 else f"{name}.txt": pattern
+        for number, pair in enumerate(pairs)
+        for name, pattern in pair._asdict().items()
+    }
+
+    def make(path: Path) -> str:
+        path.mkdir()
+        for name, pattern in named.items():
+            files.write_text(path / name, text(pattern))
+        return ""
+
+    _into_folder(output, "patterns", make)
+    return {output / name: pattern for name, pattern in named.items()}
+
+
+def _into_file(target: Path, make: Callable[[Path], str]) -> Exported:
+    """``make`` writes a file and says what it has verified; only then does it go to ``target``."""
+    _check_outside_builds(target)
+    check_file(target, _is_our_onnx, "an ONNX file of this program")
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder) / "made.onnx"
+        verified = make(made)
+        check_file(target, _is_our_onnx, "an ONNX file of this program")
+        files.put(made, target)
+    return Exported(target, verified)
+
+
+def _is_our_onnx(data: bytes) -> bool:
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    from trigger.backends.onnx_writer import PRODUCER
+
+    try:
+        return bool(onnx.ModelProto.FromString(data).producer_name == PRODUCER)
+    except DecodeError:
+        return False
+
+
+def _into_folder(
+    target: Path, kind: str, make: Callable[[Path], str], by_products: Sequence[str] = ()
+) -> Exported:
+    """The same for a folder; ``by_products`` as in ``check_folder``."""
+    _check_outside_builds(target)
+    check_folder(target, kind, by_products)
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder) / "made"
+        verified = make(made)
+        replace_folder(made, target, kind, by_products)
+    return Exported(target, verified)
+
+
+def _check_outside_builds(target: Path) -> None:
     for place in (target.resolve(), *target.resolve().parents):
         if (place / FILE_NAME).is_file() and (place / "trigger.toml").is_file():
             raise TriggerError(
                 f"export: {target} lies in the build {place}; name a place outside it"
             )
-    with tempfile.TemporaryDirectory() as folder:
-        made = Path(folder) / target.name
-        verified = make(made)
-        files.put(made, target)
-    return Exported(target, verified)
 
 
 def _verified(this: Build, what: str, run: Callable[[Integers], Integers]) -> str:

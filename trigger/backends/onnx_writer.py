@@ -10,6 +10,8 @@ from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.ops import Operation
 from trigger.fixedpoint.ranges import ranges
 
+PRODUCER = "trigger"
+
 
 class Writer:
     """A value is known by the name of its tensor; ``names`` has those of the graph's nodes."""
@@ -45,7 +47,7 @@ class Writer:
             for name, node in (("inputs", self.graph.input), ("outputs", self.graph.output))
         ]
         body = helper.make_graph(self.nodes, "network", ends[:1], ends[1:], self.constants)
-        return helper.make_model(body, opset_imports=opsets, producer_name="trigger", ir_version=10)
+        return helper.make_model(body, opset_imports=opsets, producer_name=PRODUCER, ir_version=10)
 
     def sources(self, node: Operation) -> tuple[list[Operation], list[str]]:
         """The nodes that a node reads, and their tensors."""
