@@ -11,7 +11,7 @@ from trigger import spec as specification
 from trigger.errors import TriggerError
 from trigger.events.readers import read
 from trigger.fixedpoint.types import Fixed
-from trigger.support.files import regular
+from trigger.support.files import regular, write_text
 from trigger.support.names import as_project
 from trigger.support.templates import environment
 
@@ -99,7 +99,7 @@ def adopt(asked: Adoption) -> Path:
             f"{path}: is there already and says something else; build it with `trigger build {path}`, or remove it"
         )
     specification.parse(text, path)
-    path.write_text(text, encoding="utf-8")
+    write_text(path, text)
     return path
 
 

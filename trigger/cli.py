@@ -234,8 +234,11 @@ def verify(
 
     Exit status: 0 equal, 1 different, 2 could not run.
     """
-    from trigger.verification.junit import to_junit
+    from trigger.destinations import check_file
+    from trigger.verification.junit import is_junit, to_junit
 
+    if junit is not None:
+        check_file(junit, is_junit, "a JUnit file of `trigger verify`")
     if (
         hls4ml is not None
         and against is not None
@@ -420,11 +423,13 @@ def jets(
     """
     import json
 
+    from trigger.destinations import check_sample
     from trigger.events.jets import CLASSES, write
     from trigger.support.progress import progress
 
     if output.suffix != ".parquet":
         raise TriggerError(f"{output}: the file to write ends in .parquet")
+    check_sample(output)
     with progress("generating", jets * len(CLASSES), "jets") as done:
         provenance = write(output, jets, seed, done)
     write_text(output.with_suffix(".json"), json.dumps(provenance, indent=1) + "\n")
@@ -453,11 +458,13 @@ def level1(
     """
     import json
 
+    from trigger.destinations import check_sample
     from trigger.events.level1 import collisions, write
     from trigger.support.progress import progress
 
     if output.suffix != ".parquet":
         raise TriggerError(f"{output}: the file to write ends in .parquet")
+    check_sample(output)
     with progress("generating", collisions(zero_bias, signals), "collisions") as done:
         provenance = write(output, zero_bias, signals, seed, done)
     write_text(output.with_suffix(".json"), json.dumps(provenance, indent=1) + "\n")
@@ -470,8 +477,10 @@ def openml(output: Annotated[Path, typer.Argument(help="The Parquet file to writ
 
     Needs a network connection; the data set is hls4ml_lhc_jets_hlf.
     """
+    from trigger.destinations import check_absent
     from trigger.events.openml import fetch
 
+    check_absent(output)
     typer.echo(f"{output}: {fetch(output)} jets")
 
 

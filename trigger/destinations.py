@@ -84,6 +84,34 @@ def check_file(target: Path, is_ours: Callable[[bytes], bool], what: str) -> Non
         )
 
 
+def check_absent(target: Path) -> None:
+    """Raise TriggerError where anything has this place."""
+    if target.exists() or target.is_symlink():
+        raise TriggerError(f"{target}: exists already; remove it, or name another file")
+
+
+def check_sample(target: Path) -> None:
+    """Raise TriggerError where an events file, or the record beside it, is there that no generator wrote.
+
+    A generator's record has the SHA-256 of its events.
+    """
+    about = target.with_suffix(".json")
+    there = [path for path in (target, about) if files.regular(path).exists()]
+    if there and _sample_digest(about) not in {file_digest(path) for path in there}:
+        raise TriggerError(
+            f"{there[0]}: exists already and is no sample that this command made; "
+            "remove it, or name another file"
+        )
+
+
+def _sample_digest(about: Path) -> str | None:
+    try:
+        found = json.loads(about.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return str(found["sha256"]) if isinstance(found, dict) and "sha256" in found else None
+
+
 def _record(target: Path) -> dict[str, Any] | None:
     """What the folder says of the export in it; None where it says nothing that this program wrote."""
     path = files.regular(target / RECORD)

@@ -21,7 +21,7 @@ def create(folder: Path, like: str) -> None:
         identifier(name)
     except ValueError as error:
         raise TriggerError(str(error)) from error
-    if folder.exists():
+    if folder.exists() or folder.is_symlink():
         raise TriggerError(f"{folder}: exists already")
     original = specification.load(source / specification.FILE_NAME)
     text = (source / specification.FILE_NAME).read_text(encoding="utf-8")

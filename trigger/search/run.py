@@ -13,7 +13,7 @@ from dask.distributed import Client, Future, LocalCluster, as_completed
 from trigger import spec as specification
 from trigger.errors import TriggerError
 from trigger.search import pick, space
-from trigger.search.study import Point, Study, front
+from trigger.search.study import FILE_NAME, Point, Study, front
 from trigger.search.trial import FAILED, Outcome, Task, run_in_process
 from trigger.spec import Spec
 from trigger.support import files
@@ -59,6 +59,9 @@ def opened(target: str, output: Path, resume: bool) -> Iterator[Search]:
     space.check(text, path, spec.search)
     spec = specification.parse(text, path)
     root = output / f"{spec.name}-search"
+    study = root / FILE_NAME
+    if root.is_dir() and {path.name for path in root.iterdir()} - {".lock"} and not study.exists():
+        raise TriggerError(f"{root}: is not empty and holds no search; choose another --output")
     root.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as held:
         try:
@@ -100,7 +103,7 @@ def write_picked(search: Search, conditions: list[pick.Condition]) -> tuple[Path
             f"{path}: is there already and says something else; build it, or remove it"
         )
     specification.parse(text, path)
-    path.write_text(text, encoding="utf-8")
+    files.write_text(path, text)
     return path, chosen
 
 

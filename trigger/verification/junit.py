@@ -9,6 +9,12 @@ from trigger.verification.compare import Verdict
 _NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
+def is_junit(data: bytes) -> bool:
+    """Whether these are the bytes of a file that ``to_junit`` made."""
+    start = re.match(rb"<\?xml [^>]*>\s*<testsuite ([^>]*)>", data)
+    return start is not None and b'name="trigger verify ' in start[1]
+
+
 def to_junit(name: str, verdict: Verdict) -> str:
     """One test case for each comparison; a difference is a failure with its witness, an aborted run an error."""
     failures = sum(bool(c.differing) for c in verdict.comparisons)

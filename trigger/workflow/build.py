@@ -45,6 +45,7 @@ def build(target: str, output: Path, from_scratch: bool = False) -> Path:
         spec = specification.parse(text, path)
     root = (output / spec.name).resolve()
     with _readable_errors(root):
+        _check_own(root)
         root.mkdir(parents=True, exist_ok=True)
         with _locked(root):
             staging.recover(root)
@@ -74,6 +75,19 @@ def build(target: str, output: Path, from_scratch: bool = False) -> Path:
     if missed := over(found.budgets):
         raise OverBudget("\n  ".join(["exact, but over budget", *map(str, missed), page]))
     return root
+
+
+def _check_own(root: Path) -> None:
+    """Raise TriggerError where the folder of a build holds files and no build, finished or not."""
+    if staging.interrupted(root) or (root / staging.RECORDS).exists():
+        return
+    if root.is_dir() and any(path.name != ".lock" for path in root.iterdir()):
+        try:
+            read(root)
+        except TriggerError as error:
+            raise TriggerError(
+                f"{root}: is not empty and holds no build; choose another --output"
+            ) from error
 
 
 def rewrite_report(root: Path) -> Path:
