@@ -234,7 +234,7 @@ def verify(
 
     Exit status: 0 equal, 1 different, 2 could not run.
     """
-    from trigger.destinations import check_file
+    from trigger.support.destinations import check_file
     from trigger.verification.junit import is_junit, to_junit
 
     if junit is not None:
@@ -423,8 +423,8 @@ def jets(
     """
     import json
 
-    from trigger.destinations import check_sample
     from trigger.events.jets import CLASSES, write
+    from trigger.support.destinations import check_sample
     from trigger.support.progress import progress
 
     if output.suffix != ".parquet":
@@ -458,8 +458,8 @@ def level1(
     """
     import json
 
-    from trigger.destinations import check_sample
     from trigger.events.level1 import collisions, write
+    from trigger.support.destinations import check_sample
     from trigger.support.progress import progress
 
     if output.suffix != ".parquet":
@@ -477,8 +477,8 @@ def openml(output: Annotated[Path, typer.Argument(help="The Parquet file to writ
 
     Needs a network connection; the data set is hls4ml_lhc_jets_hlf.
     """
-    from trigger.destinations import check_absent
     from trigger.events.openml import fetch
+    from trigger.support.destinations import check_absent
 
     check_absent(output)
     typer.echo(f"{output}: {fetch(output)} jets")

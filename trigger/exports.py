@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from trigger import checks
-from trigger.destinations import check_file, check_folder, replace_folder
 from trigger.errors import TriggerError
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.types import Integers
 from trigger.folder import Build, read_graph, read_json
 from trigger.provenance import FILE_NAME, REFERENCES
 from trigger.support import files, process
+from trigger.support.destinations import check_file, check_folder, replace_folder
 from trigger.support.progress import progress
 from trigger.workflow.build import open_sealed
 
