@@ -1,6 +1,8 @@
 """Compiled code is run again only where this user compiled it, from the sources that are there."""
 
 import shutil
+import subprocess
+import sys
 
 import pytest
 
@@ -113,3 +115,15 @@ def test_nothing_is_written_through_a_link(home, tmp_path, compile_in):
         f"{tmp_path / 'csim'}: is a link, and files would be written through it; remove it"
     )
     assert not list((tmp_path / "outside").iterdir())
+
+
+def test_a_folder_in_use_is_not_shared(home, tmp_path):
+    folder = tmp_path / "netlist"
+    folder.mkdir()
+    (folder / "stale").write_text("")
+    first, second = compiled.empty(folder), compiled.empty(folder)
+    assert first == folder and second != folder
+    assert list(first.iterdir()) == list(second.iterdir()) == []
+    code = f"from trigger.support.compiled import empty; print(empty(__import__('pathlib').Path({str(folder)!r})))"
+    other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert other.stdout.strip() not in (str(first), str(second))

@@ -265,7 +265,7 @@ def verify(
 
 def _of_build(folder: Path, events: Path | None, netlist: bool) -> "tuple[str, Verdict]":
     from trigger import checks
-    from trigger.workflow.build import open_sealed, steady
+    from trigger.workflow.build import open_sealed, seal_first, steady
 
     this = open_sealed(folder)
     with steady(this.root):
@@ -274,7 +274,8 @@ def _of_build(folder: Path, events: Path | None, netlist: bool) -> "tuple[str, V
             if events is None
             else checks.expectations(this.root, this.spec, events)
         )
-        return this.spec.name, checks.check(this.root, this.spec, expected, netlist)[0]
+        with seal_first(this.root):
+            return this.spec.name, checks.check(this.root, this.spec, expected, netlist)[0]
 
 
 def _against(

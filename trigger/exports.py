@@ -19,7 +19,7 @@ from trigger.errors import TriggerError
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.types import Integers
 from trigger.folder import Build, read_graph, read_json
-from trigger.provenance import FILE_NAME, REFERENCES
+from trigger.provenance import FILE_NAME, REFERENCES, require
 from trigger.support import files, process
 from trigger.support.destinations import check_file, check_folder, replace_folder
 from trigger.support.progress import progress
@@ -132,7 +132,9 @@ def to_patterns(root: Path, output: Path, events: int, frames: int) -> "dict[Pat
     from trigger.patterns import text
     from trigger.payload import pattern_files
 
-    pairs = pattern_files(open_exact(root), events, frames)
+    this = open_exact(root)
+    require(this.root, ("rtl",))  # its interface says where the outputs are
+    pairs = pattern_files(this, events, frames)
     named = {
         f"{name}_{number}.txt" if len(pairs) > 1 else f"{name}.txt": pattern
         for number, pair in enumerate(pairs)

@@ -49,10 +49,12 @@ class _BuildTests(pytest.Collector):
 
     def collect(self) -> Iterator[pytest.Item]:
         from trigger.checks import implementations
-        from trigger.workflow.build import open_sealed
+        from trigger.workflow.build import open_sealed, seal_first
 
         this = open_sealed(self.folder)
-        for name, make in implementations(this.root, this.spec).items():
+        with seal_first(this.root):
+            found = implementations(this.root, this.spec)
+        for name, make in found.items():
             compare = partial(_implementation, this.root, name, make)
             yield _Equality.from_parent(
                 self, name=f"{name} equals Keras", compare=compare, build=this
@@ -90,8 +92,11 @@ def _implementation(root: Path, name: str, make: Callable[[], Any]) -> str:
     """One implementation against the integers that Keras gave when the build was made."""
     from trigger.checks import compare_with, recorded_expectations
     from trigger.folder import read_graph
+    from trigger.workflow.build import seal_first
 
-    verdict = compare_with(read_graph(root), recorded_expectations(root), {name: make()})
+    with seal_first(root):
+        made = make()
+    verdict = compare_with(read_graph(root), recorded_expectations(root), {name: made})
     return "" if verdict else str(verdict)
 
 

@@ -5,6 +5,7 @@ can name a file so that it is run, and an edited or older one is compiled again.
 """
 
 import contextlib
+import fcntl
 import functools
 import hmac
 import os
@@ -18,6 +19,8 @@ from trigger.support import files
 from trigger.support.digest import file_digest
 
 _SECRET_BYTES = 32
+# Folders in use, by open descriptors that are locked.
+_held: list[int] = []
 
 
 def library(
@@ -54,8 +57,21 @@ def private() -> Path:
 
 
 def empty(folder: Path) -> Path:
-    """This folder with nothing in it; one of this process where it cannot be written."""
-    return files.fresh(folder) if _writable(folder) else private()
+    """This folder with nothing in it, until this process ends.
+
+    It is one of this process alone where the folder cannot be written, or is in use.
+    """
+    if not _writable(folder):
+        return private()
+    try:
+        held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:  # in use, or on a file system without locks
+        return private()
+    _held.append(held)
+    for path in folder.iterdir():
+        files.remove(path)
+    return folder
 
 
 def cache() -> Path | None:

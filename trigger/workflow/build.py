@@ -20,6 +20,8 @@ from trigger.support.progress import say, shown
 from trigger.synthesis.budget import over
 from trigger.workflow.stages import STAGES, Stage
 
+# What is compiled and run.
+_MADE = ("firmware", "rtl", "payload")
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -165,6 +167,22 @@ def steady(root: Path) -> Iterator[None]:
         raise
     if compared() != before:
         raise replaced
+
+
+@contextlib.contextmanager
+def seal_first(root: Path) -> Iterator[None]:
+    """Where what a build has made cannot be compiled or run, and is not as it was sealed, say that instead.
+
+    Edited firmware is compared all the same: that is what verification is for.
+    """
+    try:
+        yield
+    except TriggerError as error:
+        try:
+            require(root, _MADE)
+        except TriggerError as edited:
+            raise edited from error
+        raise
 
 
 def _run(stage: Stage, build: Build, root: Path) -> None:
