@@ -7,10 +7,11 @@ our own, one call for all events and threads. Several projects can be compiled t
 import hashlib
 import os
 import re
+import select
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -40,6 +41,9 @@ INCLUDES = {
         "firmware/ap_types",
     ),
 }
+
+# Far longer than one event takes of any network that an FPGA holds.
+_STALLED_S = 600
 
 # hls4ml's Catapult projects read their weights from text files unless they are compiled as for synthesis.
 FLAGS = {"Catapult": ("-D__SYNTHESIS__",)}
@@ -141,25 +145,57 @@ def call(
         source, target = Path(folder) / "x.npy", Path(folder) / "y.npy"
         np.save(source, np.ascontiguousarray(x))
         command = [sys.executable, csim_worker.__file__, library, function, source, target, outputs]
-        status, errors = _run([str(part) for part in command], done)
+        status, errors = _run([str(part) for part in command], name, done)
         if status != 0:
             raise CsimFailed(
                 f"csim: {name} ended with status {status}: {_last_line(errors) or process.ending(status)}"
             )
+        if not target.is_file():
+            raise CsimFailed(
+                f"csim: {name} ended its process with status 0 and gave no results; "
+                "look for a call of exit in it"
+            )
         return np.load(target)
 
 
-def _run(command: list[str], done: Callable[[int], None]) -> tuple[int, str]:
-    """Run the worker, passing on its progress; its exit status and what it wrote to stderr."""
+def _run(command: list[str], name: str, done: Callable[[int], None]) -> tuple[int, str]:
+    """Run the worker, passing on its progress; its exit status and what it wrote to stderr.
+
+    Raises CsimFailed where it makes no progress.
+    """
+    finished = 0
     with tempfile.TemporaryFile("w+") as errors:
         with process.started(command, stdout=subprocess.PIPE, stderr=errors) as program:
-            for line in program.process.stdout or ():
-                if line.startswith("done "):
-                    done(int(line.split()[1]))
-            program.process.wait()
+            assert program.process.stdout is not None
+            try:
+                for line in _lines(program.process.stdout.fileno()):
+                    if line.isdigit():
+                        finished += int(line)
+                        done(int(line))
+                program.process.wait(_STALLED_S)
+            except (TimeoutError, subprocess.TimeoutExpired) as error:
+                raise CsimFailed(
+                    f"csim: {name} did nothing for {_STALLED_S} s after {finished} events, and was stopped; "
+                    "look for a loop in it that does not end"
+                ) from error
             status = program.status()
         errors.seek(0)
         return status, errors.read()
+
+
+def _lines(descriptor: int) -> Iterator[bytes]:
+    """The lines that are written to a pipe. Raises TimeoutError where there is none for too long."""
+    waiting = select.poll()
+    waiting.register(descriptor, select.POLLIN)
+    rest = b""
+    while True:
+        if not waiting.poll(1000 * _STALLED_S):
+            raise TimeoutError
+        data = os.read(descriptor, 1 << 16)
+        if not data:
+            return
+        *lines, rest = (rest + data).split(b"\n")
+        yield from lines
 
 
 def open_project(directory: Path, graph: Graph, project_name: str, backend: str) -> Csim:

@@ -1,29 +1,39 @@
 """Runs one function of a compiled csim: python csim_worker.py LIBRARY FUNCTION INPUTS.npy OUTPUTS.npy COLUMNS.
 
-A program of its own, so that a csim that aborts takes only this process with it. Prints "done N" as events finish.
+A program of its own, so that a csim that aborts takes only this process with it. Prints the number of events as they finish;
+what the csim itself prints goes nowhere.
 """
 
 import ctypes
 import os
 import sys
+import time
 
 import numpy as np
 
-# Small enough for progress to move, large enough that starting threads costs nothing.
-_CHUNK = 2_000
+# Few events at first, since one may take long; then as many as take a second, or that starting threads costs nothing.
+_FIRST, _CHUNK, _SHORT_S = 16, 2_000, 1.0
 
 
 def main(library: str, function: str, source: str, target: str, columns: str) -> None:
+    progress = os.fdopen(os.dup(1), "w")
+    with open(os.devnull, "wb") as nowhere:  # noqa: PTH123
+        os.dup2(nowhere.fileno(), 1)
     call = getattr(ctypes.CDLL(library), function)
     pointer = ctypes.POINTER(ctypes.c_double)
     call.argtypes, call.restype = (pointer, pointer, ctypes.c_size_t, ctypes.c_size_t), None
     x = np.load(source)
     y = np.empty((len(x), int(columns)))
     threads = len(os.sched_getaffinity(0))
-    for start in range(0, len(x), _CHUNK):
-        rows = x[start : start + _CHUNK]
+    start, size = 0, _FIRST
+    while start < len(x):
+        rows = x[start : start + size]
+        begun = time.monotonic()
         call(rows.ctypes.data_as(pointer), y[start:].ctypes.data_as(pointer), len(rows), threads)
-        print("done", len(rows), flush=True)
+        print(len(rows), file=progress, flush=True)
+        start += len(rows)
+        if time.monotonic() - begun < _SHORT_S:
+            size = min(2 * size, _CHUNK)
     np.save(target, y)
 
 
