@@ -309,6 +309,35 @@ def test_benches(built, tmp_path, kind, language):
     assert result.returncode == 1, result.stdout
 
 
+@pytest.mark.parametrize(
+    ("kind", "language", "bench", "old", "new"),
+    [
+        ("plain", "verilog", "reset_in_the_middle", "if (rst) {valid_2, valid_1}", "if (0) {valid_2, valid_1}"),
+        ("axi", "verilog", "reset_in_the_middle", "if (rst) {valid_2, valid_1}", "if (0) {valid_2, valid_1}"),
+        ("emp", "vhdl", "reset_in_the_middle", "if rst = '1' then", "if rst = '1' and now < 60 ns then"),
+        ("plain", "verilog", "with_gaps", "else if (ce) {valid_2", "else {valid_2"),
+        ("plain", "vhdl", "with_gaps", "elsif ce = '1' then", "else"),
+    ],
+)  # fmt: skip
+def test_benches_watch_reset_and_clock_enable(built, tmp_path, kind, language, bench, old, new):
+    """A valid bit of the shell that ignores one of the two."""
+    program = {"verilog": "iverilog", "vhdl": "ghdl"}[language]
+    if shutil.which(program) is None:
+        pytest.skip(f"{program} is not installed")
+    if find_libpython.find_libpython() is None:
+        pytest.skip("this Python was built without its shared library, which cocotb needs")
+    export(built, tmp_path / "p", kind, language)
+    suffix = {"verilog": "sv", "vhdl": "vhd"}[language]
+    path = tmp_path / "p" / "src" / f"shelled_trigger.{suffix}"
+    right = path.read_text()
+    path.write_text(right.replace(old, new, 1))
+    assert path.read_text() != right
+    run = [sys.executable, "sim/run.py"]
+    result = subprocess.run(run, cwd=tmp_path / "p", capture_output=True, text=True, check=False)
+    assert result.returncode == 1, result.stdout
+    assert re.search(rf"{bench} +FAIL", result.stdout), result.stdout
+
+
 def test_regions_of_any_board(built, tmp_path):
     """The packages for simulation have the channels that are named, and no fewer than most boards."""
     for channels, regions in (([4, 9], 18), ([0, 71], 18), ([112, 3], 29), ([127, 2], 32)):

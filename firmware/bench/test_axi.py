@@ -6,7 +6,16 @@ import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster
-from payload import CONTROL, LATENCY, POINTS, SNAPSHOT, events, register, threshold_words
+from payload import (
+    CONTROL,
+    FRAMES,
+    LATENCY,
+    POINTS,
+    SNAPSHOT,
+    events,
+    register,
+    threshold_words,
+)
 
 
 async def begin(dut):
@@ -24,6 +33,20 @@ async def begin(dut):
     return registers
 
 
+async def beat(dut, data, last, user):
+    """One beat, as soon as it is taken; tvalid is low after it."""
+    dut.s_axis_tvalid.value = 1
+    dut.s_axis_tdata.value = data
+    dut.s_axis_tlast.value = int(last)
+    dut.s_axis_tuser.value = user
+    taken = False
+    while not taken:
+        await RisingEdge(dut.aclk)
+        taken = dut.s_axis_tready.value == 1  # as it was at the edge
+        await FallingEdge(dut.aclk)
+    dut.s_axis_tvalid.value = 0
+
+
 async def send(dut, vectors, pause):
     """All events, with pauses between any two beats; the last one ends the transfer."""
     for k, event in enumerate(vectors):
@@ -32,18 +55,8 @@ async def send(dut, vectors, pause):
                 await RisingEdge(dut.aclk)
                 await FallingEdge(dut.aclk)
             last = number == len(event.frames) - 1
-            dut.s_axis_tvalid.value = 1
-            dut.s_axis_tdata.value = data
-            dut.s_axis_tlast.value = int(last)
-            dut.s_axis_tuser.value = int(k == 0 and number == 0) + 2 * int(
-                last and k == len(vectors) - 1
-            )
-            taken = False
-            while not taken:
-                await RisingEdge(dut.aclk)
-                taken = dut.s_axis_tready.value == 1  # as it was at the edge
-                await FallingEdge(dut.aclk)
-            dut.s_axis_tvalid.value = 0
+            user = int(k == 0 and number == 0) + 2 * int(last and k == len(vectors) - 1)
+            await beat(dut, data, last, user)
 
 
 async def receive(dut, count, pause):
@@ -60,6 +73,15 @@ async def receive(dut, count, pause):
     return found
 
 
+def check(found, vectors):
+    """The decisions on all events, in their order; the last one ends the transfer."""
+    for k, ((data, last), event) in enumerate(zip(found, vectors, strict=True)):
+        assert data & 0xFFFF == event.accept_bits(), f"event {k}"
+        assert data >> 16 & 0xFFF == k, f"event {k}"
+        assert data >> 32 == event.score_bits, f"event {k}"
+        assert last == (k == len(vectors) - 1), f"event {k}"
+
+
 @cocotb.test()
 @cocotb.parametrize(stall_in=[0.0, 0.3], stall_out=[0.0, 0.4])
 async def stream(dut, stall_in, stall_out):
@@ -68,11 +90,33 @@ async def stream(dut, stall_in, stall_out):
     vectors, chance = events(), random.Random(2)
     cocotb.start_soon(send(dut, vectors, lambda: chance.random() < stall_in))
     found = await receive(dut, len(vectors), lambda: chance.random() < stall_out)
-    for k, ((data, last), event) in enumerate(zip(found, vectors, strict=True)):
-        assert data & 0xFFFF == event.accept_bits(), f"event {k}"
-        assert data >> 16 & 0xFFF == k, f"event {k}"
-        assert data >> 32 == event.score_bits, f"event {k}"
-        assert last == (k == len(vectors) - 1), f"event {k}"
+    check(found, vectors)
+    assert dut.error.value == 0
+
+
+@cocotb.test()
+async def reset_in_the_middle(dut):
+    """A reset in the middle of an event, while a decision waits, leaves nothing of either."""
+    await begin(dut)
+    vectors = events()
+    dut.m_axis_tready.value = 1
+    await send(dut, vectors[:5], lambda: False)
+    if FRAMES > 1:
+        await beat(dut, vectors[5].frames[0], last=False, user=0)
+    dut.m_axis_tready.value = 0
+    await ClockCycles(dut.aclk, LATENCY + 1)
+    await FallingEdge(dut.aclk)
+    assert dut.m_axis_tvalid.value == 1
+    dut.aresetn.value = 0
+    await ClockCycles(dut.aclk, 2)
+    await FallingEdge(dut.aclk)
+    assert dut.m_axis_tvalid.value == 0
+    dut.aresetn.value = 1
+    cocotb.start_soon(send(dut, vectors[:20], lambda: False))
+    check(await receive(dut, 20, lambda: False), vectors[:20])
+    for _ in range(LATENCY + 1):
+        await FallingEdge(dut.aclk)
+        assert dut.m_axis_tvalid.value == 0
     assert dut.error.value == 0
 
 

@@ -5,6 +5,7 @@ from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, RisingEdge
 from payload import (
     CONTROL,
+    FRAMES,
     LATENCY,
     LINKS,
     OUTPUT_LINKS,
@@ -86,16 +87,38 @@ async def run(dut, vectors):
     return found
 
 
-@cocotb.test()
-async def back_to_back(dut):
-    """Every event's decision on the output channel, when it is due, and nothing on any other channel."""
-    await begin(dut)
-    vectors = events()
+async def check(dut, vectors):
+    """Every event has its decision on the output channel, when it is due, and nothing on any other channel."""
     found = await run(dut, vectors)
     assert len(found) == len(vectors)
     for k, ((latency, data, orbit), event) in enumerate(zip(found, vectors, strict=True)):
         assert (latency, orbit) == (LATENCY, ALL_OUT * (k == 0)), f"event {k}"
         assert data == decision_words(event, k), f"event {k}: {data:#x}"
+
+
+@cocotb.test()
+async def back_to_back(dut):
+    """A frame every cycle."""
+    await begin(dut)
+    await check(dut, events())
+
+
+@cocotb.test()
+async def reset_in_the_middle(dut):
+    """A reset in the middle of an event leaves nothing of it, nor of those in the pipeline."""
+    await begin(dut)
+    vectors = events()[:20]
+    frames = [(number, data) for event in vectors for number, data in enumerate(event.frames)]
+    for left_out in range(FRAMES):
+        for number, data in frames[: len(frames) - left_out]:
+            dut.in_valid.value = ALL
+            dut.in_start.value = ALL if number == 0 else 0
+            dut.in_data.value = data
+            await FallingEdge(dut.clk)
+        dut.rst.value = 1
+        await FallingEdge(dut.clk)
+        dut.rst.value = 0
+        await check(dut, vectors)
 
 
 @cocotb.test()

@@ -38,10 +38,10 @@ class Bench:
         cocotb.start_soon(Clock(self.dut.clk, 4, unit="ns").start())
         await self.reset()
 
-    async def reset(self):
+    async def reset(self, edges=2):
         self.dut.rst.value = 1
         self.idle()
-        await self.edges(2)
+        await self.edges(edges)
         self.dut.rst.value = 0
         self.found.clear()
 
@@ -52,7 +52,7 @@ class Bench:
         self.dut.in_data.value = 0
 
     async def edges(self, count=1):
-        """So many rising edges; the inputs may be changed after each call."""
+        """So many rising edges with the clock enable as it is; the inputs may be changed after each call."""
         for _ in range(count):
             await RisingEdge(self.dut.clk)
             self.cycle += 1
@@ -74,6 +74,27 @@ class Bench:
         for number, data in enumerate(event.frames):
             await self.frame(data, start=number == 0, orbit=orbit and number == 0)
         return self.cycle
+
+    async def stall(self, count):
+        """The clock enable low for so many edges: what stands at the input is not taken, the decision stays."""
+        if not count:
+            return
+        shown = self.shown()
+        self.dut.ce.value = 0
+        self.dut.in_valid.value = ALL
+        self.dut.in_start.value = ALL
+        self.dut.in_start_of_orbit.value = ALL
+        for _ in range(count):
+            await RisingEdge(self.dut.clk)
+            await FallingEdge(self.dut.clk)
+            assert self.shown() == shown
+        self.idle()
+        self.dut.ce.value = 1
+
+    def shown(self):
+        """The decision, and whether it is one; it may be undefined where it is none."""
+        ports = ("out_valid", "out_accept", "out_score", "out_bx")
+        return [str(getattr(self.dut, port).value) for port in ports]
 
     async def drain(self):
         await self.edges(LATENCY + 1)
@@ -144,7 +165,10 @@ async def with_gaps(dut):
     await bench.start()
     sent = []
     for k, event in enumerate(vectors):
-        sent.append((await bench.send(event, orbit=k == 0), event))
+        for number, data in enumerate(event.frames):
+            await bench.stall(chance.choice([0, 0, 0, 1, 2]))
+            await bench.frame(data, start=number == 0, orbit=k == number == 0)
+        sent.append((bench.cycle, event))
         await bench.edges(chance.choice([0, 0, 1, 3]))
     await bench.drain()
     check(bench, sent)
@@ -162,7 +186,7 @@ async def reset_in_the_middle(dut):
         await bench.send(event)
     await bench.frame(vectors[5].frames[0], start=True)
     await bench.threshold(0, 1 << 40)
-    await bench.reset()
+    await bench.reset(edges=1)
     sent = [(await bench.send(event, orbit=k == 0), event) for k, event in enumerate(vectors[:20])]
     await bench.drain()
     check(bench, sent)
