@@ -47,7 +47,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 
 # HGQ2 and QKeras exclude each other: its tests have an environment of their own.
 test-hgq: $(VENV)-hgq/.ready
-	$(VENV)-hgq/bin/python -m pytest -n 2 tests/frontends/test_hgq.py
+	$(VENV)-hgq/bin/python -m pytest -n 2 tests/frontends/test_hgq.py tests/frontends/test_hgq_handset.py
 
 $(VENV)-hgq/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)-hgq

@@ -16,8 +16,11 @@ import qkeras.quantizers as q
 from trigger.fixedpoint.build import Builder, constant
 from trigger.fixedpoint.types import Fixed, Overflow, Rounding
 from trigger.frontends import remedies, rules
+from trigger.frontends.attributes import check_attributes
 from trigger.frontends.inexact import Refusal
-from trigger.frontends.own import called, is_library, module_of
+from trigger.frontends.libraries import is_library, module_of
+from trigger.frontends.methods import check_methods
+from trigger.frontends.own import called
 from trigger.frontends.piecewise import (
     clip,
     is_power_of_two,
@@ -62,8 +65,11 @@ def lower_activation(builder: Builder, name: str, source: str, activation: Any) 
     Raises Refusal where it cannot be exact.
     """
     if type(activation) in _QUANTIZERS:
+        check_methods(f"{name_of(activation)}:", activation, "use the quantiser as it is")
         if type(activation) not in (FixedPoint, LearnedActivation):
             _check_options(activation)
+        if not isinstance(getattr(activation, "alpha", None), str):  # refused below
+            check_attributes(activation, f"{name_of(activation)}: its")
         return _QUANTIZERS[type(activation)](builder, name, source, activation)
     kind = known_as(activation)
     match kind:
@@ -131,8 +137,8 @@ def _check_options(activation: Any) -> None:
             "set qnoise_factor to 1",
         )
     for option in ("bits", "integer"):
-        number = np.asarray(getattr(activation, option, 0), dtype=np.float64)
-        if number.size != 1 or not float(number.ravel()[0]).is_integer():
+        number = getattr(activation, option, 0)
+        if not _is_whole(number):
             raise Refusal(
                 f"{kind} has {option}={number}, which is not one whole number",
                 "use a whole number",
@@ -147,6 +153,14 @@ def _check_options(activation: Any) -> None:
         raise Refusal(
             f"{kind} has training=True: it draws its values at random", "use training=False"
         )
+
+
+def _is_whole(number: Any) -> bool:
+    try:
+        value = np.asarray(number, dtype=np.float64)
+    except (TypeError, ValueError):  # a text, or None
+        return False
+    return value.size == 1 and float(value.ravel()[0]).is_integer()
 
 
 def quantizer_types(activation: Any) -> tuple[Fixed, Rounding, Overflow] | None:

@@ -18,6 +18,7 @@ from trigger.fixedpoint.ops import Constant, Operation
 from trigger.frontends.activations import name_of
 from trigger.frontends.constants import as_numpy, check_variance, exact, finite
 from trigger.frontends.inexact import Refusal
+from trigger.frontends.methods import check_methods
 from trigger.frontends.own import called
 from trigger.frontends.piecewise import is_power_of_two
 
@@ -181,11 +182,14 @@ def _misshapen(name: str, found: tuple[int, ...], wanted: tuple[int, ...]) -> Re
 def _call(layer: Any, name: str, value: Any) -> Any:
     """The value after the layer's quantiser for it, which must give the same each time."""
     quantizer = getattr(layer, f"{name}_quantizer_internal", None)
-    # A quantiser that was put in afterwards is applied to the bias of QDenseBatchnorm and to the inverse alone.
-    is_switched_off = not getattr(layer, f"{name}_quantizer", True)
+    given = getattr(layer, f"{name}_quantizer", None)
+    # The bias of QDenseBatchnorm and the inverse are quantised by what was put in afterwards too.
     ignores = name == "inverse" or (isinstance(layer, QDenseBatchnorm) and name == "bias")
-    if quantizer is None or (is_switched_off and not ignores):
+    if bool(given) != (quantizer is not None) and not ignores:
+        raise _halved(type(layer).__name__, f"{name}_quantizer", quantizer is None)
+    if quantizer is None:
         return value
+    check_methods(f"{name_of(quantizer)}:", quantizer, "use the quantiser as it is")
     if name in ("kernel", "bias"):
         _check_scale(quantizer)
     results = [called(name_of(quantizer), quantizer, value) for _ in range(_CALLS)]
@@ -198,6 +202,15 @@ def _call(layer: Any, name: str, value: Any) -> Any:
             "use a quantiser that always gives the same, such as quantized_bits(6,0,alpha=1)",
         )
     return results[0]
+
+
+def _halved(kind: str, option: str, is_given: bool) -> Refusal:
+    """QKeras keeps what was given and the quantiser that it means apart: one of them is there without the other."""
+    if is_given:
+        reason = f"it has a {option} and no {option}_internal, so that {kind} cannot be called"
+    else:
+        reason = f"its {option}_internal was set by hand, and {kind} never uses it"
+    return Refusal(reason, f"make the layer with {option}=... and give it the same weights")
 
 
 def _check_scale(quantizer: Any) -> None:

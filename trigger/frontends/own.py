@@ -11,15 +11,9 @@ import keras
 
 from trigger.errors import TriggerError
 from trigger.frontends.inexact import Inexact, Problem, Refusal
+from trigger.frontends.libraries import HARMLESS, is_library
+from trigger.frontends.methods import replaced_methods
 
-# Where the classes come from whose arithmetic is known.
-_LIBRARIES = ("keras", "qkeras", "hgq", "trigger", "tensorflow", "jax", "torch", "builtins")
-# What a class of the user's own may override: training, saving and printing, not the outputs.
-_HARMLESS = (
-    "compile", "compile_from_config", "compute_loss", "compute_metrics", "evaluate", "fit",
-    "from_config", "get_compile_config", "get_config", "get_metrics_result", "load_weights", "metrics",
-    "reset_metrics", "save", "save_weights", "summary", "test_step", "train_step",
-)  # fmt: skip
 _FORWARD = ("__call__", "__getattribute__", "__getattr__")
 _PRECISIONS = ("float32", "float64")
 
@@ -27,7 +21,9 @@ _PRECISIONS = ("float32", "float64")
 def model_problems(model: keras.Model) -> list[Problem]:
     """What the class of the network and its input tensors change."""
     problems = []
-    changed = [*_overridden(type(model)), *(n for n in ("__call__", "call") if n in vars(model))]
+    parts = [model, *(p for p in (getattr(model, "_functional", None),) if p is not None)]
+    replaced = {name for part in parts for name in replaced_methods(part)}
+    changed = sorted({*_overridden(type(model)), *replaced})
     if changed:
         problems.append(
             Problem(
@@ -84,15 +80,8 @@ def called(what: str, function: Callable[..., Any], *arguments: Any) -> Any:
         ) from error
 
 
-def check_layer(layer: Any) -> None:
-    """Refuse a layer whose ``call`` was replaced, and one that computes in few bits."""
-    kind: Any = type(layer)
-    call = layer.call
-    original = getattr(call, "__self__", None) is layer and call.__func__ is kind.call
-    if not original or "__call__" in vars(layer) or not is_library(call):
-        raise Refusal(
-            "its call was replaced and may compute anything", "use the layer as Keras has it"
-        )
+def check_precision(layer: Any) -> None:
+    """Refuse a layer that Keras quantised, and one that computes in few bits."""
     policy = layer.dtype_policy
     if getattr(policy, "quantization_mode", None) or getattr(layer, "quantization_mode", None):
         raise Refusal(
@@ -131,22 +120,7 @@ def _overridden(kind: type) -> list[str]:
         if name in _FORWARD
         or (
             not name.startswith("__")
-            and name not in _HARMLESS
+            and name not in HARMLESS
             and any(name in vars(base) for base in library)
         )
     ]
-
-
-def module_of(thing: Any) -> str:
-    """Where a class or function was written.
-
-    functools.wraps changes what a function says of itself, not this.
-    """
-    function = getattr(thing, "__func__", thing)
-    written = getattr(function, "__globals__", {}).get("__name__")
-    return str(written or getattr(thing, "__module__", None) or type(thing).__module__)
-
-
-def is_library(thing: Any) -> bool:
-    """Whether a class or function is one of Keras, its backends, QKeras, HGQ2 or this package."""
-    return module_of(thing).partition(".")[0] in _LIBRARIES

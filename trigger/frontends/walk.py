@@ -14,8 +14,10 @@ from trigger.fixedpoint.ranges import TooWide
 from trigger.fixedpoint.spelling import read_type
 from trigger.fixedpoint.types import Fixed
 from trigger.frontends import own, remedies
+from trigger.frontends.attributes import check_attributes
 from trigger.frontends.constants import check_weights
 from trigger.frontends.inexact import Inexact, Problem, Refusal
+from trigger.frontends.methods import check_methods
 from trigger.frontends.piecewise import lower_relu
 from trigger.frontends.products import sum_of_squares
 from trigger.support.names import as_identifier
@@ -220,7 +222,9 @@ class Walk(ABC):
         """The node that gives the layer's output; None, with a problem noted, where there is none."""
         try:
             method = self._method(call)
-            own.check_layer(call.layer)
+            _check_methods(call.layer)
+            own.check_precision(call.layer)
+            check_attributes(call.layer)
             own.check_arguments(node)
             check_weights(call.layer)
             return method(call)
@@ -340,6 +344,15 @@ def check_channel_axis(axis: Any, shape: tuple[int, ...]) -> None:
             f"it normalises axis {axis} of the shape {shape}",
             "use axis=-1, and train again",
         )
+
+
+def _check_methods(layer: Any) -> None:
+    """Refuse a layer with methods that were replaced, its own or those of the layers in it."""
+    remedy = "use the layer as Keras has it"
+    check_methods("its", layer, remedy)
+    for part in layer._flatten_layers(include_self=False):
+        if part is not getattr(layer, "activation", None):
+            check_methods(f"{part.name}:", part, remedy)
 
 
 def _count_problems(model: keras.Model) -> list[Problem]:

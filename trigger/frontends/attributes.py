@@ -1,0 +1,231 @@
+"""Attributes that were set by hand on an object of Keras, QKeras or HGQ2 after it was made.
+
+Where attributes contradict each other, the library reads one of them and a frontend another. So they are compared with those
+of a second object that is made with the same options.
+"""
+
+import contextlib
+import inspect
+import random
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+
+from trigger.frontends.inexact import Refusal
+from trigger.frontends.libraries import module_of
+
+# Options and attributes that no output depends on.
+_IGNORED = re.compile(
+    "initializer|regularizer|constraint|range$|momentum|^_?seed|^_self_|tracker|^name$|^trainable$|"
+    "^built$|^dtype$|^lora_|^_beta$|^_?ebops"
+)
+# What quantisers measure at each call, and Normalization learns: state, which is read as it is.
+_STATE = (
+    "scale", "freeze_scale", "mean", "variance", "_first",
+)  # fmt: skip
+_QUANTIZER = re.compile("_quantizer(_internal)?$")
+_MISLEADING = re.compile("quantizer|^activation$")
+# Where the objects come from whose own attributes are looked at.
+_OPEN = ("quantizers", "hgq.quantizer.internal")
+# What every layer has, of which no output depends here.
+_BASE = frozenset(vars(keras.layers.Layer(name="base")))
+_REMEDY = "make it again, with all its options in the constructor, and give it the same weights"
+
+
+class Change(NamedTuple):
+    """An attribute, what it is, and what it is in an object made with the same options."""
+
+    name: str
+    found: Any
+    made: Any
+
+
+def check_attributes(thing: Any, whose: str = "its") -> None:
+    """Refuse an object whose attributes contradict each other, or name a quantiser or activation that it does not have.
+
+    ``whose`` stands before the attribute in the message.
+    """
+    with _unobserved():
+        made = _made_again(thing)
+    change = next(differences(thing, made), None)
+    if change is None:
+        return
+    kind = type(thing).__name__
+    if change.made is MISSING:
+        raise Refusal(
+            f"{whose} {change.name} was set by hand, and {kind} never uses it",
+            "use QDense with a kernel_quantizer and a bias_quantizer, or QActivation",
+        )
+    raise Refusal(
+        f"{whose} {change.name} was changed after it was made: it is {_said(change.found)}, and a {kind} of the same options "
+        f"has {_said(change.made)}",
+        _REMEDY,
+    )
+
+
+def differences(thing: Any, made: Any, where: str = "") -> Iterator[Change]:
+    """The attributes that differ between two objects of one class, those of the objects in them too."""
+    base = _BASE if isinstance(thing, keras.layers.Layer) else ()
+    for name, found in vars(thing).items():
+        if name in base or name in _STATE or _IGNORED.search(name):
+            continue
+        if name not in vars(made):
+            if _MISLEADING.search(name):
+                yield Change(where + name, found, MISSING)
+        elif not (_QUANTIZER.search(name) or _is_list_of_qkeras(thing, name)):
+            yield from _compared(where + name, found, vars(made)[name])
+
+
+def _is_list_of_qkeras(thing: Any, name: str) -> bool:
+    return name == "quantizers" and type(thing).__module__.startswith("qkeras")
+
+
+def _compared(name: str, found: Any, made: Any) -> Iterator[Change]:
+    if _is_looked_into(found) and type(found) is type(made):
+        yield from differences(found, made, f"{name}.")
+    elif isinstance(found, list | tuple) and isinstance(made, list | tuple):
+        if len(found) != len(made):
+            yield Change(name, found, made)
+        for k, (one, other) in enumerate(zip(found, made, strict=False)):
+            yield from _compared(f"{name}.{k}", one, other)
+    elif not _same(found, made):
+        yield Change(name, found, made)
+
+
+def _is_looked_into(value: Any) -> bool:
+    return isinstance(value, keras.layers.Layer) or type(value).__module__.startswith(_OPEN)
+
+
+class _Missing:
+    def __repr__(self) -> str:
+        return "nothing"
+
+
+MISSING = _Missing()
+
+
+def _said(value: Any) -> str:
+    """A value in a message."""
+    if isinstance(value, keras.Variable):
+        return f"a weight of the shape {tuple(value.shape)}"
+    if _is_plain(value) or isinstance(value, list | tuple):
+        return repr(value)
+    try:
+        return str(np.asarray(value, dtype=np.float64).tolist())
+    except (TypeError, ValueError):
+        return f"another {type(value).__name__}"
+
+
+def _options(thing: Any) -> dict[str, Any]:
+    """The options of a constructor, as the attributes of the same names say them."""
+    found = {}
+    for name in _parameters(type(thing)):
+        if _IGNORED.search(name) or _QUANTIZER.search(name):
+            continue
+        if name.endswith("_conf"):  # HGQ2 keeps them with its quantisers
+            quantizer = getattr(thing, f"_{name.removesuffix('_conf')}", None)
+            found[name] = getattr(quantizer, "config", None)
+            continue
+        # Normalization gives its statistics other names, and QDenseBatchnorm a part of its own.
+        places = (
+            (thing, f"input_{name}"),
+            (thing, name),
+            (getattr(thing, "batchnorm", None), name),
+        )
+        values = [getattr(holder, kept) for holder, kept in places if hasattr(holder, kept)]
+        if values:
+            found[name] = values[0]
+    return found
+
+
+def _parameters(kind: type) -> list[str]:
+    """The options of a constructor, and of those that it hands the rest on to."""
+    names: list[str] = []
+    for base in kind.__mro__:
+        if base is keras.layers.Layer:
+            break
+        if "__init__" not in vars(base):
+            continue
+        known = inspect.signature(vars(base)["__init__"]).parameters.values()
+        names += [p.name for p in known if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+        if all(p.kind is not p.VAR_KEYWORD for p in known):
+            break
+    return [name for name in dict.fromkeys(names) if name != "self"]
+
+
+def _made_again(thing: Any) -> Any:
+    """A new object with the options, and the shapes, of another."""
+    kind = type(thing)
+    try:
+        if not isinstance(thing, keras.layers.Layer):
+            return kind(**_options(thing))
+        made = _layer_again(thing)
+        if thing.built and thing.get_build_config() is not None:
+            made.build_from_config(thing.get_build_config())
+    except Exception as error:  # whatever a constructor says of options that do not fit together
+        text = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise Refusal(
+            f"{kind.__name__} cannot be made with the options that its attributes say: {text}",
+            _REMEDY,
+        ) from error
+    return made
+
+
+def _layer_again(layer: Any) -> Any:
+    kind = type(layer)
+    if module_of(kind).partition(".")[0] == "trigger":  # whose configurations are whole
+        return kind.from_config(layer.get_config())
+    known = _parameters(kind)
+    if not known:  # Quantizer of HGQ2
+        return kind(config=layer.config, name=layer.name, dtype=layer.dtype_policy)
+    # Kernels that are drawn would change what is drawn after them.
+    zeros = {n: "zeros" for n in ("kernel_initializer", "bias_initializer") if n in known}
+    return kind(**_options(layer), **zeros, name=layer.name, dtype=layer.dtype_policy)
+
+
+@contextlib.contextmanager
+def _unobserved() -> Iterator[None]:
+    """Inside, layers can be made without changing the seeds and names of those that are made later."""
+    from keras.src.backend.common import global_state
+
+    uids = global_state.get_global_attribute("object_name_uids")
+    names = None if uids is None else uids.copy()
+    drawn, drawn_by_numpy = random.getstate(), np.random.get_state()
+    try:
+        yield
+    finally:
+        global_state.set_global_attribute("object_name_uids", names)
+        random.setstate(drawn)
+        np.random.set_state(drawn_by_numpy)
+
+
+def _same(found: Any, made: Any) -> bool:
+    if found is made:
+        return True
+    if isinstance(found, keras.Variable) or isinstance(made, keras.Variable):
+        return _shape(found) == _shape(made)
+    if _is_plain(found) or _is_plain(made) or _is_array(found):
+        return _equal(found, made)
+    return type(found) is type(made) and not inspect.isroutine(found)
+
+
+def _is_plain(value: Any) -> bool:
+    return value is None or isinstance(value, bool | int | float | str)
+
+
+def _is_array(value: Any) -> bool:
+    return isinstance(value, np.ndarray | np.generic) or keras.ops.is_tensor(value)
+
+
+def _equal(found: Any, made: Any) -> bool:
+    try:
+        return found is made or np.array_equal(found, made)
+    except Exception:  # what cannot be compared
+        return False
+
+
+def _shape(value: Any) -> tuple[int, ...] | None:
+    return tuple(value.shape) if hasattr(value, "shape") else None

@@ -1,0 +1,27 @@
+"""Which code is of Keras, QKeras or HGQ2, and which is of the user."""
+
+from typing import Any
+
+# Where the classes come from whose arithmetic is known.
+_LIBRARIES = ("keras", "qkeras", "hgq", "trigger", "tensorflow", "jax", "torch", "builtins")
+# What a class of the user's own may override: training, saving and printing, not the outputs.
+HARMLESS = (
+    "compile", "compile_from_config", "compute_loss", "compute_metrics", "evaluate", "fit",
+    "from_config", "get_compile_config", "get_config", "get_metrics_result", "load_weights", "metrics",
+    "reset_metrics", "save", "save_weights", "summary", "test_step", "train_step",
+)  # fmt: skip
+
+
+def module_of(thing: Any) -> str:
+    """Where a class or function was written.
+
+    functools.wraps changes what a function says of itself, not this.
+    """
+    function = getattr(thing, "__func__", thing)
+    written = getattr(function, "__globals__", {}).get("__name__")
+    return str(written or getattr(thing, "__module__", None) or type(thing).__module__)
+
+
+def is_library(thing: Any) -> bool:
+    """Whether a class or function is one of Keras, its backends, QKeras, HGQ2 or this package."""
+    return module_of(thing).partition(".")[0] in _LIBRARIES

@@ -1,0 +1,74 @@
+"""Methods of Keras, QKeras and HGQ2 that were replaced, on an object or on its class.
+
+The frontends read what a layer is made of and know what its library computes with it. Under another ``call`` it is
+something else.
+"""
+
+import types
+from typing import Any
+
+from trigger.frontends.inexact import Refusal
+from trigger.frontends.libraries import HARMLESS, is_library
+
+# Keras itself puts these on every layer that is made.
+_WRAPPED = ("build", "quantize")
+# What compile() sets, and training alone reads.
+_OF_TRAINING = ("loss", "optimizer")
+
+
+def check_methods(what: str, thing: Any, remedy: str) -> None:
+    """Refuse an object with methods that are not those of its library's class; ``what`` is its name in the message."""
+    names = replaced_methods(thing)
+    if names:
+        were = "was" if len(names) == 1 else "were"
+        raise Refusal(f"{what} {', '.join(names)} {were} replaced and may compute anything", remedy)
+
+
+def replaced_methods(thing: Any) -> list[str]:
+    """The methods of an object that are replaced, on itself or on its library's classes; not those of the user's classes."""
+    library = [base for base in type(thing).__mro__ if is_library(base) and base is not object]
+    on_classes = {
+        name
+        for base in library
+        for name, value in vars(base).items()
+        if name not in HARMLESS and not _is_original(value, name, library)
+    }
+    on_itself = {
+        name
+        for name, value in vars(thing).items()
+        if callable(value)
+        and callable(getattr(type(thing), name, None))
+        and name not in (*HARMLESS, *_OF_TRAINING)
+        and not (name in _WRAPPED and is_library(value))
+    }
+    return sorted(on_classes | on_itself)
+
+
+def _is_original(value: Any, name: str, classes: list[type]) -> bool:
+    """Whether an attribute of a class is no method, or a method that was written in one of these classes."""
+    own = {f"{base.__qualname__}.{name}" for base in classes}
+    if isinstance(value, property):
+        functions = [part for part in (value.fget, value.fset, value.fdel) if part is not None]
+    elif isinstance(value, staticmethod | classmethod):
+        functions = [value.__func__]
+    elif isinstance(value, types.FunctionType):
+        functions = [value]
+    else:
+        return isinstance(value, type) or _is_builtin(value) or not callable(value)
+    return all(
+        isinstance(function, types.FunctionType)
+        and is_library(function)
+        and function.__qualname__ in own
+        for function in functions
+    )
+
+
+def _is_builtin(value: Any) -> bool:
+    return isinstance(
+        value,
+        types.BuiltinFunctionType
+        | types.WrapperDescriptorType
+        | types.MethodDescriptorType
+        | types.GetSetDescriptorType
+        | types.MemberDescriptorType,
+    )
