@@ -179,7 +179,7 @@ def _layer_again(layer: Any) -> Any:
     if module_of(kind).partition(".")[0] == "trigger":  # whose configurations are whole
         return kind.from_config(layer.get_config())
     known = _parameters(kind)
-    if not known:  # Quantizer of HGQ2
+    if not known and hasattr(layer, "config"):  # Quantizer of HGQ2
         return kind(config=layer.config, name=layer.name, dtype=layer.dtype_policy)
     # Kernels that are drawn would change what is drawn after them.
     zeros = {n: "zeros" for n in ("kernel_initializer", "bias_initializer") if n in known}
