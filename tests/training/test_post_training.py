@@ -15,6 +15,7 @@ from trigger import TriggerError
 from trigger.adopt import Adoption, adopt
 from trigger.events import dataset
 from trigger.folder import read_graph
+from trigger.frontends.inexact import Inexact
 from trigger.frontends.keras import lower
 from trigger.spec import load
 from trigger.training import network
@@ -233,6 +234,28 @@ def test_a_network_that_gives_no_numbers_is_not_scored(workshop):
         with pytest.raises(TriggerError) as error:
             choose(broken(layer), sample, spec)
         assert str(error.value) == message
+
+
+def test_what_does_not_lower_is_refused_before_the_widths_are_scanned(workshop, monkeypatch):
+    def scanned(*arguments):
+        raise AssertionError("a width was measured")
+
+    spec = load(adopt(workshop))
+    monkeypatch.setattr("trigger.training.post_training.scores", scanned)
+    features, classes = len(spec.data.features), len(spec.scores)
+    x = first = keras.Input((features,))
+    x = layers.Flatten()(layers.Cropping1D((1, 0), name="cut")(layers.Reshape((features, 1))(x)))
+    model = keras.Model(first, layers.Dense(classes)(x))
+    events = {
+        "train": dataset.Events(np.ones((50, features), "f4"), None, np.ones(50)),
+        "validation": None,
+    }
+    with pytest.raises(Inexact) as refusal:
+        choose(model, events, spec)
+    assert str(refusal.value.problems[0]) == (
+        "cut: a layer of the type Cropping1D has no exact lowering. Remedy: use Flatten and a QDense with a kernel of zeros "
+        "and ones, which moves elements exactly."
+    )
 
 
 def test_a_loss_that_cannot_be_met(workshop, monkeypatch):

@@ -59,6 +59,11 @@ def known_as(activation: Any) -> str | None:
     return next((name for name, function in _FUNCTIONS.items() if function is activation), None)
 
 
+def is_sigmoid(activation: Any) -> bool:
+    """Whether an activation is one of the sigmoids of Keras or QKeras, quantised or not: its values are probabilities."""
+    return known_as(activation) in _SIGMOIDS or type(activation) is q.quantized_sigmoid
+
+
 def lower_activation(builder: Builder, name: str, source: str, activation: Any) -> str:
     """Append the activation to the graph; returns the name of its last node, or ``source`` where it does nothing.
 
@@ -325,6 +330,9 @@ def _fixed_point(builder: Builder, name: str, source: str, activation: FixedPoin
     return builder.quantize(name, source, types, rounding, overflow)
 
 
+_SIGMOIDS = (
+    "sigmoid", "hard_sigmoid", "qkeras.hard_sigmoid", "qkeras.smooth_sigmoid", "qkeras.binary_sigmoid"
+)  # fmt: skip
 # Functions of Keras and of QKeras, whose hard_sigmoid and hard_tanh differ from those of Keras.
 _FUNCTIONS: dict[str, Any] = {
     **{

@@ -13,9 +13,20 @@ from trigger.frontends.inexact import Refusal
 _TRAINING = ("i_decay_speed",)
 
 
-def as_numpy(value: Any) -> np.ndarray:
-    """A tensor or variable of Keras, float64."""
-    return np.asarray(keras.ops.convert_to_numpy(value), dtype=np.float64)
+# Complex numbers, objects, texts and dates: NumPy would drop a part of them, or fail.
+_NOT_REAL = "cOSUMm"
+
+
+def as_numpy(value: Any, what: str = "value") -> np.ndarray:
+    """A tensor or variable of Keras, float64. Raises Refusal where its values are not of a type of real numbers."""
+    kind = getattr(value, "dtype", None)
+    values = value if isinstance(value, np.ndarray) else keras.ops.convert_to_numpy(value)
+    if values.dtype.kind in _NOT_REAL:
+        raise Refusal(
+            f"its {what} is of the type {getattr(kind, 'name', kind)}, which is not one of real numbers",
+            "make the layer in float32, and train it again or load other weights",
+        )
+    return np.asarray(values, dtype=np.float64)
 
 
 def finite(what: str, values: np.ndarray) -> np.ndarray:
@@ -44,7 +55,7 @@ def check_weights(layer: Any) -> None:
         name = weight.path.rpartition("/")[2]
         if name in _TRAINING:
             continue
-        values = finite(name, as_numpy(weight))
+        values = finite(name, as_numpy(weight, name))
         if name == "moving_variance":
             check_variance(values, getattr(layer, "batchnorm", layer).epsilon)
 

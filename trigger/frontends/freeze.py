@@ -59,12 +59,12 @@ def dense(layer: keras.layers.Dense) -> DenseConstants:
     else:
         kernel, bias = layer.kernel, layer.bias if layer.use_bias else None
     shape = tuple(kernel.shape)
-    kernel = finite("kernel", as_numpy(_call(layer, "kernel", kernel)))
+    kernel = finite("kernel", as_numpy(_call(layer, "kernel", kernel), "kernel"))
     if kernel.shape != shape:
         raise _misshapen("kernel", kernel.shape, shape)
     if bias is None:
         return DenseConstants(kernel, np.zeros(shape[-1]))
-    bias = as_numpy(_call(layer, "bias", bias))
+    bias = as_numpy(_call(layer, "bias", bias), "bias")
     if bias.ndim > 2:  # the outputs would have one more axis
         raise _misshapen("bias", bias.shape, shape[-1:])
     return DenseConstants(kernel, _one_each("bias", bias, shape[-1]))

@@ -35,6 +35,11 @@ def kind_of(activation: Any) -> str | None:
     return next((n for n in TYPES if getattr(keras.activations, n) is activation), None)
 
 
+def is_sigmoid(activation: Any) -> bool:
+    """Whether an activation is one of Keras' own sigmoids: its values are probabilities."""
+    return kind_of(activation) in ("sigmoid", "hard_sigmoid")
+
+
 def head_of(model: keras.Model) -> str | None:
     """``kind_of`` the function at the end of a network."""
     return kind_of(getattr(_last(model), "activation", None))

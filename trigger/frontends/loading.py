@@ -1,9 +1,11 @@
 """Trained networks from files, without running anything that is in them."""
 
 import importlib
+import io
 import json
 import re
 import zipfile
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -74,9 +76,30 @@ def _read(path: Path, weights: Path | None) -> keras.Model:
         hdf5.check_archive(path, bounds.MOST_WEIGHTS)
     else:
         hdf5.check(weights or path, bounds.MOST_WEIGHTS)
+    _check_numbers(path, weights or path)
     bounds.check_architecture(path, _architecture(path))
     with bounds.bounded(path):
         return _built(path, weights)
+
+
+def _check_numbers(path: Path, weights: Path) -> None:
+    """Raise TriggerError where weights are not real numbers: Keras would drop the imaginary parts of complex ones."""
+    if path.suffix == ".keras":
+        with zipfile.ZipFile(path) as archive:
+            members = [io.BytesIO(archive.read(n)) for n in archive.namelist() if n.endswith(".h5")]
+    else:
+        members = [io.BytesIO(weights.read_bytes())]
+    for member in members:
+        with h5py.File(member, "r") as file:
+            file.visititems(partial(_check_number, weights))
+
+
+def _check_number(path: Path, name: str, item: Any) -> None:
+    if isinstance(item, h5py.Dataset) and item.dtype.kind not in "fiubV":
+        raise TriggerError(
+            f"{path}: the dataset {name!r} is of the type {item.dtype}, and weights are real numbers; save the network in "
+            "float32"
+        )
 
 
 def _architecture(path: Path) -> str:

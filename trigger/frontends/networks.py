@@ -13,12 +13,14 @@ from trigger.frontends.heads import head_of, is_left_out, is_softmax, left_out
 from trigger.verification.oracle import Recording
 
 if keras_backend.NETWORKS == "qkeras":
+    from trigger.frontends.activations import is_sigmoid
     from trigger.frontends.configs import mend
     from trigger.frontends.keras import input_types, lower
     from trigger.frontends.reference import Reference
 
     mend()
 else:
+    from trigger.frontends.heads import is_sigmoid
     from trigger.frontends.hgq import input_types, lower
     from trigger.frontends.hgq_reference import Reference  # type: ignore[assignment]
 
@@ -41,13 +43,9 @@ _BATCH = 16384
 def head(model: keras.Model) -> str:
     """What the network's outputs go through: "softmax", which reference and graph leave out, "sigmoid", or "linear"."""
     last = model.outputs[0]._keras_history.operation
-    activation = getattr(last, "activation", None)
-    kind = (
-        "softmax"
-        if isinstance(last, keras.layers.Softmax)
-        else getattr(activation, "__name__", type(activation).__name__)
-    )
-    return next((name for name in ("softmax", "sigmoid") if name in kind), "linear")
+    if is_softmax(last):
+        return "softmax"
+    return "sigmoid" if is_sigmoid(getattr(last, "activation", None)) else "linear"
 
 
 def score_head(model: keras.Model, graph: Graph) -> str:

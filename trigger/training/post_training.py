@@ -12,9 +12,10 @@ import numpy as np
 
 from trigger.errors import TriggerError
 from trigger.events.dataset import Events
+from trigger.fixedpoint.types import Fixed
 from trigger.frontends.constants import check_weights
-from trigger.frontends.inexact import Refusal
-from trigger.frontends.networks import is_float
+from trigger.frontends.inexact import Inexact, Refusal
+from trigger.frontends.networks import is_float, lower
 from trigger.physics.metrics import mean_auc
 from trigger.spec import Spec
 from trigger.support.progress import progress
@@ -53,6 +54,8 @@ def choose(model: keras.Model, events: Mapping[str, Events], spec: Spec) -> Choi
     assert wanted is not None
     _check_weights(model)
     sample, seen = events["train"].x[:_CALIBRATION_EVENTS], events["validation"]
+    widths = WIDTHS if wanted.bits is None else (wanted.bits,)
+    _check_lowers(model, sample, spec.input_types, (widths[0], widths[-1]))
 
     def auc(network: keras.Model) -> float:
         found = scores(network, seen.x)
@@ -107,6 +110,19 @@ def _quantised(model: keras.Model, x: np.ndarray, bits: int) -> Replaced:
             f"quantization: with {bits} bits the network gives NaN or infinity; train with QKeras quantisers"
         )
     return found
+
+
+def _check_lowers(
+    model: keras.Model, sample: np.ndarray, types: tuple[Fixed, ...], widths: tuple[int, int]
+) -> None:
+    """Raise Inexact where the quantised network is refused at both widths: scanning those between takes minutes."""
+    try:
+        lower(quantise(model, sample, widths[0]), types)
+    except Inexact as refusal:
+        try:
+            lower(quantise(model, sample, widths[1]), types)
+        except Inexact:
+            raise refusal from None
 
 
 def _check_weights(model: keras.Model) -> None:

@@ -5,8 +5,16 @@ from typing import Any
 import keras
 import qkeras
 
-from trigger.frontends.activations import name_of
 from trigger.quantizers import FixedPoint, LearnedActivation
+
+# What quantisers round, where that is not their input.
+_FLOAT: dict[type, str] = {
+    qkeras.quantized_relu: "relu",
+    qkeras.quantized_relu_po2: "relu",
+    qkeras.quantized_tanh: "tanh",
+    qkeras.quantized_sigmoid: "sigmoid",
+    qkeras.quantized_hswish: "hard_silu",
+}
 
 
 def float_twin(model: keras.Model) -> keras.Model:
@@ -38,8 +46,4 @@ def _float_activation(activation: Any) -> Any:
         return "linear" if activation.type.signed else "relu"
     if not isinstance(activation, qkeras.base_quantizer.BaseQuantizer):
         return activation
-    kind = name_of(activation)
-    for part in ("relu", "tanh", "sigmoid"):
-        if part in kind:
-            return part
-    return "linear"
+    return _FLOAT.get(type(activation), "linear")
