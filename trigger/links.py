@@ -1,11 +1,13 @@
 """Where the features are on the links: which bits of which word, and events as words and back."""
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from trigger.fixedpoint.types import Fixed, Integers
-from trigger.spec import Spec
+
+if TYPE_CHECKING:
+    from trigger.spec import Spec
 
 
 class Place(NamedTuple):
@@ -27,7 +29,7 @@ class LinkMap(NamedTuple):
     word_bits: int
 
 
-def link_map(spec: Spec) -> LinkMap:
+def link_map(spec: "Spec") -> LinkMap:
     """The links as ``inputs.objects`` has them; without it the features one after the other, on as many links as it takes.
 
     No feature crosses the end of a word.

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from trigger.backends.payload import MOST_POINTS, Payload, write
 from trigger.backends.payload import ORBIT as ORBIT_LENGTH
+from trigger.backends.payload import Payload, write
 from trigger.backends.payload.decisions import Decisions, decide
 from trigger.backends.rtl import RtlOptions, open_project
 from trigger.backends.rtl import write as write_rtl
@@ -23,9 +23,9 @@ from trigger.fixedpoint.types import Integers, bounds
 from trigger.folder import Build, integer_events, read_graph
 from trigger.links import pack
 from trigger.patterns import END, ORBIT, START, VALID, Pattern, pattern
-from trigger.payload_tables import WORD_BITS, OutputField
+from trigger.payload_tables import MOST_POINTS, WORD_BITS, OutputField
 from trigger.payload_tables import Payload as PayloadSection
-from trigger.physics.rates import CROSSINGS_MHZ
+from trigger.sections import CROSSINGS_MHZ
 from trigger.spec import outputs
 from trigger.support.resources import folder
 from trigger.support.templates import Code, environment
@@ -137,7 +137,7 @@ def _fields(payload: Payload, build: Build, kind: str) -> dict[str, Any]:
         )
     fields = output_fields(build.spec, payload) if kind == "emp" else ()
     output_links = sorted({field.link for field in fields})
-    beat = next(32 << k for k in range(8) if 32 << k >= 32 + width)
+    beat = 32 << (-(-width // 32)).bit_length()  # the least power of two from 32 + width on
     return {
         "name": payload.name,
         "links": payload.links,

@@ -9,6 +9,8 @@ from trigger.sections import Section, nearest
 
 # Of an EMP word, and of a bunch crossing.
 WORD_BITS, CROSSING_BITS = 64, 12
+# Of the shell's registers, and of the words of an event that it counts.
+MOST_POINTS, MOST_FRAMES = 16, 255
 # Where accept bits, crossing and scores are unless [payload.output] says otherwise.
 _ACCEPT, _CROSSING, _SCORES = 0, 16, 32
 
@@ -104,6 +106,16 @@ class Payload(Section):
             raise ValueError("give either output_link or output, whose places name their links")
         return self
 
+    @property
+    def names_channels(self) -> bool:
+        """Whether it is for an EMP board, whose channels it names."""
+        return bool(self.model_fields_set & {"input_links", "output_link", "output"})
+
+    @property
+    def output_key(self) -> str:
+        """The key that says where a decision goes, for messages."""
+        return "payload.output_link" if self.output is None else "payload.output"
+
     def output_fields(
         self, accept: Sequence[str], scores: Sequence[ScorePort]
     ) -> tuple[OutputField, ...]:
@@ -111,7 +123,13 @@ class Payload(Section):
 
         Raises ValueError for a name that there is not, and where parts overlap or do not fit a word.
         """
-        link = self.output_link
+        link, room = self.output_link, WORD_BITS - _SCORES
+        width = sum(score.width for score in scores)
+        if self.output is None and width > room:
+            raise ValueError(
+                f"the scores take {width} bits; the word on link {link} has room for {room}; place them with "
+                '[payload.output], or use a network of one output, or thresholds = "fixed"'
+            )
         output = self.output or PayloadOutput(
             accept=[link, _ACCEPT], crossing=[link, _CROSSING], scores=[link, _SCORES]
         )

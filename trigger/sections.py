@@ -27,6 +27,9 @@ PositiveInt = Annotated[int, Field(gt=0, lt=1 << 31)]
 Seed = Annotated[int, Field(ge=0, lt=1 << 32)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
+# The LHC at 6.8 TeV: 3564 places for bunches, each crossing 11,245 times a second.
+CROSSINGS_MHZ = 40.079
+BUNCHES = 3564
 # What a user calls something, and where a file is. Each place that a name is written to quotes it for its own language.
 Name = Annotated[str, AfterValidator(printable)]
 FileName = Annotated[str, AfterValidator(file_name)]
@@ -395,8 +398,13 @@ class Physics(Section):
 
     signal_efficiency: Fraction = 0.5
     zero_bias: str | None = None
-    filled_bunches: Annotated[int, Field(gt=0, le=3564)] = 2760
+    filled_bunches: Annotated[int, Field(gt=0, le=BUNCHES)] = 2760
     turn_on: list[str] = []
+
+    @property
+    def crossings_khz(self) -> float:
+        """How often filled bunches cross, in kHz."""
+        return 1000 * CROSSINGS_MHZ * self.filled_bunches / BUNCHES
 
 
 class Parameter(Section):

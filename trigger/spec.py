@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 
 from trigger.errors import TriggerError
 from trigger.fixedpoint.types import Fixed
+from trigger.limits import check_payload, check_rates
 from trigger.payload_tables import Payload, ScorePort
 from trigger.sections import (
     Budget,
@@ -135,6 +136,8 @@ class Spec(Section):
             )
         self._check_output()
         self._check_physics()
+        check_rates(self)
+        check_payload(self)
         self._check_search()
         if self.pruning and self.pruning.end_epoch >= self.training.epochs:
             raise ValueError(
@@ -161,13 +164,13 @@ class Spec(Section):
 
     def _check_payload_output(self) -> None:
         """Where parts of a decision go, as far as that is known without the network: its scores have one bit or more."""
-        if self.payload is None or self.payload.output is None or self.decision is None:
+        if self.payload is None or not self.payload.names_channels or self.decision is None:
             return
         scores = [ScorePort(name, 0, 1) for name in outputs(self)]
         try:
             self.payload.output_fields(list(self.decision.accept), scores)
         except ValueError as error:
-            raise ValueError(f"payload.output: {error}") from error
+            raise ValueError(f"{self.payload.output_key}: {error}") from error
 
     def _check_output(self) -> None:
         if isinstance(self.model.output, str) and (

@@ -7,7 +7,8 @@ from scipy.stats import binom
 from trigger.errors import TriggerError
 from trigger.events.dataset import Events
 from trigger.physics.metrics import roc
-from trigger.physics.rates import CROSSINGS_MHZ, bound_for, crossings_khz, efficiency, menu, turn_on
+from trigger.physics.rates import bound_for, crossings_khz, efficiency, menu, turn_on
+from trigger.sections import CROSSINGS_MHZ
 from trigger.spec import parse
 
 

@@ -10,9 +10,6 @@ from trigger.events.dataset import Events
 from trigger.fixedpoint.types import Integers
 from trigger.spec import Spec
 
-# The LHC at 6.8 TeV: 3564 places for bunches, each crossing 11,245 times a second.
-CROSSINGS_MHZ = 40.079
-BUNCHES = 3564
 LEVEL = 0.6827
 
 
@@ -75,7 +72,7 @@ def efficiency(kept: np.ndarray, weight: np.ndarray) -> Estimate:
 
 def crossings_khz(spec: Spec) -> float:
     """How often filled bunches cross, in kHz."""
-    return 1000 * CROSSINGS_MHZ * spec.physics.filled_bunches / BUNCHES
+    return spec.physics.crossings_khz
 
 
 def bound_for(scores: Integers, weight: np.ndarray, crossings: float, rate_khz: float) -> int:

@@ -16,6 +16,7 @@ from trigger.backends.rtl.simulate import Design
 from trigger.errors import TriggerError
 from trigger.fixedpoint.types import Fixed
 from trigger.links import LinkMap, Place
+from trigger.payload_tables import MOST_FRAMES, MOST_POINTS
 from trigger.support.resources import folder
 from trigger.support.templates import environment
 
@@ -24,8 +25,6 @@ PARTS = ("trigger_framer", "trigger_working_point", "trigger_registers")
 # Beside the core: a cycle to collect an event's last frame, one for the threshold, one for the prescale.
 SHELL_LATENCY = 3
 ORBIT = 3564
-# Of the registers, and of what the shell counts.
-MOST_POINTS, MOST_FRAMES = 16, 255
 
 
 class Payload(NamedTuple):

@@ -17,6 +17,7 @@ def reads(build: Build) -> Mapping[str, Any]:
         **{name: build.digests[name] for name in ("rtl", "graph")},
         "spec": spec.model_dump(include={"name", "inputs"}),
         "output": spec.payload and spec.payload.output and spec.payload.output.model_dump(),
+        "names_channels": spec.payload and spec.payload.names_channels,
         "decides": spec.decides,
         "features": spec.data.features,
         "outputs": outputs(spec),
@@ -32,7 +33,7 @@ def run(build: Build, folder: Path) -> None:
     graph = read_graph(build.root)
     project = open_project(build.root / "rtl", graph)
     shell = built_payload.payload(build.root, build.spec, project, folder)
-    if build.spec.payload and build.spec.payload.output:
+    if build.spec.payload and build.spec.payload.names_channels:
         # They fit, now that the widths of the scores are known.
         built_payload.output_fields(build.spec, shell)
     write(shell, fingerprint(graph))
