@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from trigger.backends.rtl.logic import to_logic
 from trigger.fixedpoint import evaluate
 from trigger.fixedpoint.build import Builder, constant
 from trigger.fixedpoint.ops import GraphError, Threshold
@@ -132,6 +133,31 @@ def test_thresholds_out_of_reach():
     with pytest.raises(GraphError) as error:
         decide(before, np.array([0]), np.array([np.nan]))
     assert str(error.value) == "a threshold is not a finite number"
+
+
+WIDE = graph([[1, 2, 3], [3, 1, 5], [5, 7, 1]], [0, 1, 2], [[3, 0], [5, 7], [0, 5]])
+
+
+def cost(*thresholds):
+    """Estimated LUT of accept bits, of which the first two look at scores of their own."""
+    elements = np.array([0, 1, 0, 1])[: len(thresholds)]
+    before = decide(WIDE, elements, np.array(thresholds))
+    same(before, optimize(before))
+    assert from_json(to_json(optimize(before)))
+    return sum(to_logic(optimize(before)).costs)
+
+
+def test_a_constant_accept_bit_has_no_logic():
+    """Nor has what only it reads."""
+    both, first, second = cost(20.0, 30.0), cost(20.0), cost(-1e9, 30.0)
+    assert 0 < first < both and 0 < second < both
+    assert cost(20.0, -1e9) == cost(20.0, 1e9) == cost(20.0, 1e9, 1e9, -1e9) == first
+    assert cost(1e9, 30.0) == second
+    assert cost(-1e9, 1e9, 1e9) == cost(1e9) == cost(-1e9, -1e9) == 0
+    everything = optimize(decide(WIDE, np.array([0, 1]), np.array([-1e9, 1e9])))
+    assert [node.name for node in everything.nodes] == ["inputs", "accept"]
+    one = optimize(decide(WIDE, np.array([0, 1]), np.array([20.0, 1e9])))
+    assert [len(node.types) for node in one.nodes] == [3, 2, 2, 1, 2]
 
 
 def test_wrapping_is_not_passed_through():

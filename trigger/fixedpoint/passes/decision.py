@@ -2,6 +2,7 @@
 
 A threshold moves back through everything that never decreases (sigmoids, quantisers, clipping), so that those vanish, and
 in front of a ``Dense`` into the integers: its bias joins the bound, which is rounded up to the next value the sum can have.
+A bit that is the same for every input reads what is made anyway.
 """
 
 import dataclasses
@@ -83,6 +84,7 @@ def scores(graph: Graph) -> Graph:
 
 def lower_decision(graph: Graph) -> Graph:
     """Move the thresholds of accept bits as far towards the inputs as they go. Other graphs stay as they are."""
+    graph = _without_sums_for_constants(graph)
     while isinstance(graph.output, Threshold):
         nodes = graph.nodes[:-1]
         accept, source = graph.output, graph[graph.output.inputs[0]]
@@ -101,6 +103,33 @@ def lower_decision(graph: Graph) -> Graph:
             break
         graph = Graph((*(n for n in nodes if n is not source), moved), graph.notes)
     return graph
+
+
+def _without_sums_for_constants(graph: Graph) -> Graph:
+    """Bits that are the same for every input compare another bit's score, or the first input where all are the same.
+
+    Their bounds are then those that every value reaches, or none. What only they have read is dead.
+    """
+    accept = graph.output
+    if not isinstance(accept, Threshold):
+        return graph
+    found = ranges(graph)
+    low, high = found[accept.name]
+    constant = low == high
+    if not constant.any():
+        return graph
+    nodes, source = graph.nodes[:-1], accept.inputs[0]
+    read = accept.elements[~constant]
+    if not len(read):
+        nodes, source, read = (graph.input,), graph.input.name, np.zeros(1, dtype=np.int64)
+    least, most = (end[read[0]] for end in found[source])
+    moved = dataclasses.replace(
+        accept,
+        inputs=(source,),
+        elements=np.where(constant, read[0], accept.elements),
+        bounds=np.where(constant, np.where(low == 1, least, most + 1), accept.bounds),
+    )
+    return Graph((*nodes, moved), graph.notes)
 
 
 def _never_decreases(node: Operation, elements: Integers) -> bool:
