@@ -42,7 +42,7 @@ app.add_typer(export_app, name="export")
 patterns_app = _group("Write and compare pattern files of EMP boards.")
 app.add_typer(patterns_app, name="patterns")
 
-DIFFERENT, FAILED, OVER_BUDGET, INTERRUPTED = 1, 2, 3, 130
+DIFFERENT, FAILED, OBJECTED, INTERRUPTED = 1, 2, 3, 130
 
 BuildFolder = Annotated[Path, typer.Argument(help="A build folder, such as build/jet_tagger.")]
 
@@ -103,7 +103,7 @@ def build(
     """Build verified firmware and a report.
 
     From a trigger.toml, or from a trained network, for which NAME.toml is written and built. Exit status: 0 exact and within
-    its budgets, 1 different, 2 could not run, 3 exact but over a budget.
+    its budgets, 1 different, 2 could not run, 3 exact, but over a budget or with scores or an accept bit that no input changes.
     """
     from trigger.workflow.build import build as run
 
@@ -661,7 +661,7 @@ def main() -> None:
     except Exception as error:
         if debug:
             raise
-        from trigger.workflow.build import Different, OverBudget
+        from trigger.workflow.build import Different, OverBudget, Unusable
 
         text = f"{type(error).__name__}: {error} (--debug shows where)"
         if isinstance(error, TriggerError):
@@ -672,8 +672,8 @@ def main() -> None:
         status = (
             DIFFERENT
             if isinstance(error, Different)
-            else OVER_BUDGET
-            if isinstance(error, OverBudget)
+            else OBJECTED
+            if isinstance(error, (OverBudget, Unusable))
             else FAILED
         )
     sys.exit(status or 0)

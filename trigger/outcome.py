@@ -9,6 +9,7 @@ from trigger.budgets import budgets, timing
 from trigger.decided import accept_bits
 from trigger.events.dataset import Events
 from trigger.folder import Build, integer_events, read_graph, read_json, stage_seconds
+from trigger.physics import constant
 from trigger.physics.metrics import Performance, accuracy, logits, performance
 from trigger.physics.rates import Menu, menu
 from trigger.spec import Spec
@@ -52,6 +53,7 @@ class Outcome(NamedTuple):
     """``scores`` (logits on the test events) and ``performance`` are by kind: float, Keras, csim.
 
     ``bits`` and ``menu`` are the accept bits on the test events and what they keep; None without a decision.
+    ``warnings`` say which outputs are constant, and what helps; ``unusable`` that nobody can want such firmware.
     """
 
     headline: Headline
@@ -62,6 +64,8 @@ class Outcome(NamedTuple):
     performance: dict[str, Performance]
     bits: np.ndarray | None
     menu: Menu | None
+    warnings: list[str]
+    unusable: bool
 
 
 def outcome(build: Build) -> Outcome:
@@ -73,9 +77,12 @@ def outcome(build: Build) -> Outcome:
     # Without a label there is nothing to measure a performance by.
     measured = scores if spec.data.label else {}
     found = {kind: _performance(s, test, spec) for kind, s in measured.items()}
-    lines = budgets(build)
+    lines, same = (
+        budgets(build),
+        constant.recorded(read_json(build.root / "graph" / "summary.json")),
+    )
     return Outcome(
-        headline(results, over(lines), _apart(scores, found)),
+        headline(results, over(lines), _apart(scores, found), constant.told(same, spec)),
         results,
         lines,
         figures(spec.target, synthesis_results(build.root)[0], timing(build)),
@@ -83,13 +90,21 @@ def outcome(build: Build) -> Outcome:
         found,
         bits,
         None if bits is None else menu(bits, test, spec),
+        constant.warnings(same, spec),
+        constant.unusable(same, spec),
     )
 
 
 def headline(
-    results: Mapping[str, Any], missed: Sequence[Line] = (), apart: Apart | None = None
+    results: Mapping[str, Any],
+    missed: Sequence[Line] = (),
+    apart: Apart | None = None,
+    same: Sequence[str] = (),
 ) -> Headline:
-    """The verdict of verification, of what Keras gave when the network was trained, and of the budgets."""
+    """The verdict of verification, of what Keras gave when the network was trained, of the budgets, and of outputs.
+
+    ``same`` says which outputs are constant.
+    """
     if not results["equal"]:
         failed = next(c for c in results["comparisons"] if not c["equal"])
         return Headline(
@@ -106,10 +121,11 @@ def headline(
             "Exact: every implementation gave the integers of the Keras network in all "
             f"{events} events and vectors"
         )
-    if not missed:
-        return Headline(f"{text}.", OVER if apart and apart.differing else EXACT)
     names = ", ".join(_name(line.name) for line in missed)
-    return Headline(f"{text}; but over budget: {names}.", OVER)
+    objections = [*([f"over budget: {names}"] if missed else []), *same]
+    if not objections:
+        return Headline(f"{text}.", OVER if apart and apart.differing else EXACT)
+    return Headline(f"{text}; but {'; and '.join(objections)}.", OVER)
 
 
 def count_apart(keras: np.ndarray, csim: np.ndarray) -> int:
@@ -140,6 +156,7 @@ def summary(build: Build, found: Outcome) -> str:
     ]
     wide = max((len(value) for _, value, _ in rows), default=0)
     lines = [f"{build.spec.name}: {found.headline.text}"]
+    lines += [f"  warning: {warning}" for warning in found.warnings]
     for name, value, limit in rows:
         lines.append(f"  {name:<14} {value:<{wide}}  {limit}".rstrip())
     if seconds := stage_seconds(build.root):

@@ -9,6 +9,8 @@ from trigger.events.dataset import Events
 from trigger.fixedpoint.evaluate import run
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.passes.decision import LeftOut, bound_of
+from trigger.fixedpoint.ranges import ranges
+from trigger.physics.constant import remedy
 from trigger.physics.rates import bound_for, crossings_khz
 from trigger.spec import Spec
 
@@ -20,13 +22,21 @@ def working_points(
 
     Thresholds are on the scale of the graph's outputs; with ``left_out`` the entry ``own`` has the function's name and the
     threshold on the scale of its values, on which the spec gives it. Thresholds for a rate are found on ``validation``,
-    whose ``x`` are integers. Raises TriggerError where a rate or a threshold cannot be chosen.
+    whose ``x`` are integers. Raises TriggerError where a rate or a threshold cannot be chosen, and for a threshold that every
+    event reaches, or none.
     """
     found: dict[str, dict[str, Any]] = {}
+    reach = ranges(graph)[graph.output.name]
     for name, point in (spec.decision.accept if spec.decision else {}).items():
         element = spec.scores.index(point.output) if point.output is not None else 0
+        low, high = (int(end[element]) for end in reach)
+        if low == high:
+            raise _constant(spec, name, element, _real(graph, element, low))
         if point.threshold is not None:
             threshold = _before(name, left_out, element, point.threshold)
+            if not low < bound_of(graph, element, threshold) <= high:
+                ends = [_own(left_out, _real(graph, element, end)) for end in (low, high)]
+                raise _vacuous(spec, name, element, ends)
         else:
             assert spec.physics.zero_bias is not None and point.rate_khz is not None
             events = validation.take(
@@ -41,7 +51,7 @@ def working_points(
                 )
             except TriggerError as error:
                 raise TriggerError(f"decision.accept.{name}: {error}") from error
-            threshold = float(np.ldexp(float(bound), -graph.output.fractions[element]))
+            threshold = _real(graph, element, bound)
         found[name] = {
             "element": element,
             "threshold": threshold,
@@ -67,3 +77,32 @@ def _before(name: str, left_out: LeftOut | None, element: int, threshold: float)
         return left_out.before(element, threshold)
     except TriggerError as error:
         raise TriggerError(f"decision.accept.{name}: {error}") from error
+
+
+def _real(graph: Graph, element: int, value: int) -> float:
+    """An integer of an output as the real number it is worth."""
+    return float(np.ldexp(float(value), -graph.output.fractions[element]))
+
+
+def _own(left_out: LeftOut | None, value: float) -> float:
+    """A score on the scale of the network's own output, on which a spec gives thresholds."""
+    return value if left_out is None or left_out.value is None else left_out.value(value)
+
+
+def _constant(spec: Spec, name: str, element: int, value: float) -> TriggerError:
+    return TriggerError(
+        f"decision.accept.{name}: the score of {spec.scores[element]} is {value!r} for every input, so that no threshold "
+        f"divides the events; {remedy(spec)}"
+    )
+
+
+def _vacuous(spec: Spec, name: str, element: int, ends: list[float]) -> TriggerError:
+    """Of a threshold outside the interval of a score, whose ``ends`` are on the scale of the threshold."""
+    low, high = ends
+    threshold = spec.decision.accept[name].threshold if spec.decision else None
+    assert threshold is not None
+    reached = "every event reaches it" if threshold <= low else "no event reaches it"
+    return TriggerError(
+        f"decision.accept.{name}.threshold is {threshold!r}, and {reached}: the score of {spec.scores[element]} lies between "
+        f"{low!r} and {high!r}; give a threshold above {low!r} and not above {high!r}"
+    )

@@ -58,6 +58,7 @@ def write(build: Build, folder: Path) -> None:
             events=_read(build, "events/summary.json"),
             lowered=_read(build, "graph/summary.json"),
             headline=found.headline,
+            warnings=found.warnings,
             results=found.results,
             figures=found.figures,
             cycles=_cycles(build),

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -18,6 +18,10 @@ from trigger import parts
 from trigger.backends.rtl import area
 from trigger.errors import TriggerError
 from trigger.support import process
+
+if TYPE_CHECKING:
+    from trigger.fixedpoint.graph import Graph
+    from trigger.spec import Spec
 
 # What a trial reads besides Python code.
 DATA = (*parts.DATA, *area.DATA)
@@ -125,6 +129,7 @@ def _run(task: Task, rungs: "_Rungs") -> Outcome:
     rungs.epochs = spec.training.epochs
     model = trained(spec, to_real(integers, spec), source, rungs.see)
     graph = lower(model, spec.input_types)
+    _check_that_it_decides(graph, spec)
     validation = integers["validation"]
     points = working_points(spec, graph, validation, left_out(model, graph))
     assert spec.search is not None
@@ -139,6 +144,16 @@ def _run(task: Task, rungs: "_Rungs") -> Outcome:
     cycles = planned.core.interface.latency + (SHELL_LATENCY if spec.payload else 0)
     cost = planned.estimate["lut"], planned.estimate["ff"], cycles * 1000 / spec.target.clock_mhz
     return Outcome(COMPLETE, "", metric, *cost, fingerprint(graph))
+
+
+def _check_that_it_decides(graph: "Graph", spec: "Spec") -> None:
+    """Raise TriggerError for a network whose every score is constant: it costs nothing, and would stay on the front."""
+    from trigger.fixedpoint.ranges import ranges
+    from trigger.physics.constant import remedy
+
+    low, high = ranges(graph)[graph.output.name]
+    if (low == high).all():
+        raise TriggerError(f"every score is the same for every input; {remedy(spec)}")
 
 
 class _Rungs:

@@ -33,11 +33,16 @@ class OverBudget(TriggerError):
     """The build is finished and exact, its report written, and it costs more than the spec allows."""
 
 
+class Unusable(TriggerError):
+    """The build is finished and exact, its report written, and no input changes its scores, or one of its accept bits."""
+
+
 def build(target: str, output: Path, from_scratch: bool = False) -> Path:
     """Build a trigger: a zoo name, a folder or a trigger.toml. Returns the build folder, ``output`` / name.
 
     With ``from_scratch`` its network is trained without the warm start that the spec has. Raises TriggerError for whatever
-    the user can put right, Different where verification found a difference, and OverBudget where a budget is not met.
+    the user can put right, Different where verification found a difference, OverBudget where a budget is not met, and
+    Unusable where no input changes the scores, or an accept bit.
     """
     path = specification.find(target)
     spec = specification.load(path)
@@ -75,7 +80,10 @@ def build(target: str, output: Path, from_scratch: bool = False) -> Path:
             else f"{found.headline.text}\n  {page}"
         )
     if missed := over(found.budgets):
-        raise OverBudget("\n  ".join(["exact, but over budget", *map(str, missed), page]))
+        lines = ["exact, but over budget", *map(str, missed), *found.warnings, page]
+        raise OverBudget("\n  ".join(lines))
+    if found.unusable:
+        raise Unusable("\n  ".join(["exact, but it decides nothing", *found.warnings, page]))
     return root
 
 

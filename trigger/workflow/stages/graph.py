@@ -12,8 +12,10 @@ from trigger.fixedpoint.evaluate import quantize_inputs
 from trigger.fixedpoint.passes.decision import decide
 from trigger.fixedpoint.serialize import to_json
 from trigger.folder import Build, integer_events, write_json
+from trigger.physics import constant
 from trigger.physics.working_points import working_points
 from trigger.support.digest import file_digest
+from trigger.support.progress import say
 from trigger.verification.keras_integers import keras_integers
 
 DATA = ()
@@ -34,6 +36,7 @@ def reads(build: Build) -> Mapping[str, Any]:
         "scores": spec.scores,
         "physics": spec.physics.model_dump(include={"zero_bias", "filled_bunches"}),
         "training": spec.training.model_dump(include={"backend", "seed"}),
+        "remedy": constant.remedy(spec),
     }
 
 
@@ -71,14 +74,18 @@ def run(build: Build, folder: Path) -> None:
         graph, reference, x, decided if build.spec.decides else None
     )
     np.savez(folder / "expected.npz", x=x, expected=expected, off_grid=off_grid)
+    same = constant.constants(build.spec, graph, expected, points)
     summary = {
         "families": {name: len(rows) for name, rows in inputs.items()},
         "ties": made.ties._asdict(),
         "ends": made.ends._asdict(),
         "working_points": points,
         "head": score_head(model, graph),
+        "constant": [one._asdict() for one in same],
     }
     write_json(folder / "summary.json", summary)
+    for warning in constant.warnings(same, build.spec):
+        say(f"  warning: {warning}")
 
 
 def _resampled(x: np.ndarray, seed: int) -> np.ndarray:

@@ -1,0 +1,110 @@
+"""Outputs that say the same of every event: exact firmware that decides nothing, which nobody may overlook."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from trigger.fixedpoint.graph import Graph
+from trigger.fixedpoint.ranges import Interval, ranges
+from trigger.fixedpoint.types import Integers
+from trigger.spec import Spec, outputs
+
+
+class Constant(NamedTuple):
+    """A score, or an accept bit, of one value only, a real number; ``accept`` says which of the two it is.
+
+    ``proven`` by interval analysis it is so for every input; otherwise it was so in all events and vectors.
+    """
+
+    name: str
+    accept: bool
+    value: float
+    proven: bool
+
+    def __str__(self) -> str:
+        what = f"accept bit {self.name}" if self.accept else f"the score of {self.name}"
+        return f"{what} is {self.value:.15g} {_WHEN[self.proven]}"
+
+
+_WHEN = {True: "for every input", False: "in all events and vectors"}
+
+
+def constants(
+    spec: Spec, graph: Graph, seen: Integers, points: Mapping[str, Mapping[str, Any]]
+) -> list[Constant]:
+    """The constant outputs of a build's core, and accept bits that its shell decides.
+
+    ``seen`` are the core's integers (events, outputs) in all events and vectors, ``points`` the working points by name.
+    """
+    reach = ranges(graph)[graph.output.name]
+    if spec.decides:
+        return _constant(list(points), True, reach, seen, np.zeros(len(points), dtype=np.int64))
+    found = _constant(spec.scores, False, reach, seen, graph.output.fractions)
+    elements = [point["element"] for point in points.values()]
+    bounds = [point["bound"] for point in points.values()]
+    low, high = ((end[elements] >= bounds).astype(np.int64) for end in reach)
+    bits = (seen[:, elements] >= bounds).astype(np.int64)
+    return found + _constant(list(points), True, Interval(low, high), bits, np.zeros_like(low))
+
+
+def _constant(
+    names: Sequence[str], accept: bool, reach: Interval, seen: Integers, fractions: Integers
+) -> list[Constant]:
+    proven = reach.low == reach.high
+    same = proven | (seen == seen[:1]).all(axis=0)
+    values = np.ldexp(np.where(proven, reach.low, seen[0]).astype(np.float64), -fractions)
+    return [
+        Constant(name, accept, float(values[k]), bool(proven[k]))
+        for k, name in enumerate(names)
+        if same[k]
+    ]
+
+
+def recorded(summary: Mapping[str, Any]) -> list[Constant]:
+    """What the summary of a build's graph holds of its constant outputs; builds of earlier versions have none."""
+    return [Constant(**one) for one in summary.get("constant", [])]
+
+
+def told(found: Sequence[Constant], spec: Spec) -> list[str]:
+    """What a build says of its constant outputs, each a sentence without its stop."""
+    silent = [one for one in found if not one.accept]
+    if len(silent) < max(len(spec.scores), 2):
+        return list(map(str, found))
+    values = ", ".join(f"{one.name} {one.value:.15g}" for one in silent)
+    when = _WHEN[all(one.proven for one in silent)]
+    return [
+        f"every score is the same {when} ({values})",
+        *(str(one) for one in found if one.accept),
+    ]
+
+
+def unusable(found: Iterable[Constant], spec: Spec) -> bool:
+    """Whether nobody can want such firmware: no output of the core ever changes, or it is proven of an accept bit.
+
+    Where no output changes, no difference could have shown either, and that all implementations agree says nothing.
+    """
+    core = [one for one in found if one.accept == spec.decides]
+    return len(core) == len(outputs(spec)) or any(one.accept and one.proven for one in found)
+
+
+def warnings(found: Sequence[Constant], spec: Spec) -> list[str]:
+    """As ``told``, and in the last sentence what a user can do about it."""
+    lines = told(found, spec)
+    if any(not one.accept for one in found):
+        lines[-1] += f"; {remedy(spec)}"
+    if keys := [f"decision.accept.{one.name}" for one in found if one.accept]:
+        lines[-1] += f"; change {' and '.join(keys)}"
+    return lines
+
+
+def remedy(spec: Spec) -> str:
+    """What a user can do about a network whose scores are constant."""
+    if spec.model.network is not None:
+        bits = "raise quantization.bits, or " if spec.quantization else ""
+        return f"{bits}look at the weights of {spec.model.network} and at the types of [inputs]"
+    if spec.training.target_lut is not None:
+        return "raise training.target_lut, or training.epochs"
+    if spec.pruning is not None:
+        return "lower pruning.sparsity, or raise training.epochs"
+    return "raise training.epochs, or give weights and activations more bits"
