@@ -130,6 +130,35 @@ def test_thresholds_that_divide_nothing(tmp_path, point, message):
     assert re.fullmatch(message, last) or last == message
 
 
+@pytest.mark.parametrize(
+    ("head", "threshold", "reached", "ends"),
+    [
+        ("sigmoid", -2.5, "every event reaches it", (0.0, 1.0)),
+        ("hard_sigmoid", 1.5, "no event reaches it", (0.0, 1.0)),
+        ("tanh", -1.0, "every event reaches it", (-1.0, 1.0)),
+    ],
+)
+def test_a_threshold_outside_the_values_of_the_head(tmp_path, head, threshold, reached, ends):
+    """Before any training: as if it were on the scores in front of the head."""
+    more = f'[decision.accept.tight]\noutput = "signal"\nthreshold = {threshold}\n'
+    folder = make(tmp_path / "t", 2, more)
+    text = (
+        (folder / "model.py")
+        .read_text()
+        .replace("y = constant(inputs)", "y = head(constant(inputs))")
+    )
+    head_made = f"head = keras.layers.Activation({head!r})\n    y ="
+    (folder / "model.py").write_text(text.replace("y =", head_made))
+    result = trigger("build", folder, "--output", tmp_path)
+    assert result.returncode == 2, result.stdout
+    assert "training the" not in result.stdout
+    low, high = ends
+    assert result.stderr.splitlines()[-1] == (
+        f"trigger: decision.accept.tight.threshold is {threshold}, and {reached}: the score of signal lies between {low} and "
+        f"{high}; give a threshold above {low} and not above {high}"
+    )
+
+
 def test_a_search_fails_the_trials_that_are_constant(tmp_path):
     search = '[search.parameters]\n"training.batch_size" = { choices = [64, 128] }\n'
     folder = make(tmp_path / "t", 2, search)

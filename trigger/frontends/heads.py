@@ -26,6 +26,8 @@ TYPES = {
     "hard_sigmoid": Fixed(False, 16, 0),
     "tanh": Fixed(True, 17, 1),
 }
+# Their values, whatever the weights: the ends of a sigmoid and a tanh are never reached but by rounding.
+REACH = {"sigmoid": (0.0, 1.0), "hard_sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0)}
 # Keras may round the last bit of a value otherwise where it is alone, or at the end of a batch.
 _BATCH = 16
 

@@ -28,7 +28,7 @@ def working_points(
     found: dict[str, dict[str, Any]] = {}
     reach = ranges(graph)[graph.output.name]
     for name, point in (spec.decision.accept if spec.decision else {}).items():
-        element = spec.scores.index(point.output) if point.output is not None else 0
+        element = _element(spec, name)
         low, high = (int(end[element]) for end in reach)
         if low == high:
             raise _constant(spec, name, element, _real(graph, element, low))
@@ -68,6 +68,19 @@ def check_thresholds(spec: Spec, left_out: LeftOut) -> None:
     for name, point in (spec.decision.accept if spec.decision else {}).items():
         if point.threshold is not None and left_out.value is None:
             _before(name, left_out, 0, point.threshold)
+
+
+def check_reach(spec: Spec, low: float, high: float) -> None:
+    """Raises TriggerError for a threshold that every event reaches, or none, of scores that lie between two numbers."""
+    for name, point in (spec.decision.accept if spec.decision else {}).items():
+        if point.threshold is not None and not low < point.threshold <= high:
+            raise _vacuous(spec, name, _element(spec, name), [low, high])
+
+
+def _element(spec: Spec, name: str) -> int:
+    """The output that an accept bit looks at; it may be left out where the network has one."""
+    output = spec.decision.accept[name].output if spec.decision else None
+    return spec.scores.index(output) if output is not None else 0
 
 
 def _before(name: str, left_out: LeftOut | None, element: int, threshold: float) -> float:

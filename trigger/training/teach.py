@@ -11,7 +11,7 @@ from trigger.errors import TriggerError
 from trigger.events.dataset import Events
 from trigger.frontends import heads
 from trigger.frontends.networks import is_float, shaped
-from trigger.physics.working_points import check_thresholds
+from trigger.physics.working_points import check_reach, check_thresholds
 from trigger.spec import Spec
 from trigger.support.progress import progress
 from trigger.training import anomaly, distill, early, network, neurons, prune, refine, widths
@@ -50,6 +50,8 @@ def check(model: keras.Model, events: dict[str, Events], spec: Spec) -> None:
     early.check(model, spec.input_types)
     if heads.ends_in_softmax(model):
         check_thresholds(spec, heads.SOFTMAX)
+    if (kind := heads.head_of(model)) is not None:
+        check_reach(spec, *heads.REACH[kind])
 
 
 def normalize(model: keras.Model, events: dict[str, Events], spec: Spec) -> None:
