@@ -77,10 +77,8 @@ def outcome(build: Build) -> Outcome:
     # Without a label there is nothing to measure a performance by.
     measured = scores if spec.data.label else {}
     found = {kind: _performance(s, test, spec) for kind, s in measured.items()}
-    lines, same = (
-        budgets(build),
-        constant.recorded(read_json(build.root / "graph" / "summary.json")),
-    )
+    lines = budgets(build)
+    same = constant.recorded(read_json(build.root / "graph" / "summary.json"))
     return Outcome(
         headline(results, over(lines), _apart(scores, found), constant.told(same, spec)),
         results,
