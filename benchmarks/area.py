@@ -14,7 +14,7 @@ from trigger.backends import rtl
 from trigger.fixedpoint.ops import Affine, Clip, Dense, Quantize
 from trigger.fixedpoint.passes import PASSES
 from trigger.folder import read_graph
-from trigger.parts import part
+from trigger.spec.parts import part
 from trigger.synthesis.run import synthesise
 from trigger.synthesis.tool import Job
 from trigger.workflow.build import open_build

@@ -229,7 +229,7 @@ def _reader(kind: str, folder: Path):
 
         return write(folder, events[kind]), lambda path: readers.read(path, ["a", "b", "kind"])
     if kind == "toml":
-        from trigger.spec import find, load
+        from trigger.spec.spec import find, load
 
         return Path(shutil.copy(find("jet_tagger"), folder)), load
     from battery import around

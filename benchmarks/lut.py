@@ -97,7 +97,7 @@ def measure(seed: int) -> dict:
     from trigger.backends.rtl.logic import to_logic
     from trigger.fixedpoint.passes import optimize
     from trigger.frontends.networks import lower
-    from trigger.parts import part
+    from trigger.spec.parts import part
     from trigger.synthesis.run import synthesise
     from trigger.synthesis.tool import Job
 

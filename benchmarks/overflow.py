@@ -14,8 +14,8 @@ from trigger.fixedpoint.ops import Clip, Dense, Quantize
 from trigger.fixedpoint.types import Overflow, Rounding
 from trigger.frontends.loading import load as load_network
 from trigger.frontends.networks import lower
-from trigger.parts import part
-from trigger.spec import Spec, find, load
+from trigger.spec.parts import part
+from trigger.spec.spec import Spec, find, load
 from trigger.synthesis.run import synthesise
 from trigger.synthesis.tool import Job
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import trigger
 from trigger.folder import Build
 from trigger.search import study, trial
-from trigger.spec import load
+from trigger.spec.spec import load
 from trigger.workflow.stages import STAGES
 
 PROJECT = Path(trigger.__file__).parents[1]

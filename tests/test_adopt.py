@@ -13,7 +13,7 @@ from trigger.adopt import Adoption, adopt
 from trigger.cli import app
 from trigger.fixedpoint import evaluate
 from trigger.folder import read_graph
-from trigger.spec import load
+from trigger.spec.spec import load
 from trigger.workflow.build import build
 
 pytestmark = pytest.mark.minutes

@@ -219,7 +219,7 @@ def test_report_and_show(small_build):
 
 
 def test_new_makes_a_trigger_that_is_valid(tmp_path):
-    from trigger.spec import load
+    from trigger.spec.spec import load
 
     result = trigger("new", "my_trigger", cwd=tmp_path)
     assert (result.returncode, result.stderr) == (0, "")

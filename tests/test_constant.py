@@ -15,7 +15,7 @@ from trigger.fixedpoint.types import Fixed
 from trigger.outcome import headline
 from trigger.physics.constant import Constant, constants, told, unusable, warnings
 from trigger.search.trial import Task, run
-from trigger.spec import parse
+from trigger.spec.spec import parse
 from trigger.workflow.build import open_build
 
 pytestmark = pytest.mark.minutes

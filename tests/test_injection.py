@@ -25,10 +25,10 @@ from trigger.fixedpoint.build import Builder, constant
 from trigger.fixedpoint.serialize import to_json
 from trigger.fixedpoint.types import Fixed, Overflow, Rounding
 from trigger.folder import Build
-from trigger.parts import part
 from trigger.payload import export
 from trigger.report import page
-from trigger.spec import parse
+from trigger.spec.parts import part
+from trigger.spec.spec import parse
 from trigger.support.resources import folder
 from trigger.support.templates import Code, environment
 from trigger.synthesis import tool

@@ -5,8 +5,8 @@ import re
 import pytest
 
 from trigger.errors import TriggerError
-from trigger.payload_tables import Payload, ScorePort
-from trigger.spec import parse
+from trigger.spec.payload_tables import Payload, ScorePort
+from trigger.spec.spec import parse
 
 TOML = """
 name = "limited"

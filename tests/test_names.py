@@ -19,7 +19,7 @@ from trigger.errors import TriggerError
 from trigger.fixedpoint.ops import GraphError, Input
 from trigger.fixedpoint.serialize import dump, from_json
 from trigger.fixedpoint.types import Fixed
-from trigger.spec import Spec, find, parse
+from trigger.spec.spec import Spec, find, parse
 from trigger.support import names
 from trigger.support.resources import folder
 

@@ -8,8 +8,8 @@ from conftest import SMALL_TOML
 import trigger
 from trigger import TriggerError
 from trigger.fixedpoint.types import Fixed
-from trigger.parts import families, part, parts, utilisation
-from trigger.spec import parse
+from trigger.spec.parts import families, part, parts, utilisation
+from trigger.spec.spec import parse
 from trigger.synthesis.result import Synthesis
 
 VU13P = (1728000, 3456000, 12288, 2688)

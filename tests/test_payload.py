@@ -27,8 +27,8 @@ from trigger.folder import read_graph
 from trigger.links import link_map, pack, unpack
 from trigger.patterns import METADATA, compare, delays, read, text, valid_words
 from trigger.payload import SHELLS, export, pattern_files, patterns, vectors
-from trigger.payload_tables import Payload
-from trigger.spec import parse
+from trigger.spec.payload_tables import Payload
+from trigger.spec.spec import parse
 from trigger.synthesis.run import results
 from trigger.workflow.build import build, open_build
 

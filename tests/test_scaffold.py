@@ -7,8 +7,8 @@ import pytest
 from conftest import write_small_trigger
 
 from trigger.errors import TriggerError
-from trigger.scaffold import create
-from trigger.spec import load
+from trigger.spec.spec import load
+from trigger.spec.zoo import create
 
 
 def edited(folder, *changes):

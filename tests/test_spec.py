@@ -5,9 +5,9 @@ import re
 import pytest
 
 from trigger import TriggerError
-from trigger.parts import parts
-from trigger.sections import Section
-from trigger.spec import Spec, find, load, parse, without_warm_start, zoo
+from trigger.spec.parts import parts
+from trigger.spec.spec import Spec, find, load, parse, without_warm_start, zoo
+from trigger.spec.tables import Section
 from trigger.support.resources import folder
 
 # Pruned instead of with learned widths, so that both can be got wrong.

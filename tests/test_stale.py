@@ -33,7 +33,7 @@ USED_BY = {
     "trigger/support/hdf5.py": ("events", "model", "graph", "search"),
     "trigger/support/hdf5_worker.py": ("events", "model", "graph", "search"),
     "trigger/support/names.py": STAGES,
-    "trigger/spec.py": STAGES,
+    "trigger/spec/spec.py": STAGES,
     "trigger/support/guard.py": ("verification", "synthesis"),
     "trigger/training/fit.py": ("model", "search"),
     "trigger/quantizers.py": ("model", "graph", "search"),
@@ -47,7 +47,7 @@ USED_BY = {
     "trigger/backends/rtl/harness.cpp.j2": ("verification",),
     "trigger/backends/rtl/shift_adder.v": RTL,
     "trigger/support/templates.py": ("firmware", "rtl", "payload", "verification", "synthesis"),
-    "trigger/parts.py": ("firmware", "rtl", "synthesis", "report", "search"),
+    "trigger/spec/parts.py": ("firmware", "rtl", "synthesis", "report", "search"),
     "trigger/checks.py": ("verification",),
     "trigger/links.py": ("payload", "verification", "synthesis"),
     "trigger/budgets.py": ("report",),
@@ -149,7 +149,7 @@ def test_missing_data(name):
 
 def test_a_missing_module():
     with pytest.raises(TriggerError) as error:
-        code_files(["trigger.spec", "trigger.no_such"])
+        code_files(["trigger.spec.spec", "trigger.no_such"])
     assert str(error.value) == (
         f"trigger.no_such: no such module in {PROJECT / 'trigger'}; install trigger-compiler again"
     )

@@ -8,7 +8,7 @@ from conftest import write_small_trigger
 
 from trigger.errors import TriggerError
 from trigger.folder import Build
-from trigger.spec import load
+from trigger.spec.spec import load
 from trigger.training.network import make
 from trigger.workflow.stages import STAGES
 

@@ -18,8 +18,8 @@ from trigger.frontends.networks import Reference, lower
 from trigger.links import link_map, pack, unpack
 from trigger.patterns import START, VALID
 from trigger.payload import export, patterns
-from trigger.scaffold import create
-from trigger.spec import find, load, zoo
+from trigger.spec.spec import find, load, zoo
+from trigger.spec.zoo import create
 from trigger.training import network
 from trigger.workflow.build import build, open_build
 

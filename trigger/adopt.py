@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from trigger import spec as specification
 from trigger.errors import TriggerError
 from trigger.events.readers import read
 from trigger.fixedpoint.types import Fixed
+from trigger.spec import spec as specification
 from trigger.support.files import regular, write_text
 from trigger.support.names import as_project
 from trigger.support.templates import environment

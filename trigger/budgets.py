@@ -6,7 +6,7 @@ from trigger.decided import accept_bits
 from trigger.fixedpoint.graph import Graph
 from trigger.folder import Build, integer_events, read_graph, read_json
 from trigger.physics.rates import menu
-from trigger.spec import Spec
+from trigger.spec.spec import Spec
 from trigger.synthesis.advice import advice
 from trigger.synthesis.budget import Figure, Line, Timing, check
 from trigger.synthesis.result import PAYLOAD, Synthesis

@@ -8,8 +8,8 @@ from trigger.backends.rtl import Rtl
 from trigger.errors import TriggerError
 from trigger.folder import read_json
 from trigger.links import link_map
-from trigger.payload_tables import OutputField, ScorePort
-from trigger.spec import Spec, outputs
+from trigger.spec.payload_tables import OutputField, ScorePort
+from trigger.spec.spec import Spec, outputs
 
 
 def payload(root: Path, spec: Spec, project: Rtl, directory: Path | None = None) -> Payload:

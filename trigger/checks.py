@@ -15,7 +15,7 @@ from trigger.fixedpoint.evaluate import GoldenModel
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.ops import GraphError
 from trigger.folder import read_graph, read_json
-from trigger.spec import Spec
+from trigger.spec.spec import Spec
 from trigger.support.files import regular
 from trigger.support.progress import progress, say
 from trigger.verification import oracle

@@ -376,7 +376,7 @@ def new(
     like: Annotated[str, typer.Option(help="The zoo trigger to start from.")] = "jet_tagger",
 ) -> None:
     """Make a folder with a trigger of your own to edit."""
-    from trigger.scaffold import create
+    from trigger.spec.zoo import create
 
     create(folder, like)
     typer.echo(
@@ -387,7 +387,7 @@ def new(
 @app.command("list")
 def list_zoo() -> None:
     """List the triggers that come with the program."""
-    from trigger.spec import FILE_NAME, load, zoo
+    from trigger.spec.spec import FILE_NAME, load, zoo
     from trigger.support.resources import folder
 
     for name in zoo():

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from trigger.folder import read_json
-from trigger.spec import Spec
+from trigger.spec.spec import Spec
 
 
 class WorkingPoints(NamedTuple):

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 
-from trigger import parts as fpga
+from trigger.spec import parts as fpga
 from trigger.support.process import finish
 from trigger.support.versions import PACKAGES
 

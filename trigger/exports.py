@@ -86,7 +86,7 @@ def to_qonnx(root: Path, output: Path | None = None) -> Exported:
 def to_emulator(root: Path, output: Path | None = None, version: str | None = None) -> Exported:
     """C++17 in integers, compiled with g++ and run through its Python binding."""
     from trigger.backends.emulator import write
-    from trigger.spec import outputs
+    from trigger.spec.spec import outputs
 
     this = open_exact(root)
     name = this.spec.name

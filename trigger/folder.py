@@ -12,7 +12,7 @@ from trigger.events.hardware import to_real
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.ops import GraphError
 from trigger.fixedpoint.serialize import from_json
-from trigger.spec import Spec
+from trigger.spec.spec import Spec
 from trigger.support.files import regular, write_text
 
 # Beside stages.json, since it is no part of what a build is: two builds of one trigger differ in it.

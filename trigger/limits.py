@@ -3,12 +3,12 @@
 from typing import TYPE_CHECKING
 
 from trigger.links import link_map
-from trigger.payload_tables import MOST_FRAMES, MOST_POINTS
-from trigger.sections import BUNCHES, CROSSINGS_MHZ
+from trigger.spec.payload_tables import MOST_FRAMES, MOST_POINTS
+from trigger.spec.tables import BUNCHES, CROSSINGS_MHZ
 from trigger.support.numbers import plain
 
 if TYPE_CHECKING:
-    from trigger.spec import Spec
+    from trigger.spec.spec import Spec
 
 
 def check_rates(spec: "Spec") -> None:

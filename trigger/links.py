@@ -7,7 +7,7 @@ import numpy as np
 from trigger.fixedpoint.types import Fixed, Integers
 
 if TYPE_CHECKING:
-    from trigger.spec import Spec
+    from trigger.spec.spec import Spec
 
 
 class Place(NamedTuple):

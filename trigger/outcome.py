@@ -12,7 +12,7 @@ from trigger.folder import Build, integer_events, read_graph, read_json, stage_s
 from trigger.physics import constant
 from trigger.physics.metrics import Performance, accuracy, logits, performance
 from trigger.physics.rates import Menu, menu
-from trigger.spec import Spec
+from trigger.spec.spec import Spec
 from trigger.support.numbers import plain
 from trigger.synthesis.budget import UNITS, Figure, Line, figures, over
 from trigger.synthesis.run import results as synthesis_results

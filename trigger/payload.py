@@ -23,10 +23,10 @@ from trigger.fixedpoint.types import Integers, bounds
 from trigger.folder import Build, integer_events, read_graph
 from trigger.links import pack
 from trigger.patterns import END, ORBIT, START, VALID, Pattern, pattern
-from trigger.payload_tables import MOST_POINTS, WORD_BITS, OutputField
-from trigger.payload_tables import Payload as PayloadSection
-from trigger.sections import CROSSINGS_MHZ
-from trigger.spec import outputs
+from trigger.spec.payload_tables import MOST_POINTS, WORD_BITS, OutputField
+from trigger.spec.payload_tables import Payload as PayloadSection
+from trigger.spec.spec import outputs
+from trigger.spec.tables import CROSSINGS_MHZ
 from trigger.support.resources import folder
 from trigger.support.templates import Code, environment
 

@@ -24,10 +24,10 @@ from trigger.events.dataset import Events
 from trigger.events.hardware import splits, to_real
 from trigger.fixedpoint.types import smallest
 from trigger.frontends.networks import lower
-from trigger.parts import part
 from trigger.physics.metrics import accuracy
-from trigger.sections import Pruning, Training
-from trigger.spec import Spec, find, load
+from trigger.spec.parts import part
+from trigger.spec.spec import Spec, find, load
+from trigger.spec.tables import Pruning, Training
 from trigger.synthesis.run import synthesise
 from trigger.synthesis.tool import Job
 

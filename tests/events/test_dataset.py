@@ -5,7 +5,7 @@ import pytest
 
 from trigger.errors import TriggerError
 from trigger.events import dataset
-from trigger.sections import Data, Split
+from trigger.spec.tables import Data, Split
 
 
 def data(**changes) -> Data:

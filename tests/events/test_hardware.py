@@ -9,7 +9,7 @@ from trigger.errors import TriggerError
 from trigger.events import dataset
 from trigger.events.hardware import structured, to_hardware
 from trigger.links import link_map, pack, unpack
-from trigger.spec import Spec, parse
+from trigger.spec.spec import Spec, parse
 
 HEAD = """
 name = "objects"

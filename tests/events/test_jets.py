@@ -11,7 +11,7 @@ import pytest
 from trigger.errors import TriggerError
 from trigger.events import jets
 from trigger.events.readers import read
-from trigger.spec import load
+from trigger.spec.spec import load
 from trigger.support.resources import folder
 
 HOME = folder("models") / "jet_tagger"

@@ -11,7 +11,7 @@ from trigger.errors import TriggerError
 from trigger.events import readers
 from trigger.events.dataset import features, load
 from trigger.events.readers import read
-from trigger.sections import Data
+from trigger.spec.tables import Data
 
 COLUMNS = {
     "a": np.array([0.5, -1.25, 3.0]),

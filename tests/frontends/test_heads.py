@@ -25,7 +25,7 @@ from trigger.frontends.loading import load
 from trigger.frontends.networks import Reference, head, left_out, lower, score_head
 from trigger.physics.rates import crossings_khz
 from trigger.physics.working_points import working_points
-from trigger.spec import parse
+from trigger.spec.spec import parse
 from trigger.verification.keras_integers import keras_integers
 from trigger.workflow.build import build
 

@@ -8,8 +8,8 @@ from trigger.errors import TriggerError
 from trigger.events.dataset import Events
 from trigger.physics.metrics import roc
 from trigger.physics.rates import bound_for, crossings_khz, efficiency, menu, turn_on
-from trigger.sections import CROSSINGS_MHZ
-from trigger.spec import parse
+from trigger.spec.spec import parse
+from trigger.spec.tables import CROSSINGS_MHZ
 
 
 @pytest.mark.parametrize(("kept", "of"), [(0, 10), (3, 10), (10, 10), (1, 1000), (500, 1000)])

@@ -22,7 +22,7 @@ from trigger.search import pick, run, space
 from trigger.search.study import FILE_NAME, Point, Study, front
 from trigger.search.trial import COMPLETE, FAILED, HOPELESS, Outcome, Task
 from trigger.search.trial import run as run_trial
-from trigger.spec import load
+from trigger.spec.spec import load
 
 pytestmark = pytest.mark.minutes
 

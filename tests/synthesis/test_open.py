@@ -7,7 +7,7 @@ from battery import PART, around, prepare, randomize
 from qkeras import QActivation, QDense
 
 from trigger.backends import rtl
-from trigger.parts import part
+from trigger.spec.parts import part
 from trigger.synthesis.netlist import Netlist
 from trigger.synthesis.run import TOOLS, estimate
 from trigger.synthesis.table import table

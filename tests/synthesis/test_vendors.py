@@ -10,7 +10,7 @@ from battery import PART, around, prepare
 from qkeras import QActivation
 
 from trigger.backends import hls4ml, rtl
-from trigger.parts import part
+from trigger.spec.parts import part
 from trigger.synthesis import quartus, vitis, vivado
 from trigger.synthesis.run import TOOLS
 from trigger.synthesis.tool import Job, ToolFailed

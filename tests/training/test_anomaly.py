@@ -12,7 +12,7 @@ from trigger.fixedpoint import evaluate
 from trigger.frontends.networks import Reference, lower
 from trigger.physics.metrics import roc
 from trigger.quantizers import LearnedActivation, LearnedWeights
-from trigger.spec import parse
+from trigger.spec.spec import parse
 from trigger.training import anomaly, prune, teach
 from trigger.training.fit import outputs
 

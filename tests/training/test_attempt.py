@@ -7,7 +7,7 @@ import pytest
 
 from trigger.folder import Build
 from trigger.frontends.loading import load
-from trigger.spec import load as load_spec
+from trigger.spec.spec import load as load_spec
 from trigger.training import fit
 from trigger.workflow.stages import STAGES
 

@@ -7,7 +7,7 @@ from conftest import write_small_trigger
 
 from trigger import TriggerError
 from trigger.events.dataset import Events
-from trigger.spec import load, parse
+from trigger.spec.spec import load, parse
 from trigger.training import distill, network, teach
 from trigger.training.fit import scores
 

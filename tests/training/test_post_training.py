@@ -17,7 +17,7 @@ from trigger.events import dataset
 from trigger.folder import read_graph
 from trigger.frontends.inexact import Inexact
 from trigger.frontends.keras import lower
-from trigger.spec import load
+from trigger.spec.spec import load
 from trigger.training import network
 from trigger.training.fit import outputs
 from trigger.training.post_training import choose, quantise

@@ -11,8 +11,8 @@ from trigger.fixedpoint.serialize import to_json
 from trigger.fixedpoint.types import Fixed
 from trigger.frontends.keras import lower
 from trigger.physics.metrics import performance
-from trigger.sections import Pruning, Training
-from trigger.spec import load
+from trigger.spec.spec import load
+from trigger.spec.tables import Pruning, Training
 from trigger.training import fit, network, prune
 from trigger.training.twin import float_twin
 

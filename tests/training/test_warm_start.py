@@ -12,7 +12,7 @@ from conftest import write_small_trigger
 
 from trigger import TriggerError
 from trigger.events.hardware import splits, to_real
-from trigger.spec import load, without_warm_start
+from trigger.spec.spec import load, without_warm_start
 from trigger.training import network, teach
 
 WARM = '\n[training.warm_start]\nnetwork = "trained.keras"\nepochs = 2\nlearning_rate = 0.0001\n'

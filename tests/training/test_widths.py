@@ -16,7 +16,7 @@ from trigger.fixedpoint.types import Fixed
 from trigger.frontends.loading import load as load_network
 from trigger.frontends.networks import Reference, lower
 from trigger.quantizers import LearnedActivation, LearnedWeights
-from trigger.spec import load
+from trigger.spec.spec import load
 from trigger.training import network, neurons, teach, widths
 
 TYPES = (Fixed(True, 7, 3),) * 4

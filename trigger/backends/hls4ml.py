@@ -29,8 +29,8 @@ from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.ops import Dense, Operation
 from trigger.fixedpoint.serialize import to_json
 from trigger.fixedpoint.types import Fixed, enclosing
-from trigger.parts import Part
-from trigger.parts import part as find_part
+from trigger.spec.parts import Part
+from trigger.spec.parts import part as find_part
 from trigger.support import files
 from trigger.support.names import identifier
 from trigger.support.templates import PLAIN_PATH

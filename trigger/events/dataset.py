@@ -8,7 +8,7 @@ import numpy as np
 
 from trigger.errors import TriggerError
 from trigger.events.readers import place, read
-from trigger.sections import Data
+from trigger.spec.tables import Data
 
 SPLITS = ("train", "validation", "test")
 

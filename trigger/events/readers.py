@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from trigger.errors import TriggerError
-from trigger.sections import nearest
+from trigger.spec.tables import nearest
 from trigger.support import hdf5
 from trigger.support.files import regular
 

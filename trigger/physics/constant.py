@@ -8,7 +8,7 @@ import numpy as np
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.ranges import Interval, ranges
 from trigger.fixedpoint.types import Integers
-from trigger.spec import Spec, outputs
+from trigger.spec.spec import Spec, outputs
 
 
 class Constant(NamedTuple):

@@ -8,7 +8,7 @@ from scipy.stats import beta
 from trigger.errors import TriggerError
 from trigger.events.dataset import Events
 from trigger.fixedpoint.types import Integers
-from trigger.spec import Spec
+from trigger.spec.spec import Spec
 
 LEVEL = 0.6827
 

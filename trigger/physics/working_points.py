@@ -12,7 +12,7 @@ from trigger.fixedpoint.passes.decision import LeftOut, bound_of
 from trigger.fixedpoint.ranges import ranges
 from trigger.physics.constant import remedy
 from trigger.physics.rates import bound_for, crossings_khz
-from trigger.spec import Spec
+from trigger.spec.spec import Spec
 
 
 def working_points(

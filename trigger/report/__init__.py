@@ -16,12 +16,12 @@ from trigger.fixedpoint.passes.decision import scores as scores_of
 from trigger.fixedpoint.ranges import overflow_proof
 from trigger.folder import Build, integer_events, read_graph, read_json
 from trigger.outcome import outcome
-from trigger.parts import utilisation
 from trigger.physics.metrics import roc
 from trigger.physics.rates import crossings_khz, turn_on
 from trigger.report import plots
 from trigger.report.page import environment
-from trigger.spec import Spec
+from trigger.spec.parts import utilisation
+from trigger.spec.spec import Spec
 from trigger.synthesis.result import CORE, LABELS, Synthesis
 from trigger.synthesis.run import results as results_of
 

@@ -10,7 +10,7 @@ from trigger.report.page import environment
 from trigger.search.pick import figure, of_budget
 from trigger.search.study import Point, front
 from trigger.search.trial import COMPLETE
-from trigger.spec import Spec
+from trigger.spec.spec import Spec
 from trigger.support.files import write_text
 
 

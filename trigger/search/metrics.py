@@ -10,7 +10,7 @@ from trigger.fixedpoint.evaluate import run
 from trigger.fixedpoint.graph import Graph
 from trigger.physics.metrics import accuracy, logits, mean_auc
 from trigger.physics.rates import menu
-from trigger.spec import Spec
+from trigger.spec.spec import Spec
 
 
 def measure(

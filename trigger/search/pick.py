@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from trigger.errors import TriggerError
 from trigger.search.study import Point
-from trigger.sections import Budget, nearest
+from trigger.spec.tables import Budget, nearest
 
 _COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     "<=": operator.le,

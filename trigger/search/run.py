@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 
 from dask.distributed import Client, Future, LocalCluster, as_completed
 
-from trigger import spec as specification
 from trigger.errors import TriggerError
 from trigger.search import pick, space
 from trigger.search.study import FILE_NAME, Point, Study, front
 from trigger.search.trial import FAILED, Outcome, Task, run_in_process
-from trigger.spec import Spec
+from trigger.spec import spec as specification
+from trigger.spec.spec import Spec
 from trigger.support import files
 from trigger.support.progress import progress, say
 

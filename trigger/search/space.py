@@ -14,8 +14,8 @@ from optuna.distributions import (
 )
 
 from trigger.errors import TriggerError
-from trigger.sections import Parameter, Search
-from trigger.spec import parse
+from trigger.spec.spec import parse
+from trigger.spec.tables import Parameter, Search
 
 Values = Mapping[str, int | float | str | bool]
 

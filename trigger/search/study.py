@@ -8,13 +8,13 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
-from trigger import network_files
 from trigger.errors import TriggerError
 from trigger.search import trial
 from trigger.search.space import Values, distributions
 from trigger.search.trial import COMPLETE, FAILED, HOPELESS, RUNGS, Outcome
-from trigger.sections import Budget
-from trigger.spec import Spec
+from trigger.spec import network_files
+from trigger.spec.spec import Spec
+from trigger.spec.tables import Budget
 from trigger.support.code import code_digest
 from trigger.support.digest import data_digest, file_digest
 from trigger.support.files import regular

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from trigger import parts
 from trigger.backends.rtl import area
 from trigger.errors import TriggerError
+from trigger.spec import parts
 from trigger.support import process
 
 if TYPE_CHECKING:
     from trigger.fixedpoint.graph import Graph
-    from trigger.spec import Spec
+    from trigger.spec.spec import Spec
 
 # What a trial reads besides Python code.
 DATA = (*parts.DATA, *area.DATA)
@@ -106,7 +106,7 @@ def run(task: Task) -> Outcome:
 
 def _run(task: Task, rungs: "_Rungs") -> Outcome:
     from trigger import keras_backend
-    from trigger.spec import FILE_NAME, parse
+    from trigger.spec.spec import FILE_NAME, parse
     from trigger.support.digest import file_digest
 
     source = Path(task.source)

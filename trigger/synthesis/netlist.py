@@ -6,7 +6,7 @@ from pathlib import Path
 
 from trigger.backends.rtl import Rtl, simulate
 from trigger.fixedpoint.types import Integers
-from trigger.parts import Part, part
+from trigger.spec.parts import Part, part
 from trigger.synthesis.tool import ToolFailed, write_script
 from trigger.synthesis.yosys import copied_sources, run_script
 

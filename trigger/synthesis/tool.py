@@ -12,7 +12,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 from trigger.backends.payload import Payload
 from trigger.backends.rtl import Rtl
 from trigger.errors import TriggerError
-from trigger.parts import Part
+from trigger.spec.parts import Part
 from trigger.support import process
 from trigger.support.files import write_text
 from trigger.support.resources import folder

@@ -13,7 +13,7 @@ from trigger.errors import TriggerError
 from trigger.events.dataset import Events
 from trigger.frontends.networks import head, outputs, shaped
 from trigger.physics.metrics import logits
-from trigger.sections import Training
+from trigger.spec.tables import Training
 
 History = dict[str, list[float]]
 Watch = Callable[[Mapping[str, float]], None]

@@ -15,7 +15,7 @@ from trigger.events.dataset import Events
 from trigger.fixedpoint.types import Fixed
 from trigger.frontends.loading import load
 from trigger.frontends.networks import shaped
-from trigger.spec import Spec
+from trigger.spec.spec import Spec
 from trigger.support.files import regular
 from trigger.support.user_code import importable
 

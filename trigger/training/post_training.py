@@ -17,7 +17,7 @@ from trigger.frontends.constants import check_weights
 from trigger.frontends.inexact import Inexact, Refusal
 from trigger.frontends.networks import is_float, lower
 from trigger.physics.metrics import mean_auc
-from trigger.spec import Spec
+from trigger.spec.spec import Spec
 from trigger.support.progress import progress
 from trigger.training.fit import outputs, scores
 from trigger.training.replacement import Replaced, check, replaced

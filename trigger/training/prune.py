@@ -13,7 +13,7 @@ import numpy as np
 
 from trigger.errors import TriggerError
 from trigger.quantizers import LearnedWeights
-from trigger.sections import Pruning
+from trigger.spec.tables import Pruning
 from trigger.training.fit import Shrinking
 
 

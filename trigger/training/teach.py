@@ -12,7 +12,7 @@ from trigger.events.dataset import Events
 from trigger.frontends import heads
 from trigger.frontends.networks import is_float, shaped
 from trigger.physics.working_points import check_reach, check_thresholds
-from trigger.spec import Spec
+from trigger.spec.spec import Spec
 from trigger.support.progress import progress
 from trigger.training import anomaly, distill, early, network, neurons, prune, refine, widths
 from trigger.training.compact import compact

@@ -16,7 +16,7 @@ from trigger.backends.rtl.simulate import Design
 from trigger.errors import TriggerError
 from trigger.fixedpoint.types import Fixed
 from trigger.links import LinkMap, Place
-from trigger.payload_tables import MOST_FRAMES, MOST_POINTS
+from trigger.spec.payload_tables import MOST_FRAMES, MOST_POINTS
 from trigger.support.resources import folder
 from trigger.support.templates import environment
 

@@ -22,8 +22,8 @@ from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.passes import PASSES, optimize
 from trigger.fixedpoint.serialize import to_json
 from trigger.fixedpoint.types import Fixed, Integers
-from trigger.parts import Part
-from trigger.parts import part as find_part
+from trigger.spec.parts import Part
+from trigger.spec.parts import part as find_part
 from trigger.support.files import write_text
 from trigger.support.names import as_hdl_name, identifier, printable
 from trigger.support.resources import folder

@@ -6,7 +6,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from trigger.folder import Build
-from trigger.spec import Spec
+from trigger.spec.spec import Spec
 from trigger.support.code import code_digest
 from trigger.support.digest import data_digest
 from trigger.support.versions import versions

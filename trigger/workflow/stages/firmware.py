@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from trigger import parts
 from trigger.folder import Build, read_graph
+from trigger.spec import parts
 from trigger.support.digest import file_digest
 
 DATA = parts.DATA

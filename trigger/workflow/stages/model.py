@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from trigger import network_files
 from trigger.folder import Build, real_events, write_json
-from trigger.spec import Spec
+from trigger.spec import network_files
+from trigger.spec.spec import Spec
 from trigger.support.archive import normalise
 from trigger.support.code import code_digest
 from trigger.support.digest import data_digest

@@ -6,7 +6,7 @@ from typing import Any
 
 from trigger.fixedpoint.serialize import fingerprint
 from trigger.folder import Build, read_graph
-from trigger.spec import outputs
+from trigger.spec.spec import outputs
 
 DATA = ("firmware/shell",)
 

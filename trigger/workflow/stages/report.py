@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from trigger import parts
 from trigger.backends.rtl import area
 from trigger.folder import Build
+from trigger.spec import parts
 from trigger.support.digest import file_digest
 
 DATA = (*parts.DATA, *area.DATA)

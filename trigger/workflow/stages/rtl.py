@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from trigger import parts
 from trigger.backends.rtl import area
 from trigger.fixedpoint.passes import optimize
 from trigger.folder import Build, read_graph
-from trigger.spec import outputs
+from trigger.spec import parts
+from trigger.spec.spec import outputs
 from trigger.support.digest import file_digest
 from trigger.support.progress import progress
 

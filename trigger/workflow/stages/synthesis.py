@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trigger import parts
 from trigger.backends.rtl import area
 from trigger.folder import Build, read_graph, write_json
-from trigger.spec import Spec
+from trigger.spec import parts
+from trigger.spec.spec import Spec
 from trigger.support.digest import file_digest
 from trigger.support.progress import say
 

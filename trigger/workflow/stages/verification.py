@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from trigger import checks, parts
+from trigger import checks
 from trigger.fixedpoint.ranges import overflow_proof
 from trigger.folder import Build, read_graph, write_json
+from trigger.spec import parts
 from trigger.support.digest import file_digest
 
 DATA = parts.DATA

@@ -13,8 +13,8 @@ from pydantic_core import ErrorDetails
 from trigger.errors import TriggerError
 from trigger.fixedpoint.types import Fixed
 from trigger.limits import check_payload, check_rates
-from trigger.payload_tables import Payload, ScorePort
-from trigger.sections import (
+from trigger.spec.payload_tables import Payload, ScorePort
+from trigger.spec.tables import (
     Budget,
     Data,
     Decision,

@@ -7,8 +7,8 @@ from typing import Any
 
 import tomlkit
 
-from trigger import spec as specification
 from trigger.errors import TriggerError
+from trigger.spec import spec as specification
 from trigger.support.names import identifier
 from trigger.support.resources import folder as shipped
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field, field_validator, model_validator
 
-from trigger.sections import Section, nearest
+from trigger.spec.tables import Section, nearest
 
 # Of an EMP word, and of a bunch crossing.
 WORD_BITS, CROSSING_BITS = 64, 12

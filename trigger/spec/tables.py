@@ -19,7 +19,7 @@ from pydantic import (
 from trigger.errors import TriggerError
 from trigger.fixedpoint.spelling import read_type
 from trigger.fixedpoint.types import MAX_WIDTH, Fixed
-from trigger.parts import TOTALS, Part, families, own_part, part
+from trigger.spec.parts import TOTALS, Part, families, own_part, part
 from trigger.support.names import file_name, printable
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from trigger.spec import Spec
+from trigger.spec.spec import Spec
 from trigger.support.code import modules_of
 from trigger.support.digest import file_digest
 from trigger.support.user_code import program_names, user_files
