@@ -239,7 +239,7 @@ def _reader(kind: str, folder: Path):
 
     if kind == "graph":
         from trigger.fixedpoint.serialize import from_json, to_json
-        from trigger.frontends.keras import lower
+        from trigger.frontends.qkeras.lowering import lower
 
         path = folder / "graph.json"
         path.write_text(to_json(lower(around(layers.ReLU(), 8))))
@@ -281,7 +281,7 @@ def block(name: str, number: int) -> None:
 
 
 def _start_keras() -> None:
-    from trigger import keras_backend
+    from trigger.frontends import keras_backend
 
     keras_backend.start()
 

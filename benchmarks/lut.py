@@ -90,7 +90,7 @@ def network(seed: int):
 
 def measure(seed: int) -> dict:
     """What the traced logic of a network holds, by kind, and what Yosys makes of it."""
-    from trigger import keras_backend
+    from trigger.frontends import keras_backend
 
     keras_backend.start()
     from trigger.backends.rtl import RtlOptions, write

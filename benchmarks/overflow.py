@@ -4,7 +4,7 @@ import dataclasses
 import tempfile
 from pathlib import Path
 
-from trigger import keras_backend
+from trigger.frontends import keras_backend
 
 keras_backend.start()
 

@@ -59,7 +59,7 @@ def emulator(graph: Graph, folder: Path, x: np.ndarray) -> float:
 
 
 def main(folder: str) -> None:
-    from trigger import keras_backend
+    from trigger.frontends import keras_backend
 
     keras_backend.start()
     this = open_build(Path(folder))

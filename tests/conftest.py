@@ -8,7 +8,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from trigger import keras_backend
+from trigger.frontends import keras_backend
 
 # The same examples on every machine, however loaded it is.
 hypothesis.settings.register_profile("project", deadline=None, derandomize=True)

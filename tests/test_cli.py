@@ -179,7 +179,7 @@ def test_verify_could_not_run(small_build, tmp_path):
 
 
 def test_neither_qkeras_nor_hgq2():
-    code = "import sys; sys.modules['qkeras'] = None\nfrom trigger import keras_backend\nkeras_backend.start()"
+    code = "import sys; sys.modules['qkeras'] = None\nfrom trigger.frontends import keras_backend\nkeras_backend.start()"
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=False
     )

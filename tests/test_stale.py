@@ -37,7 +37,7 @@ USED_BY = {
     "trigger/support/guard.py": ("verification", "synthesis"),
     "trigger/training/fit.py": ("model", "search"),
     "trigger/quantizers.py": ("model", "graph", "search"),
-    "trigger/frontends/keras.py": ("model", "graph", "search"),
+    "trigger/frontends/qkeras/lowering.py": ("model", "graph", "search"),
     "trigger/fixedpoint/graph.py": STAGES[2:],
     "trigger/fixedpoint/passes/narrow.py": ("rtl", "search"),
     "trigger/backends/hls4ml.py": ("firmware",),

@@ -43,7 +43,7 @@ def adopt(asked: Adoption) -> Path:
     else that of the network's own input quantiser, else what the sample needs: an integer type for whole numbers, 16 bits for
     any other. Raises TriggerError where the sample does not fit the network, or another file of that name is there.
     """
-    from trigger import keras_backend
+    from trigger.frontends import keras_backend
 
     keras_backend.start()
     from trigger.frontends.inexact import Inexact

@@ -54,7 +54,7 @@ def recorded_expectations(root: Path) -> Expected:
 
 def expectations(root: Path, spec: Spec, path: Path) -> Expected:
     """Events of another file, with what the build's network, run in Keras, gives for them."""
-    from trigger import keras_backend
+    from trigger.frontends import keras_backend
 
     keras_backend.start(spec.training.backend)
     from trigger.frontends.loading import load

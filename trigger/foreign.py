@@ -45,7 +45,7 @@ def check(
     be compiled, the vectors made for it. A network that cannot be compiled is compared as Keras computes it in float64. Raises
     TriggerError where something cannot be read or compiled.
     """
-    from trigger import keras_backend
+    from trigger.frontends import keras_backend
 
     project = open_foreign(directory)
     kind = _input_type(project, inputs)
@@ -133,12 +133,12 @@ def _in_float64(model: "keras.Model", path: Path) -> Callable[[np.ndarray], np.n
     """The network's own layers, made again in float64 with its weights."""
     import keras
 
-    from trigger import keras_backend
+    from trigger.frontends import keras_backend
     from trigger.frontends.floatx import in_batches, keras_float64
 
     float64 = keras_float64
     if keras_backend.NETWORKS == "qkeras":
-        from trigger.frontends.precision import float64
+        from trigger.frontends.qkeras.float64 import float64
 
     def clone(layer: "keras.layers.Layer") -> "keras.layers.Layer":
         return type(layer).from_config({**layer.get_config(), "dtype": "float64"})

@@ -22,8 +22,8 @@ def assert_bit_exact(
     features by name and everything else the columns of numbers in their order. Raises AssertionError with the first
     difference, and TriggerError where something cannot be read, compiled or lowered.
     """
-    from trigger import keras_backend
     from trigger.api import verify
+    from trigger.frontends import keras_backend
 
     keras_backend.start()
     if isinstance(model, str | Path):

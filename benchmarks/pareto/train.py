@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from trigger import keras_backend
 from trigger.fixedpoint import evaluate
+from trigger.frontends import keras_backend
 
 keras_backend.start()
 import keras

@@ -24,7 +24,7 @@ from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.ops import Constant
 from trigger.fixedpoint.passes import optimize
 from trigger.fixedpoint.types import Fixed, Overflow, Rounding
-from trigger.frontends.keras import lower
+from trigger.frontends.qkeras.lowering import lower
 
 W = "quantized_bits(5,1,alpha=1)"
 

@@ -7,8 +7,8 @@ from qkeras import QBatchNormalization, QDense, quantized_bits
 from qkeras.qdense_batchnorm import QDenseBatchnorm
 
 from trigger.frontends.inexact import Inexact
-from trigger.frontends.keras import lower
-from trigger.frontends.reference import Reference
+from trigger.frontends.qkeras.lowering import lower
+from trigger.frontends.qkeras.reference import Reference
 
 INPUT = "fixed<6,3>"
 NONE = dict.fromkeys(

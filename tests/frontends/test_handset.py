@@ -12,7 +12,7 @@ from qkeras import QActivation, QBatchNormalization, QDense
 from qkeras.qdense_batchnorm import QDenseBatchnorm
 
 from trigger.frontends.inexact import Inexact
-from trigger.frontends.keras import lower
+from trigger.frontends.qkeras.lowering import lower
 from trigger.quantizers import FixedPoint, LearnedActivation
 
 INPUT = "fixed<6,3>"

@@ -28,7 +28,7 @@ from typer.testing import CliRunner  # noqa: E402
 from trigger import Inexact, TriggerError  # noqa: E402
 from trigger.cli import app  # noqa: E402
 from trigger.folder import read_graph  # noqa: E402
-from trigger.frontends.hgq_reference import Reference  # noqa: E402
+from trigger.frontends.hgq.reference import Reference  # noqa: E402
 from trigger.frontends.loading import load  # noqa: E402
 from trigger.frontends.networks import lower  # noqa: E402
 from trigger.training.fit import outputs  # noqa: E402

@@ -10,9 +10,9 @@ from qkeras import QActivation, QDense
 
 from trigger.errors import TriggerError
 from trigger.frontends.inexact import Inexact
-from trigger.frontends.keras import lower
 from trigger.frontends.loading import load
 from trigger.frontends.networks import head
+from trigger.frontends.qkeras.lowering import lower
 from trigger.training.twin import float_twin
 
 INPUT = "fixed<6,3>"

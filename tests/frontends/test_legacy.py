@@ -9,8 +9,8 @@ import pytest
 
 from trigger import TriggerError
 from trigger.fixedpoint import evaluate
-from trigger.frontends.keras import lower
 from trigger.frontends.loading import load
+from trigger.frontends.qkeras.lowering import lower
 
 FOLDER = Path(__file__).parent / "legacy"
 FORMS = {

@@ -11,8 +11,8 @@ from qkeras import QActivation
 
 from trigger.errors import TriggerError
 from trigger.fixedpoint.serialize import to_json
-from trigger.frontends.keras import lower
 from trigger.frontends.loading import load
+from trigger.frontends.qkeras.lowering import lower
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from qkeras.qdense_batchnorm import QDenseBatchnorm
 
 from trigger.errors import TriggerError
 from trigger.frontends.inexact import Inexact
-from trigger.frontends.keras import lower
+from trigger.frontends.qkeras.lowering import lower
 
 INPUT = "fixed<6,3>"
 W = "quantized_bits(4,0,alpha=1)"

@@ -16,7 +16,7 @@ from qkeras import QActivation, QBatchNormalization, QDense
 from qkeras.qdense_batchnorm import QDenseBatchnorm
 
 from trigger.frontends.inexact import Inexact
-from trigger.frontends.keras import lower
+from trigger.frontends.qkeras.lowering import lower
 
 FEATURES = 4
 INPUT = "fixed<6,3>"

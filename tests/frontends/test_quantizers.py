@@ -12,8 +12,8 @@ from qkeras import QActivation, QDense
 
 from trigger.fixedpoint.serialize import to_json
 from trigger.frontends.inexact import Inexact
-from trigger.frontends.keras import lower
 from trigger.frontends.loading import load
+from trigger.frontends.qkeras.lowering import lower
 from trigger.quantizers import FixedPoint, LearnedActivation, LearnedWeights
 
 pytest_generate_tests = parametrize

@@ -10,7 +10,7 @@ from qkeras import QActivation, QDense
 from trigger import TriggerError
 from trigger.fixedpoint import evaluate
 from trigger.frontends.inexact import Inexact
-from trigger.frontends.keras import lower
+from trigger.frontends.qkeras.lowering import lower
 
 W = "quantized_bits(4,0,alpha=1)"
 INPUT = "fixed<8,4>"

@@ -9,9 +9,9 @@ from keras import layers
 from qkeras import QActivation, QBatchNormalization, QDense, quantized_bits, quantized_relu
 from qkeras.qdense_batchnorm import QDenseBatchnorm
 
-from trigger.frontends.configs import FUNCTIONS, QUANTIZERS, lost_options
-from trigger.frontends.keras import lower
 from trigger.frontends.loading import load
+from trigger.frontends.qkeras.configs import FUNCTIONS, QUANTIZERS, lost_options
+from trigger.frontends.qkeras.lowering import lower
 from trigger.quantizers import LearnedActivation, LearnedWeights
 
 AUTO = {"alpha": "auto_po2"}

@@ -10,7 +10,7 @@ from qkeras.qdense_batchnorm import QDenseBatchnorm
 
 from trigger.fixedpoint.types import Fixed
 from trigger.frontends.inexact import Inexact
-from trigger.frontends.keras import lower
+from trigger.frontends.qkeras.lowering import lower
 from trigger.quantizers import LearnedActivation, LearnedWeights
 from trigger.training import early
 from trigger.workflow.build import build

@@ -16,7 +16,7 @@ from trigger.adopt import Adoption, adopt
 from trigger.events import dataset
 from trigger.folder import read_graph
 from trigger.frontends.inexact import Inexact
-from trigger.frontends.keras import lower
+from trigger.frontends.qkeras.lowering import lower
 from trigger.spec.spec import load
 from trigger.training import network
 from trigger.training.fit import outputs

@@ -9,7 +9,7 @@ from trigger import TriggerError
 from trigger.events.dataset import Events
 from trigger.fixedpoint.serialize import to_json
 from trigger.fixedpoint.types import Fixed
-from trigger.frontends.keras import lower
+from trigger.frontends.qkeras.lowering import lower
 from trigger.physics.metrics import performance
 from trigger.spec.spec import load
 from trigger.spec.tables import Pruning, Training

@@ -17,7 +17,7 @@ from trigger.backends.csim import CsimFailed, compile_together, open_project
 from trigger.backends.hls4ml import Hls4mlOptions, write
 from trigger.fixedpoint import evaluate
 from trigger.fixedpoint.ops import GraphError
-from trigger.frontends.keras import lower
+from trigger.frontends.qkeras.lowering import lower
 from trigger.verification.vectors import generate
 
 pytestmark = pytest.mark.minutes

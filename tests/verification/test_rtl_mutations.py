@@ -11,7 +11,7 @@ from trigger.backends import rtl
 from trigger.backends.rtl import simulate
 from trigger.fixedpoint import evaluate
 from trigger.fixedpoint.types import bounds
-from trigger.frontends.keras import lower
+from trigger.frontends.qkeras.lowering import lower
 from trigger.verification.vectors import generate
 
 

@@ -11,7 +11,7 @@ from trigger.fixedpoint.evaluate import trace
 from trigger.fixedpoint.ops import Dense
 from trigger.fixedpoint.ranges import ranges
 from trigger.fixedpoint.types import Fixed, bounds
-from trigger.frontends.keras import lower
+from trigger.frontends.qkeras.lowering import lower
 from trigger.verification.vectors import generate
 
 

@@ -13,9 +13,8 @@ from typing import Any
 import h5py
 import keras
 
-from trigger import keras_backend
 from trigger.errors import TriggerError
-from trigger.frontends import bounds
+from trigger.frontends import bounds, keras_backend
 from trigger.support import files, hdf5
 
 # How Keras says that it does not know a class or a function.
@@ -136,7 +135,7 @@ def _classes() -> dict[str, Any]:
         importlib.import_module("hgq.layers")
         return {}
     importlib.import_module("trigger.quantizers")
-    from trigger.frontends import configs
+    from trigger.frontends.qkeras import configs
 
     configs.mend()
     return configs.CLASSES

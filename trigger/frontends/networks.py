@@ -6,23 +6,23 @@
 import keras
 import numpy as np
 
-from trigger import keras_backend
 from trigger.errors import TriggerError
 from trigger.fixedpoint.graph import Graph
+from trigger.frontends import keras_backend
 from trigger.frontends.heads import head_of, is_left_out, is_softmax, left_out
 from trigger.verification.oracle import Recording
 
 if keras_backend.NETWORKS == "qkeras":
-    from trigger.frontends.activations import is_sigmoid
-    from trigger.frontends.configs import mend
-    from trigger.frontends.keras import input_types, lower
-    from trigger.frontends.reference import Reference
+    from trigger.frontends.qkeras.activations import is_sigmoid
+    from trigger.frontends.qkeras.configs import mend
+    from trigger.frontends.qkeras.lowering import input_types, lower
+    from trigger.frontends.qkeras.reference import Reference
 
     mend()
 else:
     from trigger.frontends.heads import is_sigmoid
-    from trigger.frontends.hgq import input_types, lower
-    from trigger.frontends.hgq_reference import Reference  # type: ignore[assignment]
+    from trigger.frontends.hgq.lowering import input_types, lower
+    from trigger.frontends.hgq.reference import Reference  # type: ignore[assignment]
 
 __all__ = [
     "Reference",

@@ -105,7 +105,7 @@ def run(task: Task) -> Outcome:
 
 
 def _run(task: Task, rungs: "_Rungs") -> Outcome:
-    from trigger import keras_backend
+    from trigger.frontends import keras_backend
     from trigger.spec.spec import FILE_NAME, parse
     from trigger.support.digest import file_digest
 

@@ -9,10 +9,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from trigger import keras_backend
 from trigger.errors import TriggerError
 from trigger.events.dataset import Events
 from trigger.fixedpoint.types import Fixed
+from trigger.frontends import keras_backend
 from trigger.frontends.loading import load
 from trigger.frontends.networks import shaped
 from trigger.spec.spec import Spec
@@ -128,7 +128,7 @@ def _flat(shape: tuple[Any, ...]) -> tuple[Any, ...]:
 def _check_saving(model: keras.Model, where: str) -> None:
     if keras_backend.NETWORKS == "hgq":
         return
-    from trigger.frontends.configs import lost_options
+    from trigger.frontends.qkeras.configs import lost_options
 
     if lost := lost_options(model):
         raise TriggerError(

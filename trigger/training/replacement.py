@@ -11,7 +11,7 @@ import numpy as np
 import qkeras
 
 from trigger.errors import TriggerError
-from trigger.frontends import freeze
+from trigger.frontends.qkeras import constants
 from trigger.frontends.walk import nodes
 from trigger.training import float_layers, rounding
 
@@ -222,7 +222,7 @@ class _Replacement:
         summed = use.before[0].observed @ kernel + bias
         if use.folded is not None:
             float_layers.check_axis(use.folded, summed)
-            scale, offset = freeze.batch_normalization(use.folded)
+            scale, offset = constants.batch_normalization(use.folded)
             kernel, bias = kernel * scale, bias * scale + offset
         first = self._rounded(use.before[0].observed, f"{use.name}_input") if wide else []
         behind = self._activation(use, summed)
@@ -249,7 +249,7 @@ class _Replacement:
         if isinstance(layer, _L.Normalization):
             scale, offset = float_layers.normalization(layer)
         else:
-            scale, offset = freeze.batch_normalization(layer)
+            scale, offset = constants.batch_normalization(layer)
         scale, offset = (self._significant(np.broadcast_to(p, elements)) for p in (scale, offset))
         return _scaled(use.name, scale, offset)
 

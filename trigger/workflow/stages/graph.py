@@ -42,7 +42,7 @@ def reads(build: Build) -> Mapping[str, Any]:
 
 def run(build: Build, folder: Path) -> None:
     """Lower the network; make the vectors; ask Keras, in float64, what every implementation must give."""
-    from trigger import keras_backend
+    from trigger.frontends import keras_backend
 
     keras_backend.start(build.spec.training.backend)
     from trigger.frontends.loading import load

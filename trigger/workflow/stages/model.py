@@ -40,7 +40,7 @@ def reads(build: Build) -> Mapping[str, Any]:
 
 def run(build: Build, folder: Path) -> None:
     """Train the network, and its float twin in the same way without pruning; or take the trained one, quantised if asked."""
-    from trigger import keras_backend
+    from trigger.frontends import keras_backend
 
     keras_backend.start(build.spec.training.backend)
     from trigger.frontends.networks import head, record

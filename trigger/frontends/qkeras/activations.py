@@ -27,7 +27,7 @@ from trigger.frontends.piecewise import (
     slope_shift,
     staircase,
 )
-from trigger.frontends.precision import evaluate
+from trigger.frontends.qkeras.float64 import evaluate
 from trigger.quantizers import FixedPoint, LearnedActivation
 
 SUPPORTED = (

@@ -11,10 +11,11 @@ from qkeras.qdense_batchnorm import QDenseBatchnorm
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.ops import Constant, GraphError
 from trigger.fixedpoint.types import Fixed
-from trigger.frontends import freeze, given, heads
-from trigger.frontends.activations import known_as, lower_activation, quantizer_types
+from trigger.frontends import given, heads
 from trigger.frontends.constants import exact
 from trigger.frontends.inexact import Problem, Refusal
+from trigger.frontends.qkeras import constants
+from trigger.frontends.qkeras.activations import known_as, lower_activation, quantizer_types
 from trigger.frontends.walk import Call, Method, Value, Walk, check_rank, nodes
 
 
@@ -82,9 +83,9 @@ class _KerasWalk(Walk):
         check_rank(value, layer.units)
         if getattr(layer, "lora_enabled", False):
             raise Refusal("its kernel is a low-rank one", "use QDense with a kernel_quantizer")
-        frozen = freeze.dense(layer)
-        kernel = freeze.kernel_constant(layer, frozen.kernel)
-        bias = freeze.bias_constant(frozen.bias)
+        frozen = constants.dense(layer)
+        kernel = constants.kernel_constant(layer, frozen.kernel)
+        bias = constants.bias_constant(frozen.bias)
         if layer.name in self._kernels:
             kernel, bias = (_explicit(self._kernels[layer.name], part) for part in (kernel, bias))
         else:
@@ -94,7 +95,7 @@ class _KerasWalk(Walk):
         try:
             dense = self.builder.dense(name, value.node, kernel, bias)
         except GraphError:
-            freeze.check_bias_step(bias, kernel, self.builder[value.node])
+            constants.check_bias_step(bias, kernel, self.builder[value.node])
             raise
         return self._activate(call, call.name, dense, layer.activation)
 
@@ -103,7 +104,7 @@ class _KerasWalk(Walk):
             self.notes.append(
                 f"{layer.name}: the kernel is not quantised; its weights happen to fit {kernel.type.width} bits"
             )
-        if bias.type.width > freeze.MAX_KERNEL_BITS - 4 and layer.use_bias:
+        if bias.type.width > constants.MAX_KERNEL_BITS - 4 and layer.use_bias:
             self.notes.append(
                 f"{layer.name}: the bias is not quantised and takes {bias.type.width} bits; a bias_quantizer saves area"
             )
@@ -124,7 +125,7 @@ class _KerasWalk(Walk):
 
     def _batch_normalization(self, call: Call) -> str:
         layer = call.layer
-        frozen = freeze.batch_normalization(layer)
+        frozen = constants.batch_normalization(layer)
         axis = layer.axis[0] if isinstance(layer.axis, list | tuple) else layer.axis
         rank = len(call.output_shape)
         axis = axis % (rank + 1)
@@ -132,8 +133,8 @@ class _KerasWalk(Walk):
             raise Refusal("it normalises over the axis of the events (axis 0)", "use axis=-1")
         along = tuple(-1 if k == axis else 1 for k in range(1, rank + 1))
         scale, offset = (part.reshape(along) for part in frozen)
-        name = self._affine(call, freeze.AffineConstants(scale, offset))
-        widest = exact("scale", frozen.scale, freeze.AFFINE_REMEDY).type.width
+        name = self._affine(call, constants.AffineConstants(scale, offset))
+        widest = exact("scale", frozen.scale, constants.AFFINE_REMEDY).type.width
         if widest > 12:
             self.notes.append(
                 f"{layer.name}: its {widest}-bit scale is kept exactly and costs a multiplier a neuron; "
@@ -142,15 +143,15 @@ class _KerasWalk(Walk):
         return name
 
     def _normalization(self, call: Call) -> str:
-        return self._affine(call, freeze.normalization(call.layer))
+        return self._affine(call, constants.normalization(call.layer))
 
-    def _affine(self, call: Call, frozen: freeze.AffineConstants) -> str:
+    def _affine(self, call: Call, frozen: constants.AffineConstants) -> str:
         scale, offset = (np.broadcast_to(part, call.inputs[0].shape).ravel() for part in frozen)
         return self.builder.affine(
             call.name,
             call.inputs[0].node,
-            exact("scale", scale, freeze.AFFINE_REMEDY),
-            exact("offset", offset, freeze.AFFINE_REMEDY),
+            exact("scale", scale, constants.AFFINE_REMEDY),
+            exact("offset", offset, constants.AFFINE_REMEDY),
         )
 
 

@@ -16,7 +16,14 @@ from trigger.fixedpoint.build import Builder
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.types import Fixed, Overflow, Rounding
 from trigger.frontends import given, heads, rules
-from trigger.frontends.constants import as_numpy, exact, finite
+from trigger.frontends.constants import exact
+from trigger.frontends.hgq.constants import (
+    affine_constants,
+    dense_constants,
+    input_quantizers,
+    is_left_out_head,
+)
+from trigger.frontends.hgq.reference import elementwise, is_elementwise
 from trigger.frontends.inexact import Problem, Refusal
 from trigger.frontends.piecewise import lower_relu, staircase
 from trigger.frontends.walk import Call, Method, Value, Walk, check_channel_axis, check_rank
@@ -77,34 +84,6 @@ def rule(quantizer: hgq.layers.Quantizer, shape: tuple[int, ...]) -> rules.Rule 
         keras.ops.convert_to_numpy(inner.bw_mapper.bw_to_x(part, (1, *shape))) for part in inner.kif
     )
     return rules.rule(k, i, f, rounding, inner.overflow_mode)
-
-
-def dense_constants(layer: hgq.layers.QDense) -> tuple[np.ndarray, np.ndarray]:
-    """The kernel (inputs, units) and bias (units,) that a QDense or QBatchNormDense applies in inference, float64."""
-    kernel = finite("kernel", as_numpy(layer.qkernel))
-    bias = np.zeros(kernel.shape[-1]) if layer.bias is None else as_numpy(layer.qbias)
-    return kernel, finite("bias", bias)
-
-
-def affine_constants(layer: hgq.layers.QBatchNormalization) -> tuple[np.ndarray, np.ndarray]:
-    """The scale and the offset of each channel, float64."""
-    scale, offset = layer.qscaler_and_qoffset
-    return as_numpy(scale), as_numpy(offset)
-
-
-def input_quantizers(layer: Any) -> tuple[Any, ...]:
-    """The quantisers of a layer's inputs, in their order; none where they are switched off."""
-    if not getattr(layer, "enable_iq", False):
-        return ()
-    return tuple(layer.iq) if isinstance(layer, hgq.layers.QAdd) else (layer.iq,)
-
-
-def is_left_out_head(layer: Any, is_head: bool) -> bool:
-    """Whether a layer ends in a real-valued function at the network's end, which the graph leaves out."""
-    if not is_head or getattr(layer, "enable_oq", False):
-        return False
-    activation = getattr(layer, "activation", None)
-    return heads.is_softmax(layer) or heads.kind_of(activation) is not None
 
 
 class _HgqWalk(Walk):
@@ -211,8 +190,6 @@ class _HgqWalk(Walk):
         (source,) = self._inputs(call)
         if call.layer.activation in (keras.activations.linear, keras.activations.relu):
             return self._output_of(call, self._activated(call, source))
-        from trigger.frontends.hgq_reference import elementwise, is_elementwise
-
         shape = call.inputs[0].shape
         if not is_elementwise(call.layer.activation, shape, _probes(self.builder, source)):
             raise Refusal(

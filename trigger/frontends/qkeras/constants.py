@@ -15,12 +15,12 @@ from qkeras.quantizers import bernoulli
 
 from trigger.fixedpoint.build import constant
 from trigger.fixedpoint.ops import Constant, Operation
-from trigger.frontends.activations import name_of
 from trigger.frontends.constants import as_numpy, check_variance, exact, finite
 from trigger.frontends.inexact import Refusal
 from trigger.frontends.methods import check_methods
 from trigger.frontends.own import called
 from trigger.frontends.piecewise import is_power_of_two
+from trigger.frontends.qkeras.activations import name_of
 
 # Wider kernels are not quantised at all: float32 has 24 significant bits.
 MAX_KERNEL_BITS = 24

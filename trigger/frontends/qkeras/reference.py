@@ -10,13 +10,14 @@ import qkeras
 
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.types import Fixed
-from trigger.frontends import freeze, heads
-from trigger.frontends.activations import known_as
+from trigger.frontends import heads
 from trigger.frontends.floatx import in_batches
 from trigger.frontends.inexact import Inexact
-from trigger.frontends.keras import input_types, lower
 from trigger.frontends.piecewise import round_to
-from trigger.frontends.precision import float64, promoted
+from trigger.frontends.qkeras import constants
+from trigger.frontends.qkeras.activations import known_as
+from trigger.frontends.qkeras.float64 import float64, promoted
+from trigger.frontends.qkeras.lowering import input_types, lower
 from trigger.frontends.walk import named_nodes
 
 
@@ -115,9 +116,9 @@ def _layers(model: keras.Model) -> list[keras.layers.Layer]:
 def _constants(layer: keras.layers.Layer) -> list[np.ndarray]:
     """The weights of the layer's clone."""
     if isinstance(layer, keras.layers.Dense):
-        return list(freeze.dense(layer))
+        return list(constants.dense(layer))
     if isinstance(layer, keras.layers.BatchNormalization):
-        scale, offset = freeze.batch_normalization(layer)
+        scale, offset = constants.batch_normalization(layer)
         return [scale, offset, np.zeros_like(scale), np.ones_like(scale)]
     if isinstance(layer, keras.layers.Normalization):
         return [keras.ops.convert_to_numpy(part) for part in (layer.mean, layer.variance)]

@@ -1,0 +1,1 @@
+"""HGQ2 networks. What is here needs the extra [hgq]."""

@@ -1,0 +1,37 @@
+"""The constants of a trained HGQ2 layer, as HGQ2 computes them in the network's float32."""
+
+from typing import Any
+
+import hgq.layers
+import numpy as np
+
+from trigger.frontends import heads
+from trigger.frontends.constants import as_numpy, finite
+
+
+def dense_constants(layer: hgq.layers.QDense) -> tuple[np.ndarray, np.ndarray]:
+    """The kernel (inputs, units) and bias (units,) that a QDense or QBatchNormDense applies in inference, float64."""
+    kernel = finite("kernel", as_numpy(layer.qkernel))
+    bias = np.zeros(kernel.shape[-1]) if layer.bias is None else as_numpy(layer.qbias)
+    return kernel, finite("bias", bias)
+
+
+def affine_constants(layer: hgq.layers.QBatchNormalization) -> tuple[np.ndarray, np.ndarray]:
+    """The scale and the offset of each channel, float64."""
+    scale, offset = layer.qscaler_and_qoffset
+    return as_numpy(scale), as_numpy(offset)
+
+
+def input_quantizers(layer: Any) -> tuple[Any, ...]:
+    """The quantisers of a layer's inputs, in their order; none where they are switched off."""
+    if not getattr(layer, "enable_iq", False):
+        return ()
+    return tuple(layer.iq) if isinstance(layer, hgq.layers.QAdd) else (layer.iq,)
+
+
+def is_left_out_head(layer: Any, is_head: bool) -> bool:
+    """Whether a layer ends in a real-valued function at the network's end, which the graph leaves out."""
+    if not is_head or getattr(layer, "enable_oq", False):
+        return False
+    activation = getattr(layer, "activation", None)
+    return heads.is_softmax(layer) or heads.kind_of(activation) is not None
