@@ -124,8 +124,8 @@ def csim(seeds: range) -> None:
     from battery import PART, prepare
     from random_networks import random_network
 
-    from trigger.backends.csim import compile_together
-    from trigger.backends.hls4ml import Hls4mlOptions, write
+    from trigger.backends.hls4ml.csim import compile_together
+    from trigger.backends.hls4ml.project import Hls4mlOptions, write
 
     with tempfile.TemporaryDirectory() as folder:
         networks = [

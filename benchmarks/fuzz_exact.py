@@ -153,8 +153,8 @@ def _vhdl(cases: list[Exact], folder: Path) -> Iterator[Compiled]:
 def _csim(cases: list[Exact], folder: Path) -> Iterator[Compiled]:
     from battery import PART
 
-    from trigger.backends.csim import compile_together
-    from trigger.backends.hls4ml import Hls4mlOptions, write
+    from trigger.backends.hls4ml.csim import compile_together
+    from trigger.backends.hls4ml.project import Hls4mlOptions, write
 
     def make(case: Exact, name: str, folder: Path):
         return write(case.graph, folder, Hls4mlOptions(PART, 240, project_name=name))

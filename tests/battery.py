@@ -19,10 +19,10 @@ from qonnx.transformation.infer_shapes import InferShapes
 
 from trigger import TriggerError
 from trigger.backends import emulator, rtl
-from trigger.backends.csim import compile_together
-from trigger.backends.hls4ml import Hls4mlOptions, write
-from trigger.backends.onnx import to_onnx
-from trigger.backends.qonnx import to_qonnx
+from trigger.backends.hls4ml.csim import compile_together
+from trigger.backends.hls4ml.project import Hls4mlOptions, write
+from trigger.backends.onnx.integer import to_onnx
+from trigger.backends.onnx.qonnx import to_qonnx
 from trigger.backends.rtl import simulate
 from trigger.backends.rtl.simulate import Design
 from trigger.fixedpoint import evaluate

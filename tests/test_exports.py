@@ -9,7 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from trigger import TriggerError
-from trigger.backends import emulator, onnx, qonnx
+from trigger.backends import emulator
+from trigger.backends.onnx import integer, qonnx
 from trigger.cli import app
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.ops import Dense
@@ -81,7 +82,7 @@ def test_an_export_that_differs_is_not_written(small_build, tmp_path, monkeypatc
         write = emulator.write
         monkeypatch.setattr(emulator, "write", lambda graph, *rest: write(wrong(graph), *rest))
     else:
-        module = {"onnx": onnx, "qonnx": qonnx}[kind]
+        module = {"onnx": integer, "qonnx": qonnx}[kind]
         save = module.save
         monkeypatch.setattr(module, "save", lambda graph, path: save(wrong(graph), path))
     message = refused("export", kind, small_build[1], tmp_path / "out")

@@ -11,7 +11,7 @@ from qkeras import QActivation, QDense
 from typer.testing import CliRunner
 
 from trigger import TriggerError
-from trigger.backends.foreign import open_foreign
+from trigger.backends.hls4ml.foreign import open_foreign
 from trigger.cli import app
 from trigger.foreign import check
 

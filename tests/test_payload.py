@@ -13,19 +13,19 @@ import pytest
 from typer.testing import CliRunner
 
 from trigger import built_payload
-from trigger.backends.payload import ORBIT, write
-from trigger.backends.payload.decisions import decide
-from trigger.backends.payload.simulate import PayloadSimulation, frames
 from trigger.backends.rtl import RtlOptions, open_project
 from trigger.backends.rtl import write as write_rtl
 from trigger.backends.rtl.verilator import RtlFailed
+from trigger.board.decisions import decide
+from trigger.board.links import link_map, pack, unpack
+from trigger.board.patterns import METADATA, compare, delays, read, text, valid_words
+from trigger.board.shell import ORBIT, write
+from trigger.board.simulate import PayloadSimulation, frames
 from trigger.budgets import budgets
 from trigger.cli import app, main
 from trigger.errors import TriggerError
 from trigger.fixedpoint import evaluate
 from trigger.folder import read_graph
-from trigger.links import link_map, pack, unpack
-from trigger.patterns import METADATA, compare, delays, read, text, valid_words
 from trigger.payload import SHELLS, export, pattern_files, patterns, vectors
 from trigger.spec.payload_tables import Payload
 from trigger.spec.spec import parse

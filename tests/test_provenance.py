@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from trigger import TriggerError
-from trigger.backends import csim
+from trigger.backends.hls4ml import csim
 from trigger.cli import app
 from trigger.folder import read_graph
 from trigger.provenance import EVERYTHING, prove, sealed

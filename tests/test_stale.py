@@ -40,8 +40,8 @@ USED_BY = {
     "trigger/frontends/qkeras/lowering.py": ("model", "graph", "search"),
     "trigger/fixedpoint/graph.py": STAGES[2:],
     "trigger/fixedpoint/passes/narrow.py": ("rtl", "search"),
-    "trigger/backends/hls4ml.py": ("firmware",),
-    "trigger/backends/csim_worker.py": ("verification",),
+    "trigger/backends/hls4ml/project.py": ("firmware",),
+    "trigger/backends/hls4ml/csim_worker.py": ("verification",),
     "trigger/backends/rtl/core.v.j2": RTL,
     "trigger/backends/rtl/extend.h": ("verification",),
     "trigger/backends/rtl/harness.cpp.j2": ("verification",),
@@ -49,7 +49,7 @@ USED_BY = {
     "trigger/support/templates.py": ("firmware", "rtl", "payload", "verification", "synthesis"),
     "trigger/spec/parts.py": ("firmware", "rtl", "synthesis", "report", "search"),
     "trigger/checks.py": ("verification",),
-    "trigger/links.py": ("payload", "verification", "synthesis"),
+    "trigger/board/links.py": ("payload", "verification", "synthesis"),
     "trigger/budgets.py": ("report",),
     "trigger/outcome.py": ("report",),
     "trigger/report/report.html.j2": ("report",),
@@ -73,7 +73,7 @@ NOT_USED_BY = {
     "trigger/report/report.html.j2": (*STAGES[:-1], "search"),
     "trigger/budgets.py": (*STAGES[:-1], "search"),
     "trigger/training/fit.py": ("events", *STAGES[2:]),
-    "trigger/backends/hls4ml.py": (
+    "trigger/backends/hls4ml/project.py": (
         "events",
         "model",
         "graph",

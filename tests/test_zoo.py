@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from battery import compile_emulators, randomize
 
+from trigger.board.links import link_map, pack, unpack
+from trigger.board.patterns import START, VALID
 from trigger.budgets import budgets
 from trigger.decided import accept_bits
 from trigger.events import dataset
@@ -15,8 +17,6 @@ from trigger.events.hardware import structured, to_hardware
 from trigger.fixedpoint import evaluate
 from trigger.folder import read_graph
 from trigger.frontends.networks import Reference, lower
-from trigger.links import link_map, pack, unpack
-from trigger.patterns import START, VALID
 from trigger.payload import export, patterns
 from trigger.spec.spec import find, load, zoo
 from trigger.spec.zoo import create

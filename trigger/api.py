@@ -18,7 +18,7 @@ from trigger.verification import compare as comparison
 if TYPE_CHECKING:
     import keras
 
-    from trigger.backends.csim import Csim
+    from trigger.backends.hls4ml.csim import Csim
     from trigger.backends.rtl import Rtl
 
 
@@ -56,7 +56,7 @@ class Graph(fixedpoint.Graph):
 
         Raises TriggerError for options that hls4ml cannot meet.
         """
-        from trigger.backends.hls4ml import Hls4mlOptions, write
+        from trigger.backends.hls4ml.project import Hls4mlOptions, write
 
         options = Hls4mlOptions(
             part, clock_mhz, backend, io_type, strategy, reuse_factor, project_name

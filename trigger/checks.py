@@ -113,8 +113,9 @@ def implementations(root: Path, spec: Spec, netlist: bool = False) -> dict[str, 
     Raises TriggerError where one is missing, and its call where g++ or Verilator refuses it.
     """
     from trigger import built_payload
-    from trigger.backends import csim, rtl
-    from trigger.backends.payload.simulate import PayloadSimulation
+    from trigger.backends import rtl
+    from trigger.backends.hls4ml import csim
+    from trigger.board.simulate import PayloadSimulation
     from trigger.support.compiled import empty
     from trigger.synthesis.netlist import Netlist
 

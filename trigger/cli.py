@@ -552,8 +552,8 @@ def write_patterns(
 
     Where the events do not fit the buffers, several pairs of files are written, inputs_0.txt, expected_0.txt and so on.
     """
+    from trigger.board.patterns import START
     from trigger.exports import to_patterns
-    from trigger.patterns import START
 
     written = to_patterns(folder, output, events, frames)
     for path, pattern in written.items():
@@ -581,7 +581,7 @@ def compare_patterns(
 
     Flags that one of the files does not have are not compared. Exit status: 0 equal, 1 different, 2 could not compare.
     """
-    from trigger.patterns import (
+    from trigger.board.patterns import (
         FLAG_NAMES,
         FLAGS,
         compare,

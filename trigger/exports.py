@@ -26,7 +26,7 @@ from trigger.support.progress import progress
 from trigger.workflow.build import open_sealed
 
 if TYPE_CHECKING:
-    from trigger.patterns import Pattern
+    from trigger.board.patterns import Pattern
 
 # A staircase without a table holds a comparison for each step of each event.
 _CHUNK = 4096
@@ -107,7 +107,7 @@ def to_payload(
     root: Path, output: Path | None = None, shell: str = "plain", language: str | None = None
 ) -> Exported:
     """The trigger for a board, from link words to accept bits, simulated by Verilator or GHDL where that is installed."""
-    from trigger.backends.payload.simulate import PayloadSimulation
+    from trigger.board.simulate import PayloadSimulation
     from trigger.payload import export
 
     this = open_exact(root)
@@ -129,7 +129,7 @@ def to_payload(
 
 def to_patterns(root: Path, output: Path, events: int, frames: int) -> "dict[Path, Pattern]":
     """Pattern files of inputs and expected outputs, as ``pattern_files`` says; by path."""
-    from trigger.patterns import text
+    from trigger.board.patterns import text
     from trigger.payload import pattern_files
 
     this = open_exact(root)
@@ -167,7 +167,7 @@ def _is_our_onnx(data: bytes) -> bool:
     import onnx
     from google.protobuf.message import DecodeError
 
-    from trigger.backends.onnx_writer import PRODUCER
+    from trigger.backends.onnx.writer import PRODUCER
 
     try:
         return bool(onnx.ModelProto.FromString(data).producer_name == PRODUCER)

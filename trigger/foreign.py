@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from trigger.backends.foreign import ForeignProject, open_foreign
+from trigger.backends.hls4ml.foreign import ForeignProject, open_foreign
 from trigger.errors import TriggerError
 from trigger.events.dataset import numeric_columns
 from trigger.fixedpoint.spelling import read_type

@@ -9,8 +9,8 @@ from battery import PART, around, prepare
 from qkeras import QActivation
 
 from trigger import TriggerError
-from trigger.backends.csim import CsimFailed, compile_together
-from trigger.backends.hls4ml import Hls4mlOptions, write
+from trigger.backends.hls4ml.csim import CsimFailed, compile_together
+from trigger.backends.hls4ml.project import Hls4mlOptions, write
 from trigger.fixedpoint import evaluate
 
 

@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from trigger import TriggerError
-from trigger.backends import csim
+from trigger.backends.hls4ml import csim
 from trigger.cli import app
 
 PLACE = "    // hls-fpga-machine-learning insert load weights"

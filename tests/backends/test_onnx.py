@@ -9,8 +9,8 @@ from qkeras import QActivation
 from typer.testing import CliRunner
 
 from trigger import TriggerError
-from trigger.backends.onnx import to_onnx
-from trigger.backends.qonnx import to_qonnx
+from trigger.backends.onnx.integer import to_onnx
+from trigger.backends.onnx.qonnx import to_qonnx
 from trigger.cli import app
 from trigger.fixedpoint import evaluate, types
 from trigger.fixedpoint.build import Builder, constant

@@ -10,8 +10,8 @@ from random_graphs import events, random_graph
 
 from trigger import TriggerError
 from trigger.backends import rtl
-from trigger.backends.hls4ml import Hls4mlOptions
-from trigger.backends.hls4ml import write as write_hls4ml
+from trigger.backends.hls4ml.project import Hls4mlOptions
+from trigger.backends.hls4ml.project import write as write_hls4ml
 from trigger.backends.rtl import simulate
 from trigger.fixedpoint import evaluate
 from trigger.fixedpoint.build import Builder

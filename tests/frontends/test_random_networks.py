@@ -8,8 +8,8 @@ from battery import PART, Network, compile_emulators, prepare, run_onnx
 from random_networks import random_network
 
 from trigger.backends import rtl
-from trigger.backends.csim import compile_together
-from trigger.backends.hls4ml import Hls4mlOptions, write
+from trigger.backends.hls4ml.csim import compile_together
+from trigger.backends.hls4ml.project import Hls4mlOptions, write
 from trigger.backends.rtl import simulate
 from trigger.fixedpoint import evaluate
 

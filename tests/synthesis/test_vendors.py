@@ -9,7 +9,7 @@ import pytest
 from battery import PART, around, prepare
 from qkeras import QActivation
 
-from trigger.backends import hls4ml, rtl
+from trigger.backends import rtl
 from trigger.spec.parts import part
 from trigger.synthesis import quartus, vitis, vivado
 from trigger.synthesis.run import TOOLS
@@ -34,7 +34,7 @@ def jobs(network, tmp_path_factory):
             network.graph, folder / f"rtl_{name}", rtl.RtlOptions(name, 360, project_name="net")
         )
         hls = folder / f"hls_{name}"
-        hls4ml.write(network.graph, hls, hls4ml.Hls4mlOptions(PART, 360, project_name="net"))
+        project.write(network.graph, hls, project.Hls4mlOptions(PART, 360, project_name="net"))
         made[name] = Job(project, hls, "Vitis", part(name), 360)
     return made
 

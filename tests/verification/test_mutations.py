@@ -13,8 +13,8 @@ import pytest
 from battery import PART, randomize
 from qkeras import QActivation, QDense
 
-from trigger.backends.csim import CsimFailed, compile_together, open_project
-from trigger.backends.hls4ml import Hls4mlOptions, write
+from trigger.backends.hls4ml.csim import CsimFailed, compile_together, open_project
+from trigger.backends.hls4ml.project import Hls4mlOptions, write
 from trigger.fixedpoint import evaluate
 from trigger.fixedpoint.ops import GraphError
 from trigger.frontends.qkeras.lowering import lower

@@ -115,8 +115,8 @@ def _run(task: Task, rungs: "_Rungs") -> Outcome:
     if changed:
         raise TriggerError(f"{source / changed[0]}: is not the file that the search began with")
     keras_backend.start(spec.training.backend)
-    from trigger.backends.payload import SHELL_LATENCY
     from trigger.backends.rtl import RtlOptions, plan
+    from trigger.board.shell import SHELL_LATENCY
     from trigger.events.hardware import splits, to_real
     from trigger.fixedpoint.passes.decision import decide
     from trigger.fixedpoint.serialize import fingerprint

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Protocol
 
-from trigger.backends.payload import Payload
 from trigger.backends.rtl import Rtl
+from trigger.board.shell import Payload
 from trigger.errors import TriggerError
 from trigger.spec.parts import Part
 from trigger.support import process

@@ -22,7 +22,7 @@ def reads(build: Build) -> Mapping[str, Any]:
 
 def run(build: Build, folder: Path) -> None:
     """Write the hls4ml project."""
-    from trigger.backends.hls4ml import Hls4mlOptions, write
+    from trigger.backends.hls4ml.project import Hls4mlOptions, write
 
     target = build.spec.target
     options = Hls4mlOptions(

@@ -27,8 +27,8 @@ def reads(build: Build) -> Mapping[str, Any]:
 def run(build: Build, folder: Path) -> None:
     """Write the shell around the RTL."""
     from trigger import built_payload
-    from trigger.backends.payload import write
     from trigger.backends.rtl import open_project
+    from trigger.board.shell import write
 
     graph = read_graph(build.root)
     project = open_project(build.root / "rtl", graph)

@@ -22,8 +22,8 @@ from hls4ml.model import ModelGraph
 from hls4ml.model.layers import Layer, register_layer
 from hls4ml.model.optimizer import get_optimizer
 
-from trigger.backends import elementwise
-from trigger.backends.csim import Csim, firmware, open_project, with_output_node
+from trigger.backends.hls4ml import elementwise
+from trigger.backends.hls4ml.csim import Csim, firmware, open_project, with_output_node
 from trigger.errors import TriggerError
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.ops import Dense, Operation

@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from trigger.backends.onnx_writer import Writer
+from trigger.backends.onnx.writer import Writer
 from trigger.errors import TriggerError
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.ops import (

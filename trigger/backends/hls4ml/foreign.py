@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from trigger.backends.csim import FLAGS, INCLUDES, CsimFailed, call, compile_with_gcc
-from trigger.backends.hls_headers import (
+from trigger.backends.hls4ml.csim import FLAGS, INCLUDES, CsimFailed, call, compile_with_gcc
+from trigger.backends.hls4ml.headers import (
     Array,
     HeaderError,
     Headers,

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from trigger.backends.payload import ORBIT, Payload
-from trigger.backends.payload.decisions import decide
 from trigger.backends.rtl.ghdl import GhdlSimulation, analyse
 from trigger.backends.rtl.simulate import Simulation, compile_together
 from trigger.backends.rtl.verilator import RtlFailed
+from trigger.board.decisions import decide
+from trigger.board.links import pack
+from trigger.board.shell import ORBIT, Payload
 from trigger.fixedpoint.types import Integers
-from trigger.links import pack
 
 _BEFORE_RESET, _AFTER_RESET = 50, 500
 _LABELS = {".sv": "SystemVerilog", ".vhd": "VHDL"}

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from trigger.backends import csim_worker
+from trigger.backends.hls4ml import csim_worker
 from trigger.errors import TriggerError
 from trigger.fixedpoint.evaluate import quantize_inputs
 from trigger.fixedpoint.graph import Graph

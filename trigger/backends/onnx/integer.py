@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from trigger.backends.onnx_writer import Writer
+from trigger.backends.onnx.writer import Writer
 from trigger.fixedpoint.arithmetic import add_shifts, affine_terms, dense_terms, thresholds
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.ops import (

@@ -1,0 +1,1 @@
+"""The graph in ONNX, in integers for onnxruntime and as QONNX for tools that read trained networks."""
