@@ -10,10 +10,10 @@ from alkaid.codegen import RTLModel
 from alkaid.trace import FVArrayInput, trace
 from alkaid.trace.ops import quantize
 
+from trigger.artifacts.folder import read_graph
 from trigger.backends import rtl
 from trigger.fixedpoint.ops import Affine, Clip, Dense, Quantize
 from trigger.fixedpoint.passes import PASSES
-from trigger.folder import read_graph
 from trigger.spec.parts import part
 from trigger.synthesis.run import synthesise
 from trigger.synthesis.tool import Job

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from trigger import api
+from trigger.artifacts.folder import read_graph
 from trigger.backends.emulator import write
 from trigger.fixedpoint.graph import Graph
-from trigger.folder import read_graph
 from trigger.workflow.build import open_build
 
 

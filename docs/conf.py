@@ -5,7 +5,7 @@ from typer.cli import get_docs_for_click
 from typer.main import get_command
 
 import trigger
-from trigger.cli import app
+from trigger.cli.app import app
 from trigger.frontends import keras_backend
 
 keras_backend.start()  # without TensorFlow's chatter, which autodoc's import of the quantisers would bring

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import trigger
-from trigger.folder import Build
+from trigger.artifacts.folder import Build
 from trigger.search import study, trial
 from trigger.spec.spec import load
 from trigger.workflow.stages import STAGES

@@ -9,11 +9,11 @@ import pytest
 from typer.testing import CliRunner
 
 from trigger import TriggerError
-from trigger.adopt import Adoption, adopt
-from trigger.cli import app
+from trigger.artifacts.folder import read_graph
+from trigger.cli.app import app
 from trigger.fixedpoint import evaluate
-from trigger.folder import read_graph
 from trigger.spec.spec import load
+from trigger.workflow.adopt import Adoption, adopt
 from trigger.workflow.build import build
 
 pytestmark = pytest.mark.minutes

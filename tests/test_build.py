@@ -11,8 +11,8 @@ import pytest
 from conftest import write_small_trigger
 
 from trigger import TriggerError
+from trigger.artifacts.manifest import facts
 from trigger.events import dataset
-from trigger.facts import facts
 from trigger.support import code, files
 from trigger.support.digest import folder_digest
 from trigger.workflow.build import Different, build, open_build
@@ -163,7 +163,7 @@ def test_a_full_disk_keeps_the_last_build(small_build):
         "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (8000, 8000))\n"
         f"import sys; sys.argv = ['trigger', 'build', {str(source)!r}, '--output', {str(root.parent)!r}]\n"
-        "from trigger.cli import main; main()"
+        "from trigger.cli.app import main; main()"
     )
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=False

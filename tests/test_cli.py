@@ -55,7 +55,7 @@ def test_version_and_completion():
     assert "--install-completion" in trigger("--help").stdout
     # What a shell asks: the rest of a command.
     asked = {"_TRIGGER_COMPLETE": "complete_bash", "COMP_WORDS": "trigger sy", "COMP_CWORD": "1"}
-    code = "from trigger.cli import main; main()"
+    code = "from trigger.cli.app import main; main()"
     command = [sys.executable, "-c", code]
     result = subprocess.run(
         command, capture_output=True, text=True, env={**os.environ, **asked}, check=False
@@ -90,7 +90,7 @@ def test_build_can_be_called_more_than_once():
 @pytest.mark.parametrize("arguments", [("--help",), ("list",), ("doctor", "--parts")])
 def test_light_commands_do_not_import_keras(arguments):
     code = (
-        "import sys; from trigger.cli import main\n"
+        "import sys; from trigger.cli.app import main\n"
         f"sys.argv = ['trigger', *{arguments!r}]\n"
         "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code\n"
         "assert not {'keras', 'tensorflow', 'hls4ml'} & set(sys.modules), 'imported'"
@@ -106,7 +106,7 @@ def test_light_commands_do_not_import_keras(arguments):
 def test_verify_does_not_import_tensorflow(small_build):
     _, root = small_build
     code = (
-        "import sys; from trigger.cli import main\n"
+        "import sys; from trigger.cli.app import main\n"
         f"sys.argv = ['trigger', 'verify', {str(root)!r}]\n"
         "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code, end.code\n"
         "assert not {'keras', 'tensorflow', 'hls4ml'} & set(sys.modules), 'imported'"

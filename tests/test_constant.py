@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from conftest import SMALL_TOML, write_small_trigger
 
+from trigger.artifacts.outcome import headline
 from trigger.fixedpoint import evaluate
 from trigger.fixedpoint.build import Builder
 from trigger.fixedpoint.build import constant as numbers
 from trigger.fixedpoint.types import Fixed
-from trigger.outcome import headline
 from trigger.physics.constant import Constant, constants, told, unusable, warnings
 from trigger.search.trial import Task, run
 from trigger.spec.spec import parse
@@ -312,7 +312,7 @@ def test_what_helps(tmp_path, changes, remedy):
 
 def test_builds_that_recorded_nothing(small_build):
     """Those of earlier versions are shown as before."""
-    from trigger.outcome import outcome
+    from trigger.artifacts.outcome import outcome
 
     _, root = small_build
     path = root / "graph" / "summary.json"

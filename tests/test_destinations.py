@@ -10,7 +10,7 @@ from onnx import TensorProto, helper
 from typer.testing import CliRunner
 
 from trigger import TriggerError
-from trigger.cli import app
+from trigger.cli.app import app
 from trigger.support import destinations
 from trigger.support.destinations import check_sample, replace_folder
 from trigger.support.digest import file_digest

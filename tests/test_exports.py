@@ -11,11 +11,11 @@ from typer.testing import CliRunner
 from trigger import TriggerError
 from trigger.backends import emulator
 from trigger.backends.onnx import integer, qonnx
-from trigger.cli import app
+from trigger.cli.app import app
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.ops import Dense
-from trigger.provenance import sealed
 from trigger.workflow.build import open_build
+from trigger.workflow.prove import sealed
 
 EVENTS = r"\d{3},\d{3} events"
 KINDS = {

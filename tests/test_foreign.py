@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 
 from trigger import TriggerError
 from trigger.backends.hls4ml.foreign import open_foreign
-from trigger.cli import app
-from trigger.foreign import check
+from trigger.cli.app import app
+from trigger.workflow.foreign import check
 
 
 @pytest.fixture

@@ -17,15 +17,13 @@ import pytest
 from jinja2 import nodes
 from markdown_it import MarkdownIt
 
-from trigger.adopt import Adoption, adopt
+from trigger.artifacts.folder import Build
 from trigger.backends import emulator, rtl
 from trigger.backends.rtl import ghdl, simulate
 from trigger.errors import TriggerError
 from trigger.fixedpoint.build import Builder, constant
 from trigger.fixedpoint.serialize import to_json
 from trigger.fixedpoint.types import Fixed, Overflow, Rounding
-from trigger.folder import Build
-from trigger.payload import export
 from trigger.report import page
 from trigger.spec.parts import part
 from trigger.spec.spec import parse
@@ -34,6 +32,8 @@ from trigger.support.templates import Code, environment
 from trigger.synthesis import tool
 from trigger.synthesis.netlist import Netlist
 from trigger.synthesis.run import TOOLS
+from trigger.workflow.adopt import Adoption, adopt
+from trigger.workflow.board_export import export
 
 AMD, INTEL = "xcvu9p-flga2104-2L-e", "Arria10"
 ROOTS = (folder("firmware"), folder("synth"), Path(rtl.__file__).parents[2])

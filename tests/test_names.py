@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from trigger.backends import emulator, rtl
-from trigger.cli import main
+from trigger.cli.app import main
 from trigger.errors import TriggerError
 from trigger.fixedpoint.ops import GraphError, Input
 from trigger.fixedpoint.serialize import dump, from_json

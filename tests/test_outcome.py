@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from trigger.outcome import Apart, count_apart, headline, outcome, summary
+from trigger.artifacts.outcome import Apart, count_apart, headline, outcome, summary
 from trigger.report import write
 from trigger.synthesis.budget import Figure, Line
 from trigger.workflow.build import open_build

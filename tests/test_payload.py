@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from trigger import built_payload
+from trigger.artifacts import built_payload
+from trigger.artifacts.budgets import budgets
+from trigger.artifacts.folder import read_graph
 from trigger.backends.rtl import RtlOptions, open_project
 from trigger.backends.rtl import write as write_rtl
 from trigger.backends.rtl.verilator import RtlFailed
@@ -21,15 +23,13 @@ from trigger.board.links import link_map, pack, unpack
 from trigger.board.patterns import METADATA, compare, delays, read, text, valid_words
 from trigger.board.shell import ORBIT, write
 from trigger.board.simulate import PayloadSimulation, frames
-from trigger.budgets import budgets
-from trigger.cli import app, main
+from trigger.cli.app import app, main
 from trigger.errors import TriggerError
 from trigger.fixedpoint import evaluate
-from trigger.folder import read_graph
-from trigger.payload import SHELLS, export, pattern_files, patterns, vectors
 from trigger.spec.payload_tables import Payload
 from trigger.spec.spec import parse
 from trigger.synthesis.run import results
+from trigger.workflow.board_export import SHELLS, export, pattern_files, patterns, vectors
 from trigger.workflow.build import build, open_build
 
 pytestmark = pytest.mark.minutes

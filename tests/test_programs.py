@@ -113,7 +113,7 @@ def test_however_this_process_ends(tmp_path, how):
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from trigger.support import process; import sys, typer\n"
         "def build(*a, **k): process.finish(**FAMILY)\n"
-        "import trigger.cli; trigger.cli.app = build; trigger.cli.main()"
+        "import trigger.cli.app; trigger.cli.app.app = build; trigger.cli.app.main()"
     ).replace("FAMILY", repr({**family(tmp_path), "cwd": str(tmp_path)}))
     with subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE) as process:
         pids(tmp_path)

@@ -9,13 +9,13 @@ import pytest
 from typer.testing import CliRunner
 
 from trigger import TriggerError
+from trigger.artifacts.folder import read_graph
 from trigger.backends.hls4ml import csim
-from trigger.cli import app
-from trigger.folder import read_graph
-from trigger.provenance import EVERYTHING, prove, sealed
+from trigger.cli.app import app
 from trigger.support.digest import data_digest
 from trigger.support.versions import versions
 from trigger.workflow.build import build, open_build, open_sealed, rewrite_report
+from trigger.workflow.prove import EVERYTHING, prove, sealed
 
 WHOLE = [
     "manifest.json: as sealed",
@@ -212,7 +212,7 @@ def test_a_build_that_is_replaced_while_it_is_verified(small_build, monkeypatch)
                 raise TriggerError("firmware: no such file")
             return True, None
 
-        monkeypatch.setattr("trigger.checks.check", check)
+        monkeypatch.setattr("trigger.artifacts.implementations.check", check)
 
     def another():
         (root / "manifest.json").write_text(real.replace('"rtl/rtl.json": "', '"rtl/rtl.json": "0'))

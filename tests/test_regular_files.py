@@ -9,8 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from trigger import TriggerError
-from trigger.adopt import Adoption, adopt
-from trigger.cli import app
+from trigger.cli.app import app
+from trigger.workflow.adopt import Adoption, adopt
 
 _SECONDS = 60
 

@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from trigger import TriggerError
-from trigger.cli import app
+from trigger.cli.app import app
 
 
 def refused(*arguments) -> str:

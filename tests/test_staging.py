@@ -10,8 +10,8 @@ import pytest
 from conftest import write_small_trigger
 
 from trigger import TriggerError
-from trigger.provenance import EVERYTHING
 from trigger.workflow.build import build, open_build, open_sealed
+from trigger.workflow.prove import EVERYTHING
 from trigger.workflow.stages import STAGES as ALL_STAGES
 
 STAGES = [stage for stage in ALL_STAGES if stage.name not in ("firmware", "rtl", "synthesis")]

@@ -6,8 +6,8 @@ import os
 import pytest
 from conftest import write_small_trigger
 
+from trigger.artifacts.folder import Build
 from trigger.errors import TriggerError
-from trigger.folder import Build
 from trigger.spec.spec import load
 from trigger.training.network import make
 from trigger.workflow.stages import STAGES

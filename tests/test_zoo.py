@@ -8,19 +8,19 @@ import numpy as np
 import pytest
 from battery import compile_emulators, randomize
 
+from trigger.artifacts.budgets import budgets
+from trigger.artifacts.decided import accept_bits
+from trigger.artifacts.folder import read_graph
 from trigger.board.links import link_map, pack, unpack
 from trigger.board.patterns import START, VALID
-from trigger.budgets import budgets
-from trigger.decided import accept_bits
 from trigger.events import dataset
 from trigger.events.hardware import structured, to_hardware
 from trigger.fixedpoint import evaluate
-from trigger.folder import read_graph
 from trigger.frontends.networks import Reference, lower
-from trigger.payload import export, patterns
 from trigger.spec.spec import find, load, zoo
 from trigger.spec.zoo import create
 from trigger.training import network
+from trigger.workflow.board_export import export, patterns
 from trigger.workflow.build import build, open_build
 
 

@@ -10,7 +10,7 @@ import pytest
 from trigger.errors import TriggerError
 
 if TYPE_CHECKING:
-    from trigger.folder import Build
+    from trigger.artifacts.folder import Build
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -48,7 +48,7 @@ class _BuildTests(pytest.Collector):
         self.folder = folder
 
     def collect(self) -> Iterator[pytest.Item]:
-        from trigger.checks import implementations
+        from trigger.artifacts.implementations import implementations
         from trigger.workflow.build import open_sealed, seal_first
 
         this = open_sealed(self.folder)
@@ -90,8 +90,8 @@ class _Equality(pytest.Item):
 
 def _implementation(root: Path, name: str, make: Callable[[], Any]) -> str:
     """One implementation against the integers that Keras gave when the build was made."""
-    from trigger.checks import compare_with, recorded_expectations
-    from trigger.folder import read_graph
+    from trigger.artifacts.folder import read_graph
+    from trigger.artifacts.implementations import compare_with, recorded_expectations
     from trigger.workflow.build import seal_first
 
     with seal_first(root):
@@ -102,7 +102,7 @@ def _implementation(root: Path, name: str, make: Callable[[], Any]) -> str:
 
 def _trained_network(root: Path) -> str:
     """The graph against what the trained network itself gave when the build was made."""
-    from trigger.checks import trained_network
+    from trigger.artifacts.implementations import trained_network
     from trigger.verification.compare import Verdict
 
     own = trained_network(root).comparison

@@ -32,7 +32,7 @@ def assert_bit_exact(
         model = load(Path(model))
     names = None
     if isinstance(firmware, str | Path):
-        from trigger.checks import implementations
+        from trigger.artifacts.implementations import implementations
         from trigger.workflow.build import open_sealed
 
         this = open_sealed(Path(firmware))

@@ -12,13 +12,13 @@ from qkeras import QActivation
 from typer.testing import CliRunner
 
 from trigger import TriggerError
+from trigger.artifacts.folder import read_graph
 from trigger.backends.emulator import version_of, write
-from trigger.cli import app
+from trigger.cli.app import app
 from trigger.fixedpoint import evaluate, types
 from trigger.fixedpoint.build import Builder, constant
 from trigger.fixedpoint.passes.decision import decide
 from trigger.fixedpoint.types import Fixed, Overflow, Rounding
-from trigger.folder import read_graph
 
 MAIN = Path(__file__).with_name("emulator_main.cpp")
 SANITIZED = "-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all"

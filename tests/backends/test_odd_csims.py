@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from trigger import TriggerError
 from trigger.backends.hls4ml import csim
-from trigger.cli import app
+from trigger.cli.app import app
 
 PLACE = "    // hls-fpga-machine-learning insert load weights"
 

@@ -9,14 +9,14 @@ from qkeras import QActivation
 from typer.testing import CliRunner
 
 from trigger import TriggerError
+from trigger.artifacts.folder import read_graph
 from trigger.backends.onnx.integer import to_onnx
 from trigger.backends.onnx.qonnx import to_qonnx
-from trigger.cli import app
+from trigger.cli.app import app
 from trigger.fixedpoint import evaluate, types
 from trigger.fixedpoint.build import Builder, constant
 from trigger.fixedpoint.passes.decision import decide
 from trigger.fixedpoint.types import Fixed
-from trigger.folder import read_graph
 
 
 def mixed(rounding, overflow):

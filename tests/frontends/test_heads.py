@@ -15,7 +15,7 @@ from qkeras import QActivation, QDense
 
 import trigger
 from trigger import TriggerError
-from trigger.decided import WorkingPoints
+from trigger.artifacts.decided import WorkingPoints
 from trigger.events.dataset import Events
 from trigger.fixedpoint import evaluate
 from trigger.fixedpoint.passes import optimize

@@ -26,8 +26,8 @@ from hgq.layers import (  # noqa: E402
 from typer.testing import CliRunner  # noqa: E402
 
 from trigger import Inexact, TriggerError  # noqa: E402
-from trigger.cli import app  # noqa: E402
-from trigger.folder import read_graph  # noqa: E402
+from trigger.artifacts.folder import read_graph  # noqa: E402
+from trigger.cli.app import app  # noqa: E402
 from trigger.frontends.hgq.reference import Reference  # noqa: E402
 from trigger.frontends.loading import load  # noqa: E402
 from trigger.frontends.networks import lower  # noqa: E402

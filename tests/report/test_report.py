@@ -7,9 +7,9 @@ from html.parser import HTMLParser
 import numpy as np
 from matplotlib import colors
 
+from trigger.artifacts.folder import read_graph
 from trigger.fixedpoint.build import Builder, constant
 from trigger.fixedpoint.types import Fixed, Overflow, Rounding
-from trigger.folder import read_graph
 from trigger.physics.metrics import Roc
 from trigger.report import _bits, _layers, plots, write
 from trigger.workflow.build import open_build

@@ -16,8 +16,8 @@ from conftest import write_small_trigger
 from dask.distributed import Client, LocalCluster
 
 from trigger import TriggerError
+from trigger.artifacts.folder import read_graph
 from trigger.fixedpoint.serialize import fingerprint
-from trigger.folder import read_graph
 from trigger.search import pick, run, space
 from trigger.search.study import FILE_NAME, Point, Study, front
 from trigger.search.trial import COMPLETE, FAILED, HOPELESS, Outcome, Task

@@ -5,7 +5,7 @@ import shutil
 import numpy as np
 import pytest
 
-from trigger.folder import Build
+from trigger.artifacts.folder import Build
 from trigger.frontends.loading import load
 from trigger.spec.spec import load as load_spec
 from trigger.training import fit

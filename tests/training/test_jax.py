@@ -33,7 +33,7 @@ def test_the_backend_that_is_missing_is_named(tmp_path):
     code = (
         "import sys; sys.modules['jax'] = None\n"
         f"sys.argv = ['trigger', 'build', {str(folder)!r}, '--output', {str(tmp_path / 'build')!r}]\n"
-        "from trigger.cli import main; main()"
+        "from trigger.cli.app import main; main()"
     )
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=False

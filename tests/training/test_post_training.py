@@ -12,15 +12,15 @@ from battery import Battery, parametrize, randomize
 from keras import layers
 
 from trigger import TriggerError
-from trigger.adopt import Adoption, adopt
+from trigger.artifacts.folder import read_graph
 from trigger.events import dataset
-from trigger.folder import read_graph
 from trigger.frontends.inexact import Inexact
 from trigger.frontends.qkeras.lowering import lower
 from trigger.spec.spec import load
 from trigger.training import network
 from trigger.training.fit import outputs
 from trigger.training.post_training import choose, quantise
+from trigger.workflow.adopt import Adoption, adopt
 from trigger.workflow.build import build
 
 pytest_generate_tests = parametrize

@@ -10,7 +10,7 @@ from keras.layers import Activation
 from qkeras import QActivation, QDense, quantized_relu
 
 import trigger
-from trigger import checks
+from trigger.artifacts import implementations
 from trigger.fixedpoint import evaluate
 from trigger.fixedpoint.ops import Dense as DenseNode
 from trigger.frontends.inexact import Inexact
@@ -231,5 +231,5 @@ def test_a_build_that_is_not_the_trained_network(small_build):
     path = root / "model" / "trained.npz"
     recorded = load(path)
     recorded._replace(y=recorded.y + np.float32(0.125)).save(path)
-    found = checks.trained_network(root).comparison
+    found = implementations.trained_network(root).comparison
     assert found.differing == found.events == len(recorded.x) > 1000

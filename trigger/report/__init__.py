@@ -6,16 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from trigger.budgets import timing
+from trigger.artifacts.budgets import timing
+from trigger.artifacts.folder import Build, integer_events, read_graph, read_json
+from trigger.artifacts.manifest import facts
+from trigger.artifacts.outcome import outcome
 from trigger.events.dataset import Events
-from trigger.facts import facts
 from trigger.fixedpoint.evaluate import run
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.ops import Constant, Dense, Operation
 from trigger.fixedpoint.passes.decision import scores as scores_of
 from trigger.fixedpoint.ranges import overflow_proof
-from trigger.folder import Build, integer_events, read_graph, read_json
-from trigger.outcome import outcome
 from trigger.physics.metrics import roc
 from trigger.physics.rates import crossings_khz, turn_on
 from trigger.report import plots

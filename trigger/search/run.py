@@ -78,7 +78,7 @@ def run(search: Search, trials: int, scheduler: str | None) -> None:
 
     Raises TriggerError where nothing answers at the scheduler's address, or the first trials all fail.
     """
-    from trigger.report.search import write
+    from trigger.search.report import write
 
     with _client(scheduler) as client:
         try:

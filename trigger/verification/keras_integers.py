@@ -9,7 +9,7 @@ from trigger.fixedpoint.passes.decision import scores
 from trigger.verification.compare import to_integers
 
 if TYPE_CHECKING:
-    from trigger.decided import WorkingPoints
+    from trigger.artifacts.decided import WorkingPoints
     from trigger.frontends.networks import Reference
 
 

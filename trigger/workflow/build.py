@@ -8,16 +8,24 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from trigger import staging
+from trigger.artifacts import staging
+from trigger.artifacts.folder import SECONDS, Build, stage_seconds
+from trigger.artifacts.outcome import DIFFERENT, outcome, summary
 from trigger.errors import TriggerError
-from trigger.folder import SECONDS, Build, stage_seconds
-from trigger.outcome import DIFFERENT, outcome, summary
-from trigger.provenance import EVERYTHING, FILE_NAME, REFERENCES, read, require, resealed, sealed
 from trigger.spec import spec as specification
 from trigger.support import files
 from trigger.support.digest import file_digest, folder_digest
 from trigger.support.progress import say, shown
 from trigger.synthesis.budget import over
+from trigger.workflow.prove import (
+    EVERYTHING,
+    FILE_NAME,
+    REFERENCES,
+    read,
+    require,
+    resealed,
+    sealed,
+)
 from trigger.workflow.stages import STAGES, Stage
 
 # What is compiled and run.

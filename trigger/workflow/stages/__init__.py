@@ -5,7 +5,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from trigger.folder import Build
+from trigger.artifacts.folder import Build
 from trigger.spec.spec import Spec
 from trigger.support.code import code_digest
 from trigger.support.digest import data_digest

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from trigger.artifacts.folder import Build, write_json
 from trigger.events.hardware import splits
-from trigger.folder import Build, write_json
 from trigger.support.digest import file_digest
 
 DATA = ()

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from trigger.folder import Build, read_graph
+from trigger.artifacts.folder import Build, read_graph
 from trigger.spec import parts
 from trigger.support.digest import file_digest
 

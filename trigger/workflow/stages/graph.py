@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from trigger.decided import WorkingPoints
+from trigger.artifacts.decided import WorkingPoints
+from trigger.artifacts.folder import Build, integer_events, write_json
 from trigger.events.hardware import structured
 from trigger.fixedpoint.evaluate import quantize_inputs
 from trigger.fixedpoint.passes.decision import decide
 from trigger.fixedpoint.serialize import to_json
-from trigger.folder import Build, integer_events, write_json
 from trigger.physics import constant
 from trigger.physics.working_points import working_points
 from trigger.support.digest import file_digest

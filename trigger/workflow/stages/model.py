@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from trigger.folder import Build, real_events, write_json
+from trigger.artifacts.folder import Build, real_events, write_json
 from trigger.spec import network_files
 from trigger.spec.spec import Spec
 from trigger.support.archive import normalise

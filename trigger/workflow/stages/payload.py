@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from trigger.artifacts.folder import Build, read_graph
 from trigger.fixedpoint.serialize import fingerprint
-from trigger.folder import Build, read_graph
 from trigger.spec.spec import outputs
 
 DATA = ("firmware/shell",)
@@ -26,7 +26,7 @@ def reads(build: Build) -> Mapping[str, Any]:
 
 def run(build: Build, folder: Path) -> None:
     """Write the shell around the RTL."""
-    from trigger import built_payload
+    from trigger.artifacts import built_payload
     from trigger.backends.rtl import open_project
     from trigger.board.shell import write
 

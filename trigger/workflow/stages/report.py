@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from trigger.artifacts.folder import Build
 from trigger.backends.rtl import area
-from trigger.folder import Build
 from trigger.spec import parts
 from trigger.support.digest import file_digest
 

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from trigger.artifacts.folder import Build, read_graph
 from trigger.backends.rtl import area
 from trigger.fixedpoint.passes import optimize
-from trigger.folder import Build, read_graph
 from trigger.spec import parts
 from trigger.spec.spec import outputs
 from trigger.support.digest import file_digest

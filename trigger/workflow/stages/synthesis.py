@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from trigger.artifacts.folder import Build, read_graph, write_json
 from trigger.backends.rtl import area
-from trigger.folder import Build, read_graph, write_json
 from trigger.spec import parts
 from trigger.spec.spec import Spec
 from trigger.support.digest import file_digest
@@ -60,7 +60,7 @@ def run(build: Build, folder: Path) -> None:
 
 def synthesis_job(root: Path, spec: Spec) -> "Job":
     """What a build gives to a synthesis tool: the payload, where it has one."""
-    from trigger import built_payload
+    from trigger.artifacts import built_payload
     from trigger.backends.rtl import open_project
     from trigger.synthesis.tool import Job
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from trigger import checks
+from trigger.artifacts import implementations
+from trigger.artifacts.folder import Build, read_graph, write_json
 from trigger.fixedpoint.ranges import overflow_proof
-from trigger.folder import Build, read_graph, write_json
 from trigger.spec import parts
 from trigger.support.digest import file_digest
 
@@ -30,10 +30,10 @@ def reads(build: Build) -> Mapping[str, Any]:
 def run(build: Build, folder: Path) -> None:
     """Compile csim and RTL, compare, prove."""
     graph = read_graph(build.root)
-    verdict, outputs = checks.check(
-        build.root, build.spec, checks.recorded_expectations(build.root)
+    verdict, outputs = implementations.check(
+        build.root, build.spec, implementations.recorded_expectations(build.root)
     )
-    found = checks.trained_network(build.root)
+    found = implementations.trained_network(build.root)
     results = {
         "trained": {"events": found.comparison.events, "exact": found.exact},
         "comparisons": [

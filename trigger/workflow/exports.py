@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from trigger import checks
+from trigger.artifacts import implementations
+from trigger.artifacts.folder import Build, read_graph, read_json
 from trigger.errors import TriggerError
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.types import Integers
-from trigger.folder import Build, read_graph, read_json
-from trigger.provenance import FILE_NAME, REFERENCES, require
 from trigger.support import files, process
 from trigger.support.destinations import check_file, check_folder, replace_folder
 from trigger.support.progress import progress
 from trigger.workflow.build import open_sealed
+from trigger.workflow.prove import FILE_NAME, REFERENCES, require
 
 if TYPE_CHECKING:
     from trigger.board.patterns import Pattern
@@ -108,7 +108,7 @@ def to_payload(
 ) -> Exported:
     """The trigger for a board, from link words to accept bits, simulated by Verilator or GHDL where that is installed."""
     from trigger.board.simulate import PayloadSimulation
-    from trigger.payload import export
+    from trigger.workflow.board_export import export
 
     this = open_exact(root)
 
@@ -130,7 +130,7 @@ def to_payload(
 def to_patterns(root: Path, output: Path, events: int, frames: int) -> "dict[Path, Pattern]":
     """Pattern files of inputs and expected outputs, as ``pattern_files`` says; by path."""
     from trigger.board.patterns import text
-    from trigger.payload import pattern_files
+    from trigger.workflow.board_export import pattern_files
 
     this = open_exact(root)
     require(this.root, ("rtl",))  # its interface says where the outputs are
@@ -198,7 +198,7 @@ def _check_outside_builds(target: Path) -> None:
 
 def _verified(this: Build, what: str, run: Callable[[Integers], Integers]) -> str:
     """Run the exported network on all recorded events. Raises TriggerError for the first that differs."""
-    x, expected, _ = checks.recorded_expectations(this.root)
+    x, expected, _ = implementations.recorded_expectations(this.root)
     with progress("verifying the export", len(x), "events") as done:
         for start in range(0, len(x), _CHUNK):
             rows = slice(start, start + _CHUNK)

@@ -8,6 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from trigger.artifacts.built_payload import output_fields
+from trigger.artifacts.built_payload import payload as built_payload
+from trigger.artifacts.folder import Build, integer_events, read_graph
 from trigger.backends.rtl import RtlOptions, open_project
 from trigger.backends.rtl import write as write_rtl
 from trigger.board.decisions import Decisions, decide
@@ -15,14 +18,11 @@ from trigger.board.links import pack
 from trigger.board.patterns import END, ORBIT, START, VALID, Pattern, pattern
 from trigger.board.shell import ORBIT as ORBIT_LENGTH
 from trigger.board.shell import Payload, write
-from trigger.built_payload import output_fields
-from trigger.built_payload import payload as built_payload
 from trigger.errors import TriggerError
 from trigger.events.hardware import structured
 from trigger.fixedpoint.evaluate import run
 from trigger.fixedpoint.serialize import fingerprint
 from trigger.fixedpoint.types import Integers, bounds
-from trigger.folder import Build, integer_events, read_graph
 from trigger.spec.payload_tables import MOST_POINTS, WORD_BITS, OutputField
 from trigger.spec.payload_tables import Payload as PayloadSection
 from trigger.spec.spec import outputs

@@ -5,10 +5,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from trigger.budgets import budgets, timing
-from trigger.decided import accept_bits
+from trigger.artifacts.budgets import budgets, timing
+from trigger.artifacts.decided import accept_bits
+from trigger.artifacts.folder import Build, integer_events, read_graph, read_json, stage_seconds
 from trigger.events.dataset import Events
-from trigger.folder import Build, integer_events, read_graph, read_json, stage_seconds
 from trigger.physics import constant
 from trigger.physics.metrics import Performance, accuracy, logits, performance
 from trigger.physics.rates import Menu, menu

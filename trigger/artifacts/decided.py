@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from trigger.folder import read_json
+from trigger.artifacts.folder import read_json
 from trigger.spec.spec import Spec
 
 

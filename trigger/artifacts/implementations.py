@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from trigger.decided import working_points
+from trigger.artifacts.decided import working_points
+from trigger.artifacts.folder import read_graph, read_json
 from trigger.errors import TriggerError
 from trigger.events import dataset
 from trigger.events.hardware import to_hardware
 from trigger.fixedpoint.evaluate import GoldenModel
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.ops import GraphError
-from trigger.folder import read_graph, read_json
 from trigger.spec.spec import Spec
 from trigger.support.files import regular
 from trigger.support.progress import progress, say
@@ -112,7 +112,7 @@ def implementations(root: Path, spec: Spec, netlist: bool = False) -> dict[str, 
 
     Raises TriggerError where one is missing, and its call where g++ or Verilator refuses it.
     """
-    from trigger import built_payload
+    from trigger.artifacts import built_payload
     from trigger.backends import rtl
     from trigger.backends.hls4ml import csim
     from trigger.board.simulate import PayloadSimulation

@@ -3,7 +3,7 @@
 from typing import Any
 
 import trigger
-from trigger.folder import Build, read_json
+from trigger.artifacts.folder import Build, read_json
 from trigger.support.digest import file_digest, folder_digest
 from trigger.support.versions import versions
 

@@ -13,8 +13,8 @@ from trigger.support.names import escaped
 from trigger.support.progress import shown
 
 if TYPE_CHECKING:
-    from trigger.exports import Exported
     from trigger.verification.compare import Verdict
+    from trigger.workflow.exports import Exported
 
 # Every command answers to -h as well.
 _HELP = {"help_option_names": ["-h", "--help"]}
@@ -114,7 +114,7 @@ def build(
         and clock is not None
         and target is None
     ):
-        from trigger.adopt import Adoption, adopt
+        from trigger.workflow.adopt import Adoption, adopt
 
         target = str(adopt(Adoption(network, events, part, clock, label, inputs, weights)))
         typer.echo(f"wrote {target}: look at the classes and the types of the inputs in it")
@@ -264,31 +264,31 @@ def verify(
 
 
 def _of_build(folder: Path, events: Path | None, netlist: bool) -> "tuple[str, Verdict]":
-    from trigger import checks
+    from trigger.artifacts import implementations
     from trigger.workflow.build import open_sealed, seal_first, steady
 
     this = open_sealed(folder)
     with steady(this.root):
         expected = (
-            checks.recorded_expectations(this.root)
+            implementations.recorded_expectations(this.root)
             if events is None
-            else checks.expectations(this.root, this.spec, events)
+            else implementations.expectations(this.root, this.spec, events)
         )
         with seal_first(this.root):
-            return this.spec.name, checks.check(this.root, this.spec, expected, netlist)[0]
+            return this.spec.name, implementations.check(this.root, this.spec, expected, netlist)[0]
 
 
 def _against(
     project: Path, network: Path, events: Path | None, inputs: str | None
 ) -> "tuple[str, Verdict]":
-    from trigger.foreign import check
+    from trigger.workflow.foreign import check
 
     return project.resolve().name, check(project, network, events, inputs)
 
 
 def _prove(folder: Path) -> None:
-    from trigger.provenance import prove
     from trigger.workflow.build import open_build
+    from trigger.workflow.prove import prove
 
     findings = prove(open_build(folder))
     typer.echo("\n".join(map(str, findings)))
@@ -312,12 +312,12 @@ def synth(
 
     Exit status: 0 within the budgets, 2 could not run, 3 over a budget.
     """
-    from trigger.budgets import budgets
-    from trigger.provenance import EVERYTHING
+    from trigger.artifacts.budgets import budgets
     from trigger.synthesis.budget import over
     from trigger.synthesis.run import run_tool
     from trigger.synthesis.table import table
     from trigger.workflow.build import OverBudget, open_sealed, rewrite_report, seal_synthesis
+    from trigger.workflow.prove import EVERYTHING
     from trigger.workflow.stages.synthesis import synthesis_job
 
     this = open_sealed(folder, EVERYTHING)
@@ -352,12 +352,12 @@ def show(
     """
     import json
 
-    from trigger.facts import facts
+    from trigger.artifacts.folder import read_graph
+    from trigger.artifacts.manifest import facts
+    from trigger.artifacts.outcome import outcome, summary
     from trigger.fixedpoint.serialize import dump
-    from trigger.folder import read_graph
-    from trigger.outcome import outcome, summary
-    from trigger.provenance import EVERYTHING
     from trigger.workflow.build import open_sealed
+    from trigger.workflow.prove import EVERYTHING
 
     if graph:
         typer.echo(dump(read_graph(open_sealed(folder).root)), nl=False)
@@ -401,9 +401,9 @@ def doctor(
     ] = False,
 ) -> None:
     """List the tools on this machine, with their versions."""
-    from trigger import doctor as checks
+    from trigger.cli import doctor
 
-    for line in checks.parts() if parts else checks.tools():
+    for line in doctor.parts() if parts else doctor.tools():
         typer.echo(line)
 
 
@@ -496,7 +496,7 @@ def export_onnx(
 
     Standard operators, verified on the build's events by onnxruntime.
     """
-    from trigger.exports import to_onnx
+    from trigger.workflow.exports import to_onnx
 
     _exported(to_onnx(folder, output))
 
@@ -512,7 +512,7 @@ def export_qonnx(
 
     For tools that read trained networks. Refused where QONNX, which computes in float32, is not exact.
     """
-    from trigger.exports import to_qonnx
+    from trigger.workflow.exports import to_qonnx
 
     _exported(to_qonnx(folder, output))
 
@@ -531,7 +531,7 @@ def export_emulator(
 
     For experiments' software: C++, C, Python, and CMSSW's hls4ml emulator. Its README.md says how to compile and call it.
     """
-    from trigger.exports import to_emulator
+    from trigger.workflow.exports import to_emulator
 
     _exported(to_emulator(folder, output, version))
 
@@ -553,7 +553,7 @@ def write_patterns(
     Where the events do not fit the buffers, several pairs of files are written, inputs_0.txt, expected_0.txt and so on.
     """
     from trigger.board.patterns import START
-    from trigger.exports import to_patterns
+    from trigger.workflow.exports import to_patterns
 
     written = to_patterns(folder, output, events, frames)
     for path, pattern in written.items():
@@ -631,7 +631,7 @@ def export_payload(
     Link words in, accept bits out, with registers and counters. README.md documents every bit and register; python sim/run.py
     runs the benches.
     """
-    from trigger.exports import to_payload
+    from trigger.workflow.exports import to_payload
 
     _exported(to_payload(folder, output, shell, language))
 

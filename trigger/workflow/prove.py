@@ -9,11 +9,11 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from trigger.artifacts.folder import SECONDS, Build, read_graph, read_json
+from trigger.artifacts.manifest import facts
+from trigger.artifacts.manifest import parts as parts_of
+from trigger.artifacts.staging import COMPILED, MANIFEST, NEXT, RECORDS, SPEC, synthesised
 from trigger.errors import TriggerError
-from trigger.facts import facts
-from trigger.facts import parts as parts_of
-from trigger.folder import SECONDS, Build, read_graph, read_json
-from trigger.staging import COMPILED, MANIFEST, NEXT, RECORDS, SPEC, synthesised
 from trigger.support import files
 from trigger.support.digest import data_digest, file_digest, folder_digest
 from trigger.support.versions import versions

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from trigger.decided import accept_bits
+from trigger.artifacts.decided import accept_bits
+from trigger.artifacts.folder import Build, integer_events, read_graph, read_json
 from trigger.fixedpoint.graph import Graph
-from trigger.folder import Build, integer_events, read_graph, read_json
 from trigger.physics.rates import menu
 from trigger.spec.spec import Spec
 from trigger.synthesis.advice import advice

@@ -1,0 +1,5 @@
+"""The command ``trigger``."""
+
+from trigger.cli.app import main
+
+__all__ = ["main"]
