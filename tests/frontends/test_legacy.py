@@ -1,6 +1,8 @@
 """Files that Keras 2 and QKeras 0.9 wrote: the network read from them gives the integers that QKeras 0.9 gave."""
 
 import json
+from fractions import Fraction
+from math import isqrt
 from pathlib import Path
 
 import h5py
@@ -50,6 +52,67 @@ def test_equals_keras_2(name, line, suffix, capsys):
     assert [layer.name for layer in model.layers if "prune" in layer.name] == []
 
 
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+def test_normalizations_and_squares_equal_keras_2(suffix):
+    model, saved = load(FOLDER / f"normalized{suffix}"), np.load(FOLDER / "normalized.npz")
+    assert len(np.unique(saved["y"])) > 100
+    np.testing.assert_array_equal(model(saved["x"]), saved["y"])
+    np.testing.assert_array_equal(
+        evaluate.predict(lower(model, "fixed<6,3>"), saved["x"]), saved["y"]
+    )
+
+
+def test_normalizations_and_squares_equal_rationals_from_the_file():
+    """The definition of Keras 2, (x - mean) / max(sqrt(variance), 1e-7), on what the file holds."""
+    with h5py.File(FOLDER / "normalized.h5") as file:
+        groups = file["model_weights"]
+        part = {n: rationals(groups[f"adapted/adapted/{n}:0"]) for n in ("mean", "variance")}
+        kernel, bias = (rationals(groups[f"scores/scores/{n}:0"]) for n in ("kernel", "bias"))
+    graph = lower(load(FOLDER / "normalized.h5"), "fixed<6,3>")
+    for event in np.load(FOLDER / "normalized.npz")["x"][:50]:
+        x = rationals(event)
+        adapted = normalized(x, part["mean"], part["variance"])
+        fixed = normalized(x, [Fraction(1, 2), 0, -1, Fraction(1, 4)], [1, 4, Fraction(1, 4), 16])
+        rows = normalized(x, [1, 1, 2, 2], [4, 4, 1, 1])
+        whole = normalized(x, [Fraction(1, 2)] * 4, [4] * 4)
+        squares = [sum(v * v for v in values) for values in (adapted, fixed)]
+        joined = [*squares, *rows, *whole, *adapted]
+        wanted = [
+            b + sum(v * row[k] for v, row in zip(joined, kernel, strict=True))
+            for k, b in enumerate(bias)
+        ]
+        assert [Fraction(float(y)) for y in evaluate.predict(graph, event[None])[0]] == wanted
+
+
+def rationals(values):
+    values = np.asarray(values).tolist()
+    return [rationals(v) if isinstance(v, list) else Fraction(v) for v in values]
+
+
+def normalized(x, mean, variance):
+    """Of variances whose roots are rational."""
+    roots = [
+        Fraction(isqrt(Fraction(v).numerator), isqrt(Fraction(v).denominator)) for v in variance
+    ]
+    assert [root**2 for root in roots] == variance
+    return [(a - m) / root for a, m, root in zip(x, mean, roots, strict=True)]
+
+
+def test_an_adapted_normalization_without_its_statistics(tmp_path):
+    path = tmp_path / "network.h5"
+    path.write_bytes((FOLDER / "normalized.h5").read_bytes())
+    with h5py.File(path, "a") as file:
+        group = file["model_weights/adapted"]
+        group.attrs["weight_names"] = [
+            n for n in group.attrs["weight_names"] if "mean" not in str(n)
+        ]
+    with pytest.raises(TriggerError) as error:
+        load(path)
+    assert str(error.value) == (
+        f"{path}: layer 'adapted' has the weights count, variance; it needs count, mean, variance"
+    )
+
+
 def edited(tmp_path, change):
     """The message for an architecture in which ``change`` has changed the layers' entries."""
     saved = json.loads((FOLDER / "functional.json").read_text())
@@ -67,8 +130,9 @@ def edited(tmp_path, change):
         (
             lambda layers, saved: layers["tanh"].update(class_name="Lambda"),
             "layer 'tanh' is of the class Lambda; known are Activation, ActivityRegularization, Add, AlphaDropout, "
-            "BatchNormalization, Concatenate, Dense, Dropout, Flatten, GaussianDropout, GaussianNoise, LeakyReLU, "
-            "Multiply, Permute, ReLU, Reshape, Softmax, Subtract, QActivation, QBatchNormalization, QDense, QDenseBatchnorm",
+            "BatchNormalization, Concatenate, Dense, Dot, Dropout, Flatten, GaussianDropout, GaussianNoise, LeakyReLU, "
+            "Multiply, Normalization, Permute, ReLU, Reshape, Softmax, Subtract, "
+            "QActivation, QBatchNormalization, QDense, QDenseBatchnorm",
         ),
         (
             lambda layers, saved: layers["hidden"]["config"]["kernel_quantizer"].update(
@@ -108,6 +172,13 @@ def edited(tmp_path, change):
             ),
             "layer 'tanh': hard_sigmoid is 0.2 x + 0.5 between 0 and 1 in Keras 2, and x / 6 + 0.5 in Keras 3; use sigmoid, "
             "or train the network in Keras 3",
+        ),
+        (
+            lambda layers, saved: layers["tanh"].update(
+                class_name="Dot", config={"name": "tanh", "axes": 1, "normalize": True}
+            ),
+            "layer 'tanh': it normalises short vectors in another way in Keras 3; use normalize=False, or train the network in "
+            "Keras 3",
         ),
         (
             lambda layers, saved: layers["features"]["config"].update(dtype="int32"),

@@ -9,6 +9,7 @@ from keras import layers
 from qkeras import QActivation, QBatchNormalization, QDense, quantized_bits, quantized_relu
 from qkeras.qdense_batchnorm import QDenseBatchnorm
 
+from trigger.fixedpoint import evaluate
 from trigger.frontends.loading import load
 from trigger.frontends.qkeras.configs import FUNCTIONS, QUANTIZERS, lost_options
 from trigger.frontends.qkeras.lowering import lower
@@ -223,7 +224,7 @@ def test_a_folded_network_comes_back_to_the_same_integers(tmp_path):
     model = randomized(keras.Model(first, QDense(2, **WIDTHS)(x)))
     again = check(model, tmp_path)
     x = np.round(SAMPLE * 8) / 8
-    wanted, found = (lower(m, "fixed<8,5>").predict(x) for m in (model, again))
+    wanted, found = (evaluate.predict(lower(m, "fixed<8,5>"), x) for m in (model, again))
     np.testing.assert_array_equal(wanted, found)
     np.testing.assert_array_equal(found, outputs(model, x)[0])
 

@@ -7,6 +7,7 @@ from conftest import write_small_trigger
 
 from trigger import TriggerError
 from trigger.events.dataset import Events
+from trigger.fixedpoint import evaluate
 from trigger.fixedpoint.serialize import to_json
 from trigger.fixedpoint.types import Fixed
 from trigger.frontends.qkeras.lowering import lower
@@ -92,7 +93,9 @@ def test_an_input_of_higher_rank_is_fed_in_its_shape(small):
     model, _ = train(small, epochs=1)
     assert model.input_shape == (None, 3, 1)
     x = events()["validation"].x
-    np.testing.assert_array_equal(lower(model, "fixed<8,4>").predict(x), fit.outputs(model, x))
+    np.testing.assert_array_equal(
+        evaluate.predict(lower(model, "fixed<8,4>"), x), fit.outputs(model, x)
+    )
 
 
 def test_one_output_for_two_classes_needs_a_name(small):

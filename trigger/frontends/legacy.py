@@ -26,8 +26,9 @@ from trigger.errors import TriggerError
 from trigger.support.progress import say
 
 _KERAS_LAYERS = (
-    "Activation", "ActivityRegularization", "Add", "AlphaDropout", "BatchNormalization", "Concatenate", "Dense", "Dropout",
-    "Flatten", "GaussianDropout", "GaussianNoise", "LeakyReLU", "Multiply", "Permute", "ReLU", "Reshape", "Softmax",
+    "Activation", "ActivityRegularization", "Add", "AlphaDropout", "BatchNormalization", "Concatenate", "Dense", "Dot",
+    "Dropout", "Flatten", "GaussianDropout", "GaussianNoise", "LeakyReLU", "Multiply", "Normalization",
+    "Permute", "ReLU", "Reshape", "Softmax",
     "Subtract",
 )  # fmt: skip
 _LAYERS: dict[str, type[keras.layers.Layer]] = {
@@ -214,6 +215,11 @@ def _layer(entry: _Entry, path: Path) -> keras.layers.Layer:
             f"{where}: hard_sigmoid is 0.2 x + 0.5 between 0 and 1 in Keras 2, and x / 6 + 0.5 in "
             "Keras 3; use sigmoid, or train the network in Keras 3"
         )
+    if kind == "Dot" and config.get("normalize"):
+        raise TriggerError(
+            f"{where}: it normalises short vectors in another way in Keras 3; use normalize=False, or train the network in "
+            "Keras 3"
+        )
     names = _RENAMED.get(kind, {})
     kept = {
         names.get(key, key): value
@@ -223,7 +229,7 @@ def _layer(entry: _Entry, path: Path) -> keras.layers.Layer:
     options = {key: _value(value, where) for key, value in kept.items()}
     if (
         isinstance(options.get("axis"), list) and len(options["axis"]) == 1
-    ):  # of a BatchNormalization
+    ):  # of a BatchNormalization or Normalization
         (options["axis"],) = options["axis"]
     return _made(_LAYERS[kind], options, where)
 
@@ -301,6 +307,8 @@ def _fill(layer: keras.layers.Layer, found: Mapping[str, np.ndarray], path: Path
             f"{path}: layer {layer.name!r} has the weights {_listed(found)}; it needs {_listed(keys)}"
         )
     layer.set_weights([found[key] for key in keys])
+    if isinstance(layer, keras.layers.Normalization) and keys:
+        layer.finalize_state()
 
 
 def _listed(names: Any) -> str:
