@@ -140,6 +140,40 @@ def test_a_new_name_moves_the_same_keys(moved):
             assert keys == moved["edited"][name], name
 
 
+def test_what_is_edited_while_it_is_loaded(moved):
+    """What then comes out is kept under no key that a process that begins later can have."""
+    assert moved["mixed"]
+
+
+KEYS = """
+from trigger.support.code import code_digest
+from trigger.workflow.stages import STAGES
+print({stage.name: code_digest(stage.code, stage.data) for stage in STAGES})
+"""
+
+
+def test_a_wheel_has_the_digests_of_its_checkout(tmp_path):
+    """There firmware/ and synth/ are inside the package, and modules of Python that belong to no package with them."""
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(PROJECT / "trigger", tmp_path / "trigger", ignore=ignored)
+    for home in HOMES[1:]:
+        shutil.copytree(PROJECT / home, tmp_path / "trigger" / "_shipped" / home, ignore=ignored)
+    shutil.copytree(PROJECT / "models" / "jet_tagger", tmp_path / "trigger" / "_shipped" / "models")
+    printed = [
+        subprocess.run(
+            [sys.executable, "-c", KEYS],
+            env={"PYTHONPATH": str(place)},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for place in (PROJECT, tmp_path)
+    ]
+    assert printed[0].startswith("{'events'")
+    assert printed[0] == printed[1]
+
+
 @pytest.mark.parametrize("name", ["synth/no_such.toml", "synth/no_such", "nowhere"])
 def test_missing_data(name):
     with pytest.raises(TriggerError) as error:

@@ -21,6 +21,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from trigger.errors import TriggerError
+from trigger.support import loaded as _loaded  # noqa: F401 - it notes how the files are now
 
 if TYPE_CHECKING:
     from trigger.api import Graph, build, lower, verify

@@ -287,6 +287,26 @@ class TestStudy:
                 "compared with new ones: undo the change, or begin anew with another --output"
             )
 
+    def test_programs_are_not_mixed(self, path, monkeypatch):
+        """Neither by a search that goes on, nor by a trial that runs elsewhere or later."""
+        begun = self.study(path)
+        begun.ask()
+        (path.parent / "helper.py").write_text("")
+        model = path.parent / "model.py"
+        model.write_text(f"import helper\n{model.read_text()}")
+        monkeypatch.setattr("trigger.search.trial.code_digest", lambda modules, data: "another")
+        with pytest.raises(TriggerError) as error:
+            self.study(path, resume=True)
+        assert str(error.value) == (
+            f"{path.parent / 'search'}: its trials were made with another state of model.py, helper.py, this program; their "
+            "figures cannot be compared with new ones: undo the change, or begin anew with another --output"
+        )
+        outcome = run(task(path)._replace(program=begun.program))
+        assert (outcome.state, outcome.reason) == (
+            "failed",
+            "this program is not the one that the search began with: undo the change, or begin anew with another --output",
+        )
+
     def test_a_file_that_holds_no_search(self, path):
         file = path.parent / "search" / "study.db"
         file.parent.mkdir()

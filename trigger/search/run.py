@@ -117,7 +117,7 @@ def _run(search: Search, trials: int, client: Client) -> None:
     def begin(number: int, values: space.Values) -> None:
         text = space.with_values(search.text, values)
         spec = specification.parse(text, search.source / specification.FILE_NAME)
-        task = Task(text, str(search.source), study.files, study.bars(spec))
+        task = Task(text, str(search.source), study.files, study.bars(spec), study.program)
         future = client.submit(
             run_in_process, task, key=f"{search.spec.name}-{number}-{uuid.uuid4()}", pure=False
         )

@@ -15,7 +15,6 @@ from trigger.search.trial import COMPLETE, FAILED, HOPELESS, RUNGS, Outcome
 from trigger.spec import network_files
 from trigger.spec.spec import Spec
 from trigger.spec.tables import Budget
-from trigger.support.code import code_digest
 from trigger.support.digest import data_digest, file_digest
 from trigger.support.files import regular
 from trigger.support.versions import versions
@@ -49,7 +48,7 @@ class Study:
             **{name: file_digest(source / name) for name in spec.data.files},
             **network_files.file_digests(spec, source),
         }
-        self._modules = network_files.program_modules(spec, source)
+        self.program = trial.program(spec, source)
         folder.mkdir(parents=True, exist_ok=True)
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         file = regular(folder / FILE_NAME)
@@ -146,7 +145,7 @@ class Study:
             ),
             **self.files,
             "the installed packages": data_digest({"versions": versions()}),
-            "this program": code_digest([trial.__name__, *self._modules], trial.DATA),
+            "this program": self.program,
         }
         before = self._study.user_attrs.get("made_of")
         if before is None and not self._study.trials:

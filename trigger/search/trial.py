@@ -16,8 +16,10 @@ import numpy as np
 
 from trigger.backends.rtl import area
 from trigger.errors import TriggerError
-from trigger.spec import parts
+from trigger.spec import network_files, parts
+from trigger.spec.spec import FILE_NAME, Spec, parse
 from trigger.support import process
+from trigger.support.code import code_digest
 
 if TYPE_CHECKING:
     from trigger.fixedpoint.graph import Graph
@@ -39,6 +41,7 @@ _THREADS = (
 class Task(NamedTuple):
     """What a trial needs: its trigger.toml, the folder its paths start from, and the digests its files must have.
 
+    ``program`` is the digest that ``program`` must give where the trial runs; empty where any will do.
     ``bars`` is the validation loss at each rung above which it is given up, infinite where nothing is known yet.
     """
 
@@ -46,6 +49,7 @@ class Task(NamedTuple):
     source: str
     files: dict[str, str]
     bars: tuple[float, ...]
+    program: str = ""
 
 
 class Outcome(NamedTuple):
@@ -69,6 +73,12 @@ class Outcome(NamedTuple):
 
 class _GivenUp(Exception):
     pass
+
+
+def program(spec: Spec, source: Path) -> str:
+    """The digest of all that this program does in a trial of a spec."""
+    modules = ["trigger.search.trial", *network_files.program_modules(spec, source)]
+    return code_digest(modules, DATA)
 
 
 def run_in_process(task: Task) -> Outcome:
@@ -106,7 +116,6 @@ def run(task: Task) -> Outcome:
 
 def _run(task: Task, rungs: "_Rungs") -> Outcome:
     from trigger.frontends import keras_backend
-    from trigger.spec.spec import FILE_NAME, parse
     from trigger.support.digest import file_digest
 
     source = Path(task.source)
@@ -114,6 +123,10 @@ def _run(task: Task, rungs: "_Rungs") -> Outcome:
     changed = [name for name, digest in task.files.items() if file_digest(source / name) != digest]
     if changed:
         raise TriggerError(f"{source / changed[0]}: is not the file that the search began with")
+    if task.program and program(spec, source) != task.program:
+        raise TriggerError(
+            "this program is not the one that the search began with: undo the change, or begin anew with another --output"
+        )
     keras_backend.start(spec.training.backend)
     from trigger.backends.rtl import RtlOptions, plan
     from trigger.board.shell import SHELL_LATENCY

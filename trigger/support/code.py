@@ -1,13 +1,14 @@
 """The part of this program that a result depends on, as one digest: modules with all that they import, and data files."""
 
 import functools
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import trigger
 from trigger.errors import TriggerError
-from trigger.support import files, resources
+from trigger.support import files, loaded, resources
 from trigger.support.digest import data_digest, file_digest
 
 if TYPE_CHECKING:
@@ -17,10 +18,12 @@ _PACKAGE = Path(trigger.__file__).resolve().parent
 
 
 def code_digest(modules: Iterable[str], data: Iterable[str] = ()) -> str:
-    """SHA-256 over the names and the bytes of ``code_files``. Raises TriggerError where one of them cannot be read."""
-    return data_digest(
-        {name: file_digest(path) for name, path in code_files(modules, data).items()}
-    )
+    """SHA-256 over the names and the bytes of ``code_files``. Raises TriggerError where one of them cannot be read.
+
+    Where one was edited after this program was loaded, nobody knows which of its states runs: the digest is then one that
+    no other process gives.
+    """
+    return data_digest({name: _digest(path) for name, path in code_files(modules, data).items()})
 
 
 def code_files(modules: Iterable[str], data: Iterable[str] = ()) -> dict[str, Path]:
@@ -37,6 +40,13 @@ def code_files(modules: Iterable[str], data: Iterable[str] = ()) -> dict[str, Pa
     for name in data:
         found |= _data_files(name)
     return found
+
+
+def _digest(path: Path) -> str:
+    digest, state = file_digest(path), loaded.state(path)
+    if state == loaded.AT_START.get(str(path)):
+        return digest
+    return f"edited while process {os.getpid()} ran: {state}"
 
 
 def modules_of(names: Iterable[str]) -> list[str]:
