@@ -24,7 +24,7 @@ def main(source: Path, root: Path) -> None:
     def keys() -> dict[str, str]:
         loaded.AT_START.update(loaded.states())  # as in a process that begins now
         found = {stage.name: stage.key(build) for stage in STAGES}
-        return {**found, "search": trial.program(build.spec, source)}
+        return {**found, "search": trial.program()}
 
     before, moved, renamed = keys(), {}, {}
     this = PROJECT / "trigger" / "fixedpoint" / "graph.py"

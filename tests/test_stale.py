@@ -103,7 +103,7 @@ def moved(tmp_path_factory):
     for home in HOMES:
         shutil.copytree(PROJECT / home, base / "project" / home, ignore=ignored)
     source, root = write_small_trigger(base / "trigger"), base / "build"
-    for name in ("trigger.toml", "model/network.keras", "graph/graph.json"):
+    for name in ("trigger.toml", "model/network.keras", "model/trained.npz", "graph/graph.json"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(name)
     script = Path(__file__).with_name("stale_keys.py")

@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import get_args
 
 from trigger import TriggerError
-from trigger.folder import Build
-from trigger.sections import Section
-from trigger.spec import load
+from trigger.artifacts.folder import Build
+from trigger.spec.spec import load
+from trigger.spec.tables import Section
 from trigger.workflow import build as building
 from trigger.workflow.stages import STAGES, Stage
 

@@ -287,6 +287,21 @@ class TestStudy:
                 "compared with new ones: undo the change, or begin anew with another --output"
             )
 
+    def test_every_network_that_may_be_chosen_counts(self, path):
+        choices = 'choices = ["model.py", "other.py"]'
+        text = path.read_text()
+        path.write_text(
+            text.replace(
+                "[search.parameters]", f'[search.parameters]\n"model.file" = {{ {choices} }}'
+            )
+        )
+        other = path.parent / "other.py"
+        other.write_text((path.parent / "model.py").read_text())
+        self.study(path).ask()
+        other.write_text(f"{other.read_text()}\n")
+        with pytest.raises(TriggerError, match=r"with another state of other\.py; their figures"):
+            self.study(path, resume=True)
+
     def test_programs_are_not_mixed(self, path, monkeypatch):
         """Neither by a search that goes on, nor by a trial that runs elsewhere or later."""
         begun = self.study(path)
@@ -301,8 +316,8 @@ class TestStudy:
             f"{path.parent / 'search'}: its trials were made with another state of model.py, helper.py, this program; their "
             "figures cannot be compared with new ones: undo the change, or begin anew with another --output"
         )
-        outcome = run(task(path)._replace(program=begun.program))
-        assert (outcome.state, outcome.reason) == (
+        found = run_trial(task(path)._replace(program=begun.program))
+        assert (found.state, found.reason) == (
             "failed",
             "this program is not the one that the search began with: undo the change, or begin anew with another --output",
         )

@@ -15,6 +15,7 @@ from trigger.search.trial import COMPLETE, FAILED, HOPELESS, RUNGS, Outcome
 from trigger.spec import network_files
 from trigger.spec.spec import Spec
 from trigger.spec.tables import Budget
+from trigger.support.code import code_digest
 from trigger.support.digest import data_digest, file_digest
 from trigger.support.files import regular
 from trigger.support.versions import versions
@@ -46,9 +47,14 @@ class Study:
         self._spec, self._space = spec, distributions(spec.search)
         self.files = {
             **{name: file_digest(source / name) for name in spec.data.files},
-            **network_files.file_digests(spec, source),
+            **{
+                name: digest
+                for made in _choices(spec)
+                for name, digest in network_files.file_digests(made, source).items()
+            },
         }
-        self.program = trial.program(spec, source)
+        self.program = trial.program()
+        self._used = [code_digest(network_files.program_modules(s, source)) for s in _choices(spec)]
         folder.mkdir(parents=True, exist_ok=True)
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         file = regular(folder / FILE_NAME)
@@ -145,7 +151,7 @@ class Study:
             ),
             **self.files,
             "the installed packages": data_digest({"versions": versions()}),
-            "this program": self.program,
+            "this program": data_digest({"trial": self.program, "model": self._used}),
         }
         before = self._study.user_attrs.get("made_of")
         if before is None and not self._study.trials:
@@ -156,6 +162,15 @@ class Study:
                 f"{folder}: its trials were made with another state of {', '.join(changed) or 'the files'}; their figures "
                 "cannot be compared with new ones: undo the change, or begin anew with another --output"
             )
+
+
+def _choices(spec: Spec) -> list[Spec]:
+    """The spec, and the spec with each other file of the network that the search may choose."""
+    asked = spec.search and spec.search.parameters.get("model.file")
+    models = [
+        spec.model.model_copy(update={"file": name}) for name in (asked and asked.choices) or []
+    ]
+    return [spec, *(spec.model_copy(update={"model": model}) for model in models)]
 
 
 def front(points: Sequence[Point]) -> list[Point]:
