@@ -354,7 +354,10 @@ def test_numbers_of_too_many_digits():
 
 
 def test_a_target_too_long_for_a_file():
-    with pytest.raises(TriggerError, match=f"^no trigger '{'a' * 5000}': neither a file, a folder"):
+    with pytest.raises(
+        TriggerError,
+        match=rf"^no trigger '{'a' * 59}\.\.\. \(5,002 characters\): neither a file, a folder",
+    ):
         find("a" * 5000)
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from trigger.errors import TriggerError
+from trigger.errors import TriggerError, quoted
 from trigger.support.files import regular
 
 METADATA = "Metadata: (strobe,) start of orbit, start of packet, end of packet, valid"
@@ -243,7 +243,7 @@ def _frame(
     if head is None or int(head[1], form.base) != number:
         expected = f"Frame {number:04d}" if form.base == 10 else f"0x{number:04x}"
         begins = head[0].rstrip(" \t:") if head else re.split(r"\s{2,}", text)[0]
-        raise TriggerError(f"{where}: expected {expected!r}, found {begins!r}")
+        raise TriggerError(f"{where}: expected {quoted(expected)}, found {quoted(begins)}")
     tokens = text[head.end() :].split()
     words = [" ".join(tokens[k : k + form.tokens]) for k in range(0, len(tokens), form.tokens)]
     if len(words) != links:
@@ -251,7 +251,7 @@ def _frame(
     found = [re.fullmatch(form.word, word) for word in words]
     if None in found:
         wrong = words[found.index(None)]
-        raise TriggerError(f"{where}: {wrong!r} is no word; it should be {form.described}")
+        raise TriggerError(f"{where}: {quoted(wrong)} is no word; it should be {form.described}")
     return [form.make(match) for match in found if match]
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from trigger.errors import TriggerError
+from trigger.errors import TriggerError, quoted
 from trigger.events.readers import place, read
 from trigger.spec.tables import Data
 
@@ -43,7 +43,7 @@ def load(data: Data, folder: Path, missing: bool = False) -> Loaded:
     for number, name in enumerate(data.classes if data.label else ()):
         if not (events.y == number).any():
             raise TriggerError(
-                f"{', '.join(data.files)}: no event of the class {name!r} in the column {data.label!r}"
+                f"{', '.join(data.files)}: no event of the class {quoted(name)} in the column {quoted(data.label)}"
             )
     split = (
         np.concatenate([part.split for part in parts if part.split is not None])
@@ -93,7 +93,7 @@ def split(loaded: Loaded, data: Data) -> dict[str, Events]:
         for name, part in zip(SPLITS, parts, strict=True):
             if len(part) == 0:
                 raise TriggerError(
-                    f"the class {label!r} has {len(rows)} events, too few for one in the {name} split"
+                    f"the class {quoted(label)} has {len(rows)} events, too few for one in the {name} split"
                 )
             chosen[name].append(part)
     return {name: events.take(np.sort(np.concatenate(parts))) for name, parts in chosen.items()}
@@ -110,13 +110,13 @@ def _load_file(data: Data, path: Path, missing: bool) -> Loaded:
     weight = columns[data.weight].astype(np.float64) if data.weight else np.ones(len(x))
     if (weight < 0).any():
         raise TriggerError(
-            f"{path}: column {data.weight!r}, {place(path, int(np.argmax(weight < 0)))}: a negative weight"
+            f"{path}: column {quoted(data.weight)}, {place(path, int(np.argmax(weight < 0)))}: a negative weight"
         )
     with np.errstate(over="ignore"):
         total = weight.sum() ** 2
     if not np.isfinite(total):
         raise TriggerError(
-            f"{path}: column {data.weight!r}: the weights are too large to be added up; scale them"
+            f"{path}: column {quoted(data.weight)}: the weights are too large to be added up; scale them"
         )
     y = np.zeros(len(x), dtype=np.int64)
     if data.label is not None:
@@ -135,14 +135,14 @@ def _check_events(path: Path, columns: Mapping[str, np.ndarray]) -> None:
 
 def _check_numbers(path: Path, name: str, values: np.ndarray, missing: bool = False) -> None:
     if values.dtype.kind not in "biuf":
-        raise TriggerError(f"{path}: column {name!r} is text, not numbers")
+        raise TriggerError(f"{path}: column {quoted(name)} is text, not numbers")
     bad = (
         np.isinf(values.astype(np.float64)) if missing else ~np.isfinite(values.astype(np.float64))
     )
     if bad.any():
         row = int(np.argmax(bad))
         raise TriggerError(
-            f"{path}: column {name!r}, {place(path, row)}: {values[row]} is not a finite number"
+            f"{path}: column {quoted(name)}, {place(path, row)}: {values[row]} is not a finite number"
         )
 
 
@@ -162,7 +162,7 @@ def _numbers(
     if not known.all():
         row = int(np.argmin(known))
         raise TriggerError(
-            f"{path}: column {column!r}, {place(path, row)}: {labels[row]!s} is none of the {what} {', '.join(names)}"
+            f"{path}: column {quoted(column)}, {place(path, row)}: {labels[row]!s} is none of the {what} {', '.join(names)}"
         )
     order = np.argsort(names)
     return order[np.searchsorted(np.array(names)[order], texts)]

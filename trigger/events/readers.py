@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from trigger.errors import TriggerError
+from trigger.errors import TriggerError, quoted
 from trigger.spec.tables import nearest
 from trigger.support import hdf5
 from trigger.support.files import regular
@@ -53,13 +53,13 @@ def read(path: Path, columns: Sequence[str] | None, tree: str | None = None) -> 
     for name, values in found.items():
         if np.ndim(values) == 0:
             raise TriggerError(
-                f"{path}: column {name!r} is a single value; one number or text a row is needed"
+                f"{path}: column {quoted(name)} is a single value; one number or text a row is needed"
             )
     lengths = {name: len(values) for name, values in found.items()}
     if len(set(lengths.values())) > 1:
         names = sorted(lengths, key=lambda name: lengths[name])
         raise TriggerError(
-            f"{path}: column {names[0]!r} has {lengths[names[0]]} rows, {names[-1]!r} has {lengths[names[-1]]}"
+            f"{path}: column {quoted(names[0])} has {lengths[names[0]]} rows, {quoted(names[-1])} has {lengths[names[-1]]}"
         )
     for name, values in found.items():
         if values.dtype.kind not in "biufUS" or values.ndim != 1:
@@ -69,7 +69,7 @@ def read(path: Path, columns: Sequence[str] | None, tree: str | None = None) -> 
                 else f"of the type {values.dtype}"
             )
             raise TriggerError(
-                f"{path}: column {name!r} is {what}; one number or text a row is needed"
+                f"{path}: column {quoted(name)} is {what}; one number or text a row is needed"
             )
     return found
 
@@ -92,11 +92,11 @@ def _chosen(path: Path, available: Sequence[str], wanted: Sequence[str] | None) 
     wanted = list(available) if wanted is None else list(wanted)
     repeated = [name for name in wanted if list(available).count(name) > 1]
     if repeated:
-        raise TriggerError(f"{path}: two columns are named {repeated[0]!r}")
+        raise TriggerError(f"{path}: two columns are named {quoted(repeated[0])}")
     missing = [name for name in wanted if name not in available]
     if missing:
         raise TriggerError(
-            f"{path}: no column {missing[0]!r}; there are {_shortened(available)}"
+            f"{path}: no column {quoted(missing[0])}; there are {_shortened(available)}"
             f"{nearest(missing[0], available)}"
         )
     return wanted
@@ -120,7 +120,7 @@ def _parquet(path: Path, columns: Sequence[str] | None, _tree: str | None) -> Co
             column = column.cast(column.type.value_type)
         if column.null_count:
             row = int(np.argmax(column.is_null().to_numpy(zero_copy_only=False)))
-            raise TriggerError(f"{path}: column {name!r}, row {row}: no value")
+            raise TriggerError(f"{path}: column {quoted(name)}, row {row}: no value")
         values = column.to_numpy(zero_copy_only=False)
         found[name] = (
             values.astype(str)
@@ -139,7 +139,7 @@ def _hdf5(path: Path, columns: Sequence[str] | None, tree: str | None) -> Column
         if tree is not None:
             if tree not in file:
                 raise TriggerError(
-                    f"{path}: no group {tree!r}; there are {_shortened(list(file))}{nearest(tree, file)}"
+                    f"{path}: no group {quoted(tree)}; there are {_shortened(list(file))}{nearest(tree, file)}"
                 )
             group = file[tree]
         if isinstance(group, h5py.Dataset) and group.dtype.names:  # one table with named fields
@@ -225,9 +225,9 @@ def _numbers_or_text(path: Path, name: str, texts: list[str]) -> np.ndarray:
             return np.array(texts, dtype=np.float64)
     wrong = next(row for row, text in enumerate(texts) if not _is_number(text))
     text = texts[wrong]
-    what = f"{text!r} is not a number" if text else "no value"
+    what = f"{quoted(text)} is not a number" if text else "no value"
     hint = "; write a decimal point" if re.fullmatch(r"[+-]?\d+,\d+", text) else ""
-    raise TriggerError(f"{path}: column {name!r}, {place(path, wrong)}: {what}{hint}")
+    raise TriggerError(f"{path}: column {quoted(name)}, {place(path, wrong)}: {what}{hint}")
 
 
 def _is_number(text: str) -> bool:
@@ -258,14 +258,14 @@ def _root(path: Path, columns: Sequence[str] | None, tree: str | None) -> Column
             )
         if tree is not None and tree not in trees:
             raise TriggerError(
-                f"{path}: no tree {tree!r}; there are {_shortened(trees)}{nearest(tree, trees)}"
+                f"{path}: no tree {quoted(tree)}; there are {_shortened(trees)}{nearest(tree, trees)}"
             )
         source: Any = file[tree or trees[0]]
         columns = _chosen(path, [str(key) for key in source.keys()], columns)  # noqa: SIM118, an uproot tree is no mapping
         for name in columns:
             if source[name].member("fFileName", none_if_missing=True):
                 raise TriggerError(
-                    f"{path}: column {name!r} keeps its values in another file; write them into this one"
+                    f"{path}: column {quoted(name)} keeps its values in another file; write them into this one"
                 )
         found = source.arrays(columns, library="np")
     return {

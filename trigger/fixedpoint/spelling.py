@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+from trigger.errors import quoted
 from trigger.fixedpoint.types import MAX_WIDTH, Fixed
 
 _NUMBER = r"\s*(-?\d{1,4})\s*"
@@ -37,7 +38,7 @@ def _check_modes(text: str, modes: str, plain: Fixed) -> None:
     ]
     if wrong:
         raise ValueError(
-            f"{text!r} asks for {wrong[0]}; a value that enters a type here is rounded half to even and saturated "
+            f"{quoted(text)} asks for {wrong[0]}; a value that enters a type here is rounded half to even and saturated "
             f"(AP_RND_CONV, AP_SAT): write {plain}, and give the hardware values on its steps and in its range, or quantise "
             "them in the network by trigger.quantizers.FixedPoint"
         )

@@ -12,6 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from trigger.errors import quoted
+
 Integers = NDArray[np.int64]
 
 
@@ -61,7 +63,7 @@ class Fixed(NamedTuple):
         match = re.fullmatch(r"\s*(u?)fixed<\s*(\d{1,4})\s*,\s*(-?\d{1,4})\s*>\s*", text)
         if not match or not 1 <= int(match[2]) <= MAX_WIDTH:
             raise ValueError(
-                f"{text!r} is not a type; write fixed<W,I> or ufixed<W,I> with W from 1 to {MAX_WIDTH}"
+                f"{quoted(text)} is not a type; write fixed<W,I> or ufixed<W,I> with W from 1 to {MAX_WIDTH}"
             )
         return cls(not match[1], int(match[2]), int(match[3]))
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from trigger.errors import TriggerError
+from trigger.errors import TriggerError, quoted
 from trigger.fixedpoint.spelling import read_type
 from trigger.fixedpoint.types import Fixed
 
@@ -23,10 +23,10 @@ def kernel_types(kernels: Mapping[str, str | Fixed] | None) -> dict[str, Fixed]:
     """The type of each layer's kernel, read. Raises TriggerError for a text that is no type."""
     if kernels is not None and not isinstance(kernels, Mapping):
         raise TriggerError(
-            f"kernels: {kernels!r} is no mapping; write the types by layer, as in "
+            f"kernels: {quoted(kernels)} is no mapping; write the types by layer, as in "
             'kernels={"dense": "fixed<8,2>"}'
         )
-    return {name: _read(f"kernels[{name!r}]", kind) for name, kind in (kernels or {}).items()}
+    return {name: _read(f"kernels[{quoted(name)}]", kind) for name, kind in (kernels or {}).items()}
 
 
 def _read(where: str, kind: Any) -> Fixed:

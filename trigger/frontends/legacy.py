@@ -22,7 +22,7 @@ import numpy as np
 import qkeras
 from qkeras.qdense_batchnorm import QDenseBatchnorm
 
-from trigger.errors import TriggerError
+from trigger.errors import TriggerError, quoted
 from trigger.support.progress import say
 
 _KERAS_LAYERS = (
@@ -130,7 +130,8 @@ def _entries(saved: Mapping[str, Any], path: Path) -> list[_Entry]:
             kind = _OPERATORS.get(options["function"], kind)
             if kind == "TFOpLambda" or len(inputs) != 2:
                 raise TriggerError(
-                    f"{path}: layer {name!r} is TensorFlow's operation {options['function']}, of a constant or unknown here; "
+                    f"{path}: layer {quoted(name)} is TensorFlow's operation {options['function']}, "
+                    "of a constant or unknown here; "
                     "use a layer of Keras that computes the same"
                 )
             options = {"name": name}
@@ -143,7 +144,7 @@ def _inputs(entry: Mapping[str, Any], name: str, path: Path) -> list[str]:
     calls = entry.get("inbound_nodes", [])
     if len(calls) > 1:
         raise TriggerError(
-            f"{path}: layer {name!r} is used {len(calls)} times; make a layer for each use"
+            f"{path}: layer {quoted(name)} is used {len(calls)} times; make a layer for each use"
         )
     tensors: list[Any] = [] if not calls else calls[0] if isinstance(calls[0][0], list) else calls
     names = []
@@ -154,7 +155,7 @@ def _inputs(entry: Mapping[str, Any], name: str, path: Path) -> list[str]:
                 names.append(value[0])
             elif value is not None:
                 raise TriggerError(
-                    f"{path}: layer {name!r} is called with {key}={value!r}; leave it out of the call"
+                    f"{path}: layer {quoted(name)} is called with {key}={quoted(value)}; leave it out of the call"
                 )
     return names
 
@@ -171,7 +172,7 @@ def _network(saved: Mapping[str, Any], entries: list[_Entry], path: Path) -> ker
     tensors: dict[str, Any] = {}
     for entry in entries:
         if entry.kind == "InputLayer":
-            _check_precision(entry.config, f"{path}: input {entry.name!r}")
+            _check_precision(entry.config, f"{path}: input {quoted(entry.name)}")
             tensors[entry.name] = keras.Input(_shape(entry.config)[1:], name=entry.name)
             continue
         inputs = [tensors[name] for name in entry.inputs]
@@ -183,7 +184,7 @@ def _network(saved: Mapping[str, Any], entries: list[_Entry], path: Path) -> ker
 def _in_sequence(entries: list[_Entry], path: Path) -> Iterator[Any]:
     for k, entry in enumerate(entries):
         if k == 0 and _shape(entry.config) is not None:
-            _check_precision(entry.config, f"{path}: input {entry.name!r}")
+            _check_precision(entry.config, f"{path}: input {quoted(entry.name)}")
             yield keras.Input(_shape(entry.config)[1:])
         if entry.kind != "InputLayer":
             yield _layer(entry, path)
@@ -206,9 +207,9 @@ def _layer(entry: _Entry, path: Path) -> keras.layers.Layer:
     kind, config = entry.kind, entry.config
     if kind not in _LAYERS:
         raise TriggerError(
-            f"{path}: layer {config.get('name')!r} is of the class {kind}; known are {', '.join(_LAYERS)}"
+            f"{path}: layer {quoted(config.get('name'))} is of the class {kind}; known are {', '.join(_LAYERS)}"
         )
-    where = f"{path}: layer {config['name']!r}"
+    where = f"{path}: layer {quoted(config['name'])}"
     _check_precision(config, where)
     if kind in _KERAS_LAYERS and config.get("activation") == "hard_sigmoid":
         raise TriggerError(
@@ -252,7 +253,9 @@ def _made(kind: Any, options: Mapping[str, Any], where: str) -> Any:
     layer_options = {"name", "trainable", "activity_regularizer"} if open_ended else set()
     for key, value in options.items():
         if key not in known and key not in layer_options and key not in _WITHOUT_EFFECT and value:
-            raise TriggerError(f"{where}: the option {key}={value!r} has no counterpart in Keras 3")
+            raise TriggerError(
+                f"{where}: the option {key}={quoted(value)} has no counterpart in Keras 3"
+            )
     return kind(
         **{key: value for key, value in options.items() if key in known or key in layer_options}
     )
@@ -304,7 +307,7 @@ def _fill(layer: keras.layers.Layer, found: Mapping[str, np.ndarray], path: Path
     keys = [str(k) for k in range(len(wanted))] if "0" in found else wanted
     if set(found) != set(keys):
         raise TriggerError(
-            f"{path}: layer {layer.name!r} has the weights {_listed(found)}; it needs {_listed(keys)}"
+            f"{path}: layer {quoted(layer.name)} has the weights {_listed(found)}; it needs {_listed(keys)}"
         )
     layer.set_weights([found[key] for key in keys])
     if isinstance(layer, keras.layers.Normalization) and keys:

@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 
-from trigger.errors import TriggerError
+from trigger.errors import TriggerError, quoted
 from trigger.frontends.inexact import Inexact, Problem, Refusal
 from trigger.frontends.libraries import HARMLESS, is_library
 from trigger.frontends.methods import replaced_methods
@@ -99,8 +99,8 @@ def check_precision(layer: Any) -> None:
 def check_arguments(node: Any) -> None:
     """Refuse a call of a layer with more than its inputs, as with training=True."""
     arguments = node.arguments
-    named = [(f"{name}={value!r}", value) for name, value in arguments.kwargs.items()]
-    others = [(f"a further argument {value!r}", value) for value in arguments.args[1:]]
+    named = [(f"{name}={quoted(value)}", value) for name, value in arguments.kwargs.items()]
+    others = [(f"a further argument {quoted(value)}", value) for value in arguments.args[1:]]
     for text, value in (*named, *others):
         if value is not None and value is not False:
             raise Refusal(

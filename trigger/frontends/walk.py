@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import keras
 
+from trigger.errors import quoted
 from trigger.fixedpoint.build import Builder, free_name
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.ops import GraphError
@@ -192,7 +193,7 @@ class Walk(ABC):
             inputs = "fixed<8,4>"
         if not isinstance(inputs, str | Fixed | Sequence):
             self._refuse_inputs(
-                f"{inputs!r} is no fixed-point type", 'give one, as in inputs="fixed<16,6>"'
+                f"{quoted(inputs)} is no fixed-point type", 'give one, as in inputs="fixed<16,6>"'
             )
             inputs = "fixed<8,4>"
         many = [inputs] * features if isinstance(inputs, str | Fixed) else list(inputs)

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from trigger.errors import TriggerError
+from trigger.errors import TriggerError, quoted
 from trigger.search.study import Point
 from trigger.spec.tables import Budget, nearest
 
@@ -49,11 +49,11 @@ def parse(text: str, metric: str) -> list[Condition]:
             condition = None
         if condition is None:
             raise TriggerError(
-                f'--pick: {part.strip()!r} is no condition; write "lut<=2500" or "lut<=2500, latency_ns<=60"'
+                f'--pick: {quoted(part.strip())} is no condition; write "lut<=2500" or "lut<=2500, latency_ns<=60"'
             )
         if condition.name not in known:
             raise TriggerError(
-                f"--pick: no figure {condition.name!r}{nearest(condition.name, known)}; there are {', '.join(known)}"
+                f"--pick: no figure {quoted(condition.name)}{nearest(condition.name, known)}; there are {', '.join(known)}"
             )
         found.append(condition)
     return found

@@ -13,7 +13,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from trigger.errors import TriggerError
+from trigger.errors import TriggerError, quoted
 from trigger.spec.spec import parse
 from trigger.spec.tables import Parameter, Search
 
@@ -33,7 +33,9 @@ def check(text: str, path: Path, search: Search) -> None:
             try:
                 parse(with_values(text, {key: value}), path)
             except TriggerError as error:
-                raise TriggerError(f"search.parameters.{key}: with {value!r}: {error}") from error
+                raise TriggerError(
+                    f"search.parameters.{key}: with {quoted(value)}: {error}"
+                ) from error
 
 
 def with_values(text: str, values: Values) -> str:
@@ -47,7 +49,7 @@ def with_values(text: str, values: Values) -> str:
                 table[name] = tomlkit.table()
             table = table[name]
             if not isinstance(table, Mapping):
-                raise TriggerError(f"{name!r} is no table")
+                raise TriggerError(f"{quoted(name)} is no table")
         table[last] = value
     return tomlkit.dumps(document)
 

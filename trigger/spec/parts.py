@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any, NamedTuple
 
-from trigger.errors import TriggerError
+from trigger.errors import TriggerError, quoted
 from trigger.support.resources import folder
 
 PARTS, FAMILIES, NAMES = "parts.toml", "families.toml", "part_names.toml"
@@ -57,9 +57,10 @@ def part(name: str | Part) -> Part:
     found = _by_ordering_code(name)
     if found is None:
         close = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
+        hint = f"; did you mean {quoted(close[0])}?" if close else ""
         raise TriggerError(
-            f"no part {name!r}{hint} (`trigger doctor --parts` lists all; the whole ordering code of any other AMD or Altera "
+            f"no part {quoted(name)}{hint} (`trigger doctor --parts` lists all; "
+            "the whole ordering code of any other AMD or Altera "
             "FPGA will do, with package and speed grade; [target.device] describes one of your own)"
         )
     return found

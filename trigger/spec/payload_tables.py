@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field, field_validator, model_validator
 
+from trigger.errors import quoted
 from trigger.spec.tables import Section, nearest
 
 # Of an EMP word, and of a bunch crossing.
@@ -73,7 +74,7 @@ class PayloadOutput(Section):
         for place in value.values() if isinstance(value, dict) else [value]:
             numbers = place if isinstance(place, list) else []
             if [type(number) for number in numbers] != [int, int] or min(numbers) < 0:
-                raise ValueError(f"{place!r} is no place; it should be [link, lowest bit]")
+                raise ValueError(f"{quoted(place)} is no place; it should be [link, lowest bit]")
             if numbers[0] > 999:
                 raise ValueError(f"there is no link {numbers[0]}; links are numbered from 0 to 999")
         return value
@@ -160,7 +161,9 @@ def _placed(
         known = {part.name: part for part in ports}
         for name, place in asked.items():
             if name not in known:
-                raise ValueError(f"{key} has {name!r}, which there is not{nearest(name, known)}")
+                raise ValueError(
+                    f"{key} has {quoted(name)}, which there is not{nearest(name, known)}"
+                )
             yield OutputField(f"{key}.{name}", port, *known[name][1:], *place)
 
 

@@ -10,7 +10,7 @@ import tomlkit
 from pydantic import ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
-from trigger.errors import TriggerError
+from trigger.errors import TriggerError, quoted
 from trigger.fixedpoint.types import Fixed
 from trigger.limits import check_payload, check_rates
 from trigger.spec.payload_tables import Payload, ScorePort
@@ -34,6 +34,9 @@ from trigger.support.names import as_project, identifier, visible
 from trigger.support.resources import folder
 
 FILE_NAME = "trigger.toml"
+_MOST_PROBLEMS = 20
+# Longer than the longest name that there may be is told by its start.
+_LONGEST_KEY = 128
 
 
 class Spec(Section):
@@ -61,7 +64,7 @@ class Spec(Section):
         try:
             return identifier(value)
         except ValueError as error:
-            raise ValueError(f"{error}; for example {as_project(value)!r}") from error
+            raise ValueError(f"{error}; for example {quoted(as_project(value))}") from error
 
     @field_validator("description")
     @classmethod
@@ -92,12 +95,12 @@ class Spec(Section):
         unknown = [name for name in self.inputs.types if name not in self.data.features]
         if unknown:
             raise ValueError(
-                f"inputs.types has {unknown[0]!r}, which is no feature{nearest(unknown[0], self.data.features)}"
+                f"inputs.types has {quoted(unknown[0])}, which is no feature{nearest(unknown[0], self.data.features)}"
             )
         missing = [name for name in self.data.features if name not in self.inputs.types]
         if self.inputs.type is None and not self.inputs.objects and missing:
             raise ValueError(
-                f"inputs has no type for the feature {missing[0]!r}; give inputs.type for all"
+                f"inputs has no type for the feature {quoted(missing[0])}; give inputs.type for all"
             )
         if self.model.network is not None:
             given = [name for name in ("training", "pruning") if name in self.model_fields_set]
@@ -151,7 +154,7 @@ class Spec(Section):
         unknown = [name for name in self.data.features if name not in fields]
         if unknown:
             raise ValueError(
-                f"data.features has {unknown[0]!r}, which is no field of inputs.objects{nearest(unknown[0], fields)}"
+                f"data.features has {quoted(unknown[0])}, which is no field of inputs.objects{nearest(unknown[0], fields)}"
             )
         for name, kind in self.inputs.objects.items():
             for number in range(len(kind.at)):
@@ -159,7 +162,7 @@ class Spec(Section):
                 if any(given) and not all(given):
                     left = kind.features(name, number)[given.index(False)]
                     raise ValueError(
-                        f"data.features has {name} without {left!r}; take whole objects, or leave the field out"
+                        f"data.features has {name} without {quoted(left)}; take whole objects, or leave the field out"
                     )
 
     def _check_payload_output(self) -> None:
@@ -177,14 +180,14 @@ class Spec(Section):
             len(self.data.classes) != 2 or self.model.output not in self.data.classes
         ):
             raise ValueError(
-                f"model.output is {self.model.output!r}; it names one of two classes, the one that is scored; "
+                f"model.output is {quoted(self.model.output)}; it names one of two classes, the one that is scored; "
                 "of more classes it lists those that are"
             )
         if isinstance(self.model.output, list):
             unknown = [name for name in self.model.output if name not in self.data.classes]
             if unknown:
                 raise ValueError(
-                    f"model.output has {unknown[0]!r}, which is no class{nearest(unknown[0], self.data.classes)}"
+                    f"model.output has {quoted(unknown[0])}, which is no class{nearest(unknown[0], self.data.classes)}"
                 )
             if not 0 < len(set(self.model.output)) < len(self.data.classes):
                 raise ValueError(
@@ -197,7 +200,7 @@ class Spec(Section):
             unknown = [name for name in taught if name not in self.data.classes]
             if unknown:
                 raise ValueError(
-                    f"training.classes has {unknown[0]!r}, which is no class{nearest(unknown[0], self.data.classes)}"
+                    f"training.classes has {quoted(unknown[0])}, which is no class{nearest(unknown[0], self.data.classes)}"
                 )
             if self.model.output is None and self.task != "anomaly":
                 raise ValueError(
@@ -206,7 +209,7 @@ class Spec(Section):
             missing = [name for name in self._scored_names if name not in taught]
             if missing:
                 raise ValueError(
-                    f"training.classes is without {missing[0]!r}, which model.output scores"
+                    f"training.classes is without {quoted(missing[0])}, which model.output scores"
                 )
         for name, point in (self.decision.accept if self.decision else {}).items():
             if point.output is None and len(self.scores) > 1:
@@ -217,7 +220,7 @@ class Spec(Section):
                 hint = nearest(point.output, self.scores)
                 what = "class" if self.model.output is None else "class that the network scores"
                 raise ValueError(
-                    f"decision.accept.{name}.output is {point.output!r}, which is no {what}{hint}"
+                    f"decision.accept.{name}.output is {quoted(point.output)}, which is no {what}{hint}"
                 )
 
     def _check_anomaly(self) -> None:
@@ -243,7 +246,9 @@ class Spec(Section):
         ]
         if unknown:
             hint = nearest(unknown[0], self.data.features)
-            raise ValueError(f"training.reconstruct has {unknown[0]!r}, which is no feature{hint}")
+            raise ValueError(
+                f"training.reconstruct has {quoted(unknown[0])}, which is no feature{hint}"
+            )
 
     def _check_physics(self) -> None:
         zero_bias, accept = self.physics.zero_bias, self.decision.accept if self.decision else {}
@@ -251,7 +256,7 @@ class Spec(Section):
             self.data.label is None or zero_bias not in self.data.classes
         ):
             raise ValueError(
-                f"physics.zero_bias is {zero_bias!r}, which is no class of labelled events"
+                f"physics.zero_bias is {quoted(zero_bias)}, which is no class of labelled events"
                 f"{nearest(zero_bias, self.data.classes)}"
             )
         rates = [
@@ -269,7 +274,7 @@ class Spec(Section):
         unknown = [name for name in self.physics.turn_on if name not in self.data.features]
         if unknown:
             raise ValueError(
-                f"physics.turn_on has {unknown[0]!r}, which is no feature{nearest(unknown[0], self.data.features)}"
+                f"physics.turn_on has {quoted(unknown[0])}, which is no feature{nearest(unknown[0], self.data.features)}"
             )
 
     def _check_search(self) -> None:
@@ -297,7 +302,7 @@ class Spec(Section):
             if "." not in key or table not in tables or table == "search":
                 hint = nearest(table, tables - {"search"})
                 raise ValueError(
-                    f"search.parameters has {key!r}, which is no key of a table such as training.target_lut{hint}"
+                    f"search.parameters has {quoted(key)}, which is no key of a table such as training.target_lut{hint}"
                 )
 
     @property
@@ -388,7 +393,10 @@ def parse(text: str, path: Path) -> Spec:
     try:
         return Spec.model_validate(data)
     except ValidationError as error:
-        problems = [_explain(problem) for problem in error.errors()]
+        found = error.errors()
+        problems = [_explain(problem) for problem in found[:_MOST_PROBLEMS]]
+        if len(found) > _MOST_PROBLEMS:
+            problems.append(f"and {len(found) - _MOST_PROBLEMS:,} more problems")
         raise TriggerError("\n".join(f"{path}: {problem}" for problem in problems)) from error
 
 
@@ -409,7 +417,8 @@ def find(target: str) -> Path:
                 return regular(candidate)
     known = ", ".join(zoo())
     raise TriggerError(
-        f"no trigger {target!r}: neither a file, a folder with {FILE_NAME}, nor in the zoo ({known}){nearest(target, zoo())}"
+        f"no trigger {quoted(target)}: neither a file, a folder with {FILE_NAME}, nor in the zoo ({known})"
+        f"{nearest(target, zoo())}"
     )
 
 
@@ -420,7 +429,9 @@ def zoo() -> list[str]:
 
 def _explain(problem: ErrorDetails) -> str:
     parts = [str(part) for part in problem["loc"] if part != "[key]"]
-    where = ".".join(part if part.isprintable() else repr(part) for part in parts)
+    where = ".".join(
+        part if part.isprintable() and len(part) <= _LONGEST_KEY else quoted(part) for part in parts
+    )
     match problem["type"]:
         case "extra_forbidden":
             *section, key = problem["loc"]
@@ -437,7 +448,7 @@ def _explain(problem: ErrorDetails) -> str:
         if unit and isinstance(value, str)
         else ""
     )
-    return f"{where} is {value!r}; it should be {text}{hint}"
+    return f"{where} is {quoted(value)}; it should be {text}{hint}"
 
 
 def _keys(location: tuple[int | str, ...]) -> list[str]:

@@ -16,7 +16,7 @@ from pydantic import (
     model_validator,
 )
 
-from trigger.errors import TriggerError
+from trigger.errors import TriggerError, quoted
 from trigger.fixedpoint.spelling import read_type
 from trigger.fixedpoint.types import MAX_WIDTH, Fixed
 from trigger.spec.parts import TOTALS, Part, families, own_part, part
@@ -38,7 +38,7 @@ FileName = Annotated[str, AfterValidator(file_name)]
 def nearest(name: str, known: Any) -> str:
     """The end of a message: the known name that was perhaps meant."""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.4)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    return f"; did you mean {quoted(close[0])}?" if close else ""
 
 
 class Section(BaseModel):
@@ -82,12 +82,14 @@ class Data(Section):
         for what, names in (("features", self.features), ("classes", self.classes)):
             repeated = sorted({n for n in names if names.count(n) > 1})
             if repeated:
-                raise ValueError(f"{what} names {repeated[0]!r} twice")
+                raise ValueError(f"{what} names {quoted(repeated[0])} twice")
         special = [
             name for name in (self.label, self.weight, self.split.column) if name in self.features
         ]
         if special:
-            raise ValueError(f"{special[0]!r} is a feature and also the label, weight or split")
+            raise ValueError(
+                f"{quoted(special[0])} is a feature and also the label, weight or split"
+            )
         if self.label is not None and len(self.classes) < 2:
             raise ValueError("classes names one class; a label tells at least two apart")
         return self
@@ -223,7 +225,7 @@ class HardwareObject(Section):
     def _has_order(self) -> "HardwareObject":
         if self.order_by is not None and self.order_by not in self.fields:
             raise ValueError(
-                f"order_by is {self.order_by!r}, which is no field{nearest(self.order_by, self.fields)}"
+                f"order_by is {quoted(self.order_by)}, which is no field{nearest(self.order_by, self.fields)}"
             )
         return self
 
@@ -263,7 +265,7 @@ class Inputs(Section):
         repeated = self._repeated_feature()
         if repeated is not None:
             raise ValueError(
-                f"objects: two fields are the feature {repeated!r}; rename one of them"
+                f"objects: two fields are the feature {quoted(repeated)}; rename one of them"
             )
         taken: dict[tuple[int, int, int], str] = {}
         for name, (link, word, low, field) in self.fields().items():
@@ -316,7 +318,8 @@ class Device(Section):
         if self.family not in families() and self.delay is None:
             hint = nearest(self.family, families())
             raise ValueError(
-                f"family is {self.family!r}, of which no delay is known{hint}; give delay too: the delay of its logic against "
+                f"family is {quoted(self.family)}, of which no delay is known{hint}; "
+                "give delay too: the delay of its logic against "
                 "that of UltraScale+ of speed grade -2"
             )
         return self
@@ -338,7 +341,9 @@ class Target(Section):
         """``device`` is checked first: what it describes may have any name that tools take."""
         if info.data.get("device") is not None:
             if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]*", value):
-                raise ValueError(f"{value!r} cannot name a part; use letters, digits and . + - _")
+                raise ValueError(
+                    f"{quoted(value)} cannot name a part; use letters, digits and . + - _"
+                )
             return value
         try:
             return part(value).name

@@ -4,6 +4,8 @@ import errno
 import re
 import unicodedata
 
+from trigger.errors import quoted
+
 # The keywords of C++ up to C++20, and the namespaces that the firmware uses.
 _RESERVED = """
 alignas alignof and and_eq asm auto bitand bitor bool break case catch char char16_t char32_t char8_t class compl concept
@@ -108,14 +110,14 @@ def identifier(name: str, longest: int = _LONGEST) -> str:
     """``name`` itself, where it can name a project in every language; raises ValueError where it cannot."""
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)*", name, re.ASCII):
         raise ValueError(
-            f"{name!r} cannot name a C++ function; use letters, digits and single underscores, a letter first"
+            f"{quoted(name)} cannot name a C++ function; use letters, digits and single underscores, a letter first"
         )
     if len(name) > longest:
         raise ValueError(
             f"the name {name[:20]!r}... has {len(name)} characters; use at most {longest}"
         )
     if _is_taken(name):
-        raise ValueError(f"{name!r} cannot name a C++ function: C++ or hls4ml uses the word")
+        raise ValueError(f"{quoted(name)} cannot name a C++ function: C++ or hls4ml uses the word")
     return name
 
 
@@ -141,7 +143,7 @@ def printable(text: str) -> str:
     hidden = next((character for character in text if not character.isprintable()), None)
     if hidden is not None:
         raise ValueError(
-            f"{text!r} has the character {hidden!r}; names are printable text on one line"
+            f"{quoted(text)} has the character {hidden!r}; names are printable text on one line"
         )
     if len(text) > _LONGEST_TEXT:
         raise ValueError(
@@ -163,7 +165,9 @@ def visible(text: str, besides: str = "") -> str:
         (c for c in text if unicodedata.category(c) in _HIDDEN and c not in besides), None
     )
     if hidden is not None:
-        raise ValueError(f"{text!r} has the character {hidden!r}, which is not shown; leave it out")
+        raise ValueError(
+            f"{quoted(text)} has the character {hidden!r}, which is not shown; leave it out"
+        )
     return text
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import jinja2
 import tomlkit
 
-from trigger.errors import TriggerError
+from trigger.errors import TriggerError, quoted
 
 PLAIN_PATH = re.compile(r"[A-Za-z0-9_./-]+")
 _WORD = re.compile(r"[A-Za-z0-9_]+")
@@ -62,7 +62,9 @@ def toml(text: str) -> Code:
 def word(text: str) -> str:
     """``text`` itself, where it is a word. Raises TriggerError otherwise."""
     if not _WORD.fullmatch(text):
-        raise TriggerError(f"{text!r} cannot be written into generated code; a word is needed")
+        raise TriggerError(
+            f"{quoted(text)} cannot be written into generated code; a word is needed"
+        )
     return text
 
 
@@ -75,7 +77,7 @@ def path(text: str) -> Code:
     """A path in a script. Raises TriggerError for one with characters that a script might read as its own."""
     if not PLAIN_PATH.fullmatch(text):
         raise TriggerError(
-            f"{text!r} cannot be written into a script; use letters, digits and ._-/"
+            f"{quoted(text)} cannot be written into a script; use letters, digits and ._-/"
         )
     return Code(text)
 
@@ -103,10 +105,12 @@ def environment(folder: Path) -> jinja2.Environment:
 
 def _checked(value: Any) -> Any:
     if isinstance(value, str) and not isinstance(value, Code) and not _PLAIN.fullmatch(value):
-        raise TriggerError(f"{value!r} cannot be written into generated code")
+        raise TriggerError(f"{quoted(value)} cannot be written into generated code")
     return value
 
 
 def _one_line(text: str) -> None:
     if not text.isprintable():
-        raise TriggerError(f"{text!r} cannot be written into generated code; use printable text")
+        raise TriggerError(
+            f"{quoted(text)} cannot be written into generated code; use printable text"
+        )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from trigger.errors import TriggerError
+from trigger.errors import TriggerError, quoted
 from trigger.events.readers import read
 from trigger.fixedpoint.types import Fixed
 from trigger.spec import spec as specification
@@ -54,7 +54,7 @@ def adopt(asked: Adoption) -> Path:
     columns = read(asked.events, None)
     if asked.label is not None and asked.label not in columns:
         raise TriggerError(
-            f"{asked.events}: no column {asked.label!r}; there are {', '.join(columns)}"
+            f"{asked.events}: no column {quoted(asked.label)}; there are {', '.join(columns)}"
         )
     features = {
         name: v for name, v in columns.items() if v.dtype.kind in "biuf" and name != asked.label
@@ -120,7 +120,8 @@ def _classes(labels: np.ndarray, model: "keras.Model", x: np.ndarray, asked: Ado
     names, numbers = np.unique(labels.astype(str), return_inverse=True)
     if len(names) != outputs:
         raise TriggerError(
-            f"{asked.events}: the column {asked.label!r} has {len(names)} different values, the network tells {outputs} apart"
+            f"{asked.events}: the column {quoted(asked.label)} has {len(names)} different values, "
+            f"the network tells {outputs} apart"
         )
     shares = np.zeros((outputs, outputs))
     np.add.at(shares, (found.argmax(axis=1), numbers), 1)

@@ -18,7 +18,7 @@ from trigger.board.links import pack
 from trigger.board.patterns import END, ORBIT, START, VALID, Pattern, pattern
 from trigger.board.shell import ORBIT as ORBIT_LENGTH
 from trigger.board.shell import Payload, write
-from trigger.errors import TriggerError
+from trigger.errors import TriggerError, quoted
 from trigger.events.hardware import structured
 from trigger.fixedpoint.evaluate import run
 from trigger.fixedpoint.serialize import fingerprint
@@ -116,12 +116,12 @@ def sources(payload: Payload, kind: str) -> list[Path]:
 
 def _chosen(kind: str, language: str | None) -> tuple[Shell, str]:
     if kind not in SHELLS:
-        raise TriggerError(f"payload: no shell {kind!r}; there are {', '.join(SHELLS)}")
+        raise TriggerError(f"payload: no shell {quoted(kind)}; there are {', '.join(SHELLS)}")
     shell = SHELLS[kind]
     language = language or shell.languages[0]
     if language not in shell.languages:
         raise TriggerError(
-            f"payload: the shell {kind!r} is in {' or '.join(shell.languages)}, not in {language!r}"
+            f"payload: the shell {quoted(kind)} is in {' or '.join(shell.languages)}, not in {quoted(language)}"
         )
     return shell, language
 

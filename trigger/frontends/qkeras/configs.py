@@ -18,6 +18,8 @@ import qkeras.quantizers as q
 from qkeras.qdense_batchnorm import QDenseBatchnorm
 from qkeras.quantizer_registry import _QUANTIZERS_REGISTRY
 
+from trigger.errors import quoted
+
 QUANTIZERS: dict[str, type] = dict(_QUANTIZERS_REGISTRY._container)
 FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     f"{kind}_{name}": getattr(q, f"{kind}_{name}")
@@ -69,7 +71,7 @@ def lost_options(model: keras.Model) -> list[str]:
     except Exception as error:  # Keras and the user's own classes have many ways to fail
         return [_first_line(error)]
     return [
-        f"layer {layer.name!r}: {option}"
+        f"layer {quoted(layer.name)}: {option}"
         for layer, copy in zip(model.layers, again.layers, strict=True)
         for option in _differences(layer, copy)
     ]
@@ -88,7 +90,7 @@ def _differences(layer: Any, copy: Any) -> Iterator[str]:
         for option, own in _options(value):
             saved = getattr(other, option, None)
             if not _same(own, saved):
-                yield f"{type(value).__name__}({option}={own!r}) is saved as {option}={saved!r}"
+                yield f"{type(value).__name__}({option}={quoted(own)}) is saved as {option}={quoted(saved)}"
 
 
 def _options(thing: Any) -> Iterator[tuple[str, Any]]:
