@@ -23,6 +23,12 @@ _LAYERS = (
         "take it out of the network, and change the training events before they come to it",
     ),
     ("Lambda", "write what it does with layers"),
+    (
+        "SpectralNormalization",
+        "put the layer that it wraps into the network instead; its kernel is normalised already",
+    ),
+    ("Masking", "leave it out, and set what is to be masked to 0 in the events"),
+    ("Embedding", "use one-hot inputs and a QDense whose kernel has the rows of the embedding"),
     ("QAdaptiveActivation", "use QActivation with the quantiser that it has learned"),
     ("QSoftmax", "use keras.layers.Softmax as the last layer"),
     (
