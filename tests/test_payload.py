@@ -19,13 +19,13 @@ from trigger.backends.rtl import RtlOptions, open_project
 from trigger.backends.rtl import write as write_rtl
 from trigger.backends.rtl.verilator import RtlFailed
 from trigger.board.decisions import decide
-from trigger.board.links import link_map, pack, unpack
 from trigger.board.patterns import METADATA, compare, delays, read, text, valid_words
 from trigger.board.shell import ORBIT, write
 from trigger.board.simulate import PayloadSimulation, frames
 from trigger.cli.app import app, main
 from trigger.errors import TriggerError
 from trigger.fixedpoint import evaluate
+from trigger.spec.links import link_map, pack, unpack
 from trigger.spec.payload_tables import Payload
 from trigger.spec.spec import parse
 from trigger.synthesis.run import results

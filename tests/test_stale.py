@@ -49,7 +49,7 @@ USED_BY = {
     "trigger/support/templates.py": ("firmware", "rtl", "payload", "verification", "synthesis"),
     "trigger/spec/parts.py": ("firmware", "rtl", "synthesis", "report", "search"),
     "trigger/artifacts/implementations.py": ("verification",),
-    "trigger/board/links.py": ("payload", "verification", "synthesis"),
+    "trigger/spec/links.py": ("payload", "verification", "synthesis"),
     "trigger/artifacts/budgets.py": ("report",),
     "trigger/artifacts/outcome.py": ("report",),
     "trigger/report/report.html.j2": ("report",),

@@ -11,12 +11,12 @@ from battery import compile_emulators, randomize
 from trigger.artifacts.budgets import budgets
 from trigger.artifacts.decided import accept_bits
 from trigger.artifacts.folder import read_graph
-from trigger.board.links import link_map, pack, unpack
 from trigger.board.patterns import START, VALID
 from trigger.events import dataset
 from trigger.events.hardware import structured, to_hardware
 from trigger.fixedpoint import evaluate
 from trigger.frontends.networks import Reference, lower
+from trigger.spec.links import link_map, pack, unpack
 from trigger.spec.spec import find, load, zoo
 from trigger.spec.zoo import create
 from trigger.training import network

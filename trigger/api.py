@@ -161,9 +161,9 @@ def _belonging(model: "keras.Model", implementation: Any) -> fixedpoint.Graph | 
 
     None for an implementation that tells no graph: its outputs are counted once it has run.
     """
-    import keras
+    from trigger.frontends.networks import is_network
 
-    if not isinstance(model, keras.Model):
+    if not is_network(model):
         raise TriggerError(f"verify: {type(model).__name__} is not a Keras network")
     graph = getattr(implementation, "graph", implementation)
     if not isinstance(graph, fixedpoint.Graph):

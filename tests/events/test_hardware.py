@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trigger.board.links import link_map, pack, unpack
 from trigger.errors import TriggerError
 from trigger.events import dataset
 from trigger.events.hardware import structured, to_hardware
+from trigger.spec.links import link_map, pack, unpack
 from trigger.spec.spec import Spec, parse
 
 HEAD = """

@@ -5,9 +5,9 @@ from pathlib import Path
 from trigger.artifacts.folder import read_json
 from trigger.backends.rtl import Rtl
 from trigger.board.decisions import Point
-from trigger.board.links import link_map
 from trigger.board.shell import Payload
 from trigger.errors import TriggerError
+from trigger.spec.links import link_map
 from trigger.spec.payload_tables import OutputField, ScorePort
 from trigger.spec.spec import Spec, outputs
 

@@ -15,6 +15,18 @@ from trigger.fixedpoint.serialize import from_json
 from trigger.spec.spec import Spec
 from trigger.support.files import regular, write_text
 
+# The stages of a build in their order; each has a folder of its name.
+STAGES = (
+    "events",
+    "model",
+    "graph",
+    "firmware",
+    "rtl",
+    "payload",
+    "verification",
+    "synthesis",
+    "report",
+)
 # Beside stages.json, since it is no part of what a build is: two builds of one trigger differ in it.
 SECONDS = "seconds.json"
 

@@ -11,8 +11,8 @@ import shutil
 from collections.abc import Collection
 from pathlib import Path
 
+from trigger.artifacts.folder import STAGES
 from trigger.support import files
-from trigger.workflow.stages import STAGES
 
 NEXT, READY = ".next", ".ready"
 MANIFEST, SPEC, RECORDS = "manifest.json", "trigger.toml", "stages.json"
@@ -56,7 +56,7 @@ def recover(root: Path) -> None:
     if (ready / MANIFEST).is_file() and not ready.is_symlink():
         sealed = json.loads((ready / MANIFEST).read_text())["files"]
         files.remove(root / MANIFEST)
-        for name in (*(stage.name for stage in STAGES), *COMPILED):
+        for name in (*STAGES, *COMPILED):
             if (ready / name).is_dir():
                 files.remove(root / name)
                 (ready / name).rename(root / name)
@@ -81,8 +81,8 @@ def synthesised(root: Path) -> list[Path]:
 def _drop(root: Path, sealed: Collection[str]) -> None:
     """Remove what the new build does not have."""
     for stage in STAGES:
-        if not any(file.startswith(f"{stage.name}/") for file in sealed):
-            files.remove(root / stage.name)
+        if not any(file.startswith(f"{stage}/") for file in sealed):
+            files.remove(root / stage)
     for path in synthesised(root):
         if path.as_posix() not in sealed:
             files.remove(root / path)

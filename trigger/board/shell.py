@@ -13,9 +13,9 @@ from trigger.backends.rtl import Rtl
 from trigger.backends.rtl.interface import Interface, ports
 from trigger.backends.rtl.simulate import Design
 from trigger.board.decisions import Point
-from trigger.board.links import LinkMap, Place
 from trigger.errors import TriggerError
 from trigger.fixedpoint.types import Fixed
+from trigger.spec.links import LinkMap, Place
 from trigger.spec.payload_tables import MOST_FRAMES, MOST_POINTS
 from trigger.support.resources import folder
 from trigger.support.templates import environment

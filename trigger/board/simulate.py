@@ -10,9 +10,9 @@ from trigger.backends.rtl.ghdl import GhdlSimulation, analyse
 from trigger.backends.rtl.simulate import Simulation, compile_together
 from trigger.backends.rtl.verilator import RtlFailed
 from trigger.board.decisions import decide
-from trigger.board.links import pack
 from trigger.board.shell import ORBIT, Payload
 from trigger.fixedpoint.types import Integers
+from trigger.spec.links import pack
 
 _BEFORE_RESET, _AFTER_RESET = 50, 500
 _LABELS = {".sv": "SystemVerilog", ".vhd": "VHDL"}

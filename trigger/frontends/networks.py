@@ -3,23 +3,29 @@
 ``lower``, ``input_types`` and ``Reference`` are those of that kind; see ``keras`` and ``hgq`` beside this file.
 """
 
+from collections.abc import Callable
+from typing import Any, TypeGuard
+
 import keras
 import numpy as np
 
 from trigger.errors import TriggerError
 from trigger.fixedpoint.graph import Graph
 from trigger.frontends import keras_backend
+from trigger.frontends.floatx import in_batches
 from trigger.frontends.heads import head_of, is_left_out, is_softmax, left_out
 from trigger.verification.oracle import Recording
 
 if keras_backend.NETWORKS == "qkeras":
     from trigger.frontends.qkeras.activations import is_sigmoid
     from trigger.frontends.qkeras.configs import mend
+    from trigger.frontends.qkeras.float64 import float64
     from trigger.frontends.qkeras.lowering import input_types, lower
     from trigger.frontends.qkeras.reference import Reference
 
     mend()
 else:
+    from trigger.frontends.floatx import keras_float64 as float64
     from trigger.frontends.heads import is_sigmoid
     from trigger.frontends.hgq.lowering import input_types, lower
     from trigger.frontends.hgq.reference import Reference  # type: ignore[assignment]
@@ -27,8 +33,10 @@ else:
 __all__ = [
     "Reference",
     "head",
+    "in_float64",
     "input_types",
     "is_float",
+    "is_network",
     "left_out",
     "lower",
     "outputs",
@@ -54,6 +62,11 @@ def score_head(model: keras.Model, graph: Graph) -> str:
     return "linear" if kind == "softmax" or is_left_out(model, graph) else kind
 
 
+def is_network(given: Any) -> TypeGuard[keras.Model]:
+    """Whether something is a network of Keras."""
+    return isinstance(given, keras.Model)
+
+
 def is_float(model: keras.Model) -> bool:
     """Whether no layer of the network is one of QKeras or HGQ2."""
     return not any(type(layer).__module__.startswith(("qkeras", "hgq")) for layer in model.layers)
@@ -68,6 +81,30 @@ def outputs(model: keras.Model, x: np.ndarray) -> np.ndarray:
     x = shaped(model, x)
     parts = [_call(model, part) for part in np.split(x, range(_BATCH, len(x), _BATCH))]
     return np.concatenate(parts).reshape(len(x), -1)
+
+
+def in_float64(model: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
+    """The network's own layers, made again in float64 with its weights: real inputs to outputs.
+
+    Raises ValueError where Keras cannot make them.
+    """
+
+    def clone(layer: keras.layers.Layer) -> keras.layers.Layer:
+        return type(layer).from_config({**layer.get_config(), "dtype": "float64"})
+
+    with float64():
+        try:
+            inputs = keras.Input(model.inputs[0].shape[1:], dtype="float64")
+            copy = keras.models.clone_model(model, inputs, clone)
+            copy.set_weights(model.get_weights())
+        except Exception as error:
+            raise ValueError(str(error)) from error
+
+    def predict(x: np.ndarray) -> np.ndarray:
+        with float64():
+            return in_batches(copy, x)
+
+    return predict
 
 
 def shaped(model: keras.Model, x: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 
 from trigger.errors import TriggerError, quoted
 from trigger.fixedpoint.types import Fixed
-from trigger.limits import check_payload, check_rates
+from trigger.spec.limits import check_payload, check_rates
 from trigger.spec.payload_tables import Payload, ScorePort
 from trigger.spec.tables import (
     Budget,

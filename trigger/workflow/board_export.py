@@ -14,7 +14,6 @@ from trigger.artifacts.folder import Build, integer_events, read_graph
 from trigger.backends.rtl import RtlOptions, open_project
 from trigger.backends.rtl import write as write_rtl
 from trigger.board.decisions import Decisions, decide
-from trigger.board.links import pack
 from trigger.board.patterns import END, ORBIT, START, VALID, Pattern, pattern
 from trigger.board.shell import ORBIT as ORBIT_LENGTH
 from trigger.board.shell import Payload, write
@@ -23,6 +22,7 @@ from trigger.events.hardware import structured
 from trigger.fixedpoint.evaluate import run
 from trigger.fixedpoint.serialize import fingerprint
 from trigger.fixedpoint.types import Integers, bounds
+from trigger.spec.links import pack
 from trigger.spec.payload_tables import MOST_POINTS, WORD_BITS, OutputField
 from trigger.spec.payload_tables import Payload as PayloadSection
 from trigger.spec.spec import outputs

@@ -4,20 +4,19 @@ Everything is written into a temporary folder and run there; only what gives the
 where the user wants it, in place of nothing but an earlier export.
 """
 
-import importlib
+import contextlib
 import importlib.util
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from trigger.artifacts import implementations
 from trigger.artifacts.folder import Build, read_graph, read_json
 from trigger.errors import TriggerError
-from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.types import Integers
 from trigger.support import files, process
 from trigger.support.destinations import check_file, check_folder, replace_folder
@@ -59,26 +58,30 @@ def open_exact(root: Path) -> Build:
 
 def to_onnx(root: Path, output: Path | None = None) -> Exported:
     """Standard ONNX operators on integers, run by onnxruntime or, without it, by the reference evaluator of onnx."""
-    save = _saver("onnx")
+    with _needs_onnx():
+        from trigger.backends.onnx.integer import save
+        from trigger.backends.onnx.run import integer_runner
     this = open_exact(root)
 
     def make(path: Path) -> str:
         save(read_graph(this.root), path)
-        return _verified(this, *_onnx_runner(path))
+        return _verified(this, *integer_runner(path))
 
     return _into_file(output or Path(f"{this.spec.name}.onnx"), make)
 
 
 def to_qonnx(root: Path, output: Path | None = None) -> Exported:
     """QONNX, run by its own executor. Raises TriggerError where that is not installed."""
-    save = _saver("qonnx")
+    with _needs_onnx():
+        from trigger.backends.onnx.qonnx import save
+        from trigger.backends.onnx.run import qonnx_runner
     _require("qonnx", "pip install qonnx")
     this = open_exact(root)
 
     def make(path: Path) -> str:
         graph = read_graph(this.root)
         save(graph, path)
-        return _verified(this, "QONNX' executor", _qonnx_runner(path, graph))
+        return _verified(this, "QONNX' executor", qonnx_runner(path, graph))
 
     return _into_file(output or Path(f"{this.spec.name}.qonnx.onnx"), make)
 
@@ -164,15 +167,9 @@ def _into_file(target: Path, make: Callable[[Path], str]) -> Exported:
 
 
 def _is_our_onnx(data: bytes) -> bool:
-    import onnx
-    from google.protobuf.message import DecodeError
+    from trigger.backends.onnx.writer import is_ours
 
-    from trigger.backends.onnx.writer import PRODUCER
-
-    try:
-        return bool(onnx.ModelProto.FromString(data).producer_name == PRODUCER)
-    except DecodeError:
-        return False
+    return is_ours(data)
 
 
 def _into_folder(
@@ -213,54 +210,17 @@ def _verified(this: Build, what: str, run: Callable[[Integers], Integers]) -> st
     return f"verified: {what} gives the network's integers for {len(x):,} events"
 
 
-def _saver(kind: str) -> Callable[[Graph, Path], None]:
+@contextlib.contextmanager
+def _needs_onnx() -> Iterator[None]:
     try:
-        save: Callable[[Graph, Path], None] = importlib.import_module(
-            f"trigger.backends.{kind}"
-        ).save
+        yield
     except ModuleNotFoundError as error:
         raise TriggerError(f"export: no {error.name}; install it with: {_ONNX}") from error
-    return save
 
 
 def _require(package: str, remedy: str) -> None:
     if importlib.util.find_spec(package) is None:
         raise TriggerError(f"export: no {package} to verify with; install it with: {remedy}")
-
-
-def _onnx_runner(path: Path) -> tuple[str, Callable[[Integers], Integers]]:
-    if importlib.util.find_spec("onnxruntime") is None:
-        # Part of the package that wrote the file, so always there; slower, and NumPy's integers are exact.
-        from onnx.reference import ReferenceEvaluator
-
-        evaluator: Any = ReferenceEvaluator(str(path))
-        return "onnx' reference evaluator", lambda x: evaluator.run(None, {"inputs": x})[0]
-    import onnxruntime
-
-    session: Any = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    name = f"onnxruntime {onnxruntime.__version__}"
-    return name, lambda x: session.run(None, {"inputs": x})[0]
-
-
-def _qonnx_runner(path: Path, graph: Graph) -> Callable[[Integers], Integers]:
-    import onnx
-    from qonnx.core.modelwrapper import ModelWrapper
-    from qonnx.core.onnx_exec import execute_onnx
-    from qonnx.transformation.infer_shapes import InferShapes
-
-    def wrapped(events: int) -> Any:
-        model: onnx.ModelProto = onnx.load(path)
-        for end in (*model.graph.input, *model.graph.output):
-            end.type.tensor_type.shape.dim[0].dim_value = events
-        return ModelWrapper(model).transform(InferShapes())
-
-    def run(x: Integers) -> Integers:
-        real = np.ldexp(x.astype(np.float32), -graph.input.fractions)
-        y = execute_onnx(wrapped(len(x)), {"inputs": real})["outputs"].astype(np.float64)
-        integers: Integers = np.ldexp(y, graph.output.fractions)
-        return integers
-
-    return run
 
 
 def _emulator(folder: Path, name: str) -> Callable[[Integers], Integers]:

@@ -108,7 +108,7 @@ def _input_type(project: ForeignProject, inputs: str | None) -> Fixed:
 
 def _network(model: "keras.Model", path: Path, kind: Fixed) -> _Network:
     from trigger.frontends.inexact import Inexact
-    from trigger.frontends.networks import Reference, left_out, lower
+    from trigger.frontends.networks import Reference, in_float64, left_out, lower
 
     try:
         graph = lower(model, kind)
@@ -117,7 +117,12 @@ def _network(model: "keras.Model", path: Path, kind: Fixed) -> _Network:
             f"  {path.name} cannot be compiled exactly ({error.layer}: {error.reason}): "
             "compared with Keras in float64, on random inputs"
         )
-        predict = _in_float64(model, path)
+        try:
+            predict = in_float64(model)
+        except ValueError as failure:
+            raise TriggerError(
+                f"{path}: Keras cannot compute it in float64: {failure}"
+            ) from failure
         n_in, n_out = (int(np.prod(t.shape[1:])) for t in (model.inputs[0], model.outputs[0]))
         return _Network(predict, n_in, n_out, None)
     if (omitted := left_out(model, graph)) is not None:
@@ -127,35 +132,6 @@ def _network(model: "keras.Model", path: Path, kind: Fixed) -> _Network:
         )
     predict = Reference(model, graph).predict
     return _Network(predict, len(graph.input.types), len(graph.output.types), graph)
-
-
-def _in_float64(model: "keras.Model", path: Path) -> Callable[[np.ndarray], np.ndarray]:
-    """The network's own layers, made again in float64 with its weights."""
-    import keras
-
-    from trigger.frontends import keras_backend
-    from trigger.frontends.floatx import in_batches, keras_float64
-
-    float64 = keras_float64
-    if keras_backend.NETWORKS == "qkeras":
-        from trigger.frontends.qkeras.float64 import float64
-
-    def clone(layer: "keras.layers.Layer") -> "keras.layers.Layer":
-        return type(layer).from_config({**layer.get_config(), "dtype": "float64"})
-
-    with float64():
-        try:
-            inputs = keras.Input(model.inputs[0].shape[1:], dtype="float64")
-            copy = keras.models.clone_model(model, inputs, clone)
-            copy.set_weights(model.get_weights())
-        except Exception as error:
-            raise TriggerError(f"{path}: Keras cannot compute it in float64: {error}") from error
-
-    def predict(x: np.ndarray) -> np.ndarray:
-        with float64():
-            return in_batches(copy, x)
-
-    return predict
 
 
 def _events(network: _Network, kind: Fixed, events: Path | None) -> Integers:

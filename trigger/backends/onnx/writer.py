@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+from google.protobuf.message import DecodeError
 from onnx import helper, numpy_helper
 
 from trigger.fixedpoint.graph import Graph
@@ -11,6 +12,14 @@ from trigger.fixedpoint.ops import Operation
 from trigger.fixedpoint.ranges import ranges
 
 PRODUCER = "trigger"
+
+
+def is_ours(data: bytes) -> bool:
+    """Whether these are the bytes of an ONNX file of this program."""
+    try:
+        return bool(onnx.ModelProto.FromString(data).producer_name == PRODUCER)
+    except DecodeError:
+        return False
 
 
 class Writer:

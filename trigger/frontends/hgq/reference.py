@@ -14,7 +14,7 @@ import numpy as np
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.types import Fixed
 from trigger.frontends.floatx import in_batches, keras_float64
-from trigger.frontends.hgq.lowering import (
+from trigger.frontends.hgq.constants import (
     affine_constants,
     dense_constants,
     input_quantizers,

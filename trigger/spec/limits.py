@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from trigger.board.links import link_map
+from trigger.spec.links import link_map
 from trigger.spec.payload_tables import MOST_FRAMES, MOST_POINTS
 from trigger.spec.tables import BUNCHES, CROSSINGS_MHZ
 from trigger.support.numbers import plain
