@@ -13,7 +13,7 @@ import numpy as np
 from keras import ops
 from quantizers import get_fixed_quantizer
 
-from trigger.fixedpoint.spelling import read_type
+from trigger.support.spelling import read_type
 
 Granularity = Literal["tensor", "channel", "element"]
 Rounds = Literal["TRN", "RND", "RND_CONV"]

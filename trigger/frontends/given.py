@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from trigger.errors import TriggerError, quoted
-from trigger.fixedpoint.spelling import read_type
 from trigger.fixedpoint.types import Fixed
+from trigger.support.spelling import read_type
 
 
 def input_types(

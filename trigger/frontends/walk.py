@@ -12,7 +12,6 @@ from trigger.fixedpoint.build import Builder, free_name
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.ops import GraphError
 from trigger.fixedpoint.ranges import TooWide
-from trigger.fixedpoint.spelling import read_type
 from trigger.fixedpoint.types import Fixed
 from trigger.frontends import own, remedies
 from trigger.frontends.attributes import check_attributes
@@ -22,6 +21,7 @@ from trigger.frontends.methods import check_methods
 from trigger.frontends.piecewise import lower_relu
 from trigger.frontends.products import sum_of_squares
 from trigger.support.names import as_identifier
+from trigger.support.spelling import read_type
 
 # Layers that do nothing in inference.
 _TRAINING_ONLY = (

@@ -17,10 +17,10 @@ from pydantic import (
 )
 
 from trigger.errors import TriggerError, quoted
-from trigger.fixedpoint.spelling import read_type
 from trigger.fixedpoint.types import MAX_WIDTH, Fixed
 from trigger.spec.parts import TOTALS, Part, families, own_part, part
 from trigger.support.names import file_name, printable
+from trigger.support.spelling import read_type
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 PositiveInt = Annotated[int, Field(gt=0, lt=1 << 31)]

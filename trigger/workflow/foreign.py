@@ -10,9 +10,9 @@ import numpy as np
 from trigger.backends.hls4ml.foreign import ForeignProject, open_foreign
 from trigger.errors import TriggerError
 from trigger.events.dataset import numeric_columns
-from trigger.fixedpoint.spelling import read_type
 from trigger.fixedpoint.types import MAX_WIDTH, Fixed, Integers
 from trigger.support.progress import progress, say
+from trigger.support.spelling import read_type
 from trigger.verification.compare import Comparison, Verdict, Witness
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from trigger.fixedpoint.spelling import read_type
+from trigger.support.spelling import read_type
 
 WANTED = "is not a type; write fixed<W,I> or ufixed<W,I> with W from 1 to 53"
 
