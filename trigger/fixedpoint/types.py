@@ -12,8 +12,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from trigger.errors import quoted
-
 Integers = NDArray[np.int64]
 
 
@@ -62,14 +60,13 @@ class Fixed(NamedTuple):
         """Read ``fixed<W,I>`` or ``ufixed<W,I>``; raises ValueError with what was expected."""
         match = re.fullmatch(r"\s*(u?)fixed<\s*(\d{1,4})\s*,\s*(-?\d{1,4})\s*>\s*", text)
         if not match or not 1 <= int(match[2]) <= MAX_WIDTH:
-            raise ValueError(
-                f"{quoted(text)} is not a type; write fixed<W,I> or ufixed<W,I> with W from 1 to {MAX_WIDTH}"
-            )
+            raise ValueError(f"{text[:60]!r} {NOT_A_TYPE}")
         return cls(not match[1], int(match[2]), int(match[3]))
 
 
 # float64, in which the trained network is evaluated, holds integers of this size exactly; nothing wider can be verified.
 MAX_WIDTH = 53
+NOT_A_TYPE = f"is not a type; write fixed<W,I> or ufixed<W,I> with W from 1 to {MAX_WIDTH}"
 # A shift further than this changes nothing: to the left such a value saturates, or wraps to 0; to the right it is 0 or -1.
 FARTHEST_SHIFT = MAX_WIDTH + 1
 

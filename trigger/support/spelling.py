@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from trigger.errors import quoted
-from trigger.fixedpoint.types import MAX_WIDTH, Fixed
+from trigger.fixedpoint.types import MAX_WIDTH, NOT_A_TYPE, Fixed
 
 _NUMBER = r"\s*(-?\d{1,4})\s*"
 _FIXED = re.compile(rf"\s*(?:ap_)?(u?)fixed\s*<{_NUMBER},{_NUMBER}((?:,[^,<>]*)*)>\s*")
@@ -25,8 +25,10 @@ def read_type(text: Any) -> Fixed:
     elif match := _INTEGER.fullmatch(text):
         found = Fixed(not match[1], int(match[2]), int(match[2]))
     else:
-        return Fixed.parse(text)
-    return found if 1 <= found.width <= MAX_WIDTH else Fixed.parse(text)  # says what is expected
+        found = None
+    if found is None or not 1 <= found.width <= MAX_WIDTH:
+        raise ValueError(f"{quoted(text)} {NOT_A_TYPE}")
+    return found
 
 
 def _check_modes(text: str, modes: str, plain: Fixed) -> None:
