@@ -61,8 +61,8 @@ CAMPAIGNS = {
     "exact": Campaign(
         "random graphs: rational numbers = graph = passes = JSON = ONNX = emulator = RTL = csim",
         5_000,
-        50,
-        3600,
+        100,
+        7200,
     ),
     "kill": Campaign(
         "builds killed at a random moment, then continued: the same bytes", 50, 1, 600
