@@ -236,6 +236,11 @@ def test_edited_added_and_missing_files_are_named(small_build):
     (root / "report" / "index.html").unlink()
     (root / "sitecustomize.py").write_text("mine")
     (root / "notes").mkdir()
+    (root / "csim" / "other.so").write_text("mine")
+    (root / "simulation" / "rtl").mkdir()
+    for name in ("result.json", "notes.txt"):
+        (root / "synth" / "vivado").mkdir(parents=True, exist_ok=True)
+        (root / "synth" / "vivado" / name).write_text("mine")
     result = CliRunner().invoke(app, ["verify", str(root), "--manifest"])
     assert result.exit_code == 1
     assert result.output.splitlines() == [
@@ -243,8 +248,12 @@ def test_edited_added_and_missing_files_are_named(small_build):
         "firmware/firmware/weights/w2.h: EDITED",
         "report/index.html: MISSING",
         "rtl/notes.txt: ADDED",
+        "synth/vivado/result.json: ADDED",
+        "csim/other.so: ADDED",
         "notes: ADDED",
+        "simulation/rtl: ADDED",
         "sitecustomize.py: ADDED",
+        "synth/vivado/notes.txt: ADDED",
     ]
 
 

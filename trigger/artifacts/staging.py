@@ -19,7 +19,7 @@ MANIFEST, SPEC, RECORDS = "manifest.json", "trigger.toml", "stages.json"
 # Compiled from the stages; kept so that nothing is compiled twice.
 COMPILED = ("csim", "simulation", "payload-simulation")
 # What `trigger synth` leaves of one tool for the report.
-_SYNTHESISED = ("result.json", "source.txt")
+SYNTHESISED = ("result.json", "source.txt")
 
 
 def begin(root: Path) -> Path:
@@ -74,7 +74,7 @@ def interrupted(root: Path) -> bool:
 
 def synthesised(root: Path) -> list[Path]:
     """What runs of `trigger synth` left here for the report, relative to the build folder."""
-    found = [path for name in _SYNTHESISED for path in root.glob(f"synth/*/{name}")]
+    found = [path for name in SYNTHESISED for path in root.glob(f"synth/*/{name}")]
     return sorted(path.relative_to(root) for path in found)
 
 

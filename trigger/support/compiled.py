@@ -9,6 +9,7 @@ import fcntl
 import functools
 import hmac
 import os
+import re
 import secrets
 import stat
 import tempfile
@@ -84,6 +85,11 @@ def cache() -> Path | None:
         return None
     own = found.st_uid == os.geteuid() and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
     return folder if own else None
+
+
+def is_library(path: Path) -> bool:
+    """Whether a file is called as ``library`` calls what it keeps; whether it is run, its key decides."""
+    return re.fullmatch(r"\w+-[0-9a-f]{16}-[0-9a-f]{32}\.\w+", path.name) is not None
 
 
 def _known(folder: Path, kind: str, sources: str, secret: bytes) -> Path | None:

@@ -12,9 +12,17 @@ from typing import Any, NamedTuple
 from trigger.artifacts.folder import SECONDS, Build, read_graph, read_json
 from trigger.artifacts.manifest import facts
 from trigger.artifacts.manifest import parts as parts_of
-from trigger.artifacts.staging import COMPILED, MANIFEST, NEXT, RECORDS, SPEC, synthesised
+from trigger.artifacts.staging import (
+    COMPILED,
+    MANIFEST,
+    NEXT,
+    RECORDS,
+    SPEC,
+    SYNTHESISED,
+    synthesised,
+)
 from trigger.errors import TriggerError
-from trigger.support import files
+from trigger.support import compiled, files
 from trigger.support.digest import data_digest, file_digest, folder_digest
 from trigger.support.versions import versions
 from trigger.workflow.stages import STAGES, Stage
@@ -131,10 +139,15 @@ def prove(build: Build) -> list[Finding]:
 
 def _added(root: Path) -> dict[str, str]:
     """What lies beside the parts of a build, without what a process that was killed has left."""
+    beside = [path for path in root.iterdir() if path.name not in (*EVERYTHING, *_UNSEALED)]
+    for name in COMPILED:
+        if (root / name).is_dir():
+            beside += [p for p in (root / name).iterdir() if not compiled.is_library(p)]
+    beside += [path for path in root.glob("synth/*/*") if path.name not in (*SYNTHESISED, "work")]
     return {
-        path.name: "ADDED"
-        for path in sorted(root.iterdir())
-        if path.name not in (*EVERYTHING, *_UNSEALED) and not fnmatch(path.name, files.BESIDE)
+        path.relative_to(root).as_posix(): "ADDED"
+        for path in sorted(beside)
+        if not fnmatch(path.name, files.BESIDE)
     }
 
 
