@@ -92,7 +92,8 @@ class LearnedWeights(_LearnedBits):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "LearnedWeights":
         """One saved without a range, as before ranges were learned, saturates nowhere below ``max()``."""
-        return super().from_config({"integer": math.log2(_LARGEST) + 1, **config})
+        made: LearnedWeights = super().from_config({"integer": math.log2(_LARGEST) + 1, **config})
+        return made
 
     def max(self) -> float:
         """The largest magnitude: QKeras clips weights to it."""
@@ -186,7 +187,7 @@ class LearnedActivation(_LearnedBits):
 
     def promoted(self, dtype: str) -> "LearnedActivation":
         """A copy that computes in another precision, with the same widths."""
-        twin = type(self).from_config({**self.get_config(), "dtype": dtype})
+        twin: LearnedActivation = type(self).from_config({**self.get_config(), "dtype": dtype})
         twin.build((None, *self.fraction.shape))
         twin.set_weights(self.get_weights())
         return twin
@@ -241,7 +242,8 @@ class FixedPoint(keras.layers.Layer):
 
     def promoted(self, dtype: str) -> "FixedPoint":
         """A copy that computes in another precision."""
-        return type(self).from_config({**self.get_config(), "dtype": dtype})
+        twin: FixedPoint = type(self).from_config({**self.get_config(), "dtype": dtype})
+        return twin
 
     def get_config(self) -> dict[str, Any]:
         modes = {"rounding": self.rounding, "overflow": self.overflow}

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.ndimage import maximum_filter, uniform_filter1d
 
-from trigger.fixedpoint.types import Integers
+from trigger.fixedpoint.types import Flags, Integers
 
 ETA_TOWERS, PHI_TOWERS, TOWER = 116, 72, 0.087
 STEP_GEV = 0.5
@@ -137,17 +137,22 @@ def _towers(events: Sequence[Sequence[Deposits]]) -> tuple[Integers, Integers]:
 def _window(grid: Integers, eta: int, phi: int) -> Integers:
     """The sum of the ``eta`` x ``phi`` towers about each tower; nothing lies beyond the ends in eta."""
     sums = uniform_filter1d(grid.astype(np.float64), eta, axis=1, mode="constant") * eta
-    return np.rint(uniform_filter1d(sums, phi, axis=2, mode="wrap") * phi).astype(np.int64)
+    found: Integers = np.rint(uniform_filter1d(sums, phi, axis=2, mode="wrap") * phi).astype(
+        np.int64
+    )
+    return found
 
 
-def _is_largest(grid: Integers, size: int) -> np.ndarray:
+def _is_largest(grid: Integers, size: int) -> Flags:
     """Where a tower is the largest of ``size`` x ``size``; of equal ones the first in eta, then in phi, counts."""
     rank = grid * (ETA_TOWERS * PHI_TOWERS) - np.arange(ETA_TOWERS * PHI_TOWERS).reshape(
         1, ETA_TOWERS, PHI_TOWERS
     )
-    return rank == maximum_filter(
+    largest: Integers = maximum_filter(
         rank, (1, size, size), mode=("constant", "constant", "wrap"), cval=rank.min()
     )
+    found: Flags = rank == largest
+    return found
 
 
 def _jets(total: Integers) -> Integers:

@@ -38,4 +38,4 @@ def fetch(path: Path) -> int:
         {**columns, "jet": pa.array(np.asarray(bunch.target).astype(str)).dictionary_encode()}
     )
     pq.write_table(table, path, compression="zstd")
-    return table.num_rows
+    return int(table.num_rows)

@@ -6,6 +6,8 @@ M and N, arXiv:1609.07483; the list of features, arXiv:1804.06913.
 """
 
 import math
+from collections.abc import Callable
+from typing import TypeVar
 
 import numba
 import numpy as np
@@ -29,8 +31,13 @@ FEATURES = (
     "multiplicity",
 )
 
-# Declared once: every kernel is compiled ahead of its first use and kept on disk between runs.
-_compiled = numba.njit(cache=True)
+_Kernel = TypeVar("_Kernel", bound=Callable[..., object])
+
+
+def _compiled(kernel: _Kernel) -> _Kernel:
+    """The function as machine code, compiled at its first use and kept on disk between runs."""
+    compiled: _Kernel = numba.njit(cache=True)(kernel)
+    return compiled
 
 
 @_compiled

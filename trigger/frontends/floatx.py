@@ -40,4 +40,5 @@ def _jax_float64() -> contextlib.AbstractContextManager[Any]:
     # Unless it is told otherwise, JAX computes in float32 whatever it is asked for.
     import jax
 
-    return jax.enable_x64(True)
+    wide: contextlib.AbstractContextManager[Any] = jax.enable_x64(True)
+    return wide

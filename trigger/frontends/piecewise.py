@@ -70,9 +70,9 @@ def slope_shift(slope: float) -> int:
 
 def round_to(kind: Fixed, y: np.ndarray) -> np.ndarray:
     """Real numbers rounded, half to even, into a type; still real numbers."""
-    return np.ldexp(
-        np.clip(np.rint(np.ldexp(y, kind.fraction)), kind.minimum, kind.maximum), -kind.fraction
-    )
+    integers = np.clip(np.rint(np.ldexp(y, kind.fraction)), kind.minimum, kind.maximum)
+    found: np.ndarray = np.ldexp(integers, -kind.fraction)
+    return found
 
 
 def staircase(

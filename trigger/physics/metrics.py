@@ -31,7 +31,7 @@ def logits(outputs: np.ndarray, head: str) -> np.ndarray:
     outputs, least = outputs.astype(np.float64), np.finfo(np.float64).tiny
     if head not in ("softmax", "sigmoid"):
         return outputs
-    found = np.log(np.maximum(outputs, least))
+    found: np.ndarray = np.log(np.maximum(outputs, least))
     if outputs.shape[1] == 1:
         found -= np.log(np.maximum(1 - outputs, least))
     return found

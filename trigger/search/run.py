@@ -112,7 +112,7 @@ def _run(search: Search, trials: int, client: Client) -> None:
     waiting = study.waiting()
     done = len(study.finished())
     running = as_completed()
-    numbers: dict[Future, int] = {}
+    numbers: dict[Future[Outcome], int] = {}
 
     def begin(number: int, values: space.Values) -> None:
         text = space.with_values(search.text, values)
@@ -151,7 +151,7 @@ def _run(search: Search, trials: int, client: Client) -> None:
             _stop_if_all_fail(study.finished())
 
 
-def _result(future: Future) -> Outcome:
+def _result(future: Future[Outcome]) -> Outcome:
     """What a worker gave; where workers died under it time and again, that."""
     try:
         return future.result()
@@ -175,7 +175,8 @@ def _stop_if_all_fail(points: list[Point]) -> None:
 
 def _places(client: Client) -> int:
     """How many trials can run at once; one waits where no worker is there yet."""
-    return max(sum(client.nthreads().values()), 1)
+    threads: dict[str, int] = client.nthreads()
+    return max(sum(threads.values()), 1)
 
 
 @contextlib.contextmanager

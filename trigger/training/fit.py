@@ -139,7 +139,8 @@ def _loss(model: keras.Model) -> dict[str, Any]:
 
 
 def _normalized(weight: np.ndarray) -> np.ndarray:
-    return (weight / weight.mean()).astype(np.float32)
+    normalized: np.ndarray = (weight / weight.mean()).astype(np.float32)
+    return normalized
 
 
 class _BestEpoch(keras.callbacks.Callback):

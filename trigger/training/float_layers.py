@@ -75,7 +75,8 @@ def computed(node: Any, before: list[np.ndarray]) -> np.ndarray:
         for tensor, value in zip(node.arguments.keras_tensors, before, strict=True)
     }
     arguments, options = node.arguments.fill_in(values)
-    return keras.ops.convert_to_numpy(node.operation(*arguments, **options))
+    found: np.ndarray = keras.ops.convert_to_numpy(node.operation(*arguments, **options))
+    return found
 
 
 def folded(uses: list[Any]) -> dict[int, Any]:

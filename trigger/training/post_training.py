@@ -15,11 +15,11 @@ from trigger.events.dataset import Events
 from trigger.fixedpoint.types import Fixed
 from trigger.frontends.constants import check_weights
 from trigger.frontends.inexact import Inexact, Refusal
-from trigger.frontends.networks import is_float, lower
+from trigger.frontends.networks import is_float, lower, outputs
 from trigger.physics.metrics import mean_auc
 from trigger.spec.spec import Spec
 from trigger.support.progress import progress
-from trigger.training.fit import outputs, scores
+from trigger.training.fit import scores
 from trigger.training.replacement import Replaced, check, replaced
 
 WIDTHS = range(2, 17)

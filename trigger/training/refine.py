@@ -293,7 +293,8 @@ def _moves(quantizer: LearnedActivation) -> tuple[tuple[Any, float], ...]:
 
 
 def _numpy(tensor: Any) -> np.ndarray:
-    return ops.convert_to_numpy(tensor).astype(np.float64)
+    found: np.ndarray = ops.convert_to_numpy(tensor).astype(np.float64)
+    return found
 
 
 def _reach(quantizer: LearnedWeights, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:

@@ -1,5 +1,6 @@
 """What a spec's task asks of training: which events are shown, what is to be answered, and by which loss it is judged."""
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -116,7 +117,8 @@ def _refined(
     assert training.target_lut is not None
     few = _some(events, _REFINED_ON, training.seed)
     schedule = refine.Schedule(training.target_lut, training.refinement, training.seed)
-    part, judged, give_back = model, trained, lambda: None
+    part, judged = model, trained
+    give_back: Callable[[], None] | None = None
     if (
         trained.outputs[0] is model.outputs[0]
     ):  # what is judged is the network itself, no decoder behind it
@@ -127,7 +129,8 @@ def _refined(
         found = refine.refine(
             part, layers, loss_on(judged, few, loss), schedule, lambda now: done(1)
         )
-    give_back()
+    if give_back is not None:
+        give_back()
     return {"refined_loss": [found.loss], "refined_lut": [found.lut]}
 
 

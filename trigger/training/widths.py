@@ -219,7 +219,7 @@ def _neurons(order: list[Any], outputs: list[Any]) -> dict[int, Terms]:
 
 def _present(readers: list[Terms], activation: Any) -> Terms:
     """1 for each element, or 0 where no reader has a bit of it, or its activation has none. Without a slope."""
-    parts = [lambda: sum(reader() for reader in readers)]
+    parts: list[Terms] = [lambda: sum(reader() for reader in readers)]
     if isinstance(activation, LearnedActivation):
         parts.append(activation.width)
     return lambda: ops.stop_gradient(math.prod(ops.minimum(part(), 1.0) for part in parts))

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import NamedTuple, assert_never
 
 import numpy as np
-from numpy.typing import NDArray
 
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.ops import (
@@ -26,9 +25,7 @@ from trigger.fixedpoint.ops import (
     Staircase,
     Threshold,
 )
-from trigger.fixedpoint.types import Integers, Overflow, Rounding, bounds
-
-Reals = NDArray[np.float64]
+from trigger.fixedpoint.types import Flags, Integers, Overflow, Reals, Rounding, bounds
 
 # Events at a time, so that memory does not grow with their number.
 _BLOCK = 8192
@@ -47,8 +44,9 @@ class Bounds(NamedTuple):
     high: Reals
 
     @property
-    def known(self) -> NDArray[np.bool_]:
-        return self.low == self.high
+    def known(self) -> Flags:
+        same: Flags = self.low == self.high
+        return same
 
     @property
     def largest(self) -> Reals:
@@ -115,9 +113,7 @@ def _dense(node: Dense, x: Bounds) -> Bounds:
     return _rounded(node, exact, largest, known, int(read.sum(axis=0).max(initial=0)) + 1)
 
 
-def _rounded(
-    node: Operation, exact: Bounds, largest: Reals, known: NDArray[np.bool_], terms: int
-) -> Bounds:
+def _rounded(node: Operation, exact: Bounds, largest: Reals, known: Flags, terms: int) -> Bounds:
     """The exact bounds, and around them the rounding of a sum of terms.
 
     ``largest`` is the sum of the terms' magnitudes, which no partial sum exceeds.

@@ -108,10 +108,10 @@ def _classes(labels: np.ndarray, model: "keras.Model", x: np.ndarray, asked: Ado
 
     Of one output: the class that scores low, the class that scores high.
     """
-    from trigger.training import fit
+    from trigger.frontends import networks
 
     outputs = int(np.prod(model.output_shape[1:]))
-    found = fit.outputs(model, x)
+    found = networks.outputs(model, x)
     if outputs == 1:
         high = found > np.median(found)
         outputs, found = 2, np.concatenate([~high, high], axis=1)

@@ -331,7 +331,10 @@ def _decision_words(
     for field in fields:
         part = bits[field.port][:, field.first : field.last + 1]
         words[:, links.index(field.link), field.low : field.high + 1] = part
-    return (words << np.arange(WORD_BITS, dtype=np.uint64)).sum(axis=2, dtype=np.uint64)
+    packed: np.ndarray = (words << np.arange(WORD_BITS, dtype=np.uint64)).sum(
+        axis=2, dtype=np.uint64
+    )
+    return packed
 
 
 def _bits(values: Integers, places: Sequence[tuple[int, int]]) -> np.ndarray:

@@ -236,4 +236,5 @@ def _emulator(folder: Path, name: str) -> Callable[[Integers], Integers]:
     assert spec.loader is not None
     binding = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(binding)
-    return binding.run
+    run: Callable[[Integers], Integers] = binding.run
+    return run

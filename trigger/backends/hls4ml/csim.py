@@ -155,7 +155,8 @@ def call(
                 f"csim: {name} ended its process with status 0 and gave no results; "
                 "look for a call of exit in it"
             )
-        return np.load(target)
+        found: np.ndarray = np.load(target)
+        return found
 
 
 def _run(command: list[str], name: str, done: Callable[[int], None]) -> tuple[int, str]:
@@ -405,7 +406,7 @@ def _bridge(project: Csim, k: int, namespace: str) -> list[str]:
 
 def _as_integers(values: np.ndarray, fractions: Integers) -> Integers:
     scaled = np.ldexp(values, fractions)
-    integers = scaled.astype(np.int64)
+    integers: Integers = scaled.astype(np.int64)
     if (integers != scaled).any():
         raise GraphError("the csim gives values between the steps of its output type")
     return integers

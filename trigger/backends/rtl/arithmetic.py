@@ -189,7 +189,7 @@ def _already_added(x: FVariable) -> float:
     value, shift = (
         ((x._data >> at & 0xFFFFFFFF) + (1 << 31)) % (1 << 32) - (1 << 31) for at in (0, 32)
     )
-    return value * 2.0**-shift * x._factor
+    return float(value * 2.0**-shift * x._factor)
 
 
 def _choose(

@@ -4,16 +4,13 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from trigger.backends.rtl.verilator import RtlFailed
-from trigger.fixedpoint.types import Integers
+from trigger.fixedpoint.types import Flags, Integers
 
 _RESET_EVERY = 251
 # Edges after the last result is due, in which one that comes late or too often is still seen.
 _LATE = 2
-
-Flags = NDArray[np.bool_]
 
 
 class Edges(NamedTuple):

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from trigger.backends.rtl.edges import Edges, Flags, drive, results, with_resets
+from trigger.backends.rtl.edges import Edges, drive, results, with_resets
 from trigger.backends.rtl.interface import Interface, Port
 from trigger.backends.rtl.verilator import RtlFailed
-from trigger.fixedpoint.types import Integers
+from trigger.fixedpoint.types import Flags, Integers
 from trigger.support.compiled import private
 from trigger.support.process import run
 from trigger.support.templates import environment

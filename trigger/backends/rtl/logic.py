@@ -203,7 +203,8 @@ def _samples(low: np.ndarray, high: np.ndarray, steps: np.ndarray) -> np.ndarray
     near = rng.integers(0, 3, shape)
     kinds = np.stack([anything, anything, small, least + near, most - near])
     chosen = np.take_along_axis(kinds, rng.integers(0, len(kinds), (1, *shape)), axis=0)[0]
-    return np.clip(np.concatenate([[least, most], chosen]), least, most) * steps
+    found: np.ndarray = np.clip(np.concatenate([[least, most], chosen]), least, most) * steps
+    return found
 
 
 def _real(node: Operation, integers: Integers) -> np.ndarray:

@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from trigger.backends.rtl.edges import Flags, with_resets
+from trigger.backends.rtl.edges import with_resets
 from trigger.backends.rtl.interface import Interface
 from trigger.backends.rtl.verilator import EXTEND, RtlFailed, find_verilator, library
-from trigger.fixedpoint.types import Integers
+from trigger.fixedpoint.types import Flags, Integers
 from trigger.support import compiled
 from trigger.support.templates import environment
 

@@ -70,7 +70,8 @@ def elementwise(
         with keras_float64():
             oq = _quantizer(layer.oq, (None, *shape))
             y = oq(layer.activation(keras.ops.convert_to_tensor(events, dtype="float64")))
-            return keras.ops.convert_to_numpy(y).ravel()[: len(x)]
+            found: np.ndarray = keras.ops.convert_to_numpy(y).ravel()[: len(x)]
+            return found
 
     return run
 
@@ -81,7 +82,9 @@ def is_elementwise(
     """Whether a function of events of a shape gives each of these values the same, bit for bit in float64, in any company."""
 
     def ask(x: np.ndarray) -> np.ndarray:
-        return keras.ops.convert_to_numpy(function(keras.ops.convert_to_tensor(x, "float64")))
+        y = function(keras.ops.convert_to_tensor(x, "float64"))
+        found: np.ndarray = keras.ops.convert_to_numpy(y)
+        return found
 
     # The sizes differ, so that one which divides by the number of events shows. Both are full vectors of the processor.
     size = max(_TOGETHER, len(values)) * math.prod(shape)
@@ -110,7 +113,7 @@ def _twin(layer: Any, inputs: list[Any], is_head: bool) -> Any:
     )
 
 
-def _operation(layer: Any, shape: tuple[int | None, ...], is_head: bool) -> Callable[[Any], Any]:
+def _operation(layer: Any, shape: tuple[int | None, ...], is_head: bool) -> keras.Layer:
     """The layer's own arithmetic between its quantisers, on inputs of a shape."""
     activation = getattr(layer, "activation", None)
     if is_left_out_head(layer, is_head):
