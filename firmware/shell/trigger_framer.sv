@@ -4,7 +4,7 @@
 // event is one bunch crossing:
 // `start_of_orbit` on its first frame makes it crossing 0, the next event is crossing 1, and so on. What breaks these rules
 // raises an error for one cycle: an event that is cut short, or goes on without a start, is dropped (error[0]); links that
-// disagree about valid or start are taken as link 0 has it (error[1]); an orbit that begins too early or too late begins (error[2]).
+// disagree about valid or start are read as link 0 has it (error[1]); an orbit that begins too early or too late begins (error[2]).
 `timescale 1 ns / 1 ps
 `default_nettype none
 
@@ -34,10 +34,10 @@ logic [7:0] frame;           // the frame that is expected; 0 between events
 logic in_orbit;              // a start of orbit has been seen
 logic [11:0] bx;
 logic [7:0] place;
-logic taken, waits;
+logic accepted, stalled;
 
-assign taken = valid[0] && (start[0] || frame != 0);
-assign waits = GAPS && !valid[0];
+assign accepted = valid[0] && (start[0] || frame != 0);
+assign stalled = GAPS && !valid[0];
 assign place = start[0] ? 8'd0 : frame;
 
 always_ff @(posedge clk) begin
@@ -48,10 +48,10 @@ always_ff @(posedge clk) begin
         event_valid <= 0;
         error <= 0;
     end else if (ce) begin
-        event_valid <= taken && place == 8'(FRAMES - 1);
-        if (!waits) frame <= taken && place != 8'(FRAMES - 1) ? place + 8'd1 : 8'd0;
+        event_valid <= accepted && place == 8'(FRAMES - 1);
+        if (!stalled) frame <= accepted && place != 8'(FRAMES - 1) ? place + 8'd1 : 8'd0;
         error <= 0;
-        error[0] <= (frame != 0 && !waits && (!valid[0] || start[0])) || (frame == 0 && valid[0] && !start[0]);
+        error[0] <= (frame != 0 && !stalled && (!valid[0] || start[0])) || (frame == 0 && valid[0] && !start[0]);
         error[1] <= (valid != 0 && valid != '1) || (valid[0] && start != 0 && start != '1);
         if (valid[0] && start[0]) begin
             in_orbit <= in_orbit || start_of_orbit[0];
@@ -65,7 +65,7 @@ assign event_bx = bx;
 
 for (genvar f = 0; f < FRAMES; f++) begin : frames
     always_ff @(posedge clk)
-        if (ce && taken && place == 8'(f)) event_data[f*FRAME_BITS +: FRAME_BITS] <= data;
+        if (ce && accepted && place == 8'(f)) event_data[f*FRAME_BITS +: FRAME_BITS] <= data;
 end
 
 endmodule

@@ -4,7 +4,7 @@
 -- event is one bunch crossing:
 -- `start_of_orbit` on its first frame makes it crossing 0, the next event is crossing 1, and so on. What breaks these rules
 -- raises an error for one cycle: an event that is cut short, or goes on without a start, is dropped (error(0)); links that
--- disagree about valid or start are taken as link 0 has it (error(1)); an orbit that begins too early or too late begins (error(2)).
+-- disagree about valid or start are read as link 0 has it (error(1)); an orbit that begins too early or too late begins (error(2)).
 library ieee;
 use ieee.std_logic_1164.all;
 use ieee.numeric_std.all;
@@ -45,14 +45,14 @@ begin
     event_bx <= std_logic_vector(to_unsigned(bx, 12));
 
     process (clk)
-        variable taken : boolean;
-        variable place : natural range 0 to FRAMES - 1;
-        variable waits : boolean;
-        variable cut   : boolean;
+        variable accepted : boolean;
+        variable place    : natural range 0 to FRAMES - 1;
+        variable stalled  : boolean;
+        variable cut      : boolean;
     begin
         if rising_edge(clk) then
-            taken := valid(0) = '1' and (start(0) = '1' or frame /= 0);
-            waits := GAPS and valid(0) = '0';
+            accepted := valid(0) = '1' and (start(0) = '1' or frame /= 0);
+            stalled := GAPS and valid(0) = '0';
             place := 0 when start(0) = '1' else frame;
             if rst = '1' then
                 frame <= 0;
@@ -61,13 +61,13 @@ begin
                 event_valid <= '0';
                 error <= "000";
             elsif ce = '1' then
-                event_valid <= '1' when taken and place = FRAMES - 1 else '0';
-                if taken and place /= FRAMES - 1 then
+                event_valid <= '1' when accepted and place = FRAMES - 1 else '0';
+                if accepted and place /= FRAMES - 1 then
                     frame <= place + 1;
-                elsif not waits then
+                elsif not stalled then
                     frame <= 0;
                 end if;
-                cut := frame /= 0 and not waits and (valid(0) = '0' or start(0) = '1');
+                cut := frame /= 0 and not stalled and (valid(0) = '0' or start(0) = '1');
                 error(0) <= '1' when cut or (frame = 0 and valid(0) = '1' and start(0) = '0') else '0';
                 error(1) <= '1' when (valid /= ALL_ZEROS and valid /= ALL_ONES)
                                   or (valid(0) = '1' and start /= ALL_ZEROS and start /= ALL_ONES) else '0';
@@ -84,7 +84,7 @@ begin
                     end if;
                 end if;
             end if;
-            if ce = '1' and taken then
+            if ce = '1' and accepted then
                 event_data(place * FRAME_BITS + FRAME_BITS - 1 downto place * FRAME_BITS) <= data;
             end if;
         end if;
