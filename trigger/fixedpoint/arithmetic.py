@@ -5,11 +5,24 @@ model, the passes and the backends that compute in integers all take them from t
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 
 import numpy as np
 
-from trigger.fixedpoint.ops import Add, Affine, Dense, Node, Staircase
+from trigger.fixedpoint.ops import (
+    Add,
+    Affine,
+    Clip,
+    Concatenate,
+    Dense,
+    Input,
+    LeakyRelu,
+    Node,
+    Operation,
+    Quantize,
+    Staircase,
+    Threshold,
+)
 from trigger.fixedpoint.types import FARTHEST_SHIFT, Fixed, Integers, Overflow, Rounding, bounds
 
 
@@ -61,6 +74,21 @@ def add_shifts(node: Add, sources: Sequence[Node]) -> list[Integers]:
 def _bias(node: Dense | Affine) -> Integers:
     """The bias with the fractional bits of the result."""
     return node.bias.values << (node.fractions - node.bias.type.fraction)
+
+
+def never_decreases(node: Operation, elements: Integers) -> bool:
+    """Whether these elements of a node never fall while what they read rises."""
+    match node:
+        case Staircase() | Clip() | LeakyRelu():
+            return True
+        case Quantize():
+            return node.overflow is not Overflow.WRAP
+        case Affine():
+            return bool((node.scale.values[elements] > 0).all())
+        case Input() | Dense() | Threshold() | Add() | Concatenate():
+            return False
+        case _:
+            assert_never(node)
 
 
 def affine(node: Affine, source: Node, x: Integers) -> Integers:

@@ -8,30 +8,22 @@ A bit that is the same for every input reads what is made anyway.
 import dataclasses
 from collections.abc import Callable
 from math import gcd
-from typing import NamedTuple, assert_never
+from typing import NamedTuple
 
 import numpy as np
 
-from trigger.fixedpoint.arithmetic import dense_terms
+from trigger.fixedpoint.arithmetic import dense_terms, never_decreases
 from trigger.fixedpoint.evaluate import evaluate
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.ops import (
-    Add,
-    Affine,
-    Clip,
-    Concatenate,
     Constant,
     Dense,
     GraphError,
-    Input,
-    LeakyRelu,
     Operation,
-    Quantize,
-    Staircase,
     Threshold,
 )
 from trigger.fixedpoint.ranges import Interval, interval, ranges
-from trigger.fixedpoint.types import Fixed, Integers, Overflow, smallest
+from trigger.fixedpoint.types import Fixed, Integers, smallest
 
 
 class LeftOut(NamedTuple):
@@ -90,7 +82,7 @@ def lower_decision(graph: Graph) -> Graph:
         accept, source = graph.output, graph[graph.output.inputs[0]]
         if any(source.name in node.inputs for node in nodes):
             break
-        if _never_decreases(source, accept.elements):
+        if never_decreases(source, accept.elements):
             moved = _through(
                 accept, source, graph[source.inputs[0]], ranges(graph)[source.inputs[0]]
             )
@@ -130,20 +122,6 @@ def _without_sums_for_constants(graph: Graph) -> Graph:
         bounds=np.where(constant, np.where(low == 1, least, most + 1), accept.bounds),
     )
     return Graph((*nodes, moved), graph.notes)
-
-
-def _never_decreases(node: Operation, elements: Integers) -> bool:
-    match node:
-        case Staircase() | Clip() | LeakyRelu():
-            return True
-        case Quantize():
-            return node.overflow is not Overflow.WRAP
-        case Affine():
-            return bool((node.scale.values[elements] > 0).all())
-        case Input() | Dense() | Threshold() | Add() | Concatenate():
-            return False
-        case _:
-            assert_never(node)
 
 
 def _through(accept: Threshold, node: Operation, source: Operation, reach: Interval) -> Threshold:
