@@ -1,0 +1,90 @@
+"""``trigger build``: from a trigger.toml, or from a trained network."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from trigger.errors import TriggerError
+from trigger.support.progress import shown
+
+Target = Annotated[
+    str | None,
+    typer.Argument(help="A zoo name, a folder with trigger.toml, or a trigger.toml."),
+]
+Output = Annotated[Path, typer.Option(help="Where build folders go.")]
+Network = Annotated[
+    Path | None,
+    typer.Option(
+        help="Instead of a trigger: a trained network (.keras, .h5, .json with --weights)."
+    ),
+]
+Weights = Annotated[Path | None, typer.Option(help="The weights (.h5) of a network in .json.")]
+Events = Annotated[Path | None, typer.Option(help="A sample of the network's inputs.")]
+Label = Annotated[str | None, typer.Option(help="The sample's column with the classes.")]
+Inputs = Annotated[
+    str | None, typer.Option(help='The hardware type of the inputs, such as "fixed<16,6>".')
+]
+FpgaPart = Annotated[
+    str | None, typer.Option(help="The FPGA; `trigger doctor --parts` lists them.")
+]
+Clock = Annotated[float | None, typer.Option(help="Its clock, MHz.")]
+FromScratch = Annotated[
+    bool,
+    typer.Option("--from-scratch", help="Train without the warm start that trigger.toml names."),
+]
+
+
+def build(
+    target: Target = None,
+    output: Output = Path("build"),
+    network: Network = None,
+    weights: Weights = None,
+    events: Events = None,
+    label: Label = None,
+    inputs: Inputs = None,
+    part: FpgaPart = None,
+    clock: Clock = None,
+    from_scratch: FromScratch = False,
+) -> None:
+    """Build verified firmware and a report.
+
+    From a trigger.toml, or from a trained network, for which NAME.toml is written and built. Exit status: 0 exact and within
+    its budgets, 1 different, 2 could not run, 3 exact, but over a budget or with scores or an accept bit that no input changes.
+    """
+    of_a_network = (network, weights, events, label, inputs, part, clock)
+    if target is None:
+        target = _adopt(*of_a_network)
+    elif any(option is not None for option in of_a_network):
+        raise _neither()
+    _build(target, output, from_scratch)
+
+
+def _adopt(
+    network: Path | None,
+    weights: Path | None,
+    events: Path | None,
+    label: str | None,
+    inputs: str | None,
+    part: str | None,
+    clock: float | None,
+) -> str:
+    """Write the trigger.toml of a trained network, and give its path."""
+    if network is None or events is None or part is None or clock is None:
+        raise _neither()
+    from trigger.workflow.adopt import Adoption, adopt
+
+    written = adopt(Adoption(network, events, part, clock, label, inputs, weights))
+    typer.echo(f"wrote {written}: look at the classes and the types of the inputs in it")
+    return str(written)
+
+
+def _neither() -> TriggerError:
+    return TriggerError("build: name either a trigger, or --network, --events, --part and --clock")
+
+
+def _build(target: str, output: Path, from_scratch: bool) -> None:
+    from trigger.workflow.build import build as run
+
+    root = run(target, output, from_scratch)
+    typer.echo(f"exact: {shown(root / 'report' / 'index.html')}")

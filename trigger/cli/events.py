@@ -1,0 +1,93 @@
+"""``trigger events``: samples of events."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from trigger.errors import TriggerError
+from trigger.support.files import write_text
+
+if TYPE_CHECKING:
+    from trigger.support.progress import Advance
+
+Output = Annotated[
+    Path,
+    typer.Argument(help="The Parquet file to write; its provenance goes beside it as .json."),
+]
+Seed = Annotated[
+    int, typer.Option(min=0, help="Seed of the generator and of the order of the rows.")
+]
+
+
+def jets(
+    output: Output,
+    jets: Annotated[int, typer.Option(min=1, help="Jets of each of the five classes.")] = 10_000,
+    seed: Seed = 1,
+) -> None:
+    """Generate jets of 1 TeV with Pythia 8.
+
+    They are like those of the hls4ml LHC jet data set ("JSC-like").
+    """
+    from trigger.events.jets import CLASSES, write
+
+    total = jets * len(CLASSES)
+    made = _generate(output, total, "jets", lambda done: write(output, jets, seed, done))
+    typer.echo(f"{output}: {made['jets']} jets, SHA-256 {made['sha256']}")
+
+
+def level1(
+    output: Output,
+    zero_bias: Annotated[
+        int, typer.Option(min=200, help="Zero-bias events, over all strata.")
+    ] = 81_000,
+    signals: Annotated[
+        int, typer.Option(min=20, help="Events of each of the five signals.")
+    ] = 5_000,
+    seed: Seed = 1,
+) -> None:
+    """Generate level-1 events at pileup 50 with Pythia 8.
+
+    Missing energy, 4 e/gamma, 4 muons and 10 jets in hardware integers, of zero bias and of five signals.
+    """
+    from trigger.events.level1 import collisions, write
+
+    total = collisions(zero_bias, signals)
+    made = _generate(
+        output, total, "collisions", lambda done: write(output, zero_bias, signals, seed, done)
+    )
+    typer.echo(f"{output}: {made['events']} events, SHA-256 {made['sha256']}")
+
+
+def openml(output: Annotated[Path, typer.Argument(help="The Parquet file to write.")]) -> None:
+    """Fetch the published LHC jet data set from OpenML.
+
+    Needs a network connection; the data set is hls4ml_lhc_jets_hlf.
+    """
+    from trigger.events.openml import fetch
+    from trigger.support.destinations import check_absent
+
+    check_absent(output)
+    typer.echo(f"{output}: {fetch(output)} jets")
+
+
+def _generate(
+    output: Path, total: int, unit: str, write: "Callable[[Advance], dict[str, Any]]"
+) -> dict[str, Any]:
+    """Write a sample and, beside it, its provenance, which is returned. ``total`` counts the units of the progress shown.
+
+    Raises TriggerError where the file does not end in .parquet, or is there and no sample.
+    """
+    import json
+
+    from trigger.support.destinations import check_sample
+    from trigger.support.progress import progress
+
+    if output.suffix != ".parquet":
+        raise TriggerError(f"{output}: the file to write ends in .parquet")
+    check_sample(output)
+    with progress("generating", total, unit) as done:
+        provenance = write(done)
+    write_text(output.with_suffix(".json"), json.dumps(provenance, indent=1) + "\n")
+    return provenance

@@ -1,0 +1,90 @@
+"""``trigger export``: a build for other software, or for a board."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from trigger.cli.arguments import BuildFolder
+from trigger.support.progress import shown
+
+if TYPE_CHECKING:
+    from trigger.workflow.exports import Exported
+
+
+def export_onnx(
+    folder: BuildFolder,
+    output: Annotated[
+        Path | None, typer.Argument(help="The .onnx file to write; NAME.onnx by default.")
+    ] = None,
+) -> None:
+    """Write the network as ONNX, in integers.
+
+    Standard operators, verified on the build's events by onnxruntime.
+    """
+    from trigger.workflow.exports import to_onnx
+
+    _exported(to_onnx(folder, output))
+
+
+def export_qonnx(
+    folder: BuildFolder,
+    output: Annotated[
+        Path | None, typer.Argument(help="The .onnx file to write; NAME.qonnx.onnx by default.")
+    ] = None,
+) -> None:
+    """Write the network as QONNX, with its quantisers.
+
+    For tools that read trained networks. Refused where QONNX, which computes in float32, is not exact.
+    """
+    from trigger.workflow.exports import to_qonnx
+
+    _exported(to_qonnx(folder, output))
+
+
+def export_emulator(
+    folder: BuildFolder,
+    output: Annotated[
+        Path | None, typer.Argument(help="The folder to write; NAME_emulator by default.")
+    ] = None,
+    version: Annotated[
+        str | None, typer.Option(help="The network's version (default: its digest).")
+    ] = None,
+) -> None:
+    """Write the network as C++17, in integers.
+
+    For experiments' software: C++, C, Python, and CMSSW's hls4ml emulator. Its README.md says how to compile and call it.
+    """
+    from trigger.workflow.exports import to_emulator
+
+    _exported(to_emulator(folder, output, version))
+
+
+def export_payload(
+    folder: BuildFolder,
+    output: Annotated[
+        Path | None, typer.Argument(help="The folder to write; NAME_payload by default.")
+    ] = None,
+    shell: Annotated[
+        str,
+        typer.Option(
+            help="plain, axi (AXI4-Stream and AXI4-Lite) or emp (an EMP board's payload)."
+        ),
+    ] = "plain",
+    language: Annotated[
+        str | None, typer.Option(help="verilog or vhdl; the shell's own by default.")
+    ] = None,
+) -> None:
+    """Write the trigger for a board, with benches.
+
+    Link words in, accept bits out, with registers and counters. README.md documents every bit and register; python sim/run.py
+    runs the benches.
+    """
+    from trigger.workflow.exports import to_payload
+
+    _exported(to_payload(folder, output, shell, language))
+
+
+def _exported(what: "Exported") -> None:
+    typer.echo(shown(what.path))
+    typer.echo(what)

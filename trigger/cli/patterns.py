@@ -1,0 +1,83 @@
+"""``trigger patterns``: what stands in the buffers of an EMP board, written and compared."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from trigger.cli.arguments import BuildFolder
+from trigger.cli.status import DIFFERENT
+from trigger.errors import TriggerError
+from trigger.support.progress import shown
+
+
+def write_patterns(
+    folder: BuildFolder,
+    output: Annotated[Path, typer.Argument(help="The folder for inputs.txt and expected.txt.")],
+    events: Annotated[int, typer.Option(min=2, help="How many events.")] = 100,
+    frames: Annotated[
+        int,
+        typer.Option(min=1, help="Frames of a buffer of the board; more need several files."),
+    ] = 1024,
+) -> None:
+    """Write the inputs, and the expected outputs.
+
+    They are for the buffers of an EMP board.
+
+    Where the events do not fit the buffers, several pairs of files are written, inputs_0.txt, expected_0.txt and so on.
+    """
+    from trigger.board.patterns import START
+    from trigger.workflow.exports import to_patterns
+
+    written = to_patterns(folder, output, events, frames)
+    for path, pattern in written.items():
+        typer.echo(f"{shown(path)}: {len(pattern.data)} frames, {len(pattern.links)} links")
+    pairs = len(written) // 2
+    if pairs > 1:
+        most = int(next(iter(written.values())).flags[:, 0, START].sum())
+        typer.echo(
+            f"{events} events do not fit a buffer of {frames} frames: {pairs} pairs of files, of up to {most} events"
+        )
+
+
+def compare_patterns(
+    expected: Annotated[Path, typer.Argument(help="What the trigger must answer.")],
+    found: Annotated[Path, typer.Argument(help="What came back.")],
+    ignore_flags: Annotated[
+        bool,
+        typer.Option("--ignore-flags", help="Compare data alone; only valid says which words."),
+    ] = False,
+) -> None:
+    """Compare two pattern files.
+
+    Data and flags of the valid words of each link, in their order, at any delay.
+
+    Flags that one of the files does not have are not compared. Exit status: 0 equal, 1 different, 2 could not compare.
+    """
+    from trigger.board.patterns import (
+        FLAG_NAMES,
+        FLAGS,
+        compare,
+        compared_flags,
+        delays,
+        read,
+        valid_words,
+    )
+
+    patterns = read(expected), read(found)
+    try:
+        differences = compare(*patterns, ignore_flags)
+    except TriggerError as error:
+        raise TriggerError(f"{found}: {error}") from error
+    compared = compared_flags(*patterns, ignore_flags)
+    left_out = [FLAG_NAMES[flag] for flag in FLAGS if flag not in compared]
+    if left_out:
+        typer.echo(f"not compared: {', '.join(left_out)}")
+    for difference in differences:
+        typer.echo(difference)
+    if differences:
+        raise typer.Exit(DIFFERENT)
+    for link, delay in delays(*patterns).items():
+        typer.echo(
+            f"link {link:03d}: {len(valid_words(patterns[0], link))} valid words, equal, {delay} frames later"
+        )

@@ -1,0 +1,31 @@
+"""The exit statuses of the command, and what it says and returns for an exception."""
+
+from trigger.errors import TriggerError
+from trigger.support.files import reason
+
+DIFFERENT, FAILED, OBJECTED, INTERRUPTED = 1, 2, 3, 130
+
+
+def status_of(error: Exception) -> int:
+    """The exit status that an exception ends the command with."""
+    from trigger.workflow.build import Different, OverBudget, Unusable
+
+    match error:
+        case Different():
+            return DIFFERENT
+        case OverBudget() | Unusable():
+            return OBJECTED
+        case _:
+            return FAILED
+
+
+def message_of(error: Exception) -> str:
+    """What a user is told: the message alone, where the user can cause the exception."""
+    match error:
+        case TriggerError():
+            return str(error)
+        case OSError():
+            named = [str(error.filename)] if error.filename else []
+            return ": ".join([*named, *filter(None, [reason(error)])])
+        case _:
+            return f"{type(error).__name__}: {error} (--debug shows where)"

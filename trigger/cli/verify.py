@@ -1,0 +1,135 @@
+"""``trigger verify``: a build on its events or on others, a build's manifest, or an hls4ml project of any origin."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from trigger.cli.status import DIFFERENT
+from trigger.errors import TriggerError
+from trigger.support.files import write_text
+
+if TYPE_CHECKING:
+    from trigger.artifacts.implementations import Expected
+    from trigger.spec.spec import Spec
+    from trigger.verification.compare import Verdict
+
+Folder = Annotated[Path | None, typer.Argument(help="A build folder, such as build/jet_tagger.")]
+Events = Annotated[
+    Path | None, typer.Option(help="Verify on the events of this file instead; runs Keras.")
+]
+Junit = Annotated[Path | None, typer.Option(help="Write the comparisons as JUnit XML.")]
+Netlist = Annotated[
+    bool,
+    typer.Option("--netlist", help="Compare the netlist that Yosys makes, too; takes minutes."),
+]
+Manifest = Annotated[
+    bool,
+    typer.Option(
+        "--manifest",
+        help="Check instead that no file was edited and that all belong together; runs Keras.",
+    ),
+]
+Hls4ml = Annotated[
+    Path | None, typer.Option(help="Instead of a build: an hls4ml project of any origin.")
+]
+Against = Annotated[
+    Path | None, typer.Option(help="The trained network (.keras, .h5) that --hls4ml must be.")
+]
+Inputs = Annotated[
+    str | None,
+    typer.Option(
+        help='With --hls4ml: the type of the inputs, such as "fixed<12,6>", where the project\'s is wider.'
+    ),
+]
+
+
+def verify(
+    folder: Folder = None,
+    events: Events = None,
+    junit: Junit = None,
+    netlist: Netlist = False,
+    manifest: Manifest = False,
+    hls4ml: Hls4ml = None,
+    against: Against = None,
+    inputs: Inputs = None,
+) -> None:
+    """Compare firmware with the network it was made from.
+
+    The firmware is a build's, or an hls4ml project of any origin.
+
+    Exit status: 0 equal, 1 different, 2 could not run.
+    """
+    _check_junit(junit)
+    of_a_project = any(one is not None for one in (hls4ml, against, inputs))
+    if folder is not None and not of_a_project:
+        if manifest:
+            _prove(folder)
+        else:
+            _tell(*_of_build(folder, events, netlist), junit)
+    elif (
+        folder is None and hls4ml is not None and against is not None and not (manifest or netlist)
+    ):
+        _tell(*_of_project(hls4ml, against, events, inputs), junit)
+    else:
+        raise TriggerError(
+            "verify: name either a build folder, or --hls4ml DIR --against NETWORK without --manifest and --netlist"
+        )
+
+
+def _check_junit(junit: Path | None) -> None:
+    """Raises TriggerError, before anything is compared, where the file is not this command's to write."""
+    from trigger.support.destinations import check_file
+    from trigger.verification.junit import is_junit
+
+    if junit is not None:
+        check_file(junit, is_junit, "a JUnit file of `trigger verify`")
+
+
+def _of_build(folder: Path, events: Path | None, netlist: bool) -> "tuple[str, Verdict]":
+    """The name of a build, and how its implementations compare on its own events or on those of a file."""
+    from trigger.artifacts.implementations import check
+    from trigger.workflow.build import open_sealed, seal_first, steady
+
+    this = open_sealed(folder)
+    with steady(this.root):
+        expected = _expected(this.root, this.spec, events)
+        with seal_first(this.root):
+            return this.spec.name, check(this.root, this.spec, expected, netlist)[0]
+
+
+def _expected(root: Path, spec: "Spec", events: Path | None) -> "Expected":
+    from trigger.artifacts.implementations import expectations, recorded_expectations
+
+    return recorded_expectations(root) if events is None else expectations(root, spec, events)
+
+
+def _of_project(
+    project: Path, network: Path, events: Path | None, inputs: str | None
+) -> "tuple[str, Verdict]":
+    """The name of an hls4ml project, and how its csim compares with the network."""
+    from trigger.workflow.foreign import check
+
+    return project.resolve().name, check(project, network, events, inputs)
+
+
+def _tell(name: str, verdict: "Verdict", junit: Path | None) -> None:
+    """Print a verdict, and write it as JUnit XML where asked; a difference ends in its exit status."""
+    from trigger.verification.junit import to_junit
+
+    if junit is not None:
+        write_text(junit, to_junit(name, verdict))
+    typer.echo(str(verdict))
+    if not verdict:
+        raise typer.Exit(DIFFERENT)
+
+
+def _prove(folder: Path) -> None:
+    """Print what the manifest of a build is worth; a problem ends in the exit status of a difference."""
+    from trigger.workflow.build import open_build
+    from trigger.workflow.prove import prove
+
+    findings = prove(open_build(folder))
+    typer.echo("\n".join(map(str, findings)))
+    if any(finding.problem for finding in findings):
+        raise typer.Exit(DIFFERENT)
