@@ -5,7 +5,8 @@ import pytest
 
 from trigger.fixedpoint.build import Builder, constant
 from trigger.fixedpoint.types import Fixed, Overflow, Rounding
-from trigger.spec.tables import Budget, Target
+from trigger.spec.tables import Budget
+from trigger.spec.target_tables import Target
 from trigger.support.numbers import plain
 from trigger.synthesis.advice import advice
 from trigger.synthesis.budget import Figure, Line, Timing, check, figures, over

@@ -9,7 +9,7 @@ from trigger.board.shell import Payload
 from trigger.errors import TriggerError
 from trigger.spec.links import link_map
 from trigger.spec.payload_tables import OutputField, ScorePort
-from trigger.spec.spec import Spec, outputs
+from trigger.spec.spec import Spec
 
 
 def payload(root: Path, spec: Spec, project: Rtl, directory: Path | None = None) -> Payload:
@@ -37,7 +37,7 @@ def output_fields(spec: Spec, payload: Payload) -> tuple[OutputField, ...]:
         return ()
     scores = [
         ScorePort(name, port.low, port.type.width)
-        for name, port in zip(outputs(spec), payload.core.outputs, strict=True)
+        for name, port in zip(spec.outputs, payload.core.outputs, strict=True)
     ]
     try:
         return spec.payload.output_fields([point.name for point in payload.points], scores)

@@ -9,8 +9,8 @@ import numpy as np
 from trigger.events import dataset
 from trigger.events.dataset import Events
 from trigger.fixedpoint.types import Integers, bounds
+from trigger.spec.input_tables import HardwareObject
 from trigger.spec.spec import Spec
-from trigger.spec.tables import HardwareObject
 
 
 class Hardware(NamedTuple):

@@ -8,7 +8,7 @@ import numpy as np
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.ranges import Interval, ranges
 from trigger.fixedpoint.types import Integers
-from trigger.spec.spec import Spec, outputs
+from trigger.spec.spec import Spec
 
 
 class Constant(NamedTuple):
@@ -85,7 +85,7 @@ def unusable(found: Iterable[Constant], spec: Spec) -> bool:
     Where no output changes, no difference could have shown either, and that all implementations agree says nothing.
     """
     core = [one for one in found if one.accept == spec.decides]
-    return len(core) == len(outputs(spec)) or any(one.accept and one.proven for one in found)
+    return len(core) == len(spec.outputs) or any(one.accept and one.proven for one in found)
 
 
 def warnings(found: Sequence[Constant], spec: Spec) -> list[str]:

@@ -12,23 +12,24 @@ from pydantic_core import ErrorDetails
 
 from trigger.errors import TriggerError, quoted
 from trigger.fixedpoint.types import Fixed
-from trigger.spec.limits import check_payload, check_rates
-from trigger.spec.payload_tables import Payload, ScorePort
+from trigger.spec.input_tables import Inputs
+from trigger.spec.payload_tables import Payload
+from trigger.spec.rules import first_problem
 from trigger.spec.tables import (
     Budget,
     Data,
     Decision,
-    Inputs,
     Model,
     Physics,
     Pruning,
     Quantization,
     Search,
     Section,
-    Target,
     Training,
+    WorkingPoint,
     nearest,
 )
+from trigger.spec.target_tables import Target
 from trigger.support.files import regular
 from trigger.support.names import as_project, identifier, visible
 from trigger.support.resources import folder
@@ -90,220 +91,10 @@ class Spec(Section):
 
     @model_validator(mode="after")
     def _agrees(self) -> "Spec":
-        if self.inputs.objects:
-            self._check_objects()
-        unknown = [name for name in self.inputs.types if name not in self.data.features]
-        if unknown:
-            raise ValueError(
-                f"inputs.types has {quoted(unknown[0])}, which is no feature{nearest(unknown[0], self.data.features)}"
-            )
-        missing = [name for name in self.data.features if name not in self.inputs.types]
-        if self.inputs.type is None and not self.inputs.objects and missing:
-            raise ValueError(
-                f"inputs has no type for the feature {quoted(missing[0])}; give inputs.type for all"
-            )
-        if self.model.network is not None:
-            given = [name for name in ("training", "pruning") if name in self.model_fields_set]
-            if given:
-                raise ValueError(
-                    f"{given[0]} is for networks that are trained here; model.network is trained"
-                )
-        elif self.data.label is None:
-            raise ValueError("data.label is missing; without it no network can be trained")
-        if self.quantization is not None and self.model.network is None:
-            raise ValueError(
-                "quantization is for a float network in model.network; one trained here has quantised layers"
-            )
-        if (
-            self.quantization is not None
-            and self.quantization.max_auc_loss is not None
-            and self.data.label is None
-        ):
-            raise ValueError(
-                "quantization.max_auc_loss needs data.label; without it give quantization.bits"
-            )
-        if self.pruning is not None and self.training.target_lut is not None:
-            raise ValueError(
-                "give either pruning or training.target_lut, by which widths are learned down to no bit at all"
-            )
-        if self.training.refinement and self.training.target_lut is None:
-            raise ValueError(
-                "training.refinement is for learned widths; give training.target_lut, which it comes down to"
-            )
-        if self.payload is not None and self.decision is None:
-            raise ValueError("payload needs decision.accept, which says when an event is accepted")
-        self._check_payload_output()
-        if self.pruning is not None and self.training.warm_start is not None:
-            raise ValueError(
-                "pruning is for training from the start; with training.warm_start nothing is left to be pruned"
-            )
-        self._check_output()
-        self._check_physics()
-        check_rates(self)
-        check_payload(self)
-        self._check_search()
-        if self.pruning and self.pruning.end_epoch >= self.training.epochs:
-            raise ValueError(
-                f"pruning.end_epoch {self.pruning.end_epoch} leaves no epoch to fine-tune; "
-                f"training.epochs is {self.training.epochs}"
-            )
+        problem = first_problem(self)
+        if problem is not None:
+            raise ValueError(problem)
         return self
-
-    def _check_objects(self) -> None:
-        fields = self.inputs.fields()
-        unknown = [name for name in self.data.features if name not in fields]
-        if unknown:
-            raise ValueError(
-                f"data.features has {quoted(unknown[0])}, which is no field of inputs.objects{nearest(unknown[0], fields)}"
-            )
-        for name, kind in self.inputs.objects.items():
-            for number in range(len(kind.at)):
-                given = [feature in self.data.features for feature in kind.features(name, number)]
-                if any(given) and not all(given):
-                    left = kind.features(name, number)[given.index(False)]
-                    raise ValueError(
-                        f"data.features has {name} without {quoted(left)}; take whole objects, or leave the field out"
-                    )
-
-    def _check_payload_output(self) -> None:
-        """Where parts of a decision go, as far as that is known without the network: its scores have one bit or more."""
-        if self.payload is None or not self.payload.names_channels or self.decision is None:
-            return
-        scores = [ScorePort(name, 0, 1) for name in outputs(self)]
-        try:
-            self.payload.output_fields(list(self.decision.accept), scores)
-        except ValueError as error:
-            raise ValueError(f"{self.payload.output_key}: {error}") from error
-
-    def _check_output(self) -> None:
-        if isinstance(self.model.output, str) and (
-            len(self.data.classes) != 2 or self.model.output not in self.data.classes
-        ):
-            raise ValueError(
-                f"model.output is {quoted(self.model.output)}; it names one of two classes, the one that is scored; "
-                "of more classes it lists those that are"
-            )
-        if isinstance(self.model.output, list):
-            unknown = [name for name in self.model.output if name not in self.data.classes]
-            if unknown:
-                raise ValueError(
-                    f"model.output has {quoted(unknown[0])}, which is no class{nearest(unknown[0], self.data.classes)}"
-                )
-            if not 0 < len(set(self.model.output)) < len(self.data.classes):
-                raise ValueError(
-                    "model.output lists no class, or all of them; it lists those that score high"
-                )
-        taught = self.training.classes
-        if self.task == "anomaly":
-            self._check_anomaly()
-        if taught is not None:
-            unknown = [name for name in taught if name not in self.data.classes]
-            if unknown:
-                raise ValueError(
-                    f"training.classes has {quoted(unknown[0])}, which is no class{nearest(unknown[0], self.data.classes)}"
-                )
-            if self.model.output is None and self.task != "anomaly":
-                raise ValueError(
-                    "training.classes is for a network of one output; one for each class must see them all"
-                )
-            missing = [name for name in self._scored_names if name not in taught]
-            if missing:
-                raise ValueError(
-                    f"training.classes is without {quoted(missing[0])}, which model.output scores"
-                )
-        for name, point in (self.decision.accept if self.decision else {}).items():
-            if point.output is None and len(self.scores) > 1:
-                raise ValueError(
-                    f"decision.accept.{name}.output is missing; it names the class whose score decides"
-                )
-            if point.output is not None and point.output not in self.scores:
-                hint = nearest(point.output, self.scores)
-                what = "class" if self.model.output is None else "class that the network scores"
-                raise ValueError(
-                    f"decision.accept.{name}.output is {quoted(point.output)}, which is no {what}{hint}"
-                )
-
-    def _check_anomaly(self) -> None:
-        if self.model.function is None:
-            raise ValueError(
-                'task "anomaly" is for networks that are trained here; model.network is trained'
-            )
-        if self.model.output is not None:
-            raise ValueError(
-                'model.output is for classification; the one output of task "anomaly" scores what is unusual'
-            )
-        if self.training.distillation is not None:
-            raise ValueError(
-                'training.distillation is for classification; task "anomaly" has nothing to be told'
-            )
-        if self.training.classes is None or set(self.training.classes) >= set(self.data.classes):
-            raise ValueError(
-                "training.classes is missing; it names the classes that are usual, the others are what is not"
-            )
-
-        unknown = [
-            name for name in self.training.reconstruct or [] if name not in self.data.features
-        ]
-        if unknown:
-            hint = nearest(unknown[0], self.data.features)
-            raise ValueError(
-                f"training.reconstruct has {quoted(unknown[0])}, which is no feature{hint}"
-            )
-
-    def _check_physics(self) -> None:
-        zero_bias, accept = self.physics.zero_bias, self.decision.accept if self.decision else {}
-        if zero_bias is not None and (
-            self.data.label is None or zero_bias not in self.data.classes
-        ):
-            raise ValueError(
-                f"physics.zero_bias is {quoted(zero_bias)}, which is no class of labelled events"
-                f"{nearest(zero_bias, self.data.classes)}"
-            )
-        rates = [
-            f"decision.accept.{name}.rate_khz"
-            for name, point in accept.items()
-            if point.rate_khz is not None
-        ]
-        rates += ["budget.rate_khz"] if self.budget.rate_khz is not None else []
-        if rates and zero_bias is None:
-            raise ValueError(
-                f"{rates[0]} needs physics.zero_bias, the class that says what bunch crossings look like"
-            )
-        if self.budget.rate_khz is not None and not accept:
-            raise ValueError("budget.rate_khz needs decision.accept; a score alone accepts nothing")
-        unknown = [name for name in self.physics.turn_on if name not in self.data.features]
-        if unknown:
-            raise ValueError(
-                f"physics.turn_on has {quoted(unknown[0])}, which is no feature{nearest(unknown[0], self.data.features)}"
-            )
-
-    def _check_search(self) -> None:
-        if self.search is None:
-            return
-        if self.model.function is None:
-            raise ValueError(
-                "search is for networks that are trained here; model.network is trained"
-            )
-        if self.search.metric == "accuracy" and self.task == "anomaly":
-            raise ValueError(
-                'search.metric "accuracy" is for classification; task "anomaly" puts nothing into classes'
-            )
-        if self.search.metric == "efficiency" and (
-            self.decision is None or self.physics.zero_bias is None
-        ):
-            raise ValueError(
-                'search.metric "efficiency" is that of decision.accept against physics.zero_bias; give both'
-            )
-        tables = {
-            name for name, field in type(self).model_fields.items() if field.annotation is not str
-        }
-        for key in self.search.parameters:
-            table = key.split(".")[0]
-            if "." not in key or table not in tables or table == "search":
-                hint = nearest(table, tables - {"search"})
-                raise ValueError(
-                    f"search.parameters has {quoted(key)}, which is no key of a table such as training.target_lut{hint}"
-                )
 
     @property
     def model_files(self) -> list[str]:
@@ -315,6 +106,16 @@ class Spec(Section):
             else [self.model.network, self.model.weights]
         )
         return [name for name in [*files, warm and warm.network] if name]
+
+    @property
+    def accept(self) -> dict[str, WorkingPoint]:
+        """The accept bits by name, in their order; none where there is no decision."""
+        return self.decision.accept if self.decision is not None else {}
+
+    @property
+    def outputs(self) -> list[str]:
+        """What the firmware's outputs are called: the accept bits, or the classes whose scores it gives."""
+        return list(self.accept if self.decides else self.scores)
 
     @property
     def decides(self) -> bool:
@@ -337,7 +138,8 @@ class Spec(Section):
                 return ["_or_".join(names)]
 
     @property
-    def _scored_names(self) -> list[str]:
+    def scored_high(self) -> list[str]:
+        """The classes that the only output scores high; none where there is an output for each class."""
         names = self.model.output or []
         return [names] if isinstance(names, str) else names
 
@@ -355,7 +157,7 @@ class Spec(Section):
             return self.taught
         if self.model.output is None:
             return None
-        return tuple(k for k in self.taught if self.data.classes[k] not in self._scored_names)
+        return tuple(k for k in self.taught if self.data.classes[k] not in self.scored_high)
 
     @property
     def input_types(self) -> tuple[Fixed, ...]:
@@ -367,11 +169,6 @@ class Spec(Section):
             Fixed.parse(self.inputs.types.get(name) or self.inputs.type or "")
             for name in self.data.features
         )
-
-
-def outputs(spec: Spec) -> list[str]:
-    """What the firmware's outputs are called: the accept bits, or the classes whose scores it gives."""
-    return list(spec.decision.accept if spec.decision and spec.decides else spec.scores)
 
 
 def load(path: Path) -> Spec:

@@ -2,25 +2,18 @@
 
 import difflib
 import math
-import re
-from collections import Counter
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
-    ValidationInfo,
-    field_validator,
     model_validator,
 )
 
-from trigger.errors import TriggerError, quoted
-from trigger.fixedpoint.types import MAX_WIDTH, Fixed
-from trigger.spec.parts import TOTALS, Part, families, own_part, part
+from trigger.errors import quoted
 from trigger.support.names import file_name, printable
-from trigger.support.spelling import read_type
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 PositiveInt = Annotated[int, Field(gt=0, lt=1 << 31)]
@@ -169,194 +162,6 @@ class Pruning(Section):
                 f"end_epoch {self.end_epoch} is not after start_epoch {self.start_epoch}"
             )
         return self
-
-
-def _type(text: str) -> str:
-    return str(read_type(text))
-
-
-class ObjectField(Section):
-    """One field of an object: its bits, first and last, counted from the object's lowest, and what an integer is worth.
-
-    An angle ``wraps``: 2 pi and 0 are the same.
-    """
-
-    bits: Annotated[list[int], Field(min_length=2, max_length=2)]
-    signed: bool = False
-    lsb: Annotated[float, Field(gt=1e-12, lt=1e12)] = 1.0
-    wraps: bool = False
-
-    @model_validator(mode="after")
-    def _is_range(self) -> "ObjectField":
-        if not 0 <= self.bits[0] <= self.bits[1] < self.bits[0] + MAX_WIDTH:
-            raise ValueError(
-                f"bits are {self.bits}; they are the first and the last, at most {MAX_WIDTH} of them"
-            )
-        return self
-
-    @property
-    def type(self) -> Fixed:
-        width = self.bits[1] - self.bits[0] + 1
-        return Fixed(self.signed, width, width)
-
-
-class PlacedField(NamedTuple):
-    """The field of one object, and the link, the word and the lowest bit at which it comes."""
-
-    link: int
-    word: int
-    low: int
-    field: ObjectField
-
-
-class HardwareObject(Section):
-    """Objects of one kind: ``at`` has link, word and lowest bit of each; they come by falling ``order_by``, a field."""
-
-    at: Annotated[
-        list[
-            Annotated[list[Annotated[int, Field(ge=0, lt=4096)]], Field(min_length=3, max_length=3)]
-        ],
-        Field(min_length=1),
-    ]
-    fields: Annotated[dict[Name, ObjectField], Field(min_length=1)]
-    order_by: str | None = None
-
-    @model_validator(mode="after")
-    def _has_order(self) -> "HardwareObject":
-        if self.order_by is not None and self.order_by not in self.fields:
-            raise ValueError(
-                f"order_by is {quoted(self.order_by)}, which is no field{nearest(self.order_by, self.fields)}"
-            )
-        return self
-
-    def features(self, name: str, number: int) -> list[str]:
-        """The features that the fields of object ``number``, from 0, are."""
-        return [f"{name}{number + 1 if len(self.at) > 1 else ''}_{field}" for field in self.fields]
-
-
-class Inputs(Section):
-    """The hardware type of the features: ``type`` for all, ``types`` for single ones by name, or ``objects`` with their bits.
-
-    ``units`` says whether the files hold the objects in physical units or as the hardware's integers.
-    """
-
-    type: str | None = None
-    types: dict[str, str] = {}
-    word_bits: Annotated[int, Field(ge=8, le=64)] = 64
-    objects: dict[Name, HardwareObject] = {}
-    units: Literal["physical", "hardware"] = "physical"
-
-    @field_validator("type")
-    @classmethod
-    def _is_type(cls, value: str | None) -> str | None:
-        return None if value is None else _type(value)
-
-    @field_validator("types")
-    @classmethod
-    def _are_types(cls, value: dict[str, str]) -> dict[str, str]:
-        return {name: _type(text) for name, text in value.items()}
-
-    @model_validator(mode="after")
-    def _fits_the_links(self) -> "Inputs":
-        if self.objects and (self.type is not None or self.types):
-            raise ValueError("give either type and types, or objects, whose bits are their types")
-        if self.units == "hardware" and not self.objects:
-            raise ValueError("units is for objects; other features are in the units of their types")
-        repeated = self._repeated_feature()
-        if repeated is not None:
-            raise ValueError(
-                f"objects: two fields are the feature {quoted(repeated)}; rename one of them"
-            )
-        taken: dict[tuple[int, int, int], str] = {}
-        for name, (link, word, low, field) in self.fields().items():
-            last = low + field.type.width - 1
-            if last >= self.word_bits:
-                raise ValueError(
-                    f"{name} takes bits {low} to {last} of word {word} of link {link}; a word has {self.word_bits}"
-                )
-            for bit in range(low, last + 1):
-                other = taken.setdefault((link, word, bit), name)
-                if other != name:
-                    raise ValueError(
-                        f"{other} and {name} share bit {bit} of word {word} of link {link}"
-                    )
-        return self
-
-    def _repeated_feature(self) -> str | None:
-        names = [
-            feature
-            for name, kind in self.objects.items()
-            for number in range(len(kind.at))
-            for feature in kind.features(name, number)
-        ]
-        return next((name for name, count in Counter(names).items() if count > 1), None)
-
-    def fields(self) -> dict[str, PlacedField]:
-        """Each field of each object, by the name of the feature it is."""
-        return {
-            feature: PlacedField(link, word, low + field.bits[0], field)
-            for name, kind in self.objects.items()
-            for number, (link, word, low) in enumerate(kind.at)
-            for feature, field in zip(
-                kind.features(name, number), kind.fields.values(), strict=True
-            )
-        }
-
-
-class Device(Section):
-    """An FPGA that the user describes: its family, its totals, and how slow its logic is against UltraScale+."""
-
-    family: Name
-    lut: PositiveInt | None = None
-    ff: PositiveInt | None = None
-    dsp: Annotated[int, Field(ge=0)] | None = None
-    bram: Annotated[int, Field(ge=0)] | None = None
-    delay: Positive | None = None
-
-    @model_validator(mode="after")
-    def _has_a_delay(self) -> "Device":
-        if self.family not in families() and self.delay is None:
-            hint = nearest(self.family, families())
-            raise ValueError(
-                f"family is {quoted(self.family)}, of which no delay is known{hint}; "
-                "give delay too: the delay of its logic against "
-                "that of UltraScale+ of speed grade -2"
-            )
-        return self
-
-
-class Target(Section):
-    """The FPGA and how hls4ml is to use it."""
-
-    device: Device | None = None
-    part: str
-    clock_mhz: Annotated[float, Field(gt=0, lt=2000)]
-    backend: Literal["Vitis", "Vivado", "Quartus", "oneAPI", "Catapult"] = "Vitis"
-    strategy: Literal["latency", "resource", "distributed_arithmetic"] = "latency"
-    reuse_factor: PositiveInt = 1
-
-    @field_validator("part")
-    @classmethod
-    def _is_known(cls, value: str, info: ValidationInfo) -> str:
-        """``device`` is checked first: what it describes may have any name that tools take."""
-        if info.data.get("device") is not None:
-            if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]*", value):
-                raise ValueError(
-                    f"{quoted(value)} cannot name a part; use letters, digits and . + - _"
-                )
-            return value
-        try:
-            return part(value).name
-        except TriggerError as error:
-            raise ValueError(str(error)) from error
-
-    @property
-    def fpga(self) -> Part:
-        """What is known of the FPGA."""
-        if self.device is None:
-            return part(self.part)
-        totals = self.device.model_dump(include=set(TOTALS))
-        return own_part(self.part, self.device.family, self.device.delay, totals)
 
 
 class Budget(Section):

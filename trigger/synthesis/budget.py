@@ -4,7 +4,8 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from trigger.spec.tables import Budget, Target
+from trigger.spec.tables import Budget
+from trigger.spec.target_tables import Target
 from trigger.support.numbers import plain
 from trigger.synthesis.result import HLS, LABELS, PAYLOAD, Synthesis
 

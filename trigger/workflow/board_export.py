@@ -25,7 +25,6 @@ from trigger.fixedpoint.types import Integers, bounds
 from trigger.spec.links import pack
 from trigger.spec.payload_tables import MOST_POINTS, WORD_BITS, OutputField
 from trigger.spec.payload_tables import Payload as PayloadSection
-from trigger.spec.spec import outputs
 from trigger.spec.tables import CROSSINGS_MHZ
 from trigger.support.resources import folder
 from trigger.support.templates import Code, environment
@@ -79,7 +78,7 @@ def export(
     directory = directory.resolve()
     spec, graph = build.spec, read_graph(build.root)
     _asked(build)
-    names = [spec.data.features, outputs(spec)]
+    names = [spec.data.features, spec.outputs]
     options = RtlOptions(spec.target.fpga, spec.target.clock_mhz, language, spec.name, *names)
     rtl = write_rtl(graph, directory / "core", options)
     payload = built_payload(build.root, spec, rtl, directory)

@@ -89,14 +89,13 @@ def to_qonnx(root: Path, output: Path | None = None) -> Exported:
 def to_emulator(root: Path, output: Path | None = None, version: str | None = None) -> Exported:
     """C++17 in integers, compiled with g++ and run through its Python binding."""
     from trigger.backends.emulator import write
-    from trigger.spec.spec import outputs
 
     this = open_exact(root)
     name = this.spec.name
 
     def make(path: Path) -> str:
         write(
-            read_graph(this.root), path, name, this.spec.data.features, outputs(this.spec), version
+            read_graph(this.root), path, name, this.spec.data.features, this.spec.outputs, version
         )
         with tempfile.TemporaryDirectory() as work:
             shutil.copytree(path, work, dirs_exist_ok=True)

@@ -6,7 +6,6 @@ from typing import Any
 
 from trigger.artifacts.folder import Build, read_graph
 from trigger.fixedpoint.serialize import fingerprint
-from trigger.spec.spec import outputs
 
 DATA = ("firmware/shell",)
 
@@ -20,7 +19,7 @@ def reads(build: Build) -> Mapping[str, Any]:
         "names_channels": spec.payload and spec.payload.names_channels,
         "decides": spec.decides,
         "features": spec.data.features,
-        "outputs": outputs(spec),
+        "outputs": spec.outputs,
     }
 
 

@@ -8,7 +8,6 @@ from trigger.artifacts.folder import Build, read_graph
 from trigger.backends.rtl import area
 from trigger.fixedpoint.passes import optimize
 from trigger.spec import parts
-from trigger.spec.spec import outputs
 from trigger.support.digest import file_digest
 from trigger.support.progress import progress
 
@@ -17,7 +16,7 @@ DATA = (*parts.DATA, *area.DATA, "synth/rtl")
 
 def reads(build: Build) -> Mapping[str, Any]:
     spec = build.spec
-    names = [spec.data.features, outputs(spec)]
+    names = [spec.data.features, spec.outputs]
     target = spec.target.model_dump(include={"part", "device", "clock_mhz"})
     graph = file_digest(build.root / "graph" / "graph.json")
     return {
@@ -41,7 +40,7 @@ def run(build: Build, folder: Path) -> None:
         "verilog",
         spec.name,
         spec.data.features,
-        outputs(spec),
+        spec.outputs,
     )
     with progress("tracing the logic", weights(optimize(graph)), "weights") as done:
         write(graph, folder, options, done)

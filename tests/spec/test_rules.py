@@ -1,0 +1,296 @@
+"""The rules between the tables of trigger.toml: each refuses something, with a message that says what to do."""
+
+import pytest
+
+from trigger import TriggerError
+from trigger.spec import rules
+from trigger.spec.rules import RULES
+from trigger.spec.spec import parse
+
+TOML = """
+name = "ruled"
+task = "classification"
+[data]
+files = ["x.csv"]
+features = ["a", "b", "c", "d", "e"]
+label = "kind"
+classes = ["noise", "signal"]
+[model]
+function = "network"
+output = "signal"
+[training]
+epochs = 50
+[inputs]
+type = "ufixed<16,8>"
+[target]
+part = "xcvu9p-flga2104-2L-e"
+clock_mhz = 360
+[physics]
+zero_bias = "noise"
+[budget]
+[decision.accept.tight]
+threshold = 0.5
+"""
+FEATURES = 'features = ["a", "b", "c", "d", "e"]\n'
+TYPE = 'type = "ufixed<16,8>"\n'
+CLASSES = 'classes = ["noise", "signal"]'
+THREE = 'classes = ["noise", "signal", "tau"]'
+JETS = """[inputs.objects.jet]
+at = [[0, {word}, 0], [2, 0, 0]]
+fields.pt = {{ bits = [0, 10] }}
+fields.eta = {{ bits = [11, 19] }}
+"""
+OBJECTS = JETS.format(word=0)
+ANOMALY = (('"classification"', '"anomaly"'), ('output = "signal"\n', ""))
+USUAL = ("epochs = 50", 'epochs = 50\nclasses = ["noise"]')
+TRAINED = (('function = "network"', 'network = "a.keras"'), ("[training]\nepochs = 50\n", ""))
+SEARCH = '[search]\nmetric = "{}"\n[search.parameters."{}"]\nlow = 1\nhigh = 2\n'
+
+
+def after(text, more):
+    return text, f"{text}\n{more}"
+
+
+def end(more):
+    return after("threshold = 0.5", more)
+
+
+CASES = {
+    "features.are_fields_of_objects": (
+        (FEATURES, 'features = ["jet1_pt", "jet1_eta", "jet_pt"]\n'),
+        ("[inputs]\n" + TYPE, OBJECTS),
+        "data.features has 'jet_pt', which is no field of inputs.objects; did you mean 'jet2_pt'?",
+    ),
+    "features.take_whole_objects": (
+        (FEATURES, 'features = ["jet1_pt", "jet1_eta", "jet2_pt"]\n'),
+        ("[inputs]\n" + TYPE, OBJECTS),
+        "data.features has jet without 'jet2_eta'; take whole objects, or leave the field out",
+    ),
+    "features.types_are_of_features": (
+        after(TYPE.strip(), '[inputs.types]\nxyz = "fixed<4,2>"'),
+        "inputs.types has 'xyz', which is no feature",
+    ),
+    "features.have_types": (
+        (TYPE, 'types = { a = "fixed<4,2>" }\n'),
+        "inputs has no type for the feature 'b'; give inputs.type for all",
+    ),
+    "training.is_of_networks_trained_here": (
+        TRAINED[0],
+        "training is for networks that are trained here; model.network is trained",
+    ),
+    "training.needs_labels": (
+        ('label = "kind"\n', ""),
+        "data.label is missing; without it no network can be trained",
+    ),
+    "training.quantization_needs_a_float_network": (
+        end("[quantization]\nbits = 6"),
+        "quantization is for a float network in model.network; one trained here has quantised layers",
+    ),
+    "training.max_auc_loss_needs_labels": (
+        *TRAINED,
+        ('label = "kind"\n', ""),
+        end("[quantization]\nmax_auc_loss = 0.01"),
+        "quantization.max_auc_loss needs data.label; without it give quantization.bits",
+    ),
+    "training.prunes_or_learns_widths": (
+        after("epochs = 50", "target_lut = 900\n[pruning]\nsparsity = 0.5\nend_epoch = 9"),
+        "give either pruning or training.target_lut, by which widths are learned down to no bit at all",
+    ),
+    "training.refinement_needs_a_target": (
+        after("epochs = 50", "refinement = 3"),
+        "training.refinement is for learned widths; give training.target_lut, which it comes down to",
+    ),
+    "training.prunes_from_the_start": (
+        after(
+            "epochs = 50",
+            "[training.warm_start]\nnetwork = 'a.keras'\nepochs = 3\nlearning_rate = 1e-3\n"
+            "[pruning]\nsparsity = 0.5\nend_epoch = 9",
+        ),
+        "pruning is for training from the start; with training.warm_start nothing is left to be pruned",
+    ),
+    "training.pruning_leaves_epochs": (
+        after("epochs = 50", "[pruning]\nsparsity = 0.5\nend_epoch = 50"),
+        "pruning.end_epoch 50 leaves no epoch to fine-tune; training.epochs is 50",
+    ),
+    "payload.needs_accept_bits": (
+        ("[decision.accept.tight]\nthreshold = 0.5", "[payload]"),
+        "payload needs decision.accept, which says when an event is accepted",
+    ),
+    "payload.decision_fits_its_links": (
+        end("[payload]\noutput.accept = { loose = [0, 0] }"),
+        "payload.output: accept has 'loose', which there is not",
+    ),
+    "payload.has_room_for_accept_bits": (
+        end(
+            "".join(f"[decision.accept.bit{k}]\nthreshold = 0.{k}\n" for k in range(1, 17))
+            + "[payload]"
+        ),
+        "decision.accept has 17 accept bits; a payload has room for 16",
+    ),
+    "payload.features_fit_words": (
+        after(TYPE.strip(), "word_bits = 8"),
+        end("[payload]"),
+        "the feature 'a' is ufixed<16,8>, 16 bits; inputs.word_bits is 8, and no feature crosses the end of a word; "
+        "raise inputs.word_bits, or make the type narrower",
+    ),
+    "payload.has_room_for_events": (
+        (FEATURES, 'features = ["jet1_pt", "jet1_eta"]\n'),
+        ("[inputs]\n" + TYPE, JETS.format(word=255)),
+        end("[payload]"),
+        "inputs.objects put an event into 256 words of a link; a payload takes 255; use more links",
+    ),
+    "payload.names_as_many_channels_as_links": (
+        end("[payload]\ninput_links = [1, 2, 3]"),
+        "payload.input_links names 3 channels; the 5 features take 2 links of 64 bits; name 2 channels, or leave it out "
+        "for channels 0 to 1",
+    ),
+    "outputs.one_is_one_of_two_classes": (
+        (CLASSES, THREE),
+        "model.output is 'signal'; it names one of two classes, the one that is scored; of more classes it lists those "
+        "that are",
+    ),
+    "outputs.several_are_classes": (
+        ('output = "signal"', 'output = ["signl"]'),
+        "model.output has 'signl', which is no class; did you mean 'signal'?",
+    ),
+    "outputs.several_are_not_all": (
+        ('output = "signal"', 'output = ["signal", "noise"]'),
+        "model.output lists no class, or all of them; it lists those that score high",
+    ),
+    "outputs.anomaly_is_trained_here": (
+        *ANOMALY,
+        *TRAINED,
+        'task "anomaly" is for networks that are trained here; model.network is trained',
+    ),
+    "outputs.anomaly_scores_what_is_unusual": (
+        ANOMALY[0],
+        'model.output is for classification; the one output of task "anomaly" scores what is unusual',
+    ),
+    "outputs.anomaly_has_no_teacher": (
+        *ANOMALY,
+        after("epochs = 50", "distillation = 0.5"),
+        'training.distillation is for classification; task "anomaly" has nothing to be told',
+    ),
+    "outputs.anomaly_names_what_is_usual": (
+        *ANOMALY,
+        "training.classes is missing; it names the classes that are usual, the others are what is not",
+    ),
+    "outputs.anomaly_reconstructs_features": (
+        *ANOMALY,
+        USUAL,
+        after("epochs = 50", 'reconstruct = ["a", "xyz"]'),
+        "training.reconstruct has 'xyz', which is no feature",
+    ),
+    "outputs.taught_are_classes": (
+        after("epochs = 50", 'classes = ["signal", "nois"]'),
+        "training.classes has 'nois', which is no class; did you mean 'noise'?",
+    ),
+    "outputs.taught_are_of_one_output": (
+        ('output = "signal"\n', ""),
+        USUAL,
+        "training.classes is for a network of one output; one for each class must see them all",
+    ),
+    "outputs.taught_are_all_that_is_scored": (
+        USUAL,
+        "training.classes is without 'signal', which model.output scores",
+    ),
+    "outputs.accept_bits_have_scores": (
+        end('output = "noise"'),
+        "decision.accept.tight.output is 'noise', which is no class that the network scores",
+    ),
+    "physics.zero_bias_is_a_class": (
+        ('zero_bias = "noise"', 'zero_bias = "nose"'),
+        "physics.zero_bias is 'nose', which is no class of labelled events; did you mean 'noise'?",
+    ),
+    "physics.rates_need_zero_bias": (
+        ('zero_bias = "noise"\n', ""),
+        ("threshold = 0.5", "rate_khz = 10"),
+        "decision.accept.tight.rate_khz needs physics.zero_bias, the class that says what bunch crossings look like",
+    ),
+    "physics.rate_of_all_needs_accept_bits": (
+        ("[budget]", "[budget]\nrate_khz = 10"),
+        ("[decision.accept.tight]\nthreshold = 0.5", ""),
+        "budget.rate_khz needs decision.accept; a score alone accepts nothing",
+    ),
+    "physics.turn_on_is_of_features": (
+        after('zero_bias = "noise"', 'turn_on = ["a", "xyz"]'),
+        "physics.turn_on has 'xyz', which is no feature",
+    ),
+    "physics.rates_are_below_crossings": (
+        ("[budget]", "[budget]\nrate_khz = 1e5"),
+        "budget.rate_khz is 100,000 kHz; bunches cross at 31,037.6 kHz (40.079 MHz, physics.filled_bunches 2760 of 3564), "
+        "so that every event may be accepted; give a rate below that",
+    ),
+    "search.is_of_networks_trained_here": (
+        *TRAINED,
+        end(SEARCH.format("auc", "training.epochs")),
+        "search is for networks that are trained here; model.network is trained",
+    ),
+    "search.accuracy_is_of_classes": (
+        *ANOMALY,
+        USUAL,
+        end(SEARCH.format("accuracy", "training.epochs")),
+        'search.metric "accuracy" is for classification; task "anomaly" puts nothing into classes',
+    ),
+    "search.efficiency_is_of_accept_bits": (
+        ('zero_bias = "noise"\n', ""),
+        end(SEARCH.format("efficiency", "training.epochs")),
+        'search.metric "efficiency" is that of decision.accept against physics.zero_bias; give both',
+    ),
+    "search.parameters_are_keys_of_tables": (
+        end(SEARCH.format("auc", "trainng.epochs")),
+        "search.parameters has 'trainng.epochs', which is no key of a table such as training.target_lut; "
+        "did you mean 'training'?",
+    ),
+}
+
+
+def name_of(rule):
+    return f"{rule.__module__.rpartition('.')[2]}.{rule.__name__}"
+
+
+def edited(changes):
+    text = TOML
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new, 1)
+    return text
+
+
+def test_every_rule_has_a_case():
+    assert sorted(CASES) == sorted(map(name_of, RULES))
+    assert len(set(RULES)) == len(RULES)
+
+
+def test_a_spec_that_keeps_all_rules(tmp_path):
+    parsed = parse(TOML, tmp_path / "trigger.toml")
+    assert [rule(parsed) for rule in RULES] == [None] * len(RULES)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_rule_refuses_with_its_message(name, tmp_path, monkeypatch):
+    *changes, message = CASES[name]
+    broken = []
+
+    def watched(rule):
+        def run(spec):
+            problem = rule(spec)
+            broken.extend([name_of(rule)] if problem is not None else [])
+            return problem
+
+        return run
+
+    monkeypatch.setattr(rules, "RULES", tuple(map(watched, RULES)))
+    path = tmp_path / "trigger.toml"
+    with pytest.raises(TriggerError) as error:
+        parse(edited(changes), path)
+    assert str(error.value) == f"{path}: {message}"
+    assert broken == [name]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=name_of)
+def test_a_rule_reads_and_does_not_change(rule, tmp_path):
+    parsed = parse(TOML, tmp_path / "trigger.toml")
+    before = parsed.model_dump_json()
+    assert rule(parsed) == rule(parsed)
+    assert parsed.model_dump_json() == before

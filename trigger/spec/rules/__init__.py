@@ -1,0 +1,61 @@
+"""What the tables of a trigger.toml must be to each other: rules, in the order in which they are applied.
+
+A rule is a function of the spec that gives what is wrong, or None. It may rely on all rules before it.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from trigger.spec.rules import features, outputs, payload, physics, search, training
+
+if TYPE_CHECKING:
+    from trigger.spec.spec import Spec
+
+Rule = Callable[["Spec"], str | None]
+
+RULES: tuple[Rule, ...] = (
+    features.are_fields_of_objects,
+    features.take_whole_objects,
+    features.types_are_of_features,
+    features.have_types,
+    training.is_of_networks_trained_here,
+    training.needs_labels,
+    training.quantization_needs_a_float_network,
+    training.max_auc_loss_needs_labels,
+    training.prunes_or_learns_widths,
+    training.refinement_needs_a_target,
+    payload.needs_accept_bits,
+    payload.decision_fits_its_links,
+    training.prunes_from_the_start,
+    outputs.one_is_one_of_two_classes,
+    outputs.several_are_classes,
+    outputs.several_are_not_all,
+    outputs.anomaly_is_trained_here,
+    outputs.anomaly_scores_what_is_unusual,
+    outputs.anomaly_has_no_teacher,
+    outputs.anomaly_names_what_is_usual,
+    outputs.anomaly_reconstructs_features,
+    outputs.taught_are_classes,
+    outputs.taught_are_of_one_output,
+    outputs.taught_are_all_that_is_scored,
+    outputs.accept_bits_have_scores,
+    physics.zero_bias_is_a_class,
+    physics.rates_need_zero_bias,
+    physics.rate_of_all_needs_accept_bits,
+    physics.turn_on_is_of_features,
+    physics.rates_are_below_crossings,
+    payload.has_room_for_accept_bits,
+    payload.features_fit_words,
+    payload.has_room_for_events,
+    payload.names_as_many_channels_as_links,
+    search.is_of_networks_trained_here,
+    search.accuracy_is_of_classes,
+    search.efficiency_is_of_accept_bits,
+    search.parameters_are_keys_of_tables,
+    training.pruning_leaves_epochs,
+)
+
+
+def first_problem(spec: "Spec") -> str | None:
+    """What the first rule says that the spec breaks, or None."""
+    return next((problem for rule in RULES if (problem := rule(spec)) is not None), None)

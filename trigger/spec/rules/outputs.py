@@ -1,0 +1,105 @@
+"""Rules for what the network scores: model.output, the classes that it is taught, and the accept bits."""
+
+from typing import TYPE_CHECKING
+
+from trigger.errors import quoted
+from trigger.spec.tables import nearest
+
+if TYPE_CHECKING:
+    from trigger.spec.spec import Spec
+
+
+def one_is_one_of_two_classes(spec: "Spec") -> str | None:
+    output, classes = spec.model.output, spec.data.classes
+    if not isinstance(output, str) or (len(classes) == 2 and output in classes):
+        return None
+    return (
+        f"model.output is {quoted(output)}; it names one of two classes, the one that is scored; "
+        "of more classes it lists those that are"
+    )
+
+
+def several_are_classes(spec: "Spec") -> str | None:
+    if not isinstance(spec.model.output, list):
+        return None
+    return _no_class("model.output", spec.model.output, spec)
+
+
+def several_are_not_all(spec: "Spec") -> str | None:
+    output = spec.model.output
+    if not isinstance(output, list) or 0 < len(set(output)) < len(spec.data.classes):
+        return None
+    return "model.output lists no class, or all of them; it lists those that score high"
+
+
+def anomaly_is_trained_here(spec: "Spec") -> str | None:
+    if spec.task != "anomaly" or spec.model.function is not None:
+        return None
+    return 'task "anomaly" is for networks that are trained here; model.network is trained'
+
+
+def anomaly_scores_what_is_unusual(spec: "Spec") -> str | None:
+    if spec.task != "anomaly" or spec.model.output is None:
+        return None
+    return 'model.output is for classification; the one output of task "anomaly" scores what is unusual'
+
+
+def anomaly_has_no_teacher(spec: "Spec") -> str | None:
+    if spec.task != "anomaly" or spec.training.distillation is None:
+        return None
+    return 'training.distillation is for classification; task "anomaly" has nothing to be told'
+
+
+def anomaly_names_what_is_usual(spec: "Spec") -> str | None:
+    usual = spec.training.classes
+    if spec.task != "anomaly" or (usual is not None and not set(usual) >= set(spec.data.classes)):
+        return None
+    return "training.classes is missing; it names the classes that are usual, the others are what is not"
+
+
+def anomaly_reconstructs_features(spec: "Spec") -> str | None:
+    asked, features = spec.training.reconstruct or [], spec.data.features
+    unknown = [name for name in asked if name not in features]
+    if spec.task != "anomaly" or not unknown:
+        return None
+    hint = nearest(unknown[0], features)
+    return f"training.reconstruct has {quoted(unknown[0])}, which is no feature{hint}"
+
+
+def taught_are_classes(spec: "Spec") -> str | None:
+    return _no_class("training.classes", spec.training.classes or [], spec)
+
+
+def taught_are_of_one_output(spec: "Spec") -> str | None:
+    if spec.training.classes is None or spec.model.output is not None or spec.task == "anomaly":
+        return None
+    return "training.classes is for a network of one output; one for each class must see them all"
+
+
+def taught_are_all_that_is_scored(spec: "Spec") -> str | None:
+    taught = spec.training.classes
+    missing = [name for name in spec.scored_high if taught is not None and name not in taught]
+    if not missing:
+        return None
+    return f"training.classes is without {quoted(missing[0])}, which model.output scores"
+
+
+def accept_bits_have_scores(spec: "Spec") -> str | None:
+    """Told of the first accept bit that lacks one, whatever it lacks."""
+    for name, point in spec.accept.items():
+        key = f"decision.accept.{name}.output"
+        if point.output is None and len(spec.scores) > 1:
+            return f"{key} is missing; it names the class whose score decides"
+        if point.output is not None and point.output not in spec.scores:
+            what = "class" if spec.model.output is None else "class that the network scores"
+            hint = nearest(point.output, spec.scores)
+            return f"{key} is {quoted(point.output)}, which is no {what}{hint}"
+    return None
+
+
+def _no_class(key: str, names: list[str], spec: "Spec") -> str | None:
+    unknown = [name for name in names if name not in spec.data.classes]
+    if not unknown:
+        return None
+    hint = nearest(unknown[0], spec.data.classes)
+    return f"{key} has {quoted(unknown[0])}, which is no class{hint}"

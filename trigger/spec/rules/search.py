@@ -1,0 +1,47 @@
+"""Rules for a search: what it varies, and what it raises."""
+
+from typing import TYPE_CHECKING
+
+from trigger.errors import quoted
+from trigger.spec.tables import Section, nearest
+
+if TYPE_CHECKING:
+    from trigger.spec.spec import Spec
+
+
+def is_of_networks_trained_here(spec: "Spec") -> str | None:
+    if spec.search is None or spec.model.function is not None:
+        return None
+    return "search is for networks that are trained here; model.network is trained"
+
+
+def accuracy_is_of_classes(spec: "Spec") -> str | None:
+    if spec.search is None or spec.search.metric != "accuracy" or spec.task != "anomaly":
+        return None
+    return (
+        'search.metric "accuracy" is for classification; task "anomaly" puts nothing into classes'
+    )
+
+
+def efficiency_is_of_accept_bits(spec: "Spec") -> str | None:
+    if spec.search is None or spec.search.metric != "efficiency":
+        return None
+    if spec.decision is not None and spec.physics.zero_bias is not None:
+        return None
+    return (
+        'search.metric "efficiency" is that of decision.accept against physics.zero_bias; give both'
+    )
+
+
+def parameters_are_keys_of_tables(spec: "Spec") -> str | None:
+    tables = _tables(type(spec)) - {"search"}
+    for key in spec.search.parameters if spec.search is not None else ():
+        table, dot, _ = key.partition(".")
+        if not dot or table not in tables:
+            hint = nearest(table, tables)
+            return f"search.parameters has {quoted(key)}, which is no key of a table such as training.target_lut{hint}"
+    return None
+
+
+def _tables(section: type[Section]) -> set[str]:
+    return {name for name, field in section.model_fields.items() if field.annotation is not str}

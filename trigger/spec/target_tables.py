@@ -1,0 +1,66 @@
+"""The table ``target`` of trigger.toml: the FPGA, known or described by the user, and its use."""
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationInfo, field_validator, model_validator
+
+from trigger.errors import TriggerError, quoted
+from trigger.spec.parts import TOTALS, Part, families, own_part, part
+from trigger.spec.tables import Name, Positive, PositiveInt, Section, nearest
+
+
+class Device(Section):
+    """An FPGA that the user describes: its family, its totals, and how slow its logic is against UltraScale+."""
+
+    family: Name
+    lut: PositiveInt | None = None
+    ff: PositiveInt | None = None
+    dsp: Annotated[int, Field(ge=0)] | None = None
+    bram: Annotated[int, Field(ge=0)] | None = None
+    delay: Positive | None = None
+
+    @model_validator(mode="after")
+    def _has_a_delay(self) -> "Device":
+        if self.family not in families() and self.delay is None:
+            hint = nearest(self.family, families())
+            raise ValueError(
+                f"family is {quoted(self.family)}, of which no delay is known{hint}; "
+                "give delay too: the delay of its logic against "
+                "that of UltraScale+ of speed grade -2"
+            )
+        return self
+
+
+class Target(Section):
+    """The FPGA and how hls4ml is to use it."""
+
+    device: Device | None = None
+    part: str
+    clock_mhz: Annotated[float, Field(gt=0, lt=2000)]
+    backend: Literal["Vitis", "Vivado", "Quartus", "oneAPI", "Catapult"] = "Vitis"
+    strategy: Literal["latency", "resource", "distributed_arithmetic"] = "latency"
+    reuse_factor: PositiveInt = 1
+
+    @field_validator("part")
+    @classmethod
+    def _is_known(cls, value: str, info: ValidationInfo) -> str:
+        """``device`` is checked first: what it describes may have any name that tools take."""
+        if info.data.get("device") is not None:
+            if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]*", value):
+                raise ValueError(
+                    f"{quoted(value)} cannot name a part; use letters, digits and . + - _"
+                )
+            return value
+        try:
+            return part(value).name
+        except TriggerError as error:
+            raise ValueError(str(error)) from error
+
+    @property
+    def fpga(self) -> Part:
+        """What is known of the FPGA."""
+        if self.device is None:
+            return part(self.part)
+        totals = self.device.model_dump(include=set(TOTALS))
+        return own_part(self.part, self.device.family, self.device.delay, totals)
