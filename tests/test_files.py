@@ -2,6 +2,10 @@
 
 import errno
 import os
+import stat
+import subprocess
+import sys
+import time
 
 import pytest
 
@@ -104,3 +108,50 @@ def test_a_lock_is_held_once_and_never_through_a_link(tmp_path, outside):
         pass
     assert str(error.value) == f"{lock}: is a link, where a lock file belongs; remove it"
     assert [path.name for path in (tmp_path / "outside").iterdir()] == ["mine.txt"]
+
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from trigger.support import files
+with files.locked(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_the_lock_of_another_process_is_refused_at_once_and_goes_with_it(tmp_path):
+    lock = tmp_path / ".lock"
+    command = [sys.executable, "-c", HOLD, str(lock)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout.readline() == "held\n"
+        start = time.monotonic()
+        with pytest.raises(BlockingIOError) as error, files.locked(lock):
+            pass
+        assert time.monotonic() - start < 1
+        assert (error.value.filename, error.value.errno) == (str(lock), errno.EWOULDBLOCK)
+        holder.kill()
+    with files.locked(lock):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == [".lock"]
+
+
+def test_a_lock_file_has_the_rights_that_the_user_gives_to_new_files(tmp_path):
+    before = os.umask(0o027)
+    try:
+        with files.locked(tmp_path / ".lock"):
+            pass
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / ".lock").stat().st_mode) == 0o640
+
+
+def test_no_lock_where_the_file_system_has_none(tmp_path, monkeypatch):
+    """A file in place of a lock would stay where a process is killed."""
+
+    def missing(*arguments):
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr("fcntl.flock", missing)
+    with pytest.raises(OSError, match="Function not implemented"), files.locked(tmp_path / ".lock"):
+        pass

@@ -5,7 +5,6 @@ can name a file so that it is run, and an edited or older one is compiled again.
 """
 
 import contextlib
-import fcntl
 import functools
 import hmac
 import os
@@ -15,6 +14,8 @@ import stat
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+
+from filelock import lock_descriptor
 
 from trigger.support import files
 from trigger.support.digest import file_digest
@@ -66,13 +67,23 @@ def empty(folder: Path) -> Path:
         return private()
     try:
         held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:  # in use, or on a file system without locks
+    except OSError:
+        return private()
+    if not _locked(held):
+        os.close(held)
         return private()
     _held.append(held)
     for path in folder.iterdir():
         files.remove(path)
     return folder
+
+
+def _locked(descriptor: int) -> bool:
+    """Lock the file or folder until this process ends; False where it is in use, or its file system has no locks."""
+    try:
+        return lock_descriptor(descriptor, blocking=False)
+    except OSError:
+        return False
 
 
 def cache() -> Path | None:

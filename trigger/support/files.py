@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import fcntl
 import os
 import re
 import secrets
@@ -10,6 +9,8 @@ import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from trigger.errors import TriggerError
 
@@ -130,9 +131,14 @@ def locked(path: Path) -> Iterator[None]:
     """
     if path.is_symlink():
         raise TriggerError(f"{path}: is a link, where a lock file belongs; remove it")
-    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
-    with os.fdopen(os.open(path, flags, 0o666), "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    # Where there is no flock, this is an error: a lock that is only a file outlives a killed process.
+    lock = FileLock(path, blocking=False, fallback_to_soft=False)
+    try:
+        held = lock.acquire()
+    except Timeout as error:
+        busy = errno.EWOULDBLOCK
+        raise BlockingIOError(busy, os.strerror(busy), str(path)) from error
+    with held:
         yield
 
 
