@@ -140,6 +140,8 @@ def test_a_pickle_is_not_opened(tmp_path):
         ("a,b\n1,2\n\u0663,2\n", "column 'a', line 3: '\u0663' is not a number"),
         ("a,b\n1,2\n3\0,2\n", "line 3 has a NUL byte; this is not a CSV file"),
         ('a,b\n1,2\n"3,2\n4,5\n', "line 3: unexpected end of data"),
+        ("a,b\n1,2\nnan(1),2\n", "column 'a', line 3: 'nan(1)' is not a number"),
+        ('a,b\n1,2\n"3"x,2\n', "line 3: ',' expected after '\"'"),
         ("aa,b\n1,2\n", "no column 'a'; there are aa, b; did you mean 'aa'?"),
     ],
 )
@@ -172,6 +174,11 @@ def test_csv_of_other_programs(tmp_path, content):
     [
         ("a\n1\n".encode("utf-16"), "byte 0 is not UTF-8 text; save the file as UTF-8"),
         ("a,é\n1,2\n".encode("latin-1"), "byte 2 is not UTF-8 text; save the file as UTF-8"),
+        (
+            b"a\n" + b"1\n" * 10000 + b"\xe9\n",
+            "byte 20002 is not UTF-8 text; save the file as UTF-8",
+        ),
+        (b"\xef\xbb\xbfa\n1\n\xc3", "byte 7 is not UTF-8 text; save the file as UTF-8"),
     ],
 )
 def test_csv_in_other_encodings(tmp_path, content, message):
@@ -180,6 +187,27 @@ def test_csv_in_other_encodings(tmp_path, content, message):
     with pytest.raises(TriggerError) as error:
         read(path, ["a"])
     assert str(error.value) == f"{path}: {message}"
+
+
+def test_numbers_of_a_csv_file_are_rounded_once(tmp_path):
+    texts = ["0.1", "+1.5", " -2e3 ", "1e-400", "5e-324", "9007199254740993", "Infinity", "\u30001"]
+    rng = np.random.default_rng(0)
+    texts += [f"{a}.{b}e{c}" for a, b, c in rng.integers(0, 300, (2000, 3))]
+    path = tmp_path / "events.csv"
+    path.write_text("a\n" + "\n".join(texts) + "\n", encoding="utf-8")
+    np.testing.assert_array_equal(read(path, ["a"])["a"], [float(text) for text in texts])
+    path.write_text("a\n" + "\n".join(texts[:-1001]) + "\n", encoding="utf-8")
+    np.testing.assert_array_equal(read(path, ["a"])["a"], [float(text) for text in texts[:-1001]])
+
+
+def test_text_of_a_csv_file_stays_text(tmp_path):
+    path = tmp_path / "events.csv"
+    path.write_text(
+        'a,b\n NA ,"x, ""y""\r\nz"\nnull,\n\n\u3000true\u3000,007\n', encoding="utf-8", newline=""
+    )
+    found = read(path, None)
+    assert found["a"].tolist() == ["NA", "null", "true"]
+    assert found["b"].tolist() == ['x, "y"\r\nz', "", "007"]
 
 
 def test_lines_of_values_that_are_no_numbers(tmp_path):

@@ -1,5 +1,6 @@
 """Event files to arrays: Parquet, HDF5, NPZ, CSV and ROOT. Nothing in a file is executed: no pickles."""
 
+import codecs
 import contextlib
 import csv
 import itertools
@@ -16,6 +17,9 @@ from trigger.support import hdf5
 from trigger.support.files import regular
 
 Columns = dict[str, np.ndarray]
+
+# Of a CSV file, read at a time: no row may be longer.
+_CSV_BLOCK_BYTES = 1 << 26
 
 
 def read(path: Path, columns: Sequence[str] | None, tree: str | None = None) -> Columns:
@@ -167,37 +171,58 @@ def _npz(path: Path, columns: Sequence[str] | None, _tree: str | None) -> Column
 
 
 def _csv(path: Path, columns: Sequence[str] | None, _tree: str | None) -> Columns:
-    header, rows = _csv_rows(path)
+    import pyarrow as pa
+
+    data = path.read_bytes()
+    data.decode("utf-8")
+    header, _ = _csv_rows(path)
     columns = _chosen(path, header, columns)
+    # Arrow takes NUL bytes, and what is wrong with quotes, without a word.
+    if b"\0" in data or b'"' in data:
+        _check_rows(path)
     places = [header.index(name) for name in columns]
-    texts: list[list[str]] = [[] for _ in columns]
-    for line, row in rows:
-        if len(row) != len(header):
-            raise TriggerError(
-                f"{path}: line {line} has {len(row)} fields, the header has {len(header)}"
-            )
-        for text, number in zip(texts, places, strict=True):
-            text.append(row[number].strip())
+    try:
+        texts = _csv_texts(data, _separator(path), len(header), places) if header else []
+    except pa.ArrowInvalid:
+        _check_rows(path)
+        raise
     return {
         name: _numbers_or_text(path, name, text) for name, text in zip(columns, texts, strict=True)
     }
 
 
+def _csv_texts(data: bytes, separator: str, width: int, places: Sequence[int]) -> list[Any]:
+    """The texts below the header of the columns at these places. Raises ArrowInvalid where a row has not ``width`` fields."""
+    import pyarrow as pa
+    from pyarrow import csv as arrow
+
+    names = [str(place) for place in range(width)]
+    table = arrow.read_csv(
+        pa.BufferReader(pa.py_buffer(data.removeprefix(codecs.BOM_UTF8))),
+        arrow.ReadOptions(column_names=names, block_size=_CSV_BLOCK_BYTES),
+        arrow.ParseOptions(delimiter=separator, newlines_in_values=b'"' in data),
+        arrow.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.large_string()),
+            include_columns=[str(place) for place in places],
+            strings_can_be_null=False,
+        ),
+    )
+    return [table.column(str(place)).slice(1) for place in places]
+
+
+def _check_rows(path: Path) -> None:
+    """Raises TriggerError for the first line that is not one of a CSV file, or has other fields than the header."""
+    header, rows = _csv_rows(path)
+    for line, row in rows:
+        if len(row) != len(header):
+            raise TriggerError(
+                f"{path}: line {line} has {len(row)} fields, the header has {len(header)}"
+            )
+
+
 def _csv_rows(path: Path) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
-    """The header, and each row with the number of its first line. Separated by commas, else semicolons, else tabs."""
-
-    def lines() -> Iterator[str]:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            for number, line in enumerate(file, 1):
-                if "\0" in line:
-                    raise TriggerError(
-                        f"{path}: line {number} has a NUL byte; this is not a CSV file"
-                    )
-                yield line
-
-    first = next(lines(), "")
-    separator = next((mark for mark in ",;\t" if mark in first), ",")
-    reader = csv.reader(lines(), delimiter=separator, strict=True)
+    """The header, and each row with the number of its first line: what Arrow does not tell."""
+    reader = csv.reader(_csv_lines(path), delimiter=_separator(path), strict=True)
 
     def rows() -> Iterator[tuple[int, list[str]]]:
         while True:
@@ -216,8 +241,26 @@ def _csv_rows(path: Path) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
     return [name.strip() for name in header], found
 
 
-def _numbers_or_text(path: Path, name: str, texts: list[str]) -> np.ndarray:
-    """Numbers where the first value that is not empty is one, and then all must be."""
+def _csv_lines(path: Path) -> Iterator[str]:
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        for number, line in enumerate(file, 1):
+            if "\0" in line:
+                raise TriggerError(f"{path}: line {number} has a NUL byte; this is not a CSV file")
+            yield line
+
+
+def _separator(path: Path) -> str:
+    """Commas, else semicolons, else tabs."""
+    first = next(_csv_lines(path), "")
+    return next((mark for mark in ",;\t" if mark in first), ",")
+
+
+def _numbers_or_text(path: Path, name: str, column: Any) -> np.ndarray:
+    """Numbers where the first value that is not empty is one, and then all must be; ``column`` is text of Arrow."""
+    numbers = _plain_numbers(column)
+    if numbers is not None:
+        return numbers
+    texts = [text.strip() for text in column.to_pylist()]
     if not _is_number(next(filter(None, texts), "")):
         return np.array(texts, dtype=str)
     if all(text.isascii() and "_" not in text for text in texts):
@@ -228,6 +271,21 @@ def _numbers_or_text(path: Path, name: str, texts: list[str]) -> np.ndarray:
     what = f"{quoted(text)} is not a number" if text else "no value"
     hint = "; write a decimal point" if re.fullmatch(r"[+-]?\d+,\d+", text) else ""
     raise TriggerError(f"{path}: column {quoted(name)}, {place(path, wrong)}: {what}{hint}")
+
+
+def _plain_numbers(column: Any) -> np.ndarray | None:
+    """Text as float64, where Arrow reads all of it as numbers. None where it does not: ``float`` may read more."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    if not len(column) or compute.any(compute.match_substring(column, "(")).as_py():
+        return None  # Arrow takes nan(1) for a number, as C does
+    try:
+        numbers = compute.ascii_trim_whitespace(column).cast(pa.float64())
+    except pa.ArrowInvalid:
+        return None
+    found: np.ndarray = numbers.to_numpy()
+    return found
 
 
 def _is_number(text: str) -> bool:
