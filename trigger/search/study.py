@@ -56,14 +56,10 @@ class Study:
         self.program = trial.program()
         self._used = [code_digest(network_files.program_modules(s, source)) for s in _choices(spec)]
         folder.mkdir(parents=True, exist_ok=True)
-        optuna.logging.set_verbosity(optuna.logging.ERROR)
         file = regular(folder / FILE_NAME)
         try:
-            self._study = optuna.create_study(
-                study_name=spec.name,
-                storage=f"sqlite:///{file.resolve()}",
-                directions=["maximize", "minimize", "minimize"],
-                load_if_exists=True,
+            self._study = _study(
+                study_name=spec.name, storage=f"sqlite:///{file.resolve()}", load_if_exists=True
             )
         except (SQLAlchemyError, optuna.exceptions.OptunaError) as error:
             raise TriggerError(f"{file}: holds no search: {str(error).splitlines()[0]}") from error
@@ -174,22 +170,23 @@ def _choices(spec: Spec) -> list[Spec]:
 
 
 def front(points: Sequence[Point]) -> list[Point]:
-    """The points that no other beats: none is as good in metric, LUT and latency, and better in one. By rising LUT."""
-    objectives = {p.number: _objectives(p.outcome) for p in points}
-    scores = {
-        number: (-metric, lut, latency) for number, (metric, lut, latency) in objectives.items()
-    }
+    """The Pareto front in metric, LUT and latency, by rising LUT; of equal points the first.
 
-    def beaten(number: int) -> bool:
-        mine = scores[number]
-        return any(
-            other != mine and all(a <= b for a, b in zip(other, mine, strict=True))
-            for other in scores.values()
-        )
+    Points over a budget count too: ``Study`` tells Optuna of budgets, and its own front would leave them out.
+    """
+    study = _study()
+    study.add_trials([optuna.create_trial(values=_objectives(p.outcome)) for p in points])
+    first: dict[tuple[float, float, float], Point] = {}
+    for best in sorted(study.best_trials, key=lambda one: one.number):
+        point = points[best.number]
+        first.setdefault(_objectives(point.outcome), point)
+    return sorted(first.values(), key=lambda p: _objectives(p.outcome)[1:])
 
-    first_of = {score: number for number, score in reversed(scores.items())}
-    best = [p for p in points if not beaten(p.number) and first_of[scores[p.number]] == p.number]
-    return sorted(best, key=lambda p: scores[p.number][1:])
+
+def _study(**stored: Any) -> optuna.Study:
+    """A study of metric, LUT and latency: in memory, where nothing says what it is ``stored`` in."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    return optuna.create_study(directions=["maximize", "minimize", "minimize"], **stored)
 
 
 def _objectives(outcome: Outcome) -> tuple[float, float, float]:
