@@ -14,7 +14,9 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
+from trigger.frontends.hgq_private import quantizer_of_option
 from trigger.frontends.inexact import Refusal
+from trigger.frontends.keras_private import uncounted_layers
 from trigger.frontends.libraries import module_of
 
 # Options and attributes that no output depends on.
@@ -126,8 +128,7 @@ def _options(thing: Any) -> dict[str, Any]:
         if _IGNORED.search(name) or _QUANTIZER.search(name):
             continue
         if name.endswith("_conf"):  # HGQ2 keeps them with its quantisers
-            quantizer = getattr(thing, f"_{name.removesuffix('_conf')}", None)
-            found[name] = getattr(quantizer, "config", None)
+            found[name] = getattr(quantizer_of_option(thing, name), "config", None)
             continue
         # Normalization gives its statistics other names, and QDenseBatchnorm a part of its own.
         places = (
@@ -189,15 +190,11 @@ def _layer_again(layer: Any) -> Any:
 @contextlib.contextmanager
 def _unobserved() -> Iterator[None]:
     """Inside, layers can be made without changing the seeds and names of those that are made later."""
-    from keras.src.backend.common import global_state
-
-    uids = global_state.get_global_attribute("object_name_uids")
-    names = None if uids is None else uids.copy()
     drawn, drawn_by_numpy = random.getstate(), np.random.get_state()
     try:
-        yield
+        with uncounted_layers():
+            yield
     finally:
-        global_state.set_global_attribute("object_name_uids", names)
         random.setstate(drawn)
         np.random.set_state(drawn_by_numpy)
 

@@ -19,6 +19,7 @@ from trigger.fixedpoint.ranges import ranges
 from trigger.fixedpoint.types import Fixed
 from trigger.frontends.floatx import keras_float64
 from trigger.frontends.inexact import Refusal
+from trigger.frontends.keras_private import maker
 from trigger.frontends.piecewise import round_to, staircase
 
 TYPES = {
@@ -99,7 +100,7 @@ def evaluate(kind: str, x: np.ndarray) -> np.ndarray:
 
 
 def _last(model: keras.Model) -> Any:
-    return model.outputs[0]._keras_history.operation
+    return maker(model.outputs[0])
 
 
 def _rounded(kind: str, x: np.ndarray) -> np.ndarray:

@@ -14,6 +14,7 @@ from trigger.fixedpoint.graph import Graph
 from trigger.frontends import keras_backend
 from trigger.frontends.floatx import in_batches
 from trigger.frontends.heads import head_of, is_left_out, is_softmax, left_out
+from trigger.frontends.keras_private import maker
 from trigger.verification.oracle import Recording
 
 if keras_backend.NETWORKS == "qkeras":
@@ -50,7 +51,7 @@ _BATCH = 16384
 
 def head(model: keras.Model) -> str:
     """What the network's outputs go through: "softmax", which reference and graph leave out, "sigmoid", or "linear"."""
-    last = model.outputs[0]._keras_history.operation
+    last = maker(model.outputs[0])
     if is_softmax(last):
         return "softmax"
     return "sigmoid" if is_sigmoid(getattr(last, "activation", None)) else "linear"
@@ -131,6 +132,6 @@ def record(model: keras.Model, x: np.ndarray) -> Recording:
         raise TriggerError(
             f"{model.name}: Keras cannot run this network: {type(error).__name__}: {text}"
         ) from error
-    last = model.outputs[0]._keras_history.operation
+    last = maker(model.outputs[0])
     kind = "softmax" if is_softmax(last) else head_of(model) or "linear"
     return Recording(x, given, kind)

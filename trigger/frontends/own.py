@@ -11,6 +11,7 @@ import keras
 
 from trigger.errors import TriggerError, quoted
 from trigger.frontends.inexact import Inexact, Problem, Refusal
+from trigger.frontends.keras_private import functional_inside
 from trigger.frontends.libraries import HARMLESS, is_library
 from trigger.frontends.methods import replaced_methods
 
@@ -21,7 +22,7 @@ _PRECISIONS = ("float32", "float64")
 def model_problems(model: keras.Model) -> list[Problem]:
     """What the class of the network and its input tensors change."""
     problems = []
-    parts = [model, *(p for p in (getattr(model, "_functional", None),) if p is not None)]
+    parts = [p for p in (model, functional_inside(model)) if p is not None]
     replaced = {name for part in parts for name in replaced_methods(part)}
     changed = sorted({*_overridden(type(model)), *replaced})
     if changed:

@@ -17,6 +17,7 @@ from trigger.frontends import own, remedies
 from trigger.frontends.attributes import check_attributes
 from trigger.frontends.constants import check_weights
 from trigger.frontends.inexact import Inexact, Problem, Refusal
+from trigger.frontends.keras_private import layers_inside, nodes_by_depth
 from trigger.frontends.methods import check_methods
 from trigger.frontends.piecewise import lower_relu
 from trigger.frontends.products import sum_of_squares
@@ -63,8 +64,7 @@ Method = Callable[[Call], str]
 
 def nodes(model: keras.Model) -> list[Any]:
     """Every use of a layer, in an order in which inputs come first."""
-    functional = model._functional if isinstance(model, keras.Sequential) else model
-    by_depth = getattr(functional, "_nodes_by_depth", None)
+    by_depth = nodes_by_depth(model)
     if by_depth is None:
         raise Inexact([_unreadable(model)])
     return [
@@ -351,7 +351,7 @@ def _check_methods(layer: Any) -> None:
     """Refuse a layer with methods that were replaced, its own or those of the layers in it."""
     remedy = "use the layer as Keras has it"
     check_methods("its", layer, remedy)
-    for part in layer._flatten_layers(include_self=False):
+    for part in layers_inside(layer):
         if part is not getattr(layer, "activation", None):
             check_methods(f"{part.name}:", part, remedy)
 

@@ -9,7 +9,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from trigger.errors import TriggerError
-from trigger.search import trial
+from trigger.search import optuna_private, trial
 from trigger.search.space import Values, distributions
 from trigger.search.trial import COMPLETE, FAILED, HOPELESS, RUNGS, Outcome
 from trigger.spec import network_files
@@ -82,7 +82,13 @@ class Study:
             self._trial(t.number) for t in self._study.get_trials(states=(TrialState.RUNNING,))
         ]
         return [
-            (t.number, {name: t._suggest(name, values) for name, values in self._space.items()})
+            (
+                t.number,
+                {
+                    name: optuna_private.value(t, name, values)
+                    for name, values in self._space.items()
+                },
+            )
             for t in begun
         ]
 
@@ -138,7 +144,7 @@ class Study:
 
     def _trial(self, number: int) -> optuna.Trial:
         (frozen,) = (t for t in self._study.get_trials(deepcopy=False) if t.number == number)
-        return optuna.Trial(self._study, frozen._trial_id)
+        return optuna_private.unfinished(self._study, frozen)
 
     def _check_made_of(self, folder: Path) -> None:
         made_of = {

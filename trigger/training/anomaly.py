@@ -14,6 +14,7 @@ import numpy as np
 
 from trigger.errors import TriggerError
 from trigger.events.dataset import Events
+from trigger.frontends.keras_private import maker
 from trigger.training.network import moments
 
 # Deviations from the mean beyond which an input is not worth more.
@@ -25,7 +26,7 @@ def autoencoder(scoring: keras.Model) -> keras.Model:
 
     Raises TriggerError where the network does not end in the sum of squares of a vector.
     """
-    last = scoring.outputs[0]._keras_history.operation
+    last = maker(scoring.outputs[0])
     if not isinstance(last, keras.layers.Dot) or last.input[0] is not last.input[1]:
         raise TriggerError(
             f"training: an anomaly network ends in keras.layers.Dot(axes=1)([latent, latent]); "

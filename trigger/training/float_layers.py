@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from trigger.errors import TriggerError
+from trigger.frontends.keras_private import maker
 
 _L = keras.layers
 # Sums and differences written with operators.
@@ -86,7 +87,7 @@ def folded(uses: list[Any]) -> dict[int, Any]:
         if type(node.operation) is not _L.BatchNormalization:
             continue
         (tensor,) = node.arguments.keras_tensors
-        before = tensor._keras_history.operation
+        before = maker(tensor)
         makers = [n for n in uses if n.operation is before]
         readers = [n for n in uses if any(t is tensor for t in n.arguments.keras_tensors)]
         if (

@@ -13,6 +13,7 @@ from trigger.errors import TriggerError
 from trigger.events.dataset import Events
 from trigger.fixedpoint.types import Fixed
 from trigger.frontends import keras_backend
+from trigger.frontends.keras_private import reset_layer_names
 from trigger.frontends.loading import load
 from trigger.frontends.networks import shaped
 from trigger.spec.spec import Spec
@@ -36,10 +37,7 @@ def reset_names() -> None:
 
     Those names are in the network's file, and in the firmware.
     """
-    # The public clear_session() would also take a user's dtype policy, and the caches of models that live.
-    from keras.src.utils.naming import reset_uids
-
-    reset_uids()
+    reset_layer_names()
 
 
 def make(spec: Spec, folder: Path) -> keras.Model:

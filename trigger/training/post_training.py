@@ -15,6 +15,7 @@ from trigger.events.dataset import Events
 from trigger.fixedpoint.types import Fixed
 from trigger.frontends.constants import check_weights
 from trigger.frontends.inexact import Inexact, Refusal
+from trigger.frontends.keras_private import layers_inside
 from trigger.frontends.networks import is_float, lower, outputs
 from trigger.physics.metrics import mean_auc
 from trigger.spec.spec import Spec
@@ -127,7 +128,7 @@ def _check_lowers(
 
 def _check_weights(model: keras.Model) -> None:
     """Raise TriggerError where a weight is not a number."""
-    for layer in model._flatten_layers(include_self=False):
+    for layer in layers_inside(model):
         if isinstance(layer, keras.Model):
             continue
         try:

@@ -14,7 +14,8 @@ from alkaid.trace.passes import add_surrogate, optimize
 from alkaid.types import CombLogic, Op, QInterval
 
 from trigger.backends.rtl.area import lut
-from trigger.backends.rtl.arithmetic import HARDWARE, lower, narrowed, variable
+from trigger.backends.rtl.arithmetic import lower
+from trigger.backends.rtl.sums import HARDWARE, narrowed, variable
 from trigger.errors import TriggerError
 from trigger.fixedpoint.evaluate import evaluate
 from trigger.fixedpoint.graph import Graph

@@ -28,6 +28,7 @@ from trigger.frontends.piecewise import (
     staircase,
 )
 from trigger.frontends.qkeras.float64 import evaluate
+from trigger.frontends.qkeras.qkeras_private import is_sigmoid_hard
 from trigger.quantizers import FixedPoint, LearnedActivation
 
 SUPPORTED = (
@@ -264,7 +265,7 @@ def _quantized_relu(builder: Builder, name: str, source: str, activation: q.quan
 
 
 def _quantized_tanh(builder: Builder, name: str, source: str, activation: q.quantized_tanh) -> str:
-    if activation.use_real_tanh or q._sigmoid is not q.hard_sigmoid:
+    if activation.use_real_tanh or not is_sigmoid_hard():
         return staircase(builder, name, source, partial(_ask, activation), bisectable=True)
     # 2 * hard_sigmoid(x) - 1 is x clipped to ±1, which the quantiser's own saturation does.
     overflow = Overflow.SAT_SYM if activation.symmetric else Overflow.SAT
@@ -276,7 +277,7 @@ def _quantized_tanh(builder: Builder, name: str, source: str, activation: q.quan
 def _quantized_sigmoid(
     builder: Builder, name: str, source: str, activation: q.quantized_sigmoid
 ) -> str:
-    if activation.use_real_sigmoid or q._sigmoid is not q.hard_sigmoid:
+    if activation.use_real_sigmoid or not is_sigmoid_hard():
         return staircase(builder, name, source, partial(_ask, activation), bisectable=True)
     rule = Fixed(False, int(activation.bits), 0), Rounding.RND_CONV, Overflow.SAT
     half = _scale(builder, f"{name}_half", source, 0.5, 0.5)

@@ -16,11 +16,11 @@ import numpy as np
 import qkeras
 import qkeras.quantizers as q
 from qkeras.qdense_batchnorm import QDenseBatchnorm
-from qkeras.quantizer_registry import _QUANTIZERS_REGISTRY
 
 from trigger.errors import quoted
+from trigger.frontends.qkeras.qkeras_private import quantizers
 
-QUANTIZERS: dict[str, type] = dict(_QUANTIZERS_REGISTRY._container)
+QUANTIZERS: dict[str, type] = quantizers()
 FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     f"{kind}_{name}": getattr(q, f"{kind}_{name}")
     for kind in ("hard", "smooth", "binary")

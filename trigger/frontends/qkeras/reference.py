@@ -13,6 +13,7 @@ from trigger.fixedpoint.types import Fixed
 from trigger.frontends import heads
 from trigger.frontends.floatx import in_batches
 from trigger.frontends.inexact import Inexact
+from trigger.frontends.keras_private import maker
 from trigger.frontends.piecewise import round_to
 from trigger.frontends.qkeras import constants
 from trigger.frontends.qkeras.activations import known_as
@@ -35,7 +36,7 @@ class Reference:
         kind = heads.head_of(model)
         leaves_out = kind is not None and _leaves_out(model, graph)
         self._head = None if kind is None or leaves_out else heads.TYPES[kind]
-        last = model.outputs[0]._keras_history.operation
+        last = maker(model.outputs[0])
         plain = _plain(model)
         constants = [
             _constants(layer) for layer in _layers(plain)
@@ -75,7 +76,7 @@ class Reference:
 def _plain(model: keras.Model) -> keras.Model:
     """The same layers but a Softmax at the end, with the input and the output on their own where they came in lists."""
     output = model.outputs[0]
-    last = output._keras_history.operation
+    last = maker(output)
     if isinstance(last, keras.layers.Softmax):
         output = last.input
     elif isinstance(model, keras.Sequential):

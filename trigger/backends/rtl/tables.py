@@ -1,0 +1,63 @@
+"""A staircase on alkaid's variables, as a table or as a sum of comparisons."""
+
+import numpy as np
+from alkaid.trace import FVariable, FVArray
+
+from trigger.backends.rtl.choices import maximum, minimum
+from trigger.backends.rtl.rounding import floor
+from trigger.backends.rtl.sums import CONSTANT_BITS, HARDWARE, plus, variable
+from trigger.fixedpoint.ops import Staircase
+
+# A wider table would take longer than a clock cycle: it is made of several, told apart by the upper bits.
+_WHOLE_TABLE_BITS = 11
+# Up to 2^8 entries a staircase is a table of a few LUTs a bit; up to 2^16 where that is less than its comparisons.
+_SURE_TABLE_BITS, _TABLE_BITS = 8, 16
+
+
+def staircase(x: FVariable, node: Staircase) -> FVariable:
+    """A staircase, as a table or as a sum over the steps that x has reached."""
+    if max(abs(int(v)) for v in node.levels.values) >> CONSTANT_BITS:
+        raise ValueError(f"its levels need more than {CONSTANT_BITS} bits")
+    x = floor(x, node.thresholds.type.fraction)
+    levels = node.levels.real
+    # A step between two values of x is taken at the upper one; where several are, the last one counts.
+    thresholds, counts = np.unique(
+        np.ceil(node.thresholds.real / x.step) * x.step, return_counts=True
+    )
+    levels = levels[np.concatenate([[0], np.cumsum(counts)])]
+    first, last = np.searchsorted(thresholds, [x.low, x.high], side="right")
+    thresholds, levels = thresholds[first:last], levels[first : last + 1]
+    if not len(thresholds):
+        return variable(levels[0])
+    # One step below the first threshold and the last threshold itself stand for all that lies further out.
+    inside = minimum(maximum(x, thresholds[0] - x.step), thresholds[-1])
+    if sum(inside.kif) < sum(x.kif):
+        x = inside
+    width = sum(x.kif)
+    bits = node.levels.type.width
+    comparisons = len(thresholds) * (width / 2 + 1) + bits
+    if width <= _SURE_TABLE_BITS or (
+        width <= _TABLE_BITS and bits * 2.0 ** (width - 6) < comparisons
+    ):
+        entries = np.arange(round((x.high - x.low) / x.step) + 1) * x.step + x.low
+        return _table(x, levels[np.searchsorted(thresholds, entries, side="right")])
+    reached = FVArray(
+        np.array([~plus(x, -t).msb() for t in thresholds], dtype=object), hwconf=HARDWARE
+    )
+    return plus(variable((reached @ np.diff(levels)[:, None])[0]), float(levels[0]))
+
+
+def _table(x: FVariable, values: np.ndarray) -> FVariable:
+    """``values`` by position of x between its lowest and its highest value."""
+    if len(values) <= 1 << _WHOLE_TABLE_BITS:
+        return x.lookup(values)
+    index = plus(x, -x.low)
+    bits = int(len(values) - 1).bit_length()
+    values = np.concatenate([values, np.full((1 << bits) - len(values), values[-1])])
+    below = index.quantize(0, bits - 1 - index.kif[2], index.kif[2])
+    halves = (
+        _table(below, half) if (half != half[0]).any() else variable(half[0])
+        for half in np.split(values, 2)
+    )
+    lower, upper = halves
+    return index.msb().msb_mux(upper, lower)

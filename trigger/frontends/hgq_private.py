@@ -1,0 +1,8 @@
+"""What is asked of HGQ2 by names that it keeps to itself; HGQ2 need not be installed."""
+
+from typing import Any
+
+
+def quantizer_of_option(layer: Any, option: str) -> Any:
+    """The quantiser that a layer has made of its option ``iq_conf`` or the like; None where it has made none."""
+    return getattr(layer, f"_{option.removesuffix('_conf')}", None)

@@ -1,0 +1,52 @@
+"""What is asked of Keras by names that it keeps to itself: an update of Keras may change these, and these alone."""
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import keras
+
+
+def maker(tensor: Any) -> Any:
+    """The layer or operation that a symbolic tensor comes from."""
+    return tensor._keras_history.operation
+
+
+def layers_inside(layer: Any) -> list[Any]:
+    """All layers that a layer or network holds, at any depth."""
+    return list(layer._flatten_layers(include_self=False))
+
+
+def functional_inside(model: keras.Model) -> Any:
+    """The functional network that a Sequential one is run as; None where there is none."""
+    return getattr(model, "_functional", None)
+
+
+def nodes_by_depth(model: keras.Model) -> Mapping[int, Sequence[Any]] | None:
+    """The uses of layers in a network by their distance from its outputs; None where it is not made of layers alone."""
+    functional = functional_inside(model) if isinstance(model, keras.Sequential) else model
+    found: Mapping[int, Sequence[Any]] | None = getattr(functional, "_nodes_by_depth", None)
+    return found
+
+
+def reset_layer_names() -> None:
+    """Let Keras count the layers without a name from the start.
+
+    The public clear_session() would also take a user's dtype policy, and the caches of models that live.
+    """
+    from keras.src.utils.naming import reset_uids
+
+    reset_uids()
+
+
+@contextlib.contextmanager
+def uncounted_layers() -> Iterator[None]:
+    """Inside, layers can be made without changing the names of those that are made later."""
+    from keras.src.backend.common import global_state
+
+    uids = global_state.get_global_attribute("object_name_uids")
+    names = None if uids is None else uids.copy()
+    try:
+        yield
+    finally:
+        global_state.set_global_attribute("object_name_uids", names)

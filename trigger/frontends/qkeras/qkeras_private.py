@@ -1,0 +1,14 @@
+"""What is asked of QKeras by names that it keeps to itself: an update of QKeras may change these, and these alone."""
+
+import qkeras.quantizers as q
+from qkeras.quantizer_registry import _QUANTIZERS_REGISTRY
+
+
+def quantizers() -> dict[str, type]:
+    """The classes of all quantisers that QKeras knows, by name."""
+    return dict(_QUANTIZERS_REGISTRY._container)
+
+
+def is_sigmoid_hard() -> bool:
+    """Whether ``set_internal_sigmoid`` has left QKeras's sigmoid as it is: straight lines."""
+    return q._sigmoid is q.hard_sigmoid

@@ -1,0 +1,17 @@
+"""What is asked of Optuna by names that it keeps to itself: an update of Optuna may change these, and these alone."""
+
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.trial import FrozenTrial
+
+
+def unfinished(study: optuna.Study, frozen: FrozenTrial) -> optuna.Trial:
+    """A trial that another process began, to go on with it."""
+    return optuna.Trial(study, frozen._trial_id)
+
+
+def value(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> Any:
+    """The value of a parameter in a trial: the one written down before, or a new one."""
+    return trial._suggest(name, distribution)
