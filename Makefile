@@ -1,4 +1,4 @@
-# Two commands are enough: `make demo` and `make test`. Both set up what they need in .venv.
+# `make demo` builds a zoo trigger and `make test` runs the tests. Both set up .venv first.
 
 PYTHON ?= python3
 VENV := .venv
@@ -11,7 +11,7 @@ export PIP_NO_INPUT := 1
 demo: setup
 	$(BIN)/trigger build jet_tagger
 
-# One pytest worker a core; what shares a compiled csim stays on one of them.
+# Two pytest workers; tests that share a compiled csim run on the same worker.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
 test: setup lint
 	$(PYTEST)
@@ -26,7 +26,7 @@ docs: setup
 	$(BIN)/sphinx-build -W --keep-going -q docs build/site
 	@echo build/site/index.html
 
-# Continues where it was stopped: make fuzz MINUTES=600
+# Continues where the last run stopped: make fuzz MINUTES=600
 MINUTES ?= 60
 fuzz: setup
 	$(BIN)/python benchmarks/fuzz.py --minutes $(MINUTES)
@@ -40,13 +40,13 @@ lint: setup
 setup: $(VENV)/.ready
 
 $(VENV)/.ready: pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else "Python 3.11 to 3.13 is needed; set PYTHON=python3.x")'
-	@command -v g++ > /dev/null || { echo "g++ is needed; install it (Debian and Ubuntu: apt install g++)"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else "Python 3.11 to 3.13 is required; set PYTHON=python3.x")'
+	@command -v g++ > /dev/null || { echo "g++ is required; install it (Debian and Ubuntu: apt install g++)"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[qkeras,test]'
 	@touch $@
 
-# HGQ2 and QKeras exclude each other: its tests have an environment of their own.
+# HGQ2 and QKeras cannot be installed together, so the HGQ2 tests have a separate environment.
 test-hgq: $(VENV)-hgq/.ready
 	$(VENV)-hgq/bin/python -m pytest -n 2 tests/frontends/test_hgq.py tests/frontends/test_hgq_handset.py
 
