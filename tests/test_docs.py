@@ -7,10 +7,22 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 import trigger
 
-DOCS = Path(__file__).resolve().parents[1] / "docs"
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs"
+MARKDOWN = sorted(
+    [
+        *ROOT.glob("*.md"),
+        *(
+            path
+            for folder in (".github", "benchmarks", "docs", "firmware", "models")
+            for path in (ROOT / folder).rglob("*.md")
+        ),
+    ]
+)
 HOW_TO = ("own-data", "own-network", "payload", "search", "small-network", "vendor-tools")
 PAGES = ("tutorial.md", *(f"how-to/{name}.md" for name in HOW_TO))
 
@@ -73,7 +85,44 @@ def test_every_page_with_blocks_is_tested():
     assert runnable == set(PAGES)
 
 
-def test_links_lead_somewhere():
-    for path in [*DOCS.rglob("*.md"), DOCS.parent / "README.md", DOCS.parent / "CONTRIBUTING.md"]:
-        for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text()):
-            assert (path.parent / target).exists(), f"{path}: {target}"
+@pytest.mark.parametrize("path", MARKDOWN, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_links_lead_somewhere(path):
+    for target, anchor in re.findall(r"\]\(([^)#:]*)#?([^):]*)\)", path.read_text()):
+        page = path.parent / target if target else path
+        assert page.exists(), f"{path}: {target}"
+        if anchor:
+            assert anchor in anchors(page), f"{path}: {target}#{anchor}"
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors that GitHub and the site give the headings of a page."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", text.lower()).replace(" ", "-") for text in headings}
+
+
+@pytest.mark.parametrize("path", MARKDOWN, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_lines_of_markdown_have_at_most_100_columns(path):
+    """Rows of tables cannot be broken."""
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        assert len(line) <= 100 or line.startswith("|"), f"{path}:{number}"
+
+
+def test_the_citation_has_the_version():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation["version"] == trigger.__version__
+    assert citation["license"] == "Apache-2.0"
+
+
+def test_issue_forms_are_complete():
+    forms = sorted((ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml"))
+    names = [form.stem for form in forms if form.stem != "config"]
+    assert names == ["bug_report", "feature_request", "network_refused"]
+    for name in names:
+        form = yaml.safe_load((forms[0].parent / f"{name}.yml").read_text())
+        assert {"name", "description", "body"} <= set(form), name
+        fields = [field for field in form["body"] if field["type"] != "markdown"]
+        identities = [field["id"] for field in fields]
+        assert len(set(identities)) == len(identities), name
+        assert all(field["attributes"]["label"] for field in fields), name
+    bug = (forms[0].parent / "bug_report.yml").read_text()
+    assert "`trigger doctor`" in bug and "manifest.json" in bug
