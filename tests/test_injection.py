@@ -19,6 +19,9 @@ from markdown_it import MarkdownIt
 
 from trigger.artifacts.folder import Build
 from trigger.backends import emulator, rtl
+from trigger.backends.hls4ml import csim
+from trigger.backends.hls4ml.project import Hls4mlOptions
+from trigger.backends.hls4ml.project import write as write_hls4ml
 from trigger.backends.rtl import ghdl, simulate
 from trigger.errors import TriggerError
 from trigger.fixedpoint.build import Builder, constant
@@ -132,6 +135,13 @@ def write_everything(patch):
         for language, kind in (("verilog", AMD), ("vhdl", INTEL))
     ]
     verilog, vhdl = projects
+    networks = [
+        write_hls4ml(graph, here / name, Hls4mlOptions(AMD, 240, project_name=name))
+        for name in ("first", "second")
+    ]
+    patch.setattr(csim, "compile_with_gcc", stopped)
+    with pytest.raises(Rendered):
+        csim.compile_together(networks, here / "csim")
     patch.setattr(simulate, "library", stopped)
     patch.setattr(ghdl, "run", stopped)
     for project in projects:
@@ -222,6 +232,8 @@ def test_code_comes_from_backends_alone(contexts):
         ("emp_payload.vhd.j2", "axi"),
         ("stubs.vhd.j2", "axi"),
         ("README.md.j2", "axi"),
+        ("csim.cpp.j2", "library"),
+        ("csim.cpp.j2", "projects"),
         ("emulator.cpp.j2", "body"),
         ("emulator.h.j2", "body"),
         ("operations.h.j2", "body"),
@@ -233,7 +245,7 @@ def test_code_comes_from_backends_alone(contexts):
     }
     filters = set().union(*(template.environment.filters for template, _ in contexts.values()))
     assert filters - set(environment(ROOTS[0]).filters) == {
-        "bits", "hex64", "joined", "logic", "signals", "signed64",
+        "bits", "header", "hex64", "joined", "logic", "signals", "signed64",
     }  # fmt: skip
 
 

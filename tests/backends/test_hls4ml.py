@@ -54,6 +54,24 @@ def test_tables_in_ac_types(tmp_path, backend, kind):
     np.testing.assert_array_equal(csim.run(network.integers), network.expected)
 
 
+@pytest.mark.parametrize("name", ["it's", "a b, é $(c)", "# 100%"])
+def test_folders_of_any_name(network, tmp_path, name):
+    csim = write(network.graph, tmp_path / name, Hls4mlOptions(PART, 240)).compile(tmp_path / "out")
+    np.testing.assert_array_equal(csim.run(network.integers), network.expected)
+
+
+@pytest.mark.parametrize("name", ['a"b', "a\\b", "a\nb", "a??b"])
+def test_folders_that_cpp_cannot_include(network, tmp_path, name):
+    project = write(network.graph, tmp_path / name, Hls4mlOptions(PART, 240))
+    with pytest.raises(TriggerError) as error:
+        project.compile(tmp_path / "out")
+    include = f"../../{name}/firmware/defines.h"
+    assert str(error.value) == (
+        f"csim: C++ cannot include {include!r}; choose a folder without quotation marks, "
+        "backslashes and ?? in its name"
+    )
+
+
 def test_oneapi_is_written_and_its_csim_refused(network, tmp_path):
     csim = write(
         network.graph, tmp_path, Hls4mlOptions("Arria10", 240, "oneAPI", strategy="resource")

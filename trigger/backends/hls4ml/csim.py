@@ -6,7 +6,6 @@ our own, one call for all events and threads. Several projects can be compiled t
 
 import hashlib
 import os
-import re
 import select
 import subprocess
 import sys
@@ -17,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from trigger.backends.hls4ml import csim_worker
+from trigger.backends.hls4ml import csim_source, csim_worker
 from trigger.errors import TriggerError
 from trigger.fixedpoint.evaluate import quantize_inputs
 from trigger.fixedpoint.graph import Graph
@@ -231,7 +230,7 @@ def compile_together(
             f"csim: the headers of {projects[0].backend} come with its vendor's compiler; use Vitis or Quartus"
         )
     # Every folder that the text is compiled in lies one below the directory: paths in it are the same for all.
-    text = _source(projects, directory.resolve() / "work")
+    text = csim_source.text(projects, directory.resolve() / "work")
     includes = [f"-I{projects[0].directory / folder}" for folder in INCLUDES[projects[0].backend]]
     standard = "-std=c++17"
     flags = [
@@ -245,9 +244,9 @@ def compile_together(
     ]
 
     def compile_in(work: Path) -> Path:
-        source, library = work / "csim.cpp", work / "csim.so"
-        source.write_text(_source(projects, work))
-        command = [*flags, *includes, f"-I{projects[0].sources}", str(source), "-o", str(library)]
+        file, library = work / "csim.cpp", work / "csim.so"
+        file.write_text(csim_source.text(projects, work))
+        command = [*flags, *includes, f"-I{projects[0].sources}", str(file), "-o", str(library)]
         compile_with_gcc(command)
         return library
 
@@ -269,139 +268,6 @@ def _digest(projects: Sequence[Csim], text: str, flags: Sequence[str]) -> str:
                     str(path.relative_to(project.sources)).encode() + b"\0" + path.read_bytes()
                 )
     return digest.hexdigest()
-
-
-def _source(projects: Sequence[Csim], directory: Path) -> str:
-    """One C++ file: a project alone as it is, or many, each in a namespace of its own."""
-    paths = [os.path.relpath(p.sources / f"{p.project_name}.cpp", directory) for p in projects]
-    lines = ["#include <cstddef>", "#include <thread>", "#include <vector>"]
-    if len(projects) == 1:
-        lines += [*_weights(projects[0], directory), f'#include "{paths[0]}"']
-    else:
-        own, library = _headers(projects)
-        lines += library
-        for k, path in enumerate(paths):
-            lines += [f"#undef {guard}" for guard in own[k]]
-            lines += [
-                f"namespace {_namespace(projects, k)} {{",
-                *_weights(projects[k], directory),
-                f'#include "{path}"',
-                "}",
-            ]
-    lines.append(
-        "namespace nnet { bool trace_enabled = false; std::map<std::string, void *> *trace_outputs = NULL;"
-    )
-    lines.append("size_t trace_type_size = sizeof(double); }")
-    for k, project in enumerate(projects):
-        lines += _bridge(project, k, _namespace(projects, k))
-    return "\n".join(lines) + "\n"
-
-
-def _weights(project: Csim, directory: Path) -> list[str]:
-    """The weights of the project's own headers, filled in by a loop.
-
-    An array of ap_fixed with its values in braces is one constructor call a weight, on which g++ spends a minute. The
-    text of the header is what synthesis reads: the same numbers become an array of double, copied once.
-    """
-    if project.backend not in ("Vitis", "Vivado"):
-        return []
-    lines = [f'#include "{os.path.relpath(project.sources / "defines.h", directory)}"']
-    for path in sorted(project.sources.glob("weights/*.h")):
-        text = path.read_text()
-        guard = re.search(r"^#ifndef (\w+)", text, re.MULTILINE)
-        array = re.search(r"^(\w+) (\w+)\[(\d+)\] = \{([^}]*)\};", text, re.MULTILINE)
-        if guard is None or array is None:
-            continue  # of another form: g++ includes it as it is
-        kind, name, count, values = array.groups()
-        fill = f"for (int i = 0; i < {count}; i++) {name}[i] = values[i]; return true;"
-        lines += [f"#define {guard[1]}", f"{kind} {name}[{count}];"]
-        lines.append(
-            f"static const bool {name}_filled = [] {{ static const double values[{count}] = {{{values}}}; {fill} }}();"
-        )
-    return lines
-
-
-def _namespace(projects: Sequence[Csim], k: int) -> str:
-    return f"trigger_project_{k}" if len(projects) > 1 else "trigger_bridge"
-
-
-def _headers(projects: Sequence[Csim]) -> tuple[list[list[str]], list[str]]:
-    """For each project the guards of its own headers; and what all projects include of the library, once."""
-    own: list[list[str]] = []
-    library: dict[str, None] = {}
-    for project in projects:
-        headers = [
-            *project.sources.glob("*.h"),
-            *project.sources.glob("weights/*.h"),
-            project.sources / f"{project.project_name}.cpp",
-        ]
-        texts = [path.read_text() for path in headers]
-        own.append(
-            [
-                guard
-                for text in texts
-                for guard in re.findall(r"^#ifndef (\w+_H_)\s*$", text, re.MULTILINE)
-            ]
-        )
-        for text in texts:
-            found = re.findall(
-                r'^#include (?:<[^>]+>|"(?:nnet_utils/|ap_|ac_)[^"]+")', text, re.MULTILINE
-            )
-            library.update(dict.fromkeys(found))
-    # hls4ml's headers expect the types to be known before the helpers.
-    return own, sorted(
-        library, key=lambda line: ("nnet_utils" in line, "nnet_types" not in line, line)
-    )
-
-
-def _bridge(project: Csim, k: int, namespace: str) -> list[str]:
-    graph, n_in, n_out = (
-        project.graph,
-        len(project.graph.input.types),
-        len(project.graph.output.types),
-    )
-    call = [
-        f"input_t in[{n_in}]; result_t out[{n_out}];",
-        f"for (int i = 0; i < {n_in}; i++) in[i] = x[i];",
-    ]
-    call.append(f"{project.project_name}(in, out);")
-    if project.backend == "Quartus":  # the arguments are structs that hold just the array
-        call = [
-            f"input_data in; for (int i = 0; i < {n_in}; i++) reinterpret_cast<input_t *>(&in)[i] = x[i];",
-            f"output_data result = {project.project_name}(in); result_t *out = reinterpret_cast<result_t *>(&result);",
-        ]
-    call.append(f"for (int i = 0; i < {n_out}; i++) y[i] = out[i].to_double();")
-    lines = [
-        f"namespace {namespace} {{ static void one_event(const double *x, double *y) {{",
-        *call,
-        "} }",
-    ]
-    lines += [
-        f'extern "C" void trigger_csim_{k}(const double *x, double *y, size_t events, size_t threads) {{',
-        "    std::vector<std::thread> workers;",
-        "    for (size_t t = 0; t < threads; t++) workers.emplace_back([=] {",
-        "        for (size_t e = events * t / threads; e < events * (t + 1) / threads; e++)",
-        f"            {namespace}::one_event(x + e * {n_in}, y + e * {n_out});",
-        "    });",
-        "    for (auto &worker : workers) worker.join();",
-        "}",
-        f'extern "C" void trigger_trace_{k}(const double *x, double *y, size_t events, size_t) {{',
-        "    std::map<std::string, void *> outputs; nnet::trace_outputs = &outputs; nnet::trace_enabled = true;",
-        f"    double result[{n_out}];",
-    ]
-    total = sum(len(node.types) for node in graph.nodes[1:])
-    lines.append("    for (size_t e = 0; e < events; e++) {")
-    offset = 0
-    for node in graph.nodes[1:]:
-        lines.append(f'        outputs["{node.name}"] = y + e * {total} + {offset};')
-        offset += len(node.types)
-    lines += [
-        f"        {namespace}::one_event(x + e * {n_in}, result);",
-        "    }",
-        "    nnet::trace_enabled = false;",
-        "}",
-    ]
-    return lines
 
 
 def _as_integers(values: np.ndarray, fractions: Integers) -> Integers:
