@@ -19,6 +19,7 @@ import numpy as np
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.ops import OPERATIONS, Constant, GraphError, Input, Operation
 from trigger.fixedpoint.ranges import Interval, interval, overflow_proof
+from trigger.fixedpoint.shapes import check_shapes
 from trigger.fixedpoint.types import MAX_WIDTH, Fixed, Overflow, Rounding, bounds
 
 FORMAT, VERSION = "trigger fixed-point graph", 1
@@ -54,11 +55,10 @@ def from_json(text: str | bytes) -> Graph:
                 f"{node.name}: {'unknown input ' + missing[0] if missing else 'out of place'}"
             )
         try:
+            check_shapes(node, [nodes[name] for name in node.inputs])
             found[node.name] = interval(
                 node, {name: (nodes[name], found[name]) for name in node.inputs}
             )
-            if len(found[node.name].low) != len(node.types):
-                raise ValueError("has another number of types than of elements")
             low, high = bounds(node.types)
             if (found[node.name].low < low).any() or (found[node.name].high > high).any():
                 raise ValueError("has types too narrow for its values")
@@ -161,6 +161,8 @@ def _field_from_json(name: str, value: Any) -> Any:
         raise ValueError(f"{name} has values outside {kind}")
     if name == "thresholds" and (np.diff(values) <= 0).any():
         raise ValueError("thresholds do not increase")
+    if name == "levels" and (np.diff(values) < 0).any():
+        raise ValueError("levels decrease")
     return Constant(values, kind)
 
 

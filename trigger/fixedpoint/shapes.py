@@ -1,0 +1,78 @@
+"""How many elements a node has, and the shapes of its constants, from how many its inputs have."""
+
+from collections.abc import Mapping, Sequence
+from typing import assert_never
+
+from trigger.fixedpoint.ops import (
+    Add,
+    Affine,
+    Clip,
+    Concatenate,
+    Constant,
+    Dense,
+    Input,
+    LeakyRelu,
+    Operation,
+    Quantize,
+    Staircase,
+    Threshold,
+)
+from trigger.fixedpoint.types import Integers
+
+
+def check_shapes(node: Operation, sources: Sequence[Operation]) -> None:
+    """Raises ValueError where a node's types or constants are not as many as its operation takes.
+
+    NumPy repeats what is too short, so that such a node could be evaluated, as something that it does not say.
+    """
+    sizes = [len(source.types) for source in sources]
+    if not isinstance(node, Input | Add | Concatenate) and len(sizes) != 1:
+        raise ValueError(f"reads {len(sizes)} values, not one")
+    if isinstance(node, Add | Concatenate) and not sizes:
+        raise ValueError("reads no value")
+    if isinstance(node, Add) and len(set(sizes)) > 1:
+        raise ValueError("adds inputs of different numbers of elements")
+    for name, shape in _constants(node, sum(sizes)).items():
+        found = _shape(getattr(node, name))
+        if found != shape:
+            raise ValueError(f"{name} has the shape {found}; it should be {shape}")
+    if isinstance(node, Threshold) and not all(0 <= k < sizes[0] for k in node.elements.tolist()):
+        raise ValueError(f"elements are numbers from 0 to {sizes[0] - 1}")
+    if not isinstance(node, Input) and len(node.types) != _elements(node, sizes):
+        raise ValueError("has another number of types than of elements")
+
+
+def _shape(value: Constant | Integers) -> tuple[int, ...]:
+    return (value.values if isinstance(value, Constant) else value).shape
+
+
+def _constants(node: Operation, elements: int) -> Mapping[str, tuple[int, ...]]:
+    """The shape that each of a node's constants must have; ``elements`` are those of its input."""
+    outputs = len(node.types)
+    match node:
+        case Dense():
+            return {"weights": (elements, outputs), "bias": (outputs,)}
+        case Affine():
+            return {"scale": (elements,), "bias": (elements,)}
+        case Clip():
+            return {"low": (elements,), "high": (elements,)}
+        case Staircase():
+            steps = node.thresholds.values.size
+            return {"thresholds": (steps,), "levels": (steps + 1,)}
+        case Threshold():
+            return {"elements": (outputs,), "bounds": (outputs,)}
+        case Input() | Quantize() | LeakyRelu() | Add() | Concatenate():
+            return {}
+        case _:
+            assert_never(node)
+
+
+def _elements(node: Operation, sizes: Sequence[int]) -> int:
+    """How many elements a node has, whose inputs have ``sizes``."""
+    match node:
+        case Dense() | Threshold():
+            return len(node.types)  # as its constants have
+        case Concatenate():
+            return sum(sizes)
+        case _:
+            return sizes[0]
