@@ -5,39 +5,56 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
+# Duration of `make fuzz`.
+MINUTES ?= 60
+# pytest workers: one per core, or fewer where memory is short (about 2 GB each).
+WORKERS ?= auto
+# Tests that share a compiled csim run on the same worker.
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 
-.PHONY: demo test test-full test-hgq coverage docs fuzz lint setup clean
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-core test-full test-hgq coverage docs fuzz lint setup clean
 
-demo: setup
+help: ## this list
+	@echo "make TARGET [WORKERS=2], where TARGET is"
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F '|' '{printf "  %-10s %s\n", $$1, $$2}'
+
+demo: setup ## build the jet tagger: network, firmware, verification, report
 	$(BIN)/trigger build jet_tagger
 
-# Two pytest workers; tests that share a compiled csim run on the same worker.
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
-test: setup lint
+test: setup lint ## what CI runs: lint, types, import contracts, all tests
 	$(PYTEST)
 
-test-full: setup
+test-core: setup ## the tests of the fixed-point graph alone: seconds, without Keras
+	$(BIN)/python -m pytest -p no:xdist tests/fixedpoint
+
+test-full: setup ## the tests with their long campaigns
 	$(PYTEST) --full
 
-coverage: setup
+# HGQ2 and QKeras cannot be installed together, so the HGQ2 tests have a separate environment.
+test-hgq: $(VENV)-hgq/.ready ## the tests of HGQ2's networks
+	$(VENV)-hgq/bin/python -m pytest -n $(WORKERS) tests/frontends/test_hgq.py tests/frontends/test_hgq_handset.py
+
+coverage: setup ## the tests, with the lines they reach
 	$(PYTEST) --cov --cov-report=term:skip-covered
 
-docs: setup
+docs: setup ## the documentation as a site, in build/site
 	$(BIN)/sphinx-build -W --keep-going -q docs build/site
 	@echo build/site/index.html
 
-# Continues where the last run stopped: make fuzz MINUTES=600
-MINUTES ?= 60
-fuzz: setup
+fuzz: setup ## a slice of the fuzzing campaign, MINUTES=60 long; the next run continues
 	$(BIN)/python benchmarks/fuzz.py --minutes $(MINUTES)
 
-lint: setup
+lint: setup ## ruff, mypy, import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-setup: $(VENV)/.ready
+setup: $(VENV)/.ready ## the environment .venv, which all others set up too
+
+clean: ## remove environments, builds and caches
+	rm -rf $(VENV) $(VENV)-hgq build dist .pytest_cache .ruff_cache .hypothesis
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else "Python 3.11 to 3.13 is required; set PYTHON=python3.x")'
@@ -46,14 +63,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[qkeras,test]'
 	@touch $@
 
-# HGQ2 and QKeras cannot be installed together, so the HGQ2 tests have a separate environment.
-test-hgq: $(VENV)-hgq/.ready
-	$(VENV)-hgq/bin/python -m pytest -n 2 tests/frontends/test_hgq.py tests/frontends/test_hgq_handset.py
-
 $(VENV)-hgq/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)-hgq
 	$(VENV)-hgq/bin/pip install --quiet --constraint constraints.txt --editable '.[hgq,test]'
 	@touch $@
-
-clean:
-	rm -rf $(VENV) $(VENV)-hgq build dist .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,88 @@
+"""What is emitted from a graph against rational numbers: random graphs, and the corners that were found with them."""
+
+import numpy as np
+import oracle
+import pytest
+from battery import PART, compile_emulators, run_onnx
+from corner_graphs import AROUND_BYTES, CORNERS, far_shifts, integers, staircase
+from random_graphs import events, random_graph
+
+from trigger import TriggerError
+from trigger.backends import rtl
+from trigger.backends.hls4ml.project import Hls4mlOptions, write
+from trigger.backends.rtl import simulate
+from trigger.fixedpoint.build import Builder
+from trigger.fixedpoint.ops import Constant
+from trigger.fixedpoint.types import Fixed
+
+
+@pytest.mark.parametrize("corner", CORNERS)
+def test_corners_in_onnx(corner):
+    graph = CORNERS[corner]
+    x = events(graph, 0, 200)
+    np.testing.assert_array_equal(run_onnx(graph, x), oracle.outputs(graph, x))
+
+
+def test_far_shifts_in_onnx():
+    for graph in far_shifts()[::11]:
+        expected = oracle.outputs(graph, AROUND_BYTES)
+        np.testing.assert_array_equal(run_onnx(graph, AROUND_BYTES), expected)
+
+
+def test_corners_compiled(tmp_path):
+    graphs = [*CORNERS.values(), *far_shifts()[::45]]
+    projects = [
+        rtl.write(graph, tmp_path / f"p{k}", rtl.RtlOptions(PART, 50, project_name=f"p{k}"))
+        for k, graph in enumerate(graphs)
+    ]
+    designs = [simulate.Design(project.interface, project.sources) for project in projects]
+    simulations = simulate.compile_together(designs, tmp_path / "bench", "-O0")
+    for graph, emulator, simulation in zip(
+        graphs, compile_emulators(graphs, tmp_path), simulations, strict=True
+    ):
+        x = events(graph, 1, 100)
+        expected = oracle.outputs(graph, x)
+        np.testing.assert_array_equal(emulator(x), expected)
+        np.testing.assert_array_equal(simulation.run(x), expected)
+
+
+@pytest.mark.parametrize(("seed", "node"), [(1181, "n3"), (1711, "n3"), (1692, "n4")])
+def test_logic_that_is_not_the_graph_is_refused(seed, node, tmp_path):
+    """What alkaid gets wrong without a word; a compiled simulation differs from the graph."""
+    with pytest.raises(TriggerError) as error:
+        rtl.write(random_graph(seed), tmp_path / "rtl", rtl.RtlOptions(PART, 50))
+    assert str(error.value) == (
+        f"{node}: alkaid loses bits of its constants or intervals, so that there is no exact logic "
+        "for it; use fewer bits, or binary points that are nearer to each other"
+    )
+
+
+def test_random_graphs_in_onnx():
+    for seed in range(200, 240):
+        graph = random_graph(seed)
+        x = events(graph, seed, 12)
+        np.testing.assert_array_equal(run_onnx(graph, x), oracle.outputs(graph, x), str(seed))
+
+
+def test_what_hls4ml_would_change(tmp_path):
+    options = Hls4mlOptions(PART, 240)
+    with pytest.raises(TriggerError) as error:
+        write(staircase(), tmp_path, options)
+    assert str(error.value) == (
+        "hls4ml: out reads inputs, whose elements need 80 bits in an array of one type; at most 63 can be compared"
+    )
+    builder = Builder((Fixed(True, 4, 70), Fixed(True, 8, -32)))
+    with pytest.raises(TriggerError) as error:
+        write(builder.graph(builder.leaky_relu("out", "inputs", 1)), tmp_path, options)
+    assert str(error.value) == (
+        "hls4ml: the inputs need 110 bits in an array of one type; hls4ml narrows it above 100"
+    )
+    builder = Builder((Fixed(True, 4, -60),))
+    weights = Constant(np.array([[3]]), Fixed(True, 3, 66))
+    with pytest.raises(TriggerError) as error:
+        write(
+            builder.graph(builder.dense("out", "inputs", weights, integers(0))), tmp_path, options
+        )
+    assert str(error.value) == (
+        "hls4ml: out has a weight or bias of 2^63 or more, which C++ has no integer for"
+    )
