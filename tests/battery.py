@@ -4,7 +4,7 @@ import ctypes
 import re
 import subprocess
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
@@ -49,11 +49,25 @@ QONNX_REFUSALS = (
     r"|rises by \d+ steps, too many thresholds for QONNX; `trigger export onnx` has tables)"
 )
 
-# TensorFlow computes no negative power of an integer, which these quantisers ask of it.
-NOT_RUN_BY_KERAS = ("quantized_relu(2,-1)", "quantized_relu(6,-1)", "quantized_relu(9,-1)")
-
 # Bits of the inputs, of the quantiser under test, and its integer bits.
 WIDTHS = ((5, 2, 0), (8, 6, 2), (12, 9, 3))
+
+
+class Case(NamedTuple):
+    """A network of a battery, and what is asked of it.
+
+    ``only_in_full``: csim, emulator and RTL are compiled in the long campaign alone. ``refused_by_keras``: what Keras says
+    when it is given the events, a regular expression, where it cannot compute the network itself.
+    """
+
+    make: Callable[[], keras.Model]
+    only_in_full: bool = False
+    refused_by_keras: str | None = None
+
+
+def at_width(inputs: int, make: Callable[..., keras.Model], *arguments, **options) -> Case:
+    """The case ``make(*arguments, **options)``, a network of inputs of so many bits; the middle of ``WIDTHS`` is compiled."""
+    return Case(partial(make, *arguments, **options), only_in_full=inputs != WIDTHS[1][0])
 
 
 class Network(NamedTuple):
@@ -129,13 +143,16 @@ def around(middle: Callable, input_bits: int, seed: int = 0) -> keras.Model:
 
 
 class Battery:
-    """Subclasses fill ``cases``: an id, and a function that makes the network."""
+    """Subclasses fill ``cases``: an id, and a case or just the function that makes its network."""
 
-    cases: ClassVar[dict[str, Callable[[], keras.Model]]] = {}
+    cases: ClassVar[dict[str, Case]] = {}
     inputs: ClassVar[str | None] = None
 
     def __init_subclass__(cls) -> None:
-        cls.prepared = staticmethod(cache(lambda case: prepare(cls.cases[case](), cls.inputs)))
+        cls.cases = {
+            name: case if isinstance(case, Case) else Case(case) for name, case in cls.cases.items()
+        }
+        cls.prepared = staticmethod(cache(lambda case: prepare(cls.cases[case].make(), cls.inputs)))
 
     def test_graph_equals_keras(self, case):
         network = self.prepared(case)
@@ -148,8 +165,9 @@ class Battery:
     def test_the_network_itself_agrees(self, case):
         network = self.prepared(case)
         real = np.ldexp(network.integers.astype(float), -network.graph.input.fractions)
-        if case.startswith(NOT_RUN_BY_KERAS):
-            with pytest.raises(TriggerError, match="Integers to negative integer powers"):
+        refusal = self.cases[case].refused_by_keras
+        if refusal is not None:
+            with pytest.raises(TriggerError, match=refusal):
                 record(network.model, real)
             return
         found = agreement(network.graph, record(network.model, real)).comparison
@@ -227,9 +245,9 @@ class Battery:
     def compiled_cases(cls, request) -> list[str]:
         """The cases that go through what takes long to compile."""
         return [
-            case
-            for case in cls.cases
-            if request.config.getoption("--full") or not only_in_full(case)
+            name
+            for name, case in cls.cases.items()
+            if request.config.getoption("--full") or not case.only_in_full
         ]
 
     @pytest.fixture(scope="class")
@@ -334,21 +352,12 @@ def compile_emulators(
     return [runs(k, graph) for k, graph in enumerate(graphs)]
 
 
-def only_in_full(case: str) -> bool:
-    """Whether a case goes through what takes long to compile only in the long campaign: two widths of three."""
-    return case.endswith(tuple(f" on {bits[0]} bits" for bits in (WIDTHS[0], WIDTHS[2])))
-
-
 def parametrize(metafunc) -> None:
     """Each case of a battery is a test of its own."""
     if "case" in metafunc.fixturenames:
-        full = (
-            pytest.mark.full
-            if {"csims", "emulators", "rtls"} & set(metafunc.fixturenames)
-            else None
-        )
+        compiles = bool({"csims", "emulators", "rtls"} & set(metafunc.fixturenames))
         cases = [
-            pytest.param(c, marks=full if full and only_in_full(c) else ())
-            for c in metafunc.cls.cases
+            pytest.param(name, marks=pytest.mark.full if compiles and case.only_in_full else ())
+            for name, case in metafunc.cls.cases.items()
         ]
         metafunc.parametrize("case", cases, scope="class")

@@ -5,7 +5,7 @@ from functools import partial
 import keras
 import numpy as np
 import qkeras
-from battery import FEATURES, WIDTHS, Battery, around, parametrize, randomize
+from battery import FEATURES, WIDTHS, Battery, around, at_width, parametrize, randomize
 from keras import layers
 from qkeras import QActivation, QDense
 from qkeras.qdense_batchnorm import QDenseBatchnorm
@@ -19,7 +19,7 @@ RELU = "quantized_relu(5,2)"
 def at_all_widths(**middles) -> dict:
     """A case for each layer and input width. A fresh layer for each: Keras layers remember where they were used."""
     return {
-        f"{name} on {bits[0]} bits": partial(_network, make, bits[0])
+        f"{name} on {bits[0]} bits": at_width(bits[0], _network, make, bits[0])
         for name, make in middles.items()
         for bits in WIDTHS
     }
@@ -214,7 +214,7 @@ def _wide_head(activation):
 
 class TestHeads(Battery):
     cases = {
-        f"{name} on {bits[0]} bits": partial(_head, name, bits[0])
+        f"{name} on {bits[0]} bits": at_width(bits[0], _head, name, bits[0])
         for name in ("softmax", "sigmoid", "tanh", "hard_sigmoid", "hard_tanh", "linear")
         for bits in WIDTHS
     } | {f"wide {name}": partial(_wide_head, name) for name in ("sigmoid", "tanh", "hard_sigmoid")}
