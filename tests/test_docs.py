@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -105,6 +106,20 @@ def test_lines_of_markdown_have_at_most_100_columns(path):
     """Rows of tables cannot be broken."""
     for number, line in enumerate(path.read_text().splitlines(), 1):
         assert len(line) <= 100 or line.startswith("|"), f"{path}:{number}"
+
+
+def test_the_architecture_has_every_room_in_its_place():
+    """The table of rooms and the contract that `make lint` checks, from top to bottom."""
+    page = (DOCS / "architecture.md").read_text()
+    table = page[page.index("| room | contents |") :].split("\n\n")[0].splitlines()[2:]
+    told = [re.findall(r"`(\w+)`", row.split("|")[1]) for row in table]
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    contracts = settings["tool"]["importlinter"]["contracts"]
+    (layers,) = (rooms["layers"] for rooms in contracts if rooms["name"] == "Rooms")
+    checked = [room for layer in layers for room in re.findall(r"\w+", layer)]
+    assert [room for rooms in told for room in rooms] == [
+        room for room in checked if room != "__main__"
+    ]
 
 
 def test_the_citation_has_the_version():
