@@ -74,7 +74,8 @@ def test_from_events_to_the_board(name, tmp_path):
     """Trained, built within its budgets, verified with its shell, simulated in every shell."""
     this = open_build(build(name, tmp_path / "build"))
     points = this.spec.decision.accept
-    assert all(line.met for line in budgets(this))
+    asked = budgets(this)
+    assert asked and [str(line) for line in asked if not line.met] == []
     for kind in ("plain", "axi", "emp"):
         payload = export(this, tmp_path / kind, kind)
         assert payload.latency * 1000 / this.spec.target.clock_mhz <= 50

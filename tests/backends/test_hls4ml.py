@@ -165,7 +165,9 @@ def test_trace_gives_every_node(network, tmp_path):
 
     csim = write(network.graph, tmp_path, Hls4mlOptions(PART, 240)).compile()
     golden = trace(network.graph, network.integers[:40])
-    for name, values in csim.trace(network.integers[:40]).items():
+    found = csim.trace(network.integers[:40])
+    assert [*found] == [node.name for node in network.graph.nodes[1:]]
+    for name, values in found.items():
         np.testing.assert_array_equal(values, golden[name], err_msg=name)
 
 

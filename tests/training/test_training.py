@@ -113,12 +113,13 @@ def test_one_output_for_two_classes_needs_a_name(small):
 @pytest.mark.parametrize("sparsity", [0.25, 0.5, 0.9])
 def test_measured_sparsity_is_asked_sparsity(small, sparsity):
     model, _ = train(small, Pruning(sparsity=sparsity, end_epoch=3), epochs=8)
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.Dense):
-            kernel = keras.ops.convert_to_numpy(layer.kernel)
-            assert (kernel == 0).sum() == prune.zeros_of(kernel.size, sparsity)
-            quantised = keras.ops.convert_to_numpy(layer.kernel_quantizer_internal(layer.kernel))
-            assert ((quantised != 0) <= (kernel != 0)).all()
+    dense = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
+    assert len(dense) == 2
+    for layer in dense:
+        kernel = keras.ops.convert_to_numpy(layer.kernel)
+        assert (kernel == 0).sum() == prune.zeros_of(kernel.size, sparsity)
+        quantised = keras.ops.convert_to_numpy(layer.kernel_quantizer_internal(layer.kernel))
+        assert ((quantised != 0) <= (kernel != 0)).all()
 
 
 def test_masks_hold_between_the_steps_of_one_execution(small):

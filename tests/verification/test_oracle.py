@@ -178,7 +178,9 @@ def test_a_file_that_is_not_the_network_is_refused(middle, tmp_path):
 
 
 def test_a_file_that_is_the_network(tmp_path):
-    save(network(plain(), "softmax"), tmp_path / "network.keras", on_grid())
+    path = tmp_path / "network.keras"
+    save(network(plain(), "softmax"), path, on_grid())
+    assert path.is_file()
 
 
 class Failing(keras.layers.Layer):
