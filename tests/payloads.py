@@ -1,0 +1,95 @@
+"""Payloads of a small trigger, and what stands on their links."""
+
+import numpy as np
+
+from trigger.spec.payload_tables import Payload
+
+TOML = """
+name = "shelled"
+task = "classification"
+[data]
+files = ["events.csv"]
+label = "kind"
+classes = ["zero_bias", "signal"]
+[model]
+function = "network"
+output = "signal"
+[training]
+epochs = 4
+batch_size = 64
+learning_rate = 0.02
+[inputs.objects.met]
+at = [[1, 1, 7]]
+fields.pt = { bits = [0, 8] }
+[inputs.objects.jet]
+at = [[0, 0, 0], [0, 0, 32], [1, 0, 3]]
+order_by = "pt"
+fields.pt = { bits = [0, 7] }
+fields.eta = { bits = [8, 13], signed = true }
+[target]
+part = "xcvu9p-flga2104-2L-e"
+clock_mhz = 240
+[decision.accept.loose]
+threshold = -0.5
+[decision.accept.tight]
+threshold = 0.5
+[payload]
+input_links = [4, 9]
+output_link = 12
+[physics]
+zero_bias = "zero_bias"
+[budget]
+latency_ns = 100
+"""
+
+
+MODEL = """
+import keras
+from qkeras import QActivation, QDense
+
+
+def network(features, classes):
+    x = inputs = keras.Input((features,))
+    weights = {"kernel_quantizer": "quantized_bits(4,0,alpha=1)", "bias_quantizer": "quantized_bits(4,0,alpha=1)"}
+    x = keras.layers.Normalization(name="scale")(x)
+    x = QActivation("quantized_bits(5,2,alpha=1)", name="features")(x)
+    x = QDense(4, **weights, name="hidden")(x)
+    x = QActivation("quantized_relu(3,1)", name="relu")(x)
+    return keras.Model(inputs, QDense(classes, **weights, name="out")(x))
+"""
+
+
+def make_trigger(folder, text=TOML):
+    rng = np.random.default_rng(3)
+    folder.mkdir(parents=True)
+    kinds = rng.integers(0, 2, 500)
+    columns = {"met_pt": rng.exponential(30 + 40 * kinds)}
+    pt = -np.sort(-rng.exponential(20 + 30 * kinds[:, None], (500, 3)), axis=1)
+    for k in range(3):
+        columns |= {
+            f"jet{k + 1}_pt": np.where(pt[:, k] < 5, np.nan, pt[:, k]),
+            f"jet{k + 1}_eta": rng.normal(0, 12, 500),
+        }
+    rows = [
+        ",".join(f"{value:.3f}" for value in row) for row in zip(*columns.values(), strict=True)
+    ]
+    labels = np.array(["zero_bias", "signal"])[kinds]
+    lines = [f"{row},{label}" for row, label in zip(rows, labels, strict=True)]
+    (folder / "events.csv").write_text("\n".join([",".join([*columns, "kind"]), *lines]) + "\n")
+    (folder / "trigger.toml").write_text(text)
+    (folder / "model.py").write_text(MODEL)
+    return folder
+
+
+def asking(built, **changes):
+    """The build with other keys under [payload]."""
+    keys = {**built.spec.payload.model_dump(exclude_unset=True), **changes}
+    payload = Payload(**{key: value for key, value in keys.items() if value is not None})
+    return built._replace(spec=built.spec.model_copy(update={"payload": payload}))
+
+
+OUTPUT = {
+    "accept": {"tight": [112, 3], "loose": [5, 63]},
+    "crossing": [5, 0],
+    "scores": {"signal": [112, 20]},
+}
