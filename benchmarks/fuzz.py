@@ -223,7 +223,7 @@ def _reader(kind: str, folder: Path):
     legacy = TESTS / "frontends" / "legacy"
     events = {"parquet": "parquet", "hdf5": "h5", "npz": "npz", "csv": "csv", "root": "root"}
     if kind in events:
-        from test_readers import write
+        from event_files import write
 
         from trigger.events import readers
 

@@ -1,299 +1,70 @@
-"""Odd networks: each is refused with the full text, or gives what the user's own object gives.
-
-As in test_options, the other side of a comparison is ``model(x)`` in float32, where float32 is exact.
-"""
-
-import functools
+"""Networks that are not what they look like: exact, or refused with the layer, the reason and the remedy."""
 
 import keras
 import numpy as np
 import pytest
 import qkeras
 from keras import layers
-from qkeras import QActivation, QBatchNormalization, QDense
+from odd_layers import (
+    BIAS,
+    DRAWN,
+    EXACT,
+    INPUT,
+    NO_SOFTMAX,
+    REPLACED,
+    UNSUPPORTED,
+    Doubling,
+    Halved,
+    Kernel,
+    Layerless,
+    Loud,
+    MonteCarlo,
+    Scaled,
+    Shifting,
+    Squared,
+    Training,
+    W,
+    branches,
+    call_with,
+    cast,
+    chain,
+    coarse,
+    dense,
+    exchanged,
+    failing,
+    linear,
+    low_rank,
+    model_class,
+    normalization,
+    operators,
+    own,
+    part,
+    patched,
+    patched_model,
+    precision,
+    quantised_by_keras,
+    quantized_bits,
+    relu,
+    relu6,
+    set_weight,
+    shared,
+    sigmoid,
+    softmax,
+    splits,
+    subclass,
+    tanh,
+    two_inputs,
+    two_outputs,
+    value,
+    with_policy,
+    wrapped,
+)
+from qkeras import QActivation, QBatchNormalization
 from qkeras.qdense_batchnorm import QDenseBatchnorm
 
-from trigger.errors import TriggerError
 from trigger.fixedpoint import evaluate
 from trigger.frontends.inexact import Inexact
 from trigger.frontends.qkeras.lowering import lower
-
-INPUT = "fixed<6,3>"
-W = "quantized_bits(4,0,alpha=1)"
-EXACT = "exact"
-
-
-def dense(units=3, name="d", **options):
-    quantizers = {"kernel_quantizer": W, "bias_quantizer": W}
-    return QDense(units, **{**quantizers, **options}, name=name)
-
-
-def chain(*stages, shape=(4,), kind=keras.Model, **options):
-    x = inputs = keras.Input(shape, **options)
-    for stage in stages:
-        x = stage(x)
-    return kind(inputs, x, name="net")
-
-
-def branches(*parts, join=layers.Concatenate, shape=(4,), **options):
-    x = keras.Input(shape)
-    return keras.Model(x, join(name="join", **options)([part(x) for part in parts]), name="net")
-
-
-def set_weight(layer, name, value):
-    """A layer that sets one of its weights to a value when it is built into a network."""
-
-    def call(x):
-        y = layer(x)
-        weight = next(w for w in layer.weights if w.path.endswith(f"/{name}"))
-        weight.assign(np.full(weight.shape, value))
-        return y
-
-    return call
-
-
-def with_policy(policy, *stages):
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(policy)
-    try:
-        return chain(*(stage() for stage in stages))
-    finally:
-        keras.config.set_dtype_policy(before)
-
-
-def relu(x):
-    return keras.ops.where(x > 0, x, x / 2)
-
-
-def relu6(x):
-    return x
-
-
-def linear(x):
-    return 2 * x
-
-
-def softmax(x):
-    return keras.ops.softmax(-x)
-
-
-def sigmoid(x):
-    return keras.ops.sigmoid(-x)
-
-
-tanh, hard_sigmoid, hard_tanh = (functools.partial(keras.ops.multiply, k) for k in (2, 3, 4))
-
-
-class quantized_bits:  # noqa: N801
-    """Not that of QKeras."""
-
-    def __call__(self, x):
-        return x / 2
-
-
-class Squared(qkeras.quantized_relu):
-    def __call__(self, x):
-        return super().__call__(x) ** 2
-
-
-class Kernel(qkeras.quantized_bits):
-    """As a kernel quantiser it is a constant like any other."""
-
-    def __call__(self, x):
-        return -super().__call__(x)
-
-
-class MonteCarlo(layers.Dropout):
-    def call(self, inputs, training=None):
-        return super().call(inputs, training=True)
-
-
-class Scaled(layers.Identity):
-    def call(self, inputs):
-        return inputs / 2
-
-
-class Loud(layers.GaussianNoise):
-    def call(self, inputs, training=None):
-        return 2 * inputs
-
-
-class Halved(layers.Flatten):
-    def call(self, inputs):
-        return super().call(inputs) / 2
-
-
-class Doubling(keras.Model):
-    def call(self, inputs, training=None):
-        return 2 * super().call(inputs, training=training)
-
-
-class Layerless(keras.Model):
-    def call(self, inputs):
-        return inputs
-
-
-class Shifting(keras.Sequential):
-    def __call__(self, *args, **kwargs):
-        return super().__call__(*args, **kwargs) + 1
-
-
-class Training(keras.Model):
-    """Trains in a way of its own, and computes what its layers compute."""
-
-    def train_step(self, data):
-        return {}
-
-    def helper(self):
-        return 1
-
-
-def patched(layer):
-    original = layer.call
-    layer.call = lambda x: 2 * original(x)
-    return layer
-
-
-def failing(layer):
-    """A network that Keras makes, and cannot call."""
-    threshold, layer.kernel_quantizer_internal.threshold = 0.5, None
-    model = chain(layer)
-    layer.kernel_quantizer_internal.threshold = threshold
-    return model
-
-
-def exchanged():
-    """Calls another layer."""
-    layer = layers.ReLU(name="d")
-    layer.call = layers.LeakyReLU(0.5).call
-    return layer
-
-
-def patched_model():
-    model = chain(dense())
-    model.call = lambda x, training=None, mask=None: 2 * dense(name="other")(x)
-    return model
-
-
-def coarse():
-    """Values that are multiples of 4."""
-    layer = dense(use_bias=False, kernel_quantizer="quantized_bits(4,8,alpha=1)")
-    return set_weight(layer, "kernel", [32, -64, 96])
-
-
-def wrapped(x):
-    return -x
-
-
-wrapped = functools.wraps(keras.activations.relu)(wrapped)
-
-
-def quantised_by_keras():
-    model = chain(layers.Dense(4, name="d"))
-    model.layers[1].quantize("int8")
-    return model
-
-
-def low_rank():
-    model = chain(layers.Dense(4, name="d"))
-    model.layers[1].enable_lora(1)
-    return model
-
-
-def normalization(**options):
-    return layers.Normalization(name="d", **options)
-
-
-def two_inputs():
-    x, y = keras.Input((4,)), keras.Input((2,))
-    joined = layers.Concatenate()([x, y])
-    return keras.Model([x, y], layers.ELU(name="elu")(dense()(joined)), name="net")
-
-
-def two_outputs():
-    x = keras.Input((4,))
-    y = layers.Activation("sigmoid", name="s")(dense(1)(x))
-    return keras.Model(x, [y, layers.ELU(name="elu")(x)], name="net")
-
-
-def operators(make):
-    keras.utils.clear_session()  # so that an operator is called "add"
-    x = keras.Input((4,))
-    return keras.Model(x, make(dense(name="a")(x), dense(name="b")(x)), name="net")
-
-
-def part():
-    whole = chain(dense(4), layers.ReLU(), dense(name="e"))
-    return keras.Model(whole.layers[1].output, whole.layers[2].output)
-
-
-def shared(x):
-    layer = dense(4)
-    return layer(layers.ReLU()(layer(x)))
-
-
-def splits(x):
-    lstm = layers.LSTM(2, return_state=True, name="lstm")
-    y, h, _ = lstm(layers.Reshape((2, 2))(x))
-    return layers.Add()([y, h])
-
-
-def own(name, where=__name__):
-    return (
-        f"d: its activation {name} is code of {where}, not of Keras or QKeras, and may compute anything. Remedy: use one of "
-        'Keras by its name, as in activation="relu", or a quantiser of QKeras.'
-    )
-
-
-def subclass(name, of, layer="d"):
-    return f"{layer}: {name} is a subclass of {of} and may compute anything. Remedy: use {of}."
-
-
-def model_class(name, overridden):
-    return (
-        f"net: {name} overrides {overridden} and may compute anything. Remedy: build the network of layers alone, with "
-        "keras.Model(inputs, outputs) or keras.Sequential."
-    )
-
-
-def value(what, kind):
-    return (
-        f"d: its {what} has a value that is {kind}. Remedy: train the network again, with a smaller learning rate, or load "
-        "other weights."
-    )
-
-
-def call_with(text):
-    return f"d: it is called with {text}, which changes what it computes. Remedy: call it with its input alone."
-
-
-def cast(dtype):
-    return (
-        f"x: Keras casts the events to {dtype}, which changes their values. Remedy: use keras.Input(shape) of dtype float32; "
-        'integers are inputs="fixed<9,9>".'
-    )
-
-
-def precision(kind, policy):
-    return (
-        f"d: it computes in {kind} (dtype policy {policy}), which rounds values that the graph keeps. Remedy: make the "
-        'network with the dtype policy "float32" and train it again.'
-    )
-
-
-REPLACED = (
-    "d: its call was replaced and may compute anything. Remedy: use the layer as Keras has it."
-)
-NO_SOFTMAX = (
-    "s: its softmax over axis {} of the shape {} cannot be left out: the sum is not over all outputs. Remedy: leave the "
-    "softmax out of the network, and apply it to the outputs in software."
-)
-BIAS = "Remedy: give it a bias_quantizer such as quantized_bits(16,5,alpha=1)."
-DRAWN = (
-    "d: its {} is drawn at random each time, by {}. Remedy: use a quantiser that always gives the same, such as "
-    "quantized_bits(6,0,alpha=1)."
-)
-UNSUPPORTED = "d: a layer of the type {} has no exact lowering. Remedy: {}."
 
 NETWORKS = {
     # Activations with the name of another, and classes with the name of a quantiser.
@@ -611,92 +382,3 @@ def test_exact_or_refused(case):
         with pytest.raises(Inexact) as refusal:
             lower(model, INPUT)
         assert str(refusal.value).partition("\n  ")[2] == expected
-
-
-def test_its_own_input_has_no_type_of_its_own():
-    with pytest.raises(Inexact) as refusal:
-        lower(chain())
-    assert str(refusal.value.problems[0]).startswith(
-        "inputs: the features have no fixed-point type"
-    )
-
-
-@pytest.mark.parametrize("inputs", [5, 1.5, {"a": "fixed<8,4>"}])
-def test_what_is_no_type_of_the_inputs(inputs):
-    with pytest.raises(Inexact) as refusal:
-        lower(chain(), inputs)
-    assert str(refusal.value.problems[0]) == (
-        f'inputs: {inputs!r} is no fixed-point type. Remedy: give one, as in inputs="fixed<16,6>".'
-    )
-
-
-def test_a_kernel_that_happens_to_fit_is_noted():
-    graph = lower(chain(set_weight(layers.Dense(3, name="d"), "kernel", 0.75)), INPUT)
-    assert graph.notes == ("d: the kernel is not quantised; its weights happen to fit 2 bits",)
-
-
-def test_names_are_unique_even_in_lower_case():
-    names = [
-        ("d", "relu"),
-        ("d_sum", "relu"),
-        ("D", "relu"),
-        ("D.sum", "linear"),
-        ("inputs", "relu"),
-    ]
-    model = chain(*(dense(4, name=name, activation=activation) for name, activation in names))
-    found = [node.name for node in lower(model, INPUT).nodes]
-    assert len({name.casefold() for name in found}) == len(found) == 10
-    assert {"d", "d_sum"} < set(found)
-
-
-def test_a_class_of_keras_that_was_patched(monkeypatch):
-    original = layers.ReLU.call
-    other = functools.wraps(original)(lambda self, x: 2 * original(self, x))
-    monkeypatch.setattr(layers.ReLU, "call", other)
-    with pytest.raises(Inexact) as refusal:
-        lower(chain(layers.ReLU(name="d")), INPUT)
-    assert str(refusal.value.problems[0]) == REPLACED
-
-
-def test_the_remedy_for_a_dense_layer_on_a_matrix_gives_the_same_numbers():
-    layer, wide = dense(3, activation="relu"), dense(6, name="wide", activation="relu")
-    model = chain(layer, layers.Flatten(), shape=(2, 4))
-    again = chain(layers.Flatten(), wide, shape=(2, 4))
-    kernel, bias = layer.get_weights()
-    wide.set_weights([np.kron(np.eye(2), kernel), np.tile(bias, 2)])
-    x = np.random.default_rng(0).integers(-32, 32, (300, 2, 4)) / 8
-    np.testing.assert_array_equal(
-        evaluate.predict(lower(again, INPUT), x), model(x.astype(np.float32))
-    )
-
-
-@pytest.mark.parametrize("kind", ["float16", "bfloat16"])
-def test_keras_in_few_bits(kind):
-    model = chain(dense())
-    keras.config.set_floatx(kind)
-    try:
-        with pytest.raises(Inexact) as refusal:
-            lower(model, INPUT)
-    finally:
-        keras.config.set_floatx("float32")
-    assert str(refusal.value.problems[0]) == (
-        f"net: Keras computes in {kind}, which rounds values that the graph keeps. Remedy: call "
-        'keras.config.set_floatx("float32") before the network is made.'
-    )
-
-
-def refused(*arguments, **options):
-    with pytest.raises(TriggerError) as error:
-        lower(*arguments, **options)
-    return str(error.value)
-
-
-def test_what_is_no_network_and_no_types():
-    assert refused(5, INPUT) == "lower takes a network of Keras, not an object of the type int"
-    assert refused(dense(), INPUT) == (
-        "lower takes a network of Keras, not an object of the type QDense"
-    )
-    assert refused(chain(dense()), INPUT, kernels="fixed<8,4>") == (
-        "kernels: 'fixed<8,4>' is no mapping; write the types by layer, as in "
-        'kernels={"dense": "fixed<8,2>"}'
-    )
