@@ -69,6 +69,12 @@ def _value(node: g.Node, source: g.Node, read: list[list[Fraction]]) -> list[Fra
             return [Fraction(x[e] >= b * _step(source.types[e])) for e, b in bounds]
         case g.Add():
             return [sum(parts, start=Fraction(0)) for parts in zip(*read, strict=True)]
+        case g.Select():
+            return [x[e] if e >= 0 else Fraction(0) for e in node.elements.tolist()]
+        case g.Maximum():
+            return [max(x[m] for m in group) for group in node.groups.tolist()]
+        case g.Minimum():
+            return [min(x[m] for m in group) for group in node.groups.tolist()]
         case g.Concatenate():
             return [a for part in read for a in part]
     raise AssertionError(f"the oracle does not know {node.op}")

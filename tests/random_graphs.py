@@ -12,10 +12,11 @@ _MOST_ELEMENTS = 8
 _FARTHEST = (3, 12, 70)
 
 
-def random_graph(seed: int) -> Graph:
+def random_graph(seed: int, operations: int = 9) -> Graph:
     """A graph of up to seven nodes, with types of up to 53 bits whose binary points lie up to 140 bits apart."""
     rng = np.random.default_rng(seed)
     draw = _Draw(rng, int(rng.integers(2, MAX_WIDTH + 1)), int(rng.choice(_FARTHEST)))
+    draw.operations = operations
     builder = Builder(draw.types(int(rng.integers(1, 5))))
     names = [builder.last]
     for k in range(rng.integers(1, 7)):
@@ -56,6 +57,7 @@ class _Draw:
 
     def __init__(self, rng: np.random.Generator, widest: int, farthest: int) -> None:
         self.rng, self.widest, self.farthest = rng, widest, farthest
+        self.operations = 9
 
     def type(self) -> Fixed:
         width = int(self.rng.integers(1, self.widest + 1))
@@ -92,7 +94,7 @@ class _Draw:
 def _grow(builder: Builder, draw: _Draw, name: str, source: str, names: list[str]) -> str:
     rng, count = draw.rng, len(builder[source].types)
     fractions = builder[source].fractions
-    match rng.integers(0, 9):
+    match rng.integers(0, draw.operations):
         case 0 | 8:
             outputs = int(rng.integers(1, 4))
             return builder.dense(
@@ -121,6 +123,11 @@ def _grow(builder: Builder, draw: _Draw, name: str, source: str, names: list[str
             return builder.leaky_relu(name, source, int(rng.integers(0, 9)))
         case 6:
             return builder.steps(name, source, *_staircase(builder, draw, source))
+        case 9:
+            return builder.select(name, source, rng.integers(-1, count, rng.integers(1, 6)))
+        case 10 | 11 as kind:
+            groups = rng.integers(0, count, (rng.integers(1, 4), rng.integers(1, 4)))
+            return (builder.maximum if kind == 10 else builder.minimum)(name, source, groups)
     rounding, overflow = rng.choice(list(Rounding)), rng.choice(list(Overflow))
     return builder.quantize(name, source, draw.types(count), Rounding(rounding), Overflow(overflow))
 

@@ -11,7 +11,13 @@ from typing import Any, NamedTuple, assert_never
 import numpy as np
 
 from trigger.errors import TriggerError
-from trigger.fixedpoint.arithmetic import add_shifts, affine_terms, dense_terms, thresholds
+from trigger.fixedpoint.arithmetic import (
+    add_shifts,
+    affine_terms,
+    dense_terms,
+    group_shifts,
+    thresholds,
+)
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.ops import (
     Add,
@@ -21,8 +27,11 @@ from trigger.fixedpoint.ops import (
     Dense,
     Input,
     LeakyRelu,
+    Maximum,
+    Minimum,
     Operation,
     Quantize,
+    Select,
     Staircase,
     Threshold,
 )
@@ -184,6 +193,12 @@ class _Sources:
             case Threshold():
                 pairs = enumerate(zip(node.elements, node.bounds, strict=True))
                 return [f"{y}[{i}] = {x}[{e}] >= {_literal(b)} ? 1 : 0;" for i, (e, b) in pairs]
+            case Select():
+                chosen = (f"{x}[{e}]" if e >= 0 else "0" for e in node.elements)
+                lines = [f"{y}[{i}] = {element};" for i, element in enumerate(chosen)]
+                return lines if (node.elements >= 0).any() else [f"(void){x};", *lines]
+            case Maximum() | Minimum():
+                return self._extremum(node, source)
             case Add():
                 shifts_of = enumerate(zip(sources, add_shifts(node, sources), strict=True))
                 aligned = [self._aligned(s, up, f"{name}_{k}") for k, (s, up) in shifts_of]
@@ -198,6 +213,20 @@ class _Sources:
                 ]
             case _:
                 assert_never(node)
+
+    def _extremum(self, node: Maximum | Minimum, source: Operation) -> list[str]:
+        """One line a group; a member is multiplied, for a negative one cannot be shifted."""
+        best = "max" if isinstance(node, Maximum) else "min"
+        # Only a zero is shifted further.
+        shifts = np.minimum(group_shifts(node, source), _LAST_SHIFT)
+        lines = []
+        for i, (members, ups) in enumerate(zip(node.groups, shifts, strict=True)):
+            terms = (
+                f"std::int64_t{{{source.name}_[{m}]}} * (INT64_C(1) << {up})"
+                for m, up in zip(members, ups, strict=True)
+            )
+            lines.append(f"{node.name}_[{i}] = std::{best}<std::int64_t>({{{', '.join(terms)}}});")
+        return lines
 
     def _aligned(self, source: Operation, up: Integers, name: str) -> tuple[list[str], str]:
         """The lines that shift each element left, and the array that then holds them."""

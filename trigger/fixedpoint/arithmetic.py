@@ -17,9 +17,12 @@ from trigger.fixedpoint.ops import (
     Dense,
     Input,
     LeakyRelu,
+    Maximum,
+    Minimum,
     Node,
     Operation,
     Quantize,
+    Select,
     Staircase,
     Threshold,
 )
@@ -85,7 +88,16 @@ def never_decreases(node: Operation, elements: Integers) -> bool:
             return node.overflow is not Overflow.WRAP
         case Affine():
             return bool((node.scale.values[elements] > 0).all())
-        case Input() | Dense() | Threshold() | Add() | Concatenate():
+        case (
+            Input()
+            | Dense()
+            | Threshold()
+            | Add()
+            | Concatenate()
+            | Select()
+            | Maximum()
+            | Minimum()
+        ):
             return False
         case _:
             assert_never(node)
@@ -95,6 +107,23 @@ def affine(node: Affine, source: Node, x: Integers) -> Integers:
     """The integers of ``Affine``, broadcasting over events."""
     products, bias = affine_terms(node, source)
     return (x * node.scale.values << products) + bias
+
+
+def selected(node: Select, x: Integers) -> Integers:
+    """The integers of ``Select`` for integers of shape (..., elements)."""
+    return np.where(node.elements < 0, 0, x[..., node.elements])
+
+
+def group_shifts(node: Maximum | Minimum, source: Operation) -> Integers:
+    """By how far each member of each group is shifted to the left, shape (elements, members)."""
+    return node.fractions[:, None] - source.fractions[node.groups]
+
+
+def extremum(node: Maximum | Minimum, source: Operation, x: Integers) -> Integers:
+    """The integers of ``Maximum`` or ``Minimum`` for integers of shape (..., elements)."""
+    members = x[..., node.groups] << group_shifts(node, source)
+    found: Integers = members.max(-1) if isinstance(node, Maximum) else members.min(-1)
+    return found
 
 
 def staircase(node: Staircase, source: Node, x: Integers) -> Integers:

@@ -16,8 +16,11 @@ from trigger.fixedpoint.ops import (
     GraphError,
     Input,
     LeakyRelu,
+    Maximum,
+    Minimum,
     Operation,
     Quantize,
+    Select,
     Staircase,
     Threshold,
 )
@@ -164,6 +167,25 @@ class Builder:
     def concatenate(self, name: str, sources: tuple[str, ...]) -> str:
         types = tuple(t for s in sources for t in self[s].types)
         return self._append(Concatenate(name, sources, types))
+
+    def select(self, name: str, source: str, elements: Integers) -> str:
+        """Elements of the source by number; -1 is zero."""
+        types = self[source].types
+        zero = Fixed(False, 1, 1 - min(t.fraction for t in types))
+        chosen = tuple(types[e] if e >= 0 else zero for e in elements)
+        return self._append(Select(name, (source,), chosen, elements))
+
+    def maximum(self, name: str, source: str, groups: Integers) -> str:
+        """The largest of each group of the source's elements, given by number: (elements, members)."""
+        return self._exact(Maximum(name, (source,), self._widest(source, groups), groups))
+
+    def minimum(self, name: str, source: str, groups: Integers) -> str:
+        """The smallest of each group of the source's elements, given by number: (elements, members)."""
+        return self._exact(Minimum(name, (source,), self._widest(source, groups), groups))
+
+    def _widest(self, source: str, groups: Integers) -> tuple[Fixed, ...]:
+        fractions = self[source].fractions[groups].max(axis=1)
+        return tuple(Fixed(True, MAX_WIDTH, MAX_WIDTH - int(f)) for f in fractions)
 
     def stand_in(self, name: str, types: tuple[Fixed, ...]) -> str:
         """A further input, in place of a value that could not be built: no graph with one is finished."""

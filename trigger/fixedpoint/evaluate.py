@@ -4,7 +4,15 @@ from typing import NamedTuple, assert_never
 
 import numpy as np
 
-from trigger.fixedpoint.arithmetic import add_shifts, affine, dense_terms, requantize, staircase
+from trigger.fixedpoint.arithmetic import (
+    add_shifts,
+    affine,
+    dense_terms,
+    extremum,
+    requantize,
+    selected,
+    staircase,
+)
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.ops import (
     Add,
@@ -15,8 +23,11 @@ from trigger.fixedpoint.ops import (
     GraphError,
     Input,
     LeakyRelu,
+    Maximum,
+    Minimum,
     Operation,
     Quantize,
+    Select,
     Staircase,
     Threshold,
 )
@@ -151,5 +162,9 @@ def evaluate(node: Operation, sources: list[Operation], values: list[Integers]) 
             return total
         case Concatenate():
             return np.concatenate(values, axis=1)
+        case Select():
+            return selected(node, x)
+        case Maximum() | Minimum():
+            return extremum(node, source, x)
         case _:
             assert_never(node)

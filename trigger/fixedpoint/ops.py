@@ -135,8 +135,41 @@ class Concatenate(Node):
     """The elements of the inputs one after the other."""
 
 
+@dataclass(frozen=True, eq=False)
+class Select(Node):
+    """Elements by number: pure wiring. ``elements`` (elements,); -1 is zero."""
+
+    elements: Integers
+
+
+@dataclass(frozen=True, eq=False)
+class Maximum(Node):
+    """The largest element of each group, exact. ``groups`` (elements, members) are numbers."""
+
+    groups: Integers
+
+
+@dataclass(frozen=True, eq=False)
+class Minimum(Node):
+    """The smallest element of each group, exact. ``groups`` (elements, members) are numbers."""
+
+    groups: Integers
+
+
 Operation = (
-    Input | Dense | Affine | Quantize | Clip | LeakyRelu | Staircase | Threshold | Add | Concatenate
+    Input
+    | Dense
+    | Affine
+    | Quantize
+    | Clip
+    | LeakyRelu
+    | Staircase
+    | Threshold
+    | Add
+    | Concatenate
+    | Select
+    | Maximum
+    | Minimum
 )
 
 # Version 1 of graph.json calls a staircase "steps".

@@ -9,7 +9,15 @@ from typing import NamedTuple, assert_never
 
 import numpy as np
 
-from trigger.fixedpoint.arithmetic import add_shifts, affine, dense_terms, requantize, staircase
+from trigger.fixedpoint.arithmetic import (
+    add_shifts,
+    affine,
+    dense_terms,
+    extremum,
+    requantize,
+    selected,
+    staircase,
+)
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.ops import (
     Add,
@@ -21,8 +29,11 @@ from trigger.fixedpoint.ops import (
     GraphError,
     Input,
     LeakyRelu,
+    Maximum,
+    Minimum,
     Operation,
     Quantize,
+    Select,
     Staircase,
     Threshold,
 )
@@ -159,6 +170,11 @@ def interval(node: Operation, inputs: Mapping[str, tuple[Operation, Interval]]) 
             return Interval(*(np.where(end < 0, end, end << node.shift) for end in x))
         case Staircase():
             return Interval(*(staircase(node, source, end[None])[0] for end in x))
+        case Select():
+            return Interval(*(selected(node, end) for end in x))
+        case Maximum() | Minimum():
+            _check_width(node, magnitude(source, x)[node.groups].max(axis=1))
+            return Interval(*(extremum(node, source, end) for end in x))
         case Threshold():
             return Interval(*((end[node.elements] >= node.bounds).astype(np.int64) for end in x))
         case _:
@@ -199,12 +215,29 @@ def _check_fractions(node: Operation, sources: list[Operation]) -> None:
             fits = np.array_equal(node.fractions, np.concatenate(before))
         case Staircase():
             fits = (node.fractions == node.levels.type.fraction).all()
+        case Select():
+            _check_numbers(node, node.elements, -1, len(before[0]))
+            read = node.elements >= 0
+            fits = np.array_equal(node.fractions[read], before[0][node.elements[read]])
+        case Maximum() | Minimum():
+            _check_numbers(node, node.groups, 0, len(before[0]))
+            fits = (node.fractions >= before[0][node.groups].max(axis=1)).all()
         case Input() | Quantize():
             fits = True
         case _:
             assert_never(node)
     if not fits:
         raise GraphError(f"{node.name}: has types whose fractional bits do not fit its operation")
+
+
+def _check_numbers(node: Operation, numbers: Integers, least: int, count: int) -> None:
+    """Numbers of elements that are there, as many rows as the node has elements."""
+    if len(numbers) != len(node.types) or not numbers.size:
+        raise GraphError(
+            f"{node.name}: selects {len(numbers)} elements, of {len(node.types)} types"
+        )
+    if numbers.min() < least or numbers.max() >= count:
+        raise GraphError(f"{node.name}: selects an element that is not there; there are {count}")
 
 
 def _check_width(node: Operation, *magnitudes: np.ndarray) -> None:

@@ -1,4 +1,4 @@
-"""The graph as JSON, version 1, and as text for people.
+"""The graph as JSON, version 1 or 2, and as text for people.
 
     {"format": "trigger fixed-point graph", "version": 1, "notes": [...], "nodes": [
         {"op": "input", "name": "inputs", "inputs": [], "types": ["fixed<16,6>", 16]}, ...]}
@@ -22,13 +22,16 @@ from trigger.fixedpoint.ranges import Interval, interval, overflow_proof
 from trigger.fixedpoint.shapes import check_shapes
 from trigger.fixedpoint.types import MAX_WIDTH, Fixed, Overflow, Rounding, bounds
 
-FORMAT, VERSION = "trigger fixed-point graph", 1
+FORMAT, VERSIONS = "trigger fixed-point graph", (1, 2)
+# Graphs without these stay readable for programs that know version 1 alone.
+_SINCE_VERSION_2 = ("select", "maximum", "minimum")
 
 
 def to_json(graph: Graph) -> str:
     """The graph as text; equal graphs give equal text."""
     nodes = [_node_to_json(node) for node in graph.nodes]
-    header = {"format": FORMAT, "version": VERSION, "notes": list(graph.notes)}
+    version = 2 if any(node.op in _SINCE_VERSION_2 for node in graph.nodes) else 1
+    header = {"format": FORMAT, "version": version, "notes": list(graph.notes)}
     lines = ",\n".join(json.dumps(node, separators=(",", ":")) for node in nodes)
     return json.dumps(header)[:-1] + ', "nodes": [\n' + lines + "\n]}\n"
 
@@ -41,9 +44,9 @@ def from_json(text: str | bytes) -> Graph:
         raise GraphError(f"not JSON: {error}") from error
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise GraphError("not a fixed-point graph")
-    if data.get("version") != VERSION:
+    if data.get("version") not in VERSIONS:
         raise GraphError(
-            f"version {data.get('version')!r} of the graph format; this program reads version {VERSION}"
+            f"version {data.get('version')!r} of the graph format; this program reads versions 1 and 2"
         )
     nodes: dict[str, Operation] = {}
     found: dict[str, Interval] = {}
@@ -154,7 +157,7 @@ def _field_from_json(name: str, value: Any) -> Any:
             if not isinstance(value, int) or not 0 <= value < MAX_WIDTH:
                 raise ValueError(f"shift {value!r} is not a whole number below {MAX_WIDTH}")
             return value
-        case "low" | "high" | "elements" | "bounds":
+        case "low" | "high" | "elements" | "bounds" | "groups":
             return _integers(value)
     kind, values = Fixed.parse(value["type"]), _integers(value["values"])
     if values.size == 0 or values.min() < kind.minimum or values.max() > kind.maximum:

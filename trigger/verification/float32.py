@@ -20,8 +20,11 @@ from trigger.fixedpoint.ops import (
     Dense,
     Input,
     LeakyRelu,
+    Maximum,
+    Minimum,
     Operation,
     Quantize,
+    Select,
     Staircase,
     Threshold,
 )
@@ -97,6 +100,12 @@ def _next(node: Operation, sources: Sequence[Operation], values: Sequence[Bounds
         case Threshold():
             bound = np.ldexp(node.bounds, -source.fractions[node.elements])
             return Bounds(*((end[:, node.elements] >= bound).astype(np.float64) for end in x))
+        case Select():
+            return Bounds(*(np.where(node.elements < 0, 0, end[:, node.elements]) for end in x))
+        case Maximum():
+            return Bounds(*(end[:, node.groups].max(axis=2) for end in x))
+        case Minimum():
+            return Bounds(*(end[:, node.groups].min(axis=2) for end in x))
         case Concatenate():
             return Bounds(*(np.concatenate(ends, axis=1) for ends in zip(*values, strict=True)))
         case _:

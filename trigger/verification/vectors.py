@@ -17,7 +17,10 @@ from trigger.fixedpoint.ops import (
     Dense,
     Input,
     LeakyRelu,
+    Maximum,
+    Minimum,
     Quantize,
+    Select,
     Staircase,
     Threshold,
 )
@@ -214,6 +217,11 @@ def _directions(graph: Graph) -> dict[str, np.ndarray]:
                 found[node.name] = np.concatenate(sources, axis=1)
             case Threshold():
                 found[node.name] = sources[0][:, node.elements]
+            case Select():
+                zero = node.elements < 0
+                found[node.name] = np.where(zero, 0, sources[0][:, node.elements])
+            case Maximum() | Minimum():
+                found[node.name] = sources[0][:, node.groups].mean(axis=2)
             case Quantize() | Clip() | LeakyRelu() | Staircase() | Add():
                 found[node.name] = np.sum(sources, axis=0)
             case _:

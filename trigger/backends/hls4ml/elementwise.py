@@ -20,8 +20,11 @@ from trigger.fixedpoint.ops import (
     Dense,
     Input,
     LeakyRelu,
+    Maximum,
+    Minimum,
     Operation,
     Quantize,
+    Select,
     Staircase,
     Threshold,
 )
@@ -116,6 +119,14 @@ def _body(node: Operation, sources: list[Operation], flavor: Flavor) -> list[str
         case Add():
             total = " + ".join(f"x{k}[i]" for k in range(len(sources)))
             return _loop(0, len(node.types), f"out[i] = {total};", flavor)
+        case Select():
+            return [
+                f"out[{i}] = {f'x0[{e}]' if e >= 0 else 0};" for i, e in enumerate(node.elements)
+            ]
+        case Maximum() | Minimum():
+            return [
+                line for i in range(len(node.types)) for line in _extremum(node, source, i, flavor)
+            ]
         case Quantize():
             return _by_runs(node, lambda i: _quantize(node, source, i, flavor), flavor)
         case Affine():
@@ -193,6 +204,19 @@ def _accepts(source: Operation, element: int, bound: int, flavor: Flavor) -> str
         return "1" if bound <= kind.minimum else "0"
     value = float(np.ldexp(float(bound), -kind.fraction))
     return f"x0[{element}] >= {flavor.fixed(kind, Rounding.TRN, Overflow.WRAP)}({value!r}) ? 1 : 0"
+
+
+def _extremum(node: Maximum | Minimum, source: Operation, i: int, flavor: Flavor) -> list[str]:
+    """Member by member, in a type that holds all of them."""
+    first, *rest = (int(member) for member in node.groups[i])
+    members = [source.types[member] for member in (first, *rest)]
+    kind = flavor.fixed(enclosing(members), Rounding.TRN, Overflow.WRAP)
+    sign = ">" if isinstance(node, Maximum) else "<"
+    return [
+        f"{kind} best{i} = x0[{first}];",
+        *(f"if (x0[{member}] {sign} best{i}) best{i} = x0[{member}];" for member in rest),
+        f"out[{i}] = best{i};",
+    ]
 
 
 def _leaky(node: LeakyRelu, source: Operation, flavor: Flavor) -> str:

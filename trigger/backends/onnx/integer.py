@@ -11,7 +11,13 @@ import onnx
 from onnx import TensorProto, helper
 
 from trigger.backends.onnx.writer import Writer
-from trigger.fixedpoint.arithmetic import add_shifts, affine_terms, dense_terms, thresholds
+from trigger.fixedpoint.arithmetic import (
+    add_shifts,
+    affine_terms,
+    dense_terms,
+    group_shifts,
+    thresholds,
+)
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.ops import (
     Add,
@@ -21,8 +27,11 @@ from trigger.fixedpoint.ops import (
     Dense,
     Input,
     LeakyRelu,
+    Maximum,
+    Minimum,
     Operation,
     Quantize,
+    Select,
     Staircase,
     Threshold,
 )
@@ -106,6 +115,14 @@ class _Writer(Writer):
                 for part in parts[1:]:
                     total = self.node("Add", [total, part])
                 return total
+            case Select():
+                taken = self.gathered(x, np.maximum(node.elements, 0))
+                zeros = node.elements < 0
+                return (
+                    self.binary("Mul", taken, 1 - zeros.astype(np.int64)) if zeros.any() else taken
+                )
+            case Maximum() | Minimum():
+                return self.extremum(node, source, x)
             case Concatenate():
                 return self.node("Concat", values, axis=1)
             case _:
@@ -113,6 +130,20 @@ class _Writer(Writer):
 
     def integers(self, x: str) -> str:
         return self.node("Cast", [x], to=TensorProto.INT64)
+
+    def gathered(self, x: str, elements: Integers) -> str:
+        return self.node("Gather", [x, self.constant(elements)], axis=1)
+
+    def extremum(self, node: Maximum | Minimum, source: Operation, x: str) -> str:
+        """Member by member. Not by Max and Min, see ``clipped``."""
+        shifts = group_shifts(node, source)
+        kind = "Greater" if isinstance(node, Maximum) else "Less"
+        best = ""
+        for members, ups in zip(node.groups.T, shifts.T, strict=True):
+            member = self.raised(self.gathered(x, members), ups)
+            better = self.node(kind, [member, best]) if best else ""
+            best = self.node("Where", [better, member, best]) if best else member
+        return best
 
     def raised(self, x: str, shifts: Integers) -> str:
         """x * 2^shifts, no shift below 0."""

@@ -24,8 +24,11 @@ from trigger.fixedpoint.ops import (
     Dense,
     Input,
     LeakyRelu,
+    Maximum,
+    Minimum,
     Operation,
     Quantize,
+    Select,
     Staircase,
     Threshold,
 )
@@ -173,6 +176,18 @@ class _Writer(Writer):
                 for value in values[1:]:
                     total = self.node("Add", [total, value])
                 return total
+            case Select():
+                numbers = self.constant(np.maximum(node.elements, 0), np.int64)
+                taken = self.node("Gather", [x, numbers], axis=1)
+                kept = (node.elements >= 0).astype(float)
+                return taken if kept.all() else self.node("Mul", [taken, self.constant(kept)])
+            case Maximum() | Minimum():
+                members = [
+                    self.node("Gather", [x, self.constant(member, np.int64)], axis=1)
+                    for member in node.groups.T
+                ]
+                kind = "Max" if isinstance(node, Maximum) else "Min"
+                return self.node(kind, members) if len(members) > 1 else members[0]
             case Concatenate():
                 return self.node("Concat", values, axis=1)
             case _:
@@ -220,6 +235,9 @@ class _Writer(Writer):
                 | Staircase()
                 | Threshold()
                 | Concatenate()
+                | Select()
+                | Maximum()
+                | Minimum()
             ):
                 return max(t.width for t in node.types)
             case _:

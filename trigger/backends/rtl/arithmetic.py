@@ -5,12 +5,13 @@ with the bias before it, and a look at the bits above the type. What alkaid woul
 """
 
 from collections.abc import Sequence
+from functools import reduce
 from typing import Any, assert_never
 
 import numpy as np
 from alkaid.trace import FVariable
 
-from trigger.backends.rtl.choices import accepts, maximum, minimum
+from trigger.backends.rtl.choices import accepts, larger, maximum, minimum, smaller
 from trigger.backends.rtl.rounding import quantize
 from trigger.backends.rtl.sums import fresh, plus, product, times
 from trigger.backends.rtl.tables import staircase
@@ -23,8 +24,11 @@ from trigger.fixedpoint.ops import (
     Dense,
     Input,
     LeakyRelu,
+    Maximum,
+    Minimum,
     Operation,
     Quantize,
+    Select,
     Staircase,
     Threshold,
 )
@@ -77,6 +81,12 @@ def lower(
             ]
         case Concatenate():
             return [v for part in read for v in part]
+        case Select():
+            return [x[e] if e >= 0 else variable(0.0) for e in node.elements]
+        case Maximum():
+            return [reduce(larger, [x[m] for m in group]) for group in node.groups]
+        case Minimum():
+            return [reduce(smaller, [x[m] for m in group]) for group in node.groups]
         case _:
             assert_never(node)
 

@@ -5,6 +5,7 @@ from alkaid.trace import FVariable
 
 from trigger.backends.rtl.sums import (
     CONSTANT_BITS,
+    fresh,
     joined,
     lowest_bit,
     plus,
@@ -60,3 +61,21 @@ def accepts(x: FVariable, bound: float) -> FVariable:
     if x.low >= bound or x.high < bound:
         return variable(float(x.low >= bound))
     return ~plus(x, -np.ceil(bound / x.step) * x.step).msb()
+
+
+def larger(a: FVariable, b: FVariable) -> FVariable:
+    """max(a, b), by the sign of their difference."""
+    if a is b or a.low >= b.high:
+        return a
+    if b.low >= a.high:
+        return b
+    return (fresh(a) - fresh(b)).msb_mux(b, a)
+
+
+def smaller(a: FVariable, b: FVariable) -> FVariable:
+    """min(a, b), by the sign of their difference."""
+    if a is b or a.high <= b.low:
+        return a
+    if b.high <= a.low:
+        return b
+    return (fresh(a) - fresh(b)).msb_mux(a, b)

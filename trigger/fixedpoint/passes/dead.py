@@ -16,8 +16,11 @@ from trigger.fixedpoint.ops import (
     Dense,
     Input,
     LeakyRelu,
+    Maximum,
+    Minimum,
     Operation,
     Quantize,
+    Select,
     Staircase,
     Threshold,
 )
@@ -65,6 +68,12 @@ def _mark(node: Operation, graph: Graph, marks: Mapping[str, np.ndarray]) -> Non
             marks[node.inputs[0]] |= needed
         case Threshold():
             marks[node.inputs[0]][node.elements[own]] = True
+        case Select():
+            read = node.elements[own]
+            # One that only gives zeros still needs something to read.
+            marks[node.inputs[0]][read[read >= 0] if (read >= 0).any() else 0] = True
+        case Maximum() | Minimum():
+            marks[node.inputs[0]][node.groups[own]] = True
         case Concatenate():
             ends = np.cumsum([len(graph[name].types) for name in node.inputs])[:-1]
             for name, part in zip(node.inputs, np.split(own, ends), strict=True):
@@ -103,6 +112,13 @@ def _kept(node: Operation, live: Mapping[str, Integers]) -> Operation:
                 elements=np.searchsorted(source, node.elements[own]),
                 bounds=node.bounds[own],
             )
+        case Select():
+            elements = node.elements[own]
+            places = np.where(elements < 0, -1, np.searchsorted(source, elements))
+            return dataclasses.replace(node, types=types, elements=places)
+        case Maximum() | Minimum():
+            groups = np.searchsorted(source, node.groups[own])
+            return dataclasses.replace(node, types=types, groups=groups)
         case Concatenate():
             return dataclasses.replace(
                 node, types=types, inputs=tuple(name for name in node.inputs if len(live[name]))

@@ -12,13 +12,16 @@ from trigger.fixedpoint.ops import (
     Concatenate,
     Dense,
     LeakyRelu,
+    Maximum,
+    Minimum,
     Operation,
     Quantize,
+    Select,
 )
 from trigger.fixedpoint.ranges import Interval, interval
 from trigger.fixedpoint.types import Fixed, Overflow, smallest
 
-_EXACT = (Dense, Affine, Clip, LeakyRelu, Add, Concatenate)
+_EXACT = (Dense, Affine, Clip, LeakyRelu, Add, Concatenate, Select, Maximum, Minimum)
 
 
 def narrow(graph: Graph) -> Graph:
