@@ -9,6 +9,7 @@ from random_graphs import events, random_graph
 
 from trigger import TriggerError
 from trigger.backends import rtl
+from trigger.backends.hls4ml.csim import compile_together
 from trigger.backends.hls4ml.project import Hls4mlOptions, write
 from trigger.backends.rtl import simulate
 from trigger.fixedpoint.build import Builder
@@ -86,3 +87,31 @@ def test_what_hls4ml_would_change(tmp_path):
     assert str(error.value) == (
         "hls4ml: out has a weight or bias of 2^63 or more, which C++ has no integer for"
     )
+
+
+def test_wiring_and_comparisons(tmp_path):
+    """Random graphs of version 2 of the format: ONNX, emulator, RTL and csim."""
+    graphs = [random_graph(seed, operations=12) for seed in range(60)]
+    cases = [(graph, events(graph, seed, 20)) for seed, graph in enumerate(graphs)]
+    for graph, x in cases:
+        np.testing.assert_array_equal(run_onnx(graph, x), oracle.outputs(graph, x))
+    some = cases[:12]
+    designs, projects = [], []
+    for k, (graph, _) in enumerate(some):
+        core = rtl.write(graph, tmp_path / f"p{k}", rtl.RtlOptions(PART, 50, project_name=f"p{k}"))
+        designs.append(simulate.Design(core.interface, core.sources))
+        projects.append(
+            write(graph, tmp_path / f"h{k}", Hls4mlOptions(PART, 240, project_name=f"h{k}"))
+        )
+    compiled = zip(
+        some,
+        compile_emulators([graph for graph, _ in some], tmp_path),
+        simulate.compile_together(designs, tmp_path / "bench", "-O0"),
+        compile_together(projects, tmp_path / "csim", ("-O0",)),
+        strict=True,
+    )
+    for (graph, x), emulator, simulation, csim in compiled:
+        expected = oracle.outputs(graph, x)
+        np.testing.assert_array_equal(emulator(x), expected)
+        np.testing.assert_array_equal(simulation.run(x), expected)
+        np.testing.assert_array_equal(csim.run(x), expected)

@@ -237,8 +237,8 @@ class TestJson:
         ("change", "message"),
         [
             (
-                lambda d: d.update(version=2),
-                "version 2 of the graph format; this program reads version 1",
+                lambda d: d.update(version=3),
+                "version 3 of the graph format; this program reads versions 1 and 2",
             ),
             (lambda d: d.update(format="onnx"), "not a fixed-point graph"),
             (lambda d: d.update(nodes=[]), "no nodes"),

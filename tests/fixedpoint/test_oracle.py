@@ -49,6 +49,43 @@ def test_random_graphs():
             )
 
 
+def test_random_graphs_of_version_2():
+    """Wiring and comparisons too."""
+    graphs = [random_graph(seed, operations=12) for seed in range(100)]
+    assert {"select", "maximum", "minimum"} <= {node.op for graph in graphs for node in graph.nodes}
+    for seed, graph in enumerate(graphs):
+        x = events(graph, seed, 12)
+        expected = oracle.outputs(graph, x)
+        for run in (*PASSES.values(), optimize, lambda g: from_json(to_json(g))):
+            np.testing.assert_array_equal(evaluate.run(run(graph), x), expected, str(seed))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"elements": [0, 9]}, "cut: selects an element that is not there; there are 2"),
+        ({"elements": [0, -2]}, "cut: selects an element that is not there; there are 2"),
+        ({"elements": [0]}, "cut: selects 1 elements, of 2 types"),
+        (
+            {"types": ["fixed<8,3>", 2]},
+            "cut: has types whose fractional bits do not fit its operation",
+        ),
+        (
+            {"op": "maximum", "groups": [[0, -1], [0, 1]]},
+            "cut: selects an element that is not there; there are 2",
+        ),
+    ],
+)
+def test_wiring_that_does_not_fit(changes, message):
+    builder = Builder((Fixed(True, 8, 4),) * 2)
+    text = json.loads(to_json(builder.graph(builder.select("cut", "inputs", np.array([1, 0])))))
+    assert text["version"] == 2
+    text["nodes"][1] |= changes
+    with pytest.raises(GraphError) as error:
+        from_json(json.dumps(text))
+    assert str(error.value) == message
+
+
 def test_a_bound_between_two_values():
     builder = Builder((Fixed(True, 6, 8),))
     with pytest.raises(GraphError) as error:

@@ -178,6 +178,10 @@ CASES = {
         lambda: changed(layers.Flatten(name="d"), put("data_format", "channels_first"), (2, 2)),
         unlike("_channels_first", "False", "Flatten", "True"),
     ),
+    "pool_mode": (
+        lambda: changed(layers.MaxPooling1D(2, name="d"), put("pool_mode", "average"), (4, 2)),
+        unlike("pool_mode", "'average'", "MaxPooling1D", "'max'"),
+    ),
     "_channels_first of Flatten": (
         lambda: changed(layers.Flatten(name="d"), put("_channels_first", True), (2, 2)),
         unlike("_channels_first", "True", "Flatten", "False"),

@@ -156,16 +156,13 @@ NETWORKS = {
     "Concatenate axis -2": (lambda: branches(layers.ReLU(), layers.Identity(), axis=-2, shape=(2, 2)), EXACT),
     "Concatenate axis -1 of a matrix": (
         lambda: branches(layers.ReLU(), layers.Identity(), axis=-1, shape=(2, 2)),
-        "join: it joins tensors along axis -1, which interleaves their elements: the shape is (2, 4). Remedy: use axis=1, and "
-        "put the rows of the next kernel into that order.",
+        EXACT,
     ),
     "Concatenate axis -1 of one row": (
         lambda: branches(layers.ReLU(), layers.Identity(), axis=-1, shape=(1, 3)), EXACT
     ),
     "Flatten channels first": (
-        lambda: chain(layers.Flatten("channels_first", name="d"), shape=(2, 3)),
-        "d: it takes axis 1 of the shape (2, 3) last (channels_first), another order of the elements. Remedy: use "
-        'data_format="channels_last", and put the rows of the next kernel into that order.',
+        lambda: chain(layers.Flatten("channels_first", name="d"), shape=(2, 3)), EXACT
     ),
     "Flatten channels first of one": (lambda: chain(layers.Flatten("channels_first"), shape=(1, 3)), EXACT),
     "softmax over rows": (
@@ -294,9 +291,7 @@ NETWORKS = {
         "before or after it.",
     ),
     "Maximum": (
-        lambda: branches(layers.ReLU(), layers.Identity(), join=layers.Maximum),
-        "join: a layer of the type Maximum has no exact lowering. Remedy: write max(a, b) as b + ReLU(a - b), with Add and "
-        "ReLU.",
+        lambda: branches(layers.ReLU(), layers.Identity(), join=layers.Maximum), EXACT
     ),
     "bernoulli": (
         lambda: chain(QActivation("bernoulli", name="d")),
@@ -321,7 +316,8 @@ NETWORKS = {
         lambda: chain(splits),
         "lstm: a layer of the type LSTM has no exact lowering. Remedy: use Input, Dense, QDense, QDenseBatchnorm, Activation, "
         "QActivation, BatchNormalization, QBatchNormalization, Normalization, ReLU, LeakyReLU, Softmax (last), Add, "
-        "Concatenate, Dot (squares), Flatten, Reshape and the Dropout layers.",
+        "Subtract, Maximum, Minimum, Concatenate, Dot (squares), MaxPooling, Flatten, Reshape, Permute, "
+        "RepeatVector, Cropping, ZeroPadding, UpSampling and the Dropout layers.",
     ),
     "an unbuilt Sequential": (
         lambda: keras.Sequential([dense()], name="net"),

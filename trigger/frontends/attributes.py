@@ -24,6 +24,8 @@ _IGNORED = re.compile(
     "initializer|regularizer|constraint|range$|momentum|^_?seed|^_self_|tracker|^name$|^trainable$|"
     "^built$|^dtype$|^lora_|^_beta$|^_?ebops"
 )
+# What a pooling layer tells its base, and no user can choose.
+_SETTLED = ("pool_dimensions", "pool_mode")
 # What quantisers measure at each call, and Normalization learns: state, which is read as it is.
 _STATE = (
     "scale", "freeze_scale", "mean", "variance", "_first",
@@ -125,7 +127,7 @@ def _options(thing: Any) -> dict[str, Any]:
     """The options of a constructor, as the attributes of the same names say them."""
     found = {}
     for name in _parameters(type(thing)):
-        if _IGNORED.search(name) or _QUANTIZER.search(name):
+        if name in _SETTLED or _IGNORED.search(name) or _QUANTIZER.search(name):
             continue
         if name.endswith("_conf"):  # HGQ2 keeps them with its quantisers
             found[name] = getattr(quantizer_of_option(thing, name), "config", None)

@@ -4,19 +4,13 @@ from typing import Any
 
 import keras
 
-_SUBTRACT = (
-    "negate the kernel and the bias of the layer that makes b, and write keras.layers.Add()([a, b])"
-)
 _CONVOLUTION = "use Flatten and a QDense whose kernel holds the same products at every position"
 
 # Names, and the remedy for each of them.
 _LAYERS = (
     ("Average", "use Add, and divide the kernel of the next layer by the number of inputs"),
-    ("Subtract", f"for a - b {_SUBTRACT}"),
     ("PReLU", "use LeakyReLU(negative_slope=0.25), or another power of two, and train again"),
     ("ELU", 'use ReLU, or QActivation("quantized_relu(8,3)"), and train again'),
-    ("Maximum", "write max(a, b) as b + ReLU(a - b), with Add and ReLU"),
-    ("Minimum", "write min(a, b) as a - ReLU(a - b), with Add and ReLU"),
     (
         "RandomBrightness RandomContrast RandomCrop RandomFlip RandomRotation RandomTranslation "
         "RandomZoom",
@@ -41,16 +35,13 @@ _LAYERS = (
         "GlobalAveragePooling1D GlobalAveragePooling2D",
         _CONVOLUTION,
     ),
-    (
-        "Permute RepeatVector Cropping1D Cropping2D UpSampling1D UpSampling2D ZeroPadding1D "
-        "ZeroPadding2D",
-        "use Flatten and a QDense with a kernel of zeros and ones, which moves elements exactly",
-    ),
 )
 # Operators and functions of keras.ops on Keras tensors.
 _OPERATIONS = (
     ("Add", "write keras.layers.Add()([a, b]) instead of a + b"),
-    ("Subtract", f"instead of a - b {_SUBTRACT}"),
+    ("Subtract", "write keras.layers.Subtract()([a, b]) instead of a - b"),
+    ("Maximum", "write keras.layers.Maximum()([a, b])"),
+    ("Minimum", "write keras.layers.Minimum()([a, b])"),
     ("Concatenate", "write keras.layers.Concatenate()([a, b])"),
     ("Relu", "write keras.layers.ReLU()(x)"),
     ("Relu6", "write keras.layers.ReLU(6)(x)"),

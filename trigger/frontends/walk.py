@@ -3,7 +3,8 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any
 
 import keras
 
@@ -13,50 +14,17 @@ from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.ops import GraphError
 from trigger.fixedpoint.ranges import TooWide
 from trigger.fixedpoint.types import Fixed
-from trigger.frontends import own, remedies
+from trigger.frontends import own, plain, remedies
 from trigger.frontends.attributes import check_attributes
+from trigger.frontends.calls import Call, Value
 from trigger.frontends.constants import check_weights
 from trigger.frontends.inexact import Inexact, Problem, Refusal
 from trigger.frontends.keras_private import layers_inside, nodes_by_depth
 from trigger.frontends.methods import check_methods
-from trigger.frontends.piecewise import lower_relu
-from trigger.frontends.products import sum_of_squares
 from trigger.support.names import as_identifier
 from trigger.support.spelling import read_type
 
-# Layers that do nothing in inference.
-_TRAINING_ONLY = (
-    keras.layers.Dropout,
-    keras.layers.SpatialDropout1D,
-    keras.layers.SpatialDropout2D,
-    keras.layers.SpatialDropout3D,
-    keras.layers.AlphaDropout,
-    keras.layers.GaussianDropout,
-    keras.layers.GaussianNoise,
-    keras.layers.ActivityRegularization,
-    keras.layers.Identity,
-)
-_PLAIN = "ReLU, LeakyReLU, Softmax (last), Add, Concatenate, Dot (squares), Flatten, Reshape and the Dropout layers"
-
-
 INPUTS = "inputs"
-
-
-class Value(NamedTuple):
-    """What a Keras tensor is in the graph: a node, and the shape its elements have in Keras, batch axis left out."""
-
-    node: str
-    shape: tuple[int, ...]
-
-
-class Call(NamedTuple):
-    """One use of a layer."""
-
-    layer: Any
-    name: str
-    inputs: tuple[Value, ...]
-    output_shape: tuple[int, ...]
-    is_head: bool
 
 
 Method = Callable[[Call], str]
@@ -251,16 +219,12 @@ class Walk(ABC):
 
     def _plain(self) -> tuple[tuple[type, Method], ...]:
         return (
-            *((kind, _same) for kind in _TRAINING_ONLY),
-            (keras.layers.Flatten, _flatten),
-            (keras.layers.Reshape, _same),
+            *((kind, partial(self._plainly, lower)) for kind, lower in plain.LAYERS.items()),
             (keras.layers.Softmax, lambda call: self.leave_out_softmax(call, call.layer.axis)),
-            (keras.layers.ReLU, self._relu),
-            (keras.layers.LeakyReLU, self._leaky_relu),
-            (keras.layers.Add, self._add),
-            (keras.layers.Concatenate, self._concatenate),
-            (keras.layers.Dot, self._sum_of_squares),
         )
+
+    def _plainly(self, lower: Callable[[Builder, Call], str], call: Call) -> str:
+        return lower(self.builder, call)
 
     def _method(self, call: Call) -> Method:
         """By the layer's own class: a subclass may compute anything."""
@@ -276,55 +240,8 @@ class Walk(ABC):
         what = "a layer of the type" if isinstance(call.layer, keras.Layer) else "the operation"
         raise Refusal(
             f"{what} {kind.__name__} has no exact lowering",
-            remedies.of_layer(call.layer, len(call.inputs), f"{self.layers}, {_PLAIN}"),
+            remedies.of_layer(call.layer, len(call.inputs), f"{self.layers}, {plain.NAMES}"),
         )
-
-    def _relu(self, call: Call) -> str:
-        layer = call.layer
-        if layer.threshold:
-            raise Refusal(
-                f"ReLU with a threshold of {float(layer.threshold):g} jumps", "use threshold=0"
-            )
-        upper = None if layer.max_value is None else float(layer.max_value)
-        return lower_relu(
-            self.builder, call.name, call.inputs[0].node, float(layer.negative_slope), upper
-        )
-
-    def _leaky_relu(self, call: Call) -> str:
-        return lower_relu(
-            self.builder, call.name, call.inputs[0].node, float(call.layer.negative_slope), None
-        )
-
-    def _add(self, call: Call) -> str:
-        if len({value.shape for value in call.inputs}) != 1:
-            raise Refusal("it adds tensors of different shapes", "give all inputs the same shape")
-        return self.builder.add(call.name, tuple(value.node for value in call.inputs))
-
-    def _concatenate(self, call: Call) -> str:
-        shape = call.output_shape
-        axis = call.layer.axis % (len(shape) + 1)
-        if axis == 0:
-            raise Refusal("it joins events, not features (axis 0)", "use axis=1")
-        if math.prod(shape[: axis - 1]) != 1:
-            raise Refusal(
-                f"it joins tensors along axis {call.layer.axis}, which interleaves their elements: the shape is {shape}",
-                "use axis=1, and put the rows of the next kernel into that order",
-            )
-        return self.builder.concatenate(call.name, tuple(value.node for value in call.inputs))
-
-    def _sum_of_squares(self, call: Call) -> str:
-        """The product of a vector with itself."""
-        value, other = call.inputs
-        if len(value.shape) != 1:
-            raise Refusal(
-                f"it multiplies values of the shape {value.shape}", "give it one vector twice"
-            )
-        if value != other or call.layer.normalize:
-            raise Refusal(
-                "it multiplies two different vectors, or normalises them",
-                "give it one vector twice",
-            )
-        return sum_of_squares(self.builder, call.name, value.node)
 
 
 def check_rank(value: Value, units: int) -> None:
@@ -375,18 +292,3 @@ def _count_problems(model: keras.Model) -> list[Problem]:
             )
         )
     return problems
-
-
-def _same(call: Call) -> str:
-    return call.inputs[0].node
-
-
-def _flatten(call: Call) -> str:
-    shape = call.inputs[0].shape
-    moves = shape[:1] != (1,) and math.prod(shape[1:]) != 1
-    if call.layer.data_format == "channels_first" and moves:
-        raise Refusal(
-            f"it takes axis 1 of the shape {shape} last (channels_first), another order of the elements",
-            'use data_format="channels_last", and put the rows of the next kernel into that order',
-        )
-    return call.inputs[0].node

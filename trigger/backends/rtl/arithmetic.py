@@ -13,7 +13,7 @@ from alkaid.trace import FVariable
 
 from trigger.backends.rtl.choices import accepts, larger, maximum, minimum, smaller
 from trigger.backends.rtl.rounding import quantize
-from trigger.backends.rtl.sums import fresh, plus, product, times
+from trigger.backends.rtl.sums import fresh, plus, product, times, variable
 from trigger.backends.rtl.tables import staircase
 from trigger.fixedpoint.arithmetic import requantize
 from trigger.fixedpoint.ops import (

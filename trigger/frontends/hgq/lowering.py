@@ -15,7 +15,8 @@ from hgq.quantizer.internal import FixedPointQuantizerBase
 from trigger.fixedpoint.build import Builder
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.types import Fixed, Overflow, Rounding
-from trigger.frontends import given, heads, rules
+from trigger.frontends import given, heads, plain, rules
+from trigger.frontends.calls import Call, Value
 from trigger.frontends.constants import exact
 from trigger.frontends.hgq.constants import (
     affine_constants,
@@ -26,7 +27,7 @@ from trigger.frontends.hgq.constants import (
 from trigger.frontends.hgq.reference import elementwise, is_elementwise
 from trigger.frontends.inexact import Problem, Refusal
 from trigger.frontends.piecewise import lower_relu, staircase
-from trigger.frontends.walk import Call, Method, Value, Walk, check_channel_axis, check_rank
+from trigger.frontends.walk import Method, Walk, check_channel_axis, check_rank
 
 _NARROWER = "use quantisers of fewer bits for the weights"
 # So many values of its input show whether a function is elementwise.
@@ -184,7 +185,7 @@ class _HgqWalk(Walk):
             v._replace(node=source)
             for v, source in zip(call.inputs, self._inputs(call), strict=True)
         )
-        return self._output_of(call, self._add(call._replace(inputs=tuple(inputs))))
+        return self._output_of(call, plain.add(self.builder, call._replace(inputs=tuple(inputs))))
 
     def _table(self, call: Call) -> str:
         (source,) = self._inputs(call)

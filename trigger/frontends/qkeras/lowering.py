@@ -12,11 +12,12 @@ from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.ops import Constant, GraphError
 from trigger.fixedpoint.types import Fixed
 from trigger.frontends import given, heads
+from trigger.frontends.calls import Call, Value
 from trigger.frontends.constants import exact
 from trigger.frontends.inexact import Problem, Refusal
 from trigger.frontends.qkeras import constants
 from trigger.frontends.qkeras.activations import known_as, lower_activation, quantizer_types
-from trigger.frontends.walk import Call, Method, Value, Walk, check_rank, nodes
+from trigger.frontends.walk import Method, Walk, check_rank, nodes
 
 
 def input_types(model: keras.Model) -> tuple[Fixed, ...] | None:
