@@ -63,16 +63,20 @@ def test_random_graphs_of_version_2():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"elements": [0, 9]}, "cut: selects an element that is not there; there are 2"),
-        ({"elements": [0, -2]}, "cut: selects an element that is not there; there are 2"),
-        ({"elements": [0]}, "cut: selects 1 elements, of 2 types"),
+        ({"elements": [0, 9]}, "cut: elements are numbers from -1 to 1"),
+        ({"elements": [0, -2]}, "cut: elements are numbers from -1 to 1"),
+        ({"elements": [0]}, "cut: elements has the shape (1,); it should be (2,)"),
         (
             {"types": ["fixed<8,3>", 2]},
             "cut: has types whose fractional bits do not fit its operation",
         ),
         (
             {"op": "maximum", "groups": [[0, -1], [0, 1]]},
-            "cut: selects an element that is not there; there are 2",
+            "cut: groups are numbers from 0 to 1",
+        ),
+        (
+            {"op": "minimum", "groups": [0, 1]},
+            "cut: groups has the shape (2,); it should be (2, 1)",
         ),
     ],
 )

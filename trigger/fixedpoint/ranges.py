@@ -216,11 +216,9 @@ def _check_fractions(node: Operation, sources: list[Operation]) -> None:
         case Staircase():
             fits = (node.fractions == node.levels.type.fraction).all()
         case Select():
-            _check_numbers(node, node.elements, -1, len(before[0]))
             read = node.elements >= 0
             fits = np.array_equal(node.fractions[read], before[0][node.elements[read]])
         case Maximum() | Minimum():
-            _check_numbers(node, node.groups, 0, len(before[0]))
             fits = (node.fractions >= before[0][node.groups].max(axis=1)).all()
         case Input() | Quantize():
             fits = True
@@ -228,16 +226,6 @@ def _check_fractions(node: Operation, sources: list[Operation]) -> None:
             assert_never(node)
     if not fits:
         raise GraphError(f"{node.name}: has types whose fractional bits do not fit its operation")
-
-
-def _check_numbers(node: Operation, numbers: Integers, least: int, count: int) -> None:
-    """Numbers of elements that are there, as many rows as the node has elements."""
-    if len(numbers) != len(node.types) or not numbers.size:
-        raise GraphError(
-            f"{node.name}: selects {len(numbers)} elements, of {len(node.types)} types"
-        )
-    if numbers.min() < least or numbers.max() >= count:
-        raise GraphError(f"{node.name}: selects an element that is not there; there are {count}")
 
 
 def _check_width(node: Operation, *magnitudes: np.ndarray) -> None:

@@ -12,8 +12,11 @@ from trigger.fixedpoint.ops import (
     Dense,
     Input,
     LeakyRelu,
+    Maximum,
+    Minimum,
     Operation,
     Quantize,
+    Select,
     Staircase,
     Threshold,
 )
@@ -36,8 +39,9 @@ def check_shapes(node: Operation, sources: Sequence[Operation]) -> None:
         found = _shape(getattr(node, name))
         if found != shape:
             raise ValueError(f"{name} has the shape {found}; it should be {shape}")
-    if isinstance(node, Threshold) and not all(0 <= k < sizes[0] for k in node.elements.tolist()):
-        raise ValueError(f"elements are numbers from 0 to {sizes[0] - 1}")
+    for name, least in _numbers(node).items():
+        if not all(least <= k < sizes[0] for k in getattr(node, name).ravel().tolist()):
+            raise ValueError(f"{name} are numbers from {least} to {sizes[0] - 1}")
     if not isinstance(node, Input) and len(node.types) != _elements(node, sizes):
         raise ValueError("has another number of types than of elements")
 
@@ -61,16 +65,33 @@ def _constants(node: Operation, elements: int) -> Mapping[str, tuple[int, ...]]:
             return {"thresholds": (steps,), "levels": (steps + 1,)}
         case Threshold():
             return {"elements": (outputs,), "bounds": (outputs,)}
+        case Select():
+            return {"elements": (outputs,)}
+        case Maximum() | Minimum():
+            return {"groups": (outputs, max(node.groups.size // outputs, 1))}
         case Input() | Quantize() | LeakyRelu() | Add() | Concatenate():
             return {}
         case _:
             assert_never(node)
 
 
+def _numbers(node: Operation) -> Mapping[str, int]:
+    """The constants that number elements of the input, and the least number of each."""
+    match node:
+        case Threshold():
+            return {"elements": 0}
+        case Select():
+            return {"elements": -1}
+        case Maximum() | Minimum():
+            return {"groups": 0}
+        case _:
+            return {}
+
+
 def _elements(node: Operation, sizes: Sequence[int]) -> int:
     """How many elements a node has, whose inputs have ``sizes``."""
     match node:
-        case Dense() | Threshold():
+        case Dense() | Threshold() | Select() | Maximum() | Minimum():
             return len(node.types)  # as its constants have
         case Concatenate():
             return sum(sizes)
