@@ -5,14 +5,18 @@ import contextlib
 import importlib
 import sys
 import sysconfig
+import tempfile
 from collections.abc import Iterator
 from importlib.machinery import PathFinder, all_suffixes
 from pathlib import Path
 from typing import NamedTuple
 
+from trigger.errors import TriggerError
 from trigger.support.digest import file_digest
+from trigger.support.executed import executed, existing
 
 _PROGRAM = __name__.partition(".")[0]
+_PACKAGE = Path(__file__).resolve().parents[1]
 _INSTALLED = ("site-packages", "dist-packages")
 # The digest of each file when it was last imported here.
 _imported: dict[Path, str] = {}
@@ -59,17 +63,44 @@ def program_names(path: Path) -> list[str]:
 
 @contextlib.contextmanager
 def importable(path: Path) -> Iterator[None]:
-    """What lies beside a user's file can be imported, after all else, and as it is now; nothing is written there."""
-    folder, before = str(path.parent), sys.dont_write_bytecode
-    sys.dont_write_bytecode = True  # the zoo's folder may be read-only, and is not ours to fill
-    sys.path.append(folder)
-    importlib.invalidate_caches()
-    _forget(path)
-    try:
-        yield
-    finally:
-        sys.path.remove(folder)
-        sys.dont_write_bytecode = before
+    """What lies beside a user's file can be imported, after all else, and as it is now.
+
+    Nothing is written there, and bytecode is not read: it may be older than its source. Raises
+    TriggerError where a file of the user's was run that ``user_files`` does not know.
+    """
+    places, known = sys.path[:], user_files(path)
+    before = sys.dont_write_bytecode, sys.pycache_prefix
+    with tempfile.TemporaryDirectory() as nowhere, executed() as names:
+        sys.dont_write_bytecode, sys.pycache_prefix = True, nowhere
+        sys.path.append(str(path.parent))
+        importlib.invalidate_caches()
+        _forget(path)
+        try:
+            yield
+        finally:
+            sys.path[:] = places
+            sys.dont_write_bytecode, sys.pycache_prefix = before
+    _check_known(path, existing(names), known)
+
+
+def _check_known(path: Path, ran: set[Path], known: list[Path]) -> None:
+    resolved = {file.resolve() for file in (*known, path)}
+    unknown = sorted(file for file in ran - resolved if _is_users(file))
+    if unknown:
+        raise TriggerError(
+            f"{path}: runs {unknown[0]} in a way that its source does not show, so that the network "
+            f"would not be trained again after an edit there; put that file beside {path.name} and "
+            "import it by its name"
+        )
+
+
+def _is_users(file: Path) -> bool:
+    """Whether a file is neither of this program, nor installed, nor of Python itself."""
+    homes = {
+        Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib", "purelib")
+    }
+    homes.add(_PACKAGE)
+    return not (homes & set(file.parents)) and not set(_INSTALLED) & set(file.parts)
 
 
 def _forget(path: Path) -> None:
