@@ -224,6 +224,19 @@ def test_an_onnx_file_is_replaced_by_the_next(small_build, tmp_path):
         assert run("export", kind, small_build[1], tmp_path / "x.onnx").exit_code == 0
 
 
+@pytest.mark.parametrize("kind", ["onnx", "qonnx"])
+def test_an_onnx_file_that_was_edited(small_build, tmp_path, kind):
+    path = tmp_path / "x.onnx"
+    assert run("export", kind, small_build[1], path).exit_code == 0
+    model = onnx.load(path)
+    model.doc_string = "mine"
+    onnx.save(model, path)
+    assert refused("export", kind, small_build[1], path) == (
+        f"{path}: exists already and is not an ONNX file of this program; remove it, or name another file"
+    )
+    assert onnx.load(path).doc_string == "mine"
+
+
 def test_an_onnx_file_where_a_pipe_or_a_folder_is(small_build, tmp_path):
     (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "pipe")

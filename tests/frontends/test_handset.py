@@ -370,3 +370,18 @@ def test_lowering_changes_no_names_and_no_seeds():
     lower(model, INPUT)
     assert layers.BatchNormalization().name == f"batch_normalization_{before + 1}"
     assert wanted == (random.random(), np.random.random(), float(keras.random.normal(())))
+
+
+def test_a_function_as_a_quantiser():
+    """Its constants are those that it gives; a function of the user's on values is refused."""
+
+    def coarse(weights):
+        return keras.ops.round(weights * 8) / 8
+
+    inputs = keras.Input((4,))
+    layer = QDense(3, kernel_quantizer="quantized_bits(6,0,alpha=1)", bias_quantizer=coarse)
+    model = keras.Model(inputs, layer(inputs))
+    layer.bias.assign([0.3, -0.2, 0.05])
+    x = np.random.default_rng(0).integers(-32, 32, (100, 4)) / 8
+    found = evaluate.predict(lower(model, "fixed<6,3>"), x)
+    np.testing.assert_array_equal(found, np.asarray(model(x.astype(np.float32))))

@@ -18,7 +18,8 @@ def module_of(thing: Any) -> str:
     functools.wraps changes what a function says of itself, not this.
     """
     function = getattr(thing, "__func__", thing)
-    written = getattr(function, "__globals__", {}).get("__name__")
+    its_globals = getattr(function, "__globals__", None)  # a descriptor, of the class of functions
+    written = its_globals.get("__name__") if isinstance(its_globals, dict) else None
     return str(written or getattr(thing, "__module__", None) or type(thing).__module__)
 
 

@@ -42,7 +42,7 @@ def check_folder(target: Path, kind: str, by_products: Sequence[str] = ()) -> li
         )
     for path in found:
         name = path.relative_to(target).as_posix()
-        if name == RECORD or any(fnmatch(name, pattern) for pattern in by_products):
+        if name == RECORD or any(_fits(name, pattern) for pattern in by_products):
             continue
         digests = [record[part].get(name) for part in ("files", "before")]
         if digests == [None, None]:
@@ -54,6 +54,11 @@ def check_folder(target: Path, kind: str, by_products: Sequence[str] = ()) -> li
                 f"{path}: was edited since it was exported; move it away, or name another folder"
             )
     return found
+
+
+def _fits(name: str, pattern: str) -> bool:
+    """Whether a path fits a pattern, folder by folder: fnmatch's own * goes past a slash."""
+    return name.count("/") == pattern.count("/") and fnmatch(name, pattern)
 
 
 def replace_folder(made: Path, target: Path, kind: str, by_products: Sequence[str] = ()) -> None:

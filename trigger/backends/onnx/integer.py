@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from trigger.backends.onnx.writer import Writer
+from trigger.backends.onnx.writer import Writer, sealed
 from trigger.fixedpoint.arithmetic import (
     add_shifts,
     affine_terms,
@@ -68,7 +68,7 @@ def to_onnx(graph: Graph) -> onnx.ModelProto:
 
 def save(graph: Graph, path: Path) -> None:
     """Write the ONNX model of a graph to a file."""
-    path.write_bytes(to_onnx(graph).SerializeToString(deterministic=True))
+    path.write_bytes(sealed(to_onnx(graph)).SerializeToString(deterministic=True))
 
 
 class _Writer(Writer):

@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from trigger.backends.onnx.writer import Writer
+from trigger.backends.onnx.writer import Writer, sealed
 from trigger.errors import TriggerError
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.ops import (
@@ -61,7 +61,7 @@ def to_qonnx(graph: Graph) -> onnx.ModelProto:
 
 def save(graph: Graph, path: Path) -> None:
     """Write the QONNX model of a graph to a file."""
-    path.write_bytes(to_qonnx(graph).SerializeToString(deterministic=True))
+    path.write_bytes(sealed(to_qonnx(graph)).SerializeToString(deterministic=True))
 
 
 class _Writer(Writer):

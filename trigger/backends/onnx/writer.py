@@ -1,5 +1,6 @@
 """What the two ONNX forms of a graph share: collecting nodes and constants."""
 
+import hashlib
 from typing import Any
 
 import numpy as np
@@ -12,14 +13,33 @@ from trigger.fixedpoint.ops import Operation
 from trigger.fixedpoint.ranges import ranges
 
 PRODUCER = "trigger"
+_SEAL = "trigger.sha256"
 
 
 def is_ours(data: bytes) -> bool:
-    """Whether these are the bytes of an ONNX file of this program."""
+    """Whether these are the bytes of an ONNX file as this program wrote it."""
     try:
-        return bool(onnx.ModelProto.FromString(data).producer_name == PRODUCER)
+        model = onnx.ModelProto.FromString(data)
     except DecodeError:
         return False
+    seals = [p.value for p in model.metadata_props if p.key == _SEAL]
+    return seals == [_digest(model)]
+
+
+def sealed(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model with a digest of all that is in it, by which an edited file is known."""
+    model.metadata_props.add(key=_SEAL, value=_digest(model))
+    return model
+
+
+def _digest(model: onnx.ModelProto) -> str:
+    """SHA-256 of a model without its own seal."""
+    bare = onnx.ModelProto()
+    bare.CopyFrom(model)
+    others = [p for p in bare.metadata_props if p.key != _SEAL]
+    del bare.metadata_props[:]
+    bare.metadata_props.extend(others)
+    return hashlib.sha256(bare.SerializeToString(deterministic=True)).hexdigest()
 
 
 class Writer:
