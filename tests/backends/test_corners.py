@@ -121,3 +121,12 @@ def test_wiring_and_comparisons_in_csim(tmp_path):
     for seed, graph, csim in zip(seeds, graphs, csims, strict=True):
         x = events(graph, seed, 40)
         np.testing.assert_array_equal(csim.run(x), oracle.outputs(graph, x), str(seed))
+
+
+def test_thresholds_far_from_the_values_of_one_array(tmp_path):
+    """Elements in an array of 60 bits: a threshold that none of 53 bits reaches lies among its values."""
+    graph = random_graph(1157)
+    project = write(graph, tmp_path / "hls", Hls4mlOptions(PART, 240))
+    (csim,) = compile_together([project], tmp_path / "csim", ("-O0",))
+    x = events(graph, 1157, 40)
+    np.testing.assert_array_equal(csim.run(x), oracle.outputs(graph, x))

@@ -7,6 +7,7 @@ from typing import NamedTuple, assert_never
 
 import numpy as np
 
+from trigger.fixedpoint.arithmetic import thresholds
 from trigger.fixedpoint.evaluate import trace
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.ops import (
@@ -154,8 +155,8 @@ def _entries(graph: Graph, pool: Integers, values: dict[str, Integers]) -> Integ
         if (
             len(first) > _TABLE_ENTRIES
         ):  # a wide input is compared with thresholds: only their two sides matter
-            shift = int(graph[node.inputs[0]].fractions.max()) - node.thresholds.type.fraction
-            sides = np.searchsorted(ordered, node.thresholds.values << max(shift, 0))
+            fraction = int(graph[node.inputs[0]].fractions.max())
+            sides = np.searchsorted(ordered, thresholds(node, fraction))
             first = np.concatenate([sides, sides - 1])
         # One event may hide a wrong entry behind a saturation further on: take several.
         spread = first[:, None] + np.arange(_EVENTS_PER_ENTRY)

@@ -11,7 +11,6 @@ from typing import NamedTuple, assert_never
 import numpy as np
 
 from trigger.errors import TriggerError
-from trigger.fixedpoint.arithmetic import thresholds
 from trigger.fixedpoint.ops import (
     Add,
     Affine,
@@ -28,7 +27,7 @@ from trigger.fixedpoint.ops import (
     Staircase,
     Threshold,
 )
-from trigger.fixedpoint.types import Fixed, Overflow, Rounding, enclosing
+from trigger.fixedpoint.types import Fixed, Integers, Overflow, Rounding, enclosing
 
 # Wider inputs are compared with each threshold; narrower ones index a table.
 TABLE_BITS = 12
@@ -237,7 +236,7 @@ def _steps(node: Staircase, source: Operation, flavor: Flavor) -> list[str]:
             f"hls4ml: {node.name} reads {source.name}, whose elements need {kind.width} bits in an array of one type; "
             f"at most {_RAW_BITS} can be compared"
         )
-    places = thresholds(node, kind.fraction)
+    places = _places(node, kind)
     raw = flavor.raw("x0[i]", kind)
     level = flavor.fixed(levels.type, Rounding.TRN, Overflow.WRAP)
     use = f"{level} y; {flavor.set_raw('y', levels.type, '{value}')}; out[i] = y;"
@@ -252,6 +251,20 @@ def _steps(node: Staircase, source: Operation, flavor: Flavor) -> list[str]:
     search = f"const long long x = {raw}; int k = 0; for (int j = 0; j < {len(places)}; j++) k += x >= thresholds[j]; "
     lines = [_integers("thresholds", places), _integers("levels", levels.values)]
     return [*lines, *_loop(0, len(node.types), search + use.format(value="levels[k]"), flavor)]
+
+
+def _places(node: Staircase, kind: Fixed) -> Integers:
+    """The thresholds as integers of one type for all elements, which may be wider than 53 bits.
+
+    One that no value of the type reaches lies one step outside it.
+    """
+    shift = kind.fraction - node.thresholds.type.fraction
+    exact = [
+        bound << shift if shift >= 0 else -(-bound >> -shift)
+        for bound in node.thresholds.values.tolist()
+    ]
+    inside = [min(max(bound, kind.minimum), kind.maximum + 1) for bound in exact]
+    return np.array(inside, dtype=np.int64)
 
 
 def _constants(kind: str, name: str, values: np.ndarray) -> str:
