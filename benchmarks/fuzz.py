@@ -81,7 +81,7 @@ def graph(seeds: range) -> None:
         try:
             network = prepare(random_network(seed, widest=64), seed=seed, events=2000)
         except Inexact as refusal:  # the one that a random network may meet: no float holds what is to be compared
-            if not re.search(r"a value needs \d+ bits, float64 holds 53", str(refusal)):
+            if not re.search(r"a value needs \d+ bits, but float64 holds 53", str(refusal)):
                 raise
             print(f"seed {seed}: refused: {refusal}")
             continue
@@ -383,7 +383,7 @@ def main() -> None:
     asked = parser.parse_args()
     unknown = [name for name in asked.campaigns if name not in CAMPAIGNS]
     if unknown:
-        parser.error(f"no campaign {unknown[0]!r}; there are {', '.join(CAMPAIGNS)}")
+        parser.error(f"no campaign {unknown[0]!r}; available: {', '.join(CAMPAIGNS)}")
     if asked.block:
         block(asked.block[0], int(asked.block[1]))
     else:

@@ -8,7 +8,8 @@ import trigger
 from trigger.cli.app import app
 from trigger.frontends import keras_backend
 
-keras_backend.start()  # without TensorFlow's chatter, which autodoc's import of the quantisers would bring
+# Without TensorFlow's chatter, which autodoc's import of the quantisers would bring.
+keras_backend.start()
 project = "trigger"
 version = release = trigger.__version__
 extensions = ["myst_parser", "sphinx.ext.autodoc"]

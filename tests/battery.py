@@ -1,4 +1,6 @@
-"""The battery that every quantiser and every layer inherits: Keras = graph = csim = RTL, on random inputs and all edges."""
+"""The battery that every quantiser and every layer inherits: Keras = graph = csim = RTL, on random
+inputs and all edges.
+"""
 
 import ctypes
 import re
@@ -43,10 +45,12 @@ FEATURES = 6
 
 # What QONNX cannot say, and where to turn instead.
 QONNX_REFUSALS = (
-    r"export: \w+ (needs \d+ bits; QONNX computes in float32, which holds 24; `trigger export onnx` computes in integers"
-    r"|wraps around, which QONNX cannot say; `trigger export onnx` can"
-    r"|has a sign and no other bit, which is -1 or 1 in QONNX; `trigger export onnx` can say it"
-    r"|rises by \d+ steps, too many thresholds for QONNX; `trigger export onnx` has tables)"
+    r"export: \w+ (needs \d+ bits; QONNX computes in float32, which holds 24; use "
+    r"`trigger export onnx`, which computes in integers"
+    r"|wraps around, which QONNX cannot express; use `trigger export onnx`"
+    r"|has only a sign bit, which means -1 or 1 in QONNX; use `trigger export onnx`"
+    r"|rises by \d+ steps, too many thresholds for QONNX; use `trigger export onnx`, "
+    r"which has tables)"
 )
 
 # Bits of the inputs, of the quantiser under test, and its integer bits.
@@ -56,8 +60,9 @@ WIDTHS = ((5, 2, 0), (8, 6, 2), (12, 9, 3))
 class Case(NamedTuple):
     """A network of a battery, and what is asked of it.
 
-    ``only_in_full``: csim, emulator and RTL are compiled in the long campaign alone. ``refused_by_keras``: what Keras says
-    when it is given the events, a regular expression, where it cannot compute the network itself.
+    ``only_in_full``: csim, emulator and RTL are compiled in the long campaign alone.
+    ``refused_by_keras``: what Keras says when it is given the events, a regular expression, where
+    it cannot compute the network itself.
     """
 
     make: Callable[[], keras.Model]
@@ -66,7 +71,9 @@ class Case(NamedTuple):
 
 
 def at_width(inputs: int, make: Callable[..., keras.Model], *arguments, **options) -> Case:
-    """The case ``make(*arguments, **options)``, a network of inputs of so many bits; the middle of ``WIDTHS`` is compiled."""
+    """The case ``make(*arguments, **options)``, a network of inputs of so many bits; the middle of
+    ``WIDTHS`` is compiled.
+    """
     return Case(partial(make, *arguments, **options), only_in_full=inputs != WIDTHS[1][0])
 
 
@@ -84,7 +91,9 @@ class Network(NamedTuple):
 def prepare(
     model: keras.Model, inputs: str | None = None, seed: int = 0, events: int = RANDOM_EVENTS
 ) -> Network:
-    """Lower a network, and ask Keras for its outputs on random inputs, on and off the grid, and on all vectors."""
+    """Lower a network, and ask Keras for its outputs on random inputs, on and off the grid, and on
+    all vectors.
+    """
     rng = np.random.default_rng(seed)
     graph = lower(model, inputs)
     features = len(graph.input.types)
@@ -123,7 +132,9 @@ def randomize(model: keras.Model, seed: int) -> keras.Model:
 
 
 def around(middle: Callable, input_bits: int, seed: int = 0) -> keras.Model:
-    """6-7-3: a quantised network with ``middle`` (a layer, or a function of a tensor) behind its first Dense layer."""
+    """6-7-3: a quantised network with ``middle`` (a layer, or a function of a tensor) behind its
+    first Dense layer.
+    """
     from qkeras import QActivation, QDense  # not where HGQ2 is
 
     x = inputs = keras.Input((FEATURES,))

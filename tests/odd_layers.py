@@ -249,20 +249,20 @@ def subclass(name, of, layer="d"):
 
 def model_class(name, overridden):
     return (
-        f"net: {name} overrides {overridden} and may compute anything. Remedy: build the network of layers alone, with "
-        "keras.Model(inputs, outputs) or keras.Sequential."
+        f"net: {name} overrides {overridden} and may compute anything. Remedy: build the network only from "
+        "layers, with keras.Model(inputs, outputs) or keras.Sequential."
     )
 
 
 def value(what, kind):
     return (
-        f"d: its {what} has a value that is {kind}. Remedy: train the network again, with a smaller learning rate, or load "
-        "other weights."
+        f"d: its {what} has a value that is {kind}. Remedy: retrain the network with a lower "
+        "learning rate, or load other weights."
     )
 
 
 def call_with(text):
-    return f"d: it is called with {text}, which changes what it computes. Remedy: call it with its input alone."
+    return f"d: it is called with {text}, which changes what it computes. Remedy: call it with its input only."
 
 
 def cast(dtype):
@@ -275,7 +275,7 @@ def cast(dtype):
 def precision(kind, policy):
     return (
         f"d: it computes in {kind} (dtype policy {policy}), which rounds values that the graph keeps. Remedy: make the "
-        'network with the dtype policy "float32" and train it again.'
+        'network with the dtype policy "float32" and retrain it.'
     )
 
 
@@ -285,8 +285,8 @@ REPLACED = (
 
 
 NO_SOFTMAX = (
-    "s: its softmax over axis {} of the shape {} cannot be left out: the sum is not over all outputs. Remedy: leave the "
-    "softmax out of the network, and apply it to the outputs in software."
+    "s: its softmax over axis {} of the shape {} cannot be left out: the sum is not over all outputs. Remedy: remove the softmax from the "
+    "network and apply it in software."
 )
 
 
@@ -294,7 +294,7 @@ BIAS = "Remedy: give it a bias_quantizer such as quantized_bits(16,5,alpha=1)."
 
 
 DRAWN = (
-    "d: its {} is drawn at random each time, by {}. Remedy: use a quantiser that always gives the same, such as "
+    "d: its {} is random at each call, by {}. Remedy: use a deterministic quantiser, such as "
     "quantized_bits(6,0,alpha=1)."
 )
 

@@ -53,10 +53,7 @@ def test_a_legacy_network_is_built_from_its_file(sample):
     ]
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
-    assert (
-        result.output.splitlines()[0]
-        == "wrote trained.toml: look at the classes and the types of the inputs in it"
-    )
+    assert result.output.splitlines()[0] == "wrote trained.toml: check its classes and input types"
     root = Path("build/trained")
     assert json.loads((root / "verification" / "results.json").read_text())["equal"]
     page = (root / "report" / "index.html").read_text()
@@ -120,19 +117,19 @@ def test_classes_are_found_in_the_order_of_the_outputs(sample, small_build):
     adopt(Adoption(Path("small_one.keras"), Path("events.csv"), PART, 240, "kind"))
     text = Path("small_one.toml").read_text()
     assert 'classes = ["signal", "background"]' in text
-    assert "found from the sample" in text
+    assert "# sample score highest." in text
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"label": "kin"}, "sample.csv: no column 'kin'; there are p, q, r, s, kind"),
+        ({"label": "kin"}, "sample.csv: no column 'kin'; available: p, q, r, s, kind"),
         (
             {"label": "p"},
-            "sample.csv: 3 columns of numbers besides the label; trained.h5 has 4 inputs",
+            "sample.csv: 3 numeric columns besides the label; trained.h5 has 4 inputs",
         ),
         ({"part": "xcvu9"}, "trained.toml: target.part: no part 'xcvu9'; did you mean"),
-        ({"clock_mhz": 0}, "trained.toml: target.clock_mhz is 0; it should be greater than 0"),
+        ({"clock_mhz": 0}, "trained.toml: target.clock_mhz is 0; it must be greater than 0"),
         (
             {"inputs": "int8"},
             "trained.toml: inputs.type: 'int8' is not a type; write fixed<W,I> or ufixed<W,I>",
@@ -153,8 +150,8 @@ def test_as_many_classes_as_outputs(sample):
     with pytest.raises(TriggerError) as error:
         adopt(Adoption(Path("one.h5"), sample, PART, 240, "kind"))
     assert (
-        str(error.value)
-        == "sample.csv: the column 'kind' has 3 different values, the network tells 2 apart"
+        str(error.value) == "sample.csv: the column 'kind' has 3 different values, but the network "
+        "separates 2 classes"
     )
 
 
@@ -163,16 +160,28 @@ def test_a_file_of_the_users_own_is_kept(sample):
     with pytest.raises(TriggerError) as error:
         adopt(Adoption(Path("trained.h5"), sample, PART, 240, "kind"))
     assert str(error.value) == (
-        "trained.toml: is there already and says something else; build it with `trigger build trained.toml`, or remove it"
+        "trained.toml: already exists with different content; build it with `trigger "
+        "build trained.toml`, or remove it"
     )
 
 
-@pytest.mark.parametrize(
-    "arguments", [[], ["jet_tagger", "--clock", "1"], ["--network", "x.keras"]]
-)
+@pytest.mark.parametrize("arguments", [[], ["jet_tagger", "--clock", "1"]])
 def test_half_of_the_options(arguments):
     result = CliRunner().invoke(app, ["build", *arguments])
     assert (
         str(result.exception)
         == "build: name either a trigger, or --network, --events, --part and --clock"
     )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "missing"),
+    [
+        (["--clock", "1", "--events", "x.csv"], "--part"),
+        (["--part", "xcvu13p"], "--events and --clock"),
+        ([], "--events and --part and --clock"),
+    ],
+)
+def test_missing_options_of_a_network(arguments, missing):
+    result = CliRunner().invoke(app, ["build", "--network", "x.keras", *arguments])
+    assert str(result.exception) == f"build: --network also needs {missing}"

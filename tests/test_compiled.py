@@ -112,7 +112,7 @@ def test_nothing_is_written_through_a_link(home, tmp_path, compile_in):
     with pytest.raises(TriggerError) as error:
         compiled.library(tmp_path / "csim", "csim.so", SOURCES, compile_in)
     assert str(error.value) == (
-        f"{tmp_path / 'csim'}: is a link, and files would be written through it; remove it"
+        f"{tmp_path / 'csim'}: is a link, which this program does not write through; remove it"
     )
     assert not list((tmp_path / "outside").iterdir())
 

@@ -56,7 +56,9 @@ def trigger(*arguments):
 
 
 def test_a_network_that_is_constant(tmp_path):
-    """Exact, and told at the graph stage, in the verdict, by the exit status, on the page, and by show."""
+    """Exact, and told at the graph stage, in the verdict, by the exit status, on the page, and by
+    show.
+    """
     result = trigger("build", make(tmp_path / "t", 2), "--output", tmp_path)
     same = "every score is the same for every input (signal 0.25, background 0.25)"
     warning = f"warning: {same}; raise training.epochs, or give weights and activations more bits"
@@ -67,7 +69,7 @@ def test_a_network_that_is_constant(tmp_path):
     assert re.fullmatch(rf"small: Exact: .* vectors; but {re.escape(same)}\.", verdict)
     assert lines[lines.index(verdict) + 1] == f"  {warning}"
     assert result.stderr.splitlines()[-3:] == [
-        "trigger: exact, but it decides nothing",
+        "trigger: exact, but constant",
         f"  {warning.removeprefix('warning: ')}",
         f"  report: {tmp_path / 'small' / 'report' / 'index.html'}",
     ]
@@ -102,22 +104,26 @@ def test_one_score_that_is_constant(tmp_path):
     [
         (
             'output = "background"\nthreshold = 0.5',
-            "decision.accept.tight: the score of background is 0.25 for every input, so that no threshold divides the events; "
+            "decision.accept.tight: the score of background is 0.25 for every input, "
+            "so no threshold separates events; "
             "raise training.epochs, or give weights and activations more bits",
         ),
         (
             'output = "background"\nrate_khz = 100',
-            "decision.accept.tight: the score of background is 0.25 for every input, so that no threshold divides the events; "
+            "decision.accept.tight: the score of background is 0.25 for every input, "
+            "so no threshold separates events; "
             "raise training.epochs, or give weights and activations more bits",
         ),
         (
             'output = "signal"\nthreshold = 100',
-            r"decision.accept.tight.threshold is 100.0, and no event reaches it: the score of signal lies between "
+            r"decision.accept.tight.threshold is 100.0, and no event reaches it: the "
+            r"score of signal lies between "
             r"(\S+) and (\S+); give a threshold above \1 and not above \2",
         ),
         (
             'output = "signal"\nthreshold = -100.5',
-            r"decision.accept.tight.threshold is -100.5, and every event reaches it: the score of signal lies between "
+            r"decision.accept.tight.threshold is -100.5, and every event reaches it: "
+            r"the score of signal lies between "
             r"(\S+) and (\S+); give a threshold above \1 and not above \2",
         ),
     ],
@@ -154,7 +160,8 @@ def test_a_threshold_outside_the_values_of_the_head(tmp_path, head, threshold, r
     assert "training the" not in result.stdout
     low, high = ends
     assert result.stderr.splitlines()[-1] == (
-        f"trigger: decision.accept.tight.threshold is {threshold}, and {reached}: the score of signal lies between {low} and "
+        f"trigger: decision.accept.tight.threshold is {threshold}, and {reached}: the "
+        f"score of signal lies between {low} and "
         f"{high}; give a threshold above {low} and not above {high}"
     )
 
@@ -166,11 +173,13 @@ def test_a_search_fails_the_trials_that_are_constant(tmp_path):
     found = run(Task(text, str(folder), {}, (np.inf,) * 3))
     assert (found.state, found.reason) == (
         "failed",
-        "every score is the same for every input; raise training.epochs, or give weights and activations more bits",
+        "every score is the same for every input; raise training.epochs, or give "
+        "weights and activations more bits",
     )
 
 
-# --- what is constant, and what is said of it -----------------------------------------------------------------------
+# --- what is constant, and what is said of it
+# -----------------------------------------------------------------------
 
 
 def spec_of(tmp_path, more=""):
@@ -223,7 +232,8 @@ DECISION = (
             [SIGNAL],
             "",
             [
-                "the score of signal is 1.5 for every input; lower pruning.sparsity, or raise training.epochs"
+                "the score of signal is 1.5 for every input; lower pruning.sparsity, "
+                "or raise training.epochs"
             ],
             False,
         ),
@@ -231,7 +241,8 @@ DECISION = (
             [SIGNAL, BACKGROUND],
             "",
             [
-                "every score is the same in all events and vectors (signal 1.5, background 0); lower pruning.sparsity, "
+                "every score is the same in all events and vectors (signal 1.5, "
+                "background 0); lower pruning.sparsity, "
                 "or raise training.epochs"
             ],
             True,
@@ -247,7 +258,8 @@ DECISION = (
             DECISION,
             [
                 "accept bit tight is 0 in all events and vectors",
-                "accept bit loose is 1 in all events and vectors; change decision.accept.tight and decision.accept.loose",
+                "accept bit loose is 1 in all events and vectors; change "
+                "decision.accept.tight and decision.accept.loose",
             ],
             True,
         ),
@@ -287,7 +299,7 @@ def test_what_is_said(tmp_path, found, more, lines, hopeless):
                 ('function = "network"', 'network = "n.keras"'),
                 (SMALL_TOML[SMALL_TOML.index("[training]") : SMALL_TOML.index("[inputs]")], ""),
             ],
-            "look at the weights of n.keras and at the types of [inputs]",
+            "check the weights of n.keras and the types in [inputs]",
         ),
         (
             [
@@ -297,7 +309,7 @@ def test_what_is_said(tmp_path, found, more, lines, hopeless):
                     "[quantization]\nbits = 2\n",
                 ),
             ],
-            "raise quantization.bits, or look at the weights of n.keras and at the types of [inputs]",
+            "raise quantization.bits, or check the weights of n.keras and the types in [inputs]",
         ),
     ],
 )

@@ -101,4 +101,4 @@ def test_a_difference_is_told_and_hides_no_other(monkeypatch, capsys):
 def test_an_unknown_campaign():
     result = fuzz("read-nothing")
     assert result.returncode == 2
-    assert "no campaign 'read-nothing'; there are graph, rtl, csim, exact, kill" in result.stderr
+    assert "no campaign 'read-nothing'; available: graph, rtl, csim, exact, kill" in result.stderr

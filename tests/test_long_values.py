@@ -26,8 +26,8 @@ def test_a_short_value_is_whole():
 
 def test_a_long_text_for_a_number():
     assert refused("epochs = 6", f'epochs = "{LONG}"') == (
-        f"t.toml: training.epochs is '{'x' * 59}... (200,002 characters); "
-        "it should be a valid integer"
+        f"t.toml: training.epochs is '{'x' * 59}... (200,002 characters); it must be a "
+        f"valid integer"
     )
 
 
@@ -35,8 +35,8 @@ def test_a_long_list_for_a_number():
     numbers = ", ".join("1" for _ in range(100_000))
     message = refused("epochs = 6", f"epochs = [{numbers}]")
     assert message == (
-        f"t.toml: training.epochs is [{numbers[:59]}... (300,000 characters); "
-        "it should be a valid integer"
+        f"t.toml: training.epochs is [{numbers[:59]}... (300,000 characters); it must "
+        f"be a valid integer"
     )
 
 
@@ -62,5 +62,5 @@ def test_no_value_makes_a_long_message(old, new):
 
 def test_many_problems_are_counted():
     message = refused('["a", "b", "c"]', "[" + "1, " * 1000 + "]")
-    assert message.splitlines()[0] == ("t.toml: data.features.0 is 1; it should be a valid string")
+    assert message.splitlines()[0] == ("t.toml: data.features.0 is 1; it must be a valid string")
     assert message.splitlines()[20:] == ["t.toml: and 980 more problems"]

@@ -1,4 +1,6 @@
-"""Provenance: a sealed build proves that nothing was edited, and that its parts were made from one another."""
+"""Provenance: a sealed build proves that nothing was edited, and that its parts were made from one
+another.
+"""
 
 import json
 import re
@@ -18,19 +20,19 @@ from trigger.workflow.build import build, open_build, open_sealed, rewrite_repor
 from trigger.workflow.prove import EVERYTHING, prove, sealed
 
 WHOLE = [
-    "manifest.json: as sealed",
-    "name: as sealed",
-    "spec: as sealed",
-    "data: as sealed",
-    "network: as sealed",
-    "graph: as sealed",
-    "firmware: as sealed",
-    "rtl: as sealed",
-    "graph, made again from the network: as sealed",
-    "firmware, made again from the graph: as sealed",
-    "rtl, made again from the graph: as sealed",
-    "verification, made again from all of these: as sealed",
-    "report, made again from all of these: as sealed",
+    "manifest.json: unchanged",
+    "name: unchanged",
+    "spec: unchanged",
+    "data: unchanged",
+    "network: unchanged",
+    "graph: unchanged",
+    "firmware: unchanged",
+    "rtl: unchanged",
+    "graph, regenerated from the network: unchanged",
+    "firmware, regenerated from the graph: unchanged",
+    "rtl, regenerated from the graph: unchanged",
+    "verification, regenerated from all of these: unchanged",
+    "report, regenerated from all of these: unchanged",
 ]
 
 
@@ -72,7 +74,7 @@ def test_a_whole_build_is_proven_from_the_command_line(small_build):
     assert result.exit_code == 0
     first, files, *rest = result.stdout.splitlines()
     assert [first, *rest] == WHOLE
-    assert re.fullmatch(r"\d+ files: as sealed", files)
+    assert re.fullmatch(r"\d+ files: unchanged", files)
 
 
 def test_a_report_written_anew_is_sealed_anew(small_build):
@@ -112,7 +114,8 @@ def test_every_command_refuses_references_that_were_edited(small_build, name):
         EDITS[file](root / file)
         problem = {"events/test.npz": "MISSING", "synth/vivado/result.json": "ADDED"}
         assert command(*COMMANDS[name](root)) == (
-            f"{root / file}: {problem.get(file, 'EDITED')} since the build; run `trigger build` again"
+            f"{root / file}: {problem.get(file, 'EDITED')} since the build; run "
+            f"`trigger build` again"
         )
         shutil.rmtree(root)
         saved.rename(root)
@@ -149,11 +152,11 @@ def test_expectations_that_a_forger_cut_short_and_sealed_again(small_build):
     recorded(root, 1)
     seal(root)
     assert command("verify", root) == (
-        f"{root / 'graph' / 'expected.npz'}: 1, 1, 1 events and results; the build counted {count}"
+        f"{root / 'graph' / 'expected.npz'}: 1, 1, 1 events and results; the build has {count}"
     )
     recorded(root, 0, {"test events": 0})
     seal(root)
-    assert command("verify", root) == "verify: there are no events to compare on"
+    assert command("verify", root) == "verify: no events to compare"
 
 
 def test_results_that_a_forger_sealed_again(small_build):
@@ -161,7 +164,7 @@ def test_results_that_a_forger_sealed_again(small_build):
     edit(root / "verification" / "results.json", '"equal": true', '"equal": false')
     seal(root)
     assert problems(root) == [
-        "verification, made again from all of these: DIFFERENT in results.json"
+        "verification, regenerated from all of these: DIFFERENT in results.json"
     ]
 
 
@@ -197,7 +200,7 @@ def test_sources_of_the_rtl_lie_in_its_folder(small_build, place):
     _, root = small_build
     edit(root / "rtl" / "rtl.json", '"small_core.v"', f'"{place}"')
     assert command("verify", root) == (
-        f"rtl: {root / 'rtl' / 'rtl.json'}: damaged: {place!r} does not lie in src"
+        f"rtl: {root / 'rtl' / 'rtl.json'}: damaged: {place!r} is not in src"
     )
 
 
@@ -217,7 +220,7 @@ def test_a_build_that_is_replaced_while_it_is_verified(small_build, monkeypatch)
     def another():
         (root / "manifest.json").write_text(real.replace('"rtl/rtl.json": "', '"rtl/rtl.json": "0'))
 
-    replaced = f"{root}: was built again meanwhile; run this again"
+    replaced = f"{root}: was rebuilt meanwhile; repeat the command"
     for change in (another, (root / "manifest.json").unlink):
         for fails in (False, True):
             meanwhile(change, fails)
@@ -244,7 +247,7 @@ def test_edited_added_and_missing_files_are_named(small_build):
     result = CliRunner().invoke(app, ["verify", str(root), "--manifest"])
     assert result.exit_code == 1
     assert result.output.splitlines() == [
-        "manifest.json: as sealed",
+        "manifest.json: unchanged",
         "firmware/firmware/weights/w2.h: EDITED",
         "report/index.html: MISSING",
         "rtl/notes.txt: ADDED",
@@ -270,13 +273,13 @@ def test_an_edited_manifest(small_build):
             "firmware/firmware/weights/w2.h",
             "{",
             "{0.5 + ",
-            "firmware, made again from the graph: DIFFERENT in firmware/weights/w2.h",
+            "firmware, regenerated from the graph: DIFFERENT in firmware/weights/w2.h",
         ),
         (
             "rtl/src/small_core.v",
             "ce",
             "rst",
-            "rtl, made again from the graph: DIFFERENT in src/small_core.v",
+            "rtl, regenerated from the graph: DIFFERENT in src/small_core.v",
         ),
     ],
 )
@@ -298,7 +301,8 @@ def test_a_build_of_other_versions_is_not_called_proven(small_build):
         prove(this)
     here = versions()["hls4ml"]
     assert str(error.value) == (
-        f"{root / 'manifest.json'}: made with hls4ml 0.1, here {here}: graph and firmware cannot be made again to compare"
+        f"{root / 'manifest.json'}: made with hls4ml 0.1, here {here}: graph and "
+        f"firmware cannot be regenerated for comparison"
     )
 
 

@@ -71,7 +71,7 @@ def test_each_comparison_is_a_test(repository, small_build):
         ("trigger.small", "graph equals Keras"),
         ("trigger.small", "csim (Vitis) equals Keras"),
         ("trigger.small", "RTL (Verilog) equals Keras"),
-        ("trigger.small", "RTL (Verilog), with gaps equals Keras"),
+        ("trigger.small", "RTL (Verilog), with stalls equals Keras"),
         ("trigger.small", "the trained network agrees"),
     ]
 
@@ -92,7 +92,8 @@ def test_a_folder_without_a_build(repository):
     result = run(repository, "--trigger", "nowhere")
     assert result.returncode == 4
     assert (
-        result.stderr.strip() == "ERROR: nowhere: no finished build here; run `trigger build` first"
+        result.stderr.strip()
+        == "ERROR: nowhere: holds no finished build; run `trigger build` first"
     )
 
 

@@ -135,7 +135,7 @@ def test_a_new_name_moves_the_same_keys(moved):
     assert moved["renamed"]["trigger/backends/rtl/core.v.j2"]
     for name, keys in moved["renamed"].items():
         if isinstance(keys, str):
-            assert keys.endswith(f"{name}: is missing; install trigger-compiler again")
+            assert keys.endswith(f"{name}: missing; reinstall trigger-compiler")
         else:
             assert keys == moved["edited"][name], name
 
@@ -178,12 +178,12 @@ def test_a_wheel_has_the_digests_of_its_checkout(tmp_path):
 def test_missing_data(name):
     with pytest.raises(TriggerError) as error:
         code_digest([], [name])
-    assert str(error.value) == f"{PROJECT / name}: is missing; install trigger-compiler again"
+    assert str(error.value) == f"{PROJECT / name}: missing; reinstall trigger-compiler"
 
 
 def test_a_missing_module():
     with pytest.raises(TriggerError) as error:
         code_files(["trigger.spec.spec", "trigger.no_such"])
     assert str(error.value) == (
-        f"trigger.no_such: no such module in {PROJECT / 'trigger'}; install trigger-compiler again"
+        f"trigger.no_such: no such module in {PROJECT / 'trigger'}; reinstall trigger-compiler"
     )

@@ -10,9 +10,9 @@ lower             a trained network as the fixed-point graph that computes the s
 Graph             that graph: predict, run, to_hls4ml, to_rtl
 verify            compare graphs, csims and RTL with the network
 assert_bit_exact  the same as an assertion, for tests
-build             what `trigger build` does: everything from trigger.toml to the report
+build             run `trigger build`: from trigger.toml to the report
 Inexact           raised where a network cannot be exact: layer, reason, remedy
-TriggerError      raised for everything else that a user can put right
+TriggerError      raised for every other error that the user can correct
 
 trigger.quantizers has quantisers whose bit widths are learned, for the networks of a model.py.
 """
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = ["Graph", "Inexact", "TriggerError", "assert_bit_exact", "build", "lower", "verify"]
 
-# Nothing heavy is imported until it is asked for: `trigger --help` answers at once.
+# Heavy modules are imported on demand, so that `trigger --help` is instant.
 _HOMES = {"Inexact": "trigger.frontends.inexact", "assert_bit_exact": "trigger.testing"}
 
 

@@ -13,6 +13,7 @@ from trigger.fixedpoint import graph as fixedpoint
 from trigger.fixedpoint.ops import GraphError
 from trigger.fixedpoint.passes.decision import scores
 from trigger.fixedpoint.types import Fixed, Integers
+from trigger.support.numbers import counted
 from trigger.verification import compare as comparison
 
 if TYPE_CHECKING:
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 class Graph(fixedpoint.Graph):
     """The fixed-point graph of a network.
 
-    ``predict(x)`` takes real inputs, float64 of shape (events, features), and gives the exact real outputs;
-    ``run(x)`` takes and gives integers.
+    ``predict(x)`` takes real inputs, float64 of shape (events, features), and gives the exact real
+    outputs; ``run(x)`` takes and gives integers.
     """
 
     def quantize_inputs(self, x: np.ndarray) -> Integers:
@@ -38,7 +39,9 @@ class Graph(fixedpoint.Graph):
         return evaluate.run(self, x)
 
     def predict(self, x: np.ndarray) -> np.ndarray:
-        """Real inputs, shape (events, features), to the exact real outputs, float64 of shape (events, outputs)."""
+        """Real inputs, shape (events, features), to the exact real outputs, float64 of shape
+        (events, outputs).
+        """
         return evaluate.predict(self, x)
 
     def to_hls4ml(
@@ -71,7 +74,8 @@ class Graph(fixedpoint.Graph):
         clock_mhz: float = 240.0,
         project_name: str = "network",
     ) -> "Rtl":
-        """Write pipelined Verilog or VHDL; ``.compile()`` and ``.predict(x)`` of the result run its simulation.
+        """Write pipelined Verilog or VHDL; ``.compile()`` and ``.predict(x)`` of the result run its
+        simulation.
 
         Raises TriggerError for options that cannot be met.
         """
@@ -87,10 +91,11 @@ def lower(
 ) -> Graph:
     """A trained Keras or QKeras network as the fixed-point graph that computes the same integers.
 
-    ``inputs`` is the hardware type of the features, such as "fixed<16,6>", one for all or one for each (``ap_fixed<16,6>``
-    and ``ap_uint<8>`` are read too; values enter rounded half to even, and saturated); it may be left out
-    where the network starts with a rounding quantiser. ``kernels`` gives plain Dense layers an explicit type by layer name.
-    Raises ``Inexact``, with everything that cannot be exact, where there is no such graph.
+    ``inputs`` is the hardware type of the features, such as "fixed<16,6>", one for all or one for
+    each (``ap_fixed<16,6>`` and ``ap_uint<8>`` are read too; values enter rounded half to even, and
+    saturated); it may be omitted if the network starts with a rounding quantiser. ``kernels`` gives
+    plain Dense layers an explicit type by layer name. Raises ``Inexact``, with everything that
+    cannot be exact, if there is no such graph.
     """
     from trigger.frontends.networks import lower as lower_keras
 
@@ -107,22 +112,20 @@ def verify(
     ``model`` itself gives in float32, called as Keras calls it: equal where float32 is exact,
     within its rounding elsewhere.
 
-    Where the network does not quantise its own inputs, all of them are given the values of the graph's input types.
-    Raises TriggerError where the arguments are none of these, or an implementation has another
-    number of inputs or outputs than the network.
+    If the network does not quantise its inputs, all implementations get values of the graph's input
+    types. Raises TriggerError for other arguments, or if the number of inputs or outputs differs
+    from the network.
     """
     from trigger.frontends.networks import Reference, record
     from trigger.verification.oracle import agreement
 
     if not isinstance(implementations, Sequence) or not implementations:
-        raise TriggerError(
-            "verify: nothing to compare with the network; give a list of graphs, csims and RTL"
-        )
+        raise TriggerError("verify: nothing to compare with the network; pass graphs, csims or RTL")
     x = _events(x)
     graphs = [_belonging(model, implementation) for implementation in implementations]
     graph = next((graph for graph in graphs if graph is not None), None)
     if graph is None:
-        raise TriggerError("verify: no implementation tells its graph; give the graph too")
+        raise TriggerError("verify: no implementation knows its graph; pass the graph too")
     reference = Reference(model, graph)
     integers = evaluate.quantize_inputs(graph, x)
     on_grid = np.ldexp(integers.astype(np.float64), -graph.input.fractions)
@@ -148,18 +151,19 @@ def _events(x: np.ndarray) -> np.ndarray:
     try:
         x = np.asarray(x, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise TriggerError(f"verify: the events are no array of numbers: {error}") from error
+        raise TriggerError(f"verify: the events are not an array of numbers: {error}") from error
     if x.ndim < 2 or not len(x):
         raise TriggerError(
-            f"verify: the events have the shape {x.shape}; give (events, features), one event or more"
+            f"verify: the events have the shape {x.shape}; give (events, features), one "
+            f"event or more"
         )
     return x
 
 
 def _belonging(model: "keras.Model", implementation: Any) -> fixedpoint.Graph | None:
-    """The graph of an implementation, whose inputs and outputs are as many as the network's.
+    """The graph of an implementation, after checking its numbers of inputs and outputs.
 
-    None for an implementation that tells no graph: its outputs are counted once it has run.
+    None for an implementation without a graph, whose outputs are counted after running it.
     """
     from trigger.frontends.networks import is_network
 
@@ -169,25 +173,23 @@ def _belonging(model: "keras.Model", implementation: Any) -> fixedpoint.Graph | 
     if not isinstance(graph, fixedpoint.Graph):
         if isinstance(implementation, comparison.Implementation):
             return None
-        raise TriggerError(
-            f"verify: {type(implementation).__name__} is none of graph, csim and RTL"
-        )
+        raise TriggerError(f"verify: {type(implementation).__name__} is not a graph, csim or RTL")
     output = scores(graph).output
     for what, tensors, found in (
-        ("inputs", model.inputs, len(graph.input.types)),
-        ("outputs", model.outputs, len(output.types)),
+        ("input", model.inputs, len(graph.input.types)),
+        ("output", model.outputs, len(output.types)),
     ):
         count = sum(math.prod(tensor.shape[1:]) for tensor in tensors)
         if count != found:
             raise TriggerError(
-                f"verify: the network has {count} {what}, "
+                f"verify: the network has {counted(count, what)}, "
                 f"{_implementation(implementation).label} has {found}"
             )
     return graph
 
 
 def build(target: str | Path, output: str | Path = "build") -> Path:
-    """What ``trigger build`` does: everything from trigger.toml to the report. Returns the build folder."""
+    """Run ``trigger build``: from trigger.toml to the report. Returns the build folder."""
     from trigger.workflow.build import build as run
 
     return run(str(target), Path(output))

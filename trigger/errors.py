@@ -1,15 +1,15 @@
-"""The one exception that a user of the command line sees as a message."""
+"""The exception that the command line shows as a message."""
 
 
 class TriggerError(Exception):
-    """Something the user can put right. Its text is complete: what, where, and what to do about it."""
+    """An error that the user can correct. Its text says where, what is wrong, and what to do."""
 
 
 _LONGEST = 60
 
 
 def quoted(value: object) -> str:
-    """A value as a message shows it: as Python writes it, the start alone where that is long."""
+    """A value in a message: its repr, shortened if long."""
     text = repr(value)
     if len(text) <= _LONGEST:
         return text

@@ -1,4 +1,6 @@
-"""The pytest plugin: ``pytest --trigger build/x``, and fixtures for tests of one's own. Imports nothing until it is used."""
+"""The pytest plugin: ``pytest --trigger build/x``, and fixtures. It imports the package on
+demand.
+"""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -20,7 +22,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=[],
         type=Path,
         metavar="BUILD",
-        help="a build folder of the trigger compiler: each of its implementations against its network is a test; repeatable",
+        help="a build folder of the trigger compiler: each of its implementations "
+        "against its network is a test; repeatable",
     )
 
 
@@ -28,7 +31,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(
     session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
 ) -> None:
-    """Add the tests of the builds, before any selection of tests by name."""
+    """Add the tests of the builds, before pytest selects tests by name."""
     for folder in config.getoption("--trigger"):
         try:
             items.extend(
@@ -68,7 +71,7 @@ class _BuildTests(pytest.Collector):
 
 
 class _Equality(pytest.Item):
-    """One comparison with the network of a build; ``compare`` gives its text where it differs."""
+    """One comparison with the network of a build; ``compare`` returns a text if it differs."""
 
     def __init__(self, *, compare: Callable[[], str], build: "Build", **rest: Any) -> None:
         super().__init__(**rest)
@@ -79,7 +82,7 @@ class _Equality(pytest.Item):
             raise _NotExact(different)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        """The witness alone; a traceback through this program tells its reader nothing."""
+        """Only the witness: a traceback through this program would not help."""
         if isinstance(excinfo.value, _NotExact | TriggerError):
             return str(excinfo.value)
         return super().repr_failure(excinfo, style)
@@ -89,7 +92,7 @@ class _Equality(pytest.Item):
 
 
 def _implementation(root: Path, name: str, make: Callable[[], Any]) -> str:
-    """One implementation against the integers that Keras gave when the build was made."""
+    """One implementation against the integers of Keras recorded by the build."""
     from trigger.artifacts.folder import read_graph
     from trigger.artifacts.implementations import compare_with, recorded_expectations
     from trigger.workflow.build import seal_first
@@ -101,7 +104,7 @@ def _implementation(root: Path, name: str, make: Callable[[], Any]) -> str:
 
 
 def _trained_network(root: Path) -> str:
-    """The graph against what the trained network itself gave when the build was made."""
+    """The graph against the outputs of the trained network recorded by the build."""
     from trigger.artifacts.implementations import trained_network
     from trigger.verification.compare import Verdict
 
@@ -115,9 +118,10 @@ class _NotExact(AssertionError):
 
 @pytest.fixture(scope="session")
 def trigger_build(request: pytest.FixtureRequest) -> Callable[[str | Path], Path]:
-    """A function from a trigger (a zoo name, a folder, a trigger.toml) to its finished build folder.
+    """A function from a trigger (a zoo name, a folder, a trigger.toml) to its finished build
+    folder.
 
-    Builds are kept in pytest's cache: the next run redoes only what has changed.
+    Builds are kept in pytest's cache, so the next run redoes only what has changed.
     """
 
     def build(target: str | Path) -> Path:

@@ -1,8 +1,10 @@
-"""Quantisers for QKeras layers: fixed-point types as C++ has them, and bit widths that are learned with the weights.
+"""Quantisers for QKeras layers: fixed-point types as in C++, and bit widths learned with the
+weights.
 
-The number of fractional bits of a tensor, of each of its channels or of each element is a weight like any other: its gradient
-is what rounding costs the loss on one side and what bits cost the hardware on the other (HGQ, arXiv:2405.00645). Integer bits
-follow the range that is seen. Where no bit is left the value is zero: a pruned weight, a dead neuron.
+The number of fractional bits of a tensor, channel or element is a trainable weight. Its gradient
+balances the effect of rounding on the loss against the hardware cost of bits (HGQ,
+arXiv:2405.00645). Integer bits follow the observed range. Without any bits left the value is zero:
+a pruned weight, a dead neuron.
 """
 
 import math
@@ -18,27 +20,30 @@ from trigger.support.spelling import read_type
 Granularity = Literal["tensor", "channel", "element"]
 Rounds = Literal["TRN", "RND", "RND_CONV"]
 Overflows = Literal["SAT", "WRAP"]
-# One number for all, or a nested list of one for each.
+# One number for all, or a nested list with one for each.
 Widths = float | list[Any]
 
-# Widths are learned between these; float32 holds 24 significant bits. At the least of them a value is gone for good.
+# Widths are learned between these; float32 holds 24 significant bits. At the minimum a value is
+# permanently zero.
 LEAST_FRACTION, _MOST = -16.0, 16.0
 _LARGEST = 8.0
-# By so many bits a step the integer bits of an activation give way where its range has become smaller.
+# The decay of the integer bits of an activation per step, after its range has shrunk.
 _DECAY = 0.01
 
 
 class _LearnedBits(keras.layers.Layer):
-    """Holds ``fraction``, the fractional bits before rounding, in the shape that the granularity says.
+    """Holds ``fraction``, the fractional bits before rounding, in the shape of the granularity.
 
-    Widths are in the config too: in a QDense that was loaded its quantisers have other names than in one that was made, and
-    Keras does not find their weights.
+    Widths are also in the config, because the quantisers of a loaded QDense have other names, under
+    which Keras does not find their weights.
     """
 
     def __init__(self, fraction: Widths, granularity: Granularity, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if granularity not in ("tensor", "channel", "element"):
-            raise ValueError(f"granularity is {granularity!r}; it is tensor, channel or element")
+            raise ValueError(
+                f"granularity is {granularity!r}; it must be tensor, channel or element"
+            )
         self.granularity = granularity
         self._first = {"fraction": fraction}
 
@@ -60,13 +65,15 @@ class _LearnedBits(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="trigger")
 class LearnedWeights(_LearnedBits):
-    """For kernels and biases: rounded half to even to the learned step, saturated at the learned range, which is symmetric.
+    """For kernels and biases: rounded half to even to the learned step, saturated at the learned
+    range, which is symmetric.
 
-    ``fraction`` is the number of fractional bits to begin with, ``integer`` that of integer bits, without the sign; both are
-    learned. A channel is a unit of the layer. Raises ValueError for a granularity there is not.
+    ``fraction`` is the number of fractional bits to begin with, ``integer`` that of integer bits,
+    without the sign; both are learned. A channel is a unit of the layer. Raises ValueError for an
+    unknown granularity.
     """
 
-    # What QKeras asks a quantiser for, to initialise the weights that it will be given.
+    # QKeras reads this to initialise the weights.
     bits = 16
 
     def __init__(
@@ -91,12 +98,12 @@ class LearnedWeights(_LearnedBits):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "LearnedWeights":
-        """One saved without a range, as before ranges were learned, saturates nowhere below ``max()``."""
+        """A quantiser saved without a learned range does not saturate below ``max()``."""
         made: LearnedWeights = super().from_config({"integer": math.log2(_LARGEST) + 1, **config})
         return made
 
     def max(self) -> float:
-        """The largest magnitude: QKeras clips weights to it."""
+        """The largest magnitude, to which QKeras clips weights."""
         return _LARGEST
 
     def call(self, weights: Any) -> Any:
@@ -104,14 +111,18 @@ class LearnedWeights(_LearnedBits):
         return ops.where(integer + fraction > 0, self._fixed(weights, 1.0, integer, fraction), 0.0)
 
     def width(self) -> Any:
-        """The bits that each magnitude may take, in the shape of the widths; differentiable in the fractional bits only.
+        """The bits that each magnitude may take, shaped as the widths; differentiable in fractional
+        bits only.
 
-        So what bits cost makes the steps of a weight larger, never its range smaller: that is for the loss to say.
+        So the cost of bits enlarges the step of a weight but never reduces its range, which the
+        loss determines.
         """
         return ops.relu(ops.stop_gradient(ops.round(self.integer)) + _rounded(self.fraction))
 
     def used(self, weights: Any) -> Any:
-        """The bits that the magnitude of each weight does take, 0 where it is zero, shaped as ``weights``; without a slope."""
+        """The bits that the magnitude of each weight takes, 0 for zero, shaped as ``weights``; no
+        gradient.
+        """
         integers = ops.abs(ops.round(self(weights) * 2.0 ** ops.round(self.fraction)))
         return ops.stop_gradient(
             ops.where(
@@ -122,12 +133,13 @@ class LearnedWeights(_LearnedBits):
 
 @keras.saving.register_keras_serializable(package="trigger")
 class LearnedActivation(_LearnedBits):
-    """For values: rounded to the learned step, saturated at the ends of the range that training sees.
+    """For activations: rounded to the learned step, saturated at the range observed in training.
 
-    ``fraction`` is the number of fractional bits to begin with, ``integer`` that of integer bits, without the sign. With
-    ``relu`` values are unsigned, and negative ones become zero. A channel is an element here, both are one feature or
-    neuron. ``rounding`` and ``overflow`` are those of fixed-point types; with WRAP what training has never seen comes out as
-    any value. Raises ValueError for a granularity, rounding or overflow there is not.
+    ``fraction`` is the number of fractional bits to begin with, ``integer`` that of integer bits,
+    without the sign. With ``relu`` values are unsigned, and negative ones become zero. A channel is
+    an element here, both are one feature or neuron. ``rounding`` and ``overflow`` are those of
+    fixed-point types; with WRAP, values outside the observed range give arbitrary results. Raises
+    ValueError for an unknown granularity, rounding or overflow.
     """
 
     def __init__(
@@ -156,7 +168,7 @@ class LearnedActivation(_LearnedBits):
             self.integer.assign(ops.maximum(self.integer - _DECAY, self._needed(x)))
         integer, fraction = ops.ceil(self.integer), _rounded(self.fraction)
         if training and self.overflow == "WRAP":
-            found = self._fixed.round(x, fraction)  # within the range: it has just followed
+            found = self._fixed.round(x, fraction)  # within the range, which was just updated
         else:
             found = self._fixed(x, 0.0 if self.relu else 1.0, integer, fraction)
         if self.overflow == "SAT":
@@ -164,9 +176,10 @@ class LearnedActivation(_LearnedBits):
         return ops.where(integer + fraction > 0, found, self._nothing(x))
 
     def _nothing(self, x: Any) -> Any:
-        """Zero, with the slopes of rounding to zero, by which a value that has lost its bits can win them back.
+        """Zero, with the gradient of rounding to zero, so that a value without bits can regain
+        them.
 
-        Not where they were taken for good.
+        Permanently removed values have no gradient.
         """
         still, change = ops.stop_gradient(x), self.fraction - ops.stop_gradient(self.fraction)
         return ops.where(
@@ -178,7 +191,9 @@ class LearnedActivation(_LearnedBits):
         return ops.relu(ops.ceil(self.integer) + _rounded(self.fraction))
 
     def kif(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Whether signed, integer bits without the sign and fractional bits, each in the shape of the widths."""
+        """Signedness, integer bits without the sign, and fractional bits, in the shape of the
+        widths.
+        """
         integer, fraction = (
             np.ceil(ops.convert_to_numpy(self.integer)),
             np.rint(ops.convert_to_numpy(self.fraction)),
@@ -193,10 +208,13 @@ class LearnedActivation(_LearnedBits):
         return twin
 
     def _needed(self, x: Any) -> Any:
-        """The fewest integer bits, without the sign, that hold every value of x; one that saturates may lose a step."""
+        """The fewest integer bits, without the sign, for every value of x; saturation may lose a
+        step.
+        """
         axes = tuple(range(len(x.shape) - (self.granularity != "tensor")))
         if self.overflow == "WRAP":
-            # Half a step more than the largest, so that no logarithm is a whole number; -n steps take what n - 1 take.
+            # Half a step above the largest, so that no logarithm is a whole number; -n steps need
+            # as many bits as n - 1.
             step = 2.0 ** -_rounded(self.fraction)
             x = self._fixed.round(x, _rounded(self.fraction))
             largest = ops.maximum(ops.max(x, axis=axes), -ops.min(x, axis=axes) - step) + step / 2
@@ -216,11 +234,13 @@ class LearnedActivation(_LearnedBits):
 
 @keras.saving.register_keras_serializable(package="trigger")
 class FixedPoint(keras.layers.Layer):
-    """For values: the type ``fixed<W,I>`` or ``ufixed<W,I>``, with the rounding and overflow of ``ap_fixed``.
+    """For values: the type ``fixed<W,I>`` or ``ufixed<W,I>``, with the rounding and overflow of
+    ``ap_fixed``.
 
-    ``rounding`` is "TRN", "RND" or "RND_CONV", ``overflow`` "SAT", "SAT_SYM" or "WRAP": ``ap_fixed<18,13>`` as C++ has it
-    without further words is ``FixedPoint("fixed<18,13>", rounding="TRN", overflow="WRAP")``. The gradient is that of x, and
-    none where the value saturates. Raises ValueError for a text that is no type, or a rounding or overflow there is not.
+    ``rounding`` is "TRN", "RND" or "RND_CONV", ``overflow`` "SAT", "SAT_SYM" or "WRAP": the C++
+    default ``ap_fixed<18,13>`` is ``FixedPoint("fixed<18,13>", rounding="TRN", overflow="WRAP")``.
+    The gradient is that of x, and zero for saturated values. Raises ValueError for an invalid type,
+    rounding or overflow.
     """
 
     def __init__(
@@ -268,13 +288,16 @@ def _check_modes(rounding: str, overflow: str, overflows: tuple[str, ...]) -> No
         ("overflow", overflow, overflows),
     ):
         if value not in known:
-            raise ValueError(f"{name} is {value!r}; it is {', '.join(known[:-1])} or {known[-1]}")
+            raise ValueError(
+                f"{name} is {value!r}; it must be {', '.join(known[:-1])} or {known[-1]}"
+            )
 
 
 def _slope_of_last_step(x: Any, integer: Any, fraction: Any) -> Any:
-    """Zero, with the slope of x where x is above the largest value by less than a step.
+    """Zero, with the gradient of x if x exceeds the largest value by less than a step.
 
-    Saturation has no slope, and with few bits that step is a large part of the range: the largest values would not learn.
+    Saturation has no gradient, and with few bits a step is a large part of the range, so large
+    values would not learn.
     """
     x, end = ops.convert_to_tensor(x), ops.stop_gradient(2.0**integer)
     inside = (x > end - ops.stop_gradient(2.0**-fraction)) & (x < end)

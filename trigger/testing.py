@@ -17,10 +17,11 @@ def assert_bit_exact(
 ) -> None:
     """Assert that firmware computes exactly what a trained network computes.
 
-    ``model`` is a network or its file; ``firmware`` a build folder, or graphs, compiled csims and compiled RTL, one or
-    several; ``events`` real inputs, shape (events, features), or an event file, of whose columns a build takes its
-    features by name and everything else the columns of numbers in their order. Raises AssertionError with the first
-    difference, and TriggerError where something cannot be read, compiled or lowered.
+    ``model`` is a network or its file; ``firmware`` a build folder, or graphs, compiled csims and
+    compiled RTL, one or several; ``events`` real inputs, shape (events, features), or an event
+    file, from which a build takes its features by name, and anything else the numeric columns in
+    order. Raises AssertionError with the first difference, and TriggerError if something cannot be
+    read, compiled or lowered.
     """
     from trigger.api import verify
     from trigger.frontends import keras_backend
@@ -38,7 +39,8 @@ def assert_bit_exact(
         this = open_sealed(Path(firmware))
         if this.spec.decision:
             raise TriggerError(
-                f"{firmware}: it gives accept bits, not the network's outputs; use `pytest --trigger {firmware}`"
+                f"{firmware}: it gives accept bits, not network outputs; use `pytest "
+                f"--trigger {firmware}`"
             )
         names = this.spec.data.features
         firmware = [make() for make in implementations(this.root, this.spec).values()]

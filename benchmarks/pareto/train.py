@@ -45,8 +45,8 @@ def ours(
 
     Refined in passes where the setting says so: its training then ends with more LUT.
     """
+    from trigger.training.recipe import trained
     from trigger.training.refine import trained_to
-    from trigger.training.teach import trained
 
     model = spec.model.model_copy(update={"arguments": {"fraction": FIRST_BITS}})
     target = round(target_lut)
@@ -76,7 +76,7 @@ def qkeras(
     """The same width for all weights and values, magnitude pruning."""
     from qkeras import QActivation, QDense
 
-    from trigger.training.teach import train
+    from trigger.training.recipe import train
 
     bits = int(width)
     one = f"quantized_bits({bits},0,alpha=1)"

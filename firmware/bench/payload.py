@@ -1,4 +1,6 @@
-"""What the benches know of the payload: its description, its test vectors, and what it must decide."""
+"""What the benches know of the payload: its description, its test vectors, and what it must
+decide.
+"""
 
 import json
 from pathlib import Path
@@ -13,7 +15,9 @@ CONTROL, SNAPSHOT, CLEAR = 0x01, 1, 2
 
 
 class Event:
-    """One event: ``frames``, each the words of all links as one integer, and ``scores``, what the network gives for it."""
+    """One event: ``frames``, each the words of all links as one integer, and ``scores``, what the
+    network gives for it.
+    """
 
     def __init__(self, words, scores, saturated=False):
         self.scores = scores
@@ -42,7 +46,9 @@ class Event:
 
 
 def decision_words(event, bx, bounds=None):
-    """The words of the output links of an EMP board, in rising order of the links, as one integer; the first the lowest."""
+    """The words of the output links of an EMP board, in rising order of the links, as one integer;
+    the first the lowest.
+    """
     ports = {
         "out_accept": event.accept_bits(bounds),
         "out_bx": bx,

@@ -1,4 +1,6 @@
-"""Run the cocotb benches of this payload: python run.py. Needs cocotb, and Icarus Verilog or GHDL."""
+"""Run the cocotb benches of this payload: python run.py. Needs cocotb, and Icarus Verilog or
+GHDL.
+"""
 
 import importlib.util
 import json

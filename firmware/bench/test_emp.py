@@ -1,4 +1,6 @@
-"""cocotb: the trigger as the payload of an EMP board, against what the network gives for every event."""
+"""cocotb: the trigger as the payload of an EMP board, against what the network gives for every
+event.
+"""
 
 import cocotb
 from cocotb.clock import Clock
@@ -59,7 +61,9 @@ async def ipbus(dut, address, value=None):
 
 
 async def run(dut, vectors):
-    """All events, a frame every cycle; returns the decisions as (cycle after its last frame, data, start of orbit)."""
+    """All events, a frame every cycle; returns the decisions as (cycle after its last frame, data,
+    start of orbit).
+    """
     frames = [
         (k, number, data)
         for k, event in enumerate(vectors)
@@ -88,7 +92,9 @@ async def run(dut, vectors):
 
 
 async def check(dut, vectors):
-    """Every event has its decision on the output channel, when it is due, and nothing on any other channel."""
+    """Every event has its decision on the output channel, when it is due, and nothing on any other
+    channel.
+    """
     found = await run(dut, vectors)
     assert len(found) == len(vectors)
     for k, ((latency, data, orbit), event) in enumerate(zip(found, vectors, strict=True)):

@@ -1,4 +1,6 @@
-"""cocotb: the trigger with plain ports, cycle by cycle, against what the network gives for every event."""
+"""cocotb: the trigger with plain ports, cycle by cycle, against what the network gives for every
+event.
+"""
 
 import random
 
@@ -23,7 +25,9 @@ ALL = (1 << LINKS) - 1
 
 
 class Bench:
-    """Drives the inputs between the clock edges, and notes every decision with the cycle it came in."""
+    """Drives the inputs between the clock edges, and notes every decision with the cycle it came
+    in.
+    """
 
     def __init__(self, dut):
         self.dut = dut
@@ -52,7 +56,9 @@ class Bench:
         self.dut.in_data.value = 0
 
     async def edges(self, count=1):
-        """So many rising edges with the clock enable as it is; the inputs may be changed after each call."""
+        """So many rising edges with the clock enable as it is; the inputs may be changed after each
+        call.
+        """
         for _ in range(count):
             await RisingEdge(self.dut.clk)
             self.cycle += 1
@@ -76,7 +82,9 @@ class Bench:
         return self.cycle
 
     async def stall(self, count):
-        """The clock enable low for so many edges: what stands at the input is not taken, the decision stays."""
+        """The clock enable low for so many edges: what stands at the input is not taken, the
+        decision stays.
+        """
         if not count:
             return
         shown = self.shown()
@@ -196,7 +204,8 @@ async def reset_in_the_middle(dut):
 
 @cocotb.test()
 async def thresholds_on_the_fly(dut):
-    """A new threshold holds for the scores of the cycles after it is written: no event is decided by half of each.
+    """A new threshold holds for the scores of the cycles after it is written: no event is decided
+    by half of each.
 
     Many are the very score of the event that is sent next.
     """
@@ -262,7 +271,9 @@ async def prescales(dut):
 
 @cocotb.test()
 async def orbits(dut):
-    """The bunch crossing wraps with the orbit; an orbit that begins at the wrong time is an error and begins."""
+    """The bunch crossing wraps with the orbit; an orbit that begins at the wrong time is an error
+    and begins.
+    """
     bench, vectors = Bench(dut), events()
     await bench.start()
     zero = vectors[0]

@@ -1,4 +1,6 @@
-"""The jet tagger: 16-64-32-32-5, the network of arXiv:1804.06913, with bit widths that are learned weight by weight."""
+"""The jet tagger: 16-64-32-32-5, the network of arXiv:1804.06913, with bit widths that are learned
+weight by weight.
+"""
 
 import keras
 from qkeras import QActivation, QDense
@@ -15,10 +17,11 @@ def jet_tagger(
 ) -> keras.Model:
     """Logits of shape (events, classes) from features of shape (events, features).
 
-    ``units`` has the neurons of each hidden layer; ``granularity`` is that of the weights' widths, ``fraction`` the
-    fractional bits that all begin with. The Normalization layer learns a mean and a power-of-two deviation for each feature
-    on the training events, so that in hardware it is an addition and a shift. What the features have more than training has
-    seen saturates; sums inside wrap, as those of HGQ2 do.
+    ``units`` has the neurons of each hidden layer; ``granularity`` is that of the weights' widths,
+    ``fraction`` the fractional bits that all begin with. The Normalization layer learns a mean and
+    a power-of-two deviation for each feature on the training events, so that in hardware it is an
+    addition and a shift. What the features have more than training has seen saturates; sums inside
+    wrap, as those of HGQ2 do.
     """
 
     def dense(units: int, name: str) -> QDense:

@@ -1,4 +1,6 @@
-"""The level-1 anomaly trigger: an encoder, quantised with QKeras, whose squared latent means say how unusual an event is."""
+"""The level-1 anomaly trigger: an encoder, quantised with QKeras, whose squared latent means say
+how unusual an event is.
+"""
 
 import keras
 from qkeras import QActivation, QDense
@@ -7,7 +9,8 @@ from qkeras import QActivation, QDense
 def encoder(features: int, _outputs: int, bits: int = 6, latent: int = 4) -> keras.Model:
     """A score of shape (events, 1) from the hardware's integers of shape (events, features).
 
-    It ends in the sum of squares of ``latent`` values of 8 bits; training puts a decoder behind those, which is not kept.
+    It ends in the sum of squares of ``latent`` values of 8 bits; training puts a decoder behind
+    those, which is not kept.
     """
 
     def dense(units: int, name: str) -> QDense:

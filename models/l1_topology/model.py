@@ -1,4 +1,6 @@
-"""The level-1 topology trigger: a score for events with top quarks or a Higgs boson, quantised with QKeras."""
+"""The level-1 topology trigger: a score for events with top quarks or a Higgs boson, quantised with
+QKeras.
+"""
 
 import keras
 from qkeras import QActivation, QDense
@@ -7,7 +9,8 @@ from qkeras import QActivation, QDense
 def topology(features: int, classes: int, bits: int = 6) -> keras.Model:
     """A score of shape (events, 1) from the hardware's integers of shape (events, features).
 
-    The Normalization layer learns an integer offset and a shift for each feature, so that in hardware no scaler is left.
+    The Normalization layer learns an integer offset and a shift for each feature, so that in
+    hardware no scaler is left.
     """
 
     def dense(units: int, name: str) -> QDense:

@@ -1,4 +1,6 @@
-"""The verdict, once for page, terminal and exit status: never exact where the scores are not those of the trained network."""
+"""The verdict, once for page, terminal and exit status: never exact where the scores are not those
+of the trained network.
+"""
 
 import numpy as np
 import pytest
@@ -14,9 +16,13 @@ WRONG = {
     "comparisons": [EQUAL["comparisons"][0], {"name": "RTL", "events": 102782, "equal": False}],
 }
 OVER = [Line("lut", 3, Figure(71, "synthesised, Yosys 1"))]
-EXACT = "Exact: every implementation gave the integers of the Keras network in all 102,782 events and vectors"
+EXACT = (
+    "Exact: every implementation gave the integers of the Keras network in all "
+    "102,782 events and vectors"
+)
 APART = (
-    "the csim puts {} of 21,200 test events into another class than the trained network (Keras, float32): "
+    "the csim puts {} of 21,200 test events into a different class from the trained "
+    "network (Keras, float32): "
     "accuracy 45.10 % in the csim, 55.40 % in Keras"
 )
 
@@ -36,7 +42,8 @@ def apart(differing):
         (
             (EQUAL, [], apart(2)),
             (
-                f"Equal to the network in float64, in all 102,782 events and vectors; {APART.format(2)}.",
+                f"Equal to the network in float64, in all 102,782 events and vectors; "
+                f"{APART.format(2)}.",
                 "over",
             ),
         ),
@@ -67,7 +74,9 @@ def test_events_in_another_class(outputs):
 
 
 def test_a_network_that_is_another_is_never_exact(small_build, tmp_path):
-    """The scores of training are another network's than those of all implementations, which agree with each other."""
+    """The scores of training are another network's than those of all implementations, which agree
+    with each other.
+    """
     _, root = small_build
     path = root / "model" / "network_scores.npy"
     np.save(path, np.load(path)[:, ::-1])

@@ -53,8 +53,8 @@ def test_logic_that_is_not_the_graph_is_refused(seed, node, tmp_path):
     with pytest.raises(TriggerError) as error:
         rtl.write(random_graph(seed), tmp_path / "rtl", rtl.RtlOptions(PART, 50))
     assert str(error.value) == (
-        f"{node}: alkaid loses bits of its constants or intervals, so that there is no exact logic "
-        "for it; use fewer bits, or binary points that are nearer to each other"
+        f"{node}: alkaid loses bits of its constants or intervals, so there "
+        "is no exact logic; use fewer bits, or closer binary points"
     )
 
 
@@ -76,7 +76,7 @@ def test_what_hls4ml_would_change(tmp_path):
     with pytest.raises(TriggerError) as error:
         write(builder.graph(builder.leaky_relu("out", "inputs", 1)), tmp_path, options)
     assert str(error.value) == (
-        "hls4ml: the inputs need 110 bits in an array of one type; hls4ml narrows it above 100"
+        "hls4ml: the inputs need 110 bits in an array of one type; hls4ml narrows types above 100"
     )
     builder = Builder((Fixed(True, 4, -60),))
     weights = Constant(np.array([[3]]), Fixed(True, 3, 66))
@@ -85,7 +85,7 @@ def test_what_hls4ml_would_change(tmp_path):
             builder.graph(builder.dense("out", "inputs", weights, integers(0))), tmp_path, options
         )
     assert str(error.value) == (
-        "hls4ml: out has a weight or bias of 2^63 or more, which C++ has no integer for"
+        "hls4ml: out has a weight or bias of 2^63 or more, which no C++ integer holds"
     )
 
 

@@ -115,12 +115,12 @@ def test_headers_of_every_release(tmp_path, where, defines, top, kinds, backend)
     ("change", "message"),
     [
         (("#define N_INPUT_1_1 2", ""), "{t}/tiny.h: the size N_INPUT_1_1 is not defined"),
-        (("N_INPUT_1_1 2", "N_INPUT_1_1 two words"), "{t}/tiny.h: 'two words' is no size"),
+        (("N_INPUT_1_1 2", "N_INPUT_1_1 two words"), "{t}/tiny.h: 'two words' is not a size"),
         (
             ("N_INPUT_1_1 2", "N_INPUT_1_1 N_INPUT_1_1"),
             "{t}/tiny.h: the size N_INPUT_1_1 is not defined",
         ),
-        (("N_INPUT_1_1 2", "N_INPUT_1_1 1/0"), "{t}/tiny.h: '1/0' is no size"),
+        (("N_INPUT_1_1 2", "N_INPUT_1_1 1/0"), "{t}/tiny.h: '1/0' is not a size"),
         (("N_INPUT_1_1 2", "N_INPUT_1_1 0"), "{t}/tiny.h: fc1_input has 0 elements"),
         (
             ("N_INPUT_1_1 2", "N_INPUT_1_1 9999999999"),
@@ -128,15 +128,15 @@ def test_headers_of_every_release(tmp_path, where, defines, top, kinds, backend)
         ),
         (
             ("ap_fixed<16,6> input_t", "float input_t"),
-            "{d}: the type float is no fixed-point number",
+            "{d}: the type float is not a fixed-point number",
         ),
         (
             ("ap_fixed<16,6> input_t", "input_t input_t"),
-            "{d}: the type input_t is no fixed-point number",
+            "{d}: the type input_t is not a fixed-point number",
         ),
         (
             ("ap_fixed<16,6> input_t", "ap_fixed<16> input_t"),
-            "{d}: the type ap_fixed<16> is no fixed-point number",
+            "{d}: the type ap_fixed<16> is not a fixed-point number",
         ),
         (
             ("ap_fixed<16,6> input_t", "ap_fixed<W,6> input_t"),
@@ -155,7 +155,7 @@ def test_headers_of_every_release(tmp_path, where, defines, top, kinds, backend)
         ),
         (
             ("void tiny(", "void other("),
-            "{t}: 0 headers declare a top function of their own name beside its .cpp; one is needed",
+            "{t}: 0 headers declare a top function with the name of the file, with a .cpp beside it; exactly one is needed",
         ),
         (
             ("input_t fc1_input[N_INPUT_1_1]", "input_t fc1_input[1][2]"),
@@ -163,7 +163,7 @@ def test_headers_of_every_release(tmp_path, where, defines, top, kinds, backend)
         ),
         (
             ("result_t layer2_out[N_LAYER_2],", "result_t a[1], result_t b[1],"),
-            "{d}: the function tiny has 3 inputs and outputs; projects of one of each can be verified",
+            "{d}: the function tiny has 3 inputs and outputs; only projects with one of each can be verified",
         ),
         (
             ("result_t layer2_out[N_LAYER_2],", "output_data layer2_out,"),

@@ -1,4 +1,6 @@
-"""The hls4ml project for every backend, strategy and bad option; the csim as a program of its own."""
+"""The hls4ml project for every backend, strategy and bad option; the csim as a program of its
+own.
+"""
 
 import uuid
 from pathlib import Path
@@ -109,11 +111,11 @@ def test_options_reach_the_project(network, tmp_path):
     [
         (
             {"backend": "Vits"},
-            "hls4ml: no backend 'Vits'; there are Vitis, Vivado, Quartus, oneAPI, Catapult",
+            "hls4ml: no backend 'Vits'; available: Vitis, Vivado, Quartus, oneAPI, Catapult",
         ),
         (
             {"strategy": "fast"},
-            "hls4ml: no strategy 'fast'; there are latency, resource, distributed_arithmetic",
+            "hls4ml: no strategy 'fast'; available: latency, resource, distributed_arithmetic",
         ),
         ({"io_type": "io_stream"}, "hls4ml: io_type 'io_stream' is not supported; use io_parallel"),
         ({"reuse_factor": 0}, "hls4ml: reuse_factor 0 is not a positive whole number"),
@@ -126,14 +128,16 @@ def test_options_reach_the_project(network, tmp_path):
             {"backend": "Catapult", "strategy": "distributed_arithmetic"},
             "hls4ml: Catapult has no distributed_arithmetic; Vitis and Vivado have",
         ),
-        ({"clock_mhz": 0.0}, "hls4ml: a clock of 0 MHz; it must be above 0"),
+        ({"clock_mhz": 0.0}, "hls4ml: clock_mhz must be above 0; got 0"),
         (
             {"project_name": "2nd"},
-            "hls4ml: '2nd' cannot name a C++ function; use letters, digits and single underscores, a letter first",
+            "hls4ml: '2nd' cannot name a C++ function; use letters, digits and single "
+            "underscores, a letter first",
         ),
         (
             {"project_name": "class"},
-            "hls4ml: 'class' cannot name a C++ function: C++ or hls4ml uses the word",
+            "hls4ml: 'class' cannot name a C++ function: it is reserved by C++ or "
+            "hls4ml; use another name",
         ),
     ],
 )
@@ -145,7 +149,9 @@ def test_options_that_cannot_be_met(network, tmp_path, change, message):
 
 
 def test_two_folders_hold_the_same_bytes(network, tmp_path, monkeypatch):
-    """Whatever random numbers fall: hls4ml writes a stamp of digits alone in quotes, others without."""
+    """Whatever random numbers fall: hls4ml writes a stamp of digits alone in quotes, others
+    without.
+    """
     folders = {
         tmp_path / "a": "00000000-0000-4000-8000-000012345678",
         tmp_path / "elsewhere" / "b": "0-0-4-8-0000abcdef01",
@@ -184,7 +190,8 @@ class TestCsimFailures:
         with pytest.raises(CsimFailed) as error:
             csim.compile()
         assert str(error.value) == (
-            "csim: no g++ on PATH; install it (Debian and Ubuntu: apt install g++; Fedora: dnf install gcc-c++)"
+            "csim: no g++ on PATH; install it (Debian and Ubuntu: apt install g++; "
+            "Fedora: dnf install gcc-c++)"
         )
 
     def test_firmware_that_does_not_compile(self, network, tmp_path):
@@ -193,7 +200,8 @@ class TestCsimFailures:
         path.write_text(path.read_text().replace("layer2_out", "layer_two_out", 1))
         with pytest.raises(
             CsimFailed,
-            match=r"^csim: g\+\+: .*/firmware/network\.cpp:\d+:\d+: error: .layer2_out. was not declared",
+            match=r"^csim: g\+\+: .*/firmware/network\.cpp:\d+:\d+: error: .layer2_out. "
+            r"was not declared",
         ):
             csim.compile()
 
@@ -261,7 +269,9 @@ STRANGE = "a é'\"b \\ $(x) [y] {z `w`"
 
 @pytest.mark.parametrize("backend", ["Vitis", "Vivado", "Quartus", "Catapult", "oneAPI"])
 def test_no_path_is_in_a_project(network, tmp_path, backend):
-    """The same bytes wherever a project is written; its settings used to quote a path with accents and keep it."""
+    """The same bytes wherever a project is written; its settings used to quote a path with accents
+    and keep it.
+    """
     strategy = "resource" if backend in ("Quartus", "oneAPI") else "latency"
     options = Hls4mlOptions(PART, 240, backend, strategy=strategy)
     folders = tmp_path / "plain", tmp_path / STRANGE / "project"

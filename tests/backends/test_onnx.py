@@ -1,4 +1,6 @@
-"""ONNX by onnxruntime, QONNX by its own executor; the battery runs every quantiser and layer through both."""
+"""ONNX by onnxruntime, QONNX by its own executor; the battery runs every quantiser and layer
+through both.
+"""
 
 import numpy as np
 import onnx
@@ -51,7 +53,9 @@ def test_every_rounding_and_overflow(rounding, overflow):
 
 @pytest.mark.parametrize("bits", [31, 32, 33, 34, 40, 53])
 def test_values_wider_than_a_word(bits):
-    """onnxruntime's own Min and Max are wrong above 32 bits where the processor has vectors of 512."""
+    """onnxruntime's own Min and Max are wrong above 32 bits where the processor has vectors of
+    512.
+    """
     kind = Fixed(True, bits, bits)
     builder = Builder((kind,) * 7)
     half = 2.0 ** (bits - 2)
@@ -131,17 +135,18 @@ def test_accept_bits_in_qonnx():
         (
             Fixed(True, 4, 2),
             types.Overflow.WRAP,
-            "out wraps around, which QONNX cannot say; `trigger export onnx` can",
+            "out wraps around, which QONNX cannot express; use `trigger export onnx`",
         ),
         (
             Fixed(True, 1, 1),
             types.Overflow.SAT,
-            "out has a sign and no other bit, which is -1 or 1 in QONNX; `trigger export onnx` can say it",
+            "out has only a sign bit, which means -1 or 1 in QONNX; use `trigger export onnx`",
         ),
         (
             Fixed(True, 25, 10),
             types.Overflow.SAT,
-            "out needs 25 bits; QONNX computes in float32, which holds 24; `trigger export onnx` computes in integers",
+            "out needs 25 bits; QONNX computes in float32, which holds 24; use "
+            "`trigger export onnx`, which computes in integers",
         ),
     ],
 )

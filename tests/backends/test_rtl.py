@@ -1,4 +1,5 @@
-"""The RTL project: options, port map, names, latency, VHDL; and that a single wrong constant in it is caught.
+"""The RTL project: options, port map, names, latency, VHDL; and that a single wrong constant in it
+is caught.
 
 That every quantiser and layer is exact in RTL is the battery's business.
 """
@@ -47,10 +48,11 @@ def test_python_interface(network, tmp_path):
     # Of the name of one of its own signals.
     compiled = graph.to_rtl(strange, clock_mhz=200, project_name="valid").compile()
     x = network.x[:500]
-    verdict = trigger.verify(network.model, [graph, compiled, compiled.with_gaps()], x)
+    verdict = trigger.verify(network.model, [graph, compiled, compiled.with_stalls()], x)
     assert verdict, verdict
     assert str(verdict) == (
-        "graph: 500 events, equal\nRTL (Verilog): 500 events, equal\nRTL (Verilog), with gaps: 500 events, equal\n"
+        "graph: 500 events, equal\nRTL (Verilog): 500 events, equal\nRTL (Verilog), "
+        "with stalls: 500 events, equal\n"
         "trained network (float32): 500 events, equal"
     )
     np.testing.assert_array_equal(compiled.predict(x), graph.predict(x))
@@ -96,8 +98,8 @@ def test_port_map(project):
     middle = project.interface.outputs[1]
     assert f"| middle | {middle.high}:{middle.low} | `{middle.type}` |" in page
     assert (
-        f"Latency {project.interface.latency} cycles,\n{project.interface.latency * 1000 / 360:.1f} ns at 360 MHz"
-        in page
+        f"Latency {project.interface.latency} "
+        f"cycles,\n{project.interface.latency * 1000 / 360:.1f} ns at 360 MHz" in page
     )
     assert "create_clock -name clk -period 2.7778" in (project.directory / "clock.xdc").read_text()
     assert PART in (project.directory / "vivado.tcl").read_text()
@@ -127,9 +129,12 @@ def test_the_same_graph_gives_the_same_bytes(network, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (rtl.RtlOptions(PART, 240, "chisel"), "rtl: no language 'chisel'; there are verilog, vhdl"),
+        (
+            rtl.RtlOptions(PART, 240, "chisel"),
+            "rtl: no language 'chisel'; available: verilog, vhdl",
+        ),
         (rtl.RtlOptions("xcvu13p", 240), "no part 'xcvu13p'; did you mean"),
-        (rtl.RtlOptions(PART, 0), "rtl: a clock of 0 MHz is not to be had"),
+        (rtl.RtlOptions(PART, 0), "rtl: clock_mhz must be above 0 and below 2000; got 0"),
         (rtl.RtlOptions(PART, 240, project_name="a b"), "rtl: 'a b' cannot name a C++ function"),
         (rtl.RtlOptions(PART, 900), "one operation takes"),
     ],
@@ -142,7 +147,7 @@ def test_options_that_cannot_be_met(network, tmp_path, options, message):
 def test_names_that_hardware_languages_reserve(network, tmp_path):
     project = rtl.write(network.graph, tmp_path, rtl.RtlOptions(PART, 240, project_name="small"))
     assert project.interface.name == "small_core"
-    gaps, x = project.with_gaps(), network.integers[:200]
+    gaps, x = project.with_stalls(), network.integers[:200]
     assert project.compile() is project
     for compiled in (project, gaps):
         np.testing.assert_array_equal(compiled.run(x), network.expected[:200])
@@ -191,7 +196,9 @@ def test_broken_verilog_is_named(network, tmp_path):
 
 
 def test_single_faults_in_constants_are_caught(network, project, tmp_path):
-    """Every added constant with its lowest bit flipped, all compiled as one: each must change what the vectors give."""
+    """Every added constant with its lowest bit flipped, all compiled as one: each must change what
+    the vectors give.
+    """
     top = project.sources[-1].read_text()
     constants = list(re.finditer(r"(?<=\()v\d+\[\d+:0\],(\d+)'b([01]+)(?=,)", top))
     assert len(constants) >= 5
@@ -236,7 +243,9 @@ def test_constants_wider_than_alkaid_holds(tmp_path):
 
 
 def test_roundings_of_narrow_ranges(tmp_path):
-    """Sums that reach only one, two or three steps of the type they are rounded to, ties at their ends included."""
+    """Sums that reach only one, two or three steps of the type they are rounded to, ties at their
+    ends included.
+    """
     designs, graphs = [], []
     for rounding in Rounding:
         builder = Builder((Fixed(True, 5, 3),))
@@ -277,8 +286,8 @@ def test_vhdl_equals_keras(network, tmp_path):
     project = rtl.write(network.graph, tmp_path, rtl.RtlOptions(PART, 360, "vhdl")).compile()
     x, expected = network.integers[-600:], network.expected[-600:]
     np.testing.assert_array_equal(project.run(x), expected)
-    np.testing.assert_array_equal(project.with_gaps().run(x), expected)
-    assert project.with_gaps().label == "RTL (VHDL), with gaps"
+    np.testing.assert_array_equal(project.with_stalls().run(x), expected)
+    assert project.with_stalls().label == "RTL (VHDL), with stalls"
 
 
 @needs_ghdl

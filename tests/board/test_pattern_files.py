@@ -39,18 +39,18 @@ def test_a_file_of_somebody_else(tmp_path):
             "Meta: ",
             "line 2: expected 'Metadata: (strobe,) start of orbit, start of packet, end of packet, valid'",
         ),
-        ("004 ", "00x ", "the line of links does not number them"),
-        ("005", "004", "the line of links does not number them"),
+        ("004 ", "00x ", "the line of links must hold link numbers"),
+        ("005", "004", "the line of links must hold link numbers"),
         ("Frame 0001", "Frame 0002", "line 7: expected 'Frame 0001', found 'Frame 0002'"),
-        ("    11101 00000000000000ff", "", "line 5: 1 words for 2 links"),
+        ("    11101 00000000000000ff", "", "line 5: 1 word for 2 links"),
         (
             "0011 fedcba9876543210",
             "0011 fedcba987654321",
-            "line 7: '0011 fedcba987654321' is no word; it should be four or five flags, a space and 16 hexadecimal digits",
+            "line 7: '0011 fedcba987654321' is not a word; write four or five flags, a space and 16 hexadecimal digits",
         ),
-        ("0001\n", "0001", "cut short: the last line has no end"),
+        ("0001\n", "0001", "truncated: the last line is incomplete"),
         (EXAMPLE[EXAMPLE.index("Frame 0000") :], "", "no frames"),
-        (EXAMPLE[EXAMPLE.index("      Link") :], "", "cut short: expected 'Link'"),
+        (EXAMPLE[EXAMPLE.index("      Link") :], "", "truncated: expected 'Link'"),
         ("x1", "x\u00e9", "not a pattern file: it is not plain text"),
     ],
 )
@@ -120,26 +120,26 @@ def test_words_of_32_bits(tmp_path):
     ("content", "message"),
     [
         (OLD.replace("Quad/Chan", "Quad"), f"line 2: expected {METADATA!r}"),
-        (OLD.replace(" 005", ""), "line 4: 2 words for 1 links"),
+        (OLD.replace(" 005", ""), "line 4: 2 words for 1 link"),
         (
             OLD.replace("1vfedcba9876543210", "1vfedcba987654321"),
-            "line 6: '1vfedcba987654321' is no word; it should be 0v or 1v, with 0s or 1s before it or not, "
+            "line 6: '1vfedcba987654321' is not a word; write 0v or 1v, with 0s or 1s before it or not, "
             "and 8 or 16 hexadecimal digits",
         ),
         (
             APX.replace("ON", "OFF"),
-            "line 1: expected '#Sideband ON': without it no word is said to be valid",
+            "line 1: expected '#Sideband ON', without which no word is marked valid",
         ),
         (APX.replace("#BeginData\n", ""), "line 3: expected '#BeginData'"),
-        (APX.replace("LINK_05", "DATA_05"), "the line of links does not number them"),
-        (APX.replace("LINK_05", "LINK_4"), "the line of links does not number them"),
+        (APX.replace("LINK_05", "DATA_05"), "the line of links must hold link numbers"),
+        (APX.replace("LINK_05", "LINK_4"), "the line of links must hold link numbers"),
         (APX.replace("0x0001", "0x0002"), "line 5: expected '0x0001', found '0x0002'"),
         (
             APX.replace("0x09 0x", "0x09 "),
-            "line 5: '0x09 fedcba9876543210' is no word; it should be a sideband and a word, both hexadecimal, "
+            "line 5: '0x09 fedcba9876543210' is not a word; write a sideband and a word, both hexadecimal, "
             "as 0x01 0x0123456789abcdef",
         ),
-        ("", "cut short: expected 'ID:' or 'Board'"),
+        ("", "truncated: expected 'ID:' or 'Board'"),
         (OLD + OLD, "line 7: expected 'Frame 0002', found 'Board x1'"),
     ],
 )
@@ -200,7 +200,5 @@ def test_comparing_what_both_files_say(tmp_path):
         ],
     )
     nothing = OLD.replace("1v", "0v")
-    message = (
-        f"{tmp_path}/found.txt: nothing to compare it with: no valid word is expected on any link"
-    )
+    message = f"{tmp_path}/found.txt: nothing to compare: the expected pattern has no valid word on any link"
     assert run(nothing, nothing)[2] == message

@@ -97,7 +97,7 @@ def test_comparing_patterns(built, tmp_path):
     )
     assert (result.returncode, result.stderr) == (
         2,
-        "trigger: found.txt: link 012 is missing; there are 013\n",
+        "trigger: found.txt: link 012 is missing; available: 013\n",
     )
     result = subprocess.run(
         [*command, "expected.txt"], cwd=tmp_path, capture_output=True, text=True, check=False
@@ -119,7 +119,7 @@ def test_more_events_than_a_buffer_holds(built, shell, tmp_path):
     for number, size in enumerate(sizes):
         lines.append(f"{tmp_path}/inputs_{number}.txt: {5 * size} frames, 2 links")
         lines.append(
-            f"{tmp_path}/expected_{number}.txt: {5 * size + 2 + shell.latency} frames, 1 links"
+            f"{tmp_path}/expected_{number}.txt: {5 * size + 2 + shell.latency} frames, 1 link"
         )
     message = (
         f"500 events do not fit a buffer of 1024 frames: 3 pairs of files, of up to {most} events"

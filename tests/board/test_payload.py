@@ -52,7 +52,7 @@ def test_the_budgets_of_a_payload_count_its_shell(built):
         "clock_mhz": True,
     }
     assert str(lines["lut"]) == (
-        f"lut: {whole.lut:,} (payload, {whole.origin}) is {whole.lut - core.lut:,} over the {core.lut:,} allowed; what helps: "
+        f"lut: {whole.lut:,} (payload, {whole.origin}) is {whole.lut - core.lut:,} over the {core.lut:,} allowed; to reduce it: "
         f'fewer links or working points, or payload.thresholds = "fixed": the shell takes {whole.layers["(shell)"]:,} LUT'
     )
     page = (built.root / "report" / "index.html").read_text()
@@ -85,7 +85,7 @@ def test_an_error_in_the_shell_is_found(shell, tmp_path):
             "trigger_framer.sv",
             "frame <= 0;\n        in_orbit",
             "in_orbit",
-            rf"payload: shelled_trigger is not as new {after}: frame 0 from there differs$",
+            rf"payload: shelled_trigger is not in its initial state {after}: frame 0 after it differs$",
         ),
     )
     graph = read_graph(shell.rtl.directory.parent)
@@ -149,7 +149,7 @@ def test_in_vhdl(built, shell, tmp_path):
             "trigger_framer.vhd",
             "if rst = '1' then",
             "if rst = '1' and now < 10 ns then",
-            "payload: shelled_trigger is not as new after a reset: frame 0 from there differs",
+            "payload: shelled_trigger is not in its initial state after a reset: frame 0 after it differs",
         ),
     ):
         path = payload.directory / "src" / name
@@ -183,7 +183,7 @@ def test_what_does_not_fit(built, tmp_path):
             export(this, tmp_path / "x", **asked)
         return str(error.value)
 
-    assert refusal(kind="pcie") == "payload: no shell 'pcie'; there are plain, axi, emp"
+    assert refusal(kind="pcie") == "payload: no shell 'pcie'; available: plain, axi, emp"
     assert (
         refusal(kind="axi", language="vhdl")
         == "payload: the shell 'axi' is in verilog, not in 'vhdl'"
@@ -195,7 +195,7 @@ def test_what_does_not_fit(built, tmp_path):
         == "payload: input_links has 1 channels; the inputs are on 2 links"
     )
     none = built._replace(spec=built.spec.model_copy(update={"payload": None}))
-    missing = "payload: trigger.toml has no [payload]; add it (it may be empty), with decision.accept, and build again"
+    missing = "payload: trigger.toml has no [payload]; add it (it may be empty) and decision.accept, then build again"
     assert refusal(none) == missing
     with pytest.raises(TriggerError) as error:
         patterns(none, 10)
@@ -204,10 +204,10 @@ def test_what_does_not_fit(built, tmp_path):
 
 def test_more_than_there_is_room_for(shell, tmp_path):
     for changes, message in (
-        ({"points": shell.points * 9}, "payload: 18 accept bits; there is room for 16"),
+        ({"points": shell.points * 9}, "payload: 18 accept bits; at most 16 fit"),
         (
             {"links": shell.links._replace(words=256)},
-            "payload: an event has 256 frames; there is room for 255; use more links",
+            "payload: an event has 256 frames; at most 255 fit; use more links",
         ),
     ):
         with pytest.raises(TriggerError) as error:

@@ -155,5 +155,5 @@ def test_the_command_simulates_what_it_exports(built, tmp_path, monkeypatch):
     )
     monkeypatch.setattr(shutil, "which", lambda program: None)
     assert CliRunner().invoke(app, [*export_to, "--shell", "emp"]).output.splitlines()[-1] == (
-        "  not run here, where no ghdl is on PATH: simulate it with python sim/run.py"
+        "  not simulated: no ghdl on PATH; simulate it with python sim/run.py"
     )

@@ -46,23 +46,23 @@ def link_width(built):
 @pytest.mark.parametrize(
     ("output", "message"),
     [
-        ("", "give at least one of accept, crossing and scores"),
-        ("crossing = [3]", ".crossing: [3] is no place; it should be [link, lowest bit]"),
-        ("accept = [3, 0, 1]", ".accept: [3, 0, 1] is no place; it should be [link, lowest bit]"),
-        ("accept = [3, -1]", ".accept: [3, -1] is no place; it should be [link, lowest bit]"),
-        ("accept = true", ".accept: True is no place; it should be [link, lowest bit]"),
-        ("accept.loose = 3", ".accept: 3 is no place; it should be [link, lowest bit]"),
+        ("", "set at least one of accept, crossing and scores"),
+        ("crossing = [3]", ".crossing: [3] is not a place; write [link, lowest bit]"),
+        ("accept = [3, 0, 1]", ".accept: [3, 0, 1] is not a place; write [link, lowest bit]"),
+        ("accept = [3, -1]", ".accept: [3, -1] is not a place; write [link, lowest bit]"),
+        ("accept = true", ".accept: True is not a place; write [link, lowest bit]"),
+        ("accept.loose = 3", ".accept: 3 is not a place; write [link, lowest bit]"),
         (
             "scores = [1000, 0]",
-            ".scores: there is no link 1000; links are numbered from 0 to 999",
+            ".scores: link 1000 does not exist; links are numbered from 0 to 999",
         ),
         (
             "accept.lose = [3, 0]",
-            "accept has 'lose', which there is not; did you mean 'loose'?",
+            "accept has 'lose', which is unknown; did you mean 'loose'?",
         ),
         (
             "scores.sgnal = [3, 0]",
-            "scores has 'sgnal', which there is not; did you mean 'signal'?",
+            "scores has 'sgnal', which is unknown; did you mean 'signal'?",
         ),
         ("accept = [3, 63]", "accept takes bits 63 to 64 of link 3; a word has 64"),
         ("crossing = [3, 53]", "crossing takes bits 53 to 64 of link 3; a word has 64"),
@@ -89,7 +89,7 @@ def test_two_places_for_a_decision(tmp_path):
     with pytest.raises(TriggerError) as error:
         parse(TOML + "[payload.output]\naccept = [3, 0]\n", tmp_path / "trigger.toml")
     assert str(error.value) == (
-        f"{tmp_path}/trigger.toml: payload: give either output_link or output, whose places name their links"
+        f"{tmp_path}/trigger.toml: payload: set either output_link or output, whose places include links"
     )
 
 

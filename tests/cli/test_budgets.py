@@ -22,7 +22,7 @@ def test_a_decision_over_budget(small_build):
     lines = result.stderr.splitlines()
     assert lines[-3] == "trigger: exact, but over budget"
     assert re.fullmatch(
-        r"  lut: \d+ \(synthesised, Yosys [\d.]+\) is \d+ over the 3 allowed; what helps: "
+        r"  lut: \d+ \(synthesised, Yosys [\d.]+\) is \d+ over the 3 allowed; to reduce it: "
         r".*; '\w+' takes \d+ of \d+ LUT",
         lines[-2],
     )
@@ -69,7 +69,7 @@ def test_rates(small_build):
     assert result.returncode == 3, result.stderr
     assert re.fullmatch(
         r"  rate_khz: [\d,]+ \([\d,]+ to [\d,]+, test events\) is [\d,]+ kHz over the 100 kHz allowed; "
-        r"what helps: a higher threshold, or decision\.accept\.NAME\.rate_khz, which finds it",
+        r"to reduce it: a higher threshold, or decision\.accept\.NAME\.rate_khz, which finds it",
         result.stderr.splitlines()[-2],
     )
     assert trigger("verify", root).returncode == 0
@@ -77,7 +77,7 @@ def test_rates(small_build):
     result = trigger("build", source, "--output", root.parent)
     assert result.returncode == 2
     assert result.stderr.splitlines()[-1].startswith(
-        "trigger: decision.accept.high: a rate of 0.001 kHz cannot be chosen: the highest score alone comes at "
+        "trigger: decision.accept.high: a rate of 0.001 kHz cannot be reached: the highest score alone gives "
     )
 
 
@@ -101,5 +101,5 @@ def test_synth(small_build):
     result = trigger("synth", root, "--tool", "ise")
     assert (result.returncode, result.stderr) == (
         2,
-        "trigger: no tool 'ise'; there are yosys, ecp5, vivado, vitis, quartus\n",
+        "trigger: no tool 'ise'; available: yosys, ecp5, vivado, vitis, quartus\n",
     )

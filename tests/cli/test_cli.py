@@ -100,9 +100,7 @@ def test_neither_qkeras_nor_hgq2():
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=False
     )
-    message = (
-        "neither QKeras nor HGQ2 is installed; get one with: pip install 'trigger-compiler[qkeras]'"
-    )
+    message = "neither QKeras nor HGQ2 is installed; install one with: pip install 'trigger-compiler[qkeras]'"
     assert result.stderr.splitlines()[-1] == f"trigger.errors.TriggerError: {message}"
 
 
@@ -148,7 +146,10 @@ def test_new_makes_a_trigger_that_is_valid(tmp_path):
     ]
     assert load(tmp_path / "my_trigger" / "trigger.toml").name == "my_trigger"
     result = trigger("new", "my_trigger", cwd=tmp_path)
-    assert (result.returncode, result.stderr) == (2, "trigger: my_trigger: exists already\n")
+    assert (result.returncode, result.stderr) == (
+        2,
+        "trigger: my_trigger: already exists; name another folder\n",
+    )
     result = trigger("new", "2nd", cwd=tmp_path)
     assert result.returncode == 2
     assert "cannot name a C++ function" in result.stderr
@@ -175,8 +176,11 @@ def test_list_and_doctor():
             ("build",),
             "trigger: build: name either a trigger, or --network, --events, --part and --clock",
         ),
-        (("events", "jets", "x.csv"), "trigger: x.csv: the file to write ends in .parquet"),
-        (("show", "."), "trigger: .: no finished build here; run `trigger build` first"),
+        (
+            ("events", "jets", "x.csv"),
+            "trigger: x.csv: the name of the output file must end in .parquet",
+        ),
+        (("show", "."), "trigger: .: holds no finished build; run `trigger build` first"),
     ],
 )
 def test_one_message_for_a_mistake(arguments, message, tmp_path):
@@ -202,7 +206,7 @@ def test_an_inexact_network_is_one_message(small_build, tmp_path):
     result = trigger("build", source, "--output", tmp_path / "out")
     assert result.returncode == 2
     assert result.stderr == (
-        "trigger: the network cannot be compiled exactly: one thing\n"
+        "trigger: the network cannot be compiled exactly: 1 problem\n"
         "  relu: quantized_bits(3,1,1,alpha='auto') has alpha=\"auto\": as an activation its scale changes with every batch of "
         "events. Remedy: give alpha=1 or another power of two.\n"
     )

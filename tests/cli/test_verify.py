@@ -42,7 +42,7 @@ def test_verify_other_events(small_build, tmp_path):
         "graph: 600 events, equal",
         "csim (Vitis): 600 events, equal",
         "RTL (Verilog): 600 events, equal",
-        "RTL (Verilog), with gaps: 600 events, equal",
+        "RTL (Verilog), with stalls: 600 events, equal",
     ]
     result = trigger("verify", root, "--events", tmp_path / "none.csv")
     assert (result.returncode, result.stderr) == (
@@ -72,7 +72,7 @@ def test_verify_could_not_run(small_build, tmp_path):
     result = trigger("verify", tmp_path)
     assert (result.returncode, result.stderr) == (
         2,
-        f"trigger: {tmp_path}: no finished build here; run `trigger build` first\n",
+        f"trigger: {tmp_path}: holds no finished build; run `trigger build` first\n",
     )
     shutil.rmtree(root / "csim")
     result = trigger("verify", root, env={"PATH": str(tmp_path)})

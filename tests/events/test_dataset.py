@@ -87,7 +87,8 @@ def test_a_column_decides_the_split(tmp_path):
     with pytest.raises(TriggerError) as error:
         dataset.split(dataset.load(asked, tmp_path), asked)
     assert (
-        str(error.value) == "the class 's' has 200 events, too few for one in the validation split"
+        str(error.value)
+        == "the class 's' has 200 events, not enough for one in the validation split"
     )
 
 
@@ -103,7 +104,7 @@ def test_a_column_decides_the_split(tmp_path):
         (["1,2,s,1", "1,2,b,-1"], "column 'w', line 3: a negative weight"),
         (
             ["1,2,s,1e308", "1,2,b,1e308"],
-            "column 'w': the weights are too large to be added up; scale them",
+            "column 'w': the sum of the weights overflows; scale them down",
         ),
         ([], "no events"),
     ],
@@ -130,7 +131,7 @@ def test_a_file_without_numbers(tmp_path):
     write(tmp_path, ["x,y", "z,x"], "a,b")
     with pytest.raises(TriggerError) as error:
         dataset.numeric_columns(tmp_path / "events.csv")
-    assert str(error.value) == f"{tmp_path / 'events.csv'}: no column of numbers; there are a, b"
+    assert str(error.value) == f"{tmp_path / 'events.csv'}: no numeric column; the columns are a, b"
 
 
 def test_a_class_without_events(tmp_path):
@@ -143,7 +144,7 @@ def test_a_class_without_events(tmp_path):
 def test_a_class_missing_from_a_split(tmp_path):
     write(tmp_path, [*["1,2,s,1"] * 50, "1,2,b,1"])
     events = dataset.load(data(), tmp_path)
-    with pytest.raises(TriggerError, match="the class 'b' has 1 events, too few for one in the "):
+    with pytest.raises(TriggerError, match="the class 'b' has 1 event, not enough for one in the "):
         dataset.split(events, data(split=Split(train=0.5, validation=0.25, test=0.25)))
 
 

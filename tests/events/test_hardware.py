@@ -1,4 +1,6 @@
-"""Hardware inputs: physical values to integers, objects in order, their bits on the links; what is wrong is refused."""
+"""Hardware inputs: physical values to integers, objects in order, their bits on the links; what is
+wrong is refused.
+"""
 
 import numpy as np
 import pytest
@@ -61,7 +63,9 @@ def test_every_field_is_a_feature(tmp_path):
 
 
 def test_physical_values_to_integers(tmp_path):
-    """Steps of the LSB rounded half to even, angles wrapped, saturation counted, order and zeros as promised."""
+    """Steps of the LSB rounded half to even, angles wrapped, saturation counted, order and zeros as
+    promised.
+    """
     turn = 2 * np.pi / 144
     x = np.array(
         [
@@ -159,33 +163,33 @@ def test_features_without_objects_are_packed_one_after_the_other(tmp_path):
         (
             "[1, 1, 3]",
             "[1, 1]",
-            "inputs.objects.jet.at.2 is [1, 1]; it should be List should have at least 3 items",
+            "inputs.objects.jet.at.2 is [1, 1]; it must have at least 3 items",
         ),
         (
             "[1, 1, 3]",
             "[1, -1, 3]",
-            "inputs.objects.jet.at.2.1 is -1; it should be greater than or equal to 0",
+            "inputs.objects.jet.at.2.1 is -1; it must be greater than or equal to 0",
         ),
         (
             "bits = [0, 10]",
             "bits = [10, 0]",
-            "inputs.objects.jet.fields.pt: bits are [10, 0]; they are the first and the last",
+            "inputs.objects.jet.fields.pt: bits are [10, 0]; write [first, last]",
         ),
         (
             'order_by = "pt"',
             'order_by = "et"',
-            "inputs.objects.jet: order_by is 'et', which is no field",
+            "inputs.objects.jet: order_by is 'et', which is not a field",
         ),
         (
             "lsb = 0.0435 ",
             "lsb = 0 ",
-            "inputs.objects.jet.fields.eta.lsb is 0; it should be greater than 0",
+            "inputs.objects.jet.fields.eta.lsb is 0; it must be greater than 0",
         ),
         ("lsb = 0.0435 ", "step = 1 ", "unknown key inputs.objects.jet.fields.eta.step"),
         (
             "[inputs.objects.met]",
             '[inputs]\ntype = "fixed<8,3>"\n[inputs.objects.met]',
-            "inputs: give either type and types, or ",
+            "inputs: set either type and types, or ",
         ),
     ],
 )
@@ -196,7 +200,9 @@ def test_bad_objects(tmp_path, old, new, message):
 
 
 def test_objects_that_the_network_does_not_see(tmp_path):
-    """A kind of object, or the last ones of a kind, may be left out; what is left is read as ever."""
+    """A kind of object, or the last ones of a kind, may be left out; what is left is read as
+    ever.
+    """
     features = ["jet1_eta", "jet1_pt", "jet2_pt", "jet2_eta"]
     text = (HEAD + OBJECTS).replace('["score"]', f'["score"]\nfeatures = {features}')
     spec = parse(text, tmp_path / "trigger.toml")
@@ -211,11 +217,12 @@ def test_objects_that_the_network_does_not_see(tmp_path):
     [
         (
             ["jet4_pt"],
-            "data.features has 'jet4_pt', which is no field of inputs.objects; did you mean 'jet3_pt'?",
+            "data.features has 'jet4_pt', which is not a field of inputs.objects; did "
+            "you mean 'jet3_pt'?",
         ),
         (
             ["jet1_pt"],
-            "data.features has jet without 'jet1_eta'; take whole objects, or leave the field out",
+            "data.features has jet without 'jet1_eta'; list the field for all objects, or for none",
         ),
     ],
 )

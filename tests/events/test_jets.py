@@ -1,4 +1,6 @@
-"""The jets: the committed sample, and, where the generator is installed, the generator and its algorithms."""
+"""The jets: the committed sample, and, where the generator is installed, the generator and its
+algorithms.
+"""
 
 import hashlib
 import json
@@ -45,7 +47,7 @@ def test_the_sample_looks_like_jets():
 def test_an_unknown_class():
     with pytest.raises(TriggerError) as error:
         jets.generate("b", 1, 1)
-    assert str(error.value) == "jets: no class 'b'; there are g, q, W, Z, t"
+    assert str(error.value) == "jets: no class 'b'; available: g, q, W, Z, t"
 
 
 def test_without_the_generator():

@@ -79,14 +79,17 @@ OUTSIDE = [
         external_storage,
         "the dataset 'a' keeps its values in another file; write them into this one",
     ),
-    (external_link, "the link 'a' leads out of the file; write what it leads to into it"),
-    (external_group, "the link 'group' leads out of the file; write what it leads to into it"),
-    (virtual, "the dataset 'a' is virtual: its values are elsewhere; write them into this file"),
+    (external_link, "the link 'a' points outside the file; copy its target into the file"),
+    (external_group, "the link 'group' points outside the file; copy its target into the file"),
+    (
+        virtual,
+        "the dataset 'a' is virtual, with values stored elsewhere; write them into this file",
+    ),
     (
         virtual_of_the_same_file,
-        "the dataset 'a' is virtual: its values are elsewhere; write them into this file",
+        "the dataset 'a' is virtual, with values stored elsewhere; write them into this file",
     ),
-    (plugin, "the dataset 'a' needs the plugin 32001 to be read; compress it with gzip"),
+    (plugin, "the dataset 'a' needs the filter plugin 32001; compress it with gzip"),
     (bomb, "the dataset 'a' declares 8,796,093,022,208 bytes and holds 0"),
 ]
 
@@ -117,7 +120,7 @@ def test_nested_groups_and_links_inside_an_hdf5_file(tmp_path, private):
     with pytest.raises(TriggerError) as error:
         read(path, ["a"], "deep/er")
     assert str(error.value) == (
-        f"{path}: the link 'deep/er/c' leads out of the file; write what it leads to into it"
+        f"{path}: the link 'deep/er/c' points outside the file; copy its target into the file"
     )
 
 

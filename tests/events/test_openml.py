@@ -45,7 +45,7 @@ def test_the_data_set_is_written(tmp_path, monkeypatch):
         ),
         (
             ValueError("no such data set"),
-            "OpenML does not give the data set hls4ml_lhc_jets_hlf: no such data set",
+            "OpenML refuses the data set hls4ml_lhc_jets_hlf: no such data set",
         ),
     ],
 )

@@ -30,7 +30,7 @@ def test_missing_column(tmp_path, fmt):
     path = write(tmp_path, fmt)
     with pytest.raises(TriggerError) as error:
         read(path, ["a", "c"], "events" if fmt == "table.h5" else None)
-    assert str(error.value) == f"{path}: no column 'c'; there are a, b, kind"
+    assert str(error.value) == f"{path}: no column 'c'; available: a, b, kind"
 
 
 @pytest.mark.parametrize("fmt", FORMATS)
@@ -146,13 +146,13 @@ def test_several_trees(tmp_path):
         read(path, ["a"])
     assert str(error.value) == f"{path}: name one of its trees in data.tree: first, second"
     assert read(path, ["a"], "second")["a"] == [2.0]
-    with pytest.raises(TriggerError, match="no tree 'third'; there are first, second"):
+    with pytest.raises(TriggerError, match="no tree 'third'; available: first, second"):
         read(path, ["a"], "third")
 
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("x.txt", "cannot read .txt; known are .parquet, .h5,"), ("x.csv", "no such file")],
+    [("x.txt", "cannot read .txt; readable: .parquet, .h5,"), ("x.csv", "no such file")],
 )
 def test_no_such_file(tmp_path, name, message):
     with pytest.raises(TriggerError, match=message):

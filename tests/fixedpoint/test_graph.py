@@ -204,7 +204,7 @@ class TestInputs:
     @pytest.mark.parametrize(
         ("x", "message"),
         [
-            (np.zeros((1, 3)), "run() takes integers, not float64; predict() takes real numbers"),
+            (np.zeros((1, 3)), "run() needs integers, not float64; use predict() for real numbers"),
             (
                 np.array([[0, 0, 0], [0, 16, 0]]),
                 "event 1, feature 1: 16 is outside ufixed<4,0>, integers 0 to 15",
@@ -247,11 +247,11 @@ class TestJson:
             (lambda d: d["nodes"][2].pop("bias"), "first: bias is missing"),
             (
                 lambda d: d["nodes"][2].update(types=[NARROW, 4]),
-                "first: has types too narrow for its values",
+                "first: its types are too narrow for its values",
             ),
             (
                 lambda d: d["nodes"][2].update(types=["fixed<20,18>", 4]),
-                "first: has types whose fractional bits do not fit",
+                "first: the fractional bits of its types do not match",
             ),
             (
                 lambda d: d["nodes"][3].update(rounding="NEAREST"),

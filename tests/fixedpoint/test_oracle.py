@@ -65,10 +65,10 @@ def test_random_graphs_of_version_2():
     [
         ({"elements": [0, 9]}, "cut: elements are numbers from -1 to 1"),
         ({"elements": [0, -2]}, "cut: elements are numbers from -1 to 1"),
-        ({"elements": [0]}, "cut: elements has the shape (1,); it should be (2,)"),
+        ({"elements": [0]}, "cut: elements has the shape (1,); it must be (2,)"),
         (
             {"types": ["fixed<8,3>", 2]},
-            "cut: has types whose fractional bits do not fit its operation",
+            "cut: the fractional bits of its types do not match its operation",
         ),
         (
             {"op": "maximum", "groups": [[0, -1], [0, 1]]},
@@ -76,7 +76,7 @@ def test_random_graphs_of_version_2():
         ),
         (
             {"op": "minimum", "groups": [0, 1]},
-            "cut: groups has the shape (2,); it should be (2, 1)",
+            "cut: groups has the shape (2,); it must be (2, 1)",
         ),
     ],
 )

@@ -35,24 +35,24 @@ def test_the_graph_itself_is_read():
 @pytest.mark.parametrize("name", ["quantize", "leaky", "clip", "affine", "steps", "sum", "beside"])
 def test_more_types_than_elements(name):
     assert refusal(name, types=lambda types: [types[0], 9]) == (
-        f"{name}: has another number of types than of elements"
+        f"{name}: the number of types differs from the number of elements"
     )
 
 
 @pytest.mark.parametrize(
     ("name", "change", "message"),
     [
-        ("dense", {"types": lambda types: [types[0], 8]}, "weights has the shape (2, 2); it should be (2, 8)"),
-        ("dense", {"bias.values": lambda values: values[:1]}, "bias has the shape (1,); it should be (2,)"),
-        ("affine", {"scale.values": lambda values: values[:1]}, "scale has the shape (1,); it should be (2,)"),
-        ("affine", {"bias.values": lambda values: values[0]}, "bias has the shape (); it should be (2,)"),
-        ("clip", {"low": lambda low: low[:1]}, "low has the shape (1,); it should be (2,)"),
-        ("clip", {"high": lambda high: high[0]}, "high has the shape (); it should be (2,)"),
-        ("steps", {"levels.values": lambda values: values[:2]}, "levels has the shape (2,); it should be (3,)"),
+        ("dense", {"types": lambda types: [types[0], 8]}, "weights has the shape (2, 2); it must be (2, 8)"),
+        ("dense", {"bias.values": lambda values: values[:1]}, "bias has the shape (1,); it must be (2,)"),
+        ("affine", {"scale.values": lambda values: values[:1]}, "scale has the shape (1,); it must be (2,)"),
+        ("affine", {"bias.values": lambda values: values[0]}, "bias has the shape (); it must be (2,)"),
+        ("clip", {"low": lambda low: low[:1]}, "low has the shape (1,); it must be (2,)"),
+        ("clip", {"high": lambda high: high[0]}, "high has the shape (); it must be (2,)"),
+        ("steps", {"levels.values": lambda values: values[:2]}, "levels has the shape (2,); it must be (3,)"),
         ("steps", {"levels.values": lambda values: [3, 0, 1]}, "levels decrease"),
         ("bits", {"elements": lambda elements: [0, -1]}, "elements are numbers from 0 to 3"),
         ("bits", {"elements": lambda elements: [0, 4]}, "elements are numbers from 0 to 3"),
-        ("bits", {"bounds": lambda bounds: [1]}, "bounds has the shape (1,); it should be (2,)"),
+        ("bits", {"bounds": lambda bounds: [1]}, "bounds has the shape (1,); it must be (2,)"),
         ("sum", {"inputs": lambda names: ["leaky", "inputs", "bits"]}, "unknown input bits"),
         ("sum", {"inputs": lambda names: []}, "reads no value"),
         ("clip", {"inputs": lambda names: []}, "reads 0 values, not one"),

@@ -20,7 +20,7 @@ INPUT = "fixed<6,3>"
 W = "quantized_bits(4,0,alpha=1)"
 EXACT = "exact"
 AGAIN = (
-    "Remedy: make it again, with all its options in the constructor, and give it the same weights."
+    "Remedy: make it again with all its options in the constructor and give it the same weights."
 )
 AS_IT_IS = "Remedy: use the layer as Keras has it."
 UNUSED = "Remedy: use QDense with a kernel_quantizer and a bias_quantizer, or QActivation."
@@ -69,7 +69,7 @@ def replaced(names, what="its", remedy=AS_IT_IS):
 
 def unlike(attribute, found, kind, made, whose="its"):
     return (
-        f"d: {whose} {attribute} was changed after it was made: it is {found}, and a {kind} of the same options has {made}. "
+        f"d: {whose} {attribute} was changed after construction: it is {found}, but a {kind} with the same options has {made}. "
         f"{AGAIN}"
     )
 
@@ -188,7 +188,7 @@ CASES = {
     ),
     "a slope that is none": (
         lambda: changed(layers.ReLU(name="d"), put("negative_slope", "steep")),
-        "d: ReLU cannot be made with the options that its attributes say: '<' not supported between instances of 'str' and "
+        "d: ReLU cannot be made with the options given by its attributes: '<' not supported between instances of 'str' and "
         f"'float'. {AGAIN}",
     ),
     "epsilon of BatchNormalization": (
@@ -254,7 +254,7 @@ CASES = {
     "dtype_policy": (
         lambda: changed(dense(), put("dtype_policy", "mixed_float16")),
         "d: it computes in float16 (dtype policy mixed_float16), which rounds values that the graph keeps. Remedy: make the "
-        'network with the dtype policy "float32" and train it again.',
+        'network with the dtype policy "float32" and retrain it.',
     ),
 }  # fmt: skip
 
@@ -324,8 +324,8 @@ def test_a_property_of_a_class(monkeypatch):
 
 def of_model(kind, name):
     return (
-        f"net: {kind} overrides {name} and may compute anything. Remedy: build the network of layers alone, with "
-        "keras.Model(inputs, outputs) or keras.Sequential."
+        f"net: {kind} overrides {name} and may compute anything. Remedy: build the network only from "
+        "layers, with keras.Model(inputs, outputs) or keras.Sequential."
     )
 
 

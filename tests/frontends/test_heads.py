@@ -118,10 +118,10 @@ def test_thresholds_of_one():
     with pytest.raises(TriggerError) as error:
         moved["sigmoid"](0, 1.0)
     assert str(error.value) == (
-        "a threshold of 1.0 on the sigmoid: rounding to float64 moves Keras' values across it and back, so that no bound on "
-        "the score decides like Keras; give a threshold farther from the ends of its range"
+        "a threshold of 1.0 on the sigmoid: Keras' values cross it several times because of float64 rounding, so no bound on "
+        "the score is equivalent; set a threshold farther from the ends of the range"
     )
-    with pytest.raises(TriggerError, match="^a threshold of 0.999999999999 on the tanh: rounding"):
+    with pytest.raises(TriggerError, match="^a threshold of 0.999999999999 on the tanh: Keras"):
         moved["tanh"](0, 1 - 1e-12)
     with pytest.raises(TriggerError) as error:
         moved["tanh"](0, float("nan"))
@@ -135,8 +135,8 @@ def test_a_threshold_on_a_softmax_is_refused():
     with pytest.raises(TriggerError) as error:
         left_out(model, graph).before(0, 0.9)
     assert str(error.value) == (
-        "a threshold of 0.9 on a softmax depends on the scores of all classes, and the softmax is left out; end the network "
-        "without it and give a threshold on its scores, or give rate_khz instead"
+        "a threshold of 0.9 on a softmax depends on the scores of all classes, but the softmax is left out; remove "
+        "it from the network and set a threshold on the scores, or set rate_khz"
     )
 
 

@@ -100,7 +100,7 @@ def test_a_real_head_is_left_out():
 def test_inputs_need_a_type_and_kernels_need_none():
     assert (
         refusal(around(), None)
-        == 'the features have no fixed-point type. Remedy: name it, as in inputs="fixed<16,6>".'
+        == 'the features have no fixed-point type. Remedy: give it, as in inputs="fixed<16,6>".'
     )
     name = "some_dense"
     assert refusal(around(), INPUT, {name: "fixed<8,4>"}) == (

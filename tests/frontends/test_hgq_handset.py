@@ -1,4 +1,6 @@
-"""HGQ2 networks that were changed by hand after they were made: exact against ``model(x)``, or refused (`make test-hgq`)."""
+"""HGQ2 networks that were changed by hand after they were made: exact against ``model(x)``, or
+refused (`make test-hgq`).
+"""
 
 import keras
 import numpy as np
@@ -16,7 +18,7 @@ from trigger.frontends.networks import lower  # noqa: E402
 INPUT = "fixed<6,3>"
 EXACT = "exact"
 AGAIN = (
-    "Remedy: make it again, with all its options in the constructor, and give it the same weights."
+    "Remedy: make it again with all its options in the constructor and give it the same weights."
 )
 
 
@@ -51,13 +53,16 @@ def dense():
 
 def unlike(attribute, found, kind, made):
     return (
-        f"d: its {attribute} was changed after it was made: it is {found}, and a {kind} of the same "
-        f"options has {made}. {AGAIN}"
+        f"d: its {attribute} was changed after construction: it is {found}, but a "
+        f"{kind} with the same options has {made}. {AGAIN}"
     )
 
 
 def replaced(name, what="its"):
-    return f"d: {what} {name} was replaced and may compute anything. Remedy: use the layer as Keras has it."
+    return (
+        f"d: {what} {name} was replaced and may compute anything. Remedy: use the "
+        f"layer as Keras has it."
+    )
 
 
 CASES = {

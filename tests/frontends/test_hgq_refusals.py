@@ -115,8 +115,8 @@ def with_weight(name, value):
 
 
 NOT_A_NUMBER = (
-    "its {} has a value that is not a number. Remedy: train the network again, with a smaller learning rate, or load other "
-    "weights."
+    "its {} has a value that is not a number. Remedy: retrain the network with a lower "
+    "learning rate, or load other weights."
 )
 
 
@@ -145,8 +145,8 @@ NOT_A_NUMBER = (
         ),
         (
             lambda: chain(QDense(3), kind=Doubling),
-            "Doubling overrides call and may compute anything. Remedy: build the network of layers alone, with "
-            "keras.Model(inputs, outputs) or keras.Sequential.",
+            "Doubling overrides call and may compute anything. Remedy: build the network only from "
+            "layers, with keras.Model(inputs, outputs) or keras.Sequential.",
         ),
         (
             lambda: chain(patched(QDense(3))),
@@ -154,7 +154,7 @@ NOT_A_NUMBER = (
         ),
         (
             lambda: chain(lambda x: keras.layers.Dropout(0.5)(x, training=True)),
-            "it is called with training=True, which changes what it computes. Remedy: call it with its input alone.",
+            "it is called with training=True, which changes what it computes. Remedy: call it with its input only.",
         ),
         (
             lambda: chain(QDense(3), name="x", dtype="int32"),
@@ -170,8 +170,8 @@ NOT_A_NUMBER = (
         (lambda: with_weight("moving_mean", np.nan), NOT_A_NUMBER.format("moving_mean")),
         (
             lambda: with_weight("moving_variance", -1),
-            "its variance has the value -1, and a variance is at least 0. Remedy: train the network again, or load other "
-            "weights.",
+            "its variance has the value -1, and a variance is at least 0. Remedy: retrain the network, "
+            "or load other weights.",
         ),
         (
             lambda: chain(keras.layers.Dense(3)),
@@ -211,8 +211,8 @@ def test_a_function_of_ones_own_is_a_table():
 
 
 QUANTISED_SOFTMAX = (
-    "its output quantiser takes the values of the softmax, which have no exact fixed-point form. Remedy: use "
-    "enable_oq=False, or take the softmax off."
+    "its output quantiser acts on the values of the softmax, which have no exact fixed-point form. Remedy: use enable_oq=False, or "
+    "remove the softmax."
 )
 
 
@@ -297,7 +297,7 @@ def test_a_table_of_a_function_that_is_not_elementwise_is_refused(function, shap
     x = inputs = keras.Input(shape)
     model = keras.Model(inputs, QUnaryFunctionLUT(function)(x))
     assert refusal(model) == (
-        "the function is not elementwise. Remedy: use one that takes each value by itself."
+        "the function is not elementwise. Remedy: use an elementwise function."
     )
 
 

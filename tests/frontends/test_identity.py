@@ -13,7 +13,7 @@ from trigger.frontends.inexact import Inexact
 from trigger.frontends.loading import load
 from trigger.frontends.networks import head
 from trigger.frontends.qkeras.lowering import lower
-from trigger.training.twin import float_twin
+from trigger.training.float_baseline import float_baseline
 
 INPUT = "fixed<6,3>"
 W = "quantized_bits(4,0,alpha=1)"
@@ -74,8 +74,8 @@ def test_the_head_of_a_network(last, kind):
     ],
 )
 def test_the_float_form_of_an_activation(activation, kind):
-    twin = float_twin(ending(QActivation(activation)))
-    assert twin.layers[-1].activation is kind
+    baseline = float_baseline(ending(QActivation(activation)))
+    assert baseline.layers[-1].activation is kind
 
 
 @pytest.mark.parametrize(
@@ -93,8 +93,8 @@ def test_weights_that_are_no_real_numbers(bias, kind):
     with pytest.raises(Inexact) as refusal:
         lower(model, INPUT)
     assert str(refusal.value.problems[0]) == (
-        f"d: its bias is of the type {kind}, which is not one of real numbers. Remedy: make the layer in float32, and train "
-        "it again or load other weights."
+        f"d: its bias is of the type {kind}, which is not real. Remedy: make the layer in float32, and "
+        "retrain it or load other weights."
     )
 
 
@@ -111,6 +111,6 @@ def test_files_with_weights_that_are_no_real_numbers(tmp_path, kind, name):
     with pytest.raises(TriggerError) as error:
         load(path)
     assert str(error.value) == (
-        f"{path}: the dataset 'model_weights/d/d/kernel' is of the type {name}, and weights are real numbers; save the "
-        "network in float32"
+        f"{path}: the dataset 'model_weights/d/d/kernel' is of the type {name}, but weights must be "
+        "real; save the network in float32"
     )

@@ -1,4 +1,6 @@
-"""Files that Keras 2 and QKeras 0.9 wrote: the network read from them gives the integers that QKeras 0.9 gave."""
+"""Files that Keras 2 and QKeras 0.9 wrote: the network read from them gives the integers that
+QKeras 0.9 gave.
+"""
 
 import json
 from fractions import Fraction
@@ -40,7 +42,7 @@ def test_equals_qkeras_0_9(name, form):
     ("name", "line"),
     [
         ("operators", ""),
-        ("pruned", "{}: 3 pruning wrappers are taken off, as tfmot's strip_pruning does\n"),
+        ("pruned", "{}: 3 pruning wrappers removed, as by tfmot's strip_pruning\n"),
     ],
 )
 def test_equals_keras_2(name, line, suffix, capsys):
@@ -130,8 +132,10 @@ def edited(tmp_path, change):
     [
         (
             lambda layers, saved: layers["tanh"].update(class_name="Lambda"),
-            "layer 'tanh' is of the class Lambda; known are Activation, ActivityRegularization, Add, AlphaDropout, "
-            "BatchNormalization, Concatenate, Dense, Dot, Dropout, Flatten, GaussianDropout, GaussianNoise, LeakyReLU, "
+            "layer 'tanh' is of the class Lambda; available: Activation, "
+            "ActivityRegularization, Add, AlphaDropout, "
+            "BatchNormalization, Concatenate, Dense, Dot, Dropout, Flatten, "
+            "GaussianDropout, GaussianNoise, LeakyReLU, "
             "Multiply, Normalization, Permute, ReLU, Reshape, Softmax, Subtract, "
             "QActivation, QBatchNormalization, QDense, QDenseBatchnorm",
         ),
@@ -139,8 +143,10 @@ def edited(tmp_path, change):
             lambda layers, saved: layers["hidden"]["config"]["kernel_quantizer"].update(
                 class_name="exec"
             ),
-            "layer 'hidden': has exec, which is no quantiser; known are bernoulli, binary, quantized_bits, quantized_hswish, "
-            "quantized_linear, quantized_po2, quantized_relu, quantized_relu_po2, quantized_sigmoid, quantized_tanh, "
+            "layer 'hidden': has exec, which is not a quantiser; available: bernoulli, "
+            "binary, quantized_bits, quantized_hswish, "
+            "quantized_linear, quantized_po2, quantized_relu, quantized_relu_po2, "
+            "quantized_sigmoid, quantized_tanh, "
             "quantized_ulaw, stochastic_binary, stochastic_ternary, ternary",
         ),
         (
@@ -151,7 +157,7 @@ def edited(tmp_path, change):
         ),
         (
             lambda layers, saved: layers["relu"]["inbound_nodes"].append([["hidden", 0, 0, {}]]),
-            "layer 'relu' is used 2 times; make a layer for each use",
+            "layer 'relu' is used 2 times; make one layer per use",
         ),
         (
             lambda layers, saved: layers["relu"]["inbound_nodes"][0][0][3].update(training=True),
@@ -159,42 +165,46 @@ def edited(tmp_path, change):
         ),
         (
             lambda layers, saved: layers["hidden"]["config"].update(dtype="float16"),
-            "layer 'hidden' computes in float16, and would be read in float32; save the network in float32",
+            "layer 'hidden' computes in float16, but would be read in float32; save "
+            "the network in float32",
         ),
         (
             lambda layers, saved: layers["relu"]["config"].update(
                 dtype={"class_name": "Policy", "config": {"name": "mixed_bfloat16"}}
             ),
-            "layer 'relu' computes in mixed_bfloat16, and would be read in float32; save the network in float32",
+            "layer 'relu' computes in mixed_bfloat16, but would be read in float32; "
+            "save the network in float32",
         ),
         (
             lambda layers, saved: layers["tanh"].update(
                 class_name="Activation", config={"name": "tanh", "activation": "hard_sigmoid"}
             ),
-            "layer 'tanh': hard_sigmoid is 0.2 x + 0.5 between 0 and 1 in Keras 2, and x / 6 + 0.5 in Keras 3; use sigmoid, "
+            "layer 'tanh': hard_sigmoid is 0.2 x + 0.5 between 0 and 1 in Keras 2, and "
+            "x / 6 + 0.5 in Keras 3; use sigmoid, "
             "or train the network in Keras 3",
         ),
         (
             lambda layers, saved: layers["tanh"].update(
                 class_name="Dot", config={"name": "tanh", "axes": 1, "normalize": True}
             ),
-            "layer 'tanh': it normalises short vectors in another way in Keras 3; use normalize=False, or train the network in "
-            "Keras 3",
+            "layer 'tanh': it normalises short vectors differently in Keras 3; "
+            "use normalize=False, or train the network in Keras 3",
         ),
         (
             lambda layers, saved: layers["features"]["config"].update(dtype="int32"),
-            "input 'features' computes in int32, and would be read in float32; save the network in float32",
+            "input 'features' computes in int32, but would be read in float32; save "
+            "the network in float32",
         ),
         (
             lambda layers, saved: layers["relu"].update(
                 class_name="TFOpLambda", config={"name": "relu", "function": "math.exp"}
             ),
-            "layer 'relu' is TensorFlow's operation math.exp, of a constant or unknown here; use a layer of Keras that "
-            "computes the same",
+            "layer 'relu' is TensorFlow's operation math.exp, which acts on a constant or "
+            "is unknown; use an equivalent Keras layer",
         ),
         (
             lambda layers, saved: saved.update(class_name="Mine"),
-            "a model of the class Mine; Sequential and functional ones can be read",
+            "a model of the class Mine; only Sequential and functional models can be read",
         ),
     ],
 )

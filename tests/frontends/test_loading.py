@@ -66,9 +66,7 @@ def test_code_in_a_file_is_not_executed(tmp_path):
     model.save(tmp_path / "network.keras")
     with pytest.raises(TriggerError) as error:
         load(tmp_path / "network.keras")
-    reason = (
-        "it has a Lambda layer, whose code is never run; use layers of Keras that compute the same"
-    )
+    reason = "it has a Lambda layer, whose code is never run; use equivalent Keras layers"
     assert str(error.value) == f"{tmp_path / 'network.keras'}: {reason}"
     assert not marker.exists()
 
@@ -92,8 +90,8 @@ def test_code_that_a_file_does_not_hold(tmp_path, layer, name, suffix):
     with pytest.raises(TriggerError) as error:
         load(path)
     assert str(error.value) == (
-        f"{path}: it needs {name!r}, which is not part of Keras or QKeras, and a file does not hold its code; use layers of "
-        "theirs, or make the network by a function (model.function in trigger.toml)"
+        f"{path}: it needs {name!r}, which is not part of Keras or QKeras, and a file does not contain "
+        "its code; use their layers, or make the network by a function (model.function in trigger.toml)"
     )
 
 
@@ -104,7 +102,7 @@ def test_a_network_without_a_shape(tmp_path):
     with pytest.raises(TriggerError) as error:
         load(path)
     assert str(error.value) == (
-        f"{path}: the network was saved before it had a shape; start it with keras.Input(...) and save it again"
+        f"{path}: the network was saved without an input shape; start it with keras.Input(...) and save it again"
     )
 
 
@@ -175,7 +173,7 @@ def test_weights_of_another_file_are_not_read(tmp_path, suffix, how):
     where = f"{path}: model.weights.h5" if suffix == "keras" else str(path)
     problem = {
         "storage": f"the dataset {name!r} keeps its values in another file; write them into this one",
-        "link": f"the link {name!r} leads out of the file; write what it leads to into it",
-        "virtual": f"the dataset {name!r} is virtual: its values are elsewhere; write them into this file",
+        "link": f"the link {name!r} points outside the file; copy its target into the file",
+        "virtual": f"the dataset {name!r} is virtual, with values stored elsewhere; write them into this file",
     }[how]
     assert str(error.value) == f"{where}: {problem}"

@@ -84,7 +84,7 @@ NETWORKS = {
     ),
     "a layer as activation": (
         lambda: chain(dense(activation=layers.ReLU())),
-        "d: its activation is the layer ReLU. Remedy: put that layer after this one instead.",
+        "d: its activation is the layer ReLU. Remedy: put that layer after this one.",
     ),
     "leaky_relu": (
         lambda: chain(dense(activation="leaky_relu")),
@@ -93,7 +93,7 @@ NETWORKS = {
     ),
     "relu of keras.ops": (
         lambda: chain(dense(activation=keras.ops.relu)),
-        "d: its activation relu is that of keras.src.ops.nn, not that of keras.activations. Remedy: write "
+        "d: its activation relu is from keras.src.ops.nn, not from keras.activations. Remedy: write "
         'activation="relu".',
     ),
     "Keras' own by reference": (lambda: chain(dense(activation=keras.activations.relu)), EXACT),
@@ -103,8 +103,8 @@ NETWORKS = {
     ),
     "a kernel's quantiser that fails": (
         lambda: failing(dense(kernel_quantizer=qkeras.ternary(threshold=0.5), name="d")),
-        "d: ternary(alpha='auto_po2',threshold=0.5) cannot be called: AssertionError: AssertionError. Remedy: correct its "
-        "options until the network itself can be called.",
+        "d: ternary(alpha='auto_po2',threshold=0.5) cannot be called: AssertionError: AssertionError. Remedy: correct its options so that "
+        "the network can be called.",
     ),
     # Models and layers of one's own.
     "Model.call": (lambda: chain(dense(), kind=Doubling), model_class("Doubling", "call")),
@@ -150,7 +150,7 @@ NETWORKS = {
     # Axes and orders of elements.
     "Concatenate axis 0": (
         lambda: branches(dense(), dense(name="e"), axis=0),
-        "join: it joins events, not features (axis 0). Remedy: use axis=1.",
+        "join: it concatenates events, not features (axis 0). Remedy: use axis=1.",
     ),
     "Concatenate axis 1": (lambda: branches(dense(), dense(2, name="e"), axis=1), EXACT),
     "Concatenate axis -2": (lambda: branches(layers.ReLU(), layers.Identity(), axis=-2, shape=(2, 2)), EXACT),
@@ -212,15 +212,15 @@ NETWORKS = {
     },
     "a negative variance": (
         lambda: chain(set_weight(layers.BatchNormalization(name="d"), "moving_variance", -1)),
-        "d: its variance has the value -1, and a variance is at least 0. Remedy: train the network again, or load other "
-        "weights.",
+        "d: its variance has the value -1, and a variance is at least 0. Remedy: retrain the network, "
+        "or load other weights.",
     ),
     "a negative variance, folded": (
         lambda: chain(
             set_weight(QDenseBatchnorm(3, kernel_quantizer=W, bias_quantizer=W, name="d"), "moving_variance", -1)
         ),
-        "d: its variance has the value -1, and a variance is at least 0. Remedy: train the network again, or load other "
-        "weights.",
+        "d: its variance has the value -1, and a variance is at least 0. Remedy: retrain the network, "
+        "or load other weights.",
     ),
     "a bias of 130 bits": (
         lambda: chain(set_weight(dense(bias_quantizer=None), "bias", [1e-30, 1e10, 1])),
@@ -228,7 +228,7 @@ NETWORKS = {
     ),
     "a tiny bias": (
         lambda: chain(set_weight(dense(bias_quantizer=None), "bias", 1e-20)),
-        f"d: with its bias a value needs more than 53 bits, which float64 holds: the smallest bit of the bias is 2^-87. {BIAS}",
+        f"d: with its bias a value needs more than the 53 bits of float64: the smallest bit of the bias is 2^-87. {BIAS}",
     ),
     "a wide scale": (
         lambda: chain(set_weight(layers.BatchNormalization(name="d"), "gamma", [1e-20, 1e20, 1, 1])),
@@ -241,7 +241,7 @@ NETWORKS = {
         "d: Keras quantised it (int8_from_float32). Remedy: use QDense with a kernel_quantizer instead.",
     ),
     "a low-rank kernel": (
-        low_rank, "d: its kernel is a low-rank one. Remedy: use QDense with a kernel_quantizer."
+        low_rank, "d: its kernel is low-rank. Remedy: use QDense with a kernel_quantizer."
     ),
     "mixed_float16": (
         lambda: with_policy("mixed_float16", dense), precision("float16", "mixed_float16")
@@ -295,13 +295,13 @@ NETWORKS = {
     ),
     "bernoulli": (
         lambda: chain(QActivation("bernoulli", name="d")),
-        "d: the activation bernoulli() has no exact fixed-point form. Remedy: use stochastic_binary, which draws at random in "
-        "training alone.",
+        "d: the activation bernoulli() has no exact fixed-point form. Remedy: use stochastic_binary, which is "
+        "random only in training.",
     ),
     "LayerNormalization": (
         lambda: chain(layers.LayerNormalization(name="d")),
         UNSUPPORTED.format(
-            "LayerNormalization", "use BatchNormalization, whose statistics are constants, and train again"
+            "LayerNormalization", "use BatchNormalization, whose statistics are constants, and retrain"
         ),
     ),
     "EinsumDense": (
@@ -321,11 +321,11 @@ NETWORKS = {
     ),
     "an unbuilt Sequential": (
         lambda: keras.Sequential([dense()], name="net"),
-        "net: the shape of its inputs is not known yet. Remedy: put keras.Input((features,)) before its first layer.",
+        "net: the shape of its inputs is unknown. Remedy: put keras.Input((features,)) before its first layer.",
     ),
     "a model without layers": (
         lambda: Layerless(name="net"),
-        "net: Layerless computes by a call of its own, so there are no layers to read. Remedy: build the network with "
+        "net: Layerless overrides call, so there are no layers to read. Remedy: build the network with "
         "keras.Model(inputs, outputs) or keras.Sequential.",
     ),
     "two inputs": (
@@ -333,13 +333,13 @@ NETWORKS = {
         "net: it has 2 inputs. Remedy: give it one Input with all features; the first Dense of a branch has zeros for those it "
         "does not use.\n"
         "  elu: a layer of the type ELU has no exact lowering. Remedy: use ReLU, or QActivation(\"quantized_relu(8,3)\"), and "
-        "train again.",
+        "retrain.",
     ),
     "two outputs": (
         two_outputs,
         "net: it has 2 outputs. Remedy: make a network for each, as in keras.Model(model.inputs, model.outputs[0]).\n"
         "  elu: a layer of the type ELU has no exact lowering. Remedy: use ReLU, or QActivation(\"quantized_relu(8,3)\"), and "
-        "train again.",
+        "retrain.",
     ),
     # Bounds off the grid of what is bounded: exact on a finer one.
     **{

@@ -26,7 +26,7 @@ def test_what_is_no_type_of_the_inputs(inputs):
     with pytest.raises(Inexact) as refusal:
         lower(chain(), inputs)
     assert str(refusal.value.problems[0]) == (
-        f'inputs: {inputs!r} is no fixed-point type. Remedy: give one, as in inputs="fixed<16,6>".'
+        f'inputs: {inputs!r} is not a fixed-point type. Remedy: give one, as in inputs="fixed<16,6>".'
     )
 
 
@@ -81,7 +81,7 @@ def test_keras_in_few_bits(kind):
         keras.config.set_floatx("float32")
     assert str(refusal.value.problems[0]) == (
         f"net: Keras computes in {kind}, which rounds values that the graph keeps. Remedy: call "
-        'keras.config.set_floatx("float32") before the network is made.'
+        'keras.config.set_floatx("float32") before making the network.'
     )
 
 
@@ -91,6 +91,6 @@ def test_what_is_no_network_and_no_types():
         "lower takes a network of Keras, not an object of the type QDense"
     )
     assert refused(chain(dense()), INPUT, kernels="fixed<8,4>") == (
-        "kernels: 'fixed<8,4>' is no mapping; write the types by layer, as in "
+        "kernels: 'fixed<8,4>' is not a mapping; give the types by layer, as in "
         'kernels={"dense": "fixed<8,2>"}'
     )

@@ -130,12 +130,12 @@ TEXTS = (
     r"\w+ has (bits|integer)=\d+.5, which is not one whole number. Remedy: use a whole number.",
     r"\w+ has 0 bits. Remedy: use at least 1 bit.",
     r"\w+ has (symmetric|keep_negative)=2, which is neither 0 nor 1. Remedy: use 0 or 1.",
-    r"\w+ has training=True: it draws its values at random. Remedy: use training=False.",
+    r"\w+ has training=True: its values are random. Remedy: use training=False.",
     r"\S+ has qnoise_factor \S+, so its output is not quantised. Remedy: set qnoise_factor to 1.",
     r"[^:]+ has an alpha that is not one power of two. Remedy: give alpha=1 or another power of two.",
     r'\S+ has alpha="auto(_po2)?": as an activation its scale changes with every batch of events. '
     r"Remedy: give alpha=1 or another power of two.",
-    r"\S+ rounds the logarithm of some powers of two up or down by its last bit in float32. "
+    r"\S+ rounds some powers of two by the last bit of a float32 logarithm. "
     r'Remedy: use quadratic_approximation=False and log2_rounding="rnd".',
 )
 

@@ -166,10 +166,13 @@ def test_gradient_of_fixed_point():
             {"type": "int8"},
             "'int8' is not a type; write fixed<W,I> or ufixed<W,I> with W from 1 to 53",
         ),
-        ({"type": "fixed<4,2>", "rounding": "UP"}, "rounding is 'UP'; it is TRN, RND or RND_CONV"),
+        (
+            {"type": "fixed<4,2>", "rounding": "UP"},
+            "rounding is 'UP'; it must be TRN, RND or RND_CONV",
+        ),
         (
             {"type": "fixed<4,2>", "overflow": "SATURATE"},
-            "overflow is 'SATURATE'; it is SAT, SAT_SYM or WRAP",
+            "overflow is 'SATURATE'; it must be SAT, SAT_SYM or WRAP",
         ),
     ],
 )
@@ -179,7 +182,9 @@ def test_what_fixed_point_is_not(arguments, message):
 
 
 def _learned(inputs: int, granularity: str = "element", relu: bool = True, **modes: str):
-    """Widths as training leaves them: between two integers, different for each element, and for some nothing."""
+    """Widths as training leaves them: between two integers, different for each element, and for
+    some nothing.
+    """
 
     def middle(x):
         x = QActivation(

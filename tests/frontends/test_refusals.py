@@ -41,11 +41,11 @@ CASES = {
         lambda: network(
             lambda x: layers.Dot(axes=1, name="dot")([x, act("quantized_relu(4,2)")(x)])
         ),
-        "dot: it multiplies two different vectors, or normalises them. Remedy: give it one vector twice.",
+        "dot: it multiplies two different vectors or normalises them. Remedy: give it one vector twice.",
     ),
     "a cosine": (
         lambda: network(lambda x: layers.Dot(axes=1, normalize=True, name="dot")([x, x])),
-        "dot: it multiplies two different vectors, or normalises them. Remedy: give it one vector twice.",
+        "dot: it multiplies two different vectors or normalises them. Remedy: give it one vector twice.",
     ),
     "auto alpha": (
         lambda: network(act("quantized_bits(8,2,alpha='auto')")),
@@ -130,7 +130,7 @@ CASES = {
                 for k in range(4)
             )
         ),
-        "wide2: a value needs 56 bits, float64 holds 53. Remedy: quantise the values before this layer, or use fewer bits.",
+        "wide2: a value needs 56 bits, but float64 holds 53. Remedy: quantise the values before this layer, or use fewer bits.",
     ),
 }
 
@@ -141,7 +141,7 @@ def test_refused_with_the_full_text(case):
     keras.utils.set_random_seed(1)
     with pytest.raises(Inexact) as refusal:
         lower(make(), INPUT)
-    assert str(refusal.value) == f"the network cannot be compiled exactly: one thing\n  {text}"
+    assert str(refusal.value) == f"the network cannot be compiled exactly: 1 problem\n  {text}"
     layer = refusal.value
     assert f"{layer.layer}: {layer.reason}. Remedy: {layer.remedy}." == text
 
@@ -152,7 +152,7 @@ def test_unknown_activations_are_refused(activation):
         lower(network(layers.Activation(activation, name="act")), INPUT)
     assert str(refusal.value.problems[0]) == (
         f"act: the activation {activation} has no exact fixed-point form. Remedy: use relu, or a function with quantised "
-        "values such as quantized_tanh(8, use_real_tanh=1), and train again."
+        "values such as quantized_tanh(8, use_real_tanh=1), and retrain."
     )
 
 
@@ -178,7 +178,7 @@ def test_all_problems_are_told_not_the_first():
     with pytest.raises(Inexact) as refusal:
         lower(model)
     assert [p.layer for p in refusal.value.problems] == ["inputs", "a", "b", "c"]
-    assert str(refusal.value).startswith("the network cannot be compiled exactly: 4 things\n")
+    assert str(refusal.value).startswith("the network cannot be compiled exactly: 4 problems\n")
 
 
 def test_explicit_types_of_a_plain_dense():
@@ -193,7 +193,7 @@ def test_explicit_types_of_a_plain_dense():
         match="plain: its kernel or bias has values that fixed<4,1> does not hold. Remedy: use a type as",
     ):
         lower(model, INPUT, kernels={"plain": "fixed<4,1>"})
-    with pytest.raises(Inexact, match="other: the network has no layer of this name"):
+    with pytest.raises(Inexact, match="other: the network has no layer with this name"):
         lower(model, INPUT, kernels={"other": "fixed<4,1>"})
 
 

@@ -35,13 +35,11 @@ def unsupported(kind, remedy):
     return f"d: a layer of the type {kind} has no exact lowering. Remedy: {remedy}."
 
 
-NORMALISED = (
-    "put the layer that it wraps into the network instead; its kernel is normalised already"
-)
+NORMALISED = "use the wrapped layer itself; its kernel is already normalised"
 REFUSED = {
     "Masking": (
         lambda: chain(layers.Masking(name="d"), shape=(2, 2)),
-        unsupported("Masking", "leave it out, and set what is to be masked to 0 in the events"),
+        unsupported("Masking", "remove it, and set masked values to 0 in the events"),
     ),
     "Embedding with mask_zero": (
         lambda: chain(layers.Embedding(8, 2, mask_zero=True, name="d")),
@@ -56,11 +54,11 @@ REFUSED = {
     ),
     "enable_lora": (
         lambda: after(layers.Dense(3, name="d"), lambda layer: layer.enable_lora(1)),
-        "d: its kernel is a low-rank one. Remedy: use QDense with a kernel_quantizer.",
+        "d: its kernel is low-rank. Remedy: use QDense with a kernel_quantizer.",
     ),
     "enable_lora of QDense": (
         lambda: after(QDense(3, name="d"), lambda layer: layer.enable_lora(1)),
-        "d: its kernel is a low-rank one. Remedy: use QDense with a kernel_quantizer.",
+        "d: its kernel is low-rank. Remedy: use QDense with a kernel_quantizer.",
     ),
     "quantize": (
         lambda: after(layers.Dense(3, name="d"), lambda layer: layer.quantize("int8")),

@@ -1,4 +1,6 @@
-"""Rates on the firmware's bits: intervals, the threshold for a rate, menus of several accept bits."""
+"""Rates on the firmware's bits: intervals, the threshold for a rate, menus of several accept
+bits.
+"""
 
 import numpy as np
 import pytest
@@ -14,7 +16,9 @@ from trigger.spec.tables import CROSSINGS_MHZ
 
 @pytest.mark.parametrize(("kept", "of"), [(0, 10), (3, 10), (10, 10), (1, 1000), (500, 1000)])
 def test_clopper_and_pearsons_interval(kept, of):
-    """Their definition: at each end, seeing this or something further away has a probability of half of what is left."""
+    """Their definition: at each end, seeing this or something further away has a probability of
+    half of what is left.
+    """
     found = efficiency(np.arange(of) < kept, np.full(of, 2.5))
     tail = (1 - 0.6827) / 2
     assert found.value == kept / of
@@ -38,7 +42,7 @@ def test_weights_widen_the_interval_by_their_variance():
 
 
 def test_an_interval_of_nothing():
-    with pytest.raises(ValueError, match="^no events of any weight$"):
+    with pytest.raises(ValueError, match="^the total weight of the events is zero$"):
         efficiency(np.array([True]), np.array([0.0]))
 
 
@@ -51,8 +55,9 @@ def test_the_least_bound_for_a_rate():
     with pytest.raises(TriggerError) as error:
         bound_for(scores, weight, 10, 1.9)
     assert str(error.value) == (
-        "a rate of 1.9 kHz cannot be chosen: the highest score alone comes at 2 kHz in the validation events; "
-        "allow more, give more zero-bias events, or let the score tell more values apart"
+        "a rate of 1.9 kHz cannot be reached: the highest score alone gives 2 kHz in "
+        "the validation events; allow a higher rate, "
+        "provide more zero-bias events, or give the score more bits"
     )
 
 

@@ -89,7 +89,7 @@ class TestCommand:
         assert result.returncode == 3
         assert re.fullmatch(
             r"trigger: search: no trial has lut <= 1; the nearest is trial \d: accuracy 0\.\d+, (\d+) LUT, \d+\.\d ns\. "
-            r"Relax lut to \1, or search where networks are smaller: fewer bits, a lower training\.target_lut, fewer neurons\n",
+            r"Relax lut to \1, or search smaller networks: fewer bits, a lower training\.target_lut, fewer neurons\n",
             result.stderr,
         )
 
@@ -117,7 +117,7 @@ class TestCommand:
         result = trigger("search", "small", "--trials", 9, cwd=tmp_path)
         assert result.returncode == 2
         assert re.fullmatch(
-            r"trigger: search: the first 5 trials all failed, the last because: training: the loss is NaN or infinite in "
+            r"trigger: search: the first 5 trials all failed, the last with: training: the loss is NaN or infinite in "
             r"epoch 1; lower training\.learning_rate\n",
             result.stderr,
         )
@@ -183,7 +183,7 @@ def test_what_was_picked_is_not_overwritten(tmp_path, monkeypatch):
             run.write_picked(search, [])
     assert (
         str(error.value)
-        == "small_0.toml: is there already and says something else; build it, or remove it"
+        == "small_0.toml: already exists with different content; build it, or remove it"
     )
 
 

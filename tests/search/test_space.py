@@ -48,12 +48,12 @@ class TestSpace:
             ),
             (
                 '"target.strategy" = { choices = ["latency", "speed"] }',
-                "target.strategy: with 'speed': {path}: target.strategy is 'speed'; it should be 'latency', 'resource' or "
+                "target.strategy: with 'speed': {path}: target.strategy is 'speed'; it must be 'latency', 'resource' or "
                 "'distributed_arithmetic'",
             ),
             (
                 '"training.epochs.x" = { low = 1, high = 9 }',
-                "training.epochs.x: with 1: 'epochs' is no table",
+                "training.epochs.x: with 1: 'epochs' is not a table",
             ),
         ],
     )
@@ -66,11 +66,14 @@ class TestSpace:
     @pytest.mark.parametrize(
         ("parameter", "message"),
         [
-            ("low = 9, high = 9", "low and high are both needed, low below high"),
-            ("low = 9, high = 10, choices = [1, 2]", "give either choices, or low and high"),
-            ("step = 2, choices = [1, 2]", "log and step go with low and high"),
-            ("low = 0, high = 2, log = true", "with log, low is above 0, and there is no step"),
-            ("low = 0, high = 2, step = 0", "step is above 0"),
+            ("low = 9, high = 9", "low and high are both needed, with low below high"),
+            ("low = 9, high = 10, choices = [1, 2]", "set either choices, or low and high"),
+            ("step = 2, choices = [1, 2]", "log and step need low and high"),
+            (
+                "low = 0, high = 2, log = true",
+                "with log, low must be above 0 and step is not allowed",
+            ),
+            ("low = 0, high = 2, step = 0", "step must be above 0"),
         ],
     )
     def test_parameters_that_are_none(self, tmp_path, parameter, message):
@@ -87,12 +90,12 @@ class TestSpace:
             ("", "the key search.parameters is missing"),
             (
                 '[search.parameters]\n"trainin.epochs" = { low = 7, high = 9 }',
-                "search.parameters has 'trainin.epochs', which is no key of a table such as training.target_lut; did you mean "
+                "search.parameters has 'trainin.epochs', which is not a key of a table, such as training.target_lut; did you mean "
                 "'training'?",
             ),
             (
                 'metric = "efficiency"\n[search.parameters]\n"training.epochs" = { low = 7, high = 9 }',
-                'search.metric "efficiency" is that of decision.accept against physics.zero_bias; give both',
+                'search.metric "efficiency" needs both decision.accept and physics.zero_bias',
             ),
         ],
     )
@@ -108,7 +111,7 @@ class TestSpace:
             pass
         assert (
             str(error.value)
-            == f"{path}: there is no [search]; search.parameters says what may be varied"
+            == f"{path}: [search] is missing; set search.parameters to the values to vary"
         )
 
 
@@ -134,27 +137,27 @@ class TestFront:
         with pytest.raises(TriggerError) as error:
             pick.best(found, pick.parse("lut<=90, auc>=0.6", "auc"), "auc")
         assert str(error.value) == (
-            "no trial has lut <= 90, auc >= 0.6; the nearest is trial 0: auc 0.7000, 100 LUT, 20.0 ns. Relax lut to 100, or "
-            "search where networks are smaller: fewer bits, a lower training.target_lut, fewer neurons"
+            "no trial has lut <= 90, auc >= 0.6; the nearest is trial 0: auc 0.7000, 100 LUT, 20.0 ns. Relax lut to 100, or search smaller networks: fewer "
+            "bits, a lower training.target_lut, fewer neurons"
         )
         with pytest.raises(TriggerError) as error:
             pick.best([], [], "auc")
-        assert str(error.value) == "search: no trial has been completed yet"
+        assert str(error.value) == "search: no trial is complete yet"
 
     @pytest.mark.parametrize(
         ("text", "message"),
         [
             (
                 "luts<=3",
-                "--pick: no figure 'luts'; did you mean 'lut'?; there are trial, auc, lut, ff, latency_ns",
+                "--pick: no figure 'luts'; did you mean 'lut'?; available: trial, auc, lut, ff, latency_ns",
             ),
             (
                 "lut=3",
-                '--pick: \'lut=3\' is no condition; write "lut<=2500" or "lut<=2500, latency_ns<=60"',
+                '--pick: \'lut=3\' is not a condition; write "lut<=2500" or "lut<=2500, latency_ns<=60"',
             ),
             (
                 "lut<=e3",
-                '--pick: \'lut<=e3\' is no condition; write "lut<=2500" or "lut<=2500, latency_ns<=60"',
+                '--pick: \'lut<=e3\' is not a condition; write "lut<=2500" or "lut<=2500, latency_ns<=60"',
             ),
         ],
     )

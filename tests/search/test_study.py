@@ -62,7 +62,7 @@ class TestStudy:
             self.study(path)
         folder = path.parent / "search"
         assert str(error.value) == (
-            f"{folder}: 1 trials are there already; --resume goes on with them, another --output begins anew"
+            f"{folder}: holds 1 finished trial; continue with --resume, or choose another --output"
         )
 
     def test_nothing_is_mixed(self, path):
@@ -82,7 +82,7 @@ class TestStudy:
                 self.study(path, resume=True)
             assert str(error.value) == (
                 f"{path.parent / 'search'}: its trials were made with another state of {name}; their figures cannot be "
-                "compared with new ones: undo the change, or begin anew with another --output"
+                "compared with new ones: undo the change, or choose another --output"
             )
 
     def test_every_network_that_may_be_chosen_counts(self, path):
@@ -112,12 +112,12 @@ class TestStudy:
             self.study(path, resume=True)
         assert str(error.value) == (
             f"{path.parent / 'search'}: its trials were made with another state of model.py, helper.py, this program; their "
-            "figures cannot be compared with new ones: undo the change, or begin anew with another --output"
+            "figures cannot be compared with new ones: undo the change, or choose another --output"
         )
         found = run_trial(task(path)._replace(program=begun.program))
         assert (found.state, found.reason) == (
             "failed",
-            "this program is not the one that the search began with: undo the change, or begin anew with another --output",
+            "this program has changed since the search began: undo the change, or choose another --output",
         )
 
     def test_a_file_that_holds_no_search(self, path):

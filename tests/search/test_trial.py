@@ -26,7 +26,7 @@ class TestTrial:
         found = run_trial(task(searched(tmp_path / "small"), bars=(float("inf"), 0.01, 0.01)))
         assert found.state == HOPELESS and len(found.rungs) == 2 and found.metric is None
         assert re.fullmatch(
-            r"loss \d\.\d{4} after 3 epochs, 0\.0100 would have been needed", found.reason
+            r"loss \d\.\d{4} after 3 epochs, above the limit of 0\.0100", found.reason
         )
 
     @pytest.mark.parametrize(
@@ -51,5 +51,5 @@ class TestTrial:
         found = run_trial(task(path, files={"events.csv": "0" * 64}))
         assert found == found._replace(
             state=FAILED,
-            reason=f"{path.parent / 'events.csv'}: is not the file that the search began with",
+            reason=f"{path.parent / 'events.csv'}: has changed since the search began",
         )

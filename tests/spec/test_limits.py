@@ -1,4 +1,6 @@
-"""What no board and no accelerator can give is refused when trigger.toml is read, not after training or at the export."""
+"""What no board and no accelerator can give is refused when trigger.toml is read, not after
+training or at the export.
+"""
 
 import re
 
@@ -58,7 +60,8 @@ def objects(word=0):
     return (FEATURES, ""), (TYPE, OBJECTS.replace("{word}", str(word)))
 
 
-# --- rates ----------------------------------------------------------------------------------------------------------
+# --- rates
+# ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -71,8 +74,9 @@ def objects(word=0):
 )
 def test_a_rate_at_or_above_the_crossing_rate(tmp_path, change, key, rate):
     assert refusal(tmp_path, change) == (
-        f"{key} is {rate} kHz; bunches cross at 20,039.5 kHz (40.079 MHz, physics.filled_bunches 1782 of 3564), so that every "
-        "event may be accepted; give a rate below that"
+        f"{key} is {rate} kHz; bunches cross at 20,039.5 kHz (40.079 MHz, "
+        f"physics.filled_bunches 1782 of 3564), so every event would be "
+        "accepted; set a lower rate"
     )
 
 
@@ -81,14 +85,16 @@ def test_a_rate_just_below_the_crossing_rate(tmp_path):
     assert spec.physics.crossings_khz == 20039.5
 
 
-# --- links ----------------------------------------------------------------------------------------------------------
+# --- links
+# ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("channels", ["3", "0, 1, 2"])
 def test_channels_for_features(tmp_path, channels):
     count = channels.count(",") + 1
     assert refusal(tmp_path, ("[payload]", f"[payload]\ninput_links = [{channels}]")) == (
-        f"payload.input_links names {count} channel{'s' if count > 1 else ''}; the 5 features take 2 links of 64 bits; "
+        f"payload.input_links names {count} channel{'s' if count > 1 else ''}; the 5 "
+        f"features take 2 links of 64 bits; "
         "name 2 channels, or leave it out for channels 0 to 1"
     )
     right = change(("[payload]", "[payload]\ninput_links = [3, 7]"))
@@ -97,7 +103,8 @@ def test_channels_for_features(tmp_path, channels):
 
 def test_channels_for_objects(tmp_path):
     assert refusal(tmp_path, *objects(), ("[payload]", "[payload]\ninput_links = [3, 7]")) == (
-        "payload.input_links names 2 channels; inputs.objects come on links 0 to 2; name 3 channels, or leave it out for "
+        "payload.input_links names 2 channels; inputs.objects come on links 0 to 2; "
+        "name 3 channels, or leave it out for "
         "channels 0 to 2"
     )
     right = change(*objects(), ("[payload]", "[payload]\ninput_links = [3, 7, 1]"))
@@ -107,15 +114,17 @@ def test_channels_for_objects(tmp_path):
 def test_a_feature_wider_than_a_word(tmp_path):
     narrow = ("[inputs]", '[inputs]\nword_bits = 12\ntypes = { b = "ufixed<12,8>" }')
     assert refusal(tmp_path, narrow) == (
-        "the feature 'a' is ufixed<16,8>, 16 bits; inputs.word_bits is 12, and no feature crosses the end of a word; raise "
-        "inputs.word_bits, or make the type narrower"
+        "the feature 'a' is ufixed<16,8>, 16 bits; inputs.word_bits is 12, and a "
+        "feature must fit into one "
+        "word; raise inputs.word_bits, or use a narrower type"
     )
     parse(change(narrow, ("[payload]", "")), tmp_path / "trigger.toml")  # links are the payload's
 
 
 def test_more_words_than_a_shell_counts(tmp_path):
     assert refusal(tmp_path, *objects(word=255)) == (
-        "inputs.objects put an event into 256 words of a link; a payload takes 255; use more links"
+        "inputs.objects put an event into 256 words of a link; a payload takes at most "
+        "255; use more links"
     )
     parse(change(*objects(word=254)), tmp_path / "trigger.toml")
 
@@ -123,12 +132,13 @@ def test_more_words_than_a_shell_counts(tmp_path):
 def test_more_accept_bits_than_a_shell_has_registers(tmp_path):
     points = "".join(f"[decision.accept.p{k}]\nthreshold = {k}\n" for k in range(16))
     assert refusal(tmp_path, ("[payload]", f"{points}[payload]")) == (
-        "decision.accept has 17 accept bits; a payload has room for 16"
+        "decision.accept has 17 accept bits; a payload has at most 16"
     )
     parse(change(("[payload]", points)), tmp_path / "trigger.toml")
 
 
-# --- channels of the decision ---------------------------------------------------------------------------------------
+# --- channels of the decision
+# ---------------------------------------------------------------------------------------
 
 
 def test_scores_that_cannot_fit_the_channel_that_is_named(tmp_path):
@@ -140,7 +150,8 @@ def test_scores_that_cannot_fit_the_channel_that_is_named(tmp_path):
         ("rate_khz = 100", 'rate_khz = 100\noutput = "c1"'),
     )
     assert refusal(tmp_path, *many, ("[payload]", "[payload]\noutput_link = 4")) == (
-        "payload.output_link: the scores take 33 bits; the word on link 4 has room for 32; place them with [payload.output], "
+        "payload.output_link: the scores take 33 bits; only 32 are free in the word on "
+        "link 4; place them with [payload.output], "
         'or use a network of one output, or thresholds = "fixed"'
     )
     parse(change(*many), tmp_path / "trigger.toml")  # the plain shell and the AXI shell have room
@@ -156,7 +167,8 @@ def test_scores_that_are_wider_than_their_word(keys):
     with pytest.raises(ValueError, match="^the scores take") as error:
         payload.output_fields(["tight"], [ScorePort("signal", 0, 20), ScorePort("other", 20, 13)])
     assert str(error.value) == (
-        f"the scores take 33 bits; the word on link {payload.output_link} has room for 32; place them with [payload.output], "
+        f"the scores take 33 bits; only 32 are free in the word on link "
+        f"{payload.output_link}; place them with [payload.output], "
         'or use a network of one output, or thresholds = "fixed"'
     )
 
@@ -165,11 +177,11 @@ def test_scores_that_are_wider_than_their_word(keys):
     ("keys", "message"),
     [
         ("input_links = [3, 3]", "payload: input_links names 3 twice"),
-        ("input_links = [3, 1000]", "payload.input_links.1 is 1000; it should be less than 1000"),
-        ("output_link = 1000", "payload.output_link is 1000; it should be less than 1000"),
+        ("input_links = [3, 1000]", "payload.input_links.1 is 1000; it must be less than 1000"),
+        ("output_link = 1000", "payload.output_link is 1000; it must be less than 1000"),
         (
             "output.accept = [1000, 0]",
-            "payload.output.accept: there is no link 1000; links are numbered from 0 to 999",
+            "payload.output.accept: link 1000 does not exist; links are numbered from 0 to 999",
         ),
         (
             "output.crossing = [0, 60]",

@@ -47,7 +47,9 @@ CODES = {
 
 @pytest.mark.parametrize("name", CODES)
 def test_ordering_codes(name):
-    """The family is what the code says; totals are those of a listed part of the device, or not known."""
+    """The family is what the code says; totals are those of a listed part of the device, or not
+    known.
+    """
     found = part(name)
     assert (found.name, found.family) == (name, CODES[name][0])
     assert (found.lut, found.ff, found.dsp, found.bram) == CODES[name][1]
@@ -75,8 +77,9 @@ def test_what_is_no_whole_code_is_refused_by_every_backend(name, tmp_path):
     text = str(error.value)
     assert text.startswith(f"no part {name!r}")
     assert text.endswith(
-        "(`trigger doctor --parts` lists all; the whole ordering code of any other AMD or Altera FPGA will do, with package "
-        "and speed grade; [target.device] describes one of your own)"
+        "(`trigger doctor --parts` lists all; any other AMD or Altera FPGA is accepted by "
+        "its complete ordering code, with package and speed grade; [target.device] "
+        "describes a custom one)"
     )
     graph = trigger.Graph((trigger.fixedpoint.ops.Input("inputs", (), (Fixed(True, 4, 2),)),))
     for write in (graph.to_hls4ml, graph.to_rtl):
@@ -108,8 +111,9 @@ def test_a_device_of_ones_own():
     [
         (
             'part = "x"\n[target.device]\nfamily = "Versl"\n',
-            "target.device: family is 'Versl', of which no delay is known; did you mean 'Versal'?; give delay too: the delay "
-            "of its logic against that of UltraScale+ of speed grade -2",
+            "target.device: family is 'Versl', whose delay is unknown; did you mean "
+            "'Versal'?; set delay too: its logic delay relative to UltraScale+ of "
+            "speed grade -2",
         ),
         (
             'part = "a b"\n[target.device]\nfamily = "Versal"\n',

@@ -1,4 +1,6 @@
-"""The rules between the tables of trigger.toml: each refuses something, with a message that says what to do."""
+"""The rules between the tables of trigger.toml: each refuses something, with a message that says
+what to do.
+"""
 
 import pytest
 
@@ -59,16 +61,17 @@ CASES = {
     "features.are_fields_of_objects": (
         (FEATURES, 'features = ["jet1_pt", "jet1_eta", "jet_pt"]\n'),
         ("[inputs]\n" + TYPE, OBJECTS),
-        "data.features has 'jet_pt', which is no field of inputs.objects; did you mean 'jet2_pt'?",
+        "data.features has 'jet_pt', which is not a field of inputs.objects; did you "
+        "mean 'jet2_pt'?",
     ),
     "features.take_whole_objects": (
         (FEATURES, 'features = ["jet1_pt", "jet1_eta", "jet2_pt"]\n'),
         ("[inputs]\n" + TYPE, OBJECTS),
-        "data.features has jet without 'jet2_eta'; take whole objects, or leave the field out",
+        "data.features has jet without 'jet2_eta'; list the field for all objects, or for none",
     ),
     "features.types_are_of_features": (
         after(TYPE.strip(), '[inputs.types]\nxyz = "fixed<4,2>"'),
-        "inputs.types has 'xyz', which is no feature",
+        "inputs.types has 'xyz', which is not a feature",
     ),
     "features.have_types": (
         (TYPE, 'types = { a = "fixed<4,2>" }\n'),
@@ -76,29 +79,30 @@ CASES = {
     ),
     "training.is_of_networks_trained_here": (
         TRAINED[0],
-        "training is for networks that are trained here; model.network is trained",
+        "training needs a network that is trained here; model.network is already trained",
     ),
     "training.needs_labels": (
         ('label = "kind"\n', ""),
-        "data.label is missing; without it no network can be trained",
+        "data.label is missing; training needs it",
     ),
     "training.quantization_needs_a_float_network": (
         end("[quantization]\nbits = 6"),
-        "quantization is for a float network in model.network; one trained here has quantised layers",
+        "quantization needs a float network in model.network; a network trained here "
+        "has quantised layers",
     ),
     "training.max_auc_loss_needs_labels": (
         *TRAINED,
         ('label = "kind"\n', ""),
         end("[quantization]\nmax_auc_loss = 0.01"),
-        "quantization.max_auc_loss needs data.label; without it give quantization.bits",
+        "quantization.max_auc_loss needs data.label; without it set quantization.bits",
     ),
     "training.prunes_or_learns_widths": (
         after("epochs = 50", "target_lut = 900\n[pruning]\nsparsity = 0.5\nend_epoch = 9"),
-        "give either pruning or training.target_lut, by which widths are learned down to no bit at all",
+        "set either [pruning] or training.target_lut, which already removes weights",
     ),
     "training.refinement_needs_a_target": (
         after("epochs = 50", "refinement = 3"),
-        "training.refinement is for learned widths; give training.target_lut, which it comes down to",
+        "training.refinement needs training.target_lut, its target for learned widths",
     ),
     "training.prunes_from_the_start": (
         after(
@@ -106,7 +110,7 @@ CASES = {
             "[training.warm_start]\nnetwork = 'a.keras'\nepochs = 3\nlearning_rate = 1e-3\n"
             "[pruning]\nsparsity = 0.5\nend_epoch = 9",
         ),
-        "pruning is for training from the start; with training.warm_start nothing is left to be pruned",
+        "[pruning] cannot be combined with training.warm_start",
     ),
     "training.pruning_leaves_epochs": (
         after("epochs = 50", "[pruning]\nsparsity = 0.5\nend_epoch = 50"),
@@ -114,132 +118,140 @@ CASES = {
     ),
     "payload.needs_accept_bits": (
         ("[decision.accept.tight]\nthreshold = 0.5", "[payload]"),
-        "payload needs decision.accept, which says when an event is accepted",
+        "payload needs decision.accept, the condition for accepting an event",
     ),
     "payload.decision_fits_its_links": (
         end("[payload]\noutput.accept = { loose = [0, 0] }"),
-        "payload.output: accept has 'loose', which there is not",
+        "payload.output: accept has 'loose', which is unknown",
     ),
     "payload.has_room_for_accept_bits": (
         end(
             "".join(f"[decision.accept.bit{k}]\nthreshold = 0.{k}\n" for k in range(1, 17))
             + "[payload]"
         ),
-        "decision.accept has 17 accept bits; a payload has room for 16",
+        "decision.accept has 17 accept bits; a payload has at most 16",
     ),
     "payload.features_fit_words": (
         after(TYPE.strip(), "word_bits = 8"),
         end("[payload]"),
-        "the feature 'a' is ufixed<16,8>, 16 bits; inputs.word_bits is 8, and no feature crosses the end of a word; "
-        "raise inputs.word_bits, or make the type narrower",
+        "the feature 'a' is ufixed<16,8>, 16 bits; inputs.word_bits is 8, and a "
+        "feature must fit into one "
+        "word; raise inputs.word_bits, or use a narrower type",
     ),
     "payload.has_room_for_events": (
         (FEATURES, 'features = ["jet1_pt", "jet1_eta"]\n'),
         ("[inputs]\n" + TYPE, JETS.format(word=255)),
         end("[payload]"),
-        "inputs.objects put an event into 256 words of a link; a payload takes 255; use more links",
+        "inputs.objects put an event into 256 words of a link; a payload takes at most "
+        "255; use more links",
     ),
     "payload.names_as_many_channels_as_links": (
         end("[payload]\ninput_links = [1, 2, 3]"),
-        "payload.input_links names 3 channels; the 5 features take 2 links of 64 bits; name 2 channels, or leave it out "
+        "payload.input_links names 3 channels; the 5 features take 2 links of 64 bits; "
+        "name 2 channels, or leave it out "
         "for channels 0 to 1",
     ),
     "outputs.one_is_one_of_two_classes": (
         (CLASSES, THREE),
-        "model.output is 'signal'; it names one of two classes, the one that is scored; of more classes it lists those "
-        "that are",
+        "model.output is 'signal'; with two classes it must name the scored "
+        "one, with more it must list the scored ones",
     ),
     "outputs.several_are_classes": (
         ('output = "signal"', 'output = ["signl"]'),
-        "model.output has 'signl', which is no class; did you mean 'signal'?",
+        "model.output has 'signl', which is not a class; did you mean 'signal'?",
     ),
     "outputs.several_are_not_all": (
         ('output = "signal"', 'output = ["signal", "noise"]'),
-        "model.output lists no class, or all of them; it lists those that score high",
+        "model.output must list some, but not all, of the classes",
     ),
     "outputs.anomaly_is_trained_here": (
         *ANOMALY,
         *TRAINED,
-        'task "anomaly" is for networks that are trained here; model.network is trained',
+        'task "anomaly" needs a network that is trained here; model.network is already trained',
     ),
     "outputs.anomaly_scores_what_is_unusual": (
         ANOMALY[0],
-        'model.output is for classification; the one output of task "anomaly" scores what is unusual',
+        'model.output is for classification; the output of task "anomaly" scores anomalies',
     ),
     "outputs.anomaly_has_no_teacher": (
         *ANOMALY,
         after("epochs = 50", "distillation = 0.5"),
-        'training.distillation is for classification; task "anomaly" has nothing to be told',
+        'training.distillation is for classification; task "anomaly" has no labels',
     ),
     "outputs.anomaly_names_what_is_usual": (
         *ANOMALY,
-        "training.classes is missing; it names the classes that are usual, the others are what is not",
+        "training.classes is missing; set it to the normal classes, the others are anomalies",
     ),
     "outputs.anomaly_reconstructs_features": (
         *ANOMALY,
         USUAL,
         after("epochs = 50", 'reconstruct = ["a", "xyz"]'),
-        "training.reconstruct has 'xyz', which is no feature",
+        "training.reconstruct has 'xyz', which is not a feature",
     ),
     "outputs.taught_are_classes": (
         after("epochs = 50", 'classes = ["signal", "nois"]'),
-        "training.classes has 'nois', which is no class; did you mean 'noise'?",
+        "training.classes has 'nois', which is not a class; did you mean 'noise'?",
     ),
     "outputs.taught_are_of_one_output": (
         ('output = "signal"\n', ""),
         USUAL,
-        "training.classes is for a network of one output; one for each class must see them all",
+        "training.classes needs a network of one output; one with an output per class "
+        "must train on all",
     ),
     "outputs.taught_are_all_that_is_scored": (
         USUAL,
-        "training.classes is without 'signal', which model.output scores",
+        "training.classes lacks 'signal', which model.output scores",
     ),
     "outputs.accept_bits_have_scores": (
         end('output = "noise"'),
-        "decision.accept.tight.output is 'noise', which is no class that the network scores",
+        "decision.accept.tight.output is 'noise', which is not a class that the network scores",
     ),
     "physics.zero_bias_is_a_class": (
         ('zero_bias = "noise"', 'zero_bias = "nose"'),
-        "physics.zero_bias is 'nose', which is no class of labelled events; did you mean 'noise'?",
+        "physics.zero_bias is 'nose', which is not a class of labelled events; did you "
+        "mean 'noise'?",
     ),
     "physics.rates_need_zero_bias": (
         ('zero_bias = "noise"\n', ""),
         ("threshold = 0.5", "rate_khz = 10"),
-        "decision.accept.tight.rate_khz needs physics.zero_bias, the class that says what bunch crossings look like",
+        "decision.accept.tight.rate_khz needs physics.zero_bias, the class of unbiased "
+        "bunch crossings",
     ),
     "physics.rate_of_all_needs_accept_bits": (
         ("[budget]", "[budget]\nrate_khz = 10"),
         ("[decision.accept.tight]\nthreshold = 0.5", ""),
-        "budget.rate_khz needs decision.accept; a score alone accepts nothing",
+        "budget.rate_khz needs decision.accept; scores alone accept no events",
     ),
     "physics.turn_on_is_of_features": (
         after('zero_bias = "noise"', 'turn_on = ["a", "xyz"]'),
-        "physics.turn_on has 'xyz', which is no feature",
+        "physics.turn_on has 'xyz', which is not a feature",
     ),
     "physics.rates_are_below_crossings": (
         ("[budget]", "[budget]\nrate_khz = 1e5"),
-        "budget.rate_khz is 100,000 kHz; bunches cross at 31,037.6 kHz (40.079 MHz, physics.filled_bunches 2760 of 3564), "
-        "so that every event may be accepted; give a rate below that",
+        "budget.rate_khz is 100,000 kHz; bunches cross at 31,037.6 kHz (40.079 MHz, "
+        "physics.filled_bunches 2760 of 3564), "
+        "so every event would be accepted; set a lower rate",
     ),
     "search.is_of_networks_trained_here": (
         *TRAINED,
         end(SEARCH.format("auc", "training.epochs")),
-        "search is for networks that are trained here; model.network is trained",
+        "search needs a network that is trained here; model.network is already trained",
     ),
     "search.accuracy_is_of_classes": (
         *ANOMALY,
         USUAL,
         end(SEARCH.format("accuracy", "training.epochs")),
-        'search.metric "accuracy" is for classification; task "anomaly" puts nothing into classes',
+        'search.metric "accuracy" is for classification, not for task "anomaly"',
     ),
     "search.efficiency_is_of_accept_bits": (
         ('zero_bias = "noise"\n', ""),
         end(SEARCH.format("efficiency", "training.epochs")),
-        'search.metric "efficiency" is that of decision.accept against physics.zero_bias; give both',
+        'search.metric "efficiency" needs both decision.accept and physics.zero_bias',
     ),
     "search.parameters_are_keys_of_tables": (
         end(SEARCH.format("auc", "trainng.epochs")),
-        "search.parameters has 'trainng.epochs', which is no key of a table such as training.target_lut; "
+        "search.parameters has 'trainng.epochs', which is not a key of a table, such "
+        "as training.target_lut; "
         "did you mean 'training'?",
     ),
 }

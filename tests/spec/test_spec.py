@@ -48,25 +48,25 @@ def test_the_zoo_is_valid(name):
         (
             "clock_mhz = 240",
             'clock_mhz = "240 MHz"',
-            "target.clock_mhz is '240 MHz'; it should be a valid number in MHz, as a plain number",
+            "target.clock_mhz is '240 MHz'; it must be a valid number in MHz, as a plain number",
         ),
         (
             "clock_mhz = 240",
             "clock_mhz = -1",
-            "target.clock_mhz is -1; it should be greater than 0",
+            "target.clock_mhz is -1; it must be greater than 0",
         ),
         (
             "latency_ns = 100",
             "latency_ns = inf",
-            "budget.latency_ns is inf; it should be a finite number",
+            "budget.latency_ns is inf; it must be a finite number",
         ),
         (
             "latency_ns = 100",
             "latency_ns = 0",
-            "budget.latency_ns is 0; it should be greater than 0",
+            "budget.latency_ns is 0; it must be greater than 0",
         ),
-        ("lut = 8000", "lut = 0", "budget.lut is 0; it should be greater than 0"),
-        ("lut = 8000", "lut = 1.5", "budget.lut is 1.5; it should be a valid integer"),
+        ("lut = 8000", "lut = 0", "budget.lut is 0; it must be greater than 0"),
+        ("lut = 8000", "lut = 1.5", "budget.lut is 1.5; it must be a valid integer"),
         (
             "xcvu13p-flga2577-2-e",
             "xcvu13p",
@@ -80,7 +80,8 @@ def test_the_zoo_is_valid(name):
         (
             'name = "jet_tagger"',
             'name = "class"',
-            "name: 'class' cannot name a C++ function: C++ or hls4ml uses the word",
+            "name: 'class' cannot name a C++ function: it is reserved by C++ or "
+            "hls4ml; use another name",
         ),
         ('"t"]', '"W"]', "data: classes names 'W' twice"),
         (
@@ -91,7 +92,7 @@ def test_the_zoo_is_valid(name):
         (
             "train = 0.6",
             "train = 0.7",
-            "data.split: train, validation and test add up to 1.1, not to 1",
+            "data.split: train, validation and test add up to 1.1; they must add up to 1",
         ),
         ("end_epoch = 70", "end_epoch = 5", "pruning: end_epoch 5 is not after start_epoch 10"),
         (
@@ -102,18 +103,18 @@ def test_the_zoo_is_valid(name):
         (
             "patience = 200",
             "target_lut = 5000",
-            "give either pruning or training.target_lut, by which widths are learned down to no bit at all",
+            "set either [pruning] or training.target_lut, which already removes weights",
         ),
         (
             "patience = 200",
             "refinement = 8",
-            "training.refinement is for learned widths; give training.target_lut, which it comes down to",
+            "training.refinement needs training.target_lut, its target for learned widths",
         ),
-        ("sparsity = 0.7", "sparsity = 1", "pruning.sparsity is 1; it should be less than 1"),
+        ("sparsity = 0.7", "sparsity = 1", "pruning.sparsity is 1; it must be less than 1"),
         (
             "multiplicity =",
             "multiplicty =",
-            "inputs.types has 'multiplicty', which is no feature; did you mean 'multiplicity'?",
+            "inputs.types has 'multiplicty', which is not a feature; did you mean 'multiplicity'?",
         ),
         (
             'mass_mmdt = "ufixed<12,10>"',
@@ -123,84 +124,87 @@ def test_the_zoo_is_valid(name):
         (
             "ufixed<12,10>",
             "float",
-            "inputs.types: 'float' is not a type; write fixed<W,I> or ufixed<W,I> with W from 1 to 53",
+            "inputs.types: 'float' is not a type; write fixed<W,I> or ufixed<W,I> with "
+            "W from 1 to 53",
         ),
-        ('"classification"', '"regression"', "task is 'regression'; it should be 'classification'"),
+        ('"classification"', '"regression"', "task is 'regression'; it must be 'classification'"),
         ("[data]", "[data", "not TOML: "),
         (
             'function = "jet_tagger"',
             'network = "a.keras"',
-            "training is for networks that are trained here",
+            "training needs a network that is trained here",
         ),
         (
             'function = "jet_tagger"',
             'function = "jet_tagger"\noutput = "t"',
-            "model.output is 't'; it names one of two classes, the one that is scored",
+            "model.output is 't'; with two classes it must name the scored one",
         ),
         (
             'function = "jet_tagger"',
             'function = "jet_tagger"\noutput = ["t", "Wz"]',
-            "model.output has 'Wz', which is no class; did you mean 'W'?",
+            "model.output has 'Wz', which is not a class; did you mean 'W'?",
         ),
         (
             'function = "jet_tagger"',
             'function = "jet_tagger"\noutput = ["t", "W", "Z", "q", "g"]',
-            "model.output lists no class, or all of them; it lists those that score high",
+            "model.output must list some, but not all, of the classes",
         ),
         (
             "train = 0.6, validation = 0.2, test = 0.2",
             'column = "split", train = 0.6',
-            "data.split: give either column or train, validation and test",
+            "data.split: set either column, or train, validation and test",
         ),
         (
             "[physics]",
             "[decision.accept.a]\nthreshold = 1\n\n[physics]",
-            "decision.accept.a.output is missing; it names the class",
+            "decision.accept.a.output is missing; set it to the class",
         ),
         (
             "[physics]",
             '[decision.accept.a]\noutput = "t"\n\n[physics]',
-            "decision.accept.a: give either threshold or rate_khz",
+            "decision.accept.a: set either threshold or rate_khz",
         ),
         (
             "[physics]",
             '[decision.accept.a]\noutput = "t"\nrate_khz = 10\n\n[physics]',
-            "decision.accept.a.rate_khz needs physics.zero_bias, the class that says what bunch crossings look like",
+            "decision.accept.a.rate_khz needs physics.zero_bias, the class of unbiased "
+            "bunch crossings",
         ),
         (
             "[physics]",
             '[physics]\nzero_bias = "G"',
-            "physics.zero_bias is 'G', which is no class of labelled events",
+            "physics.zero_bias is 'G', which is not a class of labelled events",
         ),
         (
             "[physics]",
             "[physics]\nfilled_bunches = 3565",
-            "physics.filled_bunches is 3565; it should be less than or equal to 3564",
+            "physics.filled_bunches is 3565; it must be less than or equal to 3564",
         ),
         (
             "[physics]",
             '[physics]\nturn_on = ["mass"]',
-            "physics.turn_on has 'mass', which is no feature; did you mean 'mass_mmdt'?",
+            "physics.turn_on has 'mass', which is not a feature; did you mean 'mass_mmdt'?",
         ),
         (
             "lut = 8000",
             "rate_khz = 4",
-            "budget.rate_khz needs physics.zero_bias, the class that says what bunch crossings look like",
+            "budget.rate_khz needs physics.zero_bias, the class of unbiased bunch crossings",
         ),
         (
             "[physics]",
             "[quantization]\nbits = 6\n\n[physics]",
-            "quantization is for a float network in model.network; one trained here has quantised layers",
+            "quantization needs a float network in model.network; a network trained "
+            "here has quantised layers",
         ),
         (
             "[pruning]",
             "[quantization]\n\n[pruning]",
-            "quantization: give either bits or max_auc_loss",
+            "quantization: set either bits or max_auc_loss",
         ),
         (
             "[pruning]",
             "[quantization]\nbits = 1\n\n[pruning]",
-            "quantization.bits is 1; it should be greater than",
+            "quantization.bits is 1; it must be greater than",
         ),
     ],
 )
@@ -213,7 +217,7 @@ def test_all_problems_are_told(tmp_path):
         tmp_path, ("clock_mhz = 240", "clock_mhz = 0"), ("lut = 8000", "luts = 40000")
     )
     assert message.splitlines() == [
-        "target.clock_mhz is 0; it should be greater than 0",
+        "target.clock_mhz is 0; it must be greater than 0",
         "unknown key budget.luts; did you mean 'lut'?",
     ]
 

@@ -61,7 +61,7 @@ def test_a_folder_that_is_a_link_is_refused(tmp_path, outside, place):
     with pytest.raises(TriggerError) as error:
         files.put(tmp_path / "made", tmp_path / "there")
     assert str(error.value) == (
-        f"{tmp_path / place}: is a link, and files would be written through it; remove it"
+        f"{tmp_path / place}: is a link, which this program does not write through; remove it"
     )
 
 

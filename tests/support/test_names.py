@@ -26,7 +26,7 @@ TOPOLOGY = next(spec for spec in ZOO if spec["name"] == "l1_topology")
 
 
 def taken(name, other):
-    return f"name: {name!r} cannot name a C++ function: C++ or hls4ml uses the word; for example {other!r}"
+    return f"name: {name!r} cannot name a C++ function: it is reserved by C++ or hls4ml; use another name; for example {other!r}"
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ HIDDEN = "high\ninitial $system(...)//"
 def test_names_are_printable(spec, where):
     lines = refusal(spec).splitlines()
     assert lines[0].removeprefix("f: ") == (
-        f"{where.format(name=HIDDEN)}: {HIDDEN!r} has the character '\\n'; names are printable text on one line"
+        f"{where.format(name=HIDDEN)}: {HIDDEN!r} has the character '\\n'; names must be printable text on one line"
     )
 
 
@@ -199,7 +199,7 @@ def test_files_and_descriptions_are_visible(place):
     )
     message = refusal(with_value(TOPOLOGY, place, value))
     assert message.splitlines()[0].endswith(
-        ": 'a\\x00b' has the character '\\x00', which is not shown; leave it out"
+        ": 'a\\x00b' has the character '\\x00', which is invisible; remove it"
     )
 
 

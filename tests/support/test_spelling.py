@@ -63,7 +63,7 @@ def test_modes_that_inputs_do_not_have(text, mode, plain):
     with pytest.raises(ValueError, match="asks for") as error:
         read_type(text)
     assert str(error.value) == (
-        f"{text!r} asks for {mode}; a value that enters a type here is rounded half to even and saturated (AP_RND_CONV, "
-        f"AP_SAT): write {plain}, and give the hardware values on its steps and in its range, or quantise them in the "
-        "network by trigger.quantizers.FixedPoint"
+        f"{text!r} asks for {mode}; input values are rounded half to even and saturated (AP_RND_CONV, "
+        f"AP_SAT): write {plain} and send values that it "
+        "holds, or quantise in the network with trigger.quantizers.FixedPoint"
     )

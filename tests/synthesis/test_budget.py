@@ -46,11 +46,14 @@ def test_what_is_over():
     routed = YOSYS._replace(tool="Vivado 1", label="routed", lut=150, clock_mhz=180.5)
     missed = over(check(Budget(lut=110, ff=60, latency_ns=39.5), TARGET, [ESTIMATE, YOSYS, routed]))
     assert [str(line) for line in missed] == [
-        "latency_ns: 40 (simulated) is 0.5 ns over the 39.5 ns allowed; what helps: a part with a faster grade, fewer bits or "
+        "latency_ns: 40 (simulated) is 0.5 ns over the 39.5 ns allowed; to reduce it: "
+        "a part with a faster grade, fewer bits or "
         "fewer layers; a higher target.clock_mhz wastes less of each cycle",
-        "lut: 150 (routed, Vivado 1) is 40 over the 110 allowed; what helps: fewer bits in kernels and activations, a higher "
+        "lut: 150 (routed, Vivado 1) is 40 over the 110 allowed; to reduce it: fewer "
+        "bits in kernels and activations, a higher "
         "pruning.sparsity, a smaller layer, or with hls4ml a reuse_factor",
-        "clock: 200 MHz asked, 180.5 (routed, Vivado 1) reached, 19.5 MHz too slow; what helps: a lower target.clock_mhz, "
+        "clock: 200 MHz requested, 180.5 (routed, Vivado 1) reached, 19.5 MHz too "
+        "slow; to reduce it: a lower target.clock_mhz, "
         "fewer bits, or a part with a faster grade",
     ]
 
@@ -136,7 +139,8 @@ WIDE = SPARSE * (1 + 2.0**-14)
         (
             network(DENSE, scale=np.full(8, 0.5 + 2.0**-26)),
             {"norm": 9120, "hidden": 6370},
-            "fewer bits in the scale of 'norm': it has 27 bits (QBatchNormalization, or Normalization with power-of-two "
+            "fewer bits in the scale of 'norm': it has 27 bits (QBatchNormalization, "
+            "or Normalization with power-of-two "
             "deviations, has narrow scales); 'norm' takes 9,120 of 15,490 LUT",
         ),
         (
@@ -147,12 +151,14 @@ WIDE = SPARSE * (1 + 2.0**-14)
         (
             network(DENSE),
             {"hidden": 1200, "(shell)": 600},
-            "a higher pruning.sparsity: 0 % of the weights of 'hidden' are zero; 'hidden' takes 1,200 of 1,800 LUT",
+            "a higher pruning.sparsity: 0 % of the weights of 'hidden' are zero; "
+            "'hidden' takes 1,200 of 1,800 LUT",
         ),
         (
             network(SPARSE, bits=11),
             {"hidden": 1200},
-            "a quantiser with fewer bits before 'hidden': the layer reads values of 11 bits; 'hidden' takes 1,200 of 1,200 LUT",
+            "a quantiser with fewer bits before 'hidden': the layer reads values of 11 "
+            "bits; 'hidden' takes 1,200 of 1,200 LUT",
         ),
         (
             network(SPARSE),

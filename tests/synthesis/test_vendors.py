@@ -166,7 +166,7 @@ PROGRAMS = {
         ),
         (
             "quartus",
-            "quartus_sh: not found on PATH; put the bin folder of a Quartus installation there first",
+            "quartus_sh: not found on PATH; add the bin folder of a Quartus installation",
         ),
     ],
 )
@@ -189,9 +189,9 @@ LICENCE = "ERROR: [Common 17-345] A valid license was not found for feature 'Syn
             "echo 'ERROR: [Synth 8-439] module x not found'; exit 2",
             "ended with status 2: ERROR: [Synth 8-439] module x not found (LOG)",
         ),
-        ("exit 3", "ended with status 3: it gives no reason (LOG)"),
+        ("exit 3", "ended with status 3: no error message (LOG)"),
         ("kill -SEGV $$", "crashed (SIGSEGV; LOG)"),
-        ("sleep 60", "not finished after 0.5 s, stopped; --timeout gives it longer (LOG)"),
+        ("sleep 60", "stopped after 0.5 s; use a longer --timeout (LOG)"),
     ],
 )
 def test_failures(jobs, fake, tmp_path, tool, script, message):
@@ -215,7 +215,7 @@ def test_failures(jobs, fake, tmp_path, tool, script, message):
         (
             "vivado",
             "echo hello > utilization.rpt; echo hello > timing.rpt",
-            "vivado: its utilization report names no LUTs; this version's format is not known here",
+            "vivado: its utilization report names no LUTs; the format of this version is not supported",
         ),
         (
             "vitis",
@@ -225,7 +225,7 @@ def test_failures(jobs, fake, tmp_path, tool, script, message):
         (
             "vitis",
             "mkdir -p net_prj/solution1/syn/report; echo '<profile>' > net_prj/solution1/syn/report/net_csynth.xml",
-            "vitis_hls: its report net_csynth.xml is cut short: no element found: line 2, column 0",
+            "vitis_hls: its report net_csynth.xml is truncated: no element found: line 2, column 0",
         ),
         (
             "quartus",
@@ -251,7 +251,7 @@ def test_failed_cosimulation():
     text = (REPORTS / "vitis_cosim.rpt").read_text().replace("Pass", "Fail")
     with pytest.raises(
         ToolFailed,
-        match="^vitis_hls: co-simulation failed: the RTL that HLS made is not its C[+][+]$",
+        match="^vitis_hls: co-simulation failed: the RTL from HLS differs from the C[+][+]$",
     ):
         vitis.parse_cosim(text, "vitis_hls")
     with pytest.raises(
@@ -272,7 +272,8 @@ def test_parts_that_a_tool_does_not_know(jobs, tmp_path):
     with pytest.raises(ToolFailed) as error:
         synthesise("yosys", jobs["Arria10"], tmp_path / "b")
     assert (
-        str(error.value) == "yosys: it has no synthesis for Arria 10 GX 1150; use the vendor's tool"
+        str(error.value)
+        == "yosys: no synthesis for Arria 10 GX 1150; use the vendor's tool"
     )
     with pytest.raises(ToolFailed) as error:
         synthesise("vitis", jobs[PART]._replace(hls_backend="Quartus"), tmp_path / "c")

@@ -13,7 +13,7 @@ from trigger.frontends.networks import Reference, lower
 from trigger.physics.metrics import roc
 from trigger.quantizers import LearnedActivation, LearnedWeights
 from trigger.spec.spec import parse
-from trigger.training import anomaly, prune, teach
+from trigger.training import anomaly, prune, recipe
 from trigger.training.fit import outputs
 
 SPEC = """
@@ -95,7 +95,7 @@ def test_what_was_never_seen_scores_high(tmp_path):
     splits = {name: events(rng, 1500) for name in ("train", "validation", "test")}
     keras.utils.set_random_seed(1)
     model = scoring()
-    history = teach.train(model, splits, spec, None, lambda epochs: None)
+    history = recipe.train(model, splits, spec, None, lambda epochs: None)
     assert (
         set(history) == {"loss", "val_loss", "best_epoch"}
         and history["loss"][-1] < history["loss"][0]
@@ -127,7 +127,7 @@ def test_refinement_is_judged_with_the_decoder(tmp_path):
     splits = {name: events(rng, count) for name, count in (("train", 6000), ("validation", 2000))}
     keras.utils.set_random_seed(1)
     model = learned()
-    history = teach.train(model, splits, spec, None, lambda epochs: None)
+    history = recipe.train(model, splits, spec, None, lambda epochs: None)
     assert history["refined_lut"][0] <= 220 < history["lut"][int(history["best_epoch"][0])]
     test = events(rng, 2000)
     graph = lower(model, spec.input_types)
@@ -156,7 +156,8 @@ def test_a_network_without_squares():
     with pytest.raises(TriggerError) as error:
         anomaly.autoencoder(keras.Model(x, layers.Dense(1, name="out")(x), name="plain"))
     assert str(error.value) == (
-        "training: an anomaly network ends in keras.layers.Dot(axes=1)([latent, latent]); 'plain' ends in Dense 'out'"
+        "training: an anomaly network must end in keras.layers.Dot(axes=1)([latent, "
+        "latent]); 'plain' ends in Dense 'out'"
     )
 
 
@@ -166,24 +167,29 @@ def test_a_network_without_squares():
         (
             'classes = ["usual"]\n',
             "",
-            "training.classes is missing; it names the classes that are usual, the others are what is not",
+            "training.classes is missing; set it to the normal classes, the others are anomalies",
         ),
         (
             'classes = ["usual"]',
             'classes = ["usul"]',
-            "training.classes has 'usul', which is no class; did you mean 'usual'?",
+            "training.classes has 'usul', which is not a class; did you mean 'usual'?",
         ),
         (
             'function = "network"',
             'function = "network"\noutput = ["far", "odd"]',
-            'model.output is for classification; the one output of task "anomaly" scores what is unusual',
+            'model.output is for classification; the output of task "anomaly" scores anomalies',
         ),
-        ("beta = 0.3", 'reconstruct = ["e"]', "training.reconstruct has 'e', which is no feature"),
-        ("beta = 0.3", "beta = 0", "training.beta is 0; it should be greater than 0"),
+        (
+            "beta = 0.3",
+            'reconstruct = ["e"]',
+            "training.reconstruct has 'e', which is not a feature",
+        ),
+        ("beta = 0.3", "beta = 0", "training.beta is 0; it must be greater than 0"),
         (
             'task = "anomaly"',
             'task = "classification"',
-            "training.classes is for a network of one output; one for each class must see them all",
+            "training.classes needs a network of one output; one with an output per "
+            "class must train on all",
         ),
     ],
 )

@@ -40,10 +40,10 @@ def trainings(small_build, tmp_path, monkeypatch):
     return run, source, staged, root
 
 
-TAKEN = "  the float network was trained before the build was interrupted; it is taken as it is"
+TAKEN = "  the float network was trained before the build was interrupted; reusing it"
 AGAIN = (
-    "  training the {} was interrupted in epoch {} of 6: it starts again from the first, so that the same seed gives the same "
-    "network"
+    "  training the {} was interrupted in epoch {} of 6: it restarts from the first, so that "
+    "the same seed gives the same network"
 )
 
 

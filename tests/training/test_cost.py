@@ -17,7 +17,7 @@ from trigger.fixedpoint.types import Fixed
 from trigger.frontends.networks import Reference, lower
 from trigger.quantizers import LearnedActivation, LearnedWeights
 from trigger.spec.spec import load
-from trigger.training import network, neurons, teach, widths
+from trigger.training import network, neurons, recipe, widths
 
 TYPES = (Fixed(True, 7, 3),) * 4
 
@@ -134,7 +134,7 @@ def test_values_whose_bits_are_not_known():
         widths.lut_of(keras.Model(inputs, x), TYPES)
     assert (
         str(error.value)
-        == "training: two reads values whose bits are not known; put a QActivation before it"
+        == "training: two reads values of unknown width; put a QActivation before it"
     )
     mixed = keras.Model(
         inputs,
@@ -184,7 +184,7 @@ def test_training_ends_at_the_cost_asked_for(trigger, target):
     spec = change(f"target_lut = {target}")
     keras.utils.set_random_seed(2)
     model = network.make(spec, folder)
-    history = teach.train(model, events(), spec, None, lambda epochs: None)
+    history = recipe.train(model, events(), spec, None, lambda epochs: None)
     found = widths.cost(model, spec.input_types)
     assert 0.8 * target < found.lut <= target
     assert history["lut"][0] > 2 * target
@@ -203,7 +203,7 @@ def test_refinement_goes_on_to_the_cost_asked_for(trigger):
     spec = change("target_lut = 60\nrefinement = 3")
     keras.utils.set_random_seed(2)
     model = network.make(spec, folder)
-    history = teach.train(model, events(), spec, None, lambda epochs: None)
+    history = recipe.train(model, events(), spec, None, lambda epochs: None)
     assert 60 < history["lut"][int(history["best_epoch"][0])] <= 150
     assert len(history["refined_loss"]) == 1 and history["refined_lut"][0] <= 60
     validation = events()["validation"]
@@ -224,9 +224,9 @@ def test_a_cost_that_is_not_reached(trigger):
     spec = spec.model_copy(update={"training": spec.training.model_copy(update={"epochs": 4})})
     keras.utils.set_random_seed(2)
     with pytest.raises(TriggerError) as error:
-        teach.train(network.make(spec, folder), events(), spec, None, lambda epochs: None)
+        recipe.train(network.make(spec, folder), events(), spec, None, lambda epochs: None)
     assert re.fullmatch(
-        r"training: the network has come down to [\d,]+ LUT by estimate and is to come down to 1; "
+        r"training: the network reached [\d,]+ LUT by estimate, above the target of 1; "
         r"train for more epochs, or raise training\.target_lut",
         str(error.value),
     )
@@ -235,12 +235,12 @@ def test_a_cost_that_is_not_reached(trigger):
 def test_learned_widths_and_their_target_go_together(trigger):
     folder, change = trigger
     with pytest.raises(TriggerError) as error:
-        teach.train(
+        recipe.train(
             network.make(change(""), folder), events(), change(""), None, lambda epochs: None
         )
     assert (
         str(error.value)
-        == "training: the network has learned widths; training.target_lut says how many LUT it may take"
+        == "training: the network has learned widths; set training.target_lut to the LUT it may take"
     )
     spec = change("target_lut = 100")
     (folder / "model.py").write_text(
@@ -249,8 +249,8 @@ def test_learned_widths_and_their_target_go_together(trigger):
         .replace("LearnedActivation()", "'quantized_bits(6,2,alpha=1)'")
     )
     with pytest.raises(TriggerError) as error:
-        teach.train(network.make(spec, folder), events(), spec, None, lambda epochs: None)
+        recipe.train(network.make(spec, folder), events(), spec, None, lambda epochs: None)
     assert (
         str(error.value)
-        == "training: target_lut is for learned widths; the network has none of trigger.quantizers"
+        == "training: target_lut needs learned widths; use trigger.quantizers in the network, or remove it"
     )

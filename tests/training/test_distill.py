@@ -1,4 +1,6 @@
-"""Distillation: the loss by hand, and a network that learns what it is told instead of what is true."""
+"""Distillation: the loss by hand, and a network that learns what it is told instead of what is
+true.
+"""
 
 import keras
 import numpy as np
@@ -8,7 +10,7 @@ from conftest import write_small_trigger
 from trigger import TriggerError
 from trigger.events.dataset import Events
 from trigger.spec.spec import load, parse
-from trigger.training import distill, network, teach
+from trigger.training import distill, network, recipe
 from trigger.training.fit import scores
 
 
@@ -70,7 +72,7 @@ def test_a_network_learns_what_it_is_told(tmp_path):
     splits = {"train": events, "validation": events}
     assert (scores(teacher, x).argmax(axis=1) == y).mean() < 0.1
     model = network.make(spec, folder)
-    history = teach.train(model, splits, spec, None, lambda epochs: None, teacher)
+    history = recipe.train(model, splits, spec, None, lambda epochs: None, teacher)
     assert history["val_loss"][-1] > history["val_loss"][0]  # by what is true it only becomes worse
     told = distill.targets(splits, teacher, 1)
     assert (
@@ -85,5 +87,5 @@ def test_an_anomaly_has_no_teacher(tmp_path):
     with pytest.raises(TriggerError) as error:
         parse(text.replace("[training]", "[training]\ndistillation = 0.5"), folder / "trigger.toml")
     assert str(error.value).endswith(
-        ': training.distillation is for classification; task "anomaly" has nothing to be told'
+        ': training.distillation is for classification; task "anomaly" has no labels'
     )

@@ -138,7 +138,7 @@ def test_a_quantised_network_is_not_quantised_again():
     with pytest.raises(TriggerError) as error:
         quantise(model, sample(model), 6)
     assert str(error.value) == (
-        "quantization: the network has layers of QKeras and is quantised already; remove [quantization]"
+        "quantization: the network has QKeras layers and is already quantised; remove [quantization]"
     )
 
 
@@ -208,10 +208,10 @@ def broken(layer):
 
 
 NO_WEIGHTS = (
-    "quantization: layer 'it': its bias has a value that is not a number; train the network again, with a smaller learning "
-    "rate, or load other weights"
+    "quantization: layer 'it': its bias has a value that is not a number; retrain the network with a lower "
+    "learning rate, or load other weights"
 )
-NO_OUTPUTS = "quantization: the network 'bad' gives NaN or infinity on the events; train it again, with a smaller learning rate"
+NO_OUTPUTS = "quantization: the network 'bad' gives NaN or infinity on the events; retrain it with a lower learning rate"
 
 
 def test_a_network_that_gives_no_numbers():

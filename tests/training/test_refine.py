@@ -265,5 +265,5 @@ def test_a_target_that_is_not_reached():
     with pytest.raises(TriggerError) as error:
         refined(model, dear(model), 90, passes=2)
     assert str(error.value) == (
-        "training: refinement has come down to 128 LUT by count, training.target_lut is 90; raise it, or training.refinement"
+        "training: refinement reached 128 LUT by count, but training.target_lut is 90; raise it, or raise training.refinement"
     )

@@ -166,7 +166,7 @@ def test_small_values_can_be_computed():
         ),
         (
             chain(layers.Dense(1, "sigmoid", name="head")),
-            ("head: the sigmoid at the end is left out; it does not change the order of the scores",),
+            ("head: the sigmoid at the end is left out; this does not change the order of the scores",),
         ),
     ],
 )  # fmt: skip
@@ -226,7 +226,7 @@ NO_FORM = (
         ),
         (
             lambda: layers.Softmax(name="it"),
-            "a softmax inside the network has no quantised form; keep it for the end",
+            "a softmax inside the network has no quantised form; use softmax only at the end",
         ),
         (
             lambda: layers.Dense(6, dtype="mixed_float16", name="it"),
@@ -252,11 +252,11 @@ def test_what_has_no_quantised_form_is_refused(layer, message):
         ),
         (
             lambda: network(of_own_class),
-            "layer 'mine': Mine is a model of its own class and may compute anything; use the functional API or Sequential",
+            "layer 'mine': Mine is a subclassed model and may compute anything; use the functional API or Sequential",
         ),
         (
             lambda: network(lambda x: layers.Dense(2)(layers.Dropout(0.1, name="it")(x, training=True))),
-            "layer 'it': it is called with training=True; leave training= out of the call",
+            "layer 'it': it is called with training=True; remove training= from the call",
         ),
         (
             lambda: network(lambda x: layers.Dense(2)(keras.ops.exp(x))),
@@ -272,11 +272,11 @@ def test_what_has_no_quantised_form_is_refused(layer, message):
         ),
         (
             lambda: keras.Sequential([keras.Input((6,), dtype="int32"), layers.Dense(2)]),
-            "the input is of int32, to which Keras rounds the events; give Input no dtype",
+            "the input has the dtype int32, to which Keras rounds the events; remove dtype from Input",
         ),
         (
             lambda: Mine(*[keras.Input((6,))] * 2),
-            "Mine is a model of its own class and may compute anything: use the functional API or Sequential",
+            "Mine is a subclassed model and may compute anything: use the functional API or Sequential",
         ),
     ],
 )  # fmt: skip
@@ -293,6 +293,6 @@ def test_a_replacement_that_is_another_function_is_found(monkeypatch):
     monkeypatch.setattr(float_layers, "normalization", lambda layer: (np.ones(1), np.zeros(1)))
     with pytest.raises(TriggerError) as error:
         quantise(model, EVENTS, 8)
-    start = f"quantization: layer {layer!r}: its quantised form differs from it by "
-    end = " before anything is rounded; train with QKeras quantisers, and report this"
+    start = f"quantization: layer {layer!r}: its quantised form differs by "
+    end = " before rounding; train with QKeras quantisers, and report this"
     assert str(error.value).startswith(start) and str(error.value).endswith(end)

@@ -1,4 +1,4 @@
-"""Training: reproducible, pruned exactly as asked, with the float twin trained in the same way."""
+"""Training: reproducible, pruned exactly as asked, with the float baseline trained in the same way."""
 
 import keras
 import numpy as np
@@ -15,7 +15,7 @@ from trigger.physics.metrics import performance
 from trigger.spec.spec import load
 from trigger.spec.tables import Pruning, Training
 from trigger.training import fit, network, prune
-from trigger.training.twin import float_twin
+from trigger.training.float_baseline import float_baseline
 
 
 def events(seed=0, n=600):
@@ -105,8 +105,8 @@ def test_one_output_for_two_classes_needs_a_name(small):
     with pytest.raises(TriggerError) as error:
         network.make(spec, folder)
     assert str(error.value) == (
-        f"{folder / 'model.py'}: network() returns a network of one output; "
-        "model.output in trigger.toml names the class it scores"
+        f"{folder / 'model.py'}: network() returns a network of one output; set model.output "
+        "in trigger.toml to the class it scores"
     )
 
 
@@ -149,7 +149,7 @@ def test_a_sparsity_that_is_not_met_is_refused(small):
     model, _ = train(small)
     with pytest.raises(TriggerError) as error:
         prune.MagnitudePruning(model, Pruning(sparsity=0.5, end_epoch=1)).check()
-    assert str(error.value) == "pruning: hidden has 0 zeros of 12 weights, 6 were asked for"
+    assert str(error.value) == "pruning: hidden has 0 zeros of 12 weights instead of 6"
 
 
 def test_the_best_epoch_at_full_sparsity_is_kept(small):
@@ -180,16 +180,16 @@ def test_a_diverging_loss_ends_with_a_message(small):
     )
 
 
-def test_the_float_twin_has_no_quantiser(small):
+def test_the_float_baseline_has_no_quantiser(small):
     spec, folder = small
-    twin = float_twin(network.make(spec, folder))
-    assert [type(layer).__name__ for layer in twin.layers] == [
+    baseline = float_baseline(network.make(spec, folder))
+    assert [type(layer).__name__ for layer in baseline.layers] == [
         "InputLayer",
         "Dense",
         "Activation",
         "Dense",
     ]
-    assert twin.layers[2].activation is keras.activations.relu
+    assert baseline.layers[2].activation is keras.activations.relu
 
 
 def test_normalisation_is_a_shift(small):
@@ -213,18 +213,19 @@ def test_normalisation_is_a_shift(small):
             "def network(features, classes): return 1 / 0",
             "network() fails: ZeroDivisionError: division by zero",
         ),
-        ("def other(): pass", "no function 'network'; model.function in trigger.toml names it"),
+        ("def other(): pass", "no function 'network'; check model.function in trigger.toml"),
+        ("def netwrk(): pass", "no function 'network'; did you mean 'netwrk'?"),
         (
             "import nothing_of_this_name",
             "ModuleNotFoundError: No module named 'nothing_of_this_name'",
         ),
         (
             "import keras\ndef network(f, c):\n x = keras.Input((f,))\n return keras.Model(x, keras.layers.Dense(9)(x))",
-            "network() returns a network from (None, 3) to (None, 9); the data asks for (None, 3) to (None, 2)",
+            "network() returns a network from (None, 3) to (None, 9); the data needs (None, 3) to (None, 2)",
         ),
         (
             "import keras\ndef network(f, c): return keras.Sequential([keras.layers.Dense(c)])",
-            "network() returns a network without a shape; start it with keras.Input(...)",
+            "network() returns a network without an input shape; start it with keras.Input(...)",
         ),
         (
             "import keras\nfrom qkeras.qdense_batchnorm import QDenseBatchnorm\n"
@@ -236,7 +237,7 @@ def test_normalisation_is_a_shift(small):
             "import keras\ndef relu(x): return keras.ops.where(x > 0, x, x / 2)\n"
             "def network(f, c):\n x = keras.Input((f,))\n"
             " return keras.Model(x, keras.layers.Dense(c, relu, name='mine')(x))",
-            "network() returns a network that its file does not hold: layer 'mine': "
+            "network() returns a network that its file does not hold completely: layer 'mine': "
             "activation=_trigger_model_small.relu is saved as keras.src.activations.activations.relu. Give functions names "
             "that Keras and QKeras do not use, and register them with keras.saving.register_keras_serializable()",
         ),

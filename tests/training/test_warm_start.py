@@ -13,20 +13,22 @@ from conftest import write_small_trigger
 from trigger import TriggerError
 from trigger.events.hardware import splits, to_real
 from trigger.spec.spec import load, without_warm_start
-from trigger.training import network, teach
+from trigger.training import network, recipe
 
 WARM = '\n[training.warm_start]\nnetwork = "trained.keras"\nepochs = 2\nlearning_rate = 0.0001\n'
 
 
 @pytest.fixture
 def warm(tmp_path):
-    """The small trigger, unpruned, with the weights of its own training beside it: (folder, spec, trained network)."""
+    """The small trigger, unpruned, with the weights of its own training beside it: (folder, spec,
+    trained network).
+    """
     folder = write_small_trigger(tmp_path / "small")
     path = folder / "trigger.toml"
     text = path.read_text()
     path.write_text(text[: text.index("[pruning]")] + text[text.index("[inputs]") :])
     spec = load(path)
-    model = teach.trained(spec, to_real(splits(spec, folder)[0], spec), folder, lambda logs: None)
+    model = recipe.trained(spec, to_real(splits(spec, folder)[0], spec), folder, lambda logs: None)
     model.save(folder / "trained.keras")
     path.write_text(path.read_text() + WARM)
     return folder, load(path), model
@@ -35,7 +37,7 @@ def warm(tmp_path):
 def test_training_goes_on_from_there(warm):
     folder, spec, model = warm
     epochs = []
-    again = teach.trained(spec, to_real(splits(spec, folder)[0], spec), folder, epochs.append)
+    again = recipe.trained(spec, to_real(splits(spec, folder)[0], spec), folder, epochs.append)
     assert len(epochs) == 2
     moved = [
         float(np.abs(a - b).max())
@@ -50,8 +52,8 @@ def test_another_network(warm):
     with pytest.raises(TriggerError) as error:
         network.warm_started(network.make(spec, folder), spec, folder)
     assert str(error.value) == (
-        f"{folder / 'trained.keras'}: holds another network than network() makes; train it anew with --from-scratch, or leave "
-        "training.warm_start out"
+        f"{folder / 'trained.keras'}: holds a different network from network(); train "
+        f"with --from-scratch, or remove training.warm_start"
     )
 
 
@@ -60,9 +62,7 @@ def test_pruning_has_no_warm_start(tmp_path):
     path.write_text(path.read_text() + WARM)
     with pytest.raises(TriggerError) as error:
         load(path)
-    assert str(error.value) == (
-        f"{path}: pruning is for training from the start; with training.warm_start nothing is left to be pruned"
-    )
+    assert str(error.value) == (f"{path}: [pruning] cannot be combined with training.warm_start")
 
 
 def test_a_text_without_it():

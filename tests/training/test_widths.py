@@ -145,12 +145,12 @@ def test_granularity(granularity, shape):
 
 def test_what_a_quantiser_does_not_know():
     with pytest.raises(
-        ValueError, match="^granularity is 'row'; it is tensor, channel or element$"
+        ValueError, match="^granularity is 'row'; it must be tensor, channel or element$"
     ):
         LearnedWeights(granularity="row")
-    with pytest.raises(ValueError, match="^rounding is 'up'; it is TRN, RND or RND_CONV$"):
+    with pytest.raises(ValueError, match="^rounding is 'up'; it must be TRN, RND or RND_CONV$"):
         LearnedActivation(rounding="up")
-    with pytest.raises(ValueError, match="^overflow is 'SAT_SYM'; it is SAT or WRAP$"):
+    with pytest.raises(ValueError, match="^overflow is 'SAT_SYM'; it must be SAT or WRAP$"):
         LearnedActivation(overflow="SAT_SYM")
 
 

@@ -113,7 +113,7 @@ def test_an_abort_is_a_failure_of_that_implementation(network):
 
 
 def test_nothing_to_compare(network):
-    message = "verify: nothing to compare with the network; give a list of graphs, csims and RTL"
+    message = "verify: nothing to compare with the network; pass graphs, csims or RTL"
     for nothing in ([], network[1]):
         with pytest.raises(trigger.TriggerError) as error:
             trigger.verify(network[0], nothing, network[2])
@@ -127,11 +127,11 @@ def test_arguments_that_do_not_belong_together(network):
         wide.inputs[0], QDense(1, kernel_quantizer="quantized_bits(4,0,alpha=1)")(wide.outputs[0])
     )
     for arguments, message in (
-        ((one, [graph], x), "the network has 1 outputs, graph has 3"),
+        ((one, [graph], x), "the network has 1 output, graph has 3"),
         ((model, [graph, trigger.lower(one)], x), "the network has 3 outputs, graph has 1"),
         ((model, [Off(trigger.lower(one))], x), "the network has 3 outputs, csim (test) has 1"),
         ((None, [graph], x), "NoneType is not a Keras network"),
-        ((model, [model], x), "Functional is none of graph, csim and RTL"),
+        ((model, [model], x), "Functional is not a graph, csim or RTL"),
         (
             (model, [graph], x[:0]),
             "the events have the shape (0, 6); give (events, features), one event or more",
@@ -142,7 +142,7 @@ def test_arguments_that_do_not_belong_together(network):
         ),
         (
             (model, [graph], [["a"]]),
-            "the events are no array of numbers: could not convert string to float: 'a'",
+            "the events are not an array of numbers: could not convert string to float: 'a'",
         ),
     ):
         with pytest.raises(trigger.TriggerError) as error:

@@ -19,7 +19,7 @@ from trigger.frontends.saving import save
 from trigger.verification.oracle import Recording, agreement, load
 
 REMEDY = (
-    "give a function or class of your own a name that Keras does not use, and register it with "
+    "give your own function or class a name that Keras does not use, and register it with "
     "keras.saving.register_keras_serializable; give a quantiser only options that its "
     "get_config() returns"
 )
@@ -172,7 +172,7 @@ def test_a_file_that_is_not_the_network_is_refused(middle, tmp_path):
     (problem,) = refusal.value.problems
     assert problem.layer == "middle"
     assert problem.reason.startswith(
-        "saved in network.keras and loaded again, it is another network: "
+        "saved in network.keras and loaded again, the network is different: "
     )
     assert problem.remedy == REMEDY
 
@@ -213,7 +213,7 @@ def test_a_recording_that_is_missing_or_empty(tmp_path):
         with pytest.raises(trigger.TriggerError) as error:
             load(path)
         assert str(error.value) == (
-            f"{path}: what the trained network gave cannot be read: {reason}; "
+            f"{path}: the recorded outputs of the trained network cannot be read: {reason}; "
             "run `trigger build` again"
         )
         Recording(on_grid(0), np.ones((0, 3), np.float32), "linear").save(path)
@@ -224,7 +224,7 @@ def test_inputs_between_two_steps():
     with pytest.raises(trigger.TriggerError) as error:
         agreement(lower(model, "fixed<6,3>"), record(model, on_grid() + 0.01))
     assert str(error.value) == (
-        "the trained network was asked for values that its input types lack"
+        "the trained network was evaluated on values outside its input types"
     )
 
 

@@ -1,4 +1,6 @@
-"""The build system: what changed is redone, what is killed continues, what fails leaves the last good build."""
+"""The build system: what changed is redone, what is killed continues, what fails leaves the last
+good build.
+"""
 
 import json
 import os
@@ -39,7 +41,7 @@ def test_a_finished_build(small_build):
         "graph",
         "csim (Vitis)",
         "RTL (Verilog)",
-        "RTL (Verilog), with gaps",
+        "RTL (Verilog), with stalls",
         "trained network (float32)",
     ]
     *compared, own = results["comparisons"]
@@ -162,7 +164,8 @@ def test_a_full_disk_keeps_the_last_build(small_build):
     code = (
         "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (8000, 8000))\n"
-        f"import sys; sys.argv = ['trigger', 'build', {str(source)!r}, '--output', {str(root.parent)!r}]\n"
+        f"import sys; sys.argv = ['trigger', 'build', {str(source)!r}, '--output', "
+        f"{str(root.parent)!r}]\n"
         "from trigger.cli.app import main; main()"
     )
     result = subprocess.run(
@@ -219,14 +222,17 @@ def test_firmware_that_is_not_the_network_fails_the_build(small_build, monkeypat
     )
     with pytest.raises(
         Different,
-        match=r"^csim \(Vitis\) is not the network: event \d+: csim \(Vitis\) first differs in hidden",
+        match=r"^csim \(Vitis\) is not the network: event \d+: csim \(Vitis\) first "
+        r"differs in hidden",
     ):
         build(str(source), root.parent)
     assert "Not exact" in (root / "report" / "index.html").read_text()
 
 
 def test_events_that_change_while_they_are_read(tmp_path, monkeypatch):
-    """What was read is kept under no digest but its own: the next build would take it for what is there then."""
+    """What was read is kept under no digest but its own: the next build would take it for what is
+    there then.
+    """
     folder = write_small_trigger(tmp_path / "trigger")
     original = dataset.split
 
@@ -239,5 +245,5 @@ def test_events_that_change_while_they_are_read(tmp_path, monkeypatch):
     with pytest.raises(TriggerError) as error:
         build(str(folder), tmp_path / "build")
     assert str(error.value) == (
-        "events: what it reads changed while it ran; run `trigger build` again"
+        "events: its inputs changed while it ran; run `trigger build` again"
     )

@@ -1,4 +1,6 @@
-"""Exports are run on the build's events before they are given away; a build that is different is not exported."""
+"""Exports are run on the build's events before they are given away; a build that is different is
+not exported.
+"""
 
 import dataclasses
 import importlib.util
@@ -86,7 +88,10 @@ def test_an_export_that_differs_is_not_written(small_build, tmp_path, monkeypatc
         save = module.save
         monkeypatch.setattr(module, "save", lambda graph, path: save(wrong(graph), path))
     message = refused("export", kind, small_build[1], tmp_path / "out")
-    said = rf"export: {KINDS[kind]} differs from the network in event \d+, inputs \[.*\]; nothing was written"
+    said = (
+        rf"export: {KINDS[kind]} differs from the network in event \d+, inputs "
+        rf"\[.*\]; nothing was written"
+    )
     assert re.fullmatch(said, message)
     assert not (tmp_path / "out").exists()
 
@@ -108,7 +113,7 @@ def test_a_build_that_is_different_is_not_exported(small_build, tmp_path, found,
     commands = [("export", kind) for kind in (*KINDS, "payload")]
     for command in (*commands, ("patterns", "write")):
         assert refused(*command, root, tmp_path / "out") == (
-            f"export: {root} is not the network it was built from (csim (Vitis): {said}); "
+            f"export: {root} differs from its network (csim (Vitis): {said}); "
             "only exact builds are exported"
         )
     assert not (tmp_path / "out").exists()
@@ -118,7 +123,7 @@ def test_no_export_goes_into_a_build(small_build):
     _, root = small_build
     for place in (root, root / "firmware"):
         assert refused("export", "emulator", root, place) == (
-            f"export: {place} lies in the build {root.resolve()}; name a place outside it"
+            f"export: {place} is inside the build {root.resolve()}; choose a path outside it"
         )
 
 

@@ -65,7 +65,7 @@ def test_output_steps_finer_than_the_networks(project):
     [
         (
             lambda f: (f / "firmware" / "defines.h").unlink(),
-            "csim: {f} holds no hls4ml project: there is no defines.h in it, in firmware or in NN",
+            "csim: {f} holds no hls4ml project: no defines.h in it, in firmware or in NN",
         ),
         (
             lambda f: (f / "hls4ml_config.yml").write_bytes(b"\xff"),
@@ -77,7 +77,7 @@ def test_output_steps_finer_than_the_networks(project):
         ),
         (
             lambda f: edit(f / "firmware" / "defines.h", "input_t;", "other_t;"),
-            "csim: {f}/firmware/defines.h: the type input_t is no fixed-point number",
+            "csim: {f}/firmware/defines.h: the type input_t is not a fixed-point number",
         ),
         (
             lambda f: edit(f / "small_bridge.cpp", "double, input_t, 3", "double, input_t, 4"),
@@ -99,8 +99,8 @@ def test_a_softmax_cannot_be_exact(project):
     with pytest.raises(TriggerError) as error:
         check(folder, network, None)
     assert str(error.value) == (
-        f"{network}: it ends in softmax, which hls4ml takes from tables: no project of it is exact; "
-        "save the network without its softmax, which does not change the order of the classes, and convert that"
+        f"{network}: it ends in softmax, which hls4ml approximates by tables, so no project is exact; save the "
+        "network without its softmax, which keeps the order of the classes, and convert that"
     )
 
 
@@ -113,8 +113,8 @@ def test_a_sigmoid_of_wide_sums_cannot_be_exact(project, tmp_path):
     with pytest.raises(TriggerError) as error:
         check(folder, network, None)
     assert str(error.value) == (
-        f"{network}: it ends in sigmoid, of values too wide for a table: no project of it is exact; "
-        "save the network without its sigmoid, which does not change the order of the events, and convert that"
+        f"{network}: it ends in sigmoid, whose input is too wide for a table, so no project is exact; "
+        "save the network without its sigmoid, which keeps the order of the events, and convert that"
     )
 
 
@@ -161,11 +161,11 @@ def test_inputs_narrower_than_the_project(tmp_path):
     for wrong, message in (
         (
             "fixed<16,5>",
-            "fixed<16,5> has values that the inputs of the project, fixed<16,6>, do not hold",
+            "fixed<16,5> has values outside the inputs of the project, fixed<16,6>",
         ),
         (
             "ufixed<16,6>",
-            "ufixed<16,6> has values that the inputs of the project, fixed<16,6>, do not hold",
+            "ufixed<16,6> has values outside the inputs of the project, fixed<16,6>",
         ),
         ("int8", "'int8' is not a type; write fixed<W,I> or ufixed<W,I> with W from 1 to 53"),
     ):
@@ -200,7 +200,7 @@ static double w2[2];
     with pytest.raises(TriggerError) as error:
         check(tmp_path, network, events)
     assert str(error.value) == (
-        f"csim: {text} and w2.h beside it have different numbers: the csim reads one, synthesis the other"
+        f"csim: {text} and w2.h contain different numbers: csim uses the first, synthesis the second"
     )
 
 
@@ -212,14 +212,12 @@ def test_networks_of_several_inputs_or_without_numbers(tmp_path):
     with pytest.raises(TriggerError) as error:
         check(tmp_path, network, None)
     assert str(error.value) == (
-        f"{network}: it has 2 inputs and 1 outputs; networks of one of each can be compared with a project"
+        f"{network}: it has 2 inputs and 1 output; only networks with one of each can be compared with a project"
     )
     network = saved(tmp_path, kernel=((np.nan,), (1,)))
     with pytest.raises(TriggerError) as error:
         check(tmp_path, network, None)
-    assert str(error.value) == (
-        f"{network}: Keras gives outputs that are no numbers; check its weights"
-    )
+    assert str(error.value) == (f"{network}: Keras gives NaN outputs; check its weights")
 
 
 @pytest.mark.parametrize(

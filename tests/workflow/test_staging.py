@@ -1,4 +1,6 @@
-"""A build that fails, or is killed, at any point leaves the old build whole, or one that every command refuses."""
+"""A build that fails, or is killed, at any point leaves the old build whole, or one that every
+command refuses.
+"""
 
 import errno
 import os
@@ -23,7 +25,8 @@ class Killed(BaseException):
 
 
 class Faults:
-    """The n-th change of the file system fails: ``full`` as on a full disk, else this change and all that follow.
+    """The n-th change of the file system fails: ``full`` as on a full disk, else this change and
+    all that follow.
 
     ``count`` counts them where n is None.
     """
@@ -49,7 +52,9 @@ class Faults:
 
 @pytest.fixture
 def world(tmp_path, monkeypatch):
-    """The small trigger with stages that write its description into each of their folders, and the stages that ran."""
+    """The small trigger with stages that write its description into each of their folders, and the
+    stages that ran.
+    """
     source, ran = write_small_trigger(tmp_path / "trigger"), []
 
     def stage(real):
@@ -129,9 +134,9 @@ def test_killed_anywhere(world, monkeypatch, first):
             open_sealed(root, EVERYTHING)
         except TriggerError as error:
             refused += 1
-            text = "no finished build here; run `trigger build` first"
+            text = "holds no finished build; run `trigger build` first"
             if root.is_dir() and {".next", ".ready"} & names(root):
-                text = "the build is not finished; run `trigger build` again"
+                text = "the build is incomplete; run `trigger build` again"
             assert str(error) == f"{root}: {text}"
         else:
             assert made(root) in ({"old"}, {"new"})

@@ -1,1 +1,1 @@
-"""What a finished build holds: its folder, what was found, and whether it meets its budgets."""
+"""A finished build: its folder, its results, and whether it meets its budgets."""

@@ -1,4 +1,4 @@
-"""The budgets of a finished build: what the trigger costs and how often it accepts, against what the spec allows."""
+"""The budgets of a finished build: cost and rate of the trigger against the limits in the spec."""
 
 import numpy as np
 
@@ -15,9 +15,9 @@ from trigger.synthesis.yosys import SHELL
 
 
 def budgets(build: Build, found: list[Synthesis] | None = None) -> list[Line]:
-    """Each budget of the spec against the best figure that the build's synthesis runs found, and against its rate.
+    """Each budget of the spec with the best figure of the synthesis runs, or with the rate.
 
-    ``found`` are the synthesis results to go by, instead of all that the build has.
+    ``found`` are synthesis results to use instead of all those of the build.
     """
     spec = build.spec
     found = results(build.root)[0] if found is None else found
@@ -32,7 +32,7 @@ def budgets(build: Build, found: list[Synthesis] | None = None) -> list[Line]:
 
 
 def timing(build: Build) -> Timing | None:
-    """What the payload's own description says of its clock cycles; None where there is no payload."""
+    """The clock cycles of the payload, from its description; None without a payload."""
     if build.spec.payload is None:
         return None
     found = read_json(build.root / "payload" / "payload.json")
@@ -42,14 +42,16 @@ def timing(build: Build) -> Timing | None:
 def _rate(build: Build) -> Figure | None:
     test = integer_events(build)["test"]
     outputs = np.load(build.root / "verification" / "outputs.npy")[: len(test.x)]
-    if len(outputs) != len(test.x):  # an aborted csim has none
+    if len(outputs) != len(test.x):  # an aborted csim has no outputs
         return None
     rate = menu(accept_bits(build.root, build.spec, outputs), test, build.spec).total.rate
     return rate and Figure(rate.value, "test events", (rate.low, rate.high))
 
 
 def _helps(spec: Spec, graph: Graph, found: list[Synthesis]) -> str:
-    """What lowers LUT and FF most: something in the largest layer, or the shell where that is larger."""
+    """The best way to reduce LUT and FF: a change in the largest layer, or in the shell if that is
+    larger.
+    """
     of_design = [r for r in found if r.layers and r.part == spec.target.part]
     if not of_design:
         return ""

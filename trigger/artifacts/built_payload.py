@@ -1,4 +1,6 @@
-"""The payload around the core of a build, and where the parts of its decision go on a board."""
+"""The payload around the core of a build, and the positions of its decision on the links of a
+board.
+"""
 
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from trigger.spec.spec import Spec
 
 
 def payload(root: Path, spec: Spec, project: Rtl, directory: Path | None = None) -> Payload:
-    """The payload around a core: that of the build, or one in another folder."""
+    """The payload around a core, in the build or in another folder."""
     found = read_json(root / "graph" / "summary.json")["working_points"]
     ports = project.interface.outputs
     if spec.decides:
@@ -32,7 +34,10 @@ def payload(root: Path, spec: Spec, project: Rtl, directory: Path | None = None)
 
 
 def output_fields(spec: Spec, payload: Payload) -> tuple[OutputField, ...]:
-    """Where the parts of a decision go on an EMP board. Raises TriggerError where they do not fit."""
+    """The positions of a decision on the links of an EMP board.
+
+    Raises TriggerError if they do not fit.
+    """
     if spec.payload is None:
         return ()
     scores = [

@@ -1,4 +1,4 @@
-"""What the core of a build decides by: its working points, and the accept bits that they give."""
+"""The decision of the core of a build: its working points and accept bits."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -17,7 +17,7 @@ class WorkingPoints(NamedTuple):
 
 
 def working_points(root: Path, spec: Spec) -> WorkingPoints | None:
-    """The working points that a build's core decides by; None where it gives scores."""
+    """The working points in the core of a build; None if the core gives scores."""
     if not spec.decides:
         return None
     found = read_json(root / "graph" / "summary.json")["working_points"]
@@ -28,7 +28,9 @@ def working_points(root: Path, spec: Spec) -> WorkingPoints | None:
 
 
 def accept_bits(root: Path, spec: Spec, outputs: np.ndarray) -> np.ndarray:
-    """The accept bits, shape (events, working points), of what a build's core gives, integers of shape (events, outputs)."""
+    """The accept bits (events, working points) for the integer outputs (events, outputs) of a
+    core.
+    """
     if spec.decides:
         return outputs
     found = read_json(root / "graph" / "summary.json")["working_points"].values()

@@ -1,4 +1,4 @@
-"""The folder of a build, and what its stages have written there."""
+"""The folder of a build, and the results of its stages."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,7 @@ from trigger.fixedpoint.serialize import from_json
 from trigger.spec.spec import Spec
 from trigger.support.files import regular, write_text
 
-# The stages of a build in their order; each has a folder of its name.
+# The stages of a build in order; each has a folder of the same name.
 STAGES = (
     "events",
     "model",
@@ -27,12 +27,14 @@ STAGES = (
     "synthesis",
     "report",
 )
-# Beside stages.json, since it is no part of what a build is: two builds of one trigger differ in it.
+# Separate from stages.json, because it differs between two builds of the same trigger.
 SECONDS = "seconds.json"
 
 
 class Build(NamedTuple):
-    """One build: its spec, the folder of trigger.toml, the build folder, and the digests of the finished stages."""
+    """One build: its spec, the folder of trigger.toml, the build folder, and the digests of the
+    finished stages.
+    """
 
     spec: Spec
     source: Path
@@ -41,7 +43,7 @@ class Build(NamedTuple):
 
 
 def integer_events(build: Build) -> dict[str, Events]:
-    """The splits as the hardware sees them: ``x`` in integers."""
+    """The splits in hardware units: ``x`` in integers."""
     found = {}
     for name in SPLITS:
         with np.load(build.root / "events" / f"{name}.npz") as file:
@@ -55,20 +57,20 @@ def real_events(build: Build) -> dict[str, Events]:
 
 
 def read_graph(root: Path) -> Graph:
-    """The graph of a build. Raises TriggerError where there is none."""
+    """The graph of a build. Raises TriggerError if there is none."""
     path = root / "graph" / "graph.json"
     try:
         return from_json(regular(path).read_bytes())
     except OSError as error:
         raise TriggerError(
-            f"{root}: no build to be found here ({path.name} is missing); run `trigger build` first"
+            f"{root}: holds no build ({path.name} is missing); run `trigger build` first"
         ) from error
     except GraphError as error:
         raise TriggerError(f"{path}: {error}") from error
 
 
 def read_json(path: Path) -> Any:
-    """What a stage wrote. Raises TriggerError where it is missing or damaged."""
+    """The JSON result of a stage. Raises TriggerError if it is missing or damaged."""
     try:
         return json.loads(regular(path).read_text(encoding="utf-8"))
     except OSError as error:
@@ -78,7 +80,7 @@ def read_json(path: Path) -> Any:
 
 
 def stage_seconds(root: Path) -> dict[str, float]:
-    """How long each stage took when it last ran, in their order; empty where nobody has written that down."""
+    """The duration of the last run of each stage, in order; {} if not recorded."""
     try:
         found = json.loads(regular(root / SECONDS).read_text())
         return {str(name): float(value) for name, value in found.items() if (root / name).is_dir()}

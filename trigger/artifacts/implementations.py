@@ -1,4 +1,4 @@
-"""The implementations of a build, compared with what Keras gives for the same events."""
+"""The implementations of a build, compared with Keras on the same events."""
 
 import zipfile
 from collections.abc import Callable, Mapping
@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 
 
 class Expected(NamedTuple):
-    """Integer inputs (events, features), Keras' integers (events, outputs), and the events whose value is between two."""
+    """Integer inputs (events, features), Keras' integers (events, outputs), and the events between
+    two integers.
+    """
 
     x: np.ndarray
     outputs: np.ndarray
@@ -35,9 +37,10 @@ class Expected(NamedTuple):
 
 
 def recorded_expectations(root: Path) -> Expected:
-    """The test events and vectors of a build with what Keras gave for them. Does not need Keras.
+    """The test events and vectors of a build with the recorded outputs of Keras. Does not need
+    Keras.
 
-    Raises TriggerError where the file cannot be read, or has not as many events as the build counted.
+    Raises TriggerError if the file cannot be read, or if its number of events is wrong.
     """
     path = root / "graph" / "expected.npz"
     try:
@@ -48,12 +51,12 @@ def recorded_expectations(root: Path) -> Expected:
     counted = sum(read_json(root / "graph" / "summary.json")["families"].values())
     if {len(part) for part in found} != {counted}:
         counts = ", ".join(str(len(part)) for part in found)
-        raise TriggerError(f"{path}: {counts} events and results; the build counted {counted}")
+        raise TriggerError(f"{path}: {counts} events and results; the build has {counted}")
     return found
 
 
 def expectations(root: Path, spec: Spec, path: Path) -> Expected:
-    """Events of another file, with what the build's network, run in Keras, gives for them."""
+    """The events of another file, with the outputs of the build's network in Keras."""
     from trigger.frontends import keras_backend
 
     keras_backend.start(spec.training.backend)
@@ -78,12 +81,13 @@ def expectations(root: Path, spec: Spec, path: Path) -> Expected:
 def check(
     root: Path, spec: Spec, expected: Expected, netlist: bool = False
 ) -> tuple[Verdict, np.ndarray]:
-    """Compare graph, csim and RTL of a build with what Keras gave. Returns the verdict and the csim's integers.
+    """Compare graph, csim and RTL of a build with Keras. Returns the verdict and the csim's
+    integers.
 
-    The last comparison is of the graph with what the trained network itself gave.
+    The last comparison is of the graph with the recorded outputs of the trained network.
 
-    With ``netlist`` the netlist that Yosys makes of the RTL is compared as well. Raises TriggerError where something is
-    missing or g++ or Verilator refuses the firmware.
+    With ``netlist`` the netlist from Yosys is compared too. Raises TriggerError if something is
+    missing, or if g++ or Verilator refuses the firmware.
     """
     own = trained_network(root).comparison
     compiled = {name: make() for name, make in implementations(root, spec, netlist).items()}
@@ -93,14 +97,16 @@ def check(
 
 
 def trained_network(root: Path) -> oracle.Agreement:
-    """The graph of a build against what the trained network itself gave before it was saved."""
+    """Compare the graph of a build with the trained network itself, as recorded before saving."""
     return oracle.agreement(read_graph(root), oracle.load(root / "model" / "trained.npz"))
 
 
 def compare_with(graph: Graph, expected: Expected, implementations: Mapping[str, Any]) -> Verdict:
-    """Compare compiled implementations of a graph with what Keras gave; one that fails as it runs is a difference."""
+    """Compare compiled implementations of a graph with Keras; a failure while running is a
+    difference.
+    """
     if not len(expected.x):
-        raise TriggerError("verify: there are no events to compare on")
+        raise TriggerError("verify: no events to compare")
     failures = (TriggerError, GraphError)
     return compare(
         graph, expected.outputs, expected.off_grid, expected.x, implementations, failures=failures
@@ -108,9 +114,9 @@ def compare_with(graph: Graph, expected: Expected, implementations: Mapping[str,
 
 
 def implementations(root: Path, spec: Spec, netlist: bool = False) -> dict[str, Callable[[], Any]]:
-    """What a build holds besides its network, by name; calling one compiles it.
+    """The implementations in a build, by name, as functions that compile them.
 
-    Raises TriggerError where one is missing, and its call where g++ or Verilator refuses it.
+    Raises TriggerError if one is missing; its call raises if g++ or Verilator refuses it.
     """
     from trigger.artifacts import built_payload
     from trigger.backends import rtl
@@ -137,7 +143,7 @@ def implementations(root: Path, spec: Spec, netlist: bool = False) -> dict[str, 
     found: dict[str, Callable[[], Any]] = {"graph": lambda: GoldenModel(graph)}
     found[hls.label] = compiled("compiling the csim", lambda: hls.compile(root / "csim"))
     found[project.label] = compiled("compiling the RTL simulation", simulation)
-    found[project.with_gaps().label] = lambda: _Recorded(simulation().with_gaps())
+    found[project.with_stalls().label] = lambda: _Recorded(simulation().with_stalls())
     if spec.payload is not None:
         shell = PayloadSimulation(built_payload.payload(root, spec, project))
         found[shell.label] = compiled(
@@ -151,7 +157,7 @@ def implementations(root: Path, spec: Spec, netlist: bool = False) -> dict[str, 
 
 
 class _Recorded:
-    """A csim or RTL simulation that shows its progress and keeps its outputs for the report."""
+    """A csim or RTL simulation that shows its progress and stores its outputs for the report."""
 
     def __init__(self, implementation: Any) -> None:
         self._implementation = implementation

@@ -1,4 +1,4 @@
-"""What belongs together in a build: the digests of its parts and the versions of its tools."""
+"""The manifest of a build: the digests of its parts and the versions of its tools."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from trigger.support.versions import versions
 def facts(build: Build) -> dict[str, Any]:
     """SHA-256 of spec, data, network, graph and firmware, and the version of every tool.
 
-    ``events`` counts the events and vectors, by their kind, that the network was asked about.
+    ``events`` counts the events and vectors of each kind in the comparison.
     """
     families = read_json(build.root / "graph" / "summary.json")["families"]
     found = parts(build)
@@ -19,7 +19,7 @@ def facts(build: Build) -> dict[str, Any]:
 
 
 def parts(build: Build) -> dict[str, Any]:
-    """The name of a build, and SHA-256 of what it is made of and of what was made."""
+    """The name of a build, and the SHA-256 of its sources and results."""
     return {
         "name": build.spec.name,
         "spec": file_digest(build.root / "trigger.toml"),

@@ -1,4 +1,6 @@
-"""What a finished build came to: the verdict and each figure, once, for the report, the terminal and the exit status."""
+"""The outcome of a finished build: verdict and figures, for the report, the terminal and the exit
+status.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -18,23 +20,25 @@ from trigger.synthesis.budget import UNITS, Figure, Line, figures, over
 from trigger.synthesis.run import results as synthesis_results
 
 EXACT, OVER, DIFFERENT = "good", "over", "bad"
-# Scores that are nearer to each other tie, as a share of their range: Keras computes in float32, where the integers are exact.
+# Scores closer than this fraction of their range tie, because Keras computes in float32.
 _TIE = 1e-3
-# In float32 a sum beside a rounding tie can fall to its other side: at most in this share of the events.
+# Float32 may move a sum across a rounding tie in at most this fraction of the events.
 _ROUNDED = 1e-3
 
 
 class Headline(NamedTuple):
-    """The verdict in a sentence, and its class on the page: ``EXACT``, ``OVER`` or ``DIFFERENT``."""
+    """The verdict in a sentence, and its class on the page: ``EXACT``, ``OVER`` or
+    ``DIFFERENT``.
+    """
 
     text: str
     kind: str
 
 
 class Apart(NamedTuple):
-    """Test events that the csim puts into another class than Keras did, in float32, when the network was trained.
+    """Test events that the csim classifies differently from Keras in float32, as trained.
 
-    Those that tie are not counted. ``accuracies`` are Keras' and the csim's.
+    Ties are not counted. ``accuracies`` are Keras' and the csim's.
     """
 
     differing: int
@@ -44,16 +48,19 @@ class Apart(NamedTuple):
     def __str__(self) -> str:
         keras, csim = map(_percent, self.accuracies)
         return (
-            f"the csim puts {plain(self.differing)} of {plain(self.events)} test events into another class than the trained "
-            f"network (Keras, float32): accuracy {csim} in the csim, {keras} in Keras"
+            f"the csim puts {plain(self.differing)} of {plain(self.events)} test events "
+            f"into a different class "
+            f"from the trained network (Keras, float32): accuracy {csim} in the csim, "
+            f"{keras} in Keras"
         )
 
 
 class Outcome(NamedTuple):
     """``scores`` (logits on the test events) and ``performance`` are by kind: float, Keras, csim.
 
-    ``bits`` and ``menu`` are the accept bits on the test events and what they keep; None without a decision.
-    ``warnings`` say which outputs are constant, and what helps; ``unusable`` that nobody can want such firmware.
+    ``bits`` and ``menu`` are the accept bits on the test events and their menu; None without a
+    decision. ``warnings`` name constant outputs with a remedy; ``unusable`` marks firmware that
+    decides nothing.
     """
 
     headline: Headline
@@ -74,7 +81,7 @@ def outcome(build: Build) -> Outcome:
     results = read_json(build.root / "verification" / "results.json")
     test = integer_events(build)["test"]
     scores, bits = _firmware(build, test)
-    # Without a label there is nothing to measure a performance by.
+    # Without labels no performance can be measured.
     measured = scores if spec.data.label else {}
     found = {kind: _performance(s, test, spec) for kind, s in measured.items()}
     lines = budgets(build)
@@ -99,9 +106,9 @@ def headline(
     apart: Apart | None = None,
     same: Sequence[str] = (),
 ) -> Headline:
-    """The verdict of verification, of what Keras gave when the network was trained, of the budgets, and of outputs.
+    """The verdict from verification, Keras as trained, the budgets, and constant outputs.
 
-    ``same`` says which outputs are constant.
+    ``same`` names the constant outputs.
     """
     if not results["equal"]:
         failed = next(c for c in results["comparisons"] if not c["equal"])
@@ -127,9 +134,10 @@ def headline(
 
 
 def count_apart(keras: np.ndarray, csim: np.ndarray) -> int:
-    """Events that two sets of scores, shape (events, outputs), put into different classes, ties of either not counted.
+    """The number of events that two sets of scores (events, outputs) classify differently, without
+    ties.
 
-    The class is the largest score; one output alone tells two classes by its sign.
+    The class is that of the largest score; a single output separates two classes by its sign.
     """
     both = [
         np.concatenate([s, np.zeros_like(s)], axis=1) if s.shape[1] == 1 else s
@@ -145,7 +153,7 @@ def count_apart(keras: np.ndarray, csim: np.ndarray) -> int:
 
 
 def summary(build: Build, found: Outcome) -> str:
-    """The outcome as text for a terminal: the verdict, then a line for each figure with its budget."""
+    """The outcome as text: the verdict, then one line per figure with its budget."""
     limits = {line.name: line for line in found.budgets}
     rows = [("accuracy", accuracies, "")] if (accuracies := _accuracies(found)) else []
     rows += [
@@ -167,7 +175,7 @@ def _firmware(build: Build, test: Events) -> tuple[dict[str, np.ndarray], np.nda
     """Scores by kind, and the accept bits, on the test events."""
     spec, model = build.spec, build.root / "model"
     outputs = np.load(build.root / "verification" / "outputs.npy")[: len(test.x)]
-    complete = len(outputs) == len(test.x)  # an aborted csim has none
+    complete = len(outputs) == len(test.x)  # an aborted csim has no outputs
     bits = accept_bits(build.root, spec, outputs) if spec.decision and complete else None
     files = {"float": model / "float_scores.npy", "Keras": model / "network_scores.npy"}
     scores = {kind: np.load(path) for kind, path in files.items() if path.exists()}
@@ -203,7 +211,7 @@ def _accuracies(found: Outcome) -> str:
 
 
 def _costs(found: Outcome) -> dict[str, Figure]:
-    """The figures in the order in which people ask for them, the rate first."""
+    """The figures in order of interest, the rate first."""
     rate = found.menu and found.menu.total.rate
     rates = {"rate_khz": Figure(rate.value, "test events", (rate.low, rate.high))} if rate else {}
     order = ("latency_ns", "ii", "clock_mhz", "lut", "ff", "dsp", "bram")
@@ -219,7 +227,7 @@ def _against(line: Line | None) -> str:
 
 
 def _name(name: str) -> str:
-    """A figure's name with its unit, as people write it."""
+    """The name of a figure with its unit."""
     if name in UNITS:
         return f"{name.rsplit('_', 1)[0]}, {UNITS[name]}"
     return name.upper()

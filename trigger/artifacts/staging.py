@@ -1,8 +1,9 @@
-"""A build is made beside the finished one and put in its place whole: what reads a build sees the old one or the new.
+"""Atomic replacement of a build: it is made beside the finished one, so that readers see either.
 
-``.next`` holds the build that is being made. It stays where a build is interrupted, and the next one continues from its
-finished stages. Once everything is in it, it becomes ``.ready`` in one step. Then the old manifest goes, every stage is
-moved, and the new manifest comes last: in between there is no finished build, and ``recover`` completes the move.
+``.next`` holds the build in progress. It survives an interruption, and the next build continues
+from its finished stages. When complete, it is renamed to ``.ready``. Then the old manifest is
+removed, every stage is moved, and the new manifest comes last. In between there is no finished
+build, and ``recover`` completes the move.
 """
 
 import json
@@ -16,14 +17,17 @@ from trigger.support import files
 
 NEXT, READY = ".next", ".ready"
 MANIFEST, SPEC, RECORDS = "manifest.json", "trigger.toml", "stages.json"
-# Compiled from the stages; kept so that nothing is compiled twice.
+# Compiled from the stages; kept to avoid compiling twice.
 COMPILED = ("csim", "simulation", "payload-simulation")
-# What `trigger synth` leaves of one tool for the report.
+# The files of one tool that `trigger synth` leaves for the report.
 SYNTHESISED = ("result.json", "source.txt")
 
 
 def begin(root: Path) -> Path:
-    """The folder for the next build, with the finished stages of one that was interrupted. The caller holds the lock."""
+    """The folder for the next build, with the finished stages of an interrupted one.
+
+    The caller holds the lock.
+    """
     staged = root / NEXT
     if staged.is_symlink() or not staged.is_dir():
         files.fresh(staged)
@@ -36,7 +40,7 @@ def begin(root: Path) -> Path:
 
 
 def adopt(source: Path, target: Path) -> None:
-    """The same files in another folder, as hard links where the file system has them: nothing writes into a file."""
+    """Copy a folder with hard links if possible: files are only replaced, never modified."""
     files.remove(target)
     partial = files.beside(target)
     shutil.copytree(source, partial, symlinks=True, copy_function=_link)
@@ -44,14 +48,14 @@ def adopt(source: Path, target: Path) -> None:
 
 
 def commit(staged: Path, root: Path) -> None:
-    """Put a complete build, or the parts of one with a manifest of the whole, in place."""
+    """Publish a complete build, or parts of one with a manifest of the whole."""
     files.remove(root / READY)
     staged.rename(root / READY)
     recover(root)
 
 
 def recover(root: Path) -> None:
-    """Complete a move that was interrupted; nothing where there was none."""
+    """Complete an interrupted move, if there was one."""
     ready = root / READY
     if (ready / MANIFEST).is_file() and not ready.is_symlink():
         sealed = json.loads((ready / MANIFEST).read_text())["files"]
@@ -68,18 +72,18 @@ def recover(root: Path) -> None:
 
 
 def interrupted(root: Path) -> bool:
-    """Whether a build was begun here that is not finished."""
+    """Whether there is an unfinished build here."""
     return any((root / name).is_dir() for name in (NEXT, READY))
 
 
 def synthesised(root: Path) -> list[Path]:
-    """What runs of `trigger synth` left here for the report, relative to the build folder."""
+    """The files of `trigger synth` runs for the report, relative to the build folder."""
     found = [path for name in SYNTHESISED for path in root.glob(f"synth/*/{name}")]
     return sorted(path.relative_to(root) for path in found)
 
 
 def _drop(root: Path, sealed: Collection[str]) -> None:
-    """Remove what the new build does not have."""
+    """Remove files that the new build does not have."""
     for stage in STAGES:
         if not any(file.startswith(f"{stage}/") for file in sealed):
             files.remove(root / stage)
@@ -91,5 +95,5 @@ def _drop(root: Path, sealed: Collection[str]) -> None:
 def _link(source: str, target: str) -> None:
     try:
         os.link(source, target, follow_symlinks=False)
-    except OSError:  # another file system, or one without hard links
+    except OSError:  # another file system, or no hard links
         shutil.copy2(source, target, follow_symlinks=False)

@@ -1,1 +1,1 @@
-"""What is emitted from the fixed-point graph."""
+"""Backends: what is generated from the fixed-point graph."""

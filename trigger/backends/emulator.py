@@ -1,6 +1,8 @@
-"""The graph as an emulator for experiments' software: C++17 in integers, behind a C++, a C, a Python and CMSSW's interface.
+"""The graph as an emulator for experiment software: integer C++17 with C++, C, Python and CMSSW
+interfaces.
 
-Templates are in ``firmware/emulator``; what is written here is the network itself: its weights, and one call for each node.
+The templates are in ``firmware/emulator``; this module writes the network itself: its weights, and
+one call per node.
 """
 
 import itertools
@@ -42,7 +44,7 @@ from trigger.support.names import identifier, printable
 from trigger.support.resources import folder
 from trigger.support.templates import Code, environment
 
-# Inputs of up to so many bits index a table; wider ones are compared with the thresholds.
+# Inputs of up to this many bits index a table; wider ones are compared with the thresholds.
 _TABLE_BITS = 12
 _LONGEST_NAMESPACE = 128
 # Of 64 bits.
@@ -60,14 +62,14 @@ _FILES = {
 
 
 class Port(NamedTuple):
-    """One input or output: what the user calls it, and its type."""
+    """One input or output: its name and its type."""
 
     name: str
     type: Fixed
 
 
 def version_of(graph: Graph) -> str:
-    """What tells this network from others of its name."""
+    """The identifier that distinguishes this network from others of the same name."""
     return f"v{fingerprint(graph)}"
 
 
@@ -79,9 +81,10 @@ def write(
     outputs: Sequence[str],
     version: str | None = None,
 ) -> None:
-    """Write the emulator into a folder, which may exist; the same graph gives the same bytes.
+    """Write the emulator into a folder, which may exist; equal graphs give equal bytes.
 
-    ``version`` is that of the network, its digest where it is left out. Raises TriggerError for names that C++ does not take.
+    ``version`` is that of the network, by default its digest. Raises TriggerError for names that
+    C++ does not accept.
     """
     version = version or version_of(graph)
     try:
@@ -122,7 +125,10 @@ def write(
 
 
 class _Sources:
-    """The lines of ``run`` and the constants they use. The value of a node is the array ``<node>_``."""
+    """The lines of ``run`` and the constants they use.
+
+    The value of a node is the array ``<node>_``.
+    """
 
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
@@ -172,11 +178,12 @@ class _Sources:
                 return self._dense(node, source)
             case Affine():
                 shifts, bias = affine_terms(node, source)
-                # Only a zero is shifted further.
+                # Only zeros are shifted further.
                 up = self.array(f"{name}_up", np.minimum(shifts, _LAST_SHIFT), "int")
                 scale = self.array(f"{name}_scale", node.scale.values, "std::int64_t")
                 return [
-                    f"affine({x}, {scale}, {up}, {self.array(f'{name}_bias', bias, 'std::int64_t')}, {y});"
+                    f"affine({x}, {scale}, {up}, "
+                    f"{self.array(f'{name}_bias', bias, 'std::int64_t')}, {y});"
                 ]
             case Quantize():
                 return self._quantize(node, source)
@@ -217,7 +224,7 @@ class _Sources:
     def _extremum(self, node: Maximum | Minimum, source: Operation) -> list[str]:
         """One line a group; a member is multiplied, for a negative one cannot be shifted."""
         best = "max" if isinstance(node, Maximum) else "min"
-        # Only a zero is shifted further.
+        # Only zeros are shifted further.
         shifts = np.minimum(group_shifts(node, source), _LAST_SHIFT)
         lines = []
         for i, (members, ups) in enumerate(zip(node.groups, shifts, strict=True)):
@@ -229,11 +236,11 @@ class _Sources:
         return lines
 
     def _aligned(self, source: Operation, up: Integers, name: str) -> tuple[list[str], str]:
-        """The lines that shift each element left, and the array that then holds them."""
+        """The lines that shift each element left, and the array with the result."""
         if not up.any():
             return [], f"{source.name}_"
         low, high = self._ranges[source.name]
-        up = np.minimum(up, _LAST_SHIFT)  # only a zero is shifted further
+        up = np.minimum(up, _LAST_SHIFT)  # only zeros are shifted further
         kind = _integer(low << up, high << up)
         lines = [f"{kind} {name}_aligned[{len(up)}];"]
         return [
@@ -246,13 +253,16 @@ class _Sources:
         lines, x = self._aligned(source, up, node.name)
         shift = min(shift, _LAST_SHIFT)
         low, high = (end << up for end in self._ranges[source.name])
-        # Whatever the order in which it is added up.
+        # A bound for any order of summation.
         largest = np.maximum(np.abs(low), np.abs(high)) @ np.abs(node.weights.values)
         reach = (largest << shift) + np.abs(bias)
         kind = "std::int32_t" if max(int(reach.max()), 1 << shift) < 1 << 31 else "std::int64_t"
         weights = self.array(f"{node.name}_weights", node.weights.values.T)
         n_in, n_out = node.weights.values.shape
-        call = f"dense<{n_in}, {n_out}>({x}, {weights}, {self.array(f'{node.name}_bias', bias, kind)}, {shift}, {node.name}_);"
+        call = (
+            f"dense<{n_in}, {n_out}>({x}, {weights}, "
+            f"{self.array(f'{node.name}_bias', bias, kind)}, {shift}, {node.name}_);"
+        )
         return [*lines, call]
 
     def _quantize(self, node: Quantize, source: Operation) -> list[str]:
@@ -273,7 +283,7 @@ class _Sources:
         return lines
 
     def _steps(self, node: Staircase, source: Operation) -> list[str]:
-        """One call for each run of elements with the same binary point."""
+        """One call per run of elements with the same binary point."""
         lines = []
         low, high = self._ranges[source.name]
         fractions = source.fractions.tolist()
@@ -304,7 +314,7 @@ def _integer(low: Integers, high: Integers) -> str:
 
 
 def _fits_int32(shift: int, ends: tuple[Any, ...]) -> bool:
-    """Whether nothing leaves 32 bits while values between these ends are shifted and rounded."""
+    """Whether shifting and rounding values between these ends stays within 32 bits."""
     return abs(shift) <= 30 and max(abs(int(end)) for end in ends) + (2 << abs(shift)) < 1 << 31
 
 

@@ -1,1 +1,1 @@
-"""The payload of a board: link words in, decisions out."""
+"""The payload of a board: link words to decisions."""

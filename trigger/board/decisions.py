@@ -1,4 +1,4 @@
-"""What a shell decides, in Python: the accept bits and the bunch crossing of each event."""
+"""The decisions of a shell, in Python: the accept bits and the bunch crossing of each event."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -10,7 +10,7 @@ from trigger.fixedpoint.types import Integers
 
 
 class Point(NamedTuple):
-    """A working point: output ``element`` of the core, at ``port`` of its outputs, and the integer it is compared with."""
+    """A working point: output ``element`` of the core, its ``port``, and the integer threshold."""
 
     name: str
     element: int
@@ -34,7 +34,7 @@ class Decisions(NamedTuple):
 
 
 def decide(scores: Integers, points: Sequence[Point], orbit: int) -> Decisions:
-    """The decisions on events that follow each other from a start of orbit on, with the thresholds that a reset sets.
+    """The decisions on consecutive events from a start of orbit, with the thresholds after a reset.
 
     ``scores`` (events, outputs) are the core's.
     """

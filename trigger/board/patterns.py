@@ -1,8 +1,9 @@
-"""Pattern files: what stands in the buffers of an EMP board, as text, one line a clock cycle.
+"""Pattern files: the contents of the buffers of an EMP board as text, one line per clock cycle.
 
-``text`` writes the format of the EMP software (CMSSW's EMPv2): a line ``ID:``, a line ``Metadata:``, a line of link numbers,
-then ``Frame NNNN`` with four flags, or five with a strobe, and 64 bits of each link. ``read`` takes that, the older format
-(``Board``, ``Quad/Chan``, ``Link``, then ``0v`` or ``1v`` before 8 or 16 digits) and that of APx boards (``#Sideband ON``).
+``text`` writes the format of the EMP software (CMSSW's EMPv2): a line ``ID:``, a line
+``Metadata:``, a line of link numbers, then ``Frame NNNN`` with four flags, or five with a strobe,
+and 64 bits of each link. ``read`` takes that, the older format (``Board``, ``Quad/Chan``, ``Link``,
+then ``0v`` or ``1v`` before 8 or 16 digits) and that of APx boards (``#Sideband ON``).
 """
 
 import re
@@ -15,6 +16,7 @@ import numpy as np
 
 from trigger.errors import TriggerError, quoted
 from trigger.support.files import regular
+from trigger.support.numbers import counted
 
 METADATA = "Metadata: (strobe,) start of orbit, start of packet, end of packet, valid"
 ORBIT, START, END, VALID = FLAGS = range(4)
@@ -22,9 +24,11 @@ FLAG_NAMES = ("start of orbit", "start of packet", "end of packet", "valid")
 
 
 class Pattern(NamedTuple):
-    """``links`` numbers them; ``data`` (frames, links) uint64; ``flags`` (frames, links, 4) bool: orbit, start, end, valid.
+    """``links`` numbers them; ``data`` (frames, links) uint64; ``flags`` (frames, links, 4) bool:
+    orbit, start, end, valid.
 
-    ``strobe`` (frames, links) bool is true where the file says nothing. ``known`` are the flags that the file has.
+    ``strobe`` (frames, links) bool is true if the file has none. ``known`` are the flags in the
+    file.
     """
 
     name: str
@@ -36,7 +40,7 @@ class Pattern(NamedTuple):
 
 
 class Word(NamedTuple):
-    """A valid word: the frame it is in, its flags ("-" where they are not compared), its data."""
+    """A valid word: its frame, its flags ("-" if they are not compared), its data."""
 
     frame: int
     flags: str
@@ -47,7 +51,7 @@ class Word(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """The first valid word of a link in which two patterns differ; None where one has no more."""
+    """The first differing valid word of a link; None if a pattern has no further word."""
 
     link: int
     number: int
@@ -65,7 +69,7 @@ def pattern(name: str, links: Sequence[int], data: np.ndarray, flags: np.ndarray
 
 
 def text(pattern: Pattern) -> str:
-    """A pattern as a file's text."""
+    """A pattern as the text of a file."""
     lines = [f"ID: {pattern.name}", METADATA, ""]
     strobed = [not pattern.strobe[:, k].all() for k in range(len(pattern.links))]
     columns = [
@@ -85,7 +89,7 @@ def text(pattern: Pattern) -> str:
 
 
 class _Word(NamedTuple):
-    """One word of one frame, as a file has it."""
+    """One word of one frame in a file."""
 
     strobe: bool
     flags: tuple[bool, bool, bool, bool]
@@ -95,7 +99,7 @@ class _Word(NamedTuple):
 class _Format(NamedTuple):
     """How a file writes its frames.
 
-    ``head`` matches the number of a frame, in ``base``; a word takes ``tokens`` of those between blanks.
+    ``head`` matches the number of a frame, in ``base``; a word consists of ``tokens`` fields.
     """
 
     head: str
@@ -139,7 +143,7 @@ _OLD = _Format(
     _old_word,
     (VALID,),
 )
-# CMSSW writes no start of orbit; where no word has one, the file does not know.
+# CMSSW writes no start of orbit; if no word has one, the flag is unknown.
 _APX = _Format(
     r"0x([0-9a-fA-F]+)",
     16,
@@ -152,7 +156,7 @@ _APX = _Format(
 
 
 def read(path: Path) -> Pattern:
-    """Read a pattern file, in any of the formats above. Raises TriggerError naming file and line of what is wrong."""
+    """Read a pattern file in any of these formats. Raises TriggerError that names file and line."""
     try:
         content = regular(path).read_bytes().removeprefix(b"\xef\xbb\xbf").decode("ascii")
     except OSError as error:
@@ -168,14 +172,14 @@ def read(path: Path) -> Pattern:
         or not all(number.isdecimal() for number in numbers)
         or len(set(map(int, numbers))) < len(numbers)
     ):
-        raise TriggerError(f"{path}: the line of links does not number them")
+        raise TriggerError(f"{path}: the line of links must hold link numbers")
     rows = [
         _frame(path, line, number, len(numbers), form) for number, line in enumerate(lines.rest())
     ]
     if not rows:
         raise TriggerError(f"{path}: no frames")
     if not content.endswith("\n"):
-        raise TriggerError(f"{path}: cut short: the last line has no end")
+        raise TriggerError(f"{path}: truncated: the last line is incomplete")
     data = np.array([[word.data for word in row] for row in rows], dtype=np.uint64)
     flags = np.array([[word.flags for word in row] for row in rows])
     strobe = np.array([[word.strobe for word in row] for row in rows])
@@ -184,7 +188,7 @@ def read(path: Path) -> Pattern:
 
 
 class _Lines:
-    """The lines of a file that say something, each with its number."""
+    """The non-empty lines of a file, with their numbers."""
 
     def __init__(self, path: Path, lines: list[tuple[str, int]]) -> None:
         self.path = path
@@ -192,17 +196,17 @@ class _Lines:
         self._at = 0
 
     def rest(self) -> list[tuple[str, int]]:
-        """What was not taken, without comments."""
+        """The remaining lines, without comments."""
         return [line for line in self._lines[self._at :] if not line[0].startswith("#")]
 
     def next_is(self, start: str) -> bool:
-        """Whether the next line begins with what the expression matches."""
+        """Whether the next line starts with a match of the expression."""
         return self._at < len(self._lines) and bool(re.match(start, self._lines[self._at][0]))
 
     def take(self, start: str, named: str) -> str:
-        """The rest of the next line, which begins with what the expression matches. Raises TriggerError where it does not."""
+        """The next line after a match of the expression. Raises TriggerError without a match."""
         if self._at == len(self._lines):
-            raise TriggerError(f"{self.path}: cut short: expected {named}")
+            raise TriggerError(f"{self.path}: truncated: expected {named}")
         line, place = self._lines[self._at]
         match = re.match(start, line)
         if match is None:
@@ -226,9 +230,9 @@ def _emp_header(lines: _Lines) -> tuple[str, list[str], _Format]:
 
 
 def _apx_header(lines: _Lines) -> tuple[str, list[str], _Format]:
-    """The same of a file for an APx board, which has no name."""
+    """The same for a file of an APx board, which has no name."""
     if lines.next_is("#Sideband"):
-        lines.take(r"#Sideband\s+ON\b", "'#Sideband ON': without it no word is said to be valid")
+        lines.take(r"#Sideband\s+ON\b", "'#Sideband ON', without which no word is marked valid")
     labels = lines.take("#LinkLabel", "'#LinkLabel'").split()
     lines.take("#BeginData", "'#BeginData'")
     return "", [label.removeprefix("LINK_") for label in labels], _APX
@@ -247,16 +251,16 @@ def _frame(
     tokens = text[head.end() :].split()
     words = [" ".join(tokens[k : k + form.tokens]) for k in range(0, len(tokens), form.tokens)]
     if len(words) != links:
-        raise TriggerError(f"{where}: {len(words)} words for {links} links")
+        raise TriggerError(f"{where}: {counted(len(words), 'word')} for {counted(links, 'link')}")
     found = [re.fullmatch(form.word, word) for word in words]
     if None in found:
         wrong = words[found.index(None)]
-        raise TriggerError(f"{where}: {quoted(wrong)} is no word; it should be {form.described}")
+        raise TriggerError(f"{where}: {quoted(wrong)} is not a word; write {form.described}")
     return [form.make(match) for match in found if match]
 
 
 def valid_words(pattern: Pattern, link: int, compared: Sequence[int] = FLAGS) -> list[Word]:
-    """The valid words of a link in their order, with the flags that are compared."""
+    """The valid words of a link in order, with the compared flags."""
     k = pattern.links.index(link)
     frames = np.flatnonzero(pattern.flags[:, k, VALID] & pattern.strobe[:, k])
     words = []
@@ -268,17 +272,18 @@ def valid_words(pattern: Pattern, link: int, compared: Sequence[int] = FLAGS) ->
 
 
 def compared_flags(expected: Pattern, found: Pattern, ignore_flags: bool = False) -> list[int]:
-    """The flags that both patterns have; only ``VALID`` where the others are to be ignored."""
+    """The flags that both patterns have; only ``VALID`` with ``ignore_flags``."""
     if ignore_flags:
         return [VALID]
     return [flag for flag in FLAGS if flag in expected.known and flag in found.known]
 
 
 def compare(expected: Pattern, found: Pattern, ignore_flags: bool = False) -> list[Difference]:
-    """The first difference of each link that ``expected`` has words on: data and flags of valid words, not when they come.
+    """The first difference of each link with words in ``expected``: data and flags, not arrival
+    times.
 
-    Compared are the flags that both patterns have; with ``ignore_flags`` data alone. Raises TriggerError where ``found``
-    lacks such a link, and where ``expected`` has no valid word.
+    The flags that both patterns have are compared; with ``ignore_flags`` only data. Raises
+    TriggerError if ``found`` lacks such a link, or if ``expected`` has no valid word.
     """
     compared = compared_flags(expected, found, ignore_flags)
     differences, count = [], 0
@@ -288,7 +293,8 @@ def compare(expected: Pattern, found: Pattern, ignore_flags: bool = False) -> li
         if link not in found.links:
             if words:
                 raise TriggerError(
-                    f"link {link:03d} is missing; there are {', '.join(f'{other:03d}' for other in found.links)}"
+                    f"link {link:03d} is missing; available: "
+                    f"{', '.join(f'{other:03d}' for other in found.links)}"
                 )
             continue
         pairs = zip_longest(words, valid_words(found, link, compared))
@@ -297,12 +303,12 @@ def compare(expected: Pattern, found: Pattern, ignore_flags: bool = False) -> li
                 differences.append(Difference(link, number, a, b))
                 break
     if not count:
-        raise TriggerError("nothing to compare it with: no valid word is expected on any link")
+        raise TriggerError("nothing to compare: the expected pattern has no valid word on any link")
     return differences
 
 
 def delays(expected: Pattern, found: Pattern) -> dict[int, int]:
-    """For each link how many frames later, at the first valid word, ``found`` is."""
+    """The delay of ``found`` on each link, in frames, at the first valid word."""
     out = {}
     for link in expected.links:
         words = valid_words(expected, link), valid_words(found, link) if link in found.links else []

@@ -1,7 +1,7 @@
-"""The payload: the core in a shell that takes link words and gives accept bits, with its registers and its documentation.
+"""The payload: the core in a shell from link words to accept bits, with registers and README.
 
-The shell is hand-written, in ``firmware/shell``; what is generated here is the module around it: which bits of which word
-are which feature, the working points, and how wide everything is.
+The shell is hand-written, in ``firmware/shell``. This module generates the top around it: the
+mapping of word bits to features, the working points, and all widths.
 """
 
 import json
@@ -22,13 +22,16 @@ from trigger.support.templates import environment
 
 LANGUAGES = {"verilog": "sv", "vhdl": "vhd"}
 PARTS = ("trigger_framer", "trigger_working_point", "trigger_registers")
-# Beside the core: a cycle to collect an event's last frame, one for the threshold, one for the prescale.
+# Cycles besides the core: one to collect the last frame, one for the threshold, one for the
+# prescale.
 SHELL_LATENCY = 3
 ORBIT = 3564
 
 
 class Payload(NamedTuple):
-    """A shell around a core: ``points`` are what accepts, ``links`` where the features are."""
+    """A shell around a core: ``points`` are the working points, ``links`` the positions of the
+    features.
+    """
 
     directory: Path
     name: str
@@ -42,12 +45,12 @@ class Payload(NamedTuple):
 
     @property
     def latency(self) -> int:
-        """Clock edges from the one that takes an event's last frame to its decision."""
+        """Clock edges from the last frame of an event to its decision."""
         return self.core.latency + SHELL_LATENCY
 
     @property
     def sources(self) -> tuple[Path, ...]:
-        """Core and shell, in the order of compilation, the trigger last."""
+        """The sources of core and shell in compilation order, the top last."""
         suffix = LANGUAGES[self.rtl.language]
         return (
             *self.rtl.sources,
@@ -56,7 +59,8 @@ class Payload(NamedTuple):
 
     @property
     def bench(self) -> Design:
-        """What is simulated: a row of inputs is a frame, the words of each link, valid, start and start of orbit.
+        """The simulated design: a row of inputs is a frame, the words of each link, valid, start
+        and start of orbit.
 
         A row of outputs has the scores, the accept bits, bunch crossing, valid and error.
         """
@@ -75,7 +79,9 @@ class Payload(NamedTuple):
 
 
 class _Wire(NamedTuple):
-    """A feature among the words of an event: ``low`` counts from the first bit of link 0 in frame 0."""
+    """A feature among the words of an event: ``low`` counts from the first bit of link 0 in frame
+    0.
+    """
 
     name: str
     link: int
@@ -87,17 +93,18 @@ class _Wire(NamedTuple):
 
 
 def write(payload: Payload, version: str) -> None:
-    """Write shell, simulation bench, README.md and payload.json, in the language of the core, which stays where it is.
+    """Write shell, simulation bench, README.md and payload.json, in the language of the core, which
+    stays where it is.
 
-    ``version`` are eight hexadecimal digits, which the hardware can be asked for. Raises TriggerError for more working
-    points, or more frames an event, than there is room for.
+    ``version`` is eight hexadecimal digits, readable in a register. Raises TriggerError for too
+    many working points, or too many frames per event.
     """
     directory, name, links, points, rtl = payload
     if len(points) > MOST_POINTS:
-        raise TriggerError(f"payload: {len(points)} accept bits; there is room for {MOST_POINTS}")
+        raise TriggerError(f"payload: {len(points)} accept bits; at most {MOST_POINTS} fit")
     if links.words > MOST_FRAMES:
         raise TriggerError(
-            f"payload: an event has {links.words} frames; there is room for {MOST_FRAMES}; use more links"
+            f"payload: an event has {links.words} frames; at most {MOST_FRAMES} fit; use more links"
         )
     suffix = LANGUAGES[rtl.language]
     wires = [_wire(place, links) for place in links.places]

@@ -1,4 +1,4 @@
-"""A payload's simulation: events as frames of link words in, decisions out, on every event what the graph says."""
+"""Simulation of a payload: frames of link words to decisions, checked on every event."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,7 +20,9 @@ _LABELS = {".sv": "SystemVerilog", ".vhd": "VHDL"}
 
 @dataclass(eq=False)
 class PayloadSimulation:
-    """An implementation like the others: integer inputs to the core's integers, through link words and the whole shell."""
+    """An implementation: integer inputs to the core's integers, through link words and the
+    shell.
+    """
 
     payload: Payload
     simulation: Simulation | GhdlSimulation | None = None
@@ -31,8 +33,11 @@ class PayloadSimulation:
         return f"payload ({_LABELS[self.payload.sources[-1].suffix]})"
 
     def compile(self, into: Path) -> "PayloadSimulation":
-        """Compile the simulation into the folder and return this. Raises RtlFailed with the first error of a tool."""
-        self.simulation = None  # where a tool fails, an older one must not run instead
+        """Compile the simulation into the folder and return self.
+
+        Raises RtlFailed with a tool's first error.
+        """
+        self.simulation = None  # if a tool fails, an older one must not run instead
         if self.label.endswith("(VHDL)"):
             self.simulation = analyse(*self.payload.bench)
         else:
@@ -40,10 +45,11 @@ class PayloadSimulation:
         return self
 
     def run(self, x: Integers, done: Callable[[int], None] = lambda events: None) -> Integers:
-        """Integer inputs, shape (events, features), to integer outputs of the core, shape (events, outputs).
+        """Integer inputs, shape (events, features), to integer outputs of the core, shape (events,
+        outputs).
 
-        Raises RtlFailed where an accept bit, a bunch crossing or the latency of one event is not as it should be, or where
-        the shell reports an error.
+        Raises RtlFailed if an accept bit, a bunch crossing or the latency of an event is wrong, or
+        if the shell reports an error.
         """
         if self.simulation is None:
             raise RtlFailed(f"payload: {self.payload.name} is not compiled; call compile() first")
@@ -58,7 +64,7 @@ class PayloadSimulation:
         )
         if (valid[:, 0] != last).any() or error.any():
             raise RtlFailed(
-                f"payload: {payload.name} gives decisions when none are due, or reports an error"
+                f"payload: {payload.name} gives decisions when none is due, or reports an error"
             )
         expected = decide(scores[last], payload.points, ORBIT)
         for name, found, right in (
@@ -75,11 +81,13 @@ class PayloadSimulation:
         return scores[last]
 
     def trace(self, x: Integers) -> dict[str, Integers]:
-        """Nothing but the outputs is to be seen of it."""
+        """No inner node is visible."""
         return {}
 
     def _reset_in_an_event(self, x: Integers, expected: Integers) -> None:
-        """Events, a reset while some are in flight and the last one is not complete, and the events from the first again."""
+        """Events, a reset while some are in flight and the last one is incomplete, and all events
+        again.
+        """
         assert self.simulation is not None
         rows = frames(self.payload, x[:_BEFORE_RESET])
         before, after = rows[:-1], frames(self.payload, x[:_AFTER_RESET])
@@ -91,12 +99,15 @@ class PayloadSimulation:
         if differs.any():
             frame = int(np.argmax(differs)) - len(before)
             raise RtlFailed(
-                f"payload: {self.payload.name} is not as new after a reset: frame {frame} from there differs"
+                f"payload: {self.payload.name} is not in its initial state after a "
+                f"reset: frame {frame} after it differs"
             )
 
 
 def frames(payload: Payload, x: Integers) -> Integers:
-    """Events one after the other, as rows of the bench: the words of each link, valid, start, start of orbit."""
+    """Consecutive events as rows of the bench: the words of each link, valid, start, start of
+    orbit.
+    """
     links = payload.links
     words = pack(links, x).reshape(len(x) * links.words, links.links).view(np.int64)
     flags = np.zeros((len(x), links.words, 3), dtype=np.int64)

@@ -1,4 +1,6 @@
-"""The command ``trigger``. What a command needs is imported when it runs, so that help is instant."""
+"""The command ``trigger``. What a command needs is imported when it runs, so that help is
+instant.
+"""
 
 import sys
 from typing import Annotated
@@ -27,7 +29,7 @@ def _group(text: str, completion: bool = False) -> typer.Typer:
         add_completion=completion,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
-        # Every command answers to -h as well.
+        # Every command also accepts -h.
         context_settings={"help_option_names": ["-h", "--help"]},
     )
 
@@ -88,8 +90,10 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line; a failure the user can cause ends in one message and a non-zero exit status."""
-    # Typer takes options of the whole program only in front of the command; people put them last.
+    """Run the command line; a failure the user can cause ends in one message and a non-zero exit
+    status.
+    """
+    # Typer accepts global options only before the command, but people put them last.
     arguments = [a for a in sys.argv[1:] if a != "--debug"]
     process.end_on_signals()
     sys.exit(_run(arguments, debug="--debug" in sys.argv[1:]))
@@ -99,7 +103,7 @@ def _run(arguments: list[str], debug: bool) -> int:
     """The exit status. With ``debug`` what went wrong is raised."""
     try:
         return app(args=arguments, prog_name="trigger", standalone_mode=False) or 0
-    except typer.TyperException as error:  # the command line itself is wrong
+    except typer.TyperException as error:  # an error in the command line itself
         error.show()  # type: ignore[attr-defined]
         return FAILED
     except KeyboardInterrupt:

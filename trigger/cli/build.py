@@ -49,8 +49,9 @@ def build(
 ) -> None:
     """Build verified firmware and a report.
 
-    From a trigger.toml, or from a trained network, for which NAME.toml is written and built. Exit status: 0 exact and within
-    its budgets, 1 different, 2 could not run, 3 exact, but over a budget or with scores or an accept bit that no input changes.
+    From a trigger.toml, or from a trained network, for which NAME.toml is written and built. Exit
+    status: 0 exact and within its budgets, 1 different, 2 could not run, 3 exact, but over a budget
+    or with scores or an accept bit that no input changes.
     """
     of_a_network = (network, weights, events, label, inputs, part, clock)
     if target is None:
@@ -70,12 +71,16 @@ def _adopt(
     clock: float | None,
 ) -> str:
     """Write the trigger.toml of a trained network, and give its path."""
-    if network is None or events is None or part is None or clock is None:
+    if network is None:
         raise _neither()
+    if events is None or part is None or clock is None:
+        needed = {"--events": events, "--part": part, "--clock": clock}
+        missing = [option for option, value in needed.items() if value is None]
+        raise TriggerError(f"build: --network also needs {' and '.join(missing)}")
     from trigger.workflow.adopt import Adoption, adopt
 
     written = adopt(Adoption(network, events, part, clock, label, inputs, weights))
-    typer.echo(f"wrote {written}: look at the classes and the types of the inputs in it")
+    typer.echo(f"wrote {written}: check its classes and input types")
     return str(written)
 
 

@@ -49,7 +49,8 @@ def level1(
 ) -> None:
     """Generate level-1 events at pileup 50 with Pythia 8.
 
-    Missing energy, 4 e/gamma, 4 muons and 10 jets in hardware integers, of zero bias and of five signals.
+    Missing energy, 4 e/gamma, 4 muons and 10 jets in hardware integers, of zero bias and of five
+    signals.
     """
     from trigger.events.level1 import collisions, write
 
@@ -75,7 +76,8 @@ def openml(output: Annotated[Path, typer.Argument(help="The Parquet file to writ
 def _generate(
     output: Path, total: int, unit: str, write: "Callable[[Advance], dict[str, Any]]"
 ) -> dict[str, Any]:
-    """Write a sample and, beside it, its provenance, which is returned. ``total`` counts the units of the progress shown.
+    """Write a sample and, beside it, its provenance, which is returned. ``total`` counts the units
+    of the progress shown.
 
     Raises TriggerError where the file does not end in .parquet, or is there and no sample.
     """
@@ -85,7 +87,7 @@ def _generate(
     from trigger.support.progress import progress
 
     if output.suffix != ".parquet":
-        raise TriggerError(f"{output}: the file to write ends in .parquet")
+        raise TriggerError(f"{output}: the name of the output file must end in .parquet")
     check_sample(output)
     with progress("generating", total, unit) as done:
         provenance = write(done)

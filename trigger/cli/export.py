@@ -35,7 +35,8 @@ def export_qonnx(
 ) -> None:
     """Write the network as QONNX, with its quantisers.
 
-    For tools that read trained networks. Refused where QONNX, which computes in float32, is not exact.
+    For tools that read trained networks. Refused where QONNX, which computes in float32, is not
+    exact.
     """
     from trigger.workflow.exports import to_qonnx
 
@@ -53,7 +54,8 @@ def export_emulator(
 ) -> None:
     """Write the network as C++17, in integers.
 
-    For experiments' software: C++, C, Python, and CMSSW's hls4ml emulator. Its README.md says how to compile and call it.
+    For experiments' software: C++, C, Python, and CMSSW's hls4ml emulator. Its README.md says how
+    to compile and call it.
     """
     from trigger.workflow.exports import to_emulator
 
@@ -77,8 +79,8 @@ def export_payload(
 ) -> None:
     """Write the trigger for a board, with benches.
 
-    Link words in, accept bits out, with registers and counters. README.md documents every bit and register; python sim/run.py
-    runs the benches.
+    Link words in, accept bits out, with registers and counters. README.md documents every bit and
+    register; python sim/run.py runs the benches.
     """
     from trigger.workflow.exports import to_payload
 

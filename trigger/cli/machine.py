@@ -1,4 +1,4 @@
-"""What this machine has: the tools a build can use, and their versions."""
+"""The tools on this machine that a build can use, and their versions."""
 
 import importlib.metadata
 import os
@@ -11,7 +11,7 @@ from trigger.spec import parts as fpga
 from trigger.support.process import finish
 from trigger.support.versions import PACKAGES
 
-# Program, arguments that make it print its version, what it is for.
+# Program, arguments that print its version, purpose.
 _TOOLS = (
     ("g++", ("--version",), "compiles the csim and simulations"),
     ("make", ("--version",), "make demo, make test; builds simulations"),
@@ -33,8 +33,11 @@ _TIMEOUT_S = 20
 
 
 def tools() -> Iterator[str]:
-    """One line for each package and program: its version, or that it is not there."""
-    yield f"{'python':<20} {platform.python_version()}, {platform.machine()}, {len(os.sched_getaffinity(0))} cores"
+    """One line per package and program: its version, or that it is missing."""
+    yield (
+        f"{'python':<20} {platform.python_version()}, {platform.machine()}, "
+        f"{len(os.sched_getaffinity(0))} cores"
+    )
     for name in (*PACKAGES, *_EXTRAS):
         try:
             yield f"{name:<20} {importlib.metadata.version(name)}"
@@ -45,10 +48,14 @@ def tools() -> Iterator[str]:
 
 
 def parts() -> Iterator[str]:
-    """One line for each FPGA part of synth/parts.toml, and the families of which any part may be named."""
+    """One line per FPGA part of synth/parts.toml, then the families in which any part is
+    accepted.
+    """
     yield f"{'part':<26} {'family':<20} {'LUT':>9} {'FF':>9} {'DSP':>6} {'BRAM':>6}"
     for name, part in fpga.parts().items():
-        yield f"{name:<26} {part.family:<20} {part.lut:>9} {part.ff:>9} {part.dsp:>6} {part.bram:>6}"
+        yield (
+            f"{name:<26} {part.family:<20} {part.lut:>9} {part.ff:>9} {part.dsp:>6} {part.bram:>6}"
+        )
     yield "any other whole ordering code of these families, most without totals:"
     yield ", ".join(fpga.families())
 

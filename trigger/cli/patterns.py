@@ -8,6 +8,7 @@ import typer
 from trigger.cli.arguments import BuildFolder
 from trigger.cli.status import DIFFERENT
 from trigger.errors import TriggerError
+from trigger.support.numbers import counted
 from trigger.support.progress import shown
 
 
@@ -24,19 +25,24 @@ def write_patterns(
 
     They are for the buffers of an EMP board.
 
-    Where the events do not fit the buffers, several pairs of files are written, inputs_0.txt, expected_0.txt and so on.
+    Where the events do not fit the buffers, several pairs of files are written, inputs_0.txt,
+    expected_0.txt and so on.
     """
     from trigger.board.patterns import START
     from trigger.workflow.exports import to_patterns
 
     written = to_patterns(folder, output, events, frames)
     for path, pattern in written.items():
-        typer.echo(f"{shown(path)}: {len(pattern.data)} frames, {len(pattern.links)} links")
+        typer.echo(
+            f"{shown(path)}: {counted(len(pattern.data), 'frame')}, "
+            f"{counted(len(pattern.links), 'link')}"
+        )
     pairs = len(written) // 2
     if pairs > 1:
         most = int(next(iter(written.values())).flags[:, 0, START].sum())
         typer.echo(
-            f"{events} events do not fit a buffer of {frames} frames: {pairs} pairs of files, of up to {most} events"
+            f"{events} events do not fit a buffer of {frames} frames: {pairs} pairs of "
+            f"files, of up to {most} events"
         )
 
 
@@ -52,7 +58,8 @@ def compare_patterns(
 
     Data and flags of the valid words of each link, in their order, at any delay.
 
-    Flags that one of the files does not have are not compared. Exit status: 0 equal, 1 different, 2 could not compare.
+    Flags that one of the files does not have are not compared. Exit status: 0 equal, 1 different, 2
+    could not compare.
     """
     from trigger.board.patterns import (
         FLAG_NAMES,
@@ -79,5 +86,6 @@ def compare_patterns(
         raise typer.Exit(DIFFERENT)
     for link, delay in delays(*patterns).items():
         typer.echo(
-            f"link {link:03d}: {len(valid_words(patterns[0], link))} valid words, equal, {delay} frames later"
+            f"link {link:03d}: {len(valid_words(patterns[0], link))} valid words, "
+            f"equal, {delay} frames later"
         )

@@ -31,7 +31,8 @@ def search(
     pick: Annotated[
         str | None,
         typer.Option(
-            help='Write the best trial that meets this as a trigger.toml: "lut<=2500, latency_ns<=60", "trial==7".'
+            help='Write the best trial that meets this as a trigger.toml: "lut<=2500, '
+            'latency_ns<=60", "trial==7".'
         ),
     ] = None,
     scheduler: Annotated[
@@ -46,7 +47,8 @@ def search(
 ) -> None:
     """Search for better values of trigger.toml.
 
-    Trains networks with values that [search] allows, and keeps the Pareto front of metric, LUT and latency.
+    Trains networks with values that [search] allows, and keeps the Pareto front of metric, LUT and
+    latency.
 
     Exit status: 0 done, 2 could not run, 3 no trial is within [budget].
     """

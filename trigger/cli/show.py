@@ -23,7 +23,8 @@ def show(
 ) -> None:
     """Show a build's verdict and figures, or its graph.
 
-    Verdict, accuracy or rate, cost against the budgets, seconds by stage, and the digests of what belongs together.
+    Verdict, accuracy or rate, cost against the budgets, seconds by stage, and the digests of what
+    belongs together.
     """
     import json
 

@@ -1,4 +1,6 @@
-"""``trigger verify``: a build on its events or on others, a build's manifest, or an hls4ml project of any origin."""
+"""``trigger verify``: a build on its events or on others, a build's manifest, or an hls4ml project
+of any origin.
+"""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -39,7 +41,8 @@ Against = Annotated[
 Inputs = Annotated[
     str | None,
     typer.Option(
-        help='With --hls4ml: the type of the inputs, such as "fixed<12,6>", where the project\'s is wider.'
+        help='With --hls4ml: the type of the inputs, such as "fixed<12,6>", where the '
+        "project's is wider."
     ),
 ]
 
@@ -73,12 +76,15 @@ def verify(
         _tell(*_of_project(hls4ml, against, events, inputs), junit)
     else:
         raise TriggerError(
-            "verify: name either a build folder, or --hls4ml DIR --against NETWORK without --manifest and --netlist"
+            "verify: name either a build folder, or --hls4ml DIR --against NETWORK "
+            "without --manifest and --netlist"
         )
 
 
 def _check_junit(junit: Path | None) -> None:
-    """Raises TriggerError, before anything is compared, where the file is not this command's to write."""
+    """Raises TriggerError, before anything is compared, where the file is not this command's to
+    write.
+    """
     from trigger.support.destinations import check_file
     from trigger.verification.junit import is_junit
 
@@ -87,7 +93,9 @@ def _check_junit(junit: Path | None) -> None:
 
 
 def _of_build(folder: Path, events: Path | None, netlist: bool) -> "tuple[str, Verdict]":
-    """The name of a build, and how its implementations compare on its own events or on those of a file."""
+    """The name of a build, and how its implementations compare on its own events or on those of a
+    file.
+    """
     from trigger.artifacts.implementations import check
     from trigger.workflow.build import open_sealed, seal_first, steady
 
@@ -114,7 +122,9 @@ def _of_project(
 
 
 def _tell(name: str, verdict: "Verdict", junit: Path | None) -> None:
-    """Print a verdict, and write it as JUnit XML where asked; a difference ends in its exit status."""
+    """Print a verdict, and write it as JUnit XML where asked; a difference ends in its exit
+    status.
+    """
     from trigger.verification.junit import to_junit
 
     if junit is not None:
@@ -125,7 +135,9 @@ def _tell(name: str, verdict: "Verdict", junit: Path | None) -> None:
 
 
 def _prove(folder: Path) -> None:
-    """Print what the manifest of a build is worth; a problem ends in the exit status of a difference."""
+    """Print what the manifest of a build is worth; a problem ends in the exit status of a
+    difference.
+    """
     from trigger.workflow.build import open_build
     from trigger.workflow.prove import prove
 

@@ -17,7 +17,8 @@ def new(
 
     create(folder, like)
     typer.echo(
-        f"made {folder}: edit {folder / 'trigger.toml'} and {folder / 'model.py'}, then run: trigger build {folder}"
+        f"made {folder}: edit {folder / 'trigger.toml'} and {folder / 'model.py'}, then "
+        f"run: trigger build {folder}"
     )
 
 

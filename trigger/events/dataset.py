@@ -1,4 +1,4 @@
-"""Events as a network takes them: features, class numbers, weights; checked, split by event, never mixed."""
+"""Events for a network: features, class numbers and weights, checked and split."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,12 +9,15 @@ import numpy as np
 from trigger.errors import TriggerError, quoted
 from trigger.events.readers import place, read
 from trigger.spec.tables import Data
+from trigger.support.numbers import counted
 
 SPLITS = ("train", "validation", "test")
 
 
 class Events(NamedTuple):
-    """``x`` (events, features) float64; ``y`` (events,) class numbers; ``weight`` (events,) float64."""
+    """``x`` (events, features) float64; ``y`` (events,) class numbers; ``weight`` (events,)
+    float64.
+    """
 
     x: np.ndarray
     y: np.ndarray
@@ -26,16 +29,20 @@ class Events(NamedTuple):
 
 
 class Loaded(NamedTuple):
-    """``events`` of all files, and where the files say so the split each belongs to, as its number in ``SPLITS``."""
+    """``events`` of all files, and, if a column gives it, the split of each, as its number in
+    ``SPLITS``.
+    """
 
     events: Events
     split: np.ndarray | None
 
 
 def load(data: Data, folder: Path, missing: bool = False) -> Loaded:
-    """All events of the files, in their order; with ``missing`` a feature may be no number, as of an object that is not there.
+    """All events of the files, in order; with ``missing`` a feature may be NaN, as of an absent
+    object.
 
-    Raises TriggerError naming file, column and row of what is wrong."""
+    Raises TriggerError that names file, column and row of a fault.
+    """
     parts = [_load_file(data, folder / name, missing) for name in data.files]
     events = Events(
         *(np.concatenate(columns) for columns in zip(*(part.events for part in parts), strict=True))
@@ -43,7 +50,8 @@ def load(data: Data, folder: Path, missing: bool = False) -> Loaded:
     for number, name in enumerate(data.classes if data.label else ()):
         if not (events.y == number).any():
             raise TriggerError(
-                f"{', '.join(data.files)}: no event of the class {quoted(name)} in the column {quoted(data.label)}"
+                f"{', '.join(data.files)}: no event of the class {quoted(name)} in the "
+                f"column {quoted(data.label)}"
             )
     split = (
         np.concatenate([part.split for part in parts if part.split is not None])
@@ -65,21 +73,22 @@ def features(
 
 
 def numeric_columns(path: Path) -> dict[str, np.ndarray]:
-    """All columns of one file that hold numbers, in their order, float64 of shape (events,), checked."""
+    """All numeric columns of one file, in order, float64 of shape (events,), checked."""
     columns = read(path, None)
     _check_events(path, columns)
     numbers = {name: values for name, values in columns.items() if values.dtype.kind in "biuf"}
     if not numbers:
-        raise TriggerError(f"{path}: no column of numbers; there are {', '.join(columns)}")
+        raise TriggerError(f"{path}: no numeric column; the columns are {', '.join(columns)}")
     for name, values in numbers.items():
         _check_numbers(path, name, values)
     return {name: values.astype(np.float64) for name, values in numbers.items()}
 
 
 def split(loaded: Loaded, data: Data) -> dict[str, Events]:
-    """Train, validation and test events: as the files say, or each class divided alike; no event is in two of them.
+    """Train, validation and test events, by a column or with equal fractions of each class;
+    disjoint.
 
-    Raises TriggerError where a class would be missing from one of them.
+    Raises TriggerError if a class would be missing from one of them.
     """
     rng = np.random.default_rng(data.seed)
     events = loaded.events
@@ -93,7 +102,8 @@ def split(loaded: Loaded, data: Data) -> dict[str, Events]:
         for name, part in zip(SPLITS, parts, strict=True):
             if len(part) == 0:
                 raise TriggerError(
-                    f"the class {quoted(label)} has {len(rows)} events, too few for one in the {name} split"
+                    f"the class {quoted(label)} has {counted(len(rows), 'event')}, "
+                    f"not enough for one in the {name} split"
                 )
             chosen[name].append(part)
     return {name: events.take(np.sort(np.concatenate(parts))) for name, parts in chosen.items()}
@@ -110,13 +120,15 @@ def _load_file(data: Data, path: Path, missing: bool) -> Loaded:
     weight = columns[data.weight].astype(np.float64) if data.weight else np.ones(len(x))
     if (weight < 0).any():
         raise TriggerError(
-            f"{path}: column {quoted(data.weight)}, {place(path, int(np.argmax(weight < 0)))}: a negative weight"
+            f"{path}: column {quoted(data.weight)}, "
+            f"{place(path, int(np.argmax(weight < 0)))}: a negative weight"
         )
     with np.errstate(over="ignore"):
         total = weight.sum() ** 2
     if not np.isfinite(total):
         raise TriggerError(
-            f"{path}: column {quoted(data.weight)}: the weights are too large to be added up; scale them"
+            f"{path}: column {quoted(data.weight)}: the sum of the weights overflows; "
+            f"scale them down"
         )
     y = np.zeros(len(x), dtype=np.int64)
     if data.label is not None:
@@ -142,18 +154,19 @@ def _check_numbers(path: Path, name: str, values: np.ndarray, missing: bool = Fa
     if bad.any():
         row = int(np.argmax(bad))
         raise TriggerError(
-            f"{path}: column {quoted(name)}, {place(path, row)}: {values[row]} is not a finite number"
+            f"{path}: column {quoted(name)}, {place(path, row)}: {values[row]} is not a "
+            f"finite number"
         )
 
 
 def _numbers(
     path: Path, column: str, names: Sequence[str], labels: np.ndarray, what: str
 ) -> np.ndarray:
-    """The number of each label: labels are the names themselves, or their numbers from 0 in the order of ``names``."""
+    """The number of each label; labels are names, or numbers from 0 in the order of ``names``."""
     if labels.dtype.kind in "US":
         texts = labels.astype(str)
     else:
-        with np.errstate(invalid="ignore"):  # not a number: it is outside, below
+        with np.errstate(invalid="ignore"):  # NaN counts as out of range below
             numbers = labels.astype(np.int64)
         texts = np.array(names)[np.clip(numbers, 0, len(names) - 1)]
         outside = (labels != np.floor(labels)) | (labels < 0) | (labels >= len(names))
@@ -162,7 +175,8 @@ def _numbers(
     if not known.all():
         row = int(np.argmin(known))
         raise TriggerError(
-            f"{path}: column {quoted(column)}, {place(path, row)}: {labels[row]!s} is none of the {what} {', '.join(names)}"
+            f"{path}: column {quoted(column)}, {place(path, row)}: {labels[row]!s} is "
+            f"none of the {what} {', '.join(names)}"
         )
     order = np.argsort(names)
     return order[np.searchsorted(np.array(names)[order], texts)]

@@ -1,7 +1,8 @@
-"""Particles to level-1 objects: trigger towers, and jets, electrons, muons and missing energy found in them, as integers.
+"""From particles to level-1 objects: trigger towers, jets, electrons, muons and missing energy.
 
-A generic hadron-collider detector with the granularity of the CMS level-1 calorimeter trigger: towers of 0.087 x 0.087,
-transverse energies in steps of 0.5 GeV. Not simulated: noise, out-of-time pileup, dead towers, the bending outside the barrel.
+A generic hadron-collider detector with the granularity of the CMS level-1 calorimeter trigger:
+towers of 0.087 x 0.087, transverse energies in steps of 0.5 GeV. Not simulated: noise, out-of-time
+pileup, dead towers, the bending outside the barrel.
 """
 
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ ETA_TOWERS, PHI_TOWERS, TOWER = 116, 72, 0.087
 STEP_GEV = 0.5
 MAX_ETA = ETA_TOWERS * TOWER / 2
 
-# How many of each object an event has, and the largest integers of its fields.
+# The number of each object per event, and the largest integers of its fields.
 OBJECTS = {"met": 1, "egamma": 4, "muon": 4, "jet": 10}
 LARGEST_PT = {"met": 4095, "egamma": 511, "muon": 511, "jet": 2047}
 FEATURES = tuple(
@@ -28,7 +29,7 @@ FEATURES = tuple(
 
 _LARGEST_TOWER = 511
 _CENTRE = ETA_TOWERS // 2
-# A charged particle reaches the calorimeter at 1.29 m in 3.8 T from this pT on, in GeV; below it curls up.
+# The least pT, in GeV, with which a charged particle reaches the calorimeter: 1.29 m in 3.8 T.
 _CURLING_PT = 0.3 * 3.8 * 1.29 / 2
 _JET_SEED_GEV, _JET_LEAST_GEV = 4.0, 10.0
 _EGAMMA_SEED_GEV, _EGAMMA_LEAST_GEV, _EGAMMA_TOWERS = 1.5, 5.0, 29
@@ -38,7 +39,9 @@ _MUON_ETA_STEP, _MUON_PHI_STEPS = TOWER / 8, 576
 
 
 class Particles(NamedTuple):
-    """Final-state particles of one collision, arrays of shape (particles,): pT in GeV, eta, phi, charge, PDG number."""
+    """Final-state particles of one collision, arrays of shape (particles,): pT in GeV, eta, phi,
+    charge, PDG number.
+    """
 
     pt: np.ndarray
     eta: np.ndarray
@@ -48,9 +51,10 @@ class Particles(NamedTuple):
 
 
 class Deposits(NamedTuple):
-    """What the detector sees of one collision.
+    """The detector response to one collision.
 
-    Transverse energies in GeV, ``em`` and ``had``, at the towers ``eta``, ``phi``; ``muons`` (muons, 3): pT, eta, phi.
+    Transverse energies in GeV, ``em`` and ``had``, at the towers ``eta``, ``phi``; ``muons``
+    (muons, 3): pT, eta, phi.
     """
 
     eta: np.ndarray
@@ -60,7 +64,9 @@ class Deposits(NamedTuple):
     muons: np.ndarray
 
     def moved(self, turn: int, mirror: bool) -> "Deposits":
-        """The same collision turned by ``turn`` towers about the beam and, with ``mirror``, seen from the other side."""
+        """The same collision rotated by ``turn`` towers about the beam and, with ``mirror``,
+        reflected in eta.
+        """
         sign = np.array([1, -1 if mirror else 1, 1])
         muons = self.muons * sign + np.array([0, 0, turn * 2 * np.pi / PHI_TOWERS])
         eta = ETA_TOWERS - 1 - self.eta if mirror else self.eta
@@ -68,7 +74,9 @@ class Deposits(NamedTuple):
 
 
 def deposit(particles: Particles, rng: np.random.Generator) -> Deposits:
-    """One collision's particles as energies in towers, and its muons, with the resolutions of a generic detector."""
+    """One collision's particles as energies in towers, and its muons, with the resolutions of a
+    generic detector.
+    """
     is_muon = np.abs(particles.pdg) == 13
     seen = (
         is_muon
@@ -94,9 +102,7 @@ def deposit(particles: Particles, rng: np.random.Generator) -> Deposits:
     pt = np.maximum(pt * (1 + relative * rng.standard_normal(len(pt))), 0)
     bend = np.arcsin(np.minimum(_CURLING_PT / np.maximum(pt, 1e-9), 1)) * np.sign(charge)
     phi = np.where(charge == 0, phi, phi - bend) % (2 * np.pi)
-    share = np.where(
-        electromagnetic, 1.0, 0.3
-    )  # of a hadron's energy in the electromagnetic calorimeter
+    share = np.where(electromagnetic, 1.0, 0.3)  # the electromagnetic fraction of a hadron's energy
     return Deposits(
         (np.floor(eta / TOWER) + _CENTRE).astype(np.int16),
         np.minimum(phi / (2 * np.pi) * PHI_TOWERS, PHI_TOWERS - 1).astype(np.int16),
@@ -107,10 +113,12 @@ def deposit(particles: Particles, rng: np.random.Generator) -> Deposits:
 
 
 def reconstruct(events: Sequence[Sequence[Deposits]]) -> Integers:
-    """Events, each a list of overlaid collisions, as integers of shape (events, 57), columns as ``FEATURES``.
+    """Events, each a list of overlaid collisions, as integers of shape (events, 57), columns as
+    ``FEATURES``.
 
-    Objects of a kind come by falling pT, missing ones are zero. pT in steps of 0.5 GeV, eta in steps of 0.0435 and phi of
-    2 pi / 144; of muons in steps of 0.010875 and 2 pi / 576. The eta of missing energy is zero.
+    Objects of a kind are sorted by descending pT; missing ones are zero. pT in steps of 0.5 GeV,
+    eta in steps of 0.0435 and phi of 2 pi / 144; of muons in steps of 0.010875 and 2 pi / 576. The
+    eta of missing energy is zero.
     """
     em, had = _towers(events)
     total = np.minimum(em + had, _LARGEST_TOWER)
@@ -119,7 +127,7 @@ def reconstruct(events: Sequence[Sequence[Deposits]]) -> Integers:
 
 
 def _towers(events: Sequence[Sequence[Deposits]]) -> tuple[Integers, Integers]:
-    """Transverse energies of all towers, shape (events, eta, phi), in steps of 0.5 GeV, below which they are suppressed."""
+    """Zero-suppressed transverse energies of all towers (events, eta, phi) in steps of 0.5 GeV."""
     shape = (len(events), ETA_TOWERS, PHI_TOWERS)
     flat = [
         np.concatenate([d.eta.astype(np.int64) * PHI_TOWERS + d.phi for d in event])
@@ -135,7 +143,7 @@ def _towers(events: Sequence[Sequence[Deposits]]) -> tuple[Integers, Integers]:
 
 
 def _window(grid: Integers, eta: int, phi: int) -> Integers:
-    """The sum of the ``eta`` x ``phi`` towers about each tower; nothing lies beyond the ends in eta."""
+    """The sum over ``eta`` x ``phi`` towers around each tower; zero beyond the ends in eta."""
     sums = uniform_filter1d(grid.astype(np.float64), eta, axis=1, mode="constant") * eta
     found: Integers = np.rint(uniform_filter1d(sums, phi, axis=2, mode="wrap") * phi).astype(
         np.int64
@@ -144,7 +152,9 @@ def _window(grid: Integers, eta: int, phi: int) -> Integers:
 
 
 def _is_largest(grid: Integers, size: int) -> Flags:
-    """Where a tower is the largest of ``size`` x ``size``; of equal ones the first in eta, then in phi, counts."""
+    """Whether a tower is the maximum of ``size`` x ``size``; ties go to the first in eta, then in
+    phi.
+    """
     rank = grid * (ETA_TOWERS * PHI_TOWERS) - np.arange(ETA_TOWERS * PHI_TOWERS).reshape(
         1, ETA_TOWERS, PHI_TOWERS
     )
@@ -156,7 +166,9 @@ def _is_largest(grid: Integers, size: int) -> Flags:
 
 
 def _jets(total: Integers) -> Integers:
-    """9 x 9 towers about a local maximum, less the three quietest of the four 3 x 9 strips around it ("chunky donut")."""
+    """9 x 9 towers about a local maximum, less the three quietest of the four 3 x 9 strips around
+    it ("chunky donut").
+    """
     strips = [_window(total, 3, 9), _window(total, 9, 3)]
     around = np.sort(
         [
@@ -187,7 +199,9 @@ def _shifted(grid: Integers, by: int) -> Integers:
 
 
 def _egammas(em: Integers, had: Integers) -> Integers:
-    """3 x 3 towers of the electromagnetic calorimeter with at most an eighth of their energy behind them."""
+    """3 x 3 towers of the electromagnetic calorimeter with at most an eighth of their energy behind
+    them.
+    """
     pt, behind = _window(em, 3, 3), _window(had, 3, 3)
     central = np.abs(np.arange(ETA_TOWERS) + 0.5 - _CENTRE) < _EGAMMA_TOWERS
     found = (

@@ -1,4 +1,4 @@
-"""Events as the hardware sends them: physical values as integers, objects in order, missing ones zero."""
+"""Events in hardware units: integers, objects in order, missing ones zero."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,18 +14,18 @@ from trigger.spec.spec import Spec
 
 
 class Hardware(NamedTuple):
-    """``x`` (events, features) integers, and how many values of each feature did not fit its type."""
+    """``x`` (events, features), integers, and the number of saturated values per feature."""
 
     x: Integers
     saturated: Integers
 
 
 def to_hardware(x: np.ndarray, spec: Spec) -> Hardware:
-    """Values of event files, float64 of shape (events, features), as the integers that the links carry.
+    """Values of event files, float64 (events, features), as the integers on the links.
 
-    Rounded half to even and saturated. Of ``inputs.objects``: in units of each field's LSB, angles wrapped; an object with a
-    value that is no number, or whose field to order by is not positive, is missing, and zero in all fields; objects come by
-    falling field to order by.
+    Values are rounded half to even and saturated. With ``inputs.objects`` they are in units of the
+    LSB of each field, and angles wrap. An object with a NaN, or whose ``order_by`` field is not
+    positive, is missing and zero in all fields. Objects are sorted by descending ``order_by``.
     """
     low, high = bounds(spec.input_types)
     steps = np.array([2.0**-t.fraction for t in spec.input_types])
@@ -46,9 +46,10 @@ def to_hardware(x: np.ndarray, spec: Spec) -> Hardware:
 
 
 def splits(spec: Spec, folder: Path) -> tuple[dict[str, Events], Integers]:
-    """The events of a spec as train, validation and test events in integers, and how many values of each feature saturated.
+    """The train, validation and test events of a spec in integers, and the number of saturated
+    values.
 
-    ``folder`` is where the files are. Raises TriggerError as ``dataset.load`` and ``dataset.split``.
+    ``folder`` holds the files. Raises TriggerError as ``dataset.load`` and ``dataset.split`` do.
     """
     loaded = dataset.load(spec.data, folder, missing=bool(spec.inputs.objects))
     x, saturated = to_hardware(loaded.events.x, spec)
@@ -62,10 +63,10 @@ def to_real(integers: dict[str, Events], spec: Spec) -> dict[str, Events]:
 
 
 def structured(spec: Spec, events: int, seed: int) -> Integers:
-    """Random integers as the hardware may send them: objects in order, the missing ones zero, some saturated.
+    """Random integers in hardware form: objects in order, missing ones zero, some saturated.
 
-    Shape (events, features). The first event is all zeros, the last has every object with all fields at their ends.
-    Empty without ``inputs.objects``.
+    Shape (events, features). The first event is all zeros, the last has every object with all
+    fields at their ends. Empty without ``inputs.objects``.
     """
     objects = list(_objects(spec))
     if not objects:
@@ -89,7 +90,7 @@ def structured(spec: Spec, events: int, seed: int) -> Integers:
 
 
 def _objects(spec: Spec) -> Iterator[tuple[HardwareObject, list[list[int]]]]:
-    """Each kind of object that the network sees, and for each of its objects the columns of its fields."""
+    """Each kind of object in the features, with the columns of the fields of each object."""
     place = {name: number for number, name in enumerate(spec.data.features)}
     for name, kind in spec.inputs.objects.items():
         objects = (kind.features(name, number) for number in range(len(kind.at)))
@@ -101,7 +102,7 @@ def _objects(spec: Spec) -> Iterator[tuple[HardwareObject, list[list[int]]]]:
 
 
 def _in_order(x: np.ndarray, kind: HardwareObject, places: list[list[int]]) -> None:
-    """Make missing objects zero, and sort the others, in place."""
+    """Set missing objects to zero and sort the others, in place."""
     objects = np.stack([x[:, columns] for columns in places], axis=1)
     missing = ~np.isfinite(objects).all(axis=2)
     if kind.order_by is not None:

@@ -1,11 +1,13 @@
 """Jets like those of the hls4ml LHC jet data set, generated with Pythia 8 ("JSC-like").
 
-Proton-proton collisions at 13 TeV, jets of about 1 TeV from gluons, light quarks, W, Z and top; anti-kT with R = 0.8,
-groomed with mMDT at z = 0.1, a simple detector smearing on, multi-parton interactions off. The sample resembles the
-published one and is not it: an accuracy on it may not be compared with a published table.
+Proton-proton collisions at 13 TeV, jets of about 1 TeV from gluons, light quarks, W, Z and top;
+anti-kT with R = 0.8, groomed with mMDT at z = 0.1, a simple detector smearing on, multi-parton
+interactions off. The sample resembles the published one but differs from it: do not compare
+accuracies with published tables.
 
-Plain Pythia WW and ZZ decays are matrix-element corrected in a way that mMDT grooms away, so heavy objects take
-two passes: on-shell W, Z and t are written to a Les Houches file, which a second pass decays and showers.
+Plain Pythia WW and ZZ decays are matrix-element corrected in a way that mMDT grooms away, so heavy
+objects take two passes: on-shell W, Z and t are written to a Les Houches file, which a second pass
+decays and showers.
 """
 
 import hashlib
@@ -53,11 +55,11 @@ def generate(
 ) -> np.ndarray:
     """Jets of one class: float32 array of shape (jets, 16), columns as ``substructure.FEATURES``.
 
-    ``done`` is called with the number of jets made since its last call. Raises TriggerError where the optional
+    ``done`` is called with the number of jets made since its last call. Raises TriggerError if the
     packages of the extra ``generator`` are not installed.
     """
     if label not in _PROCESSES:
-        raise TriggerError(f"jets: no class {label!r}; there are {', '.join(CLASSES)}")
+        raise TriggerError(f"jets: no class {label!r}; available: {', '.join(CLASSES)}")
     substructure = require("trigger.events.substructure")
     out: list[np.ndarray] = []
     rng = np.random.default_rng([seed, CLASSES.index(label)])
@@ -79,7 +81,9 @@ def generate(
 
 
 def _events(label: str, seed: int, folder: Path) -> Iterator[np.ndarray]:
-    """Visible final-state particles of endless events: (n, 4) arrays of pT, eta, phi and kind."""
+    """An endless stream of visible final-state particles: (n, 4) arrays of pT, eta, phi and
+    kind.
+    """
     block = 0
     while True:
         # Blocks and classes must not share a seed.
@@ -108,7 +112,8 @@ def _write_on_shell(label: str, path: Path, seed: int) -> None:
         "ProcessLevel:resonanceDecays = off",
     )
     pythia = configured((*_HARD_PROCESS, *_PROCESSES[label], *settings), seed)
-    info = pythia.infoPython()  # the writer keeps a bare pointer to it: it must outlive the writer
+    # The writer keeps a bare pointer to it, so it must outlive the writer.
+    info = pythia.infoPython()
     writer = pythia8.LHAupFromPYTHIA8(pythia.process, info)
     writer.openLHEF(str(path))
     writer.setInit()
@@ -117,7 +122,7 @@ def _write_on_shell(label: str, path: Path, seed: int) -> None:
         if pythia.next():
             writer.setEvent()
             writer.eventLHEF(False)
-    # That info is a snapshot taken before the first event, so the writer itself never sees the cross section.
+    # That info is a snapshot before the first event, so the writer does not know the cross section.
     writer.setXSec(0, 1e9 * pythia.infoPython().sigmaGen())
     writer.closeLHEF(True)
 
@@ -136,7 +141,9 @@ def _visible(event: Any) -> np.ndarray:
 
 
 def _smear(particles: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Momentum and position resolutions of a generic collider detector; particles below 0.5 GeV are lost."""
+    """Momentum and position resolutions of a generic collider detector; particles below 0.5 GeV are
+    lost.
+    """
     pt, eta, phi, kind = particles.T
     energy = pt * np.cosh(eta)
     relative = np.select(
@@ -158,9 +165,11 @@ def _smear(particles: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def write(
     path: Path, jets_per_class: int, seed: int, done: Callable[[int], None] = lambda jets: None
 ) -> dict[str, Any]:
-    """Write a shuffled sample to a Parquet file and return its provenance: classes, seeds, versions, SHA-256.
+    """Write a shuffled sample to a Parquet file and return its provenance: classes, seeds,
+    versions, SHA-256.
 
-    The columns are the 16 features, float32, and ``jet``, the class as text. The rows are shuffled with the seed.
+    The columns are the 16 features, float32, and ``jet``, the class as text. The rows are shuffled
+    with the seed.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq

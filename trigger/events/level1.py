@@ -1,10 +1,10 @@
-"""Level-1 events: what the objects of a collider's first trigger look like, for zero-bias crossings and for signals.
+"""Level-1 events: the trigger objects of zero-bias crossings and of signals.
 
-Proton-proton collisions at 13.6 TeV by Pythia 8, on average 50 in a bunch crossing, seen by ``detector``. A zero-bias crossing
-is an overlay of inelastic collisions. Its tail decides what a trigger accepts, so collisions are made in bins of pT-hat
-and crossings in strata by the hardest bin they hold: the rare strata have far more crossings than their share, each with a
-hard collision of its own, and a weight that follows from the cross sections. Train, validation and test events are made of
-collisions of their own.
+Proton-proton collisions at 13.6 TeV by Pythia 8, on average 50 in a bunch crossing, seen by
+``detector``. A zero-bias crossing is an overlay of inelastic collisions. Its tail determines the
+trigger rate, so collisions are generated in bins of pT-hat and crossings in strata by their hardest
+bin. Rare strata are oversampled; each of their crossings has its own hard collision and a weight
+from the cross sections. Train, validation and test events use disjoint collisions.
 """
 
 import hashlib
@@ -31,11 +31,12 @@ from trigger.support.process import end_with_parent
 PILEUP = 50
 ZERO_BIAS = "zero_bias"
 SHARES = dict(zip(SPLITS, (0.6, 0.2, 0.2), strict=True))
-# GeV; below the first edge, and where there is no hard scale, collisions are soft ones.
+# GeV; collisions below the first edge, or without a hard scale, are soft.
 PT_HAT_EDGES = (20, 30, 45, 70, 110, 170, 260)
-# How zero-bias crossings are shared out over the strata, the soft one first: where one of them stands for many, there are more.
+# The fractions of zero-bias crossings per stratum, the soft one first; strata with large weights
+# get more.
 STRATA = (25, 20, 12, 8, 4, 4, 4, 4)
-# So many crossings for each soft collision: these have no tail, and come turned and mirrored.
+# Crossings per soft collision: these have no tail, and are rotated and reflected.
 EVENTS_PER_SOFT = 4
 _BATCH = 200
 
@@ -44,7 +45,8 @@ SIGNALS = {
     "hbb": ("HiggsSM:all = on", "25:onMode = off", "25:onIfAny = 5"),
     "htautau": ("HiggsSM:all = on", "25:onMode = off", "25:onIfAny = 15"),
     "wlnu": ("WeakSingleBoson:ffbar2W = on", "24:onMode = off", "24:onIfAny = 11 13 15"),
-    # A pseudoscalar of 50 GeV that decays by phase space to four electrons or muons, with the branching ratios given here.
+    # A pseudoscalar of 50 GeV that decays by phase space to four electrons or muons, with the
+    # branching ratios given here.
     "a4l": (
         "Higgs:useBSM = on",
         "HiggsBSM:gg2A3 = on",
@@ -68,7 +70,9 @@ CLASSES = (ZERO_BIAS, *SIGNALS)
 
 
 class Source(NamedTuple):
-    """Collisions of one kind: Pythia's settings, and from which pT-hat on a collision is left out."""
+    """Collisions of one kind: the settings of Pythia, and the pT-hat above which they are
+    rejected.
+    """
 
     name: str
     settings: tuple[str, ...]
@@ -76,7 +80,7 @@ class Source(NamedTuple):
 
 
 class Collisions(NamedTuple):
-    """``cross_section`` in mb, of all that the generator made, those left out too."""
+    """``cross_section`` in mb, of all generated collisions, including rejected ones."""
 
     deposits: list[Deposits]
     cross_section: float
@@ -113,7 +117,9 @@ def _visible(event: Any) -> Particles:
 
 
 class Beam(NamedTuple):
-    """The collisions that crossings of one split are made of: by bin of pT-hat, with how many a crossing has on average."""
+    """The collisions for the crossings of one split, by bin of pT-hat, with their mean number per
+    crossing.
+    """
 
     bins: list[list[Deposits]]
     rates: np.ndarray
@@ -126,7 +132,7 @@ class Beam(NamedTuple):
         )
 
     def strata(self) -> np.ndarray:
-        """The share of crossings whose hardest collision is of each bin."""
+        """The fraction of crossings whose hardest collision is in each bin."""
         none_harder = np.exp(-np.append(np.cumsum(self.rates[:0:-1])[::-1], 0))
         return np.append(none_harder[0], -np.expm1(-self.rates[1:]) * none_harder[1:])
 
@@ -153,7 +159,7 @@ def _moved(collision: Deposits, rng: np.random.Generator) -> Deposits:
 
 
 def _poisson_of_one_or_more(mean: float, rng: np.random.Generator) -> int:
-    """By the inverse of the distribution's sum: no loop that a small mean would make long."""
+    """A truncated Poisson number, by inverting the cumulative distribution."""
     from scipy.stats import poisson
 
     return int(poisson.ppf(rng.uniform(np.exp(-mean), 1), mean)) or 1
@@ -170,7 +176,7 @@ class Sample(NamedTuple):
 def sample(
     beam: Beam, signals: dict[str, list[Deposits]], sizes: Sequence[int], rng: np.random.Generator
 ) -> Sample:
-    """So many crossings of each stratum, and all signals. The weights of the zero-bias crossings are 1 on average."""
+    """These crossings of each stratum, and all signals. Zero-bias weights are 1 on average."""
     parts, labels, weights = [], [], []
     for stratum, (share, count) in enumerate(zip(beam.strata(), sizes, strict=True)):
         parts.append(_seen((beam.crossing(stratum, k, rng) for k in range(count)), count))
@@ -204,8 +210,9 @@ def write(
 ) -> dict[str, Any]:
     """Write a sample to a Parquet file and return its provenance.
 
-    ``zero_bias`` and ``signals`` are the events of zero bias in all and of each signal. The columns are the 57 integers,
-    ``label``, ``weight`` and ``split``. ``done`` is called with the number of collisions made since its last call.
+    ``zero_bias`` is the number of zero-bias events, ``signals`` that of each signal. The columns
+    are the 57 integers, ``label``, ``weight`` and ``split``. ``done`` is called with the number of
+    collisions made since its last call.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -251,7 +258,8 @@ def write(
     )
     pq.write_table(table, path, compression="zstd", compression_level=19)
     return {
-        "generator": f"trigger events level1 --zero-bias {zero_bias} --signals {signals} --seed {seed}",
+        "generator": f"trigger events level1 --zero-bias {zero_bias} --signals "
+        f"{signals} --seed {seed}",
         "classes": list(CLASSES),
         "events": len(table),
         "seed": seed,
@@ -265,7 +273,7 @@ def write(
 
 
 def collisions(zero_bias: int, signals: int) -> int:
-    """How many collisions ``write`` makes."""
+    """The number of collisions that ``write`` makes."""
     return sum(
         count
         for share in SHARES.values()
@@ -274,12 +282,12 @@ def collisions(zero_bias: int, signals: int) -> int:
 
 
 def _sizes(zero_bias: float) -> list[int]:
-    """How many crossings of each stratum."""
+    """The number of crossings of each stratum."""
     return [max(round(zero_bias * part / sum(STRATA)), 1) for part in STRATA]
 
 
 def _sources(sizes: Sequence[int], signals: int) -> Iterator[tuple[Source, int]]:
-    """What is to be collided, and how often: a hard collision for each crossing of its stratum."""
+    """The kinds and numbers of collisions: one hard collision per crossing of its stratum."""
     yield SOFT, max(sum(sizes) // EVENTS_PER_SOFT, 1)
     yield from zip(HARD, sizes[1:], strict=True)
     for name, settings in SIGNALS.items():

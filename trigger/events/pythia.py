@@ -1,4 +1,6 @@
-"""What every generator here needs of Pythia 8: a configured instance, and the packages that decide its numbers."""
+"""Pythia 8 for the generators: a configured instance, and the packages that determine its
+output.
+"""
 
 import importlib
 from typing import Any
@@ -10,7 +12,7 @@ _LARGEST_SEED = 899_999_999
 
 
 def require(module: str) -> Any:
-    """A module of the extra ``generator``. Raises TriggerError where its packages are not installed."""
+    """A module of the extra ``generator``. Raises TriggerError if it is not installed."""
     try:
         return importlib.import_module(module)
     except ImportError as error:
@@ -21,7 +23,7 @@ def require(module: str) -> Any:
 
 
 def configured(settings: tuple[str, ...], seed: int) -> Any:
-    """A Pythia instance that is ready to generate. Raises TriggerError for a setting that it refuses."""
+    """An initialised Pythia instance. Raises TriggerError for a setting that it refuses."""
     pythia = require("pythia8mc").Pythia("", False)
     for line in (
         "Print:quiet = on",
@@ -37,7 +39,7 @@ def configured(settings: tuple[str, ...], seed: int) -> Any:
 
 
 def versions(*names: str) -> dict[str, str]:
-    """Versions of the packages that decide generated numbers."""
+    """Versions of the packages that determine generated numbers."""
     from importlib.metadata import version
 
     return {name: version(name) for name in ("pythia8mc", "numpy", *names)}

@@ -1,4 +1,7 @@
-"""Event files to arrays: Parquet, HDF5, NPZ, CSV and ROOT. Nothing in a file is executed: no pickles."""
+"""Event files to arrays: Parquet, HDF5, NPZ, CSV and ROOT.
+
+Nothing in a file is executed: no pickles.
+"""
 
 import codecs
 import contextlib
@@ -25,17 +28,19 @@ _CSV_BLOCK_BYTES = 1 << 26
 def read(path: Path, columns: Sequence[str] | None, tree: str | None = None) -> Columns:
     """The named columns of one file, or all of them, each of shape (events,).
 
-    ``tree`` names the tree of a ROOT file, or the group of an HDF5 file, where there are several. Raises TriggerError
-    naming the file, and the column and row where there is one, for anything that is not a plain column of numbers
-    or text of one length, for values that the file says are in another file, and for a file that changes meanwhile.
+    ``tree`` names the tree of a ROOT file, or the group of an HDF5 file, where there are several.
+    Raises TriggerError naming the file, and the column and row where there is one, for anything
+    that is not a plain column of numbers or text of one length, for values that the file says are
+    in another file, and for a file that changes meanwhile.
     """
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
         raise TriggerError(
-            f"{path}: cannot read {path.suffix or 'a file without ending'}; known are {', '.join(_READERS)}"
+            f"{path}: cannot read {path.suffix or 'a file without ending'}; readable: "
+            f"{', '.join(_READERS)}"
         )
     if not regular(path).exists():
-        raise TriggerError(f"{path}: no such file")
+        raise TriggerError(f"{path}: no such file{nearest(path.name, _event_files(path.parent))}")
     before = _state(path)
     try:
         found = reader(path, columns, tree)
@@ -57,13 +62,15 @@ def read(path: Path, columns: Sequence[str] | None, tree: str | None = None) -> 
     for name, values in found.items():
         if np.ndim(values) == 0:
             raise TriggerError(
-                f"{path}: column {quoted(name)} is a single value; one number or text a row is needed"
+                f"{path}: column {quoted(name)} is a single value; one number or text a "
+                f"row is needed"
             )
     lengths = {name: len(values) for name, values in found.items()}
     if len(set(lengths.values())) > 1:
         names = sorted(lengths, key=lambda name: lengths[name])
         raise TriggerError(
-            f"{path}: column {quoted(names[0])} has {lengths[names[0]]} rows, {quoted(names[-1])} has {lengths[names[-1]]}"
+            f"{path}: column {quoted(names[0])} has {lengths[names[0]]} rows, "
+            f"{quoted(names[-1])} has {lengths[names[-1]]}"
         )
     for name, values in found.items():
         if values.dtype.kind not in "biufUS" or values.ndim != 1:
@@ -91,6 +98,14 @@ def _state(path: Path) -> tuple[int, ...]:
     return found.st_size, found.st_mtime_ns, found.st_ino
 
 
+def _event_files(folder: Path) -> list[str]:
+    """The names of the event files in a folder; none if it cannot be read."""
+    try:
+        return [path.name for path in folder.iterdir() if path.suffix in _READERS]
+    except OSError:
+        return []
+
+
 def _chosen(path: Path, available: Sequence[str], wanted: Sequence[str] | None) -> list[str]:
     """The columns to read. Raises TriggerError where one is missing or there are two of it."""
     wanted = list(available) if wanted is None else list(wanted)
@@ -100,7 +115,7 @@ def _chosen(path: Path, available: Sequence[str], wanted: Sequence[str] | None) 
     missing = [name for name in wanted if name not in available]
     if missing:
         raise TriggerError(
-            f"{path}: no column {quoted(missing[0])}; there are {_shortened(available)}"
+            f"{path}: no column {quoted(missing[0])}; available: {_shortened(available)}"
             f"{nearest(missing[0], available)}"
         )
     return wanted
@@ -143,7 +158,8 @@ def _hdf5(path: Path, columns: Sequence[str] | None, tree: str | None) -> Column
         if tree is not None:
             if tree not in file:
                 raise TriggerError(
-                    f"{path}: no group {quoted(tree)}; there are {_shortened(list(file))}{nearest(tree, file)}"
+                    f"{path}: no group {quoted(tree)}; available: "
+                    f"{_shortened(list(file))}{nearest(tree, file)}"
                 )
             group = file[tree]
         if isinstance(group, h5py.Dataset) and group.dtype.names:  # one table with named fields
@@ -157,7 +173,9 @@ def _hdf5(path: Path, columns: Sequence[str] | None, tree: str | None) -> Column
 
 
 def _text_of_hdf5(values: np.ndarray) -> np.ndarray:
-    """Text as NumPy has it; references and lists, which are objects too, are left for ``read`` to refuse."""
+    """Text as NumPy has it; references and lists, which are objects too, are left for ``read`` to
+    refuse.
+    """
     import h5py
 
     is_text = values.dtype.kind == "S" or h5py.check_string_dtype(values.dtype) is not None
@@ -192,7 +210,10 @@ def _csv(path: Path, columns: Sequence[str] | None, _tree: str | None) -> Column
 
 
 def _csv_texts(data: bytes, separator: str, width: int, places: Sequence[int]) -> list[Any]:
-    """The texts below the header of the columns at these places. Raises ArrowInvalid where a row has not ``width`` fields."""
+    """The texts below the header of the columns at these places.
+
+    Raises ArrowInvalid where a row has not ``width`` fields.
+    """
     import pyarrow as pa
     from pyarrow import csv as arrow
 
@@ -211,7 +232,9 @@ def _csv_texts(data: bytes, separator: str, width: int, places: Sequence[int]) -
 
 
 def _check_rows(path: Path) -> None:
-    """Raises TriggerError for the first line that is not one of a CSV file, or has other fields than the header."""
+    """Raises TriggerError for the first line that is not one of a CSV file, or has other fields
+    than the header.
+    """
     header, rows = _csv_rows(path)
     for line, row in rows:
         if len(row) != len(header):
@@ -256,7 +279,9 @@ def _separator(path: Path) -> str:
 
 
 def _numbers_or_text(path: Path, name: str, column: Any) -> np.ndarray:
-    """Numbers where the first value that is not empty is one, and then all must be; ``column`` is text of Arrow."""
+    """Numbers where the first value that is not empty is one, and then all must be; ``column`` is
+    text of Arrow.
+    """
     numbers = _plain_numbers(column)
     if numbers is not None:
         return numbers
@@ -274,7 +299,10 @@ def _numbers_or_text(path: Path, name: str, column: Any) -> np.ndarray:
 
 
 def _plain_numbers(column: Any) -> np.ndarray | None:
-    """Text as float64, where Arrow reads all of it as numbers. None where it does not: ``float`` may read more."""
+    """Text as float64, where Arrow reads all of it as numbers.
+
+    None where it does not: ``float`` may read more.
+    """
     import pyarrow as pa
     from pyarrow import compute
 
@@ -312,18 +340,23 @@ def _root(path: Path, columns: Sequence[str] | None, tree: str | None) -> Column
         )
         if tree is None and len(trees) != 1:
             raise TriggerError(
-                f"{path}: name one of its trees in data.tree: {_shortened(trees) or 'there is none'}"
+                f"{path}: name one of its trees in data.tree: "
+                f"{_shortened(trees) or 'there is none'}"
             )
         if tree is not None and tree not in trees:
             raise TriggerError(
-                f"{path}: no tree {quoted(tree)}; there are {_shortened(trees)}{nearest(tree, trees)}"
+                f"{path}: no tree {quoted(tree)}; available: "
+                f"{_shortened(trees)}{nearest(tree, trees)}"
             )
         source: Any = file[tree or trees[0]]
-        columns = _chosen(path, [str(key) for key in source.keys()], columns)  # noqa: SIM118, an uproot tree is no mapping
+        # An uproot tree is not a mapping.
+        keys = [str(key) for key in source.keys()]  # noqa: SIM118
+        columns = _chosen(path, keys, columns)
         for name in columns:
             if source[name].member("fFileName", none_if_missing=True):
                 raise TriggerError(
-                    f"{path}: column {quoted(name)} keeps its values in another file; write them into this one"
+                    f"{path}: column {quoted(name)} keeps its values in another file; "
+                    f"write them into this one"
                 )
         found = source.arrays(columns, library="np")
     return {

@@ -1,8 +1,10 @@
-"""Jets and their substructure, compiled with numba: anti-kT, mMDT grooming and the 16 high-level features.
+"""Jets and their substructure, compiled with numba: anti-kT, mMDT grooming and the 16 high-level
+features.
 
-Particles are arrays of shape (n, 3): transverse momentum in GeV, pseudorapidity, azimuth in radians; they are
-massless. Sources: anti-kT, arXiv:0802.1189; mMDT, arXiv:1307.0007; C and D, arXiv:1305.0007 and arXiv:1409.6298;
-M and N, arXiv:1609.07483; the list of features, arXiv:1804.06913.
+Particles are arrays of shape (n, 3): transverse momentum in GeV, pseudorapidity, azimuth in
+radians; they are massless. Sources: anti-kT, arXiv:0802.1189; mMDT, arXiv:1307.0007; C and D,
+arXiv:1305.0007 and arXiv:1409.6298; M and N, arXiv:1609.07483; the list of features,
+arXiv:1804.06913.
 """
 
 import math
@@ -54,7 +56,7 @@ def _four_momenta(particles: np.ndarray) -> np.ndarray:
 
 @_compiled
 def _rapidity(p: np.ndarray) -> float:
-    # E - |pz| loses all its digits for forward particles: take it from the transverse mass instead.
+    # E - |pz| cancels for forward particles: compute it from the transverse mass instead.
     transverse_mass2 = max(p[3] * p[3] - p[2] * p[2], 1e-300)
     rapidity = 0.5 * math.log((p[3] + abs(p[2])) ** 2 / transverse_mass2)
     return rapidity if p[2] >= 0 else -rapidity
@@ -74,9 +76,9 @@ def cluster(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Sequential recombination, E scheme, in O(n²).
 
-    ``power`` is -1 for anti-kT and 0 for Cambridge/Aachen. Returns the four-momenta (px, py, pz, E) of the n particles
-    followed by every merged pseudojet, the two parents of each pseudojet (-1, -1 for a particle), and the indices
-    of the final jets in the order in which they were found.
+    ``power`` is -1 for anti-kT and 0 for Cambridge/Aachen. Returns the four-momenta (px, py, pz, E)
+    of the n particles followed by every merged pseudojet, the two parents of each pseudojet (-1, -1
+    for a particle), and the indices of the final jets in the order in which they were found.
     """
     n = len(particles)
     momenta = np.empty((2 * n, 4))
@@ -84,7 +86,7 @@ def cluster(
     parents = np.full((2 * n, 2), -1)
     jets = np.empty(n, dtype=np.int64)
     n_jets, n_momenta = 0, n
-    # The live pseudojets, packed at the front of these arrays.
+    # The active pseudojets, packed at the front of these arrays.
     index = np.arange(n)
     y, phi, weight = np.empty(n), np.empty(n), np.empty(n)
     nearest, d_nearest = np.empty(n, dtype=np.int64), np.empty(n)
@@ -176,8 +178,8 @@ def constituents(parents: np.ndarray, jet: int) -> np.ndarray:
 def groom(particles: np.ndarray, z_cut: float) -> np.ndarray:
     """The indices of the particles that the modified mass-drop tagger keeps.
 
-    The jet is reclustered with Cambridge/Aachen and its softer branch dropped until min(pT1, pT2) / (pT1 + pT2)
-    exceeds ``z_cut``; a jet with no such split is left with its last particle.
+    The jet is reclustered with Cambridge/Aachen and its softer branch dropped until min(pT1, pT2) /
+    (pT1 + pT2) exceeds ``z_cut``; a jet without such a split keeps its last particle.
     """
     momenta, parents, jets = cluster(particles, 0, 1000.0)
     node = jets[0]
@@ -193,7 +195,9 @@ def groom(particles: np.ndarray, z_cut: float) -> np.ndarray:
 
 @_compiled
 def correlators(particles: np.ndarray, beta: float) -> np.ndarray:
-    """e2, e3, 1e3 and 2e3 (arXiv:1609.07483, normalised to the scalar sum of pT) with angular exponent ``beta``."""
+    """e2, e3, 1e3 and 2e3 (arXiv:1609.07483, normalised to the scalar sum of pT) with angular
+    exponent ``beta``.
+    """
     n = len(particles)
     total = particles[:, 0].sum()
     z = particles[:, 0] / total
@@ -226,7 +230,9 @@ def _ratio(numerator: float, denominator: float) -> float:
 
 @_compiled
 def features(particles: np.ndarray, z_cut: float = 0.1) -> np.ndarray:
-    """The 16 ``FEATURES`` of one jet, from its constituents; mMDT-groomed where the name says so."""
+    """The 16 ``FEATURES`` of one jet, from its constituents; mMDT-groomed where the name says
+    so.
+    """
     kept = particles[groom(particles, z_cut)]
     z = particles[:, 0] / particles[:, 0].sum()
     momentum = _four_momenta(kept).sum(axis=0)

@@ -1,1 +1,3 @@
-"""The fixed-point graph: types, nodes, evaluation, ranges and the JSON form. Imports NumPy and nothing of ours."""
+"""The fixed-point graph: types, nodes, evaluation, ranges, passes and JSON. It imports only
+NumPy.
+"""

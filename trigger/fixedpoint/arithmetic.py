@@ -1,7 +1,7 @@
-"""What the operations do with integers: rounding, overflow, and by how far each term is shifted.
+"""Integer arithmetic of the operations: rounding, overflow and alignment shifts.
 
-Shifts that align binary points are worked out here and nowhere else: the interval analysis, the golden
-model, the passes and the backends that compute in integers all take them from these functions.
+Alignment shifts are computed only here. The interval analysis, the golden model, the passes and the
+integer backends all call these functions.
 """
 
 from collections.abc import Sequence
@@ -55,7 +55,7 @@ class AffineTerms(NamedTuple):
 def dense_terms(node: Dense, source: Node) -> DenseTerms:
     """The shifts of a ``Dense`` that reads ``source``, and its bias.
 
-    An input that no weight reads stays where it is: shifted, it might not fit 64 bits.
+    An input without weights is not shifted, because the shifted value might not fit 64 bits.
     """
     read = node.weights.values.any(axis=1)
     common = int(source.fractions[read].max(initial=source.fractions.min()))
@@ -70,7 +70,7 @@ def affine_terms(node: Affine, source: Node) -> AffineTerms:
 
 
 def add_shifts(node: Add, sources: Sequence[Node]) -> list[Integers]:
-    """By how far the elements of each input of an ``Add`` are shifted to the left, (elements,) each."""
+    """The left shifts of the elements of each input of an ``Add``, (elements,) each."""
     return [node.fractions - source.fractions for source in sources]
 
 
@@ -139,7 +139,7 @@ def staircase(node: Staircase, source: Node, x: Integers) -> Integers:
 def thresholds(node: Staircase, fraction: int) -> Integers:
     """The thresholds of ``Staircase`` for an element with ``fraction`` fractional bits.
 
-    Some may be the same.
+    Two of them may be equal.
     """
     return raised_bounds(node.thresholds.values, node.thresholds.type.fraction, int(fraction))
 
@@ -151,7 +151,9 @@ def requantize(
     rounding: Rounding,
     overflow: Overflow,
 ) -> Integers:
-    """Quantise integers of shape (events, elements), element i with ``fractions[i]`` bits, into ``types[i]``."""
+    """Quantise integers of shape (events, elements), element i with ``fractions[i]`` bits, into
+    ``types[i]``.
+    """
     shifts = np.asarray(fractions) - np.array([t.fraction for t in types])
     low, high = bounds(types, overflow)
     if (shifts == shifts[0]).all():
@@ -164,9 +166,9 @@ def requantize(
 
 
 def raised_bounds(bounds: Integers, fraction: int, to: int) -> Integers:
-    """For each bound with ``fraction`` fractional bits the least integer with ``to`` of them that is not below it.
+    """Bounds with ``fraction`` fractional bits, rounded up to ``to`` fractional bits.
 
-    A bound that no value of 53 bits reaches stays beyond all of them.
+    A bound that no 53-bit value reaches stays out of reach.
     """
     shift = min(abs(to - fraction), FARTHEST_SHIFT)
     if to <= fraction:
@@ -182,7 +184,7 @@ def _rescale(
         return x
     shift = min(max(shift, -FARTHEST_SHIFT), FARTHEST_SHIFT)
     if shift < 0:
-        if overflow is not Overflow.WRAP:  # what saturates anyway must not leave int64 on the way
+        if overflow is not Overflow.WRAP:  # a value that saturates must not overflow int64 first
             x = np.clip(x, (low >> -shift) - 1, (high >> -shift) + 1)
         return x << -shift
     half = 1 << (shift - 1)

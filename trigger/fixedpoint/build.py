@@ -1,4 +1,4 @@
-"""Graphs are built here: each function of ``Builder`` appends one operation and works out its types from the ranges."""
+"""Construction of graphs: each method of ``Builder`` appends one node and derives its types."""
 
 import itertools
 from collections.abc import Container, Iterable
@@ -27,14 +27,15 @@ from trigger.fixedpoint.ops import (
 from trigger.fixedpoint.ranges import Interval, TooWide, interval
 from trigger.fixedpoint.types import MAX_WIDTH, Fixed, Integers, Overflow, Rounding, smallest
 
-# One for all elements, one for each, or none.
+# One value for all elements, one for each, or none.
 Bound = float | np.ndarray | None
 
 
 def constant(values: np.ndarray, largest_width: int = MAX_WIDTH) -> Constant:
     """Real numbers as integers of the narrowest common type.
 
-    Raises ValueError for numbers that are not finite, or that need a type wider than ``largest_width`` bits.
+    Raises ValueError if a number is not finite, or if the type is wider than ``largest_width``
+    bits.
     """
     values = np.asarray(values, dtype=np.float64)
     if not np.isfinite(values).all():
@@ -51,7 +52,7 @@ def constant(values: np.ndarray, largest_width: int = MAX_WIDTH) -> Constant:
 
 
 def fraction_bits(values: np.ndarray) -> Integers:
-    """For each float64 the fewest fractional bits that hold it exactly; -53 for zero."""
+    """The fewest fractional bits that hold each float64 exactly; -53 for zero."""
     mantissa, exponent = np.frexp(values)
     integers = np.ldexp(mantissa, MAX_WIDTH).astype(np.int64)
     lowest_bit = integers & -integers
@@ -60,11 +61,11 @@ def fraction_bits(values: np.ndarray) -> Integers:
 
 
 class Builder:
-    """Grows a graph from its inputs. Each method appends one node and returns its name.
+    """Builds a graph from its inputs. Each method appends one node and returns its name.
 
-    The name is the one asked for, with a number after it where another node has that name or it is reserved. Names that
-    differ only in case count as the same: hls4ml and VHDL do not tell them apart. Exact operations raise ``TooWide``
-    where a value would need more than 53 bits.
+    A name that is taken or reserved gets a number appended. Names that differ only in case count as
+    equal, because hls4ml and VHDL do not distinguish them. Exact operations raise ``TooWide`` if a
+    value would need more than 53 bits.
     """
 
     def __init__(self, types: tuple[Fixed, ...], name: str = "inputs") -> None:
@@ -80,7 +81,7 @@ class Builder:
         return self._ranges[name]
 
     def graph(self, output: str, notes: tuple[str, ...] = ()) -> Graph:
-        """The finished graph; what the output does not depend on is left out."""
+        """The finished graph, without nodes that the output does not depend on."""
         needed = {output}
         for node in reversed(self._nodes.values()):
             if node.name in needed:
@@ -89,7 +90,7 @@ class Builder:
         return Graph(tuple(n for n in self._nodes.values() if n.name in needed | {first}), notes)
 
     def reserve(self, names: Iterable[str]) -> None:
-        """Keep these names free until ``claim`` gives one to the next node that asks for it."""
+        """Reserve these names until ``claim`` releases one for the next node."""
         self._taken.update(name.casefold() for name in names)
 
     def claim(self, name: str) -> None:
@@ -119,9 +120,10 @@ class Builder:
         return self._exact(LeakyRelu(name, (source,), types, shift))
 
     def clip(self, name: str, source: str, low: Bound, high: Bound) -> str:
-        """``low`` and ``high`` are real numbers on the source's grid, one for all elements or for each; None for no bound.
+        """``low`` and ``high`` are real numbers on the source's grid, one for all elements or one
+        for each; None means no bound.
 
-        Raises GraphError for a bound between two values of the source.
+        Raises GraphError if a bound lies between two values of the source.
         """
         x = self.range(source)
         fractions = self[source].fractions
@@ -132,13 +134,13 @@ class Builder:
             scaled = np.ldexp(np.asarray(bound, dtype=np.float64), fractions)
             if (scaled != np.rint(scaled)).any():
                 raise GraphError(f"{name}: the bound {bound} lies between two values of {source}")
-            # Beyond 2^60 lies no value, and none fits its type.
+            # No value exceeds 2^60, and no type holds such a bound.
             return np.clip(scaled, -(2.0**60), 2.0**60).astype(np.int64)
 
         least, most = integers(low, x.low), integers(high, x.high)
         if low is None:
             least = np.minimum(least, most)
-        if high is None:  # the source may lie below ``low`` altogether
+        if high is None:  # all values of the source may lie below ``low``
             most = np.maximum(least, most)
         return self._exact(Clip(name, (source,), self[source].types, least, most))
 
@@ -159,7 +161,9 @@ class Builder:
         return self._append(Staircase(name, (source,), types, thresholds, levels))
 
     def threshold(self, name: str, source: str, elements: Integers, bounds: Integers) -> str:
-        """One accept bit for each of ``elements`` (which may repeat): whether it is at least its integer bound."""
+        """One accept bit per entry of ``elements`` (repeats allowed): 1 if it reaches its integer
+        bound.
+        """
         return self._append(
             Threshold(name, (source,), (Fixed(False, 1, 1),) * len(elements), elements, bounds)
         )
@@ -176,11 +180,15 @@ class Builder:
         return self._append(Select(name, (source,), chosen, elements))
 
     def maximum(self, name: str, source: str, groups: Integers) -> str:
-        """The largest of each group of the source's elements, given by number: (elements, members)."""
+        """The largest of each group of the source's elements, given by number: (elements,
+        members).
+        """
         return self._exact(Maximum(name, (source,), self._widest(source, groups), groups))
 
     def minimum(self, name: str, source: str, groups: Integers) -> str:
-        """The smallest of each group of the source's elements, given by number: (elements, members)."""
+        """The smallest of each group of the source's elements, given by number: (elements,
+        members).
+        """
         return self._exact(Minimum(name, (source,), self._widest(source, groups), groups))
 
     def _widest(self, source: str, groups: Integers) -> tuple[Fixed, ...]:
@@ -188,7 +196,7 @@ class Builder:
         return tuple(Fixed(True, MAX_WIDTH, MAX_WIDTH - int(f)) for f in fractions)
 
     def stand_in(self, name: str, types: tuple[Fixed, ...]) -> str:
-        """A further input, in place of a value that could not be built: no graph with one is finished."""
+        """A stand-in input for a value that could not be built; such a graph is never finished."""
         return self._append(Input(name, (), types))
 
     def _append(self, node: Operation) -> str:
@@ -202,7 +210,7 @@ class Builder:
         return node.name
 
     def _exact(self, node: Operation) -> str:
-        """Append a node whose types are as narrow as its interval allows; only their fractions are given."""
+        """Append a node with the narrowest types for its interval and the given fractions."""
         low, high = interval(node, self._inputs(node))
         types = tuple(
             smallest(int(a), int(b), int(f))
@@ -218,7 +226,7 @@ class Builder:
 
 
 def free_name(name: str, taken: Container[str]) -> str:
-    """The name, with the first number after it that makes it none of ``taken``, names in lower case."""
+    """The name, with the first number appended that is not in ``taken`` (lower-case names)."""
     numbered = (f"{name}_{k}" for k in itertools.count(2))
     return next(n for n in itertools.chain([name], numbered) if n.casefold() not in taken)
 

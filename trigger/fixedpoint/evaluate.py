@@ -33,12 +33,12 @@ from trigger.fixedpoint.ops import (
 )
 from trigger.fixedpoint.types import Integers, bounds
 
-# Small enough that the values of a block stay in the processor's cache.
+# Small enough for the values of a block to stay in the processor's cache.
 _BLOCK = 2048
 
 
 class GoldenModel(NamedTuple):
-    """The graph as an implementation: what all the others are compared with, node by node."""
+    """The graph as an implementation, the reference for all others, node by node."""
 
     graph: Graph
 
@@ -59,7 +59,7 @@ class GoldenModel(NamedTuple):
 def quantize_inputs(graph: Graph, x: np.ndarray) -> Integers:
     """Real inputs, shape (events, features), to integers: round half to even, saturate.
 
-    Raises GraphError for a wrong shape and for values that are not numbers.
+    Raises GraphError for a wrong shape and for NaN.
     """
     x = np.asarray(x, dtype=np.float64)
     if x.ndim > 2:
@@ -69,14 +69,16 @@ def quantize_inputs(graph: Graph, x: np.ndarray) -> Integers:
         event, feature = np.argwhere(np.isnan(x))[0]
         raise GraphError(f"event {event}, feature {feature} is not a number")
     low, high = bounds(graph.input.types)
-    with np.errstate(over="ignore"):  # what overflows float64 saturates all the same
+    with np.errstate(over="ignore"):  # values that overflow float64 saturate as well
         scaled = np.ldexp(x, graph.input.fractions)
     integers: Integers = np.clip(np.rint(scaled), low, high).astype(np.int64)
     return integers
 
 
 def predict(graph: Graph, x: np.ndarray) -> np.ndarray:
-    """Real inputs, shape (events, features), to the exact real outputs, float64 of shape (events, outputs)."""
+    """Real inputs, shape (events, features), to the exact real outputs, float64 of shape (events,
+    outputs).
+    """
     integers = run(graph, quantize_inputs(graph, x))
     return np.ldexp(integers.astype(np.float64), -graph.output.fractions)
 
@@ -84,7 +86,8 @@ def predict(graph: Graph, x: np.ndarray) -> np.ndarray:
 def run(graph: Graph, x: Integers) -> Integers:
     """Integer inputs, shape (events, features), to integer outputs, shape (events, outputs).
 
-    Raises GraphError for a wrong shape, for anything but integers, and for integers outside the input types.
+    Raises GraphError for a wrong shape, a type other than integer, or values outside the input
+    types.
     """
     x = _check_inputs(graph, x)
     blocks = [
@@ -116,28 +119,32 @@ def _check_inputs(graph: Graph, x: np.ndarray) -> Integers:
     x = np.asarray(x)
     _check_shape(graph, x)
     if not np.issubdtype(x.dtype, np.integer):
-        raise GraphError(f"run() takes integers, not {x.dtype}; predict() takes real numbers")
+        raise GraphError(f"run() needs integers, not {x.dtype}; use predict() for real numbers")
     low, high = bounds(graph.input.types)
     outside = (x < low) | (x > high)
     if outside.any():
         event, feature = np.argwhere(outside)[0]
         raise GraphError(
-            f"event {event}, feature {feature}: {x[event, feature]} is outside {graph.input.types[feature]}, "
+            f"event {event}, feature {feature}: {x[event, feature]} is outside "
+            f"{graph.input.types[feature]}, "
             f"integers {low[feature]} to {high[feature]}"
         )
     return x.astype(np.int64)
 
 
 def evaluate(node: Operation, sources: list[Operation], values: list[Integers]) -> Integers:
-    """The integers of one node from those of the nodes it reads, each of shape (events, elements)."""
-    assert not isinstance(node, Input)  # it is given, not computed
+    """The integers of one node from those of the nodes it reads, each of shape (events,
+    elements).
+    """
+    assert not isinstance(node, Input)  # an input is given, not computed
     source, x = sources[0], values[0]
     match node:
         case Dense():
             terms = dense_terms(node, source)
             if terms.inputs.any():
                 x = x << terms.inputs
-            # The ranges prove every partial sum below 2^53, so the fast float64 product is exact.
+            # The ranges prove that every partial sum is below 2^53, so the fast float64 product is
+            # exact.
             product = (x.astype(np.float64) @ node.weights.values.astype(np.float64)).astype(
                 np.int64
             )

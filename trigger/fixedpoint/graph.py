@@ -1,6 +1,7 @@
 """The fixed-point graph: a layer-level program in integers, and the heart of the compiler.
 
-``build.Builder`` makes graphs; ``serialize.from_json`` reads and checks them; ``evaluate`` runs them.
+``build.Builder`` makes graphs; ``serialize.from_json`` reads and checks them; ``evaluate`` runs
+them.
 """
 
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from trigger.fixedpoint.ops import Input, Operation
 class Graph:
     """Nodes in the order of evaluation: the first is the only ``Input``, the last is the output.
 
-    ``notes`` say in plain words what the frontend decided and the user should know.
+    ``notes`` state the decisions of the frontend that the user should know.
     """
 
     nodes: tuple[Operation, ...]
@@ -35,4 +36,7 @@ class Graph:
         raise KeyError(name)
 
     def __repr__(self) -> str:
-        return f"Graph({len(self.nodes)} nodes, {len(self.input.types)} inputs, {len(self.output.types)} outputs)"
+        return (
+            f"Graph({len(self.nodes)} nodes, {len(self.input.types)} inputs, "
+            f"{len(self.output.types)} outputs)"
+        )

@@ -2,9 +2,9 @@
 
 Every value is a vector of integers; element i of a node has the type ``types[i]`` and is worth its
 integer times 2^-fraction. Only ``Quantize``, ``Clip``, ``Staircase`` and ``Threshold`` lose
-information; ``Dense``, ``Affine`` and ``Add`` are exact and as wide as interval analysis says they
-must be. ``arithmetic`` says what each operation does with integers. A ``match`` over ``Operation``
-ends in ``assert_never``, so that one that forgets an operation is a type error.
+information; ``Dense``, ``Affine`` and ``Add`` are exact; interval analysis gives their widths.
+``arithmetic`` defines each operation on integers. A ``match`` over ``Operation`` ends in
+``assert_never``, so that a missing operation is a type error.
 """
 
 import re
@@ -17,7 +17,7 @@ from trigger.fixedpoint.types import Fixed, Integers, Overflow, Rounding
 
 
 class GraphError(ValueError):
-    """A graph that is not well formed, or a value that does not belong to it."""
+    """A malformed graph, or a value outside its types."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,9 +34,10 @@ class Constant:
 
 @dataclass(frozen=True, eq=False)
 class Node:
-    """One operation. ``inputs`` names the nodes it reads; ``types`` has one entry per element of its value.
+    """One operation. ``inputs`` names the nodes it reads; ``types`` has one entry per element of
+    its value.
 
-    A name becomes one in C++ and HDL. Raises GraphError for one that cannot.
+    The name is used in C++ and HDL. Raises GraphError if it is not an identifier.
     """
 
     name: str
@@ -61,7 +62,7 @@ class Node:
 
 @dataclass(frozen=True, eq=False)
 class Input(Node):
-    """What the hardware is given. Real numbers enter with round-half-even and saturation."""
+    """The inputs of the hardware. Real numbers are rounded half to even and saturated."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +83,7 @@ class Affine(Node):
 
 @dataclass(frozen=True, eq=False)
 class Quantize(Node):
-    """Each element into its type."""
+    """Each element rounded and limited to its type."""
 
     rounding: Rounding
     overflow: Overflow
@@ -90,7 +91,9 @@ class Quantize(Node):
 
 @dataclass(frozen=True, eq=False)
 class Clip(Node):
-    """min(max(x, low), high); ``low`` and ``high`` (elements,) are integers with the input's fractional bits."""
+    """min(max(x, low), high); ``low`` and ``high`` (elements,) are integers with the input's
+    fractional bits.
+    """
 
     low: Integers
     high: Integers
@@ -118,7 +121,8 @@ class Staircase(Node):
 class Threshold(Node):
     """Accept bits: 1 where x[elements[i]] >= bounds[i], 0 elsewhere.
 
-    ``elements`` and ``bounds`` (accept bits,) are integers, a bound with the fractional bits of the element it is for.
+    ``elements`` and ``bounds`` (accept bits,) are integers; a bound has the fractional bits of its
+    element.
     """
 
     elements: Integers
@@ -132,7 +136,7 @@ class Add(Node):
 
 @dataclass(frozen=True, eq=False)
 class Concatenate(Node):
-    """The elements of the inputs one after the other."""
+    """The concatenated elements of the inputs."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,7 +1,8 @@
-"""Interval analysis: the smallest and largest integer of every element of every node, for any input at all.
+"""Interval analysis: the smallest and largest integer of every element of every node.
 
-The intervals of ``Dense`` are attained when its inputs are independent, and are sound bounds otherwise. They give each
-exact node its width, and with that the proof that nothing overflows.
+The intervals hold for every possible input. Those of a ``Dense`` are attained if its inputs are
+independent, and are sound bounds otherwise. They set the width of each exact node, which proves
+that nothing overflows.
 """
 
 from collections.abc import Mapping
@@ -44,14 +45,14 @@ _FARTHEST_POINT = 400
 
 
 class Interval(NamedTuple):
-    """Integers, each of shape (elements,), in the fractional bits of the node they belong to."""
+    """Integers of shape (elements,), with the fractional bits of their node."""
 
     low: Integers
     high: Integers
 
 
 class TooWide(GraphError):
-    """A value that needs more bits than can be evaluated, and so verified, exactly."""
+    """A value with too many bits to be evaluated, and so verified, exactly."""
 
     def __init__(self, name: str, width: int) -> None:
         self.width = width
@@ -59,7 +60,9 @@ class TooWide(GraphError):
 
 
 class Row(NamedTuple):
-    """One line of the overflow proof: a node, what its integers can reach, and how many bits hold them."""
+    """One line of the overflow proof: a node, the interval of its integers, and the bits that hold
+    it.
+    """
 
     name: str
     op: str
@@ -81,9 +84,10 @@ def ranges(graph: Graph) -> dict[str, Interval]:
 
 
 def overflow_proof(graph: Graph) -> list[Row]:
-    """For each node, that its interval fits its type; where a quantiser is asked to wrap or saturate, that is said.
+    """Prove for each node that its interval fits its type, or that it wraps or saturates by design.
 
-    Raises GraphError where a value could leave its type, which no graph made by a frontend can.
+    Raises GraphError if a value could leave its type, which cannot happen in a graph from a
+    frontend.
     """
     found = ranges(graph)
     rows = []
@@ -182,19 +186,24 @@ def interval(node: Operation, inputs: Mapping[str, tuple[Operation, Interval]]) 
 
 
 def magnitude(node: Operation, x: Interval) -> np.ndarray:
-    """The largest absolute value of each element, as a real number; float64 is exact enough to count bits."""
+    """The largest absolute value of each element, as a real number; float64 is exact enough to
+    count bits.
+    """
     return np.ldexp(np.maximum(np.abs(x.low), np.abs(x.high)).astype(np.float64), -node.fractions)
 
 
 def _check_fractions(node: Operation, sources: list[Operation]) -> None:
-    """An exact operation keeps every fractional bit; one that only selects keeps the steps of what it reads."""
+    """Check that exact operations keep every fractional bit, and selections the steps of their
+    inputs.
+    """
     constants = [
         value.type.fraction for value in vars(node).values() if isinstance(value, Constant)
     ]
     farthest = max(int(np.abs(node.fractions).max()), *map(abs, constants), 0)
     if farthest > _FARTHEST_POINT:
         raise GraphError(
-            f"{node.name}: a binary point lies {farthest} bits away; at most {_FARTHEST_POINT} can be evaluated"
+            f"{node.name}: a binary point lies {farthest} bits away; at most "
+            f"{_FARTHEST_POINT} can be evaluated"
         )
     before = [source.fractions for source in sources]
     match node:
@@ -225,11 +234,13 @@ def _check_fractions(node: Operation, sources: list[Operation]) -> None:
         case _:
             assert_never(node)
     if not fits:
-        raise GraphError(f"{node.name}: has types whose fractional bits do not fit its operation")
+        raise GraphError(
+            f"{node.name}: the fractional bits of its types do not match its operation"
+        )
 
 
 def _check_width(node: Operation, *magnitudes: np.ndarray) -> None:
-    # Before any integer is computed: past int64 the interval itself would wrap and prove nonsense.
+    # Checked before any integer is computed: beyond int64 the interval itself would wrap.
     for real in magnitudes:
         each = node.fractions if len(real) == len(node.types) else node.fractions.max()
         exponents = np.where(real > 0, np.frexp(real)[1] + each, 0)

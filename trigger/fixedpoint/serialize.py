@@ -3,8 +3,9 @@
     {"format": "trigger fixed-point graph", "version": 1, "notes": [...], "nodes": [
         {"op": "input", "name": "inputs", "inputs": [], "types": ["fixed<16,6>", 16]}, ...]}
 
-``types`` is a list of runs: a type followed by how many elements have it. Constants are {"type", "values"}, the values
-integers. Reading checks everything: an operation, an input or a type that does not fit is refused by name.
+``types`` is a list of runs: a type, then the number of elements that have it. Constants are
+{"type", "values"} with integer values. Reading checks everything and names an operation, an input
+or a type that does not fit.
 """
 
 import dataclasses
@@ -37,7 +38,7 @@ def to_json(graph: Graph) -> str:
 
 
 def from_json(text: str | bytes) -> Graph:
-    """Read what ``to_json`` wrote. Raises GraphError for anything else, naming what does not fit."""
+    """Read the output of ``to_json``. Raises GraphError for anything else, and names the fault."""
     try:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -46,7 +47,8 @@ def from_json(text: str | bytes) -> Graph:
         raise GraphError("not a fixed-point graph")
     if data.get("version") not in VERSIONS:
         raise GraphError(
-            f"version {data.get('version')!r} of the graph format; this program reads versions 1 and 2"
+            f"version {data.get('version')!r} of the graph format; this program reads "
+            f"versions 1 and 2"
         )
     nodes: dict[str, Operation] = {}
     found: dict[str, Interval] = {}
@@ -64,7 +66,7 @@ def from_json(text: str | bytes) -> Graph:
             )
             low, high = bounds(node.types)
             if (found[node.name].low < low).any() or (found[node.name].high > high).any():
-                raise ValueError("has types too narrow for its values")
+                raise ValueError("its types are too narrow for its values")
         except GraphError:
             raise
         except (ValueError, IndexError, TypeError, AttributeError, OverflowError) as error:
@@ -87,10 +89,12 @@ def dump(graph: Graph) -> str:
         kinds = sorted({str(t) for t in node.types})
         kind = kinds[0] if len(kinds) == 1 else f"{kinds[0]} … ({len(kinds)} types)"
         lines.append(
-            f"{node.name:<28} {node.op:<12} {len(node.types):>8}  {kind:<24} {', '.join(node.inputs)}"
+            f"{node.name:<28} {node.op:<12} {len(node.types):>8}  {kind:<24} "
+            f"{', '.join(node.inputs)}"
         )
         lines.append(
-            f"{'':<28} integers {row.low} … {row.high}, {row.needed} bits needed of {row.width}: {row.verdict}"
+            f"{'':<28} integers {row.low} … {row.high}, {row.needed} bits needed of "
+            f"{row.width}: {row.verdict}"
         )
         for field, value in _constants(node).items():
             zeros = np.count_nonzero(value.values == 0)
@@ -179,5 +183,5 @@ def _integers(value: Any) -> np.ndarray:
 def _list(data: Mapping[str, Any], key: str, kind: type | tuple[type, ...]) -> list[Any]:
     value = data.get(key)
     if not isinstance(value, list) or not all(isinstance(item, kind) for item in value):
-        raise GraphError(f"{key} is not a list of the right things")
+        raise GraphError(f"{key} must be a list of numbers or names")
     return value

@@ -26,7 +26,8 @@ from trigger.fixedpoint.types import Integers
 def check_shapes(node: Operation, sources: Sequence[Operation]) -> None:
     """Raises ValueError where a node's types or constants are not as many as its operation takes.
 
-    NumPy repeats what is too short, so that such a node could be evaluated, as something that it does not say.
+    NumPy repeats what is too short, so that such a node could be evaluated, as something that it
+    does not say.
     """
     sizes = [len(source.types) for source in sources]
     if not isinstance(node, Input | Add | Concatenate) and len(sizes) != 1:
@@ -38,12 +39,12 @@ def check_shapes(node: Operation, sources: Sequence[Operation]) -> None:
     for name, shape in _constants(node, sum(sizes)).items():
         found = _shape(getattr(node, name))
         if found != shape:
-            raise ValueError(f"{name} has the shape {found}; it should be {shape}")
+            raise ValueError(f"{name} has the shape {found}; it must be {shape}")
     for name, least in _numbers(node).items():
         if not all(least <= k < sizes[0] for k in getattr(node, name).ravel().tolist()):
             raise ValueError(f"{name} are numbers from {least} to {sizes[0] - 1}")
     if not isinstance(node, Input) and len(node.types) != _elements(node, sizes):
-        raise ValueError("has another number of types than of elements")
+        raise ValueError("the number of types differs from the number of elements")
 
 
 def _shape(value: Constant | Integers) -> tuple[int, ...]:

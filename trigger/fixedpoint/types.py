@@ -1,7 +1,8 @@
 """Fixed-point types and the arithmetic of rounding and overflow, in integers.
 
-A value of type ``fixed<W,I>`` is an integer of W bits times 2^(I-W); I counts the bits left of the binary point,
-sign included, and may be negative or exceed W, as in ``ap_fixed`` (AMD UG1399, "Arbitrary Precision Fixed-Point").
+A value of type ``fixed<W,I>`` is an integer of W bits times 2^(I-W); I is the number of integer
+bits, sign included, and may be negative or exceed W, as in ``ap_fixed`` (AMD UG1399, "Arbitrary
+Precision Fixed-Point").
 """
 
 import re
@@ -18,7 +19,9 @@ Flags = NDArray[np.bool_]
 
 
 class Rounding(StrEnum):
-    """What happens to the bits right of the new least significant one; the names of ap_fixed."""
+    """How the bits below the new least significant bit are rounded; the names are those of
+    ap_fixed.
+    """
 
     TRN = "TRN"
     RND = "RND"
@@ -27,7 +30,7 @@ class Rounding(StrEnum):
 
 
 class Overflow(StrEnum):
-    """What happens to a value outside the type's range; the names of ap_fixed."""
+    """How a value outside the range of the type is handled; the names are those of ap_fixed."""
 
     WRAP = "WRAP"
     SAT = "SAT"
@@ -43,7 +46,7 @@ class Fixed(NamedTuple):
 
     @property
     def fraction(self) -> int:
-        """Bits right of the binary point; the least significant bit is worth 2^-fraction."""
+        """Fractional bits; the least significant bit is worth 2^-fraction."""
         return self.width - self.integer
 
     @property
@@ -59,22 +62,28 @@ class Fixed(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> "Fixed":
-        """Read ``fixed<W,I>`` or ``ufixed<W,I>``; raises ValueError with what was expected."""
+        """Read ``fixed<W,I>`` or ``ufixed<W,I>``. Raises ValueError that states the accepted
+        form.
+        """
         match = re.fullmatch(r"\s*(u?)fixed<\s*(\d{1,4})\s*,\s*(-?\d{1,4})\s*>\s*", text)
         if not match or not 1 <= int(match[2]) <= MAX_WIDTH:
             raise ValueError(f"{text[:60]!r} {NOT_A_TYPE}")
         return cls(not match[1], int(match[2]), int(match[3]))
 
 
-# float64, in which the trained network is evaluated, holds integers of this size exactly; nothing wider can be verified.
+# The trained network is evaluated in float64, which holds integers of this size exactly; wider
+# values cannot be verified.
 MAX_WIDTH = 53
 NOT_A_TYPE = f"is not a type; write fixed<W,I> or ufixed<W,I> with W from 1 to {MAX_WIDTH}"
-# A shift further than this changes nothing: to the left such a value saturates, or wraps to 0; to the right it is 0 or -1.
+# Longer shifts change nothing: to the left the value saturates or wraps to 0, to the right it is 0
+# or -1.
 FARTHEST_SHIFT = MAX_WIDTH + 1
 
 
 def smallest(low: int, high: int, fraction: int) -> Fixed:
-    """The narrowest type with ``fraction`` fractional bits that holds every integer from ``low`` to ``high``."""
+    """The narrowest type with ``fraction`` fractional bits that holds every integer from ``low`` to
+    ``high``.
+    """
     signed = low < 0
     width = (
         max(max(high, 0).bit_length(), (~low).bit_length() if signed else 0, 1 - signed) + signed
@@ -92,7 +101,7 @@ def enclosing(types: Iterable[Fixed]) -> Fixed:
 
 
 def bounds(types: Iterable[Fixed], overflow: Overflow = Overflow.SAT) -> tuple[Integers, Integers]:
-    """The smallest and the largest integer of each type; with SAT_SYM the most negative one is not used."""
+    """The smallest and the largest integer of each type; SAT_SYM excludes the most negative one."""
     types = tuple(types)
     symmetric = overflow is Overflow.SAT_SYM
     low = [t.minimum + (symmetric and t.signed) for t in types]

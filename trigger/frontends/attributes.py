@@ -1,7 +1,7 @@
-"""Attributes that were set by hand on an object of Keras, QKeras or HGQ2 after it was made.
+"""Attributes of Keras, QKeras and HGQ2 objects that were set by hand after construction.
 
-Where attributes contradict each other, the library reads one of them and a frontend another. So they are compared with those
-of a second object that is made with the same options.
+If attributes contradict each other, the library may read one and a frontend another. So they are
+compared with those of a second object constructed with the same options.
 """
 
 import contextlib
@@ -19,28 +19,28 @@ from trigger.frontends.inexact import Refusal
 from trigger.frontends.keras_private import uncounted_layers
 from trigger.frontends.libraries import module_of
 
-# Options and attributes that no output depends on.
+# Options and attributes that do not affect the outputs.
 _IGNORED = re.compile(
     "initializer|regularizer|constraint|range$|momentum|^_?seed|^_self_|tracker|^name$|^trainable$|"
     "^built$|^dtype$|^lora_|^_beta$|^_?ebops"
 )
 # What a pooling layer tells its base, and no user can choose.
 _SETTLED = ("pool_dimensions", "pool_mode")
-# What quantisers measure at each call, and Normalization learns: state, which is read as it is.
+# State that quantisers measure at each call and Normalization learns; it is read as it is.
 _STATE = (
     "scale", "freeze_scale", "mean", "variance", "_first",
 )  # fmt: skip
 _QUANTIZER = re.compile("_quantizer(_internal)?$")
 _MISLEADING = re.compile("quantizer|^activation$")
-# Where the objects come from whose own attributes are looked at.
+# The libraries whose objects are compared attribute by attribute.
 _OPEN = ("quantizers", "hgq.quantizer.internal")
-# What every layer has, of which no output depends here.
+# Attributes of every layer that do not affect the outputs.
 _BASE = frozenset(vars(keras.layers.Layer(name="base")))
-_REMEDY = "make it again, with all its options in the constructor, and give it the same weights"
+_REMEDY = "make it again with all its options in the constructor and give it the same weights"
 
 
 class Change(NamedTuple):
-    """An attribute, what it is, and what it is in an object made with the same options."""
+    """An attribute, its value, and its value in an object made with the same options."""
 
     name: str
     found: Any
@@ -48,9 +48,9 @@ class Change(NamedTuple):
 
 
 def check_attributes(thing: Any, whose: str = "its") -> None:
-    """Refuse an object whose attributes contradict each other, or name a quantiser or activation that it does not have.
+    """Refuse an object whose attributes contradict each other or name a part that it does not have.
 
-    ``whose`` stands before the attribute in the message.
+    ``whose`` precedes the attribute in the message.
     """
     with _unobserved():
         made = _made_again(thing)
@@ -64,14 +64,15 @@ def check_attributes(thing: Any, whose: str = "its") -> None:
             "use QDense with a kernel_quantizer and a bias_quantizer, or QActivation",
         )
     raise Refusal(
-        f"{whose} {change.name} was changed after it was made: it is {_said(change.found)}, and a {kind} of the same options "
-        f"has {_said(change.made)}",
+        f"{whose} {change.name} was changed after construction: it is "
+        f"{_said(change.found)}, but a {kind} "
+        f"with the same options has {_said(change.made)}",
         _REMEDY,
     )
 
 
 def differences(thing: Any, made: Any, where: str = "") -> Iterator[Change]:
-    """The attributes that differ between two objects of one class, those of the objects in them too."""
+    """The attributes that differ between two objects of one class, including nested objects."""
     base = _BASE if isinstance(thing, keras.layers.Layer) else ()
     for name, found in vars(thing).items():
         if name in base or name in _STATE or _IGNORED.search(name):
@@ -124,7 +125,7 @@ def _said(value: Any) -> str:
 
 
 def _options(thing: Any) -> dict[str, Any]:
-    """The options of a constructor, as the attributes of the same names say them."""
+    """The options of a constructor, read from the attributes of the same names."""
     found = {}
     for name in _parameters(type(thing)):
         if name in _SETTLED or _IGNORED.search(name) or _QUANTIZER.search(name):
@@ -132,7 +133,7 @@ def _options(thing: Any) -> dict[str, Any]:
         if name.endswith("_conf"):  # HGQ2 keeps them with its quantisers
             found[name] = getattr(quantizer_of_option(thing, name), "config", None)
             continue
-        # Normalization gives its statistics other names, and QDenseBatchnorm a part of its own.
+        # Normalization renames its statistics, and QDenseBatchnorm some of its options.
         places = (
             (thing, f"input_{name}"),
             (thing, name),
@@ -145,7 +146,9 @@ def _options(thing: Any) -> dict[str, Any]:
 
 
 def _parameters(kind: type) -> list[str]:
-    """The options of a constructor, and of those that it hands the rest on to."""
+    """The options of a constructor and of the base constructors that receive its keyword
+    arguments.
+    """
     names: list[str] = []
     for base in kind.__mro__:
         if base is keras.layers.Layer:
@@ -160,7 +163,7 @@ def _parameters(kind: type) -> list[str]:
 
 
 def _made_again(thing: Any) -> Any:
-    """A new object with the options, and the shapes, of another."""
+    """A new object with the options and shapes of another."""
     kind = type(thing)
     try:
         if not isinstance(thing, keras.layers.Layer):
@@ -168,10 +171,10 @@ def _made_again(thing: Any) -> Any:
         made = _layer_again(thing)
         if thing.built and thing.get_build_config() is not None:
             made.build_from_config(thing.get_build_config())
-    except Exception as error:  # whatever a constructor says of options that do not fit together
+    except Exception as error:  # constructors raise any type for inconsistent options
         text = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise Refusal(
-            f"{kind.__name__} cannot be made with the options that its attributes say: {text}",
+            f"{kind.__name__} cannot be made with the options given by its attributes: {text}",
             _REMEDY,
         ) from error
     return made
@@ -179,19 +182,19 @@ def _made_again(thing: Any) -> Any:
 
 def _layer_again(layer: Any) -> Any:
     kind = type(layer)
-    if module_of(kind).partition(".")[0] == "trigger":  # whose configurations are whole
+    if module_of(kind).partition(".")[0] == "trigger":  # these have complete configurations
         return kind.from_config(layer.get_config())
     known = _parameters(kind)
     if not known and hasattr(layer, "config"):  # Quantizer of HGQ2
         return kind(config=layer.config, name=layer.name, dtype=layer.dtype_policy)
-    # Kernels that are drawn would change what is drawn after them.
+    # Drawing kernels would change all later random numbers.
     zeros = {n: "zeros" for n in ("kernel_initializer", "bias_initializer") if n in known}
     return kind(**_options(layer), **zeros, name=layer.name, dtype=layer.dtype_policy)
 
 
 @contextlib.contextmanager
 def _unobserved() -> Iterator[None]:
-    """Inside, layers can be made without changing the seeds and names of those that are made later."""
+    """Inside, new layers do not change the seeds and names of later ones."""
     drawn, drawn_by_numpy = random.getstate(), np.random.get_state()
     try:
         with uncounted_layers():
@@ -222,7 +225,7 @@ def _is_array(value: Any) -> bool:
 def _equal(found: Any, made: Any) -> bool:
     try:
         return found is made or np.array_equal(found, made)
-    except Exception:  # what cannot be compared
+    except Exception:  # values that cannot be compared
         return False
 
 

@@ -1,4 +1,4 @@
-"""The size of a network, read and bounded before anything of that size is allocated."""
+"""Limits on the size of a network, checked before anything of that size is allocated."""
 
 import json
 import math
@@ -13,16 +13,16 @@ import keras
 
 from trigger.errors import TriggerError
 
-# Far more than any network that an FPGA holds: 256 MiB in float32.
+# Far more than any network for an FPGA: 256 MiB in float32.
 MOST_WEIGHTS = 2**26
-# Of a file, and of what it holds once it is unpacked.
+# The limit for a file, and for its unpacked content.
 _MOST_BYTES = 2**30
-# The options of layers that say how large something is.
+# The layer options that set a size.
 _SIZE = re.compile(r"shape|units|filters|dim|size|padding|^n$")
 
 
 def check_file(path: Path) -> None:
-    """Raise TriggerError where a file of a network, or what an archive holds, is larger than any network."""
+    """Raise TriggerError if a network file, or the content of an archive, is too large."""
     size = path.stat().st_size
     what = "it takes"
     if path.suffix == ".keras" and zipfile.is_zipfile(path):
@@ -35,7 +35,7 @@ def check_file(path: Path) -> None:
 
 
 def check_architecture(path: Path, text: str) -> None:
-    """Raise TriggerError where a number or a shape in an architecture, in JSON, is larger than any network."""
+    """Raise TriggerError if a number or shape in a JSON architecture is too large."""
     for key, size in _sizes("", json.loads(text)):
         if _SIZE.search(key) and size > MOST_WEIGHTS:
             raise _too_large(path, f"its {key} is {size:,}")
@@ -43,7 +43,7 @@ def check_architecture(path: Path, text: str) -> None:
 
 @contextmanager
 def bounded(path: Path) -> Iterator[None]:
-    """Raise TriggerError, instead of allocating, where the layers made in this block have more weights than any network."""
+    """Inside, raise TriggerError, before allocating, if the new layers have too many weights."""
     allocate = keras.layers.Layer.add_weight
     so_far, problems = 0, []
 
@@ -69,7 +69,7 @@ def bounded(path: Path) -> Iterator[None]:
 
 
 def _sizes(key: str, part: Any) -> Iterator[tuple[str, int]]:
-    """Every whole number, and the product of every list of whole numbers, with the key that holds it."""
+    """Every integer, and the product of every list of integers, with its key."""
     if isinstance(part, dict):
         for name, value in part.items():
             yield from _sizes(name, value)

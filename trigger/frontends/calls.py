@@ -4,7 +4,9 @@ from typing import Any, NamedTuple
 
 
 class Value(NamedTuple):
-    """What a Keras tensor is in the graph: a node, and the shape its elements have in Keras, batch axis left out."""
+    """What a Keras tensor is in the graph: a node, and the shape its elements have in Keras, batch
+    axis left out.
+    """
 
     node: str
     shape: tuple[int, ...]

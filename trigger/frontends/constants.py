@@ -1,4 +1,4 @@
-"""Trained numbers on their way into the graph: they must be numbers, and fit 53 bits."""
+"""Trained numbers for the graph: they must be finite and fit 53 bits."""
 
 from typing import Any
 
@@ -9,40 +9,40 @@ from trigger.fixedpoint.build import constant
 from trigger.fixedpoint.ops import Constant
 from trigger.frontends.inexact import Refusal
 
-# A weight of HGQ2's quantisers that training alone reads, infinite at first.
+# A weight of HGQ2's quantisers that only training reads; it is infinite at first.
 _TRAINING = ("i_decay_speed",)
 
 
-# Complex numbers, objects, texts and dates: NumPy would drop a part of them, or fail.
+# NumPy would drop a part of complex numbers, objects, texts and dates, or fail.
 _NOT_REAL = "cOSUMm"
 
 
 def as_numpy(value: Any, what: str = "value") -> np.ndarray:
-    """A tensor or variable of Keras, float64. Raises Refusal where its values are not of a type of real numbers."""
+    """A tensor or variable of Keras, float64. Raises Refusal if its type is not real."""
     kind = getattr(value, "dtype", None)
     values = value if isinstance(value, np.ndarray) else keras.ops.convert_to_numpy(value)
     if values.dtype.kind in _NOT_REAL:
         raise Refusal(
-            f"its {what} is of the type {getattr(kind, 'name', kind)}, which is not one of real numbers",
-            "make the layer in float32, and train it again or load other weights",
+            f"its {what} is of the type {getattr(kind, 'name', kind)}, which is not real",
+            "make the layer in float32, and retrain it or load other weights",
         )
     return np.asarray(values, dtype=np.float64)
 
 
 def finite(what: str, values: np.ndarray) -> np.ndarray:
-    """The values; refused where one is not a number or infinite."""
+    """The values; refused if one is NaN or infinite."""
     bad = values[~np.isfinite(values)]
     if bad.size:
         kind = "not a number" if np.isnan(bad).any() else "infinite"
         raise Refusal(
             f"its {what} has a value that is {kind}",
-            "train the network again, with a smaller learning rate, or load other weights",
+            "retrain the network with a lower learning rate, or load other weights",
         )
     return values
 
 
 def exact(what: str, values: np.ndarray, remedy: str) -> Constant:
-    """The values as integers; refused where they need more than 53 bits."""
+    """The values as integers; refused if they need more than 53 bits."""
     try:
         return constant(finite(what, values))
     except ValueError as error:
@@ -50,7 +50,7 @@ def exact(what: str, values: np.ndarray, remedy: str) -> Constant:
 
 
 def check_weights(layer: Any) -> None:
-    """Refuse a layer with weights that are not numbers, or with negative variances."""
+    """Refuse a layer with NaN or infinite weights, or with negative variances."""
     for weight in layer.weights:
         name = weight.path.rpartition("/")[2]
         if name in _TRAINING:
@@ -61,10 +61,10 @@ def check_weights(layer: Any) -> None:
 
 
 def check_variance(values: np.ndarray, epsilon: float = 0.0) -> None:
-    """Refuse negative variances that ``epsilon`` does not make positive."""
+    """Refuse variances that are negative even with ``epsilon``."""
     lowest = float(values.min(initial=0.0))
     if lowest < 0 and lowest + epsilon <= 0:
         raise Refusal(
             f"its variance has the value {lowest:g}, and a variance is at least 0",
-            "train the network again, or load other weights",
+            "retrain the network, or load other weights",
         )

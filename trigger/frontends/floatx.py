@@ -1,4 +1,4 @@
-"""Keras in float64, so that values of more than 24 bits are computed exactly."""
+"""Keras in float64, which computes values of more than 24 bits exactly."""
 
 import contextlib
 from collections.abc import Iterator
@@ -25,7 +25,9 @@ def keras_float64() -> Iterator[None]:
 
 
 def in_batches(model: keras.Model, x: np.ndarray) -> np.ndarray:
-    """What a float64 network gives for real inputs, shape (events, features): float64 of shape (events, outputs)."""
+    """The outputs (events, outputs), float64, of a float64 network for real inputs (events,
+    features).
+    """
     x = np.asarray(x, dtype=np.float64).reshape(len(x), *model.inputs[0].shape[1:])
     parts = [
         keras.ops.convert_to_numpy(
@@ -37,7 +39,7 @@ def in_batches(model: keras.Model, x: np.ndarray) -> np.ndarray:
 
 
 def _jax_float64() -> contextlib.AbstractContextManager[Any]:
-    # Unless it is told otherwise, JAX computes in float32 whatever it is asked for.
+    # By default JAX computes in float32, whatever type is requested.
     import jax
 
     wide: contextlib.AbstractContextManager[Any] = jax.enable_x64(True)

@@ -1,4 +1,4 @@
-"""The types that a caller gives for inputs and kernels."""
+"""Types that a caller passes for inputs and kernels."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from trigger.support.spelling import read_type
 def input_types(
     inputs: str | Fixed | Sequence[str | Fixed] | None,
 ) -> Fixed | list[Fixed] | None:
-    """One type for all features, or one for each, read. Raises TriggerError for a text that is no type."""
+    """The parsed type of all features, or of each. Raises TriggerError for an invalid type."""
     if inputs is None or isinstance(inputs, Fixed):
         return inputs
     if isinstance(inputs, Sequence) and not isinstance(inputs, str):
@@ -20,10 +20,10 @@ def input_types(
 
 
 def kernel_types(kernels: Mapping[str, str | Fixed] | None) -> dict[str, Fixed]:
-    """The type of each layer's kernel, read. Raises TriggerError for a text that is no type."""
+    """The parsed type of each layer's kernel. Raises TriggerError for an invalid type."""
     if kernels is not None and not isinstance(kernels, Mapping):
         raise TriggerError(
-            f"kernels: {quoted(kernels)} is no mapping; write the types by layer, as in "
+            f"kernels: {quoted(kernels)} is not a mapping; give the types by layer, as in "
             'kernels={"dense": "fixed<8,2>"}'
         )
     return {name: _read(f"kernels[{quoted(name)}]", kind) for name, kind in (kernels or {}).items()}

@@ -1,7 +1,8 @@
-"""The head: a real-valued function of Keras at the end of a network, which has no exact fixed-point value.
+"""The head: a real-valued function at the end of a network, without an exact fixed-point value.
 
-It never decreases. Where its input is narrow enough it is a table, rounded to 16 fractional bits; otherwise it is left out,
-as a softmax is: the outputs are then what it would be given, and thresholds on its values move through it.
+It is non-decreasing. If its input is narrow enough, it becomes a table rounded to 16 fractional
+bits. Otherwise it is left out, like a softmax: the outputs are then its arguments, and thresholds
+on its values are moved through it.
 """
 
 from collections.abc import Callable
@@ -27,14 +28,14 @@ TYPES = {
     "hard_sigmoid": Fixed(False, 16, 0),
     "tanh": Fixed(True, 17, 1),
 }
-# Their values, whatever the weights: the ends of a sigmoid and a tanh are never reached but by rounding.
+# Their range for any weights; a sigmoid and a tanh reach its ends only by rounding.
 REACH = {"sigmoid": (0.0, 1.0), "hard_sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0)}
-# Keras may round the last bit of a value otherwise where it is alone, or at the end of a batch.
+# Keras may round the last bit of a value differently if it is alone or at the end of a batch.
 _BATCH = 16
 
 
 def kind_of(activation: Any) -> str | None:
-    """The name of an activation that is one of Keras' own real-valued functions; None for any other."""
+    """The name of an activation among Keras' real-valued functions; None for any other."""
     return next((n for n in TYPES if getattr(keras.activations, n) is activation), None)
 
 
@@ -49,7 +50,9 @@ def head_of(model: keras.Model) -> str | None:
 
 
 def lower(builder: Builder, name: str, source: str, layer: str, kind: str) -> tuple[str, str]:
-    """Append the head of a layer as a table, or leave it out: the output's node, and a note that says so."""
+    """Append the head of a layer as a table, or leave it out: the output's node, and a note that
+    says so.
+    """
     try:
         rounded = partial(_rounded, kind)
         table = staircase(builder, name, source, rounded, bisectable=False)
@@ -62,9 +65,10 @@ def lower(builder: Builder, name: str, source: str, layer: str, kind: str) -> tu
 
 
 def left_out_note(layer: str, kind: str) -> str:
-    """What ``notes`` of a graph say of a head that was left out."""
+    """The note of a graph about a head that was left out."""
     return (
-        f"{layer}: the {kind} is left out, for its input is too wide for a table; it cannot change the order of the "
+        f"{layer}: the {kind} is left out, for its input is too wide for a table; it "
+        f"cannot change the order of the "
         f"events, and thresholds on its values are moved through it exactly"
     )
 
@@ -76,7 +80,7 @@ def is_left_out(model: keras.Model, graph: Graph) -> bool:
 
 
 def left_out(model: keras.Model, graph: Graph) -> LeftOut | None:
-    """The head that was left out of a network's graph; None where nothing was."""
+    """The head that was left out of a network's graph; None if there is none."""
     if is_softmax(_last(model)):
         return SOFTMAX
     kind = head_of(model)
@@ -113,8 +117,9 @@ def _value(kind: str, x: float) -> float:
 
 def _no_bound(element: int, threshold: float) -> float:  # noqa: ARG001
     raise TriggerError(
-        f"a threshold of {threshold:g} on a softmax depends on the scores of all classes, and the softmax is left out; end "
-        "the network without it and give a threshold on its scores, or give rate_khz instead"
+        f"a threshold of {threshold:g} on a softmax depends on the scores of all "
+        f"classes, but the softmax is left out; remove "
+        "it from the network and set a threshold on the scores, or set rate_khz"
     )
 
 
@@ -127,10 +132,11 @@ def ends_in_softmax(model: keras.Model) -> bool:
 
 
 def _bound(kind: str, graph: Graph, element: int, threshold: float) -> float:
-    """The least value of a graph's output whose head is at least the threshold; one step above the largest where none is.
+    """The smallest value of an output whose head reaches the threshold; one step above the maximum
+    if none does.
 
-    Raises TriggerError for a threshold that is not finite, or that is so near an end of the head's range that Keras'
-    rounding moves values across it and back.
+    Raises TriggerError if the threshold is not finite, or so near an end of the head's range that
+    the rounding of Keras is not monotonic across it.
     """
     if not np.isfinite(threshold):
         raise TriggerError("a threshold is not a finite number")
@@ -152,14 +158,15 @@ def _bound(kind: str, graph: Graph, element: int, threshold: float) -> float:
     others = _around(low, least, most)
     if (passes(others) != (others >= low)).any():
         raise TriggerError(
-            f"a threshold of {threshold!r} on the {kind}: rounding to float64 moves Keras' values across it and back, so "
-            "that no bound on the score decides like Keras; give a threshold farther from the ends of its range"
+            f"a threshold of {threshold!r} on the {kind}: Keras' values cross it "
+            f"several times because of float64 rounding, so no bound on "
+            "the score is equivalent; set a threshold farther from the ends of the range"
         )
     return float(np.ldexp(float(low), -fraction))
 
 
 def _around(place: int, least: int, most: int) -> np.ndarray:
-    """Integers from ``least`` to ``most``: all that are near ``place``, fewer farther away, none twice."""
+    """Distinct integers from ``least`` to ``most``: all near ``place``, fewer farther away."""
     far = np.unique(np.geomspace(1, max(most - least, 1), 2000).astype(np.int64))
     offsets = np.union1d(far, np.arange(512))
     return np.unique(np.clip(np.concatenate([place - offsets, place + offsets]), least, most))

@@ -1,12 +1,13 @@
-"""The refusal: a network that cannot be compiled exactly, and what would change that."""
+"""Refusals: why a network cannot be compiled exactly, and which change would make it exact."""
 
 from typing import NamedTuple
 
 from trigger.errors import TriggerError
+from trigger.support.numbers import counted
 
 
 class Problem(NamedTuple):
-    """One thing that cannot be exact: the layer's name, why, and the change that would make it exact."""
+    """One reason for a refusal: the layer, the reason, and the change that would make it exact."""
 
     layer: str
     reason: str
@@ -17,13 +18,15 @@ class Problem(NamedTuple):
 
 
 class Inexact(TriggerError):
-    """The network cannot be compiled exactly. ``problems`` has all there are; ``layer``, ``reason`` and ``remedy`` are
-    those of the first."""
+    """The network cannot be compiled exactly.
+
+    ``problems`` lists all reasons; ``layer``, ``reason`` and ``remedy`` are those of the first.
+    """
 
     def __init__(self, problems: list[Problem]) -> None:
         self.problems = tuple(problems)
         self.layer, self.reason, self.remedy = problems[0]
-        many = f"{len(problems)} things" if len(problems) > 1 else "one thing"
+        many = counted(len(problems), "problem")
         super().__init__(
             f"the network cannot be compiled exactly: {many}\n"
             + "\n".join(f"  {p}" for p in problems)
@@ -31,7 +34,9 @@ class Inexact(TriggerError):
 
 
 class Refusal(Exception):
-    """Raised where a layer or quantiser turns out not to be exact; the walk over the network adds the layer's name."""
+    """Raised if a layer or quantiser is not exact; the walk over the network adds the layer's
+    name.
+    """
 
     def __init__(self, reason: str, remedy: str) -> None:
         self.reason, self.remedy = reason, remedy

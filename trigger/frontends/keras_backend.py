@@ -1,4 +1,4 @@
-"""Starting Keras: which backend, without the chatter of TensorFlow's native libraries."""
+"""Starting Keras with a backend, without the log output of TensorFlow's native libraries."""
 
 import contextlib
 import importlib.metadata
@@ -9,20 +9,21 @@ from pathlib import Path
 
 from trigger.errors import TriggerError
 
-# HGQ2 installs a package of its own under the name qkeras: where it is, there is no QKeras.
+# HGQ2 installs its own package under the name qkeras, so QKeras is absent then.
 NETWORKS = "hgq" if any(importlib.metadata.distributions(name="hgq2")) else "qkeras"
 
 
 def start(backend: str = "tensorflow") -> None:
     """Import Keras, and QKeras or HGQ2, with this backend.
 
-    Raises TriggerError where another one is running or something is missing.
+    Raises TriggerError if another backend is running or a package is missing.
     """
     running = sys.modules.get("keras")
     if running is not None:
         if running.backend.backend() != backend:
             raise TriggerError(
-                f"Keras already runs on {running.backend.backend()}, the trigger asks for {backend}; start anew"
+                f"Keras already runs on {running.backend.backend()}, but the trigger "
+                f"needs {backend}; restart Python"
             )
         return
     os.environ["KERAS_BACKEND"] = backend
@@ -35,7 +36,8 @@ def start(backend: str = "tensorflow") -> None:
     except ImportError as error:
         if error.name == NETWORKS:
             raise TriggerError(
-                "neither QKeras nor HGQ2 is installed; get one with: pip install 'trigger-compiler[qkeras]'"
+                "neither QKeras nor HGQ2 is installed; install one with: pip install "
+                "'trigger-compiler[qkeras]'"
             ) from error
         raise TriggerError(
             f"the Keras backend {backend} needs the package {error.name!r}; "

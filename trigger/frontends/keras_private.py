@@ -1,4 +1,6 @@
-"""What is asked of Keras by names that it keeps to itself: an update of Keras may change these, and these alone."""
+"""What is asked of Keras by names that it keeps to itself: an update of Keras may change these, and
+these alone.
+"""
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,7 +25,9 @@ def functional_inside(model: keras.Model) -> Any:
 
 
 def nodes_by_depth(model: keras.Model) -> Mapping[int, Sequence[Any]] | None:
-    """The uses of layers in a network by their distance from its outputs; None where it is not made of layers alone."""
+    """The uses of layers in a network by their distance from its outputs; None where it is not made
+    of layers alone.
+    """
     functional = functional_inside(model) if isinstance(model, keras.Sequential) else model
     found: Mapping[int, Sequence[Any]] | None = getattr(functional, "_nodes_by_depth", None)
     return found
@@ -32,7 +36,8 @@ def nodes_by_depth(model: keras.Model) -> Mapping[int, Sequence[Any]] | None:
 def reset_layer_names() -> None:
     """Let Keras count the layers without a name from the start.
 
-    The public clear_session() would also take a user's dtype policy, and the caches of models that live.
+    The public clear_session() would also take a user's dtype policy, and the caches of models that
+    live.
     """
     from keras.src.utils.naming import reset_uids
 

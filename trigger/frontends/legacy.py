@@ -1,8 +1,10 @@
-"""Networks that Keras 2 and QKeras 0.9 saved, rebuilt in Keras 3 without Keras 2: ``.keras``, HDF5, or JSON with weights.
+"""Networks saved by Keras 2 and QKeras 0.9, rebuilt in Keras 3: ``.keras``, HDF5, or JSON with
+weights.
 
-Pruning wrappers of the TensorFlow Model Optimization Toolkit are taken off: their masks are put into the kernels. Only layers
-and quantisers named here are made, with only options that their Keras 3 forms know: an option that would get lost is refused.
-What matters in training alone (initialisers, constraints, regularisers) is left out.
+Pruning wrappers of the TensorFlow Model Optimization Toolkit are removed, with their masks applied
+to the kernels. Only the layers and quantisers named here are made, with options that their Keras 3
+forms know; an option that would be lost is refused. Training-only options (initialisers,
+constraints, regularisers) are dropped.
 """
 
 import inspect
@@ -26,10 +28,9 @@ from trigger.errors import TriggerError, quoted
 from trigger.support.progress import say
 
 _KERAS_LAYERS = (
-    "Activation", "ActivityRegularization", "Add", "AlphaDropout", "BatchNormalization", "Concatenate", "Dense", "Dot",
-    "Dropout", "Flatten", "GaussianDropout", "GaussianNoise", "LeakyReLU", "Multiply", "Normalization",
-    "Permute", "ReLU", "Reshape", "Softmax",
-    "Subtract",
+    "Activation", "ActivityRegularization", "Add", "AlphaDropout", "BatchNormalization",
+    "Concatenate", "Dense", "Dot", "Dropout", "Flatten", "GaussianDropout", "GaussianNoise",
+    "LeakyReLU", "Multiply", "Normalization", "Permute", "ReLU", "Reshape", "Softmax", "Subtract",
 )  # fmt: skip
 _LAYERS: dict[str, type[keras.layers.Layer]] = {
     **{name: getattr(keras.layers, name) for name in _KERAS_LAYERS},
@@ -39,35 +40,36 @@ _LAYERS: dict[str, type[keras.layers.Layer]] = {
     "QDenseBatchnorm": QDenseBatchnorm,
 }
 _QUANTIZERS = (
-    "bernoulli", "binary", "quantized_bits", "quantized_hswish", "quantized_linear", "quantized_po2", "quantized_relu",
-    "quantized_relu_po2", "quantized_sigmoid", "quantized_tanh", "quantized_ulaw", "stochastic_binary", "stochastic_ternary",
-    "ternary",
+    "bernoulli", "binary", "quantized_bits", "quantized_hswish", "quantized_linear",
+    "quantized_po2", "quantized_relu", "quantized_relu_po2", "quantized_sigmoid", "quantized_tanh",
+    "quantized_ulaw", "stochastic_binary", "stochastic_ternary", "ternary",
 )  # fmt: skip
 _TRAINING_ONLY = re.compile(
-    r".*_(initializer|regularizer|constraint|range)|dtype|batch_input_shape|input_dim|noise_shape|seed"
+    r".*_(initializer|regularizer|constraint|range)"
+    r"|dtype|batch_input_shape|input_dim|noise_shape|seed"
 )
-# Options of Keras 2 and QKeras 0.9 that change nothing in inference.
+# Options of Keras 2 and QKeras 0.9 without effect in inference.
 _WITHOUT_EFFECT = (
-    "adjustment", "enable_bn_folding_freeze", "fused", "renorm", "synchronized", "use_ste", "use_variables", "var_name",
-    "virtual_batch_size",
+    "adjustment", "enable_bn_folding_freeze", "fused", "renorm", "synchronized", "use_ste",
+    "use_variables", "var_name", "virtual_batch_size",
 )  # fmt: skip
 _RENAMED = {"LeakyReLU": {"alpha": "negative_slope"}}
 
 
-# What TensorFlow's operators are in Keras 3.
+# The Keras 3 layers for TensorFlow operators.
 _OPERATORS = {
-    "__operators__.add": "Add", "math.add": "Add", "__operators__.sub": "Subtract", "math.subtract": "Subtract",
-    "__operators__.mul": "Multiply", "math.multiply": "Multiply",
+    "__operators__.add": "Add", "math.add": "Add", "__operators__.sub": "Subtract",
+    "math.subtract": "Subtract", "__operators__.mul": "Multiply", "math.multiply": "Multiply",
 }  # fmt: skip
 _PRUNED = "PruneLowMagnitude"
-# Of a pruning wrapper, besides the mask.
+# The variables of a pruning wrapper, besides the mask.
 _OF_THE_SCHEDULE = ("threshold", "pruning_step")
-# Where the layers are in an archive: since Keras 2.15, and before.
+# The group of the layers in an archive: since Keras 2.15, and before.
 _LAYERS_IN_ARCHIVE = ("layers", "_layer_checkpoint_dependencies")
 
 
 class _Entry(NamedTuple):
-    """A layer as it was saved: the name that others call it by, its class then, and what is made of it now."""
+    """A saved layer: its name in the file, its class there, and the layer built from it."""
 
     name: str
     was: str
@@ -105,7 +107,9 @@ def _filled(
     path: Path,
     weights: Path | None = None,
 ) -> keras.Model:
-    """The network with its weights; ``read`` gives those of each layer by name or, where they have none, by number."""
+    """The network with its weights; ``read`` returns those of a layer by name or, without names, by
+    number.
+    """
     entries = _entries(saved, path)
     model = _network(saved, entries, path)
     for entry, found in read(entries):
@@ -113,7 +117,7 @@ def _filled(
             _fill(model.get_layer(entry.config["name"]), found, weights or path)
     pruned = sum(entry.was == _PRUNED for entry in entries)
     if pruned:
-        say(f"{path}: {pruned} pruning wrappers are taken off, as tfmot's strip_pruning does")
+        say(f"{path}: {pruned} pruning wrappers removed, as by tfmot's strip_pruning")
     return model
 
 
@@ -130,9 +134,10 @@ def _entries(saved: Mapping[str, Any], path: Path) -> list[_Entry]:
             kind = _OPERATORS.get(options["function"], kind)
             if kind == "TFOpLambda" or len(inputs) != 2:
                 raise TriggerError(
-                    f"{path}: layer {quoted(name)} is TensorFlow's operation {options['function']}, "
-                    "of a constant or unknown here; "
-                    "use a layer of Keras that computes the same"
+                    f"{path}: layer {quoted(name)} is TensorFlow's operation "
+                    f"{options['function']}, "
+                    "which acts on a constant or "
+                    "is unknown; use an equivalent Keras layer"
                 )
             options = {"name": name}
         found.append(_Entry(name, entry["class_name"], kind, options, inputs))
@@ -144,7 +149,7 @@ def _inputs(entry: Mapping[str, Any], name: str, path: Path) -> list[str]:
     calls = entry.get("inbound_nodes", [])
     if len(calls) > 1:
         raise TriggerError(
-            f"{path}: layer {quoted(name)} is used {len(calls)} times; make a layer for each use"
+            f"{path}: layer {quoted(name)} is used {len(calls)} times; make one layer per use"
         )
     tensors: list[Any] = [] if not calls else calls[0] if isinstance(calls[0][0], list) else calls
     names = []
@@ -155,7 +160,8 @@ def _inputs(entry: Mapping[str, Any], name: str, path: Path) -> list[str]:
                 names.append(value[0])
             elif value is not None:
                 raise TriggerError(
-                    f"{path}: layer {quoted(name)} is called with {key}={quoted(value)}; leave it out of the call"
+                    f"{path}: layer {quoted(name)} is called with "
+                    f"{key}={quoted(value)}; leave it out of the call"
                 )
     return names
 
@@ -167,7 +173,8 @@ def _network(saved: Mapping[str, Any], entries: list[_Entry], path: Path) -> ker
         return keras.Sequential(list(_in_sequence(entries, path)), name=name)
     if saved["class_name"] not in ("Functional", "Model"):
         raise TriggerError(
-            f"{path}: a model of the class {saved['class_name']}; Sequential and functional ones can be read"
+            f"{path}: a model of the class {saved['class_name']}; only Sequential and "
+            f"functional models can be read"
         )
     tensors: dict[str, Any] = {}
     for entry in entries:
@@ -199,7 +206,7 @@ def _check_precision(config: Mapping[str, Any], where: str) -> None:
     kind = kind["config"]["name"] if isinstance(kind, Mapping) else kind
     if kind != "float32":
         raise TriggerError(
-            f"{where} computes in {kind}, and would be read in float32; save the network in float32"
+            f"{where} computes in {kind}, but would be read in float32; save the network in float32"
         )
 
 
@@ -207,7 +214,8 @@ def _layer(entry: _Entry, path: Path) -> keras.layers.Layer:
     kind, config = entry.kind, entry.config
     if kind not in _LAYERS:
         raise TriggerError(
-            f"{path}: layer {quoted(config.get('name'))} is of the class {kind}; known are {', '.join(_LAYERS)}"
+            f"{path}: layer {quoted(config.get('name'))} is of the class {kind}; "
+            f"available: {', '.join(_LAYERS)}"
         )
     where = f"{path}: layer {quoted(config['name'])}"
     _check_precision(config, where)
@@ -218,8 +226,8 @@ def _layer(entry: _Entry, path: Path) -> keras.layers.Layer:
         )
     if kind == "Dot" and config.get("normalize"):
         raise TriggerError(
-            f"{where}: it normalises short vectors in another way in Keras 3; use normalize=False, or train the network in "
-            "Keras 3"
+            f"{where}: it normalises short vectors differently in Keras 3; "
+            "use normalize=False, or train the network in Keras 3"
         )
     names = _RENAMED.get(kind, {})
     kept = {
@@ -236,13 +244,13 @@ def _layer(entry: _Entry, path: Path) -> keras.layers.Layer:
 
 
 def _value(value: Any, where: str) -> Any:
-    """An option: a quantiser where it is one, a plain value otherwise."""
+    """An option: a quantiser or a plain value."""
     if not isinstance(value, Mapping) or "class_name" not in value:
         return value
     kind = value["class_name"]
     if kind not in _QUANTIZERS:
         raise TriggerError(
-            f"{where}: has {kind}, which is no quantiser; known are {', '.join(_QUANTIZERS)}"
+            f"{where}: has {kind}, which is not a quantiser; available: {', '.join(_QUANTIZERS)}"
         )
     return _made(getattr(qkeras, kind), value["config"], f"{where}, {kind}")
 
@@ -282,7 +290,9 @@ def _in_groups(
 
 
 def _in_archive(file: Any, entries: list[_Entry]) -> Iterator[tuple[_Entry, dict[str, np.ndarray]]]:
-    """The weights in an archive, by number; layers are numbered there by the classes that they were saved as."""
+    """The weights in an archive, by number; layers are numbered by the classes that they were saved
+    as.
+    """
     layers: Any = next((file[name] for name in _LAYERS_IN_ARCHIVE if name in file), {})
     seen: Counter[str] = Counter()
     for entry in entries:
@@ -307,7 +317,8 @@ def _fill(layer: keras.layers.Layer, found: Mapping[str, np.ndarray], path: Path
     keys = [str(k) for k in range(len(wanted))] if "0" in found else wanted
     if set(found) != set(keys):
         raise TriggerError(
-            f"{path}: layer {quoted(layer.name)} has the weights {_listed(found)}; it needs {_listed(keys)}"
+            f"{path}: layer {quoted(layer.name)} has the weights {_listed(found)}; it "
+            f"needs {_listed(keys)}"
         )
     layer.set_weights([found[key] for key in keys])
     if isinstance(layer, keras.layers.Normalization) and keys:

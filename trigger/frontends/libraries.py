@@ -1,21 +1,21 @@
-"""Which code is of Keras, QKeras or HGQ2, and which is of the user."""
+"""The origin of code: Keras, QKeras, HGQ2, or the user."""
 
 from typing import Any
 
-# Where the classes come from whose arithmetic is known.
+# The packages whose arithmetic is known.
 _LIBRARIES = ("keras", "qkeras", "hgq", "trigger", "tensorflow", "jax", "torch", "builtins")
-# What a class of the user's own may override: training, saving and printing, not the outputs.
+# Methods that a user's class may override: training, saving and printing, not the outputs.
 HARMLESS = (
     "compile", "compile_from_config", "compute_loss", "compute_metrics", "evaluate", "fit",
-    "from_config", "get_compile_config", "get_config", "get_metrics_result", "load_weights", "metrics",
-    "reset_metrics", "save", "save_weights", "summary", "test_step", "train_step",
+    "from_config", "get_compile_config", "get_config", "get_metrics_result", "load_weights",
+    "metrics", "reset_metrics", "save", "save_weights", "summary", "test_step", "train_step",
 )  # fmt: skip
 
 
 def module_of(thing: Any) -> str:
-    """Where a class or function was written.
+    """The module in which a class or function was written.
 
-    functools.wraps changes what a function says of itself, not this.
+    functools.wraps does not affect the result.
     """
     function = getattr(thing, "__func__", thing)
     its_globals = getattr(function, "__globals__", None)  # a descriptor, of the class of functions

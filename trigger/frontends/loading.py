@@ -1,4 +1,4 @@
-"""Trained networks from files, without running anything that is in them."""
+"""Trained networks from files, without executing any code in them."""
 
 import importlib
 import io
@@ -17,17 +17,19 @@ from trigger.errors import TriggerError
 from trigger.frontends import bounds, keras_backend
 from trigger.support import files, hdf5
 
-# How Keras says that it does not know a class or a function.
+# The messages of Keras about an unknown class or function.
 _OWN_CODE = re.compile(
-    r"(?:Could not locate (?:class|function)|Unknown (?:layer|activation function|object):) '?([\w.>]+)"
+    r"(?:Could not locate (?:class|function)|Unknown (?:layer|activation "
+    r"function|object):) '?([\w.>]+)"
 )
 
 
 def load(path: Path, weights: Path | None = None) -> keras.Model:
-    """Read a network: ``.keras`` or ``.h5``, or an architecture in ``.json`` with its ``weights`` in ``.h5``.
+    """Read a network: ``.keras`` or ``.h5``, or an architecture in ``.json`` with its ``weights``
+    in ``.h5``.
 
-    Files of Keras 2 with QKeras 0.9 are read as well as those of Keras 3. Raises TriggerError for anything that is not a
-    network.
+    Files of Keras 3, and of Keras 2 with QKeras 0.9, can be read. Raises TriggerError for anything
+    that is not a network.
     """
     if path.suffix not in (".keras", ".h5", ".json"):
         raise TriggerError(
@@ -35,7 +37,8 @@ def load(path: Path, weights: Path | None = None) -> keras.Model:
         )
     if (path.suffix == ".json") != (weights is not None):
         raise TriggerError(
-            f"{path}: {'its weights are missing' if weights is None else 'it brings its own weights'}"
+            f"{path}: "
+            f"{'its weights are missing' if weights is None else 'it brings its own weights'}"
         )
     for file in (path, *([weights] if weights else [])):
         if not files.regular(file).exists():
@@ -44,26 +47,29 @@ def load(path: Path, weights: Path | None = None) -> keras.Model:
         model = _read(path, weights)
     except TriggerError:
         raise
-    except Exception as error:  # Keras and h5py have many ways of finding a file broken
+    except Exception as error:  # Keras and h5py raise many types for damaged files
         raise TriggerError(f"{path}: {_reason(error)}") from error
     if not isinstance(model, keras.Model):
         raise TriggerError(f"{path}: holds {type(model).__name__}, not a network")
     if not getattr(model, "inputs", None):
         raise TriggerError(
-            f"{path}: the network was saved before it had a shape; start it with keras.Input(...) and save it again"
+            f"{path}: the network was saved without an input shape; start it with "
+            f"keras.Input(...) and save it again"
         )
     return model
 
 
 def _reason(error: Exception) -> str:
-    """Why a file is not read, from what may be a long text of Keras."""
+    """Why a file cannot be read, extracted from the message of Keras."""
     text = str(error).strip() or type(error).__name__
     if "deserialization of a `Lambda` layer" in text:
-        return "it has a Lambda layer, whose code is never run; use layers of Keras that compute the same"
+        return "it has a Lambda layer, whose code is never run; use equivalent Keras layers"
     if own := _OWN_CODE.search(text):
         return (
-            f"it needs {own[1]!r}, which is not part of Keras or QKeras, and a file does not hold its code; use layers of "
-            "theirs, or make the network by a function (model.function in trigger.toml)"
+            f"it needs {own[1]!r}, which is not part of Keras or QKeras, and a file "
+            f"does not contain "
+            "its code; use their layers, or make the network by a function "
+            "(model.function in trigger.toml)"
         )
     return f"not a network that Keras reads: {text.splitlines()[0]}"
 
@@ -82,7 +88,7 @@ def _read(path: Path, weights: Path | None) -> keras.Model:
 
 
 def _check_numbers(path: Path, weights: Path) -> None:
-    """Raise TriggerError where weights are not real numbers: Keras would drop the imaginary parts of complex ones."""
+    """Raise TriggerError if weights are not real: Keras would drop imaginary parts."""
     if path.suffix == ".keras":
         with zipfile.ZipFile(path) as archive:
             members = [io.BytesIO(archive.read(n)) for n in archive.namelist() if n.endswith(".h5")]
@@ -96,13 +102,14 @@ def _check_numbers(path: Path, weights: Path) -> None:
 def _check_number(path: Path, name: str, item: Any) -> None:
     if isinstance(item, h5py.Dataset) and item.dtype.kind not in "fiubV":
         raise TriggerError(
-            f"{path}: the dataset {name!r} is of the type {item.dtype}, and weights are real numbers; save the network in "
+            f"{path}: the dataset {name!r} is of the type {item.dtype}, but weights "
+            f"must be real; save the network in "
             "float32"
         )
 
 
 def _architecture(path: Path) -> str:
-    """The network's layers in JSON; none in a file of weights alone."""
+    """The layers of the network in JSON; "" in a file that holds only weights."""
     if path.suffix == ".keras":
         with zipfile.ZipFile(path) as archive:
             return archive.read("config.json").decode()
@@ -130,7 +137,7 @@ def _built(path: Path, weights: Path | None) -> keras.Model:
 
 
 def _classes() -> dict[str, Any]:
-    """Classes and functions by the names that files give them; others register themselves with Keras."""
+    """Classes and functions by their names in files; others register themselves with Keras."""
     if keras_backend.NETWORKS == "hgq":
         importlib.import_module("hgq.layers")
         return {}
@@ -142,7 +149,7 @@ def _classes() -> dict[str, Any]:
 
 
 def is_legacy(path: Path) -> bool:
-    """Whether an HDF5 file says that a Keras before 3 wrote it. Raises OSError where it is no HDF5 file."""
+    """Whether a Keras before 3 wrote an HDF5 file. Raises OSError if it is not an HDF5 file."""
     with h5py.File(path, "r") as file:
         version = file.attrs.get("keras_version", "")
         version = version.decode() if isinstance(version, bytes) else str(version)
@@ -157,7 +164,8 @@ def _is_legacy_archive(path: Path) -> bool:
 def _legacy(path: Path) -> ModuleType:
     if keras_backend.NETWORKS == "hgq":
         raise TriggerError(
-            f"{path}: written by Keras 2; read it in an environment with the extra [qkeras] instead of [hgq]"
+            f"{path}: written by Keras 2; read it in an environment with the extra "
+            f"[qkeras] instead of [hgq]"
         )
     from trigger.frontends import legacy
 

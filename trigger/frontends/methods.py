@@ -1,7 +1,7 @@
-"""Methods of Keras, QKeras and HGQ2 that were replaced, on an object or on its class.
+"""Replaced methods of Keras, QKeras and HGQ2, on an object or on its class.
 
-The frontends read what a layer is made of and know what its library computes with it. Under another ``call`` it is
-something else.
+The frontends read the parameters of a layer and know what its library computes with them. A
+replaced ``call`` invalidates that.
 """
 
 import types
@@ -10,14 +10,14 @@ from typing import Any
 from trigger.frontends.inexact import Refusal
 from trigger.frontends.libraries import HARMLESS, is_library
 
-# Keras itself puts these on every layer that is made.
+# Keras itself sets these on every new layer.
 _WRAPPED = ("build", "quantize")
-# What compile() sets, and training alone reads.
+# Set by compile() and read only by training.
 _OF_TRAINING = ("loss", "optimizer")
 
 
 def check_methods(what: str, thing: Any, remedy: str) -> None:
-    """Refuse an object with methods that are not those of its library's class; ``what`` is its name in the message."""
+    """Refuse an object whose methods are not those of its library class; ``what`` names it."""
     names = replaced_methods(thing)
     if names:
         were = "was" if len(names) == 1 else "were"
@@ -25,7 +25,9 @@ def check_methods(what: str, thing: Any, remedy: str) -> None:
 
 
 def replaced_methods(thing: Any) -> list[str]:
-    """The methods of an object that are replaced, on itself or on its library's classes; not those of the user's classes."""
+    """The replaced methods of an object, on itself or on its library classes, not on user
+    classes.
+    """
     library = [base for base in type(thing).__mro__ if is_library(base) and base is not object]
     on_classes = {
         name
@@ -45,7 +47,7 @@ def replaced_methods(thing: Any) -> list[str]:
 
 
 def _is_original(value: Any, name: str, classes: list[type]) -> bool:
-    """Whether an attribute of a class is no method, or a method that was written in one of these classes."""
+    """Whether a class attribute is not a method, or is a method written in one of these classes."""
     own = {f"{base.__qualname__}.{name}" for base in classes}
     if isinstance(value, property):
         functions = [part for part in (value.fget, value.fset, value.fdel) if part is not None]

@@ -1,6 +1,6 @@
-"""Networks of the kind that this environment can hold: of Keras and QKeras, or of HGQ2, which exclude each other.
+"""Networks of the kind in this environment: Keras and QKeras, or HGQ2, which exclude each other.
 
-``lower``, ``input_types`` and ``Reference`` are those of that kind; see ``keras`` and ``hgq`` beside this file.
+``lower``, ``input_types`` and ``Reference`` are those of that kind; see ``qkeras`` and ``hgq``.
 """
 
 from collections.abc import Callable
@@ -50,7 +50,9 @@ _BATCH = 16384
 
 
 def head(model: keras.Model) -> str:
-    """What the network's outputs go through: "softmax", which reference and graph leave out, "sigmoid", or "linear"."""
+    """The head of the network: "softmax", which reference and graph leave out, "sigmoid", or
+    "linear".
+    """
     last = maker(model.outputs[0])
     if is_softmax(last):
         return "softmax"
@@ -58,13 +60,13 @@ def head(model: keras.Model) -> str:
 
 
 def score_head(model: keras.Model, graph: Graph) -> str:
-    """What the outputs of a network's graph went through: "linear" where its head was left out, else ``head``."""
+    """The head in the graph of a network: "linear" if it was left out, otherwise ``head``."""
     kind = head(model)
     return "linear" if kind == "softmax" or is_left_out(model, graph) else kind
 
 
 def is_network(given: Any) -> TypeGuard[keras.Model]:
-    """Whether something is a network of Keras."""
+    """Whether an object is a Keras network."""
     return isinstance(given, keras.Model)
 
 
@@ -74,10 +76,10 @@ def is_float(model: keras.Model) -> bool:
 
 
 def outputs(model: keras.Model, x: np.ndarray) -> np.ndarray:
-    """What the network gives for real inputs, shape (events, features): shape (events, outputs).
+    """The outputs (events, outputs) of the network for real inputs (events, features).
 
-    Called layer by layer, in float32: tracing takes longer than it saves, and TensorFlow warns of
-    every further network.
+    Called layer by layer, in float32: tracing takes longer than it saves, and TensorFlow warns
+    about every further network.
     """
     x = shaped(model, x)
     parts = [_call(model, part) for part in np.split(x, range(_BATCH, len(x), _BATCH))]
@@ -85,9 +87,9 @@ def outputs(model: keras.Model, x: np.ndarray) -> np.ndarray:
 
 
 def in_float64(model: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
-    """The network's own layers, made again in float64 with its weights: real inputs to outputs.
+    """The layers of the network, rebuilt in float64 with its weights: real inputs to outputs.
 
-    Raises ValueError where Keras cannot make them.
+    Raises ValueError if Keras cannot make them.
     """
 
     def clone(layer: keras.layers.Layer) -> keras.layers.Layer:
@@ -121,13 +123,13 @@ def _call(model: keras.Model, x: np.ndarray) -> np.ndarray:
 
 
 def record(model: keras.Model, x: np.ndarray) -> Recording:
-    """What this very object gives for real inputs, float64 of shape (events, features).
+    """The outputs of this object itself for real inputs, float64 of shape (events, features).
 
-    Raises TriggerError where Keras cannot run it.
+    Raises TriggerError if Keras cannot run it.
     """
     try:
         given = outputs(model, x)
-    except Exception as error:  # whatever a layer of the user's raises
+    except Exception as error:  # a user's layer may raise anything
         text = " ".join(str(error).split())
         raise TriggerError(
             f"{model.name}: Keras cannot run this network: {type(error).__name__}: {text}"

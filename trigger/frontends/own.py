@@ -1,7 +1,7 @@
-"""What changes a network besides the classes and options of its layers.
+"""Influences on a network beyond the classes and options of its layers.
 
-That is code of the user's own, calls, and the precision. The layers are read, not run: whatever
-makes Keras compute something else than they say is refused here.
+These are user code, call arguments and the precision. The layers are read, not run, so anything
+that makes Keras deviate from them is refused.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ _PRECISIONS = ("float32", "float64")
 
 
 def model_problems(model: keras.Model) -> list[Problem]:
-    """What the class of the network and its input tensors change."""
+    """Deviations due to the class of the network and its input tensors."""
     problems = []
     parts = [p for p in (model, functional_inside(model)) if p is not None]
     replaced = {name for part in parts for name in replaced_methods(part)}
@@ -30,7 +30,7 @@ def model_problems(model: keras.Model) -> list[Problem]:
             Problem(
                 model.name,
                 f"{type(model).__name__} overrides {', '.join(changed)} and may compute anything",
-                "build the network of layers alone, with keras.Model(inputs, outputs) or "
+                "build the network only from layers, with keras.Model(inputs, outputs) or "
                 "keras.Sequential",
             )
         )
@@ -49,7 +49,7 @@ def model_problems(model: keras.Model) -> list[Problem]:
 
 
 def check_network(model: Any) -> None:
-    """Raise TriggerError for what is no network, and Inexact where Keras computes in few bits."""
+    """Raise TriggerError if this is not a network, and Inexact if Keras computes in few bits."""
     if not isinstance(model, keras.Model):
         raise TriggerError(
             f"lower takes a network of Keras, not an object of the type {type(model).__name__}"
@@ -59,30 +59,31 @@ def check_network(model: Any) -> None:
             [
                 Problem(
                     model.name,
-                    f"Keras computes in {keras.config.floatx()}, which rounds values that the graph "
+                    f"Keras computes in {keras.config.floatx()}, which rounds values "
+                    f"that the graph "
                     "keeps",
-                    'call keras.config.set_floatx("float32") before the network is made',
+                    'call keras.config.set_floatx("float32") before making the network',
                 )
             ]
         )
 
 
 def called(what: str, function: Callable[..., Any], *arguments: Any) -> Any:
-    """What a quantiser gives; refused, with Keras' own words, where it cannot be called."""
+    """The output of a quantiser; refused, with the message of Keras, if it cannot be called."""
     try:
         return function(*arguments)
     except Refusal:
         raise
-    except Exception as error:  # whatever Keras, QKeras or a class of the user's raises
+    except Exception as error:  # Keras, QKeras and user classes may raise anything
         text = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise Refusal(
             f"{what} cannot be called: {type(error).__name__}: {text}",
-            "correct its options until the network itself can be called",
+            "correct its options so that the network can be called",
         ) from error
 
 
 def check_precision(layer: Any) -> None:
-    """Refuse a layer that Keras quantised, and one that computes in few bits."""
+    """Refuse a layer that Keras quantised, or that computes in few bits."""
     policy = layer.dtype_policy
     if getattr(policy, "quantization_mode", None) or getattr(layer, "quantization_mode", None):
         raise Refusal(
@@ -93,7 +94,7 @@ def check_precision(layer: Any) -> None:
         raise Refusal(
             f"it computes in {min(low)} (dtype policy {policy.name}), which rounds values that the "
             "graph keeps",
-            'make the network with the dtype policy "float32" and train it again',
+            'make the network with the dtype policy "float32" and retrain it',
         )
 
 
@@ -106,12 +107,12 @@ def check_arguments(node: Any) -> None:
         if value is not None and value is not False:
             raise Refusal(
                 f"it is called with {text}, which changes what it computes",
-                "call it with its input alone",
+                "call it with its input only",
             )
 
 
 def _overridden(kind: type) -> list[str]:
-    """What the user's own classes among a network's replace of Keras' classes."""
+    """The methods of Keras that the user's own base classes of a network replace."""
     own = [base for base in kind.__mro__ if not is_library(base)]
     library = [base for base in kind.__mro__ if is_library(base)]
     names = sorted({name for base in own for name in vars(base)})

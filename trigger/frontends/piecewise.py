@@ -1,4 +1,4 @@
-"""Functions of one variable on the graph: what is linear piece by piece, and staircases, found by asking the function."""
+"""Functions of one variable on the graph: piecewise linear ones, and sampled staircases."""
 
 import math
 from collections.abc import Callable
@@ -10,18 +10,19 @@ from trigger.fixedpoint.ops import Constant
 from trigger.fixedpoint.types import Fixed, Integers
 from trigger.frontends.inexact import Refusal
 
-# A staircase is a table of 2^bits entries or, over a wider input, one comparison a step. Past both bounds it is refused.
+# A staircase is a table of 2^bits entries or, for a wider input, one comparison per step. Beyond
+# both limits it is refused.
 MAX_TABLE_BITS = 16
 MAX_STEPS = 4096
 _ENUMERATED = 1 << 20
-# So many values on either side of a step are looked at where not all can be.
+# The number of values checked on either side of a step if not all can be.
 _BESIDE = 64
-# A bound with more fractional bits than this is a real number such as 1.3, not a step.
+# A bound with more fractional bits is a real number such as 1.3, not a multiple of a step.
 MAX_BOUND_FRACTION = 16
 
 
 def lower_relu(builder: Builder, name: str, source: str, slope: float, upper: float | None) -> str:
-    """min(x, upper) where x is positive, slope * x elsewhere."""
+    """min(x, upper) if x is positive, slope * x otherwise."""
     if slope:
         source = builder.leaky_relu(
             f"{name}_leaky" if upper is not None else name, source, slope_shift(slope)
@@ -34,9 +35,9 @@ def lower_relu(builder: Builder, name: str, source: str, slope: float, upper: fl
 def clip(
     builder: Builder, name: str, source: str, low: float | None, high: float | None, what: str
 ) -> str:
-    """Append min(max(x, low), high), on a finer step where a bound needs one.
+    """Append min(max(x, low), high), on a finer step if a bound needs one.
 
-    Raises Refusal where a bound, called ``what``, has more than 16 fractional bits.
+    Raises Refusal if a bound, called ``what``, has more than 16 fractional bits.
     """
     bounds = np.array([bound for bound in (low, high) if bound is not None], dtype=np.float64)
     if not np.isfinite(bounds).all():
@@ -82,10 +83,11 @@ def staircase(
     function: Callable[[np.ndarray], np.ndarray],
     bisectable: bool,
 ) -> str:
-    """Any non-decreasing function of one variable with few values, by asking it.
+    """Append any non-decreasing function of one variable with few values, by sampling it.
 
-    A function that is not ``bisectable`` is only known to be non-decreasing once all its values have been seen; of another
-    one those beside its steps are, where rounding to float64 may move a value across and back.
+    A function that is not ``bisectable`` is evaluated on all inputs to show that it does not
+    decrease. A bisectable one is evaluated near its steps, where float64 rounding may move a value
+    across and back.
     """
     fraction = int(builder[source].fractions.max())
     up = fraction - builder[source].fractions
@@ -99,7 +101,8 @@ def staircase(
     if not enumerable and not bisectable:
         raise Refusal(
             f"its input has {(high - low).bit_length()} bits, too many for a table",
-            f"quantise its input first, for example with quantized_bits({MAX_TABLE_BITS - 2}, 4, alpha=1)",
+            f"quantise its input first, for example with "
+            f"quantized_bits({MAX_TABLE_BITS - 2}, 4, alpha=1)",
         )
     integers = (
         np.arange(low, high + 1) if enumerable else _with_neighbours(ask, _bisect(ask, low, high))
@@ -110,8 +113,10 @@ def staircase(
     changes = np.flatnonzero(np.diff(values)) + 1
     if len(changes) > MAX_STEPS and high - low >= 1 << MAX_TABLE_BITS:
         raise Refusal(
-            f"its {len(changes)} steps over an input of {(high - low).bit_length()} bits are too many for a table",
-            f"use fewer bits, or quantise its input first, for example with quantized_bits({MAX_TABLE_BITS - 2}, 4, alpha=1)",
+            f"its {len(changes)} steps over an input of {(high - low).bit_length()} "
+            f"bits are too many for a table",
+            f"use fewer bits, or quantise its input first, for example with "
+            f"quantized_bits({MAX_TABLE_BITS - 2}, 4, alpha=1)",
         )
     try:
         levels = constant(values[np.concatenate([[0], changes])], 40)
@@ -121,7 +126,7 @@ def staircase(
             "use fewer bits or a max_value",
         ) from error
     thresholds = integers[changes] if len(changes) else np.array([high])
-    if not len(changes):  # a constant: one threshold above nothing, the same level on both sides
+    if not len(changes):  # a constant: one threshold with the same level on both sides
         levels = constant(np.repeat(levels.real, 2))
     return builder.steps(
         name, source, constant(np.ldexp(thresholds.astype(np.float64), -fraction)), levels

@@ -29,7 +29,8 @@ TRAINING_ONLY = (
 )
 NAMES = (
     "ReLU, LeakyReLU, Softmax (last), Add, Subtract, Maximum, Minimum, Concatenate, Dot (squares), "
-    "MaxPooling, Flatten, Reshape, Permute, RepeatVector, Cropping, ZeroPadding, UpSampling and the "
+    "MaxPooling, Flatten, Reshape, Permute, RepeatVector, Cropping, ZeroPadding, "
+    "UpSampling and the "
     "Dropout layers"
 )
 
@@ -120,7 +121,7 @@ def _concatenate(builder: Builder, call: Call) -> str:
     shape = call.output_shape
     axis = call.layer.axis % (len(shape) + 1)
     if axis == 0:
-        raise Refusal("it joins events, not features (axis 0)", "use axis=1")
+        raise Refusal("it concatenates events, not features (axis 0)", "use axis=1")
     if math.prod(shape[: axis - 1]) == 1:
         return builder.concatenate(call.name, tuple(value.node for value in call.inputs))
     order = wiring.joined([value.shape for value in call.inputs], axis - 1)
@@ -136,7 +137,7 @@ def _sum_of_squares(builder: Builder, call: Call) -> str:
         )
     if value != other or call.layer.normalize:
         raise Refusal(
-            "it multiplies two different vectors, or normalises them",
+            "it multiplies two different vectors or normalises them",
             "give it one vector twice",
         )
     return sum_of_squares(builder, call.name, value.node)

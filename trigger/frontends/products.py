@@ -1,11 +1,12 @@
-"""Products on the graph: the sum of the squares of a vector, from tables.
+"""Products on the graph: the sum of squares of a vector, by tables.
 
-A narrow value is looked up in a table of its squares. A wide one is its magnitude in two parts, h * 2^k + l, and
+A narrow value is looked up in a table of its squares. A wide one is its magnitude in two parts, h *
+2^k + l, and
 
     x² = (2^2k - 2^k) h² + (1 - 2^k) l² + 2^k (h + l)²
 
-has squares of parts alone, of half the bits: each is a sum of squares of its own, until the parts are narrow. What is left
-of the products are sums, taken over the whole vector first.
+contains only squares of parts with half the bits, each of which is split in the same way until the
+parts are narrow. The sums are taken over the whole vector first.
 """
 
 import numpy as np
@@ -14,14 +15,17 @@ from trigger.fixedpoint.build import Builder, constant
 from trigger.fixedpoint.ops import Constant
 from trigger.fixedpoint.types import Fixed, Overflow, Rounding, enclosing
 
-# Up to so many bits, sign included, all squares are in two tables: of what is positive, and of the rest.
+# Up to this many bits, sign included, two tables hold all squares: for positive values, and for the
+# rest.
 _WIDEST_TABLE = 10
-# A table of so many bits is one LUT for each bit of its squares.
+# A table with this many address bits takes one LUT per output bit.
 _NARROW = 6
 
 
 def sum_of_squares(builder: Builder, name: str, source: str) -> str:
-    """Append the sum of the squares of all elements of ``source``, exact; returns the name of its node."""
+    """Append the exact sum of squares of all elements of ``source``; returns the name of its
+    node.
+    """
     kind = enclosing(builder[source].types)
     negated = _scaled(builder, f"{name}_negated", source, -1.0) if kind.signed else None
     if kind.width <= _WIDEST_TABLE:
@@ -39,7 +43,7 @@ def sum_of_squares(builder: Builder, name: str, source: str) -> str:
 
 
 def _of_magnitudes(builder: Builder, name: str, source: str) -> str:
-    """The sum of the squares of elements that are not negative."""
+    """The sum of squares of non-negative elements."""
     kind, elements = enclosing(builder[source].types), len(builder[source].types)
     if kind.width <= _NARROW:
         return _sum(builder, name, _table(builder, f"{name}_squares", source, kind))
@@ -61,7 +65,7 @@ def _of_magnitudes(builder: Builder, name: str, source: str) -> str:
 
 
 def _table(builder: Builder, name: str, source: str, kind: Fixed) -> str:
-    """The squares of what is positive, and 0 for the rest."""
+    """The squares of positive values, and 0 for the rest."""
     largest = np.arange(max(kind.maximum, -kind.minimum) + 1)
     roots = Constant(largest[1:], Fixed(False, kind.width, kind.integer))
     squares = Constant(largest**2, Fixed(False, 2 * kind.width, 2 * kind.integer))

@@ -1,4 +1,4 @@
-"""What to write instead of a layer, an operator or an activation that is not taken."""
+"""Replacements for unsupported layers, operators and activations."""
 
 from typing import Any
 
@@ -6,28 +6,28 @@ import keras
 
 _CONVOLUTION = "use Flatten and a QDense whose kernel holds the same products at every position"
 
-# Names, and the remedy for each of them.
+# Names, and their remedy.
 _LAYERS = (
     ("Average", "use Add, and divide the kernel of the next layer by the number of inputs"),
-    ("PReLU", "use LeakyReLU(negative_slope=0.25), or another power of two, and train again"),
-    ("ELU", 'use ReLU, or QActivation("quantized_relu(8,3)"), and train again'),
+    ("PReLU", "use LeakyReLU(negative_slope=0.25), or another power of two, and retrain"),
+    ("ELU", 'use ReLU, or QActivation("quantized_relu(8,3)"), and retrain'),
     (
         "RandomBrightness RandomContrast RandomCrop RandomFlip RandomRotation RandomTranslation "
         "RandomZoom",
-        "take it out of the network, and change the training events before they come to it",
+        "remove it from the network, and augment the training events beforehand",
     ),
-    ("Lambda", "write what it does with layers"),
+    ("Lambda", "replace it with layers"),
     (
         "SpectralNormalization",
-        "put the layer that it wraps into the network instead; its kernel is normalised already",
+        "use the wrapped layer itself; its kernel is already normalised",
     ),
-    ("Masking", "leave it out, and set what is to be masked to 0 in the events"),
+    ("Masking", "remove it, and set masked values to 0 in the events"),
     ("Embedding", "use one-hot inputs and a QDense whose kernel has the rows of the embedding"),
-    ("QAdaptiveActivation", "use QActivation with the quantiser that it has learned"),
+    ("QAdaptiveActivation", "use QActivation with the learned quantiser"),
     ("QSoftmax", "use keras.layers.Softmax as the last layer"),
     (
         "LayerNormalization GroupNormalization UnitNormalization RMSNormalization",
-        "use BatchNormalization, whose statistics are constants, and train again",
+        "use BatchNormalization, whose statistics are constants, and retrain",
     ),
     (
         "EinsumDense QEinsumDense TimeDistributed Conv1D Conv2D SeparableConv1D SeparableConv2D "
@@ -59,19 +59,19 @@ _ACTIVATIONS = (
         "quantized_hswish quantized_ulaw",
         "use quantized_relu(8,3) or quantized_bits(8,3,alpha=1), and train again",
     ),
-    ("bernoulli", "use stochastic_binary, which draws at random in training alone"),
+    ("bernoulli", "use stochastic_binary, which is random only in training"),
     (
         "celu elu exponential gelu glu log_sigmoid mish selu silu soft_shrink softplus softsign "
         "sparse_plus squareplus tanh_shrink threshold hard_shrink hard_silu hard_swish swish "
         "log_softmax sparse_sigmoid sparsemax",
         "use relu, or a function with quantised values such as "
-        "quantized_tanh(8, use_real_tanh=1), and train again",
+        "quantized_tanh(8, use_real_tanh=1), and retrain",
     ),
 )
 
 
 def of_layer(operation: Any, inputs: int, taken: str) -> str:
-    """For a layer or operator of so many inputs; ``taken`` names the layers that there are."""
+    """The remedy for a layer or operator; ``taken`` names the supported layers."""
     name = type(operation).__name__
     if isinstance(operation, keras.Model):
         return f"call its layers one by one: for layer in {operation.name}.layers: x = layer(x)"
@@ -85,7 +85,7 @@ def of_layer(operation: Any, inputs: int, taken: str) -> str:
 
 
 def of_activation(name: str, taken: str) -> str:
-    """For an activation of Keras or QKeras; ``taken`` names those that there are."""
+    """The remedy for an activation of Keras or QKeras; ``taken`` names the supported ones."""
     return _find(_ACTIVATIONS, name.partition("(")[0]) or f"use one of: {taken}"
 
 

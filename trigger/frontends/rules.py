@@ -1,4 +1,4 @@
-"""Quantisers with a type for each element, as they stand in the graph."""
+"""Quantisers with a type for each element, as represented in the graph."""
 
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ from trigger.fixedpoint.types import Fixed, Overflow, Rounding
 
 
 class Rule(NamedTuple):
-    """What a quantiser does to each element. Where ``dead`` is true it gives zero."""
+    """The effect of a quantiser on each element; zero if ``dead``."""
 
     types: tuple[Fixed, ...]
     rounding: Rounding
@@ -20,7 +20,7 @@ class Rule(NamedTuple):
 def rule(
     signed: np.ndarray, integer: np.ndarray, fraction: np.ndarray, rounding: str, overflow: str
 ) -> Rule:
-    """The rule of a quantiser whose elements have so many bits; ``integer`` is without the sign."""
+    """The rule of a quantiser with these bits per element; ``integer`` excludes the sign."""
     k, i, f = (np.ravel(part).astype(np.int64) for part in (signed, integer, fraction))
     dead = k + i + f <= 0
     i, f = np.where(dead, 1, i), np.where(dead, 0, f)

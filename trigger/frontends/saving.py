@@ -1,4 +1,4 @@
-"""Saving a network, with the proof that its file holds all of it."""
+"""Saving a network, with a check that its file is complete."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,21 +12,21 @@ from trigger.frontends.loading import load
 from trigger.frontends.networks import outputs
 from trigger.frontends.walk import nodes
 
-# Layer by layer, so that a difference which no output shows is seen too.
+# Compared layer by layer, to find differences that no output shows.
 _PROBED = 2048
 
 _REMEDY = (
-    "give a function or class of your own a name that Keras does not use, and register it with "
+    "give your own function or class a name that Keras does not use, and register it with "
     "keras.saving.register_keras_serializable; give a quantiser only options that its "
     "get_config() returns"
 )
 
 
 def save(model: keras.Model, path: Path, x: np.ndarray) -> None:
-    """Save a network, and load it again: every layer must give the same values, bit for bit.
+    """Save a network and load it again; every layer must give the same bits.
 
     ``x`` are real inputs, shape (events, features). Raises Inexact with the first layer that does
-    not, and TriggerError where the file does not load.
+    not, and TriggerError if the file does not load.
     """
     model.save(path)
     again = load(path)
@@ -52,5 +52,5 @@ def _check(name: str, path: Path, before: np.ndarray, after: np.ndarray) -> None
         return
     event, element = (int(i) for i in np.argwhere(differs)[0])
     values = f"{float(before[event, element])!r} became {float(after[event, element])!r}"
-    reason = f"saved in {path.name} and loaded again, it is another network: {values}"
+    reason = f"saved in {path.name} and loaded again, the network is different: {values}"
     raise Inexact([Problem(name, reason, _REMEDY)])

@@ -1,4 +1,6 @@
-"""One pass over a Keras network, layer by layer, into the fixed-point graph; what is the same for every kind of network."""
+"""One pass over a Keras network, layer by layer, into the graph; shared by all kinds of
+networks.
+"""
 
 import math
 from abc import ABC, abstractmethod
@@ -44,7 +46,7 @@ def nodes(model: keras.Model) -> list[Any]:
 
 
 def named_nodes(model: keras.Model) -> list[tuple[Any, str]]:
-    """Every use of a layer with its name in the graph: an identifier, different from all others even in lower case."""
+    """Every use of a layer with its name in the graph: an identifier, unique even in lower case."""
     uses = nodes(model)
     wanted = [as_identifier(node.operation.name) for node in uses]
     taken = {INPUTS, *(name.casefold() for name in wanted)}
@@ -63,24 +65,24 @@ def _unreadable(model: keras.Model) -> Problem:
     if isinstance(model, keras.Sequential):
         return Problem(
             model.name,
-            "the shape of its inputs is not known yet",
+            "the shape of its inputs is unknown",
             "put keras.Input((features,)) before its first layer",
         )
     return Problem(
         model.name,
-        f"{type(model).__name__} computes by a call of its own, so there are no layers to read",
+        f"{type(model).__name__} overrides call, so there are no layers to read",
         "build the network with keras.Model(inputs, outputs) or keras.Sequential",
     )
 
 
 class Walk(ABC):
-    """Every problem is collected; past one the walk goes on from a stand-in value.
+    """The walk collects every problem and continues after each with a stand-in value.
 
-    Subclasses bring their own layers in ``methods``, and name them in ``layers``.
+    Subclasses define their own layers in ``methods`` and name them in ``layers``.
     """
 
     layers: str
-    input_remedy = 'name it, as in inputs="fixed<16,6>"'
+    input_remedy = 'give it, as in inputs="fixed<16,6>"'
 
     def __init__(
         self, model: keras.Model, inputs: str | Fixed | Sequence[str | Fixed] | None
@@ -112,14 +114,17 @@ class Walk(ABC):
 
     @abstractmethod
     def methods(self) -> tuple[tuple[type, Method], ...]:
-        """The layers that only these networks have, and what lowers them."""
+        """The layers specific to these networks, and the methods that lower them."""
 
     def own_input_types(self, model: keras.Model) -> tuple[Fixed, ...] | None:
-        """The types of the inputs where the network itself says them."""
+        """The types of the inputs if the network itself defines them."""
         return None
 
     def leave_out_softmax(self, call: Call, axis: Any = -1) -> str:
-        """The node before the softmax, with a note. Raises Refusal where that could change the order of the outputs."""
+        """The node before the softmax, with a note.
+
+        Raises Refusal if that could reorder the outputs.
+        """
         if not call.is_head:
             raise Refusal(
                 "a softmax inside the network has no exact fixed-point form",
@@ -127,9 +132,10 @@ class Walk(ABC):
             )
         if len(call.output_shape) != 1 or axis not in (-1, 1, [-1], [1], (-1,), (1,)):
             raise Refusal(
-                f"its softmax over axis {axis} of the shape {call.output_shape} cannot be left out: the sum is not over "
+                f"its softmax over axis {axis} of the shape {call.output_shape} cannot "
+                f"be left out: the sum is not over "
                 "all outputs",
-                "leave the softmax out of the network, and apply it to the outputs in software",
+                "remove the softmax from the network and apply it in software",
             )
         if call.output_shape == (1,):
             raise Refusal(
@@ -146,8 +152,8 @@ class Walk(ABC):
             self.problems.append(
                 Problem(
                     tensor.name,
-                    f"the input shape {shape} is open",
-                    "give the Input a full shape",
+                    f"the input shape {shape} is not fixed",
+                    "give the Input a complete shape",
                 )
             )
         return tuple(size or 1 for size in shape)
@@ -161,13 +167,14 @@ class Walk(ABC):
             inputs = "fixed<8,4>"
         if not isinstance(inputs, str | Fixed | Sequence):
             self._refuse_inputs(
-                f"{quoted(inputs)} is no fixed-point type", 'give one, as in inputs="fixed<16,6>"'
+                f"{quoted(inputs)} is not a fixed-point type",
+                'give one, as in inputs="fixed<16,6>"',
             )
             inputs = "fixed<8,4>"
         many = [inputs] * features if isinstance(inputs, str | Fixed) else list(inputs)
         if len(many) != features:
             self._refuse_inputs(
-                f"{len(many)} types for {features} features", "give one type, or one a feature"
+                f"{len(many)} types for {features} features", "give one type, or one per feature"
             )
             many = ["fixed<8,4>"] * features
         return tuple(t if isinstance(t, Fixed) else read_type(t) for t in many)
@@ -188,7 +195,7 @@ class Walk(ABC):
             self._values[id(tensor)] = self._stand_in(f"after_{name}", tensor)
 
     def _lower(self, call: Call, node: Any) -> str | None:
-        """The node that gives the layer's output; None, with a problem noted, where there is none."""
+        """The node of the layer's output; None, with a problem recorded, if there is none."""
         try:
             method = self._method(call)
             _check_methods(call.layer)
@@ -203,7 +210,9 @@ class Walk(ABC):
             remedy = "quantise the values before this layer, or use fewer bits"
             self.problems.append(
                 Problem(
-                    call.layer.name, f"a value needs {wide.width} bits, float64 holds 53", remedy
+                    call.layer.name,
+                    f"a value needs {wide.width} bits, but float64 holds 53",
+                    remedy,
                 )
             )
         except GraphError as error:
@@ -213,7 +222,7 @@ class Walk(ABC):
         return None
 
     def _stand_in(self, name: str, tensor: Any) -> Value:
-        """A value in place of one that could not be built, so that what comes after it is looked at too."""
+        """A stand-in for a value that could not be built, so that later layers are checked too."""
         shape = tuple(size or 1 for size in tensor.shape[1:])
         return Value(self.builder.stand_in(name, (Fixed(True, 8, 4),) * math.prod(shape)), shape)
 
@@ -227,7 +236,7 @@ class Walk(ABC):
         return lower(self.builder, call)
 
     def _method(self, call: Call) -> Method:
-        """By the layer's own class: a subclass may compute anything."""
+        """Look up the method by the exact class of the layer: a subclass may compute anything."""
         kind = type(call.layer)
         if kind in self._methods:
             return self._methods[kind]
@@ -250,22 +259,23 @@ def check_rank(value: Value, units: int) -> None:
     if positions != 1:
         raise Refusal(
             f"it acts on each of the {positions} positions of the shape {value.shape}",
-            f"use Flatten and one Dense of {positions * units} units with the kernel np.kron(np.eye({positions}), kernel) "
+            f"use Flatten and one Dense of {positions * units} units with the kernel "
+            f"np.kron(np.eye({positions}), kernel) "
             f"and the bias np.tile(bias, {positions}), which gives the same numbers",
         )
 
 
 def check_channel_axis(axis: Any, shape: tuple[int, ...]) -> None:
-    """Refuse a normalisation along anything but the last axis."""
+    """Refuse a normalisation along any axis but the last."""
     if axis is not None and axis not in (-1, len(shape)):
         raise Refusal(
             f"it normalises axis {axis} of the shape {shape}",
-            "use axis=-1, and train again",
+            "use axis=-1, and retrain",
         )
 
 
 def _check_methods(layer: Any) -> None:
-    """Refuse a layer with methods that were replaced, its own or those of the layers in it."""
+    """Refuse a layer with replaced methods, its own or those of nested layers."""
     remedy = "use the layer as Keras has it"
     check_methods("its", layer, remedy)
     for part in layers_inside(layer):
@@ -280,7 +290,8 @@ def _count_problems(model: keras.Model) -> list[Problem]:
             Problem(
                 model.name,
                 f"it has {len(model.inputs)} inputs",
-                "give it one Input with all features; the first Dense of a branch has zeros for those it does not use",
+                "give it one Input with all features; the first Dense of a branch has "
+                "zeros for those it does not use",
             )
         )
     if len(model.outputs) != 1:

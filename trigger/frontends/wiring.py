@@ -1,4 +1,5 @@
-"""Layers that move elements, and the groups of elements that pooling compares: as numbers of elements.
+"""Layers that move elements, and the groups of elements that pooling compares: as numbers of
+elements.
 
 A layer is asked what it does with an array of the numbers of its input's elements; -1 stands for
 zero. The meaning of each option is that of Keras 3.
@@ -100,7 +101,9 @@ def pooled(layer: Any, x: Integers) -> Integers:
 
 
 def joined(shapes: list[tuple[int, ...]], axis: int) -> Integers:
-    """The order in which Concatenate puts the elements of its inputs, numbered one input after the other."""
+    """The order in which Concatenate puts the elements of its inputs, numbered one input after the
+    other.
+    """
     sizes = [int(np.prod(shape)) for shape in shapes]
     starts = np.cumsum([0, *sizes[:-1]])
     parts = [numbers_of(shape) + start for shape, start in zip(shapes, starts, strict=True)]

@@ -1,1 +1,1 @@
-"""What the network is worth in physics."""
+"""The physics performance of a network."""

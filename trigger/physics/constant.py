@@ -1,4 +1,4 @@
-"""Outputs that say the same of every event: exact firmware that decides nothing, which nobody may overlook."""
+"""Constant outputs: exact firmware that decides nothing, of which the user must be warned."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -12,9 +12,10 @@ from trigger.spec.spec import Spec
 
 
 class Constant(NamedTuple):
-    """A score, or an accept bit, of one value only, a real number; ``accept`` says which of the two it is.
+    """A constant score, or accept bit if ``accept``, and its real value.
 
-    ``proven`` by interval analysis it is so for every input; otherwise it was so in all events and vectors.
+    If ``proven`` by interval analysis, it is constant for every input; otherwise in all events and
+    vectors.
     """
 
     name: str
@@ -33,9 +34,10 @@ _WHEN = {True: "for every input", False: "in all events and vectors"}
 def constants(
     spec: Spec, graph: Graph, seen: Integers, points: Mapping[str, Mapping[str, Any]]
 ) -> list[Constant]:
-    """The constant outputs of a build's core, and accept bits that its shell decides.
+    """The constant outputs of the core of a build, and the constant accept bits of its shell.
 
-    ``seen`` are the core's integers (events, outputs) in all events and vectors, ``points`` the working points by name.
+    ``seen`` are the core's integers (events, outputs) in all events and vectors, ``points`` the
+    working points by name.
     """
     reach = ranges(graph)[graph.output.name]
     if spec.decides:
@@ -62,12 +64,14 @@ def _constant(
 
 
 def recorded(summary: Mapping[str, Any]) -> list[Constant]:
-    """What the summary of a build's graph holds of its constant outputs; builds of earlier versions have none."""
+    """The constant outputs in the summary of a build's graph; builds of earlier versions have
+    none.
+    """
     return [Constant(**one) for one in summary.get("constant", [])]
 
 
 def told(found: Sequence[Constant], spec: Spec) -> list[str]:
-    """What a build says of its constant outputs, each a sentence without its stop."""
+    """Sentences, without full stops, about the constant outputs of a build."""
     silent = [one for one in found if not one.accept]
     if len(silent) < max(len(spec.scores), 2):
         return list(map(str, found))
@@ -80,16 +84,18 @@ def told(found: Sequence[Constant], spec: Spec) -> list[str]:
 
 
 def unusable(found: Iterable[Constant], spec: Spec) -> bool:
-    """Whether nobody can want such firmware: no output of the core ever changes, or it is proven of an accept bit.
+    """Whether the firmware is unusable: no output of the core ever changes, or an accept bit is
+    proven constant.
 
-    Where no output changes, no difference could have shown either, and that all implementations agree says nothing.
+    If no output changes, no difference can show, so the agreement of all implementations is
+    meaningless.
     """
     core = [one for one in found if one.accept == spec.decides]
     return len(core) == len(spec.outputs) or any(one.accept and one.proven for one in found)
 
 
 def warnings(found: Sequence[Constant], spec: Spec) -> list[str]:
-    """As ``told``, and in the last sentence what a user can do about it."""
+    """The same as ``told``, with a remedy in the last sentence."""
     lines = told(found, spec)
     if any(not one.accept for one in found):
         lines[-1] += f"; {remedy(spec)}"
@@ -99,10 +105,10 @@ def warnings(found: Sequence[Constant], spec: Spec) -> list[str]:
 
 
 def remedy(spec: Spec) -> str:
-    """What a user can do about a network whose scores are constant."""
+    """A remedy for a network with constant scores."""
     if spec.model.network is not None:
         bits = "raise quantization.bits, or " if spec.quantization else ""
-        return f"{bits}look at the weights of {spec.model.network} and at the types of [inputs]"
+        return f"{bits}check the weights of {spec.model.network} and the types in [inputs]"
     if spec.training.target_lut is not None:
         return "raise training.target_lut, or training.epochs"
     if spec.pruning is not None:

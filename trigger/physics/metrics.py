@@ -1,4 +1,4 @@
-"""Accuracy, ROC curves, areas under them and background rejections, with event weights."""
+"""Accuracy, ROC curves, AUC and background rejection, with event weights."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -11,7 +11,9 @@ from trigger.events.dataset import Events
 
 
 class Roc(NamedTuple):
-    """One class against all others: ``efficiency`` of the class and ``background`` efficiency, both rising."""
+    """One class against all others: ``efficiency`` of the class and ``background`` efficiency, both
+    rising.
+    """
 
     efficiency: np.ndarray
     background: np.ndarray
@@ -19,7 +21,9 @@ class Roc(NamedTuple):
 
 
 class Performance(NamedTuple):
-    """``rejection`` is 1 / background efficiency at the asked signal efficiency; infinite where none is left."""
+    """``rejection`` is 1 / background efficiency at the given signal efficiency; infinite if no
+    background is left.
+    """
 
     accuracy: float | None
     auc: dict[str, float]
@@ -27,7 +31,7 @@ class Performance(NamedTuple):
 
 
 def logits(outputs: np.ndarray, head: str) -> np.ndarray:
-    """A network's outputs, shape (events, outputs), as logits of that shape; ``head`` is the activation they went through."""
+    """The outputs (events, outputs) of a network as logits; ``head`` is their activation."""
     outputs, least = outputs.astype(np.float64), np.finfo(np.float64).tiny
     if head not in ("softmax", "sigmoid"):
         return outputs
@@ -51,8 +55,9 @@ def roc(
 ) -> Roc:
     """The ROC curve of one class, from logits, shape (events, outputs).
 
-    With an output for each class, against all others. One output alone scores the classes of ``background`` low: each other
-    class is seen against those, each of those against all others, with the sign of the score turned round.
+    With an output per class, it is against all other classes. A single output scores the classes in
+    ``background`` low: other classes are compared with those, and each of those with all others,
+    with the score negated.
     """
     signal, seen = events.y == number, np.full(len(events.y), True)
     if background is None:
@@ -66,7 +71,9 @@ def roc(
 
 
 def accuracy(scores: np.ndarray, events: Events, background: Sequence[int] | None = None) -> float:
-    """The share of events, by weight, put into their class; one output above 0 says "another class than ``background``"."""
+    """The weighted fraction of correctly classified events; a single output above 0 means
+    signal.
+    """
     right = scores.argmax(axis=1) == events.y
     if background is not None:
         right = (scores[:, 0] > 0) != np.isin(events.y, background)
@@ -80,7 +87,9 @@ def performance(
     signal_efficiency: float,
     background: Sequence[int] | None = None,
 ) -> Performance:
-    """Accuracy, and for each class its AUC and the background rejection at the signal efficiency."""
+    """Accuracy, and for each class its AUC and its background rejection at the signal
+    efficiency.
+    """
     curves = {name: roc(scores, events, number, background) for number, name in enumerate(classes)}
     rejections = {}
     for name, curve in curves.items():

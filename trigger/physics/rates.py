@@ -1,4 +1,6 @@
-"""Rates and efficiencies of accept bits, with Clopper-Pearson intervals and event weights, and the threshold for a rate."""
+"""Rates and efficiencies of accept bits, with Clopper-Pearson intervals, and thresholds for a
+rate.
+"""
 
 from typing import NamedTuple
 
@@ -25,9 +27,9 @@ class Estimate(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """What one accept bit keeps: the rate in kHz, and of it what no other bit keeps (None without zero bias).
+    """One accept bit: its rate and unique rate in kHz (None without zero bias).
 
-    ``efficiency`` is the share of each class that is kept.
+    ``efficiency`` is the accepted fraction of each class.
     """
 
     rate: Estimate | None
@@ -36,29 +38,31 @@ class Kept(NamedTuple):
 
 
 class Menu(NamedTuple):
-    """What each accept bit keeps, by its name, and what any of them does."""
+    """The rates and efficiencies of each accept bit by name, and of the OR of all."""
 
     points: dict[str, Kept]
     total: Kept
 
 
 class Curve(NamedTuple):
-    """An efficiency in bins of a feature: ``edges`` (bins + 1,), an estimate for each bin, None where a bin is empty."""
+    """An efficiency in bins of a feature: ``edges`` (bins + 1,), and an estimate per bin, None if
+    empty.
+    """
 
     edges: np.ndarray
     efficiency: list[Estimate | None]
 
 
 def efficiency(kept: np.ndarray, weight: np.ndarray) -> Estimate:
-    """The share of events kept, by weight, with the Clopper-Pearson interval.
+    """The weighted fraction of accepted events, with the Clopper-Pearson interval.
 
-    With weights the interval is that of as many events of equal weight as have the same variance (G. Bohm and G. Zech, NIM A
-    748 (2014) 1): for equal weights it is Clopper and Pearson's own. An unseen event of large weight is not covered by it.
-    Raises ValueError where there is no weight at all.
+    With weights the interval is that of as many events of equal weight as have the same variance
+    (G. Bohm and G. Zech, NIM A 748 (2014) 1): for equal weights it is the Clopper-Pearson interval.
+    It does not cover unseen events of large weight. Raises ValueError if the total weight is zero.
     """
     total = weight.sum()
     if not total > 0:
-        raise ValueError("no events of any weight")
+        raise ValueError("the total weight of the events is zero")
     share = float(weight[kept].sum() / total)
     variance = (
         (1 - share) ** 2 * (weight[kept] ** 2).sum() + share**2 * (weight[~kept] ** 2).sum()
@@ -76,25 +80,27 @@ def crossings_khz(spec: Spec) -> float:
 
 
 def bound_for(scores: Integers, weight: np.ndarray, crossings: float, rate_khz: float) -> int:
-    """The least bound so that scores of at least it, of zero bias, come at no more than ``rate_khz``.
+    """The smallest bound for which zero-bias scores at or above it come at no more than
+    ``rate_khz``.
 
-    ``scores`` and ``weight`` (events,) are those of zero bias, ``crossings`` is in kHz. Raises TriggerError where one
-    event alone is more than that.
+    ``scores`` and ``weight`` (events,) are those of zero bias, ``crossings`` is in kHz. Raises
+    TriggerError if a single event exceeds the rate.
     """
     values, places = np.unique(scores, return_inverse=True)
     rate = np.cumsum(np.bincount(places, weight)[::-1])[::-1] / weight.sum() * crossings
     allowed = np.flatnonzero(rate <= rate_khz)
     if not len(allowed):
         raise TriggerError(
-            f"a rate of {rate_khz:g} kHz cannot be chosen: the highest score alone comes at {rate[-1]:.3g} kHz in the "
-            "validation events; allow more, give more zero-bias events, or let the score tell more values apart"
+            f"a rate of {rate_khz:g} kHz cannot be reached: the highest score alone "
+            f"gives {rate[-1]:.3g} kHz in the validation events; allow a higher rate, "
+            "provide more zero-bias events, or give the score more bits"
         )
     first = int(allowed[0])
     return int(values[first]) if first == 0 else int(values[first - 1]) + 1
 
 
 def menu(bits: Integers, events: Events, spec: Spec) -> Menu:
-    """What accept bits keep of events; ``bits`` (events, accept bits) are the firmware's."""
+    """The menu of the accept bits on events; ``bits`` (events, accept bits) are the firmware's."""
     kept = bits.astype(bool)
     points = {
         name: _kept(kept[:, k], _any(np.delete(kept, k, axis=1)), events, spec)
@@ -123,7 +129,7 @@ def _kept(kept: np.ndarray, others: np.ndarray | None, events: Events, spec: Spe
 
 
 def turn_on(kept: np.ndarray, values: np.ndarray, weight: np.ndarray, bins: int = 20) -> Curve:
-    """The efficiency in bins of a feature, up to the value that one event in a hundred exceeds."""
+    """The efficiency in bins of a feature, up to its 99th percentile."""
     edges = np.linspace(values.min(), max(np.quantile(values, 0.99), values.min() + 1e-9), bins + 1)
     place = np.digitize(values, edges) - 1
     inside = [place == k for k in range(bins)]

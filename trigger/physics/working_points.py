@@ -1,4 +1,4 @@
-"""The working points of a trigger: which output each accept bit looks at, and from which score on it is set."""
+"""The working points of a trigger: the output and the threshold of each accept bit."""
 
 from typing import Any
 
@@ -18,12 +18,13 @@ from trigger.spec.spec import Spec
 def working_points(
     spec: Spec, graph: Graph, validation: Events, left_out: LeftOut | None = None
 ) -> dict[str, dict[str, Any]]:
-    """The output element, the threshold and its integer bound of each accept bit of a spec, by its name.
+    """The output element, the threshold and its integer bound of each accept bit of a spec, by its
+    name.
 
-    Thresholds are on the scale of the graph's outputs; with ``left_out`` the entry ``own`` has the function's name and the
-    threshold on the scale of its values, on which the spec gives it. Thresholds for a rate are found on ``validation``,
-    whose ``x`` are integers. Raises TriggerError where a rate or a threshold cannot be chosen, and for a threshold that every
-    event reaches, or none.
+    Thresholds are on the scale of the graph's outputs; with ``left_out`` the entry ``own`` has the
+    name of the omitted function and the threshold on its values, as in the spec. Thresholds for a
+    rate are found on ``validation``, whose ``x`` are integers. Raises TriggerError if a rate or a
+    threshold cannot be set, and if every event or none reaches a threshold.
     """
     found: dict[str, dict[str, Any]] = {}
     reach = ranges(graph)[graph.output.name]
@@ -64,21 +65,21 @@ def working_points(
 
 
 def check_thresholds(spec: Spec, left_out: LeftOut) -> None:
-    """Raises TriggerError for a threshold on a function that no output alone decides."""
+    """Raises TriggerError for a threshold on a function that is not elementwise."""
     for name, point in (spec.decision.accept if spec.decision else {}).items():
         if point.threshold is not None and left_out.value is None:
             _before(name, left_out, 0, point.threshold)
 
 
 def check_reach(spec: Spec, low: float, high: float) -> None:
-    """Raises TriggerError for a threshold that every event reaches, or none, of scores that lie between two numbers."""
+    """Raises TriggerError if all or no scores, which lie in an interval, reach a threshold."""
     for name, point in (spec.decision.accept if spec.decision else {}).items():
         if point.threshold is not None and not low < point.threshold <= high:
             raise _vacuous(spec, name, _element(spec, name), [low, high])
 
 
 def _element(spec: Spec, name: str) -> int:
-    """The output that an accept bit looks at; it may be left out where the network has one."""
+    """The output of an accept bit; it may be omitted if the network has only one."""
     output = spec.decision.accept[name].output if spec.decision else None
     return spec.scores.index(output) if output is not None else 0
 
@@ -93,29 +94,31 @@ def _before(name: str, left_out: LeftOut | None, element: int, threshold: float)
 
 
 def _real(graph: Graph, element: int, value: int) -> float:
-    """An integer of an output as the real number it is worth."""
+    """An integer of an output as a real number."""
     return float(np.ldexp(float(value), -graph.output.fractions[element]))
 
 
 def _own(left_out: LeftOut | None, value: float) -> float:
-    """A score on the scale of the network's own output, on which a spec gives thresholds."""
+    """A score on the scale of the network's own output, which thresholds in a spec use."""
     return value if left_out is None or left_out.value is None else left_out.value(value)
 
 
 def _constant(spec: Spec, name: str, element: int, value: float) -> TriggerError:
     return TriggerError(
-        f"decision.accept.{name}: the score of {spec.scores[element]} is {value!r} for every input, so that no threshold "
-        f"divides the events; {remedy(spec)}"
+        f"decision.accept.{name}: the score of {spec.scores[element]} is {value!r} for "
+        f"every input, so "
+        f"no threshold separates events; {remedy(spec)}"
     )
 
 
 def _vacuous(spec: Spec, name: str, element: int, ends: list[float]) -> TriggerError:
-    """Of a threshold outside the interval of a score, whose ``ends`` are on the scale of the threshold."""
+    """The message about a threshold outside the interval of a score, with ``ends`` on its scale."""
     low, high = ends
     threshold = spec.decision.accept[name].threshold if spec.decision else None
     assert threshold is not None
     reached = "every event reaches it" if threshold <= low else "no event reaches it"
     return TriggerError(
-        f"decision.accept.{name}.threshold is {threshold!r}, and {reached}: the score of {spec.scores[element]} lies between "
+        f"decision.accept.{name}.threshold is {threshold!r}, and {reached}: the score "
+        f"of {spec.scores[element]} lies between "
         f"{low!r} and {high!r}; give a threshold above {low!r} and not above {high!r}"
     )

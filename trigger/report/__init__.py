@@ -1,4 +1,4 @@
-"""The report: one HTML page that opens from disk and says what was asked, what was built and what was proven."""
+"""The report: one HTML page that opens from disk, with configuration, results and proof."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -92,7 +92,7 @@ def write(build: Build, folder: Path) -> None:
 
 
 def _against(spec: Spec) -> str:
-    """What a ROC curve is of."""
+    """The comparison that a ROC curve shows."""
     if spec.background is None:
         return "each class against all others"
     names = " and ".join(spec.data.classes[number] for number in spec.background)
@@ -104,20 +104,24 @@ def _read(build: Build, name: str) -> Any:
 
 
 def _best_sized(results: Sequence[Synthesis], part: str) -> Synthesis:
-    """The core on the spec's own part by the tool that went furthest; the estimate where no other gave its LUTs."""
+    """The core on the spec's own part, by the most reliable tool; the estimate if no other gives
+    LUTs.
+    """
     sized = [r for r in results if r.design == CORE and r.part == part and r.lut is not None]
     return max(sized, key=lambda r: LABELS.index(r.label))
 
 
 def _cycles(build: Build) -> dict[str, int]:
-    """Latency in clock cycles: of the core, and of the payload where there is one."""
+    """Latency in clock cycles: of the core, and of the payload if there is one."""
     cycles = {"core": int(_read(build, "rtl/rtl.json")["latency"])}
     whole = timing(build)
     return cycles if whole is None else {**cycles, "payload": whole.latency}
 
 
 def _rate_curves(build: Build, test: Events) -> str:
-    """Zero-bias rate against the efficiency of each other class, for every output that an accept bit looks at."""
+    """Zero-bias rate against the efficiency of each other class, for every output with an accept
+    bit.
+    """
     spec = build.spec
     if spec.decision is None or spec.physics.zero_bias is None:
         return ""
@@ -140,7 +144,7 @@ def _rate_curves(build: Build, test: Events) -> str:
 
 
 def _turn_ons(bits: np.ndarray, test: Events, spec: Spec) -> dict[str, str]:
-    """For each feature asked for: the efficiency of any accept bit, class by class."""
+    """For each feature in physics.turn_on, the efficiency of the OR of all accept bits by class."""
     kept, pictures = np.asarray(bits.any(axis=1)), {}
     for feature in spec.physics.turn_on:
         number = spec.data.features.index(feature)
@@ -157,7 +161,9 @@ def _turn_ons(bits: np.ndarray, test: Events, spec: Spec) -> dict[str, str]:
 
 
 def _layers(graph: Graph) -> list[dict[str, Any]]:
-    """One row a node: sizes, weights and their zeros, the types; and whether it wraps or saturates because it is to."""
+    """One row per node: sizes, weights and zeros, types, and whether it wraps or saturates by
+    design.
+    """
     rows = []
     for row, node in zip(overflow_proof(graph), graph.nodes, strict=True):
         kinds = sorted({str(t) for t in node.types})
@@ -179,7 +185,7 @@ def _layers(graph: Graph) -> list[dict[str, Any]]:
 
 
 def _zeros(layers: Sequence[Dense]) -> float | None:
-    """The share of the weights that are zero; None where there are none."""
+    """The fraction of zero weights; None if there are no weights."""
     weights = sum(node.weights.values.size for node in layers)
     zero = sum(int((node.weights.values == 0).sum()) for node in layers)
     return zero / weights if weights else None

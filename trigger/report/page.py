@@ -1,4 +1,4 @@
-"""The templates of the pages that people open: one style, one way to write numbers."""
+"""The templates of the HTML pages, with a common style and number format."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from trigger.support.numbers import plain
 
 
 def environment() -> jinja2.Environment:
-    """The HTML templates of this folder; what is undefined is an error."""
+    """The HTML templates of this folder; undefined names are errors."""
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
     found = jinja2.Environment(
         loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True

@@ -1,4 +1,4 @@
-"""The report's pictures, as SVG text that needs nothing else."""
+"""The plots of the report, as self-contained SVG."""
 
 import io
 import warnings
@@ -33,13 +33,15 @@ Points = Sequence[tuple[float, float]]
 
 
 def class_color(number: int) -> Any:
-    """The colour of a class, by its place in data.classes: the same in every picture."""
+    """The colour of a class, by its position in data.classes, equal in every plot."""
     colors = mpl.colormaps["tab20"].colors  # type: ignore[attr-defined]
     return colors[(2 * number + (number % 20 >= 10)) % 20]
 
 
 def roc_curves(curves: Mapping[str, Mapping[str, Roc]], signal_efficiency: float) -> str:
-    """Background against signal efficiency for each class; ``curves`` by kind (float, Keras, csim), then by class."""
+    """Background against signal efficiency for each class; ``curves`` by kind (float, Keras, csim),
+    then by class.
+    """
     lines = {"float": ":", "Keras": "-", "csim": "--"}
     widths = {"float": 1.5, "Keras": 3.5, "csim": 1.5}
 
@@ -103,13 +105,16 @@ def training_curves(
 
 
 def bit_widths(widths: Mapping[str, tuple[int, int]]) -> str:
-    """Integer and fractional bits of one element of each node, around the binary point; the number is their sum."""
+    """Integer and fractional bits of one element of each node, around the binary point; the number
+    is their sum.
+    """
 
     def draw(axes: Axes) -> None:
         names = list(widths)
         integer, fraction = np.array(list(widths.values())).T
         places = np.arange(len(names))
-        # A type without integer bits starts right of the point, one without fractional bits ends left of it.
+        # A type without integer bits starts right of the point; one without fractional bits ends
+        # left of it.
         ends = np.minimum(fraction, 0)
         starts = np.maximum(-integer, 0)
         left = np.maximum(integer + ends, 0)
@@ -133,7 +138,7 @@ def bit_widths(widths: Mapping[str, tuple[int, int]]) -> str:
 
 
 def area_by_layer(areas: Mapping[str, Mapping[str, int]]) -> str:
-    """LUT of each layer; ``areas`` by origin of the figures, then by layer."""
+    """LUT of each layer; ``areas`` by origin, then by layer."""
 
     def draw(axes: Axes) -> None:
         names = list(dict.fromkeys(name for area in areas.values() for name in area))
@@ -156,7 +161,9 @@ def area_by_layer(areas: Mapping[str, Mapping[str, int]]) -> str:
 
 
 def front(points: Points, best: Points, names: tuple[str, str], limit: float | None) -> str:
-    """Points (x, y) of a search, those on its front dark and joined as a staircase, and a line at the limit of x."""
+    """Points (x, y) of a search, the front dark and joined as a staircase, and a line at the limit
+    of x.
+    """
 
     def draw(axes: Axes) -> None:
         x, y = np.array(points).T
@@ -178,7 +185,8 @@ def rate_curves(
     crossings_khz: float,
     rates_khz: Sequence[float],
 ) -> str:
-    """Zero-bias rate against signal efficiency, of curves whose background is zero bias; a line at each rate asked for.
+    """Zero-bias rate against signal efficiency, for curves against zero bias, with a line at each
+    requested rate.
 
     ``classes`` has the place of each curve's class in data.classes.
     """
@@ -205,7 +213,9 @@ def rate_curves(
 
 
 def turn_on(curves: Mapping[str, Curve], feature: str) -> str:
-    """Efficiency in bins of a feature, with its interval, for each class in the order of data.classes."""
+    """Efficiency in bins of a feature, with its interval, for each class in the order of
+    data.classes.
+    """
 
     def draw(axes: Axes) -> None:
         for number, (name, (edges, found)) in enumerate(curves.items()):
@@ -230,7 +240,7 @@ def turn_on(curves: Mapping[str, Curve], feature: str) -> str:
 
 
 def _shown(name: str) -> str:
-    """A name as a legend shows it: Matplotlib leaves out those that begin with an underscore."""
+    """A name for a legend: Matplotlib omits names that begin with an underscore."""
     return f" {name}" if name.startswith("_") else name
 
 
@@ -241,13 +251,13 @@ def _thinned(curve: Roc) -> tuple[np.ndarray, np.ndarray]:
 
 def _svg(draw: Callable[[Axes], None], height: float = _SIZE[1]) -> str:
     with plt.style.context(_STYLE), warnings.catch_warnings():
-        # The browser that shows the text may have what Matplotlib's own font has not.
+        # The browser may have glyphs that Matplotlib's font lacks.
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
         figure, axes = plt.subplots(figsize=(_SIZE[0], height), layout="constrained")
         draw(axes)
         legend = axes.get_legend()
         for text in (axes.xaxis.label, axes.yaxis.label, *(legend.get_texts() if legend else ())):
-            text.set_parse_math(False)  # names, no mathematics between dollar signs
+            text.set_parse_math(False)  # names may contain dollar signs
         buffer = io.StringIO()
         figure.savefig(
             buffer, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type"))

@@ -1,1 +1,1 @@
-"""Search: trials of one trigger.toml with other values, towards the best metric, the fewest LUT and the least latency."""
+"""Search: trials of a trigger.toml with other values, to optimise metric, LUT and latency."""

@@ -1,4 +1,4 @@
-"""What a search raises: a physics metric of validation events, from the integers that the firmware would give."""
+"""The metric that a search maximises, on validation events, from the integers of the firmware."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,10 +21,10 @@ def measure(
     points: Mapping[str, Mapping[str, Any]],
     spec: Spec,
 ) -> float:
-    """The metric of a graph that gives scores, between 0 and 1; ``head`` is what they went through.
+    """The metric of a graph, between 0 and 1; ``head`` is the head of its scores.
 
-    ``accuracy`` of the classes that are taught, ``auc`` the mean over all classes, ``efficiency`` the mean share of the
-    classes other than zero bias that any accept bit keeps. ``validation.x`` are integers.
+    ``accuracy`` is of the training classes, ``auc`` is the mean over all classes, ``efficiency`` is
+    the mean signal efficiency of the OR of all accept bits. ``validation.x`` are integers.
     """
     outputs = run(graph, validation.x)
     if metric == "efficiency":

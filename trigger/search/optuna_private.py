@@ -1,4 +1,6 @@
-"""What is asked of Optuna by names that it keeps to itself: an update of Optuna may change these, and these alone."""
+"""What is asked of Optuna by names that it keeps to itself: an update of Optuna may change these,
+and these alone.
+"""
 
 from typing import Any
 

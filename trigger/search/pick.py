@@ -1,4 +1,4 @@
-"""Choosing a trial by conditions such as "lut<=2500, latency_ns<=60", and saying what is nearest where none meets them."""
+"""Choice of a trial by conditions such as "lut<=2500, latency_ns<=60", or of the nearest one."""
 
 import operator
 import re
@@ -18,7 +18,7 @@ _CONDITION = re.compile(r"\s*(\w+)\s*(<=|>=|==)\s*([0-9.eE+-]+)\s*")
 
 
 class Condition(NamedTuple):
-    """What is asked of one figure of a trial."""
+    """A condition on one figure of a trial."""
 
     name: str
     comparison: str
@@ -31,7 +31,7 @@ class Condition(NamedTuple):
         return _COMPARISONS[self.comparison](figure(point, self.name, metric), self.bound)
 
     def miss(self, point: Point, metric: str) -> float:
-        """By how much it is missed, as a share of the bound; 0 where it is met."""
+        """The violation as a fraction of the bound; 0 if the condition is met."""
         if self.met(point, metric):
             return 0.0
         return abs(figure(point, self.name, metric) - self.bound) / max(abs(self.bound), 1e-9)
@@ -49,29 +49,32 @@ def parse(text: str, metric: str) -> list[Condition]:
             condition = None
         if condition is None:
             raise TriggerError(
-                f'--pick: {quoted(part.strip())} is no condition; write "lut<=2500" or "lut<=2500, latency_ns<=60"'
+                f'--pick: {quoted(part.strip())} is not a condition; write "lut<=2500" '
+                f'or "lut<=2500, latency_ns<=60"'
             )
         if condition.name not in known:
             raise TriggerError(
-                f"--pick: no figure {quoted(condition.name)}{nearest(condition.name, known)}; there are {', '.join(known)}"
+                f"--pick: no figure "
+                f"{quoted(condition.name)}{nearest(condition.name, known)}; available: "
+                f"{', '.join(known)}"
             )
         found.append(condition)
     return found
 
 
 def of_budget(budget: Budget) -> list[Condition]:
-    """The budgets that a trial can be held against."""
+    """The budgets that can be checked for a trial."""
     limits = (("lut", budget.lut), ("ff", budget.ff), ("latency_ns", budget.latency_ns))
     return [Condition(name, "<=", float(limit)) for name, limit in limits if limit is not None]
 
 
 def best(points: Sequence[Point], conditions: Sequence[Condition], metric: str) -> Point:
-    """The complete trial that meets all conditions and has the best metric, of equal ones the smallest.
+    """The complete trial with the best metric that meets all conditions; ties go to the smallest.
 
-    Raises TriggerError, with the nearest one and what would have to be relaxed for it, where none meets them.
+    If there is none, raises TriggerError with the nearest one and the conditions to relax.
     """
     if not points:
-        raise TriggerError("search: no trial has been completed yet")
+        raise TriggerError("search: no trial is complete yet")
     meeting = [p for p in points if all(c.met(p, metric) for c in conditions)]
     if meeting:
         return max(meeting, key=lambda p: (figure(p, metric, metric), -figure(p, "lut", metric)))
@@ -79,8 +82,10 @@ def best(points: Sequence[Point], conditions: Sequence[Condition], metric: str) 
     missed = [c for c in conditions if not c.met(closest, metric)]
     relaxed = ", ".join(f"{c.name} to {figure(closest, c.name, metric):g}" for c in missed)
     raise TriggerError(
-        f"no trial has {', '.join(map(str, conditions))}; the nearest is {describe(closest, metric)}. "
-        f"Relax {relaxed}, or search where networks are smaller: fewer bits, a lower training.target_lut, fewer neurons"
+        f"no trial has {', '.join(map(str, conditions))}; the nearest is "
+        f"{describe(closest, metric)}. "
+        f"Relax {relaxed}, or search smaller networks: fewer bits, a lower "
+        f"training.target_lut, fewer neurons"
     )
 
 

@@ -1,4 +1,4 @@
-"""The page of a search: the front as a picture and a table, each point with the command that builds it again."""
+"""The page of a search: the Pareto front as a plot and a table."""
 
 import json
 from collections.abc import Sequence

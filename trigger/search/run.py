@@ -1,4 +1,4 @@
-"""A search from its trigger.toml to its report: trials on the cores of this machine or on a Dask cluster, one after another."""
+"""A search, from its trigger.toml to its report: trials on local cores or on a Dask cluster."""
 
 import contextlib
 import logging
@@ -19,14 +19,14 @@ from trigger.spec.spec import Spec
 from trigger.support import files
 from trigger.support.progress import progress, say
 
-# So many trials that fail, and none that does not, are enough.
+# Stop after this many failed trials without a successful one.
 _HOPELESS_START = 5
 _CONNECT_S = 10
 _LOOPBACK = "127.0.0.1:0"
 
 
 class Search(NamedTuple):
-    """A search that was begun: its spec, the text of it, the folder of trigger.toml, its own folder, its trials."""
+    """A search: its spec and its text, the folder of trigger.toml, its own folder, its trials."""
 
     spec: Spec
     text: str
@@ -42,15 +42,17 @@ class Search(NamedTuple):
 
 @contextlib.contextmanager
 def opened(target: str, output: Path, resume: bool) -> Iterator[Search]:
-    """The search of a zoo name, a folder or a trigger.toml, in the folder ``output`` / NAME-search, held by this process.
+    """The search of a zoo name, a folder or a trigger.toml, in the folder ``output`` / NAME-search,
+    held by this process.
 
-    Raises TriggerError where the spec has no search or an impossible one, another process holds it, or as ``Study``.
+    Raises TriggerError if the spec has no valid search or another process holds it, or as
+    ``Study``.
     """
     path = specification.find(target)
     spec = specification.load(path)
     if spec.search is None:
         raise TriggerError(
-            f"{path}: there is no [search]; search.parameters says what may be varied"
+            f"{path}: [search] is missing; set search.parameters to the values to vary"
         )
     text, source = (
         specification.without_warm_start(path.read_text(encoding="utf-8")),
@@ -74,9 +76,9 @@ def opened(target: str, output: Path, resume: bool) -> Iterator[Search]:
 
 
 def run(search: Search, trials: int, scheduler: str | None) -> None:
-    """Run trials until ``trials`` have an outcome, and write the report after all of them.
+    """Run trials until ``trials`` have finished, and write the report.
 
-    Raises TriggerError where nothing answers at the scheduler's address, or the first trials all fail.
+    Raises TriggerError if no scheduler answers at the address, or if all of the first trials fail.
     """
     from trigger.search.report import write
 
@@ -88,9 +90,10 @@ def run(search: Search, trials: int, scheduler: str | None) -> None:
 
 
 def write_picked(search: Search, conditions: list[pick.Condition]) -> tuple[Path, Point]:
-    """Write the trigger.toml of the best trial that meets the conditions, NAME_NUMBER.toml, into the working folder.
+    """Write the trigger.toml of the best trial that meets the conditions, NAME_NUMBER.toml, into
+    the working folder.
 
-    Raises TriggerError as ``pick.best``, or where another file of that name is there.
+    Raises TriggerError as ``pick.best``, or if a different file of that name exists.
     """
     chosen = pick.best(search.study.complete(), conditions, search.metric)
     name = f"{search.spec.name}_{chosen.number}"
@@ -99,9 +102,7 @@ def write_picked(search: Search, conditions: list[pick.Condition]) -> tuple[Path
     )
     path = Path(f"{name}.toml")
     if path.exists() and files.regular(path).read_text(encoding="utf-8") != text:
-        raise TriggerError(
-            f"{path}: is there already and says something else; build it, or remove it"
-        )
+        raise TriggerError(f"{path}: already exists with different content; build it, or remove it")
     specification.parse(text, path)
     files.write_text(path, text)
     return path, chosen
@@ -141,7 +142,7 @@ def _run(search: Search, trials: int, client: Client) -> None:
                     continue
                 try:
                     begin(number, values)
-                except TriggerError as error:  # each value is right, and not all of them together
+                except TriggerError as error:  # each value is valid, but not their combination
                     finish(number, Outcome(FAILED, str(error)))
             if not numbers:
                 break
@@ -152,11 +153,11 @@ def _run(search: Search, trials: int, client: Client) -> None:
 
 
 def _result(future: Future[Outcome]) -> Outcome:
-    """What a worker gave; where workers died under it time and again, that."""
+    """The outcome from a worker, or a failure if workers kept dying."""
     try:
         return future.result()
     except Exception as error:
-        return Outcome(FAILED, f"no worker finished it: {type(error).__name__}: {error}")
+        return Outcome(FAILED, f"workers failed: {type(error).__name__}: {error}")
 
 
 def _line(search: Search, number: int) -> str:
@@ -169,12 +170,13 @@ def _line(search: Search, number: int) -> str:
 def _stop_if_all_fail(points: list[Point]) -> None:
     if len(points) >= _HOPELESS_START and all(p.outcome.state == FAILED for p in points):
         raise TriggerError(
-            f"search: the first {len(points)} trials all failed, the last because: {points[-1].outcome.reason}"
+            f"search: the first {len(points)} trials all failed, the last with: "
+            f"{points[-1].outcome.reason}"
         )
 
 
 def _places(client: Client) -> int:
-    """How many trials can run at once; one waits where no worker is there yet."""
+    """The number of parallel trials; at least one, which waits for the first worker."""
     threads: dict[str, int] = client.nthreads()
     return max(sum(threads.values()), 1)
 
@@ -184,9 +186,9 @@ def _client(scheduler: str | None) -> Iterator[Client]:
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     if scheduler is None:
         cores = len(os.sched_getaffinity(0))
-        # A trial is a process of its own: the workers can be threads of this one.
+        # Each trial is a separate process, so the workers can be threads of this one.
         options: dict[str, Any] = {"n_workers": 1, "threads_per_worker": cores, "processes": False}
-        # All that listens is for this machine alone: the scheduler's pages and the worker's.
+        # Scheduler and worker listen only on this machine.
         options |= dict.fromkeys(("dashboard_address", "worker_dashboard_address"), _LOOPBACK)
         with LocalCluster(**options) as cluster, Client(cluster) as client:
             yield client

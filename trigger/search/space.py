@@ -1,4 +1,4 @@
-"""The trigger.toml of a trial: that of the search, with other values at some of its keys."""
+"""The trigger.toml of a trial: that of the search, with other values for some keys."""
 
 import os
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ def distributions(search: Search) -> dict[str, BaseDistribution]:
 
 
 def check(text: str, path: Path, search: Search) -> None:
-    """Raises TriggerError for the first value of a parameter that makes no trigger.toml."""
+    """Raises TriggerError for the first parameter value that gives an invalid trigger.toml."""
     for key, parameter in search.parameters.items():
         for value in parameter.choices or (parameter.low, parameter.high):
             assert value is not None
@@ -39,7 +39,10 @@ def check(text: str, path: Path, search: Search) -> None:
 
 
 def with_values(text: str, values: Values) -> str:
-    """The text of a trigger.toml with values put at dotted keys; comments stay. Raises TriggerError where a key is no key."""
+    """The text of a trigger.toml with values set at dotted keys; comments stay.
+
+    Raises TriggerError for a bad key.
+    """
     document = tomlkit.parse(text)
     for key, value in values.items():
         *tables, last = key.split(".")
@@ -49,15 +52,15 @@ def with_values(text: str, values: Values) -> str:
                 table[name] = tomlkit.table()
             table = table[name]
             if not isinstance(table, Mapping):
-                raise TriggerError(f"{quoted(name)} is no table")
+                raise TriggerError(f"{quoted(name)} is not a table")
         table[last] = value
     return tomlkit.dumps(document)
 
 
 def moved(text: str, name: str, source: Path, here: Path) -> str:
-    """The text of a trigger.toml of the folder ``source``, of another name, that says the same from the folder ``here``.
+    """A trigger.toml of the folder ``source`` with a new name and with paths relative to ``here``.
 
-    It holds no search any more.
+    The search is removed.
     """
     document: Any = tomlkit.parse(text)
 

@@ -1,4 +1,4 @@
-"""The trials of a search, on disk: what was tried, what came of it, what is tried next."""
+"""The trials of a search, on disk: values, outcomes, and the next values."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,17 +18,18 @@ from trigger.spec.tables import Budget
 from trigger.support.code import code_digest
 from trigger.support.digest import data_digest, file_digest
 from trigger.support.files import regular
+from trigger.support.numbers import counted
 from trigger.support.versions import versions
 
 FILE_NAME = "study.db"
 _STATES = {COMPLETE: TrialState.COMPLETE, HOPELESS: TrialState.PRUNED, FAILED: TrialState.FAIL}
 _OUTCOME = "outcome"
-# So many of the front must have reached a rung before a trial is measured by them.
+# The number of trials on the front that must have reached a rung before it is used.
 _LEAST_RIVALS = 3
 
 
 class Point(NamedTuple):
-    """A finished trial: its number from 0, the values it was given, and its outcome."""
+    """A finished trial: its number from 0, its values and its outcome."""
 
     number: int
     values: dict[str, Any]
@@ -36,10 +37,10 @@ class Point(NamedTuple):
 
 
 class Study:
-    """Trials in ``folder``; only the process that holds it writes.
+    """Trials in ``folder``; only the process that holds the lock writes.
 
-    Raises TriggerError where trials are there already and ``resume`` is false, or were made of something else, or where the
-    file is none of a search.
+    Raises TriggerError if trials exist and ``resume`` is false, if they were made from other files,
+    or if the file is not that of a search.
     """
 
     def __init__(self, folder: Path, spec: Spec, source: Path, resume: bool) -> None:
@@ -66,7 +67,8 @@ class Study:
         done = len(self._study.trials)
         if done and not resume:
             raise TriggerError(
-                f"{folder}: {done} trials are there already; --resume goes on with them, another --output begins anew"
+                f"{folder}: holds {counted(done, 'finished trial')}; continue with "
+                f"--resume, or choose another --output"
             )
         self._check_made_of(folder)
         self._study.sampler = optuna.samplers.TPESampler(
@@ -74,9 +76,10 @@ class Study:
         )
 
     def waiting(self) -> list[tuple[int, Values]]:
-        """The trials that were begun and have no outcome: an earlier search was stopped before.
+        """Unfinished trials of an earlier search that was stopped.
 
-        It may have been stopped while their values were written down, one by one: what is missing is drawn now.
+        It may have been stopped while their values were being recorded; missing values are drawn
+        now.
         """
         begun = [
             self._trial(t.number) for t in self._study.get_trials(states=(TrialState.RUNNING,))
@@ -98,11 +101,11 @@ class Study:
         return asked.number, asked.params
 
     def known(self, values: Values) -> Outcome | None:
-        """The outcome of a complete trial of just these values."""
+        """The outcome of a complete trial with exactly these values."""
         return next((p.outcome for p in self.complete() if p.values == values), None)
 
     def tell(self, number: int, outcome: Outcome) -> None:
-        """Write down what came of a trial."""
+        """Record the outcome of a trial."""
         told = self._trial(number)
         told.set_user_attr(_OUTCOME, outcome._asdict())
         for name, excess in _excesses(outcome, self._spec.budget).items():
@@ -122,10 +125,11 @@ class Study:
         return [p for p in self.finished() if p.outcome.state == COMPLETE]
 
     def bars(self, spec: Spec) -> tuple[float, ...]:
-        """The loss at each rung above which a trial of this spec is hopeless.
+        """The loss at each rung above which a trial of this spec is given up.
 
-        It is measured by the front's networks of no more LUT than it is to take: hopeless where it is worse than half of
-        them. Where no target says what it will take, by all of the front: hopeless where it is worse than every one.
+        The trial is compared with networks on the front that have no more LUT than its target, and
+        given up if it is worse than half of them. Without a target it is compared with the whole
+        front, and given up if it is worse than all.
         """
         best, target = front(self.complete()), spec.training.target_lut
         rivals = [p.outcome for p in best if target is None or (p.outcome.lut or 0) <= target]
@@ -161,13 +165,14 @@ class Study:
         elif before != made_of:
             changed = [name for name in made_of if (before or {}).get(name) != made_of[name]]
             raise TriggerError(
-                f"{folder}: its trials were made with another state of {', '.join(changed) or 'the files'}; their figures "
-                "cannot be compared with new ones: undo the change, or begin anew with another --output"
+                f"{folder}: its trials were made with another state of "
+                f"{', '.join(changed) or 'the files'}; their figures "
+                "cannot be compared with new ones: undo the change, or choose another --output"
             )
 
 
 def _choices(spec: Spec) -> list[Spec]:
-    """The spec, and the spec with each other file of the network that the search may choose."""
+    """The spec, and its variants with each other network file that the search may choose."""
     asked = spec.search and spec.search.parameters.get("model.file")
     models = [
         spec.model.model_copy(update={"file": name}) for name in (asked and asked.choices) or []
@@ -178,7 +183,8 @@ def _choices(spec: Spec) -> list[Spec]:
 def front(points: Sequence[Point]) -> list[Point]:
     """The Pareto front in metric, LUT and latency, by rising LUT; of equal points the first.
 
-    Points over a budget count too: ``Study`` tells Optuna of budgets, and its own front would leave them out.
+    Points over a budget count too: ``Study`` tells Optuna of budgets, and its own front would leave
+    them out.
     """
     study = _study()
     study.add_trials([optuna.create_trial(values=_objectives(p.outcome)) for p in points])
@@ -190,7 +196,9 @@ def front(points: Sequence[Point]) -> list[Point]:
 
 
 def _study(**stored: Any) -> optuna.Study:
-    """A study of metric, LUT and latency: in memory, where nothing says what it is ``stored`` in."""
+    """A study of metric, LUT and latency: in memory, where nothing says what it is ``stored``
+    in.
+    """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     return optuna.create_study(directions=["maximize", "minimize", "minimize"], **stored)
 
@@ -208,7 +216,9 @@ def _outcome(done: FrozenTrial) -> Outcome:
 
 
 def _excesses(outcome: Outcome, budget: Budget) -> dict[str, float]:
-    """By how much a trial is over each budget, as a share of it, as Optuna takes constraints: zero or less is within."""
+    """The relative excess of a trial over each budget, as Optuna constraints: at most 0 is within
+    budget.
+    """
     limits = {
         "lut": (budget.lut, outcome.lut),
         "ff": (budget.ff, outcome.ff),

@@ -1,7 +1,8 @@
-"""One trial: a network trained, lowered, measured on validation events in integers, and its cost predicted.
+"""One trial: train a network, lower it, measure it on validation events, and predict its cost.
 
-Run as a program it reads a task from its standard input and writes the outcome to its standard output: each trial is a
-process of its own, so that the same task has the same outcome whatever ran before, and a crash ends one trial only.
+As a program it reads a task from standard input and writes the outcome to standard output. Each
+trial is a separate process, so that its outcome does not depend on earlier ones and a crash ends
+only one trial.
 """
 
 import json
@@ -25,10 +26,11 @@ if TYPE_CHECKING:
     from trigger.fixedpoint.graph import Graph
     from trigger.spec.spec import Spec
 
-# What a trial reads besides Python code.
+# The data files that a trial reads.
 DATA = (*parts.DATA, *area.DATA)
 COMPLETE, HOPELESS, FAILED = "complete", "hopeless", "failed"
-# A trial is compared with others after these shares of its epochs, by the mean loss of the last few.
+# Rungs: a trial is compared with others after these fractions of its epochs, by the mean of its
+# last losses.
 RUNGS, _SMOOTHED = (0.25, 0.5, 0.75), 5
 _THREADS = (
     "TF_NUM_INTRAOP_THREADS",
@@ -39,10 +41,12 @@ _THREADS = (
 
 
 class Task(NamedTuple):
-    """What a trial needs: its trigger.toml, the folder its paths start from, and the digests its files must have.
+    """The task of a trial: its trigger.toml, the base folder of its paths, and the digests of its
+    files.
 
-    ``program`` is the digest that ``program`` must give where the trial runs; empty where any will do.
-    ``bars`` is the validation loss at each rung above which it is given up, infinite where nothing is known yet.
+    ``program`` is the digest that the function ``program`` must return on the worker; "" accepts
+    any. ``bars`` is the validation loss at each rung above which the trial is given up; infinite if
+    not yet known.
     """
 
     text: str
@@ -53,11 +57,11 @@ class Task(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What came of a trial: its ``state``, and ``reason`` where it is not complete.
+    """The outcome of a trial: its ``state``, and ``reason`` if it is not complete.
 
-    ``metric`` on validation events, ``lut`` and ``ff`` predicted, ``latency_ns`` from the first input to the output, with
-    the shell where there is one; ``graph`` is the fingerprint of what a build of it has; ``rungs`` are the validation losses
-    at those it has reached.
+    ``metric`` on validation events, ``lut`` and ``ff`` predicted, ``latency_ns`` from the first
+    input to the output, including a shell; ``graph`` is the fingerprint of the graph in a build of
+    it; ``rungs`` are the validation losses at the rungs reached.
     """
 
     state: str
@@ -76,7 +80,7 @@ class _GivenUp(Exception):
 
 
 def program() -> str:
-    """The digest of all that this program does in a trial."""
+    """The digest of the code of this program that a trial runs."""
     return code_digest(["trigger.search.trial"], DATA)
 
 
@@ -91,14 +95,15 @@ def run_in_process(task: Task) -> Outcome:
         lines = result.stderr.strip().splitlines()
         return Outcome(
             FAILED,
-            f"its process ended with status {result.returncode}: {lines[-1] if lines else 'no message'}",
+            f"its process ended with status {result.returncode}: "
+            f"{lines[-1] if lines else 'no message'}",
         )
     found = json.loads(result.stdout.splitlines()[-1])
     return Outcome(**{**found, "rungs": tuple(found["rungs"])})
 
 
 def run(task: Task) -> Outcome:
-    """Train, lower, measure. Whatever fails is the reason of the outcome; nothing is raised."""
+    """Train, lower, measure. A failure becomes the reason of the outcome; nothing is raised."""
     from trigger.fixedpoint.ops import GraphError
 
     start, rungs = time.monotonic(), _Rungs(task.bars)
@@ -121,10 +126,11 @@ def _run(task: Task, rungs: "_Rungs") -> Outcome:
     spec = parse(task.text, source / FILE_NAME)
     changed = [name for name, digest in task.files.items() if file_digest(source / name) != digest]
     if changed:
-        raise TriggerError(f"{source / changed[0]}: is not the file that the search began with")
+        raise TriggerError(f"{source / changed[0]}: has changed since the search began")
     if task.program and program() != task.program:
         raise TriggerError(
-            "this program is not the one that the search began with: undo the change, or begin anew with another --output"
+            "this program has changed since the search began: undo the change, or "
+            "choose another --output"
         )
     keras_backend.start(spec.training.backend)
     from trigger.backends.rtl import RtlOptions, plan
@@ -135,7 +141,7 @@ def _run(task: Task, rungs: "_Rungs") -> Outcome:
     from trigger.frontends.networks import left_out, lower, score_head
     from trigger.physics.working_points import working_points
     from trigger.search.metrics import measure
-    from trigger.training.teach import trained
+    from trigger.training.recipe import trained
 
     integers, _ = splits(spec, source)
     rungs.epochs = spec.training.epochs
@@ -159,7 +165,9 @@ def _run(task: Task, rungs: "_Rungs") -> Outcome:
 
 
 def _check_that_it_decides(graph: "Graph", spec: "Spec") -> None:
-    """Raise TriggerError for a network whose every score is constant: it costs nothing, and would stay on the front."""
+    """Raise TriggerError if all scores are constant: such a network costs nothing and would stay on
+    the front.
+    """
     from trigger.fixedpoint.ranges import ranges
     from trigger.physics.constant import remedy
 
@@ -169,7 +177,7 @@ def _check_that_it_decides(graph: "Graph", spec: "Spec") -> None:
 
 
 class _Rungs:
-    """Follows the validation loss, and gives up at a rung where it is above the bar."""
+    """Follows the validation loss, and gives up if it is above the bar at a rung."""
 
     def __init__(self, bars: Sequence[float]) -> None:
         self.epochs = 0
@@ -186,7 +194,8 @@ class _Rungs:
         self.reached.append(loss)
         if loss > self._bars[place]:
             raise _GivenUp(
-                f"loss {loss:.4f} after {len(self._losses)} epochs, {self._bars[place]:.4f} would have been needed"
+                f"loss {loss:.4f} after {len(self._losses)} epochs, above the limit of "
+                f"{self._bars[place]:.4f}"
             )
 
 

@@ -1,1 +1,1 @@
-"""trigger.toml: what a trigger is asked to be, read and checked before anything is done."""
+"""trigger.toml: the specification of a trigger, read and checked before anything is done."""

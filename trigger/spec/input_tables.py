@@ -1,4 +1,6 @@
-"""The table ``inputs`` of trigger.toml: the hardware types of the features, or the objects whose fields they are."""
+"""The table ``inputs`` of trigger.toml: the hardware types of the features, or the objects whose
+fields they are.
+"""
 
 from collections import Counter
 from typing import Annotated, Literal, NamedTuple
@@ -16,7 +18,7 @@ def _type(text: str) -> str:
 
 
 class ObjectField(Section):
-    """One field of an object: its bits, first and last, counted from the object's lowest, and what an integer is worth.
+    """One field of an object: its first and last bit, counted from the lowest, and its LSB.
 
     An angle ``wraps``: 2 pi and 0 are the same.
     """
@@ -30,7 +32,7 @@ class ObjectField(Section):
     def _is_range(self) -> "ObjectField":
         if not 0 <= self.bits[0] <= self.bits[1] < self.bits[0] + MAX_WIDTH:
             raise ValueError(
-                f"bits are {self.bits}; they are the first and the last, at most {MAX_WIDTH} of them"
+                f"bits are {self.bits}; write [first, last], with at most {MAX_WIDTH} bits"
             )
         return self
 
@@ -50,7 +52,9 @@ class PlacedField(NamedTuple):
 
 
 class HardwareObject(Section):
-    """Objects of one kind: ``at`` has link, word and lowest bit of each; they come by falling ``order_by``, a field."""
+    """Objects of one kind: ``at`` has link, word and lowest bit of each; sorted by descending
+    ``order_by``.
+    """
 
     at: Annotated[
         list[
@@ -65,7 +69,8 @@ class HardwareObject(Section):
     def _has_order(self) -> "HardwareObject":
         if self.order_by is not None and self.order_by not in self.fields:
             raise ValueError(
-                f"order_by is {quoted(self.order_by)}, which is no field{nearest(self.order_by, self.fields)}"
+                f"order_by is {quoted(self.order_by)}, which is not a "
+                f"field{nearest(self.order_by, self.fields)}"
             )
         return self
 
@@ -75,9 +80,11 @@ class HardwareObject(Section):
 
 
 class Inputs(Section):
-    """The hardware type of the features: ``type`` for all, ``types`` for single ones by name, or ``objects`` with their bits.
+    """The hardware type of the features: ``type`` for all, ``types`` for single ones by name, or
+    ``objects`` with their bits.
 
-    ``units`` says whether the files hold the objects in physical units or as the hardware's integers.
+    ``units`` says whether the files hold the objects in physical units or as the hardware's
+    integers.
     """
 
     type: str | None = None
@@ -99,7 +106,7 @@ class Inputs(Section):
     @model_validator(mode="after")
     def _fits_the_links(self) -> "Inputs":
         if self.objects and (self.type is not None or self.types):
-            raise ValueError("give either type and types, or objects, whose bits are their types")
+            raise ValueError("set either type and types, or objects, whose bits define their types")
         if self.units == "hardware" and not self.objects:
             raise ValueError("units is for objects; other features are in the units of their types")
         repeated = self._repeated_feature()
@@ -112,7 +119,8 @@ class Inputs(Section):
             last = low + field.type.width - 1
             if last >= self.word_bits:
                 raise ValueError(
-                    f"{name} takes bits {low} to {last} of word {word} of link {link}; a word has {self.word_bits}"
+                    f"{name} takes bits {low} to {last} of word {word} of link {link}; "
+                    f"a word has {self.word_bits}"
                 )
             for bit in range(low, last + 1):
                 other = taken.setdefault((link, word, bit), name)

@@ -1,4 +1,4 @@
-"""Where the features are on the links: which bits of which word, and events as words and back."""
+"""The positions of features on the links, and conversion between events and words."""
 
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,7 +11,9 @@ if TYPE_CHECKING:
 
 
 class Place(NamedTuple):
-    """The bits of one feature: ``low`` to ``low`` + width - 1 of word number ``word`` of an event on link ``link``."""
+    """The bits of one feature: ``low`` to ``low`` + width - 1 of word number ``word`` of an event
+    on link ``link``.
+    """
 
     name: str
     link: int
@@ -21,7 +23,9 @@ class Place(NamedTuple):
 
 
 class LinkMap(NamedTuple):
-    """An event is ``words`` words of ``word_bits`` bits on each of ``links`` links, one word a clock cycle."""
+    """An event is ``words`` words of ``word_bits`` bits on each of ``links`` links, one word a
+    clock cycle.
+    """
 
     places: tuple[Place, ...]
     links: int
@@ -30,7 +34,8 @@ class LinkMap(NamedTuple):
 
 
 def link_map(spec: "Spec") -> LinkMap:
-    """The links as ``inputs.objects`` has them; without it the features one after the other, on as many links as it takes.
+    """The links of ``inputs.objects``; without it, the features in order on as many links as
+    needed.
 
     No feature crosses the end of a word.
     """
@@ -56,7 +61,9 @@ def link_map(spec: "Spec") -> LinkMap:
 
 
 def pack(links: LinkMap, x: Integers) -> np.ndarray:
-    """Integer inputs, shape (events, features), as words: uint64 of shape (events, words, links)."""
+    """Integer inputs, shape (events, features), as words: uint64 of shape (events, words,
+    links).
+    """
     words = np.zeros((len(x), links.words, links.links), dtype=np.uint64)
     for place, values in zip(links.places, x.T, strict=True):
         bits = values.astype(np.int64).view(np.uint64) & np.uint64((1 << place.type.width) - 1)

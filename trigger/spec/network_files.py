@@ -1,4 +1,4 @@
-"""What the network of a spec is made of: files of the user, and what these use of this program."""
+"""The files of the network of a spec, and the modules of this program that they use."""
 
 import os
 from pathlib import Path
@@ -10,9 +10,11 @@ from trigger.support.user_code import program_names, user_files
 
 
 def file_digests(spec: Spec, source: Path) -> dict[str, str]:
-    """SHA-256 of each file that the network comes from, by its path from ``source``, the folder of trigger.toml.
+    """SHA-256 of each file that the network comes from, by its path from ``source``, the folder of
+    trigger.toml.
 
-    With the model's file count those that it imports of the user's own. Raises TriggerError for one that cannot be read.
+    With the model's file count those that it imports of the user's own. Raises TriggerError for one
+    that cannot be read.
     """
     named = {name: source / name for name in spec.model_files}
     imported = {

@@ -1,4 +1,4 @@
-"""The FPGA parts and families of synth/: what a trigger may be built for, and what is known of it."""
+"""The FPGA parts and families of synth/."""
 
 import difflib
 import re
@@ -17,9 +17,10 @@ TOTALS = ("lut", "ff", "dsp", "bram")
 
 
 class Part(NamedTuple):
-    """An FPGA with its totals; those that are not known are None.
+    """An FPGA with its totals; unknown ones are None.
 
-    ``delay`` scales the delay model; ``yosys`` and ``quartus`` say what those tools call it, where they know it.
+    ``delay`` scales the delay model; ``yosys`` and ``quartus`` are its names in those tools, if
+    known.
     """
 
     name: str
@@ -43,12 +44,15 @@ def parts() -> dict[str, Part]:
 
 @cache
 def families() -> dict[str, dict[str, Any]]:
-    """What synth/families.toml says of each family."""
+    """The entries of synth/families.toml."""
     return _read(FAMILIES)
 
 
 def part(name: str | Part) -> Part:
-    """One part, listed or by the vendor's ordering code; a Part is itself. Raises TriggerError with the nearest name."""
+    """A part by name or ordering code; a Part is returned unchanged.
+
+    Raises TriggerError with the nearest name.
+    """
     if isinstance(name, Part):
         return name
     known = parts()
@@ -59,15 +63,16 @@ def part(name: str | Part) -> Part:
         close = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
         hint = f"; did you mean {quoted(close[0])}?" if close else ""
         raise TriggerError(
-            f"no part {quoted(name)}{hint} (`trigger doctor --parts` lists all; "
-            "the whole ordering code of any other AMD or Altera "
-            "FPGA will do, with package and speed grade; [target.device] describes one of your own)"
+            f"no part {quoted(name)}{hint} (`trigger doctor --parts` lists all; any "
+            f"other AMD or Altera FPGA is accepted by "
+            "its complete ordering code, with package and speed grade; [target.device] "
+            "describes a custom one)"
         )
     return found
 
 
 def own_part(name: str, family: str, delay: float | None, totals: Mapping[str, int | None]) -> Part:
-    """A part that its user describes; of a family that is not known it has a ``delay`` of its own."""
+    """A part described by the user; a part of an unknown family has its own ``delay``."""
     if family in families():
         made = _made(name, family, totals)
         return made if delay is None else made._replace(delay=delay)
@@ -76,7 +81,7 @@ def own_part(name: str, family: str, delay: float | None, totals: Mapping[str, i
 
 
 def utilisation(result: Any, fpga: Part) -> dict[str, float | None]:
-    """The share of a part's LUT, FF, DSP and BRAM that a synthesis result takes; None where one of the two is not known."""
+    """The fraction of a part's LUT, FF, DSP and BRAM in a synthesis result; None if unknown."""
     shares: dict[str, float | None] = {}
     for name in TOTALS:
         used, total = getattr(result, name), getattr(fpga, name)
@@ -114,7 +119,7 @@ def _patterns() -> dict[str, re.Pattern[str]]:
 
 @cache
 def _totals_of_devices() -> dict[str, dict[str, int | None]]:
-    """The totals of each device of which some part is listed: they do not depend on package and grade."""
+    """The totals of each device with a listed part: they do not depend on package and grade."""
     found = {}
     for name, known in parts().items():
         match = next(filter(None, (p.fullmatch(name) for p in _patterns().values())), None)

@@ -1,4 +1,6 @@
-"""The table ``payload`` of trigger.toml, and where it puts the parts of a decision on the links of an EMP board."""
+"""The table ``payload`` of trigger.toml, and the positions of a decision on the links of an EMP
+board.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, NamedTuple
@@ -8,20 +10,22 @@ from pydantic import Field, field_validator, model_validator
 from trigger.errors import quoted
 from trigger.spec.tables import Section, nearest
 
-# Of an EMP word, and of a bunch crossing.
+# The widths of an EMP word and of a bunch crossing.
 WORD_BITS, CROSSING_BITS = 64, 12
-# Of the shell's registers, and of the words of an event that it counts.
+# The limits of the shell's registers, and of the words per event.
 MOST_POINTS, MOST_FRAMES = 16, 255
-# Where accept bits, crossing and scores are unless [payload.output] says otherwise.
+# Default positions of accept bits, crossing and scores, without [payload.output].
 _ACCEPT, _CROSSING, _SCORES = 0, 16, 32
 
-# Three digits, as pattern files number them.
+# Pattern files number links with three digits.
 Channel = Annotated[int, Field(ge=0, lt=1000)]
 Place = tuple[int, int]
 
 
 class OutputField(NamedTuple):
-    """Part of a decision: bits ``first`` and up of ``port`` are bits ``low`` to ``high`` of the words on ``link``."""
+    """Part of a decision: bits ``first`` and up of ``port`` are bits ``low`` to ``high`` of the
+    words on ``link``.
+    """
 
     what: str
     port: Literal["out_accept", "out_bx", "out_score"]
@@ -32,7 +36,7 @@ class OutputField(NamedTuple):
 
     @property
     def described(self) -> str:
-        """What it is, for people."""
+        """A description for people."""
         key, _, name = self.what.partition(".")
         one = {"accept": "accept bit", "crossing": "bunch crossing", "scores": "score"}.get(
             key, key
@@ -59,9 +63,10 @@ class ScorePort(NamedTuple):
 
 
 class PayloadOutput(Section):
-    """Where a decision goes: link and lowest bit of accept bits, bunch crossing and scores. What is left out is not sent.
+    """The link and lowest bit of accept bits, bunch crossing and scores. Parts without a place are
+    not sent.
 
-    Accept bits and scores are given one by one, by name, or all together, one after the other from that bit on.
+    Accept bits and scores are placed one by one, by name, or all together from that bit on.
     """
 
     accept: list[int] | dict[str, list[int]] | None = None
@@ -74,23 +79,26 @@ class PayloadOutput(Section):
         for place in value.values() if isinstance(value, dict) else [value]:
             numbers = place if isinstance(place, list) else []
             if [type(number) for number in numbers] != [int, int] or min(numbers) < 0:
-                raise ValueError(f"{quoted(place)} is no place; it should be [link, lowest bit]")
+                raise ValueError(f"{quoted(place)} is not a place; write [link, lowest bit]")
             if numbers[0] > 999:
-                raise ValueError(f"there is no link {numbers[0]}; links are numbered from 0 to 999")
+                raise ValueError(
+                    f"link {numbers[0]} does not exist; links are numbered from 0 to 999"
+                )
         return value
 
     @model_validator(mode="after")
     def _says_something(self) -> "PayloadOutput":
         if not (self.accept or self.crossing or self.scores):
-            raise ValueError("give at least one of accept, crossing and scores")
+            raise ValueError("set at least one of accept, crossing and scores")
         return self
 
 
 class Payload(Section):
-    """The core in a shell: link words in, accept bits out. Thresholds are registers of the shell, or fixed in the core.
+    """The core in a shell: link words in, accept bits out. Thresholds are registers of the shell,
+    or fixed in the core.
 
-    ``input_links`` are the channels of an EMP board that links 0, 1, ... come on, ``output_link`` the one of the decision,
-    or ``output`` the bits of several.
+    ``input_links`` are the channels of links 0, 1, ... on an EMP board, ``output_link`` is that of
+    the decision, or ``output`` has its bits on several links.
     """
 
     thresholds: Literal["registers", "fixed"] = "registers"
@@ -104,7 +112,7 @@ class Payload(Section):
         if repeated:
             raise ValueError(f"input_links names {repeated[0]} twice")
         if self.output is not None and "output_link" in self.model_fields_set:
-            raise ValueError("give either output_link or output, whose places name their links")
+            raise ValueError("set either output_link or output, whose places include links")
         return self
 
     @property
@@ -114,21 +122,22 @@ class Payload(Section):
 
     @property
     def output_key(self) -> str:
-        """The key that says where a decision goes, for messages."""
+        """The key that places a decision, for messages."""
         return "payload.output_link" if self.output is None else "payload.output"
 
     def output_fields(
         self, accept: Sequence[str], scores: Sequence[ScorePort]
     ) -> tuple[OutputField, ...]:
-        """Where the parts of a decision go. ``accept`` names the accept bits.
+        """The positions of the parts of a decision. ``accept`` names the accept bits.
 
-        Raises ValueError for a name that there is not, and where parts overlap or do not fit a word.
+        Raises ValueError for an unknown name, and if parts overlap or do not fit a word.
         """
         link, room = self.output_link, WORD_BITS - _SCORES
         width = sum(score.width for score in scores)
         if self.output is None and width > room:
             raise ValueError(
-                f"the scores take {width} bits; the word on link {link} has room for {room}; place them with "
+                f"the scores take {width} bits; only {room} are free in the word on "
+                f"link {link}; place them with "
                 '[payload.output], or use a network of one output, or thresholds = "fixed"'
             )
         output = self.output or PayloadOutput(
@@ -162,7 +171,7 @@ def _placed(
         for name, place in asked.items():
             if name not in known:
                 raise ValueError(
-                    f"{key} has {quoted(name)}, which there is not{nearest(name, known)}"
+                    f"{key} has {quoted(name)}, which is unknown{nearest(name, known)}"
                 )
             yield OutputField(f"{key}.{name}", port, *known[name][1:], *place)
 
@@ -172,7 +181,8 @@ def _check_room(fields: Sequence[OutputField]) -> None:
     for field in fields:
         if field.high >= WORD_BITS:
             raise ValueError(
-                f"{field.what} takes bits {field.low} to {field.high} of link {field.link}; a word has {WORD_BITS}"
+                f"{field.what} takes bits {field.low} to {field.high} of link "
+                f"{field.link}; a word has {WORD_BITS}"
             )
         for bit in range(field.low, field.high + 1):
             other = taken.setdefault((field.link, bit), field.what)

@@ -1,4 +1,7 @@
-"""trigger.toml: what a trigger is asked to be. Everything is checked before anything is done; see docs/trigger-toml.md."""
+"""trigger.toml: the specification of a trigger.
+
+Everything is checked before anything is done; see docs/trigger-toml.md.
+"""
 
 import contextlib
 import re
@@ -36,7 +39,7 @@ from trigger.support.resources import folder
 
 FILE_NAME = "trigger.toml"
 _MOST_PROBLEMS = 20
-# Longer than the longest name that there may be is told by its start.
+# Longer texts are shortened in messages.
 _LONGEST_KEY = 128
 
 
@@ -75,7 +78,7 @@ class Spec(Section):
     @model_validator(mode="before")
     @classmethod
     def _features_of_objects(cls, data: Any) -> Any:
-        """Where data.features is left out, every field of every object is a feature."""
+        """Without data.features, every field of every object is a feature."""
         given, inputs = (
             data.get(name) if isinstance(data, dict) else None for name in ("data", "inputs")
         )
@@ -85,7 +88,7 @@ class Spec(Section):
             return data
         try:
             names = list(Inputs.model_validate(inputs).fields())
-        except ValidationError:  # is told where it belongs, and not as missing features
+        except ValidationError:  # reported with the table itself, not as missing features
             names = ["unknown"]
         return {**data, "data": {**given, "features": names}}
 
@@ -98,7 +101,7 @@ class Spec(Section):
 
     @property
     def model_files(self) -> list[str]:
-        """The files that the network comes from."""
+        """The files of the network."""
         warm = self.training.warm_start
         files = (
             [self.model.file]
@@ -114,19 +117,23 @@ class Spec(Section):
 
     @property
     def outputs(self) -> list[str]:
-        """What the firmware's outputs are called: the accept bits, or the classes whose scores it gives."""
+        """The names of the firmware's outputs: the accept bits, or the classes of the scores."""
         return list(self.accept if self.decides else self.scores)
 
     @property
     def decides(self) -> bool:
-        """Whether the core gives accept bits; otherwise it gives scores, and a payload's shell may compare them."""
+        """Whether the core gives accept bits; otherwise it gives scores, and a payload's shell may
+        compare them.
+        """
         return self.decision is not None and (
             self.payload is None or self.payload.thresholds == "fixed"
         )
 
     @property
     def scores(self) -> list[str]:
-        """What the network's outputs score, in their order: each class, or the one or more that its only output scores."""
+        """The classes that the outputs score, in order: each class, or those that the only output
+        scores.
+        """
         if self.task == "anomaly":
             return ["anomaly"]
         match self.model.output:
@@ -139,20 +146,26 @@ class Spec(Section):
 
     @property
     def scored_high(self) -> list[str]:
-        """The classes that the only output scores high; none where there is an output for each class."""
+        """The classes that the only output scores high; none where there is an output for each
+        class.
+        """
         names = self.model.output or []
         return [names] if isinstance(names, str) else names
 
     @property
     def taught(self) -> tuple[int, ...]:
-        """The numbers of the classes that the network is trained on; the others are only measured."""
+        """The numbers of the classes that the network is trained on; the others are only
+        measured.
+        """
         return tuple(
             self.data.classes.index(name) for name in self.training.classes or self.data.classes
         )
 
     @property
     def background(self) -> tuple[int, ...] | None:
-        """The numbers of the classes that the only output scores low; None where there is an output for each class."""
+        """The numbers of the classes that the only output scores low; None where there is an output
+        for each class.
+        """
         if self.task == "anomaly":
             return self.taught
         if self.model.output is None:
@@ -172,7 +185,10 @@ class Spec(Section):
 
 
 def load(path: Path) -> Spec:
-    """Read and check a trigger.toml. Raises TriggerError naming file, key, what is wrong and the nearest right key."""
+    """Read and check a trigger.toml.
+
+    Raises TriggerError with file, key, fault and the nearest valid key.
+    """
     try:
         return parse(regular(path).read_text(encoding="utf-8"), path)
     except OSError as error:
@@ -182,10 +198,10 @@ def load(path: Path) -> Spec:
 
 
 def parse(text: str, path: Path) -> Spec:
-    """As ``load``, for the text that stands or will stand in a file."""
+    """The same as ``load``, for the text of a file."""
     try:
         data = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # a number of too many digits is a ValueError
+    except (ValueError, RecursionError) as error:  # a number with too many digits is a ValueError
         raise TriggerError(f"{path}: not TOML: {error}") from error
     try:
         return Spec.model_validate(data)
@@ -198,23 +214,27 @@ def parse(text: str, path: Path) -> Spec:
 
 
 def without_warm_start(text: str) -> str:
-    """The text of a trigger.toml whose network is trained from the start."""
+    """The text of a trigger.toml without its warm start."""
     document: Any = tomlkit.parse(text)
     document.get("training", {}).pop("warm_start", None)
     return tomlkit.dumps(document)
 
 
 def find(target: str) -> Path:
-    """The trigger.toml of a zoo name, a folder or a file. Raises TriggerError with the zoo's nearest name."""
+    """The trigger.toml of a zoo name, a folder or a file.
+
+    Raises TriggerError with the zoo's nearest name.
+    """
     path = Path(target)
     candidates = [path, path / FILE_NAME, folder("models") / target / FILE_NAME]
     for candidate in candidates:
-        with contextlib.suppress(OSError):  # a name too long for any file
+        with contextlib.suppress(OSError):  # a name that is too long for a file
             if candidate.exists() and not (candidate is path and path.is_dir()):
                 return regular(candidate)
     known = ", ".join(zoo())
     raise TriggerError(
-        f"no trigger {quoted(target)}: neither a file, a folder with {FILE_NAME}, nor in the zoo ({known})"
+        f"no trigger {quoted(target)}: neither a file, a folder with {FILE_NAME}, nor "
+        f"in the zoo ({known})"
         f"{nearest(target, zoo())}"
     )
 
@@ -238,14 +258,14 @@ def _explain(problem: ErrorDetails) -> str:
         case "value_error":
             return f"{where + ': ' if where else ''}{problem['ctx']['error']}"
     value = problem["input"]
-    text = problem["msg"].removeprefix("Input should be ")
+    demand = re.sub(r"^\w+ should ", "", problem["msg"])
     unit = re.search(r"_(mhz|ns)$", where)
     hint = (
         f" in {'MHz' if unit[1] == 'mhz' else 'ns'}, as a plain number"
         if unit and isinstance(value, str)
         else ""
     )
-    return f"{where} is {quoted(value)}; it should be {text}{hint}"
+    return f"{where} is {quoted(value)}; it must {demand}{hint}"
 
 
 def _keys(location: tuple[int | str, ...]) -> list[str]:
@@ -255,7 +275,7 @@ def _keys(location: tuple[int | str, ...]) -> list[str]:
     for name in names:
         annotation = section.model_fields[name].annotation
         if get_origin(annotation) is dict:
-            next(names, None)  # the user's own name of a working point or an object
+            next(names, None)  # the user's name of a working point or an object
         options = [annotation, *getattr(annotation, "__args__", ())]
         section = next(
             option for option in options if isinstance(option, type) and issubclass(option, Section)

@@ -20,16 +20,16 @@ PositiveInt = Annotated[int, Field(gt=0, lt=1 << 31)]
 Seed = Annotated[int, Field(ge=0, lt=1 << 32)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
-# The LHC at 6.8 TeV: 3564 places for bunches, each crossing 11,245 times a second.
+# The LHC at 6.8 TeV: 3564 bunch slots, each crossing 11,245 times per second.
 CROSSINGS_MHZ = 40.079
 BUNCHES = 3564
-# What a user calls something, and where a file is. Each place that a name is written to quotes it for its own language.
+# User-given names and paths. Each output quotes them for its own language.
 Name = Annotated[str, AfterValidator(printable)]
 FileName = Annotated[str, AfterValidator(file_name)]
 
 
 def nearest(name: str, known: Any) -> str:
-    """The end of a message: the known name that was perhaps meant."""
+    """The end of a message with the nearest known name, or ""."""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.4)
     return f"; did you mean {quoted(close[0])}?" if close else ""
 
@@ -41,7 +41,7 @@ class Section(BaseModel):
 
 
 class Split(Section):
-    """How the events are divided: as fractions that add up to 1, or as a ``column`` of the files says."""
+    """The split of the events: by fractions that add up to 1, or by a ``column`` of the files."""
 
     column: Name | None = None
     train: Fraction = 0.6
@@ -51,10 +51,12 @@ class Split(Section):
     @model_validator(mode="after")
     def _adds_up(self) -> "Split":
         if self.column is not None and len(self.model_fields_set) > 1:
-            raise ValueError("give either column or train, validation and test")
+            raise ValueError("set either column, or train, validation and test")
         total = self.train + self.validation + self.test
         if not math.isclose(total, 1, abs_tol=1e-9):
-            raise ValueError(f"train, validation and test add up to {total:g}, not to 1")
+            raise ValueError(
+                f"train, validation and test add up to {total:g}; they must add up to 1"
+            )
         return self
 
 
@@ -84,12 +86,14 @@ class Data(Section):
                 f"{quoted(special[0])} is a feature and also the label, weight or split"
             )
         if self.label is not None and len(self.classes) < 2:
-            raise ValueError("classes names one class; a label tells at least two apart")
+            raise ValueError("classes names one class; a label needs at least two")
         return self
 
 
 class Model(Section):
-    """The network: made by ``function(features, classes, **arguments)`` of ``file``, or trained already, in ``network``."""
+    """The network: made by ``function(features, classes, **arguments)`` of ``file``, or trained
+    already, in ``network``.
+    """
 
     file: FileName = "model.py"
     function: Name | None = None
@@ -102,15 +106,15 @@ class Model(Section):
     def _is_one_of_both(self) -> "Model":
         if (self.function is None) == (self.network is None):
             raise ValueError(
-                "give either function, to train a network, or network, for one that is trained"
+                "set either function, to train a network, or network, for a trained one"
             )
         if self.weights is not None and not str(self.network).endswith(".json"):
-            raise ValueError("weights go with a network whose architecture is a .json file")
+            raise ValueError("weights are only for a network whose architecture is a .json file")
         return self
 
 
 class WarmStart(Section):
-    """A trained network whose weights training begins with, and how long it then goes on, from which learning rate."""
+    """A trained network with initial weights, and the epochs and learning rate that follow."""
 
     network: FileName
     epochs: PositiveInt
@@ -136,7 +140,9 @@ class Training(Section):
 
 
 class Quantization(Section):
-    """Post-training quantisation of a float network: to ``bits``, or to as few as lose no more than ``max_auc_loss``."""
+    """Post-training quantisation of a float network: to ``bits``, or to as few as lose no more than
+    ``max_auc_loss``.
+    """
 
     bits: Annotated[int, Field(ge=2, le=16)] | None = None
     max_auc_loss: Annotated[float, Field(gt=0, lt=1)] | None = None
@@ -144,12 +150,12 @@ class Quantization(Section):
     @model_validator(mode="after")
     def _is_one_of_both(self) -> "Quantization":
         if (self.bits is None) == (self.max_auc_loss is None):
-            raise ValueError("give either bits or max_auc_loss")
+            raise ValueError("set either bits or max_auc_loss")
         return self
 
 
 class Pruning(Section):
-    """The share of each kernel's weights set to zero, on a cubic schedule between two epochs."""
+    """The fraction of zero weights per kernel, on a cubic schedule between two epochs."""
 
     sparsity: Annotated[float, Field(ge=0, lt=1)]
     start_epoch: Annotated[int, Field(ge=0)] = 0
@@ -165,7 +171,7 @@ class Pruning(Section):
 
 
 class Budget(Section):
-    """What the trigger may cost at most."""
+    """The limits on the cost of the trigger."""
 
     latency_ns: Positive | None = None
     ii: PositiveInt | None = None
@@ -177,10 +183,10 @@ class Budget(Section):
 
 
 class WorkingPoint(Section):
-    """One accept bit: whether a score is at least ``threshold``, or so high that zero bias is kept at ``rate_khz``.
+    """One accept bit: a score is at least ``threshold``, or a threshold derived from ``rate_khz``.
 
-    ``output`` is the class that is scored; it may be left out where the network has one output. The threshold is a number on
-    the scale of that output.
+    ``output`` is the class of the score; it may be omitted if the network has one output. The
+    threshold is a number on the scale of that output.
     """
 
     output: str | None = None
@@ -190,20 +196,21 @@ class WorkingPoint(Section):
     @model_validator(mode="after")
     def _is_one_of_both(self) -> "WorkingPoint":
         if (self.threshold is None) == (self.rate_khz is None):
-            raise ValueError("give either threshold or rate_khz")
+            raise ValueError("set either threshold or rate_khz")
         return self
 
 
 class Decision(Section):
-    """Accept bits instead of scores: what cannot change them is then not computed."""
+    """Accept bits instead of scores; the core then omits everything that cannot change them."""
 
     accept: Annotated[dict[Name, WorkingPoint], Field(min_length=1)]
 
 
 class Physics(Section):
-    """What is reported besides accuracy: rejections at a signal efficiency, and rates where ``zero_bias`` names a class.
+    """Further figures: rejections at a signal efficiency, and rates if ``zero_bias`` names a class.
 
-    A rate is the share of zero bias that is kept, times the crossings of ``filled_bunches`` bunches of the LHC's 3564.
+    A rate is the accepted fraction of zero bias times the crossing rate of ``filled_bunches`` of
+    3564 bunches.
     """
 
     signal_efficiency: Fraction = 0.5
@@ -218,7 +225,9 @@ class Physics(Section):
 
 
 class Parameter(Section):
-    """What a search may put at one key: one of ``choices``, or a number from ``low`` to ``high``, whole where both are."""
+    """The values of one key in a search: ``choices``, or a number from ``low`` to ``high``, whole
+    if both are.
+    """
 
     choices: Annotated[list[int | Finite | str | bool], Field(min_length=2)] | None = None
     low: int | Finite | None = None
@@ -229,22 +238,24 @@ class Parameter(Section):
     @model_validator(mode="after")
     def _is_one_of_both(self) -> "Parameter":
         if (self.choices is None) == (self.low is None and self.high is None):
-            raise ValueError("give either choices, or low and high")
+            raise ValueError("set either choices, or low and high")
         if self.choices is not None:
             if self.log or self.step is not None:
-                raise ValueError("log and step go with low and high")
+                raise ValueError("log and step need low and high")
             return self
         if self.low is None or self.high is None or not self.low < self.high:
-            raise ValueError("low and high are both needed, low below high")
+            raise ValueError("low and high are both needed, with low below high")
         if self.log and (self.step is not None or self.low <= 0):
-            raise ValueError("with log, low is above 0, and there is no step")
+            raise ValueError("with log, low must be above 0 and step is not allowed")
         if self.step is not None and self.step <= 0:
-            raise ValueError("step is above 0")
+            raise ValueError("step must be above 0")
         return self
 
 
 class Search(Section):
-    """What ``trigger search`` varies, by the key of trigger.toml, and the metric on validation events that it raises."""
+    """The keys of trigger.toml that ``trigger search`` varies, and the validation metric that it
+    maximises.
+    """
 
     parameters: Annotated[dict[Name, Parameter], Field(min_length=1)]
     metric: Literal["accuracy", "auc", "efficiency"] = "auc"

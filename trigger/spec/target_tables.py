@@ -11,7 +11,9 @@ from trigger.spec.tables import Name, Positive, PositiveInt, Section, nearest
 
 
 class Device(Section):
-    """An FPGA that the user describes: its family, its totals, and how slow its logic is against UltraScale+."""
+    """An FPGA described by the user: its family, its totals, and its delay relative to
+    UltraScale+.
+    """
 
     family: Name
     lut: PositiveInt | None = None
@@ -25,9 +27,9 @@ class Device(Section):
         if self.family not in families() and self.delay is None:
             hint = nearest(self.family, families())
             raise ValueError(
-                f"family is {quoted(self.family)}, of which no delay is known{hint}; "
-                "give delay too: the delay of its logic against "
-                "that of UltraScale+ of speed grade -2"
+                f"family is {quoted(self.family)}, whose delay is unknown{hint}; set "
+                f"delay too: its "
+                "logic delay relative to UltraScale+ of speed grade -2"
             )
         return self
 
@@ -45,7 +47,7 @@ class Target(Section):
     @field_validator("part")
     @classmethod
     def _is_known(cls, value: str, info: ValidationInfo) -> str:
-        """``device`` is checked first: what it describes may have any name that tools take."""
+        """``device`` is checked first: a described device may have any valid name."""
         if info.data.get("device") is not None:
             if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]*", value):
                 raise ValueError(
@@ -59,7 +61,7 @@ class Target(Section):
 
     @property
     def fpga(self) -> Part:
-        """What is known of the FPGA."""
+        """The FPGA data."""
         if self.device is None:
             return part(self.part)
         totals = self.device.model_dump(include=set(TOTALS))

@@ -1,4 +1,4 @@
-"""``trigger new``: a folder of one's own, from one of the zoo."""
+"""``trigger new``: a new folder from a zoo trigger."""
 
 import shutil
 from collections import Counter
@@ -14,7 +14,9 @@ from trigger.support.resources import folder as shipped
 
 
 def create(folder: Path, like: str) -> None:
-    """Copy a zoo trigger into a new folder under the folder's own name. Raises TriggerError where something is there."""
+    """Copy a zoo trigger into a new folder and rename it. Raises TriggerError if the folder
+    exists.
+    """
     source = specification.find(like).parent
     name = folder.resolve().name
     try:
@@ -22,7 +24,7 @@ def create(folder: Path, like: str) -> None:
     except ValueError as error:
         raise TriggerError(str(error)) from error
     if folder.exists() or folder.is_symlink():
-        raise TriggerError(f"{folder}: exists already")
+        raise TriggerError(f"{folder}: already exists; name another folder")
     original = specification.load(source / specification.FILE_NAME)
     text = (source / specification.FILE_NAME).read_text(encoding="utf-8")
     document: Any = tomlkit.parse(specification.without_warm_start(text))
@@ -58,6 +60,8 @@ def _model_files(spec: specification.Spec) -> dict[str, str]:
 
 
 def _inside(item: str) -> str:
-    """Where a file goes in the new folder: files outside the old one, as several of the zoo share them, go into it."""
+    """The path of a file in the new folder; files outside the old one, which zoo triggers share,
+    move into it.
+    """
     path = PurePath(item)
     return path.name if path.is_absolute() or ".." in path.parts else item

@@ -1,1 +1,1 @@
-"""Small pieces that every other part may use."""
+"""Helpers that every other part may use."""

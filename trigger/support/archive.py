@@ -1,4 +1,4 @@
-"""Saved networks without dates and addresses in memory: the same training gives the same file."""
+"""Saved networks without dates and memory addresses: equal trainings give equal files."""
 
 import io
 import json
@@ -14,7 +14,7 @@ _OBJECT = re.compile(rb'("shared_object_id": )(\d+)')
 
 
 def normalise(path: Path) -> None:
-    """Write a ``.keras`` file again with one date for everything, and its shared objects numbered as they come."""
+    """Rewrite a ``.keras`` file with one fixed date and shared objects numbered in their order."""
     made = io.BytesIO()
     with zipfile.ZipFile(path) as old, zipfile.ZipFile(made, "w") as new:
         for member in old.infolist():
@@ -29,7 +29,7 @@ def normalise(path: Path) -> None:
 
 
 def _numbered(config: bytes) -> bytes:
-    """Keras tells by these numbers only which objects are one; it takes their addresses."""
+    """Keras uses these numbers, memory addresses, only to identify shared objects."""
     numbers: dict[bytes, int] = {}
 
     def number(found: re.Match[bytes]) -> bytes:

@@ -1,4 +1,4 @@
-"""The part of this program that a result depends on, as one digest: modules with all that they import, and data files."""
+"""The code that a result depends on, as one digest: modules, their imports, and data files."""
 
 import functools
 import os
@@ -18,10 +18,11 @@ _PACKAGE = Path(trigger.__file__).resolve().parent
 
 
 def code_digest(modules: Iterable[str], data: Iterable[str] = ()) -> str:
-    """SHA-256 over the names and the bytes of ``code_files``. Raises TriggerError where one of them cannot be read.
+    """SHA-256 over the names and the bytes of ``code_files``. Raises TriggerError if one of them
+    cannot be read.
 
-    Where one was edited after this program was loaded, nobody knows which of its states runs: the digest is then one that
-    no other process gives.
+    If a file was edited after this program was loaded, it is unknown which version runs. The digest
+    is then unique to this process.
     """
     return data_digest({name: _digest(path) for name, path in code_files(modules, data).items()})
 
@@ -29,10 +30,10 @@ def code_digest(modules: Iterable[str], data: Iterable[str] = ()) -> str:
 def code_files(modules: Iterable[str], data: Iterable[str] = ()) -> dict[str, Path]:
     """All files of this program that these modules can use, by name.
 
-    They are the modules, such as "trigger.backends.rtl", all modules of this package that they import, also inside
-    functions, the packages that hold those, and whatever is no module beside one of them: templates, Verilog, C++.
-    ``data`` adds files and folders of models/, firmware/ and synth/, such as "synth/rtl". Raises TriggerError where a module
-    or one of those is missing.
+    They are the modules, such as "trigger.backends.rtl"; all modules of this package that they
+    import, also inside functions; the packages that contain those; and the other files beside them,
+    such as templates, Verilog and C++. ``data`` adds files and folders of models/, firmware/ and
+    synth/, such as "synth/rtl". Raises TriggerError if a module or one of those is missing.
     """
     found: dict[str, Path] = {}
     for module in sorted(_closure(frozenset(modules))):
@@ -50,7 +51,9 @@ def _digest(path: Path) -> str:
 
 
 def modules_of(names: Iterable[str]) -> list[str]:
-    """The modules of this program that dotted names begin with, such as "trigger.quantizers.FixedPoint"."""
+    """The modules of this program that dotted names begin with, such as
+    "trigger.quantizers.FixedPoint".
+    """
     known = _graph().modules
     found = set()
     for name in names:
@@ -65,23 +68,21 @@ def _closure(modules: frozenset[str]) -> frozenset[str]:
     """The modules, and all that they import."""
     graph = _graph()
     for missing in sorted(modules - graph.modules):
-        raise TriggerError(
-            f"{missing}: no such module in {_PACKAGE}; install trigger-compiler again"
-        )
+        raise TriggerError(f"{missing}: no such module in {_PACKAGE}; reinstall trigger-compiler")
     return modules.union(*map(graph.find_upstream_modules, modules))
 
 
 @functools.cache
 def _graph() -> "ImportGraph":
-    """Which module imports which, read from the sources. Imports for type checkers do not count."""
+    """The import graph, read from the sources, without imports for type checkers."""
     import grimp
 
-    # Without a cache of its own: it would be written into the user's folder.
+    # No cache: grimp would write it into the user's folder.
     return grimp.build_graph(trigger.__name__, exclude_type_checking_imports=True, cache_dir=None)
 
 
 def _module_files(module: str) -> dict[str, Path]:
-    """The source of a module, the packages that Python runs before it, and the files beside it that are no modules."""
+    """The source of a module, its parent packages, and the files beside it that are not modules."""
     source = _source(module)
     parts = module.split(".")
     packages = [_source(".".join(parts[:depth])) for depth in range(1, len(parts))]
@@ -101,7 +102,10 @@ def _source(module: str) -> Path:
 
 
 def _data_files(name: str) -> dict[str, Path]:
-    """The files of a file or folder of models/, firmware/ or synth/. Raises TriggerError where there are none."""
+    """The files of a file or folder of models/, firmware/ or synth/.
+
+    Raises TriggerError if there are none.
+    """
     home, _, rest = name.partition("/")
     path = resources.folder(home) / rest
     if path.is_file():
@@ -109,10 +113,10 @@ def _data_files(name: str) -> dict[str, Path]:
     found = {f"{name}/{part.relative_to(path).as_posix()}": part for part in files.entries(path)}
     found = {inner: part for inner, part in found.items() if not _is_compiled(part)}
     if not found:
-        raise TriggerError(f"{path}: is missing; install trigger-compiler again")
+        raise TriggerError(f"{path}: missing; reinstall trigger-compiler")
     return found
 
 
 def _is_compiled(path: Path) -> bool:
-    """Whether Python left this beside a source that it ran."""
+    """Whether this is a by-product of Python, such as bytecode."""
     return path.suffix == ".pyc"

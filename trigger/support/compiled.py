@@ -1,7 +1,8 @@
-"""Compiled code that lies in a build is run again only where this user compiled it, from just the sources that are there.
+"""Reuse of compiled libraries in a build, only if this user compiled them from the same sources.
 
-A library's name ends in a code over its bytes and the digest of its sources, keyed with a secret of this user: nobody else
-can name a file so that it is run, and an edited or older one is compiled again.
+The name of a library ends in a code computed from its bytes and the digest of its sources, keyed
+with a secret of this user. So nobody else can plant a library, and an edited or outdated one is
+compiled again.
 """
 
 import contextlib
@@ -21,17 +22,19 @@ from trigger.support import files
 from trigger.support.digest import file_digest
 
 _SECRET_BYTES = 32
-# Folders in use, by open descriptors that are locked.
+# Folders in use, with their locked descriptors.
 _held: list[int] = []
 
 
 def library(
     folder: Path | None, kind: str, sources: str, compile_in: Callable[[Path], Path]
 ) -> Path:
-    """The library of sources with this digest, in a folder; ``compile_in`` makes it, in an empty folder, where in doubt.
+    """The library of sources with this digest; ``compile_in`` makes it in an empty folder if
+    needed.
 
-    ``kind`` is what it is called, such as "csim.so". It goes to a folder of this process where there is none, where the
-    folder cannot be written, or where this user has no place for a secret. Raises TriggerError where the folder is a link.
+    ``kind`` is its name, such as "csim.so". It goes to a temporary folder of this process if no
+    folder is given, if the folder cannot be written, or if this user has no place for a secret.
+    Raises TriggerError if the folder is a link.
     """
     secret = _secret()
     if folder is None or secret is None:
@@ -54,14 +57,14 @@ def library(
 
 
 def private() -> Path:
-    """An empty folder that goes with this process."""
+    """An empty folder that is removed when this process ends."""
     return Path(tempfile.mkdtemp(dir=_home().name))
 
 
 def empty(folder: Path) -> Path:
-    """This folder with nothing in it, until this process ends.
+    """This folder, emptied and locked until this process ends.
 
-    It is one of this process alone where the folder cannot be written, or is in use.
+    A temporary folder of this process if that one cannot be written or is in use.
     """
     if not _writable(folder):
         return private()
@@ -79,7 +82,9 @@ def empty(folder: Path) -> Path:
 
 
 def _locked(descriptor: int) -> bool:
-    """Lock the file or folder until this process ends; False where it is in use, or its file system has no locks."""
+    """Lock the file or folder until this process ends; False where it is in use, or its file system
+    has no locks.
+    """
     try:
         return lock_descriptor(descriptor, blocking=False)
     except OSError:
@@ -87,19 +92,21 @@ def _locked(descriptor: int) -> bool:
 
 
 def cache() -> Path | None:
-    """This user's folder for what is worth keeping; None where others could write there, or it cannot be made."""
+    """This user's cache folder; None if others could write there or it cannot be made."""
     try:
         folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "trigger"
         folder.mkdir(parents=True, exist_ok=True)
         found = folder.stat()
-    except (OSError, RuntimeError):  # no home, a full disk, one that is only read
+    except (OSError, RuntimeError):  # no home, a full disk, or a read-only one
         return None
     own = found.st_uid == os.geteuid() and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
     return folder if own else None
 
 
 def is_library(path: Path) -> bool:
-    """Whether a file is called as ``library`` calls what it keeps; whether it is run, its key decides."""
+    """Whether a file is called as ``library`` calls what it keeps; whether it is run, its key
+    decides.
+    """
     return re.fullmatch(r"\w+-[0-9a-f]{16}-[0-9a-f]{32}\.\w+", path.name) is not None
 
 
@@ -111,7 +118,7 @@ def _known(folder: Path, kind: str, sources: str, secret: bytes) -> Path | None:
 
 
 def _begin(kind: str, sources: str) -> str:
-    """What the names of all libraries from these sources begin with."""
+    """The common start of the names of all libraries from these sources."""
     return f"{kind.split('.', maxsplit=1)[0]}-{sources[:16]}-"
 
 
@@ -121,7 +128,7 @@ def _name(kind: str, sources: str, digest: str, secret: bytes) -> str:
 
 
 def _secret() -> bytes | None:
-    """Random bytes that only this user can read, made once; None where there is no place for them."""
+    """Random bytes that only this user can read, made once; None if they cannot be stored."""
     folder = cache()
     if folder is None:
         return None
@@ -145,7 +152,10 @@ def _secret() -> bytes | None:
 
 
 def _writable(folder: Path) -> bool:
-    """Whether a folder is there, or can be made, to be written to. Raises TriggerError where it is a link."""
+    """Whether a folder exists, or can be made, and is writable.
+
+    Raises TriggerError if it is a link.
+    """
     try:
         files.folder(folder)
     except OSError:

@@ -1,7 +1,7 @@
-"""Places that the user names to be written to: what this program did not write there is never replaced.
+"""Destinations that the user names: files that this program did not write are never replaced.
 
-A folder that was exported holds ``export.json``, with the SHA-256 of each file. By it an earlier export is recognised and
-replaced whole.
+An exported folder holds ``export.json`` with the SHA-256 of each file, by which an earlier export
+is recognised and replaced whole.
 """
 
 import json
@@ -18,13 +18,15 @@ RECORD = "export.json"
 
 
 def check_folder(target: Path, kind: str, by_products: Sequence[str] = ()) -> list[Path]:
-    """The files of an earlier export of this kind in a folder; none where it is empty or missing.
+    """The files of an earlier export of this kind in a folder; none if it is empty or missing.
 
-    ``by_products`` are patterns of what the export's own programs leave in it; they count as its files. Raises TriggerError
-    where anything else lies in the folder, or a file was edited.
+    ``by_products`` are patterns of files that running the export leaves there; they belong to it.
+    Raises TriggerError if the folder holds anything else, or if a file was edited.
     """
     if target.is_symlink():
-        raise TriggerError(f"{target}: is a link, and files would be written through it; remove it")
+        raise TriggerError(
+            f"{target}: is a link, which this program does not write through; remove it"
+        )
     if target.exists() and not target.is_dir():
         raise TriggerError(f"{target}: is a file where a folder is needed; remove it")
     found = files.entries(target) if target.is_dir() else []
@@ -33,11 +35,11 @@ def check_folder(target: Path, kind: str, by_products: Sequence[str] = ()) -> li
     record = _record(target)
     if record is None:
         raise TriggerError(
-            f"{target}: is not empty and holds no earlier export; name a new or an empty folder"
+            f"{target}: is not empty and holds no earlier export; name a new or empty folder"
         )
     if record["export"] != kind:
         raise TriggerError(
-            f"{target}: holds an export of another kind, {record['export']}; "
+            f"{target}: holds an export of the kind {record['export']}; "
             "name a new or an empty folder"
         )
     for path in found:
@@ -47,7 +49,8 @@ def check_folder(target: Path, kind: str, by_products: Sequence[str] = ()) -> li
         digests = [record[part].get(name) for part in ("files", "before")]
         if digests == [None, None]:
             raise TriggerError(
-                f"{path}: is not of the export in this folder; move it away, or name another folder"
+                f"{path}: does not belong to the export in this folder; move it away, "
+                f"or name another folder"
             )
         if not files.is_file(path) or file_digest(path) not in digests:
             raise TriggerError(
@@ -62,9 +65,11 @@ def _fits(name: str, pattern: str) -> bool:
 
 
 def replace_folder(made: Path, target: Path, kind: str, by_products: Sequence[str] = ()) -> None:
-    """Put a folder in the place of an earlier export of its kind, or where nothing is. Raises as ``check_folder``.
+    """Move a folder to the place of an earlier export of its kind, or to a free one; raises as
+    ``check_folder``.
 
-    Where this is interrupted, the folder holds files of both exports and a record of both, and can be replaced again.
+    After an interruption the folder holds files and records of both exports, and can be replaced
+    again.
     """
     before = check_folder(target, kind, by_products)
     earlier = _record(target) or {"files": {}, "before": {}}
@@ -82,29 +87,31 @@ def replace_folder(made: Path, target: Path, kind: str, by_products: Sequence[st
 
 
 def check_file(target: Path, is_ours: Callable[[bytes], bool], what: str) -> None:
-    """Raise TriggerError where a file has this place that this program did not write; ``what`` is what it writes there."""
+    """Raise TriggerError if a file here was not written by this program; ``what`` describes
+    ours.
+    """
     if files.regular(target).exists() and not is_ours(target.read_bytes()):
         raise TriggerError(
-            f"{target}: exists already and is not {what}; remove it, or name another file"
+            f"{target}: already exists and is not {what}; remove it, or name another file"
         )
 
 
 def check_absent(target: Path) -> None:
-    """Raise TriggerError where anything has this place."""
+    """Raise TriggerError if anything exists here."""
     if target.exists() or target.is_symlink():
-        raise TriggerError(f"{target}: exists already; remove it, or name another file")
+        raise TriggerError(f"{target}: already exists; remove it, or name another file")
 
 
 def check_sample(target: Path) -> None:
-    """Raise TriggerError where an events file, or the record beside it, is there that no generator wrote.
+    """Raise TriggerError if an events file or its record exists that no generator wrote.
 
-    A generator's record has the SHA-256 of its events.
+    The record of a generator has the SHA-256 of its events.
     """
     about = target.with_suffix(".json")
     there = [path for path in (target, about) if files.regular(path).exists()]
     if there and _sample_digest(about) not in {file_digest(path) for path in there}:
         raise TriggerError(
-            f"{there[0]}: exists already and is no sample that this command made; "
+            f"{there[0]}: already exists and was not generated by this command; "
             "remove it, or name another file"
         )
 
@@ -118,7 +125,7 @@ def _sample_digest(about: Path) -> str | None:
 
 
 def _record(target: Path) -> dict[str, Any] | None:
-    """What the folder says of the export in it; None where it says nothing that this program wrote."""
+    """The record of the export in a folder; None if there is none that this program wrote."""
     path = files.regular(target / RECORD)
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
@@ -142,7 +149,7 @@ def _digests(folder: Path) -> dict[str, str]:
 
 
 def _remove_empty_folders(target: Path) -> None:
-    """Remove the folders in which only files of the earlier export were."""
+    """Remove the folders that held only files of the earlier export."""
     for path in sorted(target.rglob("*"), reverse=True):
         if path.is_dir() and not path.is_symlink() and not any(path.iterdir()):
             path.rmdir()

@@ -11,7 +11,7 @@ from trigger.support import files
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256 of a file's bytes. Raises TriggerError where it cannot be read."""
+    """SHA-256 of the bytes of a file. Raises TriggerError if it cannot be read."""
     try:
         with files.regular(path).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -20,9 +20,9 @@ def file_digest(path: Path) -> str:
 
 
 def folder_digest(folder: Path) -> str:
-    """SHA-256 over the names and bytes of all files in a folder; empty text where there is no folder.
+    """SHA-256 over the names and bytes of all files in a folder; "" if there is no folder.
 
-    Raises TriggerError for a link, the folder itself included: what it points to can change without a trace.
+    Raises TriggerError for a link, also for the folder itself: its target can change unnoticed.
     """
     if not folder.is_dir():
         return ""
@@ -35,5 +35,5 @@ def folder_digest(folder: Path) -> str:
 
 
 def data_digest(data: Mapping[str, Any]) -> str:
-    """SHA-256 of numbers, texts, lists and tables; their order of keys does not count."""
+    """SHA-256 of numbers, texts, lists and tables, whatever the order of keys."""
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Writing into folders that others can write to: files are replaced whole, and no link is ever followed."""
+"""Writing into folders that others can write to: atomic replacement, and no link is followed."""
 
 import contextlib
 import errno
@@ -14,10 +14,10 @@ from filelock import FileLock, Timeout
 
 from trigger.errors import TriggerError
 
-# Names that ``beside`` gives: what a process that was killed has left.
+# The names from ``beside``, as left behind by a killed process.
 BESIDE = f".*-{'[0-9a-f]' * 16}"
 _ERRNO = re.compile(r"\[[Ee]rrno (\d+)\]|errno = (\d+)")
-# NumPy's error of a file that could not be written whole.
+# The error of NumPy for an incomplete write.
 _SHORT = re.compile(r"\d+ requested and \d+ written")
 _KINDS = {
     stat.S_IFDIR: "a folder",
@@ -29,14 +29,14 @@ _KINDS = {
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file, in UTF-8, so that it is always either the old or the new one."""
+    """Write a file in UTF-8, atomically."""
     write_bytes(path, text.encode("utf-8"))
 
 
 def write_bytes(path: Path, data: bytes, mode: int = 0o666) -> None:
-    """Write a file so that it is always either the old or the new one. A link in its place is replaced.
+    """Write a file atomically. A link in its place is replaced.
 
-    Raises TriggerError where a device, a pipe or the like has its place.
+    Raises TriggerError if a device, a pipe or the like is in its place.
     """
     if not path.is_symlink() and path.exists() and not (path.is_file() or path.is_dir()):
         raise TriggerError(f"{path}: is a device or a pipe, not a file; name another one")
@@ -53,9 +53,9 @@ def write_bytes(path: Path, data: bytes, mode: int = 0o666) -> None:
 
 
 def put(source: Path, target: Path) -> None:
-    """Copy a file, or a folder with all in it over another; files are replaced as ``write_bytes`` does.
+    """Copy a file, or a folder over another, replacing files as ``write_bytes`` does.
 
-    Raises TriggerError where the target, or a folder in it, is a link.
+    Raises TriggerError if the target, or a folder in it, is a link.
     """
     if source.is_dir():
         folder(target)
@@ -67,14 +67,16 @@ def put(source: Path, target: Path) -> None:
 
 
 def beside(path: Path) -> Path:
-    """A name next to a path that nobody can know before."""
+    """An unpredictable name next to a path."""
     return path.with_name(f".{path.name}-{secrets.token_hex(8)}")
 
 
 def folder(path: Path) -> Path:
-    """The folder, made where there is none. Raises TriggerError where a link or a file has its place."""
+    """The folder, made if missing. Raises TriggerError if it is a link or a file."""
     if path.is_symlink():
-        raise TriggerError(f"{path}: is a link, and files would be written through it; remove it")
+        raise TriggerError(
+            f"{path}: is a link, which this program does not write through; remove it"
+        )
     try:
         path.mkdir(parents=True, exist_ok=True)
     except FileExistsError as error:
@@ -83,14 +85,14 @@ def folder(path: Path) -> Path:
 
 
 def fresh(path: Path) -> Path:
-    """An empty folder in place of whatever is there."""
+    """An empty folder that replaces whatever is there."""
     remove(path)
     path.mkdir(parents=True)
     return path
 
 
 def remove(path: Path) -> None:
-    """Remove a file, a folder or a link, but never what a link points to; nothing where there is nothing."""
+    """Remove a file, a folder or a link, but never the target of a link; it may be missing."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -98,21 +100,21 @@ def remove(path: Path) -> None:
 
 
 def entries(path: Path) -> list[Path]:
-    """All that lies in a folder besides its folders, sorted: files, links and whatever else."""
+    """Everything in a folder, except folders, sorted: files, links and other entries."""
     if path.is_symlink():
         return [path]
     return sorted(p for p in path.rglob("*") if p.is_symlink() or not p.is_dir())
 
 
 def is_file(path: Path) -> bool:
-    """A file itself: no link to one."""
+    """Whether this is a file, not a link to one."""
     return stat.S_ISREG(path.lstat().st_mode)
 
 
 def regular(path: Path) -> Path:
-    """``path`` itself, where a file, a link to one, or nothing is there: whoever opens it says that it is missing.
+    """``path`` itself if it is a file, a link to one, or missing (opening it reports that).
 
-    Raises TriggerError for anything else. Reading a pipe or a device may never end.
+    Raises TriggerError for anything else: reading a pipe or a device may never end.
     """
     try:
         mode = path.stat().st_mode
@@ -125,13 +127,14 @@ def regular(path: Path) -> Path:
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold a lock file, made where there is none. Raises BlockingIOError where another process holds it.
+    """Hold a lock file, made if missing. Raises BlockingIOError if another process holds it.
 
-    Raises TriggerError where a link has its place.
+    Raises TriggerError if it is a link.
     """
     if path.is_symlink():
         raise TriggerError(f"{path}: is a link, where a lock file belongs; remove it")
-    # Where there is no flock, this is an error: a lock that is only a file outlives a killed process.
+    # Where there is no flock, this is an error: a lock that is only a file outlives a killed
+    # process.
     lock = FileLock(path, blocking=False, fallback_to_soft=False)
     try:
         held = lock.acquire()
@@ -143,7 +146,7 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def number(error: OSError) -> int:
-    """The number of an error; libraries may have it in their text only. 0 where there is none."""
+    """The errno of an error, also of one that states it only in its text; 0 if unknown."""
     found = _ERRNO.search(str(error))
     if _SHORT.search(str(error)):
         return errno.ENOSPC
@@ -151,7 +154,7 @@ def number(error: OSError) -> int:
 
 
 def reason(error: OSError) -> str:
-    """What went wrong, in words: those of the number, or where there is none the first line of the text."""
+    """The text of the errno of an error, or, without one, the first line of its message."""
     if number(error):
         return os.strerror(number(error))
     return str(error).strip().partition("\n")[0] or type(error).__name__

@@ -1,8 +1,8 @@
-"""Runs a program that ends with who asked for it: python guard.py SOCKET PROGRAM ARGUMENTS...
+"""Runs a program that ends with its caller: python guard.py SOCKET PROGRAM ARGUMENTS...
 
-It stands between this program and each that is run. SOCKET is one end of a pair; the other end closes when the process
-that asked ends, in whatever way. Then, and when the program itself has ended, all that it has started is killed. The wait
-status goes back through the socket, or, as a negative number, why the program cannot be started.
+SOCKET is one end of a pair; its other end closes when the caller ends, in whatever way. Then, and
+when the program itself ends, all its descendants are killed. The socket returns the wait status,
+or, as a negative number, the errno that prevented the start.
 """
 
 import ctypes
@@ -19,7 +19,7 @@ def main(descriptor: str, *command: str) -> None:
     """Run the command."""
     socket = int(descriptor)
     os.set_inheritable(socket, False)
-    # Whatever loses its parent becomes a child of this process, in whatever session or group it is.
+    # Orphans become children of this process, whatever their session or group.
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     try:
         program = os.posix_spawnp(command[0], command, os.environ, setsigdef=_AS_EVER)
@@ -33,13 +33,13 @@ def main(descriptor: str, *command: str) -> None:
     status = _end_all(program)
     try:
         os.write(socket, str(status).encode())
-    except OSError:  # nobody is left to be told
+    except OSError:  # the caller has ended
         return
 
 
 def _end_all(program: int) -> int:
-    """Kill all children, and theirs as they become children; the wait status of the program."""
-    os.kill(program, signal.SIGKILL)  # where it has ended already, it keeps its status
+    """Kill all descendants and return the wait status of the program."""
+    os.kill(program, signal.SIGKILL)  # if it has ended, it keeps its status
     _, status = os.waitpid(program, 0)
     while children := _children():
         for child in children:

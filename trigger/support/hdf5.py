@@ -1,4 +1,4 @@
-"""HDF5 files that may be damaged or lead to other files: another process reads them first, since libhdf5 ends it on some."""
+"""Checks of untrusted HDF5 files, in another process, because libhdf5 crashes on some of them."""
 
 import math
 import subprocess
@@ -11,17 +11,17 @@ from trigger.errors import TriggerError
 from trigger.support.process import finish
 
 _TIMEOUT_S = 120
-# What the worker writes before a problem it has found.
+# The worker writes this before a problem.
 _MARK = "problem: "
 
 
 def check(path: Path, most: float = math.inf) -> None:
-    """Raise TriggerError where a file leads to others, where reading it does not end, or ends the process that reads it.
+    """Raise TriggerError if a file refers to other files, or if reading it crashes or never ends.
 
-    Before any value is read it is refused for links to other files, external storage, virtual datasets and filters that are
-    plugins, and where its datasets declare more than ``most`` values.
+    It is refused, before any value is read, for links to other files, external storage, virtual
+    datasets, plugin filters, and datasets that declare more than ``most`` values.
     """
-    from trigger.support import hdf5_worker  # h5py with it, which nothing needs for other files
+    from trigger.support import hdf5_worker  # it imports h5py, which other files do not need
 
     command = [sys.executable, "-P", hdf5_worker.__file__, str(path), str(most)]
     try:
@@ -40,7 +40,9 @@ def check(path: Path, most: float = math.inf) -> None:
 
 
 def check_archive(path: Path, most: float = math.inf) -> None:
-    """The same for the HDF5 members of a ``.keras`` archive. Raises zipfile's errors where it is no archive."""
+    """The same for the HDF5 members of a ``.keras`` archive; zipfile raises if it is not an
+    archive.
+    """
     with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory() as folder:
         for name in archive.namelist():
             if name.endswith(".h5"):

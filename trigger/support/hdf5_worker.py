@@ -1,6 +1,6 @@
-"""Reads an HDF5 file whole, in a process of its own, and says what in it leads out of the file.
+"""Reads an HDF5 file completely, in a separate process, and reports references to other files.
 
-Its arguments are the path and the most values that may be read.
+The arguments are the path and the largest number of values that may be read.
 """
 
 import contextlib
@@ -10,37 +10,36 @@ from typing import Any
 
 import h5py
 
-# Of HDF5 itself, and LZF, which comes with h5py. Any other is loaded as a plugin.
+# Filters of HDF5 itself, and LZF from h5py. Others are loaded as plugins.
 _FILTERS = {h5py.h5z.FILTER_LZF, *range(1, 7)}
-# Deflate makes at most 1032 bytes of one.
+# Deflate expands one byte to at most 1032.
 _RATIO, _SMALL = 1100, 1 << 28
 MARK = "problem: "
 
 
 def outside(name: str, item: h5py.Dataset) -> str | None:
-    """Why the values of a dataset are not these bytes of this file; None where they are."""
+    """Why the values of a dataset are not stored in this file; None if they are."""
     properties = item.id.get_create_plist()
     if properties.get_external_count():
         return f"the dataset {name!r} keeps its values in another file; write them into this one"
     if item.is_virtual:
         return (
-            f"the dataset {name!r} is virtual: its values are elsewhere; write them into this file"
+            f"the dataset {name!r} is virtual, with values stored elsewhere; write them "
+            f"into this file"
         )
     for number in range(properties.get_nfilters()):
         code, _, _, title = properties.get_filter(number)
         if code not in _FILTERS:
             title = title.decode(errors="replace") or code
-            return (
-                f"the dataset {name!r} needs the plugin {title!r} to be read; compress it with gzip"
-            )
+            return f"the dataset {name!r} needs the filter plugin {title!r}; compress it with gzip"
     return None
 
 
 def excess(datasets: Mapping[str, h5py.Dataset], most: float) -> str | None:
-    """Why the datasets are too large to be read; None where they are not."""
+    """Why the datasets are too large to be read; None if they are not."""
     values = sum(item.size for item in datasets.values())
     if values > most:
-        return f"its datasets declare {values:,} values; {most:,.0f} are the most that are read"
+        return f"its datasets declare {values:,} values; at most {most:,.0f} can be read"
     for name, item in datasets.items():
         stored = item.id.get_storage_size()
         if item.nbytes > max(_SMALL, _RATIO * stored):
@@ -49,7 +48,7 @@ def excess(datasets: Mapping[str, h5py.Dataset], most: float) -> str | None:
 
 
 def problem(file: h5py.File, most: float) -> str | None:
-    """The first link or dataset in a file that leads out of it, or why it is too large."""
+    """The first reference to another file, or the reason why this file is too large."""
     waiting: list[tuple[str, Any]] = [("", file)]
     seen = set()
     datasets = {}
@@ -59,9 +58,9 @@ def problem(file: h5py.File, most: float) -> str | None:
             path = f"{prefix}{name}"
             kind = group.id.links.get_info(name.encode("utf-8", "surrogateescape")).type
             if kind == h5py.h5l.TYPE_SOFT:
-                continue  # another name of something in this file
+                continue  # a hard link within this file
             if kind != h5py.h5l.TYPE_HARD:
-                return f"the link {path!r} leads out of the file; write what it leads to into it"
+                return f"the link {path!r} points outside the file; copy its target into the file"
             item = group[name]
             if isinstance(item, h5py.Dataset):
                 if found := outside(path, item):
@@ -76,7 +75,7 @@ def problem(file: h5py.File, most: float) -> str | None:
 
 
 def read(_name: str, item: Any) -> None:
-    """What h5py itself refuses is for the reader to tell."""
+    """Whatever h5py itself refuses, the reader reports."""
     with contextlib.suppress(Exception):
         dict(item.attrs)
     with contextlib.suppress(Exception):
@@ -87,8 +86,8 @@ def main() -> None:
     with contextlib.suppress(OSError), h5py.File(sys.argv[1], "r") as file:
         try:
             found = problem(file, float(sys.argv[2]))
-        except Exception:  # h5py has many ways of finding a file broken
-            found = "damaged: not all of its groups and datasets can be listed"
+        except Exception:  # h5py raises many types for damaged files
+            found = "damaged: some of its groups or datasets cannot be listed"
         if found:
             print(f"{MARK}{found}")
             return

@@ -1,4 +1,4 @@
-"""How the files of this program were when Python began to load it: what is loaded does not change with its file."""
+"""The state of the files of this program at the time Python loaded them."""
 
 import os
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from trigger.support.resources import folder
 
 _HOMES = (Path(__file__).resolve().parents[1], folder("firmware"), folder("synth"))
-# When it was last changed in any way, and the size.
+# The time of the last change, and the size.
 State = tuple[int, int]
 
 

@@ -1,4 +1,4 @@
-"""Other programs, run to their end: they end with this process, and there is one clear line for each way to fail."""
+"""Running other programs: they end with this process, and each failure gives a one-line message."""
 
 import contextlib
 import ctypes
@@ -28,12 +28,12 @@ _INSTALL = {
 }
 _ERROR = re.compile(r":\d+:\d+: (?!warning|note)|rror")
 _PR_SET_PDEATHSIG = 1
-# One for each program that runs: closing it ends that program and all that it has started.
+# One socket per running program: closing it ends the program and its descendants.
 _running: set[socket.socket] = set()
 
 
 class Ended(BaseException):
-    """This process was asked to end, by the signal ``number``."""
+    """This process was asked to end by the signal ``number``."""
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
@@ -41,16 +41,16 @@ class Ended(BaseException):
 
 
 class Program:
-    """A program that runs; ``process`` is its guard, with the program's input and outputs."""
+    """A running program; ``process`` is its guard, with the program's input and outputs."""
 
     def __init__(self, process: "subprocess.Popen[str]", ours: socket.socket) -> None:
         self.process = process
         self._ours = ours
 
     def status(self) -> int:
-        """The exit status, or minus the signal, of a program whose ``process`` has ended.
+        """The exit status, or minus the signal number, after ``process`` has ended.
 
-        Raises OSError where it could not be started.
+        Raises OSError if it could not be started.
         """
         found = self._ours.recv(32)
         if not found:  # the guard itself was killed, or this process is ending
@@ -62,9 +62,11 @@ class Program:
 
 @contextlib.contextmanager
 def started(command: Sequence[str], **options: Any) -> Iterator[Program]:
-    """A program with the options of ``subprocess.Popen``, in text. On leaving it has ended, with all it has started.
+    """Start a program in text mode, with the options of ``subprocess.Popen``; on exit all of it
+    ends.
 
-    It also ends where this process ends, even by kill -9. It has a session of its own: no Ctrl-C, no terminal.
+    It also ends with this process, even by kill -9. It runs in its own session: no Ctrl-C, no
+    terminal.
     """
     ours, theirs = socket.socketpair()
     with ours, theirs:
@@ -93,9 +95,9 @@ def started(command: Sequence[str], **options: Any) -> Iterator[Program]:
 def finish(
     command: Sequence[str], text: str = "", timeout_s: float | None = None, **options: Any
 ) -> "subprocess.CompletedProcess[str]":
-    """Run a program to its end, with this text as its input; its outputs are captured unless the options say otherwise.
+    """Run a program to its end with this text as input; by default its outputs are captured.
 
-    Raises OSError where it cannot be started, and subprocess.TimeoutExpired.
+    Raises OSError if it cannot be started, and subprocess.TimeoutExpired.
     """
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with started(command, **{**pipes, **options}) as program:
@@ -109,9 +111,9 @@ def run(
     folder: Path | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> str:
-    """Run a program, in a folder, with these variables besides those of this process; returns what it writes to stdout.
+    """Run a program in a folder, with these extra environment variables; returns its stdout.
 
-    Raises what ``failed`` makes of the program's first error, or of the reason why it did not run or end.
+    Raises ``failed(message)`` with the program's first error, or the reason why it did not run.
     """
     program = Path(command[0]).name.removesuffix("_bin")
     if shutil.which(command[0]) is None:
@@ -134,7 +136,7 @@ def run(
 
 
 def ending(status: int) -> str:
-    """How a program ended that has said nothing, in words."""
+    """The exit status or signal of a program, in words."""
     if status >= 0:
         return f"status {status}"
     name = signal.Signals(-status).name
@@ -142,7 +144,7 @@ def ending(status: int) -> str:
 
 
 def together(calls: Sequence[Callable[[], T]]) -> list[T]:
-    """The results of calls that run programs, as many at once as there are cores."""
+    """The results of calls that run programs, one per core at a time."""
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         futures = [pool.submit(call) for call in calls]
         try:
@@ -150,26 +152,28 @@ def together(calls: Sequence[Callable[[], T]]) -> list[T]:
         except BaseException as error:
             pool.shutdown(wait=False, cancel_futures=True)
             if not isinstance(error, Exception):
-                end_all()  # leaving waits for the threads, and they for their programs
+                end_all()  # the executor waits for its threads, and they for their programs
             raise
 
 
 def end_all() -> None:
-    """End all programs that run, in whatever thread they are waited for."""
+    """End all running programs, whichever thread waits for them."""
     for ours in list(_running):
         with contextlib.suppress(OSError):
             ours.shutdown(socket.SHUT_RDWR)
 
 
 def end_on_signals() -> None:
-    """From now on SIGTERM, SIGHUP and SIGINT end all programs and raise ``Ended``, SIGINT KeyboardInterrupt."""
+    """Make SIGTERM, SIGHUP and SIGINT end all programs and raise ``Ended`` (SIGINT:
+    KeyboardInterrupt).
+    """
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
-        if signal.getsignal(number) is not signal.SIG_IGN:  # as of nohup
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
             signal.signal(number, _end)
 
 
 def end_with_parent() -> None:
-    """Let this process, a worker of a pool, be killed when the process that started it ends."""
+    """Kill this process, a worker of a pool, when its parent ends."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
@@ -177,5 +181,5 @@ def _end(number: int, _frame: FrameType | None) -> None:
     end_all()
     if number == signal.SIGINT:
         raise KeyboardInterrupt
-    signal.signal(number, signal.SIG_IGN)  # what is left to do is not interrupted again
+    signal.signal(number, signal.SIG_IGN)  # the cleanup is not interrupted again
     raise Ended(number)

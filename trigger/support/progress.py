@@ -1,4 +1,4 @@
-"""Progress of long steps: a bar with rate and estimate on a terminal, plain lines elsewhere."""
+"""Progress of long steps: a bar with rate and time left on a terminal, plain lines elsewhere."""
 
 import sys
 import time
@@ -19,19 +19,19 @@ def shown(path: Path) -> str:
 
 
 class Advance(Protocol):
-    """Called with the number of units finished since the last call, and with what is known of them, to be shown."""
+    """Called with the number of units finished since the last call, and a note to show."""
 
     def __call__(self, count: int, note: str = "") -> None: ...
 
 
 def say(text: str) -> None:
-    """One line of what is being done."""
+    """Print one line of progress."""
     print(text, flush=True)
 
 
 @contextmanager
 def progress(what: str, total: int, unit: str) -> Iterator[Advance]:
-    """Show the progress of ``total`` units; what is yielded is called as they are finished."""
+    """Show the progress of ``total`` units; call the yielded function as they finish."""
     kind = _bar if sys.stdout.isatty() else _lines
     with kind(what, total, unit) as advance:
         yield advance

@@ -1,4 +1,4 @@
-"""Where the files that are not Python code live: models/, firmware/ and synth/, in a checkout or inside the wheel."""
+"""The folders models/, firmware/ and synth/, in a checkout or inside the wheel."""
 
 from pathlib import Path
 
@@ -6,6 +6,6 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def folder(name: str) -> Path:
-    """The folder ``models``, ``firmware`` or ``synth`` that came with this program."""
+    """The folder ``models``, ``firmware`` or ``synth`` of this program."""
     shipped = _PACKAGE / "_shipped" / name
     return shipped if shipped.is_dir() else _PACKAGE.parent / name

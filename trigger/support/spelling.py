@@ -1,4 +1,4 @@
-"""Types as users write them: our own spelling, and that of the C++ types of AMD (UG1399)."""
+"""Types as users write them: our spelling, and that of the C++ types of AMD (UG1399)."""
 
 import re
 from typing import Any
@@ -9,14 +9,15 @@ from trigger.fixedpoint.types import MAX_WIDTH, NOT_A_TYPE, Fixed
 _NUMBER = r"\s*(-?\d{1,4})\s*"
 _FIXED = re.compile(rf"\s*(?:ap_)?(u?)fixed\s*<{_NUMBER},{_NUMBER}((?:,[^,<>]*)*)>\s*")
 _INTEGER = re.compile(rf"\s*ap_(u?)int\s*<{_NUMBER}>\s*")
-# What happens to a value that enters a type; only these may be written out.
+# The only modes of an input type that may be written explicitly.
 _MODES = ("RND_CONV", "SAT")
 
 
 def read_type(text: Any) -> Fixed:
     """Read ``fixed<W,I>``, ``ap_fixed<W,I>`` or ``ap_int<W>``, each also unsigned.
 
-    Raises ValueError for any other text, and for modes that are not those of inputs: rounding half to even, saturation.
+    Raises ValueError for any other text, and for modes other than those of inputs: AP_RND_CONV,
+    AP_SAT.
     """
     text = str(text)
     if match := _FIXED.fullmatch(text):
@@ -40,7 +41,8 @@ def _check_modes(text: str, modes: str, plain: Fixed) -> None:
     ]
     if wrong:
         raise ValueError(
-            f"{quoted(text)} asks for {wrong[0]}; a value that enters a type here is rounded half to even and saturated "
-            f"(AP_RND_CONV, AP_SAT): write {plain}, and give the hardware values on its steps and in its range, or quantise "
-            "them in the network by trigger.quantizers.FixedPoint"
+            f"{quoted(text)} asks for {wrong[0]}; input values are rounded half to even "
+            f"and saturated "
+            f"(AP_RND_CONV, AP_SAT): write {plain} and send values that it "
+            "holds, or quantise in the network with trigger.quantizers.FixedPoint"
         )

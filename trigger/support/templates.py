@@ -1,8 +1,8 @@
-"""Jinja templates of code and scripts: what is undefined is an error, and a user's text is data in every language.
+"""Jinja templates of code and scripts: undefined names are errors, and user text is always data.
 
-A template may write numbers, a word, or what stands between two of them. Any other text goes through the filter of the
-place it stands in (``comment``, ``cell``, ``c_string``, ``path``, ``words``, ``toml``), or is ``Code`` that a backend has
-made; it is an error otherwise.
+A template may write numbers, words and separators. Any other text must pass the filter for its
+context (``comment``, ``cell``, ``c_string``, ``path``, ``words``, ``toml``) or be ``Code`` from a
+backend; otherwise it is an error.
 """
 
 import json
@@ -21,21 +21,23 @@ _PLAIN = re.compile(r"[A-Za-z0-9_.'+-]*|[0-9a-fx-]+(, [0-9a-fx-]+)*|u?fixed<\d+,
 
 
 class Code(str):
-    """Text that is code of the template's language: it is written as it stands."""
+    """Code in the language of the template, written unchanged."""
 
     __slots__ = ()
 
 
 def comment(text: str) -> Code:
-    """In a comment to the end of a line, of any language: a word as it is, all else quoted, in ASCII.
+    """Text for a line comment in any language: a word is unchanged, all else is quoted ASCII.
 
-    So nothing in it ends the comment, continues it on the next line, or steers a tool that reads comments.
+    It cannot end or continue the comment, or control a tool that reads comments.
     """
     return Code(text if _WORD.fullmatch(text) else json.dumps(text))
 
 
 def cell(text: str) -> Code:
-    """In a line or a table of Markdown: a word as it is, the punctuation of all else without its meaning."""
+    """Text for a line or a table of Markdown: a word is unchanged, other text has its punctuation
+    escaped.
+    """
     if _WORD.fullmatch(text):
         return Code(text)
     _one_line(text)
@@ -60,7 +62,7 @@ def toml(text: str) -> Code:
 
 
 def word(text: str) -> str:
-    """``text`` itself, where it is a word. Raises TriggerError otherwise."""
+    """``text`` itself. Raises TriggerError unless it is a word."""
     if not _WORD.fullmatch(text):
         raise TriggerError(
             f"{quoted(text)} cannot be written into generated code; a word is needed"
@@ -69,12 +71,15 @@ def word(text: str) -> str:
 
 
 def words(text: str) -> Code:
-    """Words with single blanks between them, in quotes of any language. Raises TriggerError for anything else."""
+    """Words separated by single spaces, for quotes of any language.
+
+    Raises TriggerError for other text.
+    """
     return Code(" ".join(map(word, text.split(" "))))
 
 
 def path(text: str) -> Code:
-    """A path in a script. Raises TriggerError for one with characters that a script might read as its own."""
+    """A path in a script. Raises TriggerError for characters that a script might interpret."""
     if not PLAIN_PATH.fullmatch(text):
         raise TriggerError(
             f"{quoted(text)} cannot be written into a script; use letters, digits and ._-/"
@@ -83,7 +88,7 @@ def path(text: str) -> Code:
 
 
 def environment(folder: Path) -> jinja2.Environment:
-    """Templates in a folder; a block's own line leaves no empty line behind."""
+    """Templates in a folder; lines that hold only a block leave no empty line."""
     found = jinja2.Environment(
         loader=jinja2.FileSystemLoader(folder),
         undefined=jinja2.StrictUndefined,

@@ -1,4 +1,4 @@
-"""The packages whose version can change a result; each is in the manifest of a build."""
+"""The packages whose version can change a result; the manifest of a build lists them."""
 
 import importlib.metadata
 
@@ -28,7 +28,7 @@ PACKAGES = (
 
 
 def versions() -> dict[str, str]:
-    """The installed versions of them, by name."""
+    """Their installed versions, by name."""
     found = {}
     for name in PACKAGES:
         try:

@@ -1,1 +1,3 @@
-"""Synthesis: what the firmware costs and how fast it is, by open tools and by vendors', each figure with its origin."""
+"""Synthesis: cost and clock of the firmware by open and vendor tools, each figure with its
+origin.
+"""

@@ -1,4 +1,4 @@
-"""What would make a core smaller: the layer that takes most, and what about it is out of the ordinary."""
+"""Advice on making a core smaller: the largest layer, and what is unusual about it."""
 
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.ops import Affine, Constant, Dense, Operation
 from trigger.support.numbers import plain
 
-# What small trigger networks have: beyond this a change saves about the excess.
+# Typical values of small trigger networks; a change saves about the excess.
 _BITS, _DENSITY = 6, 0.25
 
 
@@ -20,9 +20,11 @@ class _Change(NamedTuple):
 
 
 def advice(graph: Graph, layers: Mapping[str, int], total: int) -> str:
-    """The change that helps most in the largest of ``layers`` (LUT by name, of ``total``), and why; empty where none is known.
+    """The most effective change to the largest of ``layers`` (LUT by name, of ``total``), and why;
+    may be "".
 
-    The LUTs of a multiplication by a constant grow with the signed digits of the constant and with the bits of the value.
+    The LUTs of a constant multiplication grow with the signed digits of the constant and the bits
+    of the value.
     """
     known = {name: count for name, count in layers.items() if name in {n.name for n in graph.nodes}}
     if not known:
@@ -37,7 +39,7 @@ def advice(graph: Graph, layers: Mapping[str, int], total: int) -> str:
 
 
 def _layer(graph: Graph, name: str) -> Iterator[Operation]:
-    """A node and what follows it, up to the next Dense; the area of a layer counts them together."""
+    """A node and its followers up to the next Dense, which the area of a layer includes."""
     nodes = list(graph.nodes)
     first = next(k for k, node in enumerate(nodes) if node.name == name)
     yield nodes[first]
@@ -74,7 +76,7 @@ def _changes(graph: Graph, node: Operation) -> Iterator[_Change]:
 
 
 def _bits(constants: Constant) -> int:
-    """Bits of the widest constant, its sign included, without the zeros that all of them end with."""
+    """Bits of the widest constant, sign included, without common trailing zeros."""
     values = np.abs(constants.values[constants.values != 0])
     if not len(values):
         return 1
@@ -83,6 +85,8 @@ def _bits(constants: Constant) -> int:
 
 
 def _digits(values: np.ndarray) -> int:
-    """Signed digits that are not zero: each is an addition (the non-adjacent form of v has those of v ^ 3v)."""
+    """The number of non-zero signed digits, one addition each (non-adjacent form: the bits of v ^
+    3v).
+    """
     magnitudes = np.abs(values).astype(object)
     return sum(int(v ^ 3 * v).bit_count() for v in magnitudes.ravel())

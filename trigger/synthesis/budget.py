@@ -1,4 +1,4 @@
-"""Budgets: what the trigger may cost, against the best figure there is for each."""
+"""Budgets: the allowed cost of a trigger against the best figure for each."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -11,10 +11,13 @@ from trigger.synthesis.result import HLS, LABELS, PAYLOAD, Synthesis
 
 AREA = ("lut", "ff", "dsp", "bram")
 _HELP = {
-    "latency_ns": "a part with a faster grade, fewer bits or fewer layers; a higher target.clock_mhz wastes less of each cycle",
+    "latency_ns": "a part with a faster grade, fewer bits or fewer layers; a higher "
+    "target.clock_mhz wastes less of each cycle",
     "ii": "more links, so that an event has fewer words; with hls4ml reuse_factor 1",
-    "lut": "fewer bits in kernels and activations, a higher pruning.sparsity, a smaller layer, or with hls4ml a reuse_factor",
-    "ff": "fewer bits, a higher pruning.sparsity, or a lower target.clock_mhz, which needs fewer pipeline stages",
+    "lut": "fewer bits in kernels and activations, a higher pruning.sparsity, a "
+    "smaller layer, or with hls4ml a reuse_factor",
+    "ff": "fewer bits, a higher pruning.sparsity, or a lower target.clock_mhz, which "
+    "needs fewer pipeline stages",
     "dsp": "the RTL or strategy distributed_arithmetic, which need none, or a reuse_factor",
     "bram": "narrower inputs of tables, or activations that need no table",
     "rate_khz": "a higher threshold, or decision.accept.NAME.rate_khz, which finds it",
@@ -24,16 +27,18 @@ UNITS = {"latency_ns": "ns", "clock_mhz": "MHz", "rate_khz": "kHz"}
 
 
 class Timing(NamedTuple):
-    """A payload's, in clock cycles: from an event's last word to its decision, and from one event to the next."""
+    """The timing of a payload in clock cycles: from the last word of an event to its decision, and
+    between events.
+    """
 
     latency: int
     ii: int
 
 
 class Figure(NamedTuple):
-    """One number with where it comes from; ``interval`` are the ends between which the true one is, where it is not certain.
+    """A number with its origin, and, if it is uncertain, the ``interval`` of the true value.
 
-    A core's area is the least that its payload takes: the other end is then infinite.
+    The area of a core is a lower limit for its payload: the upper end is then infinite.
     """
 
     value: float
@@ -52,7 +57,7 @@ class Figure(NamedTuple):
 
 
 class Line(NamedTuple):
-    """One budget and what was found. ``figure`` is None where nothing has measured it; ``helps`` says what would lower it."""
+    """One budget and its figure, None if not measured; ``helps`` says how to lower it."""
 
     name: str
     allowed: float
@@ -61,7 +66,7 @@ class Line(NamedTuple):
 
     @property
     def met(self) -> bool | None:
-        """None where nothing is known. An estimate misses its budget where its whole interval does."""
+        """None if unknown. An uncertain figure misses its budget if its whole interval does."""
         if self.figure is None:
             return None
         low, high = self.figure.interval or (self.figure.value, self.figure.value)
@@ -75,19 +80,25 @@ class Line(NamedTuple):
         by = plain(abs(self.figure.value - self.allowed))
         if self.name == "clock_mhz":
             text = (
-                f"clock: {plain(self.allowed)} MHz asked, {self.figure} reached, {by} MHz too slow"
+                f"clock: {plain(self.allowed)} MHz requested, {self.figure} reached, "
+                f"{by} MHz too slow"
             )
         else:
-            text = f"{self.name}: {self.figure} is {by}{unit} over the {plain(self.allowed)}{unit} allowed"
-        return f"{text}; what helps: {self.helps or _HELP[self.name]}"
+            text = (
+                f"{self.name}: {self.figure} is {by}{unit} over the "
+                f"{plain(self.allowed)}{unit} allowed"
+            )
+        return f"{text}; to reduce it: {self.helps or _HELP[self.name]}"
 
 
 def figures(
     target: Target, results: Sequence[Synthesis], payload: Timing | None = None
 ) -> dict[str, Figure]:
-    """The best figure of each kind for the spec's part, ``latency_ns`` among them: of the payload where there is one.
+    """The best figure of each kind for the spec's part, including ``latency_ns``; of the payload if
+    any.
 
-    Of two results the one that went further (routed before synthesised before estimated) counts, of equals the later one.
+    Routed results take precedence over synthesised, and those over estimated; of equals the later
+    counts.
     """
     own = sorted((r for r in results if r.part == target.part), key=lambda r: LABELS.index(r.label))
     core = [r for r in own if r.design != PAYLOAD]
@@ -108,7 +119,7 @@ def figures(
 def check(
     budget: Budget, target: Target, results: Sequence[Synthesis], payload: Timing | None = None
 ) -> list[Line]:
-    """Each budget of area and time that the spec sets, and the clock, against the figure for it."""
+    """Each budget of area and time in the spec, and the clock, with its figure."""
     found = figures(target, results, payload)
     allowed = {name: getattr(budget, name) for name in ("latency_ns", "ii", *AREA)}
     lines = [
@@ -132,7 +143,9 @@ def _best(results: Sequence[Synthesis], name: str, of: str = "") -> Figure | Non
 
 
 def _bound(core: Sequence[Synthesis], name: str) -> Figure | None:
-    """A payload takes at least what its core takes. The delay model knows no shell: the clock stays the core's."""
+    """Figures of a core as lower limits for its payload; the delay model has no shell, so the clock
+    is that of the core.
+    """
     found = _best(core, name, "core alone, ")
     if found is None or name == "clock_mhz":
         return found
@@ -140,5 +153,5 @@ def _bound(core: Sequence[Synthesis], name: str) -> Figure | None:
 
 
 def _origin(result: Synthesis, name: str) -> str:
-    """The cycles of the RTL are not what a tool says: verification counts them."""
+    """The cycles of the RTL come from verification, not from a tool."""
     return "simulated" if result.design != HLS and name in ("latency", "ii") else result.origin

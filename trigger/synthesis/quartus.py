@@ -33,7 +33,7 @@ class Quartus:
             raise ToolFailed(
                 f"quartus: {job.part.name} is not an Intel part; set target.part to one"
             )
-        program = require("quartus_sh", "put the bin folder of a Quartus installation there first")
+        program = require("quartus_sh", "add the bin folder of a Quartus installation")
         script = write_script(
             "quartus/compile.tcl.j2",
             work / "compile.tcl",
@@ -60,7 +60,10 @@ class Quartus:
 
 
 def parse_fit(text: str) -> dict[str, Any]:
-    """ALMs, registers, DSP and RAM blocks of the fitter's summary. Raises ToolFailed where it did not end well."""
+    """ALMs, registers, DSP and RAM blocks of the fitter summary.
+
+    Raises ToolFailed if the fitter failed.
+    """
     status = re.search(r"Fitter Status : (.+)", text)
     if status and not status[1].startswith("Successful"):
         raise ToolFailed(f"quartus_sh: the fitter says {status[1].strip()!r}")
@@ -70,13 +73,14 @@ def parse_fit(text: str) -> dict[str, Any]:
         found[name] = int(match[1].replace(",", "")) if match else None
     if found["lut"] is None:
         raise ToolFailed(
-            "quartus_sh: its fitter summary names no ALMs; this version's format is not known here"
+            "quartus_sh: its fitter summary names no ALMs; the format of this version "
+            "is not supported"
         )
     return found
 
 
 def parse_slack(text: str) -> float:
-    """The worst setup slack of the timing summary in ns. Raises ToolFailed where there is none."""
+    """The worst setup slack of the timing summary in ns. Raises ToolFailed if there is none."""
     slacks = re.findall(r"Type\s*:.*Setup 'clk'\s*\n\s*Slack\s*:\s*(-?\d+\.\d+)", text)
     if not slacks:
         raise ToolFailed("quartus_sh: its timing summary gives no setup slack of clk")

@@ -1,4 +1,6 @@
-"""What one tool found out about one design. A figure that the tool did not give is None, never zero."""
+"""The result of one tool for one design. Figures that the tool did not report are None, never
+zero.
+"""
 
 import json
 from pathlib import Path
@@ -7,10 +9,11 @@ from typing import Any, NamedTuple
 from trigger.errors import TriggerError
 from trigger.support.files import regular, write_text
 
-# How a figure came about, the most trustworthy last.
+# Origins of figures, the most reliable last.
 ESTIMATED, SYNTHESISED, ROUTED = LABELS = ("estimated", "synthesised", "routed")
 
-# What a figure counts: the RTL of the network alone, with the shell around it, or the hls4ml project.
+# The design that a figure counts: the RTL of the network alone, with its shell, or the hls4ml
+# project.
 CORE, PAYLOAD, HLS = "RTL", "payload", "hls4ml"
 _TITLES = {CORE: "RTL core", PAYLOAD: "RTL payload", HLS: "hls4ml core"}
 
@@ -18,9 +21,10 @@ _TITLES = {CORE: "RTL core", PAYLOAD: "RTL payload", HLS: "hls4ml core"}
 class Synthesis(NamedTuple):
     """One run of one tool.
 
-    ``tool`` is its name with its version, ``label`` how far it went, ``design`` what was given to it: ``CORE``, ``PAYLOAD``
-    or ``HLS``. ``clock_mhz`` is the highest clock it gives, ``latency`` in cycles, ``depth`` the longest path in cells.
-    ``layers`` has LUT by layer, ``lut_by_size`` by number of inputs; ``notes`` what a reader should know.
+    ``tool`` is its name and version, ``label`` the origin of the figures, ``design`` one of
+    ``CORE``, ``PAYLOAD`` and ``HLS``. ``clock_mhz`` is the highest clock, ``latency`` is in cycles,
+    ``depth`` is the longest path in cells. ``layers`` has LUT by layer, ``lut_by_size`` by number
+    of inputs; ``notes`` are remarks for the reader.
     """
 
     tool: str
@@ -42,7 +46,7 @@ class Synthesis(NamedTuple):
 
     @property
     def title(self) -> str:
-        """What the figures count, in words."""
+        """The design that the figures count, in words."""
         return _TITLES[self.design]
 
     @property
@@ -59,7 +63,7 @@ def from_dict(data: dict[str, Any]) -> Synthesis:
 
 
 def load(path: Path) -> Synthesis:
-    """What ``save`` wrote. Raises TriggerError for anything else."""
+    """Read the output of ``save``. Raises TriggerError for anything else."""
     try:
         return from_dict(json.loads(regular(path).read_text()))
     except (OSError, ValueError, TypeError, KeyError) as error:

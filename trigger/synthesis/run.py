@@ -22,7 +22,7 @@ _RESULT, _STATE = "result.json", "source.txt"
 
 
 def estimate(this: Job) -> Synthesis:
-    """What is known before synthesis: alkaid's cost and delay models on the scheduled logic."""
+    """The estimate before synthesis: alkaid's cost and delay models on the scheduled logic."""
     found = this.rtl.estimate
     return Synthesis(
         f"alkaid {importlib.metadata.version('alkaid')}",
@@ -48,21 +48,23 @@ def synthesise(name: str, this: Job, work: Path, timeout_s: float = TIMEOUT_S) -
 
 
 def run_tool(name: str, this: Job, root: Path, timeout_s: float) -> Synthesis:
-    """Run one tool on a finished build and keep its result there, in ``synth/<tool>``. Raises ToolFailed."""
+    """Run one tool on a finished build and store its result in ``synth/<tool>``. Raises
+    ToolFailed.
+    """
     if name not in TOOLS:
-        raise TriggerError(f"no tool {name!r}; there are {', '.join(TOOLS)}")
+        raise TriggerError(f"no tool {name!r}; available: {', '.join(TOOLS)}")
     state = _state(root)
     folder = files.folder(files.folder(root / "synth") / name)
     result = synthesise(name, this, files.fresh(folder / "work"), timeout_s)
     if _state(root) != state:
-        raise TriggerError(f"{root}: was built again while {name} ran; run `trigger synth` again")
+        raise TriggerError(f"{root}: was rebuilt while {name} ran; run `trigger synth` again")
     files.write_text(folder / _STATE, state)
     save(result, folder / _RESULT)
     return result
 
 
 def results(root: Path) -> tuple[list[Synthesis], list[str]]:
-    """All results that belong to the build as it is now, and what failed when it was built."""
+    """All results for the current state of the build, and the failures during the build."""
     path = root / "synthesis" / "results.json"
     try:
         recorded = json.loads(files.regular(path).read_text())

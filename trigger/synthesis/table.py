@@ -17,7 +17,7 @@ _NAMES = {
 
 
 def line(result: Synthesis) -> str:
-    """The counts in one line."""
+    """The figures in one line."""
     counts = [
         f"{plain(value)} {_NAMES[name]}"
         for name in ("lut", "ff", "dsp", "bram")
@@ -27,7 +27,7 @@ def line(result: Synthesis) -> str:
 
 
 def table(result: Synthesis) -> str:
-    """One line a figure; what the tool did not give is left out."""
+    """One line per figure that the tool reported."""
     lines = [f"{result.title} on {result.part}: {result.origin}"]
     for name, title in _NAMES.items():
         value = getattr(result, name)

@@ -1,4 +1,4 @@
-"""Running a synthesis tool: one clear line for each way in which it can fail."""
+"""Running a synthesis tool: each failure gives a one-line message."""
 
 import os
 import re
@@ -29,13 +29,13 @@ _ERROR = re.compile(r".*\b(ERROR|Error|error)\b.*")
 
 
 class ToolFailed(TriggerError):
-    """A tool that is missing, has no licence, crashed, took too long or left no report."""
+    """A tool is missing, has no licence, crashed, timed out or left no report."""
 
 
 class Job(NamedTuple):
-    """What is synthesised: the RTL and the hls4ml project of one build, for one part and clock.
+    """A synthesis job: the RTL and the hls4ml project of one build, for one part and clock.
 
-    With a ``payload`` the RTL is core and shell together, otherwise the core.
+    With a ``payload`` the RTL is the core in its shell, otherwise the core.
     """
 
     rtl: Rtl
@@ -61,22 +61,24 @@ class Job(NamedTuple):
 
     @property
     def design(self) -> str:
-        """What the figures of the RTL count."""
+        """The design that the figures of the RTL count."""
         return PAYLOAD if self.payload else CORE
 
     @property
     def latency(self) -> int:
-        """In clock cycles, from the first input, for a payload from an event's last word."""
+        """In clock cycles from the first input or, for a payload, from the last word of an
+        event.
+        """
         return self.payload.latency if self.payload else self.rtl.interface.latency
 
     @property
     def ii(self) -> int:
-        """Clock cycles from one event to the next: a payload takes a word of each link a cycle."""
+        """Clock cycles from one event to the next; a payload takes one word per link and cycle."""
         return self.payload.links.words if self.payload else 1
 
 
 class Tool(Protocol):
-    """One synthesis tool. ``name`` is what the command line calls it."""
+    """One synthesis tool. ``name`` is its name on the command line."""
 
     name: ClassVar[str]
 
@@ -86,7 +88,7 @@ class Tool(Protocol):
 
 
 def require(program: str, hint: str) -> str:
-    """The program's path. Raises ToolFailed with the hint where it is not on PATH."""
+    """The path of the program. Raises ToolFailed with the hint if it is not on PATH."""
     path = shutil.which(program)
     if path is None:
         raise ToolFailed(f"{program}: not found on PATH; {hint}")
@@ -100,7 +102,7 @@ def run(
     timeout_s: float,
     environment: Mapping[str, str] | None = None,
 ) -> str:
-    """Run a tool to its end, its output going to ``<tool>.log`` in the folder; returns that output. Raises ToolFailed."""
+    """Run a tool, logging to ``<tool>.log`` in the folder; returns the log. Raises ToolFailed."""
     log = work / f"{tool}.log"
     with log.open("w") as output:
         try:
@@ -116,7 +118,7 @@ def run(
             raise ToolFailed(f"{tool}: cannot be started: {error.strerror}") from error
         except subprocess.TimeoutExpired as error:
             raise ToolFailed(
-                f"{tool}: not finished after {timeout_s:g} s, stopped; --timeout gives it longer ({log})"
+                f"{tool}: stopped after {timeout_s:g} s; use a longer --timeout ({log})"
             ) from error
     text = log.read_text(errors="replace")
     if status != 0:
@@ -125,7 +127,7 @@ def run(
 
 
 def read_report(tool: str, path: Path) -> str:
-    """A report's text. Raises ToolFailed where the tool left none."""
+    """The text of a report. Raises ToolFailed if the tool left none."""
     try:
         text = path.read_text(errors="replace")
     except OSError as error:
@@ -138,7 +140,7 @@ def read_report(tool: str, path: Path) -> str:
 
 
 def named_sources(sources: Sequence[Path], work: Path) -> list[str]:
-    """The sources as a script can name them: copied into the folder where their path is not plain."""
+    """The sources under paths for a script: copied into the folder if their path is not plain."""
     if all(PLAIN_PATH.fullmatch(str(source)) for source in sources):
         return [str(source) for source in sources]
     for source in sources:
@@ -164,4 +166,4 @@ def _why(tool: str, status: int, text: str, log: Path) -> str:
     if status < 0:
         return f"{tool}: crashed ({signal.Signals(-status).name}; {log})"
     error = next((line.strip() for line in lines if _ERROR.match(line)), None)
-    return f"{tool}: ended with status {status}: {error or 'it gives no reason'} ({log})"
+    return f"{tool}: ended with status {status}: {error or 'no error message'} ({log})"

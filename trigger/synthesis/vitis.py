@@ -21,7 +21,8 @@ class Vitis:
     def synthesise(self, job: Job, work: Path, timeout_s: float) -> Synthesis:
         if job.hls_backend not in _PROGRAMS:
             raise ToolFailed(
-                f"vitis: the hls4ml project is for {job.hls_backend}; set target.backend to Vitis or Vivado"
+                f"vitis: the hls4ml project is for {job.hls_backend}; set "
+                f"target.backend to Vitis or Vivado"
             )
         program = _PROGRAMS[job.hls_backend]
         path = require(program, f"source settings64.sh of a {job.hls_backend} installation first")
@@ -50,12 +51,15 @@ def _build_options() -> str:
 
 
 def parse_csynth(text: str, program: str, job: Job) -> Synthesis:
-    """The XML report of csynth. Its areas are HLS's own estimates. Raises ToolFailed for anything else."""
+    """The XML report of csynth, whose areas are estimates of HLS.
+
+    Raises ToolFailed for anything else.
+    """
     try:
         root = ElementTree.fromstring(text)  # noqa: S314 - written by the tool that was just run
     except ElementTree.ParseError as error:
         raise ToolFailed(
-            f"{program}: its report {job.name}_csynth.xml is cut short: {error}"
+            f"{program}: its report {job.name}_csynth.xml is truncated: {error}"
         ) from error
 
     def number(path: str) -> int | None:
@@ -68,12 +72,14 @@ def parse_csynth(text: str, program: str, job: Job) -> Synthesis:
     ).strip()
     if number(f"{area}/LUT") is None:
         raise ToolFailed(
-            f"{program}: its report {job.name}_csynth.xml names no LUTs; this version's format is not known here"
+            f"{program}: its report {job.name}_csynth.xml names no LUTs; the format of "
+            f"this version is not supported"
         )
     latency = "PerformanceEstimates/SummaryOfOverallLatency"
     bram = number(f"{area}/BRAM_18K")
     return Synthesis(
-        f"{'Vivado' if program == 'vivado_hls' else 'Vitis'} HLS {root.findtext('ReportVersion/Version', '').strip()}".strip(),
+        f"{'Vivado' if program == 'vivado_hls' else 'Vitis'} HLS "
+        f"{root.findtext('ReportVersion/Version', '').strip()}".strip(),
         ESTIMATED,
         "hls4ml",
         job.part.name,
@@ -88,12 +94,15 @@ def parse_csynth(text: str, program: str, job: Job) -> Synthesis:
         else None,
         latency=number(f"{latency}/Worst-caseLatency"),
         ii=number(f"{latency}/Interval-max"),
-        notes=("areas as HLS estimates them, usually above what implementation gives",),
+        notes=("areas are estimates of HLS, usually above those after implementation",),
     )
 
 
 def parse_cosim(text: str, program: str) -> int:
-    """The greatest latency in the report of co-simulation. Raises ToolFailed where it did not pass."""
+    """The maximum latency in the co-simulation report.
+
+    Raises ToolFailed if co-simulation did not pass.
+    """
     row = re.search(
         r"^\|\s*(?:Verilog|VHDL)\s*\|\s*(Pass|Fail)\s*\|\s*(\d+)\s*\|\s*(\d+)\s*\|\s*(\d+)",
         text,
@@ -102,5 +111,5 @@ def parse_cosim(text: str, program: str) -> int:
     if row is None:
         raise ToolFailed(f"{program}: its co-simulation report says neither Pass nor Fail")
     if row[1].lower() != "pass":
-        raise ToolFailed(f"{program}: co-simulation failed: the RTL that HLS made is not its C++")
+        raise ToolFailed(f"{program}: co-simulation failed: the RTL from HLS differs from the C++")
     return int(row[4])

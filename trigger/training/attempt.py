@@ -1,7 +1,8 @@
-"""Trainings of a build that was interrupted: a finished one is taken, one that was under way is told and starts again.
+"""Trainings of an interrupted build: finished ones are reused, an unfinished one is reported and
+restarts.
 
-Within a training nothing is continued: the same spec and seed must give the same network, and the order in which events are
-shown cannot be taken up in the middle.
+A training is never resumed halfway: equal spec and seed must give equal networks, and the order of
+events cannot be restored in the middle.
 """
 
 import io
@@ -20,7 +21,9 @@ from trigger.training.fit import History, Watch
 
 
 class Attempt:
-    """The trainings of one build, in a folder that stays where it is interrupted; ``key`` is all that they depend on."""
+    """The trainings of one build, in a folder that survives an interruption; ``key`` covers all
+    that they depend on.
+    """
 
     def __init__(self, folder: Path, key: str) -> None:
         self._folder, self._state = folder, {"key": key}
@@ -29,7 +32,9 @@ class Attempt:
         self._before = _read(folder / "state.json")
 
     def taken(self, name: str, model: keras.Model, epochs: int) -> History | None:
-        """The history of a training that was finished, its weights given to the model; None where it must be trained."""
+        """The history of a finished training, after loading its weights; None if it must be
+        trained.
+        """
         try:
             with np.load(files.regular(self._folder / f"{name}.npz")) as saved:
                 model.set_weights([saved[f"arr_{k}"] for k in range(len(model.weights))])
@@ -37,15 +42,17 @@ class Attempt:
         except (OSError, ValueError, KeyError, zipfile.BadZipFile):
             if self._before.get("network") == name:
                 say(
-                    f"  training the {name} was interrupted in epoch {self._before['epoch']} of {epochs}: it starts again from "
-                    "the first, so that the same seed gives the same network"
+                    f"  training the {name} was interrupted in epoch "
+                    f"{self._before['epoch']} of {epochs}: it restarts from the first, "
+                    f"so that "
+                    "the same seed gives the same network"
                 )
             return None
-        say(f"  the {name} was trained before the build was interrupted; it is taken as it is")
+        say(f"  the {name} was trained before the build was interrupted; reusing it")
         return history
 
     def watched(self, name: str, watch: Watch) -> Watch:
-        """``watch``, which also writes down how far this training is."""
+        """Wrap ``watch`` to record the progress of this training."""
         epoch = 0
 
         def see(logs: Mapping[str, float]) -> None:
@@ -64,7 +71,7 @@ class Attempt:
         files.write_bytes(self._folder / f"{name}.npz", weights.getvalue())
 
     def close(self) -> None:
-        """Every training has ended, and the build has what came out."""
+        """Remove the records when the build has the trained networks."""
         files.remove(self._folder)
 
     def _write(self, name: str, data: Mapping[str, object]) -> None:
@@ -72,7 +79,7 @@ class Attempt:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """What was written; nothing where it is missing or damaged."""
+    """The record; {} if it is missing or damaged."""
     try:
         found = json.loads(files.regular(path).read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -1,4 +1,6 @@
-"""A network without the neurons that have no bits: it computes the same in a fraction of the time."""
+"""A network without the neurons that have no bits, to compute the same in a fraction of the
+time.
+"""
 
 from collections.abc import Callable
 from itertools import pairwise
@@ -12,15 +14,16 @@ from qkeras import QActivation, QDense
 from trigger.frontends.walk import nodes
 from trigger.quantizers import LearnedActivation
 
-# The elements that are left of what goes into a layer, and of what comes out.
+# The remaining elements of the input and of the output of a layer.
 Kept = tuple[np.ndarray, np.ndarray]
 
 
 def compact(model: keras.Model) -> tuple[keras.Model, Callable[[], None]]:
-    """A network that computes what ``model`` does, and a function that gives its weights, once changed, back to ``model``.
+    """A smaller network equivalent to ``model``, and a function that copies its weights back to
+    ``model``.
 
-    Layers before the first QDense and after the last are those of both. Where others than QDense, QActivation and ReLU come
-    between, or layers are not one after another, it is ``model`` itself.
+    Layers before the first QDense and after the last are shared. If there are layers other than
+    QDense, QActivation and ReLU in between, or if layers branch, it is ``model`` itself.
     """
     uses = nodes(model)
     layers = [use.operation for use in uses]
@@ -60,14 +63,16 @@ def compact(model: keras.Model) -> tuple[keras.Model, Callable[[], None]]:
 
 
 def _is_elementwise(layer: Any) -> bool:
-    """Whether a layer, but for the sums of a QDense, takes each element for itself."""
+    """Whether a layer is elementwise, apart from the sums of a QDense."""
     if isinstance(layer, QDense):
         return type(layer) is QDense and layer.activation is keras.activations.linear
     return isinstance(layer, QActivation | keras.layers.ReLU)
 
 
 def _with_bits(after: list[Any], units: int) -> np.ndarray:
-    """The neurons whose values have bits by the first of the layers after them that says so; all where none have."""
+    """The neurons with bits, according to the next layer that defines them; all if none has
+    bits.
+    """
     activations = (getattr(layer, "activation", None) for layer in after)
     width = next(
         (
@@ -81,7 +86,9 @@ def _with_bits(after: list[Any], units: int) -> np.ndarray:
 
 
 def _part(layer: Any, units: int) -> Any:
-    """A layer like this one with fewer elements, its weights and widths yet to come; itself where it has none."""
+    """A copy of a layer with fewer elements, without weights and widths yet; itself if it has
+    none.
+    """
     if isinstance(layer, QDense):
         names = ("kernel_quantizer", "bias_quantizer")
         quantizers = {name: _quantizer(getattr(layer, f"{name}_internal")) for name in names}
@@ -96,7 +103,10 @@ def _quantizer(whole: Any) -> Any:
 
 
 def _places(shape: tuple[int, ...], kept: Kept) -> tuple[np.ndarray, ...]:
-    """Where what is kept is in a weight, whose last axis is what comes out of its layer. One element is that of all."""
+    """The indices of kept elements in a weight, whose last axis is the layer's output.
+
+    A single element is shared.
+    """
     return np.ix_(
         *(
             np.zeros(1, int) if size == 1 else places

@@ -1,4 +1,6 @@
-"""Distillation: the network is taught what the float network answers, beside what is true (arXiv:1503.02531)."""
+"""Distillation: training on the outputs of the float network besides the labels
+(arXiv:1503.02531).
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,15 +13,16 @@ from trigger.events.dataset import Events
 from trigger.frontends.networks import head
 from trigger.training.fit import scores
 
-# Of the probabilities that are compared: softer than they are, so that the wrong classes count too.
+# The temperature: softer probabilities give more weight to the wrong classes.
 _TEMPERATURE = 2.0
 _LEAST = 1e-7
 
 
 def targets(events: dict[str, Events], teacher: keras.Model, share: float) -> dict[str, Events]:
-    """Events whose labels are the true one, the share of the teacher in the loss, and the teacher's logits.
+    """Events whose labels are the true class, the fraction of distillation in the loss, and the
+    teacher's logits.
 
-    Validation events have no share of the teacher: epochs are chosen by what is true.
+    Validation events have a fraction of 0: epochs are chosen by the labels.
     """
 
     def of(name: str, split: Events) -> Events:
@@ -32,7 +35,7 @@ def targets(events: dict[str, Events], teacher: keras.Model, share: float) -> di
 
 
 def loss(model: keras.Model) -> Callable[[Any, Any], Any]:
-    """The cross entropy of what is true and of what the teacher says, by share."""
+    """The weighted sum of the cross entropies with the labels and with the teacher."""
     kind, binary = head(model), model.output_shape[-1] == 1
 
     def two_classes(z: Any) -> Any:

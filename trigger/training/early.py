@@ -1,4 +1,4 @@
-"""What no training can make exact, found before the first epoch."""
+"""Checks before the first epoch for problems that no training can remove."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -9,15 +9,15 @@ from trigger.fixedpoint.types import Fixed
 from trigger.frontends.inexact import Inexact, Problem
 from trigger.frontends.networks import lower
 
-# Trained weights of a layer without a quantiser have this problem whatever their values.
+# Layers without a quantiser have this problem for any trained weights.
 _NOT_QUANTISED = "the kernel is not quantised"
 
 
 def check(model: keras.Model, types: Sequence[Fixed]) -> None:
-    """Raise Inexact for what keeps an untrained network from being lowered, as far as its weights do not matter.
+    """Raise Inexact for problems of an untrained network that do not depend on its weights.
 
-    A problem that depends on weights, such as a scale that is no power of two yet, is left for the trained network. The
-    network is as it was afterwards.
+    A problem that depends on weights, such as a scale that is not yet a power of two, is left for
+    the trained network. The network is restored afterwards.
     """
     with _neutral(model):
         certain = _problems(model, types)
@@ -39,7 +39,7 @@ def _problems(model: keras.Model, types: Sequence[Fixed]) -> list[Problem]:
 
 @contextmanager
 def _neutral(model: keras.Model) -> Iterator[None]:
-    """Weights that nothing is wrong with: of one bit, also behind power-of-two quantisers; normalisations by one."""
+    """Set harmless weights: one bit, also for power-of-two quantisers, and unit normalisations."""
     weights = model.get_weights()
     try:
         for layer in model.layers:

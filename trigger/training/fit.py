@@ -1,4 +1,4 @@
-"""Training: fit, prune, keep the best epoch; the same spec and seed give the same network."""
+"""Training: fit, prune, keep the best epoch; equal spec and seed give equal networks."""
 
 import math
 from abc import ABC, abstractmethod
@@ -20,17 +20,17 @@ Watch = Callable[[Mapping[str, float]], None]
 
 
 class Shrinking(keras.callbacks.Callback, ABC):
-    """Makes a network smaller while it is trained. ``every_step``: it has to look at every single step."""
+    """Makes a network smaller during training. ``every_step``: it must act after every step."""
 
     every_step = False
 
     @abstractmethod
     def counts(self, epoch: int) -> bool:
-        """Whether the network after this epoch is as small as asked."""
+        """Whether the network after this epoch has reached its target size."""
 
     @abstractmethod
     def check(self) -> None:
-        """Raises TriggerError unless the trained network is as small as asked."""
+        """Raises TriggerError unless the trained network has reached its target size."""
 
 
 def fit(
@@ -42,20 +42,22 @@ def fit(
     watch: Watch = lambda logs: None,
     loss: Callable[[Any, Any], Any] | None = None,
 ) -> History:
-    """Train in place on ``events["train"]``; the weights of the epoch with the least validation loss are kept.
+    """Train in place on ``events["train"]``; the weights of the epoch with the least validation
+    loss are kept.
 
-    ``folder`` takes TensorBoard logs, and the best epoch's weights as a checkpoint, as training goes on; ``watch`` is called
-    after each epoch with its losses and what else is known of it, and may raise to end the training.
-    A network of one output is taught to tell the events of class 1 from all others. With a ``loss`` of its own, of
-    ``events["train"].y`` and the outputs, there are no accuracies. With ``shrinking`` only epochs at the size asked for
-    count, and the size is checked at the end. Returns loss, accuracy, val_loss and val_accuracy of each epoch. Raises
-    TriggerError where the loss is not finite, or the size not reached.
+    ``folder`` receives TensorBoard logs, and the weights of the best epoch as a checkpoint.
+    ``watch`` is called after each epoch with its logs, and may raise to end the training. A network
+    of one output learns to separate class 1 from all others. With a custom ``loss`` of
+    ``events["train"].y`` and the outputs, there are no accuracies. With ``shrinking`` only epochs
+    at the target size count, and the size is checked at the end. Returns loss, accuracy, val_loss
+    and val_accuracy of each epoch. Raises TriggerError if the loss is not finite, or if the target
+    size is not reached.
     """
     train, validation = events["train"], events["validation"]
     steps = math.ceil(len(train.x) / training.batch_size)
     batch = (
         len(train.x) // steps
-    )  # full batches only: a last small one would be compiled for itself
+    )  # full batches only: a smaller last one would be compiled separately
     schedule = keras.optimizers.schedules.CosineDecay(
         training.learning_rate, steps * training.epochs, alpha=0.01
     )
@@ -74,7 +76,7 @@ def fit(
         keras.callbacks.TerminateOnNaN(),
     ]
     if shrinking is not None:
-        callbacks.insert(0, shrinking)  # before what asks it whether an epoch counts
+        callbacks.insert(0, shrinking)  # before the callback that asks whether an epoch counts
     if folder is not None:
         callbacks.append(_TensorBoard(folder / "tensorboard"))
     rows = batch * steps
@@ -96,7 +98,8 @@ def fit(
     found = history.history["loss"] + history.history["val_loss"]
     if not np.isfinite(found).all() or (best.weights is None and shrinking is None):
         raise TriggerError(
-            f"training: the loss is NaN or infinite in epoch {len(history.history['loss'])}; lower training.learning_rate"
+            f"training: the loss is NaN or infinite in epoch "
+            f"{len(history.history['loss'])}; lower training.learning_rate"
         )
     if best.weights is not None:
         model.set_weights(best.weights)
@@ -110,7 +113,7 @@ def fit(
 def loss_on(
     model: keras.Model, events: Events, loss: Callable[[Any, Any], Any] | None = None
 ) -> Callable[[], float]:
-    """The loss of a network, as it is whenever this is called, on events; ``loss`` as for ``fit``."""
+    """A function for the current loss of a network on events; ``loss`` as for ``fit``."""
     model.compile(loss=_loss(model)["loss"] if loss is None else loss, jit_compile=True)
     x, y, weight = (
         keras.ops.convert_to_tensor(part)
@@ -125,7 +128,7 @@ def scores(model: keras.Model, x: np.ndarray) -> np.ndarray:
 
 
 def _loss(model: keras.Model) -> dict[str, Any]:
-    """The cross entropy, of one output that tells 1 from 0 or of one for each class, and the accuracy."""
+    """The cross entropy (binary for one output) and the accuracy."""
     kind = head(model)
     if model.output_shape[-1] == 1:
         threshold = 0.5 if kind == "sigmoid" else 0.0
@@ -144,7 +147,9 @@ def _normalized(weight: np.ndarray) -> np.ndarray:
 
 
 class _BestEpoch(keras.callbacks.Callback):
-    """Keeps the weights of the best epoch that ``counts``; stops after ``patience`` epochs without a better one."""
+    """Keeps the weights of the best epoch that ``counts``; stops after ``patience`` epochs without
+    a better one.
+    """
 
     def __init__(
         self, counts: Callable[[int], bool], patience: int | None, folder: Path | None
@@ -169,7 +174,7 @@ class _BestEpoch(keras.callbacks.Callback):
                 self._checkpoint.parent.mkdir(parents=True, exist_ok=True)
                 np.savez(
                     self._checkpoint, *self.weights
-                )  # HDF5 ends the process where the disk is full
+                )  # HDF5 ends the process if the disk is full
         elif self._patience is not None and epoch - self.epoch >= self._patience:
             self.model.stop_training = True
 
@@ -192,14 +197,15 @@ class _TensorBoard(keras.callbacks.Callback):
         from tensorboard.summary.writer.record_writer import RecordWriter
 
         folder.mkdir(parents=True, exist_ok=True)
-        # TensorBoard's own writer puts time, host and process into the file: no two trainings would be the same.
+        # TensorBoard's own writer records time, host and process, so no two trainings would be
+        # equal.
         self._path = folder / "events.out.tfevents.epochs"
         self._path.unlink(missing_ok=True)
         self._event, self._writer = Event, RecordWriter
         self._append(Event(file_version="brain.Event:2"))
 
     def _append(self, event: Any) -> None:
-        """Closed after each event: a training that is interrupted leaves no open file."""
+        """Closed after each event, so that an interrupted training leaves no open file."""
         with self._path.open("ab") as file:
             self._writer(file).write(event.SerializeToString())
 

@@ -1,4 +1,4 @@
-"""What the layers of a float network compute, read for post-training quantisation."""
+"""The functions of the layers of a float network, for post-training quantisation."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from trigger.errors import TriggerError
 from trigger.frontends.keras_private import maker
 
 _L = keras.layers
-# Sums and differences written with operators.
+# Sums and differences written as operators.
 _OPERATORS = {"Add": _L.Add, "Subtract": _L.Subtract}
 
 
@@ -27,16 +27,17 @@ def check_ends(model: keras.Model) -> None:
     for what, tensors in (("inputs", model.inputs), ("outputs", model.outputs)):
         if len(tensors) != 1:
             raise TriggerError(
-                f"quantization: {model.name!r} has {len(tensors)} {what}; quantise a network of one, or train with QKeras "
+                f"quantization: {model.name!r} has {len(tensors)} {what}; quantise a "
+                f"network of one, or train with QKeras "
                 "quantisers"
             )
 
 
 def check_call(node: Any) -> None:
-    """Refuse what a layer computes in another way than its options say."""
+    """Refuse a layer that computes differently from its options."""
     layer = node.operation
     if node.arguments.kwargs.get("training"):
-        raise Unfit("it is called with training=True", "leave training= out of the call")
+        raise Unfit("it is called with training=True", "remove training= from the call")
     precision = getattr(layer, "compute_dtype", "float32")
     if precision not in ("float32", "float64"):
         raise Unfit(
@@ -50,13 +51,15 @@ def check_call(node: Any) -> None:
 def check_class(model: keras.Model) -> None:
     if not type(model).__module__.startswith("keras."):
         raise Unfit(
-            f"{type(model).__name__} is a model of its own class and may compute anything",
+            f"{type(model).__name__} is a subclassed model and may compute anything",
             "use the functional API or Sequential",
         )
 
 
 def layer_of(node: Any) -> Any:
-    """The layer of a node; the one that computes the same where it is a sum or a difference of two tensors."""
+    """The layer of a node; the one that computes the same where it is a sum or a difference of two
+    tensors.
+    """
     operation = node.operation
     if isinstance(operation, _L.Layer):
         return operation
@@ -70,7 +73,7 @@ def layer_of(node: Any) -> Any:
 
 
 def computed(node: Any, before: list[np.ndarray]) -> np.ndarray:
-    """What the float network gives for the values before."""
+    """The outputs of the float network for the preceding values."""
     values = {
         id(tensor): keras.ops.convert_to_tensor(value)
         for tensor, value in zip(node.arguments.keras_tensors, before, strict=True)
@@ -81,7 +84,9 @@ def computed(node: Any, before: list[np.ndarray]) -> np.ndarray:
 
 
 def folded(uses: list[Any]) -> dict[int, Any]:
-    """The node of the normalisation behind each linear Dense layer that nothing else reads, by the Dense node's id."""
+    """The normalisation after each linear Dense layer without other readers, by the id of the Dense
+    node.
+    """
     found = {}
     for node in uses:
         if type(node.operation) is not _L.BatchNormalization:
@@ -100,7 +105,7 @@ def folded(uses: list[Any]) -> dict[int, Any]:
 
 
 def kind_of(activation: Any) -> str:
-    """The name of an activation of Keras' own; of any other function a name that is none of them."""
+    """The name of a Keras activation; for any other function, a name with its module."""
     if activation is None:
         return "linear"
     name = getattr(activation, "__name__", type(activation).__name__)
@@ -116,7 +121,7 @@ def weights(layer: keras.layers.Dense) -> tuple[np.ndarray, np.ndarray]:
 
 
 def normalization(layer: keras.layers.Normalization) -> tuple[np.ndarray, np.ndarray]:
-    """Scale and offset; with ``invert`` those of the way back."""
+    """Scale and offset; with ``invert`` those of the inverse."""
     variance, mean = (keras.ops.convert_to_numpy(p).ravel() for p in (layer.variance, layer.mean))
     deviation = np.maximum(np.sqrt(variance), keras.config.epsilon())
     return (deviation, mean) if layer.invert else (1 / deviation, -mean / deviation)

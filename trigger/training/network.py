@@ -1,4 +1,4 @@
-"""The user's network: made by the function that trigger.toml names, or trained already."""
+"""The user's network: made by the function in trigger.toml, or already trained."""
 
 import importlib.util
 import math
@@ -17,6 +17,7 @@ from trigger.frontends.keras_private import reset_layer_names
 from trigger.frontends.loading import load
 from trigger.frontends.networks import shaped
 from trigger.spec.spec import Spec
+from trigger.spec.tables import nearest
 from trigger.support.files import regular
 from trigger.support.user_code import importable
 
@@ -28,20 +29,22 @@ def moments(events: Events) -> tuple[np.ndarray, np.ndarray]:
 
 
 def set_seed(seed: int) -> None:
-    """Seed everything that training draws from: Python, NumPy and Keras."""
+    """Seed all random generators of training: Python, NumPy and Keras."""
     keras.utils.set_random_seed(seed)
 
 
 def reset_names() -> None:
-    """Let Keras count the layers without a name from the start, as in a process that has made none.
+    """Reset Keras' numbering of unnamed layers, as in a new process.
 
-    Those names are in the network's file, and in the firmware.
+    These names enter the network file and the firmware.
     """
     reset_layer_names()
 
 
 def make(spec: Spec, folder: Path) -> keras.Model:
-    """Call the function in the trigger's folder. Raises TriggerError where there is none or it returns something else."""
+    """Call the model function. Raises TriggerError if it is missing or does not return a
+    network.
+    """
     assert spec.model.function is not None
     path = folder / spec.model.file
     features, classes = len(spec.data.features), len(spec.scores)
@@ -56,7 +59,7 @@ def make(spec: Spec, folder: Path) -> keras.Model:
         raise TriggerError(f"{where} returns {type(model).__name__}, not a Keras model")
     _check_shapes(model, spec, f"{where} returns")
     _check_saving(model, where)
-    try:  # learned widths get their shapes from what they see first
+    try:  # learned widths get their shapes from the first call
         model(shaped(model, np.zeros((1, features))))
     except Exception as error:
         raise TriggerError(
@@ -66,15 +69,15 @@ def make(spec: Spec, folder: Path) -> keras.Model:
 
 
 def _plain(error: Exception) -> str:
-    """What Keras says of a failing call, without colours and without the arguments."""
+    """Keras' message about a failing call, without colours and arguments."""
     text = re.sub(r"\x1b\[\d*m", "", str(error)).partition("Arguments received")[0]
     return " ".join(text.split()) or type(error).__name__
 
 
 def warm_started(model: keras.Model, spec: Spec, folder: Path) -> Spec:
-    """Give a network the weights of ``training.warm_start``; returns the spec with what is left of its training.
+    """Load the weights of ``training.warm_start``; returns the spec for the remaining training.
 
-    Raises TriggerError where that is another network.
+    Raises TriggerError if they belong to another network.
     """
     warm = spec.training.warm_start
     if warm is None:
@@ -83,8 +86,8 @@ def warm_started(model: keras.Model, spec: Spec, folder: Path) -> Spec:
     before = load(path)
     if [w.shape for w in before.weights] != [w.shape for w in model.weights]:
         raise TriggerError(
-            f"{path}: holds another network than {spec.model.function}() makes; train it anew with --from-scratch, or leave "
-            "training.warm_start out"
+            f"{path}: holds a different network from {spec.model.function}(); "
+            "train with --from-scratch, or remove training.warm_start"
         )
     model.set_weights(before.get_weights())
     left = spec.training.model_copy(
@@ -94,7 +97,10 @@ def warm_started(model: keras.Model, spec: Spec, folder: Path) -> Spec:
 
 
 def trained(spec: Spec, folder: Path) -> keras.Model:
-    """Load the trained network that trigger.toml names. Raises TriggerError where it is none, or of another shape."""
+    """Load the trained network in trigger.toml.
+
+    Raises TriggerError if it is none or has the wrong shape.
+    """
     assert spec.model.network is not None
     path = folder / spec.model.network
     model = load(path, folder / spec.model.weights if spec.model.weights else None)
@@ -104,21 +110,25 @@ def trained(spec: Spec, folder: Path) -> keras.Model:
 
 def _check_shapes(model: keras.Model, spec: Spec, where: str) -> None:
     if not getattr(model, "inputs", None):
-        raise TriggerError(f"{where} a network without a shape; start it with keras.Input(...)")
+        raise TriggerError(
+            f"{where} a network without an input shape; start it with keras.Input(...)"
+        )
     found = tuple(model.input_shape), tuple(model.output_shape)
     wanted = (None, len(spec.data.features)), (None, len(spec.scores))
     if tuple(_flat(shape) for shape in found) != wanted:
         if found == (wanted[0], (None, 1)) and len(spec.data.classes) == 2:
             raise TriggerError(
-                f"{where} a network of one output; model.output in trigger.toml names the class it scores"
+                f"{where} a network of one output; set model.output in trigger.toml to "
+                f"the class it scores"
             )
         raise TriggerError(
-            f"{where} a network from {found[0]} to {found[1]}; the data asks for {wanted[0]} to {wanted[1]}"
+            f"{where} a network from {found[0]} to {found[1]}; the data needs "
+            f"{wanted[0]} to {wanted[1]}"
         )
 
 
 def _flat(shape: tuple[Any, ...]) -> tuple[Any, ...]:
-    """A shape with its elements in one row; as it is where a size is open, or where it is of several tensors."""
+    """A flattened shape; unchanged if a size is open, or for several tensors."""
     sizes = shape[1:]
     return (shape[0], math.prod(sizes)) if all(isinstance(n, int) for n in sizes) else shape
 
@@ -130,14 +140,15 @@ def _check_saving(model: keras.Model, where: str) -> None:
 
     if lost := lost_options(model):
         raise TriggerError(
-            f"{where} returns a network that its file does not hold: {'; '.join(lost)}. Give functions names that Keras and "
+            f"{where} returns a network that its file does not hold completely: "
+            f"{'; '.join(lost)}. Give functions names that Keras and "
             "QKeras do not use, and register them with keras.saving.register_keras_serializable()"
         )
 
 
 def _function(path: Path, name: str) -> Any:
     if not regular(path).exists():
-        raise TriggerError(f"{path}: no such file; model.file in trigger.toml names it")
+        raise TriggerError(f"{path}: no such file; check model.file in trigger.toml")
     module_spec = importlib.util.spec_from_file_location(f"_trigger_model_{path.parent.name}", path)
     assert module_spec is not None and module_spec.loader is not None
     module = importlib.util.module_from_spec(module_spec)
@@ -146,17 +157,19 @@ def _function(path: Path, name: str) -> Any:
     except Exception as error:
         raise TriggerError(f"{path}: {type(error).__name__}: {error}") from error
     if not callable(getattr(module, name, None)):
-        raise TriggerError(f"{path}: no function {name!r}; model.function in trigger.toml names it")
+        functions = [known for known, value in vars(module).items() if callable(value)]
+        hint = nearest(name, functions) or "; check model.function in trigger.toml"
+        raise TriggerError(f"{path}: no function {name!r}{hint}")
     return getattr(module, name)
 
 
 def power_of_two_normalization(
     model: keras.Model, events: Events, types: tuple[Fixed, ...]
 ) -> None:
-    """Teach every Normalization layer of the network the training events, in a form that costs no multiplier.
+    """Adapt every Normalization layer to the training events, in a form that costs no multiplier.
 
-    The mean of each feature, by weight, is rounded to a step of its hardware type, its deviation to a power of two. Only
-    layers right behind the inputs can be taught.
+    The mean of each feature, by weight, is rounded to a step of its hardware type, its deviation to
+    a power of two. Only layers directly after the inputs can be adapted.
     """
     step = np.array([2.0**-t.fraction for t in types])
     average, spread = moments(events)
@@ -166,7 +179,8 @@ def power_of_two_normalization(
         if isinstance(layer, keras.layers.Normalization) and layer.input_mean is None:
             if not any(layer.input is tensor for tensor in model.inputs):
                 raise TriggerError(
-                    f"the layer {layer.name!r} normalises something else than the inputs; give it mean and variance"
+                    f"the layer {layer.name!r} does not normalise the inputs; give it "
+                    f"mean and variance"
                 )
             layer.adapt_mean.assign(mean)
             layer.adapt_variance.assign(deviation**2)

@@ -1,4 +1,4 @@
-"""Whole neurons that are worth less than what they cost."""
+"""Removal of neurons that cost more than they contribute."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -9,7 +9,9 @@ from trigger.quantizers import LEAST_FRACTION, LearnedActivation
 
 
 class Worth(NamedTuple):
-    """What a network is measured by: its ``loss`` on some events, its ``lut`` and the ``target`` that it is on its way to."""
+    """The measures of a network: its ``loss`` on some events, its ``lut`` and its current
+    ``target``.
+    """
 
     loss: Callable[[], float]
     lut: Callable[[], Any]
@@ -17,11 +19,13 @@ class Worth(NamedTuple):
 
 
 def remove(model: keras.Model, worth: Worth, strength: float) -> int:
-    """Take the bits of single neurons away for good, where ``strength`` LUT more than pay for the loss.
+    """Remove neurons permanently if the LUTs saved, times ``strength``, outweigh the increase in
+    loss.
 
-    Training takes a weight away bit by bit where a bit's LUT, times the strength, outweigh what it is good for; but it does
-    not see that with a neuron all goes that goes into it. Here each is tried, and the loss asked, until the target is
-    reached. Returns how many have been taken.
+    Training removes a weight bit by bit if the LUTs of a bit, times the strength, outweigh its
+    benefit, but it ignores that removing a neuron also removes its inputs. Here each removal is
+    tried and the loss evaluated, until the target is reached. Returns the number of removed
+    neurons.
     """
     taken, lut = 0, float(worth.lut())
     least = worth.loss() + strength * lut
@@ -42,7 +46,7 @@ def remove(model: keras.Model, worth: Worth, strength: float) -> int:
 
 
 def _elementwise(model: keras.Model) -> list[LearnedActivation]:
-    """The activations of neurons that have widths of their own; what comes before the first Dense layer are inputs."""
+    """Activations with a width per neuron; those before the first Dense layer are inputs."""
     first = next(
         (k for k, layer in enumerate(model.layers) if isinstance(layer, keras.layers.Dense)), 0
     )

@@ -1,7 +1,7 @@
-"""Post-training quantisation: a float Keras network as the QKeras network of so many bits that is closest to it.
+"""Post-training quantisation: the closest QKeras network of a given width to a float network.
 
-Every weight and every value between two Dense layers gets the same number of bits; where the binary point stands is found
-tensor by tensor, as the place that costs the least squared error on the weights or on a sample of events.
+Every weight and every value between two Dense layers gets the same number of bits. The binary point
+of each tensor minimises the squared error on the weights or on a sample of events.
 """
 
 from collections.abc import Mapping
@@ -29,7 +29,9 @@ _CHECKED_EVENTS = 256
 
 
 class Row(NamedTuple):
-    """What a width costs: the AUC on the validation events, the mean over the classes; ``loss`` against the float network."""
+    """The cost of a width: the mean AUC of the classes on validation events; ``loss`` against
+    float.
+    """
 
     bits: int
     auc: float
@@ -37,8 +39,9 @@ class Row(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """The quantised network, its bits, the table that they were chosen from, empty where there are no labels, and what it
-    changes beyond rounding."""
+    """The quantised network, its bits, the table of widths (empty without labels), and its changes
+    beyond rounding.
+    """
 
     network: keras.Model
     bits: int
@@ -49,7 +52,7 @@ class Choice(NamedTuple):
 def choose(model: keras.Model, events: Mapping[str, Events], spec: Spec) -> Choice:
     """The network quantised as trigger.toml asks, calibrated on training events.
 
-    Raises TriggerError where no width is good enough.
+    Raises TriggerError if no width is good enough.
     """
     wanted = spec.quantization
     assert wanted is not None
@@ -78,8 +81,10 @@ def choose(model: keras.Model, events: Mapping[str, Events], spec: Spec) -> Choi
         if not good:
             nearest = min(rows, key=lambda row: row.loss)
             raise TriggerError(
-                f"quantization: no width up to {WIDTHS[-1]} bits loses at most {wanted.max_auc_loss:g} of AUC; "
-                f"{nearest.bits} bits lose {nearest.loss:.2g}; raise max_auc_loss, or train with QKeras quantisers"
+                f"quantization: no width up to {WIDTHS[-1]} bits loses at most "
+                f"{wanted.max_auc_loss:g} of AUC; "
+                f"{nearest.bits} bits lose {nearest.loss:.2g}; raise max_auc_loss, or "
+                f"train with QKeras quantisers"
             )
         bits = good[0]
     network, notes, _ = _quantised(model, sample, bits)
@@ -87,11 +92,13 @@ def choose(model: keras.Model, events: Mapping[str, Events], spec: Spec) -> Choi
 
 
 def quantise(model: keras.Model, x: np.ndarray, bits: int) -> keras.Model:
-    """The network in QKeras layers of ``bits`` bits, calibrated on ``x``, float of shape (events, features).
+    """The network in QKeras layers of ``bits`` bits, calibrated on ``x``, float of shape (events,
+    features).
 
-    A BatchNormalization behind a linear Dense is folded into it; any other keeps a scale of ``bits`` significant bits for
-    each element. A sigmoid or tanh at the end is left out, which does not change the order of the scores. Raises TriggerError
-    for a network that is quantised already, and for what has no quantised form.
+    A BatchNormalization after a linear Dense is folded into it; any other keeps a scale of ``bits``
+    significant bits per element. A final sigmoid or tanh is left out, which keeps the order of the
+    scores. Raises TriggerError for a network that is already quantised, and for layers without a
+    quantised form.
     """
     return _quantised(model, x, bits).network
 
@@ -99,7 +106,8 @@ def quantise(model: keras.Model, x: np.ndarray, bits: int) -> keras.Model:
 def _quantised(model: keras.Model, x: np.ndarray, bits: int) -> Replaced:
     if not is_float(model):
         raise TriggerError(
-            "quantization: the network has layers of QKeras and is quantised already; remove [quantization]"
+            "quantization: the network has QKeras layers and is already quantised; "
+            "remove [quantization]"
         )
     _check_weights(model)
     few = x[:_CHECKED_EVENTS]
@@ -108,7 +116,8 @@ def _quantised(model: keras.Model, x: np.ndarray, bits: int) -> Replaced:
     found = replaced(model, x, bits)
     if not np.isfinite(outputs(found.network, few)).all():
         raise TriggerError(
-            f"quantization: with {bits} bits the network gives NaN or infinity; train with QKeras quantisers"
+            f"quantization: with {bits} bits the network gives NaN or infinity; train "
+            f"with QKeras quantisers"
         )
     return found
 
@@ -116,7 +125,9 @@ def _quantised(model: keras.Model, x: np.ndarray, bits: int) -> Replaced:
 def _check_lowers(
     model: keras.Model, sample: np.ndarray, types: tuple[Fixed, ...], widths: tuple[int, int]
 ) -> None:
-    """Raise Inexact where the quantised network is refused at both widths: scanning those between takes minutes."""
+    """Raise Inexact if the quantised network is refused at both extreme widths, before a scan of
+    minutes.
+    """
     try:
         lower(quantise(model, sample, widths[0]), types)
     except Inexact as refusal:
@@ -127,7 +138,7 @@ def _check_lowers(
 
 
 def _check_weights(model: keras.Model) -> None:
-    """Raise TriggerError where a weight is not a number."""
+    """Raise TriggerError if a weight is not finite."""
     for layer in layers_inside(model):
         if isinstance(layer, keras.Model):
             continue
@@ -140,9 +151,10 @@ def _check_weights(model: keras.Model) -> None:
 
 
 def _check_finite(model: keras.Model, found: np.ndarray) -> None:
-    """Raise TriggerError where a network of finite weights gives no numbers."""
+    """Raise TriggerError if a network of finite weights gives NaN or infinity."""
     if not np.isfinite(found).all():
         raise TriggerError(
-            f"quantization: the network {model.name!r} gives NaN or infinity on the events; train it again, with a smaller "
-            "learning rate"
+            f"quantization: the network {model.name!r} gives NaN or infinity on the "
+            f"events; retrain it "
+            "with a lower learning rate"
         )

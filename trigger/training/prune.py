@@ -1,8 +1,8 @@
-"""Magnitude pruning: the smallest weights of each kernel are set to zero and kept there.
+"""Magnitude pruning: the smallest weights of each kernel are set to zero and stay zero.
 
-The share of zeros follows the cubic schedule of arXiv:1710.01878. The masks act as constraints on the kernels, inside the
-training step, so that no optimiser step between two looks of the callback can revive a weight; where Keras' backend leaves
-constraints out, the callback looks after every step.
+The sparsity follows the cubic schedule of arXiv:1710.01878. The masks are constraints on the
+kernels within the training step, so that no optimiser step can revive a weight. If the Keras
+backend ignores constraints, the callback applies the masks after every step.
 """
 
 from collections.abc import Callable
@@ -18,14 +18,12 @@ from trigger.training.fit import Shrinking
 
 
 class MagnitudePruning(Shrinking):
-    """Prunes the Dense kernels of a network while it is trained."""
+    """Prunes the Dense kernels of a network during training."""
 
     def __init__(self, model: keras.Model, pruning: Pruning) -> None:
         super().__init__()
         self._network, self._pruning = model, pruning
-        self.every_step = (
-            keras.backend.backend() == "jax"
-        )  # its training step leaves constraints out
+        self.every_step = keras.backend.backend() == "jax"  # its training step ignores constraints
         self._kernels = [
             layer.kernel for layer in model.layers if isinstance(layer, keras.layers.Dense)
         ]
@@ -48,7 +46,9 @@ class MagnitudePruning(Shrinking):
         return epoch >= self._pruning.end_epoch
 
     def check(self) -> None:
-        """Raises TriggerError unless every Dense kernel has exactly the zeros that were asked for."""
+        """Raises TriggerError unless every Dense kernel has exactly the required number of
+        zeros.
+        """
         for layer in self._network.layers:
             if isinstance(layer, keras.layers.Dense):
                 kernel = keras.ops.convert_to_numpy(layer.kernel)
@@ -58,11 +58,12 @@ class MagnitudePruning(Shrinking):
                 )
                 if found != wanted:
                     raise TriggerError(
-                        f"pruning: {layer.name} has {found} zeros of {kernel.size} weights, {wanted} were asked for"
+                        f"pruning: {layer.name} has {found} zeros of {kernel.size} "
+                        f"weights instead of {wanted}"
                     )
 
     def sparsity(self, epoch: int) -> float:
-        """The share of zeros during this epoch."""
+        """The sparsity during this epoch."""
         p = self._pruning
         progress = np.clip((epoch - p.start_epoch) / (p.end_epoch - p.start_epoch), 0, 1)
         return float(p.sparsity * (1 - (1 - progress) ** 3))
@@ -79,12 +80,12 @@ class MagnitudePruning(Shrinking):
 
 
 def zeros_of(weights: int, sparsity: float) -> int:
-    """How many of so many weights are zero at this sparsity."""
+    """The number of zero weights at this sparsity."""
     return round(weights * sparsity)
 
 
 def measured(model: keras.Model) -> float:
-    """The share of zeros in the Dense kernels; of learned widths as they are quantised."""
+    """The fraction of zeros in the Dense kernels, quantised if they have learned widths."""
     kernels = [_kernel(layer) for layer in model.layers if isinstance(layer, keras.layers.Dense)]
     return sum(int((k == 0).sum()) for k in kernels) / sum(k.size for k in kernels)
 

@@ -1,7 +1,9 @@
-"""Single weights, biases and bits of values tried one by one: what training by slopes does not find.
+"""Refinement: single weights, biases and bits tried one by one, which gradient-based training
+misses.
 
-Rounding has no slope, and what stands for it misjudges the last bits of a small network. Here the loss itself is asked for
-each step, and LUT are counted: an adder for each digit of a weight that is not zero, in canonical signed digits.
+Rounding has no gradient, and its substitute misjudges the last bits of a small network. Here the
+loss itself is evaluated for each step. LUTs are counted as one adder per non-zero canonical signed
+digit of a weight.
 """
 
 import math
@@ -16,26 +18,28 @@ from trigger.errors import TriggerError
 from trigger.quantizers import LEAST_FRACTION, LearnedActivation, LearnedWeights
 from trigger.training.widths import GROWTH, LUT_A_BIT, DenseLayer
 
-# Training ends with so many times the target more, but no more than a target of ``_SMALL`` LUT has: what is to go is chosen
-# better here, but larger networks are not far from the best that there is, and a digit is worth less in them.
+# Training ends at this multiple of the target, with at most the excess of a target of ``_SMALL``
+# LUT: refinement selects removals better, but in larger networks there is less to gain and a digit
+# is worth less.
 _SPARE, _SMALL = 1.5, 600
-# The price of a LUT in loss, times the target: it rises with each pass above the target, and falls with each one below.
+# The price of a LUT in loss, times the target: it rises after each pass above the target and falls
+# after each below.
 _FIRST_PRICE, _RISE, _FALL = 0.2, 1.5, 0.5
-# While they are tried, weights and biases with widths of their own have so many integer and fractional bits.
+# The integer and fractional bits of weights and biases with individual widths during the trials.
 _INTEGER, _FRACTION = 4.0, 8.0
-# A weight that was zero begins so many bits below the largest of its neuron.
+# A zero weight starts this many bits below the largest of its neuron.
 _BELOW = 2
-# Steps are doubled as long as that is better: so many are tried at most.
+# The number of times a step is doubled at most, as long as that helps.
 _DOUBLINGS, _BIAS_DOUBLINGS = 4, 7
-# A smaller gain is none: the loss is a float32. Nor is one of so much for each LUT above ``_SMALL``: there is so much to be
-# tried there that a good deal of it fits the events by chance.
+# Ignore gains below float32 noise, and a further threshold per LUT above ``_SMALL``: with many
+# trials, some improve the loss on these events by chance.
 _LEAST_GAIN, _CHANCE = 1e-7, 2e-8
 
 Loss = Callable[[], float]
 
 
 class Found(NamedTuple):
-    """The loss of a network and its LUT, by count."""
+    """The loss of a network and its counted LUTs."""
 
     loss: float
     lut: float
@@ -45,7 +49,7 @@ class Found(NamedTuple):
 
 
 class Schedule(NamedTuple):
-    """How many LUT a network may take, in how many passes over all that there is to be tried, and in which order: ``seed``."""
+    """The LUT target, the number of passes over all trials, and the ``seed`` of their order."""
 
     target: int
     passes: int
@@ -59,10 +63,11 @@ def refine(
     schedule: Schedule,
     watch: Callable[[Found], None],
 ) -> Found:
-    """Change a trained network, in place, where loss and LUT together fall; returns what it ends as.
+    """Change a trained network in place to reduce loss plus priced LUTs; returns the final state.
 
-    ``loss`` is that of the network as it is, on training events; ``watch`` sees it after each pass. It ends as the best one
-    that was within the target after a pass. Raises TriggerError where there is none.
+    ``loss`` evaluates the current network on training events; ``watch`` is called after each pass.
+    The result is the best network within the target after a pass. Raises TriggerError if there is
+    none.
     """
     target = schedule.target
     price = _FIRST_PRICE * min(1, _SMALL / target) / target
@@ -77,8 +82,8 @@ def refine(
         price *= _FALL if within else _RISE
     if weights is None:
         raise TriggerError(
-            f"training: refinement has come down to {network.now.lut:,.0f} LUT by count, training.target_lut is {target:,}; "
-            "raise it, or training.refinement"
+            f"training: refinement reached {network.now.lut:,.0f} LUT by count, but "
+            "training.target_lut is {target:,}; raise it, or raise training.refinement"
         )
     model.set_weights(weights)
     network.close()
@@ -86,25 +91,25 @@ def refine(
 
 
 def trained_to(target: int) -> int:
-    """The LUT that training is to end with where refinement goes on to a target."""
+    """The LUT target of training if refinement follows."""
     return target + round(_SPARE * min(target, _SMALL))
 
 
 def digits(value: float) -> int:
-    """How many digits of a binary fraction are not zero in canonical signed digits."""
+    """The number of non-zero canonical signed digits of a binary fraction."""
     numerator = abs(value.as_integer_ratio()[0])
     return (numerator ^ (3 * numerator)).bit_count()
 
 
 class _DigitCost(NamedTuple):
-    """Which neurons there are, for each use of a kernel, and what a digit of each of its weights takes."""
+    """The active neurons of each use of a kernel, and the LUTs per digit of each weight."""
 
     neurons: list[np.ndarray]
     lut_a_digit: np.ndarray
 
 
 class _Kernel:
-    """The weights of one layer as they are, the digits they have, and what a digit of each takes."""
+    """The current weights of one layer, their digits, and the LUTs per digit of each."""
 
     cost: _DigitCost
 
@@ -128,7 +133,9 @@ class _Kernel:
         self.layer.kernel.assign(self.values)
 
     def look(self, which_neurons: bool = True) -> float:
-        """Find what a digit of each weight takes, and return what all take; which neurons there are takes longest to find."""
+        """Update the LUTs per digit of each weight and return the total; finding active neurons is
+        slowest.
+        """
         there = (
             [_numpy(use.neurons()) for use in self._uses] if which_neurons else self.cost.neurons
         )
@@ -140,7 +147,7 @@ class _Kernel:
         return float((self.digits * lut_a_digit).sum())
 
     def simpler(self, place: tuple[int, ...]) -> list[float]:
-        """No weight, and the two next to this one that have a digit less."""
+        """Zero, and the two neighbours of a weight with one digit less."""
         numerator, denominator = float(self.values[place]).as_integer_ratio()
         last = (numerator & -numerator) / denominator
         found = {0.0, (numerator / denominator) - last, (numerator / denominator) + last}
@@ -149,7 +156,9 @@ class _Kernel:
         )
 
     def steps(self, place: tuple[int, ...]) -> list[float]:
-        """By how much a weight may be changed, from the least on. None where its neuron has no weight at all."""
+        """The possible changes of a weight, in ascending size; none if its neuron has no
+        weights.
+        """
         fraction, value = self._fraction[place], abs(self.values[place])
         if self._free:
             leading = value or np.abs(self.values[:, place[1]]).max()
@@ -162,7 +171,7 @@ class _Kernel:
 
 
 class _Network:
-    """A network whose weights are tried: as it is ``now``, and what may be changed."""
+    """A network under refinement: its state ``now``, and its variables."""
 
     def __init__(
         self, model: keras.Model, layers: list[DenseLayer], loss: Loss, schedule: Schedule
@@ -185,7 +194,7 @@ class _Network:
         self.now = Found(loss(), self._lut())
 
     def pass_at(self, price: float) -> None:
-        """Try all there is once, at a price of a LUT in loss."""
+        """Try every change once, at a price of a LUT in loss."""
         for k in self._random.permutation(len(self._kernels)):
             kernel = self._kernels[k]
             for place in self._random.permutation(np.argwhere(kernel.cost.lut_a_digit > 0)):
@@ -195,7 +204,7 @@ class _Network:
             self._bits(quantizer, price)
 
     def close(self) -> None:
-        """End the trying: the network is the same, with no more bits than it takes."""
+        """Finish: the same network with minimal widths."""
         for layer in (kernel.layer for kernel in self._kernels):
             _close(layer.kernel_quantizer_internal, _numpy(layer.kernel))
             if layer.use_bias:
@@ -234,12 +243,12 @@ class _Network:
         kernel.values[place] = chosen
         kernel.assign()
         kernel.digits[place] = digits(chosen)
-        # With its last weight a neuron goes, and with it what goes into it.
+        # Removing the last weight removes the neuron, and with it its inputs.
         same = bool(before) == bool(chosen)
         self.now = found if same else Found(found.loss, self._lut())
 
     def _biases(self, kernel: _Kernel) -> None:
-        """Biases take next to nothing: here the loss alone counts."""
+        """Biases cost almost nothing, so only the loss counts."""
         if not kernel.layer.use_bias:
             return
         variable = kernel.layer.bias
@@ -262,7 +271,9 @@ class _Network:
         variable.assign(values)
 
     def _bits(self, quantizer: LearnedActivation, price: float) -> None:
-        """Take all bits of single values, or one at either end, or give one more: the first that is better."""
+        """Remove all bits of a value, or one at either end, or add one: the first improvement is
+        kept.
+        """
         for element in np.flatnonzero(_numpy(quantizer.width()) > 0):
             any(self._moved(quantizer, int(element), move, price) for move in _moves(quantizer))
 
@@ -287,7 +298,7 @@ class _Network:
 
 
 def _moves(quantizer: LearnedActivation) -> tuple[tuple[Any, float], ...]:
-    """What is tried on the width of a value: to take it away, to make it smaller at either end, or larger."""
+    """The trials on the width of a value: removal, one bit less at either end, one bit more."""
     fraction, integer = quantizer.fraction, quantizer.integer
     return (fraction, -math.inf), (fraction, -1), (integer, -1), (fraction, 1), (integer, 1)
 
@@ -305,14 +316,14 @@ def _reach(quantizer: LearnedWeights, shape: tuple[int, ...]) -> tuple[np.ndarra
 
 
 def _open(quantizer: LearnedWeights) -> None:
-    """Let weights with widths of their own be anything; where widths are shared they stay."""
+    """Give weights with individual widths many bits; shared widths are kept."""
     if quantizer.granularity == "element":
         quantizer.fraction.assign(np.maximum(np.rint(_numpy(quantizer.fraction)), _FRACTION))
         quantizer.integer.assign(np.full(quantizer.integer.shape, _INTEGER))
 
 
 def _close(quantizer: LearnedWeights, values: np.ndarray) -> None:
-    """Give each weight with a width of its own just the bits that it takes."""
+    """Give each weight with an individual width the fewest bits."""
     if quantizer.granularity != "element":
         return
     found = np.array([_bits_of(float(value)) for value in values.ravel()]).reshape(*values.shape, 2)

@@ -1,7 +1,8 @@
-"""A float Keras network layer by layer, each replaced by what computes the same in QKeras, rounded or not.
+"""Layer-by-layer replacement of a float Keras network by QKeras layers, with or without rounding.
 
-Without rounding the replacement must be the float network again: ``check`` compares the two layer by layer. With it, every
-difference that is more than rounding is in ``notes``, or refused with the layer's name, the reason and a remedy.
+Without rounding the replacement must equal the float network: ``check`` compares them layer by
+layer. With rounding, every further difference is in ``notes``, or refused with layer, reason and
+remedy.
 """
 
 from typing import Any, NamedTuple
@@ -15,29 +16,31 @@ from trigger.frontends.qkeras import constants
 from trigger.frontends.walk import nodes
 from trigger.training import float_layers, rounding
 
-# Biases are added once a neuron: their bits are nearly free.
+# A bias is added once per neuron, so its bits are nearly free.
 _BIAS_BITS = 16
-# Of the values that go into a table.
+# The bits of values that address a table.
 _TABLE_BITS = 12
 _BOUNDED = {
     "tanh": "quantized_tanh({bits},use_real_tanh=1)",
     "sigmoid": "quantized_sigmoid({bits},use_real_sigmoid=1)",
 }
-# These keep the order of the scores: at the end of the network they are left out.
+# These keep the order of the scores and are left out at the end of the network.
 _HEADS = ("linear", "sigmoid", "tanh", "hard_sigmoid")
-_SLOPE_OF_LEAKY_RELU = 0.2  # what Keras takes where an activation is named by its text
+_SLOPE_OF_LEAKY_RELU = 0.2  # the default of Keras for an activation given by name
 _L = keras.layers
-# Copied as they are: wiring, and what does nothing in inference. The second kind gives sums, which are rounded again.
+# Layers copied unchanged: wiring, and layers without effect in inference. The second kind gives
+# sums, which are rounded again.
 _WIRING = (
-    _L.Flatten, _L.Reshape, _L.Permute, _L.RepeatVector, _L.Concatenate, _L.Cropping1D, _L.ZeroPadding1D, _L.Identity,
-    _L.Dropout, _L.AlphaDropout, _L.GaussianDropout, _L.GaussianNoise, _L.ActivityRegularization,
+    _L.Flatten, _L.Reshape, _L.Permute, _L.RepeatVector, _L.Concatenate, _L.Cropping1D,
+    _L.ZeroPadding1D, _L.Identity, _L.Dropout, _L.AlphaDropout, _L.GaussianDropout,
+    _L.GaussianNoise, _L.ActivityRegularization,
 )  # fmt: skip
 _SUMS = (_L.Add, _L.Dot)
 _TOLERANCE = 1e-4
 
 
 class _Value(NamedTuple):
-    """A tensor of the new network, what the float network holds there, and whether it is yet to be rounded."""
+    """A tensor of the new network, its float values, and whether it still needs rounding."""
 
     tensor: Any
     observed: np.ndarray
@@ -45,7 +48,7 @@ class _Value(NamedTuple):
 
 
 class _Use(NamedTuple):
-    """One use of a layer: its name in the new network, what it reads, and what the float network gives there."""
+    """One use of a layer: its name in the new network, its inputs, and the float outputs."""
 
     layer: Any
     name: str
@@ -57,7 +60,7 @@ class _Use(NamedTuple):
 
 
 class _Made(NamedTuple):
-    """The layers that stand for a use of one; what the float network gives there; whether that is yet to be rounded."""
+    """The replacement of a use of a layer; the float outputs; whether they still need rounding."""
 
     layers: list[Any]
     given: np.ndarray
@@ -65,7 +68,9 @@ class _Made(NamedTuple):
 
 
 class Replaced(NamedTuple):
-    """The new network; what it changes beyond rounding; its tensor and the float values behind each layer, by name."""
+    """The new network; its changes beyond rounding; its tensor and the float values after each
+    layer, by name.
+    """
 
     network: keras.Model
     notes: tuple[str, ...]
@@ -73,15 +78,18 @@ class Replaced(NamedTuple):
 
 
 def replaced(model: keras.Model, x: np.ndarray, bits: int | None) -> Replaced:
-    """The network in layers of ``bits`` bits, calibrated on ``x``, shape (events, features); None rounds nothing.
+    """The network in layers of ``bits`` bits, calibrated on ``x``, shape (events, features); None
+    rounds nothing.
 
-    Nested models are taken apart. Raises TriggerError for what has no quantised form.
+    Nested models are flattened. Raises TriggerError for layers without a quantised form.
     """
     return _Replacement(model, bits).of(model, x)
 
 
 def check(model: keras.Model, x: np.ndarray) -> None:
-    """Raise TriggerError where the replacement, without rounding, is not the float network, layer by layer, on ``x``."""
+    """Raise TriggerError if the unrounded replacement differs from the float network in any layer
+    on ``x``.
+    """
     network, _, pairs = replaced(model, x, None)
     probe = keras.Model(network.inputs, [tensor for _, tensor, _ in pairs])
     found = probe(_shaped(x, model), training=False)
@@ -89,7 +97,8 @@ def check(model: keras.Model, x: np.ndarray) -> None:
         error = np.abs(keras.ops.convert_to_numpy(y) - wanted).max(initial=0)
         if not error <= _TOLERANCE * max(np.abs(wanted).max(initial=0), 1e-6):
             raise TriggerError(
-                f"quantization: layer {name!r}: its quantised form differs from it by {error:.3g} before anything is rounded; "
+                f"quantization: layer {name!r}: its quantised form differs by "
+                f"{error:.3g} before rounding; "
                 "train with QKeras quantisers, and report this"
             )
 
@@ -122,7 +131,8 @@ class _Replacement:
         first = model.inputs[0]
         if first.dtype not in ("float32", "float64"):
             raise TriggerError(
-                f"quantization: the input is of {first.dtype}, to which Keras rounds the events; give Input no dtype"
+                f"quantization: the input has the dtype {first.dtype}, to which Keras "
+                f"rounds the events; remove dtype from Input"
             )
         inputs = keras.Input(tuple(first.shape[1:]), name=first.name)
         observed = keras.ops.convert_to_numpy(_shaped(x, model))
@@ -183,7 +193,7 @@ class _Replacement:
         return _Value(tensor, made.given, made.wide)
 
     def _name(self, wanted: str, is_own: bool = False) -> str:
-        """A name that no other layer has; that of a layer of the model goes to its first use."""
+        """A unique name; the first use of a layer keeps its name."""
         name, number = wanted, 1
         while name in self._taken or (name in self._reserved and not is_own):
             number += 1
@@ -208,7 +218,8 @@ class _Replacement:
             return _Made([same], use.after, wide or kind in _SUMS)
         raise float_layers.Unfit(
             f"{kind.__name__} has no quantised form",
-            "use Dense, BatchNormalization, Normalization, ReLU, LeakyReLU, Activation, Add, Concatenate, Flatten or "
+            "use Dense, BatchNormalization, Normalization, ReLU, LeakyReLU, "
+            "Activation, Add, Concatenate, Flatten or "
             "Reshape, or train with QKeras quantisers",
         )
 
@@ -216,7 +227,7 @@ class _Replacement:
         layer = use.layer
         if getattr(layer, "lora_enabled", False) or getattr(layer, "quantization_mode", None):
             raise float_layers.Unfit(
-                "its kernel is a low-rank or Keras-quantised one", "train it without"
+                "its kernel is low-rank or quantised by Keras", "retrain it with a plain kernel"
             )
         kernel, bias = float_layers.weights(layer)
         summed = use.before[0].observed @ kernel + bias
@@ -254,7 +265,7 @@ class _Replacement:
         return _scaled(use.name, scale, offset)
 
     def _negated(self, use: _Use) -> Any:
-        """What a subtraction takes away, as a term of a sum."""
+        """The subtrahend of a subtraction, as a term of a sum."""
         elements = use.before[1].observed.shape[-1]
         return _scaled(self._name(f"{use.name}_negated"), -np.ones(elements), np.zeros(elements))
 
@@ -279,7 +290,8 @@ class _Replacement:
         if use.is_head and kind in _HEADS:
             if kind != "linear":
                 self._notes.append(
-                    f"{layer.name}: the {kind} at the end is left out; it does not change the order of the scores"
+                    f"{layer.name}: the {kind} at the end is left out; this does not "
+                    f"change the order of the scores"
                 )
             return _Made([], before, wide=False)
         if kind in _BOUNDED:
@@ -317,7 +329,7 @@ class _Replacement:
         axis = getattr(use.layer, "axis", -1)
         if not use.is_head:
             raise float_layers.Unfit(
-                "a softmax inside the network has no quantised form", "keep it for the end"
+                "a softmax inside the network has no quantised form", "use softmax only at the end"
             )
         if axis not in (-1, use.after.ndim - 1):
             raise float_layers.Unfit(f"the softmax is along axis {axis}", "use axis=-1")

@@ -1,15 +1,18 @@
-"""Which QKeras quantiser of a number of bits is closest to given values."""
+"""The QKeras quantiser of a given width that is closest to given values."""
 
 from collections.abc import Callable
 
 import numpy as np
 
-# More integer bits than the largest value needs are of no use, and many fewer clip too much.
+# The largest value bounds the useful integer bits, and far fewer clip too much.
 _FEWER = 4
 
 
 def of_weights(values: np.ndarray, bits: int) -> str:
-    """The signed quantiser that fits the values best. QKeras counts the integer bits without the sign."""
+    """The signed quantiser that fits the values best.
+
+    QKeras counts the integer bits without the sign.
+    """
     step = bits - 1
     integer = _integer_bits(
         values, lambda i: (-np.ldexp(1.0, i), np.ldexp(1.0, i) - np.ldexp(1.0, i - step), i - step)
@@ -18,7 +21,7 @@ def of_weights(values: np.ndarray, bits: int) -> str:
 
 
 def of_values(observed: np.ndarray, bits: int) -> str:
-    """The quantiser that fits the observed values best; unsigned where none is negative."""
+    """The quantiser that fits the observed values best; unsigned if none is negative."""
     if observed.min(initial=0) < 0:
         return of_weights(observed, bits)
     integer = _integer_bits(
@@ -37,7 +40,10 @@ def significant(values: np.ndarray | float, bits: int) -> np.ndarray:
 
 
 def _integer_bits(values: np.ndarray, span: Callable[[int], tuple[float, float, int]]) -> int:
-    """The integer bits with the least squared error. ``span`` gives lowest and highest value and the step's exponent."""
+    """The integer bits with the least squared error.
+
+    ``span`` gives lowest and highest value and the step's exponent.
+    """
     values = np.asarray(values, dtype=np.float64)
     largest = float(np.abs(values).max(initial=0))
     most = int(np.floor(np.log2(largest))) + 1 if largest > 0 else 0

@@ -1,4 +1,4 @@
-"""What learned widths cost in hardware, and training that is steered to a cost."""
+"""The hardware cost of learned widths, and training towards a target cost."""
 
 import math
 from collections.abc import Callable
@@ -16,23 +16,25 @@ from trigger.frontends.walk import nodes
 from trigger.quantizers import LearnedActivation, LearnedWeights
 from trigger.training.fit import Shrinking
 
-# A weight of b bits is added up in 1 + (b - 1) / 2 adders, each wider than the value by what the sum has grown so far; an
-# adder takes so many LUT a bit. Set by Yosys' counts of jet taggers of 2,000 to 3,300 LUT; larger ones take less than this.
+# A weight of b bits takes about 1 + (b - 1) / 2 adders, each wider than the value by the growth of
+# the sum. This is the number of LUTs per adder bit, fitted to Yosys counts of jet taggers of 2,000
+# to 3,300 LUT; larger ones take less.
 _ADDERS_A_BIT, GROWTH, LUT_A_BIT = 0.5, 4.0, 0.82
-# The cost falls to its target in this share of the epochs; the others are for the weights to settle.
+# The cost falls to its target in this fraction of the epochs; the weights settle in the others.
 _DESCENT = 0.5
-# Neurons are looked at when the descent has come so far, and after it once more.
+# Neurons are removed at this fraction of the descent, and once more after it.
 _REMOVALS = (0.6, 0.8, 1.0, 1.3)
-# At the least strength of so many epochs: it overshoots now and then, and what is taken does not come back.
+# They use the minimum strength of this many epochs, because it sometimes overshoots and removals
+# are permanent.
 _PRICES = 5
-# From here on the first steps of training, whose ranges are anything, are over.
+# From here on the ranges of the first training steps have settled.
 _FIRST_EPOCH = 2
-# Aims so much below the target, so that what the cost still moves stays within.
+# The margin below the target for remaining fluctuations of the cost.
 _AIM = 0.99
 _FIRST_STRENGTH, _STRENGTHS = 1e-6, (1e-9, 1e-2)
-# About what holds a network of some thousand LUT where it is.
+# The approximate strength that keeps a network of some thousand LUTs constant.
 SETTLED_STRENGTH = 8e-6
-# How fast the strength follows the error of the cost, in logarithms an epoch, and its change.
+# The gains of the strength for the error of the cost and for its change, in logarithms per epoch.
 _GAIN, _DAMPING = 0.5, 4.0
 
 Tensor = Any
@@ -40,7 +42,9 @@ Terms = Callable[[], Tensor]
 
 
 class DenseLayer(NamedTuple):
-    """A Dense layer, the bits of each value that it reads, (inputs,), and 1 for each neuron that there is, else 0, (units,)."""
+    """A Dense layer, the bits of its inputs (inputs,), and 1 for each active neuron, else 0
+    (units,).
+    """
 
     layer: Any
     bits: Terms
@@ -48,10 +52,11 @@ class DenseLayer(NamedTuple):
 
 
 class Cost(NamedTuple):
-    """``effective_bit_operations``: the sum over all multiplications of weight bits times value bits, and the bits of the
-    biases (arXiv:2405.00645); ``lut``: what those multiplications take as sums of shifted values, an estimate.
+    """``effective_bit_operations``: the sum over all multiplications of weight bits times value
+    bits, and the bits of the biases (arXiv:2405.00645); ``lut``: an estimate for those
+    multiplications as sums of shifted values.
 
-    What goes into a neuron that has no bits, or that no weight reads, counts nothing.
+    The inputs of a neuron that has no bits, or that no weight reads, count nothing.
     """
 
     effective_bit_operations: float
@@ -59,7 +64,7 @@ class Cost(NamedTuple):
 
 
 def is_learned(model: keras.Model) -> bool:
-    """Whether the network has widths to be learned."""
+    """Whether the network has learned widths."""
     parts = (
         getattr(layer, name, None)
         for layer in model.layers
@@ -69,14 +74,14 @@ def is_learned(model: keras.Model) -> bool:
 
 
 def cost(model: keras.Model, inputs: tuple[Fixed, ...]) -> Cost:
-    """The cost of a network as it is now, for inputs of these types. Raises as ``lut_of``."""
+    """The current cost of a network for inputs of these types. Raises as ``lut_of``."""
     return Cost(*(float(_sum(model, inputs, term)()) for term in (_bit_operations, _lut)))
 
 
 def lut_of(model: keras.Model, inputs: tuple[Fixed, ...]) -> Terms:
     """``Cost.lut`` as a function of the network's weights, differentiable in the widths.
 
-    Raises TriggerError where a Dense layer reads values whose bits are not known.
+    Raises TriggerError if a Dense layer reads values of unknown width.
     """
     return _sum(model, inputs, _lut)
 
@@ -97,14 +102,16 @@ def dense_layers(model: keras.Model, inputs: tuple[Fixed, ...]) -> list[DenseLay
         if isinstance(layer, keras.layers.Dense):
             if sources[0] is None:
                 raise TriggerError(
-                    f"training: {layer.name} reads values whose bits are not known; put a QActivation before it"
+                    f"training: {layer.name} reads values of unknown width; put a "
+                    f"QActivation before it"
                 )
             for name in ("kernel", "bias") if layer.use_bias else ("kernel",):
                 if not isinstance(
                     getattr(layer, f"{name}_quantizer_internal", None), LearnedWeights
                 ):
                     raise TriggerError(
-                        f"training: {layer.name} has a kernel or bias without learned widths; use LearnedWeights"
+                        f"training: {layer.name} has a kernel or bias without learned "
+                        f"widths; use LearnedWeights"
                     )
             found.append(DenseLayer(layer, sources[0], neurons[id(node)]))
         bits[id(node.outputs[0])] = _after(layer, sources, _elements(node.outputs[0]))
@@ -127,9 +134,9 @@ class Steered(keras.Model):
 
 
 class Steering(Shrinking):
-    """Follows a path of the cost down to its target by the strength of ``Steered``; ``lut`` is the cost after the epoch.
+    """Controls the strength of ``Steered`` so that the cost follows a path to its target.
 
-    Takes whole neurons away on its path by ``removal``, a function of the strength.
+    ``lut`` is the cost after the epoch. ``removal``, a function of the strength, removes neurons.
     """
 
     def __init__(
@@ -148,7 +155,7 @@ class Steering(Shrinking):
         ]
         self._strength, self._error = strength, 0.0
         self._prices: list[float] = []
-        self._from = (_FIRST_EPOCH, 0.0)  # where the path begins: epoch and cost
+        self._from = (_FIRST_EPOCH, 0.0)  # the start of the path: epoch and cost
         self.lut = math.inf
 
     def counts(self, epoch: int) -> bool:
@@ -158,8 +165,8 @@ class Steering(Shrinking):
         found = float(self._cost())
         if found > self._target:
             raise TriggerError(
-                f"training: the network has come down to {found:,.0f} LUT by estimate and is to come down to {self._target:,}; "
-                "train for more epochs, or raise training.target_lut"
+                f"training: the network reached {found:,.0f} LUT by estimate, above the "
+                "target of {self._target:,}; train for more epochs, or raise training.target_lut"
             )
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -186,7 +193,7 @@ class Steering(Shrinking):
             self._from = (
                 epoch + 1,
                 self.lut,
-            )  # the path goes on from there: the strength has not become too much
+            )  # the path continues from there: the strength is not too high
         if logs is not None:
             logs["lut"], logs["strength"] = self.lut, self._strength
 
@@ -194,13 +201,17 @@ class Steering(Shrinking):
 def _sum(
     model: keras.Model, inputs: tuple[Fixed, ...], term: Callable[[Tensor, Tensor], Tensor]
 ) -> Terms:
-    """The sum over all Dense layers of ``term`` of weight bits (inputs, units) and value bits (inputs, 1), and of bias bits."""
+    """The sum over all Dense layers of ``term`` of weight bits (inputs, units) and value bits
+    (inputs, 1), and of bias bits.
+    """
     terms = [_dense(*found, term) for found in dense_layers(model, inputs)]
     return lambda: sum(one() for one in terms)
 
 
 def _neurons(order: list[Any], outputs: list[Any]) -> dict[int, Terms]:
-    """For the neurons of each Dense layer, by the id of its node: 1, or 0 for one that has no bits or is read by no weight."""
+    """1 for each active neuron of a Dense layer, 0 for one without bits or readers, by the id of
+    its node.
+    """
     one = _constant([1], 1)
     readers: dict[int, list[Terms]] = {id(tensor): [one] for tensor in outputs}
     neurons: dict[int, Terms] = {}
@@ -218,7 +229,7 @@ def _neurons(order: list[Any], outputs: list[Any]) -> dict[int, Terms]:
 
 
 def _present(readers: list[Terms], activation: Any) -> Terms:
-    """1 for each element, or 0 where no reader has a bit of it, or its activation has none. Without a slope."""
+    """1 for each element, or 0 if no reader or its activation has a bit of it. No gradient."""
     parts: list[Terms] = [lambda: sum(reader() for reader in readers)]
     if isinstance(activation, LearnedActivation):
         parts.append(activation.width)
@@ -226,7 +237,7 @@ def _present(readers: list[Terms], activation: Any) -> Terms:
 
 
 def _bits_out(layer: Any, neurons: Terms) -> Tensor:
-    """The bits of the weights of each input, (inputs,), that go to neurons which are there."""
+    """The bits of the weights of each input (inputs,) to active neurons."""
     return ops.sum(layer.kernel_quantizer_internal.used(layer.kernel) * neurons(), axis=1)
 
 
@@ -235,7 +246,7 @@ def _elements(tensor: Any) -> int:
 
 
 def _after(layer: Any, sources: list[Terms | None], elements: int) -> Terms | None:
-    """The bits of each element that a layer gives, without the sign; None where they are not known."""
+    """The bits of each output element of a layer, without the sign; None if unknown."""
     activation = getattr(layer, "activation", None)
     if isinstance(activation, LearnedActivation):
         return lambda: ops.broadcast_to(activation.width(), (elements,))
@@ -272,8 +283,8 @@ def _dense(
                 bias.width() if layer.use_bias else 0.0,
             )
         )
-        # What there is counts, but the slope is that of what there may be: also weights that are zero lose their bits, and
-        # do not come back for a moment at every step.
+        # The value is that of the actual bits, but the gradient that of the possible bits: so zero
+        # weights also lose bits, and do not flicker back at every step.
         return may + ops.stop_gradient(ops.sum(used * neurons()) - may)
 
     return value
@@ -284,6 +295,6 @@ def _bit_operations(weight: Tensor, value: Tensor) -> Tensor:
 
 
 def _lut(weight: Tensor, value: Tensor) -> Tensor:
-    # Both are linear from nothing to the first bit, so that there is a slope towards no bit at all.
+    # Both are linear between zero and one bit, so that there is a gradient towards no bits.
     adders = ops.minimum(weight, 1.0) + _ADDERS_A_BIT * ops.relu(weight - 1.0)
     return LUT_A_BIT * adders * (value + GROWTH * ops.minimum(value, 1.0))

@@ -1,4 +1,4 @@
-"""Comparison of implementations with the Keras network, as equality of integers, and the witness of a difference."""
+"""Comparison of implementations with the Keras network, integer by integer, and the witness."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
@@ -8,11 +8,12 @@ import numpy as np
 from trigger.fixedpoint.evaluate import GoldenModel, trace
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.types import Integers
+from trigger.support.numbers import counted
 
 
 @runtime_checkable
 class Implementation(Protocol):
-    """What can be compared: the golden model, a csim, RTL, a payload, a netlist."""
+    """Anything that can be compared: the golden model, a csim, RTL, a payload, a netlist."""
 
     @property
     def label(self) -> str:
@@ -22,7 +23,7 @@ class Implementation(Protocol):
         """Integer inputs, shape (events, features), to integer outputs, shape (events, outputs)."""
 
     def trace(self, x: Integers) -> Mapping[str, Integers]:
-        """The integers of the nodes that can be seen in it, by name, for the same inputs."""
+        """The integers of its visible nodes, by name, for the same inputs."""
 
 
 class Witness(NamedTuple):
@@ -43,7 +44,8 @@ class Witness(NamedTuple):
             return f"{'-' if value < 0 else ''}{abs(value):#x} = {value * 2.0**-self.fraction!r}"
 
         return (
-            f"event {self.event}: {self.implementation} first differs in {self.node}, element {self.element}, {self.type}: "
+            f"event {self.event}: {self.implementation} first differs in {self.node}, "
+            f"element {self.element}, {self.type}: "
             f"expected {both(self.expected)}, found {both(self.found)}\n"
             f"  inputs (integers): {', '.join(map(str, self.inputs))}"
         )
@@ -69,7 +71,7 @@ class Disagreement(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """One implementation against the reference. ``differing`` counts events."""
+    """One implementation against the reference. ``differing`` is a number of events."""
 
     name: str
     events: int
@@ -83,7 +85,7 @@ class Comparison(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """All comparisons; true where every one found every event equal."""
+    """All comparisons; true if every one found every event equal."""
 
     comparisons: tuple[Comparison, ...]
     events: int
@@ -107,16 +109,18 @@ class Verdict(NamedTuple):
                 if c.failure
                 else "equal"
                 if c.equal
-                else f"DIFFERENT in {c.differing} events"
+                else f"DIFFERENT in {counted(c.differing, 'event')}"
             )
-            lines.append(f"{c.name}: {c.events} events, {state}")
+            lines.append(f"{c.name}: {counted(c.events, 'event')}, {state}")
             if c.witness:
                 lines.append(f"  {c.witness}")
         return "\n".join(lines)
 
 
 def to_integers(graph: Graph, y: np.ndarray) -> tuple[Integers, np.ndarray]:
-    """Real outputs as integers of the output's types, and which events have a value between two steps."""
+    """Real outputs as integers of the output's types, and which events have a value between two
+    steps.
+    """
     scaled = np.ldexp(np.asarray(y, dtype=np.float64), graph.output.fractions)
     rounded = np.rint(scaled)
     return rounded.astype(np.int64), (rounded != scaled).any(axis=1)
@@ -133,10 +137,11 @@ def compare(
 ) -> Verdict:
     """Compare each implementation with the integers Keras gives.
 
-    ``expected`` (events, outputs) are Keras' integers and ``off_grid`` (events,) says where Keras' value lies between two
-    steps, which differs by definition. ``layers`` gives Keras' own layer outputs, as real numbers, for a few inputs; with
-    it a witness names the first layer that differs. Exceptions of the types ``failures`` are that implementation's;
-    another number of outputs is a failure too.
+    ``expected`` (events, outputs) are Keras' integers; ``off_grid`` (events,) marks events in which
+    a value of Keras lies between two steps, which is a difference by definition. ``layers`` gives
+    the layer outputs of Keras, as real numbers, for a few inputs, so that a witness names the first
+    layer that differs. Exceptions of the types ``failures``, and a wrong number of outputs, are
+    failures of that implementation.
     """
     comparisons = []
     for name, implementation in implementations.items():
@@ -171,7 +176,7 @@ def _witness(
     inputs = x[event : event + 1]
     golden = trace(graph, inputs)
     traced = implementation.trace(inputs)
-    if isinstance(implementation, GoldenModel):  # only Keras' layers can tell where it is wrong
+    if isinstance(implementation, GoldenModel):  # only the layers of Keras can locate its fault
         golden = _as_traced(graph, layers(inputs)) if layers else {}
     golden = {**golden, graph.output.name: expected[event : event + 1]}
     traced = {**traced, graph.output.name: found[event : event + 1]}
@@ -195,7 +200,9 @@ def _witness(
 
 
 def _as_traced(graph: Graph, layers: Mapping[str, np.ndarray]) -> dict[str, Integers]:
-    """Keras' layer outputs as integers of the nodes of the same name, where the two have the same size."""
+    """Keras' layer outputs as integers of the nodes of the same name, where the two have the same
+    size.
+    """
     found = {}
     for node in graph.nodes:
         y = layers.get(node.name)
@@ -205,7 +212,9 @@ def _as_traced(graph: Graph, layers: Mapping[str, np.ndarray]) -> dict[str, Inte
 
 
 def names(implementations: Sequence[Implementation]) -> dict[str, Implementation]:
-    """A name for each implementation: "graph", "csim (Vitis)", "RTL (Verilog)"; numbered where two are alike."""
+    """A unique name for each implementation: "graph", "csim (Vitis)", "RTL (Verilog)", "graph
+    2".
+    """
     named: dict[str, Implementation] = {}
     for implementation in implementations:
         base = name = implementation.label

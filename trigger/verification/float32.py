@@ -1,9 +1,9 @@
-"""What a network may give in float32: bounds on its outputs, from the graph that it is said to be.
+"""Bounds on the outputs of a network in float32, derived from its graph.
 
 The user's own network computes in float32, the graph exactly. Where every product and every partial
 sum of an event is an integer of at most 24 bits, float32 is exact and the two bounds are equal.
-Elsewhere the bounds carry the rounding of float32 through the graph, operation by operation: a
-value that is rounded next to a quantiser's step may come out on either side of it.
+Elsewhere the bounds propagate the float32 rounding through the graph: a value that is rounded next
+to a quantiser's step may end up on either side of it.
 """
 
 from collections.abc import Sequence
@@ -64,7 +64,7 @@ def output_bounds(graph: Graph, x: Integers) -> Bounds:
 
 def _block(graph: Graph, x: Integers) -> Bounds:
     real = np.ldexp(x.astype(np.float64), -graph.input.fractions)
-    narrow = real.astype(np.float32).astype(np.float64)  # as Keras takes them
+    narrow = real.astype(np.float32).astype(np.float64)  # as Keras receives them
     values = {graph.input.name: Bounds(narrow, narrow)}
     for node in graph.nodes[1:]:
         sources = [graph[name] for name in node.inputs]
@@ -127,7 +127,7 @@ def _rounded(node: Operation, exact: Bounds, largest: Reals, known: Flags, terms
 
     ``largest`` is the sum of the terms' magnitudes, which no partial sum exceeds.
     """
-    # Some of the terms may have been one operation more in Keras, such as a folded normalisation.
+    # A term may take one more operation in Keras, such as a folded normalisation.
     error = largest * (terms + 8) * _ROUNDOFF
     error[known & (np.ldexp(largest, node.fractions) <= _EXACT)] = 0
     return Bounds(exact.low - error, exact.high + error)
@@ -172,7 +172,7 @@ def _round(x: Reals, rounding: Rounding) -> Reals:
 def _steps(node: Staircase, x: Bounds) -> Bounds:
     """A rounded function: its error in float32 moves a threshold between two neighbouring steps.
 
-    Where the levels of a threshold are more than one step apart, no rounding takes one for the other.
+    If the levels at a threshold differ by more than one step, rounding cannot confuse them.
     """
     thresholds, levels = node.thresholds.real, node.levels.real
     slack = np.zeros(len(thresholds))
@@ -180,7 +180,7 @@ def _steps(node: Staircase, x: Bounds) -> Bounds:
         rise, spacing = np.diff(levels), np.diff(thresholds)
         widest = np.maximum(np.append(spacing, spacing[-1]), np.append(spacing[0], spacing))
         size = np.maximum(np.maximum(np.abs(levels[:-1]), np.abs(levels[1:])), 1)
-        # How far x moves while the function rises by its own error.
+        # The change of x over which the function rises by its own error.
         moved = np.abs(thresholds) + size * widest / rise
         slack = np.where(rise == rise.min(), FUNCTION_ERROR * moved, 0)
     late = np.maximum.accumulate(thresholds + slack)

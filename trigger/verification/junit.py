@@ -3,9 +3,10 @@
 import re
 from xml.etree import ElementTree
 
+from trigger.support.numbers import counted
 from trigger.verification.compare import Verdict
 
-# What XML 1.0 cannot hold, however it is written; tools colour their messages with it.
+# Characters that XML 1.0 cannot hold; tools use some of them to colour messages.
 _NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -16,7 +17,9 @@ def is_junit(data: bytes) -> bool:
 
 
 def to_junit(name: str, verdict: Verdict) -> str:
-    """One test case for each comparison; a difference is a failure with its witness, an aborted run an error."""
+    """One test case per comparison; a difference is a failure with its witness, an aborted run an
+    error.
+    """
     failures = sum(bool(c.differing) for c in verdict.comparisons)
     errors = sum(bool(c.failure) for c in verdict.comparisons)
     counts = {
@@ -35,7 +38,7 @@ def to_junit(name: str, verdict: Verdict) -> str:
             message = f"{c.differing} of {c.events} events differ"
             ElementTree.SubElement(case, "failure", {"message": message}).text = str(c.witness)
         else:
-            ElementTree.SubElement(case, "system-out").text = f"{c.events} events, equal"
+            ElementTree.SubElement(case, "system-out").text = f"{counted(c.events, 'event')}, equal"
     ElementTree.indent(suite)
     text = ElementTree.tostring(suite, encoding="unicode", xml_declaration=True)
     return _NOT_XML.sub("\N{REPLACEMENT CHARACTER}", text) + "\n"

@@ -1,4 +1,4 @@
-"""What Keras gives for integer inputs, in the integers of a graph."""
+"""The outputs of Keras for integer inputs, as integers of a graph."""
 
 from typing import TYPE_CHECKING
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 def keras_integers(
     graph: Graph, reference: "Reference", x: np.ndarray, points: "WorkingPoints | None"
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What Keras gives for integer inputs, as integers of the graph's outputs, and the events it has no such integers for.
+    """Keras' outputs for integer inputs, as integers of the graph, and the events that have none.
 
-    Accept bits are decided on Keras' own scores.
+    Accept bits are computed from Keras' own scores.
     """
     real = reference.predict(np.ldexp(x.astype(np.float64), -graph.input.fractions))
     integers, off_grid = to_integers(scores(graph), real)

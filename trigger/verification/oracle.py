@@ -1,6 +1,6 @@
-"""The trained network itself as a witness: what the user's own object gave, against the graph.
+"""The trained network itself as a witness: the outputs of the user's own object, against the graph.
 
-Nothing of the compiler makes these outputs: Keras does, in float32, of the very object that was
+These outputs do not involve the compiler: Keras computes them, in float32, from the object that was
 trained or loaded, before anything is saved or lowered. The graph must give the same numbers where
 float32 is exact, and numbers within its rounding elsewhere.
 """
@@ -23,7 +23,7 @@ from trigger.verification.float32 import FUNCTION_ERROR, Bounds, output_bounds
 
 NAME = "trained network (float32)"
 
-# Float32 keeps no smaller probability to full precision.
+# Smaller probabilities lose precision in float32.
 _LEAST = 2.0**-120
 
 _FUNCTIONS = {
@@ -34,7 +34,7 @@ _FUNCTIONS = {
 
 
 class Recording(NamedTuple):
-    """What a network gave in float32: ``y`` (events, outputs) for ``x`` (events, features).
+    """Recorded float32 outputs of a network: ``y`` (events, outputs) for ``x`` (events, features).
 
     ``head`` is Keras' own function at its end: "softmax", "sigmoid", "tanh", "hard_sigmoid", or
     "linear" for any other.
@@ -49,14 +49,14 @@ class Recording(NamedTuple):
 
 
 class Agreement(NamedTuple):
-    """The comparison, and in how many of its events float32 is exact."""
+    """The comparison, and the number of its events in which float32 is exact."""
 
     comparison: Comparison
     exact: int
 
 
 def load(path: Path) -> Recording:
-    """Read what ``Recording.save`` wrote. Raises TriggerError where it is missing or damaged."""
+    """Read the output of ``Recording.save``. Raises TriggerError if it is missing or damaged."""
     try:
         with np.load(regular(path)) as file:
             found = Recording(file["x"], file["y"], str(file["head"]))
@@ -65,15 +65,15 @@ def load(path: Path) -> Recording:
         return found
     except (OSError, ValueError, KeyError) as error:
         raise TriggerError(
-            f"{path}: what the trained network gave cannot be read: {error}; "
+            f"{path}: the recorded outputs of the trained network cannot be read: {error}; "
             "run `trigger build` again"
         ) from error
 
 
 def agreement(graph: Graph, recording: Recording) -> Agreement:
-    """Compare a graph, or the scores before its accept bits, with what the trained network gave.
+    """Compare a graph, or the scores before its accept bits, with the recorded outputs.
 
-    Raises GraphError where the recorded inputs are not of the graph's input types.
+    Raises GraphError if the recorded inputs do not fit the graph's input types.
     """
     graph = scores(graph)
     x = on_grid(graph, recording.x)
@@ -91,11 +91,11 @@ def agreement(graph: Graph, recording: Recording) -> Agreement:
 
 
 def on_grid(graph: Graph, x: np.ndarray) -> Integers:
-    """Real inputs as the integers that they are. Raises TriggerError for one between two steps."""
+    """Real inputs as integers. Raises TriggerError if one lies between two steps."""
     real = np.asarray(x, dtype=np.float64)
     integers = quantize_inputs(graph, real)
     if (np.ldexp(integers.astype(np.float64), -graph.input.fractions) != real).any():
-        raise TriggerError("the trained network was asked for values that its input types lack")
+        raise TriggerError("the trained network was evaluated on values outside its input types")
     return integers
 
 
@@ -107,13 +107,13 @@ def _first(recording: Recording, bounds: Bounds, outside: np.ndarray) -> Disagre
 
 
 def _through_head(head: str, graph: Graph, y: Bounds) -> Bounds:
-    """Bounds on what the network gives, from those on what the graph gives."""
+    """Bounds on the outputs of the network, from those on the outputs of the graph."""
     if head == "softmax":
         return _softmax(y)
     if head == "linear":
         return y
     left_out = any(f": the {head} is left out" in note for note in graph.notes)
-    if isinstance(graph.output, Staircase) and not left_out:  # of the head's values, rounded
+    if isinstance(graph.output, Staircase) and not left_out:  # the rounded values of the head
         step = np.ldexp(1.0, -graph.output.fractions)
         greatest = step * [kind.maximum for kind in graph.output.types]
         low, high = (

@@ -1,18 +1,18 @@
-"""A covering array: few events in which every pair of features takes every pair of chosen values."""
+"""A covering array: few events that cover all pairs of chosen values of all pairs of features."""
 
 import numpy as np
 
 from trigger.fixedpoint.types import Integers
 
-# Of so many rows drawn, the one that covers the most new pairs is taken.
+# Candidates per row; the one that covers the most new pairs is taken.
 _DRAWN = 8
 
 
 def covering(rng: np.random.Generator, levels: Integers, others: Integers) -> Integers:
-    """Rows, shape (rows, features), in which any two features take any two of their ``levels`` (levels, features) together.
+    """Rows (rows, features) that combine any two ``levels`` (levels, features) of any two features.
 
-    In every second row about half of the features are taken from the rows of ``others`` instead, so that what a pair
-    changes is not hidden by all features being at an end.
+    In every second row about half of the features come from ``others`` instead, so that features at
+    their extremes do not mask the effect of a pair.
     """
     count, features = levels.shape
     first, second = np.triu_indices(features, 1)
@@ -24,7 +24,7 @@ def covering(rng: np.random.Generator, levels: Integers, others: Integers) -> In
         drawn = rng.integers(0, count, (_DRAWN, features))
         kept = rng.random((_DRAWN, features)) < (0.5 if mixed else 1)
         pair, a, b = np.unravel_index(rng.choice(np.flatnonzero(missing)), missing.shape)
-        for feature, level in ((first[pair], a), (second[pair], b)):  # one that is still missing
+        for feature, level in ((first[pair], a), (second[pair], b)):  # a pair that is still missing
             drawn[:, feature], kept[:, feature] = level, True
         both = kept[:, first] & kept[:, second]
         new = (missing[pairs, drawn[:, first], drawn[:, second]] & both).sum(axis=1)

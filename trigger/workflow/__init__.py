@@ -1,1 +1,1 @@
-"""What a build does, stage by stage."""
+"""Workflows: build and its stages, exports, proof."""

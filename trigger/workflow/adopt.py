@@ -1,4 +1,4 @@
-"""A trigger.toml for a network that somebody has trained already."""
+"""A trigger.toml for an existing trained network."""
 
 import os
 from pathlib import Path
@@ -18,14 +18,16 @@ from trigger.support.templates import environment
 if TYPE_CHECKING:
     import keras
 
-# The width of an input where neither the user nor the network says one.
+# The width of an input if neither the user nor the network defines it.
 _WIDTH = 16
-# Of a column of whole numbers, without the sign.
+# The widest column of whole numbers, without the sign.
 _WIDEST_INTEGER = 24
 
 
 class Adoption(NamedTuple):
-    """What the user says about a trained network: its files, a sample of its inputs, and the FPGA."""
+    """The user's description of a trained network: its files, a sample of its inputs, and the
+    FPGA.
+    """
 
     network: Path
     events: Path
@@ -37,11 +39,13 @@ class Adoption(NamedTuple):
 
 
 def adopt(asked: Adoption) -> Path:
-    """Write NAME.toml for a trained network into the working folder, NAME being the network's file name.
+    """Write NAME.toml for a trained network into the working folder; NAME is the file name of the
+    network.
 
-    The features are the sample's columns of numbers but the label, in their order. Their hardware type is the one asked for,
-    else that of the network's own input quantiser, else what the sample needs: an integer type for whole numbers, 16 bits for
-    any other. Raises TriggerError where the sample does not fit the network, or another file of that name is there.
+    The features are the numeric columns of the sample except the label, in order. Their hardware
+    type is the given one, or that of the network's input quantiser, or what the sample needs: an
+    integer type for whole numbers, otherwise 16 bits. Raises TriggerError if the sample does not
+    fit the network, or if a different file of that name exists.
     """
     from trigger.frontends import keras_backend
 
@@ -54,14 +58,15 @@ def adopt(asked: Adoption) -> Path:
     columns = read(asked.events, None)
     if asked.label is not None and asked.label not in columns:
         raise TriggerError(
-            f"{asked.events}: no column {quoted(asked.label)}; there are {', '.join(columns)}"
+            f"{asked.events}: no column {quoted(asked.label)}; available: {', '.join(columns)}"
         )
     features = {
         name: v for name, v in columns.items() if v.dtype.kind in "biuf" and name != asked.label
     }
     if len(features) != int(np.prod(model.input_shape[1:])):
         raise TriggerError(
-            f"{asked.events}: {len(features)} columns of numbers{' besides the label' if asked.label else ''}; "
+            f"{asked.events}: {len(features)} numeric "
+            f"columns{' besides the label' if asked.label else ''}; "
             f"{asked.network} has {int(np.prod(model.input_shape[1:]))} inputs"
         )
     classes = [f"output_{k}" for k in range(int(np.prod(model.output_shape[1:])))]
@@ -96,7 +101,8 @@ def adopt(asked: Adoption) -> Path:
     path = Path(f"{name}.toml")
     if path.exists() and regular(path).read_text(encoding="utf-8") != text:
         raise TriggerError(
-            f"{path}: is there already and says something else; build it with `trigger build {path}`, or remove it"
+            f"{path}: already exists with different content; build it with `trigger "
+            f"build {path}`, or remove it"
         )
     specification.parse(text, path)
     write_text(path, text)
@@ -104,9 +110,10 @@ def adopt(asked: Adoption) -> Path:
 
 
 def _classes(labels: np.ndarray, model: "keras.Model", x: np.ndarray, asked: Adoption) -> list[str]:
-    """The names of the classes in the order of the outputs: numbers count them, texts go where their events score highest.
+    """The names of the classes in the order of the outputs: numbers as numbered, texts by the
+    highest mean score.
 
-    Of one output: the class that scores low, the class that scores high.
+    For one output: the class that scores low, then the class that scores high.
     """
     from trigger.frontends import networks
 
@@ -120,8 +127,9 @@ def _classes(labels: np.ndarray, model: "keras.Model", x: np.ndarray, asked: Ado
     names, numbers = np.unique(labels.astype(str), return_inverse=True)
     if len(names) != outputs:
         raise TriggerError(
-            f"{asked.events}: the column {quoted(asked.label)} has {len(names)} different values, "
-            f"the network tells {outputs} apart"
+            f"{asked.events}: the column {quoted(asked.label)} has {len(names)} "
+            f"different values, but the "
+            f"network separates {outputs} classes"
         )
     shares = np.zeros((outputs, outputs))
     np.add.at(shares, (found.argmax(axis=1), numbers), 1)
@@ -130,7 +138,9 @@ def _classes(labels: np.ndarray, model: "keras.Model", x: np.ndarray, asked: Ado
 
 
 def _fitting(values: np.ndarray) -> Fixed:
-    """The smallest integer type that holds whole numbers; of others the type of 16 bits with the least integer bits."""
+    """The smallest integer type for whole numbers; otherwise the 16-bit type with the fewest
+    integer bits.
+    """
     values = values.astype(np.float64)
     values = values[np.isfinite(values)]
     signed = bool((values < 0).any())

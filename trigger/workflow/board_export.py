@@ -1,4 +1,4 @@
-"""A build's payload for a board: core, shell, test vectors and cocotb benches in one folder that needs nothing else."""
+"""Export of a payload for a board: core, shell, test vectors and cocotb benches in one folder."""
 
 import json
 import shutil
@@ -33,10 +33,11 @@ _BENCH_EVENTS = 120
 
 
 class Shell(NamedTuple):
-    """One way to put a trigger into a board: its languages, the first by default, and its files beside the plain shell's.
+    """A board shell: its languages, the first by default, and its files besides those of the plain
+    shell.
 
-    ``board`` is the module for the board, ``top`` that of the simulation. ``files`` are templates of ``firmware``, by the
-    name of what they make; ``simulation`` those for simulation only.
+    ``board`` is the module for the board, ``top`` that of the simulation. ``files`` are templates
+    of ``firmware``, by the name of what they make; ``simulation`` those for simulation only.
     """
 
     languages: tuple[str, ...]
@@ -70,9 +71,11 @@ _SIMULATORS = {"verilog": "icarus", "vhdl": "ghdl"}
 def export(
     build: Build, directory: Path, kind: str = "plain", language: str | None = None
 ) -> Payload:
-    """Write a build's payload into a folder: ``core/`` and ``src/`` for the board, ``sim/`` to be simulated.
+    """Write a build's payload into a folder: ``core/`` and ``src/`` for the board, ``sim/`` for
+    simulation.
 
-    Raises TriggerError for a shell or language there is not, and for what does not fit the shell.
+    Raises TriggerError for an unknown shell or language, and for a payload that does not fit the
+    shell.
     """
     shell, language = _chosen(kind, language)
     directory = directory.resolve()
@@ -115,18 +118,19 @@ def sources(payload: Payload, kind: str) -> list[Path]:
 
 def _chosen(kind: str, language: str | None) -> tuple[Shell, str]:
     if kind not in SHELLS:
-        raise TriggerError(f"payload: no shell {quoted(kind)}; there are {', '.join(SHELLS)}")
+        raise TriggerError(f"payload: no shell {quoted(kind)}; available: {', '.join(SHELLS)}")
     shell = SHELLS[kind]
     language = language or shell.languages[0]
     if language not in shell.languages:
         raise TriggerError(
-            f"payload: the shell {quoted(kind)} is in {' or '.join(shell.languages)}, not in {quoted(language)}"
+            f"payload: the shell {quoted(kind)} is in {' or '.join(shell.languages)}, "
+            f"not in {quoted(language)}"
         )
     return shell, language
 
 
 def _fields(payload: Payload, build: Build, kind: str) -> dict[str, Any]:
-    """What the templates of a shell are filled with."""
+    """The variables for the templates of a shell."""
     asked = _asked(build)
     width, count = payload.core.output_width, payload.links.links
     channels = asked.input_links or list(range(count))
@@ -136,7 +140,8 @@ def _fields(payload: Payload, build: Build, kind: str) -> dict[str, Any]:
         )
     fields = output_fields(build.spec, payload) if kind == "emp" else ()
     output_links = sorted({field.link for field in fields})
-    beat = 32 << (-(-width // 32)).bit_length()  # the least power of two from 32 + width on
+    # The smallest power of two that is at least 32 + width.
+    beat = 32 << (-(-width // 32)).bit_length()
     return {
         "name": payload.name,
         "links": payload.links,
@@ -146,7 +151,7 @@ def _fields(payload: Payload, build: Build, kind: str) -> dict[str, Any]:
         "input_links": channels,
         "output_links": output_links,
         "output_fields": fields,
-        # Four channels each; no board of the framework is simulated with fewer than most have.
+        # Four channels each; simulations use at least the typical number of regions.
         "regions": max(18, *(channel // 4 + 1 for channel in (*channels, *output_links))),
         "axi": {
             "width": beat,
@@ -157,10 +162,11 @@ def _fields(payload: Payload, build: Build, kind: str) -> dict[str, Any]:
 
 
 def _asked(build: Build) -> PayloadSection:
-    """What the spec says of the payload. Raises TriggerError where it has none."""
+    """The payload table of the spec. Raises TriggerError if there is none."""
     if build.spec.payload is None:
         raise TriggerError(
-            "payload: trigger.toml has no [payload]; add it (it may be empty), with decision.accept, and build again"
+            "payload: trigger.toml has no [payload]; add it (it may be empty) and "
+            "decision.accept, then build again"
         )
     return build.spec.payload
 
@@ -216,7 +222,9 @@ def _write_benches(payload: Payload, build: Build, kind: str) -> None:
 
 
 def vectors(build: Build, count: int) -> Integers:
-    """Inputs to simulate a payload with: all zeros, test events, and objects missing and saturated or random integers."""
+    """Inputs to simulate a payload: zeros, test events, and missing and saturated objects or random
+    integers.
+    """
     spec = build.spec
     test = integer_events(build)["test"].x[: count // 2]
     rest = structured(spec, count - 1 - len(test), spec.training.seed)
@@ -230,22 +238,25 @@ def vectors(build: Build, count: int) -> Integers:
 
 
 class PatternPair(NamedTuple):
-    """What the input buffers of an EMP board are filled with, and what its output buffers must then hold."""
+    """The contents of the input buffers of an EMP board, and the expected contents of its output
+    buffers.
+    """
 
     inputs: Pattern
     expected: Pattern
 
 
 def patterns(build: Build, events: int) -> PatternPair:
-    """All events in one pair of patterns, however long. Raises as ``pattern_files``."""
+    """All events in one pair of patterns of any length. Raises as ``pattern_files``."""
     source = _PatternSource(build)
     return source.pair(vectors(build, events))
 
 
 def pattern_files(build: Build, events: int, frames: int) -> list[PatternPair]:
-    """As many pairs as the events need, each for buffers of so many frames and each from a start of orbit on.
+    """Pairs of patterns for all events, for buffers of this many frames, each from a start of
+    orbit.
 
-    Raises TriggerError where an event does not fit between two bunch crossings, or not into the buffer.
+    Raises TriggerError if an event does not fit between two bunch crossings or into the buffer.
     """
     source = _PatternSource(build)
     most = source.most_events(frames)
@@ -256,7 +267,7 @@ def pattern_files(build: Build, events: int, frames: int) -> list[PatternPair]:
 class _PatternSource:
     """Makes the patterns of one build.
 
-    Bunch crossings follow each other as at the LHC: ``apart`` frames, as many as the clock has whole cycles in one.
+    Bunch crossings are ``apart`` frames apart, the whole clock cycles per crossing at the LHC.
     """
 
     def __init__(self, build: Build) -> None:
@@ -269,19 +280,23 @@ class _PatternSource:
         self.apart, words = int(spec.target.clock_mhz / CROSSINGS_MHZ), self.shell.links.words
         if self.apart < words:
             raise TriggerError(
-                f"patterns: an event has {words} frames, a bunch crossing {self.apart} at {spec.target.clock_mhz:g} MHz; "
+                f"patterns: an event has {words} frames, a bunch crossing {self.apart} "
+                f"at {spec.target.clock_mhz:g} MHz; "
                 "use more links, or a higher target.clock_mhz"
             )
 
     def frames(self, events: int) -> int:
-        """Frames of the longer pattern of a pair: the one that ends with the answer to the last event."""
+        """Frames of the longer pattern of a pair, which ends with the decision on the last
+        event.
+        """
         return events * self.apart + self.shell.links.words + self.shell.latency
 
     def most_events(self, frames: int) -> int:
-        """How many events a buffer of so many frames holds."""
+        """The number of events that fit a buffer of this many frames."""
         if frames < self.frames(1):
             raise TriggerError(
-                f"patterns: a buffer of {frames} frames holds no event; an event and its answer take {self.frames(1)}"
+                f"patterns: a buffer of {frames} frames holds no event; an event and "
+                f"its answer take {self.frames(1)}"
             )
         return 1 + (frames - self.frames(1)) // self.apart
 
@@ -337,7 +352,9 @@ def _decision_words(
 
 
 def _bits(values: Integers, places: Sequence[tuple[int, int]]) -> np.ndarray:
-    """Integers, shape (events, values), as the bits of a port: each at its (lowest bit, width). Shape (events, bits)."""
+    """Integers (events, values) as bits of a port (events, bits), each at its (lowest bit,
+    width).
+    """
     parts = []
     for column, (_, width) in zip(values.T, sorted(places), strict=True):
         parts.append(column[:, None].astype(np.int64) >> np.arange(width) & 1)

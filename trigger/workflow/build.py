@@ -1,4 +1,4 @@
-"""The build: stages in order, each redone only if what it reads has changed, all put in place together or not at all."""
+"""The build: stages in order, each redone only if its inputs changed, published all together."""
 
 import contextlib
 import errno
@@ -28,29 +28,30 @@ from trigger.workflow.prove import (
 )
 from trigger.workflow.stages import STAGES, Stage
 
-# What is compiled and run.
+# The parts that are compiled and run.
 _MADE = ("firmware", "rtl", "payload")
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class Different(TriggerError):
-    """The build is finished, its report written, and an implementation is not the network."""
+    """The build is finished and reported, but an implementation differs from the network."""
 
 
 class OverBudget(TriggerError):
-    """The build is finished and exact, its report written, and it costs more than the spec allows."""
+    """The build is exact and reported, but over budget."""
 
 
 class Unusable(TriggerError):
-    """The build is finished and exact, its report written, and no input changes its scores, or one of its accept bits."""
+    """The build is exact and reported, but its scores, or an accept bit, are constant."""
 
 
 def build(target: str, output: Path, from_scratch: bool = False) -> Path:
-    """Build a trigger: a zoo name, a folder or a trigger.toml. Returns the build folder, ``output`` / name.
+    """Build a trigger: a zoo name, a folder or a trigger.toml. Returns the build folder, ``output``
+    / name.
 
-    With ``from_scratch`` its network is trained without the warm start that the spec has. Raises TriggerError for whatever
-    the user can put right, Different where verification found a difference, OverBudget where a budget is not met, and
-    Unusable where no input changes the scores, or an accept bit.
+    With ``from_scratch`` the network is trained without the warm start of the spec. Raises
+    TriggerError for errors that the user can correct, Different if verification found a difference,
+    OverBudget if a budget is not met, and Unusable if the scores or an accept bit are constant.
     """
     path = specification.find(target)
     spec = specification.load(path)
@@ -91,12 +92,12 @@ def build(target: str, output: Path, from_scratch: bool = False) -> Path:
         lines = ["exact, but over budget", *map(str, missed), *found.warnings, page]
         raise OverBudget("\n  ".join(lines))
     if found.unusable:
-        raise Unusable("\n  ".join(["exact, but it decides nothing", *found.warnings, page]))
+        raise Unusable("\n  ".join(["exact, but constant", *found.warnings, page]))
     return root
 
 
 def _check_own(root: Path) -> None:
-    """Raise TriggerError where the folder of a build holds files and no build, finished or not."""
+    """Raise TriggerError if the build folder holds files but no build, finished or not."""
     if staging.interrupted(root) or (root / staging.RECORDS).exists():
         return
     if root.is_dir() and any(path.name != ".lock" for path in root.iterdir()):
@@ -109,9 +110,9 @@ def _check_own(root: Path) -> None:
 
 
 def rewrite_report(root: Path) -> Path:
-    """Write the report of a finished build again and seal it. Returns the page.
+    """Rewrite and seal the report of a finished build. Returns the page.
 
-    Raises TriggerError where anything else in the build is not as it was sealed.
+    Raises TriggerError if anything else in the build has changed since it was sealed.
     """
     this = open_build(root)
     with _readable_errors(this.root), _locked(this.root):
@@ -132,7 +133,10 @@ def rewrite_report(root: Path) -> Path:
 
 
 def seal_synthesis(root: Path) -> None:
-    """Take what a run of `trigger synth` has left into the manifest. Raises TriggerError as ``rewrite_report``."""
+    """Add the results of a `trigger synth` run to the manifest.
+
+    Raises TriggerError as ``rewrite_report``.
+    """
     root = root.resolve()
     with _readable_errors(root), _locked(root):
         require(root, [part for part in EVERYTHING if part != "synth"])
@@ -140,20 +144,26 @@ def seal_synthesis(root: Path) -> None:
 
 
 def open_build(root: Path) -> Build:
-    """A finished build, whatever was edited in it since. Raises TriggerError where the folder holds none."""
+    """A finished build, even if edited since. Raises TriggerError if the folder holds none."""
     path = root / staging.SPEC
     if not all(files.regular(file).exists() for file in (root / FILE_NAME, path)):
         if staging.interrupted(root):
-            raise TriggerError(f"{root}: the build is not finished; run `trigger build` again")
-        raise TriggerError(f"{root}: no finished build here; run `trigger build` first")
+            raise TriggerError(f"{root}: the build is incomplete; run `trigger build` again")
+        if path.is_file() and not (root / staging.RECORDS).exists():
+            raise TriggerError(
+                f"{root}: is a trigger, not a build; run `trigger build {root}` and "
+                f"name the folder "
+                "that it makes"
+            )
+        raise TriggerError(f"{root}: holds no finished build; run `trigger build` first")
     digests = {name: record["digest"] for name, record in _read_records(root).items()}
     return Build(specification.load(path), root, root.resolve(), digests)
 
 
 def open_sealed(root: Path, parts: Sequence[str] = REFERENCES) -> Build:
-    """A finished build of which these parts are as they were sealed: by default all that is taken from it as given.
+    """A finished build with these parts unchanged; by default all parts that commands rely on.
 
-    Raises TriggerError where the folder holds none, and for the first file that was edited.
+    Raises TriggerError if the folder holds none, and for the first edited file.
     """
     this = open_build(root)
     require(root, parts)
@@ -162,9 +172,10 @@ def open_sealed(root: Path, parts: Sequence[str] = REFERENCES) -> Build:
 
 @contextlib.contextmanager
 def steady(root: Path) -> Iterator[None]:
-    """Raise TriggerError where a build was replaced while it was read: what was found then is of two builds.
+    """Raise TriggerError if a build was replaced while being read, so that results would mix two
+    builds.
 
-    The report and results of `trigger synth` may be added meanwhile.
+    New reports and `trigger synth` results are allowed.
     """
 
     def compared() -> dict[str, str]:
@@ -174,7 +185,7 @@ def steady(root: Path) -> Iterator[None]:
         return {}
 
     before = compared()
-    replaced = TriggerError(f"{root}: was built again meanwhile; run this again")
+    replaced = TriggerError(f"{root}: was rebuilt meanwhile; repeat the command")
     try:
         yield
     except (TriggerError, OSError) as error:
@@ -187,9 +198,9 @@ def steady(root: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def seal_first(root: Path) -> Iterator[None]:
-    """Where what a build has made cannot be compiled or run, and is not as it was sealed, say that instead.
+    """If edited results of a build cannot be compiled or run, report the edit instead.
 
-    Edited firmware is compared all the same: that is what verification is for.
+    Edited firmware is still compared: that is the purpose of verification.
     """
     try:
         yield
@@ -202,7 +213,7 @@ def seal_first(root: Path) -> Iterator[None]:
 
 
 def _run(stage: Stage, build: Build, root: Path) -> None:
-    """Take the stage as it is, from an interrupted build or from the finished one; where neither has it, redo it."""
+    """Reuse a stage from an interrupted or the finished build; otherwise run it."""
     key = stage.key(build)
     for place in (build.root, root):
         record = _read_records(place).get(stage.name, {})
@@ -218,14 +229,14 @@ def _run(stage: Stage, build: Build, root: Path) -> None:
 
 
 def _is(folder: Path, digest: str | None) -> bool:
-    """Whether a folder has a digest; one with links in it has none."""
+    """Whether a folder has a digest; one that contains links has none."""
     with contextlib.suppress(TriggerError):
         return folder_digest(folder) == digest != ""
     return False
 
 
 def _finish(build: Build, root: Path) -> None:
-    """Seal a build that is complete, and put it in place of the finished one unless it is the same."""
+    """Seal a complete build, and publish it unless it equals the finished one."""
     manifest = sealed(build)
     same = _is_file_of(root / FILE_NAME, manifest) and _read_records(build.root) == _read_records(
         root
@@ -250,7 +261,7 @@ def _edited(root: Path) -> bool:
 
 
 def _keep_synthesised(root: Path, staged: Path) -> None:
-    """The results of `trigger synth` that the finished build has sealed."""
+    """The sealed results of `trigger synth` in the finished build."""
     files.remove(staged / "synth")
     with contextlib.suppress(TriggerError):
         sealed_before = read(root)["files"]
@@ -260,14 +271,14 @@ def _keep_synthesised(root: Path, staged: Path) -> None:
 
 
 def _redo(stage: Stage, build: Build, into: Path) -> None:
-    """Run a stage; its result replaces the one in the folder ``into`` once it is whole."""
+    """Run a stage; its complete result replaces the one in the folder ``into``."""
     partial = files.fresh(files.beside(into / stage.name))
     start, key = time.monotonic(), stage.key(build)
     try:
         stage.run(build, partial)
         if stage.key(build) != key:
             raise TriggerError(
-                f"{stage.name}: what it reads changed while it ran; run `trigger build` again"
+                f"{stage.name}: its inputs changed while it ran; run `trigger build` again"
             )
     except BaseException:
         files.remove(partial)
@@ -286,13 +297,13 @@ def _write_record(stage: Stage, root: Path, record: dict[str, str]) -> None:
 
 
 def _write_seconds(root: Path, seconds: Mapping[str, float]) -> None:
-    """How long each stage took, in their order; no part of what is sealed, since no two builds agree in it."""
+    """The duration of each stage, in order; not sealed, because it differs between builds."""
     ordered = {stage.name: seconds[stage.name] for stage in STAGES if stage.name in seconds}
     files.write_text(root / SECONDS, json.dumps(ordered) + "\n")
 
 
 def _read_records(root: Path) -> dict[str, Any]:
-    """The stages that are recorded; those whose record is damaged are not, and are made again."""
+    """The recorded stages; stages with a damaged record are run again."""
     try:
         found = json.loads(files.regular(root / staging.RECORDS).read_text())
         return {name: record for name, record in found.items() if "digest" in record}
@@ -307,7 +318,8 @@ def _locked(root: Path) -> Iterator[None]:
             held.enter_context(files.locked(root / ".lock"))
         except BlockingIOError as error:
             raise TriggerError(
-                f"{root}: another build of this folder is running; wait for it, or choose another --output"
+                f"{root}: another build of this folder is running; wait for it, or "
+                f"choose another --output"
             ) from error
         yield
 

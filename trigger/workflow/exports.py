@@ -1,7 +1,7 @@
-"""What a build gives to other software, run on the build's events and vectors before it is given away.
+"""Exports of a build to other software, each verified on the events and vectors of the build.
 
-Everything is written into a temporary folder and run there; only what gives the network's integers for every event is put
-where the user wants it, in place of nothing but an earlier export.
+Exports are written to a temporary folder and run there. Only if every event gives the integers of
+the network are they moved to the destination, where they may replace only an earlier export.
 """
 
 import contextlib
@@ -27,14 +27,14 @@ from trigger.workflow.prove import FILE_NAME, REFERENCES, require
 if TYPE_CHECKING:
     from trigger.board.patterns import Pattern
 
-# A staircase without a table holds a comparison for each step of each event.
+# A staircase without a table needs memory for one comparison per step and event.
 _CHUNK = 4096
 _BYTECODE = "__pycache__/*"
 _ONNX = "pip install 'trigger-compiler[onnx]'"
 
 
 class Exported(NamedTuple):
-    """What was written, and in words what has been verified of it."""
+    """The written file or folder, and how it was verified."""
 
     path: Path
     verified: str
@@ -44,20 +44,22 @@ class Exported(NamedTuple):
 
 
 def open_exact(root: Path) -> Build:
-    """A build as it was sealed, whose verification found no difference. Raises TriggerError for any other."""
+    """An unchanged exact build. Raises TriggerError for any other."""
     this = open_sealed(root, (*REFERENCES, "verification"))
     for one in read_json(this.root / "verification" / "results.json")["comparisons"]:
         if not one["equal"]:
             found = one["failure"] or f"different in {one['differing']} of {one['events']} events"
             raise TriggerError(
-                f"export: {root} is not the network it was built from ({one['name']}: {found}); "
+                f"export: {root} differs from its network ({one['name']}: {found}); "
                 "only exact builds are exported"
             )
     return this
 
 
 def to_onnx(root: Path, output: Path | None = None) -> Exported:
-    """Standard ONNX operators on integers, run by onnxruntime or, without it, by the reference evaluator of onnx."""
+    """Export standard ONNX operators on integers, run by onnxruntime or by onnx's reference
+    evaluator.
+    """
     with _needs_onnx():
         from trigger.backends.onnx.integer import save
         from trigger.backends.onnx.run import integer_runner
@@ -71,7 +73,7 @@ def to_onnx(root: Path, output: Path | None = None) -> Exported:
 
 
 def to_qonnx(root: Path, output: Path | None = None) -> Exported:
-    """QONNX, run by its own executor. Raises TriggerError where that is not installed."""
+    """Export QONNX, run by its own executor. Raises TriggerError if that is not installed."""
     with _needs_onnx():
         from trigger.backends.onnx.qonnx import save
         from trigger.backends.onnx.run import qonnx_runner
@@ -87,7 +89,7 @@ def to_qonnx(root: Path, output: Path | None = None) -> Exported:
 
 
 def to_emulator(root: Path, output: Path | None = None, version: str | None = None) -> Exported:
-    """C++17 in integers, compiled with g++ and run through its Python binding."""
+    """Export C++17 in integers, compiled with g++ and run through its Python binding."""
     from trigger.backends.emulator import write
 
     this = open_exact(root)
@@ -108,7 +110,7 @@ def to_emulator(root: Path, output: Path | None = None, version: str | None = No
 def to_payload(
     root: Path, output: Path | None = None, shell: str = "plain", language: str | None = None
 ) -> Exported:
-    """The trigger for a board, from link words to accept bits, simulated by Verilator or GHDL where that is installed."""
+    """Export the trigger for a board, simulated by Verilator, or by GHDL if that is installed."""
     from trigger.board.simulate import PayloadSimulation
     from trigger.workflow.board_export import export
 
@@ -117,7 +119,7 @@ def to_payload(
     def make(path: Path) -> str:
         payload = export(this, path, shell, language)
         if payload.rtl.language == "vhdl" and shutil.which("ghdl") is None:
-            return "not run here, where no ghdl is on PATH: simulate it with python sim/run.py"
+            return "not simulated: no ghdl on PATH; simulate it with python sim/run.py"
         with tempfile.TemporaryDirectory() as work:
             simulation = PayloadSimulation(payload).compile(Path(work))
             what = (
@@ -130,7 +132,7 @@ def to_payload(
 
 
 def to_patterns(root: Path, output: Path, events: int, frames: int) -> "dict[Path, Pattern]":
-    """Pattern files of inputs and expected outputs, as ``pattern_files`` says; by path."""
+    """Write pattern files of inputs and expected outputs, see ``pattern_files``; by path."""
     from trigger.board.patterns import text
     from trigger.workflow.board_export import pattern_files
 
@@ -154,7 +156,7 @@ def to_patterns(root: Path, output: Path, events: int, frames: int) -> "dict[Pat
 
 
 def _into_file(target: Path, make: Callable[[Path], str]) -> Exported:
-    """``make`` writes a file and says what it has verified; only then does it go to ``target``."""
+    """``make`` writes and verifies a file, which is then moved to ``target``."""
     _check_outside_builds(target)
     check_file(target, _is_our_onnx, "an ONNX file of this program")
     with tempfile.TemporaryDirectory() as folder:
@@ -188,12 +190,15 @@ def _check_outside_builds(target: Path) -> None:
     for place in (target.resolve(), *target.resolve().parents):
         if (place / FILE_NAME).is_file() and (place / "trigger.toml").is_file():
             raise TriggerError(
-                f"export: {target} lies in the build {place}; name a place outside it"
+                f"export: {target} is inside the build {place}; choose a path outside it"
             )
 
 
 def _verified(this: Build, what: str, run: Callable[[Integers], Integers]) -> str:
-    """Run the exported network on all recorded events. Raises TriggerError for the first that differs."""
+    """Run the exported network on all recorded events.
+
+    Raises TriggerError for the first that differs.
+    """
     x, expected, _ = implementations.recorded_expectations(this.root)
     with progress("verifying the export", len(x), "events") as done:
         for start in range(0, len(x), _CHUNK):
@@ -202,7 +207,8 @@ def _verified(this: Build, what: str, run: Callable[[Integers], Integers]) -> st
             if differs.any():
                 event = start + int(np.argmax(differs))
                 raise TriggerError(
-                    f"export: {what} differs from the network in event {event}, inputs {x[event].tolist()}; "
+                    f"export: {what} differs from the network in event {event}, inputs "
+                    f"{x[event].tolist()}; "
                     "nothing was written"
                 )
             done(len(differs))
@@ -223,7 +229,7 @@ def _require(package: str, remedy: str) -> None:
 
 
 def _emulator(folder: Path, name: str) -> Callable[[Integers], Integers]:
-    """The Python binding of an exported emulator, its library compiled in the same folder."""
+    """The Python binding of an exported emulator, with its library compiled in the same folder."""
     library = folder / f"lib{name}.so"
     flags = ["-std=c++17", "-O2", "-fPIC", "-shared"]
     command = ["g++", *flags, str(folder / f"{name}.cpp"), "-o", str(library)]

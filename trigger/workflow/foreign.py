@@ -1,4 +1,4 @@
-"""An hls4ml project of other origin against the network it is said to be."""
+"""Comparison of a foreign hls4ml project with the network that it should implement."""
 
 from collections.abc import Callable
 from fractions import Fraction
@@ -11,6 +11,7 @@ from trigger.backends.hls4ml.foreign import ForeignProject, open_foreign
 from trigger.errors import TriggerError
 from trigger.events.dataset import numeric_columns
 from trigger.fixedpoint.types import MAX_WIDTH, Fixed, Integers
+from trigger.support.numbers import counted
 from trigger.support.progress import progress, say
 from trigger.support.spelling import read_type
 from trigger.verification.compare import Comparison, Verdict, Witness
@@ -24,9 +25,10 @@ _RANDOM_EVENTS = 10_000
 
 
 class _Network(NamedTuple):
-    """What the project must be: ``predict`` from real inputs to real outputs, both float64, (events, elements).
+    """The reference: ``predict`` from real inputs to real outputs, both float64, (events,
+    elements).
 
-    ``graph`` is None where the network cannot be compiled.
+    ``graph`` is None if the network cannot be compiled.
     """
 
     predict: Callable[[np.ndarray], np.ndarray]
@@ -40,10 +42,10 @@ def check(
 ) -> Verdict:
     """Compare the csim of a project with a trained network, in real numbers that must be equal.
 
-    Both are given the same values of the project's input type, or of the narrower type ``inputs``: those of an event file,
-    whose columns of numbers are the features in their order, or where there is none random events and, where the network can
-    be compiled, the vectors made for it. A network that cannot be compiled is compared as Keras computes it in float64. Raises
-    TriggerError where something cannot be read or compiled.
+    Both get the same values of the project's input type, or of the narrower type ``inputs``: those
+    of an event file, whose numeric columns are the features in order, or otherwise random events
+    and, if the network can be compiled, its directed vectors. A network that cannot be compiled is
+    evaluated by Keras in float64. Raises TriggerError if something cannot be read or compiled.
     """
     from trigger.frontends import keras_backend
 
@@ -56,13 +58,15 @@ def check(
     model = load(network)
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise TriggerError(
-            f"{network}: it has {len(model.inputs)} inputs and {len(model.outputs)} outputs; "
-            "networks of one of each can be compared with a project"
+            f"{network}: it has {counted(len(model.inputs), 'input')} and "
+            f"{counted(len(model.outputs), 'output')}; "
+            "only networks with one of each can be compared with a project"
         )
     if head(model) == "softmax":
         raise TriggerError(
-            f"{network}: it ends in softmax, which hls4ml takes from tables: no project of it is exact; "
-            "save the network without its softmax, which does not change the order of the classes, and convert that"
+            f"{network}: it ends in softmax, which hls4ml approximates by tables, so no "
+            f"project is exact; save the "
+            "network without its softmax, which keeps the order of the classes, and convert that"
         )
     reference = _network(model, network, kind)
     sizes = {
@@ -76,7 +80,7 @@ def check(
     real = np.ldexp(x.astype(np.float64), -kind.fraction)
     expected = reference.predict(real)
     if not np.isfinite(expected).all():
-        raise TriggerError(f"{network}: Keras gives outputs that are no numbers; check its weights")
+        raise TriggerError(f"{network}: Keras gives NaN outputs; check its weights")
     say("  compiling the csim")
     with progress(project.label, len(x), "events") as done:
         found = project.predict(real, done)
@@ -84,11 +88,14 @@ def check(
 
 
 def _input_type(project: ForeignProject, inputs: str | None) -> Fixed:
-    """The type that inputs are drawn from. Raises TriggerError where the project's cannot hold them all."""
+    """The type of the inputs. Raises TriggerError if the project's type cannot hold all its
+    values.
+    """
     whole = project.input_type
     if whole.width > MAX_WIDTH:
         raise TriggerError(
-            f"{project.directory}: its inputs are {whole}; up to {MAX_WIDTH} bits can be compared exactly"
+            f"{project.directory}: its inputs are {whole}; up to {MAX_WIDTH} bits can "
+            f"be compared exactly"
         )
     if inputs is None:
         return whole
@@ -101,7 +108,7 @@ def _input_type(project: ForeignProject, inputs: str | None) -> Fixed:
     ]
     if kind.fraction > whole.fraction or ends[0] < whole.minimum or ends[1] > whole.maximum:
         raise TriggerError(
-            f"verify: --inputs: {kind} has values that the inputs of the project, {whole}, do not hold"
+            f"verify: --inputs: {kind} has values outside the inputs of the project, {whole}"
         )
     return kind
 
@@ -127,8 +134,10 @@ def _network(model: "keras.Model", path: Path, kind: Fixed) -> _Network:
         return _Network(predict, n_in, n_out, None)
     if (omitted := left_out(model, graph)) is not None:
         raise TriggerError(
-            f"{path}: it ends in {omitted.name}, of values too wide for a table: no project of it is exact; "
-            f"save the network without its {omitted.name}, which does not change the order of the events, and convert that"
+            f"{path}: it ends in {omitted.name}, whose input is too wide for a table, "
+            f"so no project is exact; "
+            f"save the network without its {omitted.name}, which keeps the order of the "
+            f"events, and convert that"
         )
     predict = Reference(model, graph).predict
     return _Network(predict, len(graph.input.types), len(graph.output.types), graph)
@@ -149,7 +158,8 @@ def _events(network: _Network, kind: Fixed, events: Path | None) -> Integers:
     columns = numeric_columns(events)
     if len(columns) < network.inputs:
         raise TriggerError(
-            f"{events}: {len(columns)} columns of numbers; the network has {network.inputs} inputs"
+            f"{events}: {counted(len(columns), 'numeric column')}; the network has "
+            f"{counted(network.inputs, 'input')}"
         )
     return _quantized(np.stack(list(columns.values())[: network.inputs], axis=1), kind)
 
@@ -171,7 +181,7 @@ def _compared(
         name = network.graph.output.name if network.graph else "outputs"
         both = [float(y[event, element]) for y in (expected, found)]
         kind = project.output_type
-        # Steps that hold the values of both.
+        # A step that both values are multiples of.
         fraction = max(kind.fraction, *(v.as_integer_ratio()[1].bit_length() - 1 for v in both))
         values = [int(Fraction(v) * Fraction(2) ** fraction) for v in both]
         inputs = tuple(int(value) for value in x[event])

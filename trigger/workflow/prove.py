@@ -1,4 +1,4 @@
-"""Provenance: the manifest of a build, sealed by the SHA-256 of all it names, and the proof that nothing was edited."""
+"""Provenance: the sealed manifest of a build, and the proof that nothing was edited."""
 
 import contextlib
 import json
@@ -28,13 +28,13 @@ from trigger.support.versions import versions
 from trigger.workflow.stages import STAGES, Stage
 
 FILE_NAME = MANIFEST
-# What every command takes from a build as given; firmware, RTL and payload are compared with it.
+# The parts that every command relies on; firmware, RTL and payload are compared with them.
 REFERENCES = (SPEC, "events", "model", "graph", "synth")
 EVERYTHING = (SPEC, *(stage.name for stage in STAGES), "synth")
-# What a build holds besides: records that no result depends on, and what is compiled from its sources.
+# Other contents of a build: records that no result depends on, and compiled files.
 _UNSEALED = (MANIFEST, RECORDS, SECONDS, ".lock", NEXT, *COMPILED, "netlist")
 
-# Made again from what the build holds, and compared byte for byte.
+# Stages that are regenerated and compared byte for byte, with their source.
 _MADE_AGAIN = {
     "graph": "the network",
     "firmware": "the graph",
@@ -46,23 +46,27 @@ _MADE_AGAIN = {
 
 
 class Finding(NamedTuple):
-    """One thing that was checked. ``problem`` is empty where it is as it should be."""
+    """The result of one check; ``problem`` is empty if it passed."""
 
     what: str
     problem: str = ""
 
     def __str__(self) -> str:
-        return f"{self.what}: {self.problem or 'as sealed'}"
+        return f"{self.what}: {self.problem or 'unchanged'}"
 
 
 def sealed(build: Build) -> str:
-    """The text of manifest.json: the facts, the report, every file of the build, and a digest of all that."""
+    """The text of manifest.json: the facts, the report, every file of the build, and a digest of
+    these.
+    """
     report = folder_digest(build.root / "report")
     return _with_seal({**facts(build), "report": report, "files": _files(build.root, EVERYTHING)})
 
 
 def resealed(root: Path, made: Path, part: str) -> str:
-    """The manifest of a build with one part, made anew in the folder ``made``; the others are as they were sealed."""
+    """The manifest of a build in which one part was rewritten in the folder ``made``; others are
+    kept.
+    """
     manifest = read(root)
     kept = {name: digest for name, digest in manifest["files"].items() if not _is_in(name, part)}
     manifest["files"] = kept | _files(made, (part,))
@@ -72,7 +76,7 @@ def resealed(root: Path, made: Path, part: str) -> str:
 
 
 def read(root: Path) -> dict[str, Any]:
-    """A manifest with its seal. Raises TriggerError where the file is none."""
+    """A sealed manifest. Raises TriggerError if the file is not one."""
     path = root / FILE_NAME
     manifest = read_json(path)
     if (
@@ -85,7 +89,9 @@ def read(root: Path) -> dict[str, Any]:
 
 
 def require(root: Path, parts: Sequence[str]) -> None:
-    """Raise TriggerError where the manifest, or a file in these parts of a build, is not as it was sealed."""
+    """Raise TriggerError if the manifest, or a file in these parts, has changed since it was
+    sealed.
+    """
     manifest = read(root)
     if not _is_whole(manifest):
         raise TriggerError(f"{root / FILE_NAME}: EDITED; run `trigger build` again")
@@ -96,14 +102,15 @@ def require(root: Path, parts: Sequence[str]) -> None:
     }
     for name, problem in _against(wanted, _files(root, parts)).items():
         if name == "graph/graph.json":
-            read_graph(root)  # a damaged one says more than that it was edited
+            read_graph(root)  # a damaged graph gives a more specific message
         raise TriggerError(f"{root / name}: {problem} since the build; run `trigger build` again")
 
 
 def prove(build: Build) -> list[Finding]:
-    """Check a finished build against its manifest, and make all that follows from its network again.
+    """Check a finished build against its manifest, and regenerate all that follows from its
+    network.
 
-    Raises TriggerError where the manifest cannot be read, or was made by other versions, so that nothing can be made again.
+    Raises TriggerError if the manifest cannot be read, or if other versions prevent regeneration.
     """
     path = build.root / FILE_NAME
     manifest = read(build.root)
@@ -114,10 +121,10 @@ def prove(build: Build) -> list[Finding]:
     findings.append(Finding(f"{len(found)} files"))
     if findings[0].problem:
         return findings
-    # From here on the files are those of the manifest; what is left is whether they belong together.
+    # From here on the files match the manifest; the rest checks that they are consistent.
     for name, part in parts_of(build).items():
         findings.append(
-            Finding(name, "" if manifest.get(name) == part else "NOT what the manifest says")
+            Finding(name, "" if manifest.get(name) == part else "DIFFERENT from the manifest")
         )
     here = versions()
     other = [
@@ -127,18 +134,19 @@ def prove(build: Build) -> list[Finding]:
     ]
     if other:
         raise TriggerError(
-            f"{path}: made with {'; '.join(other)}: graph and firmware cannot be made again to compare"
+            f"{path}: made with {'; '.join(other)}: graph and firmware cannot be "
+            f"regenerated for comparison"
         )
     for stage in STAGES:
         if stage.name in _MADE_AGAIN and stage.wanted(build.spec):
             findings.append(_again(build, stage, _MADE_AGAIN[stage.name]))
             if findings[-1].problem:
-                break  # what follows from it need not be looked at
+                break  # later stages need no check
     return findings
 
 
 def _added(root: Path) -> dict[str, str]:
-    """What lies beside the parts of a build, without what a process that was killed has left."""
+    """Extra files beside the parts of a build, without leftovers of killed processes."""
     beside = [path for path in root.iterdir() if path.name not in (*EVERYTHING, *_UNSEALED)]
     for name in COMPILED:
         if (root / name).is_dir():
@@ -162,18 +170,20 @@ def _is_whole(manifest: dict[str, Any]) -> bool:
 
 
 def _again(build: Build, stage: Stage, origin: str) -> Finding:
-    # The findings alone are the output; progress goes beside them.
+    # Only the findings go to standard output; progress goes to standard error.
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(sys.stderr):
         stage.run(build, Path(folder))
         different = _against(_digests(build.root / stage.name), _digests(Path(folder)))
     return Finding(
-        f"{stage.name}, made again from {origin}",
+        f"{stage.name}, regenerated from {origin}",
         f"DIFFERENT in {', '.join(different)}" if different else "",
     )
 
 
 def _files(root: Path, parts: Sequence[str]) -> dict[str, str]:
-    """SHA-256 of each file in these parts of a build: trigger.toml, stages, results of `trigger synth`."""
+    """SHA-256 of each file in these parts of a build: trigger.toml, stages, results of `trigger
+    synth`.
+    """
     found: dict[str, str] = {}
     for part in parts:
         if part == "synth":
@@ -192,17 +202,17 @@ def _is_in(name: str, part: str) -> bool:
 
 
 def _digests(folder: Path) -> dict[str, str]:
-    """SHA-256 of each file in a folder, by its path in there."""
+    """SHA-256 of each file in a folder, by relative path."""
     return {path.relative_to(folder).as_posix(): _digest(path) for path in files.entries(folder)}
 
 
 def _digest(path: Path) -> str:
-    """SHA-256 of a file; a link, or whatever else is no file, is equal to none."""
+    """SHA-256 of a file; links and other entries equal no file."""
     return file_digest(path) if files.is_file(path) else "not a file"
 
 
 def _against(sealed: dict[str, str], found: dict[str, str]) -> dict[str, str]:
-    """The files in which two folders differ, and how, in the order of their names."""
+    """The files in which two folders differ, and how, sorted by name."""
     problems = {
         **{name: "MISSING" for name in sealed if name not in found},
         **{name: "ADDED" for name in found if name not in sealed},

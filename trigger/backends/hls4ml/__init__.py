@@ -1,1 +1,1 @@
-"""hls4ml projects: the graph as one, its csim, and projects of other origin."""
+"""hls4ml projects: the graph as a project, its csim, and foreign projects."""

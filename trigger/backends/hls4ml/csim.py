@@ -1,7 +1,9 @@
-"""The csim: the C++ of an hls4ml project, compiled with g++ and run event by event on the graph's inputs.
+"""The csim: the C++ of an hls4ml project, compiled with g++ and run event by event on the graph's
+inputs.
 
-It runs in a subprocess, because ap_fixed ends the process where it finds a type it does not like, and through a bridge of
-our own, one call for all events and threads. Several projects can be compiled together in seconds.
+It runs in a subprocess, because ap_fixed ends the process where it finds a type it does not like,
+and through a bridge of our own, one call for all events and threads. Several projects can be
+compiled together in seconds.
 """
 
 import hashlib
@@ -44,22 +46,25 @@ INCLUDES = {
 # Far longer than one event takes of any network that an FPGA holds.
 _STALLED_S = 600
 
-# hls4ml's Catapult projects read their weights from text files unless they are compiled as for synthesis.
+# hls4ml's Catapult projects read their weights from text files unless they are compiled as for
+# synthesis.
 FLAGS = {"Catapult": ("-D__SYNTHESIS__",)}
 # Projects of these write nothing about their inner layers.
 _WITHOUT_TRACE = ("Quartus", "Catapult")
 
 
 class CsimFailed(TriggerError):
-    """The csim could not be compiled, or ended its process: a fault of that project, not a difference."""
+    """The csim could not be compiled, or ended its process: a fault of that project, not a
+    difference.
+    """
 
 
 @dataclass(eq=False)
 class Csim:
     """An hls4ml project on disk, whose csim can be compiled and run.
 
-    ``graph`` is what the project was written from; ``sources`` its firmware folder; ``library`` the compiled csim, and
-    ``index`` the project's place in it, once there is one.
+    ``graph`` is what the project was written from; ``sources`` its firmware folder; ``library`` the
+    compiled csim, and ``index`` the project's place in it, once there is one.
     """
 
     directory: Path
@@ -76,10 +81,11 @@ class Csim:
         return f"csim ({self.backend})"
 
     def compile(self, into: Path | None = None) -> "Csim":
-        """Compile the csim of this project and return the project; nothing is done where no source has changed.
+        """Compile the csim of this project and return the project; nothing is done where no source
+        has changed.
 
-        The library goes to the folder ``into``, or to ``csim`` in the project. Raises CsimFailed with the first error of
-        g++, or where there is no g++.
+        The library goes to the folder ``into``, or to ``csim`` in the project. Raises CsimFailed
+        with the first error of g++, or where there is no g++.
         """
         self.library = None  # where g++ fails, an older csim must not run instead
         (compiled,) = compile_together([self], into or self.directory / "csim", OPTIMIZE)
@@ -89,8 +95,9 @@ class Csim:
     def run(self, x: Integers, done: Callable[[int], None] = lambda events: None) -> Integers:
         """Integer inputs, shape (events, features), to integer outputs, shape (events, outputs).
 
-        ``done`` is called with the number of events finished since its last call. Raises CsimFailed where the csim
-        ends its process, and GraphError where it gives a value that is not of the output's type.
+        ``done`` is called with the number of events finished since its last call. Raises CsimFailed
+        where the csim ends its process, and GraphError where it gives a value that is not of the
+        output's type.
         """
         real = np.ldexp(np.asarray(x, dtype=np.float64), -self.graph.input.fractions)
         return _as_integers(
@@ -98,14 +105,18 @@ class Csim:
         )
 
     def predict(self, x: np.ndarray) -> np.ndarray:
-        """Real inputs, shape (events, features), to real outputs, float64 of shape (events, outputs)."""
+        """Real inputs, shape (events, features), to real outputs, float64 of shape (events,
+        outputs).
+        """
         return np.ldexp(
             self.run(quantize_inputs(self.graph, x)).astype(np.float64),
             -self.graph.output.fractions,
         )
 
     def trace(self, x: Integers) -> dict[str, Integers]:
-        """The integers of every node the project keeps, by name, for integer inputs of shape (events, features)."""
+        """The integers of every node the project keeps, by name, for integer inputs of shape
+        (events, features).
+        """
         if self.backend in _WITHOUT_TRACE:
             return {self.graph.output.name: self.run(x)}
         real = np.ldexp(np.asarray(x, dtype=np.float64), -self.graph.input.fractions)
@@ -139,7 +150,9 @@ def call(
     name: str,
     done: Callable[[int], None] = lambda events: None,
 ) -> np.ndarray:
-    """Run a function of a compiled csim in a process of its own: float64 (events, inputs) to float64 (events, outputs)."""
+    """Run a function of a compiled csim in a process of its own: float64 (events, inputs) to
+    float64 (events, outputs).
+    """
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder) / "x.npy", Path(folder) / "y.npy"
         np.save(source, np.ascontiguousarray(x))
@@ -147,7 +160,8 @@ def call(
         status, errors = _run([str(part) for part in command], name, done)
         if status != 0:
             raise CsimFailed(
-                f"csim: {name} ended with status {status}: {_last_line(errors) or process.ending(status)}"
+                f"csim: {name} ended with status {status}: "
+                f"{_last_line(errors) or process.ending(status)}"
             )
         if not target.is_file():
             raise CsimFailed(
@@ -175,7 +189,8 @@ def _run(command: list[str], name: str, done: Callable[[int], None]) -> tuple[in
                 program.process.wait(_STALLED_S)
             except (TimeoutError, subprocess.TimeoutExpired) as error:
                 raise CsimFailed(
-                    f"csim: {name} did nothing for {_STALLED_S} s after {finished} events, and was stopped; "
+                    f"csim: {name} did nothing for {_STALLED_S} s after {finished} "
+                    f"events, and was stopped; "
                     "look for a loop in it that does not end"
                 ) from error
             status = program.status()
@@ -184,7 +199,9 @@ def _run(command: list[str], name: str, done: Callable[[int], None]) -> tuple[in
 
 
 def _lines(descriptor: int) -> Iterator[bytes]:
-    """The lines that are written to a pipe. Raises TimeoutError where there is none for too long."""
+    """The lines that are written to a pipe. Raises TimeoutError where there is none for too
+    long.
+    """
     waiting = select.poll()
     waiting.register(descriptor, select.POLLIN)
     rest = b""
@@ -208,12 +225,16 @@ def open_project(directory: Path, graph: Graph, project_name: str, backend: str)
 
 
 def firmware(directory: Path, backend: str) -> Path:
-    """The folder of a project's sources: where hls4ml writes them for the backend, and nowhere else."""
+    """The folder of a project's sources: where hls4ml writes them for the backend, and nowhere
+    else.
+    """
     return directory / ("src/firmware" if backend == "oneAPI" else "firmware")
 
 
 def with_output_node(graph: Graph) -> Graph:
-    """hls4ml needs a layer after the inputs: a graph of nothing else is given one that copies them."""
+    """hls4ml needs a layer after the inputs: a graph of nothing else is given one that copies
+    them.
+    """
     if len(graph.nodes) > 1:
         return graph
     return Graph(
@@ -224,12 +245,16 @@ def with_output_node(graph: Graph) -> Graph:
 def compile_together(
     projects: Sequence[Csim], directory: Path, optimize: Sequence[str] = OPTIMIZE_MANY
 ) -> list[Csim]:
-    """Compile several projects of one backend into one library in ``directory``; returns them in the same order."""
+    """Compile several projects of one backend into one library in ``directory``; returns them in
+    the same order.
+    """
     if projects[0].backend not in INCLUDES:
         raise CsimFailed(
-            f"csim: the headers of {projects[0].backend} come with its vendor's compiler; use Vitis or Quartus"
+            f"csim: the headers of {projects[0].backend} come with its vendor's "
+            f"compiler; use Vitis or Quartus"
         )
-    # Every folder that the text is compiled in lies one below the directory: paths in it are the same for all.
+    # Every folder that the text is compiled in lies one below the directory: paths in it are the
+    # same for all.
     text = csim_source.text(projects, directory.resolve() / "work")
     includes = [f"-I{projects[0].directory / folder}" for folder in INCLUDES[projects[0].backend]]
     standard = "-std=c++17"

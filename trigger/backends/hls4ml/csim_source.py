@@ -1,4 +1,6 @@
-"""The C++ around hls4ml projects that makes them a library: one call for all events, and threads."""
+"""The C++ around hls4ml projects that makes them a library: one call for all events, and
+threads.
+"""
 
 import os
 import re
@@ -21,7 +23,9 @@ class Project(Protocol):
 
 
 class _Array(NamedTuple):
-    """The weights in a header that is guarded by a word, with ``numbers`` in braces as C++ has them."""
+    """The weights in a header that is guarded by a word, with ``numbers`` in braces as C++ has
+    them.
+    """
 
     guard: str
     kind: str
@@ -38,7 +42,8 @@ class _Node(NamedTuple):
 
 
 def text(projects: Sequence[Project], directory: Path) -> str:
-    """One C++ file in ``directory``: a project alone as it is, or many, each in a namespace of its own.
+    """One C++ file in ``directory``: a project alone as it is, or many, each in a namespace of its
+    own.
 
     Raises TriggerError where C++ cannot name the folder of a project.
     """
@@ -82,8 +87,9 @@ def _entry(project: Project, directory: Path) -> dict[str, Any]:
 def _arrays(project: Project) -> list[_Array]:
     """The weights of the project's own headers, which are filled in by a loop.
 
-    An array of ap_fixed with its values in braces is one constructor call a weight, on which g++ spends a minute. The
-    text of the header is what synthesis reads: the same numbers become an array of double, copied once.
+    An array of ap_fixed with its values in braces is one constructor call a weight, on which g++
+    spends a minute. The text of the header is what synthesis reads: the same numbers become an
+    array of double, copied once.
     """
     found = []
     for path in sorted(project.sources.glob("weights/*.h")):
@@ -98,7 +104,9 @@ def _arrays(project: Project) -> list[_Array]:
 
 
 def _headers(projects: Sequence[Project]) -> tuple[list[list[str]], list[Code]]:
-    """For each project the guards of its own headers; and what all projects include of the library, once."""
+    """For each project the guards of its own headers; and what all projects include of the library,
+    once.
+    """
     own: list[list[str]] = []
     library: dict[str, None] = {}
     for project in projects:

@@ -1,7 +1,8 @@
-"""Runs one function of a compiled csim: python csim_worker.py LIBRARY FUNCTION INPUTS.npy OUTPUTS.npy COLUMNS.
+"""Runs one function of a compiled csim: python csim_worker.py LIBRARY FUNCTION INPUTS.npy
+OUTPUTS.npy COLUMNS.
 
-A program of its own, so that a csim that aborts takes only this process with it. Prints the number of events as they finish;
-what the csim itself prints goes nowhere.
+It is a separate program, so that a csim that aborts ends only this process. It prints the number of
+finished events; the output of the csim is discarded.
 """
 
 import ctypes
@@ -11,7 +12,8 @@ import time
 
 import numpy as np
 
-# Few events at first, since one may take long; then as many as take a second, or that starting threads costs nothing.
+# Few events at first, because one may take long; then enough to fill a second, or to make the start
+# of threads negligible.
 _FIRST, _CHUNK, _SHORT_S = 16, 2_000, 1.0
 
 

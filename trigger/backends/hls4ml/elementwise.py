@@ -1,7 +1,9 @@
-"""C++ for the graph's elementwise operations, in the fixed-point types of AMD (ap_fixed) or of Siemens and Intel (ac_fixed).
+"""C++ for the graph's elementwise operations, in the fixed-point types of AMD (ap_fixed) or of
+Siemens and Intel (ac_fixed).
 
-hls4ml's own activation layers round, saturate or index tables in ways that differ from Keras; these functions say every
-type outright. Each is a template over its array types, so that the same text serves C arrays and ``nnet::array``.
+hls4ml's own activation layers round, saturate or index tables in ways that differ from Keras; these
+functions state every type explicitly. Each is a template over its array types, so that the same
+text works for C arrays and ``nnet::array``.
 """
 
 import itertools
@@ -31,12 +33,12 @@ from trigger.fixedpoint.types import Fixed, Integers, Overflow, Rounding, enclos
 
 # Wider inputs are compared with each threshold; narrower ones index a table.
 TABLE_BITS = 12
-# A value is compared as a C++ long long.
+# Values are compared as C++ long long.
 _RAW_BITS = 63
 
 
 class Flavor(NamedTuple):
-    """How one vendor's C++ writes a type, an argument, and the integer behind a value."""
+    """The C++ of one vendor for a type, an argument, and the raw integer of a value."""
 
     fixed: Callable[[Fixed, Rounding, Overflow], str]
     argument: Callable[[str, str], str]
@@ -47,11 +49,17 @@ class Flavor(NamedTuple):
 
 
 def _ap_fixed(kind: Fixed, rounding: Rounding, overflow: Overflow) -> str:
-    return f"ap_{'' if kind.signed else 'u'}fixed<{kind.width}, {kind.integer}, AP_{rounding}, AP_{overflow}>"
+    return (
+        f"ap_{'' if kind.signed else 'u'}fixed<{kind.width}, {kind.integer}, "
+        f"AP_{rounding}, AP_{overflow}>"
+    )
 
 
 def _ac_fixed(kind: Fixed, rounding: Rounding, overflow: Overflow) -> str:
-    return f"ac_fixed<{kind.width}, {kind.integer}, {str(kind.signed).lower()}, AC_{rounding}, AC_{overflow}>"
+    return (
+        f"ac_fixed<{kind.width}, {kind.integer}, {str(kind.signed).lower()}, "
+        f"AC_{rounding}, AC_{overflow}>"
+    )
 
 
 def _array(kind: str, name: str) -> str:
@@ -63,7 +71,8 @@ def _reference(kind: str, name: str) -> str:
 
 
 def _ap_raw(x: str, kind: Fixed) -> str:
-    return f"ap_{'' if kind.signed else 'u'}int<{kind.width}>({x}.range({kind.width - 1}, 0)).to_int64()"
+    integer = f"ap_{'' if kind.signed else 'u'}int<{kind.width}>"
+    return f"{integer}({x}.range({kind.width - 1}, 0)).to_int64()"
 
 
 def _ap_set_raw(y: str, kind: Fixed, value: str) -> str:
@@ -86,7 +95,7 @@ AC_STRUCT = AC_ARRAY._replace(argument=_reference, unroll="#pragma unroll")
 def header(
     nodes: list[tuple[Operation, list[Operation]]], guard: str, namespace: str, flavor: Flavor
 ) -> str:
-    """The header with one function for each node, given with the nodes it reads."""
+    """The header with one function per node; each node comes with the nodes it reads."""
     functions = "\n".join(function(node, sources, flavor) for node, sources in nodes)
     opening = f"#ifndef {guard}\n#define {guard}\n\nnamespace {namespace} {{\n\n"
     return f"{opening}{functions}\n}} // namespace {namespace}\n\n#endif\n"
@@ -146,7 +155,7 @@ def _body(node: Operation, sources: list[Operation], flavor: Flavor) -> list[str
 
 
 def _by_runs(node: Operation, statement: Callable[[int], str], flavor: Flavor) -> list[str]:
-    """One loop for each run of elements whose statements are the same text."""
+    """One loop per run of elements with identical statements."""
     lines: list[str] = []
     for text, group in itertools.groupby(range(len(node.types)), key=statement):
         elements = list(group)
@@ -155,7 +164,7 @@ def _by_runs(node: Operation, statement: Callable[[int], str], flavor: Flavor) -
 
 
 def _loop(start: int, stop: int, statement: str, flavor: Flavor) -> list[str]:
-    # Intel's and Catapult's pragma stands before the loop, AMD's inside it.
+    # The pragma of Intel and Catapult precedes the loop; that of AMD is inside it.
     head = f"for (int i = {start}; i < {stop}; i++) {{"
     if flavor is AP:
         return [head, f"    {flavor.unroll}", f"    {statement}", "}"]
@@ -164,10 +173,12 @@ def _loop(start: int, stop: int, statement: str, flavor: Flavor) -> list[str]:
 
 def _quantize(node: Quantize, source: Operation, i: int, flavor: Flavor) -> str:
     if node.types[i] == Fixed(True, 1, node.types[i].integer) and node.overflow is Overflow.SAT_SYM:
-        return "out[i] = 0;"  # all that is left between -0 and 0; ap_fixed gives its most negative value
+        # A symmetric type of one value; ap_fixed would give its most negative value.
+        return "out[i] = 0;"
     target = flavor.fixed(node.types[i], node.rounding, node.overflow)
     before = enclosing(source.types)
-    # ap_fixed asserts where the source's top bit lies below the target's lowest: widen the source first.
+    # ap_fixed asserts if the source's top bit lies below the target's lowest bit: widen the source
+    # first.
     needed = 1 - node.types[i].fraction
     if before.integer < needed:
         wide = Fixed(before.signed, before.width + needed - before.integer, needed)
@@ -186,7 +197,8 @@ def _clip(node: Clip, source: Operation, i: int, flavor: Flavor) -> str:
     kind = source.types[i]
 
     def bound(value: int) -> str:
-        return f"{flavor.fixed(kind, Rounding.TRN, Overflow.WRAP)}({float(np.ldexp(float(value), -kind.fraction))!r})"
+        real = float(np.ldexp(float(value), -kind.fraction))
+        return f"{flavor.fixed(kind, Rounding.TRN, Overflow.WRAP)}({real!r})"
 
     text = "out[i] = x0[i];"
     if node.high[i] < kind.maximum:
@@ -197,7 +209,7 @@ def _clip(node: Clip, source: Operation, i: int, flavor: Flavor) -> str:
 
 
 def _accepts(source: Operation, element: int, bound: int, flavor: Flavor) -> str:
-    """The comparison, or what it always gives where the bound lies outside the element's type."""
+    """The comparison, or its constant result if the bound lies outside the element's type."""
     kind = source.types[element]
     if not kind.minimum < bound <= kind.maximum:
         return "1" if bound <= kind.minimum else "0"
@@ -229,11 +241,14 @@ def _leaky(node: LeakyRelu, source: Operation, flavor: Flavor) -> str:
 
 
 def _steps(node: Staircase, source: Operation, flavor: Flavor) -> list[str]:
-    """A table where the input is narrow, otherwise one comparison a step; the numbers are plain C integers."""
+    """A table for a narrow input, otherwise one comparison per step; the numbers are plain C
+    integers.
+    """
     kind, levels = enclosing(source.types), node.levels
     if kind.width > _RAW_BITS:
         raise TriggerError(
-            f"hls4ml: {node.name} reads {source.name}, whose elements need {kind.width} bits in an array of one type; "
+            f"hls4ml: {node.name} reads {source.name}, whose elements need {kind.width} "
+            f"bits in an array of one type; "
             f"at most {_RAW_BITS} can be compared"
         )
     places = _places(node, kind)
@@ -248,7 +263,11 @@ def _steps(node: Staircase, source: Operation, flavor: Flavor) -> list[str]:
             _integers("table", table),
             *_loop(0, len(node.types), use.format(value=index), flavor),
         ]
-    search = f"const long long x = {raw}; int k = 0; for (int j = 0; j < {len(places)}; j++) k += x >= thresholds[j]; "
+    search = (
+        f"const long long x = {raw}; int k = 0; for (int j = 0; j < "
+        f"{len(places)}; "
+        f"j++) k += x >= thresholds[j]; "
+    )
     lines = [_integers("thresholds", places), _integers("levels", levels.values)]
     return [*lines, *_loop(0, len(node.types), search + use.format(value="levels[k]"), flavor)]
 
@@ -268,7 +287,10 @@ def _places(node: Staircase, kind: Fixed) -> Integers:
 
 
 def _constants(kind: str, name: str, values: np.ndarray) -> str:
-    return f"static const {kind} {name}[{len(values)}] = {{{', '.join(repr(float(v)) for v in values)}}};"
+    return (
+        f"static const {kind} {name}[{len(values)}] = "
+        f"{{{', '.join(repr(float(v)) for v in values)}}};"
+    )
 
 
 def _integers(name: str, values: np.ndarray) -> str:

@@ -1,6 +1,7 @@
-"""An hls4ml project that this program did not write: read, compiled and run as it is.
+"""Foreign hls4ml projects, not written by this program: read, compiled and run unchanged.
 
-It is called through its own bridge, or, where it has none, through one written here from its headers.
+A project is called through its own bridge or, without one, through a bridge generated from its
+headers.
 """
 
 import importlib.util
@@ -25,18 +26,20 @@ from trigger.backends.hls4ml.headers import (
 )
 from trigger.fixedpoint.types import MAX_WIDTH, Fixed
 from trigger.support.files import regular
+from trigger.support.numbers import counted
 
-# hls4ml before 1.0 wrote no backend into its settings; it was Vivado.
+# hls4ml before 1.0 did not record the backend, which was Vivado.
 _DEFAULT_BACKEND = "Vivado"
-# Where the sources of a project are: hls4ml's folder, none, and that of the experiments' repositories.
+# Possible source folders of a project: that of hls4ml, none, and that of experiment repositories.
 _SOURCES = ("firmware", "", "NN")
 
 
 class ForeignProject(NamedTuple):
-    """A project of one input and one output; the types are those of a single feature and a single output.
+    """A project of one input and one output; the types are those of a single feature and a single
+    output.
 
-    ``sources`` is the folder of its firmware; ``lines`` is C++ that calls it for the event ``const double *x, double *y``,
-    and ``includes`` are the files that this needs.
+    ``sources`` is its firmware folder; ``lines`` is C++ that calls it for the event ``const double
+    *x, double *y``; ``includes`` are the files that this C++ needs.
     """
 
     directory: Path
@@ -58,9 +61,10 @@ class ForeignProject(NamedTuple):
     def predict(
         self, x: np.ndarray, done: Callable[[int], None] = lambda events: None
     ) -> np.ndarray:
-        """Real inputs, shape (events, features), to real outputs, shape (events, outputs). The project is left untouched.
+        """Real inputs, shape (events, features), to real outputs, shape (events, outputs). The
+        project is not modified.
 
-        Raises CsimFailed where g++ refuses the project or its csim ends the process.
+        Raises CsimFailed if g++ refuses the project or its csim ends the process.
         """
         with tempfile.TemporaryDirectory() as folder:
             source, library = Path(folder) / "batch.cpp", Path(folder) / "batch.so"
@@ -76,18 +80,18 @@ class ForeignProject(NamedTuple):
 
 
 def open_foreign(directory: Path) -> ForeignProject:
-    """Read what hls4ml has written into a folder. Raises CsimFailed where that is not a project this can run."""
+    """Read a project that hls4ml wrote. Raises CsimFailed if this program cannot run it."""
     directory = directory.resolve()
     for path in directory.rglob("*"):
         if not path.is_dir():
-            regular(path)  # whatever g++ may include
+            regular(path)  # any file that g++ may include
     sources = next(
         (directory / folder for folder in _SOURCES if (directory / folder / "defines.h").is_file()),
         None,
     )
     if sources is None:
         raise CsimFailed(
-            f"csim: {directory} holds no hls4ml project: there is no defines.h in it, in firmware or in NN"
+            f"csim: {directory} holds no hls4ml project: no defines.h in it, in firmware or in NN"
         )
     settings = _text(directory / "hls4ml_config.yml", optional=True)
     name = _setting(settings, "ProjectName") or _top_name(sources)
@@ -95,7 +99,8 @@ def open_foreign(directory: Path) -> ForeignProject:
     backend = _setting(settings, "Backend") or _backend(header, settings)
     if backend not in INCLUDES:
         raise CsimFailed(
-            f"csim: the headers of {backend} come with its vendor's compiler; csims of {', '.join(INCLUDES)} run"
+            f"csim: the headers of {backend} come with its vendor's compiler; csims of "
+            f"{', '.join(INCLUDES)} run"
         )
     defines = sources / "defines.h"
     parameters = _text(sources / "parameters.h", optional=True)
@@ -104,7 +109,7 @@ def open_foreign(directory: Path) -> ForeignProject:
     try:
         if bridge.is_file():
             project = _through_bridge(directory, sources, name, backend, headers)
-            # Its own bridge rounds wider outputs to float64 without a word.
+            # Its own bridge silently rounds wider outputs to float64.
             if project.output_type.width <= MAX_WIDTH:
                 return project
         return _through_headers(
@@ -123,7 +128,7 @@ def _top(sources: Path, name: str, headers: Headers) -> Top:
 
 
 def _top_name(sources: Path) -> str:
-    """The project whose top function is declared in NAME.h and defined in NAME.cpp."""
+    """The project, called by its top function, declared in NAME.h and defined in NAME.cpp."""
     found = [
         path.stem
         for path in sorted(sources.glob("*.h"))
@@ -132,14 +137,15 @@ def _top_name(sources: Path) -> str:
     if len(found) != 1:
         named = f" ({', '.join(found)})" if found else ""
         raise CsimFailed(
-            f"csim: {sources}: {len(found)} headers{named} declare a top function of their own name beside its .cpp; "
-            "one is needed"
+            f"csim: {sources}: {len(found)} headers{named} declare a top function with "
+            f"the name of the "
+            "file, with a .cpp beside it; exactly one is needed"
         )
     return found[0]
 
 
 def _backend(header: str, settings: str) -> str:
-    """The backend of a project whose settings do not name it, by the headers that it includes."""
+    """The backend of a project without settings, from the headers that it includes."""
     if settings:
         return _DEFAULT_BACKEND
     signs = {"sycl": "oneAPI", "ac_channel": "Catapult", "ac_fixed": "Quartus"}
@@ -155,7 +161,7 @@ def _through_bridge(
     outputs = re.findall(r"convert_data(?:_back)?<(\w+), double, ([\w* ]+)>", bridge)
     _only_one(directory, len(inputs), len(outputs))
     (input_type, n_in), (output_type, n_out) = inputs[0], outputs[0]
-    # Bridges of old releases, and those of Quartus, return the sizes.
+    # Bridges of old releases, and of Quartus, return the sizes.
     sizes = len(re.findall(r"unsigned short\s*&", bridge.split(f"{name}_double")[-1].split("{")[0]))
     dummies = [f"trigger_size_{k}" for k in range(sizes)]
     lines = [f"unsigned short {dummy};" for dummy in dummies]
@@ -175,7 +181,9 @@ def _through_bridge(
 
 
 class _Port(NamedTuple):
-    """One side of the top function: type and size of its values, and the C++ that declares and moves them."""
+    """One side of the top function: type and size of its values, and the C++ that declares and
+    moves them.
+    """
 
     type: Fixed
     size: int
@@ -201,7 +209,8 @@ def _through_headers(
     ]
     if len(ports) < 2 or unknown:
         raise HeaderError(
-            f"the function {name} has {len(ports) + len(unknown)} inputs and outputs; projects of one of each can be verified"
+            f"the function {name} has {len(ports) + len(unknown)} inputs and outputs; "
+            f"only projects with one of each can be verified"
         )
     source, target = _port(headers, ports[0], "in"), _port(headers, ports[1], "out")
     passed = ["trigger_in", *([] if struct else ["trigger_out"]), *stored]
@@ -245,7 +254,8 @@ def _port(headers: Headers, argument: Array | Stream | str, side: str) -> _Port:
         members = (argument,) if isinstance(argument, Array) else headers.members(argument)
         if len(members) != 1:
             raise HeaderError(
-                f"the struct {argument} has {len(members)} arrays; projects of one input and one output can be verified"
+                f"the struct {argument} has {len(members)} arrays; only projects with "
+                f"one input and one output can be verified"
             )
         (array,) = members
         (kind, count), before, after = headers.fixed(array.type), "", ""
@@ -265,16 +275,20 @@ def _port(headers: Headers, argument: Array | Stream | str, side: str) -> _Port:
 def _only_one(directory: Path, inputs: int, outputs: int) -> None:
     if inputs != 1 or outputs != 1:
         raise CsimFailed(
-            f"csim: {directory}: {inputs} inputs and {outputs} outputs; projects of one of each can be verified"
+            f"csim: {directory}: {counted(inputs, 'input')} and "
+            f"{counted(outputs, 'output')}; only projects "
+            f"with one of each can be verified"
         )
 
 
-# The project under a name that C++ can hold between quotes, whatever the path is.
+# A link to the project whose path is valid in a C++ string, whatever the real path is.
 _LINK = "project"
 
 
 def _batch(project: ForeignProject) -> str:
-    """One translation unit: the project and a loop over events. hls4ml's streams are static: one thread."""
+    """One translation unit: the project and a loop over events, in one thread because hls4ml's
+    streams are static.
+    """
     includes = [project.sources / f"{project.name}.cpp", *project.includes]
     bridged = any(path.name.endswith("_bridge.cpp") for path in project.includes)
     return "\n".join(
@@ -299,13 +313,14 @@ def _batch(project: ForeignProject) -> str:
     )
 
 
-# What a bridge of hls4ml defines for the library beside it.
+# Definitions that the bridge of hls4ml provides for its library.
 _TRACE = """namespace nnet {
 bool trace_enabled = false;
 std::map<std::string, void *> *trace_outputs = NULL;
 size_t trace_type_size = sizeof(double);
 }"""
-_CONVERSIONS = """template <class T> static void trigger_put(T &target, double value) { target = value; }
+_CONVERSIONS = """\
+template <class T> static void trigger_put(T &target, double value) { target = value; }
 template <class T> static double trigger_real(const T &value) {
     const double real = value.to_double();
     if (T(real) != value) {
@@ -318,7 +333,9 @@ static double trigger_real(bool value) { return value; }"""
 
 
 def _libraries(project: ForeignProject) -> list[Path]:
-    """Folders of the vendor's type headers: the project's own, or, where it has none, those that come with hls4ml."""
+    """Folders of the vendor's type headers: the project's own or, without any, those from
+    hls4ml.
+    """
     spec = importlib.util.find_spec("hls4ml")
     home = Path(spec.origin).parent / "templates" if spec and spec.origin else project.sources
     families = ("vivado", "quartus", "catapult")
@@ -333,9 +350,11 @@ def _libraries(project: ForeignProject) -> list[Path]:
 
 
 def _weights(folder: Path, spare: Path) -> Path:
-    """Where the csim reads its weights: the project's folder, or a copy with the text files that its headers lack.
+    """The folder with weights for the csim: the project's, or a copy completed with missing text
+    files.
 
-    Raises CsimFailed where a text file, which the csim reads, and its header, which is synthesised, have different numbers.
+    Raises CsimFailed if a text file (for csim) and its header (for synthesis) have different
+    numbers.
     """
     texts: dict[str, str] = {}
     for header in sorted(folder.glob("*.h")):
@@ -347,7 +366,8 @@ def _weights(folder: Path, spare: Path) -> Path:
             texts[path.name] = re.sub(r"\s+", " ", match[1]).strip()
         elif _differ(_numbers(_text(path)), _numbers(match[1])):
             raise CsimFailed(
-                f"csim: {path} and {header.name} beside it have different numbers: the csim reads one, synthesis the other"
+                f"csim: {path} and {header.name} contain different numbers: csim uses "
+                f"the first, synthesis the second"
             )
     if not texts:
         return folder
@@ -358,7 +378,7 @@ def _weights(folder: Path, spare: Path) -> Path:
 
 
 def _numbers(text: str) -> list[float] | None:
-    """The numbers between commas; None where something else is there."""
+    """Comma-separated numbers; None if there is anything else."""
     try:
         return [float(part) for part in text.split(",") if part.strip()]
     except ValueError:

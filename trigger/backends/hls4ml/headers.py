@@ -1,7 +1,8 @@
-"""What the C++ headers of an hls4ml project say: sizes, fixed-point types and the arguments of the top function.
+"""Parsing of the C++ headers of an hls4ml project: sizes, types and the top function.
 
-Read are the spellings of all releases: ``#define`` and ``static const int`` sizes, ``ap_`` and ``ac_`` types with and
-without modes, arrays, streams and structs, names with and without a namespace. Nothing is compiled for it.
+The spellings of all releases are understood: ``#define`` and ``static const int`` sizes, ``ap_``
+and ``ac_`` types with and without modes, arrays, streams and structs, names with and without a
+namespace. Nothing is compiled.
 """
 
 import ast
@@ -10,14 +11,14 @@ from typing import NamedTuple
 
 from trigger.fixedpoint.types import Fixed
 
-# Of ap_fixed, and of values that float64 has.
+# The limits of ap_fixed, and of values in float64.
 WIDEST = 1000
 _DEEPEST = 20
 _MOST_ELEMENTS = 1 << 20
 
 
 class HeaderError(Exception):
-    """What is wrong in a header, without its path."""
+    """A fault in a header; the message does not include the path."""
 
 
 class Array(NamedTuple):
@@ -37,9 +38,10 @@ class Stream(NamedTuple):
 
 
 class Top(NamedTuple):
-    """The top function: its namespace, what it returns, and its arguments in their order.
+    """The top function: its namespace, return type and arguments in order.
 
-    An argument is an Array, a Stream, the name of a struct, or "size", the unsigned short that old releases return sizes in.
+    An argument is an Array, a Stream, the name of a struct, or "size", the unsigned short in which
+    old releases return sizes.
     """
 
     namespace: str
@@ -48,7 +50,7 @@ class Top(NamedTuple):
 
 
 class Headers:
-    """Sizes and types of one project; ``text`` is all its headers, one after the other."""
+    """Sizes and types of one project; ``text`` is the concatenation of its headers."""
 
     def __init__(self, text: str) -> None:
         self.text = without_comments(text)
@@ -72,13 +74,16 @@ class Headers:
             self._types.setdefault(name, set()).add(re.sub(r"\s+", " ", spec))
 
     def size(self, expression: str, depth: int = 0) -> int:
-        """A size: a number, a name, or a product or sum of those. Raises HeaderError where it is none."""
+        """A size: a number, a name, or a product or sum of those.
+
+        Raises HeaderError for anything else.
+        """
         plain = re.sub(r"\b\w+\s*::\s*", "", expression.strip())
         plain = re.sub(r"\b(\d+)[uUlL]+\b", r"\1", plain)
         try:
             value = self._value(ast.parse(plain, mode="eval").body, depth)
         except (SyntaxError, ValueError, ZeroDivisionError, RecursionError, MemoryError) as error:
-            raise HeaderError(f"{expression.strip()!r} is no size") from error
+            raise HeaderError(f"{expression.strip()!r} is not a size") from error
         return value
 
     def _value(self, node: ast.expr, depth: int) -> int:
@@ -105,10 +110,11 @@ class Headers:
         raise ValueError("not a sum or product")
 
     def fixed(self, name: str, depth: int = 0) -> tuple[Fixed, int]:
-        """The fixed-point type that a type's name stands for, and how many of them: 1, or more of an ``nnet::array``.
+        """The fixed-point type behind a type name, and its count: more than 1 for an
+        ``nnet::array``.
 
-        ``bool`` and integers are types without fractional bits. Raises HeaderError where it is another type, or one of
-        more than ``WIDEST`` bits.
+        ``bool`` and integers are types without fractional bits. Raises HeaderError for any other
+        type, and for more than ``WIDEST`` bits.
         """
         spec = re.sub(r"\bconst\b", "", name).strip()
         array = re.fullmatch(r"(?:nnet\s*::\s*)?array\s*<(.+),([^,<>]+)>", spec)
@@ -124,13 +130,13 @@ class Headers:
         if len(meant) > 1:
             raise HeaderError(f"the type {spec} is defined as {' and as '.join(sorted(meant))}")
         if not meant or depth == _DEEPEST:
-            raise HeaderError(f"the type {spec} is no fixed-point number")
+            raise HeaderError(f"the type {spec} is not a fixed-point number")
         return self.fixed(next(iter(meant)), depth + 1)
 
     def _arbitrary(self, name: str, family: str, unsigned: str, kind: str, inside: str) -> Fixed:
         arguments = [argument.strip() for argument in inside.split(",")]
         if kind == "fixed" and len(arguments) < 2:
-            raise HeaderError(f"the type {name} is no fixed-point number")
+            raise HeaderError(f"the type {name} is not a fixed-point number")
         width = self.size(arguments[0])
         integer = self.size(arguments[1]) if kind == "fixed" else width
         sign = arguments[2 if kind == "fixed" else 1 :][:1] if family == "ac" else []
@@ -140,7 +146,9 @@ class Headers:
         return Fixed(signed, width, integer)
 
     def members(self, struct: str) -> tuple[Array, ...]:
-        """The arrays in a struct. Raises HeaderError where there is no such struct, or something else is in it."""
+        """The arrays in a struct. Raises HeaderError if the struct is missing or has other
+        members.
+        """
         match = re.search(rf"\bstruct\s+{re.escape(struct)}\s*\{{([^{{}}]*)\}}", self.text)
         if match is None:
             raise HeaderError(f"the struct {struct} is not defined")
@@ -150,13 +158,15 @@ class Headers:
         return tuple(array for array in arrays if isinstance(array, Array))
 
     def top(self, name: str, header: str) -> Top:
-        """The top function as its own ``header`` declares it. Raises HeaderError where it does not."""
+        """The top function as declared in its ``header``. Raises HeaderError if it is not
+        declared.
+        """
         text = without_comments(header)
         match = _prototype(text, name)
         if match is None:
             raise HeaderError(f"the function {name} is not declared")
         before, closed = text[: match.start()], 1
-        while closed:  # what is closed again before the function is not around it
+        while closed:  # namespaces closed before the function do not enclose it
             before, closed = re.subn(r"\{[^{}]*\}", "", before)
         namespace = "::".join(re.findall(r"\bnamespace\s+([\w:]+)\s*\{", before))
         arguments = tuple(self._argument(part) for part in _split(match[2]))
@@ -199,7 +209,7 @@ def without_comments(text: str) -> str:
 
 
 def _split(arguments: str) -> list[str]:
-    """Arguments of a function, between the commas that are in no brackets."""
+    """The arguments of a function, split at commas outside brackets."""
     parts, depth = [""], 0
     for character in arguments:
         depth += (character in "<[") - (character in ">]")

@@ -1,7 +1,8 @@
 """The fixed-point graph as an hls4ml project.
 
-``Dense`` becomes hls4ml's own Dense layer, every other operation a layer of ours (see ``elementwise``); all types are given
-explicitly and checked once hls4ml has run its passes. Nothing is left to hls4ml's type inference or its QKeras parser.
+``Dense`` becomes hls4ml's own Dense layer, every other operation one of our layers (see
+``elementwise``). All types are explicit, and checked after the passes of hls4ml. Its type inference
+and QKeras parser are not used.
 """
 
 import contextlib
@@ -44,12 +45,15 @@ BACKENDS = {
 }
 STRATEGIES = ("latency", "resource", "distributed_arithmetic")
 NODES_HEADER = "trigger_nodes.h"
-# Of wider inputs hls4ml's pass fix_input_precision makes narrower ones.
+# hls4ml's pass fix_input_precision narrows wider inputs.
 _INPUT_BITS = 100
 
 
 class Hls4mlOptions(NamedTuple):
-    """What hls4ml is asked for. ``clock_mhz`` in MHz; ``reuse_factor`` multiplications share one multiplier."""
+    """Options for hls4ml.
+
+    ``clock_mhz`` in MHz; ``reuse_factor`` multiplications share one multiplier.
+    """
 
     part: str | Part
     clock_mhz: float
@@ -60,14 +64,14 @@ class Hls4mlOptions(NamedTuple):
     project_name: str = "network"
 
     def check(self) -> None:
-        """Raises TriggerError for a value that hls4ml does not have, or would take and then ignore."""
+        """Raises TriggerError for a value that hls4ml does not support or would ignore."""
         find_part(self.part)
         for what, value, known in (
             ("backend", self.backend, tuple(BACKENDS)),
             ("strategy", self.strategy, STRATEGIES),
         ):
             if value not in known:
-                raise TriggerError(f"hls4ml: no {what} {value!r}; there are {', '.join(known)}")
+                raise TriggerError(f"hls4ml: no {what} {value!r}; available: {', '.join(known)}")
         if self.io_type != "io_parallel":
             raise TriggerError(
                 f"hls4ml: io_type {self.io_type!r} is not supported; use io_parallel"
@@ -84,10 +88,11 @@ class Hls4mlOptions(NamedTuple):
             raise TriggerError(f"hls4ml: {self.backend} has no latency strategy; use resource")
         if self.strategy != "resource" and self.reuse_factor != 1:
             raise TriggerError(
-                f"hls4ml: the strategy {self.strategy} needs reuse_factor 1; resource shares multipliers"
+                f"hls4ml: the strategy {self.strategy} needs reuse_factor 1; resource "
+                f"shares multipliers"
             )
         if self.clock_mhz <= 0:
-            raise TriggerError(f"hls4ml: a clock of {self.clock_mhz:g} MHz; it must be above 0")
+            raise TriggerError(f"hls4ml: clock_mhz must be above 0; got {self.clock_mhz:g}")
         try:
             identifier(self.project_name)
         except ValueError as error:
@@ -95,7 +100,7 @@ class Hls4mlOptions(NamedTuple):
 
 
 class TriggerNode(Layer):
-    """One elementwise operation of the graph, written out in the project's ``trigger_nodes.h``."""
+    """One elementwise operation of the graph, implemented in the project's ``trigger_nodes.h``."""
 
     def initialize(self) -> None:
         self.add_output_variable([self.attributes["n_out"]])
@@ -177,18 +182,20 @@ def write(graph: Graph, directory: Path, options: Hls4mlOptions) -> Csim:
 
 
 def _check_sizes(graph: Graph) -> None:
-    """Raises TriggerError for what hls4ml would take and change."""
+    """Raises TriggerError for values that hls4ml would accept and change."""
     width = enclosing(graph.input.types).width
     if width > _INPUT_BITS:
         raise TriggerError(
-            f"hls4ml: the inputs need {width} bits in an array of one type; hls4ml narrows it above {_INPUT_BITS}"
+            f"hls4ml: the inputs need {width} bits in an array of one type; hls4ml "
+            f"narrows types above {_INPUT_BITS}"
         )
     for node in graph.nodes:
         for constant in (node.weights, node.bias) if isinstance(node, Dense) else ():
-            # Without fractional bits hls4ml writes C++ integers.
+            # hls4ml writes numbers without fractional bits as C++ integers.
             if constant.type.fraction <= 0 and np.abs(constant.real).max() >= 2.0**63:
                 raise TriggerError(
-                    f"hls4ml: {node.name} has a weight or bias of 2^63 or more, which C++ has no integer for"
+                    f"hls4ml: {node.name} has a weight or bias of 2^63 or more, which "
+                    f"no C++ integer holds"
                 )
 
 
@@ -212,7 +219,8 @@ def _layer(node: Operation) -> tuple[dict[str, Any], dict[str, str]]:
         "weight_data": node.weights.real,
         "bias_data": node.bias.real,
     }
-    # A bias may need more fraction bits than any product, a product more integer bits than the sum: hold them all.
+    # A bias may need more fractional bits than any product, and a product more integer bits than
+    # the sum: hold them all.
     accumulator = enclosing((enclosing(node.types), node.bias.type))
     return entry, {
         "result": result,
@@ -223,12 +231,13 @@ def _layer(node: Operation) -> tuple[dict[str, Any], dict[str, str]]:
 
 
 def _check_types(model: ModelGraph, graph: Graph) -> None:
-    """hls4ml's passes may replace layers and types: what is left must be what the graph says."""
+    """Check that hls4ml's passes, which may replace layers and types, kept those of the graph."""
     for node in graph.nodes:
         layer = model.graph.get(node.name)
         if layer is None:
             raise TriggerError(
-                f"hls4ml: its passes removed the layer {node.name}; this version of hls4ml is not supported"
+                f"hls4ml: its passes removed the layer {node.name}; this version of "
+                f"hls4ml is not supported"
             )
         precision = layer.get_output_variable().type.precision
         found, wanted = (
@@ -250,9 +259,11 @@ def _include_nodes(path: Path) -> None:
 
 @contextlib.contextmanager
 def _stamped(graph: Graph) -> Iterator[None]:
-    """The same graph gives the same bytes: hls4ml marks its projects with a random stamp, here it follows from the graph.
+    """A stamp derived from the graph, instead of hls4ml's random one, so that equal graphs give
+    equal bytes.
 
-    Written in, not replaced afterwards: hls4ml quotes a stamp that happens to be a number, one in forty.
+    It is set, not replaced afterwards, because hls4ml quotes a stamp that looks like a number (one
+    in forty).
     """
     stamp = hashlib.sha256(to_json(graph).encode()).hexdigest()[:8]
     with mock.patch.object(
@@ -265,9 +276,10 @@ def _stamped(graph: Graph) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _plain_folder() -> Iterator[Path]:
-    """A folder whose path hls4ml can write anywhere: in its settings and C++ it quotes blanks and accents, or does not."""
+    """A folder with a plain path: hls4ml is inconsistent about quoting blanks and accents."""
     usual = Path(tempfile.gettempdir()).resolve()
-    parents = [p for p in (usual, Path("/tmp")) if PLAIN_PATH.fullmatch(str(p)) and p.is_dir()]  # noqa: S108
+    candidates = (usual, Path("/tmp"))  # noqa: S108
+    parents = [p for p in candidates if PLAIN_PATH.fullmatch(str(p)) and p.is_dir()]
     with tempfile.TemporaryDirectory(dir=parents[0] if parents else usual) as folder:
         yield Path(folder) / "project"
 
@@ -276,10 +288,10 @@ _TEXT_FILES = (".sh", ".tcl", ".yml", ".cpp", ".h", ".txt")
 
 
 def _remove_paths(directory: Path) -> None:
-    """No path of this machine in a project."""
+    """Remove the paths of this machine from a project."""
     whole = re.compile(
         rf"(?<![\w./-]){re.escape(str(directory))}(?![\w.-])"
-    )  # of a project in /b not the /b of /bin/sh
+    )  # for a project in /b, do not replace the /b of /bin/sh
     for path in directory.rglob("*"):
         if path.is_file() and (path.suffix in _TEXT_FILES or path.name == "Makefile"):
             text = path.read_text(errors="surrogateescape")

@@ -1,1 +1,3 @@
-"""The graph in ONNX, in integers for onnxruntime and as QONNX for tools that read trained networks."""
+"""The graph in ONNX: in integers for onnxruntime, and as QONNX for tools that read trained
+networks.
+"""

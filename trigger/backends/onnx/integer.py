@@ -1,6 +1,7 @@
 """The graph as standard ONNX operators on 64-bit integers, which onnxruntime runs to the bit.
 
-Inputs and outputs are the graph's integers, int64 of shape (events, elements); the model's metadata says what they are worth.
+Inputs and outputs are the graph's integers, int64 of shape (events, elements); the metadata of the
+model holds their types.
 """
 
 from pathlib import Path
@@ -45,12 +46,12 @@ from trigger.fixedpoint.types import (
 )
 
 _OPSET = 18
-# Up to so many values of its input a staircase is a table; beyond, a comparison with every threshold.
+# Up to this many input values a staircase is a table; beyond, it compares with every threshold.
 _TABLE = 1 << 20
 
 
 def to_onnx(graph: Graph) -> onnx.ModelProto:
-    """The ONNX model of a graph, checked; the same graph gives the same bytes."""
+    """The checked ONNX model of a graph; equal graphs give equal bytes."""
     writer = _Writer(graph)
     for node in graph.nodes[1:]:
         writer.write(node)
@@ -150,24 +151,27 @@ class _Writer(Writer):
         return self.binary("Mul", x, np.int64(1) << shifts) if np.any(shifts) else x
 
     def floored(self, x: str, divisors: Integers) -> str:
-        """The floor of x / divisors; ONNX' own division of integers rounds towards zero."""
+        """The floor of x / divisors; the integer division of ONNX rounds towards zero."""
         rest = self.node("Mod", [x, self.constant(divisors)])
         return self.binary("Div", self.node("Sub", [x, rest]), divisors)
 
     def clipped(self, x: str, low: Integers, high: Integers) -> str:
-        """min(max(x, low), high). Not by Min and Max, which onnxruntime gets wrong above 32 bits on some processors."""
+        """min(max(x, low), high).
+
+        Without Min and Max, which onnxruntime gets wrong above 32 bits on some processors.
+        """
         capped = self.node("Where", [self.binary("Less", x, high), x, self.constant(high)])
         return self.node("Where", [self.binary("Less", capped, low), self.constant(low), capped])
 
     def quantized(self, x: str, fractions: Integers, node: Quantize) -> str:
-        """As ``fixedpoint.types.requantize``, for all elements at once."""
+        """The same as ``fixedpoint.types.requantize``, for all elements at once."""
         shifts = fractions - node.fractions
         low, high = bounds(node.types, node.overflow)
         if (shifts < 0).any():
             up = np.clip(-shifts, 0, FARTHEST_SHIFT)
             if (
                 node.overflow is not Overflow.WRAP
-            ):  # what saturates anyway must not leave int64 on the way
+            ):  # a value that saturates must not overflow int64 first
                 x = self.clipped(x, *_before(up, low, high))
             x = self.raised(x, up)
         if (shifts > 0).any():
@@ -222,7 +226,9 @@ class _Writer(Writer):
 
 
 def _before(up: Integers, low: Integers, high: Integers) -> tuple[Integers, Integers]:
-    """Bounds before a shift by ``up``: one step wider than what saturates after it; elements that are not shifted keep all."""
+    """Bounds before a shift by ``up``: one step beyond saturation after it; unshifted elements have
+    none.
+    """
     widest = Fixed(True, 63, 63)
     shifted = up > 0
     return np.where(shifted, (low >> up) - 1, widest.minimum), np.where(

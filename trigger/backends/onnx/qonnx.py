@@ -1,7 +1,8 @@
-"""The graph in QONNX: real numbers in float32, quantisers as operators of their own, for tools that read trained networks.
+"""The graph in QONNX: real numbers in float32, quantisers as operators of their own, for tools that
+read trained networks.
 
-Inputs and outputs are real numbers, shape (events, elements). What float32 or the operators of QONNX cannot say to the bit is
-refused.
+Inputs and outputs are real numbers, shape (events, elements). Anything that float32 or the
+operators of QONNX cannot express exactly is refused.
 """
 
 from collections.abc import Sequence
@@ -48,7 +49,10 @@ _MAX_THRESHOLDS = 4096
 
 
 def to_qonnx(graph: Graph) -> onnx.ModelProto:
-    """The QONNX model of a graph; the same graph gives the same bytes. Raises TriggerError for what it cannot say."""
+    """The QONNX model of a graph; equal graphs give equal bytes.
+
+    Raises TriggerError if it is not exact.
+    """
     writer = _Writer(graph)
     _check_width(graph.input, writer.reach(graph.input))
     writer.quantised("inputs", graph.input.types, Rounding.RND_CONV, Overflow.SAT, graph.input.name)
@@ -81,18 +85,21 @@ class _Writer(Writer):
         name: str,
         before: Sequence[Fixed] = (),
     ) -> str:
-        """Quant nodes, one for each width and sign among the elements, whose steps may differ; ``before`` are x's types."""
+        """Quant nodes, one per width and sign, with steps per element; ``before`` are the types of
+        x.
+        """
         if overflow is Overflow.WRAP:
             raise TriggerError(
-                f"export: {name} wraps around, which QONNX cannot say; `trigger export onnx` can"
+                f"export: {name} wraps around, which QONNX cannot express; use `trigger "
+                f"export onnx`"
             )
         if any(t.signed and t.width == 1 for t in types):
-            reason = "has a sign and no other bit, which is -1 or 1 in QONNX"
-            raise TriggerError(f"export: {name} {reason}; `trigger export onnx` can say it")
+            reason = "has only a sign bit, which means -1 or 1 in QONNX"
+            raise TriggerError(f"export: {name} {reason}; use `trigger export onnx`")
         steps = np.array([2.0**-t.fraction for t in types])
         if (
             rounding is Rounding.RND
-        ):  # ties upwards: the floor, half a step higher where there is anything to round
+        ):  # ties upwards: the floor of x plus half a step, for elements that are rounded
             coarser = [t.fraction < s.fraction for t, s in zip(types, before, strict=True)]
             x = self.node("Add", [x, self.constant(np.where(coarser, steps / 2, 0))])
         kinds = sorted({(t.width, t.signed) for t in types})
@@ -132,7 +139,7 @@ class _Writer(Writer):
         )
 
     def weights(self, constant: Constant) -> str:
-        """Weights with the quantiser that says their type and changes nothing."""
+        """Weights with a quantiser that states their type and changes no value."""
         width = max(constant.type.width, 1 + constant.type.signed)
         step = np.array([2.0**-constant.type.fraction])
         return self.quant(
@@ -194,12 +201,12 @@ class _Writer(Writer):
                 assert_never(node)
 
     def steps(self, node: Staircase, x: str) -> str:
-        """A step that rises by several levels is as many thresholds at one place."""
+        """A step of several levels is a repeated threshold."""
         rises = np.diff(node.levels.values)
         if rises.sum() > _MAX_THRESHOLDS:
             raise TriggerError(
                 f"export: {node.name} rises by {rises.sum()} steps, too many thresholds for QONNX; "
-                "`trigger export onnx` has tables"
+                "use `trigger export onnx`, which has tables"
             )
         thresholds = np.repeat(node.thresholds.real, rises)
         if not len(thresholds):
@@ -208,7 +215,9 @@ class _Writer(Writer):
         return self.threshold(x, thresholds[None, :], step, float(node.levels.real[0]))
 
     def threshold(self, x: str, thresholds: np.ndarray, scale: float, bias: float) -> str:
-        """scale * (how many thresholds are at or below x) + bias; ``thresholds`` (1 or elements, thresholds)."""
+        """scale * (the number of thresholds at or below x) + bias; ``thresholds`` (1 or elements,
+        thresholds).
+        """
         kind: dict[str, Any] = {
             "out_dtype": "FLOAT32",
             "out_scale": scale,
@@ -218,7 +227,7 @@ class _Writer(Writer):
         return self.node("MultiThreshold", [x, self.constant(thresholds)], domain=_DOMAIN, **kind)
 
     def reach(self, node: Operation) -> int:
-        """The bits of the largest number on the way to the node's value, in whatever order it is added up."""
+        """The bits of the largest intermediate value of a node, for any order of summation."""
         largest = [magnitude(self.graph[name], self.ranges[name]) for name in node.inputs]
         match node:
             case Dense():
@@ -248,6 +257,7 @@ class _Writer(Writer):
 def _check_width(node: Operation, bits: int) -> None:
     if bits > _FLOAT_BITS:
         raise TriggerError(
-            f"export: {node.name} needs {bits} bits; QONNX computes in float32, which holds {_FLOAT_BITS}; "
-            "`trigger export onnx` computes in integers"
+            f"export: {node.name} needs {bits} bits; QONNX computes in float32, which "
+            f"holds {_FLOAT_BITS}; "
+            "use `trigger export onnx`, which computes in integers"
         )

@@ -1,4 +1,6 @@
-"""ONNX files, run on integers: by onnxruntime or onnx' reference evaluator, and by QONNX' executor."""
+"""Running ONNX files on integers: onnxruntime or onnx's reference evaluator, and QONNX's
+executor.
+"""
 
 import importlib.util
 from collections.abc import Callable
@@ -13,9 +15,10 @@ from trigger.fixedpoint.types import Integers
 
 
 def integer_runner(path: Path) -> tuple[str, Callable[[Integers], Integers]]:
-    """The name of what runs a file of ``integer``, and its function from inputs to outputs."""
+    """The runtime for a file of ``integer``: its name, and a function from inputs to outputs."""
     if importlib.util.find_spec("onnxruntime") is None:
-        # Part of the package that wrote the file, so always there; slower, and NumPy's integers are exact.
+        # Part of the package that wrote the file, so always available; slower, but exact with
+        # NumPy's integers.
         from onnx.reference import ReferenceEvaluator
 
         evaluator: Any = ReferenceEvaluator(str(path))

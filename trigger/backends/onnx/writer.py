@@ -1,4 +1,4 @@
-"""What the two ONNX forms of a graph share: collecting nodes and constants."""
+"""Shared code of the two ONNX forms of a graph: collecting nodes and constants."""
 
 import hashlib
 from typing import Any
@@ -43,7 +43,7 @@ def _digest(model: onnx.ModelProto) -> str:
 
 
 class Writer:
-    """A value is known by the name of its tensor; ``names`` has those of the graph's nodes."""
+    """Values are identified by tensor names; ``names`` maps the nodes of the graph to them."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
@@ -69,7 +69,7 @@ class Writer:
         return name
 
     def model(self, kind: int, opsets: list[onnx.OperatorSetIdProto]) -> onnx.ModelProto:
-        """The finished model, with tensors of this kind at both ends."""
+        """The finished model, with inputs and outputs of this kind."""
         self.node("Identity", [self.names[self.graph.output.name]], output="outputs")
         ends = [
             helper.make_tensor_value_info(name, kind, ["events", len(node.types)])

@@ -1,7 +1,8 @@
-"""The graph as pipelined RTL, in Verilog or VHDL-2008: one event a clock cycle, distributed arithmetic, no vendor tool.
+"""The graph as pipelined RTL, in Verilog or VHDL-2008: one event a clock cycle, distributed
+arithmetic, no vendor tool.
 
-The pipeline is made for the clock: every operation is put into the first stage in which it is ready in time, by alkaid's
-delay model, with a tenth of the period kept for the clock's uncertainty.
+The pipeline is made for the clock: every operation goes into the first stage in which it meets
+timing in alkaid's delay model, with a tenth of the period reserved for clock uncertainty.
 """
 
 import json
@@ -38,7 +39,10 @@ DESCRIPTION = "rtl.json"
 
 
 class RtlOptions(NamedTuple):
-    """What the RTL is made for. ``clock_mhz`` in MHz; names of features and outputs are for the port map only."""
+    """Options of the RTL.
+
+    ``clock_mhz`` in MHz; names of features and outputs appear only in the port map.
+    """
 
     part: str | Part
     clock_mhz: float
@@ -58,14 +62,16 @@ class RtlOptions(NamedTuple):
             raise TriggerError(f"rtl: {error}") from error
         if self.language not in LANGUAGES:
             raise TriggerError(
-                f"rtl: no language {self.language!r}; there are {', '.join(LANGUAGES)}"
+                f"rtl: no language {self.language!r}; available: {', '.join(LANGUAGES)}"
             )
         if not 0 < self.clock_mhz < 2000:
-            raise TriggerError(f"rtl: a clock of {self.clock_mhz} MHz is not to be had")
+            raise TriggerError(
+                f"rtl: clock_mhz must be above 0 and below 2000; got {self.clock_mhz:g}"
+            )
 
 
 class Plan(NamedTuple):
-    """A pipelined core that is not written yet; ``estimate`` is LUT in all and by layer, FF, and the clock in MHz."""
+    """A pipelined core before writing; ``estimate`` is LUT in total and per layer, FF, and MHz."""
 
     core: "Core"
     estimate: dict[str, Any]
@@ -73,16 +79,17 @@ class Plan(NamedTuple):
 
 @dataclass(eq=False)
 class _Compiled:
-    """Holds the simulation of a project once there is one; views of the same project share it."""
+    """The compiled simulation of a project, if any, shared by all views of the project."""
 
     simulation: Simulation | GhdlSimulation | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Rtl:
-    """An RTL project on disk, whose simulation (Verilator, for VHDL GHDL) can be compiled and run.
+    """An RTL project on disk; its simulation (Verilator, or GHDL for VHDL) can be compiled and run.
 
-    ``estimate`` is what was known before any synthesis: LUT by layer, FF, and the clock, by alkaid's models.
+    ``estimate`` holds the figures before synthesis, by alkaid's models: LUT per layer, FF, and the
+    clock.
     """
 
     directory: Path
@@ -99,7 +106,7 @@ class Rtl:
     @property
     def label(self) -> str:
         """The name of this implementation in comparisons."""
-        return f"RTL ({LANGUAGES[self.language]}){', with gaps' if self.gaps else ''}"
+        return f"RTL ({LANGUAGES[self.language]}){', with stalls' if self.gaps else ''}"
 
     @property
     def simulation(self) -> Simulation | GhdlSimulation | None:
@@ -107,13 +114,13 @@ class Rtl:
         return self._compiled.simulation
 
     def compile(self, into: Path | None = None) -> "Rtl":
-        """Compile the simulation of this project and return the project; nothing is done where no source has changed.
+        """Compile the simulation of this project, if a source has changed, and return the project.
 
-        The library goes to the folder ``into``, or to ``simulation`` in the project. Raises RtlFailed with the first error
-        of a tool, or where a tool is missing.
+        The library goes to the folder ``into``, or to ``simulation`` in the project. Raises
+        RtlFailed with the first error of a tool, or if a tool is missing.
         """
         into = into or self.directory / "simulation"
-        self._compiled.simulation = None  # where a tool fails, an older one must not run instead
+        self._compiled.simulation = None  # if a tool fails, an older one must not run instead
         if self.language == "vhdl":
             self._compiled.simulation = analyse(self.interface, self.sources)
         else:
@@ -121,8 +128,8 @@ class Rtl:
             (self._compiled.simulation,) = compile_together([design], into, "-O3")
         return self
 
-    def with_gaps(self) -> "Rtl":
-        """The same project, run with pauses between the events, the clock enable going low, and resets, now and then.
+    def with_stalls(self) -> "Rtl":
+        """The same project, simulated with pauses between events, clock-enable stalls and resets.
 
         Compiling either compiles both.
         """
@@ -131,18 +138,20 @@ class Rtl:
     def run(self, x: Integers, done: Callable[[int], None] = lambda events: None) -> Integers:
         """Integer inputs, shape (events, features), to integer outputs, shape (events, outputs).
 
-        Raises RtlFailed where it is not compiled, and where a result is missing or not as late as promised.
+        Raises RtlFailed if it is not compiled, or if a result is missing or has the wrong latency.
         """
         if self.simulation is None:
             raise RtlFailed(f"rtl: {self.interface.name} is not compiled; call compile() first")
         return self.simulation.run(x, self.gaps, done=done)
 
     def trace(self, x: Integers) -> dict[str, Integers]:
-        """Nothing but the outputs is to be seen of it."""
+        """No inner node is visible."""
         return {}
 
     def predict(self, x: np.ndarray) -> np.ndarray:
-        """Real inputs, shape (events, features), to real outputs, float64 of shape (events, outputs)."""
+        """Real inputs, shape (events, features), to real outputs, float64 of shape (events,
+        outputs).
+        """
         return np.ldexp(
             self.run(quantize_inputs(self.graph, x)).astype(np.float64),
             -self.graph.output.fractions,
@@ -150,7 +159,7 @@ class Rtl:
 
 
 def _nobody(weights: int) -> None:
-    """Where nobody watches."""
+    """Ignore progress."""
 
 
 def write(
@@ -161,8 +170,8 @@ def write(
 ) -> Rtl:
     """Write the RTL project of a graph: sources, port map, project scripts, rtl.json.
 
-    ``done`` is called after each layer with the number of its weights; ``logic.weights`` counts them all. Raises
-    TriggerError where an option cannot be met or a node has no exact logic.
+    ``done`` is called after each layer with the number of its weights; ``logic.weights`` counts
+    them all. Raises TriggerError if an option cannot be met or a node has no exact logic.
     """
     from trigger.backends.rtl.emit import write_core
 
@@ -187,9 +196,9 @@ def write(
 
 
 def plan(graph: Graph, options: RtlOptions, done: Callable[[int], None] = _nobody) -> Plan:
-    """What the RTL of a graph will be, before it is written.
+    """Plan the RTL of a graph, without writing it.
 
-    Raises TriggerError where an option cannot be met or a node has no exact logic.
+    Raises TriggerError if an option cannot be met or a node has no exact logic.
     """
     from trigger.backends.rtl.core import to_core
     from trigger.backends.rtl.logic import to_logic
@@ -214,10 +223,10 @@ def plan(graph: Graph, options: RtlOptions, done: Callable[[int], None] = _nobod
 
 
 def lut_by_passes(graph: Graph) -> dict[str, int]:
-    """LUT as alkaid estimates them: with all passes, without any, and without each one."""
+    """LUTs estimated by alkaid: with all passes, without any, and without each one."""
     from trigger.backends.rtl.logic import to_logic
 
-    known: dict[str, int] = {}  # a pass that changes nothing costs no time
+    known: dict[str, int] = {}  # a pass without effect costs no time
 
     def lut(names: Iterable[str]) -> int:
         changed = graph
@@ -236,12 +245,12 @@ def lut_by_passes(graph: Graph) -> dict[str, int]:
 
 
 def open_project(directory: Path, graph: Graph) -> Rtl:
-    """A project that was written before. Raises RtlFailed where the folder holds none."""
+    """Open an existing project. Raises RtlFailed if the folder holds none."""
     try:
         found = json.loads((directory / DESCRIPTION).read_text())
         for name in found["sources"]:
             if Path(name).name != name:
-                raise ValueError(f"{name!r} does not lie in src")
+                raise ValueError(f"{name!r} is not in src")
         inputs, outputs = (
             tuple(Port(p["low"], Fixed.parse(p["type"])) for p in found[which])
             for which in ("inputs", "outputs")
@@ -273,7 +282,7 @@ def _port_map(ports: Sequence[Port], names: Sequence[str]) -> list[dict[str, Any
 def _write_project(
     directory: Path, description: dict[str, Any], quartus: dict[str, str] | None
 ) -> None:
-    """The port map, constraints and a project script for the vendor's tool."""
+    """Write the port map, constraints and a project script for the vendor's tool."""
     templates = environment(folder("synth"))
     names = ["ports.md"] + (
         ["quartus.tcl", "clock.sdc"] if quartus else ["vivado.tcl", "clock.xdc"]

@@ -1,4 +1,6 @@
-"""What is asked of alkaid by names that it keeps to itself: an update of alkaid may change these, and these alone."""
+"""What is asked of alkaid by names that it keeps to itself: an update of alkaid may change these,
+and these alone.
+"""
 
 from alkaid.trace import FVariable
 
@@ -9,7 +11,9 @@ def gathered(x: FVariable) -> float:
 
 
 def last_added(x: FVariable) -> float:
-    """The constant that was added to make x, with which alkaid merges another one; 0 where x is no such sum."""
+    """The constant that was added to make x, with which alkaid merges another one; 0 where x is no
+    such sum.
+    """
     if x.opr != "cadd":
         return 0.0
     value, shift = (

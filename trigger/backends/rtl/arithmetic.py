@@ -1,7 +1,8 @@
-"""One node of the graph as exact arithmetic on alkaid's symbolic variables.
+"""Nodes of the graph as exact arithmetic on alkaid's symbolic variables.
 
-Rounding and saturation are composed out of alkaid's exact operations: one addition of the rounding constant, which merges
-with the bias before it, and a look at the bits above the type. What alkaid would round without a word is kept away from it.
+Rounding and saturation are composed of alkaid's exact operations: one addition of the rounding
+constant, which merges with the preceding bias, and a test of the bits above the type. Values that
+alkaid would silently round never reach it.
 """
 
 from collections.abc import Sequence
@@ -39,10 +40,10 @@ from trigger.fixedpoint.types import Fixed, Overflow, bounds
 def lower(
     node: Operation, source: Operation, reach: Interval, read: Sequence[list[FVariable]]
 ) -> list[Any]:
-    """The elements of a node from those of the nodes it reads, of which ``source`` is the first; a constant may be a number.
+    """The elements of a node from those of the nodes it reads, the first being ``source``.
 
-    ``reach`` is the source's interval, tighter than what alkaid knows of it.
-    Raises ValueError, or alkaid's AssertionError, where there is no exact form.
+    A constant may be a number. ``reach`` is the source's interval, tighter than that of alkaid.
+    Raises ValueError, or alkaid's AssertionError, if there is no exact form.
     """
     assert not isinstance(node, Input)  # it is given, not computed
     x = read[0]
@@ -92,7 +93,9 @@ def lower(
 
 
 def _needed(node: Quantize, source: Operation, reach: Interval) -> list[Overflow]:
-    """The overflow of each element; none, which is the upper bits left out, where the source cannot leave the type."""
+    """The overflow of each element; WRAP, which drops the upper bits, if the source cannot leave
+    the type.
+    """
     low, high = bounds(node.types, node.overflow)
     wide = tuple(Fixed(True, 62, 62 - kind.fraction) for kind in node.types)
     least, most = (

@@ -1,7 +1,8 @@
-"""The pipelined core as data: which value goes where. ``emit`` only writes it down in one language or the other.
+"""The pipelined core as data: which value goes where. ``emit`` writes it in one HDL or the other.
 
-Values are numbered as in ``Logic``. Stage k reads the registers ``r<k>_v<value>`` and makes the wires ``s<k>_v<value>`` in
-one block of combinational logic for each layer that works in it; the registers of the last stage hold the outputs.
+Values are numbered as in ``Logic``. Stage k reads the registers ``r<k>_v<value>`` and makes the
+wires ``s<k>_v<value>`` in one block of combinational logic per active layer; the registers of the
+last stage hold the outputs.
 """
 
 import re
@@ -18,7 +19,9 @@ from trigger.fixedpoint.types import Fixed
 
 
 class Bits(NamedTuple):
-    """``width`` bits of ``signal`` from bit ``low`` on; where ``signal`` is empty, the integer ``low`` itself."""
+    """``width`` bits of ``signal`` from bit ``low`` up; if ``signal`` is empty, the integer
+    ``low``.
+    """
 
     signal: str
     low: int
@@ -26,7 +29,7 @@ class Bits(NamedTuple):
 
 
 class Wire(NamedTuple):
-    """A port of a block: the value, its width, and the signal of the core that it is connected to."""
+    """A port of a block: the value, its width, and the connected signal of the core."""
 
     value: int
     width: int
@@ -34,7 +37,9 @@ class Wire(NamedTuple):
 
 
 class Block(NamedTuple):
-    """The combinational logic of one layer in one stage; ports in the order of ``logic``'s inputs and outputs."""
+    """The combinational logic of one layer in one stage; ports in the order of ``logic``'s inputs
+    and outputs.
+    """
 
     name: str
     stage: int
@@ -45,7 +50,7 @@ class Block(NamedTuple):
 
 
 class Register(NamedTuple):
-    """A register at the entry of ``stage``: it takes ``source`` with every enabled clock edge."""
+    """A register at the entry of ``stage``: it takes ``source`` at every enabled clock edge."""
 
     name: str
     stage: int
@@ -66,7 +71,7 @@ class Core(NamedTuple):
 
     @property
     def register_bits(self) -> int:
-        """Flip-flops: of data, and of the valid bit that travels with them."""
+        """The number of flip-flops, for data and the valid bit."""
         return sum(register.width for register in self.registers) + self.interface.latency
 
 
@@ -113,7 +118,7 @@ def to_core(name: str, graph: Graph, logic: Logic, stages: Sequence[int]) -> Cor
 
 
 def _reading_stages(logic: Logic, stages: Sequence[int], end: int) -> list[set[tuple[int, str]]]:
-    """For each value the (stage, layer) that read it; outputs are read at the end."""
+    """The (stage, layer) pairs that read each value; outputs are read at the end."""
     found: list[set[tuple[int, str]]] = [set() for _ in logic.ops]
     for i, op in enumerate(logic.ops):
         for source in op.addr:
@@ -126,7 +131,9 @@ def _reading_stages(logic: Logic, stages: Sequence[int], end: int) -> list[set[t
 def _is_held(
     logic: Logic, stages: Sequence[int], read_in: Sequence[set[tuple[int, str]]], i: int, stage: int
 ) -> bool:
-    """Whether value i stands in a register at the entry of a stage: it was made before and is read there or later."""
+    """Whether value i is in a register at the entry of a stage: made before, and read there or
+    later.
+    """
     made = -1 if logic.ops[i].opcode == INPUT else stages[i]
     return made < stage <= max((reader for reader, _ in read_in[i]), default=-1)
 
@@ -193,14 +200,14 @@ def _width(op: Op) -> int:
 
 
 def _constant(op: Op) -> int | None:
-    """The integer of a value that never changes."""
+    """The integer of a constant value."""
     if op.qint.min != op.qint.max:
         return None
     return round(op.qint.min / op.qint.step) if op.qint.min else 0
 
 
 def module_names(layers: Iterable[str]) -> dict[str, str]:
-    """Layer names as VHDL takes them: single underscores inside, different without regard to case."""
+    """Layer names for VHDL: single underscores inside, unique ignoring case."""
     names: dict[str, str] = {}
     for layer in dict.fromkeys(layers):
         name = re.sub("_+", "_", layer).strip("_") or "layer"
@@ -213,7 +220,7 @@ def module_names(layers: Iterable[str]) -> dict[str, str]:
 def _extended(op: Op, kind: Fixed, register: str) -> tuple[Bits, ...]:
     """One output in its type, lowest bits first: zeros below, the value, its sign (or zeros) above.
 
-    alkaid's interval may be wider than the type; the graph's ranges prove that the upper bits are not needed.
+    alkaid's interval may be wider than the type; the graph's ranges prove the upper bits redundant.
     """
     if _constant(op) is not None:
         value = round(op.qint.min * 2.0**kind.fraction)

@@ -1,4 +1,6 @@
-"""A simulation clock edge by clock edge, as arrays: what is driven at each edge, and what the results must then be."""
+"""A cycle-accurate simulation as arrays: the inputs at each clock edge, and the required
+results.
+"""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -9,12 +11,14 @@ from trigger.backends.rtl.verilator import RtlFailed
 from trigger.fixedpoint.types import Flags, Integers
 
 _RESET_EVERY = 251
-# Edges after the last result is due, in which one that comes late or too often is still seen.
+# Extra edges after the last result, to detect late and repeated results.
 _LATE = 2
 
 
 class Edges(NamedTuple):
-    """What is driven at each clock edge, shape (edges,): the first one is a reset; ``event`` is -1 where there is none."""
+    """The inputs at each clock edge (edges,); the first is a reset; ``event`` is -1 without an
+    event.
+    """
 
     reset: Flags
     enabled: Flags
@@ -23,17 +27,17 @@ class Edges(NamedTuple):
 
     @property
     def cycle(self) -> Integers:
-        """The number of edges so far at which the pipeline moves."""
+        """The cumulative number of edges at which the pipeline advances."""
         return np.cumsum(self.enabled & ~self.reset)
 
 
 def drive(
     events: int, latency: int, rng: np.random.Generator, gaps: bool, resets: Flags | None = None
 ) -> Edges:
-    """Edges that send each of at least one event once, and wait for its result.
+    """Edges that send each event once (at least one) and wait for its result.
 
-    With ``gaps`` there are pauses, and the clock enable drops now and then. The design is reset before each event of
-    ``resets``, shape (events,), whatever stands at its input and at its clock enable.
+    With ``gaps`` there are pauses, and the clock enable drops now and then. The design is reset
+    before each event of ``resets``, shape (events,), whatever its inputs and clock enable are.
     """
     count = 2 * events + 64 if gaps else events
     enabled = rng.random(count) < (7 / 8 if gaps else 1)
@@ -62,16 +66,16 @@ def drive(
 def results(
     name: str, latency: int, edges: Edges, valid: Flags, changed: Flags
 ) -> tuple[Integers, Flags]:
-    """The edge that shows the result of each event, and which events a reset has ended, both of shape (events,).
+    """The edge of each result, and which events a reset discarded, both of shape (events,).
 
-    ``valid`` says after which edges the design ``name`` showed a result, and ``changed`` after which the result was not
-    that after the edge before. Raises RtlFailed where a result is missing, early or late, changes while the clock enable
-    is low, or comes after a reset that was to end it.
+    ``valid`` marks the edges after which the design ``name`` shows a result, ``changed`` those
+    after which the result differs from before. Raises RtlFailed if a result is missing, early or
+    late, changes while the clock enable is low, or appears after a reset that should discard it.
     """
     moving, cycle = edges.enabled & ~edges.reset, edges.cycle
     taken = np.flatnonzero(edges.event >= 0)
     due = cycle[taken] + latency - 1
-    # Resets after the first, which begins the simulation; at each edge, the cycle of the last one.
+    # Resets after the first, which starts the simulation; for each edge, the cycle of the last one.
     later = edges.reset & (np.arange(len(cycle)) > 0)
     last_reset = np.maximum.accumulate(np.where(later, cycle, -latency))
     next_reset = np.minimum.accumulate(np.where(later, cycle, cycle[-1] + latency)[::-1])[::-1]
@@ -104,9 +108,9 @@ def results(
 def with_resets(
     simulate: Callable[[Integers, Flags | None], tuple[Integers, Flags]], x: Integers
 ) -> Integers:
-    """Outputs of a simulation that is reset now and then; the events that this ends are sent again.
+    """The outputs of a simulation with occasional resets; discarded events are sent again.
 
-    ``simulate`` takes events and before which of them to reset, and gives outputs and which events were lost.
+    ``simulate`` takes events and a reset flag for each, and returns outputs and lost events.
     """
     resets = np.arange(len(x)) % _RESET_EVERY == min(_RESET_EVERY, len(x)) // 2
     y, lost = simulate(x, resets)

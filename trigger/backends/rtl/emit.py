@@ -1,4 +1,4 @@
-"""A core as Verilog or VHDL: the pipeline from a template, the logic inside the blocks from alkaid."""
+"""A core as Verilog or VHDL: the pipeline from a template, the logic in the blocks from alkaid."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -16,12 +16,14 @@ from trigger.backends.rtl.core import Bits, Block, Core
 from trigger.support.files import write_text
 from trigger.support.templates import Code, environment, word
 
-# The parametrised parts that alkaid's logic is made of.
+# The parametrised modules that alkaid's logic uses.
 _CELLS = ("binop", "multiplier", "mux", "negative", "shift_adder", "ternary_adder")
 
 
 class Language(NamedTuple):
-    """How one language writes things: (declarations, statements) of logic, ``assign`` of a port, a join of bits."""
+    """The syntax of one HDL: (declarations, statements) of logic, ``assign`` of a port,
+    concatenation.
+    """
 
     suffix: str
     logic: Callable[[CombLogic], tuple[list[str], list[str]]]
@@ -66,7 +68,9 @@ LANGUAGES = {
 
 
 def write_core(core: Core, folder: Path, language: str) -> list[str]:
-    """Write the sources of a core into a folder; returns their names in the order of compilation."""
+    """Write the sources of a core into a folder; returns their names in the order of
+    compilation.
+    """
     kind = LANGUAGES[language]
     name, top = core.interface.name, _top(core, kind)
     texts = {
@@ -96,7 +100,7 @@ def _top(core: Core, kind: Language) -> str:
 
 
 def _statements(block: Block, kind: Language) -> list[str]:
-    """alkaid's statements, which read one bus ``model_inp``, with a port for each value instead."""
+    """alkaid's statements, with its input bus ``model_inp`` replaced by a port per value."""
     ports: dict[int, str] = {}
     low = 0
     for wire in block.inputs:
@@ -108,14 +112,14 @@ def _statements(block: Block, kind: Language) -> list[str]:
         )
         for line in kind.logic(block.logic)[1]
     ]
-    # The reductions of VHDL-2008 need no package that is not of the standard.
+    # Use the VHDL-2008 reduction operators, which need no non-standard package.
     statements = [re.sub(r"\b(or|and)_reduce\((\w+)\)", r"\1 \2", line) for line in statements]
     outputs = zip(block.outputs, block.logic.out_idxs, strict=True)
     return [*statements, *(kind.assign(f"y{wire.value}", f"v{place}") for wire, place in outputs)]
 
 
 def _cells(language: str, kind: Language, text: str) -> str:
-    """The parts that the text uses: ours where there is one, else alkaid's."""
+    """The modules that the text uses: ours if there is one, otherwise alkaid's."""
     ours, theirs = (
         Path(__file__).parent,
         Path(alkaid.__file__).parent / "codegen" / "rtl" / language / "source",
@@ -127,6 +131,6 @@ def _cells(language: str, kind: Language, text: str) -> str:
 
 
 def _own_names(name: str, text: str) -> str:
-    """Give modules names of their own, so that two cores, of two versions perhaps, fit in one design."""
+    """Give modules unique names, so that two cores, even of two versions, fit in one design."""
     text = re.sub(rf"\b({'|'.join(_CELLS)})\b", rf"{name}_\1", text)
     return re.sub(r"\btable_(?=[0-9a-f]{8}_)", f"{name}_table_", text)

@@ -1,4 +1,4 @@
-"""VHDL simulation with GHDL: the pipelined design, clock edge by clock edge, through text files."""
+"""Cycle-accurate VHDL simulation of the pipelined design with GHDL, through text files."""
 
 import tempfile
 from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ _STANDARD = "--std=08"
 
 
 class GhdlSimulation(NamedTuple):
-    """VHDL sources with a bench, analysed into the library in ``folder``."""
+    """VHDL sources with a test bench, analysed into the library in ``folder``."""
 
     interface: Interface
     folder: Path
@@ -34,7 +34,7 @@ class GhdlSimulation(NamedTuple):
         done: Callable[[int], None] = lambda events: None,
         whole: bool = False,
     ) -> Integers:
-        """As ``simulate.Simulation.run``, some hundred times slower."""
+        """The same as ``simulate.Simulation.run``, but about a hundred times slower."""
         if not gaps or not len(x):
             return self._simulate(x, gaps, seed, done, whole, None)[0]
 
@@ -45,7 +45,9 @@ class GhdlSimulation(NamedTuple):
         return with_resets(simulate, x)
 
     def interrupted(self, x: Integers, resets: Flags) -> tuple[Integers, Flags]:
-        """Outputs where the design is reset before each event of ``resets``, and which events that lost."""
+        """The outputs with a reset before each event of ``resets``, and which events that
+        discards.
+        """
         return self._simulate(x, False, 1, lambda events: None, True, resets)
 
     def _simulate(
@@ -72,7 +74,7 @@ class GhdlSimulation(NamedTuple):
 
     def _run(self, x: Integers, edges: Edges, rng: np.random.Generator) -> tuple[Integers, Flags]:
         core = self.interface
-        # Where there is no event, anything may stand on the wires.
+        # Without an event the input may be anything.
         driven = rng.integers(0, 2, (len(edges.event), core.input_width), dtype=np.uint8)
         driven[edges.event >= 0] = _to_bits(x, core.inputs)
         with tempfile.TemporaryDirectory(dir=self.folder) as work:
@@ -93,9 +95,9 @@ class GhdlSimulation(NamedTuple):
 
 
 def analyse(interface: Interface, sources: Sequence[Path]) -> GhdlSimulation:
-    """Analyse VHDL for simulation, in a folder of this process.
+    """Analyse VHDL for simulation, in a temporary folder of this process.
 
-    Raises RtlFailed with GHDL's first error, or where there is no GHDL.
+    Raises RtlFailed with the first error of GHDL, or if GHDL is missing.
     """
     folder = private()
     template = environment(Path(__file__).parent).get_template("bench.vhd.j2")
@@ -116,7 +118,7 @@ def _ghdl(arguments: list[str], folder: Path) -> None:
 
 
 def _lines(*columns: NDArray[Any]) -> bytes:
-    """A line of text an edge, from columns of bits, each of shape (edges, bits), with a space between columns."""
+    """One line of text per edge, from columns of bits (edges, bits) separated by spaces."""
     count = len(columns[0])
     space = np.full((count, 1), ord(" "), dtype=np.uint8)
     parts: list[NDArray[np.uint8]] = []
@@ -127,7 +129,7 @@ def _lines(*columns: NDArray[Any]) -> bytes:
 
 
 def _to_bits(values: Integers, ports: Sequence[Port]) -> NDArray[np.uint8]:
-    """Each event as bits, the lowest first, shape (events, input width)."""
+    """Each event as bits, lowest first, shape (events, input width)."""
     bits = [
         ((values[:, k, None] >> np.arange(p.type.width)) & 1).astype(np.uint8)
         for k, p in enumerate(ports)
@@ -136,7 +138,7 @@ def _to_bits(values: Integers, ports: Sequence[Port]) -> NDArray[np.uint8]:
 
 
 def _from_text(rows: NDArray[np.uint8], ports: Sequence[Port]) -> Integers:
-    """Results as characters, the highest bit first, shape (events, output width), to integers."""
+    """Results as characters, highest bit first, shape (events, output width), to integers."""
     _check_defined(rows, "an output")
     bits = rows[:, ::-1].astype(np.int64) - ord("0")
     values = np.empty((len(rows), len(ports)), dtype=np.int64)

@@ -1,4 +1,4 @@
-"""What a core shows to the outside: its ports and its latency."""
+"""The interface of a core: its ports and its latency."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -18,7 +18,7 @@ class Port(NamedTuple):
 
 
 class Interface(NamedTuple):
-    """``latency`` counts the clock edges from taking an event to showing its result."""
+    """``latency`` is the number of clock edges from taking an event to showing its result."""
 
     name: str
     inputs: tuple[Port, ...]
@@ -35,7 +35,7 @@ class Interface(NamedTuple):
 
 
 def ports(types: Iterable[Fixed]) -> tuple[Port, ...]:
-    """Elements one after the other, the first one in the lowest bits."""
+    """Consecutive elements, the first in the lowest bits."""
     found: list[Port] = []
     for kind in types:
         found.append(Port(found[-1].high + 1 if found else 0, kind))

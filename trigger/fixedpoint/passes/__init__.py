@@ -1,6 +1,6 @@
-"""Passes: each a pure function from a graph to a graph that gives the same integers for every input.
+"""Passes: pure functions from a graph to a graph with the same outputs for every input.
 
-``optimize`` is what every backend that wants less hardware applies; each pass is a module of its own.
+``optimize`` applies them all, for backends that minimise hardware. Each pass is one module.
 """
 
 from collections.abc import Callable

@@ -28,7 +28,7 @@ from trigger.fixedpoint.types import Integers
 
 
 def remove_dead(graph: Graph) -> Graph:
-    """Drop every element that reaches no output, and with it pruned weights' neurons. The inputs stay as they are."""
+    """Drop every element that reaches no output, such as pruned neurons. The inputs are kept."""
     live = _live(graph)
     nodes: list[Operation] = []
     for node in graph.nodes:
@@ -42,8 +42,8 @@ def remove_dead(graph: Graph) -> Graph:
 def _live(graph: Graph) -> dict[str, Integers]:
     """The elements of each node that are kept, ascending.
 
-    An operation element by element reads all that is kept of its inputs: an element that it does not need, but somebody else
-    does, is kept in it too.
+    An elementwise operation reads all kept elements of its inputs, so an element that only another
+    reader needs is kept in it too.
     """
     marks = {node.name: np.zeros(len(node.types), dtype=bool) for node in graph.nodes}
     marks[graph.output.name][:] = True
@@ -64,7 +64,7 @@ def _mark(node: Operation, graph: Graph, marks: Mapping[str, np.ndarray]) -> Non
         case Dense():
             needed = (node.weights.values[:, own] != 0).any(axis=1)
             if not needed.any():
-                needed[0] = True  # a layer that only gives its bias still needs something to read
+                needed[0] = True  # a layer that only outputs its bias still needs an input
             marks[node.inputs[0]] |= needed
         case Threshold():
             marks[node.inputs[0]][node.elements[own]] = True

@@ -1,8 +1,8 @@
-"""Decision lowering: where only accept bits are asked for, what cannot change them is not computed.
+"""Decision lowering: with accept bits as outputs, drop everything that cannot change them.
 
-A threshold moves back through everything that never decreases (sigmoids, quantisers, clipping), so that those vanish, and
-in front of a ``Dense`` into the integers: its bias joins the bound, which is rounded up to the next value the sum can have.
-A bit that is the same for every input reads what is made anyway.
+A threshold moves back through every non-decreasing function (sigmoids, quantisers, clipping), which
+then vanishes. Before a ``Dense`` it absorbs the bias and is rounded up to the next value of the
+sum. A constant bit reads a value that is computed anyway.
 """
 
 import dataclasses
@@ -27,10 +27,11 @@ from trigger.fixedpoint.types import Fixed, Integers, smallest
 
 
 class LeftOut(NamedTuple):
-    """A function at a network's end that its graph leaves out, ``name`` in Keras; it never decreases.
+    """A non-decreasing function at the end of a network that the graph omits; ``name`` in Keras.
 
-    ``before`` takes an output's element and a threshold on the function's values to the threshold on what it is given;
-    ``value`` is the function, None where it is not one of each output alone. Both take and give real numbers.
+    ``before`` maps an output element and a threshold on the function's values to the threshold on
+    its argument. ``value`` is the function, or None if it is not elementwise. Both work on real
+    numbers.
     """
 
     name: str
@@ -39,9 +40,10 @@ class LeftOut(NamedTuple):
 
 
 def decide(graph: Graph, elements: Integers, thresholds: np.ndarray, name: str = "accept") -> Graph:
-    """The graph with accept bits as its outputs: bit i is 1 where output ``elements[i]`` is at least ``thresholds[i]``.
+    """The graph with accept bits as outputs: bit i is 1 if output ``elements[i]`` >=
+    ``thresholds[i]``.
 
-    ``thresholds`` are real numbers. Raises GraphError for one that is not finite.
+    ``thresholds`` are real numbers. Raises GraphError if one is not finite.
     """
     bounds = np.array(
         [bound_of(graph, int(e), float(t)) for e, t in zip(elements, thresholds, strict=True)],
@@ -58,9 +60,10 @@ def decide(graph: Graph, elements: Integers, thresholds: np.ndarray, name: str =
 
 
 def bound_of(graph: Graph, element: int, threshold: float) -> int:
-    """The least integer of an output that is at least a real threshold; one more than its largest where none is.
+    """The smallest integer of an output that reaches a real threshold; its maximum + 1 if none
+    does.
 
-    Raises GraphError for a threshold that is not finite.
+    Raises GraphError if the threshold is not finite.
     """
     if not np.isfinite(threshold):
         raise GraphError("a threshold is not a finite number")
@@ -70,12 +73,14 @@ def bound_of(graph: Graph, element: int, threshold: float) -> int:
 
 
 def scores(graph: Graph) -> Graph:
-    """The graph that ``decide`` was given; any other graph itself."""
+    """The graph that ``decide`` was given; any other graph is returned unchanged."""
     return Graph(graph.nodes[:-1], graph.notes) if isinstance(graph.output, Threshold) else graph
 
 
 def lower_decision(graph: Graph) -> Graph:
-    """Move the thresholds of accept bits as far towards the inputs as they go. Other graphs stay as they are."""
+    """Move the thresholds of accept bits as far towards the inputs as possible; other graphs are
+    kept.
+    """
     graph = _without_sums_for_constants(graph)
     while isinstance(graph.output, Threshold):
         nodes = graph.nodes[:-1]
@@ -98,9 +103,9 @@ def lower_decision(graph: Graph) -> Graph:
 
 
 def _without_sums_for_constants(graph: Graph) -> Graph:
-    """Bits that are the same for every input compare another bit's score, or the first input where all are the same.
+    """Constant bits compare the score of another bit, or the first input if all bits are constant.
 
-    Their bounds are then those that every value reaches, or none. What only they have read is dead.
+    Their bounds are then reached by every value or by none, and their own scores become dead.
     """
     accept = graph.output
     if not isinstance(accept, Threshold):
@@ -125,7 +130,9 @@ def _without_sums_for_constants(graph: Graph) -> Graph:
 
 
 def _through(accept: Threshold, node: Operation, source: Operation, reach: Interval) -> Threshold:
-    """The same accept bits from the value before ``node``: each bound the least integer that ``node`` takes to the old one."""
+    """The same accept bits from the value before ``node``: a bound is the smallest integer that
+    ``node`` maps to the old one.
+    """
     low, high = reach.low[accept.elements].copy(), reach.high[accept.elements] + 1
     x = np.repeat(reach.low[None], len(low), axis=0)
     rows = np.arange(len(low))
@@ -141,7 +148,7 @@ def _through(accept: Threshold, node: Operation, source: Operation, reach: Inter
 
 
 def _into_bound(accept: Threshold, node: Dense, graph: Graph) -> tuple[Operation, Threshold]:
-    """A Dense without its bias and without the columns that nobody reads, and the bounds for its sums."""
+    """A Dense without bias and unread columns, and the bounds for its sums."""
     columns, elements = np.unique(accept.elements, return_inverse=True)
     fraction = node.types[0].fraction
     weights = node.weights.values[:, columns]

@@ -1,4 +1,4 @@
-"""Constant folding: what never changes goes into the biases."""
+"""Constant folding: constant values become part of the biases."""
 
 import dataclasses
 
@@ -12,9 +12,10 @@ from trigger.fixedpoint.types import Fixed, smallest
 
 
 def fold_constants(graph: Graph) -> Graph:
-    """Inputs of ``Dense`` that have one value only are added to its bias, and their weights become zero.
+    """Add constant inputs of a ``Dense`` to its bias and set their weights to zero.
 
-    One whose weights are all zero then reads the graph's inputs, so that nothing else is made for it.
+    A Dense whose weights are then all zero reads the graph's inputs, so that nothing is computed
+    for it.
     """
     found = ranges(graph)
 
@@ -29,7 +30,7 @@ def fold_constants(graph: Graph) -> Graph:
 
 def _reading(source: Operation, node: Dense) -> Dense:
     zeros = np.zeros((len(source.types), len(node.types)), dtype=np.int64)
-    # The sum has the fractional bits of the widest term, also of one that is always zero.
+    # The sum has the fractional bits of the widest term, even of a term that is always zero.
     fraction = min(
         int(node.fractions.min()) - int(source.fractions.max()), node.weights.type.fraction
     )

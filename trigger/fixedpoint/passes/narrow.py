@@ -1,4 +1,4 @@
-"""Range narrowing: every type as narrow as what its node can really reach."""
+"""Range narrowing: each type becomes as narrow as the interval of its node."""
 
 import dataclasses
 
@@ -25,7 +25,7 @@ _EXACT = (Dense, Affine, Clip, LeakyRelu, Add, Concatenate, Select, Maximum, Min
 
 
 def narrow(graph: Graph) -> Graph:
-    """Upper bits that are copies of the sign, or always zero, are dropped from the types."""
+    """Drop upper bits that are copies of the sign or always zero."""
     nodes: dict[str, Operation] = {}
     found: dict[str, Interval] = {}
     for node in graph.nodes:
@@ -42,8 +42,9 @@ def _narrowed(node: Operation, reach: Interval) -> tuple[Fixed, ...]:
         for a, b, t in zip(reach.low, reach.high, node.types, strict=True)
     ]
     if isinstance(node, Quantize):
-        # Where a quantiser saturates, its interval ends at the old type's end, and so does the new type. Only a wrapping
-        # one, and a symmetric one whose new type has just the values it needs, would come to mean something else.
+        # A saturating quantiser has an interval that ends where the old type ends, and so does the
+        # new type. Only a wrapping quantiser, and a symmetric one whose new type has no spare
+        # value, would change meaning.
         if node.overflow is Overflow.WRAP:
             return node.types
         if node.overflow is Overflow.SAT_SYM:

@@ -1,1 +1,1 @@
-"""HGQ2 networks. What is here needs the extra [hgq]."""
+"""HGQ2 networks. Needs the extra [hgq]."""

@@ -10,7 +10,9 @@ from trigger.frontends.constants import as_numpy, finite
 
 
 def dense_constants(layer: hgq.layers.QDense) -> tuple[np.ndarray, np.ndarray]:
-    """The kernel (inputs, units) and bias (units,) that a QDense or QBatchNormDense applies in inference, float64."""
+    """The kernel (inputs, units) and bias (units,) that a QDense or QBatchNormDense applies in
+    inference, float64.
+    """
     kernel = finite("kernel", as_numpy(layer.qkernel))
     bias = np.zeros(kernel.shape[-1]) if layer.bias is None else as_numpy(layer.qbias)
     return kernel, finite("bias", bias)
@@ -23,14 +25,14 @@ def affine_constants(layer: hgq.layers.QBatchNormalization) -> tuple[np.ndarray,
 
 
 def input_quantizers(layer: Any) -> tuple[Any, ...]:
-    """The quantisers of a layer's inputs, in their order; none where they are switched off."""
+    """The quantisers of a layer's inputs, in their order; none if they are switched off."""
     if not getattr(layer, "enable_iq", False):
         return ()
     return tuple(layer.iq) if isinstance(layer, hgq.layers.QAdd) else (layer.iq,)
 
 
 def is_left_out_head(layer: Any, is_head: bool) -> bool:
-    """Whether a layer ends in a real-valued function at the network's end, which the graph leaves out."""
+    """Whether a layer ends in a real-valued head, which the graph leaves out."""
     if not is_head or getattr(layer, "enable_oq", False):
         return False
     activation = getattr(layer, "activation", None)

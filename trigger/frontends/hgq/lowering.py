@@ -1,7 +1,8 @@
-"""HGQ2 networks, lowered to the fixed-point graph: every element of a value has a type of its own.
+"""HGQ2 networks, lowered to the fixed-point graph: every element has its own type.
 
-HGQ2 and QKeras cannot share an environment; this module needs the extra [hgq]. Quantised kernels and folded normalisations
-are those that HGQ2 computes in the network's float32; its quantisers are read, element by element.
+HGQ2 and QKeras cannot share an environment; this module needs the extra [hgq]. Quantised kernels
+and folded normalisations are those that HGQ2 computes in the network's float32; its quantisers are
+read, element by element.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,7 +31,7 @@ from trigger.frontends.piecewise import lower_relu, staircase
 from trigger.frontends.walk import Method, Walk, check_channel_axis, check_rank
 
 _NARROWER = "use quantisers of fewer bits for the weights"
-# So many values of its input show whether a function is elementwise.
+# The number of input values that test whether a function is elementwise.
 _PROBES = 32
 _ROUNDINGS = {"S_RND": "RND", "S_RND_CONV": "RND_CONV"}
 
@@ -42,8 +43,9 @@ def lower(
 ) -> Graph:
     """The network as a fixed-point graph that computes the same integers.
 
-    ``inputs`` is the hardware type of the features, one for all or one for each. ``kernels`` is for Dense layers without
-    quantisers, which these networks do not have. Raises Inexact with everything in the network that cannot be exact.
+    ``inputs`` is the hardware type of the features, one for all or one for each. ``kernels`` must
+    be empty: these networks have no Dense layers without quantisers. Raises Inexact with everything
+    in the network that cannot be exact.
     """
     walk = _HgqWalk(model, given.input_types(inputs))
     walk.problems += [
@@ -54,14 +56,14 @@ def lower(
 
 
 def input_types(model: keras.Model) -> tuple[Fixed, ...] | None:  # noqa: ARG001
-    """None: quantisers of HGQ2 wrap around, so that the hardware's types must be told."""
+    """None: HGQ2 quantisers wrap around, so the hardware types must be given."""
     return None
 
 
 def rule(quantizer: hgq.layers.Quantizer, shape: tuple[int, ...]) -> rules.Rule | None:
-    """What a quantiser does to values of a shape, batch axis left out; None where it does nothing.
+    """The effect of a quantiser on values of a shape (without batch axis); None if it has none.
 
-    Raises Refusal for what no fixed-point type can do.
+    Raises Refusal for options that no fixed-point type provides.
     """
     inner = quantizer.quantizer
     if getattr(inner, "__dummy__", False):
@@ -147,8 +149,9 @@ class _HgqWalk(Walk):
         if activation is keras.activations.softmax:
             if call.is_head and call.layer.enable_oq:
                 raise Refusal(
-                    "its output quantiser takes the values of the softmax, which have no exact fixed-point form",
-                    "use enable_oq=False, or take the softmax off",
+                    "its output quantiser acts on the values of the softmax, which "
+                    "have no exact fixed-point form",
+                    "use enable_oq=False, or remove the softmax",
                 )
             return self.leave_out_softmax(
                 call._replace(inputs=(call.inputs[0]._replace(node=source),))
@@ -193,9 +196,7 @@ class _HgqWalk(Walk):
             return self._output_of(call, self._activated(call, source))
         shape = call.inputs[0].shape
         if not is_elementwise(call.layer.activation, shape, _probes(self.builder, source)):
-            raise Refusal(
-                "the function is not elementwise", "use one that takes each value by itself"
-            )
+            raise Refusal("the function is not elementwise", "use an elementwise function")
         if not call.layer.enable_oq:
             raise Refusal("its table has values without a type", "use enable_oq=True")
         found = rule(call.layer.oq, shape)
@@ -208,7 +209,7 @@ class _HgqWalk(Walk):
 
 
 def _probes(builder: Builder, source: str) -> np.ndarray:
-    """Real values from a node's least to its greatest, on its finest step."""
+    """Real values from the minimum to the maximum of a node, on its finest step."""
     fractions = builder[source].fractions
     low, high = (np.ldexp(end.astype(float), -fractions) for end in builder.range(source))
     step = np.ldexp(1.0, -int(fractions.max()))

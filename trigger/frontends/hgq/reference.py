@@ -1,6 +1,7 @@
-"""HGQ2 networks as Keras and HGQ2 compute them, with events in float64: what everything else is compared with.
+"""HGQ2 networks as Keras and HGQ2 compute them, with events in float64: the reference.
 
-Trained constants are the frozen ones (see ``hgq``); every quantiser is HGQ2's own, made again in float64.
+Trained constants are the frozen ones (see ``hgq``); every quantiser is HGQ2's own, rebuilt in
+float64.
 """
 
 import math
@@ -22,12 +23,14 @@ from trigger.frontends.hgq.constants import (
 )
 from trigger.frontends.walk import named_nodes
 
-# How many events a function that may not be elementwise is tried on.
+# The number of events that test whether a function is elementwise.
 _TOGETHER, _ALONE = 64, 16
 
 
 class Reference:
-    """The float64 reference of a trained HGQ2 network: its outputs, without a final softmax, sigmoid or tanh."""
+    """The float64 reference of a trained HGQ2 network: its outputs, without a final softmax,
+    sigmoid or tanh.
+    """
 
     def __init__(self, model: keras.Model, graph: Graph | None = None) -> None:
         self.input_types: tuple[Fixed, ...] | None = None
@@ -63,7 +66,7 @@ class Reference:
 def elementwise(
     layer: hgq.layers.QUnaryFunctionLUT, shape: tuple[int, ...]
 ) -> Callable[[np.ndarray], np.ndarray]:
-    """The function and the output quantiser of a table on values of a shape, in float64, for any vector of numbers."""
+    """The function and output quantiser of a table for a shape, in float64, on any vector."""
 
     def run(x: np.ndarray) -> np.ndarray:
         events = np.resize(x, (math.ceil(len(x) / math.prod(shape)), *shape))
@@ -79,14 +82,14 @@ def elementwise(
 def is_elementwise(
     function: Callable[[Any], Any], shape: tuple[int, ...], values: np.ndarray
 ) -> bool:
-    """Whether a function of events of a shape gives each of these values the same, bit for bit in float64, in any company."""
+    """Whether a function maps each value to the same float64 bits, whatever the other values."""
 
     def ask(x: np.ndarray) -> np.ndarray:
         y = function(keras.ops.convert_to_tensor(x, "float64"))
         found: np.ndarray = keras.ops.convert_to_numpy(y)
         return found
 
-    # The sizes differ, so that one which divides by the number of events shows. Both are full vectors of the processor.
+    # Different sizes expose a division by the number of events. Both are full processor vectors.
     size = max(_TOGETHER, len(values)) * math.prod(shape)
     places = np.random.default_rng(0).permutation(np.resize(np.arange(len(values)), size))
     with keras_float64():
@@ -101,7 +104,7 @@ def is_elementwise(
 
 
 def _twin(layer: Any, inputs: list[Any], is_head: bool) -> Any:
-    """What a layer gives for these tensors, in float64."""
+    """The output of a layer for these tensors, in float64."""
     if isinstance(layer, hgq.layers.Quantizer):
         return _quantizer(layer, inputs[0].shape)(inputs[0])
     quantizers = input_quantizers(layer)

@@ -1,1 +1,1 @@
-"""Keras 3 and qkeras-v3 networks. What is here needs the extra [qkeras]."""
+"""Keras 3 and qkeras-v3 networks. Needs the extra [qkeras]."""

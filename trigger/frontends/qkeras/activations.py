@@ -1,7 +1,8 @@
 """Activations and quantisers of Keras and QKeras, lowered exactly or refused.
 
-Rounding quantisers become ``Quantize``; what is linear piece by piece becomes ``Affine``, ``LeakyRelu`` and ``Clip``; every
-other non-decreasing function becomes a ``Staircase``, whose thresholds are found by asking Keras itself, in float64.
+Rounding quantisers become ``Quantize``; piecewise linear functions become ``Affine``, ``LeakyRelu``
+and ``Clip``; any other non-decreasing function becomes a ``Staircase`` whose thresholds come from
+Keras itself, in float64.
 """
 
 import math
@@ -32,14 +33,19 @@ from trigger.frontends.qkeras.qkeras_private import is_sigmoid_hard
 from trigger.quantizers import FixedPoint, LearnedActivation
 
 SUPPORTED = (
-    "linear, relu, relu6, leaky_relu, hard_tanh, softmax (as the last layer), sigmoid, tanh and hard_sigmoid (as the "
-    "last layer), quantized_bits, quantized_linear, quantized_relu, quantized_po2, quantized_relu_po2, binary, ternary, "
-    "stochastic_binary, stochastic_ternary, quantized_tanh, quantized_sigmoid, and QKeras' hard_ and smooth_ sigmoid and tanh"
+    "linear, relu, relu6, leaky_relu, hard_tanh, softmax (as the last layer), sigmoid, "
+    "tanh and hard_sigmoid (as the "
+    "last layer), quantized_bits, quantized_linear, quantized_relu, quantized_po2, "
+    "quantized_relu_po2, binary, ternary, "
+    "stochastic_binary, stochastic_ternary, quantized_tanh, quantized_sigmoid, and "
+    "QKeras' hard_ and smooth_ sigmoid and tanh"
 )
 
 
 def name_of(activation: Any) -> str:
-    """What the user wrote, for messages: "relu", "quantized_relu(6,2)". It says nothing of what the activation computes."""
+    """The user's text for messages: "relu", "quantized_relu(6,2)". It does not define the
+    function.
+    """
     if activation is None:
         return "linear"
     if isinstance(activation, q.base_quantizer.BaseQuantizer):
@@ -51,9 +57,10 @@ def name_of(activation: Any) -> str:
 
 
 def known_as(activation: Any) -> str | None:
-    """The name of a function of Keras, "relu", or of QKeras, "qkeras.hard_tanh"; None for anything else.
+    """The name of a function of Keras, "relu", or of QKeras, "qkeras.hard_tanh"; None for anything
+    else.
 
-    The function itself decides, not its name: a user's own may have any.
+    The function object decides, not its name: a user's function may have any name.
     """
     if activation is None:
         return "linear"
@@ -61,14 +68,17 @@ def known_as(activation: Any) -> str | None:
 
 
 def is_sigmoid(activation: Any) -> bool:
-    """Whether an activation is one of the sigmoids of Keras or QKeras, quantised or not: its values are probabilities."""
+    """Whether an activation is one of the sigmoids of Keras or QKeras, quantised or not: its values
+    are probabilities.
+    """
     return known_as(activation) in _SIGMOIDS or type(activation) is q.quantized_sigmoid
 
 
 def lower_activation(builder: Builder, name: str, source: str, activation: Any) -> str:
-    """Append the activation to the graph; returns the name of its last node, or ``source`` where it does nothing.
+    """Append the activation to the graph; returns the name of its last node, or ``source`` if it is
+    linear.
 
-    Raises Refusal where it cannot be exact.
+    Raises Refusal if it cannot be exact.
     """
     if type(activation) in _QUANTIZERS:
         check_methods(f"{name_of(activation)}:", activation, "use the quantiser as it is")
@@ -97,15 +107,19 @@ def lower_activation(builder: Builder, name: str, source: str, activation: Any) 
         case "qkeras.binary_sigmoid" | "qkeras.binary_tanh":
             return staircase(builder, name, source, partial(_ask, activation), bisectable=True)
         case "sigmoid" | "tanh" | "hard_sigmoid":
+            quantized = "quantized_tanh" if kind == "tanh" else "quantized_sigmoid"
+            real = "use_real_tanh" if kind == "tanh" else "use_real_sigmoid"
             raise Refusal(
                 f"the activation {kind} has no exact fixed-point value",
-                f"use quantized_{'tanh(8, use_real_tanh=1)' if kind == 'tanh' else 'sigmoid(8, use_real_sigmoid=1)'}",
+                f"use {quantized}(8, {real}=1)",
             )
     raise _unknown(activation)
 
 
 def _unknown(activation: Any) -> Refusal:
-    """Why an activation is not taken: it is the user's own, or one of Keras' and QKeras' without an exact form."""
+    """Why an activation is refused: it is user code, or a library function without an exact
+    form.
+    """
     name, kind = name_of(activation), type(activation)
     for base in kind.__mro__[1:]:
         if base in _QUANTIZERS and not is_library(kind):
@@ -115,16 +129,17 @@ def _unknown(activation: Any) -> Refusal:
             )
     if isinstance(activation, keras.Layer):
         return Refusal(
-            f"its activation is the layer {kind.__name__}", "put that layer after this one instead"
+            f"its activation is the layer {kind.__name__}", "put that layer after this one"
         )
     if not is_library(activation):
         return Refusal(
-            f"its activation {name} is code of {module_of(activation)}, not of Keras or QKeras, and may compute anything",
+            f"its activation {name} is code of {module_of(activation)}, not of Keras or "
+            f"QKeras, and may compute anything",
             'use one of Keras by its name, as in activation="relu", or a quantiser of QKeras',
         )
     if name in _FUNCTIONS:
         return Refusal(
-            f"its activation {name} is that of {module_of(activation)}, not that of keras.activations",
+            f"its activation {name} is from {module_of(activation)}, not from keras.activations",
             f'write activation="{name}"',
         )
     return Refusal(
@@ -134,7 +149,7 @@ def _unknown(activation: Any) -> Refusal:
 
 
 def _check_options(activation: Any) -> None:
-    """Refuse options of a quantiser that no fixed-point type can follow."""
+    """Refuse options of a quantiser that no fixed-point type provides."""
     kind = type(activation).__name__
     noise = float(getattr(activation, "qnoise_factor", 1.0))
     if noise != 1:
@@ -156,9 +171,7 @@ def _check_options(activation: Any) -> None:
     if getattr(activation, "bits", 1) < 1:
         raise Refusal(f"{kind} has {activation.bits} bits", "use at least 1 bit")
     if getattr(activation, "training", False):
-        raise Refusal(
-            f"{kind} has training=True: it draws its values at random", "use training=False"
-        )
+        raise Refusal(f"{kind} has training=True: its values are random", "use training=False")
 
 
 def _is_whole(number: Any) -> bool:
@@ -170,7 +183,9 @@ def _is_whole(number: Any) -> bool:
 
 
 def quantizer_types(activation: Any) -> tuple[Fixed, Rounding, Overflow] | None:
-    """The type, rounding and overflow of a quantiser that rounds half to even and saturates; None for any other."""
+    """The type, rounding and overflow of a round-half-even, saturating quantiser; None for any
+    other.
+    """
     if type(activation) is FixedPoint:
         if activation.rounding != "RND_CONV" or activation.overflow == "WRAP":
             return None
@@ -230,7 +245,7 @@ def _quantized_linear(
     if activation.use_sign_function:
         return staircase(builder, name, source, partial(_ask, activation), bisectable=True)
     signed = bool(activation.keep_negative)
-    # Unlike in quantized_bits, alpha scales the step in which x is measured, not only the result.
+    # Unlike in quantized_bits, alpha scales the step for x, not only the result.
     integer = int(activation.integer) + signed + int(math.log2(scale))
     overflow = Overflow.SAT_SYM if signed and activation.symmetric else Overflow.SAT
     return _quantize(
@@ -294,7 +309,7 @@ def _signs(builder: Builder, name: str, source: str, activation: Any) -> str:
 
 
 def _powers(builder: Builder, name: str, source: str, activation: Any) -> str:
-    """Refused where the last bit of a logarithm in float32 decides: at powers of two."""
+    """Refuse a quantiser if the last bit of a float32 logarithm decides, at powers of two."""
     ties = activation.quadratic_approximation and activation.log2_rounding == "rnd"
     ends, fractions = builder.range(source), builder[source].fractions
     largest = int(max(ends.high.max(), -ends.low.min(), 1)).bit_length()
@@ -305,7 +320,8 @@ def _powers(builder: Builder, name: str, source: str, activation: Any) -> str:
     )
     if ties or (keras.ops.convert_to_numpy(in_float32) != evaluate(activation, x)).any():
         raise Refusal(
-            f"{name_of(activation)} rounds the logarithm of some powers of two up or down by its last bit in float32",
+            f"{name_of(activation)} rounds some powers of two by the last bit of a "
+            f"float32 logarithm",
             'use quadratic_approximation=False and log2_rounding="rnd"',
         )
     return staircase(builder, name, source, partial(_ask, activation), bisectable=True)
@@ -315,13 +331,13 @@ def _learned(builder: Builder, name: str, source: str, activation: LearnedActiva
     elements = len(builder[source].types)
     if not activation.built:
         raise Refusal(
-            f"{name_of(activation)} has never seen an event", "train the network, or call it once"
+            f"{name_of(activation)} has not been called yet", "train the network, or call it once"
         )
     signed, integer, fraction = (np.broadcast_to(part, elements) for part in activation.kif())
     found = rules.rule(signed, integer, fraction, activation.rounding, activation.overflow)
     if activation.relu and activation.overflow == "WRAP":
         source = builder.clip(f"{name}_relu", source, 0, None)
-    # A sign alone is no value here.
+    # A type with only a sign bit has no values here.
     return rules.lower_rule(builder, name, source, found._replace(dead=integer + fraction <= 0))
 
 
@@ -332,9 +348,10 @@ def _fixed_point(builder: Builder, name: str, source: str, activation: FixedPoin
 
 
 _SIGMOIDS = (
-    "sigmoid", "hard_sigmoid", "qkeras.hard_sigmoid", "qkeras.smooth_sigmoid", "qkeras.binary_sigmoid"
+    "sigmoid", "hard_sigmoid", "qkeras.hard_sigmoid", "qkeras.smooth_sigmoid",
+    "qkeras.binary_sigmoid",
 )  # fmt: skip
-# Functions of Keras and of QKeras, whose hard_sigmoid and hard_tanh differ from those of Keras.
+# Functions of Keras and QKeras; hard_sigmoid and hard_tanh differ between the two.
 _FUNCTIONS: dict[str, Any] = {
     **{
         name: getattr(keras.activations, name)
@@ -345,7 +362,8 @@ _FUNCTIONS: dict[str, Any] = {
     **{
         f"qkeras.{name}": getattr(q, name)
         for name in (
-            "hard_sigmoid", "smooth_sigmoid", "hard_tanh", "smooth_tanh", "binary_sigmoid", "binary_tanh"
+            "hard_sigmoid", "smooth_sigmoid", "hard_tanh", "smooth_tanh", "binary_sigmoid",
+            "binary_tanh",
         )
     },
 }  # fmt: skip
@@ -368,11 +386,12 @@ _QUANTIZERS: dict[type, Callable[[Builder, str, str, Any], str]] = {
 
 
 def _alpha(activation: Any) -> float:
-    """The quantiser's scale; refused unless it is one power of two."""
+    """The scale of a quantiser; refused unless it is a single power of two."""
     alpha = getattr(activation, "alpha", None)
     if isinstance(alpha, str):
         raise Refusal(
-            f'{name_of(activation)} has alpha="{alpha}": as an activation its scale changes with every batch of events',
+            f'{name_of(activation)} has alpha="{alpha}": as an activation its scale '
+            f"changes with every batch of events",
             "give alpha=1 or another power of two",
         )
     if alpha is None:

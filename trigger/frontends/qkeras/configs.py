@@ -1,7 +1,7 @@
-"""What QKeras leaves out of the configurations of its quantisers and layers.
+"""Completion of the configurations of QKeras, which omit options of quantisers and layers.
 
-Saving and cloning go through ``get_config``. Where an option is missing there, the network that comes back is another one.
-``mend`` changes the classes of QKeras: their configurations then hold every option of their constructors.
+Saving and cloning use ``get_config``; an option that is missing there changes the network. ``mend``
+patches the classes of QKeras so that configurations hold every constructor option.
 """
 
 import functools
@@ -27,17 +27,18 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     for name in ("sigmoid", "tanh")
 }
 
-# What files name that does not register itself with Keras.
+# Names in files of classes that do not register themselves with Keras.
 CLASSES: dict[str, Any] = {
     "QDenseBatchnorm": QDenseBatchnorm,
     **{name: f for name, f in FUNCTIONS.items() if not hasattr(keras.activations, name)},
 }
 
-# Options of a constructor that change no value.
+# Constructor options that change no value.
 _WITHOUT_EFFECT = ("self", "kwargs", "var_name", "use_ste", "use_variables", "trainable")
 _TRAINING_ONLY = re.compile("initializer|regularizer|constraint|range$|momentum|^seed$")
 _OF_EVERY_LAYER = ("name", "trainable", "dtype")
-# What a constructor does not take, though a configuration of QKeras holds it: only with these values can it be left out.
+# Configuration entries that the constructor does not accept; they may be dropped only with these
+# values.
 _NOT_TAKEN: dict[type, dict[str, Any]] = {
     q.quantized_hswish: {"keep_negative": True, "post_training_scale": None},
     QDenseBatchnorm: {
@@ -51,7 +52,7 @@ _NOT_TAKEN: dict[type, dict[str, Any]] = {
 
 @functools.cache
 def mend() -> None:
-    """Make every configuration that QKeras gives from now on whole."""
+    """Make all configurations of QKeras complete from now on."""
     for kind in (*QUANTIZERS.values(), QDenseBatchnorm):
         _complete(kind)
     for kind in (qkeras.QActivation, qkeras.QDense):
@@ -59,16 +60,16 @@ def mend() -> None:
 
 
 def lost_options(model: keras.Model) -> list[str]:
-    """What of a network its saved configuration does not hold, a line each; empty where the configuration is whole.
+    """The parts of a network that its configuration loses, one line each; empty if it is complete.
 
-    Compared are the options of layers and quantisers, and functions by identity: a function of the user's own that has the
-    name of a built-in one comes back as the built-in one.
+    Options of layers and quantisers are compared, and functions by identity, because a user's
+    function with the name of a built-in one is restored as the built-in one.
     """
     mend()
     try:
         text = json.dumps(keras.saving.serialize_keras_object(model))
         again = keras.saving.deserialize_keras_object(json.loads(text), CLASSES)
-    except Exception as error:  # Keras and the user's own classes have many ways to fail
+    except Exception as error:  # Keras and user classes may raise anything
         return [_first_line(error)]
     return [
         f"layer {quoted(layer.name)}: {option}"
@@ -90,13 +91,16 @@ def _differences(layer: Any, copy: Any) -> Iterator[str]:
         for option, own in _options(value):
             saved = getattr(other, option, None)
             if not _same(own, saved):
-                yield f"{type(value).__name__}({option}={quoted(own)}) is saved as {option}={quoted(saved)}"
+                yield (
+                    f"{type(value).__name__}({option}={quoted(own)}) is saved as "
+                    f"{option}={quoted(saved)}"
+                )
 
 
 def _options(thing: Any) -> Iterator[tuple[str, Any]]:
-    """The options of a layer or quantiser that inference depends on, as far as they are no arrays."""
+    """The options of a layer or quantiser that affect inference, without arrays."""
     for name in _parameters(type(thing)):
-        # QKeras keeps what the user wrote beside the quantiser that it means.
+        # QKeras keeps the user's text beside the quantiser built from it.
         kept = f"{name}_internal" if hasattr(thing, f"{name}_internal") else name
         value = getattr(thing, kept, None)
         if value is not None and not _TRAINING_ONLY.search(name) and _is_option(value):
@@ -133,14 +137,14 @@ def _parameters(kind: type) -> list[str]:
 
 
 def _plain(value: Any) -> Any:
-    """As JSON holds it."""
+    """The value as stored in JSON."""
     if isinstance(value, keras.Variable | keras.KerasTensor):
         value = keras.ops.convert_to_numpy(value)
     return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
 
 
 def _complete(kind: type) -> None:
-    """Give a class a configuration with every option of its constructor, and nothing else."""
+    """Make the configuration of a class hold exactly the options of its constructor."""
     options, partial = _parameters(kind), kind.get_config  # type: ignore[attr-defined]
     common = _OF_EVERY_LAYER if issubclass(kind, keras.layers.Layer) else ()
     not_taken = _NOT_TAKEN.get(kind, {})
@@ -161,7 +165,9 @@ def _complete(kind: type) -> None:
 
 
 def _name_own_functions(kind: type) -> None:
-    """Save a function of QKeras by its name, by which QKeras finds it; Keras has others of the same names."""
+    """Save a function of QKeras under the name that QKeras finds; Keras has others of the same
+    name.
+    """
     unnamed = kind.get_config  # type: ignore[attr-defined]
 
     @functools.wraps(unnamed)

@@ -1,8 +1,9 @@
 """The constants of a trained layer, as Keras itself computes them in the network's own precision.
 
-This is the rule that makes "exact" well defined: whatever depends on trained parameters alone (quantised kernels,
-folded batch normalisation) is taken from Keras as the network was trained, in float32; whatever depends on events is
-computed in float64. The graph and the float64 reference both start from these constants.
+This is the rule that makes "exact" well defined: whatever depends on trained parameters alone
+(quantised kernels, folded batch normalisation) is taken from Keras as the network was trained, in
+float32; whatever depends on events is computed in float64. The graph and the float64 reference both
+start from these constants.
 """
 
 from typing import Any, NamedTuple
@@ -22,9 +23,9 @@ from trigger.frontends.own import called
 from trigger.frontends.piecewise import is_power_of_two
 from trigger.frontends.qkeras.activations import name_of
 
-# Wider kernels are not quantised at all: float32 has 24 significant bits.
+# Wider kernels are not quantised: float32 has 24 significant bits.
 MAX_KERNEL_BITS = 24
-# Calls of a quantiser that must agree: one that draws at random is found out.
+# Calls of a quantiser that must agree, to detect random ones.
 _CALLS = 3
 AFFINE_REMEDY = "use QDenseBatchnorm, which folds it into quantised weights"
 _BIAS_REMEDY = "give it a bias_quantizer such as quantized_bits(16,5,alpha=1)"
@@ -47,7 +48,7 @@ class AffineConstants(NamedTuple):
 def dense(layer: keras.layers.Dense) -> DenseConstants:
     """The kernel and bias that Dense, QDense and QDenseBatchnorm apply in inference.
 
-    Raises Refusal where they are not the same at every call, or not finite.
+    Raises Refusal if they differ between calls or are not finite.
     """
     if isinstance(layer, QDenseBatchnorm):
         if not (layer.batchnorm.scale and layer.batchnorm.center):
@@ -71,7 +72,7 @@ def dense(layer: keras.layers.Dense) -> DenseConstants:
 
 
 def kernel_constant(layer: keras.layers.Dense, kernel: np.ndarray) -> Constant:
-    """The kernel as integers; refused where it is not on a grid that a fixed-point type of 24 bits can hold."""
+    """The kernel as integers; refused if no fixed-point type of 24 bits holds it."""
     quantizer = getattr(layer, "kernel_quantizer_internal", None)
     try:
         return constant(kernel, MAX_KERNEL_BITS)
@@ -88,16 +89,16 @@ def kernel_constant(layer: keras.layers.Dense, kernel: np.ndarray) -> Constant:
 
 
 def bias_constant(bias: np.ndarray) -> Constant:
-    """The bias as integers; refused where it needs more than 53 bits."""
+    """The bias as integers; refused if it needs more than 53 bits."""
     return exact("bias", bias, _BIAS_REMEDY)
 
 
 def check_bias_step(bias: Constant, kernel: Constant, source: Operation) -> None:
-    """Blame a sum that is too wide on a bias whose step is finer than that of every product."""
+    """Attribute a sum that is too wide to a bias with a finer step than all products."""
     if bias.type.fraction > int(source.fractions.max()) + kernel.type.fraction:
         raise Refusal(
-            "with its bias a value needs more than 53 bits, which float64 holds: the smallest bit of "
-            f"the bias is 2^{-bias.type.fraction}",
+            "with its bias a value needs more than the 53 "
+            f"bits of float64: the smallest bit of the bias is 2^{-bias.type.fraction}",
             _BIAS_REMEDY,
         )
 
@@ -130,7 +131,9 @@ def batch_normalization(layer: Any) -> AffineConstants:
 
 
 def _as_applied(layer: Any, value: Any) -> Any:
-    """The value in the shape that QBatchNormalization gives it before the quantiser of the inverse, which may depend on it."""
+    """The value in the shape in which QBatchNormalization passes it to the quantiser of the
+    inverse.
+    """
     if not isinstance(layer, qkeras.QBatchNormalization):
         return value
     rank = layer.input_spec.ndim
@@ -143,7 +146,9 @@ def _as_applied(layer: Any, value: Any) -> Any:
 
 
 def normalization(layer: keras.layers.Normalization) -> AffineConstants:
-    """y = (x - mean) / deviation, for one event; refused unless every deviation is a power of two."""
+    """y = (x - mean) / deviation, for one event; refused unless every deviation is a power of
+    two.
+    """
     if layer.invert:
         raise Refusal("Normalization(invert=True) multiplies by a real number", "use invert=False")
     if layer.mean is None:
@@ -158,13 +163,13 @@ def normalization(layer: keras.layers.Normalization) -> AffineConstants:
             "round the learned statistics with trigger.training.network.power_of_two_normalization",
         )
     if mean.ndim and len(mean) != 1:
-        raise Refusal("it normalises over the axis of the events (axis 0)", "use axis=-1")
+        raise Refusal("it normalises over the event axis (axis 0)", "use axis=-1")
     shape = mean.shape[1:]
     return AffineConstants((1 / deviation).reshape(shape), (-mean / deviation).reshape(shape))
 
 
 def _one_each(name: str, values: np.ndarray, size: int) -> np.ndarray:
-    """The values, shape (size,), which Keras broadcasts along the last axis; refused where they do not fit it."""
+    """The values (size,), broadcast along the last axis; refused if they do not fit it."""
     along = (*(1 for _ in values.shape[:-1]), size)
     try:
         return np.broadcast_to(finite(name, values), along).ravel()
@@ -180,10 +185,10 @@ def _misshapen(name: str, found: tuple[int, ...], wanted: tuple[int, ...]) -> Re
 
 
 def _call(layer: Any, name: str, value: Any) -> Any:
-    """The value after the layer's quantiser for it, which must give the same each time."""
+    """The quantised value; the quantiser must give the same result each time."""
     quantizer = getattr(layer, f"{name}_quantizer_internal", None)
     given = getattr(layer, f"{name}_quantizer", None)
-    # The bias of QDenseBatchnorm and the inverse are quantised by what was put in afterwards too.
+    # The bias of QDenseBatchnorm and the inverse also use quantisers that were set afterwards.
     ignores = name == "inverse" or (isinstance(layer, QDenseBatchnorm) and name == "bias")
     if bool(given) != (quantizer is not None) and not ignores:
         raise _halved(type(layer).__name__, f"{name}_quantizer", quantizer is None)
@@ -198,14 +203,14 @@ def _call(layer: Any, name: str, value: Any) -> Any:
         not np.array_equal(first, other, equal_nan=True) for other in others
     ):
         raise Refusal(
-            f"its {name} is drawn at random each time, by {name_of(quantizer)}",
-            "use a quantiser that always gives the same, such as quantized_bits(6,0,alpha=1)",
+            f"its {name} is random at each call, by {name_of(quantizer)}",
+            "use a deterministic quantiser, such as quantized_bits(6,0,alpha=1)",
         )
     return results[0]
 
 
 def _halved(kind: str, option: str, is_given: bool) -> Refusal:
-    """QKeras keeps what was given and the quantiser that it means apart: one of them is there without the other."""
+    """QKeras stores an option and its quantiser separately; here one exists without the other."""
     if is_given:
         reason = f"it has a {option} and no {option}_internal, so that {kind} cannot be called"
     else:

@@ -1,7 +1,7 @@
 """Keras and QKeras in float64, so that values of more than 24 bits are computed exactly.
 
-QKeras casts to float32 by name in several places. Inside ``float64()`` the operations it reaches through its module
-variables are those of Keras with that one name replaced; nothing else of QKeras is touched.
+QKeras casts to float32 by name in several places. Inside ``float64()`` its module variables refer
+to Keras operations in which that name is replaced; the rest of QKeras is unchanged.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ class _Float64Operations:
         value = getattr(self._operations, name)
         if (
             name == "power"
-        ):  # TensorFlow refuses integers to negative powers, which negative integer bits ask for
+        ):  # TensorFlow refuses integers to negative powers, which negative integer bits require
             return lambda base, exponent: value(
                 float(base) if isinstance(base, int) else base, exponent
             )
@@ -55,7 +55,9 @@ def float64() -> Iterator[None]:
 
 
 def promoted(quantizer: Any) -> Any:
-    """A copy of a quantiser or activation whose state is float64; to be used inside ``float64()``."""
+    """A copy of a quantiser or activation whose state is float64; to be used inside
+    ``float64()``.
+    """
     if isinstance(quantizer, FixedPoint | LearnedActivation):
         return quantizer.promoted("float64")
     twin = copy.copy(quantizer)

@@ -21,7 +21,7 @@ from trigger.frontends.walk import Method, Walk, check_rank, nodes
 
 
 def input_types(model: keras.Model) -> tuple[Fixed, ...] | None:
-    """The types of the inputs where the network itself says them: its first layer is a rounding quantiser."""
+    """The types of the inputs if the first layer is a rounding quantiser; otherwise None."""
     readers = [
         node.operation
         for node in nodes(model)
@@ -42,17 +42,21 @@ def lower(
 ) -> Graph:
     """The network as a fixed-point graph that computes the same integers.
 
-    ``inputs`` is the hardware type of the features, one for all or one for each; it may be left out where the first layer
-    is a rounding quantiser. ``kernels`` gives plain Dense layers an explicit type, by layer name, which their kernel and
-    bias must already be values of. A final softmax is left out; a final sigmoid or tanh is rounded to 16 bits, or left
-    out where its input is too wide for a table; ``notes`` of the graph say so. Raises Inexact with everything in the
-    network that cannot be exact.
+    ``inputs`` is the hardware type of the features, one for all or one for each; it may be omitted
+    if the first layer is a rounding quantiser. ``kernels`` gives plain Dense layers an explicit
+    type, by layer name, which their kernel and bias must already be values of. A final softmax is
+    left out; a final sigmoid or tanh is rounded to 16 bits, or left out if its input is too wide
+    for a table; the graph's ``notes`` say so. Raises Inexact with everything in the network that
+    cannot be exact.
     """
     return _KerasWalk(model, given.input_types(inputs), given.kernel_types(kernels)).graph()
 
 
 class _KerasWalk(Walk):
-    layers = "Dense, QDense, QDenseBatchnorm, Activation, QActivation, BatchNormalization, QBatchNormalization, Normalization"
+    layers = (
+        "Dense, QDense, QDenseBatchnorm, Activation, QActivation, "
+        "BatchNormalization, QBatchNormalization, Normalization"
+    )
     input_remedy = f'{Walk.input_remedy}, or start with QActivation("quantized_bits(16,5,alpha=1)")'
 
     def __init__(self, model: keras.Model, inputs: Any, kernels: Mapping[str, Fixed]) -> None:
@@ -60,7 +64,7 @@ class _KerasWalk(Walk):
         super().__init__(model, inputs)
         unknown = set(kernels) - {layer.name for layer in model.layers}
         self.problems += [
-            Problem(name, "the network has no layer of this name", "correct the name")
+            Problem(name, "the network has no layer with this name", "correct the name")
             for name in sorted(unknown)
         ]
 
@@ -83,7 +87,7 @@ class _KerasWalk(Walk):
         layer, (value,) = call.layer, call.inputs
         check_rank(value, layer.units)
         if getattr(layer, "lora_enabled", False):
-            raise Refusal("its kernel is a low-rank one", "use QDense with a kernel_quantizer")
+            raise Refusal("its kernel is low-rank", "use QDense with a kernel_quantizer")
         frozen = constants.dense(layer)
         kernel = constants.kernel_constant(layer, frozen.kernel)
         bias = constants.bias_constant(frozen.bias)
@@ -103,11 +107,13 @@ class _KerasWalk(Walk):
     def _note_unquantised(self, layer: Any, kernel: Constant, bias: Constant) -> None:
         if getattr(layer, "kernel_quantizer_internal", None) is None:
             self.notes.append(
-                f"{layer.name}: the kernel is not quantised; its weights happen to fit {kernel.type.width} bits"
+                f"{layer.name}: the kernel is not quantised; its weights happen to fit "
+                f"{kernel.type.width} bits"
             )
         if bias.type.width > constants.MAX_KERNEL_BITS - 4 and layer.use_bias:
             self.notes.append(
-                f"{layer.name}: the bias is not quantised and takes {bias.type.width} bits; a bias_quantizer saves area"
+                f"{layer.name}: the bias is not quantised and takes {bias.type.width} "
+                f"bits; a bias_quantizer saves area"
             )
 
     def _activation(self, call: Call) -> str:
@@ -131,14 +137,15 @@ class _KerasWalk(Walk):
         rank = len(call.output_shape)
         axis = axis % (rank + 1)
         if axis == 0:
-            raise Refusal("it normalises over the axis of the events (axis 0)", "use axis=-1")
+            raise Refusal("it normalises over the event axis (axis 0)", "use axis=-1")
         along = tuple(-1 if k == axis else 1 for k in range(1, rank + 1))
         scale, offset = (part.reshape(along) for part in frozen)
         name = self._affine(call, constants.AffineConstants(scale, offset))
         widest = exact("scale", frozen.scale, constants.AFFINE_REMEDY).type.width
         if widest > 12:
             self.notes.append(
-                f"{layer.name}: its {widest}-bit scale is kept exactly and costs a multiplier a neuron; "
+                f"{layer.name}: its {widest}-bit scale is kept exactly and costs a "
+                f"multiplier a neuron; "
                 "QDenseBatchnorm folds it into quantised weights"
             )
         return name

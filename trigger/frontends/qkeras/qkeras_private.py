@@ -1,4 +1,6 @@
-"""What is asked of QKeras by names that it keeps to itself: an update of QKeras may change these, and these alone."""
+"""What is asked of QKeras by names that it keeps to itself: an update of QKeras may change these,
+and these alone.
+"""
 
 import qkeras.quantizers as q
 from qkeras.quantizer_registry import _QUANTIZERS_REGISTRY

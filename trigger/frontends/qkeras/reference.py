@@ -1,7 +1,8 @@
-"""The network as Keras computes it, with events in float64: what everything else is compared with.
+"""The network as Keras computes it, with events in float64: the reference.
 
-The trained network is cloned layer by layer in float64. Its trained constants are the frozen ones (see ``freeze``), so
-that Keras and the graph start from the same numbers; every operation on events is Keras' and QKeras' own.
+The trained network is cloned layer by layer in float64. Its trained constants are the frozen ones
+(see ``freeze``), so that Keras and the graph start from the same numbers; every operation on events
+is Keras' and QKeras' own.
 """
 
 import keras
@@ -25,9 +26,9 @@ from trigger.frontends.walk import named_nodes
 class Reference:
     """The float64 reference of a trained network.
 
-    ``predict`` gives what the graph must give: the network's outputs, without a final softmax, and with a final
-    sigmoid or tanh rounded to its output type, or left out, as in ``graph``. Without a graph, it is the one that the network
-    has by its own input types; where it says none, the head is rounded.
+    ``predict`` gives what the graph must give: the network's outputs, without a final softmax, and
+    with a final sigmoid or tanh rounded to its output type, or left out, as in ``graph``. Without a
+    graph, the network's own input types define it; without those, the head is rounded.
     """
 
     def __init__(self, model: keras.Model, graph: Graph | None = None) -> None:
@@ -62,7 +63,9 @@ class Reference:
         return y if self._head is None else round_to(self._head, y)
 
     def layers(self, x: np.ndarray) -> dict[str, np.ndarray]:
-        """The output of every layer, by the name of its node, for real inputs of shape (events, features)."""
+        """The output of every layer, by the name of its node, for real inputs of shape (events,
+        features).
+        """
         x = np.asarray(x, dtype=np.float64).reshape(len(x), *self._shape)
         with float64():
             named = {name: node.outputs[0] for node, name in named_nodes(self._model)}
@@ -74,7 +77,7 @@ class Reference:
 
 
 def _plain(model: keras.Model) -> keras.Model:
-    """The same layers but a Softmax at the end, with the input and the output on their own where they came in lists."""
+    """The same layers without a final Softmax, and with single tensors instead of lists of one."""
     output = model.outputs[0]
     last = maker(output)
     if isinstance(last, keras.layers.Softmax):

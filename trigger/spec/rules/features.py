@@ -15,7 +15,7 @@ def are_fields_of_objects(spec: "Spec") -> str | None:
     if not spec.inputs.objects or not unknown:
         return None
     return (
-        f"data.features has {quoted(unknown[0])}, which is no field of inputs.objects"
+        f"data.features has {quoted(unknown[0])}, which is not a field of inputs.objects"
         f"{nearest(unknown[0], fields)}"
     )
 
@@ -28,7 +28,7 @@ def take_whole_objects(spec: "Spec") -> str | None:
             if left_out and len(left_out) < len(features):
                 return (
                     f"data.features has {name} without {quoted(left_out[0])}; "
-                    "take whole objects, or leave the field out"
+                    "list the field for all objects, or for none"
                 )
     return None
 
@@ -38,7 +38,7 @@ def types_are_of_features(spec: "Spec") -> str | None:
     if not unknown:
         return None
     hint = nearest(unknown[0], spec.data.features)
-    return f"inputs.types has {quoted(unknown[0])}, which is no feature{hint}"
+    return f"inputs.types has {quoted(unknown[0])}, which is not a feature{hint}"
 
 
 def have_types(spec: "Spec") -> str | None:

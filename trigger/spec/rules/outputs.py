@@ -1,4 +1,6 @@
-"""Rules for what the network scores: model.output, the classes that it is taught, and the accept bits."""
+"""Rules for what the network scores: model.output, the classes that it is taught, and the accept
+bits.
+"""
 
 from typing import TYPE_CHECKING
 
@@ -14,8 +16,8 @@ def one_is_one_of_two_classes(spec: "Spec") -> str | None:
     if not isinstance(output, str) or (len(classes) == 2 and output in classes):
         return None
     return (
-        f"model.output is {quoted(output)}; it names one of two classes, the one that is scored; "
-        "of more classes it lists those that are"
+        f"model.output is {quoted(output)}; with two classes it must name the scored "
+        "one, with more it must list the scored ones"
     )
 
 
@@ -29,32 +31,32 @@ def several_are_not_all(spec: "Spec") -> str | None:
     output = spec.model.output
     if not isinstance(output, list) or 0 < len(set(output)) < len(spec.data.classes):
         return None
-    return "model.output lists no class, or all of them; it lists those that score high"
+    return "model.output must list some, but not all, of the classes"
 
 
 def anomaly_is_trained_here(spec: "Spec") -> str | None:
     if spec.task != "anomaly" or spec.model.function is not None:
         return None
-    return 'task "anomaly" is for networks that are trained here; model.network is trained'
+    return 'task "anomaly" needs a network that is trained here; model.network is already trained'
 
 
 def anomaly_scores_what_is_unusual(spec: "Spec") -> str | None:
     if spec.task != "anomaly" or spec.model.output is None:
         return None
-    return 'model.output is for classification; the one output of task "anomaly" scores what is unusual'
+    return 'model.output is for classification; the output of task "anomaly" scores anomalies'
 
 
 def anomaly_has_no_teacher(spec: "Spec") -> str | None:
     if spec.task != "anomaly" or spec.training.distillation is None:
         return None
-    return 'training.distillation is for classification; task "anomaly" has nothing to be told'
+    return 'training.distillation is for classification; task "anomaly" has no labels'
 
 
 def anomaly_names_what_is_usual(spec: "Spec") -> str | None:
     usual = spec.training.classes
     if spec.task != "anomaly" or (usual is not None and not set(usual) >= set(spec.data.classes)):
         return None
-    return "training.classes is missing; it names the classes that are usual, the others are what is not"
+    return "training.classes is missing; set it to the normal classes, the others are anomalies"
 
 
 def anomaly_reconstructs_features(spec: "Spec") -> str | None:
@@ -63,7 +65,7 @@ def anomaly_reconstructs_features(spec: "Spec") -> str | None:
     if spec.task != "anomaly" or not unknown:
         return None
     hint = nearest(unknown[0], features)
-    return f"training.reconstruct has {quoted(unknown[0])}, which is no feature{hint}"
+    return f"training.reconstruct has {quoted(unknown[0])}, which is not a feature{hint}"
 
 
 def taught_are_classes(spec: "Spec") -> str | None:
@@ -73,7 +75,10 @@ def taught_are_classes(spec: "Spec") -> str | None:
 def taught_are_of_one_output(spec: "Spec") -> str | None:
     if spec.training.classes is None or spec.model.output is not None or spec.task == "anomaly":
         return None
-    return "training.classes is for a network of one output; one for each class must see them all"
+    return (
+        "training.classes needs a network of one output; one with an output per "
+        "class must train on all"
+    )
 
 
 def taught_are_all_that_is_scored(spec: "Spec") -> str | None:
@@ -81,7 +86,7 @@ def taught_are_all_that_is_scored(spec: "Spec") -> str | None:
     missing = [name for name in spec.scored_high if taught is not None and name not in taught]
     if not missing:
         return None
-    return f"training.classes is without {quoted(missing[0])}, which model.output scores"
+    return f"training.classes lacks {quoted(missing[0])}, which model.output scores"
 
 
 def accept_bits_have_scores(spec: "Spec") -> str | None:
@@ -89,11 +94,11 @@ def accept_bits_have_scores(spec: "Spec") -> str | None:
     for name, point in spec.accept.items():
         key = f"decision.accept.{name}.output"
         if point.output is None and len(spec.scores) > 1:
-            return f"{key} is missing; it names the class whose score decides"
+            return f"{key} is missing; set it to the class whose score decides"
         if point.output is not None and point.output not in spec.scores:
             what = "class" if spec.model.output is None else "class that the network scores"
             hint = nearest(point.output, spec.scores)
-            return f"{key} is {quoted(point.output)}, which is no {what}{hint}"
+            return f"{key} is {quoted(point.output)}, which is not a {what}{hint}"
     return None
 
 
@@ -102,4 +107,4 @@ def _no_class(key: str, names: list[str], spec: "Spec") -> str | None:
     if not unknown:
         return None
     hint = nearest(unknown[0], spec.data.classes)
-    return f"{key} has {quoted(unknown[0])}, which is no class{hint}"
+    return f"{key} has {quoted(unknown[0])}, which is not a class{hint}"

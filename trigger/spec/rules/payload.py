@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 def needs_accept_bits(spec: "Spec") -> str | None:
     if spec.payload is None or spec.decision is not None:
         return None
-    return "payload needs decision.accept, which says when an event is accepted"
+    return "payload needs decision.accept, the condition for accepting an event"
 
 
 def decision_fits_its_links(spec: "Spec") -> str | None:
@@ -31,7 +31,7 @@ def has_room_for_accept_bits(spec: "Spec") -> str | None:
     if spec.payload is None or len(spec.accept) <= MOST_POINTS:
         return None
     return (
-        f"decision.accept has {len(spec.accept)} accept bits; a payload has room for {MOST_POINTS}"
+        f"decision.accept has {len(spec.accept)} accept bits; a payload has at most {MOST_POINTS}"
     )
 
 
@@ -43,8 +43,9 @@ def features_fit_words(spec: "Spec") -> str | None:
     for name, kind in zip(spec.data.features, spec.input_types, strict=True):
         if kind.width > bits:
             return (
-                f"the feature {name!r} is {kind}, {kind.width} bits; inputs.word_bits is {bits}, and no feature crosses the "
-                "end of a word; raise inputs.word_bits, or make the type narrower"
+                f"the feature {name!r} is {kind}, {kind.width} bits; inputs.word_bits "
+                f"is {bits}, and a feature must fit into one "
+                "word; raise inputs.word_bits, or use a narrower type"
             )
     return None
 
@@ -55,7 +56,10 @@ def has_room_for_events(spec: "Spec") -> str | None:
     words = link_map(spec).words
     if words <= MOST_FRAMES:
         return None
-    return f"inputs.objects put an event into {words} words of a link; a payload takes {MOST_FRAMES}; use more links"
+    return (
+        f"inputs.objects put an event into {words} words of a link; a payload takes "
+        f"at most {MOST_FRAMES}; use more links"
+    )
 
 
 def names_as_many_channels_as_links(spec: "Spec") -> str | None:
@@ -65,7 +69,8 @@ def names_as_many_channels_as_links(spec: "Spec") -> str | None:
     if named in (0, needed):
         return None
     return (
-        f"payload.input_links names {_channels(named)}; {_inputs(spec, needed)}; name {_channels(needed)}, or leave it "
+        f"payload.input_links names {_channels(named)}; {_inputs(spec, needed)}; name "
+        f"{_channels(needed)}, or leave it "
         f"out for {_range('channel', needed)}"
     )
 

@@ -17,7 +17,7 @@ def zero_bias_is_a_class(spec: "Spec") -> str | None:
     if zero_bias is None or zero_bias in labelled:
         return None
     return (
-        f"physics.zero_bias is {quoted(zero_bias)}, which is no class of labelled events"
+        f"physics.zero_bias is {quoted(zero_bias)}, which is not a class of labelled events"
         f"{nearest(zero_bias, spec.data.classes)}"
     )
 
@@ -27,13 +27,13 @@ def rates_need_zero_bias(spec: "Spec") -> str | None:
     if not asked or spec.physics.zero_bias is not None:
         return None
     key, _ = asked[0]
-    return f"{key} needs physics.zero_bias, the class that says what bunch crossings look like"
+    return f"{key} needs physics.zero_bias, the class of unbiased bunch crossings"
 
 
 def rate_of_all_needs_accept_bits(spec: "Spec") -> str | None:
     if spec.budget.rate_khz is None or spec.accept:
         return None
-    return "budget.rate_khz needs decision.accept; a score alone accepts nothing"
+    return "budget.rate_khz needs decision.accept; scores alone accept no events"
 
 
 def turn_on_is_of_features(spec: "Spec") -> str | None:
@@ -41,7 +41,7 @@ def turn_on_is_of_features(spec: "Spec") -> str | None:
     if not unknown:
         return None
     hint = nearest(unknown[0], spec.data.features)
-    return f"physics.turn_on has {quoted(unknown[0])}, which is no feature{hint}"
+    return f"physics.turn_on has {quoted(unknown[0])}, which is not a feature{hint}"
 
 
 def rates_are_below_crossings(spec: "Spec") -> str | None:
@@ -50,9 +50,11 @@ def rates_are_below_crossings(spec: "Spec") -> str | None:
     for key, rate in (*_rate_of_all(spec), *_rates_of_accept_bits(spec)):
         if rate >= crossings:
             return (
-                f"{key} is {plain(rate, 6)} kHz; bunches cross at {plain(crossings, 6)} kHz ({CROSSINGS_MHZ} MHz, "
-                f"physics.filled_bunches {spec.physics.filled_bunches} of {BUNCHES}), so that every event may be accepted; "
-                "give a rate below that"
+                f"{key} is {plain(rate, 6)} kHz; bunches cross at {plain(crossings, 6)} "
+                f"kHz ({CROSSINGS_MHZ} MHz, "
+                f"physics.filled_bunches {spec.physics.filled_bunches} of {BUNCHES}), "
+                f"so every event would be "
+                "accepted; set a lower rate"
             )
     return None
 

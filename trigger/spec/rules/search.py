@@ -12,15 +12,13 @@ if TYPE_CHECKING:
 def is_of_networks_trained_here(spec: "Spec") -> str | None:
     if spec.search is None or spec.model.function is not None:
         return None
-    return "search is for networks that are trained here; model.network is trained"
+    return "search needs a network that is trained here; model.network is already trained"
 
 
 def accuracy_is_of_classes(spec: "Spec") -> str | None:
     if spec.search is None or spec.search.metric != "accuracy" or spec.task != "anomaly":
         return None
-    return (
-        'search.metric "accuracy" is for classification; task "anomaly" puts nothing into classes'
-    )
+    return 'search.metric "accuracy" is for classification, not for task "anomaly"'
 
 
 def efficiency_is_of_accept_bits(spec: "Spec") -> str | None:
@@ -28,9 +26,7 @@ def efficiency_is_of_accept_bits(spec: "Spec") -> str | None:
         return None
     if spec.decision is not None and spec.physics.zero_bias is not None:
         return None
-    return (
-        'search.metric "efficiency" is that of decision.accept against physics.zero_bias; give both'
-    )
+    return 'search.metric "efficiency" needs both decision.accept and physics.zero_bias'
 
 
 def parameters_are_keys_of_tables(spec: "Spec") -> str | None:
@@ -39,7 +35,10 @@ def parameters_are_keys_of_tables(spec: "Spec") -> str | None:
         table, dot, _ = key.partition(".")
         if not dot or table not in tables:
             hint = nearest(table, tables)
-            return f"search.parameters has {quoted(key)}, which is no key of a table such as training.target_lut{hint}"
+            return (
+                f"search.parameters has {quoted(key)}, which is not a key of a "
+                f"table, such as training.target_lut{hint}"
+            )
     return None
 
 

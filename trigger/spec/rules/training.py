@@ -1,4 +1,6 @@
-"""Rules for how the network comes about: training, pruning and quantization against model and data."""
+"""Rules for how the network comes about: training, pruning and quantization against model and
+data.
+"""
 
 from typing import TYPE_CHECKING
 
@@ -10,44 +12,47 @@ def is_of_networks_trained_here(spec: "Spec") -> str | None:
     given = [name for name in ("training", "pruning") if name in spec.model_fields_set]
     if spec.model.network is None or not given:
         return None
-    return f"{given[0]} is for networks that are trained here; model.network is trained"
+    return f"{given[0]} needs a network that is trained here; model.network is already trained"
 
 
 def needs_labels(spec: "Spec") -> str | None:
     if spec.model.network is not None or spec.data.label is not None:
         return None
-    return "data.label is missing; without it no network can be trained"
+    return "data.label is missing; training needs it"
 
 
 def quantization_needs_a_float_network(spec: "Spec") -> str | None:
     if spec.quantization is None or spec.model.network is not None:
         return None
-    return "quantization is for a float network in model.network; one trained here has quantised layers"
+    return (
+        "quantization needs a float network in model.network; a network trained "
+        "here has quantised layers"
+    )
 
 
 def max_auc_loss_needs_labels(spec: "Spec") -> str | None:
     quantization = spec.quantization
     if quantization is None or quantization.max_auc_loss is None or spec.data.label is not None:
         return None
-    return "quantization.max_auc_loss needs data.label; without it give quantization.bits"
+    return "quantization.max_auc_loss needs data.label; without it set quantization.bits"
 
 
 def prunes_or_learns_widths(spec: "Spec") -> str | None:
     if spec.pruning is None or spec.training.target_lut is None:
         return None
-    return "give either pruning or training.target_lut, by which widths are learned down to no bit at all"
+    return "set either [pruning] or training.target_lut, which already removes weights"
 
 
 def refinement_needs_a_target(spec: "Spec") -> str | None:
     if not spec.training.refinement or spec.training.target_lut is not None:
         return None
-    return "training.refinement is for learned widths; give training.target_lut, which it comes down to"
+    return "training.refinement needs training.target_lut, its target for learned widths"
 
 
 def prunes_from_the_start(spec: "Spec") -> str | None:
     if spec.pruning is None or spec.training.warm_start is None:
         return None
-    return "pruning is for training from the start; with training.warm_start nothing is left to be pruned"
+    return "[pruning] cannot be combined with training.warm_start"
 
 
 def pruning_leaves_epochs(spec: "Spec") -> str | None:

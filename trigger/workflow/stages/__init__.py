@@ -1,4 +1,4 @@
-"""The stages of a build in their order: what each one reads, and what it writes into its folder."""
+"""The stages of a build in order: what each reads, and what it writes into its folder."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -24,10 +24,11 @@ from trigger.workflow.stages import (
 
 
 class Stage(NamedTuple):
-    """``reads`` gives what the result depends on besides this program; ``run`` writes the result into a folder.
+    """``reads`` returns what the result depends on besides this program; ``run`` writes the result.
 
-    ``code`` names the modules of this package that the stage starts from, ``data`` the files and folders of models/,
-    firmware/ and synth/ that it reads: the result depends on both, see ``code_digest``.
+    ``code`` names the modules of this package that the stage starts from, ``data`` the files and
+    folders of models/, firmware/ and synth/ that it reads: the result depends on both, see
+    ``code_digest``.
     """
 
     name: str
@@ -39,7 +40,10 @@ class Stage(NamedTuple):
     wanted: Callable[[Spec], bool] = lambda spec: True
 
     def key(self, build: Build) -> str:
-        """All that the result of a stage depends on, as one digest. Raises TriggerError where a file cannot be read."""
+        """A digest of everything that a stage depends on.
+
+        Raises TriggerError if a file cannot be read.
+        """
         return data_digest(
             {
                 "stage": self.name,

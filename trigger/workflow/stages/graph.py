@@ -19,7 +19,7 @@ from trigger.support.progress import say
 from trigger.verification.keras_integers import keras_integers
 
 DATA = ()
-# So many events, besides the vectors, every implementation is compared on.
+# The number of events, besides the vectors, for the comparison of implementations.
 _EVENTS = 100_000
 _STRUCTURED = 5_000
 
@@ -41,7 +41,9 @@ def reads(build: Build) -> Mapping[str, Any]:
 
 
 def run(build: Build, folder: Path) -> None:
-    """Lower the network; make the vectors; ask Keras, in float64, what every implementation must give."""
+    """Lower the network, make the vectors, and compute the reference outputs with Keras in
+    float64.
+    """
     from trigger.frontends import keras_backend
 
     keras_backend.start(build.spec.training.backend)
@@ -89,7 +91,9 @@ def run(build: Build, folder: Path) -> None:
 
 
 def _resampled(x: np.ndarray, seed: int) -> np.ndarray:
-    """Each feature drawn anew from the test events, on its own: realistic values in combinations never seen."""
+    """Each feature resampled independently from the test events: realistic values, new
+    combinations.
+    """
     rng = np.random.default_rng(seed)
     rows = rng.integers(0, len(x), size=(max(_EVENTS - len(x), 0), x.shape[1]))
     return np.take_along_axis(x, rows, axis=0)

@@ -1,4 +1,4 @@
-"""The network of a build: trained, together with its float twin, or trained already."""
+"""The network of a build: trained together with its float baseline, or already trained."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -17,11 +17,11 @@ from trigger.support.progress import Advance, progress, say
 from trigger.support.versions import versions
 
 DATA = ()
-# So many test events the trained network itself is asked.
+# The number of test events on which the trained network itself is recorded.
 _EVENTS = 100_000
-# The trainings of a build, as they are told.
+# The trainings of a build, by their names in messages.
 _TRAINED = {"float": "float network", "network": "network"}
-# Of each epoch of training.
+# The logs shown for each epoch.
 _SHOWN = ("loss", "val_loss", "val_accuracy", "lut")
 
 
@@ -39,7 +39,9 @@ def reads(build: Build) -> Mapping[str, Any]:
 
 
 def run(build: Build, folder: Path) -> None:
-    """Train the network, and its float twin in the same way without pruning; or take the trained one, quantised if asked."""
+    """Train the network and its float baseline (without pruning), or load a trained one and
+    quantise it on request.
+    """
     from trigger.frontends import keras_backend
 
     keras_backend.start(build.spec.training.backend)
@@ -87,19 +89,19 @@ def run(build: Build, folder: Path) -> None:
     else:
         from trigger.training import widths
         from trigger.training.attempt import Attempt
-        from trigger.training.teach import check, normalize, train
-        from trigger.training.twin import float_twin
+        from trigger.training.float_baseline import float_baseline
+        from trigger.training.recipe import check, normalize, train
 
         network.set_seed(spec.training.seed)
         quantised = network.make(spec, build.source)
         left = network.warm_started(quantised, spec, build.source)
-        twin = float_twin(quantised)
+        baseline = float_baseline(quantised)
         check(quantised, events, spec)
-        normalize(twin, events, spec)
+        normalize(baseline, events, spec)
         attempt = Attempt(build.root / "training", _trainings_key(build))
         for name, model, asked, teacher in (
-            ("float", twin, spec, None),
-            ("network", quantised, left, twin),
+            ("float", baseline, spec, None),
+            ("network", quantised, left, baseline),
         ):
             network.set_seed(spec.training.seed)
             epochs, what = asked.training.epochs, _TRAINED[name]
@@ -128,7 +130,9 @@ def _trainings_key(build: Build) -> str:
 
 
 def _asked(model: Any, spec: Spec, test: np.ndarray) -> np.ndarray:
-    """What the trained network itself is asked: the test events and the vectors, as real inputs."""
+    """The inputs recorded for the trained network itself: test events and vectors, as real
+    numbers.
+    """
     from trigger.fixedpoint.evaluate import quantize_inputs
     from trigger.frontends.networks import lower
     from trigger.verification import vectors
@@ -139,6 +143,6 @@ def _asked(model: Any, spec: Spec, test: np.ndarray) -> np.ndarray:
 
 
 def _one_epoch(done: Advance, logs: Mapping[str, float]) -> None:
-    """Show what the epoch just finished says of the network."""
+    """Show the logs of the last epoch."""
     seen = [f"{name} {logs[name]:.4g}" for name in _SHOWN if name in logs]
     done(1, ", ".join(seen))

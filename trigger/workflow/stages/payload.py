@@ -33,6 +33,6 @@ def run(build: Build, folder: Path) -> None:
     project = open_project(build.root / "rtl", graph)
     shell = built_payload.payload(build.root, build.spec, project, folder)
     if build.spec.payload and build.spec.payload.names_channels:
-        # They fit, now that the widths of the scores are known.
+        # Check that they fit, now that the widths of the scores are known.
         built_payload.output_fields(build.spec, shell)
     write(shell, fingerprint(graph))

@@ -44,7 +44,7 @@ def run(build: Build, folder: Path) -> None:
         for this in (core, whole) if whole.payload else (core,):
             say(f"  Yosys, {this.part.family}, {this.design}")
             results.append(synthesise("yosys", this, folder / this.design))
-            # Paths and processes of this machine.
+            # Remove paths and processes of this machine.
             (folder / this.design / "yosys.log").unlink(missing_ok=True)
             say(f"  {line(results[-1])}")
     except ToolFailed as failure:
@@ -59,7 +59,7 @@ def run(build: Build, folder: Path) -> None:
 
 
 def synthesis_job(root: Path, spec: Spec) -> "Job":
-    """What a build gives to a synthesis tool: the payload, where it has one."""
+    """The input for a synthesis tool: the payload, if there is one."""
     from trigger.artifacts import built_payload
     from trigger.backends.rtl import open_project
     from trigger.synthesis.tool import Job

@@ -1,4 +1,4 @@
-"""The verification of a build: every implementation compared with Keras, and the proof that nothing overflows."""
+"""The verification of a build: all implementations against Keras, and the overflow proof."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a spec's task asks of training: which events are shown, what is to be answered, and by which loss it is judged."""
+"""The training recipe of a spec: the events, the targets and the loss for its task."""
 
 from collections.abc import Callable
 from functools import partial
@@ -18,21 +18,21 @@ from trigger.support.progress import progress
 from trigger.training import anomaly, distill, early, network, neurons, prune, refine, widths
 from trigger.training.compact import compact
 from trigger.training.fit import History, Shrinking, Watch, fit, loss_on
-from trigger.training.twin import float_twin
+from trigger.training.float_baseline import float_baseline
 
-# Training events on which it is tried what a neuron is worth, and what single weights are.
+# The numbers of training events that evaluate neurons, and single weights.
 _SAMPLE, _REFINED_ON = 4096, 16384
 
 
 def trained(spec: Spec, events: dict[str, Events], folder: Path, watch: Watch) -> keras.Model:
-    """The network of a spec, made and trained as a build does it, to the same weights, without its float twin.
+    """The network of a spec, trained to the same weights as in a build, without its float baseline.
 
-    ``folder`` is that of trigger.toml; ``watch`` sees the epochs of the network itself. Raises as ``network.make``,
-    ``check`` and ``fit``.
+    ``folder`` is that of trigger.toml; ``watch`` is called after the epochs of the network itself.
+    Raises as ``network.make``, ``check`` and ``fit``.
     """
     network.set_seed(spec.training.seed)
     model = network.make(spec, folder)
-    teacher = None if spec.training.distillation is None else float_twin(model)
+    teacher = None if spec.training.distillation is None else float_baseline(model)
     check(model, events, spec)
     if teacher is not None:
         network.set_seed(spec.training.seed)
@@ -43,9 +43,9 @@ def trained(spec: Spec, events: dict[str, Events], folder: Path, watch: Watch) -
 
 
 def check(model: keras.Model, events: dict[str, Events], spec: Spec) -> None:
-    """Raise Inexact, before any training, for what training cannot make exact, and TriggerError for thresholds.
+    """Raise Inexact before training for inexact layers, and TriggerError for thresholds.
 
-    What ``train`` does first is done then.
+    The first steps of ``train`` are then done.
     """
     normalize(model, events, spec)
     early.check(model, spec.input_types)
@@ -56,12 +56,12 @@ def check(model: keras.Model, events: dict[str, Events], spec: Spec) -> None:
 
 
 def normalize(model: keras.Model, events: dict[str, Events], spec: Spec) -> None:
-    """Teach the Normalization layers the events that are trained on, as ``train`` does first."""
+    """Adapt the Normalization layers to the training events, as ``train`` does first."""
     network.power_of_two_normalization(model, _taught(events, spec)["train"], spec.input_types)
 
 
 def _taught(events: dict[str, Events], spec: Spec) -> dict[str, Events]:
-    """The events of the classes that are trained on."""
+    """The events of the training classes."""
     return {
         name: split.take(np.flatnonzero(np.isin(split.y, spec.taught)))
         for name, split in events.items()
@@ -76,10 +76,11 @@ def train(
     watch: Watch,
     teacher: keras.Model | None = None,
 ) -> History:
-    """Train a network, in place, for the task of a spec, and make it as small as the spec says unless it is a float one.
+    """Train a network in place for the task of a spec, and shrink it as specified unless it is
+    float.
 
-    ``teacher`` is the trained float network where the spec asks for distillation. Returns and raises as ``fit``; raises
-    TriggerError too where the spec does not say how small.
+    ``teacher`` is the trained float network for distillation. Returns and raises as ``fit`` does;
+    raises TriggerError if the spec has no target size for learned widths.
     """
     taught = _taught(events, spec)
     network.power_of_two_normalization(model, taught["train"], spec.input_types)
@@ -110,7 +111,9 @@ def train(
 def _refined(
     model: keras.Model, trained: keras.Model, spec: Spec, events: Events, loss: Any
 ) -> History:
-    """Refine ``model``, a part of what has been fitted, where the spec asks for it: the loss and the LUT it ends with."""
+    """Refine ``model``, a part of the fitted network, if the spec says so; returns final loss and
+    LUT.
+    """
     training = spec.training
     if not training.refinement:
         return {}
@@ -121,7 +124,7 @@ def _refined(
     give_back: Callable[[], None] | None = None
     if (
         trained.outputs[0] is model.outputs[0]
-    ):  # what is judged is the network itself, no decoder behind it
+    ):  # the loss is of the network itself, without a decoder
         part, give_back = compact(model)
         judged = part
     with progress("refining the network", training.refinement, "passes") as done:
@@ -141,17 +144,19 @@ def _some(events: Events, count: int, seed: int) -> Events:
 def _shrinking(
     model: keras.Model, trained: keras.Model, spec: Spec, events: Events
 ) -> tuple[keras.Model, Shrinking | None]:
-    """What is fitted, and what makes ``model``, a part of it, smaller meanwhile."""
+    """The network to fit, and the callback that shrinks ``model``, a part of it."""
     target = spec.training.target_lut
     if not widths.is_learned(model):
         if target is not None:
             raise TriggerError(
-                "training: target_lut is for learned widths; the network has none of trigger.quantizers"
+                "training: target_lut needs learned widths; use trigger.quantizers in "
+                "the network, or remove it"
             )
         return trained, prune.MagnitudePruning(model, spec.pruning) if spec.pruning else None
     if target is None:
         raise TriggerError(
-            "training: the network has learned widths; training.target_lut says how many LUT it may take"
+            "training: the network has learned widths; set training.target_lut to the "
+            "LUT it may take"
         )
     if spec.training.refinement:
         target = refine.trained_to(target)

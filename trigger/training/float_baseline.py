@@ -1,4 +1,4 @@
-"""The float twin of a quantised network: the same layers without quantisers."""
+"""The float baseline of a quantised network: the same layers without quantisers."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import qkeras
 
 from trigger.quantizers import FixedPoint, LearnedActivation
 
-# What quantisers round, where that is not their input.
+# The float functions of quantisers other than the identity.
 _FLOAT: dict[type, str] = {
     qkeras.quantized_relu: "relu",
     qkeras.quantized_relu_po2: "relu",
@@ -17,8 +17,8 @@ _FLOAT: dict[type, str] = {
 }
 
 
-def float_twin(model: keras.Model) -> keras.Model:
-    """The same network without quantisers: what quantisation is compared with."""
+def float_baseline(model: keras.Model) -> keras.Model:
+    """The same network without quantisers, to which the quantised one is compared."""
     return keras.models.clone_model(model, clone_function=_float_layer)
 
 
