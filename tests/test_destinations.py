@@ -231,7 +231,7 @@ def test_an_onnx_file_that_was_edited(small_build, tmp_path, kind):
     model.doc_string = "mine"
     onnx.save(model, path)
     assert refused("export", kind, small_build[1], path) == (
-        f"{path}: exists already and is not an ONNX file of this program; remove it, or name another file"
+        f"{path}: already exists and is not an ONNX file of this program; remove it, or name another file"
     )
     assert onnx.load(path).doc_string == "mine"
 

@@ -271,10 +271,7 @@ def test_parts_that_a_tool_does_not_know(jobs, tmp_path):
     assert str(error.value) == f"quartus: {PART} is not an Intel part; set target.part to one"
     with pytest.raises(ToolFailed) as error:
         synthesise("yosys", jobs["Arria10"], tmp_path / "b")
-    assert (
-        str(error.value)
-        == "yosys: no synthesis for Arria 10 GX 1150; use the vendor's tool"
-    )
+    assert str(error.value) == "yosys: no synthesis for Arria 10 GX 1150; use the vendor's tool"
     with pytest.raises(ToolFailed) as error:
         synthesise("vitis", jobs[PART]._replace(hls_backend="Quartus"), tmp_path / "c")
     assert (

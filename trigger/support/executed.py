@@ -35,7 +35,9 @@ def _hear(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 def existing(names: set[str]) -> set[Path]:
-    """The files behind such names, those inside an archive as the archive; not what was never a file."""
+    """The files behind such names, those inside an archive as the archive; not what was never a
+    file.
+    """
     found = set()
     for name in names:
         path = Path(name)

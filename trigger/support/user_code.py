@@ -1,4 +1,4 @@
-"""A user's Python file and what it imports of the user's own: told apart from what is installed, imported as it is now."""
+"""A user's Python file and the user modules that it imports, always in their current state."""
 
 import ast
 import contextlib
@@ -18,7 +18,7 @@ from trigger.support.executed import executed, existing
 _PROGRAM = __name__.partition(".")[0]
 _PACKAGE = Path(__file__).resolve().parents[1]
 _INSTALLED = ("site-packages", "dist-packages")
-# The digest of each file when it was last imported here.
+# The digest of each file at its last import in this process.
 _imported: dict[Path, str] = {}
 
 
@@ -34,10 +34,10 @@ class _Import(NamedTuple):
 
 
 def user_files(path: Path) -> list[Path]:
-    """A Python file, and the files that it can import, from its folder or elsewhere, but not what is installed.
+    """A Python file and the user files that it can import, without installed packages.
 
-    What these import counts as well; of a package all modules; of two files that a name may mean both. It is found in the
-    sources: a name that is made up at run time is not.
+    Imports are followed, packages count with all modules, and an ambiguous name counts with both
+    files. They are read from the sources; imports with computed names are not found.
     """
     places = [path.parent, *_places()]
     found: dict[Path, None] = {}
@@ -56,7 +56,7 @@ def user_files(path: Path) -> list[Path]:
 
 
 def program_names(path: Path) -> list[str]:
-    """What a user's file, or a file that it imports, imports from this program, as dotted names."""
+    """The dotted names that a user's file, or a file that it imports, imports from this program."""
     found = {this for file in user_files(path) for this in _imports(file)}
     return sorted(this.name for this in found if not this.level and this.top == _PROGRAM)
 
@@ -88,7 +88,8 @@ def _check_known(path: Path, ran: set[Path], known: list[Path]) -> None:
     unknown = sorted(file for file in ran - resolved if _is_users(file))
     if unknown:
         raise TriggerError(
-            f"{path}: runs {unknown[0]} in a way that its source does not show, so that the network "
+            f"{path}: runs {unknown[0]} in a way that its source does not show, so that "
+            f"the network "
             f"would not be trained again after an edit there; put that file beside {path.name} and "
             "import it by its name"
         )
@@ -104,7 +105,9 @@ def _is_users(file: Path) -> bool:
 
 
 def _forget(path: Path) -> None:
-    """Let a user's modules be imported again that have changed, lie beside his file, or were another user's file."""
+    """Forget user modules that have changed, lie beside the file, or belong to another user's
+    file.
+    """
     now = {file.resolve(): file_digest(file) for file in user_files(path)}
     old = {file for file, digest in now.items() if _imported.get(file, digest) != digest} | {
         file for file in now if path.parent.resolve() in file.parents
@@ -131,7 +134,7 @@ def _loaded(name: str) -> Path | None:
 
 
 def _places() -> list[Path]:
-    """Where Python looks for modules besides what is installed."""
+    """The module search path without the installed packages."""
     standard = Path(sysconfig.get_path("stdlib"))
     places = [Path(place).absolute() for place in sys.path]
     return [
@@ -145,7 +148,7 @@ def _places() -> list[Path]:
 
 
 def _imports(file: Path) -> list[_Import]:
-    """What a source imports, at its top or inside functions; nothing where it is no Python."""
+    """The imports of a source, also inside functions; none if it is not Python."""
     if file.suffix != ".py":
         return []
     try:
@@ -170,7 +173,7 @@ def _imports(file: Path) -> list[_Import]:
 
 
 def _files(place: Path, name: str) -> list[Path]:
-    """The files that a dotted name may mean in a folder."""
+    """The files in a folder that a dotted name may refer to."""
     found: list[Path] = []
     for part in filter(None, name.split(".")):
         place = place / part

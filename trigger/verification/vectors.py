@@ -1,6 +1,6 @@
-"""Test vectors that find differences which physics events do not: corners, single steps, ties, accumulator extremes.
+"""Directed test vectors: corners, one-LSB steps, rounding ties, table entries, extremes.
 
-All are real numbers for the inputs, float64 of shape (vectors, features), made from the graph alone and from a seed.
+All are real inputs, float64 of shape (vectors, features), derived from the graph and a seed.
 """
 
 from typing import NamedTuple, assert_never
@@ -37,14 +37,14 @@ _FAR = np.iinfo(np.int64).max
 
 
 class Coverage(NamedTuple):
-    """How much of what the vectors aim at they reach: ``reached`` of ``wanted``."""
+    """The coverage of the vectors: ``reached`` of ``wanted``."""
 
     reached: int
     wanted: int
 
 
 class Vectors(NamedTuple):
-    """Vectors by the name of their family, and what they reach."""
+    """Vectors by family, and their coverage."""
 
     families: dict[str, np.ndarray]
     ties: Coverage
@@ -90,7 +90,7 @@ def _pool(rng: np.random.Generator, low: Integers, high: Integers) -> Integers:
 
 
 def _one_step(low: Integers, high: Integers) -> Integers:
-    """Each feature alone one step from its ends and from zero."""
+    """Each feature alone one step from its extremes and from zero."""
     base = np.clip(np.zeros_like(low), low, high)
     rows = []
     for feature in range(len(low)):
@@ -102,8 +102,10 @@ def _one_step(low: Integers, high: Integers) -> Integers:
 
 
 def _pairs(seed: int, low: Integers, high: Integers, pool: Integers) -> Integers:
-    """Any two features at an end or one step inside it, several times, among others that are moderate or at an end too."""
-    rng = np.random.default_rng([seed, 1])  # its own, so that no other family changes
+    """All pairs of features at or one step inside their extremes, among moderate and extreme
+    others.
+    """
+    rng = np.random.default_rng([seed, 1])  # a separate generator, so that no other family changes
     ends = [low, np.minimum(low + 1, high), np.maximum(high - 1, low), high]
     zero = np.clip(np.zeros_like(low), low, high)
     others = np.concatenate([zero[None], pool[:99]])
@@ -121,7 +123,7 @@ def _outside(rng: np.random.Generator, low: Integers, high: Integers) -> np.ndar
 
 
 def _ties(graph: Graph, pool: Integers, values: dict[str, Integers]) -> tuple[Integers, Coverage]:
-    """Inputs for which a quantiser has to round exactly half a step."""
+    """Inputs for which a quantiser must round exactly half a step."""
     chosen: list[Integers] = [np.empty(0, dtype=np.int64)]
     reached = wanted = 0
     for node in graph.nodes:
@@ -141,7 +143,9 @@ def _ties(graph: Graph, pool: Integers, values: dict[str, Integers]) -> tuple[In
 
 
 def _entries(graph: Graph, pool: Integers, values: dict[str, Integers]) -> Integers:
-    """Inputs that look up every entry of every table, and both sides of every step, as far as the pool reaches them."""
+    """Inputs that address every table entry and both sides of every step, as far as the pool
+    reaches.
+    """
     chosen: list[Integers] = [np.empty(0, dtype=np.int64)]
     for node in graph.nodes:
         if isinstance(node, Threshold):
@@ -154,28 +158,29 @@ def _entries(graph: Graph, pool: Integers, values: dict[str, Integers]) -> Integ
         first = np.flatnonzero(np.diff(ordered, prepend=ordered[0] - 1))
         if (
             len(first) > _TABLE_ENTRIES
-        ):  # a wide input is compared with thresholds: only their two sides matter
+        ):  # wide inputs are compared with thresholds: only the two sides matter
             fraction = int(graph[node.inputs[0]].fractions.max())
             sides = np.searchsorted(ordered, thresholds(node, fraction))
             first = np.concatenate([sides, sides - 1])
-        # One event may hide a wrong entry behind a saturation further on: take several.
+        # A later saturation may mask a wrong entry, so take several events.
         spread = first[:, None] + np.arange(_EVENTS_PER_ENTRY)
         chosen.append(rows[np.clip(spread, 0, len(rows) - 1)].ravel())
     return pool[np.unique(np.concatenate(chosen))]
 
 
 def _both_sides(distance: Integers) -> Integers:
-    """For each accept bit the events nearest to its threshold, from below and from above."""
+    """The events nearest to the threshold of each accept bit, from below and above."""
     chosen = [np.argsort(np.where(side, np.abs(column), _FAR), kind="stable")[:_EVENTS_PER_ENTRY]
               for column in distance.T for side in (column < 0, column >= 0)]  # fmt: skip
     return np.concatenate(chosen)
 
 
 def _ends(graph: Graph, pool: Integers, values: dict[str, Integers]) -> tuple[Integers, Coverage]:
-    """For each accumulator the inputs that bring it nearest to the two ends of its interval.
+    """The inputs that bring each accumulator nearest to the two ends of its interval.
 
-    In the first layer these are the ends themselves: every input at one of its own ends. Behind a quantiser not every
-    combination of inputs exists, so the candidates are the corners that the product of the weights points to, and the pool.
+    In the first layer the ends are reached with every input at one of its own extremes. After a
+    quantiser some combinations cannot occur, so the candidates are the pool and the corners given
+    by the signs of the product of the weights.
     """
     low, high = bounds(graph.input.types)
     found, directions = ranges(graph), _directions(graph)
@@ -203,7 +208,9 @@ def _ends(graph: Graph, pool: Integers, values: dict[str, Integers]) -> tuple[In
 
 
 def _directions(graph: Graph) -> dict[str, np.ndarray]:
-    """How each element moves with each input, were every quantiser a straight line: (inputs, elements) by node."""
+    """The slope of each element with each input, quantisers taken as linear: (inputs, elements) by
+    node.
+    """
     found: dict[str, np.ndarray] = {}
     for node in graph.nodes:
         sources = [found[name] for name in node.inputs]
