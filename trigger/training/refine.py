@@ -83,7 +83,7 @@ def refine(
     if weights is None:
         raise TriggerError(
             f"training: refinement reached {network.now.lut:,.0f} LUT by count, but "
-            "training.target_lut is {target:,}; raise it, or raise training.refinement"
+            f"training.target_lut is {target:,}; raise it, or raise training.refinement"
         )
     model.set_weights(weights)
     network.close()

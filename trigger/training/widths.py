@@ -166,7 +166,7 @@ class Steering(Shrinking):
         if found > self._target:
             raise TriggerError(
                 f"training: the network reached {found:,.0f} LUT by estimate, above the "
-                "target of {self._target:,}; train for more epochs, or raise training.target_lut"
+                f"target of {self._target:,}; train for more epochs, or raise training.target_lut"
             )
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
