@@ -10,6 +10,7 @@ from battery import PART, around, prepare
 from qkeras import QActivation
 
 from trigger.backends import rtl
+from trigger.backends.hls4ml import project
 from trigger.spec.parts import part
 from trigger.synthesis import quartus, vitis, vivado
 from trigger.synthesis.run import TOOLS
@@ -30,12 +31,12 @@ def jobs(network, tmp_path_factory):
     folder = tmp_path_factory.mktemp("jobs")
     made = {}
     for name in (PART, "Arria10"):
-        project = rtl.write(
+        core = rtl.write(
             network.graph, folder / f"rtl_{name}", rtl.RtlOptions(name, 360, project_name="net")
         )
         hls = folder / f"hls_{name}"
         project.write(network.graph, hls, project.Hls4mlOptions(PART, 360, project_name="net"))
-        made[name] = Job(project, hls, "Vitis", part(name), 360)
+        made[name] = Job(core, hls, "Vitis", part(name), 360)
     return made
 
 
