@@ -176,8 +176,9 @@ NOT_A_NUMBER = (
         (
             lambda: chain(keras.layers.Dense(3)),
             "a layer of the type Dense has no exact lowering. Remedy: use Input, QDense, QBatchNormDense, "
-            "QBatchNormalization, QAdd, QUnaryFunctionLUT, Quantizer, ReLU, LeakyReLU, Softmax (last), Add, Concatenate, "
-            "Dot (squares), Flatten, Reshape and the Dropout layers.",
+            "QBatchNormalization, QAdd, QUnaryFunctionLUT, Quantizer, ReLU, LeakyReLU, Softmax (last), Add, "
+            "Subtract, Maximum, Minimum, Concatenate, Dot (squares), MaxPooling, Flatten, Reshape, Permute, "
+            "RepeatVector, Cropping, ZeroPadding, UpSampling and the Dropout layers.",
         ),
     ],
 )
