@@ -77,7 +77,7 @@ NETWORKS = {
     "a function wrapped as relu": (
         lambda: chain(dense(activation=wrapped)), own("relu")
     ),
-    "a lambda": (lambda: chain(dense(activation=lambda x: x)), own("<lambda>")),
+    "a lambda": (lambda: chain(dense(activation=lambda x: x)), own("<lambda>", __name__)),
     "a class of one's own": (lambda: chain(dense(activation=quantized_bits())), own("quantized_bits")),
     "a subclass of a quantiser": (
         lambda: chain(QActivation(Squared(3, 1), name="d")), subclass("Squared", "quantized_relu")
