@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from trigger import TriggerError
 from trigger.artifacts.folder import read_graph
+from trigger.backends import rtl
 from trigger.backends.hls4ml import csim
 from trigger.cli.app import app
 from trigger.support.digest import data_digest
@@ -192,15 +193,22 @@ def test_a_folder_beside_the_firmware_is_not_taken_for_it(small_build):
     project = csim.open_project(root / "firmware", read_graph(root), this.spec.name, "Vitis")
     assert project.sources == root / "firmware" / "firmware"
     (root / "firmware" / "firmware").rename(root / "firmware" / "bbb")
-    assert command("verify", root) == f"csim: {root / 'firmware'} holds no hls4ml project"
+    with pytest.raises(TriggerError) as refusal:
+        csim.open_project(root / "firmware", read_graph(root), this.spec.name, "Vitis")
+    assert str(refusal.value) == f"csim: {root / 'firmware'} holds no hls4ml project"
 
 
 @pytest.mark.parametrize("place", ["../small_core.v", "/tmp/small_core.v"])
 def test_sources_of_the_rtl_lie_in_its_folder(small_build, place):
     _, root = small_build
     edit(root / "rtl" / "rtl.json", '"small_core.v"', f'"{place}"')
-    assert command("verify", root) == (
+    with pytest.raises(TriggerError) as refusal:
+        rtl.open_project(root / "rtl", read_graph(root))
+    assert str(refusal.value) == (
         f"rtl: {root / 'rtl' / 'rtl.json'}: damaged: {place!r} is not in src"
+    )
+    assert command("verify", root) == (
+        f"{root / 'rtl' / 'rtl.json'}: EDITED since the build; run `trigger build` again"
     )
 
 

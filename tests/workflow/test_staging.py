@@ -69,7 +69,7 @@ def world(tmp_path, monkeypatch):
         )
 
     monkeypatch.setattr("trigger.workflow.build.STAGES", tuple(map(stage, STAGES)))
-    exact = SimpleNamespace(headline=SimpleNamespace(kind="exact"), budgets=[])
+    exact = SimpleNamespace(headline=SimpleNamespace(kind="exact"), budgets=[], unusable=False)
     monkeypatch.setattr("trigger.workflow.build.outcome", lambda this: exact)
     monkeypatch.setattr("trigger.workflow.build.summary", lambda this, found: "exact")
     return source, tmp_path / "build", ran
