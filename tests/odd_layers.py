@@ -285,7 +285,8 @@ REPLACED = (
 
 
 NO_SOFTMAX = (
-    "s: its softmax over axis {} of the shape {} cannot be left out: the sum is not over all outputs. Remedy: remove the softmax from the "
+    "s: its softmax over axis {} of the shape {} cannot be left out: the sum is not over all outputs. "
+    "Remedy: remove the softmax from the "
     "network and apply it in software."
 )
 

@@ -52,7 +52,8 @@ def test_the_budgets_of_a_payload_count_its_shell(built):
         "clock_mhz": True,
     }
     assert str(lines["lut"]) == (
-        f"lut: {whole.lut:,} (payload, {whole.origin}) is {whole.lut - core.lut:,} over the {core.lut:,} allowed; to reduce it: "
+        f"lut: {whole.lut:,} (payload, {whole.origin}) is {whole.lut - core.lut:,} over the {core.lut:,} allowed; "
+        "to reduce it: "
         f'fewer links or working points, or payload.thresholds = "fixed": the shell takes {whole.layers["(shell)"]:,} LUT'
     )
     page = (built.root / "report" / "index.html").read_text()

@@ -212,7 +212,8 @@ def test_a_function_of_ones_own_is_a_table():
 
 
 QUANTISED_SOFTMAX = (
-    "its output quantiser acts on the values of the softmax, which have no exact fixed-point form. Remedy: use enable_oq=False, or "
+    "its output quantiser acts on the values of the softmax, which have no exact fixed-point form. Remedy: "
+    "use enable_oq=False, or "
     "remove the softmax."
 )
 

@@ -103,7 +103,8 @@ NETWORKS = {
     ),
     "a kernel's quantiser that fails": (
         lambda: failing(dense(kernel_quantizer=qkeras.ternary(threshold=0.5), name="d")),
-        "d: ternary(alpha='auto_po2',threshold=0.5) cannot be called: AssertionError: AssertionError. Remedy: correct its options so that "
+        "d: ternary(alpha='auto_po2',threshold=0.5) cannot be called: AssertionError: AssertionError. "
+        "Remedy: correct its options so that "
         "the network can be called.",
     ),
     # Models and layers of one's own.

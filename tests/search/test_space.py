@@ -90,7 +90,8 @@ class TestSpace:
             ("", "the key search.parameters is missing"),
             (
                 '[search.parameters]\n"trainin.epochs" = { low = 7, high = 9 }',
-                "search.parameters has 'trainin.epochs', which is not a key of a table, such as training.target_lut; did you mean "
+                "search.parameters has 'trainin.epochs', which is not a key of a table, such as training.target_lut; "
+                "did you mean "
                 "'training'?",
             ),
             (
@@ -137,7 +138,8 @@ class TestFront:
         with pytest.raises(TriggerError) as error:
             pick.best(found, pick.parse("lut<=90, auc>=0.6", "auc"), "auc")
         assert str(error.value) == (
-            "no trial has lut <= 90, auc >= 0.6; the nearest is trial 0: auc 0.7000, 100 LUT, 20.0 ns. Relax lut to 100, or search smaller networks: fewer "
+            "no trial has lut <= 90, auc >= 0.6; the nearest is trial 0: auc 0.7000, 100 LUT, 20.0 ns. "
+            "Relax lut to 100, or search smaller networks: fewer "
             "bits, a lower training.target_lut, fewer neurons"
         )
         with pytest.raises(TriggerError) as error:

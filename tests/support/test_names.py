@@ -26,7 +26,10 @@ TOPOLOGY = next(spec for spec in ZOO if spec["name"] == "l1_topology")
 
 
 def taken(name, other):
-    return f"name: {name!r} cannot name a C++ function: it is reserved by C++ or hls4ml; use another name; for example {other!r}"
+    return (
+        f"name: {name!r} cannot name a C++ function: it is reserved by C++ or hls4ml; use another name; "
+        f"for example {other!r}"
+    )
 
 
 @pytest.mark.parametrize(

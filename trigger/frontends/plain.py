@@ -29,9 +29,8 @@ TRAINING_ONLY = (
 )
 NAMES = (
     "ReLU, LeakyReLU, Softmax (last), Add, Subtract, Maximum, Minimum, Concatenate, Dot (squares), "
-    "MaxPooling, Flatten, Reshape, Permute, RepeatVector, Cropping, ZeroPadding, "
-    "UpSampling and the "
-    "Dropout layers"
+    "MaxPooling, Flatten, Reshape, Permute, RepeatVector, Cropping, ZeroPadding, UpSampling and "
+    "the Dropout layers"
 )
 
 
