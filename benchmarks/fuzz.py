@@ -113,8 +113,8 @@ def rtl(seeds: range) -> None:
         designs = [simulate.Design(project.interface, project.sources) for project in projects]
         compiled = simulate.compile_together(designs, Path(folder) / "bench", "-O0")
         for seed, network, simulation in zip(seeds, networks, compiled, strict=True):
-            for gaps in (False, True):
-                found = simulation.run(network.integers[-3000:], gaps=gaps)
+            for stalls in (False, True):
+                found = simulation.run(network.integers[-3000:], stalls=stalls)
                 np.testing.assert_array_equal(
                     found, network.expected[-3000:], err_msg=f"seed {seed}"
                 )

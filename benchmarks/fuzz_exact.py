@@ -218,7 +218,7 @@ def _written(
 
 def _with_gaps(simulation) -> Run:
     """With pauses, the clock enable going low, and a reset."""
-    return lambda x: simulation.run(x, gaps=True)
+    return lambda x: simulation.run(x, stalls=True)
 
 
 IMPLEMENTATIONS = {

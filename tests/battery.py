@@ -245,7 +245,7 @@ class Battery:
         network = self.prepared(case)
         np.testing.assert_array_equal(rtls[case].run(network.integers), network.expected)
         np.testing.assert_array_equal(
-            rtls[case].run(network.integers[:2000], gaps=True), network.expected[:2000]
+            rtls[case].run(network.integers[:2000], stalls=True), network.expected[:2000]
         )
 
     def test_emulator_equals_keras(self, case, emulators):

@@ -42,9 +42,9 @@ def named(text: str, name: str) -> str:
 def found(simulation, x, expected) -> str:
     """What verification finds: back to back, and with gaps, stalls and resets."""
     said = []
-    for gaps in (False, True):
+    for stalls in (False, True):
         try:
-            said.append("different" if (simulation.run(x, gaps=gaps) != expected).any() else "")
+            said.append("different" if (simulation.run(x, stalls=stalls) != expected).any() else "")
         except RtlFailed as failure:
             said.append(str(failure).removeprefix("rtl: "))
     return next(filter(None, said), "")

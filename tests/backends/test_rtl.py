@@ -147,9 +147,9 @@ def test_options_that_cannot_be_met(network, tmp_path, options, message):
 def test_names_that_hardware_languages_reserve(network, tmp_path):
     project = rtl.write(network.graph, tmp_path, rtl.RtlOptions(PART, 240, project_name="small"))
     assert project.interface.name == "small_core"
-    gaps, x = project.with_stalls(), network.integers[:200]
+    stalls, x = project.with_stalls(), network.integers[:200]
     assert project.compile() is project
-    for compiled in (project, gaps):
+    for compiled in (project, stalls):
         np.testing.assert_array_equal(compiled.run(x), network.expected[:200])
 
 

@@ -71,4 +71,4 @@ def test_rtl_equals_keras(tmp_path):
     ):
         x, expected = network.integers[-3000:], network.expected[-3000:]
         np.testing.assert_array_equal(simulation.run(x), expected)
-        np.testing.assert_array_equal(simulation.run(x, gaps=True), expected)
+        np.testing.assert_array_equal(simulation.run(x, stalls=True), expected)

@@ -100,13 +100,13 @@ class Rtl:
     clock_mhz: float
     sources: tuple[Path, ...]
     estimate: dict[str, Any] = field(default_factory=dict)
-    gaps: bool = False
+    stalls: bool = False
     _compiled: _Compiled = field(default_factory=_Compiled, repr=False)
 
     @property
     def label(self) -> str:
         """The name of this implementation in comparisons."""
-        return f"RTL ({LANGUAGES[self.language]}){', with stalls' if self.gaps else ''}"
+        return f"RTL ({LANGUAGES[self.language]}){', with stalls' if self.stalls else ''}"
 
     @property
     def simulation(self) -> Simulation | GhdlSimulation | None:
@@ -133,7 +133,7 @@ class Rtl:
 
         Compiling either compiles both.
         """
-        return replace(self, gaps=True)
+        return replace(self, stalls=True)
 
     def run(self, x: Integers, done: Callable[[int], None] = lambda events: None) -> Integers:
         """Integer inputs, shape (events, features), to integer outputs, shape (events, outputs).
@@ -142,7 +142,7 @@ class Rtl:
         """
         if self.simulation is None:
             raise RtlFailed(f"rtl: {self.interface.name} is not compiled; call compile() first")
-        return self.simulation.run(x, self.gaps, done=done)
+        return self.simulation.run(x, self.stalls, done=done)
 
     def trace(self, x: Integers) -> dict[str, Integers]:
         """No inner node is visible."""
@@ -207,9 +207,11 @@ def plan(graph: Graph, options: RtlOptions, done: Callable[[int], None] = _nobod
     options.check()
     fpga = find_part(options.part)
     logic = to_logic(optimize(graph), done)
-    stages = schedule(logic, 1000 / options.clock_mhz * (1 - CLOCK_UNCERTAINTY) / fpga.delay)
-    core = to_core(as_hdl_name(options.project_name), graph, logic, stages)
-    slowest = max(stage_delays(logic, stages)) * fpga.delay / (1 - CLOCK_UNCERTAINTY)
+    pipeline_stages = schedule(
+        logic, 1000 / options.clock_mhz * (1 - CLOCK_UNCERTAINTY) / fpga.delay
+    )
+    core = to_core(as_hdl_name(options.project_name), graph, logic, pipeline_stages)
+    slowest = max(stage_delays(logic, pipeline_stages)) * fpga.delay / (1 - CLOCK_UNCERTAINTY)
     layers: dict[str, float] = {}
     for group, cost in zip(logic.groups, logic.costs, strict=True):
         layers[group] = layers.get(group, 0.0) + cost

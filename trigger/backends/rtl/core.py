@@ -75,36 +75,42 @@ class Core(NamedTuple):
         return sum(register.width for register in self.registers) + self.interface.latency
 
 
-def to_core(name: str, graph: Graph, logic: Logic, stages: Sequence[int]) -> Core:
+def to_core(name: str, graph: Graph, logic: Logic, pipeline_stages: Sequence[int]) -> Core:
     """Cut scheduled logic into blocks and registers."""
-    last = max(stages, default=0)
+    last = max(pipeline_stages, default=0)
     inputs = ports(graph.input.types)
     names = module_names(logic.groups)
-    read_in = _reading_stages(logic, stages, last + 1)
+    read_in = _reading_stages(logic, pipeline_stages, last + 1)
     registers: list[Register] = []
     blocks: list[Block] = []
     for stage in range(last + 2):
         for i in range(len(logic.ops)):
             if _constant(logic.ops[i]) is not None or not _is_held(
-                logic, stages, read_in, i, stage
+                logic, pipeline_stages, read_in, i, stage
             ):
                 continue
             width = _width(logic.ops[i])
             if stage == 0:
                 source = Bits("x", inputs[i].low, width)
             else:
-                held_before = _is_held(logic, stages, read_in, i, stage - 1)
+                held_before = _is_held(logic, pipeline_stages, read_in, i, stage - 1)
                 source = Bits(f"{'r' if held_before else 's'}{stage - 1}_v{i}", 0, width)
             registers.append(Register(f"r{stage}_v{i}", stage, source))
         working = [
             i
             for i in range(len(logic.ops))
-            if stages[i] == stage and logic.ops[i].opcode not in (INPUT, CONSTANT)
+            if pipeline_stages[i] == stage and logic.ops[i].opcode not in (INPUT, CONSTANT)
         ]
         for layer in dict.fromkeys(logic.groups[i] for i in working):
             inside = [i for i in working if logic.groups[i] == layer]
             block = _block(
-                f"{name}_s{stage}_{names[layer]}", stage, layer, inside, logic, stages, read_in
+                f"{name}_s{stage}_{names[layer]}",
+                stage,
+                layer,
+                inside,
+                logic,
+                pipeline_stages,
+                read_in,
             )
             if block.outputs:
                 blocks.append(block)
@@ -117,24 +123,30 @@ def to_core(name: str, graph: Graph, logic: Logic, stages: Sequence[int]) -> Cor
     return Core(interface, tuple(blocks), tuple(registers), results)
 
 
-def _reading_stages(logic: Logic, stages: Sequence[int], end: int) -> list[set[tuple[int, str]]]:
+def _reading_stages(
+    logic: Logic, pipeline_stages: Sequence[int], end: int
+) -> list[set[tuple[int, str]]]:
     """The (stage, layer) pairs that read each value; outputs are read at the end."""
     found: list[set[tuple[int, str]]] = [set() for _ in logic.ops]
     for i, op in enumerate(logic.ops):
         for source in op.addr:
-            found[source].add((stages[i], logic.groups[i]))
+            found[source].add((pipeline_stages[i], logic.groups[i]))
     for i in logic.outputs:
         found[i].add((end, ""))
     return found
 
 
 def _is_held(
-    logic: Logic, stages: Sequence[int], read_in: Sequence[set[tuple[int, str]]], i: int, stage: int
+    logic: Logic,
+    pipeline_stages: Sequence[int],
+    read_in: Sequence[set[tuple[int, str]]],
+    i: int,
+    stage: int,
 ) -> bool:
     """Whether value i is in a register at the entry of a stage: made before, and read there or
     later.
     """
-    made = -1 if logic.ops[i].opcode == INPUT else stages[i]
+    made = -1 if logic.ops[i].opcode == INPUT else pipeline_stages[i]
     return made < stage <= max((reader for reader, _ in read_in[i]), default=-1)
 
 
@@ -144,7 +156,7 @@ def _block(
     layer: str,
     inside: Sequence[int],
     logic: Logic,
-    stages: Sequence[int],
+    pipeline_stages: Sequence[int],
     read_in: Sequence[set[tuple[int, str]]],
 ) -> Block:
     members = set(inside)
@@ -183,7 +195,7 @@ def _block(
         Wire(
             j,
             _width(logic.ops[j]),
-            f"{'r' if _made_before(logic, stages, j, stage) else 's'}{stage}_v{j}",
+            f"{'r' if _made_before(logic, pipeline_stages, j, stage) else 's'}{stage}_v{j}",
         )
         for j in variable
     )
@@ -191,8 +203,8 @@ def _block(
     return Block(name, stage, layer, combinational, tuple(inputs), tuple(outputs))
 
 
-def _made_before(logic: Logic, stages: Sequence[int], i: int, stage: int) -> bool:
-    return stages[i] < stage or logic.ops[i].opcode == INPUT
+def _made_before(logic: Logic, pipeline_stages: Sequence[int], i: int, stage: int) -> bool:
+    return pipeline_stages[i] < stage or logic.ops[i].opcode == INPUT
 
 
 def _width(op: Op) -> int:

@@ -32,16 +32,16 @@ class Edges(NamedTuple):
 
 
 def drive(
-    events: int, latency: int, rng: np.random.Generator, gaps: bool, resets: Flags | None = None
+    events: int, latency: int, rng: np.random.Generator, stalls: bool, resets: Flags | None = None
 ) -> Edges:
     """Edges that send each event once (at least one) and wait for its result.
 
-    With ``gaps`` there are pauses, and the clock enable drops now and then. The design is reset
+    With ``stalls`` events pause and the clock enable drops now and then. The design is reset
     before each event of ``resets``, shape (events,), whatever its inputs and clock enable are.
     """
-    count = 2 * events + 64 if gaps else events
-    enabled = rng.random(count) < (7 / 8 if gaps else 1)
-    valid = rng.random(count) < (3 / 4 if gaps else 1)
+    count = 2 * events + 64 if stalls else events
+    enabled = rng.random(count) < (7 / 8 if stalls else 1)
+    valid = rng.random(count) < (3 / 4 if stalls else 1)
     taken = np.flatnonzero(enabled & valid)[:events]
     valid[taken[-1] + 1 :] = False
     event = np.full(count, -1)

@@ -92,11 +92,13 @@ def _top(core: Core, kind: Language) -> str:
     templates.filters["joined"] = lambda bits: Code(kind.joined(bits))
     templates.filters["signals"] = lambda block: map(Code, kind.logic(block.logic)[0])
     templates.filters["logic"] = lambda block: map(Code, _statements(block, kind))
-    stages = [
+    pipeline_stages = [
         ([r for r in core.registers if r.stage == k], [b for b in core.blocks if b.stage == k])
         for k in range(core.interface.latency)
     ]
-    return templates.get_template(f"core.{kind.suffix}.j2").render(core=core, stages=stages)
+    return templates.get_template(f"core.{kind.suffix}.j2").render(
+        core=core, pipeline_stages=pipeline_stages
+    )
 
 
 def _statements(block: Block, kind: Language) -> list[str]:

@@ -29,18 +29,18 @@ class GhdlSimulation(NamedTuple):
     def run(
         self,
         x: Integers,
-        gaps: bool = False,
+        stalls: bool = False,
         seed: int = 1,
         done: Callable[[int], None] = lambda events: None,
         whole: bool = False,
     ) -> Integers:
         """The same as ``simulate.Simulation.run``, but about a hundred times slower."""
-        if not gaps or not len(x):
-            return self._simulate(x, gaps, seed, done, whole, None)[0]
+        if not stalls or not len(x):
+            return self._simulate(x, stalls, seed, done, whole, None)[0]
 
         def simulate(x: Integers, resets: Flags | None) -> tuple[Integers, Flags]:
             progress = done if resets is not None else lambda events: None
-            return self._simulate(x, gaps, seed, progress, whole, resets)
+            return self._simulate(x, stalls, seed, progress, whole, resets)
 
         return with_resets(simulate, x)
 
@@ -53,7 +53,7 @@ class GhdlSimulation(NamedTuple):
     def _simulate(
         self,
         x: Integers,
-        gaps: bool,
+        stalls: bool,
         seed: int,
         done: Callable[[int], None],
         whole: bool,
@@ -67,7 +67,7 @@ class GhdlSimulation(NamedTuple):
             part = np.asarray(x[rows], dtype=np.int64)
             rng = np.random.default_rng(seed + start)
             asked = None if resets is None else resets[rows]
-            edges = drive(len(part), self.interface.latency, rng, gaps, asked)
+            edges = drive(len(part), self.interface.latency, rng, stalls, asked)
             y[rows], lost[rows] = self._run(part, edges, rng)
             done(len(part))
         return y, lost

@@ -53,25 +53,25 @@ class Simulation(NamedTuple):
     def run(
         self,
         x: Integers,
-        gaps: bool = False,
+        stalls: bool = False,
         seed: int = 1,
         done: Callable[[int], None] = lambda events: None,
         whole: bool = False,
     ) -> Integers:
         """Integer inputs, shape (events, features), to integer outputs, shape (events, outputs).
 
-        With ``gaps`` the events come with pauses, the clock enable stalls, and the design is reset
+        With ``stalls`` events pause, the clock enable drops now and then, and the design is reset
         while events are in flight; discarded events are sent again at the end. With ``whole`` the
         design keeps its state from the first event to the last; otherwise parts run in parallel.
         Raises RtlFailed if a result is missing, early or late, changes while the clock enable is
         low, or appears after a reset that should discard it.
         """
-        if not gaps or not len(x):
-            return self._simulate(x, gaps, seed, done, whole, None)[0]
+        if not stalls or not len(x):
+            return self._simulate(x, stalls, seed, done, whole, None)[0]
 
         def simulate(x: Integers, resets: Flags | None) -> tuple[Integers, Flags]:
             progress = done if resets is not None else lambda events: None
-            return self._simulate(x, gaps, seed, progress, whole, resets)
+            return self._simulate(x, stalls, seed, progress, whole, resets)
 
         return with_resets(simulate, x)
 
@@ -84,7 +84,7 @@ class Simulation(NamedTuple):
     def _simulate(
         self,
         x: Integers,
-        gaps: bool,
+        stalls: bool,
         seed: int,
         done: Callable[[int], None],
         whole: bool,
@@ -107,7 +107,7 @@ class Simulation(NamedTuple):
                 y[rows].ctypes.data_as(ctypes.c_void_p),
                 ctypes.c_size_t(count),
                 ctypes.c_size_t(threads),
-                ctypes.c_int(gaps),
+                ctypes.c_int(stalls),
                 ctypes.c_uint64(seed + start),
                 None if resets is None else resets[rows].ctypes.data_as(ctypes.c_void_p),
                 lost[rows].ctypes.data_as(ctypes.c_void_p),
