@@ -44,8 +44,11 @@ def _value(node: g.Node, source: g.Node, read: list[list[Fraction]]) -> list[Fra
     match node:
         case g.Dense():
             rows, bias = map(_constant, (node.weights, node.bias))
+            starts = range(0, len(x), len(rows))
+            assert len(starts) == node.positions
             return [
-                b + sum(a * row[j] for a, row in zip(x, rows, strict=True))
+                b + sum(a * row[j] for a, row in zip(x[start:], rows, strict=False))
+                for start in starts
                 for j, b in enumerate(bias)
             ]
         case g.Affine():

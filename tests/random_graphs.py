@@ -4,7 +4,7 @@ import numpy as np
 
 from trigger.fixedpoint.build import Builder
 from trigger.fixedpoint.graph import Graph
-from trigger.fixedpoint.ops import Constant, GraphError
+from trigger.fixedpoint.ops import Constant, Dense, GraphError
 from trigger.fixedpoint.types import MAX_WIDTH, Fixed, Overflow, Rounding, bounds, smallest
 
 _MOST_ELEMENTS = 8
@@ -50,6 +50,11 @@ def events(graph: Graph, seed: int, count: int) -> np.ndarray:
     )
     chosen = rng.integers(0, len(kinds), shape)
     return np.select([chosen == k for k in range(len(kinds))], kinds)
+
+
+def shares_kernels(graph: Graph) -> bool:
+    """Whether a kernel serves several positions."""
+    return any(isinstance(node, Dense) and node.positions > 1 for node in graph.nodes)
 
 
 class _Draw:
@@ -125,11 +130,27 @@ def _grow(builder: Builder, draw: _Draw, name: str, source: str, names: list[str
             return builder.steps(name, source, *_staircase(builder, draw, source))
         case 9:
             return builder.select(name, source, rng.integers(-1, count, rng.integers(1, 6)))
+        case 12:
+            return _shared_kernel(builder, draw, name, source)
         case 10 | 11 as kind:
             groups = rng.integers(0, count, (rng.integers(1, 4), rng.integers(1, 4)))
             return (builder.maximum if kind == 10 else builder.minimum)(name, source, groups)
     rounding, overflow = rng.choice(list(Rounding)), rng.choice(list(Overflow))
     return builder.quantize(name, source, draw.types(count), Rounding(rounding), Overflow(overflow))
+
+
+def _shared_kernel(builder: Builder, draw: _Draw, name: str, source: str) -> str:
+    """One kernel at several positions: of vectors side by side, or of windows with zeros around."""
+    rng, count = draw.rng, len(builder[source].types)
+    positions = int(rng.choice([p for p in range(1, count + 1) if count % p == 0]))
+    inputs = count // positions
+    if rng.random() < 0.6:
+        positions, inputs = (int(n) for n in rng.integers(1, 4, 2))
+        windows = rng.integers(-1, count, positions * inputs)
+        source = builder.select(f"{name}_windows", source, windows)
+    outputs = int(rng.integers(1, 4))
+    kernel = draw.constant(inputs, outputs), draw.constant(outputs)
+    return builder.dense(name, source, *kernel, positions)
 
 
 def _staircase(builder: Builder, draw: _Draw, source: str) -> tuple[Constant, Constant]:

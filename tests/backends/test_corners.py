@@ -5,7 +5,7 @@ import oracle
 import pytest
 from battery import PART, compile_emulators, run_onnx
 from corner_graphs import AROUND_BYTES, CORNERS, far_shifts, integers, staircase
-from random_graphs import events, random_graph
+from random_graphs import events, random_graph, shares_kernels
 
 from trigger import TriggerError
 from trigger.backends import rtl
@@ -91,7 +91,8 @@ def test_what_hls4ml_would_change(tmp_path):
 
 def test_wiring_and_comparisons(tmp_path):
     """Random graphs of version 2 of the format: ONNX, emulator, RTL and csim."""
-    graphs = [random_graph(seed, operations=12) for seed in range(60)]
+    graphs = [random_graph(seed, operations=13) for seed in range(60)]
+    assert sum(map(shares_kernels, graphs[:12])) == 2
     cases = [(graph, events(graph, seed, 20)) for seed, graph in enumerate(graphs)]
     for graph, x in cases:
         np.testing.assert_array_equal(run_onnx(graph, x), oracle.outputs(graph, x))
@@ -109,9 +110,9 @@ def test_wiring_and_comparisons(tmp_path):
 
 
 def test_wiring_and_comparisons_in_csim(tmp_path):
-    # Of the first twenty, those with wiring or comparisons that hls4ml can hold.
-    seeds = (0, 1, 2, 5, 6, 10, 17, 19)
-    graphs = [random_graph(seed, operations=12) for seed in seeds]
+    seeds = (0, 11, 36, 43, 86, 101, 116, 123)  # all with a kernel of several positions
+    graphs = [random_graph(seed, operations=13) for seed in seeds]
+    assert all(map(shares_kernels, graphs))
     projects = [
         write(graph, tmp_path / f"h{k}", Hls4mlOptions(PART, 240, project_name=f"h{k}"))
         for k, graph in enumerate(graphs)
@@ -121,6 +122,18 @@ def test_wiring_and_comparisons_in_csim(tmp_path):
     for seed, graph, csim in zip(seeds, graphs, csims, strict=True):
         x = events(graph, seed, 40)
         np.testing.assert_array_equal(csim.run(x), oracle.outputs(graph, x), str(seed))
+
+
+def test_a_kernel_of_several_positions_shares_no_multiplier(tmp_path):
+    builder = Builder((Fixed(True, 4, 2),) * 4)
+    kernel = builder.dense("conv", "inputs", integers([1], [2]), integers(0), 2)
+    options = Hls4mlOptions(PART, 240, strategy="resource", reuse_factor=2)
+    with pytest.raises(TriggerError) as error:
+        write(builder.graph(kernel), tmp_path, options)
+    assert str(error.value) == (
+        "hls4ml: conv has one kernel for 2 positions, all computed at once; it does not share "
+        "multipliers: use reuse_factor 1"
+    )
 
 
 def test_thresholds_far_from_the_values_of_one_array(tmp_path):

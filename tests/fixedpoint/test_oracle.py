@@ -7,12 +7,12 @@ import oracle
 import pytest
 from corner_graphs import AROUND_BYTES, CORNERS, far_shifts, wide_end
 from intervals import assert_inside
-from random_graphs import events, random_graph
+from random_graphs import events, random_graph, shares_kernels
 
 from trigger.fixedpoint import evaluate
 from trigger.fixedpoint.build import Builder
 from trigger.fixedpoint.evaluate import trace
-from trigger.fixedpoint.ops import GraphError
+from trigger.fixedpoint.ops import Constant, GraphError
 from trigger.fixedpoint.passes import PASSES, optimize
 from trigger.fixedpoint.serialize import from_json, to_json
 from trigger.fixedpoint.types import Fixed
@@ -50,9 +50,10 @@ def test_random_graphs():
 
 
 def test_random_graphs_of_version_2():
-    """Wiring and comparisons too."""
-    graphs = [random_graph(seed, operations=12) for seed in range(100)]
+    """Wiring, comparisons and kernels of several positions too."""
+    graphs = [random_graph(seed, operations=13) for seed in range(160)]
     assert {"select", "maximum", "minimum"} <= {node.op for graph in graphs for node in graph.nodes}
+    assert sum(map(shares_kernels, graphs)) > 5
     for seed, graph in enumerate(graphs):
         x = events(graph, seed, 12)
         expected = oracle.outputs(graph, x)
@@ -83,6 +84,36 @@ def test_random_graphs_of_version_2():
 def test_wiring_that_does_not_fit(changes, message):
     builder = Builder((Fixed(True, 8, 4),) * 2)
     text = json.loads(to_json(builder.graph(builder.select("cut", "inputs", np.array([1, 0])))))
+    assert text["version"] == 2
+    text["nodes"][1] |= changes
+    with pytest.raises(GraphError) as error:
+        from_json(json.dumps(text))
+    assert str(error.value) == message
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"positions": 0}, "kernel: positions 0 is not a whole number above 0"),
+        ({"positions": True}, "kernel: positions True is not a whole number above 0"),
+        ({"positions": "3"}, "kernel: positions '3' is not a whole number above 0"),
+        ({"positions": 5}, "kernel: reads 6 elements, not as many at each of its positions"),
+        ({"positions": 6}, "kernel: has 3 elements, not as many at each of its positions"),
+        (
+            {"types": ["fixed<9,7>", 2]},
+            "kernel: has 2 elements, not as many at each of its positions",
+        ),
+        (
+            {"types": ["fixed<9,7>", 6]},
+            "kernel: weights has the shape (2, 1); it must be (2, 2)",
+        ),
+    ],
+)
+def test_positions_that_do_not_fit(changes, message):
+    builder = Builder((Fixed(True, 8, 4),) * 6)
+    kernel = Constant(np.array([[1], [2]]), Fixed(False, 2, 2))
+    bias = Constant(np.array([0]), Fixed(False, 1, 1))
+    text = json.loads(to_json(builder.graph(builder.dense("kernel", "inputs", kernel, bias, 3))))
     assert text["version"] == 2
     text["nodes"][1] |= changes
     with pytest.raises(GraphError) as error:

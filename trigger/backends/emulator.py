@@ -16,6 +16,7 @@ from trigger.errors import TriggerError
 from trigger.fixedpoint.arithmetic import (
     add_shifts,
     affine_terms,
+    at_positions,
     dense_terms,
     group_shifts,
     thresholds,
@@ -254,16 +255,22 @@ class _Sources:
         shift = min(shift, _LAST_SHIFT)
         low, high = (end << up for end in self._ranges[source.name])
         # A bound for any order of summation.
-        largest = np.maximum(np.abs(low), np.abs(high)) @ np.abs(node.weights.values)
+        terms = at_positions(node, np.maximum(np.abs(low), np.abs(high)))
+        largest = terms @ np.abs(node.weights.values)
         reach = (largest << shift) + np.abs(bias)
         kind = "std::int32_t" if max(int(reach.max()), 1 << shift) < 1 << 31 else "std::int64_t"
         weights = self.array(f"{node.name}_weights", node.weights.values.T)
         n_in, n_out = node.weights.values.shape
-        call = (
-            f"dense<{n_in}, {n_out}>({x}, {weights}, "
-            f"{self.array(f'{node.name}_bias', bias, kind)}, {shift}, {node.name}_);"
-        )
-        return [*lines, call]
+        bias_name = self.array(f"{node.name}_bias", bias, kind)
+        arguments = f"{weights}, {bias_name}, {shift}"
+        if node.positions == 1:
+            return [*lines, f"dense<{n_in}, {n_out}>({x}, {arguments}, {node.name}_);"]
+        at = f"{x} + p * {n_in}", f"{node.name}_ + p * {n_out}"
+        return [
+            *lines,
+            f"for (int p = 0; p < {node.positions}; ++p)",
+            f"    dense<{n_in}, {n_out}>({at[0]}, {arguments}, {at[1]});",
+        ]
 
     def _quantize(self, node: Quantize, source: Operation) -> list[str]:
         mode = f"Rounding::{node.rounding}, Overflow::{node.overflow}"

@@ -30,10 +30,11 @@ from trigger.fixedpoint.types import FARTHEST_SHIFT, Fixed, Integers, Overflow, 
 
 
 class DenseTerms(NamedTuple):
-    """The integers of a ``Dense`` are ``((x << inputs) @ weights << products) + bias``.
+    """The integers of a ``Dense`` are ``((x << inputs) @ weights << products) + bias`` at each
+    position.
 
-    ``inputs`` (inputs,) and ``products`` are shifts to the left; ``bias`` (outputs,) has the
-    fractional bits of the result.
+    ``inputs`` (elements of the source,) and ``products`` are shifts to the left; ``bias``
+    (outputs,) has the fractional bits of the result.
     """
 
     inputs: Integers
@@ -57,16 +58,18 @@ def dense_terms(node: Dense, source: Node) -> DenseTerms:
 
     An input without weights is not shifted, because the shifted value might not fit 64 bits.
     """
-    read = node.weights.values.any(axis=1)
+    read = np.tile(node.weights.values.any(axis=1), node.positions)
     common = int(source.fractions[read].max(initial=source.fractions.min()))
     products = node.types[0].fraction - common - node.weights.type.fraction
-    return DenseTerms(np.where(read, common - source.fractions, 0), products, _bias(node))
+    bias = node.bias.values << (node.types[0].fraction - node.bias.type.fraction)
+    return DenseTerms(np.where(read, common - source.fractions, 0), products, bias)
 
 
 def affine_terms(node: Affine, source: Node) -> AffineTerms:
     """The shifts of an ``Affine`` that reads ``source``, and its bias."""
     products = node.fractions - source.fractions - node.scale.type.fraction
-    return AffineTerms(products, _bias(node))
+    bias = node.bias.values << (node.fractions - node.bias.type.fraction)
+    return AffineTerms(products, bias)
 
 
 def add_shifts(node: Add, sources: Sequence[Node]) -> list[Integers]:
@@ -74,9 +77,14 @@ def add_shifts(node: Add, sources: Sequence[Node]) -> list[Integers]:
     return [node.fractions - source.fractions for source in sources]
 
 
-def _bias(node: Dense | Affine) -> Integers:
-    """The bias with the fractional bits of the result."""
-    return node.bias.values << (node.fractions - node.bias.type.fraction)
+def at_positions(node: Dense, x: np.ndarray) -> np.ndarray:
+    """What a ``Dense`` reads, shape (..., elements), as (..., positions, inputs)."""
+    return x.reshape(*x.shape[:-1], node.positions, len(node.weights.values))
+
+
+def side_by_side(y: np.ndarray) -> np.ndarray:
+    """The results of a ``Dense``, shape (..., positions, outputs), as (..., elements)."""
+    return y.reshape(*y.shape[:-2], y.shape[-2] * y.shape[-1])
 
 
 def never_decreases(node: Operation, elements: Integers) -> bool:

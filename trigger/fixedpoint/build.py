@@ -96,13 +96,14 @@ class Builder:
     def claim(self, name: str) -> None:
         self._taken.discard(name.casefold())
 
-    def dense(self, name: str, source: str, weights: Constant, bias: Constant) -> str:
+    def dense(
+        self, name: str, source: str, weights: Constant, bias: Constant, positions: int = 1
+    ) -> str:
         fraction = max(
             int(self[source].fractions.max()) + weights.type.fraction, bias.type.fraction
         )
-        return self._exact(
-            Dense(name, (source,), _placeholder(fraction, len(bias.values)), weights, bias)
-        )
+        types = _placeholder(fraction, positions * len(bias.values))
+        return self._exact(Dense(name, (source,), types, weights, bias, positions))
 
     def affine(self, name: str, source: str, scale: Constant, bias: Constant) -> str:
         fractions = np.maximum(self[source].fractions + scale.type.fraction, bias.type.fraction)

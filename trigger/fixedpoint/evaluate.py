@@ -145,11 +145,11 @@ def evaluate(node: Operation, sources: list[Operation], values: list[Integers]) 
                 x = x << terms.inputs
             # The ranges prove that every partial sum is below 2^53, so the fast float64 product is
             # exact.
-            product = (x.astype(np.float64) @ node.weights.values.astype(np.float64)).astype(
-                np.int64
-            )
+            # One product of two matrices is faster than one for each event.
+            vectors = x.reshape(-1, len(node.weights.values)).astype(np.float64)
+            product = (vectors @ node.weights.values.astype(np.float64)).astype(np.int64)
             product <<= terms.products
-            return product + terms.bias
+            return (product + terms.bias).reshape(len(x), len(node.types))
         case Affine():
             return affine(node, source, x)
         case Quantize():

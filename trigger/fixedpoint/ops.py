@@ -67,10 +67,16 @@ class Input(Node):
 
 @dataclass(frozen=True, eq=False)
 class Dense(Node):
-    """x @ weights + bias, exact. ``weights`` (inputs, outputs), ``bias`` (outputs,)."""
+    """x @ weights + bias at each position, exact. ``weights`` (inputs, outputs), ``bias``
+    (outputs,).
+
+    It reads ``positions`` vectors of ``inputs`` elements, one after the other, and gives as many
+    vectors of ``outputs`` elements. A ``Select`` before it gathers the windows of a convolution.
+    """
 
     weights: Constant
     bias: Constant
+    positions: int = 1
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,10 +13,12 @@ import numpy as np
 from trigger.fixedpoint.arithmetic import (
     add_shifts,
     affine,
+    at_positions,
     dense_terms,
     extremum,
     requantize,
     selected,
+    side_by_side,
     staircase,
 )
 from trigger.fixedpoint.graph import Graph
@@ -142,18 +144,20 @@ def interval(node: Operation, inputs: Mapping[str, tuple[Operation, Interval]]) 
             highs = [end.high << shift for end, shift in zip(reads, shifts, strict=True)]
             return Interval(np.sum(lows, axis=0), np.sum(highs, axis=0))
         case Dense():
-            largest = magnitude(source, x)
+            largest = at_positions(node, magnitude(source, x))
             sums = largest @ np.abs(node.weights.real) + np.abs(node.bias.real)
-            _check_width(node, largest[node.weights.values.any(axis=1)], sums)
+            _check_width(node, largest[:, node.weights.values.any(axis=1)].ravel(), sums.ravel())
             terms = dense_terms(node, source)
-            common = Interval(x.low << terms.inputs, x.high << terms.inputs)
+            common = Interval(*(at_positions(node, end << terms.inputs) for end in x))
             positive, negative = (
                 np.maximum(node.weights.values, 0),
                 np.minimum(node.weights.values, 0),
             )
             low = common.low @ positive + common.high @ negative
             high = common.high @ positive + common.low @ negative
-            return Interval(*((end << terms.products) + terms.bias for end in (low, high)))
+            return Interval(
+                *(side_by_side((end << terms.products) + terms.bias) for end in (low, high))
+            )
         case Affine():
             scaled = magnitude(source, x) * np.abs(node.scale.real) + np.abs(node.bias.real)
             _check_width(node, scaled)

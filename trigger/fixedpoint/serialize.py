@@ -26,15 +26,21 @@ from trigger.fixedpoint.types import MAX_WIDTH, Fixed, Overflow, Rounding, bound
 FORMAT, VERSIONS = "trigger fixed-point graph", (1, 2)
 # Graphs without these stay readable for programs that know version 1 alone.
 _SINCE_VERSION_2 = ("select", "maximum", "minimum")
+# Left out where it has the value that a version 1 graph means.
+_POSITIONS = "positions"
 
 
 def to_json(graph: Graph) -> str:
     """The graph as text; equal graphs give equal text."""
     nodes = [_node_to_json(node) for node in graph.nodes]
-    version = 2 if any(node.op in _SINCE_VERSION_2 for node in graph.nodes) else 1
+    version = 2 if any(map(_is_new, nodes)) else 1
     header = {"format": FORMAT, "version": version, "notes": list(graph.notes)}
     lines = ",\n".join(json.dumps(node, separators=(",", ":")) for node in nodes)
     return json.dumps(header)[:-1] + ', "nodes": [\n' + lines + "\n]}\n"
+
+
+def _is_new(entry: Mapping[str, Any]) -> bool:
+    return entry["op"] in _SINCE_VERSION_2 or _POSITIONS in entry
 
 
 def from_json(text: str | bytes) -> Graph:
@@ -117,6 +123,8 @@ def _node_to_json(node: Operation) -> dict[str, Any]:
             entry[name] = {"type": str(value.type), "values": value.values.tolist()}
         elif name not in entry:
             entry[name] = value.tolist() if isinstance(value, np.ndarray) else value
+    if entry.get(_POSITIONS) == 1:
+        del entry[_POSITIONS]
     return entry
 
 
@@ -140,7 +148,9 @@ def _node_from_json(entry: Mapping[str, Any]) -> Operation:
         if not types:
             raise ValueError("no elements")
         for field in dataclasses.fields(kind):
-            if field.name not in values:
+            if field.name == _POSITIONS:
+                values[_POSITIONS] = _positions(entry.get(_POSITIONS, 1))
+            elif field.name not in values:
                 values[field.name] = _field_from_json(field.name, entry[field.name])
         return kind(**values)
     except KeyError as error:
@@ -171,6 +181,12 @@ def _field_from_json(name: str, value: Any) -> Any:
     if name == "levels" and (np.diff(values) < 0).any():
         raise ValueError("levels decrease")
     return Constant(values, kind)
+
+
+def _positions(value: Any) -> int:
+    if type(value) is not int or value < 1:
+        raise ValueError(f"positions {value!r} is not a whole number above 0")
+    return value
 
 
 def _integers(value: Any) -> np.ndarray:

@@ -36,6 +36,8 @@ def check_shapes(node: Operation, sources: Sequence[Operation]) -> None:
         raise ValueError("reads no value")
     if isinstance(node, Add) and len(set(sizes)) > 1:
         raise ValueError("adds inputs of different numbers of elements")
+    if isinstance(node, Dense):
+        _check_positions(node, sizes[0])
     for name, shape in _constants(node, sum(sizes)).items():
         found = _shape(getattr(node, name))
         if found != shape:
@@ -47,6 +49,12 @@ def check_shapes(node: Operation, sources: Sequence[Operation]) -> None:
         raise ValueError("the number of types differs from the number of elements")
 
 
+def _check_positions(node: Dense, elements: int) -> None:
+    for what, count in (("reads", elements), ("has", len(node.types))):
+        if node.positions < 1 or count % node.positions:
+            raise ValueError(f"{what} {count} elements, not as many at each of its positions")
+
+
 def _shape(value: Constant | Integers) -> tuple[int, ...]:
     return (value.values if isinstance(value, Constant) else value).shape
 
@@ -56,7 +64,8 @@ def _constants(node: Operation, elements: int) -> Mapping[str, tuple[int, ...]]:
     outputs = len(node.types)
     match node:
         case Dense():
-            return {"weights": (elements, outputs), "bias": (outputs,)}
+            inputs, units = elements // node.positions, outputs // node.positions
+            return {"weights": (inputs, units), "bias": (units,)}
         case Affine():
             return {"scale": (elements,), "bias": (elements,)}
         case Clip():

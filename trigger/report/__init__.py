@@ -13,7 +13,7 @@ from trigger.artifacts.outcome import outcome
 from trigger.events.dataset import Events
 from trigger.fixedpoint.evaluate import run
 from trigger.fixedpoint.graph import Graph
-from trigger.fixedpoint.ops import Constant, Dense, Operation
+from trigger.fixedpoint.ops import Dense, Operation
 from trigger.fixedpoint.passes.decision import scores as scores_of
 from trigger.fixedpoint.ranges import overflow_proof
 from trigger.physics.metrics import roc
@@ -179,7 +179,7 @@ def _layers(graph: Graph) -> list[dict[str, Any]]:
             "zeros": None,
         }
         if isinstance(node, Dense):
-            entry |= {"weights": _shape(node.weights), "zeros": _zeros([node])}
+            entry |= {"weights": _shape(node), "zeros": _zeros([node])}
         rows.append(entry)
     return rows
 
@@ -191,8 +191,10 @@ def _zeros(layers: Sequence[Dense]) -> float | None:
     return zero / weights if weights else None
 
 
-def _shape(weights: Constant) -> str:
-    return f"{' × '.join(map(str, weights.values.shape))} {weights.type}"
+def _shape(node: Dense) -> str:
+    shape = " × ".join(map(str, node.weights.values.shape))
+    places = f" at {node.positions} positions" if node.positions > 1 else ""
+    return f"{shape} {node.weights.type}{places}"
 
 
 def _bits(graph: Graph) -> dict[str, tuple[int, int]]:

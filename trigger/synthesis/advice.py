@@ -54,7 +54,8 @@ def _changes(graph: Graph, node: Operation) -> Iterator[_Change]:
         return
     constants = node.weights if isinstance(node, Dense) else node.scale
     read = max(t.width for t in graph[node.inputs[0]].types)
-    cost, bits = _digits(constants.values) * read, _bits(constants)
+    copies = node.positions if isinstance(node, Dense) else 1
+    cost, bits = _digits(constants.values) * read * copies, _bits(constants)
     inputs = f"a quantiser with fewer bits before {node.name!r}"
     yield _Change(cost * (1 - _BITS / read), inputs, f"the layer reads values of {read} bits")
     if isinstance(node, Affine):

@@ -11,6 +11,7 @@ from typing import NamedTuple, assert_never
 
 import numpy as np
 
+from trigger.fixedpoint.arithmetic import at_positions, side_by_side
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.ops import (
     Add,
@@ -114,12 +115,15 @@ def _next(node: Operation, sources: Sequence[Operation], values: Sequence[Bounds
 
 def _dense(node: Dense, x: Bounds) -> Bounds:
     weights, bias = node.weights.real, node.bias.real
+    x = Bounds(*(at_positions(node, end) for end in x))
     up, down = np.maximum(weights, 0), np.minimum(weights, 0)
-    exact = Bounds(x.low @ up + x.high @ down + bias, x.high @ up + x.low @ down + bias)
+    low = side_by_side(x.low @ up + x.high @ down + bias)
+    high = side_by_side(x.high @ up + x.low @ down + bias)
     read = (weights != 0).astype(np.float64)
-    known = (~x.known).astype(np.float64) @ read == 0
-    largest = x.largest @ np.abs(weights) + np.abs(bias)
-    return _rounded(node, exact, largest, known, int(read.sum(axis=0).max(initial=0)) + 1)
+    known = side_by_side((~x.known).astype(np.float64) @ read == 0)
+    largest = side_by_side(x.largest @ np.abs(weights) + np.abs(bias))
+    terms = int(read.sum(axis=0).max(initial=0)) + 1
+    return _rounded(node, Bounds(low, high), largest, known, terms)
 
 
 def _rounded(node: Operation, exact: Bounds, largest: Reals, known: Flags, terms: int) -> Bounds:

@@ -7,7 +7,7 @@ from typing import NamedTuple, assert_never
 
 import numpy as np
 
-from trigger.fixedpoint.arithmetic import thresholds
+from trigger.fixedpoint.arithmetic import at_positions, side_by_side, thresholds
 from trigger.fixedpoint.evaluate import trace
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.ops import (
@@ -218,7 +218,8 @@ def _directions(graph: Graph) -> dict[str, np.ndarray]:
             case Input():
                 found[node.name] = np.diag(np.ldexp(1.0, -node.fractions))
             case Dense():
-                found[node.name] = sources[0] @ node.weights.real
+                slopes = at_positions(node, sources[0])
+                found[node.name] = side_by_side(slopes @ node.weights.real)
             case Affine():
                 found[node.name] = sources[0] * node.scale.real
             case Concatenate():

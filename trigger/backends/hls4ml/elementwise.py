@@ -118,9 +118,11 @@ def function(node: Operation, sources: list[Operation], flavor: Flavor) -> str:
 
 
 def _body(node: Operation, sources: list[Operation], flavor: Flavor) -> list[str]:
-    assert not isinstance(node, Input | Dense)  # hls4ml's own layers
+    assert not isinstance(node, Input)  # hls4ml's own
     source = sources[0]
     match node:
+        case Dense():
+            return _dense(node, flavor)
         case Concatenate():
             places = [(k, i) for k, s in enumerate(sources) for i in range(len(s.types))]
             return [f"out[{j}] = x{k}[{i}];" for j, (k, i) in enumerate(places)]
@@ -164,11 +166,20 @@ def _by_runs(node: Operation, statement: Callable[[int], str], flavor: Flavor) -
 
 
 def _loop(start: int, stop: int, statement: str, flavor: Flavor) -> list[str]:
+    return _unrolled(f"for (int i = {start}; i < {stop}; i++) {{", [statement], flavor)
+
+
+def _nest(index: str, count: int, inside: list[str], flavor: Flavor) -> list[str]:
+    head = f"for (int {index} = 0; {index} < {count}; {index}++) {{"
+    return _unrolled(head, inside, flavor)
+
+
+def _unrolled(head: str, inside: list[str], flavor: Flavor) -> list[str]:
     # The pragma of Intel and Catapult precedes the loop; that of AMD is inside it.
-    head = f"for (int i = {start}; i < {stop}; i++) {{"
+    body = [f"    {line}" for line in inside]
     if flavor is AP:
-        return [head, f"    {flavor.unroll}", f"    {statement}", "}"]
-    return [flavor.unroll, head, f"    {statement}", "}"]
+        return [head, f"    {flavor.unroll}", *body, "}"]
+    return [flavor.unroll, head, *body, "}"]
 
 
 def _quantize(node: Quantize, source: Operation, i: int, flavor: Flavor) -> str:
@@ -184,6 +195,28 @@ def _quantize(node: Quantize, source: Operation, i: int, flavor: Flavor) -> str:
         wide = Fixed(before.signed, before.width + needed - before.integer, needed)
         return f"out[i] = {target}({flavor.fixed(wide, Rounding.TRN, Overflow.WRAP)}(x0[i]));"
     return f"out[i] = {target}(x0[i]);"
+
+
+def _dense(node: Dense, flavor: Flavor) -> list[str]:
+    """The positions side by side, as are all operations here."""
+    n_in, n_out = node.weights.values.shape
+    # A bias may need more fractional bits than any product.
+    sum_type = enclosing((enclosing(node.types), node.bias.type))
+    weight, bias, total = (
+        flavor.fixed(kind, Rounding.TRN, Overflow.WRAP)
+        for kind in (node.weights.type, node.bias.type, sum_type)
+    )
+    add = f"sum += x0[p * {n_in} + i] * weights[i * {n_out} + j];"
+    sums = [
+        f"{total} sum = bias[j];",
+        *_nest("i", n_in, [add], flavor),
+        f"out[p * {n_out} + j] = sum;",
+    ]
+    return [
+        _constants(weight, "weights", node.weights.real.ravel()),
+        _constants(bias, "bias", node.bias.real),
+        *_nest("p", node.positions, _nest("j", n_out, sums, flavor), flavor),
+    ]
 
 
 def _affine(node: Affine, flavor: Flavor) -> list[str]:

@@ -1,8 +1,9 @@
 """The fixed-point graph as an hls4ml project.
 
-``Dense`` becomes hls4ml's own Dense layer, every other operation one of our layers (see
-``elementwise``). All types are explicit, and checked after the passes of hls4ml. Its type inference
-and QKeras parser are not used.
+A ``Dense`` of one position becomes hls4ml's own Dense layer, every other operation one of our
+layers (see ``elementwise``), because hls4ml's convolutions are not exact with every backend. All
+types are explicit, and checked after the passes of hls4ml. Its type inference and QKeras parser are
+not used.
 """
 
 import contextlib
@@ -13,7 +14,7 @@ import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 from unittest import mock
 
 import hls4ml
@@ -134,6 +135,7 @@ def write(graph: Graph, directory: Path, options: Hls4mlOptions) -> Csim:
     graph = with_output_node(graph)
     directory = Path(directory).resolve()
     _check_sizes(graph)
+    _check_sharing(graph, options.reuse_factor)
     layers, precisions = zip(*(_layer(node) for node in graph.nodes), strict=True)
     backend = hls4ml.backends.get_backend(options.backend)
     wanted = {
@@ -164,7 +166,7 @@ def write(graph: Graph, directory: Path, options: Hls4mlOptions) -> Csim:
     }
     flavor = BACKENDS[options.backend]
     nodes: list[tuple[Operation, list[Operation]]] = [
-        (n, [graph[name] for name in n.inputs]) for n in graph.nodes[1:] if not isinstance(n, Dense)
+        (n, [graph[name] for name in n.inputs]) for n in graph.nodes[1:] if not _is_dense(n)
     ]
     text = elementwise.header(nodes, "TRIGGER_NODES_H_", "trigger_nodes", flavor)
     with contextlib.redirect_stdout(io.StringIO()), _plain_folder() as plain:
@@ -181,6 +183,21 @@ def write(graph: Graph, directory: Path, options: Hls4mlOptions) -> Csim:
     return open_project(directory, graph, options.project_name, options.backend)
 
 
+def _is_dense(node: Operation) -> TypeGuard[Dense]:
+    """Whether a node is hls4ml's own Dense layer."""
+    return isinstance(node, Dense) and node.positions == 1
+
+
+def _check_sharing(graph: Graph, reuse_factor: int) -> None:
+    """Raises TriggerError for a layer that would ignore the reuse factor."""
+    for node in graph.nodes:
+        if isinstance(node, Dense) and not _is_dense(node) and reuse_factor > 1:
+            raise TriggerError(
+                f"hls4ml: {node.name} has one kernel for {node.positions} positions, all computed "
+                f"at once; it does not share multipliers: use reuse_factor 1"
+            )
+
+
 def _check_sizes(graph: Graph) -> None:
     """Raises TriggerError for values that hls4ml would accept and change."""
     width = enclosing(graph.input.types).width
@@ -190,7 +207,7 @@ def _check_sizes(graph: Graph) -> None:
             f"narrows types above {_INPUT_BITS}"
         )
     for node in graph.nodes:
-        for constant in (node.weights, node.bias) if isinstance(node, Dense) else ():
+        for constant in (node.weights, node.bias) if _is_dense(node) else ():
             # hls4ml writes numbers without fractional bits as C++ integers.
             if constant.type.fraction <= 0 and np.abs(constant.real).max() >= 2.0**63:
                 raise TriggerError(
@@ -207,7 +224,7 @@ def _layer(node: Operation) -> tuple[dict[str, Any], dict[str, str]]:
         return {"name": node.name, "class_name": "InputLayer", "input_shape": [len(node.types)]}, {
             "result": result
         }
-    if not isinstance(node, Dense):
+    if not _is_dense(node):
         return {**common, "class_name": "TriggerNode", "n_out": len(node.types)}, {"result": result}
     n_in, n_out = node.weights.values.shape
     entry = {

@@ -88,9 +88,10 @@ class _Writer(Writer):
         match node:
             case Dense():
                 up, shift, bias = dense_terms(node, source)
-                product = self.binary("MatMul", self.raised(x, up), node.weights.values)
+                vectors = self.at_positions(node, self.raised(x, up))
+                product = self.binary("MatMul", vectors, node.weights.values)
                 scaled = self.raised(product, np.full(len(bias), shift))
-                return self.binary("Add", scaled, bias)
+                return self.side_by_side(node, self.binary("Add", scaled, bias))
             case Affine():
                 shifts, bias = affine_terms(node, source)
                 scaled = self.raised(self.binary("Mul", x, node.scale.values), shifts)

@@ -15,6 +15,7 @@ from onnx import TensorProto, helper
 
 from trigger.backends.onnx.writer import Writer, sealed
 from trigger.errors import TriggerError
+from trigger.fixedpoint.arithmetic import at_positions, side_by_side
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.ops import (
     Add,
@@ -151,10 +152,10 @@ class _Writer(Writer):
         source, x = sources[0], values[0]
         match node:
             case Dense():
-                return self.node(
-                    "Add",
-                    [self.node("MatMul", [x, self.weights(node.weights)]), self.weights(node.bias)],
-                )
+                vectors = self.at_positions(node, x)
+                product = self.node("MatMul", [vectors, self.weights(node.weights)])
+                total = self.node("Add", [product, self.weights(node.bias)])
+                return self.side_by_side(node, total)
             case Affine():
                 return self.node(
                     "Add",
@@ -231,7 +232,8 @@ class _Writer(Writer):
         largest = [magnitude(self.graph[name], self.ranges[name]) for name in node.inputs]
         match node:
             case Dense():
-                sums = largest[0] @ np.abs(node.weights.real) + np.abs(node.bias.real)
+                terms = at_positions(node, largest[0])
+                sums = side_by_side(terms @ np.abs(node.weights.real) + np.abs(node.bias.real))
             case Affine():
                 sums = largest[0] * np.abs(node.scale.real) + np.abs(node.bias.real)
             case Add():

@@ -9,7 +9,7 @@ from google.protobuf.message import DecodeError
 from onnx import helper, numpy_helper
 
 from trigger.fixedpoint.graph import Graph
-from trigger.fixedpoint.ops import Operation
+from trigger.fixedpoint.ops import Dense, Operation
 from trigger.fixedpoint.ranges import ranges
 
 PRODUCER = "trigger"
@@ -67,6 +67,19 @@ class Writer:
             numpy_helper.from_array(np.array(values, dtype=kind, order="C"), name)
         )
         return name
+
+    def at_positions(self, node: Dense, x: str) -> str:
+        """What a ``Dense`` reads as (events, positions, inputs); as it is for one position."""
+        return self.shaped(node, x, (node.positions, len(node.weights.values)))
+
+    def side_by_side(self, node: Dense, y: str) -> str:
+        """The results of a ``Dense`` as (events, elements)."""
+        return self.shaped(node, y, (len(node.types),))
+
+    def shaped(self, node: Dense, x: str, shape: tuple[int, ...]) -> str:
+        if node.positions == 1:
+            return x
+        return self.node("Reshape", [x, self.tensor((-1, *shape), np.int64)])
 
     def model(self, kind: int, opsets: list[onnx.OperatorSetIdProto]) -> onnx.ModelProto:
         """The finished model, with inputs and outputs of this kind."""

@@ -49,7 +49,14 @@ def lower(
     x = read[0]
     match node:
         case Dense():
-            return [plus(v, b) for v, b in zip(product(x, node), node.bias.real, strict=True)]
+            inputs = len(node.weights.values)
+            return [
+                plus(v, b)
+                for start in range(0, len(x), inputs)
+                for v, b in zip(
+                    product(x[start : start + inputs], node), node.bias.real, strict=True
+                )
+            ]
         case Affine():
             scaled = [
                 times(v, int(s), node.scale.type.fraction)

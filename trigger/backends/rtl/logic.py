@@ -53,7 +53,9 @@ def weights(graph: Graph) -> int:
 
 
 def _weights(node: Operation) -> int:
-    return int(np.count_nonzero(node.weights.values)) if isinstance(node, Dense) else 0
+    if not isinstance(node, Dense):
+        return 0
+    return node.positions * int(np.count_nonzero(node.weights.values))
 
 
 def to_logic(graph: Graph, done: Callable[[int], None] = lambda weights: None) -> Logic:

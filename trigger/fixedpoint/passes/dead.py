@@ -2,10 +2,11 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import assert_never
+from typing import Any, NamedTuple, TypeGuard, assert_never
 
 import numpy as np
 
+from trigger.fixedpoint.build import free_name
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.ops import (
     Add,
@@ -24,7 +25,7 @@ from trigger.fixedpoint.ops import (
     Staircase,
     Threshold,
 )
-from trigger.fixedpoint.types import Integers
+from trigger.fixedpoint.types import Flags, Integers
 
 
 def remove_dead(graph: Graph) -> Graph:
@@ -35,7 +36,7 @@ def remove_dead(graph: Graph) -> Graph:
         if isinstance(node, Input):
             nodes.append(node)
         elif len(live[node.name]):
-            nodes.append(_kept(node, live))
+            nodes += _kept_dense(node, graph, live) if _shared(node) else [_kept(node, live)]
     return Graph(tuple(nodes), graph.notes)
 
 
@@ -62,10 +63,10 @@ def _mark(node: Operation, graph: Graph, marks: Mapping[str, np.ndarray]) -> Non
         return
     match node:
         case Dense():
-            needed = (node.weights.values[:, own] != 0).any(axis=1)
-            if not needed.any():
-                needed[0] = True  # a layer that only outputs its bias still needs an input
-            marks[node.inputs[0]] |= needed
+            kept = _needed(node, own)
+            # One kernel for all positions: an output that one of them needs is kept at each.
+            own |= np.outer(kept.positions, kept.outputs).ravel()
+            marks[node.inputs[0]] |= np.outer(kept.positions, kept.inputs).ravel()
         case Threshold():
             marks[node.inputs[0]][node.elements[own]] = True
         case Select():
@@ -87,6 +88,53 @@ def _mark(node: Operation, graph: Graph, marks: Mapping[str, np.ndarray]) -> Non
                 own |= marks[name]
         case _:
             assert_never(node)
+
+
+class _Kernel(NamedTuple):
+    """The positions, inputs and outputs of a ``Dense`` that are kept."""
+
+    positions: Flags
+    inputs: Flags
+    outputs: Flags
+
+
+def _needed(node: Dense, own: Flags) -> _Kernel:
+    """What a ``Dense`` needs for its elements ``own``."""
+    elements = own.reshape(node.positions, -1)
+    positions = np.asarray(elements.any(axis=1))
+    outputs = np.asarray(elements.any(axis=0))
+    inputs = np.asarray(node.weights.values[:, outputs].any(axis=1))
+    if not inputs.any():
+        inputs[0] = True  # a layer that only outputs its bias still needs an input
+    return _Kernel(positions, inputs, outputs)
+
+
+def _shared(node: Operation) -> TypeGuard[Dense]:
+    """Whether a node has one kernel for several positions."""
+    return isinstance(node, Dense) and node.positions > 1
+
+
+def _kept_dense(node: Dense, graph: Graph, live: Mapping[str, Integers]) -> list[Operation]:
+    """A ``Dense`` of several positions, after a ``Select`` where more of its source is kept than
+    it needs: it cannot skip elements.
+    """
+    own, source = live[node.name], graph[node.inputs[0]]
+    kept = _needed(node, np.isin(np.arange(len(node.types)), own))
+    small = dataclasses.replace(
+        node,
+        types=tuple(node.types[i] for i in own),
+        weights=_chosen(node.weights, np.ix_(kept.inputs, kept.outputs)),
+        bias=_chosen(node.bias, kept.outputs),
+        positions=int(kept.positions.sum()),
+    )
+    read = np.flatnonzero(np.outer(kept.positions, kept.inputs))
+    if len(read) == len(live[source.name]):
+        return [small]
+    name = free_name(f"{node.name}_read", {other.name.casefold() for other in graph.nodes})
+    types = tuple(source.types[i] for i in read)
+    elements = np.searchsorted(live[source.name], read)
+    chosen = Select(name, node.inputs, types, elements)
+    return [chosen, dataclasses.replace(small, inputs=(name,))]
 
 
 def _kept(node: Operation, live: Mapping[str, Integers]) -> Operation:
@@ -129,5 +177,5 @@ def _kept(node: Operation, live: Mapping[str, Integers]) -> Operation:
             assert_never(node)
 
 
-def _chosen(constant: Constant, elements: Integers) -> Constant:
+def _chosen(constant: Constant, elements: Any) -> Constant:
     return Constant(constant.values[elements], constant.type)

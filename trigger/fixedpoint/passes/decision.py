@@ -91,7 +91,7 @@ def lower_decision(graph: Graph) -> Graph:
             moved = _through(
                 accept, source, graph[source.inputs[0]], ranges(graph)[source.inputs[0]]
             )
-        elif isinstance(source, Dense) and source.bias.values.any():
+        elif isinstance(source, Dense) and source.positions == 1 and source.bias.values.any():
             return Graph(
                 (*(n for n in nodes if n is not source), *_into_bound(accept, source, graph)),
                 graph.notes,

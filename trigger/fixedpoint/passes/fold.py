@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from trigger.fixedpoint.arithmetic import dense_terms
+from trigger.fixedpoint.arithmetic import at_positions, dense_terms
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.ops import Constant, Dense, Operation
 from trigger.fixedpoint.ranges import Interval, ranges
@@ -30,22 +30,26 @@ def fold_constants(graph: Graph) -> Graph:
 
 def _reading(source: Operation, node: Dense) -> Dense:
     zeros = np.zeros((len(source.types), len(node.types)), dtype=np.int64)
+    bias = Constant(np.tile(node.bias.values, node.positions), node.bias.type)
     # The sum has the fractional bits of the widest term, even of a term that is always zero.
     fraction = min(
         int(node.fractions.min()) - int(source.fractions.max()), node.weights.type.fraction
     )
-    return dataclasses.replace(
-        node, inputs=(source.name,), weights=Constant(zeros, Fixed(False, 1, 1 - fraction))
-    )
+    weights = Constant(zeros, Fixed(False, 1, 1 - fraction))
+    return dataclasses.replace(node, inputs=(source.name,), weights=weights, bias=bias, positions=1)
 
 
 def _folded(node: Dense, source: Operation, x: Interval) -> Dense:
-    constant = (x.low == x.high) & (node.weights.values != 0).any(axis=1)
+    never_moves = at_positions(node, x.low == x.high).all(axis=0)
+    constant = never_moves & node.weights.values.any(axis=1)
     if not constant.any():
         return node
     fraction = node.types[0].fraction
     terms = dense_terms(node, source)
-    aligned = x.low << terms.inputs << terms.products
+    values = at_positions(node, x.low << terms.inputs << terms.products)
+    # The positions share their bias: it takes only what has the same value at all of them.
+    aligned = values[0]
+    constant &= (values == aligned).all(axis=0)
     bias = terms.bias + aligned[constant] @ node.weights.values[constant]
     weights = np.where(constant[:, None], 0, node.weights.values)
     kind = smallest(int(bias.min()), int(bias.max()), fraction)
