@@ -1,0 +1,145 @@
+"""Time, LUT and memory from graph to written RTL, for random quantised MLPs of growing size.
+
+Each network is compiled in a process of its own. The exponent compares it with the one above: the time grows as the
+number of weights to this power.
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from math import log
+from pathlib import Path
+from typing import TypedDict
+
+import numpy as np
+
+from trigger.backends.rtl import RtlOptions, write
+from trigger.backends.rtl.logic import weights
+from trigger.fixedpoint.build import Builder, constant
+from trigger.fixedpoint.graph import Graph
+from trigger.fixedpoint.passes import optimize
+from trigger.fixedpoint.types import Fixed, Overflow, Rounding
+
+SIZES = ("16-64-32-32-5", "32-64-64-64-10", "64-64-64-64-10", "128-128-128-10", "256-256-10")
+BITS = 6
+PART, CLOCK_MHZ = "xcvu13p-flga2577-2-e", 240.0
+
+
+class Row(TypedDict, total=False):
+    """Seconds, weights, LUT and bytes of one network."""
+
+    size: str
+    weights: int
+    lut: int
+    latency: int
+    traced: float
+    written: float
+    memory: int
+    verilator: float
+    csim: float
+
+
+def network(size: str, bits: int = BITS, seed: int = 0) -> Graph:
+    """Uniform weights and biases of ``bits`` bits, none pruned; ReLU of ``bits`` bits behind all layers but the last."""
+    rng = np.random.default_rng(seed)
+    features, *layers = map(int, size.split("-"))
+    builder = Builder((Fixed(True, bits, 1),) * features)
+    last = builder.last
+    for number, units in enumerate(layers):
+        fan_in = len(builder[last].types)
+        largest = (1 << (bits - 1)) - 1
+        drawn = rng.integers(-largest, largest + 1, (fan_in, units))
+        bias = rng.integers(-largest, largest + 1, units)
+        unit = 2.0 ** (1 - bits - round(log(fan_in, 2) / 2))
+        last = builder.dense(f"dense{number}", last, constant(drawn * unit), constant(bias * unit))
+        if number < len(layers) - 1:
+            kind = (Fixed(False, bits, 0),) * units
+            last = builder.quantize(f"relu{number}", last, kind, Rounding.RND_CONV, Overflow.SAT)
+    return builder.graph(last)
+
+
+def measure(size: str, simulations: bool) -> Row:
+    """One network in this process."""
+    graph = network(size)
+    marks = []
+    with tempfile.TemporaryDirectory() as work:
+        start = time.perf_counter()
+        options = RtlOptions(PART, CLOCK_MHZ)
+        rtl = write(graph, Path(work) / "rtl", options, lambda _: marks.append(time.perf_counter()))
+        row = Row(
+            size=size,
+            weights=weights(optimize(graph)),
+            traced=marks[-1] - start,
+            written=time.perf_counter() - start,
+            lut=rtl.estimate["lut"],
+            latency=rtl.interface.latency,
+            memory=1024
+            * sum(
+                resource.getrusage(who).ru_maxrss
+                for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+            ),
+        )
+        if simulations:
+            row["verilator"] = seconds(rtl.compile)
+            row["csim"] = seconds(lambda: compile_csim(graph, Path(work) / "hls"))
+    return row
+
+
+def compile_csim(graph: Graph, folder: Path) -> None:
+    from trigger.backends.hls4ml.project import Hls4mlOptions
+    from trigger.backends.hls4ml.project import write as write_hls4ml
+
+    write_hls4ml(graph, folder, Hls4mlOptions(PART, CLOCK_MHZ)).compile()
+
+
+def seconds(work) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def exponent(row: Row, before: Row | None) -> str:
+    if before is None:
+        return ""
+    ratios = (row[key] / before[key] for key in ("written", "weights"))
+    return f"{log(next(ratios)) / log(next(ratios)):.2f}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("sizes", nargs="*", default=SIZES, help="such as 16-64-32-32-5")
+    parser.add_argument("--simulations", action="store_true", help="compile RTL and csim, too")
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.one:
+        print(json.dumps(measure(given.one, given.simulations)))
+        return
+    columns = ["network", "weights", "traced s", "written s", "exponent", "LUT", "latency", "MiB"]
+    columns += ["Verilator s", "csim s"] if given.simulations else []
+    print("| " + " | ".join(columns) + " |\n|---|" + "---:|" * (len(columns) - 1))
+    before = None
+    for size in given.sizes:
+        command = [sys.executable, __file__, "--one", size]
+        command += ["--simulations"] if given.simulations else []
+        row: Row = json.loads(subprocess.run(command, check=True, stdout=-1).stdout)
+        cells = [
+            size,
+            f"{row['weights']:,}",
+            f"{row['traced']:.1f}",
+            f"{row['written']:.1f}",
+            exponent(row, before),
+            f"{row['lut']:,}",
+            f"{row['latency']}",
+            f"{row['memory'] >> 20:,}",
+        ]
+        cells += [f"{row[key]:.1f}" for key in ("verilator", "csim") if key in row]
+        print("| " + " | ".join(cells) + " |", flush=True)
+        before = row
+
+
+if __name__ == "__main__":
+    main()
