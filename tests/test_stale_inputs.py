@@ -45,6 +45,14 @@ FILES = {
 }
 
 
+DECISION = """[decision.accept.tight]
+output = "background"
+threshold = 0.5
+[physics]
+zero_bias = "background"
+"""
+
+
 @pytest.fixture
 def trigger(tmp_path):
     """The folder of the small trigger with a model that is spread over several files, and its keys."""
@@ -146,13 +154,15 @@ def test_another_version_of_a_package(trigger, monkeypatch):
     [
         ('task = "cl', 'description = "New."\ntask = "cl'),
         ("[target]", "[budget]\nlut = 1000\n[target]"),
-        ("[target]", "[physics]\nturn_on = ['a']\n[target]"),
+        ("[physics]", "[physics]\nturn_on = ['a']"),
     ],
 )
 def test_what_only_the_report_says(trigger, old, new):
     folder, keys = trigger
     path = folder / "trigger.toml"
-    before, text = keys(), path.read_text()
+    text = path.read_text() + DECISION
+    path.write_text(text)
+    before = keys()
     assert old in text
     path.write_text(text.replace(old, new, 1))
     assert moved(before, keys()) == ["report"]
@@ -178,7 +188,7 @@ def test_what_the_spec_says(trigger, old, new, expected):
     """Each stage reads it for itself: what another stage has made of it may be the same as before."""
     folder, keys = trigger
     path = folder / "trigger.toml"
-    text = path.read_text().replace("epochs = 6", "epochs = 6\nseed = 1") + "[physics]\n"
+    text = path.read_text().replace("epochs = 6", "epochs = 6\nseed = 1") + DECISION
     path.write_text(text)
     before = keys()
     assert old in text

@@ -141,6 +141,20 @@ def test_a_class_without_events(tmp_path):
     assert str(error.value) == "events.csv: no event of the class 'b' in the column 'kind'"
 
 
+def test_a_class_without_weight_in_a_split(tmp_path):
+    """Its shares and its ROC curve would be 0 / 0."""
+    weights = {"s": 0, "b": 1}
+    write(tmp_path, [f"1,2,{name},{weights[name]}" for name in "sb" * 20])
+    asked = data(weight="w")
+    events = dataset.load(asked, tmp_path)
+    with pytest.raises(TriggerError) as error:
+        dataset.split(events, asked)
+    assert str(error.value) == (
+        "the weights of all events of the class 's' in the train split are 0; give some of them a "
+        "weight, or remove the class"
+    )
+
+
 def test_a_class_missing_from_a_split(tmp_path):
     write(tmp_path, [*["1,2,s,1"] * 50, "1,2,b,1"])
     events = dataset.load(data(), tmp_path)

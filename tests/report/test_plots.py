@@ -43,3 +43,12 @@ def test_names_are_shown_as_they_are():
     turn_on = (line, [Estimate(0.5, 0.4, 0.6)] * 4)
     feature = "x$\\bar$"
     assert set(words(plots.turn_on(dict.fromkeys(NAMES, turn_on), feature))) >= {*NAMES, feature}
+
+
+def test_a_network_without_logic_has_no_picture_of_its_layers():
+    """Warnings are errors, and Matplotlib warns of a legend without entries."""
+    assert plots.area_by_layer({}) == ""
+    assert plots.area_by_layer({"core: Yosys": {}}) == ""
+    assert {"dense", "core: Yosys"} <= set(
+        words(plots.area_by_layer({"core: Yosys": {"dense": 3}}))
+    )

@@ -151,6 +151,14 @@ CASES = {
         "name 2 channels, or leave it out "
         "for channels 0 to 1",
     ),
+    "payload.takes_as_many_cycles_as_words": (
+        (FEATURES, 'features = ["jet1_pt", "jet1_eta"]\n'),
+        ("[inputs]\n" + TYPE, JETS.format(word=2)),
+        ("[budget]", "[budget]\nii = 2"),
+        end("[payload]"),
+        "budget.ii is 2; inputs.objects put an event into 3 words of a link, which arrive in 3 "
+        "clock cycles; use more links, or raise budget.ii to 3",
+    ),
     "outputs.one_is_one_of_two_classes": (
         (CLASSES, THREE),
         "model.output is 'signal'; with two classes it must name the scored "
@@ -253,6 +261,13 @@ CASES = {
         "search.parameters has 'trainng.epochs', which is not a key of a table, such "
         "as training.target_lut; "
         "did you mean 'training'?",
+    ),
+    "unused.keys_have_an_effect": (
+        after('zero_bias = "noise"', 'turn_on = ["a"]'),
+        ('zero_bias = "noise"\n', ""),
+        ("[decision.accept.tight]\nthreshold = 0.5", ""),
+        "physics.turn_on has no effect: there are no accept bits; add decision.accept, or remove "
+        "physics.turn_on",
     ),
 }
 

@@ -105,6 +105,11 @@ def split(loaded: Loaded, data: Data) -> dict[str, Events]:
                     f"the class {quoted(label)} has {counted(len(rows), 'event')}, "
                     f"not enough for one in the {name} split"
                 )
+            if not events.weight[part].any():
+                raise TriggerError(
+                    f"the weights of all events of the class {quoted(label)} in the {name} split "
+                    f"are 0; give some of them a weight, or remove the class"
+                )
             chosen[name].append(part)
     return {name: events.take(np.sort(np.concatenate(parts))) for name, parts in chosen.items()}
 

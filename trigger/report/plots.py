@@ -138,7 +138,9 @@ def bit_widths(widths: Mapping[str, tuple[int, int]]) -> str:
 
 
 def area_by_layer(areas: Mapping[str, Mapping[str, int]]) -> str:
-    """LUT of each layer; ``areas`` by origin, then by layer."""
+    """LUT of each layer; ``areas`` by origin, then by layer. Empty if there is no logic."""
+    if not any(areas.values()):
+        return ""
 
     def draw(axes: Axes) -> None:
         names = list(dict.fromkeys(name for area in areas.values() for name in area))

@@ -10,6 +10,17 @@ from trigger.spec.parts import TOTALS, Part, families, own_part, part
 from trigger.spec.tables import Name, Positive, PositiveInt, Section, nearest
 
 
+def strategy_problem(backend: str, strategy: str, reuse_factor: int) -> str | None:
+    """Why hls4ml does not support a combination of its options, or would ignore one; or None."""
+    if strategy == "distributed_arithmetic" and backend not in ("Vitis", "Vivado"):
+        return f"{backend} has no distributed_arithmetic; Vitis and Vivado have"
+    if strategy == "latency" and backend in ("Quartus", "oneAPI"):
+        return f"{backend} has no latency strategy; use resource"
+    if strategy != "resource" and reuse_factor != 1:
+        return f"the strategy {strategy} needs reuse_factor 1; resource shares multipliers"
+    return None
+
+
 class Device(Section):
     """An FPGA described by the user: its family, its totals, and its delay relative to
     UltraScale+.
@@ -58,6 +69,13 @@ class Target(Section):
             return part(value).name
         except TriggerError as error:
             raise ValueError(str(error)) from error
+
+    @model_validator(mode="after")
+    def _is_of_hls4ml(self) -> "Target":
+        problem = strategy_problem(self.backend, self.strategy, self.reuse_factor)
+        if problem is not None:
+            raise ValueError(problem)
+        return self
 
     @property
     def fpga(self) -> Part:

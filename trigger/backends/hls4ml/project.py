@@ -33,6 +33,7 @@ from trigger.fixedpoint.serialize import to_json
 from trigger.fixedpoint.types import Fixed, enclosing
 from trigger.spec.parts import Part
 from trigger.spec.parts import part as find_part
+from trigger.spec.target_tables import strategy_problem
 from trigger.support import files
 from trigger.support.names import identifier
 from trigger.support.templates import PLAIN_PATH
@@ -81,17 +82,9 @@ class Hls4mlOptions(NamedTuple):
             raise TriggerError(
                 f"hls4ml: reuse_factor {self.reuse_factor} is not a positive whole number"
             )
-        if self.strategy == "distributed_arithmetic" and self.backend not in ("Vitis", "Vivado"):
-            raise TriggerError(
-                f"hls4ml: {self.backend} has no distributed_arithmetic; Vitis and Vivado have"
-            )
-        if self.strategy == "latency" and self.backend in ("Quartus", "oneAPI"):
-            raise TriggerError(f"hls4ml: {self.backend} has no latency strategy; use resource")
-        if self.strategy != "resource" and self.reuse_factor != 1:
-            raise TriggerError(
-                f"hls4ml: the strategy {self.strategy} needs reuse_factor 1; resource "
-                f"shares multipliers"
-            )
+        problem = strategy_problem(self.backend, self.strategy, self.reuse_factor)
+        if problem is not None:
+            raise TriggerError(f"hls4ml: {problem}")
         if self.clock_mhz <= 0:
             raise TriggerError(f"hls4ml: clock_mhz must be above 0; got {self.clock_mhz:g}")
         try:

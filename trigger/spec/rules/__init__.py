@@ -8,7 +8,7 @@ it.
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from trigger.spec.rules import features, outputs, payload, physics, search, training
+from trigger.spec.rules import features, outputs, payload, physics, search, training, unused
 
 if TYPE_CHECKING:
     from trigger.spec.spec import Spec
@@ -50,11 +50,13 @@ RULES: tuple[Rule, ...] = (
     payload.features_fit_words,
     payload.has_room_for_events,
     payload.names_as_many_channels_as_links,
+    payload.takes_as_many_cycles_as_words,
     search.is_of_networks_trained_here,
     search.accuracy_is_of_classes,
     search.efficiency_is_of_accept_bits,
     search.parameters_are_keys_of_tables,
     training.pruning_leaves_epochs,
+    unused.keys_have_an_effect,
 )
 
 

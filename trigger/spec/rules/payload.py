@@ -75,6 +75,19 @@ def names_as_many_channels_as_links(spec: "Spec") -> str | None:
     )
 
 
+def takes_as_many_cycles_as_words(spec: "Spec") -> str | None:
+    """A link delivers one word a clock cycle, whatever the network becomes."""
+    if spec.payload is None or spec.budget.ii is None:
+        return None
+    words = link_map(spec).words
+    if spec.budget.ii >= words:
+        return None
+    return (
+        f"budget.ii is {spec.budget.ii}; inputs.objects put an event into {words} words of a link, "
+        f"which arrive in {words} clock cycles; use more links, or raise budget.ii to {words}"
+    )
+
+
 def _inputs(spec: "Spec", links: int) -> str:
     if spec.inputs.objects:
         return f"inputs.objects come on {_range('link', links)}"
