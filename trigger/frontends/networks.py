@@ -18,9 +18,9 @@ from trigger.frontends.keras_private import maker
 from trigger.verification.oracle import Recording
 
 if keras_backend.NETWORKS == "qkeras":
-    from trigger.frontends.qkeras.activations import is_sigmoid
     from trigger.frontends.qkeras.configs import mend
     from trigger.frontends.qkeras.float64 import float64
+    from trigger.frontends.qkeras.functions import is_sigmoid
     from trigger.frontends.qkeras.lowering import input_types, lower
     from trigger.frontends.qkeras.reference import Reference
 

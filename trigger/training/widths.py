@@ -11,7 +11,7 @@ from keras import ops
 
 from trigger.errors import TriggerError
 from trigger.fixedpoint.types import Fixed
-from trigger.frontends.qkeras.activations import quantizer_types
+from trigger.frontends.qkeras.quantizers import quantizer_types
 from trigger.frontends.walk import nodes
 from trigger.quantizers import LearnedActivation, LearnedWeights
 from trigger.training.fit import Shrinking

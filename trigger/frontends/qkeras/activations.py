@@ -1,36 +1,26 @@
-"""Activations and quantisers of Keras and QKeras, lowered exactly or refused.
+"""Activations of Keras and QKeras, lowered exactly or refused.
 
-Rounding quantisers become ``Quantize``; piecewise linear functions become ``Affine``, ``LeakyRelu``
-and ``Clip``; any other non-decreasing function becomes a ``Staircase`` whose thresholds come from
-Keras itself, in float64.
+Quantisers are lowered by their own module. Piecewise linear functions become ``Affine``,
+``LeakyRelu`` and ``Clip``; binary functions become a ``Staircase``.
 """
 
-import math
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import keras
-import numpy as np
-import qkeras.quantizers as q
 
-from trigger.fixedpoint.build import Builder, constant
-from trigger.fixedpoint.types import Fixed, Overflow, Rounding
-from trigger.frontends import remedies, rules
-from trigger.frontends.attributes import check_attributes
+from trigger.fixedpoint.build import Builder
+from trigger.frontends import remedies
 from trigger.frontends.inexact import Refusal
 from trigger.frontends.libraries import is_library, module_of
-from trigger.frontends.methods import check_methods
-from trigger.frontends.own import called
-from trigger.frontends.piecewise import (
-    clip,
-    is_power_of_two,
-    slope_shift,
-    staircase,
+from trigger.frontends.piecewise import clip, staircase
+from trigger.frontends.qkeras.functions import FUNCTIONS, known_as, name_of
+from trigger.frontends.qkeras.quantizers import (
+    QUANTIZERS,
+    keras_values,
+    lower_quantizer,
+    scaled,
 )
-from trigger.frontends.qkeras.float64 import evaluate
-from trigger.frontends.qkeras.qkeras_private import is_sigmoid_hard
-from trigger.quantizers import FixedPoint, LearnedActivation
 
 SUPPORTED = (
     "linear, relu, relu6, leaky_relu, hard_tanh, softmax (as the last layer), sigmoid, "
@@ -42,53 +32,16 @@ SUPPORTED = (
 )
 
 
-def name_of(activation: Any) -> str:
-    """The user's text for messages: "relu", "quantized_relu(6,2)". It does not define the
-    function.
-    """
-    if activation is None:
-        return "linear"
-    if isinstance(activation, q.base_quantizer.BaseQuantizer):
-        try:
-            return str(activation)
-        except Exception:  # some quantisers of QKeras cannot print themselves
-            return type(activation).__name__
-    return getattr(activation, "__name__", type(activation).__name__)
-
-
-def known_as(activation: Any) -> str | None:
-    """The name of a function of Keras, "relu", or of QKeras, "qkeras.hard_tanh"; None for anything
-    else.
-
-    The function object decides, not its name: a user's function may have any name.
-    """
-    if activation is None:
-        return "linear"
-    return next((name for name, function in _FUNCTIONS.items() if function is activation), None)
-
-
-def is_sigmoid(activation: Any) -> bool:
-    """Whether an activation is one of the sigmoids of Keras or QKeras, quantised or not: its values
-    are probabilities.
-    """
-    return known_as(activation) in _SIGMOIDS or type(activation) is q.quantized_sigmoid
-
-
 def lower_activation(builder: Builder, name: str, source: str, activation: Any) -> str:
     """Append the activation to the graph; returns the name of its last node, or ``source`` if it is
     linear.
 
     Raises Refusal if it cannot be exact.
     """
-    if type(activation) in _QUANTIZERS:
-        check_methods(f"{name_of(activation)}:", activation, "use the quantiser as it is")
-        if type(activation) not in (FixedPoint, LearnedActivation):
-            _check_options(activation)
-        if not isinstance(getattr(activation, "alpha", None), str):  # refused below
-            check_attributes(activation, f"{name_of(activation)}: its")
-        return _QUANTIZERS[type(activation)](builder, name, source, activation)
-    kind = known_as(activation)
-    match kind:
+    if type(activation) in QUANTIZERS:
+        return lower_quantizer(builder, name, source, activation)
+    function = known_as(activation)
+    match function:
         case "linear":
             return source
         case "relu":
@@ -103,14 +56,16 @@ def lower_activation(builder: Builder, name: str, source: str, activation: Any) 
             | "qkeras.hard_tanh"
             | "qkeras.smooth_tanh"
         ):
-            return _piecewise_linear(builder, name, source, kind.removeprefix("qkeras."))
+            return _piecewise_linear(builder, name, source, function.removeprefix("qkeras."))
         case "qkeras.binary_sigmoid" | "qkeras.binary_tanh":
-            return staircase(builder, name, source, partial(_ask, activation), bisectable=True)
+            return staircase(
+                builder, name, source, partial(keras_values, activation), bisectable=True
+            )
         case "sigmoid" | "tanh" | "hard_sigmoid":
-            quantized = "quantized_tanh" if kind == "tanh" else "quantized_sigmoid"
-            real = "use_real_tanh" if kind == "tanh" else "use_real_sigmoid"
+            quantized = "quantized_tanh" if function == "tanh" else "quantized_sigmoid"
+            real = "use_real_tanh" if function == "tanh" else "use_real_sigmoid"
             raise Refusal(
-                f"the activation {kind} has no exact fixed-point value",
+                f"the activation {function} has no exact fixed-point value",
                 f"use {quantized}(8, {real}=1)",
             )
     raise _unknown(activation)
@@ -122,7 +77,7 @@ def _unknown(activation: Any) -> Refusal:
     """
     name, kind = name_of(activation), type(activation)
     for base in kind.__mro__[1:]:
-        if base in _QUANTIZERS and not is_library(kind):
+        if base in QUANTIZERS and not is_library(kind):
             return Refusal(
                 f"{kind.__name__} is a subclass of {base.__name__} and may compute anything",
                 f"use {base.__name__}",
@@ -137,7 +92,7 @@ def _unknown(activation: Any) -> Refusal:
             f"QKeras, and may compute anything",
             'use one of Keras by its name, as in activation="relu", or a quantiser of QKeras',
         )
-    if name in _FUNCTIONS:
+    if name in FUNCTIONS:
         return Refusal(
             f"its activation {name} is from {module_of(activation)}, not from keras.activations",
             f'write activation="{name}"',
@@ -148,271 +103,10 @@ def _unknown(activation: Any) -> Refusal:
     )
 
 
-def _check_options(activation: Any) -> None:
-    """Refuse options of a quantiser that no fixed-point type provides."""
-    kind = type(activation).__name__
-    noise = float(getattr(activation, "qnoise_factor", 1.0))
-    if noise != 1:
-        raise Refusal(
-            f"{name_of(activation)} has qnoise_factor {noise:g}, so its output is not quantised",
-            "set qnoise_factor to 1",
-        )
-    for option in ("bits", "integer"):
-        number = getattr(activation, option, 0)
-        if not _is_whole(number):
-            raise Refusal(
-                f"{kind} has {option}={number}, which is not one whole number",
-                "use a whole number",
-            )
-    for option in ("symmetric", "keep_negative"):
-        value = getattr(activation, option, 0)
-        if value not in (0, 1):
-            raise Refusal(f"{kind} has {option}={value!r}, which is neither 0 nor 1", "use 0 or 1")
-    if getattr(activation, "bits", 1) < 1:
-        raise Refusal(f"{kind} has {activation.bits} bits", "use at least 1 bit")
-    if getattr(activation, "training", False):
-        raise Refusal(f"{kind} has training=True: its values are random", "use training=False")
-
-
-def _is_whole(number: Any) -> bool:
-    try:
-        value = np.asarray(number, dtype=np.float64)
-    except (TypeError, ValueError):  # a text, or None
-        return False
-    return value.size == 1 and float(value.ravel()[0]).is_integer()
-
-
-def quantizer_types(activation: Any) -> tuple[Fixed, Rounding, Overflow] | None:
-    """The type, rounding and overflow of a round-half-even, saturating quantiser; None for any
-    other.
-    """
-    if type(activation) is FixedPoint:
-        if activation.rounding != "RND_CONV" or activation.overflow == "WRAP":
-            return None
-        return activation.type, Rounding.RND_CONV, Overflow(activation.overflow)
-    if type(activation) is q.quantized_bits and activation.bits - activation.keep_negative > 0:
-        if isinstance(activation.alpha, str) or np.size(activation.alpha) > 1:
-            return None
-        signed = bool(activation.keep_negative)
-        kind = Fixed(signed, int(activation.bits), int(activation.integer) + signed)
-        return (
-            kind,
-            Rounding.RND_CONV,
-            Overflow.SAT_SYM if activation.symmetric and signed else Overflow.SAT,
-        )
-    if (
-        type(activation) is q.quantized_relu
-        and not activation.negative_slope
-        and not activation.use_sigmoid
-    ):
-        return (
-            Fixed(False, int(activation.bits), int(activation.integer)),
-            Rounding.RND_CONV,
-            Overflow.SAT,
-        )
-    return None
-
-
-def _ask(activation: Any, x: np.ndarray) -> np.ndarray:
-    values: np.ndarray = called(name_of(activation), evaluate, activation, x)
-    return values
-
-
-def _quantize(
-    builder: Builder, name: str, source: str, rule: tuple[Fixed, Rounding, Overflow]
-) -> str:
-    kind, rounding, overflow = rule
-    if kind.width > 32:
-        raise Refusal(f"a quantiser of {kind.width} bits is wider than 32", "use fewer bits")
-    return builder.quantize(name, source, (kind,) * len(builder[source].types), rounding, overflow)
-
-
-def _quantized_bits(builder: Builder, name: str, source: str, activation: q.quantized_bits) -> str:
-    scale = _alpha(activation)
-    if activation.bits - activation.keep_negative == 0:
-        return staircase(builder, name, source, partial(_ask, activation), bisectable=True)
-    rule = quantizer_types(activation)
-    assert rule is not None
-    if scale == 1:
-        return _quantize(builder, name, source, rule)
-    return _scale(builder, name, _quantize(builder, f"{name}_unscaled", source, rule), scale, 0.0)
-
-
-def _quantized_linear(
-    builder: Builder, name: str, source: str, activation: q.quantized_linear
-) -> str:
-    scale = _alpha(activation)
-    if activation.use_sign_function:
-        return staircase(builder, name, source, partial(_ask, activation), bisectable=True)
-    signed = bool(activation.keep_negative)
-    # Unlike in quantized_bits, alpha scales the step for x, not only the result.
-    integer = int(activation.integer) + signed + int(math.log2(scale))
-    overflow = Overflow.SAT_SYM if signed and activation.symmetric else Overflow.SAT
-    return _quantize(
-        builder,
-        name,
-        source,
-        (Fixed(signed, int(activation.bits), integer), Rounding.RND_CONV, overflow),
-    )
-
-
-def _quantized_relu(builder: Builder, name: str, source: str, activation: q.quantized_relu) -> str:
-    slope, bits, integer = (
-        float(activation.negative_slope),
-        int(activation.bits),
-        int(activation.integer),
-    )
-    upper = None if activation.is_quantized_clip else activation.relu_upper_bound
-    if activation.use_sigmoid or slope * 2 ** (bits - 1) < (slope > 0) or slope > 1:
-        return staircase(builder, name, source, partial(_ask, activation), bisectable=True)
-    if not slope:
-        rule = quantizer_types(activation)
-        assert rule is not None
-    else:
-        source = builder.leaky_relu(f"{name}_leaky", source, slope_shift(slope))
-        rule = Fixed(True, bits, integer + 1), Rounding.RND_CONV, Overflow.SAT
-    lower = -(2.0**integer) * slope if 0 < slope < 1 else None
-    clipped = lower is not None or bool(upper)
-    source = _quantize(builder, f"{name}_unclipped" if clipped else name, source, rule)
-    if not clipped:
-        return source
-    return clip(builder, name, source, lower, upper or None, "relu_upper_bound")
-
-
-def _quantized_tanh(builder: Builder, name: str, source: str, activation: q.quantized_tanh) -> str:
-    if activation.use_real_tanh or not is_sigmoid_hard():
-        return staircase(builder, name, source, partial(_ask, activation), bisectable=True)
-    # 2 * hard_sigmoid(x) - 1 is x clipped to ±1, which the quantiser's own saturation does.
-    overflow = Overflow.SAT_SYM if activation.symmetric else Overflow.SAT
-    return _quantize(
-        builder, name, source, (Fixed(True, int(activation.bits), 1), Rounding.RND_CONV, overflow)
-    )
-
-
-def _quantized_sigmoid(
-    builder: Builder, name: str, source: str, activation: q.quantized_sigmoid
-) -> str:
-    if activation.use_real_sigmoid or not is_sigmoid_hard():
-        return staircase(builder, name, source, partial(_ask, activation), bisectable=True)
-    rule = Fixed(False, int(activation.bits), 0), Rounding.RND_CONV, Overflow.SAT
-    half = _scale(builder, f"{name}_half", source, 0.5, 0.5)
-    if not activation.symmetric:
-        return _quantize(builder, name, half, rule)
-    return builder.clip(
-        name, _quantize(builder, f"{name}_unclipped", half, rule), 2.0**-activation.bits, None
-    )
-
-
-def _signs(builder: Builder, name: str, source: str, activation: Any) -> str:
-    _alpha(activation)
-    return staircase(builder, name, source, partial(_ask, activation), bisectable=True)
-
-
-def _powers(builder: Builder, name: str, source: str, activation: Any) -> str:
-    """Refuse a quantiser if the last bit of a float32 logarithm decides, at powers of two."""
-    ties = activation.quadratic_approximation and activation.log2_rounding == "rnd"
-    ends, fractions = builder.range(source), builder[source].fractions
-    largest = int(max(ends.high.max(), -ends.low.min(), 1)).bit_length()
-    powers = np.exp2(np.arange(-int(fractions.max()), largest - int(fractions.min()) + 1))
-    x = np.concatenate([powers, -powers])
-    in_float32 = called(
-        name_of(activation), activation, keras.ops.convert_to_tensor(x, dtype="float32")
-    )
-    if ties or (keras.ops.convert_to_numpy(in_float32) != evaluate(activation, x)).any():
-        raise Refusal(
-            f"{name_of(activation)} rounds some powers of two by the last bit of a "
-            f"float32 logarithm",
-            'use quadratic_approximation=False and log2_rounding="rnd"',
-        )
-    return staircase(builder, name, source, partial(_ask, activation), bisectable=True)
-
-
-def _learned(builder: Builder, name: str, source: str, activation: LearnedActivation) -> str:
-    elements = len(builder[source].types)
-    if not activation.built:
-        raise Refusal(
-            f"{name_of(activation)} has not been called yet", "train the network, or call it once"
-        )
-    signed, integer, fraction = (np.broadcast_to(part, elements) for part in activation.kif())
-    found = rules.rule(signed, integer, fraction, activation.rounding, activation.overflow)
-    if activation.relu and activation.overflow == "WRAP":
-        source = builder.clip(f"{name}_relu", source, 0, None)
-    # A type with only a sign bit has no values here.
-    return rules.lower_rule(builder, name, source, found._replace(dead=integer + fraction <= 0))
-
-
-def _fixed_point(builder: Builder, name: str, source: str, activation: FixedPoint) -> str:
-    types = (activation.type,) * len(builder[source].types)
-    rounding, overflow = Rounding(activation.rounding), Overflow(activation.overflow)
-    return builder.quantize(name, source, types, rounding, overflow)
-
-
-_SIGMOIDS = (
-    "sigmoid", "hard_sigmoid", "qkeras.hard_sigmoid", "qkeras.smooth_sigmoid",
-    "qkeras.binary_sigmoid",
-)  # fmt: skip
-# Functions of Keras and QKeras; hard_sigmoid and hard_tanh differ between the two.
-_FUNCTIONS: dict[str, Any] = {
-    **{
-        name: getattr(keras.activations, name)
-        for name in (
-            "linear", "relu", "relu6", "hard_tanh", "sigmoid", "tanh", "hard_sigmoid", "softmax"
-        )
-    },
-    **{
-        f"qkeras.{name}": getattr(q, name)
-        for name in (
-            "hard_sigmoid", "smooth_sigmoid", "hard_tanh", "smooth_tanh", "binary_sigmoid",
-            "binary_tanh",
-        )
-    },
-}  # fmt: skip
-
-_QUANTIZERS: dict[type, Callable[[Builder, str, str, Any], str]] = {
-    FixedPoint: _fixed_point,
-    LearnedActivation: _learned,
-    q.quantized_bits: _quantized_bits,
-    q.quantized_linear: _quantized_linear,
-    q.quantized_relu: _quantized_relu,
-    q.quantized_tanh: _quantized_tanh,
-    q.quantized_sigmoid: _quantized_sigmoid,
-    q.quantized_po2: _powers,
-    q.quantized_relu_po2: _powers,
-    q.binary: _signs,
-    q.ternary: _signs,
-    q.stochastic_binary: _signs,
-    q.stochastic_ternary: _signs,
-}
-
-
-def _alpha(activation: Any) -> float:
-    """The scale of a quantiser; refused unless it is a single power of two."""
-    alpha = getattr(activation, "alpha", None)
-    if isinstance(alpha, str):
-        raise Refusal(
-            f'{name_of(activation)} has alpha="{alpha}": as an activation its scale '
-            f"changes with every batch of events",
-            "give alpha=1 or another power of two",
-        )
-    if alpha is None:
-        return 1.0
-    if np.size(alpha) != 1 or not is_power_of_two(float(np.ravel(alpha)[0])):
-        raise Refusal(
-            f"{name_of(activation)} has an alpha that is not one power of two",
-            "give alpha=1 or another power of two",
-        )
-    return float(np.ravel(alpha)[0])
-
-
-def _scale(builder: Builder, name: str, source: str, scale: float, offset: float) -> str:
-    ones = np.ones(len(builder[source].types))
-    return builder.affine(name, source, constant(ones * scale), constant(ones * offset))
-
-
 def _piecewise_linear(builder: Builder, name: str, source: str, kind: str) -> str:
     slope = 0.1875 if kind.startswith("smooth") else 0.5
     sigmoid = kind.endswith("sigmoid")
-    line = _scale(
+    line = scaled(
         builder, f"{name}_line", source, slope if sigmoid else 2 * slope, 0.5 if sigmoid else 0.0
     )
     return builder.clip(name, line, 0 if sigmoid else -1, 1)

@@ -21,7 +21,7 @@ from trigger.frontends.inexact import Refusal
 from trigger.frontends.methods import check_methods
 from trigger.frontends.own import called
 from trigger.frontends.piecewise import is_power_of_two
-from trigger.frontends.qkeras.activations import name_of
+from trigger.frontends.qkeras.functions import name_of
 
 # Wider kernels are not quantised: float32 has 24 significant bits.
 MAX_KERNEL_BITS = 24

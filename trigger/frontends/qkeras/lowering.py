@@ -16,7 +16,9 @@ from trigger.frontends.calls import Call, Value
 from trigger.frontends.constants import exact
 from trigger.frontends.inexact import Problem, Refusal
 from trigger.frontends.qkeras import constants
-from trigger.frontends.qkeras.activations import known_as, lower_activation, quantizer_types
+from trigger.frontends.qkeras.activations import lower_activation
+from trigger.frontends.qkeras.functions import known_as
+from trigger.frontends.qkeras.quantizers import quantizer_types
 from trigger.frontends.walk import Method, Walk, check_rank, nodes
 
 

@@ -17,8 +17,8 @@ from trigger.frontends.inexact import Inexact
 from trigger.frontends.keras_private import maker
 from trigger.frontends.piecewise import round_to
 from trigger.frontends.qkeras import constants
-from trigger.frontends.qkeras.activations import known_as
 from trigger.frontends.qkeras.float64 import float64, promoted
+from trigger.frontends.qkeras.functions import known_as
 from trigger.frontends.qkeras.lowering import input_types, lower
 from trigger.frontends.walk import named_nodes
 
