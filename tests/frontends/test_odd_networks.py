@@ -310,15 +310,17 @@ NETWORKS = {
             layers.EinsumDense("abc,cd->abd", output_shape=(None, 2), name="d"), layers.Flatten(), shape=(2, 3)
         ),
         UNSUPPORTED.format(
-            "EinsumDense", "use Flatten and a QDense whose kernel holds the same products at every position"
+            "EinsumDense", "use Dense or QDense, which act on the last axis"
         ),
     ),
     "several values of a layer": (
         lambda: chain(splits),
-        "lstm: a layer of the type LSTM has no exact lowering. Remedy: use Input, Dense, QDense, QDenseBatchnorm, Activation, "
-        "QActivation, BatchNormalization, QBatchNormalization, Normalization, ReLU, LeakyReLU, Softmax (last), Add, "
-        "Subtract, Maximum, Minimum, Concatenate, Dot (squares), MaxPooling, Flatten, Reshape, Permute, "
-        "RepeatVector, Cropping, ZeroPadding, UpSampling and the Dropout layers.",
+        "lstm: a layer of the type LSTM has no exact lowering. Remedy: use Input, Dense, Conv1D, Conv2D, "
+        "DepthwiseConv1D, DepthwiseConv2D, SeparableConv1D, SeparableConv2D and their Q forms, QDenseBatchnorm, "
+        "QConv2DBatchnorm, QDepthwiseConv2DBatchnorm, Activation, QActivation, BatchNormalization, "
+        "QBatchNormalization, Normalization, ReLU, LeakyReLU, Softmax (last), Add, Subtract, Maximum, Minimum, "
+        "Concatenate, Dot (squares), MaxPooling, AveragePooling, Flatten, Reshape, Permute, RepeatVector, Cropping, "
+        "ZeroPadding, UpSampling and the Dropout layers.",
     ),
     "an unbuilt Sequential": (
         lambda: keras.Sequential([dense()], name="net"),

@@ -3,12 +3,10 @@
 import functools
 
 import keras
-import numpy as np
 import pytest
 from keras import layers
 from odd_layers import INPUT, REPLACED, chain, dense, refused, set_weight
 
-from trigger.fixedpoint import evaluate
 from trigger.frontends.inexact import Inexact
 from trigger.frontends.qkeras.lowering import lower
 
@@ -56,18 +54,6 @@ def test_a_class_of_keras_that_was_patched(monkeypatch):
     with pytest.raises(Inexact) as refusal:
         lower(chain(layers.ReLU(name="d")), INPUT)
     assert str(refusal.value.problems[0]) == REPLACED
-
-
-def test_the_remedy_for_a_dense_layer_on_a_matrix_gives_the_same_numbers():
-    layer, wide = dense(3, activation="relu"), dense(6, name="wide", activation="relu")
-    model = chain(layer, layers.Flatten(), shape=(2, 4))
-    again = chain(layers.Flatten(), wide, shape=(2, 4))
-    kernel, bias = layer.get_weights()
-    wide.set_weights([np.kron(np.eye(2), kernel), np.tile(bias, 2)])
-    x = np.random.default_rng(0).integers(-32, 32, (300, 2, 4)) / 8
-    np.testing.assert_array_equal(
-        evaluate.predict(lower(again, INPUT), x), model(x.astype(np.float32))
-    )
 
 
 @pytest.mark.parametrize("kind", ["float16", "bfloat16"])

@@ -108,11 +108,6 @@ CASES = {
         "norm: it divides by a deviation that is not a power of two. "
         "Remedy: round the learned statistics with trigger.training.network.power_of_two_normalization.",
     ),
-    "dense on matrices": (
-        lambda: network(layers.Reshape((2, 2)), dense()),
-        "dense: it acts on each of the 2 positions of the shape (2, 2). Remedy: use Flatten and one Dense of 6 units with the "
-        "kernel np.kron(np.eye(2), kernel) and the bias np.tile(bias, 2), which gives the same numbers.",
-    ),
     "sum of shapes": (
         lambda: network(
             lambda x: layers.Add(name="add")([x, QDense(1, kernel_quantizer=W, name="one")(x)])

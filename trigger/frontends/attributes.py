@@ -24,8 +24,8 @@ _IGNORED = re.compile(
     "initializer|regularizer|constraint|range$|momentum|^_?seed|^_self_|tracker|^name$|^trainable$|"
     "^built$|^dtype$|^lora_|^_beta$|^_?ebops"
 )
-# What a pooling layer tells its base, and no user can choose.
-_SETTLED = ("pool_dimensions", "pool_mode")
+# What a layer tells its base, and no user can choose.
+_SETTLED = ("pool_dimensions", "pool_mode", "rank")
 # State that quantisers measure at each call and Normalization learns; it is read as it is.
 _STATE = (
     "scale", "freeze_scale", "mean", "variance", "_first",
@@ -133,11 +133,13 @@ def _options(thing: Any) -> dict[str, Any]:
         if name.endswith("_conf"):  # HGQ2 keeps them with its quantisers
             found[name] = getattr(quantizer_of_option(thing, name), "config", None)
             continue
-        # Normalization renames its statistics, and QDenseBatchnorm some of its options.
+        # Normalization renames its statistics, QDenseBatchnorm some of its options, and QConv2D its
+        # mask.
         places = (
             (thing, f"input_{name}"),
             (thing, name),
             (getattr(thing, "batchnorm", None), name),
+            (thing, f"_{name}"),
         )
         values = [getattr(holder, kept) for holder, kept in places if hasattr(holder, kept)]
         if values:

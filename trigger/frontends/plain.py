@@ -6,13 +6,13 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
-from trigger.fixedpoint.build import Builder
+from trigger.fixedpoint.build import Builder, constant
 from trigger.fixedpoint.ops import Constant
 from trigger.fixedpoint.types import Fixed, Integers
 from trigger.frontends import wiring
 from trigger.frontends.calls import Call
 from trigger.frontends.inexact import Refusal
-from trigger.frontends.piecewise import lower_relu
+from trigger.frontends.piecewise import is_power_of_two, lower_relu
 from trigger.frontends.products import sum_of_squares
 
 # Layers that do nothing in inference.
@@ -29,8 +29,8 @@ TRAINING_ONLY = (
 )
 NAMES = (
     "ReLU, LeakyReLU, Softmax (last), Add, Subtract, Maximum, Minimum, Concatenate, Dot (squares), "
-    "MaxPooling, Flatten, Reshape, Permute, RepeatVector, Cropping, ZeroPadding, UpSampling and "
-    "the Dropout layers"
+    "MaxPooling, AveragePooling, Flatten, Reshape, Permute, RepeatVector, Cropping, ZeroPadding, "
+    "UpSampling and the Dropout layers"
 )
 
 
@@ -64,20 +64,36 @@ def _moved(builder: Builder, call: Call) -> str:
     (value,) = call.inputs
     numbers = wiring.numbers_of(value.shape)
     moved = wiring.MOVES[type(call.layer)](call.layer, numbers)
-    return _selected(builder, call.name, value.node, moved.ravel())
+    return wiring.gather(builder, call.name, value.node, moved)
 
 
-def _selected(builder: Builder, name: str, source: str, elements: Integers) -> str:
-    count = len(builder[source].types)
-    if np.array_equal(elements, np.arange(count)):
-        return source
-    return builder.select(name, source, elements)
+def _largest_of_window(builder: Builder, call: Call) -> str:
+    (value,) = call.inputs
+    groups = wiring.compared(call.layer, wiring.numbers_of(value.shape))
+    return builder.maximum(call.name, value.node, groups)
 
 
-def _pooled(builder: Builder, call: Call) -> str:
+def _averaged(builder: Builder, call: Call) -> str:
     (value,) = call.inputs
     groups = wiring.pooled(call.layer, wiring.numbers_of(value.shape))
-    return builder.maximum(call.name, value.node, groups)
+    counts = (groups >= 0).sum(axis=1)
+    if not all(is_power_of_two(count) for count in counts):
+        raise Refusal(
+            f"it divides by {next(c for c in counts if not is_power_of_two(c))}, "
+            "which is not a power of two",
+            "use windows of 2, 4, 8 … elements, or sum with QDense",
+        )
+    total = _sums(builder, f"{call.name}_sum", value.node, groups)
+    return builder.affine(call.name, total, constant(1 / counts), constant(np.zeros(len(counts))))
+
+
+def _sums(builder: Builder, name: str, source: str, groups: Integers) -> str:
+    """The sum of each group of elements, (outputs, members)."""
+    outputs, members = groups.shape
+    ones = Constant(np.ones((members, 1), dtype=np.int64), Fixed(False, 1, 1))
+    zero = Constant(np.zeros(1, dtype=np.int64), Fixed(False, 1, 1))
+    windows = wiring.gather(builder, f"{name}_windows", source, groups)
+    return builder.dense(name, windows, ones, zero, outputs)
 
 
 def _largest(builder: Builder, call: Call) -> str:
@@ -124,7 +140,7 @@ def _concatenate(builder: Builder, call: Call) -> str:
     if math.prod(shape[: axis - 1]) == 1:
         return builder.concatenate(call.name, tuple(value.node for value in call.inputs))
     order = wiring.joined([value.shape for value in call.inputs], axis - 1)
-    return _selected(builder, call.name, _joined(builder, call), order.ravel())
+    return wiring.gather(builder, call.name, _joined(builder, call), order)
 
 
 def _sum_of_squares(builder: Builder, call: Call) -> str:
@@ -155,5 +171,6 @@ LAYERS: dict[type, Callable[[Builder, Call], str]] = {
     keras.layers.Concatenate: _concatenate,
     keras.layers.Dot: _sum_of_squares,
     **dict.fromkeys(wiring.MOVES, _moved),
-    **dict.fromkeys(wiring.POOLING, _pooled),
+    **dict.fromkeys(wiring.MAX_POOLING, _largest_of_window),
+    **dict.fromkeys(wiring.AVERAGE_POOLING, _averaged),
 }

@@ -29,12 +29,8 @@ _LAYERS = (
         "LayerNormalization GroupNormalization UnitNormalization RMSNormalization",
         "use BatchNormalization, whose statistics are constants, and retrain",
     ),
-    (
-        "EinsumDense QEinsumDense TimeDistributed Conv1D Conv2D SeparableConv1D SeparableConv2D "
-        "DepthwiseConv1D DepthwiseConv2D QConv1D QConv2D AveragePooling1D AveragePooling2D "
-        "GlobalAveragePooling1D GlobalAveragePooling2D",
-        _CONVOLUTION,
-    ),
+    ("EinsumDense QEinsumDense TimeDistributed", "use Dense or QDense, which act on the last axis"),
+    ("Conv3D DepthwiseConv3D Conv1DTranspose Conv2DTranspose Conv3DTranspose", _CONVOLUTION),
 )
 # Operators and functions of keras.ops on Keras tensors.
 _OPERATIONS = (

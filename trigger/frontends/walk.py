@@ -253,18 +253,6 @@ class Walk(ABC):
         )
 
 
-def check_rank(value: Value, units: int) -> None:
-    """Refuse a Dense layer on more than one vector."""
-    positions = math.prod(value.shape[:-1])
-    if positions != 1:
-        raise Refusal(
-            f"it acts on each of the {positions} positions of the shape {value.shape}",
-            f"use Flatten and one Dense of {positions * units} units with the kernel "
-            f"np.kron(np.eye({positions}), kernel) "
-            f"and the bias np.tile(bias, {positions}), which gives the same numbers",
-        )
-
-
 def check_channel_axis(axis: Any, shape: tuple[int, ...]) -> None:
     """Refuse a normalisation along any axis but the last."""
     if axis is not None and axis not in (-1, len(shape)):

@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from trigger.fixedpoint.build import Builder
 from trigger.fixedpoint.types import Integers
 from trigger.frontends.inexact import Refusal
 
@@ -75,13 +76,27 @@ MOVES: dict[type, Callable[[Any, Integers], Integers]] = {
     _L.UpSampling1D: _upsample,
     _L.UpSampling2D: _upsample,
 }
-POOLING = (_L.MaxPooling1D, _L.MaxPooling2D, _L.GlobalMaxPooling1D, _L.GlobalMaxPooling2D)
+MAX_POOLING = (_L.MaxPooling1D, _L.MaxPooling2D, _L.GlobalMaxPooling1D, _L.GlobalMaxPooling2D)
+AVERAGE_POOLING = (
+    _L.AveragePooling1D,
+    _L.AveragePooling2D,
+    _L.GlobalAveragePooling1D,
+    _L.GlobalAveragePooling2D,
+)
 
 
-def pooled(layer: Any, x: Integers) -> Integers:
+def compared(layer: Any, x: Integers) -> Integers:
     """The elements that each output of a pooling layer compares: (outputs, members).
 
     At a border, where a window has fewer of them, one is named more than once.
+    """
+    groups = pooled(layer, x)
+    return np.where(groups < 0, groups.max(axis=1, keepdims=True), groups)
+
+
+def pooled(layer: Any, x: Integers) -> Integers:
+    """The elements in the window of each output of a pooling layer, (outputs, members); -1 lies
+    outside.
     """
     last = np.moveaxis(x, 0, -1) if _channels_first(layer) else x
     spatial = last.ndim - 1
@@ -96,8 +111,38 @@ def pooled(layer: Any, x: Integers) -> Integers:
     groups = windows.reshape(*windows.shape[: spatial + 1], -1)
     if _channels_first(layer):
         groups = np.moveaxis(groups, spatial, 0)
-    groups = groups.reshape(-1, groups.shape[-1])
-    return np.where(groups < 0, groups.max(axis=1, keepdims=True), groups)
+    return groups.reshape(-1, groups.shape[-1])
+
+
+def windows(layer: Any, x: Integers) -> Integers:
+    """The elements that a convolution with the channels last reads at each of its positions.
+
+    The shape is (positions, inputs); a position's inputs are in the order of the kernel's first
+    axes.
+    """
+    spatial = x.ndim - 1
+    steps = layer.dilation_rate
+    reach = [(size - 1) * step + 1 for size, step in zip(layer.kernel_size, steps, strict=True)]
+    padding = [(0, 0)] * spatial
+    if layer.padding == "same":
+        padding = _same(x, reach, layer.strides)
+    elif layer.padding == "causal":
+        padding = [(reach[0] - 1, 0)]
+    padded = np.pad(x, [*padding, (0, 0)], constant_values=_ZERO)
+    found = np.lib.stride_tricks.sliding_window_view(padded, reach, tuple(range(spatial)))
+    places = tuple(slice(None, None, stride) for stride in layer.strides)
+    members = tuple(slice(None, None, step) for step in steps)
+    found = found[(*places, slice(None), *members)]
+    found = np.moveaxis(found, spatial, -1)  # the channels
+    return found.reshape(int(np.prod(found.shape[:spatial])), -1)
+
+
+def gather(builder: Builder, name: str, source: str, elements: Integers) -> str:
+    """The elements of a node by number, in this order; the node itself where that is all."""
+    elements = elements.ravel()
+    if np.array_equal(elements, np.arange(len(builder[source].types))):
+        return source
+    return builder.select(name, source, elements)
 
 
 def joined(shapes: list[tuple[int, ...]], axis: int) -> Integers:

@@ -5,6 +5,7 @@ and folded normalisations are those that HGQ2 computes in the network's float32;
 read, element by element.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -28,7 +29,7 @@ from trigger.frontends.hgq.constants import (
 from trigger.frontends.hgq.reference import elementwise, is_elementwise
 from trigger.frontends.inexact import Problem, Refusal
 from trigger.frontends.piecewise import lower_relu, staircase
-from trigger.frontends.walk import Method, Walk, check_channel_axis, check_rank
+from trigger.frontends.walk import Method, Walk, check_channel_axis
 
 _NARROWER = "use quantisers of fewer bits for the weights"
 # The number of input values that test whether a function is elementwise.
@@ -132,7 +133,7 @@ class _HgqWalk(Walk):
         )
 
     def _dense(self, call: Call) -> str:
-        check_rank(call.inputs[0], call.layer.units)
+        _check_rank(call.inputs[0], call.layer.units)
         kernel, bias = dense_constants(call.layer)
         (source,) = self._inputs(call)
         dense = self.builder.dense(
@@ -214,3 +215,15 @@ def _probes(builder: Builder, source: str) -> np.ndarray:
     low, high = (np.ldexp(end.astype(float), -fractions) for end in builder.range(source))
     step = np.ldexp(1.0, -int(fractions.max()))
     return np.unique(np.rint(np.linspace(low.min(), high.max(), _PROBES) / step) * step)
+
+
+def _check_rank(value: Value, units: int) -> None:
+    """Refuse a Dense layer on more than one vector."""
+    positions = math.prod(value.shape[:-1])
+    if positions != 1:
+        raise Refusal(
+            f"it acts on each of the {positions} positions of the shape {value.shape}",
+            f"use Flatten and one Dense of {positions * units} units with the kernel "
+            f"np.kron(np.eye({positions}), kernel) "
+            f"and the bias np.tile(bias, {positions}), which gives the same numbers",
+        )

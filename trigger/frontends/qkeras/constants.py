@@ -6,16 +6,20 @@ float32; whatever depends on events is computed in float64. The graph and the fl
 start from these constants.
 """
 
+import math
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 import qkeras
+from qkeras.qconv2d_batchnorm import QConv2DBatchnorm
 from qkeras.qdense_batchnorm import QDenseBatchnorm
+from qkeras.qdepthwiseconv2d_batchnorm import QDepthwiseConv2DBatchnorm
 from qkeras.quantizers import bernoulli
 
 from trigger.fixedpoint.build import constant
 from trigger.fixedpoint.ops import Constant, Operation
+from trigger.frontends import kernels
 from trigger.frontends.constants import as_numpy, check_variance, exact, finite
 from trigger.frontends.inexact import Refusal
 from trigger.frontends.methods import check_methods
@@ -23,6 +27,20 @@ from trigger.frontends.own import called
 from trigger.frontends.piecewise import is_power_of_two
 from trigger.frontends.qkeras.functions import name_of
 
+# Layers with a batch normalisation folded into their kernel.
+FOLDED = (QDenseBatchnorm, QConv2DBatchnorm, QDepthwiseConv2DBatchnorm)
+# All layers with kernels.
+LINEAR = (
+    keras.layers.Dense,
+    qkeras.QDense,
+    *kernels.CONVOLUTIONS,
+    qkeras.QConv1D,
+    qkeras.QConv2D,
+    qkeras.QDepthwiseConv2D,
+    qkeras.QSeparableConv1D,
+    qkeras.QSeparableConv2D,
+    *FOLDED,
+)
 # Wider kernels are not quantised: float32 has 24 significant bits.
 MAX_KERNEL_BITS = 24
 # Calls of a quantiser that must agree, to detect random ones.
@@ -31,10 +49,10 @@ AFFINE_REMEDY = "use QDenseBatchnorm, which folds it into quantised weights"
 _BIAS_REMEDY = "give it a bias_quantizer such as quantized_bits(16,5,alpha=1)"
 
 
-class DenseConstants(NamedTuple):
-    """``kernel`` (inputs, units) and ``bias`` (units,), float64."""
+class LinearConstants(NamedTuple):
+    """``kernels`` by name, as Keras shapes them, and ``bias`` (units,), float64."""
 
-    kernel: np.ndarray
+    kernels: dict[str, np.ndarray]
     bias: np.ndarray
 
 
@@ -45,47 +63,90 @@ class AffineConstants(NamedTuple):
     offset: np.ndarray
 
 
-def dense(layer: keras.layers.Dense) -> DenseConstants:
-    """The kernel and bias that Dense, QDense and QDenseBatchnorm apply in inference.
+def linear(layer: keras.layers.Layer) -> LinearConstants:
+    """The kernels and bias that a Dense layer or a convolution applies in inference.
 
     Raises Refusal if they differ between calls or are not finite.
     """
-    if isinstance(layer, QDenseBatchnorm):
+    if isinstance(layer, qkeras.QConv1D) and layer.padding == "causal":
+        before = (layer.kernel_size[0] - 1) * layer.dilation_rate[0]
+        raise Refusal(
+            'QKeras cannot compute QConv1D with padding="causal"',
+            f'use padding="valid", with ZeroPadding1D(({before}, 0)) before it',
+        )
+    if isinstance(layer, FOLDED):
         if not (layer.batchnorm.scale and layer.batchnorm.center):
+            kind = type(layer).__name__
             raise Refusal(
-                "QKeras cannot compute QDenseBatchnorm without scale or center",
+                f"QKeras cannot compute {kind} without scale or center",
                 "use scale=True and center=True",
             )
-        kernel, bias = layer.get_folded_weights()
+        folded, bias = layer.get_folded_weights()
+        weights = {kernels.names(layer)[0]: folded}
     else:
-        kernel, bias = layer.kernel, layer.bias if layer.use_bias else None
-    shape = tuple(kernel.shape)
-    kernel = finite("kernel", as_numpy(_call(layer, "kernel", kernel), "kernel"))
-    if kernel.shape != shape:
-        raise _misshapen("kernel", kernel.shape, shape)
+        weights = {name: kernels.weight(layer, name) for name in kernels.names(layer)}
+        bias = layer.bias if layer.use_bias else None
+    found = {name: _kernel(layer, name, value) for name, value in weights.items()}
+    units = _units(layer, found)
     if bias is None:
-        return DenseConstants(kernel, np.zeros(shape[-1]))
+        return LinearConstants(found, np.zeros(units))
     bias = as_numpy(_call(layer, "bias", bias), "bias")
     if bias.ndim > 2:  # the outputs would have one more axis
-        raise _misshapen("bias", bias.shape, shape[-1:])
-    return DenseConstants(kernel, _one_each("bias", bias, shape[-1]))
+        raise _misshapen("bias", bias.shape, (units,))
+    return LinearConstants(found, _one_each("bias", bias, units))
 
 
-def kernel_constant(layer: keras.layers.Dense, kernel: np.ndarray) -> Constant:
-    """The kernel as integers; refused if no fixed-point type of 24 bits holds it."""
-    quantizer = getattr(layer, "kernel_quantizer_internal", None)
+def _kernel(layer: Any, name: str, value: Any) -> np.ndarray:
+    shape = tuple(value.shape)
+    # QSeparableConv1D quantises its kernels as those of a layer with one more axis.
+    flat = isinstance(layer, qkeras.QSeparableConv1D)
+    quantized = _call(layer, name, value[None] if flat else value)
+    found = finite(name, as_numpy(quantized, name))
+    found = found[0] if flat and found.ndim else found
+    if getattr(layer, "_mask", None) is not None:
+        found = found * as_numpy(layer._mask)
+    if found.shape != shape:
+        raise _misshapen(name, found.shape, shape)
+    return found
+
+
+def _units(layer: Any, found: dict[str, np.ndarray]) -> int:
+    *_, last = found.values()
+    return (
+        math.prod(last.shape[-2:])
+        if kernels.names(layer)[-1] == kernels.DEPTHWISE
+        else last.shape[-1]
+    )
+
+
+def kernel_constant(layer: keras.layers.Layer, name: str, kernel: np.ndarray) -> Constant:
+    """A kernel as integers; refused if no fixed-point type of 24 bits holds it."""
+    quantizer = getattr(layer, f"{name}_quantizer_internal", None)
     try:
         return constant(kernel, MAX_KERNEL_BITS)
     except ValueError as error:
         if quantizer is None:
             raise Refusal(
-                f"the kernel is not quantised ({error})",
-                "use QDense with a kernel_quantizer such as quantized_bits(6,0,alpha=1)",
+                f"the {kernel_name(name)} is not quantised ({error})",
+                f"use {_quantized_kind(layer)} with a {name}_quantizer such as "
+                f"quantized_bits(6,0,alpha=1)",
             ) from error
         raise Refusal(
-            f"the kernel quantised by {name_of(quantizer)} spans too many bits ({error})",
+            f"the {kernel_name(name)} quantised by {name_of(quantizer)} spans too many bits "
+            f"({error})",
             "use fewer bits, a max_value, or quantized_bits with alpha=1",
         ) from error
+
+
+def kernel_name(name: str) -> str:
+    """A kernel in a message."""
+    return name if name == kernels.KERNEL else f"{name} kernel"
+
+
+def _quantized_kind(layer: Any) -> str:
+    """The layer of QKeras for a layer of Keras."""
+    kind = f"Q{type(layer).__name__.removeprefix('Q')}"
+    return kind if hasattr(qkeras, kind) else "QDepthwiseConv2D"
 
 
 def bias_constant(bias: np.ndarray) -> Constant:
@@ -189,13 +250,13 @@ def _call(layer: Any, name: str, value: Any) -> Any:
     quantizer = getattr(layer, f"{name}_quantizer_internal", None)
     given = getattr(layer, f"{name}_quantizer", None)
     # The bias of QDenseBatchnorm and the inverse also use quantisers that were set afterwards.
-    ignores = name == "inverse" or (isinstance(layer, QDenseBatchnorm) and name == "bias")
+    ignores = name == "inverse" or (isinstance(layer, FOLDED) and name == "bias")
     if bool(given) != (quantizer is not None) and not ignores:
         raise _halved(type(layer).__name__, f"{name}_quantizer", quantizer is None)
     if quantizer is None:
         return value
     check_methods(f"{name_of(quantizer)}:", quantizer, "use the quantiser as it is")
-    if name in ("kernel", "bias"):
+    if name in (*kernels.names(layer), "bias"):
         _check_scale(quantizer)
     results = [called(name_of(quantizer), quantizer, value) for _ in range(_CALLS)]
     first, *others = (as_numpy(result) for result in results)

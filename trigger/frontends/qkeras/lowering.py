@@ -6,12 +6,11 @@ from typing import Any
 import keras
 import numpy as np
 import qkeras
-from qkeras.qdense_batchnorm import QDenseBatchnorm
 
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.ops import Constant, GraphError
 from trigger.fixedpoint.types import Fixed
-from trigger.frontends import given, heads
+from trigger.frontends import given, heads, kernels
 from trigger.frontends.calls import Call, Value
 from trigger.frontends.constants import exact
 from trigger.frontends.inexact import Problem, Refusal
@@ -19,7 +18,7 @@ from trigger.frontends.qkeras import constants
 from trigger.frontends.qkeras.activations import lower_activation
 from trigger.frontends.qkeras.functions import known_as
 from trigger.frontends.qkeras.quantizers import quantizer_types
-from trigger.frontends.walk import Method, Walk, check_rank, nodes
+from trigger.frontends.walk import Method, Walk, nodes
 
 
 def input_types(model: keras.Model) -> tuple[Fixed, ...] | None:
@@ -56,8 +55,10 @@ def lower(
 
 class _KerasWalk(Walk):
     layers = (
-        "Dense, QDense, QDenseBatchnorm, Activation, QActivation, "
-        "BatchNormalization, QBatchNormalization, Normalization"
+        "Dense, Conv1D, Conv2D, DepthwiseConv1D, DepthwiseConv2D, SeparableConv1D, "
+        "SeparableConv2D and their Q forms, QDenseBatchnorm, QConv2DBatchnorm, "
+        "QDepthwiseConv2DBatchnorm, Activation, QActivation, BatchNormalization, "
+        "QBatchNormalization, Normalization"
     )
     input_remedy = f'{Walk.input_remedy}, or start with QActivation("quantized_bits(16,5,alpha=1)")'
 
@@ -72,9 +73,7 @@ class _KerasWalk(Walk):
 
     def methods(self) -> tuple[tuple[type, Method], ...]:
         return (
-            (keras.layers.Dense, self._dense),
-            (qkeras.QDense, self._dense),
-            (QDenseBatchnorm, self._dense),
+            *((kind, self._linear) for kind in constants.LINEAR),
             (keras.layers.Activation, self._activation),
             (qkeras.QActivation, self._activation),
             (keras.layers.BatchNormalization, self._batch_normalization),
@@ -85,33 +84,42 @@ class _KerasWalk(Walk):
     def own_input_types(self, model: keras.Model) -> tuple[Fixed, ...] | None:
         return input_types(model)
 
-    def _dense(self, call: Call) -> str:
+    def _linear(self, call: Call) -> str:
         layer, (value,) = call.layer, call.inputs
-        check_rank(value, layer.units)
         if getattr(layer, "lora_enabled", False):
             raise Refusal("its kernel is low-rank", "use QDense with a kernel_quantizer")
-        frozen = constants.dense(layer)
-        kernel = constants.kernel_constant(layer, frozen.kernel)
+        frozen = constants.linear(layer)
+        exact_kernels = {
+            part: constants.kernel_constant(layer, part, kernel)
+            for part, kernel in frozen.kernels.items()
+        }
         bias = constants.bias_constant(frozen.bias)
         if layer.name in self._kernels:
-            kernel, bias = (_explicit(self._kernels[layer.name], part) for part in (kernel, bias))
+            kind = self._kernels[layer.name]
+            exact_kernels = {part: _explicit(kind, k) for part, k in exact_kernels.items()}
+            bias = _explicit(kind, bias)
         else:
-            self._note_unquantised(layer, kernel, bias)
+            self._note_unquantised(layer, exact_kernels, bias)
         is_linear = known_as(layer.activation) == "linear"
         name = call.name if is_linear else f"{call.name}_sum"
         try:
-            dense = self.builder.dense(name, value.node, kernel, bias)
+            dense = kernels.lower(self.builder, name, layer, value, exact_kernels, bias)
         except GraphError:
-            constants.check_bias_step(bias, kernel, self.builder[value.node])
+            if len(exact_kernels) == 1:
+                (kernel,) = exact_kernels.values()
+                constants.check_bias_step(bias, kernel, self.builder[value.node])
             raise
         return self._activate(call, call.name, dense, layer.activation)
 
-    def _note_unquantised(self, layer: Any, kernel: Constant, bias: Constant) -> None:
-        if getattr(layer, "kernel_quantizer_internal", None) is None:
-            self.notes.append(
-                f"{layer.name}: the kernel is not quantised; its weights happen to fit "
-                f"{kernel.type.width} bits"
-            )
+    def _note_unquantised(
+        self, layer: Any, exact_kernels: dict[str, Constant], bias: Constant
+    ) -> None:
+        for part, kernel in exact_kernels.items():
+            if getattr(layer, f"{part}_quantizer_internal", None) is None:
+                self.notes.append(
+                    f"{layer.name}: the {constants.kernel_name(part)} is not quantised; "
+                    f"its weights happen to fit {kernel.type.width} bits"
+                )
         if bias.type.width > constants.MAX_KERNEL_BITS - 4 and layer.use_bias:
             self.notes.append(
                 f"{layer.name}: the bias is not quantised and takes {bias.type.width} "

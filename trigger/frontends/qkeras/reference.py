@@ -5,13 +5,16 @@ The trained network is cloned layer by layer in float64. Its trained constants a
 is Keras' and QKeras' own.
 """
 
+import inspect
+from typing import Any
+
 import keras
 import numpy as np
 import qkeras
 
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.types import Fixed
-from trigger.frontends import heads
+from trigger.frontends import heads, kernels
 from trigger.frontends.floatx import in_batches
 from trigger.frontends.inexact import Inexact
 from trigger.frontends.keras_private import maker
@@ -21,6 +24,12 @@ from trigger.frontends.qkeras.float64 import float64, promoted
 from trigger.frontends.qkeras.functions import known_as
 from trigger.frontends.qkeras.lowering import input_types, lower
 from trigger.frontends.walk import named_nodes
+
+# The options of a layer with kernels that its outputs depend on.
+_OPTIONS = (
+    "units", "filters", "kernel_size", "strides", "padding", "dilation_rate", "groups",
+    "depth_multiplier", "data_format",
+)  # fmt: skip
 
 
 class Reference:
@@ -102,8 +111,8 @@ def _clone(layer: keras.layers.Layer, is_head: bool, leaves_out: bool) -> keras.
     )
     if is_head and (leaves_out or known_as(activation) == "softmax"):
         activation = keras.activations.linear
-    if isinstance(layer, keras.layers.Dense):
-        return keras.layers.Dense(layer.units, activation=activation, **common)
+    if isinstance(layer, constants.LINEAR):
+        return _linear(layer, activation)
     if isinstance(layer, qkeras.QActivation):
         return qkeras.QActivation(activation, **common)
     if isinstance(layer, keras.layers.Activation):
@@ -113,14 +122,24 @@ def _clone(layer: keras.layers.Layer, is_head: bool, leaves_out: bool) -> keras.
     return type(layer).from_config({**layer.get_config(), "dtype": "float64"})
 
 
+def _linear(layer: keras.layers.Layer, activation: Any) -> keras.layers.Layer:
+    """The layer of Keras that QKeras derives a layer from, in float64 and with a bias."""
+    kind = next(k for k in (keras.layers.Dense, *kernels.CONVOLUTIONS) if isinstance(layer, k))
+    config = layer.get_config()
+    known = inspect.signature(kind.__init__).parameters
+    options = {name: config[name] for name in known if name in config and name in _OPTIONS}
+    return kind(**options, activation=activation, use_bias=True, name=layer.name, dtype="float64")
+
+
 def _layers(model: keras.Model) -> list[keras.layers.Layer]:
     return [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
 
 
 def _constants(layer: keras.layers.Layer) -> list[np.ndarray]:
     """The weights of the layer's clone."""
-    if isinstance(layer, keras.layers.Dense):
-        return list(constants.dense(layer))
+    if isinstance(layer, constants.LINEAR):
+        frozen = constants.linear(layer)
+        return [*frozen.kernels.values(), frozen.bias]
     if isinstance(layer, keras.layers.BatchNormalization):
         scale, offset = constants.batch_normalization(layer)
         return [scale, offset, np.zeros_like(scale), np.ones_like(scale)]
