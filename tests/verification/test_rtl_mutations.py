@@ -32,6 +32,16 @@ FAULTS = {
     "valid ignores the clock enable": (replaced(r"else if \(ce\) valid", "else valid"), f"{MOVED}|{STALE}"),
     "valid always": (replaced(r"assign y_valid = [^;]*;", "assign y_valid = 1'b1;"), f"{LATE}|{STALE}"),
     "valid never": (replaced(r"assign y_valid = [^;]*;", "assign y_valid = 1'b0;"), COUNT),
+    "the last result of a burst comes twice": (
+        replaced(
+            r"assign y_valid = valid\[(\d+)\];",
+            lambda m: (
+                f"reg again; {CLOCKED} if (rst) again <= 0; else if (ce) again <= valid[{m[1]}] & "
+                f"~valid[{int(m[1]) - 1}]; assign y_valid = valid[{m[1]}] | again;"
+            ),
+        ),
+        COUNT,
+    ),
     "valid a cycle early": (
         replaced(r"assign y_valid = valid\[(\d+)\]", lambda m: f"assign y_valid = valid[{int(m[1]) - 1}]"),
         LATE,

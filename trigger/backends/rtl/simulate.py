@@ -96,7 +96,7 @@ class Simulation(NamedTuple):
         x = np.ascontiguousarray(x, dtype=np.int64)
         y = np.zeros((len(x), len(core.outputs)), dtype=np.int64)
         lost = np.zeros(len(x), dtype=bool)
-        facts = (ctypes.c_int64 * 4)()
+        facts = (ctypes.c_int64 * 5)()
         size = max(len(x), 1) if whole else _CHUNK
         for start in range(0, len(x), size):
             rows = slice(start, start + size)
@@ -129,6 +129,10 @@ class Simulation(NamedTuple):
                 raise RtlFailed(
                     f"rtl: {core.name} took {facts[0]} to {facts[1]} clock cycles; "
                     f"{core.latency} were promised"
+                )
+            if facts[4]:
+                raise RtlFailed(
+                    f"rtl: {core.name} gave {results + facts[4]} results for {count} events"
                 )
             done(count)
         return y, lost
