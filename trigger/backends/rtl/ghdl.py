@@ -1,79 +1,50 @@
 """Cycle-accurate VHDL simulation of the pipelined design with GHDL, through text files."""
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trigger.backends.rtl.edges import Edges, drive, results, with_resets
+from trigger.backends.rtl.edges import Edges, drive, results
 from trigger.backends.rtl.interface import Interface, Port
+from trigger.backends.rtl.simulation import Simulator
 from trigger.backends.rtl.verilator import RtlFailed
 from trigger.fixedpoint.types import Flags, Integers
 from trigger.support.compiled import private
 from trigger.support.process import run
 from trigger.support.templates import environment
 
-_CHUNK = 2_000
 _STANDARD = "--std=08"
 
 
-class GhdlSimulation(NamedTuple):
-    """VHDL sources with a test bench, analysed into the library in ``folder``."""
-
+class _Analysed(NamedTuple):
     interface: Interface
     folder: Path
 
-    def run(
-        self,
-        x: Integers,
-        stalls: bool = False,
-        seed: int = 1,
-        done: Callable[[int], None] = lambda events: None,
-        whole: bool = False,
-    ) -> Integers:
-        """The same as ``simulate.Simulation.run``, but about a hundred times slower."""
-        if not stalls or not len(x):
-            return self._simulate(x, stalls, seed, done, whole, None)[0]
 
-        def simulate(x: Integers, resets: Flags | None) -> tuple[Integers, Flags]:
-            progress = done if resets is not None else lambda events: None
-            return self._simulate(x, stalls, seed, progress, whole, resets)
+class GhdlSimulation(_Analysed, Simulator):
+    """VHDL sources with a test bench, analysed into the library in ``folder``; about a hundred
+    times slower than ``simulate.Simulation``.
+    """
 
-        return with_resets(simulate, x)
+    chunk = 2_000
 
-    def interrupted(self, x: Integers, resets: Flags) -> tuple[Integers, Flags]:
-        """The outputs with a reset before each event of ``resets``, and which events that
-        discards.
-        """
-        return self._simulate(x, False, 1, lambda events: None, True, resets)
+    @property
+    def core(self) -> Interface:
+        return self.interface
 
-    def _simulate(
-        self,
-        x: Integers,
-        stalls: bool,
-        seed: int,
-        done: Callable[[int], None],
-        whole: bool,
-        resets: Flags | None,
+    def simulate_part(
+        self, x: Integers, stalls: bool, seed: int, whole: bool, resets: Flags | None
     ) -> tuple[Integers, Flags]:
-        y = np.zeros((len(x), len(self.interface.outputs)), dtype=np.int64)
-        lost = np.zeros(len(x), dtype=bool)
-        size = max(len(x), 1) if whole else _CHUNK
-        for start in range(0, len(x), size):
-            rows = slice(start, start + size)
-            part = np.asarray(x[rows], dtype=np.int64)
-            rng = np.random.default_rng(seed + start)
-            asked = None if resets is None else resets[rows]
-            edges = drive(len(part), self.interface.latency, rng, stalls, asked)
-            y[rows], lost[rows] = self._run(part, edges, rng)
-            done(len(part))
-        return y, lost
+        rng = np.random.default_rng(seed)
+        edges = drive(len(x), self.core.latency, rng, stalls, resets)
+        return self._run(x, edges, rng)
 
     def _run(self, x: Integers, edges: Edges, rng: np.random.Generator) -> tuple[Integers, Flags]:
-        core = self.interface
+        core = self.core
         # Without an event the input may be anything.
         driven = rng.integers(0, 2, (len(edges.event), core.input_width), dtype=np.uint8)
         driven[edges.event >= 0] = _to_bits(x, core.inputs)

@@ -7,20 +7,19 @@ reused until a source, a tool or an option changes.
 import ctypes
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from trigger.backends.rtl.edges import with_resets
 from trigger.backends.rtl.interface import Interface
+from trigger.backends.rtl.simulation import Simulator
 from trigger.backends.rtl.verilator import EXTEND, RtlFailed, find_verilator, library
 from trigger.fixedpoint.types import Flags, Integers
 from trigger.support import compiled
 from trigger.support.templates import environment
 
-_CHUNK = 50_000
 # Distributed arithmetic has unused bits and constant blocks, and a project may share its name with
 # a signal; all other -Wall warnings are errors.
 _LINT = (
@@ -43,99 +42,65 @@ class Design(NamedTuple):
     sources: tuple[Path, ...]
 
 
-class Simulation(NamedTuple):
-    """A compiled design."""
-
+class _Compiled(NamedTuple):
     design: Design
     library: Path
     place: int
 
-    def run(
-        self,
-        x: Integers,
-        stalls: bool = False,
-        seed: int = 1,
-        done: Callable[[int], None] = lambda events: None,
-        whole: bool = False,
-    ) -> Integers:
-        """Integer inputs, shape (events, features), to integer outputs, shape (events, outputs).
 
-        With ``stalls`` events pause, the clock enable drops now and then, and the design is reset
-        while events are in flight; discarded events are sent again at the end. With ``whole`` the
-        design keeps its state from the first event to the last; otherwise parts run in parallel.
-        Raises RtlFailed if a result is missing, early or late, changes while the clock enable is
-        low, or appears after a reset that should discard it.
-        """
-        if not stalls or not len(x):
-            return self._simulate(x, stalls, seed, done, whole, None)[0]
+class Simulation(_Compiled, Simulator):
+    """A compiled design: number ``place`` in a library."""
 
-        def simulate(x: Integers, resets: Flags | None) -> tuple[Integers, Flags]:
-            progress = done if resets is not None else lambda events: None
-            return self._simulate(x, stalls, seed, progress, whole, resets)
+    chunk = 50_000
 
-        return with_resets(simulate, x)
+    @property
+    def core(self) -> Interface:
+        return self.design.interface
 
-    def interrupted(self, x: Integers, resets: Flags) -> tuple[Integers, Flags]:
-        """Outputs where the design is reset before each event of ``resets``, and which events that
-        lost.
-        """
-        return self._simulate(x, False, 1, lambda events: None, True, resets)
-
-    def _simulate(
-        self,
-        x: Integers,
-        stalls: bool,
-        seed: int,
-        done: Callable[[int], None],
-        whole: bool,
-        resets: Flags | None,
+    def simulate_part(
+        self, x: Integers, stalls: bool, seed: int, whole: bool, resets: Flags | None
     ) -> tuple[Integers, Flags]:
-        core = self.design.interface
+        core, count = self.core, len(x)
         function = ctypes.CDLL(str(self.library))[f"trigger_rtl_{self.place}"]
         function.restype = ctypes.c_int64
-        x = np.ascontiguousarray(x, dtype=np.int64)
-        y = np.zeros((len(x), len(core.outputs)), dtype=np.int64)
-        lost = np.zeros(len(x), dtype=bool)
+        y = np.zeros((count, len(core.outputs)), dtype=np.int64)
+        lost = np.zeros(count, dtype=bool)
         facts = (ctypes.c_int64 * 5)()
-        size = max(len(x), 1) if whole else _CHUNK
-        for start in range(0, len(x), size):
-            rows = slice(start, start + size)
-            count = len(x[rows])
-            threads = 1 if whole else max(min(len(os.sched_getaffinity(0)), count // 256), 1)
-            results = function(
-                x[rows].ctypes.data_as(ctypes.c_void_p),
-                y[rows].ctypes.data_as(ctypes.c_void_p),
-                ctypes.c_size_t(count),
-                ctypes.c_size_t(threads),
-                ctypes.c_int(stalls),
-                ctypes.c_uint64(seed + start),
-                None if resets is None else resets[rows].ctypes.data_as(ctypes.c_void_p),
-                lost[rows].ctypes.data_as(ctypes.c_void_p),
-                facts,
-            )
-            if facts[2]:
-                raise RtlFailed(
-                    f"rtl: {core.name} gave {facts[2]} results after a reset for events "
-                    f"from before it"
-                )
-            if facts[3]:
-                raise RtlFailed(
-                    f"rtl: {core.name} changed its result {facts[3]} times while the "
-                    f"clock enable was low"
-                )
-            if results != count:
-                raise RtlFailed(f"rtl: {core.name} gave {results} results for {count} events")
-            if (facts[0], facts[1]) != (core.latency, core.latency):
-                raise RtlFailed(
-                    f"rtl: {core.name} took {facts[0]} to {facts[1]} clock cycles; "
-                    f"{core.latency} were promised"
-                )
-            if facts[4]:
-                raise RtlFailed(
-                    f"rtl: {core.name} gave {results + facts[4]} results for {count} events"
-                )
-            done(count)
+        threads = 1 if whole else max(min(len(os.sched_getaffinity(0)), count // 256), 1)
+        results = function(
+            x.ctypes.data_as(ctypes.c_void_p),
+            y.ctypes.data_as(ctypes.c_void_p),
+            ctypes.c_size_t(count),
+            ctypes.c_size_t(threads),
+            ctypes.c_int(stalls),
+            ctypes.c_uint64(seed),
+            None if resets is None else resets.ctypes.data_as(ctypes.c_void_p),
+            lost.ctypes.data_as(ctypes.c_void_p),
+            facts,
+        )
+        _check(core, count, results, list(facts))
         return y, lost
+
+
+def _check(core: Interface, count: int, results: int, facts: Sequence[int]) -> None:
+    """Raises RtlFailed where the number or the times of the results are wrong."""
+    least, most, stale, moved, surplus = facts
+    if stale:
+        raise RtlFailed(
+            f"rtl: {core.name} gave {stale} results after a reset for events from before it"
+        )
+    if moved:
+        raise RtlFailed(
+            f"rtl: {core.name} changed its result {moved} times while the clock enable was low"
+        )
+    if results != count:
+        raise RtlFailed(f"rtl: {core.name} gave {results} results for {count} events")
+    if (least, most) != (core.latency, core.latency):
+        raise RtlFailed(
+            f"rtl: {core.name} took {least} to {most} clock cycles; {core.latency} were promised"
+        )
+    if surplus:
+        raise RtlFailed(f"rtl: {core.name} gave {results + surplus} results for {count} events")
 
 
 def compile_together(
