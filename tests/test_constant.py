@@ -1,12 +1,12 @@
 """Networks and accept bits that say the same of every event: nobody overlooks them."""
 
 import re
-import subprocess
-import sys
+import shutil
 
 import numpy as np
 import pytest
 from conftest import SMALL_TOML, write_small_trigger
+from trigger_command import trigger, trigger_here
 
 from trigger.artifacts.outcome import headline
 from trigger.fixedpoint import evaluate
@@ -46,13 +46,11 @@ def make(folder, constant_scores, more=""):
     return folder
 
 
-def trigger(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "trigger", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+@pytest.fixture(scope="module")
+def one_constant(tmp_path_factory):
+    """A build whose second score is constant: its folder, and what the command said."""
+    base = tmp_path_factory.mktemp("constant")
+    return base, trigger_here("build", make(base / "t", 1), "--output", base)
 
 
 def test_a_network_that_is_constant(tmp_path):
@@ -79,23 +77,23 @@ def test_a_network_that_is_constant(tmp_path):
     shown = trigger("show", tmp_path / "small")
     assert shown.returncode == 0
     assert shown.stdout.splitlines()[:2] == [verdict, f"  {warning}"]
-    again = trigger("build", tmp_path / "t", "--output", tmp_path)
+    again = trigger_here("build", tmp_path / "t", "--output", tmp_path)
     assert again.returncode == 3 and f"  {warning}" in again.stdout.splitlines()
     assert trigger("verify", tmp_path / "small").returncode == 0
     over = make(tmp_path / "over", 2, "[budget]\nlatency_ns = 0.1\n")
-    result = trigger("build", over, "--output", tmp_path)
+    result = trigger_here("build", over, "--output", tmp_path)
     assert result.returncode == 3
     assert f"; but over budget: latency, ns; and {same}." in result.stdout
     assert f"  {warning.removeprefix('warning: ')}" in result.stderr.splitlines()
 
 
-def test_one_score_that_is_constant(tmp_path):
-    result = trigger("build", make(tmp_path / "t", 1), "--output", tmp_path)
+def test_one_score_that_is_constant(one_constant):
+    base, result = one_constant
     assert result.returncode == 0, result.stderr
     same = "the score of background is 0.25 for every input"
     assert f"  warning: {same}; raise training.epochs, " in result.stdout
     assert f"vectors; but {same}.\n" in result.stdout
-    page = (tmp_path / "small" / "report" / "index.html").read_text()
+    page = (base / "small" / "report" / "index.html").read_text()
     assert re.search(rf'<div class="verdict over">Exact: .*; but {re.escape(same)}\.</div>', page)
 
 
@@ -128,9 +126,13 @@ def test_one_score_that_is_constant(tmp_path):
         ),
     ],
 )
-def test_thresholds_that_divide_nothing(tmp_path, point, message):
+def test_thresholds_that_divide_nothing(one_constant, tmp_path, point, message):
+    """Of a network that is trained already."""
+    shutil.copytree(one_constant[0], tmp_path / "build", symlinks=True)
     more = f'[decision.accept.tight]\n{point}\n[physics]\nzero_bias = "background"\n'
-    result = trigger("build", make(tmp_path / "t", 1, more), "--output", tmp_path)
+    folder = make(tmp_path / "build" / "t", 1, more)
+    result = trigger_here("build", folder, "--output", tmp_path / "build")
+    assert "training the" not in result.stdout
     assert result.returncode == 2, result.stdout
     last = result.stderr.splitlines()[-1].removeprefix("trigger: ")
     assert re.fullmatch(message, last) or last == message
@@ -155,7 +157,7 @@ def test_a_threshold_outside_the_values_of_the_head(tmp_path, head, threshold, r
     )
     head_made = f"head = keras.layers.Activation({head!r})\n    y ="
     (folder / "model.py").write_text(text.replace("y =", head_made))
-    result = trigger("build", folder, "--output", tmp_path)
+    result = trigger_here("build", folder, "--output", tmp_path)
     assert result.returncode == 2, result.stdout
     assert "training the" not in result.stdout
     low, high = ends

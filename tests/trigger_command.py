@@ -1,9 +1,44 @@
-"""The command `trigger`, run as a user runs it."""
+"""The command `trigger`, run as a user runs it, or in this process."""
 
+import contextlib
+import io
+import signal
 import subprocess
 import sys
+from unittest import mock
+
+from trigger.cli.app import main
 
 
 def trigger(*arguments, cwd=None, env=None):
     command = [sys.executable, "-m", "trigger", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=env, check=False)
+
+
+def trigger_here(*arguments):
+    """The same in this process, where Keras runs already: its start takes as long as a training."""
+    command = ["trigger", *map(str, arguments)]
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        _handlers_kept(),
+        mock.patch.object(sys, "argv", command),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        try:
+            main()
+        except SystemExit as end:
+            status = end.code
+    return subprocess.CompletedProcess(command, status, out.getvalue(), err.getvalue())
+
+
+@contextlib.contextmanager
+def _handlers_kept():
+    """The command replaces the handlers of these signals."""
+    numbers = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+    before = {number: signal.getsignal(number) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -6,7 +6,7 @@ import re
 import keras
 import numpy as np
 import pytest
-from trigger_command import trigger
+from trigger_command import trigger, trigger_here
 
 pytestmark = pytest.mark.minutes
 
@@ -49,7 +49,7 @@ def test_rates(small_build):
     path.write_text(
         path.read_text() + accept.format("low", 6000) + accept.format("high", 2000) + physics
     )
-    result = trigger("build", source, "--output", root.parent)
+    result = trigger_here("build", source, "--output", root.parent)
     assert result.returncode == 0, result.stderr
     page = (root / "report" / "index.html").read_text()
     assert "threshold set for 6,000 kHz" in page and "any of them" in page
@@ -65,7 +65,7 @@ def test_rates(small_build):
         kept = (background >= points[name]["threshold"]).mean() * 40079 * 2760 / 3564
         assert 0 < kept <= rate
     path.write_text(path.read_text() + "\n[budget]\nrate_khz = 100\n")
-    result = trigger("build", source, "--output", root.parent)
+    result = trigger_here("build", source, "--output", root.parent)
     assert result.returncode == 3, result.stderr
     assert re.fullmatch(
         r"  rate_khz: [\d,]+ \([\d,]+ to [\d,]+, test events\) is [\d,]+ kHz over the 100 kHz allowed; "
@@ -74,7 +74,7 @@ def test_rates(small_build):
     )
     assert trigger("verify", root).returncode == 0
     path.write_text(path.read_text().replace("rate_khz = 2000", "rate_khz = 1e-3"))
-    result = trigger("build", source, "--output", root.parent)
+    result = trigger_here("build", source, "--output", root.parent)
     assert result.returncode == 2
     assert result.stderr.splitlines()[-1].startswith(
         "trigger: decision.accept.high: a rate of 0.001 kHz cannot be reached: the highest score alone gives "

@@ -157,7 +157,8 @@ def area_by_layer(areas: Mapping[str, Mapping[str, int]]) -> str:
         axes.set_yticks(range(len(names)), names, fontsize=10)
         axes.invert_yaxis()
         axes.set(xlabel="LUT")
-        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=1)
+        if areas:  # a constant network has no logic
+            axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=1)
 
     return _svg(draw, height=2.2 + 0.5 * max((len(area) for area in areas.values()), default=0))
 
