@@ -7,7 +7,7 @@ import sys
 from xml.etree import ElementTree
 
 import pytest
-from trigger_command import trigger
+from trigger_command import trigger, trigger_here
 
 pytestmark = pytest.mark.minutes
 
@@ -36,7 +36,7 @@ def test_verify_equal(small_build, tmp_path):
 
 def test_verify_other_events(small_build, tmp_path):
     source, root = small_build
-    result = trigger("verify", root, "--events", source / "events.csv")
+    result = trigger_here("verify", root, "--events", source / "events.csv")
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout.splitlines()[-5:-1] == [
         "graph: 600 events, equal",
@@ -44,13 +44,13 @@ def test_verify_other_events(small_build, tmp_path):
         "RTL (Verilog): 600 events, equal",
         "RTL (Verilog), with stalls: 600 events, equal",
     ]
-    result = trigger("verify", root, "--events", tmp_path / "none.csv")
+    result = trigger_here("verify", root, "--events", tmp_path / "none.csv")
     assert (result.returncode, result.stderr) == (
         2,
         f"trigger: {tmp_path / 'none.csv'}: no such file\n",
     )
     (tmp_path / "empty.csv").write_text("a,b,c\n")
-    result = trigger("verify", root, "--events", tmp_path / "empty.csv")
+    result = trigger_here("verify", root, "--events", tmp_path / "empty.csv")
     assert (result.returncode, result.stderr) == (
         2,
         f"trigger: {tmp_path / 'empty.csv'}: no events\n",
