@@ -124,6 +124,18 @@ def test_neurons_go_that_are_not_worth_their_lut():
     assert (ops.convert_to_numpy(features.width()) > 0).all(), "inputs are not taken"
 
 
+def test_a_kernel_for_several_positions_has_no_learned_widths():
+    x = inputs = keras.Input((4, 3))
+    learned = {"kernel_quantizer": LearnedWeights(), "bias_quantizer": LearnedWeights()}
+    model = keras.Model(inputs, QDense(2, **learned, name="each")(x))
+    with pytest.raises(TriggerError) as error:
+        widths.lut_of(model, TYPES * 3)
+    assert str(error.value) == (
+        "training: each has one kernel for several positions; learned widths need Dense layers on "
+        "one vector"
+    )
+
+
 def test_values_whose_bits_are_not_known():
     x = inputs = keras.Input((4,))
     for name in ("one", "two"):

@@ -4,6 +4,7 @@ Each kernel is a ``Dense`` of the graph with one position for each place that it
 meaning of each option is that of Keras 3.
 """
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,6 +22,13 @@ _L = keras.layers
 _SEPARABLE = (_L.SeparableConv1D, _L.SeparableConv2D)
 _DEPTHWISE = (_L.DepthwiseConv1D, _L.DepthwiseConv2D)
 CONVOLUTIONS = (_L.Conv1D, _L.Conv2D, *_DEPTHWISE, *_SEPARABLE)
+# Those of QKeras are derived from these.
+LAYERS = (_L.Dense, *CONVOLUTIONS)
+# The options of a layer that its outputs depend on.
+_SHAPE = (
+    "units", "filters", "kernel_size", "strides", "padding", "dilation_rate", "groups",
+    "depth_multiplier", "data_format",
+)  # fmt: skip
 KERNEL, DEPTHWISE, POINTWISE = "kernel", "depthwise", "pointwise"
 
 
@@ -36,6 +44,20 @@ def weight(layer: Any, name: str) -> Any:
     not.
     """
     return getattr(layer, f"{name}_kernel") if hasattr(layer, f"{name}_kernel") else layer.kernel
+
+
+def weights(layer: Any) -> list[Any]:
+    """The variables of all kernels of a layer; none of other layers."""
+    return [weight(layer, name) for name in names(layer)] if isinstance(layer, LAYERS) else []
+
+
+def as_keras(layer: Any, activation: Any, **options: Any) -> keras.layers.Layer:
+    """A layer of Keras that computes what this layer of QKeras does without quantisers."""
+    kind = next(kind for kind in LAYERS if isinstance(layer, kind))
+    config = layer.get_config()
+    known = inspect.signature(kind.__init__).parameters
+    shape = {name: config[name] for name in _SHAPE if name in known and name in config}
+    return kind(**shape, activation=activation, name=layer.name, **options)
 
 
 def lower(

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 import qkeras
 
+from trigger.frontends import kernels
 from trigger.quantizers import FixedPoint, LearnedActivation
 
 # The float functions of quantisers other than the identity.
@@ -23,13 +24,9 @@ def float_baseline(model: keras.Model) -> keras.Model:
 
 
 def _float_layer(layer: keras.layers.Layer) -> keras.layers.Layer:
-    if isinstance(layer, keras.layers.Dense):
-        return keras.layers.Dense(
-            layer.units,
-            _float_activation(layer.activation),
-            use_bias=layer.use_bias,
-            name=layer.name,
-        )
+    if isinstance(layer, kernels.LAYERS):
+        activation = _float_activation(layer.activation)
+        return kernels.as_keras(layer, activation, use_bias=layer.use_bias)
     if isinstance(layer, qkeras.QActivation):
         return keras.layers.Activation(_float_activation(layer.activation), name=layer.name)
     if isinstance(layer, qkeras.QBatchNormalization):

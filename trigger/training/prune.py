@@ -12,21 +12,20 @@ import keras
 import numpy as np
 
 from trigger.errors import TriggerError
+from trigger.frontends import kernels
 from trigger.quantizers import LearnedWeights
 from trigger.spec.tables import Pruning
 from trigger.training.fit import Shrinking
 
 
 class MagnitudePruning(Shrinking):
-    """Prunes the Dense kernels of a network during training."""
+    """Prunes the kernels of a network during training."""
 
     def __init__(self, model: keras.Model, pruning: Pruning) -> None:
         super().__init__()
         self._network, self._pruning = model, pruning
         self.every_step = keras.backend.backend() == "jax"  # its training step ignores constraints
-        self._kernels = [
-            layer.kernel for layer in model.layers if isinstance(layer, keras.layers.Dense)
-        ]
+        self._kernels = [kernel for layer in model.layers for kernel in kernels.weights(layer)]
         self._masks = [
             keras.Variable(np.ones(k.shape, "float32"), trainable=False) for k in self._kernels
         ]
@@ -46,12 +45,10 @@ class MagnitudePruning(Shrinking):
         return epoch >= self._pruning.end_epoch
 
     def check(self) -> None:
-        """Raises TriggerError unless every Dense kernel has exactly the required number of
-        zeros.
-        """
+        """Raises TriggerError unless every kernel has exactly the required number of zeros."""
         for layer in self._network.layers:
-            if isinstance(layer, keras.layers.Dense):
-                kernel = keras.ops.convert_to_numpy(layer.kernel)
+            for weight in kernels.weights(layer):
+                kernel = keras.ops.convert_to_numpy(weight)
                 found, wanted = (
                     int((kernel == 0).sum()),
                     zeros_of(kernel.size, self._pruning.sparsity),
@@ -85,15 +82,15 @@ def zeros_of(weights: int, sparsity: float) -> int:
 
 
 def measured(model: keras.Model) -> float:
-    """The fraction of zeros in the Dense kernels, quantised if they have learned widths."""
-    kernels = [_kernel(layer) for layer in model.layers if isinstance(layer, keras.layers.Dense)]
-    return sum(int((k == 0).sum()) for k in kernels) / sum(k.size for k in kernels)
+    """The fraction of zeros in the kernels, quantised if they have learned widths."""
+    found = [_values(layer, k) for layer in model.layers for k in kernels.weights(layer)]
+    return sum(int((k == 0).sum()) for k in found) / sum(k.size for k in found)
 
 
-def _kernel(layer: Any) -> np.ndarray:
+def _values(layer: Any, kernel: Any) -> np.ndarray:
     quantizer = getattr(layer, "kernel_quantizer_internal", None)
-    kernel = quantizer(layer.kernel) if isinstance(quantizer, LearnedWeights) else layer.kernel
-    return np.asarray(keras.ops.convert_to_numpy(kernel))
+    values = quantizer(kernel) if isinstance(quantizer, LearnedWeights) else kernel
+    return np.asarray(keras.ops.convert_to_numpy(values))
 
 
 def _masked(before: Callable[[Any], Any] | None, mask: keras.Variable) -> Callable[[Any], Any]:

@@ -100,6 +100,11 @@ def dense_layers(model: keras.Model, inputs: tuple[Fixed, ...]) -> list[DenseLay
             [bits[id(tensor)] for tensor in node.arguments.keras_tensors],
         )
         if isinstance(layer, keras.layers.Dense):
+            if math.prod(node.outputs[0].shape[1:-1]) != 1:
+                raise TriggerError(
+                    f"training: {layer.name} has one kernel for several positions; learned widths "
+                    f"need Dense layers on one vector"
+                )
             if sources[0] is None:
                 raise TriggerError(
                     f"training: {layer.name} reads values of unknown width; put a "

@@ -5,9 +5,6 @@ The trained network is cloned layer by layer in float64. Its trained constants a
 is Keras' and QKeras' own.
 """
 
-import inspect
-from typing import Any
-
 import keras
 import numpy as np
 import qkeras
@@ -24,12 +21,6 @@ from trigger.frontends.qkeras.float64 import float64, promoted
 from trigger.frontends.qkeras.functions import known_as
 from trigger.frontends.qkeras.lowering import input_types, lower
 from trigger.frontends.walk import named_nodes
-
-# The options of a layer with kernels that its outputs depend on.
-_OPTIONS = (
-    "units", "filters", "kernel_size", "strides", "padding", "dilation_rate", "groups",
-    "depth_multiplier", "data_format",
-)  # fmt: skip
 
 
 class Reference:
@@ -112,7 +103,7 @@ def _clone(layer: keras.layers.Layer, is_head: bool, leaves_out: bool) -> keras.
     if is_head and (leaves_out or known_as(activation) == "softmax"):
         activation = keras.activations.linear
     if isinstance(layer, constants.LINEAR):
-        return _linear(layer, activation)
+        return kernels.as_keras(layer, activation, use_bias=True, dtype="float64")
     if isinstance(layer, qkeras.QActivation):
         return qkeras.QActivation(activation, **common)
     if isinstance(layer, keras.layers.Activation):
@@ -120,15 +111,6 @@ def _clone(layer: keras.layers.Layer, is_head: bool, leaves_out: bool) -> keras.
     if isinstance(layer, keras.layers.BatchNormalization):
         return keras.layers.BatchNormalization(axis=layer.axis, epsilon=0, **common)
     return type(layer).from_config({**layer.get_config(), "dtype": "float64"})
-
-
-def _linear(layer: keras.layers.Layer, activation: Any) -> keras.layers.Layer:
-    """The layer of Keras that QKeras derives a layer from, in float64 and with a bias."""
-    kind = next(k for k in (keras.layers.Dense, *kernels.CONVOLUTIONS) if isinstance(layer, k))
-    config = layer.get_config()
-    known = inspect.signature(kind.__init__).parameters
-    options = {name: config[name] for name in known if name in config and name in _OPTIONS}
-    return kind(**options, activation=activation, use_bias=True, name=layer.name, dtype="float64")
 
 
 def _layers(model: keras.Model) -> list[keras.layers.Layer]:
