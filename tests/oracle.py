@@ -67,6 +67,11 @@ def _value(node: g.Node, source: g.Node, read: list[list[Fraction]]) -> list[Fra
         case g.Staircase():
             thresholds, levels = map(_constant, (node.thresholds, node.levels))
             return [levels[sum(a >= t for t in thresholds)] for a in x]
+        case g.Lookup():
+            levels = _constant(node.levels)
+            steps = [a / _step(kind) for a, kind in zip(x, source.types, strict=True)]
+            assert all(step.denominator == 1 and step >= node.first for step in steps)
+            return [levels[int(step) - node.first] for step in steps]
         case g.Threshold():
             bounds = zip(node.elements.tolist(), node.bounds.tolist(), strict=True)
             return [Fraction(x[e] >= b * _step(source.types[e])) for e, b in bounds]

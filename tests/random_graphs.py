@@ -8,6 +8,7 @@ from trigger.fixedpoint.ops import Constant, Dense, GraphError
 from trigger.fixedpoint.types import MAX_WIDTH, Fixed, Overflow, Rounding, bounds, smallest
 
 _MOST_ELEMENTS = 8
+_MOST_ENTRIES = 1 << 9
 # Graphs whose binary points all lie near each other, and contrived ones.
 _FARTHEST = (3, 12, 70)
 
@@ -132,6 +133,8 @@ def _grow(builder: Builder, draw: _Draw, name: str, source: str, names: list[str
             return builder.select(name, source, rng.integers(-1, count, rng.integers(1, 6)))
         case 12:
             return _shared_kernel(builder, draw, name, source)
+        case 13:
+            return _table(builder, draw, name, source)
         case 10 | 11 as kind:
             groups = rng.integers(0, count, (rng.integers(1, 4), rng.integers(1, 4)))
             return (builder.maximum if kind == 10 else builder.minimum)(name, source, groups)
@@ -151,6 +154,31 @@ def _shared_kernel(builder: Builder, draw: _Draw, name: str, source: str) -> str
     outputs = int(rng.integers(1, 4))
     kernel = draw.constant(inputs, outputs), draw.constant(outputs)
     return builder.dense(name, source, *kernel, positions)
+
+
+def _table(builder: Builder, draw: _Draw, name: str, source: str) -> str:
+    """A table for the values of its input, or for more; levels that rise, or any."""
+    rng, kinds, x = draw.rng, builder[source].types, builder.range(source)
+    if len(set(builder[source].fractions)) > 1 or x.high.max() - x.low.min() >= _MOST_ENTRIES:
+        near = kinds[int(rng.integers(0, len(kinds)))]
+        width = int(rng.integers(1, _MOST_ENTRIES.bit_length()))
+        integer = near.integer - int(rng.integers(-2, near.width + 1))
+        address = Fixed(bool(rng.random() < 0.6), width, integer)
+        rounding, overflow = rng.choice(list(Rounding)), rng.choice(list(Overflow))
+        source = builder.quantize(
+            f"{name}_address",
+            source,
+            (address,) * len(kinds),
+            Rounding(rounding),
+            Overflow(overflow),
+        )
+        x = builder.range(source)
+    before, after = (int(n) for n in rng.integers(0, 4, 2))
+    first = int(x.low.min()) - before
+    levels = draw.constant(int(x.high.max()) - first + 1 + after)
+    if rng.random() < 0.3:
+        levels = Constant(np.sort(levels.values), levels.type)
+    return builder.lookup(name, source, first, levels)
 
 
 def _staircase(builder: Builder, draw: _Draw, source: str) -> tuple[Constant, Constant]:

@@ -5,10 +5,10 @@ import pytest
 from battery import around
 from qkeras import QActivation
 
-from trigger.fixedpoint import evaluate
+from trigger.fixedpoint import evaluate, types
 from trigger.fixedpoint.build import Builder
 from trigger.fixedpoint.evaluate import trace
-from trigger.fixedpoint.ops import Dense
+from trigger.fixedpoint.ops import Constant, Dense
 from trigger.fixedpoint.ranges import ranges
 from trigger.fixedpoint.types import Fixed, bounds
 from trigger.frontends.qkeras.lowering import lower
@@ -81,3 +81,34 @@ def test_some_vectors_leave_the_input_range():
 
 def test_the_seed_decides():
     np.testing.assert_array_equal(generate(graph(), 7).all, generate(graph(), 7).all)
+
+
+def levels(entries):
+    return Constant(np.arange(entries) * 37 % 64, Fixed(False, 6, 6))
+
+
+def addressed(network):
+    """How many entries of its table the vectors address."""
+    x = evaluate.quantize_inputs(network, generate(network, 1).families["entries of the tables"])
+    return len(np.unique(trace(network, x)[network.output.inputs[0]]))
+
+
+def test_every_entry_of_a_table_of_the_inputs():
+    builder = Builder((Fixed(True, 16, 6),) * 3)
+    network = builder.graph(builder.lookup("out", "inputs", -(1 << 15), levels(1 << 16)))
+    assert addressed(network) == 1 << 16
+
+
+def test_every_entry_of_a_table_after_a_layer():
+    """The ends need every input at an end of its own, which no random input has."""
+    rng = np.random.default_rng(3)
+    builder = Builder((Fixed(True, 8, 4),) * 24)
+    weights = Constant(rng.integers(-15, 16, (24, 2)), Fixed(True, 5, 3))
+    bias = Constant(np.array([3, -5]), Fixed(True, 4, 4))
+    builder.dense("sum", "inputs", weights, bias)
+    kind = (Fixed(True, 10, 10),) * 2
+    builder.quantize("narrow", "sum", kind, types.Rounding.RND_CONV, types.Overflow.SAT)
+    network = builder.graph(builder.lookup("out", "narrow", -512, levels(1024)))
+    low, high = ranges(network)["narrow"]
+    assert high.max() - low.min() > 300
+    assert addressed(network) == high.max() - low.min() + 1

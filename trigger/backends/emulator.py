@@ -30,6 +30,7 @@ from trigger.fixedpoint.ops import (
     Dense,
     Input,
     LeakyRelu,
+    Lookup,
     Maximum,
     Minimum,
     Operation,
@@ -198,6 +199,9 @@ class _Sources:
                 return [f"leaky_relu({x}, {n}, {node.shift}, {y});"]
             case Staircase():
                 return self._steps(node, source)
+            case Lookup():
+                table = self.array(f"{name}_table", node.levels.values)
+                return [f"table({x}, {n}, {_literal(node.first)}, {table}, {y});"]
             case Threshold():
                 pairs = enumerate(zip(node.elements, node.bounds, strict=True))
                 return [f"{y}[{i}] = {x}[{e}] >= {_literal(b)} ? 1 : 0;" for i, (e, b) in pairs]

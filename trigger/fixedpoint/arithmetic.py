@@ -17,6 +17,7 @@ from trigger.fixedpoint.ops import (
     Dense,
     Input,
     LeakyRelu,
+    Lookup,
     Maximum,
     Minimum,
     Node,
@@ -87,9 +88,16 @@ def side_by_side(y: np.ndarray) -> np.ndarray:
     return y.reshape(*y.shape[:-2], y.shape[-2] * y.shape[-1])
 
 
-def never_decreases(node: Operation, elements: Integers) -> bool:
-    """Whether these elements of a node never fall while what they read rises."""
+def never_decreases(node: Operation, elements: Integers, low: Integers, high: Integers) -> bool:
+    """Whether these elements of a node never fall while what they read rises.
+
+    ``low`` and ``high`` are the ends of what the node reads.
+    """
     match node:
+        case Lookup():
+            falls = np.append(0, np.cumsum(np.diff(node.levels.values) < 0))
+            first, last = (falls[end[elements] - node.first] for end in (low, high))
+            return bool((first == last).all())
         case Staircase() | Clip() | LeakyRelu():
             return True
         case Quantize():
@@ -132,6 +140,30 @@ def extremum(node: Maximum | Minimum, source: Operation, x: Integers) -> Integer
     members = x[..., node.groups] << group_shifts(node, source)
     found: Integers = members.max(-1) if isinstance(node, Maximum) else members.min(-1)
     return found
+
+
+def looked_up(node: Lookup, x: Integers) -> Integers:
+    """The integers of ``Lookup`` for integers of any shape, all in the table."""
+    found: Integers = node.levels.values[x - node.first]
+    return found
+
+
+def extremes(node: Lookup, low: Integers, high: Integers) -> tuple[Integers, Integers]:
+    """The least and the greatest level that inputs from ``low`` to ``high`` reach."""
+    first, last = low - node.first, high - node.first
+    least = most = node.levels.values
+    lowest, highest = np.empty_like(low), np.empty_like(low)
+    # Two runs of 2^k levels, which may overlap, are as long as any run of up to 2^(k+1) of them.
+    length, spans = 1, last - first + 1
+    while (spans >= length).any():
+        at = (length <= spans) & (spans < 2 * length)
+        ends = first[at], last[at] + 1 - length
+        lowest[at] = np.minimum(*(least[end] for end in ends))
+        highest[at] = np.maximum(*(most[end] for end in ends))
+        least = np.minimum(least[:-length], least[length:])
+        most = np.maximum(most[:-length], most[length:])
+        length *= 2
+    return lowest, highest
 
 
 def staircase(node: Staircase, source: Node, x: Integers) -> Integers:

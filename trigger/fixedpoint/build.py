@@ -16,6 +16,7 @@ from trigger.fixedpoint.ops import (
     GraphError,
     Input,
     LeakyRelu,
+    Lookup,
     Maximum,
     Minimum,
     Operation,
@@ -160,6 +161,11 @@ class Builder:
     def steps(self, name: str, source: str, thresholds: Constant, levels: Constant) -> str:
         types = (levels.type,) * len(self[source].types)
         return self._append(Staircase(name, (source,), types, thresholds, levels))
+
+    def lookup(self, name: str, source: str, first: int, levels: Constant) -> str:
+        """``levels[x - first]``, x being the integers of the source."""
+        types = (levels.type,) * len(self[source].types)
+        return self._exact(Lookup(name, (source,), types, first, levels))
 
     def threshold(self, name: str, source: str, elements: Integers, bounds: Integers) -> str:
         """One accept bit per entry of ``elements`` (repeats allowed): 1 if it reaches its integer

@@ -9,6 +9,7 @@ from trigger.fixedpoint.arithmetic import (
     affine,
     dense_terms,
     extremum,
+    looked_up,
     requantize,
     selected,
     staircase,
@@ -23,6 +24,7 @@ from trigger.fixedpoint.ops import (
     GraphError,
     Input,
     LeakyRelu,
+    Lookup,
     Maximum,
     Minimum,
     Operation,
@@ -160,6 +162,8 @@ def evaluate(node: Operation, sources: list[Operation], values: list[Integers]) 
             return np.where(x < 0, x, x << node.shift)
         case Staircase():
             return staircase(node, source, x)
+        case Lookup():
+            return looked_up(node, x)
         case Threshold():
             return (x[:, node.elements] >= node.bounds).astype(np.int64)
         case Add():

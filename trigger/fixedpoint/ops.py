@@ -1,10 +1,10 @@
 """The operations of the fixed-point graph: a sealed union of small frozen nodes.
 
 Every value is a vector of integers; element i of a node has the type ``types[i]`` and is worth its
-integer times 2^-fraction. Only ``Quantize``, ``Clip``, ``Staircase`` and ``Threshold`` lose
-information; ``Dense``, ``Affine`` and ``Add`` are exact; interval analysis gives their widths.
-``arithmetic`` defines each operation on integers. A ``match`` over ``Operation`` ends in
-``assert_never``, so that a missing operation is a type error.
+integer times 2^-fraction. Only ``Quantize``, ``Clip``, ``Staircase``, ``Lookup`` and
+``Threshold`` lose information; ``Dense``, ``Affine`` and ``Add`` are exact; interval analysis gives
+their widths. ``arithmetic`` defines each operation on integers. A ``match`` over ``Operation`` ends
+in ``assert_never``, so that a missing operation is a type error.
 """
 
 import re
@@ -14,6 +14,9 @@ from typing import cast, get_args
 import numpy as np
 
 from trigger.fixedpoint.types import Fixed, Integers, Overflow, Rounding
+
+# The longest table.
+MAX_ENTRIES = 1 << 16
 
 
 class GraphError(ValueError):
@@ -124,6 +127,26 @@ class Staircase(Node):
 
 
 @dataclass(frozen=True, eq=False)
+class Lookup(Node):
+    """``levels[x - first]``: any function of a quantised value, as a table.
+
+    All elements have one number of fractional bits; ``first`` is the integer of the lowest address.
+    """
+
+    first: int
+    levels: Constant
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        entries = self.levels.values.size
+        if entries > MAX_ENTRIES:
+            raise GraphError(
+                f"{self.name}: a table of {entries} entries; at most {MAX_ENTRIES} fit the "
+                "hardware: use fewer bits before it"
+            )
+
+
+@dataclass(frozen=True, eq=False)
 class Threshold(Node):
     """Accept bits: 1 where x[elements[i]] >= bounds[i], 0 elsewhere.
 
@@ -174,6 +197,7 @@ Operation = (
     | Clip
     | LeakyRelu
     | Staircase
+    | Lookup
     | Threshold
     | Add
     | Concatenate

@@ -15,6 +15,7 @@ from trigger.fixedpoint.arithmetic import (
     affine,
     at_positions,
     dense_terms,
+    extremes,
     extremum,
     requantize,
     selected,
@@ -32,6 +33,7 @@ from trigger.fixedpoint.ops import (
     GraphError,
     Input,
     LeakyRelu,
+    Lookup,
     Maximum,
     Minimum,
     Operation,
@@ -178,6 +180,9 @@ def interval(node: Operation, inputs: Mapping[str, tuple[Operation, Interval]]) 
             return Interval(*(np.where(end < 0, end, end << node.shift) for end in x))
         case Staircase():
             return Interval(*(staircase(node, source, end[None])[0] for end in x))
+        case Lookup():
+            _check_addresses(node, x)
+            return Interval(*extremes(node, *x))
         case Select():
             return Interval(*(selected(node, end) for end in x))
         case Maximum() | Minimum():
@@ -228,6 +233,13 @@ def _check_fractions(node: Operation, sources: list[Operation]) -> None:
             fits = np.array_equal(node.fractions, np.concatenate(before))
         case Staircase():
             fits = (node.fractions == node.levels.type.fraction).all()
+        case Lookup():
+            if (before[0] != before[0][0]).any():
+                raise GraphError(
+                    f"{node.name}: a table reads elements of one number of fractional bits, "
+                    f"not of {before[0].min()} to {before[0].max()}"
+                )
+            fits = (node.fractions == node.levels.type.fraction).all()
         case Select():
             read = node.elements >= 0
             fits = np.array_equal(node.fractions[read], before[0][node.elements[read]])
@@ -240,6 +252,16 @@ def _check_fractions(node: Operation, sources: list[Operation]) -> None:
     if not fits:
         raise GraphError(
             f"{node.name}: the fractional bits of its types do not match its operation"
+        )
+
+
+def _check_addresses(node: Lookup, x: Interval) -> None:
+    low, high = int(x.low.min()), int(x.high.max())
+    last = node.first + len(node.levels.values) - 1
+    if low < node.first or high > last:
+        raise GraphError(
+            f"{node.name}: its table is for integers from {node.first} to {last}, but it reads "
+            f"{low} to {high}"
         )
 
 

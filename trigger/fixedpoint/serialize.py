@@ -18,14 +18,14 @@ from typing import Any
 import numpy as np
 
 from trigger.fixedpoint.graph import Graph
-from trigger.fixedpoint.ops import OPERATIONS, Constant, GraphError, Input, Operation
+from trigger.fixedpoint.ops import OPERATIONS, Constant, GraphError, Input, Operation, Staircase
 from trigger.fixedpoint.ranges import Interval, interval, overflow_proof
 from trigger.fixedpoint.shapes import check_shapes
 from trigger.fixedpoint.types import MAX_WIDTH, Fixed, Overflow, Rounding, bounds
 
 FORMAT, VERSIONS = "trigger fixed-point graph", (1, 2)
 # Graphs without these stay readable for programs that know version 1 alone.
-_SINCE_VERSION_2 = ("select", "maximum", "minimum")
+_SINCE_VERSION_2 = ("select", "maximum", "minimum", "lookup")
 # Left out where it has the value that a version 1 graph means.
 _POSITIONS = "positions"
 
@@ -151,7 +151,7 @@ def _node_from_json(entry: Mapping[str, Any]) -> Operation:
             if field.name == _POSITIONS:
                 values[_POSITIONS] = _positions(entry.get(_POSITIONS, 1))
             elif field.name not in values:
-                values[field.name] = _field_from_json(field.name, entry[field.name])
+                values[field.name] = _field_from_json(kind, field.name, entry[field.name])
         return kind(**values)
     except KeyError as error:
         raise GraphError(f"{name}: {error.args[0]} is missing") from error
@@ -161,7 +161,7 @@ def _node_from_json(entry: Mapping[str, Any]) -> Operation:
         raise GraphError(f"{name}: {error}") from error
 
 
-def _field_from_json(name: str, value: Any) -> Any:
+def _field_from_json(operation: type[Operation], name: str, value: Any) -> Any:
     match name:
         case "rounding":
             return Rounding(value)
@@ -171,6 +171,10 @@ def _field_from_json(name: str, value: Any) -> Any:
             if not isinstance(value, int) or not 0 <= value < MAX_WIDTH:
                 raise ValueError(f"shift {value!r} is not a whole number below {MAX_WIDTH}")
             return value
+        case "first":
+            if type(value) is not int or abs(value) >= 1 << MAX_WIDTH:
+                raise ValueError(f"first {value!r} is not a whole number of {MAX_WIDTH} bits")
+            return value
         case "low" | "high" | "elements" | "bounds" | "groups":
             return _integers(value)
     kind, values = Fixed.parse(value["type"]), _integers(value["values"])
@@ -178,7 +182,7 @@ def _field_from_json(name: str, value: Any) -> Any:
         raise ValueError(f"{name} has values outside {kind}")
     if name == "thresholds" and (np.diff(values) <= 0).any():
         raise ValueError("thresholds do not increase")
-    if name == "levels" and (np.diff(values) < 0).any():
+    if operation is Staircase and name == "levels" and (np.diff(values) < 0).any():
         raise ValueError("levels decrease")
     return Constant(values, kind)
 

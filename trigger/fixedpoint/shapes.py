@@ -12,6 +12,7 @@ from trigger.fixedpoint.ops import (
     Dense,
     Input,
     LeakyRelu,
+    Lookup,
     Maximum,
     Minimum,
     Operation,
@@ -73,6 +74,8 @@ def _constants(node: Operation, elements: int) -> Mapping[str, tuple[int, ...]]:
         case Staircase():
             steps = node.thresholds.values.size
             return {"thresholds": (steps,), "levels": (steps + 1,)}
+        case Lookup():
+            return {"levels": (node.levels.values.size,)}
         case Threshold():
             return {"elements": (outputs,), "bounds": (outputs,)}
         case Select():

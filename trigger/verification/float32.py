@@ -11,7 +11,7 @@ from typing import NamedTuple, assert_never
 
 import numpy as np
 
-from trigger.fixedpoint.arithmetic import at_positions, side_by_side
+from trigger.fixedpoint.arithmetic import at_positions, extremes, side_by_side
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.ops import (
     Add,
@@ -21,6 +21,7 @@ from trigger.fixedpoint.ops import (
     Dense,
     Input,
     LeakyRelu,
+    Lookup,
     Maximum,
     Minimum,
     Operation,
@@ -98,6 +99,8 @@ def _next(node: Operation, sources: Sequence[Operation], values: Sequence[Bounds
             return Bounds(*(np.where(end < 0, np.ldexp(end, -node.shift), end) for end in x))
         case Staircase():
             return _steps(node, x)
+        case Lookup():
+            return _lookup(node, source, x)
         case Threshold():
             bound = np.ldexp(node.bounds, -source.fractions[node.elements])
             return Bounds(*((end[:, node.elements] >= bound).astype(np.float64) for end in x))
@@ -171,6 +174,19 @@ def _round(x: Reals, rounding: Rounding) -> Reals:
             return np.rint(x)
         case Rounding.RND_INF:
             return np.where(x < 0, -np.floor(0.5 - x), below + (x - below >= 0.5))
+
+
+def _lookup(node: Lookup, source: Operation, x: Bounds) -> Bounds:
+    """The levels between the bounds, and beside them: the function behind a table may lie next to
+    the middle of two levels, where its error in float32 decides.
+    """
+    last = node.first + len(node.levels.values) - 1
+    low, high = (np.ldexp(end, source.fractions) for end in x)
+    ends = (np.clip(np.floor(low), node.first, last), np.clip(np.ceil(high), node.first, last))
+    least, most = extremes(node, *(end.astype(np.int64) for end in ends))
+    y = Bounds(*(np.ldexp(end, -node.levels.type.fraction) for end in (least, most)))
+    error = np.ldexp(1.0, -node.levels.type.fraction) + FUNCTION_ERROR * y.largest
+    return Bounds(y.low - error, y.high + error)
 
 
 def _steps(node: Staircase, x: Bounds) -> Bounds:

@@ -18,6 +18,7 @@ from trigger.fixedpoint.ops import (
     Dense,
     Input,
     LeakyRelu,
+    Lookup,
     Maximum,
     Minimum,
     Quantize,
@@ -27,6 +28,7 @@ from trigger.fixedpoint.ops import (
 )
 from trigger.fixedpoint.ranges import ranges
 from trigger.fixedpoint.types import Integers, Rounding, bounds
+from trigger.verification.addresses import rarer_entries
 from trigger.verification.pairs import covering
 
 _POOL = 20_000
@@ -143,29 +145,35 @@ def _ties(graph: Graph, pool: Integers, values: dict[str, Integers]) -> tuple[In
 
 
 def _entries(graph: Graph, pool: Integers, values: dict[str, Integers]) -> Integers:
-    """Inputs that address every table entry and both sides of every step, as far as the pool
-    reaches.
+    """Inputs that address every table entry and both sides of every step, as far as they are
+    found.
     """
     chosen: list[Integers] = [np.empty(0, dtype=np.int64)]
+    rare = [pool[:0]]
+    directions = _directions(graph)
     for node in graph.nodes:
         if isinstance(node, Threshold):
             chosen.append(_both_sides(values[node.inputs[0]][:, node.elements] - node.bounds))
-        if not isinstance(node, Staircase):
+        if not isinstance(node, Staircase | Lookup):
             continue
         x = values[node.inputs[0]]
         order = np.argsort(x, axis=None, kind="stable")
         rows, ordered = order // x.shape[1], x.ravel()[order]
         first = np.flatnonzero(np.diff(ordered, prepend=ordered[0] - 1))
-        if (
-            len(first) > _TABLE_ENTRIES
-        ):  # wide inputs are compared with thresholds: only the two sides matter
+        if isinstance(node, Lookup):
+            reached = ordered[first]
+            rare.append(rarer_entries(graph, node, reached, directions[node.inputs[0]]))
+        elif len(first) > _TABLE_ENTRIES:
+            # Wide inputs are compared with thresholds: only the two sides matter.
             fraction = int(graph[node.inputs[0]].fractions.max())
             sides = np.searchsorted(ordered, thresholds(node, fraction))
             first = np.concatenate([sides, sides - 1])
         # A later saturation may mask a wrong entry, so take several events.
-        spread = first[:, None] + np.arange(_EVENTS_PER_ENTRY)
+        spread = first[:, None] + np.arange(
+            _EVENTS_PER_ENTRY if len(first) <= _TABLE_ENTRIES else 1
+        )
         chosen.append(rows[np.clip(spread, 0, len(rows) - 1)].ravel())
-    return pool[np.unique(np.concatenate(chosen))]
+    return np.concatenate([pool[np.unique(np.concatenate(chosen))], *rare])
 
 
 def _both_sides(distance: Integers) -> Integers:
@@ -231,7 +239,7 @@ def _directions(graph: Graph) -> dict[str, np.ndarray]:
                 found[node.name] = np.where(zero, 0, sources[0][:, node.elements])
             case Maximum() | Minimum():
                 found[node.name] = sources[0][:, node.groups].mean(axis=2)
-            case Quantize() | Clip() | LeakyRelu() | Staircase() | Add():
+            case Quantize() | Clip() | LeakyRelu() | Staircase() | Lookup() | Add():
                 found[node.name] = np.sum(sources, axis=0)
             case _:
                 assert_never(node)

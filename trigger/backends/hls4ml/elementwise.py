@@ -21,6 +21,7 @@ from trigger.fixedpoint.ops import (
     Dense,
     Input,
     LeakyRelu,
+    Lookup,
     Maximum,
     Minimum,
     Operation,
@@ -80,7 +81,9 @@ def _ap_set_raw(y: str, kind: Fixed, value: str) -> str:
 
 
 def _ac_raw(x: str, kind: Fixed) -> str:
-    return f"{x}.template slc<{kind.width}>(0).to_int64()"
+    # hls4ml gives a value of one bit a second one, below it.
+    exact = _ac_fixed(kind, Rounding.TRN, Overflow.WRAP)
+    return f"{exact}({x}).template slc<{kind.width}>(0).to_int64()"
 
 
 def _ac_set_raw(y: str, kind: Fixed, value: str) -> str:
@@ -147,6 +150,8 @@ def _body(node: Operation, sources: list[Operation], flavor: Flavor) -> list[str
             return _loop(0, len(node.types), _leaky(node, source, flavor), flavor)
         case Staircase():
             return _steps(node, source, flavor)
+        case Lookup():
+            return _lookup(node, source, flavor)
         case Threshold():
             return [
                 f"out[{i}] = {_accepts(source, int(e), int(b), flavor)};"
@@ -303,6 +308,17 @@ def _steps(node: Staircase, source: Operation, flavor: Flavor) -> list[str]:
     )
     lines = [_integers("thresholds", places), _integers("levels", levels.values)]
     return [*lines, *_loop(0, len(node.types), search + use.format(value="levels[k]"), flavor)]
+
+
+def _lookup(node: Lookup, source: Operation, flavor: Flavor) -> list[str]:
+    """A table whose address is the raw integer."""
+    level = flavor.fixed(node.levels.type, Rounding.TRN, Overflow.WRAP)
+    address = f"{flavor.raw('x0[i]', enclosing(source.types))} - ({node.first})"
+    chosen = flavor.set_raw("y", node.levels.type, f"table[{address}]")
+    return [
+        _integers("table", node.levels.values),
+        *_loop(0, len(node.types), f"{level} y; {chosen}; out[i] = y;", flavor),
+    ]
 
 
 def _places(node: Staircase, kind: Fixed) -> Integers:

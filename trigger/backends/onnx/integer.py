@@ -28,6 +28,7 @@ from trigger.fixedpoint.ops import (
     Dense,
     Input,
     LeakyRelu,
+    Lookup,
     Maximum,
     Minimum,
     Operation,
@@ -107,6 +108,9 @@ class _Writer(Writer):
                 )
             case Staircase():
                 return self.steps(node, source, x)
+            case Lookup():
+                address = self.binary("Sub", x, np.int64(node.first))
+                return self.node("Gather", [self.constant(node.levels.values), address])
             case Threshold():
                 chosen = self.node("Gather", [x, self.constant(node.elements)], axis=1)
                 return self.integers(self.binary("GreaterOrEqual", chosen, node.bounds))

@@ -26,6 +26,7 @@ from trigger.fixedpoint.ops import (
     Dense,
     Input,
     LeakyRelu,
+    Lookup,
     Maximum,
     Minimum,
     Operation,
@@ -175,6 +176,11 @@ class _Writer(Writer):
                 return self.node("LeakyRelu", [x], alpha=2.0**-node.shift)
             case Staircase():
                 return self.steps(node, x)
+            case Lookup():
+                raise TriggerError(
+                    f"export: {node.name} is a table, which no operator of QONNX is; use `trigger "
+                    "export onnx`, which has tables"
+                )
             case Threshold():
                 chosen = self.node("Gather", [x, self.constant(node.elements, np.int64)], axis=1)
                 bounds = np.ldexp(node.bounds.astype(float), -source.fractions[node.elements])
@@ -244,6 +250,7 @@ class _Writer(Writer):
                 | Clip()
                 | LeakyRelu()
                 | Staircase()
+                | Lookup()
                 | Threshold()
                 | Concatenate()
                 | Select()

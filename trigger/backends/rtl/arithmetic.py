@@ -15,7 +15,7 @@ from alkaid.trace import FVariable
 from trigger.backends.rtl.choices import accepts, larger, maximum, minimum, smaller
 from trigger.backends.rtl.rounding import quantize
 from trigger.backends.rtl.sums import fresh, plus, product, times, variable
-from trigger.backends.rtl.tables import staircase
+from trigger.backends.rtl.tables import lookup, staircase
 from trigger.fixedpoint.arithmetic import requantize
 from trigger.fixedpoint.ops import (
     Add,
@@ -25,6 +25,7 @@ from trigger.fixedpoint.ops import (
     Dense,
     Input,
     LeakyRelu,
+    Lookup,
     Maximum,
     Minimum,
     Operation,
@@ -79,6 +80,12 @@ def lower(
             return [v if v.low >= 0 else v.msb_mux(v * 2.0**-node.shift, v) for v in x]
         case Staircase():
             return [staircase(v, node) for v in x]
+        case Lookup():
+            ends = (np.ldexp(end.astype(np.float64), -source.fractions) for end in reach)
+            return [
+                lookup(v, node, source.types[0].fraction, low, high)
+                for v, low, high in zip(x, *ends, strict=True)
+            ]
         case Threshold():
             bounds = np.ldexp(node.bounds.astype(np.float64), -source.fractions[node.elements])
             return [accepts(x[e], float(b)) for e, b in zip(node.elements, bounds, strict=True)]

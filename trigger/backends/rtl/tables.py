@@ -1,12 +1,13 @@
-"""A staircase on alkaid's variables, as a table or as a sum of comparisons."""
+"""Tables on alkaid's variables; a staircase as a table or as a sum of comparisons."""
 
 import numpy as np
 from alkaid.trace import FVariable, FVArray
 
 from trigger.backends.rtl.choices import maximum, minimum
 from trigger.backends.rtl.rounding import floor
-from trigger.backends.rtl.sums import CONSTANT_BITS, HARDWARE, plus, variable
-from trigger.fixedpoint.ops import Staircase
+from trigger.backends.rtl.sums import CONSTANT_BITS, HARDWARE, joined, plus, variable
+from trigger.fixedpoint.ops import Lookup, Staircase
+from trigger.fixedpoint.types import Integers
 
 # A wider table would take longer than a clock cycle: it is made of several, told apart by the upper
 # bits.
@@ -49,6 +50,34 @@ def staircase(x: FVariable, node: Staircase) -> FVariable:
         np.array([~plus(x, -t).msb() for t in thresholds], dtype=object), hwconf=HARDWARE
     )
     return plus(variable((reached @ np.diff(levels)[:, None])[0]), float(levels[0]))
+
+
+def lookup(x: FVariable, node: Lookup, fraction: int, low: float, high: float) -> FVariable:
+    """``levels[x - first]``; x has ``fraction`` fractional bits, and lies between the graph's ends
+    ``low`` and ``high``.
+    """
+    # As many of the lower bits as tell its values apart are the address.
+    low, high, step = max(low, x.low), min(high, x.high), x.step
+    bits = round((high - low) / step).bit_length()
+    address = x.quantize(0, bits - x.kif[2], x.kif[2]) if bits else variable(low)
+    below = address.low / step
+    count = round(address.high / step - below) + 1 if bits else 1
+    read = (np.arange(count) + below - low / step) % (1 << bits) * step + low
+    # Some values of the address belong to no value of x.
+    entries = np.floor(np.ldexp(np.minimum(read, high), fraction)) - node.first
+    levels = node.levels.values[entries.astype(np.int64)]
+    return _levels(address, levels, node.levels.type.fraction)
+
+
+def _levels(x: FVariable, levels: Integers, fraction: int) -> FVariable:
+    """A table of integers; one for each part of them that alkaid holds exactly."""
+    if (levels == levels[0]).all():
+        return variable(float(np.ldexp(float(levels[0]), -fraction)))
+    if max(int(levels.max()), ~int(levels.min())) >> CONSTANT_BITS:
+        lower = levels & ((1 << CONSTANT_BITS) - 1)
+        upper = _levels(x, levels >> CONSTANT_BITS, fraction - CONSTANT_BITS)
+        return joined(upper, _levels(x, lower, fraction))
+    return _table(x, np.ldexp(levels.astype(np.float64), -fraction))
 
 
 def _table(x: FVariable, values: np.ndarray) -> FVariable:

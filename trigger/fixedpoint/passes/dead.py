@@ -17,6 +17,7 @@ from trigger.fixedpoint.ops import (
     Dense,
     Input,
     LeakyRelu,
+    Lookup,
     Maximum,
     Minimum,
     Operation,
@@ -82,7 +83,7 @@ def _mark(node: Operation, graph: Graph, marks: Mapping[str, np.ndarray]) -> Non
                 part |= marks[name]  # noqa: PLW2901 - a view of own
         case Input():
             pass
-        case Affine() | Quantize() | Clip() | LeakyRelu() | Staircase() | Add():
+        case Affine() | Quantize() | Clip() | LeakyRelu() | Staircase() | Lookup() | Add():
             for name in (*node.inputs, *node.inputs):
                 marks[name] |= own
                 own |= marks[name]
@@ -171,7 +172,7 @@ def _kept(node: Operation, live: Mapping[str, Integers]) -> Operation:
             return dataclasses.replace(
                 node, types=types, inputs=tuple(name for name in node.inputs if len(live[name]))
             )
-        case Input() | Quantize() | LeakyRelu() | Staircase() | Add():
+        case Input() | Quantize() | LeakyRelu() | Staircase() | Lookup() | Add():
             return dataclasses.replace(node, types=types)
         case _:
             assert_never(node)

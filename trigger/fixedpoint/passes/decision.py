@@ -87,10 +87,10 @@ def lower_decision(graph: Graph) -> Graph:
         accept, source = graph.output, graph[graph.output.inputs[0]]
         if any(source.name in node.inputs for node in nodes):
             break
-        if never_decreases(source, accept.elements):
-            moved = _through(
-                accept, source, graph[source.inputs[0]], ranges(graph)[source.inputs[0]]
-            )
+        before = graph[source.inputs[0]] if source.inputs else source
+        reach = ranges(graph)[before.name]
+        if never_decreases(source, accept.elements, *reach):
+            moved = _through(accept, source, before, reach)
         elif isinstance(source, Dense) and source.positions == 1 and source.bias.values.any():
             return Graph(
                 (*(n for n in nodes if n is not source), *_into_bound(accept, source, graph)),
@@ -137,7 +137,7 @@ def _through(accept: Threshold, node: Operation, source: Operation, reach: Inter
     x = np.repeat(reach.low[None], len(low), axis=0)
     rows = np.arange(len(low))
     while (low < high).any():
-        middle = (low + high) >> 1
+        middle = np.minimum((low + high) >> 1, reach.high[accept.elements])
         x[rows, accept.elements] = middle
         passes = evaluate(node, [source], [x])[rows, accept.elements] >= accept.bounds
         low, high = (

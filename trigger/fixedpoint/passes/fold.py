@@ -6,26 +6,36 @@ import numpy as np
 
 from trigger.fixedpoint.arithmetic import at_positions, dense_terms
 from trigger.fixedpoint.graph import Graph
-from trigger.fixedpoint.ops import Constant, Dense, Operation
+from trigger.fixedpoint.ops import Constant, Dense, Lookup, Operation
 from trigger.fixedpoint.ranges import Interval, ranges
-from trigger.fixedpoint.types import Fixed, smallest
+from trigger.fixedpoint.types import Fixed, Integers, smallest
 
 
 def fold_constants(graph: Graph) -> Graph:
     """Add constant inputs of a ``Dense`` to its bias and set their weights to zero.
 
     A Dense whose weights are then all zero reads the graph's inputs, so that nothing is computed
-    for it.
+    for it. A table that gives only constants becomes such a Dense.
     """
     found = ranges(graph)
 
     def folded(node: Operation) -> Operation:
+        if isinstance(node, Lookup) and (found[node.name].low == found[node.name].high).all():
+            return _constant(graph.input, node, found[node.name].low)
         if not isinstance(node, Dense):
             return node
         node = _folded(node, graph[node.inputs[0]], found[node.inputs[0]])
         return node if node.weights.values.any() else _reading(graph.input, node)
 
     return Graph(tuple(map(folded, graph.nodes)), graph.notes)
+
+
+def _constant(source: Operation, node: Operation, values: Integers) -> Dense:
+    """A Dense that gives these values, all with the node's first number of fractional bits."""
+    weights, fraction = np.zeros((1, len(values)), dtype=np.int64), node.types[0].fraction
+    bias = Constant(values, smallest(int(values.min()), int(values.max()), fraction))
+    zero = Constant(weights, Fixed(False, 1, 1 - fraction))
+    return _reading(source, Dense(node.name, (), node.types, zero, bias))
 
 
 def _reading(source: Operation, node: Dense) -> Dense:

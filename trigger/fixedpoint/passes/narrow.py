@@ -10,8 +10,10 @@ from trigger.fixedpoint.ops import (
     Affine,
     Clip,
     Concatenate,
+    Constant,
     Dense,
     LeakyRelu,
+    Lookup,
     Maximum,
     Minimum,
     Operation,
@@ -21,19 +23,30 @@ from trigger.fixedpoint.ops import (
 from trigger.fixedpoint.ranges import Interval, interval
 from trigger.fixedpoint.types import Fixed, Overflow, smallest
 
-_EXACT = (Dense, Affine, Clip, LeakyRelu, Add, Concatenate, Select, Maximum, Minimum)
+_EXACT = (Dense, Affine, Clip, LeakyRelu, Add, Concatenate, Select, Maximum, Minimum, Lookup)
 
 
 def narrow(graph: Graph) -> Graph:
-    """Drop upper bits that are copies of the sign or always zero."""
+    """Drop upper bits that are copies of the sign or always zero, and table entries that no input
+    reaches.
+    """
     nodes: dict[str, Operation] = {}
     found: dict[str, Interval] = {}
     for node in graph.nodes:
         reach = interval(node, {name: (nodes[name], found[name]) for name in node.inputs})
         if isinstance(node, (*_EXACT, Quantize)):
             node = dataclasses.replace(node, types=_narrowed(node, reach))  # noqa: PLW2901
+        if isinstance(node, Lookup):
+            node = _shortened(node, found[node.inputs[0]])  # noqa: PLW2901
         nodes[node.name], found[node.name] = node, reach
     return Graph(tuple(nodes.values()), graph.notes)
+
+
+def _shortened(node: Lookup, x: Interval) -> Lookup:
+    first = int(x.low.min())
+    levels = node.levels.values[first - node.first : int(x.high.max()) - node.first + 1]
+    kind = smallest(int(levels.min()), int(levels.max()), node.levels.type.fraction)
+    return dataclasses.replace(node, first=first, levels=Constant(levels, kind))
 
 
 def _narrowed(node: Operation, reach: Interval) -> tuple[Fixed, ...]:
