@@ -333,15 +333,12 @@ NETWORKS = {
     ),
     "two inputs": (
         two_inputs,
-        "net: it has 2 inputs. Remedy: give it one Input with all features; the first Dense of a branch has zeros for those it "
-        "does not use.\n"
-        "  elu: a layer of the type ELU has no exact lowering. Remedy: use ReLU, or QActivation(\"quantized_relu(8,3)\"), and "
+        "elu: a layer of the type ELU has no exact lowering. Remedy: use ReLU, or QActivation(\"quantized_relu(8,3)\"), and "
         "retrain.",
     ),
     "two outputs": (
         two_outputs,
-        "net: it has 2 outputs. Remedy: make a network for each, as in keras.Model(model.inputs, model.outputs[0]).\n"
-        "  elu: a layer of the type ELU has no exact lowering. Remedy: use ReLU, or QActivation(\"quantized_relu(8,3)\"), and "
+        "elu: a layer of the type ELU has no exact lowering. Remedy: use ReLU, or QActivation(\"quantized_relu(8,3)\"), and "
         "retrain.",
     ),
     # Bounds off the grid of what is bounded: exact on a finer one.

@@ -16,7 +16,7 @@ from trigger.fixedpoint.ops import Dense as DenseNode
 from trigger.frontends.inexact import Inexact
 from trigger.frontends.networks import lower, record
 from trigger.frontends.saving import save
-from trigger.verification.oracle import Recording, agreement, load
+from trigger.verification.oracle import Head, Recording, agreement, load
 
 REMEDY = (
     "give your own function or class a name that Keras does not use, and register it with "
@@ -197,11 +197,14 @@ def test_keras_cannot_run_it():
     assert str(error.value).startswith("net: Keras cannot run this network: ValueError: ")
 
 
+HEADS = (Head("softmax", "flavour", 2), Head("linear", "correction", 1))
+
+
 def test_a_recording_survives_its_file(tmp_path):
-    made = Recording(on_grid(), np.ones((500, 3), np.float32), "softmax")
+    made = Recording(on_grid(), np.ones((500, 3), np.float32), HEADS)
     made.save(tmp_path / "trained.npz")
     again = load(tmp_path / "trained.npz")
-    assert again.head == "softmax"
+    assert again.heads == HEADS
     np.testing.assert_array_equal(again.x, made.x)
     np.testing.assert_array_equal(again.y, made.y)
 
@@ -216,7 +219,7 @@ def test_a_recording_that_is_missing_or_empty(tmp_path):
             f"{path}: the recorded outputs of the trained network cannot be read: {reason}; "
             "run `trigger build` again"
         )
-        Recording(on_grid(0), np.ones((0, 3), np.float32), "linear").save(path)
+        Recording(on_grid(0), np.ones((0, 3), np.float32), HEADS).save(path)
 
 
 def test_inputs_between_two_steps():

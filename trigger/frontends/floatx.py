@@ -7,6 +7,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from trigger.frontends import tensors
+
 _BATCH = 16384
 
 
@@ -28,14 +30,12 @@ def in_batches(model: keras.Model, x: np.ndarray) -> np.ndarray:
     """The outputs (events, outputs), float64, of a float64 network for real inputs (events,
     features).
     """
-    x = np.asarray(x, dtype=np.float64).reshape(len(x), *model.inputs[0].shape[1:])
+    x = np.asarray(x, dtype=np.float64)
     parts = [
-        keras.ops.convert_to_numpy(
-            model(keras.ops.convert_to_tensor(x[start : start + _BATCH]), training=False)
-        )
+        tensors.called(model, tensors.given(model, x[start : start + _BATCH]))
         for start in range(0, len(x), _BATCH)
     ]
-    return np.concatenate(parts).reshape(len(x), -1)
+    return np.concatenate(parts)
 
 
 def _jax_float64() -> contextlib.AbstractContextManager[Any]:

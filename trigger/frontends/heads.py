@@ -5,6 +5,7 @@ bits. Otherwise it is left out, like a softmax: the outputs are then its argumen
 on its values are moved through it.
 """
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -22,6 +23,7 @@ from trigger.frontends.floatx import keras_float64
 from trigger.frontends.inexact import Refusal
 from trigger.frontends.keras_private import maker
 from trigger.frontends.piecewise import round_to, staircase
+from trigger.verification.oracle import LINEAR, Head
 
 TYPES = {
     "sigmoid": Fixed(False, 16, 0),
@@ -47,6 +49,18 @@ def is_sigmoid(activation: Any) -> bool:
 def head_of(model: keras.Model) -> str | None:
     """``kind_of`` the function at the end of a network."""
     return kind_of(getattr(_last(model), "activation", None))
+
+
+def recorded(model: keras.Model) -> tuple[Head, ...]:
+    """What an oracle must know of the end of each output of a network."""
+    return tuple(
+        Head(_kind(maker(tensor)), maker(tensor).name, math.prod(tensor.shape[1:]))
+        for tensor in model.outputs
+    )
+
+
+def _kind(layer: Any) -> str:
+    return "softmax" if is_softmax(layer) else kind_of(getattr(layer, "activation", None)) or LINEAR
 
 
 def lower(builder: Builder, name: str, source: str, layer: str, kind: str) -> tuple[str, str]:
@@ -75,8 +89,13 @@ def left_out_note(layer: str, kind: str) -> str:
 
 def is_left_out(model: keras.Model, graph: Graph) -> bool:
     """Whether the head of a network was left out of its graph."""
-    kind = head_of(model)
-    return kind is not None and left_out_note(_last(model).name, kind) in graph.notes
+    return leaves_out(_last(model), graph)
+
+
+def leaves_out(layer: Any, graph: Graph) -> bool:
+    """Whether the sigmoid or tanh at the end of a layer was left out of a graph."""
+    kind = kind_of(getattr(layer, "activation", None))
+    return kind is not None and left_out_note(layer.name, kind) in graph.notes
 
 
 def left_out(model: keras.Model, graph: Graph) -> LeftOut | None:

@@ -11,9 +11,9 @@ import numpy as np
 
 from trigger.errors import TriggerError
 from trigger.fixedpoint.graph import Graph
-from trigger.frontends import keras_backend
+from trigger.frontends import heads, keras_backend, tensors
 from trigger.frontends.floatx import in_batches
-from trigger.frontends.heads import head_of, is_left_out, is_softmax, left_out
+from trigger.frontends.heads import is_left_out, is_softmax, left_out
 from trigger.frontends.keras_private import maker
 from trigger.verification.oracle import Recording
 
@@ -81,9 +81,9 @@ def outputs(model: keras.Model, x: np.ndarray) -> np.ndarray:
     Called layer by layer, in float32: tracing takes longer than it saves, and TensorFlow warns
     about every further network.
     """
-    x = shaped(model, x)
-    parts = [_call(model, part) for part in np.split(x, range(_BATCH, len(x), _BATCH))]
-    return np.concatenate(parts).reshape(len(x), -1)
+    starts = range(_BATCH, len(x), _BATCH)
+    parts = [tensors.called(model, shaped(model, part)) for part in np.split(x, starts)]
+    return np.concatenate(parts)
 
 
 def in_float64(model: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
@@ -97,8 +97,7 @@ def in_float64(model: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
 
     with float64():
         try:
-            inputs = keras.Input(model.inputs[0].shape[1:], dtype="float64")
-            copy = keras.models.clone_model(model, inputs, clone)
+            copy = keras.models.clone_model(model, tensors.float64_inputs(model), clone)
             copy.set_weights(model.get_weights())
         except Exception as error:
             raise ValueError(str(error)) from error
@@ -110,16 +109,14 @@ def in_float64(model: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
     return predict
 
 
-def shaped(model: keras.Model, x: np.ndarray) -> np.ndarray:
-    """Events, of shape (events, features), in float32 and in the shape of the network's input."""
-    return x.astype(np.float32).reshape(len(x), *model.input_shape[1:])
-
-
-def _call(model: keras.Model, x: np.ndarray) -> np.ndarray:
-    """One call; inputs and outputs may stand in lists or dictionaries of one."""
-    given = keras.tree.pack_sequence_as(model.input, [x]) if hasattr(model, "input") else x
-    y = model(given, training=False)
-    return np.asarray(keras.ops.convert_to_numpy(keras.tree.flatten(y)[0]))
+def shaped(model: keras.Model, x: np.ndarray) -> Any:
+    """Events, of shape (events, features), in float32 and as the network is called with them: its
+    inputs may stand in a list or a dictionary.
+    """
+    given = tensors.given(model, x.astype(np.float32))
+    if not hasattr(model, "input"):
+        return given
+    return keras.tree.pack_sequence_as(model.input, keras.tree.flatten(given))
 
 
 def record(model: keras.Model, x: np.ndarray) -> Recording:
@@ -134,6 +131,4 @@ def record(model: keras.Model, x: np.ndarray) -> Recording:
         raise TriggerError(
             f"{model.name}: Keras cannot run this network: {type(error).__name__}: {text}"
         ) from error
-    last = maker(model.outputs[0])
-    kind = "softmax" if is_softmax(last) else head_of(model) or "linear"
-    return Recording(x, given, kind)
+    return Recording(x, given, heads.recorded(model))

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from trigger.frontends import tensors
 from trigger.frontends.inexact import Inexact, Problem
 from trigger.frontends.loading import load
 from trigger.frontends.networks import outputs
@@ -40,9 +41,9 @@ def save(model: keras.Model, path: Path, x: np.ndarray) -> None:
 def _values(model: keras.Model, x: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
     """The output of every layer, in the order in which they are computed."""
     uses = nodes(model)
-    probe = keras.Model(model.inputs[0], [node.outputs[0] for node in uses])
-    given: Any = probe(x.astype(np.float32).reshape(len(x), *model.input_shape[1:]), training=False)
-    for node, value in zip(uses, given if isinstance(given, list) else [given], strict=True):
+    probe = keras.Model(tensors.alone(model.inputs), [node.outputs[0] for node in uses])
+    found: Any = probe(tensors.given(model, x.astype(np.float32)), training=False)
+    for node, value in zip(uses, keras.tree.flatten(found), strict=True):
         yield node.operation.name, keras.ops.convert_to_numpy(value).reshape(len(x), -1)
 
 

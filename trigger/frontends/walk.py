@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 import keras
+import numpy as np
 
 from trigger.errors import quoted
 from trigger.fixedpoint.build import Builder, free_name
@@ -21,12 +22,12 @@ from trigger.frontends.attributes import check_attributes
 from trigger.frontends.calls import Call, Value
 from trigger.frontends.constants import check_weights
 from trigger.frontends.inexact import Inexact, Problem, Refusal
-from trigger.frontends.keras_private import layers_inside, nodes_by_depth
+from trigger.frontends.keras_private import layers_inside, maker, nodes_by_depth
 from trigger.frontends.methods import check_methods
 from trigger.support.names import as_identifier
 from trigger.support.spelling import read_type
 
-INPUTS = "inputs"
+INPUTS, OUTPUTS = "inputs", "outputs"
 
 
 Method = Callable[[Call], str]
@@ -90,21 +91,21 @@ class Walk(ABC):
         self.notes: list[str] = []
         own.check_network(model)
         uses = named_nodes(model)
-        self.problems: list[Problem] = [*own.model_problems(model), *_count_problems(model)]
+        self.problems: list[Problem] = own.model_problems(model)
         self._methods = dict((*self._plain(), *self.methods()))
-        self._outputs = {id(tensor) for tensor in model.outputs}
-        shape = self._input_shape(model.inputs[0])
-        self.builder = Builder(self._input_types(model, inputs, math.prod(shape)))
+        # A head that another layer reads is no end of the network: it must be exact.
+        read = {id(tensor) for node, _ in uses for tensor in node.arguments.keras_tensors}
+        self._outputs = {id(tensor) for tensor in model.outputs} - read
+        shapes = [self._input_shape(tensor) for tensor in model.inputs]
+        self.builder = Builder(self._input_types(model, inputs, sum(map(math.prod, shapes))))
         self.builder.reserve(name for _, name in uses)
-        self._values = {
-            id(tensor): self._stand_in(f"{INPUTS}_{k}", tensor)
-            for k, tensor in enumerate(model.inputs[1:], 2)
-        }
-        self._values[id(model.inputs[0])] = Value(INPUTS, shape)
+        self._values = dict(
+            zip(map(id, model.inputs), self._divided(model.inputs, shapes), strict=True)
+        )
         for node, name in uses:
             self.builder.claim(name)
             self._visit(node, name)
-        self._output = self._values[id(model.outputs[0])].node
+        self._output = self._joined(model)
 
     def graph(self) -> Graph:
         """Raises Inexact with everything in the network that cannot be exact."""
@@ -157,6 +158,26 @@ class Walk(ABC):
                 )
             )
         return tuple(size or 1 for size in shape)
+
+    def _divided(self, inputs: Sequence[Any], shapes: Sequence[tuple[int, ...]]) -> list[Value]:
+        """The features of each input of the network."""
+        if len(inputs) == 1:
+            return [Value(INPUTS, shapes[0])]
+        self.notes.append(f"features: those of the inputs {_listed(inputs)}, in this order")
+        ends = np.cumsum([0, *map(math.prod, shapes)])
+        return [
+            Value(self.builder.select(f"{INPUTS}_{k}", INPUTS, np.arange(start, stop)), shape)
+            for k, (start, stop, shape) in enumerate(zip(ends, ends[1:], shapes, strict=False), 1)
+        ]
+
+    def _joined(self, model: keras.Model) -> str:
+        """All outputs of the network as one value."""
+        found = tuple(self._values[id(tensor)].node for tensor in model.outputs)
+        if len(found) == 1:
+            return found[0]
+        layers = [maker(tensor) for tensor in model.outputs]
+        self.notes.append(f"outputs: those of {_listed(layers)}, in this order")
+        return self.builder.concatenate(OUTPUTS, found)
 
     def _input_types(self, model: keras.Model, inputs: Any, features: int) -> tuple[Fixed, ...]:
         if inputs is None:
@@ -271,23 +292,5 @@ def _check_methods(layer: Any) -> None:
             check_methods(f"{part.name}:", part, remedy)
 
 
-def _count_problems(model: keras.Model) -> list[Problem]:
-    problems = []
-    if len(model.inputs) != 1:
-        problems.append(
-            Problem(
-                model.name,
-                f"it has {len(model.inputs)} inputs",
-                "give it one Input with all features; the first Dense of a branch has "
-                "zeros for those it does not use",
-            )
-        )
-    if len(model.outputs) != 1:
-        problems.append(
-            Problem(
-                model.name,
-                f"it has {len(model.outputs)} outputs",
-                "make a network for each, as in keras.Model(model.inputs, model.outputs[0])",
-            )
-        )
-    return problems
+def _listed(things: Sequence[Any]) -> str:
+    return ", ".join(thing.name for thing in things)

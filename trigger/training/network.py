@@ -12,7 +12,7 @@ import numpy as np
 from trigger.errors import TriggerError
 from trigger.events.dataset import Events
 from trigger.fixedpoint.types import Fixed
-from trigger.frontends import keras_backend
+from trigger.frontends import keras_backend, tensors
 from trigger.frontends.keras_private import reset_layer_names
 from trigger.frontends.loading import load
 from trigger.frontends.networks import shaped
@@ -113,7 +113,13 @@ def _check_shapes(model: keras.Model, spec: Spec, where: str) -> None:
         raise TriggerError(
             f"{where} a network without an input shape; start it with keras.Input(...)"
         )
-    found = tuple(model.input_shape), tuple(model.output_shape)
+    if len(model.outputs) != 1:
+        raise TriggerError(
+            f"{where} a network of {len(model.outputs)} outputs; a build trains one output: make a "
+            f"network for each, as in keras.Model(model.inputs, model.outputs[0])"
+        )
+    inputs = (None, tensors.features(model)) if len(model.inputs) > 1 else model.input_shape
+    found = tuple(inputs), tuple(model.output_shape)
     wanted = (None, len(spec.data.features)), (None, len(spec.scores))
     if tuple(_flat(shape) for shape in found) != wanted:
         if found == (wanted[0], (None, 1)) and len(spec.data.classes) == 2:

@@ -5,6 +5,7 @@ trained or loaded, before anything is saved or lowered. The graph must give the 
 float32 is exact, and numbers within its rounding elsewhere.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,13 +15,14 @@ from scipy.special import expit
 from trigger.errors import TriggerError
 from trigger.fixedpoint.evaluate import quantize_inputs
 from trigger.fixedpoint.graph import Graph
-from trigger.fixedpoint.ops import Staircase
+from trigger.fixedpoint.ops import Operation, Staircase
 from trigger.fixedpoint.passes.decision import scores
 from trigger.fixedpoint.types import Integers
 from trigger.support.files import regular
 from trigger.verification.compare import Comparison, Disagreement
 from trigger.verification.float32 import FUNCTION_ERROR, Bounds, output_bounds
 
+LINEAR = "linear"
 NAME = "trained network (float32)"
 
 # Smaller probabilities lose precision in float32.
@@ -33,19 +35,30 @@ _FUNCTIONS = {
 }
 
 
+class Head(NamedTuple):
+    """The end of one output of a network: Keras' own function there, the layer, and the number of
+    elements.
+
+    ``kind`` is "softmax", "sigmoid", "tanh", "hard_sigmoid", or "linear" for any other.
+    """
+
+    kind: str
+    layer: str
+    elements: int
+
+
 class Recording(NamedTuple):
     """Recorded float32 outputs of a network: ``y`` (events, outputs) for ``x`` (events, features).
 
-    ``head`` is Keras' own function at its end: "softmax", "sigmoid", "tanh", "hard_sigmoid", or
-    "linear" for any other.
+    ``heads`` are those of its outputs, in order.
     """
 
     x: np.ndarray
     y: np.ndarray
-    head: str
+    heads: tuple[Head, ...]
 
     def save(self, path: Path) -> None:
-        np.savez(path, **self._asdict())
+        np.savez(path, x=self.x, y=self.y, heads=np.array(self.heads, dtype=str))
 
 
 class Agreement(NamedTuple):
@@ -59,7 +72,8 @@ def load(path: Path) -> Recording:
     """Read the output of ``Recording.save``. Raises TriggerError if it is missing or damaged."""
     try:
         with np.load(regular(path)) as file:
-            found = Recording(file["x"], file["y"], str(file["head"]))
+            heads = tuple(Head(kind, layer, int(n)) for kind, layer, n in file["heads"].tolist())
+            found = Recording(file["x"], file["y"], heads)
         if len(found.x) == 0 or len(found.x) != len(found.y):
             raise ValueError(f"{len(found.x)} events and {len(found.y)} outputs")
         return found
@@ -78,11 +92,11 @@ def agreement(graph: Graph, recording: Recording) -> Agreement:
     graph = scores(graph)
     x = on_grid(graph, recording.x)
     scored = output_bounds(graph, x)
-    bounds = _through_head(recording.head, graph, scored)
     y = recording.y.astype(np.float64)
-    if y.shape != bounds.low.shape:
-        text = f"it gives {y.shape[1]} outputs, the graph {bounds.low.shape[1]}"
+    if y.shape != scored.low.shape:
+        text = f"it gives {y.shape[1]} outputs, the graph {scored.low.shape[1]}"
         return Agreement(Comparison(NAME, len(y), 0, None, text), 0)
+    bounds = _through_heads(recording.heads, graph, scored)
     outside = ~((bounds.low <= y) & (y <= bounds.high))
     differs = outside.any(axis=1)
     exact = int((scored.known.all(axis=1) & ~differs).sum())
@@ -106,22 +120,36 @@ def _first(recording: Recording, bounds: Bounds, outside: np.ndarray) -> Disagre
     return Disagreement(event, output, given, low, high, inputs)
 
 
-def _through_head(head: str, graph: Graph, y: Bounds) -> Bounds:
+def _through_heads(heads: Sequence[Head], graph: Graph, y: Bounds) -> Bounds:
     """Bounds on the outputs of the network, from those on the outputs of the graph."""
-    if head == "softmax":
+    ends = np.cumsum([head.elements for head in heads])[:-1]
+    nodes = [graph[name] for name in graph.output.inputs] if len(heads) > 1 else [graph.output]
+    parts = zip(*(np.split(end, ends, axis=1) for end in y), strict=True)
+    found = [
+        _through_head(head, node, graph, Bounds(*part))
+        for head, node, part in zip(heads, nodes, parts, strict=True)
+    ]
+    return Bounds(*(np.concatenate(ends, axis=1) for ends in zip(*found, strict=True)))
+
+
+def _through_head(head: Head, node: Operation, graph: Graph, y: Bounds) -> Bounds:
+    """Bounds on one output of the network, from those on the node of the graph that gives it."""
+    if head.kind == "softmax":
         return _softmax(y)
-    if head == "linear":
+    if head.kind == LINEAR:
         return y
-    left_out = any(f": the {head} is left out" in note for note in graph.notes)
-    if isinstance(graph.output, Staircase) and not left_out:  # the rounded values of the head
-        step = np.ldexp(1.0, -graph.output.fractions)
-        greatest = step * [kind.maximum for kind in graph.output.types]
+    left_out = any(
+        note.startswith(f"{head.layer}: the {head.kind} is left out") for note in graph.notes
+    )
+    if isinstance(node, Staircase) and not left_out:  # the rounded values of the head
+        step = np.ldexp(1.0, -node.fractions)
+        greatest = step * [kind.maximum for kind in node.types]
         low, high = (
             y.low - step / 2,
             np.where(y.high == greatest, greatest + step, y.high + step / 2),
         )
         return Bounds(low - FUNCTION_ERROR, high + FUNCTION_ERROR)
-    low, high = (_FUNCTIONS[head](end) for end in y)
+    low, high = (_FUNCTIONS[head.kind](end) for end in y)
     return Bounds(low - FUNCTION_ERROR, high + FUNCTION_ERROR)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.types import Fixed
+from trigger.frontends import tensors
 from trigger.frontends.floatx import in_batches, keras_float64
 from trigger.frontends.hgq.constants import (
     affine_constants,
@@ -34,18 +35,19 @@ class Reference:
 
     def __init__(self, model: keras.Model, graph: Graph | None = None) -> None:
         self.input_types: tuple[Fixed, ...] | None = None
-        self._shape = tuple(model.inputs[0].shape[1:])
         with keras_float64():
-            inputs = keras.Input(self._shape, dtype="float64", name=model.inputs[0].name)
-            values = {id(model.inputs[0]): inputs}
+            inputs = tensors.float64_inputs(model)
+            given = inputs if isinstance(inputs, list) else [inputs]
+            values = dict(zip(map(id, model.inputs), given, strict=True))
             named: dict[str, Any] = {}
             for node, name in named_nodes(model):
                 before = [values[id(tensor)] for tensor in node.arguments.keras_tensors]
-                is_head = node.outputs[0] is model.outputs[0]
+                is_head = any(node.outputs[0] is tensor for tensor in model.outputs)
                 after = _twin(node.operation, before, is_head)
                 values[id(node.outputs[0])] = after
                 named[name] = after
-            self._model = keras.Model(inputs, values[id(model.outputs[0])])
+            outputs = [values[id(tensor)] for tensor in model.outputs]
+            self._model = keras.Model(inputs, tensors.alone(outputs))
             self._probe = keras.Model(inputs, named)
 
     def predict(self, x: np.ndarray) -> np.ndarray:
@@ -55,9 +57,9 @@ class Reference:
 
     def layers(self, x: np.ndarray) -> dict[str, np.ndarray]:
         """The output of every layer, by its name, for real inputs of shape (events, features)."""
-        x = np.asarray(x, dtype=np.float64).reshape(len(x), *self._shape)
+        x = np.asarray(x, dtype=np.float64)
         with keras_float64():
-            outputs = self._probe(keras.ops.convert_to_tensor(x), training=False)
+            outputs = self._probe(tensors.given(self._model, x), training=False)
         return {
             name: keras.ops.convert_to_numpy(y).reshape(len(x), -1) for name, y in outputs.items()
         }

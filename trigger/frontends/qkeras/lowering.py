@@ -22,18 +22,25 @@ from trigger.frontends.walk import Method, Walk, nodes
 
 
 def input_types(model: keras.Model) -> tuple[Fixed, ...] | None:
-    """The types of the inputs if the first layer is a rounding quantiser; otherwise None."""
-    readers = [
-        node.operation
-        for node in nodes(model)
-        if any(tensor is model.inputs[0] for tensor in node.arguments.keras_tensors)
-    ]
-    if len(readers) != 1 or not isinstance(
-        readers[0], qkeras.QActivation | keras.layers.Activation
-    ):
-        return None
-    rule = quantizer_types(readers[0].activation)
-    return None if rule is None else (rule[0],) * int(np.prod(model.inputs[0].shape[1:]))
+    """The types of the inputs if the first layer of each is a rounding quantiser; otherwise
+    None.
+    """
+    uses = nodes(model)
+    found: list[Fixed] = []
+    for first in model.inputs:
+        readers = [
+            node.operation
+            for node in uses
+            if any(tensor is first for tensor in node.arguments.keras_tensors)
+        ]
+        kinds = (qkeras.QActivation, keras.layers.Activation)
+        if len(readers) != 1 or not isinstance(readers[0], kinds):
+            return None
+        rule = quantizer_types(readers[0].activation)
+        if rule is None:
+            return None
+        found += (rule[0],) * int(np.prod(first.shape[1:]))
+    return tuple(found)
 
 
 def lower(

@@ -5,13 +5,16 @@ The trained network is cloned layer by layer in float64. Its trained constants a
 is Keras' and QKeras' own.
 """
 
+import math
+from typing import Any
+
 import keras
 import numpy as np
 import qkeras
 
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.types import Fixed
-from trigger.frontends import heads, kernels
+from trigger.frontends import heads, kernels, tensors
 from trigger.frontends.floatx import in_batches
 from trigger.frontends.inexact import Inexact
 from trigger.frontends.keras_private import maker
@@ -33,20 +36,19 @@ class Reference:
 
     def __init__(self, model: keras.Model, graph: Graph | None = None) -> None:
         self.input_types: tuple[Fixed, ...] | None = input_types(model)
-        self._shape = tuple(model.inputs[0].shape[1:])
-        kind = heads.head_of(model)
-        leaves_out = kind is not None and _leaves_out(model, graph)
-        self._head = None if kind is None or leaves_out else heads.TYPES[kind]
-        last = maker(model.outputs[0])
+        left_out = _left_out(model, graph)
+        self._rounded = _rounded(model, left_out)
+        last = [maker(tensor) for tensor in model.outputs]
         plain = _plain(model)
         constants = [
             _constants(layer) for layer in _layers(plain)
         ]  # in the network's own precision
         with float64():
             # A float32 Input would round the events before the first quantiser sees them.
-            inputs = keras.Input(self._shape, dtype="float64", name=model.inputs[0].name)
             self._model = keras.models.clone_model(
-                plain, inputs, lambda layer: _clone(layer, layer is last, leaves_out)
+                plain,
+                tensors.float64_inputs(model),
+                lambda layer: _clone(layer, layer in last, layer in left_out),
             )
             for layer, values in zip(_layers(self._model), constants, strict=True):
                 if isinstance(layer, keras.layers.Normalization):
@@ -60,17 +62,19 @@ class Reference:
         """Real inputs, shape (events, features), to outputs, float64 of shape (events, outputs)."""
         with float64():
             y = in_batches(self._model, x)
-        return y if self._head is None else round_to(self._head, y)
+        for elements, kind in self._rounded:
+            y[:, elements] = round_to(kind, y[:, elements])
+        return y
 
     def layers(self, x: np.ndarray) -> dict[str, np.ndarray]:
         """The output of every layer, by the name of its node, for real inputs of shape (events,
         features).
         """
-        x = np.asarray(x, dtype=np.float64).reshape(len(x), *self._shape)
+        x = np.asarray(x, dtype=np.float64)
         with float64():
             named = {name: node.outputs[0] for node, name in named_nodes(self._model)}
-            probe = keras.Model(self._model.inputs, named)
-            outputs = probe(keras.ops.convert_to_tensor(x), training=False)
+            probe = keras.Model(tensors.alone(self._model.inputs), named)
+            outputs = probe(tensors.given(self._model, x), training=False)
         return {
             name: keras.ops.convert_to_numpy(y).reshape(len(x), -1) for name, y in outputs.items()
         }
@@ -78,21 +82,41 @@ class Reference:
 
 def _plain(model: keras.Model) -> keras.Model:
     """The same layers without a final Softmax, and with single tensors instead of lists of one."""
-    output = model.outputs[0]
-    last = maker(output)
-    if isinstance(last, keras.layers.Softmax):
-        output = last.input
-    elif isinstance(model, keras.Sequential):
+    last = [maker(tensor) for tensor in model.outputs]
+    softmax = [isinstance(layer, keras.layers.Softmax) for layer in last]
+    if isinstance(model, keras.Sequential) and not any(softmax):
         return model
-    return keras.Model(model.inputs[0], output, name=model.name)
+    outputs = [
+        layer.input if before else tensor
+        for layer, before, tensor in zip(last, softmax, model.outputs, strict=True)
+    ]
+    return keras.Model(tensors.alone(model.inputs), tensors.alone(outputs), name=model.name)
 
 
-def _leaves_out(model: keras.Model, graph: Graph | None) -> bool:
-    """Whether the network's graph is without its head."""
+def _left_out(model: keras.Model, graph: Graph | None) -> list[Any]:
+    """The layers whose sigmoid or tanh the network's graph leaves out."""
+    last = [maker(tensor) for tensor in model.outputs]
+    if not any(heads.kind_of(getattr(layer, "activation", None)) for layer in last):
+        return []
     try:
-        return heads.is_left_out(model, lower(model) if graph is None else graph)
+        graph = lower(model) if graph is None else graph
     except Inexact:
-        return False
+        return []
+    return [layer for layer in last if heads.leaves_out(layer, graph)]
+
+
+def _rounded(model: keras.Model, left_out: list[Any]) -> list[tuple[slice, Fixed]]:
+    """The outputs that are rounded values of a sigmoid or tanh, and their types."""
+    found = []
+    start = 0
+    for tensor in model.outputs:
+        stop = start + math.prod(tensor.shape[1:])
+        layer = maker(tensor)
+        kind = heads.kind_of(getattr(layer, "activation", None))
+        if kind is not None and layer not in left_out:
+            found.append((slice(start, stop), heads.TYPES[kind]))
+        start = stop
+    return found
 
 
 def _clone(layer: keras.layers.Layer, is_head: bool, leaves_out: bool) -> keras.layers.Layer:

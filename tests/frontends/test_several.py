@@ -1,0 +1,150 @@
+"""Networks of several inputs and outputs: one vector of features and one of scores, in Keras' order."""
+
+import keras
+import numpy as np
+import pytest
+from battery import randomize
+from keras import layers
+from qkeras import QActivation, QDense
+
+import trigger
+from trigger import Inexact
+from trigger.fixedpoint import evaluate
+from trigger.frontends.networks import Reference, record
+from trigger.verification.oracle import agreement
+
+W = {
+    "kernel_quantizer": "quantized_bits(4,0,alpha=1)",
+    "bias_quantizer": "quantized_bits(4,0,alpha=1)",
+}
+TYPE = "fixed<6,3>"
+
+
+def body(jets, energy):
+    x = QActivation("quantized_relu(4,1)")(QDense(3, **W, name="each")(jets))
+    x = layers.Concatenate(name="all")([layers.Flatten()(x), energy])
+    return QActivation("quantized_relu(4,1)", name="shared")(QDense(5, **W, name="body")(x))
+
+
+def tagger(flavour="softmax", correction=None, pack=list):
+    """Jets of particles and a missing energy; a flavour and a correction."""
+    jets, energy = keras.Input((4, 2), name="jets"), keras.Input((2,), name="energy")
+    shared = body(jets, energy)
+    outputs = {
+        "flavour": QDense(3, **W, activation=flavour, name="flavour")(shared),
+        "correction": QDense(1, **W, activation=correction, name="correction")(shared),
+    }
+    inputs = {"jets": jets, "energy": energy}
+    if pack is list:
+        return randomize(keras.Model(list(inputs.values()), list(outputs.values())), 0)
+    return randomize(keras.Model(inputs, outputs), 0)
+
+
+def events(count=300):
+    return np.random.default_rng(1).integers(-32, 32, (count, 10)) / 8
+
+
+def assert_itself(model, x=None):
+    """Graph = reference = network, heads that are left out apart."""
+    x = events() if x is None else x
+    graph = trigger.lower(model, TYPE)
+    np.testing.assert_array_equal(evaluate.predict(graph, x), Reference(model, graph).predict(x))
+    found = agreement(graph, record(model, x)).comparison
+    assert found.equal and found.events == len(x), str(found.witness)
+    return graph
+
+
+@pytest.mark.parametrize("pack", [list, dict])
+@pytest.mark.parametrize("flavour", ["softmax", "sigmoid", "tanh", "linear", None])
+@pytest.mark.parametrize("correction", ["sigmoid", "tanh", None])
+def test_two_inputs_and_two_heads(flavour, correction, pack):
+    assert_itself(tagger(flavour, correction, pack))
+
+
+def test_the_order_is_said():
+    graph = assert_itself(tagger())
+    assert graph.notes == (
+        "features: those of the inputs jets, energy, in this order",
+        "flavour: the softmax is left out; it cannot change the order of the classes",
+        "outputs: those of flavour, correction, in this order",
+    )
+    assert [len(node.types) for node in (graph.input, graph.output)] == [10, 4]
+
+
+def test_against_the_network_as_it_is_called():
+    model = tagger(None)
+    x = events(50)
+    jets, energy = x[:, :8].reshape(-1, 4, 2).astype("f4"), x[:, 8:].astype("f4")
+    expected = np.concatenate(model([jets, energy]), axis=1)
+    found = evaluate.predict(trigger.lower(model, TYPE), x)
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_a_type_for_each_feature():
+    model = tagger(None)
+    types = ["fixed<6,3>"] * 8 + ["ufixed<9,7>", "fixed<3,3>"]
+    graph = trigger.lower(model, types)
+    assert [str(kind) for kind in graph.input.types] == types
+    with pytest.raises(Inexact) as error:
+        trigger.lower(model, types[:9])
+    assert str(error.value.problems[0]) == (
+        "inputs: 9 types for 10 features. Remedy: give one type, or one per feature."
+    )
+
+
+def test_types_of_inputs_that_quantisers_give():
+    jets, energy = keras.Input((4, 2)), keras.Input((2,))
+    quantised = [
+        QActivation(f"quantized_bits({b},2,alpha=1)")(x) for b, x in ((6, jets), (8, energy))
+    ]
+    model = randomize(keras.Model([jets, energy], QDense(2, **W)(body(*quantised))), 0)
+    graph = trigger.lower(model)
+    assert [str(kind) for kind in graph.input.types] == ["fixed<6,3>"] * 8 + ["fixed<8,3>"] * 2
+    x = np.random.default_rng(0).normal(size=(300, 10)) * 2
+    np.testing.assert_array_equal(evaluate.predict(graph, x), Reference(model, graph).predict(x))
+
+
+def test_an_output_that_is_read_again():
+    """A score that another layer reads must be exact there, so that its head cannot be left out."""
+    x = keras.Input((4,))
+    first = QDense(3, **W, activation="sigmoid", name="first")(x)
+    model = randomize(keras.Model(x, [first, QDense(2, **W, name="second")(first)]), 0)
+    with pytest.raises(Inexact) as error:
+        trigger.lower(model, TYPE)
+    assert str(error.value.problems[0]) == (
+        "first: the activation sigmoid has no exact fixed-point value. "
+        "Remedy: use quantized_sigmoid(8, use_real_sigmoid=1)."
+    )
+    quantised = QActivation("quantized_relu(4,1)", name="q")(QDense(3, **W)(x))
+    model = randomize(keras.Model(x, [quantised, QDense(2, **W)(quantised)]), 0)
+    assert_itself(model, events()[:, :4])
+
+
+def test_one_output_twice_and_an_input_that_passes():
+    x = keras.Input((4,))
+    y = QDense(2, **W)(x)
+    assert_itself(randomize(keras.Model(x, [y, y]), 0), events()[:, :4])
+    assert_itself(randomize(keras.Model(x, [y, layers.Flatten()(x)]), 0), events()[:, :4])
+
+
+def test_verified_through_the_public_function(tmp_path):
+    model = tagger()
+    graph = trigger.lower(model, TYPE)
+    csim = graph.to_hls4ml(tmp_path / "hls").compile()
+    rtl = graph.to_rtl(tmp_path / "rtl").compile()
+    verdict = trigger.verify(model, [graph, csim, rtl], events(500))
+    assert verdict.equal, str(verdict)
+
+
+def test_every_problem_of_every_branch_is_told():
+    a, b = keras.Input((3,)), keras.Input((3,), name="b")
+    model = keras.Model(
+        [a, b],
+        [
+            layers.LSTM(2, name="lstm")(layers.Reshape((3, 1))(a)),
+            layers.Dense(2, "gelu", name="g")(b),
+        ],
+    )
+    with pytest.raises(Inexact) as error:
+        trigger.lower(model, TYPE)
+    assert {problem.layer for problem in error.value.problems} == {"lstm", "g"}
