@@ -26,6 +26,12 @@ AS_IT_IS = "Remedy: use the layer as Keras has it."
 UNUSED = "Remedy: use QDense with a kernel_quantizer and a bias_quantizer, or QActivation."
 
 
+UNBUILT = (
+    "d: its built was set to False by hand, so Keras does not call it as it is. Remedy: set built "
+    "to True, or make it again and give it the same weights."
+)
+
+
 def dense(units=3, **options):
     quantizers = {"kernel_quantizer": W, "bias_quantizer": W}
     return QDense(units, **{**quantizers, **options}, name="d")
@@ -230,6 +236,24 @@ CASES = {
             layers.Activation(LearnedActivation(2), name="d"), put("activation.overflow", "WRAP")
         ),
         unlike("_fixed.overflow_mode", "'SAT'", "LearnedActivation", "'WRAP'", "LearnedActivation: its"),
+    ),
+    # State of layers.
+    "built of QDense": (lambda: changed(dense(), put("built", False)), UNBUILT),
+    "built of Dense": (lambda: changed(plain(), put("built", False)), UNBUILT),
+    "built of QActivation": (lambda: changed(act(q.quantized_relu(4, 2)), put("built", False)), UNBUILT),
+    "built of BatchNormalization": (
+        lambda: changed(layers.BatchNormalization(name="d"), put("built", False)), UNBUILT
+    ),
+    "built of Flatten": (lambda: changed(layers.Flatten(name="d"), put("built", False)), UNBUILT),
+    "activation that is None": (
+        lambda: changed(act(q.quantized_relu(4, 2)), put("activation", None)),
+        "d: its activation was set to None by hand, which cannot be called. Remedy: use "
+        'Activation("linear").',
+    ),
+    "_dtype_policy": (
+        lambda: changed(dense(), put("_dtype_policy", "float32")),
+        "d: its dtype policy was set to 'float32' by hand, which Keras cannot use. Remedy: set "
+        'dtype_policy to "float32".',
     ),
     # What training alone reads, and precision.
     "trainable": (lambda: changed(dense(), put("trainable", False)), EXACT),

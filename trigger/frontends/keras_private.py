@@ -33,6 +33,19 @@ def nodes_by_depth(model: keras.Model) -> Mapping[int, Sequence[Any]] | None:
     return found
 
 
+def ends_by_construction(model: keras.Model) -> tuple[list[Any], list[Any]] | None:
+    """The inputs and outputs with which a network was made; None where it is not made of layers
+    alone.
+    """
+    functional = functional_inside(model) if isinstance(model, keras.Sequential) else model
+    if not isinstance(functional, keras.Model) or not hasattr(functional, "_inputs_struct"):
+        return None
+    return (
+        keras.tree.flatten(functional._inputs_struct),
+        keras.tree.flatten(functional._outputs_struct),
+    )
+
+
 def reset_layer_names() -> None:
     """Let Keras count the layers without a name from the start.
 

@@ -11,7 +11,7 @@ import keras
 
 from trigger.errors import TriggerError, quoted
 from trigger.frontends.inexact import Inexact, Problem, Refusal
-from trigger.frontends.keras_private import functional_inside
+from trigger.frontends.keras_private import ends_by_construction, functional_inside
 from trigger.frontends.libraries import HARMLESS, is_library
 from trigger.frontends.methods import replaced_methods
 
@@ -49,7 +49,9 @@ def model_problems(model: keras.Model) -> list[Problem]:
 
 
 def check_network(model: Any) -> None:
-    """Raise TriggerError if this is not a network, and Inexact if Keras computes in few bits."""
+    """Raise TriggerError if this is not a network, and Inexact if Keras computes in few bits or if
+    its inputs or outputs are not those with which it was made.
+    """
     if not isinstance(model, keras.Model):
         raise TriggerError(
             f"lower takes a network of Keras, not an object of the type {type(model).__name__}"
@@ -65,6 +67,32 @@ def check_network(model: Any) -> None:
                     'call keras.config.set_floatx("float32") before making the network',
                 )
             ]
+        )
+
+    made = ends_by_construction(model)
+    for what, found, first in zip(
+        ("inputs", "outputs"), (model.inputs, model.outputs), made or (), strict=False
+    ):
+        if [id(tensor) for tensor in found] != [id(tensor) for tensor in first]:
+            raise Inexact(
+                [
+                    Problem(
+                        model.name,
+                        f"its {what} were changed by hand, so they are not those of its layers",
+                        "make a network with keras.Model(inputs, outputs) instead",
+                    )
+                ]
+            )
+
+
+def check_built(layer: Any) -> None:
+    """Refuse a layer that says it has no weights yet, although it was called to make the
+    network.
+    """
+    if not getattr(layer, "built", True):
+        raise Refusal(
+            f"its built was set to {layer.built} by hand, so Keras does not call it as it is",
+            "set built to True, or make it again and give it the same weights",
         )
 
 
@@ -85,6 +113,11 @@ def called(what: str, function: Callable[..., Any], *arguments: Any) -> Any:
 def check_precision(layer: Any) -> None:
     """Refuse a layer that Keras quantised, or that computes in few bits."""
     policy = layer.dtype_policy
+    if not isinstance(policy, keras.dtype_policies.DTypePolicy):
+        raise Refusal(
+            f"its dtype policy was set to {quoted(policy)} by hand, which Keras cannot use",
+            'set dtype_policy to "float32"',
+        )
     if getattr(policy, "quantization_mode", None) or getattr(layer, "quantization_mode", None):
         raise Refusal(
             f"Keras quantised it ({policy.name})", "use QDense with a kernel_quantizer instead"

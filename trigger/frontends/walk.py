@@ -221,6 +221,7 @@ class Walk(ABC):
             method = self._method(call)
             _check_methods(call.layer)
             own.check_precision(call.layer)
+            own.check_built(call.layer)
             check_attributes(call.layer)
             own.check_arguments(node)
             check_weights(call.layer)

@@ -134,6 +134,11 @@ class _KerasWalk(Walk):
             )
 
     def _activation(self, call: Call) -> str:
+        if call.layer.activation is None:
+            raise Refusal(
+                "its activation was set to None by hand, which cannot be called",
+                'use Activation("linear")',
+            )
         return self._activate(call, call.name, call.inputs[0].node, call.layer.activation)
 
     def _activate(self, call: Call, name: str, source: str, activation: Any) -> str:

@@ -5,6 +5,7 @@ any other non-decreasing quantiser becomes a ``Staircase`` whose thresholds come
 in float64.
 """
 
+import copy
 import math
 from collections.abc import Callable
 from functools import partial
@@ -38,7 +39,17 @@ def lower_quantizer(builder: Builder, name: str, source: str, activation: Any) -
         _check_options(activation)
     if not isinstance(getattr(activation, "alpha", None), str):  # refused below
         check_attributes(activation, f"{name_of(activation)}: its")
-    return QUANTIZERS[type(activation)](builder, name, source, activation)
+    lowered = QUANTIZERS[type(activation)](builder, name, source, activation)
+    if type(activation) not in (FixedPoint, LearnedActivation):
+        _check_runs(activation, len(builder[source].types))
+    return lowered
+
+
+def _check_runs(activation: Any, elements: int) -> None:
+    """Refuse options with which QKeras cannot compute, such as negative integer bits of
+    quantized_relu.
+    """
+    called(name_of(activation), copy.copy(activation), keras.ops.zeros((1, elements)))
 
 
 def _check_options(activation: Any) -> None:
