@@ -171,6 +171,60 @@ def test_a_file_where_a_folder_is_named(small_build, tmp_path):
     )
 
 
+def test_a_pipe_where_a_folder_is_named(small_build, tmp_path):
+    os.mkfifo(tmp_path / "out")
+    assert refused("export", "emulator", small_build[1], tmp_path / "out") == (
+        f"{tmp_path / 'out'}: is a named pipe where a folder is needed; remove it"
+    )
+
+
+PARENTS = {
+    "a file": lambda path: path.write_text("mine"),
+    "a named pipe": os.mkfifo,
+    "a link to nothing": lambda path: path.symlink_to("nowhere"),
+}
+WRITERS = {
+    "export emulator": "out",
+    "export onnx": "out.onnx",
+    "export payload": "out",
+    "patterns write": "out",
+    "verify": "out.xml",
+    "events jets": "out.parquet",
+    "events level1": "out.parquet",
+    "events openml": "out.parquet",
+}
+
+
+@pytest.mark.parametrize("kind", PARENTS)
+@pytest.mark.parametrize("command", WRITERS)
+def test_a_parent_that_is_no_folder(small_build, tmp_path, monkeypatch, command, kind):
+    """Found before the work: nothing is written, compiled or fetched until then."""
+    (tmp_path / "here").mkdir()
+    parent = tmp_path / "here" / "parent"
+    PARENTS[kind](parent)
+    for name in ("TemporaryDirectory", "mkdtemp"):
+        monkeypatch.setattr(f"tempfile.{name}", None)
+    target = parent / "deeper" / WRITERS[command]
+    build = [small_build[1]] if command.split()[0] in ("export", "verify", "patterns") else []
+    junit = ["--junit"] if command == "verify" else []
+    assert refused(*command.split(), *build, *junit, target) == (
+        f"{parent}: is {kind} where a folder is needed; remove it"
+    )
+
+
+def test_an_empty_folder_of_the_user_stays(tmp_path):
+    target = tmp_path / "out"
+    replace_folder(make(tmp_path / "made" / "deep", a="1").parent, target, "payload")
+    (target / "mine" / "inner").mkdir(parents=True)
+    (target / "deep" / "mine").mkdir()
+    replace_folder(make(tmp_path / "next", b="2"), target, "payload")
+    folders = {p.relative_to(target).as_posix() for p in target.rglob("*") if p.is_dir()}
+    assert folders == {"mine", "mine/inner", "deep", "deep/mine"}
+    (target / "deep" / "mine").rmdir()
+    replace_folder(make(tmp_path / "third", b="2"), target, "payload")
+    assert content(target).keys() == {"b", "export.json"}
+
+
 def test_a_build_does_not_replace_files_of_a_user(small_build, tmp_path):
     """As where a trigger is built into the folder above its own."""
     source, _ = small_build

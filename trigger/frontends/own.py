@@ -70,8 +70,10 @@ def check_network(model: Any) -> None:
         )
 
     made = ends_by_construction(model)
+    if made is None:
+        return
     for what, found, first in zip(
-        ("inputs", "outputs"), (model.inputs, model.outputs), made or (), strict=False
+        ("inputs", "outputs"), (model.inputs, model.outputs), made, strict=True
     ):
         if [id(tensor) for tensor in found] != [id(tensor) for tensor in first]:
             raise Inexact(

@@ -27,8 +27,9 @@ def check_folder(target: Path, kind: str, by_products: Sequence[str] = ()) -> li
         raise TriggerError(
             f"{target}: is a link, which this program does not write through; remove it"
         )
+    files.check_parents(target)
     if target.exists() and not target.is_dir():
-        raise TriggerError(f"{target}: is a file where a folder is needed; remove it")
+        raise files.not_a_folder(target)
     found = files.entries(target) if target.is_dir() else []
     if not found:
         return []
@@ -81,7 +82,7 @@ def replace_folder(made: Path, target: Path, kind: str, by_products: Sequence[st
     for path in before:
         if path not in new:
             files.remove(path)
-    _remove_empty_folders(target)
+    _remove_empty_folders(target, [target / name for name in both["before"]] + before)
     files.put(made, target)
     _write_record(target, record)
 
@@ -90,6 +91,7 @@ def check_file(target: Path, is_ours: Callable[[bytes], bool], what: str) -> Non
     """Raise TriggerError if a file here was not written by this program; ``what`` describes
     ours.
     """
+    files.check_parents(target)
     if files.regular(target).exists() and not is_ours(target.read_bytes()):
         raise TriggerError(
             f"{target}: already exists and is not {what}; remove it, or name another file"
@@ -97,7 +99,8 @@ def check_file(target: Path, is_ours: Callable[[bytes], bool], what: str) -> Non
 
 
 def check_absent(target: Path) -> None:
-    """Raise TriggerError if anything exists here."""
+    """Raise TriggerError if anything exists here, or nothing can be written here."""
+    files.check_parents(target)
     if target.exists() or target.is_symlink():
         raise TriggerError(f"{target}: already exists; remove it, or name another file")
 
@@ -107,6 +110,7 @@ def check_sample(target: Path) -> None:
 
     The record of a generator has the SHA-256 of its events.
     """
+    files.check_parents(target)
     about = target.with_suffix(".json")
     there = [path for path in (target, about) if files.regular(path).exists()]
     if there and _sample_digest(about) not in {file_digest(path) for path in there}:
@@ -148,8 +152,9 @@ def _digests(folder: Path) -> dict[str, str]:
     }
 
 
-def _remove_empty_folders(target: Path) -> None:
-    """Remove the folders that held only files of the earlier export."""
-    for path in sorted(target.rglob("*"), reverse=True):
+def _remove_empty_folders(target: Path, before: Sequence[Path]) -> None:
+    """Remove the folders that held only files of the earlier export; others are the user's."""
+    folders = {parent for path in before for parent in path.parents if target in parent.parents}
+    for path in sorted(folders, reverse=True):
         if path.is_dir() and not path.is_symlink() and not any(path.iterdir()):
             path.rmdir()

@@ -80,8 +80,29 @@ def folder(path: Path) -> Path:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except FileExistsError as error:
-        raise TriggerError(f"{path}: is a file where a folder is needed; remove it") from error
+        raise not_a_folder(path) from error
     return path
+
+
+def not_a_folder(path: Path) -> TriggerError:
+    """The error that says what is in the place of a folder."""
+    kind = _KINDS.get(stat.S_IFMT(path.stat().st_mode), "a file")
+    return TriggerError(f"{path}: is {kind} where a folder is needed; remove it")
+
+
+def check_parents(path: Path) -> None:
+    """Raise TriggerError if the folders above a path cannot be made, or not be written to."""
+    for parent in path.absolute().parents:
+        if parent.is_symlink() and not parent.exists():
+            raise TriggerError(
+                f"{parent}: is a link to nothing where a folder is needed; remove it"
+            )
+        if parent.exists():
+            if not parent.is_dir():
+                raise not_a_folder(parent)
+            if not os.access(parent, os.W_OK | os.X_OK):
+                raise TriggerError(f"{parent}: cannot be written to; name another folder")
+            return
 
 
 def fresh(path: Path) -> Path:

@@ -138,6 +138,7 @@ def to_patterns(root: Path, output: Path, events: int, frames: int) -> "dict[Pat
 
     this = open_exact(root)
     require(this.root, ("rtl",))  # its interface says where the outputs are
+    check_folder(output, "patterns")
     pairs = pattern_files(this, events, frames)
     named = {
         f"{name}_{number}.txt" if len(pairs) > 1 else f"{name}.txt": pattern
