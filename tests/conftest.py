@@ -33,6 +33,8 @@ def pytest_configure(config):
         "OMP_NUM_THREADS",
     ):
         os.environ.setdefault(library, "1")
+    # Most trainings take a few steps: optimising their code takes longer than they do.
+    os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 
 def pytest_collection_modifyitems(config, items):
