@@ -50,6 +50,40 @@ def test_files_outside_go_into_the_folder(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("outside", [False, True])
+def test_the_modules_that_the_network_imports(tmp_path, outside):
+    """Packages with all their modules, and what they import in turn."""
+    like = edited(tmp_path / "like")
+    home = tmp_path / "shared" if outside else like
+    home.mkdir(exist_ok=True)
+    model = like / "model.py"
+    text = f"import helper_of_mine\nfrom layers_of_mine import inner\n{model.read_text()}"
+    model.unlink()
+    (home / "model.py").write_text(text)
+    (home / "helper_of_mine.py").write_text("from deeper_of_mine import BITS\n")
+    (home / "deeper_of_mine.py").write_text("BITS = 4\n")
+    (home / "unrelated.py").write_text("")
+    (home / "layers_of_mine").mkdir()
+    (home / "layers_of_mine" / "__init__.py").write_text("")
+    (home / "layers_of_mine" / "inner.py").write_text("")
+    if outside:
+        edited_text = (like / "trigger.toml").read_text()
+        changed = edited_text.replace(
+            'function = "network"', 'function = "network"\nfile = "../shared/model.py"'
+        )
+        assert changed != edited_text
+        (like / "trigger.toml").write_text(changed)
+    create(tmp_path / "mine", str(like))
+    here = tmp_path / "mine"
+    assert sorted(str(p.relative_to(here)) for p in here.rglob("*.py")) == [
+        "deeper_of_mine.py",
+        "helper_of_mine.py",
+        "layers_of_mine/__init__.py",
+        "layers_of_mine/inner.py",
+        "model.py",
+    ]
+
+
 @pytest.mark.parametrize(
     ("files", "message"),
     [

@@ -11,6 +11,7 @@ from trigger.errors import TriggerError
 from trigger.spec import spec as specification
 from trigger.support.names import identifier
 from trigger.support.resources import folder as shipped
+from trigger.support.user_code import user_files
 
 
 def create(folder: Path, like: str) -> None:
@@ -34,6 +35,7 @@ def create(folder: Path, like: str) -> None:
     for item in moved:
         if not (source / item).is_file():
             raise TriggerError(f"{source / item}: no such file")
+    moved |= _helpers(original, source)
     twice = [name for name, count in Counter(moved.values()).items() if count > 1]
     if twice:
         raise TriggerError(f"{source}: two files would be {twice[0]!r} in {folder}; rename one")
@@ -57,6 +59,21 @@ def _model_files(spec: specification.Spec) -> dict[str, str]:
     keys = ("file",) if spec.model.network is None else ("network", "weights")
     found = {key: getattr(spec.model, key) for key in keys}
     return {key: name for key, name in found.items() if name}
+
+
+def _helpers(spec: specification.Spec, source: Path) -> dict[str, str]:
+    """The modules beside the file of the network that it imports, and their paths in the new
+    folder. Those elsewhere are on Python's own search path, and are found from there.
+    """
+    if spec.model.network is not None:
+        return {}
+    file = source / spec.model.file
+    here = PurePath(_inside(spec.model.file)).parent
+    return {
+        str(helper): (here / helper.relative_to(file.parent)).as_posix()
+        for helper in user_files(file)
+        if helper != file and helper.is_relative_to(file.parent)
+    }
 
 
 def _inside(item: str) -> str:
