@@ -2,13 +2,12 @@
 
 import json
 import re
-import subprocess
-import sys
 
 import keras
 import numpy as np
 import pytest
 from conftest import write_small_trigger
+from trigger_command import trigger_here
 
 from trigger import TriggerError
 from trigger.events.hardware import splits, to_real
@@ -76,17 +75,7 @@ def test_a_text_without_it():
 def test_the_report_says_so_and_a_build_from_scratch_does_not(warm):
     folder, _, _ = warm
     for extra, epochs in (([], 2), (["--from-scratch"], 6)):
-        command = [
-            sys.executable,
-            "-m",
-            "trigger",
-            "build",
-            str(folder),
-            "--output",
-            str(folder / "build"),
-            *extra,
-        ]
-        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        result = trigger_here("build", folder, "--output", folder / "build", *extra)
         assert result.returncode == 0, result.stderr
         root = folder / "build" / "small"
         history = json.loads((root / "model" / "summary.json").read_text())
