@@ -47,7 +47,7 @@ def test_corners_compiled(tmp_path):
         np.testing.assert_array_equal(simulation.run(x), expected)
 
 
-@pytest.mark.parametrize(("seed", "node"), [(1181, "n3"), (1711, "n3"), (1692, "n4")])
+@pytest.mark.parametrize(("seed", "node"), [(1711, "n3"), (1692, "n4")])
 def test_logic_that_is_not_the_graph_is_refused(seed, node, tmp_path):
     """What alkaid gets wrong without a word; a compiled simulation differs from the graph."""
     with pytest.raises(TriggerError) as error:

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 import numpy as np
-from alkaid.cmvm import solver_options_t
 from alkaid.trace import FVariable, FVArray, HWConfig
 
 from trigger.backends.rtl.alkaid_private import gathered, last_added
+from trigger.backends.rtl.kernels import products
 from trigger.fixedpoint.ops import Dense
 
 # Delay and cost of an adder are counted bit by bit: alkaid's own defaults.
@@ -47,19 +47,27 @@ def product(x: list[FVariable], node: Dense) -> list[FVariable]:
     exactly.
     """
     total = [variable(0.0)] * node.weights.values.shape[1]
-    # alkaid makes tables of one-bit inputs, and takes each of them for 0 or 1; one of 0 and -1 has
-    # one bit as well.
-    options: solver_options_t = {"binary_lut": not any(v.low < 0 and sum(v.kif) == 1 for v in x)}
+    moving = [i for i, v in enumerate(x) if v.low != v.high]
+    bits = [i for i in moving if x[i].low == 0 and sum(x[i].kif) == 1]
+    rest = sorted(set(moving) - set(bits))
     for chunk, shift in _chunks(node.weights.values):
-        part = np.asarray(
-            FVArray(np.array(x, dtype=object), options, HARDWARE) @ chunk.astype(np.float64)
-        )
         scale = 2.0 ** (shift - node.weights.type.fraction)
-        total = [
-            a + fresh(variable(b)) * scale if shift else variable(b) * scale
-            for a, b in zip(total, part, strict=True)
-        ]
+        for chosen, multiply in ((rest, products), (bits, _bit_products)):
+            if chosen:
+                part = multiply([x[i] for i in chosen], chunk[chosen])
+                total = [
+                    a + (fresh(b) if shift else b) * scale for a, b in zip(total, part, strict=True)
+                ]
+    for i in set(range(len(x))) - set(moving):
+        weights = node.weights.real[i]
+        total = [plus(v, x[i].low * float(w)) for v, w in zip(total, weights, strict=True)]
     return total
+
+
+def _bit_products(x: list[FVariable], kernel: np.ndarray) -> list[FVariable]:
+    """x @ kernel for x of 0 and 1, times a power of two: alkaid makes tables of six each."""
+    bits = FVArray(np.array(x, dtype=object), {}, HARDWARE)
+    return [variable(v) for v in np.asarray(bits @ kernel.astype(np.float64))]
 
 
 def times(x: FVariable, factor: int, fraction: int) -> FVariable:
