@@ -205,18 +205,38 @@ def test_every_template_is_rendered_here(contexts):
     "path", [p for p in TEMPLATES if p not in PAGES], ids=lambda p: f"{p.parent.name}/{p.name}"
 )
 def test_no_text_becomes_code(contexts, path):
-    """With a hostile text in any place a template refuses, or writes the code that it writes around a plain word."""
+    """With a hostile text in any place that it reads, a template refuses, or writes the text and the
+    code that it writes around a plain word.
+    """
     template, context = contexts[path]
     language = path.suffixes[-2] if len(path.suffixes) > 1 else path.name
     for place in sorted(set(texts(context))):
-        right = skeleton(language, template.render(**with_text(context, place, "word")))
+        plain = template.render(**with_text(context, place, "word"))
+        right = skeleton(language, plain)
+        read = is_read(template, context, place)
         for text in HOSTILE:
             try:
                 written = template.render(**with_text(context, place, text))
             except TriggerError:
                 continue
+            assert (written != plain) == read, (place, text)
             assert skeleton(language, written) == right, (place, text)
             assert not directives(language, written), (place, text)
+
+
+def test_every_text_is_written_by_some_template(contexts):
+    """Otherwise the test above would say nothing of it."""
+    read, every = set(), set()
+    for template, context in contexts.values():
+        for place in set(texts(context)):
+            every.add(place)
+            read |= {place} if is_read(template, context, place) else set()
+    assert every - read == {
+        # They choose between texts of the templates.
+        ("kind",), ("language",), ("simulator",),
+        # They come with what is written.
+        ("core", "blocks", "0", "layer"), ("cores", "0", "name"), ("links", "places", "0", "name"),
+    }  # fmt: skip
 
 
 def test_code_comes_from_backends_alone(contexts):
@@ -247,6 +267,18 @@ def test_code_comes_from_backends_alone(contexts):
     assert filters - set(environment(ROOTS[0]).filters) == {
         "bits", "header", "hex64", "joined", "logic", "signals", "signed64",
     }  # fmt: skip
+
+
+def is_read(template, context, place):
+    """Whether a template writes, or refuses by its value, the text at a place."""
+    return outcome(template, context, place, "word") != outcome(template, context, place, "other")
+
+
+def outcome(template, context, place, text):
+    try:
+        return template.render(**with_text(context, place, text))
+    except TriggerError as error:
+        return f"{error} {text}"
 
 
 def texts(value, place=(), kind=str):
