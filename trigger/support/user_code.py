@@ -3,9 +3,9 @@
 import ast
 import contextlib
 import importlib
+import os
 import sys
 import sysconfig
-import tempfile
 from collections.abc import Iterator
 from importlib.machinery import PathFinder, all_suffixes
 from pathlib import Path
@@ -70,8 +70,9 @@ def importable(path: Path) -> Iterator[None]:
     """
     places, known = sys.path[:], user_files(path)
     before = sys.dont_write_bytecode, sys.pycache_prefix
-    with tempfile.TemporaryDirectory() as nowhere, executed() as names:
-        sys.dont_write_bytecode, sys.pycache_prefix = True, nowhere
+    with executed() as names:
+        # Below this path there can be no file.
+        sys.dont_write_bytecode, sys.pycache_prefix = True, os.devnull
         sys.path.append(str(path.parent))
         importlib.invalidate_caches()
         _forget(path)
