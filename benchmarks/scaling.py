@@ -24,7 +24,7 @@ from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.passes import optimize
 from trigger.fixedpoint.types import Fixed, Overflow, Rounding
 
-SIZES = ("16-64-32-32-5", "32-64-64-64-10", "64-64-64-64-10", "128-128-128-10", "256-256-10")
+SIZES = ("16-64-32-32-5", "64-64-64-64-10", "128-128-128-10", "256-256-10")
 BITS = 6
 PART, CLOCK_MHZ = "xcvu13p-flga2577-2-e", 240.0
 

@@ -72,7 +72,10 @@ def test_the_pipeline_follows_the_clock(network, tmp_path):
 
 def test_narrower_types_need_no_more_logic():
     """A narrower type is proven to hold its values: nothing is made to saturate into it."""
-    found = rtl.lut_by_passes(lower(random_network(2, widest=10)))
+    graph = lower(random_network(2, widest=10))
+    found = rtl.lut_by_passes(graph)
+    planned = rtl.plan(graph, rtl.RtlOptions(PART, 240))
+    assert rtl.lut_by_passes(graph, planned.estimate["lut"]) == found
     assert found["with all"] <= found["without range narrowing"] == found["without any"]
 
 

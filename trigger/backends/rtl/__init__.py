@@ -224,11 +224,15 @@ def plan(graph: Graph, options: RtlOptions, done: Callable[[int], None] = _nobod
     return Plan(core, estimate)
 
 
-def lut_by_passes(graph: Graph) -> dict[str, int]:
-    """LUTs estimated by alkaid: with all passes, without any, and without each one."""
+def lut_by_passes(graph: Graph, with_all: int | None = None) -> dict[str, int]:
+    """LUTs estimated by alkaid: with all passes, without any, and without each one.
+
+    ``with_all`` is the first of them, where it is known.
+    """
     from trigger.backends.rtl.logic import to_logic
 
-    known: dict[str, int] = {}  # a pass without effect costs no time
+    # A pass without effect costs no time.
+    known = {} if with_all is None else {to_json(optimize(graph)): with_all}
 
     def lut(names: Iterable[str]) -> int:
         changed = graph

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from alkaid.trace.fixed_variable import LookupTable
 from alkaid.types import CombLogic, Op
 
-from trigger.backends.rtl.interface import Interface, ports
+from trigger.backends.rtl.interface import Interface, Port, ports
 from trigger.backends.rtl.logic import CONSTANT, INPUT, LOOKUP, Logic
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.types import Fixed
@@ -81,46 +81,20 @@ def to_core(name: str, graph: Graph, logic: Logic, pipeline_stages: Sequence[int
     inputs = ports(graph.input.types)
     names = module_names(logic.groups)
     read_in = _reading_stages(logic, pipeline_stages, last + 1)
-    registers: list[Register] = []
-    blocks: list[Block] = []
-    for stage in range(last + 2):
-        for i in range(len(logic.ops)):
-            if _constant(logic.ops[i]) is not None or not _is_held(
-                logic, pipeline_stages, read_in, i, stage
-            ):
-                continue
-            width = _width(logic.ops[i])
-            if stage == 0:
-                source = Bits("x", inputs[i].low, width)
-            else:
-                held_before = _is_held(logic, pipeline_stages, read_in, i, stage - 1)
-                source = Bits(f"{'r' if held_before else 's'}{stage - 1}_v{i}", 0, width)
-            registers.append(Register(f"r{stage}_v{i}", stage, source))
-        working = [
-            i
-            for i in range(len(logic.ops))
-            if pipeline_stages[i] == stage and logic.ops[i].opcode not in (INPUT, CONSTANT)
-        ]
-        for layer in dict.fromkeys(logic.groups[i] for i in working):
-            inside = [i for i in working if logic.groups[i] == layer]
-            block = _block(
-                f"{name}_s{stage}_{names[layer]}",
-                stage,
-                layer,
-                inside,
-                logic,
-                pipeline_stages,
-                read_in,
-            )
-            if block.outputs:
-                blocks.append(block)
+    blocks = (
+        _block(
+            f"{name}_s{stage}_{names[layer]}", stage, layer, inside, logic, pipeline_stages, read_in
+        )
+        for (stage, layer), inside in _working(logic, pipeline_stages)
+    )
+    registers = _registers(logic, pipeline_stages, read_in, inputs)
     results = tuple(
         bits
         for i, kind in zip(logic.outputs, graph.output.types, strict=True)
         for bits in _extended(logic.ops[i], kind, f"r{last + 1}_v{i}")
     )
     interface = Interface(name, inputs, ports(graph.output.types), last + 2)
-    return Core(interface, tuple(blocks), tuple(registers), results)
+    return Core(interface, tuple(block for block in blocks if block.outputs), registers, results)
 
 
 def _reading_stages(
@@ -136,18 +110,41 @@ def _reading_stages(
     return found
 
 
-def _is_held(
+def _registers(
     logic: Logic,
     pipeline_stages: Sequence[int],
     read_in: Sequence[set[tuple[int, str]]],
-    i: int,
-    stage: int,
-) -> bool:
-    """Whether value i is in a register at the entry of a stage: made before, and read there or
-    later.
+    inputs: Sequence[Port],
+) -> tuple[Register, ...]:
+    """Value i is in a register at the entry of each stage after the one that makes it, up to the
+    last one that reads it.
     """
-    made = -1 if logic.ops[i].opcode == INPUT else pipeline_stages[i]
-    return made < stage <= max((reader for reader, _ in read_in[i]), default=-1)
+    found: list[Register] = []
+    for i, op in enumerate(logic.ops):
+        if _constant(op) is not None:
+            continue
+        made = -1 if op.opcode == INPUT else pipeline_stages[i]
+        for stage in range(made + 1, max((reader for reader, _ in read_in[i]), default=-1) + 1):
+            if stage == 0:
+                source = Bits("x", inputs[i].low, _width(op))
+            else:
+                holder = "r" if stage - 1 > made else "s"
+                source = Bits(f"{holder}{stage - 1}_v{i}", 0, _width(op))
+            found.append(Register(f"r{stage}_v{i}", stage, source))
+    return tuple(sorted(found, key=lambda register: register.stage))
+
+
+def _working(
+    logic: Logic, pipeline_stages: Sequence[int]
+) -> list[tuple[tuple[int, str], list[int]]]:
+    """The operations of each (stage, layer), by stage."""
+    found: dict[tuple[int, str], list[int]] = {}
+    for i, (op, group, stage) in enumerate(
+        zip(logic.ops, logic.groups, pipeline_stages, strict=True)
+    ):
+        if op.opcode not in (INPUT, CONSTANT):
+            found.setdefault((stage, group), []).append(i)
+    return sorted(found.items(), key=lambda item: item[0][0])
 
 
 def _block(
@@ -165,7 +162,8 @@ def _block(
     ops: list[Op] = []
     places: dict[int, int] = {}
     tables: list[LookupTable] = []
-    for j in [*variable, *(j for j in outside if j not in set(variable)), *inside]:
+    constant = [j for j in outside if _constant(logic.ops[j]) is not None]
+    for j in [*variable, *constant, *inside]:
         op = logic.ops[j]
         if j in members:
             op = op._replace(addr=tuple(places[k] for k in op.addr))

@@ -12,7 +12,7 @@ from alkaid.codegen.rtl.vhdl.comb import ssa_gen as vhdl_logic
 from alkaid.codegen.rtl.vhdl.lookup import lookup_source as vhdl_tables
 from alkaid.types import CombLogic
 
-from trigger.backends.rtl.core import Bits, Block, Core
+from trigger.backends.rtl.core import Bits, Block, Core, Register
 from trigger.support.files import write_text
 from trigger.support.templates import Code, environment, word
 
@@ -92,10 +92,13 @@ def _top(core: Core, kind: Language) -> str:
     templates.filters["joined"] = lambda bits: Code(kind.joined(bits))
     templates.filters["signals"] = lambda block: map(Code, kind.logic(block.logic)[0])
     templates.filters["logic"] = lambda block: map(Code, _statements(block, kind))
-    pipeline_stages = [
-        ([r for r in core.registers if r.stage == k], [b for b in core.blocks if b.stage == k])
-        for k in range(core.interface.latency)
+    pipeline_stages: list[tuple[list[Register], list[Block]]] = [
+        ([], []) for _ in range(core.interface.latency)
     ]
+    for register in core.registers:
+        pipeline_stages[register.stage][0].append(register)
+    for block in core.blocks:
+        pipeline_stages[block.stage][1].append(block)
     return templates.get_template(f"core.{kind.suffix}.j2").render(
         core=core, pipeline_stages=pipeline_stages
     )

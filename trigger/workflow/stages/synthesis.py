@@ -51,7 +51,7 @@ def run(build: Build, folder: Path) -> None:
         failures.append(str(failure).replace(str(folder), "synthesis"))
         say(f"  {failures[-1]}")
     say("  estimating LUT without each pass")
-    passes = lut_by_passes(core.rtl.graph)
+    passes = lut_by_passes(core.rtl.graph, core.rtl.estimate["lut"])
     write_json(
         folder / "results.json",
         {"results": [r._asdict() for r in results], "failures": failures, "passes": passes},
