@@ -64,6 +64,9 @@ CAMPAIGNS = {
         100,
         7200,
     ),
+    "tensor": Campaign(
+        "the same with wiring, comparisons, shared kernels, tables and products", 2_000, 100, 7200
+    ),
     "kill": Campaign(
         "builds killed at a random moment, then continued: the same bytes", 50, 1, 600
     ),
@@ -261,6 +264,7 @@ CASES = {
     "rtl": rtl,
     "csim": csim,
     "exact": fuzz_exact.exact,
+    "tensor": fuzz_exact.tensor,
     "kill": kill,
 }
 

@@ -49,9 +49,9 @@ class Compiled(NamedTuple):
     refusal: str = ""
 
 
-def exact(seeds: range) -> None:
+def exact(seeds: range, operations: int = 9) -> None:
     """Prints each refusal. Raises AssertionError with all differences."""
-    cases = drawn(seeds)
+    cases = drawn(seeds, operations)
     different = []
     with tempfile.TemporaryDirectory() as folder:
         for name, implementation in IMPLEMENTATIONS.items():
@@ -65,12 +65,17 @@ def exact(seeds: range) -> None:
     assert not different, "; ".join(different)
 
 
-def drawn(seeds: range) -> list[Exact]:
-    """The cases of these seeds."""
+def tensor(seeds: range) -> None:
+    """``exact`` on graphs with wiring, comparisons, shared kernels, tables and products too."""
+    exact(seeds, operations=15)
+
+
+def drawn(seeds: range, operations: int) -> list[Exact]:
+    """The cases of these seeds, drawn from so many operations."""
     import oracle
     from random_graphs import events, random_graph
 
-    graphs = [(seed, random_graph(seed)) for seed in seeds]
+    graphs = [(seed, random_graph(seed, operations)) for seed in seeds]
     cases = [(seed, graph, events(graph, seed, EVENTS)) for seed, graph in graphs]
     return [Exact(*case, oracle.outputs(*case[1:])) for case in cases]
 

@@ -77,6 +77,8 @@ def _value(node: g.Node, source: g.Node, read: list[list[Fraction]]) -> list[Fra
             return [Fraction(x[e] >= b * _step(source.types[e])) for e, b in bounds]
         case g.Add():
             return [sum(parts, start=Fraction(0)) for parts in zip(*read, strict=True)]
+        case g.Multiply():
+            return [a * b for a, b in zip(*read, strict=True)]
         case g.Select():
             return [x[e] if e >= 0 else Fraction(0) for e in node.elements.tolist()]
         case g.Maximum():

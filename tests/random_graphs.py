@@ -135,6 +135,9 @@ def _grow(builder: Builder, draw: _Draw, name: str, source: str, names: list[str
             return _shared_kernel(builder, draw, name, source)
         case 13:
             return _table(builder, draw, name, source)
+        case 14:
+            alike = [n for n in names if len(builder[n].types) == count]
+            return builder.multiply(name, source, str(rng.choice(alike)))
         case 10 | 11 as kind:
             groups = rng.integers(0, count, (rng.integers(1, 4), rng.integers(1, 4)))
             return (builder.maximum if kind == 10 else builder.minimum)(name, source, groups)

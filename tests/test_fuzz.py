@@ -84,7 +84,7 @@ def test_a_difference_is_told_and_hides_no_other(monkeypatch, capsys):
         {"one": wrong, "graph": right, "another": wrong, "third": refuses},
     )
     event = fuzz_exact.EVENTS - 1
-    (case,) = fuzz_exact.drawn(range(8, 9))
+    (case,) = fuzz_exact.drawn(range(8, 9), 9)
     expected = case.expected[event]
     found = [value + 1 for value in expected]
     with pytest.raises(AssertionError) as error:
@@ -101,4 +101,7 @@ def test_a_difference_is_told_and_hides_no_other(monkeypatch, capsys):
 def test_an_unknown_campaign():
     result = fuzz("read-nothing")
     assert result.returncode == 2
-    assert "no campaign 'read-nothing'; available: graph, rtl, csim, exact, kill" in result.stderr
+    assert (
+        "no campaign 'read-nothing'; available: graph, rtl, csim, exact, tensor, kill"
+        in result.stderr
+    )

@@ -50,9 +50,11 @@ def test_random_graphs():
 
 
 def test_random_graphs_of_version_2():
-    """Wiring, comparisons and kernels of several positions too."""
-    graphs = [random_graph(seed, operations=13) for seed in range(160)]
-    assert {"select", "maximum", "minimum"} <= {node.op for graph in graphs for node in graph.nodes}
+    """Wiring, comparisons, kernels of several positions, tables and products too."""
+    graphs = [random_graph(seed, operations=15) for seed in range(160)]
+    assert {"select", "maximum", "minimum", "lookup", "multiply"} <= {
+        node.op for graph in graphs for node in graph.nodes
+    }
     assert sum(map(shares_kernels, graphs)) > 5
     for seed, graph in enumerate(graphs):
         x = events(graph, seed, 12)

@@ -112,3 +112,22 @@ def test_every_entry_of_a_table_after_a_layer():
     low, high = ranges(network)["narrow"]
     assert high.max() - low.min() > 300
     assert addressed(network) == high.max() - low.min() + 1
+
+
+def test_both_ends_of_products():
+    """Those of factors that move together, against each other, and of a square."""
+    builder = Builder((Fixed(True, 6, 3),) * 12)
+    rng = np.random.default_rng(4)
+    weights = np.zeros((12, 4), dtype=np.int64)
+    weights[:6, :2] = rng.integers(-7, 8, (6, 2))
+    weights[6:, 2:] = rng.integers(-7, 8, (6, 2))
+    bias = Constant(np.zeros(4, dtype=np.int64), Fixed(False, 1, 1))
+    builder.dense("sum", "inputs", Constant(weights, Fixed(True, 4, 1)), bias)
+    left = builder.select("left", "sum", np.array([0, 1]))
+    right = builder.select("right", "sum", np.array([2, 3]))
+    network = builder.graph(builder.multiply("product", left, right))
+    made = generate(network, 1)
+    x = evaluate.quantize_inputs(network, made.families["ends of the accumulators"])
+    found, interval = evaluate.run(network, x), ranges(network)["product"]
+    np.testing.assert_array_equal(found.min(axis=0), interval.low)
+    np.testing.assert_array_equal(found.max(axis=0), interval.high)

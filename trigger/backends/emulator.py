@@ -33,6 +33,7 @@ from trigger.fixedpoint.ops import (
     Lookup,
     Maximum,
     Minimum,
+    Multiply,
     Operation,
     Quantize,
     Select,
@@ -217,6 +218,8 @@ class _Sources:
                 lines = [line for part in aligned for line in part[0]]
                 lines.append(f"for (int i = 0; i < {n}; ++i) {y}[i] = 0;")
                 return lines + [f"accumulate({part[1]}, {n}, {y});" for part in aligned]
+            case Multiply():
+                return [f"multiply({x}, {sources[1].name}_, {n}, {y});"]
             case Concatenate():
                 starts = itertools.accumulate((len(s.types) for s in sources), initial=0)
                 return [

@@ -20,6 +20,7 @@ from trigger.fixedpoint.ops import (
     Lookup,
     Maximum,
     Minimum,
+    Multiply,
     Node,
     Operation,
     Quantize,
@@ -109,6 +110,7 @@ def never_decreases(node: Operation, elements: Integers, low: Integers, high: In
             | Dense()
             | Threshold()
             | Add()
+            | Multiply()
             | Concatenate()
             | Select()
             | Maximum()
@@ -140,6 +142,21 @@ def extremum(node: Maximum | Minimum, source: Operation, x: Integers) -> Integer
     members = x[..., node.groups] << group_shifts(node, source)
     found: Integers = members.max(-1) if isinstance(node, Maximum) else members.min(-1)
     return found
+
+
+class Ends(NamedTuple):
+    """The smallest and the largest value of each element, as integers or as real numbers."""
+
+    low: np.ndarray
+    high: np.ndarray
+
+
+def product_ends(node: Multiply, factors: Sequence[Ends]) -> Ends:
+    """The smallest and the largest products of values between ends; a square is never negative."""
+    a, b = factors
+    corners = [x * y for x in a for y in b]
+    low, high = np.minimum.reduce(corners), np.maximum.reduce(corners)
+    return Ends(np.maximum(low, 0) if len(set(node.inputs)) == 1 else low, high)
 
 
 def looked_up(node: Lookup, x: Integers) -> Integers:

@@ -19,6 +19,7 @@ from trigger.fixedpoint.ops import (
     Lookup,
     Maximum,
     Minimum,
+    Multiply,
     Operation,
     Quantize,
     Select,
@@ -114,6 +115,12 @@ class Builder:
     def add(self, name: str, sources: tuple[str, ...]) -> str:
         fraction = max(int(self[s].fractions.max()) for s in sources)
         return self._exact(Add(name, sources, _placeholder(fraction, len(self[sources[0]].types))))
+
+    def multiply(self, name: str, first: str, second: str) -> str:
+        """The product, element by element; both may be the same value."""
+        fractions = self[first].fractions + self[second].fractions
+        types = tuple(Fixed(True, MAX_WIDTH, MAX_WIDTH - int(f)) for f in fractions)
+        return self._exact(Multiply(name, (first, second), types))
 
     def leaky_relu(self, name: str, source: str, shift: int) -> str:
         types = tuple(

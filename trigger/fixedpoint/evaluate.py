@@ -27,6 +27,7 @@ from trigger.fixedpoint.ops import (
     Lookup,
     Maximum,
     Minimum,
+    Multiply,
     Operation,
     Quantize,
     Select,
@@ -171,6 +172,8 @@ def evaluate(node: Operation, sources: list[Operation], values: list[Integers]) 
             parts = [value << shift for value, shift in zip(values, shifts, strict=True)]
             total: Integers = np.sum(parts, axis=0, dtype=np.int64)
             return total
+        case Multiply():
+            return x * values[1]
         case Concatenate():
             return np.concatenate(values, axis=1)
         case Select():

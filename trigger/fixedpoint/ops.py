@@ -2,9 +2,9 @@
 
 Every value is a vector of integers; element i of a node has the type ``types[i]`` and is worth its
 integer times 2^-fraction. Only ``Quantize``, ``Clip``, ``Staircase``, ``Lookup`` and
-``Threshold`` lose information; ``Dense``, ``Affine`` and ``Add`` are exact; interval analysis gives
-their widths. ``arithmetic`` defines each operation on integers. A ``match`` over ``Operation`` ends
-in ``assert_never``, so that a missing operation is a type error.
+``Threshold`` lose information; ``Dense``, ``Affine``, ``Add`` and ``Multiply`` are exact; interval
+analysis gives their widths. ``arithmetic`` defines each operation on integers. A ``match`` over
+``Operation`` ends in ``assert_never``, so that a missing operation is a type error.
 """
 
 import re
@@ -164,6 +164,11 @@ class Add(Node):
 
 
 @dataclass(frozen=True, eq=False)
+class Multiply(Node):
+    """The product of two inputs, element by element, exact; both may be the same node."""
+
+
+@dataclass(frozen=True, eq=False)
 class Concatenate(Node):
     """The concatenated elements of the inputs."""
 
@@ -200,6 +205,7 @@ Operation = (
     | Lookup
     | Threshold
     | Add
+    | Multiply
     | Concatenate
     | Select
     | Maximum

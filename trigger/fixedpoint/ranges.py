@@ -11,12 +11,14 @@ from typing import NamedTuple, assert_never
 import numpy as np
 
 from trigger.fixedpoint.arithmetic import (
+    Ends,
     add_shifts,
     affine,
     at_positions,
     dense_terms,
     extremes,
     extremum,
+    product_ends,
     requantize,
     selected,
     side_by_side,
@@ -36,6 +38,7 @@ from trigger.fixedpoint.ops import (
     Lookup,
     Maximum,
     Minimum,
+    Multiply,
     Operation,
     Quantize,
     Select,
@@ -145,6 +148,9 @@ def interval(node: Operation, inputs: Mapping[str, tuple[Operation, Interval]]) 
             lows = [end.low << shift for end, shift in zip(reads, shifts, strict=True)]
             highs = [end.high << shift for end, shift in zip(reads, shifts, strict=True)]
             return Interval(np.sum(lows, axis=0), np.sum(highs, axis=0))
+        case Multiply():
+            _check_width(node, np.prod([magnitude(*inputs[name]) for name in node.inputs], axis=0))
+            return Interval(*product_ends(node, [Ends(*end) for end in reads]))
         case Dense():
             largest = at_positions(node, magnitude(source, x))
             sums = largest @ np.abs(node.weights.real) + np.abs(node.bias.real)
@@ -227,6 +233,8 @@ def _check_fractions(node: Operation, sources: list[Operation]) -> None:
         case Add():
             needed = max(int(b.max()) for b in before)
             fits = (node.fractions == node.fractions[0]).all() and node.fractions[0] >= needed
+        case Multiply():
+            fits = np.array_equal(node.fractions, before[0] + before[1])
         case Threshold():
             fits = (node.fractions == 0).all()
         case Clip() | Concatenate():

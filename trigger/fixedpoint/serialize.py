@@ -25,7 +25,7 @@ from trigger.fixedpoint.types import MAX_WIDTH, Fixed, Overflow, Rounding, bound
 
 FORMAT, VERSIONS = "trigger fixed-point graph", (1, 2)
 # Graphs without these stay readable for programs that know version 1 alone.
-_SINCE_VERSION_2 = ("select", "maximum", "minimum", "lookup")
+_SINCE_VERSION_2 = ("select", "maximum", "minimum", "lookup", "multiply")
 # Left out where it has the value that a version 1 graph means.
 _POSITIONS = "positions"
 

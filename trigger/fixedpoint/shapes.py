@@ -15,6 +15,7 @@ from trigger.fixedpoint.ops import (
     Lookup,
     Maximum,
     Minimum,
+    Multiply,
     Operation,
     Quantize,
     Select,
@@ -31,12 +32,17 @@ def check_shapes(node: Operation, sources: Sequence[Operation]) -> None:
     does not say.
     """
     sizes = [len(source.types) for source in sources]
-    if not isinstance(node, Input | Add | Concatenate) and len(sizes) != 1:
+    if isinstance(node, Multiply):
+        if len(sizes) != 2:
+            raise ValueError(f"reads {len(sizes)} values, not two")
+    elif not isinstance(node, Input | Add | Concatenate) and len(sizes) != 1:
         raise ValueError(f"reads {len(sizes)} values, not one")
     if isinstance(node, Add | Concatenate) and not sizes:
         raise ValueError("reads no value")
     if isinstance(node, Add) and len(set(sizes)) > 1:
         raise ValueError("adds inputs of different numbers of elements")
+    if isinstance(node, Multiply) and sizes[0] != sizes[1]:
+        raise ValueError("multiplies inputs of different numbers of elements")
     if isinstance(node, Dense):
         _check_positions(node, sizes[0])
     for name, shape in _constants(node, sum(sizes)).items():
@@ -82,7 +88,7 @@ def _constants(node: Operation, elements: int) -> Mapping[str, tuple[int, ...]]:
             return {"elements": (outputs,)}
         case Maximum() | Minimum():
             return {"groups": (outputs, max(node.groups.size // outputs, 1))}
-        case Input() | Quantize() | LeakyRelu() | Add() | Concatenate():
+        case Input() | Quantize() | LeakyRelu() | Add() | Multiply() | Concatenate():
             return {}
         case _:
             assert_never(node)

@@ -11,7 +11,7 @@ from typing import NamedTuple, assert_never
 
 import numpy as np
 
-from trigger.fixedpoint.arithmetic import at_positions, extremes, side_by_side
+from trigger.fixedpoint.arithmetic import Ends, at_positions, extremes, product_ends, side_by_side
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.ops import (
     Add,
@@ -24,6 +24,7 @@ from trigger.fixedpoint.ops import (
     Lookup,
     Maximum,
     Minimum,
+    Multiply,
     Operation,
     Quantize,
     Select,
@@ -90,6 +91,11 @@ def _next(node: Operation, sources: Sequence[Operation], values: Sequence[Bounds
             known = np.logical_and.reduce([v.known for v in values])
             largest = np.sum([v.largest for v in values], axis=0)
             return _rounded(node, exact, largest, known, len(values))
+        case Multiply():
+            exact = Bounds(*product_ends(node, [Ends(*value) for value in values]))
+            known = np.logical_and(*(value.known for value in values))
+            largest = values[0].largest * values[1].largest
+            return _rounded(node, exact, largest, known, 1)
         case Quantize():
             return _quantize(node, x)
         case Clip():

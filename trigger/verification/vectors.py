@@ -21,6 +21,7 @@ from trigger.fixedpoint.ops import (
     Lookup,
     Maximum,
     Minimum,
+    Multiply,
     Quantize,
     Select,
     Staircase,
@@ -188,17 +189,23 @@ def _ends(graph: Graph, pool: Integers, values: dict[str, Integers]) -> tuple[In
 
     In the first layer the ends are reached with every input at one of its own extremes. After a
     quantiser some combinations cannot occur, so the candidates are the pool and the corners given
-    by the signs of the product of the weights.
+    by the signs of the product of the weights. The factors of a product reach theirs together, or
+    each the one that is opposite.
     """
     low, high = bounds(graph.input.types)
     found, directions = ranges(graph), _directions(graph)
     chosen: list[Integers] = []
     reached = wanted = 0
     for node in graph.nodes:
-        if not isinstance(node, Dense):
+        if not isinstance(node, Dense | Multiply):
             continue
-        up = np.where(directions[node.name].T > 0, high, low)
-        corners = np.concatenate([up, np.where(directions[node.name].T > 0, low, high)])
+        slopes = [directions[node.name].T]
+        if isinstance(node, Multiply):
+            first, second = (directions[name].T for name in node.inputs)
+            slopes = [first + second, first - second]
+        ups = [np.where(slope > 0, high, low) for slope in slopes]
+        downs = [np.where(slope > 0, low, high) for slope in slopes]
+        corners = np.concatenate([*ups, *downs])
         at_corners = trace(graph, corners)[node.name]
         for element in range(len(node.types)):
             for end, pick in (
@@ -239,7 +246,7 @@ def _directions(graph: Graph) -> dict[str, np.ndarray]:
                 found[node.name] = np.where(zero, 0, sources[0][:, node.elements])
             case Maximum() | Minimum():
                 found[node.name] = sources[0][:, node.groups].mean(axis=2)
-            case Quantize() | Clip() | LeakyRelu() | Staircase() | Lookup() | Add():
+            case Quantize() | Clip() | LeakyRelu() | Staircase() | Lookup() | Add() | Multiply():
                 found[node.name] = np.sum(sources, axis=0)
             case _:
                 assert_never(node)

@@ -24,6 +24,7 @@ from trigger.fixedpoint.ops import (
     Lookup,
     Maximum,
     Minimum,
+    Multiply,
     Operation,
     Quantize,
     Select,
@@ -132,6 +133,8 @@ def _body(node: Operation, sources: list[Operation], flavor: Flavor) -> list[str
         case Add():
             total = " + ".join(f"x{k}[i]" for k in range(len(sources)))
             return _loop(0, len(node.types), f"out[i] = {total};", flavor)
+        case Multiply():
+            return _loop(0, len(node.types), "out[i] = x0[i] * x1[i];", flavor)
         case Select():
             return [
                 f"out[{i}] = {f'x0[{e}]' if e >= 0 else 0};" for i, e in enumerate(node.elements)

@@ -31,6 +31,7 @@ from trigger.fixedpoint.ops import (
     Lookup,
     Maximum,
     Minimum,
+    Multiply,
     Operation,
     Quantize,
     Select,
@@ -129,6 +130,8 @@ class _Writer(Writer):
                 )
             case Maximum() | Minimum():
                 return self.extremum(node, source, x)
+            case Multiply():
+                return self.node("Mul", values)
             case Concatenate():
                 return self.node("Concat", values, axis=1)
             case _:

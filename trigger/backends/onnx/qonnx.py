@@ -29,6 +29,7 @@ from trigger.fixedpoint.ops import (
     Lookup,
     Maximum,
     Minimum,
+    Multiply,
     Operation,
     Quantize,
     Select,
@@ -202,6 +203,8 @@ class _Writer(Writer):
                 ]
                 kind = "Max" if isinstance(node, Maximum) else "Min"
                 return self.node(kind, members) if len(members) > 1 else members[0]
+            case Multiply():
+                return self.node("Mul", values)
             case Concatenate():
                 return self.node("Concat", values, axis=1)
             case _:
@@ -244,6 +247,8 @@ class _Writer(Writer):
                 sums = largest[0] * np.abs(node.scale.real) + np.abs(node.bias.real)
             case Add():
                 sums = np.sum(largest, axis=0)
+            case Multiply():
+                sums = np.prod(largest, axis=0)
             case (
                 Input()
                 | Quantize()

@@ -13,6 +13,7 @@ import numpy as np
 from alkaid.trace import FVariable
 
 from trigger.backends.rtl.choices import accepts, larger, maximum, minimum, smaller
+from trigger.backends.rtl.products import multiplied
 from trigger.backends.rtl.rounding import quantize
 from trigger.backends.rtl.sums import fresh, plus, product, times, variable
 from trigger.backends.rtl.tables import lookup, staircase
@@ -28,6 +29,7 @@ from trigger.fixedpoint.ops import (
     Lookup,
     Maximum,
     Minimum,
+    Multiply,
     Operation,
     Quantize,
     Select,
@@ -94,6 +96,8 @@ def lower(
                 sum(map(fresh, rest), start=fresh(first))
                 for first, *rest in zip(*read, strict=True)
             ]
+        case Multiply():
+            return [multiplied(a, b) for a, b in zip(*read, strict=True)]
         case Concatenate():
             return [v for part in read for v in part]
         case Select():

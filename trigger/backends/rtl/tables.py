@@ -72,12 +72,13 @@ def lookup(x: FVariable, node: Lookup, fraction: int, low: float, high: float) -
 def _levels(x: FVariable, levels: Integers, fraction: int) -> FVariable:
     """A table of integers; one for each part of them that alkaid holds exactly."""
     if (levels == levels[0]).all():
-        return variable(float(np.ldexp(float(levels[0]), -fraction)))
+        return variable(float(levels[0]) * 2.0**-fraction)
     if max(int(levels.max()), ~int(levels.min())) >> CONSTANT_BITS:
         lower = levels & ((1 << CONSTANT_BITS) - 1)
         upper = _levels(x, levels >> CONSTANT_BITS, fraction - CONSTANT_BITS)
         return joined(upper, _levels(x, lower, fraction))
-    return _table(x, np.ldexp(levels.astype(np.float64), -fraction))
+    # alkaid takes entries in float32, whose exponents end before those of the graph.
+    return _table(x, levels.astype(np.float64)) * 2.0**-fraction
 
 
 def _table(x: FVariable, values: np.ndarray) -> FVariable:

@@ -20,6 +20,7 @@ from trigger.fixedpoint.ops import (
     Lookup,
     Maximum,
     Minimum,
+    Multiply,
     Operation,
     Quantize,
     Select,
@@ -83,7 +84,16 @@ def _mark(node: Operation, graph: Graph, marks: Mapping[str, np.ndarray]) -> Non
                 part |= marks[name]  # noqa: PLW2901 - a view of own
         case Input():
             pass
-        case Affine() | Quantize() | Clip() | LeakyRelu() | Staircase() | Lookup() | Add():
+        case (
+            Affine()
+            | Quantize()
+            | Clip()
+            | LeakyRelu()
+            | Staircase()
+            | Lookup()
+            | Add()
+            | Multiply()
+        ):
             for name in (*node.inputs, *node.inputs):
                 marks[name] |= own
                 own |= marks[name]
@@ -172,7 +182,7 @@ def _kept(node: Operation, live: Mapping[str, Integers]) -> Operation:
             return dataclasses.replace(
                 node, types=types, inputs=tuple(name for name in node.inputs if len(live[name]))
             )
-        case Input() | Quantize() | LeakyRelu() | Staircase() | Lookup() | Add():
+        case Input() | Quantize() | LeakyRelu() | Staircase() | Lookup() | Add() | Multiply():
             return dataclasses.replace(node, types=types)
         case _:
             assert_never(node)

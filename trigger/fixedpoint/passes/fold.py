@@ -1,12 +1,13 @@
 """Constant folding: constant values become part of the biases."""
 
 import dataclasses
+from collections.abc import Mapping
 
 import numpy as np
 
 from trigger.fixedpoint.arithmetic import at_positions, dense_terms
 from trigger.fixedpoint.graph import Graph
-from trigger.fixedpoint.ops import Constant, Dense, Lookup, Operation
+from trigger.fixedpoint.ops import Affine, Constant, Dense, Lookup, Multiply, Operation
 from trigger.fixedpoint.ranges import Interval, ranges
 from trigger.fixedpoint.types import Fixed, Integers, smallest
 
@@ -15,19 +16,34 @@ def fold_constants(graph: Graph) -> Graph:
     """Add constant inputs of a ``Dense`` to its bias and set their weights to zero.
 
     A Dense whose weights are then all zero reads the graph's inputs, so that nothing is computed
-    for it. A table that gives only constants becomes such a Dense.
+    for it. A table that gives only constants becomes such a Dense, a product with constants an
+    ``Affine``.
     """
     found = ranges(graph)
 
     def folded(node: Operation) -> Operation:
         if isinstance(node, Lookup) and (found[node.name].low == found[node.name].high).all():
             return _constant(graph.input, node, found[node.name].low)
+        if isinstance(node, Multiply):
+            return _scaled(node, graph, found)
         if not isinstance(node, Dense):
             return node
         node = _folded(node, graph[node.inputs[0]], found[node.inputs[0]])
         return node if node.weights.values.any() else _reading(graph.input, node)
 
     return Graph(tuple(map(folded, graph.nodes)), graph.notes)
+
+
+def _scaled(node: Multiply, graph: Graph, found: Mapping[str, Interval]) -> Operation:
+    """A product as an ``Affine``, if one factor is constants with one number of fractional bits."""
+    for name, other in (node.inputs, node.inputs[::-1]):
+        x, fractions = found[name], graph[name].fractions
+        if (x.low == x.high).all() and (fractions == fractions[0]).all():
+            kind = smallest(int(x.low.min()), int(x.low.max()), int(fractions[0]))
+            least = int(node.fractions.min())
+            zero = Constant(np.zeros_like(x.low), Fixed(False, 1, 1 - least))
+            return Affine(node.name, (other,), node.types, Constant(x.low, kind), zero)
+    return node
 
 
 def _constant(source: Operation, node: Operation, values: Integers) -> Dense:

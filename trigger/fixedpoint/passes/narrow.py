@@ -16,6 +16,7 @@ from trigger.fixedpoint.ops import (
     Lookup,
     Maximum,
     Minimum,
+    Multiply,
     Operation,
     Quantize,
     Select,
@@ -23,7 +24,19 @@ from trigger.fixedpoint.ops import (
 from trigger.fixedpoint.ranges import Interval, interval
 from trigger.fixedpoint.types import Fixed, Overflow, smallest
 
-_EXACT = (Dense, Affine, Clip, LeakyRelu, Add, Concatenate, Select, Maximum, Minimum, Lookup)
+_EXACT = (
+    Dense,
+    Affine,
+    Clip,
+    LeakyRelu,
+    Add,
+    Concatenate,
+    Select,
+    Maximum,
+    Minimum,
+    Lookup,
+    Multiply,
+)
 
 
 def narrow(graph: Graph) -> Graph:
