@@ -3,6 +3,8 @@
 import numpy as np
 import oracle
 import pytest
+from alkaid.trace.passes import add_surrogate
+from alkaid.trace.passes import optimize as optimize_logic
 from battery import PART, compile_emulators, run_onnx
 from corner_graphs import AROUND_BYTES, CORNERS, far_shifts, integers, staircase
 from random_graphs import events, random_graph, shares_kernels
@@ -11,9 +13,10 @@ from trigger import TriggerError
 from trigger.backends import rtl
 from trigger.backends.hls4ml.csim import compile_together
 from trigger.backends.hls4ml.project import Hls4mlOptions, write
-from trigger.backends.rtl import simulate
+from trigger.backends.rtl import logic, simulate
 from trigger.fixedpoint.build import Builder
 from trigger.fixedpoint.ops import Constant
+from trigger.fixedpoint.passes import optimize
 from trigger.fixedpoint.types import Fixed
 
 
@@ -141,6 +144,32 @@ def test_a_kernel_of_several_positions_shares_no_multiplier(tmp_path):
     assert str(error.value) == (
         "hls4ml: conv has one kernel for 2 positions, all computed at once; it does not share "
         "multipliers: use reuse_factor 1"
+    )
+
+
+def test_a_bit_of_a_shifted_value_is_not_its_highest(tmp_path):
+    """A pass of alkaid confuses the two: values of up to 45 bits times constants of 37."""
+    graph = random_graph(2923)
+    core = rtl.write(graph, tmp_path, rtl.RtlOptions(PART, 20))
+    (simulation,) = simulate.compile_together(
+        [simulate.Design(core.interface, core.sources)], tmp_path / "bench", "-O0"
+    )
+    x = events(graph, 2923, 40)
+    np.testing.assert_array_equal(simulation.run(x), oracle.outputs(graph, x))
+
+
+def test_logic_of_more_than_64_bits_is_compared_with_the_graph(monkeypatch):
+    """The same graph after that pass: rational numbers find the fault, and it is refused."""
+    monkeypatch.setattr(
+        logic,
+        "optimized",
+        lambda traced: add_surrogate(optimize_logic(traced, keep_dead_inputs=True, retrace=False)),
+    )
+    with pytest.raises(TriggerError) as error:
+        logic.to_logic(optimize(random_graph(2923)))
+    assert str(error.value) == (
+        "n3: alkaid loses bits of its constants or intervals, so there is no exact logic; "
+        "use fewer bits, or closer binary points"
     )
 
 

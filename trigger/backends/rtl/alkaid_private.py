@@ -3,6 +3,29 @@ and these alone.
 """
 
 from alkaid.trace import FVariable
+from alkaid.trace.passes.canon import canonicalize_outputs, const_propagation
+from alkaid.trace.passes.cse import common_subexpr_elimin
+from alkaid.trace.passes.dce import dead_code_elimin
+from alkaid.trace.passes.null_op import null_quant_elimin
+from alkaid.trace.passes.order import canonical_sort, topo_bandwidth_sort
+from alkaid.trace.passes.surrogate import add_surrogate
+from alkaid.types import CombLogic
+
+
+def optimized(logic: CombLogic) -> CombLogic:
+    """alkaid's ``optimize``, without two of its passes, and with its costs and delays.
+
+    Retracing would start from wider intervals than the graph's. ``canonicalize_msb_wraps`` takes
+    some bits of a shifted value for its highest bit, because it ignores the shift.
+    """
+    logic = canonicalize_outputs(const_propagation(logic))
+    logic = dead_code_elimin(logic, keep_dead_inputs=True)
+    logic = common_subexpr_elimin(logic)
+    logic = dead_code_elimin(logic, keep_dead_inputs=True)
+    logic = null_quant_elimin(logic)
+    logic = dead_code_elimin(logic, keep_dead_inputs=True)
+    logic = add_surrogate(canonical_sort(logic))
+    return add_surrogate(topo_bandwidth_sort(canonical_sort(logic)))
 
 
 def gathered(x: FVariable) -> float:

@@ -11,9 +11,10 @@ from typing import NamedTuple
 import numpy as np
 from alkaid.trace import FVariable, trace
 from alkaid.trace.fixed_variable import LookupTable
-from alkaid.trace.passes import add_surrogate, optimize
 from alkaid.types import CombLogic, Op, QInterval
 
+from trigger.backends.rtl import rational
+from trigger.backends.rtl.alkaid_private import optimized
 from trigger.backends.rtl.area import lut
 from trigger.backends.rtl.arithmetic import lower
 from trigger.backends.rtl.sums import HARDWARE, narrowed, variable
@@ -27,8 +28,9 @@ from trigger.fixedpoint.types import Integers
 # The operation codes of alkaid used here.
 INPUT, WRAP, CONSTANT, LOOKUP = -1, 3, 5, 8
 
-# The number of events on which the logic of a layer is compared with the graph.
-_SAMPLES = 1000
+# The number of events on which the logic of a layer is compared with the graph; fewer where only
+# rational numbers hold its values.
+_SAMPLES, _FEW_SAMPLES = 1000, 25
 
 
 class Logic(NamedTuple):
@@ -143,8 +145,7 @@ def _trace(
             ) from error
     outputs = [symbol for node in results for symbol in symbols[node.name]]
     traced = trace(inputs, outputs, optimize=False)
-    # Retracing, the default of alkaid, would start from wider intervals than the graph's.
-    logic = add_surrogate(optimize(traced, keep_dead_inputs=True, retrace=False))
+    logic = optimized(traced)
     _check(graph, found, nodes, sources, results, [interval for interval, _ in given], logic)
     return logic
 
@@ -180,10 +181,12 @@ def _check(
         read = [graph[name] for name in node.inputs]
         values[node.name] = evaluate(node, read, [values[name] for name in node.inputs])
     expected = np.concatenate([_real(node, values[node.name]) for node in results], axis=1)
-    if not _in_64_bits(logic):
-        return
-    # The interpreter pads its last block with zeros, which may lie outside a table.
-    given_back = logic.predict(x, n_threads=1, ignore_lookup_oob=True)
+    if _in_64_bits(logic):
+        # The interpreter pads its last block with zeros, which may lie outside a table.
+        given_back = logic.predict(x, n_threads=1, ignore_lookup_oob=True)
+    else:
+        expected = expected[:_FEW_SAMPLES]
+        given_back = np.array([rational.run(logic, event) for event in x[:_FEW_SAMPLES].tolist()])
     differs = given_back.reshape(expected.shape) != expected
     if differs.any():
         name = [node.name for node in results for _ in node.types][int(np.argwhere(differs)[0, 1])]
@@ -194,7 +197,7 @@ def _check(
 
 
 def _in_64_bits(logic: CombLogic) -> bool:
-    """Whether alkaid's interpreter, which computes in int64, can run it."""
+    """Whether alkaid's fast interpreter, which computes in int64, can run it."""
     moving = [op.qint for op in logic.ops if op.qint.min != op.qint.max]
     if not moving:
         return True
