@@ -1,11 +1,12 @@
 """Time, LUT and memory from graph to written RTL, for random quantised MLPs of growing size.
 
-Each network is compiled in a process of its own. The exponent compares it with the one above: the time grows as the
-number of weights to this power.
+Each network is compiled in a process of its own. The exponent compares it with the one above: the processor's time
+grows as the number of weights to this power.
 """
 
 import argparse
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -38,6 +39,7 @@ class Row(TypedDict, total=False):
     latency: int
     traced: float
     written: float
+    processor: float
     memory: int
     verilator: float
     csim: float
@@ -67,7 +69,7 @@ def measure(size: str, simulations: bool) -> Row:
     graph = network(size)
     marks = []
     with tempfile.TemporaryDirectory() as work:
-        start = time.perf_counter()
+        start, begun = time.perf_counter(), os.times()
         options = RtlOptions(PART, CLOCK_MHZ)
         rtl = write(graph, Path(work) / "rtl", options, lambda _: marks.append(time.perf_counter()))
         row = Row(
@@ -75,6 +77,7 @@ def measure(size: str, simulations: bool) -> Row:
             weights=weights(optimize(graph)),
             traced=marks[-1] - start,
             written=time.perf_counter() - start,
+            processor=sum(os.times()[:4]) - sum(begun[:4]),
             lut=rtl.estimate["lut"],
             latency=rtl.interface.latency,
             memory=1024
@@ -105,7 +108,7 @@ def seconds(work) -> float:
 def exponent(row: Row, before: Row | None) -> str:
     if before is None:
         return ""
-    ratios = (row[key] / before[key] for key in ("written", "weights"))
+    ratios = (row[key] / before[key] for key in ("processor", "weights"))
     return f"{log(next(ratios)) / log(next(ratios)):.2f}"
 
 
@@ -118,7 +121,8 @@ def main() -> None:
     if given.one:
         print(json.dumps(measure(given.one, given.simulations)))
         return
-    columns = ["network", "weights", "traced s", "written s", "exponent", "LUT", "latency", "MiB"]
+    columns = ["network", "weights", "traced s", "written s", "CPU s", "exponent"]
+    columns += ["LUT", "latency", "MiB"]
     columns += ["Verilator s", "csim s"] if given.simulations else []
     print("| " + " | ".join(columns) + " |\n|---|" + "---:|" * (len(columns) - 1))
     before = None
@@ -131,6 +135,7 @@ def main() -> None:
             f"{row['weights']:,}",
             f"{row['traced']:.1f}",
             f"{row['written']:.1f}",
+            f"{row['processor']:.1f}",
             exponent(row, before),
             f"{row['lut']:,}",
             f"{row['latency']}",

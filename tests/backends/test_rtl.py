@@ -91,7 +91,8 @@ def test_a_network_that_answers_the_same_for_every_event():
 def test_progress_counts_weights(network, tmp_path):
     finished = []
     rtl.write(network.graph, tmp_path, rtl.RtlOptions(PART, 200), finished.append)
-    assert len(finished) == 2
+    assert len(finished) == 4  # in two steps a layer
+    assert min(finished) > 0
     assert sum(finished) == weights(optimize(network.graph)) > 50
 
 

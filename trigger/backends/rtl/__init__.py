@@ -170,8 +170,8 @@ def write(
 ) -> Rtl:
     """Write the RTL project of a graph: sources, port map, project scripts, rtl.json.
 
-    ``done`` is called after each layer with the number of its weights; ``logic.weights`` counts
-    them all. Raises TriggerError if an option cannot be met or a node has no exact logic.
+    ``done`` is called with numbers of finished weights; ``logic.weights`` counts them all. Raises
+    TriggerError if an option cannot be met or a node has no exact logic.
     """
     from trigger.backends.rtl.emit import write_core
 

@@ -60,10 +60,15 @@ def _weights(node: Operation) -> int:
     return node.positions * int(np.count_nonzero(node.weights.values))
 
 
+def _first_half(node: Operation) -> int:
+    return _weights(node) // 2
+
+
 def to_logic(graph: Graph, done: Callable[[int], None] = lambda weights: None) -> Logic:
     """Trace a graph, layer by layer. Raises TriggerError for a node without exact logic.
 
-    ``done`` is called after each layer with the number of its non-zero weights.
+    ``done`` is called with numbers of non-zero weights: half of a product's when its additions are
+    found, and the rest when the layer is finished.
     """
     logic = Logic([], [], [], [], [], [])
     values: dict[str, list[int]] = {}
@@ -89,13 +94,12 @@ def to_logic(graph: Graph, done: Callable[[int], None] = lambda weights: None) -
             done(sum(map(_weights, nodes)))
             continue
         given = [i for source in sources for i in values[source]]
-        traced = _trace(
-            graph, found, nodes, sources, results, [(logic.ops[i].qint, arrival[i]) for i in given]
-        )
+        reached = [(logic.ops[i].qint, arrival[i]) for i in given]
+        traced = _trace(graph, found, nodes, sources, results, reached, done)
         indices = iter(_adopt(logic, name, traced, given, arrival))
         for node in results:
             values[node.name] = [next(indices) for _ in node.types]
-        done(sum(map(_weights, nodes)))
+        done(sum(_weights(node) - _first_half(node) for node in nodes))
     logic.outputs.extend(values[graph.output.name])
     return logic
 
@@ -119,6 +123,7 @@ def _trace(
     sources: Sequence[str],
     results: Sequence[Operation],
     given: Sequence[tuple[QInterval, float]],
+    done: Callable[[int], None],
 ) -> CombLogic:
     """One layer as alkaid's logic, from its source elements, with intervals and arrival times, to
     results.
@@ -143,6 +148,8 @@ def _trace(
             raise TriggerError(
                 f"{node.name}: no exact logic for this {node.op}: {error or type(error).__name__}"
             ) from error
+        if isinstance(node, Dense):
+            done(_first_half(node))
     outputs = [symbol for node in results for symbol in symbols[node.name]]
     traced = trace(inputs, outputs, optimize=False)
     logic = optimized(traced)
