@@ -75,7 +75,8 @@ class _Equality(pytest.Item):
 
     def __init__(self, *, compare: Callable[[], str], build: "Build", **rest: Any) -> None:
         super().__init__(**rest)
-        self._compare, self._build = compare, build
+        self._compare = compare
+        self._build = build
 
     def runtest(self) -> None:
         if different := self._compare():

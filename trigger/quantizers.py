@@ -25,7 +25,8 @@ Widths = float | list[Any]
 
 # Widths are learned between these; float32 holds 24 significant bits. At the minimum a value is
 # permanently zero.
-LEAST_FRACTION, _MOST = -16.0, 16.0
+LEAST_FRACTION = -16.0
+_MOST = 16.0
 _LARGEST = 8.0
 # The decay of the integer bits of an activation per step, after its range has shrunk.
 _DECAY = 0.01
@@ -107,7 +108,8 @@ class LearnedWeights(_LearnedBits):
         return _LARGEST
 
     def call(self, weights: Any) -> Any:
-        integer, fraction = _rounded(self.integer), _rounded(self.fraction)
+        integer = _rounded(self.integer)
+        fraction = _rounded(self.fraction)
         return ops.where(integer + fraction > 0, self._fixed(weights, 1.0, integer, fraction), 0.0)
 
     def width(self) -> Any:
@@ -154,7 +156,9 @@ class LearnedActivation(_LearnedBits):
     ) -> None:
         super().__init__(fraction, granularity, **kwargs)
         _check_modes(rounding, overflow, get_args(Overflows))
-        self.relu, self.rounding, self.overflow = relu, rounding, overflow
+        self.relu = relu
+        self.rounding = rounding
+        self.overflow = overflow
         self._first["integer"] = integer
         self._fixed = get_fixed_quantizer(rounding, overflow)
 
@@ -166,7 +170,8 @@ class LearnedActivation(_LearnedBits):
         x = ops.relu(x) if self.relu else ops.convert_to_tensor(x)
         if training:
             self.integer.assign(ops.maximum(self.integer - _DECAY, self._needed(x)))
-        integer, fraction = ops.ceil(self.integer), _rounded(self.fraction)
+        integer = ops.ceil(self.integer)
+        fraction = _rounded(self.fraction)
         if training and self.overflow == "WRAP":
             found = self._fixed.round(x, fraction)  # within the range, which was just updated
         else:
@@ -181,7 +186,8 @@ class LearnedActivation(_LearnedBits):
 
         Permanently removed values have no gradient.
         """
-        still, change = ops.stop_gradient(x), self.fraction - ops.stop_gradient(self.fraction)
+        still = ops.stop_gradient(x)
+        change = self.fraction - ops.stop_gradient(self.fraction)
         return ops.where(
             self.fraction > LEAST_FRACTION / 2, x - still + math.log(2) * still * change, 0.0
         )
@@ -194,10 +200,8 @@ class LearnedActivation(_LearnedBits):
         """Signedness, integer bits without the sign, and fractional bits, in the shape of the
         widths.
         """
-        integer, fraction = (
-            np.ceil(ops.convert_to_numpy(self.integer)),
-            np.rint(ops.convert_to_numpy(self.fraction)),
-        )
+        integer = np.ceil(ops.convert_to_numpy(self.integer))
+        fraction = np.rint(ops.convert_to_numpy(self.fraction))
         return np.full(integer.shape, not self.relu), integer, fraction
 
     def promoted(self, dtype: str) -> "LearnedActivation":
@@ -252,11 +256,14 @@ class FixedPoint(keras.layers.Layer):
     ) -> None:
         super().__init__(**kwargs)
         _check_modes(rounding, overflow, ("SAT", "SAT_SYM", "WRAP"))
-        self.type, self.rounding, self.overflow = read_type(type), rounding, overflow
+        self.type = read_type(type)
+        self.rounding = rounding
+        self.overflow = overflow
         self._fixed = get_fixed_quantizer(rounding, overflow)
 
     def call(self, x: Any) -> Any:
-        x, kind = ops.convert_to_tensor(x), self.type
+        x = ops.convert_to_tensor(x)
+        kind = self.type
         kif = (kind.signed, kind.integer - kind.signed, kind.fraction)
         return self._fixed(x, *(ops.convert_to_tensor(float(part), dtype=x.dtype) for part in kif))
 
@@ -273,7 +280,8 @@ class FixedPoint(keras.layers.Layer):
 @keras.saving.register_keras_serializable(package="trigger")
 class _Between(keras.constraints.Constraint):
     def __init__(self, low: float, high: float) -> None:
-        self._low, self._high = low, high
+        self._low = low
+        self._high = high
 
     def __call__(self, w: Any) -> Any:
         return ops.clip(w, self._low, self._high)
@@ -299,7 +307,8 @@ def _slope_of_last_step(x: Any, integer: Any, fraction: Any) -> Any:
     Saturation has no gradient, and with few bits a step is a large part of the range, so large
     values would not learn.
     """
-    x, end = ops.convert_to_tensor(x), ops.stop_gradient(2.0**integer)
+    x = ops.convert_to_tensor(x)
+    end = ops.stop_gradient(2.0**integer)
     inside = (x > end - ops.stop_gradient(2.0**-fraction)) & (x < end)
     return ops.where(inside, x - ops.stop_gradient(x), 0.0)
 

@@ -19,7 +19,9 @@ from trigger.support.numbers import plain
 from trigger.synthesis.budget import UNITS, Figure, Line, figures, over
 from trigger.synthesis.run import results as synthesis_results
 
-EXACT, OVER, DIFFERENT = "good", "over", "bad"
+EXACT = "good"
+OVER = "over"
+DIFFERENT = "bad"
 # Scores closer than this fraction of their range tie, because Keras computes in float32.
 _TIE = 1e-3
 # Float32 may move a sum across a rounding tie in at most this fraction of the events.
@@ -173,7 +175,8 @@ def summary(build: Build, found: Outcome) -> str:
 
 def _firmware(build: Build, test: Events) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
     """Scores by kind, and the accept bits, on the test events."""
-    spec, model = build.spec, build.root / "model"
+    spec = build.spec
+    model = build.root / "model"
     outputs = np.load(build.root / "verification" / "outputs.npy")[: len(test.x)]
     complete = len(outputs) == len(test.x)  # an aborted csim has no outputs
     bits = accept_bits(build.root, spec, outputs) if spec.decision and complete else None

@@ -15,8 +15,11 @@ from pathlib import Path
 from trigger.artifacts.folder import STAGES
 from trigger.support import files
 
-NEXT, READY = ".next", ".ready"
-MANIFEST, SPEC, RECORDS = "manifest.json", "trigger.toml", "stages.json"
+NEXT = ".next"
+READY = ".ready"
+MANIFEST = "manifest.json"
+SPEC = "trigger.toml"
+RECORDS = "stages.json"
 # Compiled from the stages; kept to avoid compiling twice.
 COMPILED = ("csim", "simulation", "payload-simulation")
 # The files of one tool that `trigger synth` leaves for the report.

@@ -174,8 +174,11 @@ class _Sources:
 
     def _lines(self, node: Operation, sources: list[Operation]) -> list[str]:
         assert not isinstance(node, Input)  # it is given, not computed
-        source, name = sources[0], node.name
-        x, y, n = f"{source.name}_", f"{name}_", len(node.types)
+        source = sources[0]
+        name = node.name
+        x = f"{source.name}_"
+        y = f"{name}_"
+        n = len(node.types)
         match node:
             case Dense():
                 return self._dense(node, source)
@@ -308,7 +311,8 @@ class _Sources:
             x, y = (f"{which.name}_ + {first}, " for which in (source, node))
             x += f"{len(rest) + 1}, "
             places = thresholds(node, fraction)
-            least, most = int(low[run].min()), int(high[run].max())
+            least = int(low[run].min())
+            most = int(high[run].max())
             if most - least < 1 << _TABLE_BITS:
                 reached = np.searchsorted(places, np.arange(least, most + 1), side="right")
                 table = self.array(f"{node.name}_table{first}", node.levels.values[reached])
@@ -322,7 +326,8 @@ class _Sources:
 
 def _integer(low: Integers, high: Integers) -> str:
     """The narrowest C++ integer for values from ``low`` to ``high``."""
-    least, most = int(np.min(low)), int(np.max(high))
+    least = int(np.min(low))
+    most = int(np.max(high))
     width = next(w for w in (16, 32, 64) if -(1 << (w - 1)) <= least and most < 1 << (w - 1))
     return f"std::int{width}_t"
 

@@ -286,7 +286,8 @@ def compare(expected: Pattern, found: Pattern, ignore_flags: bool = False) -> li
     TriggerError if ``found`` lacks such a link, or if ``expected`` has no valid word.
     """
     compared = compared_flags(expected, found, ignore_flags)
-    differences, count = [], 0
+    differences = []
+    count = 0
     for link in expected.links:
         words = valid_words(expected, link, compared)
         count += len(words)

@@ -14,7 +14,8 @@ from trigger.board.shell import ORBIT, Payload
 from trigger.fixedpoint.types import Integers
 from trigger.spec.links import pack
 
-_BEFORE_RESET, _AFTER_RESET = 50, 500
+_BEFORE_RESET = 50
+_AFTER_RESET = 500
 _LABELS = {".sv": "SystemVerilog", ".vhd": "VHDL"}
 
 
@@ -90,7 +91,8 @@ class PayloadSimulation:
         """
         assert self.simulation is not None
         rows = frames(self.payload, x[:_BEFORE_RESET])
-        before, after = rows[:-1], frames(self.payload, x[:_AFTER_RESET])
+        before = rows[:-1]
+        after = frames(self.payload, x[:_AFTER_RESET])
         resets = np.zeros(len(before) + len(after), dtype=bool)
         resets[len(before)] = True
         found, lost = self.simulation.interrupted(np.concatenate([before, after]), resets)

@@ -3,7 +3,10 @@
 from trigger.errors import TriggerError
 from trigger.support.files import reason
 
-DIFFERENT, FAILED, OBJECTED, INTERRUPTED = 1, 2, 3, 130
+DIFFERENT = 1
+FAILED = 2
+OBJECTED = 3
+INTERRUPTED = 130
 
 
 def status_of(error: Exception) -> int:

@@ -13,29 +13,38 @@ from scipy.ndimage import maximum_filter, uniform_filter1d
 
 from trigger.fixedpoint.types import Flags, Integers
 
-ETA_TOWERS, PHI_TOWERS, TOWER = 116, 72, 0.087
+ETA_TOWERS = 116
+PHI_TOWERS = 72
+TOWER = 0.087
 STEP_GEV = 0.5
 MAX_ETA = ETA_TOWERS * TOWER / 2
 
 # The number of each object per event, and the largest integers of its fields.
 OBJECTS = {"met": 1, "egamma": 4, "muon": 4, "jet": 10}
 LARGEST_PT = {"met": 4095, "egamma": 511, "muon": 511, "jet": 2047}
-FEATURES = tuple(
-    f"{kind}{number if count > 1 else ''}_{field}"
+_NAMES = [
+    f"{kind}{number if count > 1 else ''}"
     for kind, count in OBJECTS.items()
     for number in range(1, count + 1)
-    for field in ("pt", "eta", "phi")
-)
+]
+FEATURES = tuple(f"{name}_{field}" for name in _NAMES for field in ("pt", "eta", "phi"))
 
 _LARGEST_TOWER = 511
 _CENTRE = ETA_TOWERS // 2
 # The least pT, in GeV, with which a charged particle reaches the calorimeter: 1.29 m in 3.8 T.
 _CURLING_PT = 0.3 * 3.8 * 1.29 / 2
-_JET_SEED_GEV, _JET_LEAST_GEV = 4.0, 10.0
-_EGAMMA_SEED_GEV, _EGAMMA_LEAST_GEV, _EGAMMA_TOWERS = 1.5, 5.0, 29
+_JET_SEED_GEV = 4.0
+_JET_LEAST_GEV = 10.0
+_EGAMMA_SEED_GEV = 1.5
+_EGAMMA_LEAST_GEV = 5.0
+_EGAMMA_TOWERS = 29
 _MET_TOWERS = 35
-_MUON_LEAST_GEV, _MUON_ETA, _MUON_EFFICIENCY, _MUON_RESOLUTION = 3.0, 2.4, 0.95, 0.15
-_MUON_ETA_STEP, _MUON_PHI_STEPS = TOWER / 8, 576
+_MUON_LEAST_GEV = 3.0
+_MUON_ETA = 2.4
+_MUON_EFFICIENCY = 0.95
+_MUON_RESOLUTION = 0.15
+_MUON_ETA_STEP = TOWER / 8
+_MUON_PHI_STEPS = 576
 
 
 class Particles(NamedTuple):
@@ -202,7 +211,8 @@ def _egammas(em: Integers, had: Integers) -> Integers:
     """3 x 3 towers of the electromagnetic calorimeter with at most an eighth of their energy behind
     them.
     """
-    pt, behind = _window(em, 3, 3), _window(had, 3, 3)
+    pt = _window(em, 3, 3)
+    behind = _window(had, 3, 3)
     central = np.abs(np.arange(ETA_TOWERS) + 0.5 - _CENTRE) < _EGAMMA_TOWERS
     found = (
         _is_largest(em, 3)
@@ -241,7 +251,8 @@ def _missing(total: Integers) -> Integers:
     """The negative vector sum of all towers up to eta 3."""
     used = total[:, _CENTRE - _MET_TOWERS : _CENTRE + _MET_TOWERS].sum(axis=1)
     phi = (np.arange(PHI_TOWERS) + 0.5) * 2 * np.pi / PHI_TOWERS
-    x, y = -used @ np.cos(phi), -used @ np.sin(phi)
+    x = -used @ np.cos(phi)
+    y = -used @ np.sin(phi)
     pt = np.minimum(np.rint(np.hypot(x, y)), LARGEST_PT["met"])
     angle = np.floor(np.arctan2(y, x) % (2 * np.pi) / (2 * np.pi) * 2 * PHI_TOWERS) % (
         2 * PHI_TOWERS

@@ -85,7 +85,8 @@ def structured(spec: Spec, events: int, seed: int) -> Integers:
             x[np.flatnonzero(number >= present)[:, None], columns] = 0
     for kind, places in objects:
         _in_order(x, kind, places)
-    x[0], x[-1] = 0, high
+    x[0] = 0
+    x[-1] = high
     return x.astype(np.int64)
 
 

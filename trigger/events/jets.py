@@ -22,7 +22,8 @@ from trigger.errors import TriggerError
 from trigger.events.pythia import configured, require, versions
 
 CLASSES = ("g", "q", "W", "Z", "t")
-RADIUS, Z_CUT = 0.8, 0.1
+RADIUS = 0.8
+Z_CUT = 0.1
 PT_HAT = (990.0, 1010.0)
 JET_PT = (800.0, 1200.0)
 MAX_ETA = 2.5
@@ -127,7 +128,9 @@ def _write_on_shell(label: str, path: Path, seed: int) -> None:
     writer.closeLHEF(True)
 
 
-_CHARGED, _PHOTON, _NEUTRAL_HADRON = 0.0, 1.0, 2.0
+_CHARGED = 0.0
+_PHOTON = 1.0
+_NEUTRAL_HADRON = 2.0
 _INVISIBLE = (12, 14, 16)
 
 

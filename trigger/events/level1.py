@@ -177,7 +177,9 @@ def sample(
     beam: Beam, signals: dict[str, list[Deposits]], sizes: Sequence[int], rng: np.random.Generator
 ) -> Sample:
     """These crossings of each stratum, and all signals. Zero-bias weights are 1 on average."""
-    parts, labels, weights = [], [], []
+    parts = []
+    labels = []
+    weights = []
     for stratum, (share, count) in enumerate(zip(beam.strata(), sizes, strict=True)):
         parts.append(_seen((beam.crossing(stratum, k, rng) for k in range(count)), count))
         labels.append(np.full(count, ZERO_BIAS))

@@ -85,11 +85,15 @@ def cluster(
     momenta[:n] = _four_momenta(particles)
     parents = np.full((2 * n, 2), -1)
     jets = np.empty(n, dtype=np.int64)
-    n_jets, n_momenta = 0, n
+    n_jets = 0
+    n_momenta = n
     # The active pseudojets, packed at the front of these arrays.
     index = np.arange(n)
-    y, phi, weight = np.empty(n), np.empty(n), np.empty(n)
-    nearest, d_nearest = np.empty(n, dtype=np.int64), np.empty(n)
+    y = np.empty(n)
+    phi = np.empty(n)
+    weight = np.empty(n)
+    nearest = np.empty(n, dtype=np.int64)
+    d_nearest = np.empty(n)
     for i in range(n):
         y[i] = _rapidity(momenta[i])
         phi[i] = math.atan2(momenta[i, 1], momenta[i, 0])
@@ -97,44 +101,53 @@ def cluster(
     r2 = radius * radius
     live = n
     for i in range(live):
-        nearest[i], d_nearest[i] = -1, r2
+        nearest[i] = -1
+        d_nearest[i] = r2
         for j in range(live):
             if j != i:
                 d = _distance2(y[i], phi[i], y[j], phi[j])
                 if d < d_nearest[i]:
-                    nearest[i], d_nearest[i] = j, d
+                    nearest[i] = j
+                    d_nearest[i] = d
     while live > 0:
-        best, d_best = 0, math.inf
+        best = 0
+        d_best = math.inf
         for i in range(live):
             j = nearest[i]
             w = weight[i] if j < 0 else min(weight[i], weight[j])
             d = w * d_nearest[i]
             if d < d_best:
-                best, d_best = i, d
-        i, j = best, nearest[best]
+                best = i
+                d_best = d
+        i = best
+        j = nearest[best]
         if j < 0:
             jets[n_jets] = index[i]
             n_jets += 1
-            gone, changed = i, -1
+            gone = i
+            changed = -1
         else:
             if j < i:
                 i, j = j, i
             momenta[n_momenta] = momenta[index[i]] + momenta[index[j]]
-            parents[n_momenta, 0], parents[n_momenta, 1] = index[i], index[j]
+            parents[n_momenta, 0] = index[i]
+            parents[n_momenta, 1] = index[j]
             index[i] = n_momenta
             p = momenta[n_momenta]
-            y[i], phi[i] = _rapidity(p), math.atan2(p[1], p[0])
+            y[i] = _rapidity(p)
+            phi[i] = math.atan2(p[1], p[0])
             weight[i] = (p[0] ** 2 + p[1] ** 2) ** power
             n_momenta += 1
-            gone, changed = j, i
+            gone = j
+            changed = i
         last = live - 1
         if gone != last:
-            index[gone], y[gone], phi[gone] = index[last], y[last], phi[last]
-            weight[gone], nearest[gone], d_nearest[gone] = (
-                weight[last],
-                nearest[last],
-                d_nearest[last],
-            )
+            index[gone] = index[last]
+            y[gone] = y[last]
+            phi[gone] = phi[last]
+            weight[gone] = weight[last]
+            nearest[gone] = nearest[last]
+            d_nearest[gone] = d_nearest[last]
             if changed == last:
                 changed = gone
         live = last
@@ -143,16 +156,19 @@ def cluster(
             if nearest[k] == last and not stale:
                 nearest[k] = gone
             if stale:
-                nearest[k], d_nearest[k] = -1, r2
+                nearest[k] = -1
+                d_nearest[k] = r2
                 for m in range(live):
                     if m != k:
                         d = _distance2(y[k], phi[k], y[m], phi[m])
                         if d < d_nearest[k]:
-                            nearest[k], d_nearest[k] = m, d
+                            nearest[k] = m
+                            d_nearest[k] = d
             elif changed >= 0 and k != changed:
                 d = _distance2(y[k], phi[k], y[changed], phi[changed])
                 if d < d_nearest[k]:
-                    nearest[k], d_nearest[k] = changed, d
+                    nearest[k] = changed
+                    d_nearest[k] = d
     return momenta[:n_momenta], parents[:n_momenta], jets[:n_jets]
 
 
@@ -161,7 +177,9 @@ def constituents(parents: np.ndarray, jet: int) -> np.ndarray:
     """The indices of the particles in one pseudojet."""
     stack = np.empty(len(parents), dtype=np.int64)
     out = np.empty(len(parents), dtype=np.int64)
-    stack[0], depth, n = jet, 1, 0
+    stack[0] = jet
+    depth = 1
+    n = 0
     while depth > 0:
         depth -= 1
         node = stack[depth]
@@ -169,7 +187,8 @@ def constituents(parents: np.ndarray, jet: int) -> np.ndarray:
             out[n] = node
             n += 1
         else:
-            stack[depth], stack[depth + 1] = parents[node, 0], parents[node, 1]
+            stack[depth] = parents[node, 0]
+            stack[depth + 1] = parents[node, 1]
             depth += 2
     return out[:n]
 
@@ -208,14 +227,19 @@ def correlators(particles: np.ndarray, beta: float) -> np.ndarray:
             d2 = _distance2(particles[i, 1], particles[i, 2], particles[j, 1], particles[j, 2])
             angle[i, j] = d2 ** (0.5 * beta)
             e2 += z[i] * z[j] * angle[i, j]
-    e3, e3_1, e3_2 = 0.0, 0.0, 0.0
+    e3 = 0.0
+    e3_1 = 0.0
+    e3_2 = 0.0
     for i in range(n):
         for j in range(i + 1, n):
-            zz, a = z[i] * z[j], angle[i, j]
+            zz = z[i] * z[j]
+            a = angle[i, j]
             for k in range(j + 1, n):
-                b, c = angle[i, k], angle[j, k]
+                b = angle[i, k]
+                c = angle[j, k]
                 weight = zz * z[k]
-                smallest, largest = min(a, b, c), max(a, b, c)
+                smallest = min(a, b, c)
+                largest = max(a, b, c)
                 middle = a + b + c - smallest - largest
                 e3 += weight * a * b * c
                 e3_1 += weight * smallest

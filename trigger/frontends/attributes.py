@@ -197,7 +197,8 @@ def _layer_again(layer: Any) -> Any:
 @contextlib.contextmanager
 def _unobserved() -> Iterator[None]:
     """Inside, new layers do not change the seeds and names of later ones."""
-    drawn, drawn_by_numpy = random.getstate(), np.random.get_state()
+    drawn = random.getstate()
+    drawn_by_numpy = np.random.get_state()
     try:
         with uncounted_layers():
             yield

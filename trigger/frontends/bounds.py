@@ -29,7 +29,8 @@ def check_file(path: Path) -> None:
         with zipfile.ZipFile(path) as archive:
             unpacked = sum(member.file_size for member in archive.infolist())
         if unpacked > size:
-            what, size = "unpacked it takes", unpacked
+            what = "unpacked it takes"
+            size = unpacked
     if size > _MOST_BYTES:
         raise _too_large(path, f"{what} {size:,} bytes", f"{_MOST_BYTES:,} bytes")
 
@@ -45,7 +46,8 @@ def check_architecture(path: Path, text: str) -> None:
 def bounded(path: Path) -> Iterator[None]:
     """Inside, raise TriggerError, before allocating, if the new layers have too many weights."""
     allocate = keras.layers.Layer.add_weight
-    so_far, problems = 0, []
+    so_far = 0
+    problems = []
 
     def add_weight(layer: Any, shape: Any = None, *args: Any, **kwargs: Any) -> Any:
         nonlocal so_far

@@ -160,14 +160,16 @@ def _bound(kind: str, graph: Graph, element: int, threshold: float) -> float:
     if not np.isfinite(threshold):
         raise TriggerError("a threshold is not a finite number")
     interval = ranges(graph)[graph.output.name]
-    least, most = int(interval.low[element]), int(interval.high[element])
+    least = int(interval.low[element])
+    most = int(interval.high[element])
     fraction = graph.output.types[element].fraction
 
     def passes(integers: np.ndarray) -> np.ndarray:
         x = np.ldexp(np.append(integers, [integers[-1]] * _BATCH).astype(np.float64), -fraction)
         return np.asarray(evaluate(kind, x)[:-_BATCH] >= threshold)
 
-    low, high = least, most + 1
+    low = least
+    high = most + 1
     while low < high:
         middle = (low + high) >> 1
         if passes(np.array([middle]))[0]:

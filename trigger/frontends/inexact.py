@@ -39,5 +39,6 @@ class Refusal(Exception):
     """
 
     def __init__(self, reason: str, remedy: str) -> None:
-        self.reason, self.remedy = reason, remedy
+        self.reason = reason
+        self.remedy = remedy
         super().__init__(reason)

@@ -29,7 +29,9 @@ _SHAPE = (
     "units", "filters", "kernel_size", "strides", "padding", "dilation_rate", "groups",
     "depth_multiplier", "data_format",
 )  # fmt: skip
-KERNEL, DEPTHWISE, POINTWISE = "kernel", "depthwise", "pointwise"
+KERNEL = "kernel"
+DEPTHWISE = "depthwise"
+POINTWISE = "pointwise"
 
 
 def names(layer: Any) -> tuple[str, ...]:

@@ -125,11 +125,13 @@ def _entries(saved: Mapping[str, Any], path: Path) -> list[_Entry]:
     config = saved["config"]
     found = []
     for entry in config if isinstance(config, list) else config["layers"]:
-        kind, options = entry["class_name"], entry["config"]
+        kind = entry["class_name"]
+        options = entry["config"]
         name = entry.get("name", options.get("name", "input"))
         inputs = _inputs(entry, name, path)
         if kind == _PRUNED:
-            kind, options = options["layer"]["class_name"], options["layer"]["config"]
+            kind = options["layer"]["class_name"]
+            options = options["layer"]["config"]
         if kind == "TFOpLambda":
             kind = _OPERATORS.get(options["function"], kind)
             if kind == "TFOpLambda" or len(inputs) != 2:
@@ -211,7 +213,8 @@ def _check_precision(config: Mapping[str, Any], where: str) -> None:
 
 
 def _layer(entry: _Entry, path: Path) -> keras.layers.Layer:
-    kind, config = entry.kind, entry.config
+    kind = entry.kind
+    config = entry.config
     if kind not in _LAYERS:
         raise TriggerError(
             f"{path}: layer {quoted(config.get('name'))} is of the class {kind}; "

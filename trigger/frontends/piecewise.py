@@ -92,7 +92,8 @@ def staircase(
     fraction = int(builder[source].fractions.max())
     up = fraction - builder[source].fractions
     reach = builder.range(source)
-    low, high = int((reach.low << up).min()), int((reach.high << up).max())
+    low = int((reach.low << up).min())
+    high = int((reach.high << up).max())
 
     def ask(integers: Integers) -> np.ndarray:
         return function(np.ldexp(integers.astype(np.float64), -fraction))
@@ -135,17 +136,19 @@ def staircase(
 
 def _bisect(ask: Callable[[Integers], np.ndarray], low: int, high: int) -> Integers:
     """The integers on both sides of every step of a non-decreasing function."""
-    left, right = np.array([low]), np.array([high])
+    left = np.array([low])
+    right = np.array([high])
     found = [left, right]
     for _ in range((high - low).bit_length()):
         middle = (left + right) >> 1
-        a, b, c = ask(left), ask(middle), ask(right)
-        lower, upper = (a != b) & (middle - left > 0), (b != c) & (right - middle > 0)
+        a = ask(left)
+        b = ask(middle)
+        c = ask(right)
+        lower = (a != b) & (middle - left > 0)
+        upper = (b != c) & (right - middle > 0)
         found += [middle]
-        left, right = (
-            np.concatenate([left[lower], middle[upper]]),
-            np.concatenate([middle[lower], right[upper]]),
-        )
+        left = np.concatenate([left[lower], middle[upper]])
+        right = np.concatenate([middle[lower], right[upper]])
         if len(left) > MAX_STEPS:
             raise Refusal(f"the function has more than {MAX_STEPS} steps", "use fewer bits")
         found += [left, right]

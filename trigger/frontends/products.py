@@ -44,7 +44,8 @@ def sum_of_squares(builder: Builder, name: str, source: str) -> str:
 
 def _of_magnitudes(builder: Builder, name: str, source: str) -> str:
     """The sum of squares of non-negative elements."""
-    kind, elements = enclosing(builder[source].types), len(builder[source].types)
+    kind = enclosing(builder[source].types)
+    elements = len(builder[source].types)
     if kind.width <= _NARROW:
         return _sum(builder, name, _table(builder, f"{name}_squares", source, kind))
     bits = kind.width // 2
@@ -74,7 +75,8 @@ def _table(builder: Builder, name: str, source: str, kind: Fixed) -> str:
 
 def _scaled(builder: Builder, name: str, source: str, scale: float) -> str:
     elements = len(builder[source].types)
-    scales, zeros = constant(np.full(elements, scale)), constant(np.zeros(elements))
+    scales = constant(np.full(elements, scale))
+    zeros = constant(np.zeros(elements))
     return builder.affine(name, source, scales, zeros)
 
 

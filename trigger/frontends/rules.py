@@ -23,7 +23,8 @@ def rule(
     """The rule of a quantiser with these bits per element; ``integer`` excludes the sign."""
     k, i, f = (np.ravel(part).astype(np.int64) for part in (signed, integer, fraction))
     dead = k + i + f <= 0
-    i, f = np.where(dead, 1, i), np.where(dead, 0, f)
+    i = np.where(dead, 1, i)
+    f = np.where(dead, 0, f)
     types = tuple(
         Fixed(bool(a), int(a + b + c), int(a + b)) for a, b, c in zip(k, i, f, strict=True)
     )

@@ -32,7 +32,8 @@ class Performance(NamedTuple):
 
 def logits(outputs: np.ndarray, head: str) -> np.ndarray:
     """The outputs (events, outputs) of a network as logits; ``head`` is their activation."""
-    outputs, least = outputs.astype(np.float64), np.finfo(np.float64).tiny
+    outputs = outputs.astype(np.float64)
+    least = np.finfo(np.float64).tiny
     if head not in ("softmax", "sigmoid"):
         return outputs
     found: np.ndarray = np.log(np.maximum(outputs, least))
@@ -59,13 +60,16 @@ def roc(
     ``background`` low: other classes are compared with those, and each of those with all others,
     with the score negated.
     """
-    signal, seen = events.y == number, np.full(len(events.y), True)
+    signal = events.y == number
+    seen = np.full(len(events.y), True)
     if background is None:
         values = softmax(scores, axis=1)[:, number]
     else:
         values = -scores[:, 0] if number in background else scores[:, 0]
         seen = signal | (np.isin(events.y, background) != (number in background))
-    signal, values, weight = signal[seen], values[seen], events.weight[seen]
+    signal = signal[seen]
+    values = values[seen]
+    weight = events.weight[seen]
     share, efficiency, _ = roc_curve(signal, values, sample_weight=weight)
     return Roc(efficiency, share, float(np.trapezoid(efficiency, share)))
 

@@ -68,7 +68,9 @@ def efficiency(kept: np.ndarray, weight: np.ndarray) -> Estimate:
         (1 - share) ** 2 * (weight[kept] ** 2).sum() + share**2 * (weight[~kept] ** 2).sum()
     ) / total**2
     equal = share * (1 - share) / variance if variance > 0 else total**2 / (weight**2).sum()
-    passed, failed, tail = share * equal, (1 - share) * equal, (1 - LEVEL) / 2
+    passed = share * equal
+    failed = (1 - share) * equal
+    tail = (1 - LEVEL) / 2
     low = float(beta.ppf(tail, passed, failed + 1)) if passed > 0 else 0.0
     high = float(beta.ppf(1 - tail, passed + 1, failed)) if failed > 0 else 1.0
     return Estimate(share, low, high)

@@ -28,7 +28,8 @@ from trigger.synthesis.run import results as results_of
 
 def write(build: Build, folder: Path) -> None:
     """Write ``index.html`` from the finished stages of a build."""
-    spec, graph = build.spec, read_graph(build.root)
+    spec = build.spec
+    graph = read_graph(build.root)
     training = _read(build, "model/summary.json")
     test = integer_events(build)["test"]
     found = outcome(build)
@@ -128,7 +129,8 @@ def _rate_curves(build: Build, test: Events) -> str:
     points = _read(build, "graph/summary.json")["working_points"].values()
     values = run(scores_of(read_graph(build.root)), test.x)
     background = spec.data.classes.index(spec.physics.zero_bias)
-    curves, colors = {}, {}
+    curves = {}
+    colors = {}
     for element in dict.fromkeys(point["element"] for point in points):
         for number, name in enumerate(spec.data.classes):
             if number != background:
@@ -145,7 +147,8 @@ def _rate_curves(build: Build, test: Events) -> str:
 
 def _turn_ons(bits: np.ndarray, test: Events, spec: Spec) -> dict[str, str]:
     """For each feature in physics.turn_on, the efficiency of the OR of all accept bits by class."""
-    kept, pictures = np.asarray(bits.any(axis=1)), {}
+    kept = np.asarray(bits.any(axis=1))
+    pictures = {}
     for feature in spec.physics.turn_on:
         number = spec.data.features.index(feature)
         fields = spec.inputs.fields()

@@ -19,7 +19,8 @@ def write(points: Sequence[Point], spec: Spec, folder: Path) -> Path:
     assert spec.search is not None
     metric = spec.search.metric
     complete = [p for p in points if p.outcome.state == COMPLETE]
-    best, budgets = front(complete), of_budget(spec.budget)
+    best = front(complete)
+    budgets = of_budget(spec.budget)
     names = {metric: metric, "lut": "LUT, predicted", "latency_ns": "latency, ns"}
     pictures = [
         plots.front(

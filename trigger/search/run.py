@@ -54,10 +54,8 @@ def opened(target: str, output: Path, resume: bool) -> Iterator[Search]:
         raise TriggerError(
             f"{path}: [search] is missing; set search.parameters to the values to vary"
         )
-    text, source = (
-        specification.without_warm_start(path.read_text(encoding="utf-8")),
-        path.resolve().parent,
-    )
+    text = specification.without_warm_start(path.read_text(encoding="utf-8"))
+    source = path.resolve().parent
     space.check(text, path, spec.search)
     spec = specification.parse(text, path)
     root = output / f"{spec.name}-search"

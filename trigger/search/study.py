@@ -45,7 +45,8 @@ class Study:
 
     def __init__(self, folder: Path, spec: Spec, source: Path, resume: bool) -> None:
         assert spec.search is not None
-        self._spec, self._space = spec, distributions(spec.search)
+        self._spec = spec
+        self._space = distributions(spec.search)
         self.files = {
             **{name: file_digest(source / name) for name in spec.data.files},
             **{
@@ -131,7 +132,8 @@ class Study:
         given up if it is worse than half of them. Without a target it is compared with the whole
         front, and given up if it is worse than all.
         """
-        best, target = front(self.complete()), spec.training.target_lut
+        best = front(self.complete())
+        target = spec.training.target_lut
         rivals = [p.outcome for p in best if target is None or (p.outcome.lut or 0) <= target]
         found = []
         for place in range(len(RUNGS)):

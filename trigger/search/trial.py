@@ -28,10 +28,13 @@ if TYPE_CHECKING:
 
 # The data files that a trial reads.
 DATA = (*parts.DATA, *area.DATA)
-COMPLETE, HOPELESS, FAILED = "complete", "hopeless", "failed"
+COMPLETE = "complete"
+HOPELESS = "hopeless"
+FAILED = "failed"
 # Rungs: a trial is compared with others after these fractions of its epochs, by the mean of its
 # last losses.
-RUNGS, _SMOOTHED = (0.25, 0.5, 0.75), 5
+RUNGS = (0.25, 0.5, 0.75)
+_SMOOTHED = 5
 _THREADS = (
     "TF_NUM_INTRAOP_THREADS",
     "TF_NUM_INTEROP_THREADS",
@@ -106,7 +109,8 @@ def run(task: Task) -> Outcome:
     """Train, lower, measure. A failure becomes the reason of the outcome; nothing is raised."""
     from trigger.fixedpoint.ops import GraphError
 
-    start, rungs = time.monotonic(), _Rungs(task.bars)
+    start = time.monotonic()
+    rungs = _Rungs(task.bars)
     try:
         outcome = _run(task, rungs)
     except _GivenUp as end:

@@ -131,21 +131,18 @@ class Inputs(Section):
         return self
 
     def _repeated_feature(self) -> str | None:
-        names = [
-            feature
-            for name, kind in self.objects.items()
-            for number in range(len(kind.at))
-            for feature in kind.features(name, number)
-        ]
+        names: list[str] = []
+        for name, kind in self.objects.items():
+            for number in range(len(kind.at)):
+                names += kind.features(name, number)
         return next((name for name, count in Counter(names).items() if count > 1), None)
 
     def fields(self) -> dict[str, PlacedField]:
         """Each field of each object, by the name of the feature it is."""
-        return {
-            feature: PlacedField(link, word, low + field.bits[0], field)
-            for name, kind in self.objects.items()
-            for number, (link, word, low) in enumerate(kind.at)
-            for feature, field in zip(
-                kind.features(name, number), kind.fields.values(), strict=True
-            )
-        }
+        placed = {}
+        for name, kind in self.objects.items():
+            for number, (link, word, low) in enumerate(kind.at):
+                features = kind.features(name, number)
+                for feature, field in zip(features, kind.fields.values(), strict=True):
+                    placed[feature] = PlacedField(link, word, low + field.bits[0], field)
+        return placed

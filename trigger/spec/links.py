@@ -39,22 +39,22 @@ def link_map(spec: "Spec") -> LinkMap:
 
     No feature crosses the end of a word.
     """
-    bits, fields = spec.inputs.word_bits, spec.inputs.fields()
+    bits = spec.inputs.word_bits
+    fields = spec.inputs.fields()
     if fields:
         seen = {name: fields[name] for name in spec.data.features}
         places = tuple(
             Place(name, at.link, at.word, at.low, at.field.type) for name, at in seen.items()
         )
-        links, words = (
-            max(at.link for at in fields.values()),
-            max(at.word for at in fields.values()),
-        )
+        links = max(at.link for at in fields.values())
+        words = max(at.word for at in fields.values())
         return LinkMap(places, 1 + links, 1 + words, bits)
     packed: list[Place] = []
     link = low = 0
     for name, kind in zip(spec.data.features, spec.input_types, strict=True):
         if low + kind.width > bits:
-            link, low = link + 1, 0
+            link += 1
+            low = 0
         packed.append(Place(name, link, 0, low, kind))
         low += kind.width
     return LinkMap(tuple(packed), 1 + link, 1, bits)

@@ -10,7 +10,9 @@ from typing import Any, NamedTuple
 from trigger.errors import TriggerError, quoted
 from trigger.support.resources import folder
 
-PARTS, FAMILIES, NAMES = "parts.toml", "families.toml", "part_names.toml"
+PARTS = "parts.toml"
+FAMILIES = "families.toml"
+NAMES = "part_names.toml"
 # What is read here, for whoever must know what a result depends on.
 DATA = tuple(f"synth/{name}" for name in (PARTS, FAMILIES, NAMES))
 TOTALS = ("lut", "ff", "dsp", "bram")
@@ -84,7 +86,8 @@ def utilisation(result: Any, fpga: Part) -> dict[str, float | None]:
     """The fraction of a part's LUT, FF, DSP and BRAM in a synthesis result; None if unknown."""
     shares: dict[str, float | None] = {}
     for name in TOTALS:
-        used, total = getattr(result, name), getattr(fpga, name)
+        used = getattr(result, name)
+        total = getattr(fpga, name)
         known = used is not None and bool(total) and result.part == fpga.name
         shares[name] = used / total if known else None
     return shares

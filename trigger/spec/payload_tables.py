@@ -11,11 +11,15 @@ from trigger.errors import quoted
 from trigger.spec.tables import Section, nearest
 
 # The widths of an EMP word and of a bunch crossing.
-WORD_BITS, CROSSING_BITS = 64, 12
+WORD_BITS = 64
+CROSSING_BITS = 12
 # The limits of the shell's registers, and of the words per event.
-MOST_POINTS, MOST_FRAMES = 16, 255
+MOST_POINTS = 16
+MOST_FRAMES = 255
 # Default positions of accept bits, crossing and scores, without [payload.output].
-_ACCEPT, _CROSSING, _SCORES = 0, 16, 32
+_ACCEPT = 0
+_CROSSING = 16
+_SCORES = 32
 
 # Pattern files number links with three digits.
 Channel = Annotated[int, Field(ge=0, lt=1000)]
@@ -132,7 +136,8 @@ class Payload(Section):
 
         Raises ValueError for an unknown name, and if parts overlap or do not fit a word.
         """
-        link, room = self.output_link, WORD_BITS - _SCORES
+        link = self.output_link
+        room = WORD_BITS - _SCORES
         width = sum(score.width for score in scores)
         if self.output is None and width > room:
             raise ValueError(

@@ -30,7 +30,8 @@ def create(folder: Path, like: str) -> None:
     text = (source / specification.FILE_NAME).read_text(encoding="utf-8")
     document: Any = tomlkit.parse(specification.without_warm_start(text))
     document["name"] = name
-    model, files = document["model"], document["data"]["files"]
+    model = document["model"]
+    files = document["data"]["files"]
     moved = {item: _inside(item) for item in (*_model_files(original).values(), *files)}
     for item in moved:
         if not (source / item).is_file():

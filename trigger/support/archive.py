@@ -9,7 +9,8 @@ from pathlib import Path
 from trigger.support.files import write_bytes
 
 _DATE = (1980, 1, 1, 0, 0, 0)
-_METADATA, _CONFIG = "metadata.json", "config.json"
+_METADATA = "metadata.json"
+_CONFIG = "config.json"
 _OBJECT = re.compile(rb'("shared_object_id": )(\d+)')
 
 

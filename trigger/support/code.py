@@ -44,7 +44,8 @@ def code_files(modules: Iterable[str], data: Iterable[str] = ()) -> dict[str, Pa
 
 
 def _digest(path: Path) -> str:
-    digest, state = file_digest(path), loaded.state(path)
+    digest = file_digest(path)
+    state = loaded.state(path)
     if state == loaded.AT_START.get(str(path)):
         return digest
     return f"edited while process {os.getpid()} ran: {state}"

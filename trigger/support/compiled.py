@@ -144,7 +144,8 @@ def _secret() -> bytes | None:
             partial.unlink()
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
         with os.fdopen(os.open(path, flags), "rb") as file:
-            mode, found = os.fstat(file.fileno()), file.read(_SECRET_BYTES + 1)
+            mode = os.fstat(file.fileno())
+            found = file.read(_SECRET_BYTES + 1)
     except OSError:
         return None
     own = mode.st_uid == os.geteuid() and not mode.st_mode & 0o077

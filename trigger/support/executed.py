@@ -17,7 +17,8 @@ def executed() -> Iterator[set[str]]:
     """The names of the files whose code is run inside, as Python knows them."""
     global _into  # noqa: PLW0603 - an audit hook cannot be taken away again
     _listen()
-    before, _into = _into, set()
+    before = _into
+    _into = set()
     try:
         yield _into
     finally:

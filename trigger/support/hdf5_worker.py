@@ -13,7 +13,8 @@ import h5py
 # Filters of HDF5 itself, and LZF from h5py. Others are loaded as plugins.
 _FILTERS = {h5py.h5z.FILTER_LZF, *range(1, 7)}
 # Deflate expands one byte to at most 1032.
-_RATIO, _SMALL = 1100, 1 << 28
+_RATIO = 1100
+_SMALL = 1 << 28
 MARK = "problem: "
 
 

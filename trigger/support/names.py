@@ -78,7 +78,8 @@ _MACRO_FAMILY = re.compile(
     r"|M_[A-Z0-9_]+[fl](\d+x?)?|(HUGE_VAL|S?NAN)(F|L|_?F\d+X?)|(be|le)\d\dtoh|hto[bl]e\d\d"
     r"|pthread_cleanup_(pop|push)\w*"
 )
-_LONGEST, _LONGEST_TEXT = 64, 128
+_LONGEST = 64
+_LONGEST_TEXT = 128
 # Unicode categories that are invisible in a line: control, format, lone surrogates, line ends.
 _HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
 

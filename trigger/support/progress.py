@@ -55,14 +55,16 @@ def _bar(what: str, total: int, unit: str) -> Iterator[Advance]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
     )
-    done, last_note = 0, ""
+    done = 0
+    last_note = ""
     with Progress(*columns, transient=True) as bars:
         task = bars.add_task(what, total=total, rate="…", note="")
         start = time.monotonic()
 
         def advance(count: int, note: str = "") -> None:
             nonlocal done, last_note
-            done, last_note = done + count, note
+            done += count
+            last_note = note
             rate = _short(done / max(time.monotonic() - start, 1e-9))
             bars.update(task, advance=count, rate=rate, note=note)
 
@@ -73,11 +75,13 @@ def _bar(what: str, total: int, unit: str) -> Iterator[Advance]:
 @contextmanager
 def _lines(what: str, total: int, unit: str) -> Iterator[Advance]:
     start = last = time.monotonic()
-    done, last_note = 0, ""
+    done = 0
+    last_note = ""
 
     def advance(count: int, note: str = "") -> None:
         nonlocal done, last, last_note
-        done, last_note = done + count, note
+        done += count
+        last_note = note
         now = time.monotonic()
         if now - last >= _SECONDS_BETWEEN_LINES:
             last = now

@@ -68,11 +68,13 @@ def importable(path: Path) -> Iterator[None]:
     Nothing is written there, and bytecode is not read: it may be older than its source. Raises
     TriggerError where a file of the user's was run that ``user_files`` does not know.
     """
-    places, known = sys.path[:], user_files(path)
+    places = sys.path[:]
+    known = user_files(path)
     before = sys.dont_write_bytecode, sys.pycache_prefix
     with executed() as names:
         # Below this path there can be no file.
-        sys.dont_write_bytecode, sys.pycache_prefix = True, os.devnull
+        sys.dont_write_bytecode = True
+        sys.pycache_prefix = os.devnull
         sys.path.append(str(path.parent))
         importlib.invalidate_caches()
         _forget(path)

@@ -10,7 +10,8 @@ from trigger.fixedpoint.ops import Affine, Constant, Dense, Operation
 from trigger.support.numbers import plain
 
 # Typical values of small trigger networks; a change saves about the excess.
-_BITS, _DENSITY = 6, 0.25
+_BITS = 6
+_DENSITY = 0.25
 
 
 class _Change(NamedTuple):
@@ -55,7 +56,8 @@ def _changes(graph: Graph, node: Operation) -> Iterator[_Change]:
     constants = node.weights if isinstance(node, Dense) else node.scale
     read = max(t.width for t in graph[node.inputs[0]].types)
     copies = node.positions if isinstance(node, Dense) else 1
-    cost, bits = _digits(constants.values) * read * copies, _bits(constants)
+    cost = _digits(constants.values) * read * copies
+    bits = _bits(constants)
     inputs = f"a quantiser with fewer bits before {node.name!r}"
     yield _Change(cost * (1 - _BITS / read), inputs, f"the layer reads values of {read} bits")
     if isinstance(node, Affine):

@@ -14,7 +14,9 @@ ESTIMATED, SYNTHESISED, ROUTED = LABELS = ("estimated", "synthesised", "routed")
 
 # The design that a figure counts: the RTL of the network alone, with its shell, or the hls4ml
 # project.
-CORE, PAYLOAD, HLS = "RTL", "payload", "hls4ml"
+CORE = "RTL"
+PAYLOAD = "payload"
+HLS = "hls4ml"
 _TITLES = {CORE: "RTL core", PAYLOAD: "RTL payload", HLS: "hls4ml core"}
 
 

@@ -18,7 +18,8 @@ from trigger.synthesis.yosys import Yosys
 
 TOOLS: dict[str, type[Tool]] = {tool.name: tool for tool in (Yosys, Ecp5, Vivado, Vitis, Quartus)}
 TIMEOUT_S = 4 * 3600.0
-_RESULT, _STATE = "result.json", "source.txt"
+_RESULT = "result.json"
+_STATE = "source.txt"
 
 
 def estimate(this: Job) -> Synthesis:

@@ -64,7 +64,8 @@ def loss(wanted: np.ndarray, beta: float) -> Callable[[Any, Any], Any]:
 
     ``wanted`` (features,) selects the features to reconstruct.
     """
-    features, share = len(wanted), wanted.astype(np.float32)
+    features = len(wanted)
+    share = wanted.astype(np.float32)
 
     def value(y_true: Any, y_pred: Any) -> Any:
         error = keras.ops.sum(share * keras.ops.square(y_true - y_pred[:, :features]), axis=-1)

@@ -26,7 +26,8 @@ class Attempt:
     """
 
     def __init__(self, folder: Path, key: str) -> None:
-        self._folder, self._state = folder, {"key": key}
+        self._folder = folder
+        self._state = {"key": key}
         if _read(folder / "state.json").get("key") != key:
             files.fresh(folder)
         self._before = _read(folder / "state.json")

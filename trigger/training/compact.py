@@ -38,7 +38,8 @@ def compact(model: keras.Model) -> tuple[keras.Model, Callable[[], None]]:
     kept = np.arange(layers[dense[0]].kernel.shape[0])
     pairs = []
     for k, layer in enumerate(layers):
-        before, part = kept, layer
+        before = kept
+        part = layer
         if k in dense:
             kept = _with_bits(layers[k + 1 : following.get(k, k)], layer.units)
         if dense[0] <= k <= dense[-1]:

@@ -36,7 +36,8 @@ def targets(events: dict[str, Events], teacher: keras.Model, share: float) -> di
 
 def loss(model: keras.Model) -> Callable[[Any, Any], Any]:
     """The weighted sum of the cross entropies with the labels and with the teacher."""
-    kind, binary = head(model), model.output_shape[-1] == 1
+    kind = head(model)
+    binary = model.output_shape[-1] == 1
 
     def two_classes(z: Any) -> Any:
         return ops.concatenate([ops.zeros_like(z), z], axis=-1) if binary else z
@@ -48,7 +49,8 @@ def loss(model: keras.Model) -> Callable[[Any, Any], Any]:
         return ops.log(y) - (ops.log(1 - y) if kind == "sigmoid" else 0.0)
 
     def value(y_true: Any, y_pred: Any) -> Any:
-        found, taught = two_classes(logits(y_pred)), two_classes(y_true[:, 2:])
+        found = two_classes(logits(y_pred))
+        taught = two_classes(y_true[:, 2:])
         true = ops.one_hot(ops.cast(y_true[:, 0], "int32"), found.shape[-1])
         hard = -ops.sum(true * ops.log_softmax(found), axis=-1)
         soft = -ops.sum(

@@ -53,7 +53,8 @@ def fit(
     and val_accuracy of each epoch. Raises TriggerError if the loss is not finite, or if the target
     size is not reached.
     """
-    train, validation = events["train"], events["validation"]
+    train = events["train"]
+    validation = events["validation"]
     steps = math.ceil(len(train.x) / training.batch_size)
     batch = (
         len(train.x) // steps
@@ -155,7 +156,8 @@ class _BestEpoch(keras.callbacks.Callback):
         self, counts: Callable[[int], bool], patience: int | None, folder: Path | None
     ) -> None:
         super().__init__()
-        self._counts, self._patience = counts, patience
+        self._counts = counts
+        self._patience = patience
         self._checkpoint = None if folder is None else folder / "best_weights.npz"
         self._least = math.inf
         self.epoch = 0
@@ -165,11 +167,9 @@ class _BestEpoch(keras.callbacks.Callback):
         if not self._counts(epoch):
             return
         if logs["val_loss"] < self._least:
-            self._least, self.epoch, self.weights = (
-                logs["val_loss"],
-                epoch,
-                self.model.get_weights(),
-            )
+            self._least = logs["val_loss"]
+            self.epoch = epoch
+            self.weights = self.model.get_weights()
             if self._checkpoint is not None:
                 self._checkpoint.parent.mkdir(parents=True, exist_ok=True)
                 np.savez(
@@ -201,7 +201,8 @@ class _TensorBoard(keras.callbacks.Callback):
         # equal.
         self._path = folder / "events.out.tfevents.epochs"
         self._path.unlink(missing_ok=True)
-        self._event, self._writer = Event, RecordWriter
+        self._event = Event
+        self._writer = RecordWriter
         self._append(Event(file_version="brain.Event:2"))
 
     def _append(self, event: Any) -> None:

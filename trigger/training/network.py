@@ -47,7 +47,8 @@ def make(spec: Spec, folder: Path) -> keras.Model:
     """
     assert spec.model.function is not None
     path = folder / spec.model.file
-    features, classes = len(spec.data.features), len(spec.scores)
+    features = len(spec.data.features)
+    classes = len(spec.scores)
     where = f"{path}: {spec.model.function}()"
     with importable(path):
         function = _function(path, spec.model.function)

@@ -27,7 +27,8 @@ def remove(model: keras.Model, worth: Worth, strength: float) -> int:
     tried and the loss evaluated, until the target is reached. Returns the number of removed
     neurons.
     """
-    taken, lut = 0, float(worth.lut())
+    taken = 0
+    lut = float(worth.lut())
     least = worth.loss() + strength * lut
     for quantizer in _elementwise(model):
         fraction = keras.ops.convert_to_numpy(quantizer.fraction)
@@ -40,7 +41,10 @@ def remove(model: keras.Model, worth: Worth, strength: float) -> int:
             without = float(worth.lut())
             found = worth.loss() + strength * without
             if found < least:
-                taken, least, lut, fraction = taken + 1, found, without, tried
+                taken += 1
+                least = found
+                lut = without
+                fraction = tried
         quantizer.fraction.assign(fraction)
     return taken
 

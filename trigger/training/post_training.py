@@ -57,7 +57,8 @@ def choose(model: keras.Model, events: Mapping[str, Events], spec: Spec) -> Choi
     wanted = spec.quantization
     assert wanted is not None
     _check_weights(model)
-    sample, seen = events["train"].x[:_CALIBRATION_EVENTS], events["validation"]
+    sample = events["train"].x[:_CALIBRATION_EVENTS]
+    seen = events["validation"]
     widths = WIDTHS if wanted.bits is None else (wanted.bits,)
     _check_lowers(model, sample, spec.input_types, (widths[0], widths[-1]))
 

@@ -23,7 +23,8 @@ class MagnitudePruning(Shrinking):
 
     def __init__(self, model: keras.Model, pruning: Pruning) -> None:
         super().__init__()
-        self._network, self._pruning = model, pruning
+        self._network = model
+        self._pruning = pruning
         self.every_step = keras.backend.backend() == "jax"  # its training step ignores constraints
         self._kernels = [kernel for layer in model.layers for kernel in kernels.weights(layer)]
         self._masks = [
@@ -49,10 +50,8 @@ class MagnitudePruning(Shrinking):
         for layer in self._network.layers:
             for weight in kernels.weights(layer):
                 kernel = keras.ops.convert_to_numpy(weight)
-                found, wanted = (
-                    int((kernel == 0).sum()),
-                    zeros_of(kernel.size, self._pruning.sparsity),
-                )
+                found = int((kernel == 0).sum())
+                wanted = zeros_of(kernel.size, self._pruning.sparsity)
                 if found != wanted:
                     raise TriggerError(
                         f"pruning: {layer.name} has {found} zeros of {kernel.size} "

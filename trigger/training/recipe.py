@@ -21,7 +21,8 @@ from trigger.training.fit import History, Shrinking, Watch, fit, loss_on
 from trigger.training.float_baseline import float_baseline
 
 # The numbers of training events that evaluate neurons, and single weights.
-_SAMPLE, _REFINED_ON = 4096, 16384
+_SAMPLE = 4096
+_REFINED_ON = 16384
 
 
 def trained(spec: Spec, events: dict[str, Events], folder: Path, watch: Watch) -> keras.Model:
@@ -84,23 +85,23 @@ def train(
     """
     taught = _taught(events, spec)
     network.power_of_two_normalization(model, taught["train"], spec.input_types)
-    loss, trained = None, model
+    loss = None
+    trained = model
     if spec.task == "anomaly":
         loss = anomaly.loss(
             np.isin(spec.data.features, spec.training.reconstruct or spec.data.features),
             spec.training.beta,
         )
-        taught, trained = anomaly.targets(taught), anomaly.autoencoder(model)
+        taught = anomaly.targets(taught)
+        trained = anomaly.autoencoder(model)
     elif spec.background is not None:
         taught = {
             name: s._replace(y=(~np.isin(s.y, spec.background)).astype(int))
             for name, s in taught.items()
         }
     if teacher is not None and spec.training.distillation is not None:
-        taught, loss = (
-            distill.targets(taught, teacher, spec.training.distillation),
-            distill.loss(model),
-        )
+        taught = distill.targets(taught, teacher, spec.training.distillation)
+        loss = distill.loss(model)
     if is_float(model):
         return fit(trained, taught, spec.training, None, folder, watch, loss)
     trained, shrinking = _shrinking(model, trained, spec, taught["train"])
@@ -120,7 +121,8 @@ def _refined(
     assert training.target_lut is not None
     few = _some(events, _REFINED_ON, training.seed)
     schedule = refine.Schedule(training.target_lut, training.refinement, training.seed)
-    part, judged = model, trained
+    part = model
+    judged = trained
     give_back: Callable[[], None] | None = None
     if (
         trained.outputs[0] is model.outputs[0]
@@ -163,11 +165,9 @@ def _shrinking(
     lut = widths.lut_of(model, spec.input_types)
     steered = widths.Steered(trained, lut)
     few = _some(events, _SAMPLE, spec.training.seed)
-    x, y, weight = (
-        shaped(model, few.x),
-        few.y,
-        (few.weight / few.weight.mean()).astype(np.float32),
-    )
+    x = shaped(model, few.x)
+    y = few.y
+    weight = (few.weight / few.weight.mean()).astype(np.float32)
 
     def loss() -> float:
         return float(steered.compute_loss(x, y, steered(x, training=False), weight, training=False))

@@ -21,19 +21,25 @@ from trigger.training.widths import GROWTH, LUT_A_BIT, DenseLayer
 # Training ends at this multiple of the target, with at most the excess of a target of ``_SMALL``
 # LUT: refinement selects removals better, but in larger networks there is less to gain and a digit
 # is worth less.
-_SPARE, _SMALL = 1.5, 600
+_SPARE = 1.5
+_SMALL = 600
 # The price of a LUT in loss, times the target: it rises after each pass above the target and falls
 # after each below.
-_FIRST_PRICE, _RISE, _FALL = 0.2, 1.5, 0.5
+_FIRST_PRICE = 0.2
+_RISE = 1.5
+_FALL = 0.5
 # The integer and fractional bits of weights and biases with individual widths during the trials.
-_INTEGER, _FRACTION = 4.0, 8.0
+_INTEGER = 4.0
+_FRACTION = 8.0
 # A zero weight starts this many bits below the largest of its neuron.
 _BELOW = 2
 # The number of times a step is doubled at most, as long as that helps.
-_DOUBLINGS, _BIAS_DOUBLINGS = 4, 7
+_DOUBLINGS = 4
+_BIAS_DOUBLINGS = 7
 # Ignore gains below float32 noise, and a further threshold per LUT above ``_SMALL``: with many
 # trials, some improve the loss on these events by chance.
-_LEAST_GAIN, _CHANCE = 1e-7, 2e-8
+_LEAST_GAIN = 1e-7
+_CHANCE = 2e-8
 
 Loss = Callable[[], float]
 
@@ -72,13 +78,15 @@ def refine(
     target = schedule.target
     price = _FIRST_PRICE * min(1, _SMALL / target) / target
     network = _Network(model, layers, loss, schedule)
-    best, weights = Found(math.inf, math.inf), None
+    best = Found(math.inf, math.inf)
+    weights = None
     for _ in range(schedule.passes):
         network.pass_at(price)
         watch(network.now)
         within = network.now.lut <= target
         if within and network.now.loss < best.loss:
-            best, weights = network.now, model.get_weights()
+            best = network.now
+            weights = model.get_weights()
         price *= _FALL if within else _RISE
     if weights is None:
         raise TriggerError(
@@ -114,7 +122,8 @@ class _Kernel:
     cost: _DigitCost
 
     def __init__(self, uses: list[DenseLayer]) -> None:
-        self.layer, self._uses = uses[0].layer, uses
+        self.layer = uses[0].layer
+        self._uses = uses
         quantizer: LearnedWeights = self.layer.kernel_quantizer_internal
         self.values = _numpy(quantizer(self.layer.kernel))
         self.digits = np.vectorize(digits, otypes=[int])(self.values)
@@ -159,7 +168,8 @@ class _Kernel:
         """The possible changes of a weight, in ascending size; none if its neuron has no
         weights.
         """
-        fraction, value = self._fraction[place], abs(self.values[place])
+        fraction = self._fraction[place]
+        value = abs(self.values[place])
         if self._free:
             leading = value or np.abs(self.values[:, place[1]]).max()
             if not leading:
@@ -185,11 +195,9 @@ class _Network:
         for value in self._values:
             value.fraction.assign(np.rint(_numpy(value.fraction)))
             value.integer.assign(np.ceil(_numpy(value.integer)))
-        self._loss, self._target, self._random = (
-            loss,
-            schedule.target,
-            np.random.default_rng(schedule.seed),
-        )
+        self._loss = loss
+        self._target = schedule.target
+        self._random = np.random.default_rng(schedule.seed)
         self._least_gain = _LEAST_GAIN + _CHANCE * max(schedule.target - _SMALL, 0)
         self.now = Found(loss(), self._lut())
 
@@ -217,8 +225,11 @@ class _Network:
         return lut <= max(self._target, self.now.lut)
 
     def _weight(self, kernel: _Kernel, place: tuple[int, ...], price: float) -> None:
-        before, simpler, steps = kernel.values[place], kernel.simpler(place), kernel.steps(place)
-        chosen, found = before, self.now
+        before = kernel.values[place]
+        simpler = kernel.simpler(place)
+        steps = kernel.steps(place)
+        chosen = before
+        found = self.now
 
         def better(value: float) -> bool:
             nonlocal chosen, found
@@ -231,7 +242,8 @@ class _Network:
             tried = Found(self._loss(), lut)
             if tried.at(price) > found.at(price) - self._least_gain:
                 return False
-            chosen, found = value, tried
+            chosen = value
+            found = tried
             return True
 
         for value in simpler if before else ():
@@ -267,7 +279,8 @@ class _Network:
                     loss = self._loss()
                     if loss > self.now.loss - self._least_gain:
                         break
-                    values, self.now = tried, self.now._replace(loss=loss)
+                    values = tried
+                    self.now = self.now._replace(loss=loss)
         variable.assign(values)
 
     def _bits(self, quantizer: LearnedActivation, price: float) -> None:
@@ -281,7 +294,8 @@ class _Network:
         self, quantizer: LearnedActivation, element: int, move: tuple[Any, float], price: float
     ) -> bool:
         variable, by = move
-        before, costs = _numpy(variable), [kernel.cost for kernel in self._kernels]
+        before = _numpy(variable)
+        costs = [kernel.cost for kernel in self._kernels]
         tried = before.copy()
         tried[element] = max(tried[element] + by, LEAST_FRACTION)
         variable.assign(tried)
@@ -299,7 +313,8 @@ class _Network:
 
 def _moves(quantizer: LearnedActivation) -> tuple[tuple[Any, float], ...]:
     """The trials on the width of a value: removal, one bit less at either end, one bit more."""
-    fraction, integer = quantizer.fraction, quantizer.integer
+    fraction = quantizer.fraction
+    integer = quantizer.integer
     return (fraction, -math.inf), (fraction, -1), (integer, -1), (fraction, 1), (integer, 1)
 
 

@@ -194,7 +194,8 @@ class _Replacement:
 
     def _name(self, wanted: str, is_own: bool = False) -> str:
         """A unique name; the first use of a layer keeps its name."""
-        name, number = wanted, 1
+        name = wanted
+        number = 1
         while name in self._taken or (name in self._reserved and not is_own):
             number += 1
             name = f"{wanted}_{number}"
@@ -234,7 +235,8 @@ class _Replacement:
         if use.folded is not None:
             float_layers.check_axis(use.folded, summed)
             scale, offset = constants.batch_normalization(use.folded)
-            kernel, bias = kernel * scale, bias * scale + offset
+            kernel = kernel * scale
+            bias = bias * scale + offset
         first = self._rounded(use.before[0].observed, f"{use.name}_input") if wide else []
         behind = self._activation(use, summed)
         weighted = self._weighted(use.name, kernel, bias)
@@ -255,7 +257,8 @@ class _Replacement:
         return made
 
     def _affine(self, use: _Use) -> Any:
-        layer, elements = use.layer, use.after.shape[-1]
+        layer = use.layer
+        elements = use.after.shape[-1]
         float_layers.check_axis(layer, use.after)
         if isinstance(layer, _L.Normalization):
             scale, offset = float_layers.normalization(layer)
@@ -271,16 +274,17 @@ class _Replacement:
 
     def _activation(self, use: _Use, before: np.ndarray) -> _Made:
         """The layers for an activation of the values ``before``."""
-        layer, name = use.layer, f"{use.name}_quantized"
-        slope, upper, kind = 0.0, None, float_layers.kind_of(getattr(layer, "activation", None))
+        layer = use.layer
+        name = f"{use.name}_quantized"
+        slope = 0.0
+        upper = None
+        kind = float_layers.kind_of(getattr(layer, "activation", None))
         if isinstance(layer, _L.Softmax):
             kind = "softmax"
         if isinstance(layer, _L.ReLU | _L.LeakyReLU):
-            kind, slope, upper = (
-                "relu",
-                float(layer.negative_slope),
-                getattr(layer, "max_value", None),
-            )
+            kind = "relu"
+            slope = float(layer.negative_slope)
+            upper = getattr(layer, "max_value", None)
             if getattr(layer, "threshold", 0):
                 raise float_layers.Unfit(
                     f"ReLU jumps at its threshold of {float(layer.threshold):g}", "use threshold=0"

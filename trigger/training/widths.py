@@ -19,7 +19,9 @@ from trigger.training.fit import Shrinking
 # A weight of b bits takes about 1 + (b - 1) / 2 adders, each wider than the value by the growth of
 # the sum. This is the number of LUTs per adder bit, fitted to Yosys counts of jet taggers of 2,000
 # to 3,300 LUT; larger ones take less.
-_ADDERS_A_BIT, GROWTH, LUT_A_BIT = 0.5, 4.0, 0.82
+_ADDERS_A_BIT = 0.5
+GROWTH = 4.0
+LUT_A_BIT = 0.82
 # The cost falls to its target in this fraction of the epochs; the weights settle in the others.
 _DESCENT = 0.5
 # Neurons are removed at this fraction of the descent, and once more after it.
@@ -31,11 +33,13 @@ _PRICES = 5
 _FIRST_EPOCH = 2
 # The margin below the target for remaining fluctuations of the cost.
 _AIM = 0.99
-_FIRST_STRENGTH, _STRENGTHS = 1e-6, (1e-9, 1e-2)
+_FIRST_STRENGTH = 1e-6
+_STRENGTHS = (1e-9, 1e-2)
 # The approximate strength that keeps a network of some thousand LUTs constant.
 SETTLED_STRENGTH = 8e-6
 # The gains of the strength for the error of the cost and for its change, in logarithms per epoch.
-_GAIN, _DAMPING = 0.5, 4.0
+_GAIN = 0.5
+_DAMPING = 4.0
 
 Tensor = Any
 Terms = Callable[[], Tensor]
@@ -95,10 +99,8 @@ def dense_layers(model: keras.Model, inputs: tuple[Fixed, ...]) -> list[DenseLay
     neurons = _neurons(order, model.outputs)
     found: list[DenseLayer] = []
     for node in order:
-        layer, sources = (
-            node.operation,
-            [bits[id(tensor)] for tensor in node.arguments.keras_tensors],
-        )
+        layer = node.operation
+        sources = [bits[id(tensor)] for tensor in node.arguments.keras_tensors]
         if isinstance(layer, keras.layers.Dense):
             if math.prod(node.outputs[0].shape[1:-1]) != 1:
                 raise TriggerError(
@@ -153,12 +155,15 @@ class Steering(Shrinking):
         strength: float = _FIRST_STRENGTH,
     ) -> None:
         super().__init__()
-        self._cost, self._target, self._removal = lut, target, removal
+        self._cost = lut
+        self._target = target
+        self._removal = removal
         self._end = max(_DESCENT * epochs, _FIRST_EPOCH + 1)
         self._removals = [
             round(_FIRST_EPOCH + share * (self._end - _FIRST_EPOCH)) for share in _REMOVALS
         ]
-        self._strength, self._error = strength, 0.0
+        self._strength = strength
+        self._error = 0.0
         self._prices: list[float] = []
         self._from = (_FIRST_EPOCH, 0.0)  # the start of the path: epoch and cost
         self.lut = math.inf
@@ -200,7 +205,8 @@ class Steering(Shrinking):
                 self.lut,
             )  # the path continues from there: the strength is not too high
         if logs is not None:
-            logs["lut"], logs["strength"] = self.lut, self._strength
+            logs["lut"] = self.lut
+            logs["strength"] = self._strength
 
 
 def _sum(
@@ -221,7 +227,8 @@ def _neurons(order: list[Any], outputs: list[Any]) -> dict[int, Terms]:
     readers: dict[int, list[Terms]] = {id(tensor): [one] for tensor in outputs}
     neurons: dict[int, Terms] = {}
     for node in reversed(order):
-        layer, tensors = node.operation, node.arguments.keras_tensors
+        layer = node.operation
+        tensors = node.arguments.keras_tensors
         reader = read = _present(readers[id(node.outputs[0])], getattr(layer, "activation", None))
         if isinstance(layer, keras.layers.Dense):
             neurons[id(node)] = read
@@ -275,7 +282,8 @@ def _constant(values: list[int], elements: int) -> Terms:
 def _dense(
     layer: Any, source: Terms, neurons: Terms, term: Callable[[Tensor, Tensor], Tensor]
 ) -> Terms:
-    kernel, bias = layer.kernel_quantizer_internal, layer.bias_quantizer_internal
+    kernel = layer.kernel_quantizer_internal
+    bias = layer.bias_quantizer_internal
 
     def total(weights: Tensor, biases: Tensor) -> Tensor:
         return ops.sum(term(weights, source()[:, None]), axis=0) + biases

@@ -46,17 +46,20 @@ def _along_path(graph: Graph, element: int, wanted: Integers, slopes: np.ndarray
     spans = np.minimum(spans, (1 << 62) // len(spans))
     starts = np.cumsum(spans) - spans
     rises = slopes[order] >= 0
-    origin, sign = np.where(rises, low[order], high[order]), np.where(rises, 1, -1)
+    origin = np.where(rises, low[order], high[order])
+    sign = np.where(rises, 1, -1)
 
     def at(positions: Integers) -> Integers:
         events = np.empty((len(positions), len(order)), dtype=np.int64)
         events[:, order] = origin + sign * np.clip(positions[:, None] - starts, 0, spans)
         return events
 
-    first, last = np.zeros_like(wanted), np.full_like(wanted, spans.sum())
+    first = np.zeros_like(wanted)
+    last = np.full_like(wanted, spans.sum())
     while (first < last).any():
         middle = (first + last) >> 1
         enough = run(graph, at(middle))[:, element] >= wanted
-        first, last = np.where(enough, first, middle + 1), np.where(enough, middle, last)
+        first = np.where(enough, first, middle + 1)
+        last = np.where(enough, middle, last)
         first = np.minimum(first, last)
     return at(first)

@@ -77,12 +77,14 @@ def _block(graph: Graph, x: Integers) -> Bounds:
 
 def _next(node: Operation, sources: Sequence[Operation], values: Sequence[Bounds]) -> Bounds:
     assert not isinstance(node, Input)  # it is given, not computed
-    source, x = sources[0], values[0]
+    source = sources[0]
+    x = values[0]
     match node:
         case Dense():
             return _dense(node, x)
         case Affine():
-            scale, bias = node.scale.real, node.bias.real
+            scale = node.scale.real
+            bias = node.bias.real
             ends = x.low * scale, x.high * scale
             exact = Bounds(np.minimum(*ends) + bias, np.maximum(*ends) + bias)
             return _rounded(node, exact, x.largest * np.abs(scale) + np.abs(bias), x.known, 2)
@@ -123,9 +125,11 @@ def _next(node: Operation, sources: Sequence[Operation], values: Sequence[Bounds
 
 
 def _dense(node: Dense, x: Bounds) -> Bounds:
-    weights, bias = node.weights.real, node.bias.real
+    weights = node.weights.real
+    bias = node.bias.real
     x = Bounds(*(at_positions(node, end) for end in x))
-    up, down = np.maximum(weights, 0), np.minimum(weights, 0)
+    up = np.maximum(weights, 0)
+    down = np.minimum(weights, 0)
     low = side_by_side(x.low @ up + x.high @ down + bias)
     high = side_by_side(x.high @ up + x.low @ down + bias)
     read = (weights != 0).astype(np.float64)
@@ -154,7 +158,8 @@ def _quantize(node: Quantize, x: Bounds) -> Bounds:
         turns = [np.floor((end - least) / span) for end in ends]
         low, high = (end - turn * span for end, turn in zip(ends, turns, strict=True))
         crossed = turns[0] != turns[1]
-        low, high = np.where(crossed, least, low), np.where(crossed, greatest, high)
+        low = np.where(crossed, least, low)
+        high = np.where(crossed, greatest, high)
     else:
         low, high = (np.clip(end, least, greatest) for end in ends)
     steps = Bounds(np.ldexp(low, -node.fractions), np.ldexp(high, -node.fractions))
@@ -200,10 +205,12 @@ def _steps(node: Staircase, x: Bounds) -> Bounds:
 
     If the levels at a threshold differ by more than one step, rounding cannot confuse them.
     """
-    thresholds, levels = node.thresholds.real, node.levels.real
+    thresholds = node.thresholds.real
+    levels = node.levels.real
     slack = np.zeros(len(thresholds))
     if len(thresholds) > 1:
-        rise, spacing = np.diff(levels), np.diff(thresholds)
+        rise = np.diff(levels)
+        spacing = np.diff(thresholds)
         widest = np.maximum(np.append(spacing, spacing[-1]), np.append(spacing[0], spacing))
         size = np.maximum(np.maximum(np.abs(levels[:-1]), np.abs(levels[1:])), 1)
         # The change of x over which the function rises by its own error.
@@ -211,5 +218,6 @@ def _steps(node: Staircase, x: Bounds) -> Bounds:
         slack = np.where(rise == rise.min(), FUNCTION_ERROR * moved, 0)
     late = np.maximum.accumulate(thresholds + slack)
     early = np.minimum.accumulate((thresholds - slack)[::-1])[::-1]
-    low, high = np.searchsorted(late, x.low, "right"), np.searchsorted(early, x.high, "right")
+    low = np.searchsorted(late, x.low, "right")
+    high = np.searchsorted(early, x.high, "right")
     return _straight_through(node, x, Bounds(levels[low], levels[high]))

@@ -144,10 +144,8 @@ def _through_head(head: Head, node: Operation, graph: Graph, y: Bounds) -> Bound
     if isinstance(node, Staircase) and not left_out:  # the rounded values of the head
         step = np.ldexp(1.0, -node.fractions)
         greatest = step * [kind.maximum for kind in node.types]
-        low, high = (
-            y.low - step / 2,
-            np.where(y.high == greatest, greatest + step, y.high + step / 2),
-        )
+        low = y.low - step / 2
+        high = np.where(y.high == greatest, greatest + step, y.high + step / 2)
         return Bounds(low - FUNCTION_ERROR, high + FUNCTION_ERROR)
     low, high = (_FUNCTIONS[head.kind](end) for end in y)
     return Bounds(low - FUNCTION_ERROR, high + FUNCTION_ERROR)

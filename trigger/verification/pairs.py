@@ -25,7 +25,8 @@ def covering(rng: np.random.Generator, levels: Integers, others: Integers) -> In
         kept = rng.random((_DRAWN, features)) < (0.5 if mixed else 1)
         pair, a, b = np.unravel_index(rng.choice(np.flatnonzero(missing)), missing.shape)
         for feature, level in ((first[pair], a), (second[pair], b)):  # a pair that is still missing
-            drawn[:, feature], kept[:, feature] = level, True
+            drawn[:, feature] = level
+            kept[:, feature] = True
         both = kept[:, first] & kept[:, second]
         new = (missing[pairs, drawn[:, first], drawn[:, second]] & both).sum(axis=1)
         best = int(np.argmax(new))

@@ -34,7 +34,8 @@ from trigger.verification.pairs import covering
 
 _POOL = 20_000
 _TIES_PER_ELEMENT = 2
-_TABLE_ENTRIES, _EVENTS_PER_ENTRY = 4096, 8
+_TABLE_ENTRIES = 4096
+_EVENTS_PER_ENTRY = 8
 _TIMES_A_PAIR = 4
 _FAR = np.iinfo(np.int64).max
 
@@ -117,10 +118,8 @@ def _pairs(seed: int, low: Integers, high: Integers, pool: Integers) -> Integers
 
 def _outside(rng: np.random.Generator, low: Integers, high: Integers) -> np.ndarray:
     span = (high - low + 1).astype(np.float64)
-    below, above = (
-        low - span * rng.random((100, len(low))),
-        high + span * rng.random((100, len(low))),
-    )
+    below = low - span * rng.random((100, len(low)))
+    above = high + span * rng.random((100, len(low)))
     far = np.where(rng.random((50, len(low))) < 0.5, -1e6, 1e6) * span
     return np.concatenate([below, above, far])
 
@@ -134,7 +133,8 @@ def _ties(graph: Graph, pool: Integers, values: dict[str, Integers]) -> tuple[In
             continue
         shifts = graph[node.inputs[0]].fractions - node.fractions
         for element in np.flatnonzero(shifts > 0):
-            before, shift = values[node.inputs[0]][:, element], int(shifts[element])
+            before = values[node.inputs[0]][:, element]
+            shift = int(shifts[element])
             inside = np.abs(values[node.name][:, element]) < node.types[element].maximum
             hits = np.flatnonzero(((before & ((1 << shift) - 1)) == 1 << (shift - 1)) & inside)[
                 :_TIES_PER_ELEMENT
@@ -159,7 +159,8 @@ def _entries(graph: Graph, pool: Integers, values: dict[str, Integers]) -> Integ
             continue
         x = values[node.inputs[0]]
         order = np.argsort(x, axis=None, kind="stable")
-        rows, ordered = order // x.shape[1], x.ravel()[order]
+        rows = order // x.shape[1]
+        ordered = x.ravel()[order]
         first = np.flatnonzero(np.diff(ordered, prepend=ordered[0] - 1))
         if isinstance(node, Lookup):
             reached = ordered[first]
@@ -193,7 +194,8 @@ def _ends(graph: Graph, pool: Integers, values: dict[str, Integers]) -> tuple[In
     each the one that is opposite.
     """
     low, high = bounds(graph.input.types)
-    found, directions = ranges(graph), _directions(graph)
+    found = ranges(graph)
+    directions = _directions(graph)
     chosen: list[Integers] = []
     reached = wanted = 0
     for node in graph.nodes:

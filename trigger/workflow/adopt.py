@@ -121,7 +121,8 @@ def _classes(labels: np.ndarray, model: "keras.Model", x: np.ndarray, asked: Ado
     found = networks.outputs(model, x)
     if outputs == 1:
         high = found > np.median(found)
-        outputs, found = 2, np.concatenate([~high, high], axis=1)
+        outputs = 2
+        found = np.concatenate([~high, high], axis=1)
     if labels.dtype.kind in "biuf":
         return [f"class_{k}" for k in range(outputs)]
     names, numbers = np.unique(labels.astype(str), return_inverse=True)
@@ -146,7 +147,8 @@ def _fitting(values: np.ndarray) -> Fixed:
     signed = bool((values < 0).any())
     largest = float(np.abs(values).max(initial=0))
     if largest < 2**_WIDEST_INTEGER and (values == np.rint(values)).all():
-        low, high = int(values.min(initial=0)), int(values.max(initial=0))
+        low = int(values.min(initial=0))
+        high = int(values.max(initial=0))
         bits = max(high.bit_length(), (~low).bit_length() if signed else 1) + signed
         return Fixed(signed, bits, bits)
     integer = int(np.floor(np.log2(largest))) + 1 if largest > 0 else 1

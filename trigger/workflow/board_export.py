@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -79,7 +79,8 @@ def export(
     """
     shell, language = _chosen(kind, language)
     directory = directory.resolve()
-    spec, graph = build.spec, read_graph(build.root)
+    spec = build.spec
+    graph = read_graph(build.root)
     _asked(build)
     names = [spec.data.features, spec.outputs]
     options = RtlOptions(spec.target.fpga, spec.target.clock_mhz, language, spec.name, *names)
@@ -132,7 +133,8 @@ def _chosen(kind: str, language: str | None) -> tuple[Shell, str]:
 def _fields(payload: Payload, build: Build, kind: str) -> dict[str, Any]:
     """The variables for the templates of a shell."""
     asked = _asked(build)
-    width, count = payload.core.output_width, payload.links.links
+    width = payload.core.output_width
+    count = payload.links.links
     channels = asked.input_links or list(range(count))
     if kind == "emp" and len(channels) != count:
         raise TriggerError(
@@ -184,9 +186,15 @@ def _make(source: Path, target: Path, fields: dict[str, Any]) -> None:
         shutil.copyfile(source, target)
 
 
+def _hexadecimal(frame: Iterable[int]) -> list[str]:
+    return [f"{int(word):x}" for word in frame]
+
+
 def _write_benches(payload: Payload, build: Build, kind: str) -> None:
     """Vectors, and the cocotb benches that run them."""
-    shell, sim, home = SHELLS[kind], payload.directory / "sim", folder("firmware") / "bench"
+    shell = SHELLS[kind]
+    sim = payload.directory / "sim"
+    home = folder("firmware") / "bench"
     for name in ("payload.py", f"{shell.bench}.py", "run.py"):
         shutil.copyfile(home / name, sim / name)
     description = json.loads((payload.directory / "payload.json").read_text(encoding="utf-8"))
@@ -201,7 +209,7 @@ def _write_benches(payload: Payload, build: Build, kind: str) -> None:
     words = pack(payload.links, x)
     rows = [
         {
-            "words": [[f"{int(w):x}" for w in frame] for frame in event],
+            "words": [_hexadecimal(frame) for frame in event],
             "scores": y.tolist(),
             "saturated": bool(s),
         }
@@ -273,11 +281,13 @@ class _PatternSource:
     def __init__(self, build: Build) -> None:
         spec = build.spec
         _asked(build)
-        self.name, self.graph = spec.name, read_graph(build.root)
+        self.name = spec.name
+        self.graph = read_graph(build.root)
         project = open_project(build.root / "rtl", self.graph)
         self.shell = built_payload(build.root, spec, project)
         self.fields = _fields(self.shell, build, "emp")
-        self.apart, words = int(spec.target.clock_mhz / CROSSINGS_MHZ), self.shell.links.words
+        self.apart = int(spec.target.clock_mhz / CROSSINGS_MHZ)
+        words = self.shell.links.words
         if self.apart < words:
             raise TriggerError(
                 f"patterns: an event has {words} frames, a bunch crossing {self.apart} "

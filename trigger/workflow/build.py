@@ -273,7 +273,8 @@ def _keep_synthesised(root: Path, staged: Path) -> None:
 def _redo(stage: Stage, build: Build, into: Path) -> None:
     """Run a stage; its complete result replaces the one in the folder ``into``."""
     partial = files.fresh(files.beside(into / stage.name))
-    start, key = time.monotonic(), stage.key(build)
+    start = time.monotonic()
+    key = stage.key(build)
     try:
         stage.run(build, partial)
         if stage.key(build) != key:

@@ -89,7 +89,8 @@ class Csim:
         """
         self.library = None  # where g++ fails, an older csim must not run instead
         (compiled,) = compile_together([self], into or self.directory / "csim", OPTIMIZE)
-        self.library, self.index = compiled.library, compiled.index
+        self.library = compiled.library
+        self.index = compiled.index
         return self
 
     def run(self, x: Integers, done: Callable[[int], None] = lambda events: None) -> Integers:
@@ -154,7 +155,8 @@ def call(
     float64 (events, outputs).
     """
     with tempfile.TemporaryDirectory() as folder:
-        source, target = Path(folder) / "x.npy", Path(folder) / "y.npy"
+        source = Path(folder) / "x.npy"
+        target = Path(folder) / "y.npy"
         np.save(source, np.ascontiguousarray(x))
         command = [sys.executable, csim_worker.__file__, library, function, source, target, outputs]
         status, errors = _run([str(part) for part in command], name, done)
@@ -269,7 +271,8 @@ def compile_together(
     ]
 
     def compile_in(work: Path) -> Path:
-        file, library = work / "csim.cpp", work / "csim.so"
+        file = work / "csim.cpp"
+        library = work / "csim.so"
         file.write_text(csim_source.text(projects, work))
         command = [*flags, *includes, f"-I{projects[0].sources}", str(file), "-o", str(library)]
         compile_with_gcc(command)

@@ -65,7 +65,8 @@ def text(projects: Sequence[Project], directory: Path) -> str:
 
 def _entry(project: Project, directory: Path) -> dict[str, Any]:
     """What the template says of a project."""
-    graph, folder = project.graph, os.path.relpath(project.sources, directory)
+    graph = project.graph
+    folder = os.path.relpath(project.sources, directory)
     widths = [len(node.types) for node in graph.nodes[1:]]
     has_arrays = project.backend in ("Vitis", "Vivado")
     return {

@@ -14,7 +14,9 @@ import numpy as np
 
 # Few events at first, because one may take long; then enough to fill a second, or to make the start
 # of threads negligible.
-_FIRST, _CHUNK, _SHORT_S = 16, 2_000, 1.0
+_FIRST = 16
+_CHUNK = 2_000
+_SHORT_S = 1.0
 
 
 def main(library: str, function: str, source: str, target: str, columns: str) -> None:
@@ -23,11 +25,13 @@ def main(library: str, function: str, source: str, target: str, columns: str) ->
         os.dup2(nowhere.fileno(), 1)
     call = getattr(ctypes.CDLL(library), function)
     pointer = ctypes.POINTER(ctypes.c_double)
-    call.argtypes, call.restype = (pointer, pointer, ctypes.c_size_t, ctypes.c_size_t), None
+    call.argtypes = (pointer, pointer, ctypes.c_size_t, ctypes.c_size_t)
+    call.restype = None
     x = np.load(source)
     y = np.empty((len(x), int(columns)))
     threads = len(os.sched_getaffinity(0))
-    start, size = 0, _FIRST
+    start = 0
+    size = _FIRST
     while start < len(x):
         rows = x[start : start + size]
         begun = time.monotonic()

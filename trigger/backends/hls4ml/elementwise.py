@@ -285,7 +285,8 @@ def _steps(node: Staircase, source: Operation, flavor: Flavor) -> list[str]:
     """A table for a narrow input, otherwise one comparison per step; the numbers are plain C
     integers.
     """
-    kind, levels = enclosing(source.types), node.levels
+    kind = enclosing(source.types)
+    levels = node.levels
     if kind.width > _RAW_BITS:
         raise TriggerError(
             f"hls4ml: {node.name} reads {source.name}, whose elements need {kind.width} "

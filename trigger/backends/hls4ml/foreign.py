@@ -110,7 +110,8 @@ def _through_bridge(
     inputs = re.findall(r"convert_data<double, (\w+), ([\w* ]+)>", bridge)
     outputs = re.findall(r"convert_data(?:_back)?<(\w+), double, ([\w* ]+)>", bridge)
     _only_one(directory, len(inputs), len(outputs))
-    (input_type, n_in), (output_type, n_out) = inputs[0], outputs[0]
+    input_type, n_in = inputs[0]
+    output_type, n_out = outputs[0]
     # Bridges of old releases, and of Quartus, return the sizes.
     sizes = len(re.findall(r"unsigned short\s*&", bridge.split(f"{name}_double")[-1].split("{")[0]))
     dummies = [f"trigger_size_{k}" for k in range(sizes)]
@@ -153,7 +154,8 @@ def _through_headers(
     struct = backend == "Quartus" and top.returns != "void"
     if struct:
         arguments.append(top.returns)
-    ports, others = arguments[:2], arguments[2:]
+    ports = arguments[:2]
+    others = arguments[2:]
     unknown = [
         other for other in others if not (isinstance(other, Array) and stored[other.name].is_file())
     ]
@@ -162,7 +164,8 @@ def _through_headers(
             f"the function {name} has {len(ports) + len(unknown)} inputs and outputs; "
             f"only projects with one of each can be verified"
         )
-    source, target = _port(headers, ports[0], "in"), _port(headers, ports[1], "out")
+    source = _port(headers, ports[0], "in")
+    target = _port(headers, ports[1], "out")
     passed = ["trigger_in", *([] if struct else ["trigger_out"]), *stored]
     dummies = [f"trigger_size_{k}" for k in range(top.arguments.count("size"))]
     function = f"{top.namespace}::{name}" if top.namespace else name
@@ -194,10 +197,8 @@ def _port(headers: Headers, argument: Array | Stream | str, side: str) -> _Port:
     name = f"trigger_{side}"
     if isinstance(argument, Stream):
         kind, size = headers.fixed(argument.type)
-        declared, values = (
-            f"{argument.stream}<{argument.type}> {name}; {argument.type} {name}_word;",
-            f"{name}_word",
-        )
+        declared = f"{argument.stream}<{argument.type}> {name}; {argument.type} {name}_word;"
+        values = f"{name}_word"
         before = f"{name}_word = {name}.read(); " if side == "out" else ""
         after = f" {name}.write({name}_word);" if side == "in" else ""
     else:
@@ -208,14 +209,17 @@ def _port(headers: Headers, argument: Array | Stream | str, side: str) -> _Port:
                 f"one input and one output can be verified"
             )
         (array,) = members
-        (kind, count), before, after = headers.fixed(array.type), "", ""
+        kind, count = headers.fixed(array.type)
+        before = ""
+        after = ""
         size = array.size * count
         if count > 1:
             raise HeaderError(f"the array {array.name} has elements that are arrays")
         declared = f"{array.type} {name}[{size}];"
         values = name
         if isinstance(argument, str):
-            declared, values = f"{argument} {name};", f"{name}.{array.name}"
+            declared = f"{argument} {name};"
+            values = f"{name}.{array.name}"
     moved = (
         f"trigger_put({values}[i], x[i]);" if side == "in" else f"y[i] = trigger_real({values}[i]);"
     )

@@ -51,7 +51,8 @@ class ForeignProject(NamedTuple):
         Raises CsimFailed if g++ refuses the project or its csim ends the process.
         """
         with tempfile.TemporaryDirectory() as folder:
-            source, library = Path(folder) / "batch.cpp", Path(folder) / "batch.so"
+            source = Path(folder) / "batch.cpp"
+            library = Path(folder) / "batch.so"
             source.write_text(_batch(self))
             (Path(folder) / _LINK).symlink_to(self.directory)
             weights = _weights(self.sources / "weights", Path(folder) / "weights")

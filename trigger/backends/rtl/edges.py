@@ -72,7 +72,8 @@ def results(
     after which the result differs from before. Raises RtlFailed if a result is missing, early or
     late, changes while the clock enable is low, or appears after a reset that should discard it.
     """
-    moving, cycle = edges.enabled & ~edges.reset, edges.cycle
+    moving = edges.enabled & ~edges.reset
+    cycle = edges.cycle
     taken = np.flatnonzero(edges.event >= 0)
     due = cycle[taken] + latency - 1
     # Resets after the first, which starts the simulation; for each edge, the cycle of the last one.
@@ -91,7 +92,8 @@ def results(
         raise RtlFailed(
             f"rtl: {name} changed its result {moved} times while the clock enable was low"
         )
-    shown, wanted = np.flatnonzero(moving & valid), np.flatnonzero(~lost)
+    shown = np.flatnonzero(moving & valid)
+    wanted = np.flatnonzero(~lost)
     took = cycle[shown[: len(wanted)]] - cycle[taken[wanted[: len(shown)]]] + 1
     if len(shown) < len(wanted) or (len(shown) > len(wanted) and (took == latency).all()):
         given = len(shown) + np.count_nonzero(lost)

@@ -49,13 +49,15 @@ class GhdlSimulation(_Analysed, Simulator):
         driven = rng.integers(0, 2, (len(edges.event), core.input_width), dtype=np.uint8)
         driven[edges.event >= 0] = _to_bits(x, core.inputs)
         with tempfile.TemporaryDirectory(dir=self.folder) as work:
-            stimuli, results_file = Path(work) / "stimuli.txt", Path(work) / "results.txt"
+            stimuli = Path(work) / "stimuli.txt"
+            results_file = Path(work) / "results.txt"
             flags = np.stack([edges.reset, edges.enabled, edges.valid], axis=1)
             stimuli.write_bytes(_lines(*flags.T[:, :, None], driven[:, ::-1]))
             _ghdl(["-r", "bench", f"-gstimuli={stimuli}", f"-gresults={results_file}"], self.folder)
             text = np.frombuffer(results_file.read_bytes(), dtype=np.uint8)
         shown = text.reshape(len(edges.event), core.output_width + 3)
-        valid, bits = shown[:, 0], shown[:, 2:-1]
+        valid = shown[:, 0]
+        bits = shown[:, 2:-1]
         _check_defined(valid[:, None], "y_valid")
         changed = np.zeros(len(bits), dtype=bool)
         changed[1:] = (bits[1:] != bits[:-1]).any(axis=1)

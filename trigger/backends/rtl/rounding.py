@@ -13,9 +13,11 @@ from trigger.fixedpoint.types import Fixed, Overflow, Rounding
 
 def quantize(x: FVariable, kind: Fixed, rounding: Rounding, overflow: Overflow) -> FVariable:
     x = _round(x, kind.fraction, rounding)
-    step, integer = 2.0**-kind.fraction, kind.integer - kind.signed
+    step = 2.0**-kind.fraction
+    integer = kind.integer - kind.signed
     symmetric = overflow is Overflow.SAT_SYM and kind.signed
-    low, high = (kind.minimum + symmetric) * step, kind.maximum * step
+    low = (kind.minimum + symmetric) * step
+    high = kind.maximum * step
     if x.low >= low and x.high <= high:
         return x
     if overflow is Overflow.WRAP and x.low == x.high:  # alkaid's own would not wrap a constant
@@ -58,7 +60,8 @@ def _round(x: FVariable, fraction: int, rounding: Rounding) -> FVariable:
     before = x.kif[2]
     if before <= fraction and x.low != x.high:
         return x
-    step, half = 2.0**-fraction, 2.0 ** (-fraction - 1)
+    step = 2.0**-fraction
+    half = 2.0 ** (-fraction - 1)
     low, high = (_rounded(end, fraction, rounding) for end in (x.low, x.high))
     if low == high:
         return variable(low)
@@ -81,7 +84,8 @@ def _half_to_even(shifted: FVariable, fraction: int) -> FVariable:
     """Floor of x + 1/2, with the last bit cleared where nothing is left over: there x lay half
     way.
     """
-    step, up = 2.0**-fraction, floor(shifted, fraction)
+    step = 2.0**-fraction
+    up = floor(shifted, fraction)
     left_over = shifted.quantize(0, -fraction, shifted.kif[2]).unary_bit_op("any") * step
     if up.low == up.high:
         odd = up.low / step % 2
@@ -99,7 +103,8 @@ def floor(x: FVariable, fraction: int) -> FVariable:
 
 
 def _rounded(value: float, fraction: int, rounding: Rounding) -> float:
-    scaled, half = Fraction(value) * Fraction(2) ** fraction, Fraction(1, 2)
+    scaled = Fraction(value) * Fraction(2) ** fraction
+    half = Fraction(1, 2)
     match rounding:
         case Rounding.TRN:
             integer = math.floor(scaled)

@@ -60,7 +60,8 @@ class Simulation(_Compiled, Simulator):
     def simulate_part(
         self, x: Integers, stalls: bool, seed: int, whole: bool, resets: Flags | None
     ) -> tuple[Integers, Flags]:
-        core, count = self.core, len(x)
+        core = self.core
+        count = len(x)
         function = ctypes.CDLL(str(self.library))[f"trigger_rtl_{self.place}"]
         function.restype = ctypes.c_int64
         y = np.zeros((count, len(core.outputs)), dtype=np.int64)
@@ -112,7 +113,8 @@ def compile_together(
     Raises RtlFailed with the first error of Verilator or g++.
     """
     verilator = find_verilator()
-    bench, harness = _bench(designs), _harness(designs)
+    bench = _bench(designs)
+    harness = _harness(designs)
     sources = [source for design in designs for source in design.sources]
     digest = hashlib.sha256(repr((bench, harness, str(verilator), tuple(flags), optimize)).encode())
     for source in (*sources, EXTEND):
@@ -138,7 +140,8 @@ def _bench(designs: Sequence[Design]) -> str:
     """One module with all cores in parallel, each with its own clock, so that only the active one
     costs time.
     """
-    ports, instances = [], []
+    ports = []
+    instances = []
     for k, (core, _) in enumerate(designs):
         ports += [f"input wire {name}_{k}" for name in ("clk", "rst", "ce", "x_valid")]
         ports += [f"input wire [{core.input_width - 1}:0] x_{k}", f"output wire y_valid_{k}"]

@@ -14,7 +14,8 @@ from trigger.fixedpoint.types import Integers
 _WHOLE_TABLE_BITS = 11
 # Up to 2^8 entries a staircase is a table of a few LUTs a bit; up to 2^16 where that is less than
 # its comparisons.
-_SURE_TABLE_BITS, _TABLE_BITS = 8, 16
+_SURE_TABLE_BITS = 8
+_TABLE_BITS = 16
 
 
 def staircase(x: FVariable, node: Staircase) -> FVariable:
@@ -30,7 +31,8 @@ def staircase(x: FVariable, node: Staircase) -> FVariable:
     )
     levels = levels[np.concatenate([[0], np.cumsum(counts)])]
     first, last = np.searchsorted(thresholds, [x.low, x.high], side="right")
-    thresholds, levels = thresholds[first:last], levels[first : last + 1]
+    thresholds = thresholds[first:last]
+    levels = levels[first : last + 1]
     if not len(thresholds):
         return variable(levels[0])
     # One step below the first threshold and the last threshold itself stand for all that lies
@@ -57,7 +59,9 @@ def lookup(x: FVariable, node: Lookup, fraction: int, low: float, high: float) -
     ``low`` and ``high``.
     """
     # As many of the lower bits as tell its values apart are the address.
-    low, high, step = max(low, x.low), min(high, x.high), x.step
+    low = max(low, x.low)
+    high = min(high, x.high)
+    step = x.step
     bits = round((high - low) / step).bit_length()
     address = x.quantize(0, bits - x.kif[2], x.kif[2]) if bits else variable(low)
     below = address.low / step

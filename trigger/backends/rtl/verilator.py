@@ -69,7 +69,8 @@ def _from_path() -> Verilator | None:
         settings = finish([program, "--getenv", "VERILATOR_ROOT"], timeout_s=60).stdout
     except (OSError, subprocess.TimeoutExpired):
         return None
-    version, root = re.search(r"Verilator (\d+)\.(\d+)", text), Path(settings.strip())
+    version = re.search(r"Verilator (\d+)\.(\d+)", text)
+    root = Path(settings.strip())
     binary = next(
         (
             path
@@ -182,7 +183,8 @@ def _runtime(verilator: Verilator, options: Sequence[str]) -> Path:
 
 def _object(work: Path, name: str, sources: Sequence[Path], options: Sequence[str]) -> Path:
     """Many small sources compiled as one, because most of the time goes into Verilator's header."""
-    unit, target = work / f"{name}.unit.cc", work / f"{name}.o"
+    unit = work / f"{name}.unit.cc"
+    target = work / f"{name}.o"
     names = (path.name if path.parent == work else path for path in sorted(sources))
     unit.write_text("".join(f'#include "{name}"\n' for name in names), encoding="utf-8")
     run(["g++", *options, "-c", str(unit), "-o", str(target)], _failed)

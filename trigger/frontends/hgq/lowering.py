@@ -167,7 +167,8 @@ class _HgqWalk(Walk):
         )
 
     def _batch_normalization(self, call: Call) -> str:
-        layer, (value,) = call.layer, call.inputs
+        layer = call.layer
+        (value,) = call.inputs
         axis = layer.axis[0] if isinstance(layer.axis, list | tuple) else layer.axis
         check_channel_axis(axis, value.shape)
         (source,) = self._inputs(call)

@@ -25,7 +25,8 @@ from trigger.frontends.hgq.constants import (
 from trigger.frontends.walk import named_nodes
 
 # The number of events that test whether a function is elementwise.
-_TOGETHER, _ALONE = 64, 16
+_TOGETHER = 64
+_ALONE = 16
 
 
 class Reference:

@@ -75,7 +75,8 @@ def _unknown(activation: Any) -> Refusal:
     """Why an activation is refused: it is user code, or a library function without an exact
     form.
     """
-    name, kind = name_of(activation), type(activation)
+    name = name_of(activation)
+    kind = type(activation)
     for base in kind.__mro__[1:]:
         if base in QUANTIZERS and not is_library(kind):
             return Refusal(

@@ -145,7 +145,8 @@ def _plain(value: Any) -> Any:
 
 def _complete(kind: type) -> None:
     """Make the configuration of a class hold exactly the options of its constructor."""
-    options, partial = _parameters(kind), kind.get_config  # type: ignore[attr-defined]
+    options = _parameters(kind)
+    partial = kind.get_config  # type: ignore[attr-defined]
     common = _OF_EVERY_LAYER if issubclass(kind, keras.layers.Layer) else ()
     not_taken = _NOT_TAKEN.get(kind, {})
 

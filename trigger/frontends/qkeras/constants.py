@@ -170,10 +170,8 @@ def batch_normalization(layer: Any) -> AffineConstants:
     def quantized(name: str, value: Any) -> Any:
         return None if value is None else _as_applied(layer, _call(layer, name, value))
 
-    variance, mean = (
-        quantized("variance", layer.moving_variance),
-        quantized("mean", layer.moving_mean),
-    )
+    variance = quantized("variance", layer.moving_variance)
+    mean = quantized("mean", layer.moving_mean)
     gamma = quantized("gamma", layer.gamma if layer.scale else None)
     beta = quantized("beta", layer.beta if layer.center else None)
     ops = keras.ops

@@ -46,7 +46,8 @@ def float64() -> Iterator[None]:
     """Inside, Keras and QKeras compute in float64."""
     module = qkeras.quantizers
     before = module.Kops, module.knp
-    module.Kops, module.knp = _Float64Operations(module.Kops), _Float64Operations(module.knp)
+    module.Kops = _Float64Operations(module.Kops)
+    module.knp = _Float64Operations(module.knp)
     try:
         with keras_float64():
             yield

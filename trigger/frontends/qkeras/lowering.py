@@ -92,7 +92,8 @@ class _KerasWalk(Walk):
         return input_types(model)
 
     def _linear(self, call: Call) -> str:
-        layer, (value,) = call.layer, call.inputs
+        layer = call.layer
+        (value,) = call.inputs
         if getattr(layer, "lora_enabled", False):
             raise Refusal("its kernel is low-rank", "use QDense with a kernel_quantizer")
         frozen = constants.linear(layer)

@@ -162,11 +162,9 @@ def _quantized_linear(
 
 
 def _quantized_relu(builder: Builder, name: str, source: str, activation: q.quantized_relu) -> str:
-    slope, bits, integer = (
-        float(activation.negative_slope),
-        int(activation.bits),
-        int(activation.integer),
-    )
+    slope = float(activation.negative_slope)
+    bits = int(activation.bits)
+    integer = int(activation.integer)
     upper = None if activation.is_quantized_clip else activation.relu_upper_bound
     if activation.use_sigmoid or slope * 2 ** (bits - 1) < (slope > 0) or slope > 1:
         return staircase(builder, name, source, partial(keras_values, activation), bisectable=True)
@@ -216,7 +214,8 @@ def _signs(builder: Builder, name: str, source: str, activation: Any) -> str:
 def _powers(builder: Builder, name: str, source: str, activation: Any) -> str:
     """Refuse a quantiser if the last bit of a float32 logarithm decides, at powers of two."""
     ties = activation.quadratic_approximation and activation.log2_rounding == "rnd"
-    ends, fractions = builder.range(source), builder[source].fractions
+    ends = builder.range(source)
+    fractions = builder[source].fractions
     largest = int(max(ends.high.max(), -ends.low.min(), 1)).bit_length()
     powers = np.exp2(np.arange(-int(fractions.max()), largest - int(fractions.min()) + 1))
     x = np.concatenate([powers, -powers])
@@ -248,7 +247,8 @@ def _learned(builder: Builder, name: str, source: str, activation: LearnedActiva
 
 def _fixed_point(builder: Builder, name: str, source: str, activation: FixedPoint) -> str:
     types = (activation.type,) * len(builder[source].types)
-    rounding, overflow = Rounding(activation.rounding), Overflow(activation.overflow)
+    rounding = Rounding(activation.rounding)
+    overflow = Overflow(activation.overflow)
     return builder.quantize(name, source, types, rounding, overflow)
 
 

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 
 def one_is_one_of_two_classes(spec: "Spec") -> str | None:
-    output, classes = spec.model.output, spec.data.classes
+    output = spec.model.output
+    classes = spec.data.classes
     if not isinstance(output, str) or (len(classes) == 2 and output in classes):
         return None
     return (
@@ -60,7 +61,8 @@ def anomaly_names_what_is_usual(spec: "Spec") -> str | None:
 
 
 def anomaly_reconstructs_features(spec: "Spec") -> str | None:
-    asked, features = spec.training.reconstruct or [], spec.data.features
+    asked = spec.training.reconstruct or []
+    features = spec.data.features
     unknown = [name for name in asked if name not in features]
     if spec.task != "anomaly" or not unknown:
         return None

@@ -65,7 +65,8 @@ def has_room_for_events(spec: "Spec") -> str | None:
 def names_as_many_channels_as_links(spec: "Spec") -> str | None:
     if spec.payload is None:
         return None
-    named, needed = len(spec.payload.input_links), link_map(spec).links
+    named = len(spec.payload.input_links)
+    needed = link_map(spec).links
     if named in (0, needed):
         return None
     return (

@@ -49,7 +49,8 @@ def run(build: Build, folder: Path) -> None:
     from trigger.frontends.saving import save
     from trigger.training import fit, network, prune
 
-    spec, events = build.spec, real_events(build)
+    spec = build.spec
+    events = real_events(build)
     network.reset_names()
     summary: dict[str, Any] = {}
 
@@ -104,7 +105,8 @@ def run(build: Build, folder: Path) -> None:
             ("network", quantised, left, baseline),
         ):
             network.set_seed(spec.training.seed)
-            epochs, what = asked.training.epochs, _TRAINED[name]
+            epochs = asked.training.epochs
+            what = _TRAINED[name]
             history = attempt.taken(what, model, epochs)
             if history is None:
                 with progress(f"training the {what}", epochs, "epochs") as done:

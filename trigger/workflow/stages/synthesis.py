@@ -38,7 +38,8 @@ def run(build: Build, folder: Path) -> None:
 
     whole = synthesis_job(build.root, build.spec)
     core = whole._replace(payload=None)
-    results, failures = [estimate(core)], []
+    results = [estimate(core)]
+    failures = []
     say(f"  {line(results[0])}")
     try:
         for this in (core, whole) if whole.payload else (core,):
