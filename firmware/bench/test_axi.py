@@ -1,4 +1,4 @@
-"""cocotb: the trigger behind AXI, against what the network gives for every event."""
+"""cocotb: the trigger behind AXI, against the network's outputs for every event."""
 
 import random
 
@@ -34,7 +34,7 @@ async def begin(dut):
 
 
 async def beat(dut, data, last, user):
-    """One beat, as soon as it is taken; tvalid is low after it."""
+    """One beat, sent until it is accepted; tvalid is low afterwards."""
     dut.s_axis_tvalid.value = 1
     dut.s_axis_tdata.value = data
     dut.s_axis_tlast.value = int(last)
@@ -60,7 +60,7 @@ async def send(dut, vectors, pause):
 
 
 async def receive(dut, count, pause):
-    """So many beats: (data, tlast)."""
+    """This many beats: (data, tlast)."""
     found = []
     while len(found) < count:
         dut.m_axis_tready.value = int(not pause())
@@ -85,7 +85,7 @@ def check(found, vectors):
 @cocotb.test()
 @cocotb.parametrize(stall_in=[0.0, 0.3], stall_out=[0.0, 0.4])
 async def stream(dut, stall_in, stall_out):
-    """Decisions come in order, whoever makes the other wait; nothing is lost or doubled."""
+    """Decisions come in order, whichever side stalls; none is lost or repeated."""
     await begin(dut)
     vectors, chance = events(), random.Random(2)
     cocotb.start_soon(send(dut, vectors, lambda: chance.random() < stall_in))
@@ -96,7 +96,7 @@ async def stream(dut, stall_in, stall_out):
 
 @cocotb.test()
 async def reset_in_the_middle(dut):
-    """A reset in the middle of an event, while a decision waits, leaves nothing of either."""
+    """A reset in the middle of an event, while a decision waits, discards both."""
     await begin(dut)
     vectors = events()
     dut.m_axis_tready.value = 1
@@ -122,7 +122,7 @@ async def reset_in_the_middle(dut):
 
 @cocotb.test()
 async def registers(dut):
-    """Written and read while nothing moves; a write of fewer than four bytes is refused."""
+    """Registers are written and read while the pipeline stalls; a short write is refused."""
     master = await begin(dut)
     assert await master.read_dword(4 * 0x03) == LATENCY
     high, low = threshold_words(-5)

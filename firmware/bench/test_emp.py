@@ -1,4 +1,4 @@
-"""cocotb: the trigger as the payload of an EMP board, against what the network gives for every
+"""cocotb: the trigger as the payload of an EMP board, against the network's outputs for every
 event.
 """
 
@@ -111,7 +111,7 @@ async def back_to_back(dut):
 
 @cocotb.test()
 async def reset_in_the_middle(dut):
-    """A reset in the middle of an event leaves nothing of it, nor of those in the pipeline."""
+    """A reset in the middle of an event discards it and those in the pipeline."""
     await begin(dut)
     vectors = events()[:20]
     frames = [(number, data) for event in vectors for number, data in enumerate(event.frames)]
@@ -129,7 +129,7 @@ async def reset_in_the_middle(dut):
 
 @cocotb.test()
 async def registers(dut):
-    """Over IPbus, whose clock is another one."""
+    """Over IPbus, which has its own clock."""
     await begin(dut)
     assert await ipbus(dut, 0x03) == LATENCY
     for bound in (-3, 1 << 60, 5):

@@ -1,4 +1,4 @@
-"""cocotb: the trigger with plain ports, cycle by cycle, against what the network gives for every
+"""cocotb: the trigger with plain ports, cycle by cycle, against the network's outputs for every
 event.
 """
 
@@ -56,7 +56,7 @@ class Bench:
         self.dut.in_data.value = 0
 
     async def edges(self, count=1):
-        """So many rising edges with the clock enable as it is; the inputs may be changed after each
+        """This many rising edges with the clock enable unchanged; inputs may change after each
         call.
         """
         for _ in range(count):
@@ -82,7 +82,7 @@ class Bench:
         return self.cycle
 
     async def stall(self, count):
-        """The clock enable low for so many edges: what stands at the input is not taken, the
+        """The clock enable is low for this many edges: the input is not accepted, the
         decision stays.
         """
         if not count:
@@ -100,7 +100,7 @@ class Bench:
         self.dut.ce.value = 1
 
     def shown(self):
-        """The decision, and whether it is one; it may be undefined where it is none."""
+        """The outputs, and whether they hold a decision; otherwise they may be undefined."""
         ports = ("out_valid", "out_accept", "out_score", "out_bx")
         return [str(getattr(self.dut, port).value) for port in ports]
 
@@ -147,7 +147,7 @@ def check(bench, sent, first_bx=0):
 
 @cocotb.test()
 async def back_to_back(dut):
-    """Every cycle a frame; afterwards the counters say what happened."""
+    """A frame every cycle; the counters must agree afterwards."""
     bench, vectors = Bench(dut), events()
     await bench.start()
     sent = [(await bench.send(event, orbit=k == 0), event) for k, event in enumerate(vectors)]
@@ -168,7 +168,7 @@ async def back_to_back(dut):
 
 @cocotb.test()
 async def with_gaps(dut):
-    """Pauses between events, and the clock enable low now and then, change nothing but the time."""
+    """Pauses between events, and the clock enable low now and then, change only the time."""
     bench, vectors, chance = Bench(dut), events(), random.Random(1)
     await bench.start()
     sent = []
@@ -187,7 +187,7 @@ async def with_gaps(dut):
 
 @cocotb.test()
 async def reset_in_the_middle(dut):
-    """A reset in the middle of an event leaves nothing of it, nor of those in the pipeline."""
+    """A reset in the middle of an event discards it and those in the pipeline."""
     bench, vectors = Bench(dut), events()
     await bench.start()
     for event in vectors[:5]:
@@ -291,7 +291,7 @@ async def orbits(dut):
 
 @cocotb.test()
 async def broken_events(dut):
-    """What is no event is dropped and said, and the next event is whole."""
+    """A malformed event is dropped and reported, and the next event is complete."""
     bench, vectors = Bench(dut), events()
     await bench.start()
     good = vectors[1]

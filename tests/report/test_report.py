@@ -11,7 +11,7 @@ from trigger.artifacts.folder import read_graph
 from trigger.fixedpoint.build import Builder, constant
 from trigger.fixedpoint.types import Fixed, Overflow, Rounding
 from trigger.physics.metrics import Roc
-from trigger.report import _bits, _layers, plots, write
+from trigger.report import _bits, _layers, plots, write_report
 from trigger.workflow.build import open_build
 
 
@@ -45,7 +45,7 @@ def test_the_page(small_build):
         "Performance",
         "Exactness",
         "Network and bit widths",
-        "Proof that nothing overflows",
+        "Overflow proof",
         "Manifest",
     ):
         assert f"<h2>{heading}</h2>" in page
@@ -103,7 +103,7 @@ def test_one_figure_for_the_share_of_zero_weights(small_build):
 def test_the_proof_lists_apart_what_saturates_by_design(small_build):
     _, root = small_build
     page = (root / "report" / "index.html").read_text()
-    proof, by_design = page.split("Proof that nothing overflows</h2>")[1].split(
+    proof, by_design = page.split("Overflow proof</h2>")[1].split(
         "<h3>Wraps or saturates by design</h3>"
     )
     by_design = by_design.split("<h2>")[0]
@@ -131,7 +131,7 @@ def test_agreement_within_float32_is_not_called_exact(small_build, tmp_path):
     results["trained"]["exact"] -= 1
     path.write_text(json.dumps(results))
     before = (root / "report" / "index.html").read_text()
-    write(open_build(root), tmp_path)
+    write_report(open_build(root), tmp_path)
     page = (tmp_path / "index.html").read_text()
     assert before.count(">exact</td>") == page.count(">exact</td>") + 1
     assert page.count(">within float32 rounding</td>") == 1
