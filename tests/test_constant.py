@@ -14,7 +14,7 @@ from trigger.fixedpoint.build import Builder
 from trigger.fixedpoint.build import constant as numbers
 from trigger.fixedpoint.types import Fixed
 from trigger.physics.constant import Constant, constants, told, unusable, warnings
-from trigger.search.trial import Task, run
+from trigger.search.trial import Task, run_trial
 from trigger.spec.spec import parse
 from trigger.workflow.build import open_build
 
@@ -172,7 +172,7 @@ def test_a_search_fails_the_trials_that_are_constant(tmp_path):
     search = '[search.parameters]\n"training.batch_size" = { choices = [64, 128] }\n'
     folder = make(tmp_path / "t", 2, search)
     text = (folder / "trigger.toml").read_text()
-    found = run(Task(text, str(folder), {}, (np.inf,) * 3))
+    found = run_trial(Task(text, str(folder), {}, (np.inf,) * 3))
     assert (found.state, found.reason) == (
         "failed",
         "every score is the same for every input; raise training.epochs, or give "

@@ -143,12 +143,12 @@ def write_everything(patch):
     with pytest.raises(Rendered):
         csim.compile_together(networks, here / "csim")
     patch.setattr(simulate, "library", stopped)
-    patch.setattr(ghdl, "run", stopped)
+    patch.setattr(ghdl, "run_program", stopped)
     for project in projects:
         with pytest.raises(Rendered):
             project.compile(here / "simulation")
     for module in ("vivado", "quartus", "yosys", "ecp5"):
-        patch.setattr(f"trigger.synthesis.{module}.run", stopped)
+        patch.setattr(f"trigger.synthesis.{module}.run_tool", stopped)
     for program in ("vivado", "quartus_sh", "nextpnr-ecp5"):
         (here / program).write_text("#!/bin/sh\n")
         (here / program).chmod(0o755)

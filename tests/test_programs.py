@@ -80,7 +80,7 @@ def test_a_program_that_cannot_be_started(tmp_path):
     (tmp_path / "g++").write_text("")
     (tmp_path / "g++").chmod(0o755)
     with pytest.raises(TriggerError) as error:
-        process.run([str(tmp_path / "g++")], TriggerError)
+        process.run_program([str(tmp_path / "g++")], TriggerError)
     assert str(error.value) == "g++ cannot be started: Exec format error"
 
 

@@ -223,7 +223,7 @@ def test_a_build_that_is_replaced_while_it_is_verified(small_build, monkeypatch)
                 raise TriggerError("firmware: no such file")
             return True, None
 
-        monkeypatch.setattr("trigger.artifacts.implementations.check", check)
+        monkeypatch.setattr("trigger.artifacts.implementations.check_implementations", check)
 
     def another():
         (root / "manifest.json").write_text(real.replace('"rtl/rtl.json": "', '"rtl/rtl.json": "0'))

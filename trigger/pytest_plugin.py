@@ -54,19 +54,19 @@ class _BuildTests(pytest.Collector):
         from trigger.artifacts.implementations import implementations
         from trigger.workflow.build import open_sealed, seal_first
 
-        this = open_sealed(self.folder)
-        with seal_first(this.root):
-            found = implementations(this.root, this.spec)
-        for name, make in found.items():
-            compare = partial(_implementation, this.root, name, make)
+        build = open_sealed(self.folder)
+        with seal_first(build.root):
+            makers = implementations(build.root, build.spec)
+        for name, make in makers.items():
+            compare = partial(_implementation, build.root, name, make)
             yield _Equality.from_parent(
-                self, name=f"{name} equals Keras", compare=compare, build=this
+                self, name=f"{name} equals Keras", compare=compare, build=build
             )
         yield _Equality.from_parent(
             self,
             name="the trained network agrees",
-            compare=partial(_trained_network, this.root),
-            build=this,
+            compare=partial(_trained_network, build.root),
+            build=build,
         )
 
 

@@ -173,12 +173,12 @@ class LearnedActivation(_LearnedBits):
         integer = ops.ceil(self.integer)
         fraction = _rounded(self.fraction)
         if training and self.overflow == "WRAP":
-            found = self._fixed.round(x, fraction)  # within the range, which was just updated
+            rounded = self._fixed.round(x, fraction)  # within the range, which was just updated
         else:
-            found = self._fixed(x, 0.0 if self.relu else 1.0, integer, fraction)
+            rounded = self._fixed(x, 0.0 if self.relu else 1.0, integer, fraction)
         if self.overflow == "SAT":
-            found += _slope_of_last_step(x, integer, fraction)
-        return ops.where(integer + fraction > 0, found, self._nothing(x))
+            rounded += _slope_of_last_step(x, integer, fraction)
+        return ops.where(integer + fraction > 0, rounded, self._nothing(x))
 
     def _nothing(self, x: Any) -> Any:
         """Zero, with the gradient of rounding to zero, so that a value without bits can regain

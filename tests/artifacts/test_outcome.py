@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from trigger.artifacts.outcome import Apart, count_apart, headline, outcome, summary
-from trigger.report import write
+from trigger.report import write_report
 from trigger.synthesis.budget import Figure, Line
 from trigger.workflow.build import open_build
 
@@ -84,7 +84,7 @@ def test_a_network_that_is_another_is_never_exact(small_build, tmp_path):
     found = outcome(this)
     assert found.results["equal"] and found.headline.kind == "bad"
     assert found.headline.text.startswith("Not exact: the csim puts ")
-    write(this, tmp_path)
+    write_report(this, tmp_path)
     page = (tmp_path / "index.html").read_text()
     assert f'<div class="verdict bad">{found.headline.text.replace(chr(39), "&#39;")}' in page
     assert "Exact:" not in page + summary(this, found)

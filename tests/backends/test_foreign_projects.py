@@ -8,7 +8,7 @@ from qkeras import QActivation
 
 from trigger import TriggerError
 from trigger.backends.hls4ml.foreign import open_foreign
-from trigger.workflow.foreign import check
+from trigger.workflow.foreign import compare_project
 
 # --- projects by their headers alone ---------------------------------------------------------------------------------
 
@@ -186,7 +186,7 @@ def test_a_bridge_is_written_for_sources_alone(tmp_path):
     body = f"const_size_in_1 = N_INPUT_1_1; const_size_out_1 = N_LAYER_2;\n{SUM}"
     source = OLD_TOP.replace(");", f") {{\n{body}\n}}")
     write_project(tmp_path / "firmware", OLD_DEFINES, OLD_TOP, source)
-    verdict = check(tmp_path, saved(tmp_path), None)
+    verdict = compare_project(tmp_path, saved(tmp_path), None)
     assert (
         str(verdict) == f"csim (Vivado): {verdict.events} events, equal" and verdict.events > 10_000
     )
@@ -216,10 +216,10 @@ def test_the_bridge_of_an_old_release(tmp_path):
     (tmp_path / "hls4ml_config.yml").write_text("ProjectName: tiny\n")
     (tmp_path / "tiny_bridge.cpp").write_text(BRIDGE)
     assert open_foreign(tmp_path).includes == (tmp_path / "tiny_bridge.cpp",)
-    assert check(tmp_path, saved(tmp_path), None)
+    assert compare_project(tmp_path, saved(tmp_path), None)
     edit(tmp_path / "tiny_bridge.cpp", "input_t, N_INPUT_1_1>", "input_t, N_INPUT_1_2>")
     with pytest.raises(TriggerError) as error:
-        check(tmp_path, saved(tmp_path), None)
+        compare_project(tmp_path, saved(tmp_path), None)
     assert str(error.value) == (
         f"csim: {tmp_path}/firmware/defines.h: the size N_INPUT_1_2 is not defined"
     )
@@ -237,4 +237,4 @@ void tiny(input_t fc1_input[N_INPUT_1_1], result_t layer2_out[N_LAYER_2]) {{
 }}"""
     write_project(tmp_path / "NN", defines, NAMED_TOP, source)
     network = saved(tmp_path, QActivation("quantized_bits(8,7,alpha=1)"))
-    assert check(tmp_path, network, None)
+    assert compare_project(tmp_path, network, None)

@@ -15,7 +15,7 @@ from trigger.artifacts.folder import read_graph
 from trigger.backends.rtl import RtlOptions
 from trigger.backends.rtl import write as write_rtl
 from trigger.backends.rtl.verilator import RtlFailed
-from trigger.board.shell import ORBIT, write
+from trigger.board.shell import ORBIT, write_payload
 from trigger.board.simulate import PayloadSimulation
 from trigger.errors import TriggerError
 from trigger.fixedpoint import evaluate
@@ -134,7 +134,7 @@ def test_in_vhdl(built, shell, tmp_path):
         graph, tmp_path / "core", RtlOptions("xcvu9p-flga2104-2L-e", 240, "vhdl", "shelled")
     )
     payload = built_payload.payload(built.root, built.spec, rtl, tmp_path)
-    write(payload, "00c0ffee")
+    write_payload(payload, "00c0ffee")
     x = vectors_of(shell, 1500)
     simulation = PayloadSimulation(payload).compile(tmp_path / "sim")
     assert simulation.label == "payload (VHDL)"
@@ -212,7 +212,7 @@ def test_more_than_there_is_room_for(shell, tmp_path):
         ),
     ):
         with pytest.raises(TriggerError) as error:
-            write(shell._replace(directory=tmp_path, **changes), "00000000")
+            write_payload(shell._replace(directory=tmp_path, **changes), "00000000")
         assert str(error.value) == message
 
 

@@ -157,7 +157,7 @@ def test_the_weights_of_strata():
 def test_a_small_sample_of_ones_own(tmp_path):
     pytest.importorskip("pythia8mc", reason="the extra [generator] is not installed")
     made = [0]
-    provenance = level1.write(tmp_path / "s.parquet", 405, 20, 3, made.append)
+    provenance = level1.write_events(tmp_path / "s.parquet", 405, 20, 3, made.append)
     columns = read(tmp_path / "s.parquet", [*FEATURES, "label", "weight", "split"])
     assert provenance["events"] == len(columns["label"]) == 405 + 5 * 20
     assert sum(made) == level1.collisions(405, 20)

@@ -151,7 +151,7 @@ def test_values_that_do_not_go_together_are_a_trial_that_failed(tmp_path, monkey
     )
     monkeypatch.setattr(run, "run_in_process", lambda task: outcome(0.5, len(task.text), 10.0))
     with run.opened(str(path), tmp_path, resume=False) as search:
-        run.run(search, 12, None)
+        run.run_search(search, 12, None)
         found = search.study.finished()
     assert [p.number for p in found] == list(range(12))
     for point in found:
@@ -213,7 +213,7 @@ def test_a_worker_that_is_killed_loses_no_trial(tmp_path):
         run.opened(str(path), tmp_path / "build", resume=False) as search,
         ThreadPoolExecutor(1) as thread,
     ):
-        searching = thread.submit(run.run, search, 4, cluster.scheduler_address)
+        searching = thread.submit(run.run_search, search, 4, cluster.scheduler_address)
         while not any(client.processing().values()):
             time.sleep(0.1)
         time.sleep(2)  # in the middle of a trial

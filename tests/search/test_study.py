@@ -7,8 +7,7 @@ from searches import outcome, searched, task
 from trigger import TriggerError
 from trigger.search import space
 from trigger.search.study import FILE_NAME, Study
-from trigger.search.trial import COMPLETE, FAILED, HOPELESS, Outcome
-from trigger.search.trial import run as run_trial
+from trigger.search.trial import COMPLETE, FAILED, HOPELESS, Outcome, run_trial
 from trigger.spec.spec import load
 
 pytestmark = pytest.mark.minutes

@@ -5,8 +5,7 @@ import re
 import pytest
 from searches import NO_NUMBER, searched, task
 
-from trigger.search.trial import COMPLETE, FAILED, HOPELESS
-from trigger.search.trial import run as run_trial
+from trigger.search.trial import COMPLETE, FAILED, HOPELESS, run_trial
 
 pytestmark = pytest.mark.minutes
 

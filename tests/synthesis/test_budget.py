@@ -9,7 +9,7 @@ from trigger.spec.tables import Budget
 from trigger.spec.target_tables import Target
 from trigger.support.numbers import plain
 from trigger.synthesis.advice import advice
-from trigger.synthesis.budget import Figure, Line, Timing, check, figures, over
+from trigger.synthesis.budget import Figure, Line, Timing, check_budget, figures, over
 from trigger.synthesis.result import Synthesis
 
 PART = "xcvu13p-flga2577-2-e"
@@ -26,7 +26,7 @@ SHELL = Timing(latency=11, ii=2)
 
 
 def lines(budget, *results, payload=None):
-    return {line.name: line for line in check(budget, TARGET, results, payload)}
+    return {line.name: line for line in check_budget(budget, TARGET, results, payload)}
 
 
 def test_the_one_that_went_further_counts():
@@ -44,7 +44,9 @@ def test_another_part_does_not_count():
 
 def test_what_is_over():
     routed = YOSYS._replace(tool="Vivado 1", label="routed", lut=150, clock_mhz=180.5)
-    missed = over(check(Budget(lut=110, ff=60, latency_ns=39.5), TARGET, [ESTIMATE, YOSYS, routed]))
+    missed = over(
+        check_budget(Budget(lut=110, ff=60, latency_ns=39.5), TARGET, [ESTIMATE, YOSYS, routed])
+    )
     assert [str(line) for line in missed] == [
         "latency_ns: 40 (simulated) is 0.5 ns over the 39.5 ns allowed; to reduce it: "
         "a part with a faster grade, fewer bits or "

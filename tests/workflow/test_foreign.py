@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from trigger import TriggerError
 from trigger.backends.hls4ml.foreign import open_foreign
 from trigger.cli.app import app
-from trigger.workflow.foreign import check
+from trigger.workflow.foreign import compare_project
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_a_wrong_weight_is_found_on_events_of_a_file(project, small_build):
     folder, network = project
     source, _ = small_build
     edit(folder / "firmware" / "weights" / "w2.h", "{", "{0.5 + ")
-    verdict = check(folder, network, source / "events.csv")
+    verdict = compare_project(folder, network, source / "events.csv")
     (comparison,) = verdict.comparisons
     assert (comparison.name, comparison.events) == ("csim (Vitis)", 600)
     assert 0 < comparison.differing <= 600
@@ -57,7 +57,7 @@ def test_output_steps_finer_than_the_networks(project):
         f"{kind.width + 8},{kind.integer}> result_t",
     )
     assert open_foreign(folder).output_type.fraction == kind.fraction + 8
-    assert check(folder, network, None)
+    assert compare_project(folder, network, None)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_what_cannot_be_verified_is_said(project, change, message):
     folder, network = project
     change(folder)
     with pytest.raises(TriggerError) as error:
-        check(folder, network, None)
+        compare_project(folder, network, None)
     assert str(error.value) == message.format(f=folder)
 
 
@@ -97,7 +97,7 @@ def test_a_softmax_cannot_be_exact(project):
     folder, _ = project
     network = Path(__file__).parents[1] / "frontends" / "legacy" / "functional.h5"
     with pytest.raises(TriggerError) as error:
-        check(folder, network, None)
+        compare_project(folder, network, None)
     assert str(error.value) == (
         f"{network}: it ends in softmax, which hls4ml approximates by tables, so no project is exact; save the "
         "network without its softmax, which keeps the order of the classes, and convert that"
@@ -111,7 +111,7 @@ def test_a_sigmoid_of_wide_sums_cannot_be_exact(project, tmp_path):
     network = tmp_path / "wide.keras"
     keras.Model(x, QDense(2, activation="sigmoid", **wide)(x)).save(network)
     with pytest.raises(TriggerError) as error:
-        check(folder, network, None)
+        compare_project(folder, network, None)
     assert str(error.value) == (
         f"{network}: it ends in sigmoid, whose input is too wide for a table, so no project is exact; "
         "save the network without its sigmoid, which keeps the order of the events, and convert that"
@@ -125,12 +125,12 @@ def test_a_network_that_cannot_be_compiled_is_compared(tmp_path, capsys):
     source = NEW_TOP.replace(";", f" {{\n    {body}\n}}")
     write_project(tmp_path / "firmware", defines, NEW_TOP, source)
     network = saved(tmp_path, kernel=((1,), (2**-30,)))
-    assert check(tmp_path, network, None)
+    assert compare_project(tmp_path, network, None)
     assert (
         "network.keras cannot be compiled exactly (sum: the kernel is not quantised (the values need 31 bits)): "
         "compared with Keras in float64, on random inputs" in capsys.readouterr().out
     )
-    verdict = check(tmp_path, saved(tmp_path, kernel=((1,), (2**-29,))), None)
+    verdict = compare_project(tmp_path, saved(tmp_path, kernel=((1,), (2**-29,))), None)
     # The difference is far below the steps of the project's inputs: both values are shown in full.
     assert verdict.witness.expected != verdict.witness.found
 
@@ -142,7 +142,7 @@ def test_outputs_that_float64_does_not_hold(tmp_path):
         tmp_path / "firmware", defines, NEW_TOP, NEW_TOP.replace(";", f" {{\n    {body}\n}}")
     )
     with pytest.raises(TriggerError) as error:
-        check(tmp_path, saved(tmp_path), None)
+        compare_project(tmp_path, saved(tmp_path), None)
     assert str(error.value) == (
         "csim: tiny ended with status 1: an output has more bits than float64 holds"
     )
@@ -154,7 +154,7 @@ def test_inputs_narrower_than_the_project(tmp_path):
     source = NEW_TOP.replace(";", f" {{\n{SUM}\n}}")
     write_project(tmp_path / "firmware", defines, NEW_TOP, source)
     network = saved(tmp_path)
-    assert not check(tmp_path, network, None)
+    assert not compare_project(tmp_path, network, None)
     asked = ["verify", "--hls4ml", str(tmp_path), "--against", str(network), "--inputs"]
     result = CliRunner().invoke(app, [*asked, "ap_fixed<8,4>"])
     assert result.exit_code == 0, result.output
@@ -194,11 +194,11 @@ static double w2[2];
     events = tmp_path / "events.csv"
     events.write_text("a,b\n1,2\n-3,0.5\n")
     network = saved(tmp_path, kernel=((1.5,), (-0.25,)))
-    assert check(tmp_path, network, events)
+    assert compare_project(tmp_path, network, events)
     assert not text.exists()
     text.write_text("1.5, 0.25")
     with pytest.raises(TriggerError) as error:
-        check(tmp_path, network, events)
+        compare_project(tmp_path, network, events)
     assert str(error.value) == (
         f"csim: {text} and w2.h contain different numbers: csim uses the first, synthesis the second"
     )
@@ -210,13 +210,13 @@ def test_networks_of_several_inputs_or_without_numbers(tmp_path):
     network = tmp_path / "two.keras"
     keras.Model([one, other], keras.layers.Concatenate()([one, other])).save(network)
     with pytest.raises(TriggerError) as error:
-        check(tmp_path, network, None)
+        compare_project(tmp_path, network, None)
     assert str(error.value) == (
         f"{network}: it has 2 inputs and 1 output; only networks with one of each can be compared with a project"
     )
     network = saved(tmp_path, kernel=((np.nan,), (1,)))
     with pytest.raises(TriggerError) as error:
-        check(tmp_path, network, None)
+        compare_project(tmp_path, network, None)
     assert str(error.value) == (f"{network}: Keras gives NaN outputs; check its weights")
 
 

@@ -8,7 +8,7 @@ from trigger.fixedpoint.graph import Graph
 from trigger.physics.rates import menu
 from trigger.spec.spec import Spec
 from trigger.synthesis.advice import advice
-from trigger.synthesis.budget import Figure, Line, Timing, check
+from trigger.synthesis.budget import Figure, Line, Timing, check_budget
 from trigger.synthesis.result import PAYLOAD, Synthesis
 from trigger.synthesis.run import results
 from trigger.synthesis.yosys import SHELL
@@ -24,7 +24,7 @@ def budgets(build: Build, found: list[Synthesis] | None = None) -> list[Line]:
     graph = read_graph(build.root)
     lines = [
         line._replace(helps=_helps(spec, graph, found)) if line.name in ("lut", "ff") else line
-        for line in check(spec.budget, spec.target, found, timing(build))
+        for line in check_budget(spec.budget, spec.target, found, timing(build))
     ]
     if spec.budget.rate_khz is not None:
         lines.append(Line("rate_khz", spec.budget.rate_khz, _rate(build)))
@@ -35,8 +35,8 @@ def timing(build: Build) -> Timing | None:
     """The clock cycles of the payload, from its description; None without a payload."""
     if build.spec.payload is None:
         return None
-    found = read_json(build.root / "payload" / "payload.json")
-    return Timing(found["latency"], found["frames"])
+    payload = read_json(build.root / "payload" / "payload.json")
+    return Timing(payload["latency"], payload["frames"])
 
 
 def _rate(build: Build) -> Figure | None:
@@ -48,11 +48,11 @@ def _rate(build: Build) -> Figure | None:
     return rate and Figure(rate.value, "test events", (rate.low, rate.high))
 
 
-def _helps(spec: Spec, graph: Graph, found: list[Synthesis]) -> str:
+def _helps(spec: Spec, graph: Graph, syntheses: list[Synthesis]) -> str:
     """The best way to reduce LUT and FF: a change in the largest layer, or in the shell if that is
     larger.
     """
-    of_design = [r for r in found if r.layers and r.part == spec.target.part]
+    of_design = [r for r in syntheses if r.layers and r.part == spec.target.part]
     if not of_design:
         return ""
     best = next((r for r in of_design if r.design == PAYLOAD), of_design[-1])

@@ -16,13 +16,14 @@ from trigger.spec.spec import Spec
 
 def payload(root: Path, spec: Spec, project: Rtl, directory: Path | None = None) -> Payload:
     """The payload around a core, in the build or in another folder."""
-    found = read_json(root / "graph" / "summary.json")["working_points"]
+    working_points = read_json(root / "graph" / "summary.json")["working_points"]
     ports = project.interface.outputs
     if spec.decides:
-        points = [Point(name, k, ports[k], 1) for k, name in enumerate(found)]
+        points = [Point(name, k, ports[k], 1) for k, name in enumerate(working_points)]
     else:
         points = [
-            Point(name, p["element"], ports[p["element"]], p["bound"]) for name, p in found.items()
+            Point(name, p["element"], ports[p["element"]], p["bound"])
+            for name, p in working_points.items()
         ]
     return Payload(
         directory or root / "payload",

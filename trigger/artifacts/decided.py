@@ -20,10 +20,10 @@ def working_points(root: Path, spec: Spec) -> WorkingPoints | None:
     """The working points in the core of a build; None if the core gives scores."""
     if not spec.decides:
         return None
-    found = read_json(root / "graph" / "summary.json")["working_points"]
+    points = read_json(root / "graph" / "summary.json")["working_points"]
     return WorkingPoints(
-        np.array([p["element"] for p in found.values()]),
-        np.array([p["threshold"] for p in found.values()]),
+        np.array([p["element"] for p in points.values()]),
+        np.array([p["threshold"] for p in points.values()]),
     )
 
 
@@ -33,7 +33,7 @@ def accept_bits(root: Path, spec: Spec, outputs: np.ndarray) -> np.ndarray:
     """
     if spec.decides:
         return outputs
-    found = read_json(root / "graph" / "summary.json")["working_points"].values()
+    points = read_json(root / "graph" / "summary.json")["working_points"].values()
     return np.stack(
-        [(outputs[:, p["element"]] >= p["bound"]).astype(np.int64) for p in found], axis=1
+        [(outputs[:, p["element"]] >= p["bound"]).astype(np.int64) for p in points], axis=1
     )

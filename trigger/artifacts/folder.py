@@ -44,11 +44,11 @@ class Build(NamedTuple):
 
 def integer_events(build: Build) -> dict[str, Events]:
     """The splits in hardware units: ``x`` in integers."""
-    found = {}
+    events = {}
     for name in SPLITS:
         with np.load(build.root / "events" / f"{name}.npz") as file:
-            found[name] = Events(file["x"].astype(np.int64), file["y"], file["weight"])
-    return found
+            events[name] = Events(file["x"].astype(np.int64), file["y"], file["weight"])
+    return events
 
 
 def real_events(build: Build) -> dict[str, Events]:
@@ -82,8 +82,10 @@ def read_json(path: Path) -> Any:
 def stage_seconds(root: Path) -> dict[str, float]:
     """The duration of the last run of each stage, in order; {} if not recorded."""
     try:
-        found = json.loads(regular(root / SECONDS).read_text())
-        return {str(name): float(value) for name, value in found.items() if (root / name).is_dir()}
+        seconds = json.loads(regular(root / SECONDS).read_text())
+        return {
+            str(name): float(value) for name, value in seconds.items() if (root / name).is_dir()
+        }
     except (OSError, ValueError, AttributeError, TypeError, RecursionError):
         return {}
 

@@ -45,14 +45,14 @@ def recorded_expectations(root: Path) -> Expected:
     path = root / "graph" / "expected.npz"
     try:
         with np.load(regular(path)) as file:
-            found = Expected(file["x"], file["expected"], file["off_grid"])
+            expected = Expected(file["x"], file["expected"], file["off_grid"])
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise TriggerError(f"{path}: cannot be read: {error}") from error
     counted = sum(read_json(root / "graph" / "summary.json")["families"].values())
-    if {len(part) for part in found} != {counted}:
-        counts = ", ".join(str(len(part)) for part in found)
+    if {len(part) for part in expected} != {counted}:
+        counts = ", ".join(str(len(part)) for part in expected)
         raise TriggerError(f"{path}: {counts} events and results; the build has {counted}")
-    return found
+    return expected
 
 
 def expectations(root: Path, spec: Spec, path: Path) -> Expected:
@@ -78,7 +78,7 @@ def expectations(root: Path, spec: Spec, path: Path) -> Expected:
     )
 
 
-def check(
+def check_implementations(
     root: Path, spec: Spec, expected: Expected, netlist: bool = False
 ) -> tuple[Verdict, np.ndarray]:
     """Compare graph, csim and RTL of a build with Keras. Returns the verdict and the csim's
@@ -140,20 +140,20 @@ def implementations(root: Path, spec: Spec, netlist: bool = False) -> dict[str, 
     def simulation() -> "Rtl":
         return project.compile(root / "simulation")
 
-    found: dict[str, Callable[[], Any]] = {"graph": lambda: GoldenModel(graph)}
-    found[hls.label] = compiled("compiling the csim", lambda: hls.compile(root / "csim"))
-    found[project.label] = compiled("compiling the RTL simulation", simulation)
-    found[project.with_stalls().label] = lambda: _Recorded(simulation().with_stalls())
+    makers: dict[str, Callable[[], Any]] = {"graph": lambda: GoldenModel(graph)}
+    makers[hls.label] = compiled("compiling the csim", lambda: hls.compile(root / "csim"))
+    makers[project.label] = compiled("compiling the RTL simulation", simulation)
+    makers[project.with_stalls().label] = lambda: _Recorded(simulation().with_stalls())
     if spec.payload is not None:
         shell = PayloadSimulation(built_payload.payload(root, spec, project))
-        found[shell.label] = compiled(
+        makers[shell.label] = compiled(
             "compiling the payload", lambda: shell.compile(root / "payload-simulation")
         )
     if netlist:
-        found[gates.label] = compiled(
+        makers[gates.label] = compiled(
             "synthesising and compiling the netlist", lambda: gates.compile(empty(root / "netlist"))
         )
-    return found
+    return makers
 
 
 class _Recorded:
@@ -170,5 +170,5 @@ class _Recorded:
         return self.outputs
 
     def trace(self, x: np.ndarray) -> dict[str, np.ndarray]:
-        found: dict[str, np.ndarray] = self._implementation.trace(x)
-        return found
+        traced: dict[str, np.ndarray] = self._implementation.trace(x)
+        return traced

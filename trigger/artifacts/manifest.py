@@ -14,8 +14,8 @@ def facts(build: Build) -> dict[str, Any]:
     ``events`` counts the events and vectors of each kind in the comparison.
     """
     families = read_json(build.root / "graph" / "summary.json")["families"]
-    found = parts(build)
-    return {"trigger": trigger.__version__, **found, "events": families, "versions": versions()}
+    digests = parts(build)
+    return {"trigger": trigger.__version__, **digests, "events": families, "versions": versions()}
 
 
 def parts(build: Build) -> dict[str, Any]:

@@ -85,16 +85,16 @@ def outcome(build: Build) -> Outcome:
     scores, bits = _firmware(build, test)
     # Without labels no performance can be measured.
     measured = scores if spec.data.label else {}
-    found = {kind: _performance(s, test, spec) for kind, s in measured.items()}
+    performances = {kind: _performance(s, test, spec) for kind, s in measured.items()}
     lines = budgets(build)
     same = constant.recorded(read_json(build.root / "graph" / "summary.json"))
     return Outcome(
-        headline(results, over(lines), _apart(scores, found), constant.told(same, spec)),
+        headline(results, over(lines), _apart(scores, performances), constant.told(same, spec)),
         results,
         lines,
         figures(spec.target, synthesis_results(build.root)[0], timing(build)),
         scores,
-        found,
+        performances,
         bits,
         None if bits is None else menu(bits, test, spec),
         constant.warnings(same, spec),
@@ -154,17 +154,17 @@ def count_apart(keras: np.ndarray, csim: np.ndarray) -> int:
     return int((apart | np.isnan(keras).any(axis=1)).sum())
 
 
-def summary(build: Build, found: Outcome) -> str:
+def summary(build: Build, result: Outcome) -> str:
     """The outcome as text: the verdict, then one line per figure with its budget."""
-    limits = {line.name: line for line in found.budgets}
-    rows = [("accuracy", accuracies, "")] if (accuracies := _accuracies(found)) else []
+    limits = {line.name: line for line in result.budgets}
+    rows = [("accuracy", accuracies, "")] if (accuracies := _accuracies(result)) else []
     rows += [
         (_name(name), str(figure), _against(limits.get(name)))
-        for name, figure in _costs(found).items()
+        for name, figure in _costs(result).items()
     ]
     wide = max((len(value) for _, value, _ in rows), default=0)
-    lines = [f"{build.spec.name}: {found.headline.text}"]
-    lines += [f"  warning: {warning}" for warning in found.warnings]
+    lines = [f"{build.spec.name}: {result.headline.text}"]
+    lines += [f"  warning: {warning}" for warning in result.warnings]
     for name, value, limit in rows:
         lines.append(f"  {name:<14} {value:<{wide}}  {limit}".rstrip())
     if seconds := stage_seconds(build.root):
@@ -189,8 +189,10 @@ def _firmware(build: Build, test: Events) -> tuple[dict[str, np.ndarray], np.nda
     return scores, bits
 
 
-def _apart(scores: Mapping[str, np.ndarray], found: Mapping[str, Performance]) -> Apart | None:
-    accuracies = [found[kind].accuracy for kind in ("Keras", "csim") if kind in found]
+def _apart(
+    scores: Mapping[str, np.ndarray], performances: Mapping[str, Performance]
+) -> Apart | None:
+    accuracies = [performances[kind].accuracy for kind in ("Keras", "csim") if kind in performances]
     if len(accuracies) != 2 or accuracies[0] is None or accuracies[1] is None:
         return None
     differing = count_apart(scores["Keras"], scores["csim"])
@@ -199,26 +201,26 @@ def _apart(scores: Mapping[str, np.ndarray], found: Mapping[str, Performance]) -
 
 def _performance(scores: np.ndarray, test: Events, spec: Spec) -> Performance:
     asked = spec.data.classes, spec.physics.signal_efficiency, spec.background
-    found = performance(scores, test, *asked)
+    measured = performance(scores, test, *asked)
     if spec.task == "anomaly":
-        return found._replace(accuracy=None)
+        return measured._replace(accuracy=None)
     taught = np.isin(test.y, spec.taught)
-    return found._replace(
+    return measured._replace(
         accuracy=accuracy(scores[taught], test.take(np.flatnonzero(taught)), spec.background)
     )
 
 
-def _accuracies(found: Outcome) -> str:
-    known = {k: p.accuracy for k, p in found.performance.items() if p.accuracy is not None}
+def _accuracies(result: Outcome) -> str:
+    known = {k: p.accuracy for k, p in result.performance.items() if p.accuracy is not None}
     return ", ".join(f"{_percent(value)} {kind}" for kind, value in known.items())
 
 
-def _costs(found: Outcome) -> dict[str, Figure]:
+def _costs(result: Outcome) -> dict[str, Figure]:
     """The figures in order of interest, the rate first."""
-    rate = found.menu and found.menu.total.rate
+    rate = result.menu and result.menu.total.rate
     rates = {"rate_khz": Figure(rate.value, "test events", (rate.low, rate.high))} if rate else {}
     order = ("latency_ns", "ii", "clock_mhz", "lut", "ff", "dsp", "bram")
-    return rates | {name: found.figures[name] for name in order if name in found.figures}
+    return rates | {name: result.figures[name] for name in order if name in result.figures}
 
 
 def _against(line: Line | None) -> str:

@@ -81,8 +81,8 @@ def interrupted(root: Path) -> bool:
 
 def synthesised(root: Path) -> list[Path]:
     """The files of `trigger synth` runs for the report, relative to the build folder."""
-    found = [path for name in SYNTHESISED for path in root.glob(f"synth/*/{name}")]
-    return sorted(path.relative_to(root) for path in found)
+    paths = [path for name in SYNTHESISED for path in root.glob(f"synth/*/{name}")]
+    return sorted(path.relative_to(root) for path in paths)
 
 
 def _drop(root: Path, sealed: Collection[str]) -> None:

@@ -92,7 +92,7 @@ class _Wire(NamedTuple):
     high: int
 
 
-def write(payload: Payload, version: str) -> None:
+def write_payload(payload: Payload, version: str) -> None:
     """Write shell, simulation bench, README.md and payload.json, in the language of the core, which
     stays where it is.
 

@@ -30,10 +30,10 @@ def jets(
 
     They are like those of the hls4ml LHC jet data set ("JSC-like").
     """
-    from trigger.events.jets import CLASSES, write
+    from trigger.events.jets import CLASSES, write_events
 
     total = jets * len(CLASSES)
-    made = _generate(output, total, "jets", lambda done: write(output, jets, seed, done))
+    made = _generate(output, total, "jets", lambda done: write_events(output, jets, seed, done))
     typer.echo(f"{output}: {made['jets']} jets, SHA-256 {made['sha256']}")
 
 
@@ -52,11 +52,14 @@ def level1(
     Missing energy, 4 e/gamma, 4 muons and 10 jets in hardware integers, of zero bias and of five
     signals.
     """
-    from trigger.events.level1 import collisions, write
+    from trigger.events.level1 import collisions, write_events
 
     total = collisions(zero_bias, signals)
     made = _generate(
-        output, total, "collisions", lambda done: write(output, zero_bias, signals, seed, done)
+        output,
+        total,
+        "collisions",
+        lambda done: write_events(output, zero_bias, signals, seed, done),
     )
     typer.echo(f"{output}: {made['events']} events, SHA-256 {made['sha256']}")
 
@@ -79,7 +82,7 @@ def _generate(
     """Write a sample and, beside it, its provenance, which is returned. ``total`` counts the units
     of the progress shown.
 
-    Raises TriggerError where the file does not end in .parquet, or is there and no sample.
+    Raises TriggerError if the file does not end in .parquet, or exists and is no sample.
     """
     import json
 

@@ -1,4 +1,4 @@
-"""``trigger patterns``: what stands in the buffers of an EMP board, written and compared."""
+"""``trigger patterns``: contents of an EMP board's buffers, written and compared."""
 
 from pathlib import Path
 from typing import Annotated

@@ -76,9 +76,9 @@ def _check_installed() -> None:
 
 
 def _run(this: "Search", trials: int, scheduler: str | None) -> None:
-    from trigger.search.run import run
+    from trigger.search.run import run_search
 
-    run(this, trials, scheduler)
+    run_search(this, trials, scheduler)
     typer.echo(f"report: {shown(this.root / 'report' / 'index.html')}")
 
 

@@ -1,4 +1,4 @@
-"""``trigger report`` and ``trigger show``: what a build has found out."""
+"""``trigger report`` and ``trigger show``: the results of a build."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""The exit statuses of the command, and what it says and returns for an exception."""
+"""The exit statuses of the command, and its message and status for an exception."""
 
 from trigger.errors import TriggerError
 from trigger.support.files import reason
@@ -23,7 +23,7 @@ def status_of(error: Exception) -> int:
 
 
 def message_of(error: Exception) -> str:
-    """What a user is told: the message alone, where the user can cause the exception."""
+    """The text for the user: only the message if the user can cause the exception."""
     match error:
         case TriggerError():
             return str(error)

@@ -96,14 +96,16 @@ def _of_build(folder: Path, events: Path | None, netlist: bool) -> "tuple[str, V
     """The name of a build, and how its implementations compare on its own events or on those of a
     file.
     """
-    from trigger.artifacts.implementations import check
+    from trigger.artifacts.implementations import check_implementations
     from trigger.workflow.build import open_sealed, seal_first, steady
 
-    this = open_sealed(folder)
-    with steady(this.root):
-        expected = _expected(this.root, this.spec, events)
-        with seal_first(this.root):
-            return this.spec.name, check(this.root, this.spec, expected, netlist)[0]
+    build = open_sealed(folder)
+    with steady(build.root):
+        expected = _expected(build.root, build.spec, events)
+        with seal_first(build.root):
+            return build.spec.name, check_implementations(
+                build.root, build.spec, expected, netlist
+            )[0]
 
 
 def _expected(root: Path, spec: "Spec", events: Path | None) -> "Expected":
@@ -116,9 +118,9 @@ def _of_project(
     project: Path, network: Path, events: Path | None, inputs: str | None
 ) -> "tuple[str, Verdict]":
     """The name of an hls4ml project, and how its csim compares with the network."""
-    from trigger.workflow.foreign import check
+    from trigger.workflow.foreign import compare_project
 
-    return project.resolve().name, check(project, network, events, inputs)
+    return project.resolve().name, compare_project(project, network, events, inputs)
 
 
 def _tell(name: str, verdict: "Verdict", junit: Path | None) -> None:

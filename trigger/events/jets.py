@@ -165,7 +165,7 @@ def _smear(particles: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return smeared[smeared[:, 0] > 0.5]
 
 
-def write(
+def write_events(
     path: Path, jets_per_class: int, seed: int, done: Callable[[int], None] = lambda jets: None
 ) -> dict[str, Any]:
     """Write a shuffled sample to a Parquet file and return its provenance: classes, seeds,

@@ -203,7 +203,7 @@ def _seen(crossings: Iterator[list[Deposits]], count: int) -> np.ndarray:
     )
 
 
-def write(
+def write_events(
     path: Path,
     zero_bias: int,
     signals: int,

@@ -107,7 +107,7 @@ def _event_files(folder: Path) -> list[str]:
 
 
 def _chosen(path: Path, available: Sequence[str], wanted: Sequence[str] | None) -> list[str]:
-    """The columns to read. Raises TriggerError where one is missing or there are two of it."""
+    """The columns to read. Raises TriggerError if one is missing or there are two of it."""
     wanted = list(available) if wanted is None else list(wanted)
     repeated = [name for name in wanted if list(available).count(name) > 1]
     if repeated:
@@ -212,7 +212,7 @@ def _csv(path: Path, columns: Sequence[str] | None, _tree: str | None) -> Column
 def _csv_texts(data: bytes, separator: str, width: int, places: Sequence[int]) -> list[Any]:
     """The texts below the header of the columns at these places.
 
-    Raises ArrowInvalid where a row has not ``width`` fields.
+    Raises ArrowInvalid if a row has not ``width`` fields.
     """
     import pyarrow as pa
     from pyarrow import csv as arrow
@@ -244,7 +244,7 @@ def _check_rows(path: Path) -> None:
 
 
 def _csv_rows(path: Path) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
-    """The header, and each row with the number of its first line: what Arrow does not tell."""
+    """The header, and each row with the number of its first line: Arrow does not report these."""
     reader = csv.reader(_csv_lines(path), delimiter=_separator(path), strict=True)
 
     def rows() -> Iterator[tuple[int, list[str]]]:
@@ -301,7 +301,7 @@ def _numbers_or_text(path: Path, name: str, column: Any) -> np.ndarray:
 def _plain_numbers(column: Any) -> np.ndarray | None:
     """Text as float64, where Arrow reads all of it as numbers.
 
-    None where it does not: ``float`` may read more.
+    None if it does not: ``float`` may read more.
     """
     import pyarrow as pa
     from pyarrow import compute

@@ -1,4 +1,4 @@
-"""What is asked of Keras by names that it keeps to itself: an update of Keras may change these, and
+"""Private names of Keras: an update of Keras may change these, and
 these alone.
 """
 
@@ -20,12 +20,12 @@ def layers_inside(layer: Any) -> list[Any]:
 
 
 def functional_inside(model: keras.Model) -> Any:
-    """The functional network that a Sequential one is run as; None where there is none."""
+    """The functional network that a Sequential one is run as; None if there is none."""
     return getattr(model, "_functional", None)
 
 
 def nodes_by_depth(model: keras.Model) -> Mapping[int, Sequence[Any]] | None:
-    """The uses of layers in a network by their distance from its outputs; None where it is not made
+    """The uses of layers in a network by their distance from its outputs; None if it is not made
     of layers alone.
     """
     functional = functional_inside(model) if isinstance(model, keras.Sequential) else model

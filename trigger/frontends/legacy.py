@@ -123,7 +123,7 @@ def _filled(
 
 def _entries(saved: Mapping[str, Any], path: Path) -> list[_Entry]:
     config = saved["config"]
-    found = []
+    entries_read = []
     for entry in config if isinstance(config, list) else config["layers"]:
         kind = entry["class_name"]
         options = entry["config"]
@@ -142,8 +142,8 @@ def _entries(saved: Mapping[str, Any], path: Path) -> list[_Entry]:
                     "is unknown; use an equivalent Keras layer"
                 )
             options = {"name": name}
-        found.append(_Entry(name, entry["class_name"], kind, options, inputs))
-    return found
+        entries_read.append(_Entry(name, entry["class_name"], kind, options, inputs))
+    return entries_read
 
 
 def _inputs(entry: Mapping[str, Any], name: str, path: Path) -> list[str]:
@@ -280,16 +280,16 @@ def _in_groups(
     for entry in entries:
         group = saved.get(entry.name)
         names = [] if group is None else [_text(name) for name in group.attrs["weight_names"]]
-        found = {
+        parts = {
             name.split("/")[-1].removesuffix(":0"): np.asarray(group[name])
             for name in names
             if group is not None
         }
         if entry.was == _PRUNED:
-            mask = found.pop("mask", None)
-            found |= {} if mask is None else {"kernel": found["kernel"] * mask}
-            found = {name: part for name, part in found.items() if name not in _OF_THE_SCHEDULE}
-        yield entry, found
+            mask = parts.pop("mask", None)
+            parts |= {} if mask is None else {"kernel": parts["kernel"] * mask}
+            parts = {name: part for name, part in parts.items() if name not in _OF_THE_SCHEDULE}
+        yield entry, parts
 
 
 def _in_archive(file: Any, entries: list[_Entry]) -> Iterator[tuple[_Entry, dict[str, np.ndarray]]]:
@@ -304,10 +304,10 @@ def _in_archive(file: Any, entries: list[_Entry]) -> Iterator[tuple[_Entry, dict
         seen[kind] += 1
         group = layers.get(name, {})
         weights = group.get("layer/vars" if entry.was == _PRUNED else "vars", {})
-        found = {number: np.asarray(part) for number, part in weights.items()}
+        parts = {number: np.asarray(part) for number, part in weights.items()}
         if entry.was == _PRUNED and "vars/1" in group:  # the mask, beside the kernel itself
-            found["0"] = found["0"] * np.asarray(group["vars/1"])
-        yield entry, found
+            parts["0"] = parts["0"] * np.asarray(group["vars/1"])
+        yield entry, parts
 
 
 def _snake_case(name: str) -> str:

@@ -72,8 +72,8 @@ def slope_shift(slope: float) -> int:
 def round_to(kind: Fixed, y: np.ndarray) -> np.ndarray:
     """Real numbers rounded, half to even, into a type; still real numbers."""
     integers = np.clip(np.rint(np.ldexp(y, kind.fraction)), kind.minimum, kind.maximum)
-    found: np.ndarray = np.ldexp(integers, -kind.fraction)
-    return found
+    rounded: np.ndarray = np.ldexp(integers, -kind.fraction)
+    return rounded
 
 
 def staircase(
@@ -138,7 +138,7 @@ def _bisect(ask: Callable[[Integers], np.ndarray], low: int, high: int) -> Integ
     """The integers on both sides of every step of a non-decreasing function."""
     left = np.array([low])
     right = np.array([high])
-    found = [left, right]
+    arguments = [left, right]
     for _ in range((high - low).bit_length()):
         middle = (left + right) >> 1
         a = ask(left)
@@ -146,13 +146,13 @@ def _bisect(ask: Callable[[Integers], np.ndarray], low: int, high: int) -> Integ
         c = ask(right)
         lower = (a != b) & (middle - left > 0)
         upper = (b != c) & (right - middle > 0)
-        found += [middle]
+        arguments += [middle]
         left = np.concatenate([left[lower], middle[upper]])
         right = np.concatenate([middle[lower], right[upper]])
         if len(left) > MAX_STEPS:
             raise Refusal(f"the function has more than {MAX_STEPS} steps", "use fewer bits")
-        found += [left, right]
-    return np.unique(np.concatenate(found))
+        arguments += [left, right]
+    return np.unique(np.concatenate(arguments))
 
 
 def _with_neighbours(ask: Callable[[Integers], np.ndarray], integers: Integers) -> Integers:

@@ -1,4 +1,4 @@
-"""Constant outputs: exact firmware that decides nothing, of which the user must be warned."""
+"""Constant outputs: exact firmware that decides nothing. The user must be warned."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple

@@ -26,7 +26,7 @@ from trigger.synthesis.result import CORE, LABELS, Synthesis
 from trigger.synthesis.run import results as results_of
 
 
-def write(build: Build, folder: Path) -> None:
+def write_report(build: Build, folder: Path) -> None:
     """Write ``index.html`` from the finished stages of a build."""
     spec = build.spec
     graph = read_graph(build.root)

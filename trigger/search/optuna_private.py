@@ -1,4 +1,4 @@
-"""What is asked of Optuna by names that it keeps to itself: an update of Optuna may change these,
+"""Private names of Optuna: an update of Optuna may change these,
 and these alone.
 """
 

@@ -14,7 +14,7 @@ from trigger.spec.spec import Spec
 from trigger.support.files import write_text
 
 
-def write(points: Sequence[Point], spec: Spec, folder: Path) -> Path:
+def write_page(points: Sequence[Point], spec: Spec, folder: Path) -> Path:
     """Write ``index.html`` and ``trials.json`` of a search into a folder; returns the page."""
     assert spec.search is not None
     metric = spec.search.metric

@@ -73,18 +73,18 @@ def opened(target: str, output: Path, resume: bool) -> Iterator[Search]:
         yield Search(spec, text, source, root, Study(root, spec, source, resume))
 
 
-def run(search: Search, trials: int, scheduler: str | None) -> None:
+def run_search(search: Search, trials: int, scheduler: str | None) -> None:
     """Run trials until ``trials`` have finished, and write the report.
 
     Raises TriggerError if no scheduler answers at the address, or if all of the first trials fail.
     """
-    from trigger.search.report import write
+    from trigger.search.report import write_page
 
     with _client(scheduler) as client:
         try:
             _run(search, trials, client)
         finally:
-            write(search.study.finished(), search.spec, search.root / "report")
+            write_page(search.study.finished(), search.spec, search.root / "report")
 
 
 def write_picked(search: Search, conditions: list[pick.Condition]) -> tuple[Path, Point]:

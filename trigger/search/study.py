@@ -198,9 +198,7 @@ def front(points: Sequence[Point]) -> list[Point]:
 
 
 def _study(**stored: Any) -> optuna.Study:
-    """A study of metric, LUT and latency: in memory, where nothing says what it is ``stored``
-    in.
-    """
+    """A study of metric, LUT and latency: in memory, unless ``stored`` names a storage."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     return optuna.create_study(directions=["maximize", "minimize", "minimize"], **stored)
 

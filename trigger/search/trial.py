@@ -105,7 +105,7 @@ def run_in_process(task: Task) -> Outcome:
     return Outcome(**{**found, "rungs": tuple(found["rungs"])})
 
 
-def run(task: Task) -> Outcome:
+def run_trial(task: Task) -> Outcome:
     """Train, lower, measure. A failure becomes the reason of the outcome; nothing is raised."""
     from trigger.fixedpoint.ops import GraphError
 
@@ -205,7 +205,7 @@ class _Rungs:
 
 def _main() -> None:
     asked: dict[str, Any] = json.loads(sys.stdin.read())
-    print(json.dumps(run(Task(**asked))._asdict()))
+    print(json.dumps(run_trial(Task(**asked))._asdict()))
 
 
 if __name__ == "__main__":

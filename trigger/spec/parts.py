@@ -60,8 +60,8 @@ def part(name: str | Part) -> Part:
     known = parts()
     if name in known:
         return known[name]
-    found = _by_ordering_code(name)
-    if found is None:
+    numbered = _by_ordering_code(name)
+    if numbered is None:
         close = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
         hint = f"; did you mean {quoted(close[0])}?" if close else ""
         raise TriggerError(
@@ -70,7 +70,7 @@ def part(name: str | Part) -> Part:
             "its complete ordering code, with package and speed grade; [target.device] "
             "describes a custom one)"
         )
-    return found
+    return numbered
 
 
 def own_part(name: str, family: str, delay: float | None, totals: Mapping[str, int | None]) -> Part:
@@ -113,22 +113,22 @@ def _by_ordering_code(name: str) -> Part | None:
 @cache
 def _patterns() -> dict[str, re.Pattern[str]]:
     """The ordering codes of each family, the device in the group of that name."""
-    found = _read(NAMES)
+    patterns = _read(NAMES)
     return {
-        family: re.compile(f"(?P<device>{device}){found['rest'][rest]}", re.IGNORECASE)
-        for family, (device, rest) in found["device"].items()
+        family: re.compile(f"(?P<device>{device}){patterns['rest'][rest]}", re.IGNORECASE)
+        for family, (device, rest) in patterns["device"].items()
     }
 
 
 @cache
 def _totals_of_devices() -> dict[str, dict[str, int | None]]:
     """The totals of each device with a listed part: they do not depend on package and grade."""
-    found = {}
+    totals = {}
     for name, known in parts().items():
         match = next(filter(None, (p.fullmatch(name) for p in _patterns().values())), None)
         if match:
-            found[match["device"].lower()] = {total: getattr(known, total) for total in TOTALS}
-    return found
+            totals[match["device"].lower()] = {total: getattr(known, total) for total in TOTALS}
+    return totals
 
 
 def _read(name: str) -> dict[str, Any]:

@@ -112,7 +112,7 @@ class Spec(Section):
 
     @property
     def accept(self) -> dict[str, WorkingPoint]:
-        """The accept bits by name, in their order; none where there is no decision."""
+        """The accept bits by name, in their order; none if there is no decision."""
         return self.decision.accept if self.decision is not None else {}
 
     @property
@@ -146,7 +146,7 @@ class Spec(Section):
 
     @property
     def scored_high(self) -> list[str]:
-        """The classes that the only output scores high; none where there is an output for each
+        """The classes that the only output scores high; none if there is an output for each
         class.
         """
         names = self.model.output or []
@@ -163,7 +163,7 @@ class Spec(Section):
 
     @property
     def background(self) -> tuple[int, ...] | None:
-        """The numbers of the classes that the only output scores low; None where there is an output
+        """The numbers of the classes that the only output scores low; None if there is an output
         for each class.
         """
         if self.task == "anomaly":
@@ -206,10 +206,10 @@ def parse(text: str, path: Path) -> Spec:
     try:
         return Spec.model_validate(data)
     except ValidationError as error:
-        found = error.errors()
-        problems = [_explain(problem) for problem in found[:_MOST_PROBLEMS]]
-        if len(found) > _MOST_PROBLEMS:
-            problems.append(f"and {len(found) - _MOST_PROBLEMS:,} more problems")
+        errors = error.errors()
+        problems = [_explain(problem) for problem in errors[:_MOST_PROBLEMS]]
+        if len(errors) > _MOST_PROBLEMS:
+            problems.append(f"and {len(errors) - _MOST_PROBLEMS:,} more problems")
         raise TriggerError("\n".join(f"{path}: {problem}" for problem in problems)) from error
 
 

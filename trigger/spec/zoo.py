@@ -58,8 +58,8 @@ def create(folder: Path, like: str) -> None:
 def _model_files(spec: specification.Spec) -> dict[str, str]:
     """The files of the network by their keys of [model]."""
     keys = ("file",) if spec.model.network is None else ("network", "weights")
-    found = {key: getattr(spec.model, key) for key in keys}
-    return {key: name for key, name in found.items() if name}
+    names = {key: getattr(spec.model, key) for key in keys}
+    return {key: name for key, name in names.items() if name}
 
 
 def _helpers(spec: specification.Spec, source: Path) -> dict[str, str]:

@@ -33,7 +33,7 @@ def _numbered(config: bytes) -> bytes:
     """Keras uses these numbers, memory addresses, only to identify shared objects."""
     numbers: dict[bytes, int] = {}
 
-    def number(found: re.Match[bytes]) -> bytes:
-        return found[1] + b"%d" % numbers.setdefault(found[2], len(numbers))
+    def number(match: re.Match[bytes]) -> bytes:
+        return match[1] + b"%d" % numbers.setdefault(match[2], len(numbers))
 
     return _OBJECT.sub(number, config)

@@ -35,12 +35,12 @@ def code_files(modules: Iterable[str], data: Iterable[str] = ()) -> dict[str, Pa
     such as templates, Verilog and C++. ``data`` adds files and folders of models/, firmware/ and
     synth/, such as "synth/rtl". Raises TriggerError if a module or one of those is missing.
     """
-    found: dict[str, Path] = {}
+    files_of: dict[str, Path] = {}
     for module in sorted(_closure(frozenset(modules))):
-        found |= _module_files(module)
+        files_of |= _module_files(module)
     for name in data:
-        found |= _data_files(name)
-    return found
+        files_of |= _data_files(name)
+    return files_of
 
 
 def _digest(path: Path) -> str:
@@ -111,11 +111,11 @@ def _data_files(name: str) -> dict[str, Path]:
     path = resources.folder(home) / rest
     if path.is_file():
         return {name: path}
-    found = {f"{name}/{part.relative_to(path).as_posix()}": part for part in files.entries(path)}
-    found = {inner: part for inner, part in found.items() if not _is_compiled(part)}
-    if not found:
+    inside = {f"{name}/{part.relative_to(path).as_posix()}": part for part in files.entries(path)}
+    inside = {inner: part for inner, part in inside.items() if not _is_compiled(part)}
+    if not inside:
         raise TriggerError(f"{path}: missing; reinstall trigger-compiler")
-    return found
+    return inside
 
 
 def _is_compiled(path: Path) -> bool:

@@ -82,7 +82,7 @@ def empty(folder: Path) -> Path:
 
 
 def _locked(descriptor: int) -> bool:
-    """Lock the file or folder until this process ends; False where it is in use, or its file system
+    """Lock the file or folder until this process ends; False if it is in use, or its file system
     has no locks.
     """
     try:

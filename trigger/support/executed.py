@@ -36,9 +36,7 @@ def _hear(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 def existing(names: set[str]) -> set[Path]:
-    """The files behind such names, those inside an archive as the archive; not what was never a
-    file.
-    """
+    """The files with these names that exist. A file inside an archive counts as the archive."""
     found = set()
     for name in names:
         path = Path(name)

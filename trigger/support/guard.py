@@ -1,6 +1,6 @@
 """Runs a program that ends with its caller: python guard.py SOCKET PROGRAM ARGUMENTS...
 
-SOCKET is one end of a pair; its other end closes when the caller ends, in whatever way. Then, and
+SOCKET is one end of a pair; its other end closes when the caller ends, however it ends. Then, and
 when the program itself ends, all its descendants are killed. The socket returns the wait status,
 or, as a negative number, the errno that prevented the start.
 """

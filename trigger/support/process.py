@@ -105,7 +105,7 @@ def finish(
         return subprocess.CompletedProcess(command, program.status(), output, errors)
 
 
-def run(
+def run_program(
     command: Sequence[str],
     failed: Callable[[str], TriggerError],
     folder: Path | None = None,

@@ -89,7 +89,7 @@ def path(text: str) -> Code:
 
 def environment(folder: Path) -> jinja2.Environment:
     """Templates in a folder; lines that hold only a block leave no empty line."""
-    found = jinja2.Environment(
+    templates = jinja2.Environment(
         loader=jinja2.FileSystemLoader(folder),
         undefined=jinja2.StrictUndefined,
         finalize=_checked,
@@ -97,7 +97,7 @@ def environment(folder: Path) -> jinja2.Environment:
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701 - this is not HTML
     )
-    found.filters |= {
+    templates.filters |= {
         "comment": comment,
         "cell": cell,
         "c_string": c_string,
@@ -105,7 +105,7 @@ def environment(folder: Path) -> jinja2.Environment:
         "words": words,
         "toml": toml,
     }
-    return found
+    return templates
 
 
 def _checked(value: Any) -> Any:

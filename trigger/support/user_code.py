@@ -23,7 +23,7 @@ _imported: dict[Path, str] = {}
 
 
 class _Import(NamedTuple):
-    """A dotted name as it stands in a source; ``level`` counts the dots in front."""
+    """A dotted name as written in a source file; ``level`` counts the leading dots."""
 
     name: str
     level: int = 0
@@ -63,10 +63,10 @@ def program_names(path: Path) -> list[str]:
 
 @contextlib.contextmanager
 def importable(path: Path) -> Iterator[None]:
-    """What lies beside a user's file can be imported, after all else, and as it is now.
+    """Files beside a user's file can be imported, after everything else, in their present state.
 
     Nothing is written there, and bytecode is not read: it may be older than its source. Raises
-    TriggerError where a file of the user's was run that ``user_files`` does not know.
+    TriggerError if a file of the user's was run that ``user_files`` does not know.
     """
     places = sys.path[:]
     known = user_files(path)
@@ -158,29 +158,29 @@ def _imports(file: Path) -> list[_Import]:
         tree = ast.parse(file.read_bytes())
     except (OSError, SyntaxError, ValueError):
         return []
-    found: list[_Import] = []
+    imports: list[_Import] = []
     for node in ast.walk(tree):
         match node:
             case ast.Import(names):
-                found += (_Import(name.name) for name in names)
+                imports += (_Import(name.name) for name in names)
             case ast.ImportFrom(module, names, level):
                 inner = (f"{module}.{name.name}" if module else name.name for name in names)
-                found += (_Import(name, level or 0) for name in (module or "", *inner))
+                imports += (_Import(name, level or 0) for name in (module or "", *inner))
             case ast.Call(
                 func=ast.Name(id="import_module" | "__import__")
                 | ast.Attribute(attr="import_module"),
                 args=[ast.Constant(value=str(name)), *_],
             ):
-                found.append(_Import(name))
-    return found
+                imports.append(_Import(name))
+    return imports
 
 
 def _files(place: Path, name: str) -> list[Path]:
     """The files in a folder that a dotted name may refer to."""
-    found: list[Path] = []
+    paths: list[Path] = []
     for part in filter(None, name.split(".")):
         place = place / part
         if (place / "__init__.py").is_file():
-            return found + [p for p in sorted(place.rglob("*")) if p.suffix in all_suffixes()]
-        found += (place.with_name(f"{part}{suffix}") for suffix in all_suffixes())
-    return found
+            return paths + [p for p in sorted(place.rglob("*")) if p.suffix in all_suffixes()]
+        paths += (place.with_name(f"{part}{suffix}") for suffix in all_suffixes())
+    return paths

@@ -116,7 +116,7 @@ def figures(
     return {name: figure for name, figure in found.items() if figure is not None}
 
 
-def check(
+def check_budget(
     budget: Budget, target: Target, results: Sequence[Synthesis], payload: Timing | None = None
 ) -> list[Line]:
     """Each budget of area and time in the spec, and the clock, with its figure."""

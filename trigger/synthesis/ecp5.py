@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 from trigger.support.process import together
 from trigger.synthesis.result import ROUTED, Synthesis
-from trigger.synthesis.tool import Job, ToolFailed, read_report, run, write_script
+from trigger.synthesis.tool import Job, ToolFailed, read_report, run_tool, write_script
 from trigger.synthesis.yosys import copied_sources, run_script
 
 _SEEDS = (1, 2)
@@ -58,7 +58,7 @@ def _route(program: str, seed: int, job: Job, work: Path, timeout_s: float) -> d
         f"{job.clock_mhz:g}",
     ]
     arguments += ["--timing-allow-fail", "--lpf-allow-unconstrained", "--out-of-context"]
-    run("nextpnr-ecp5", [program, *_DEVICE, *arguments], folder, timeout_s)
+    run_tool("nextpnr-ecp5", [program, *_DEVICE, *arguments], folder, timeout_s)
     found: dict[str, Any] = json.loads(read_report("nextpnr-ecp5", folder / "report.json"))
     return found
 

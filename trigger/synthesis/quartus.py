@@ -11,7 +11,7 @@ from trigger.synthesis.tool import (
     named_sources,
     read_report,
     require,
-    run,
+    run_tool,
     write_script,
 )
 
@@ -43,7 +43,7 @@ class Quartus:
             quartus=job.part.quartus,
         )
         write_script("rtl/clock.sdc.j2", work / "clock.sdc", clock_mhz=job.clock_mhz)
-        log = run("quartus_sh", [program, "-t", str(script)], work, timeout_s)
+        log = run_tool("quartus_sh", [program, "-t", str(script)], work, timeout_s)
         figures = parse_fit(read_report("quartus_sh", work / f"{job.name}.fit.summary"))
         slack = parse_slack(read_report("quartus_sh", work / f"{job.name}.sta.summary"))
         version = re.search(r"Version (\d+\.\d+(?:\.\d+)?)", log)

@@ -95,7 +95,7 @@ def require(program: str, hint: str) -> str:
     return path
 
 
-def run(
+def run_tool(
     tool: str,
     command: Sequence[str],
     work: Path,

@@ -7,7 +7,7 @@ from typing import ClassVar
 from xml.etree import ElementTree
 
 from trigger.synthesis.result import ESTIMATED, Synthesis
-from trigger.synthesis.tool import Job, ToolFailed, read_report, require, run
+from trigger.synthesis.tool import Job, ToolFailed, read_report, require, run_tool
 
 _PROGRAMS = {"Vitis": "vitis_hls", "Vivado": "vivado_hls"}
 _OPTIONS = "reset=1 csim=0 synth=1 cosim=1 validation=0 export=0 vsynth=0 fifo_opt=0"
@@ -29,7 +29,7 @@ class Vitis:
         project = work / "project"
         shutil.copytree(job.hls, project, dirs_exist_ok=True)
         (project / "build_opt.tcl").write_text(_build_options())
-        log = run(program, [path, "-f", "build_prj.tcl"], project, timeout_s)
+        log = run_tool(program, [path, "-f", "build_prj.tcl"], project, timeout_s)
         solution = project / f"{job.name}_prj" / "solution1"
         result = parse_csynth(
             read_report(program, solution / "syn" / "report" / f"{job.name}_csynth.xml"),

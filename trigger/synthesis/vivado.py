@@ -11,7 +11,7 @@ from trigger.synthesis.tool import (
     named_sources,
     read_report,
     require,
-    run,
+    run_tool,
     write_script,
 )
 
@@ -41,7 +41,7 @@ class Vivado:
             part=job.part.name,
             period_ns=1000 / job.clock_mhz,
         )
-        log = run(
+        log = run_tool(
             "vivado",
             [program, "-mode", "batch", "-nojournal", "-source", str(script)],
             work,

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from trigger.synthesis.result import SYNTHESISED, Synthesis
-from trigger.synthesis.tool import Job, ToolFailed, read_report, run, write_script
+from trigger.synthesis.tool import Job, ToolFailed, read_report, run_tool, write_script
 
 # The entry of the shell among the layers of a payload; no layer can have this name.
 SHELL = "(shell)"
@@ -59,7 +59,7 @@ def command() -> list[str]:
 
 def run_script(name: str, work: Path, timeout_s: float) -> None:
     """Run a script in the folder ``work``. Raises ToolFailed."""
-    run("yosys", [*command(), name], work, timeout_s)
+    run_tool("yosys", [*command(), name], work, timeout_s)
 
 
 def copied_sources(sources: Sequence[Path], work: Path) -> list[str]:

@@ -82,7 +82,7 @@ class Attempt:
 def _read(path: Path) -> dict[str, Any]:
     """The record; {} if it is missing or damaged."""
     try:
-        found = json.loads(files.regular(path).read_text(encoding="utf-8"))
+        state = json.loads(files.regular(path).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return state if isinstance(state, dict) else {}

@@ -49,12 +49,12 @@ def loss(model: keras.Model) -> Callable[[Any, Any], Any]:
         return ops.log(y) - (ops.log(1 - y) if kind == "sigmoid" else 0.0)
 
     def value(y_true: Any, y_pred: Any) -> Any:
-        found = two_classes(logits(y_pred))
+        student = two_classes(logits(y_pred))
         taught = two_classes(y_true[:, 2:])
-        true = ops.one_hot(ops.cast(y_true[:, 0], "int32"), found.shape[-1])
-        hard = -ops.sum(true * ops.log_softmax(found), axis=-1)
+        true = ops.one_hot(ops.cast(y_true[:, 0], "int32"), student.shape[-1])
+        hard = -ops.sum(true * ops.log_softmax(student), axis=-1)
         soft = -ops.sum(
-            ops.softmax(taught / _TEMPERATURE) * ops.log_softmax(found / _TEMPERATURE), axis=-1
+            ops.softmax(taught / _TEMPERATURE) * ops.log_softmax(student / _TEMPERATURE), axis=-1
         )
         share = y_true[:, 1]
         return (1 - share) * hard + share * _TEMPERATURE**2 * soft

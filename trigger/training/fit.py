@@ -96,8 +96,8 @@ def fit(
         callbacks=callbacks,
         verbose=0,
     )
-    found = history.history["loss"] + history.history["val_loss"]
-    if not np.isfinite(found).all() or (best.weights is None and shrinking is None):
+    losses = history.history["loss"] + history.history["val_loss"]
+    if not np.isfinite(losses).all() or (best.weights is None and shrinking is None):
         raise TriggerError(
             f"training: the loss is NaN or infinite in epoch "
             f"{len(history.history['loss'])}; lower training.learning_rate"

@@ -19,8 +19,8 @@ class Unfit(Exception):
 
 def names(model: keras.Model) -> set[str]:
     """The names of all layers, those in nested models too."""
-    found = {layer.name for layer in model.layers}
-    return found.union(*(names(m) for m in model.layers if isinstance(m, keras.Model)))
+    own = {layer.name for layer in model.layers}
+    return own.union(*(names(m) for m in model.layers if isinstance(m, keras.Model)))
 
 
 def check_ends(model: keras.Model) -> None:
@@ -79,15 +79,15 @@ def computed(node: Any, before: list[np.ndarray]) -> np.ndarray:
         for tensor, value in zip(node.arguments.keras_tensors, before, strict=True)
     }
     arguments, options = node.arguments.fill_in(values)
-    found: np.ndarray = keras.ops.convert_to_numpy(node.operation(*arguments, **options))
-    return found
+    result: np.ndarray = keras.ops.convert_to_numpy(node.operation(*arguments, **options))
+    return result
 
 
 def folded(uses: list[Any]) -> dict[int, Any]:
     """The normalisation after each linear Dense layer without other readers, by the id of the Dense
     node.
     """
-    found = {}
+    makers_of = {}
     for node in uses:
         if type(node.operation) is not _L.BatchNormalization:
             continue
@@ -100,8 +100,8 @@ def folded(uses: list[Any]) -> dict[int, Any]:
             and kind_of(before.activation) == "linear"
             and len(readers) == 1
         ):
-            found.update({id(maker): node for maker in makers if maker.outputs[0] is tensor})
-    return found
+            makers_of.update({id(maker): node for maker in makers if maker.outputs[0] is tensor})
+    return makers_of
 
 
 def kind_of(activation: Any) -> str:

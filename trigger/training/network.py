@@ -120,16 +120,16 @@ def _check_shapes(model: keras.Model, spec: Spec, where: str) -> None:
             f"network for each, as in keras.Model(model.inputs, model.outputs[0])"
         )
     inputs = (None, tensors.features(model)) if len(model.inputs) > 1 else model.input_shape
-    found = tuple(inputs), tuple(model.output_shape)
+    shapes = tuple(inputs), tuple(model.output_shape)
     wanted = (None, len(spec.data.features)), (None, len(spec.scores))
-    if tuple(_flat(shape) for shape in found) != wanted:
-        if found == (wanted[0], (None, 1)) and len(spec.data.classes) == 2:
+    if tuple(_flat(shape) for shape in shapes) != wanted:
+        if shapes == (wanted[0], (None, 1)) and len(spec.data.classes) == 2:
             raise TriggerError(
                 f"{where} a network of one output; set model.output in trigger.toml to "
                 f"the class it scores"
             )
         raise TriggerError(
-            f"{where} a network from {found[0]} to {found[1]}; the data needs "
+            f"{where} a network from {shapes[0]} to {shapes[1]}; the data needs "
             f"{wanted[0]} to {wanted[1]}"
         )
 

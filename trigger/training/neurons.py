@@ -39,10 +39,10 @@ def remove(model: keras.Model, worth: Worth, strength: float) -> int:
             tried[element] = LEAST_FRACTION
             quantizer.fraction.assign(tried)
             without = float(worth.lut())
-            found = worth.loss() + strength * without
-            if found < least:
+            cost = worth.loss() + strength * without
+            if cost < least:
                 taken += 1
-                least = found
+                least = cost
                 lut = without
                 fraction = tried
         quantizer.fraction.assign(fraction)
@@ -54,5 +54,7 @@ def _elementwise(model: keras.Model) -> list[LearnedActivation]:
     first = next(
         (k for k, layer in enumerate(model.layers) if isinstance(layer, keras.layers.Dense)), 0
     )
-    found = (getattr(layer, "activation", None) for layer in model.layers[first:])
-    return [q for q in found if isinstance(q, LearnedActivation) and q.granularity != "tensor"]
+    activations = (getattr(layer, "activation", None) for layer in model.layers[first:])
+    return [
+        q for q in activations if isinstance(q, LearnedActivation) and q.granularity != "tensor"
+    ]

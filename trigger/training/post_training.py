@@ -21,7 +21,7 @@ from trigger.physics.metrics import mean_auc
 from trigger.spec.spec import Spec
 from trigger.support.progress import progress
 from trigger.training.fit import scores
-from trigger.training.replacement import Replaced, check, replaced
+from trigger.training.replacement import Replaced, check_replaceable, replaced
 
 WIDTHS = range(2, 17)
 _CALIBRATION_EVENTS = 10_000
@@ -63,17 +63,17 @@ def choose(model: keras.Model, events: Mapping[str, Events], spec: Spec) -> Choi
     _check_lowers(model, sample, spec.input_types, (widths[0], widths[-1]))
 
     def auc(network: keras.Model) -> float:
-        found = scores(network, seen.x)
-        _check_finite(network, found)
-        return mean_auc(found, seen, len(spec.data.classes), spec.background)
+        outputs_seen = scores(network, seen.x)
+        _check_finite(network, outputs_seen)
+        return mean_auc(outputs_seen, seen, len(spec.data.classes), spec.background)
 
     rows = []
     if spec.data.label is not None:
         best = auc(model)
         with progress("quantising", len(WIDTHS), "widths") as done:
             for bits in WIDTHS:
-                found = auc(quantise(model, sample, bits))
-                rows.append(Row(bits, found, best - found))
+                measured = auc(quantise(model, sample, bits))
+                rows.append(Row(bits, measured, best - measured))
                 done(1)
     if wanted.bits is not None:
         bits = wanted.bits
@@ -113,14 +113,14 @@ def _quantised(model: keras.Model, x: np.ndarray, bits: int) -> Replaced:
     _check_weights(model)
     few = x[:_CHECKED_EVENTS]
     _check_finite(model, outputs(model, few))
-    check(model, few)
-    found = replaced(model, x, bits)
-    if not np.isfinite(outputs(found.network, few)).all():
+    check_replaceable(model, few)
+    candidate = replaced(model, x, bits)
+    if not np.isfinite(outputs(candidate.network, few)).all():
         raise TriggerError(
             f"quantization: with {bits} bits the network gives NaN or infinity; train "
             f"with QKeras quantisers"
         )
-    return found
+    return candidate
 
 
 def _check_lowers(
@@ -151,9 +151,9 @@ def _check_weights(model: keras.Model) -> None:
             ) from refusal
 
 
-def _check_finite(model: keras.Model, found: np.ndarray) -> None:
+def _check_finite(model: keras.Model, values: np.ndarray) -> None:
     """Raise TriggerError if a network of finite weights gives NaN or infinity."""
-    if not np.isfinite(found).all():
+    if not np.isfinite(values).all():
         raise TriggerError(
             f"quantization: the network {model.name!r} gives NaN or infinity on the "
             f"events; retrain it "

@@ -50,11 +50,11 @@ class MagnitudePruning(Shrinking):
         for layer in self._network.layers:
             for weight in kernels.weights(layer):
                 kernel = keras.ops.convert_to_numpy(weight)
-                found = int((kernel == 0).sum())
+                zeros = int((kernel == 0).sum())
                 wanted = zeros_of(kernel.size, self._pruning.sparsity)
-                if found != wanted:
+                if zeros != wanted:
                     raise TriggerError(
-                        f"pruning: {layer.name} has {found} zeros of {kernel.size} "
+                        f"pruning: {layer.name} has {zeros} zeros of {kernel.size} "
                         f"weights instead of {wanted}"
                     )
 
@@ -82,8 +82,8 @@ def zeros_of(weights: int, sparsity: float) -> int:
 
 def measured(model: keras.Model) -> float:
     """The fraction of zeros in the kernels, quantised if they have learned widths."""
-    found = [_values(layer, k) for layer in model.layers for k in kernels.weights(layer)]
-    return sum(int((k == 0).sum()) for k in found) / sum(k.size for k in found)
+    arrays = [_values(layer, k) for layer in model.layers for k in kernels.weights(layer)]
+    return sum(int((k == 0).sum()) for k in arrays) / sum(k.size for k in arrays)
 
 
 def _values(layer: Any, kernel: Any) -> np.ndarray:

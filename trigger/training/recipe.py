@@ -34,7 +34,7 @@ def trained(spec: Spec, events: dict[str, Events], folder: Path, watch: Watch) -
     network.set_seed(spec.training.seed)
     model = network.make(spec, folder)
     teacher = None if spec.training.distillation is None else float_baseline(model)
-    check(model, events, spec)
+    check_trainable(model, events, spec)
     if teacher is not None:
         network.set_seed(spec.training.seed)
         train(teacher, events, spec, None, lambda logs: None)
@@ -43,7 +43,7 @@ def trained(spec: Spec, events: dict[str, Events], folder: Path, watch: Watch) -
     return model
 
 
-def check(model: keras.Model, events: dict[str, Events], spec: Spec) -> None:
+def check_trainable(model: keras.Model, events: dict[str, Events], spec: Spec) -> None:
     """Raise Inexact before training for inexact layers, and TriggerError for thresholds.
 
     The first steps of ``train`` are then done.
@@ -131,12 +131,12 @@ def _refined(
         judged = part
     with progress("refining the network", training.refinement, "passes") as done:
         layers = widths.dense_layers(part, spec.input_types)
-        found = refine.refine(
+        best = refine.refine(
             part, layers, loss_on(judged, few, loss), schedule, lambda now: done(1)
         )
     if give_back is not None:
         give_back()
-    return {"refined_loss": [found.loss], "refined_lut": [found.lut]}
+    return {"refined_loss": [best.loss], "refined_lut": [best.lut]}
 
 
 def _some(events: Events, count: int, seed: int) -> Events:

@@ -159,9 +159,9 @@ class _Kernel:
         """Zero, and the two neighbours of a weight with one digit less."""
         numerator, denominator = float(self.values[place]).as_integer_ratio()
         last = (numerator & -numerator) / denominator
-        found = {0.0, (numerator / denominator) - last, (numerator / denominator) + last}
+        candidates = {0.0, (numerator / denominator) - last, (numerator / denominator) + last}
         return sorted(
-            v for v in found if v != self.values[place] and abs(v) <= self._largest[place]
+            v for v in candidates if v != self.values[place] and abs(v) <= self._largest[place]
         )
 
     def steps(self, place: tuple[int, ...]) -> list[float]:
@@ -319,8 +319,8 @@ def _moves(quantizer: LearnedActivation) -> tuple[tuple[Any, float], ...]:
 
 
 def _numpy(tensor: Any) -> np.ndarray:
-    found: np.ndarray = ops.convert_to_numpy(tensor).astype(np.float64)
-    return found
+    array: np.ndarray = ops.convert_to_numpy(tensor).astype(np.float64)
+    return array
 
 
 def _reach(quantizer: LearnedWeights, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
@@ -341,9 +341,9 @@ def _close(quantizer: LearnedWeights, values: np.ndarray) -> None:
     """Give each weight with an individual width the fewest bits."""
     if quantizer.granularity != "element":
         return
-    found = np.array([_bits_of(float(value)) for value in values.ravel()]).reshape(*values.shape, 2)
-    quantizer.integer.assign(found[..., 0])
-    quantizer.fraction.assign(found[..., 1])
+    bits = np.array([_bits_of(float(value)) for value in values.ravel()]).reshape(*values.shape, 2)
+    quantizer.integer.assign(bits[..., 0])
+    quantizer.fraction.assign(bits[..., 1])
 
 
 def _bits_of(value: float) -> tuple[int, int]:

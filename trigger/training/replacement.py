@@ -86,14 +86,14 @@ def replaced(model: keras.Model, x: np.ndarray, bits: int | None) -> Replaced:
     return _Replacement(model, bits).of(model, x)
 
 
-def check(model: keras.Model, x: np.ndarray) -> None:
+def check_replaceable(model: keras.Model, x: np.ndarray) -> None:
     """Raise TriggerError if the unrounded replacement differs from the float network in any layer
     on ``x``.
     """
     network, _, pairs = replaced(model, x, None)
     probe = keras.Model(network.inputs, [tensor for _, tensor, _ in pairs])
-    found = probe(_shaped(x, model), training=False)
-    for (name, _, wanted), y in zip(pairs, _listed(found), strict=True):
+    outputs = probe(_shaped(x, model), training=False)
+    for (name, _, wanted), y in zip(pairs, _listed(outputs), strict=True):
         error = np.abs(keras.ops.convert_to_numpy(y) - wanted).max(initial=0)
         if not error <= _TOLERANCE * max(np.abs(wanted).max(initial=0), 1e-6):
             raise TriggerError(
@@ -103,8 +103,8 @@ def check(model: keras.Model, x: np.ndarray) -> None:
             )
 
 
-def _listed(found: Any) -> list[Any]:
-    return list(found) if isinstance(found, list | tuple) else [found]
+def _listed(outputs: Any) -> list[Any]:
+    return list(outputs) if isinstance(outputs, list | tuple) else [outputs]
 
 
 def _shaped(x: np.ndarray, model: keras.Model) -> Any:
@@ -144,9 +144,9 @@ class _Replacement:
         uses = nodes(model)
         folded = float_layers.folded(uses)
         absorbed = {id(behind) for behind in folded.values()}
-        found = {id(tensor): value for tensor, value in zip(model.inputs, values, strict=True)}
+        known = {id(tensor): value for tensor, value in zip(model.inputs, values, strict=True)}
         for node in uses:
-            before = [found[id(tensor)] for tensor in node.arguments.keras_tensors]
+            before = [known[id(tensor)] for tensor in node.arguments.keras_tensors]
             is_head = is_last and node.outputs[0] is model.outputs[0]
             name = node.operation.name
             try:
@@ -166,8 +166,8 @@ class _Replacement:
             except float_layers.Unfit as unfit:
                 reason, remedy = unfit.args
                 raise TriggerError(f"quantization: layer {name!r}: {reason}; {remedy}") from unfit
-            found[id(node.outputs[0])] = value
-        return found[id(model.outputs[0])]
+            known[id(node.outputs[0])] = value
+        return known[id(model.outputs[0])]
 
     def _replace(self, node: Any, before: list[_Value], is_head: bool, behind: Any) -> _Value:
         layer = float_layers.layer_of(node)

@@ -35,8 +35,8 @@ def of_values(observed: np.ndarray, bits: int) -> str:
 def significant(values: np.ndarray | float, bits: int) -> np.ndarray:
     """Each value rounded to this many significant bits."""
     mantissa, exponent = np.frexp(values)
-    found: np.ndarray = np.ldexp(np.rint(np.ldexp(mantissa, bits)), exponent - bits)
-    return found
+    rounded: np.ndarray = np.ldexp(np.rint(np.ldexp(mantissa, bits)), exponent - bits)
+    return rounded
 
 
 def _integer_bits(values: np.ndarray, span: Callable[[int], tuple[float, float, int]]) -> int:

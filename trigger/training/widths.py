@@ -97,7 +97,7 @@ def dense_layers(model: keras.Model, inputs: tuple[Fixed, ...]) -> list[DenseLay
         id(model.inputs[0]): _constant([t.width - t.signed for t in inputs], len(inputs))
     }
     neurons = _neurons(order, model.outputs)
-    found: list[DenseLayer] = []
+    layers: list[DenseLayer] = []
     for node in order:
         layer = node.operation
         sources = [bits[id(tensor)] for tensor in node.arguments.keras_tensors]
@@ -120,9 +120,9 @@ def dense_layers(model: keras.Model, inputs: tuple[Fixed, ...]) -> list[DenseLay
                         f"training: {layer.name} has a kernel or bias without learned "
                         f"widths; use LearnedWeights"
                     )
-            found.append(DenseLayer(layer, sources[0], neurons[id(node)]))
+            layers.append(DenseLayer(layer, sources[0], neurons[id(node)]))
         bits[id(node.outputs[0])] = _after(layer, sources, _elements(node.outputs[0]))
-    return found
+    return layers
 
 
 class Steered(keras.Model):
@@ -172,10 +172,10 @@ class Steering(Shrinking):
         return self.lut <= self._target
 
     def check(self) -> None:
-        found = float(self._cost())
-        if found > self._target:
+        lut = float(self._cost())
+        if lut > self._target:
             raise TriggerError(
-                f"training: the network reached {found:,.0f} LUT by estimate, above the "
+                f"training: the network reached {lut:,.0f} LUT by estimate, above the "
                 f"target of {self._target:,}; train for more epochs, or raise training.target_lut"
             )
 

@@ -203,12 +203,12 @@ def _as_traced(graph: Graph, layers: Mapping[str, np.ndarray]) -> dict[str, Inte
     """Keras' layer outputs as integers of the nodes of the same name, where the two have the same
     size.
     """
-    found = {}
+    traced = {}
     for node in graph.nodes:
         y = layers.get(node.name)
         if y is not None and y.shape[1] == len(node.types):
-            found[node.name] = np.rint(np.ldexp(y, node.fractions)).astype(np.int64)
-    return found
+            traced[node.name] = np.rint(np.ldexp(y, node.fractions)).astype(np.int64)
+    return traced
 
 
 def names(implementations: Sequence[Implementation]) -> dict[str, Implementation]:

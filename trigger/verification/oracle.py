@@ -73,10 +73,10 @@ def load(path: Path) -> Recording:
     try:
         with np.load(regular(path)) as file:
             heads = tuple(Head(kind, layer, int(n)) for kind, layer, n in file["heads"].tolist())
-            found = Recording(file["x"], file["y"], heads)
-        if len(found.x) == 0 or len(found.x) != len(found.y):
-            raise ValueError(f"{len(found.x)} events and {len(found.y)} outputs")
-        return found
+            recording = Recording(file["x"], file["y"], heads)
+        if len(recording.x) == 0 or len(recording.x) != len(recording.y):
+            raise ValueError(f"{len(recording.x)} events and {len(recording.y)} outputs")
+        return recording
     except (OSError, ValueError, KeyError) as error:
         raise TriggerError(
             f"{path}: the recorded outputs of the trained network cannot be read: {error}; "
@@ -125,11 +125,11 @@ def _through_heads(heads: Sequence[Head], graph: Graph, y: Bounds) -> Bounds:
     ends = np.cumsum([head.elements for head in heads])[:-1]
     nodes = [graph[name] for name in graph.output.inputs] if len(heads) > 1 else [graph.output]
     parts = zip(*(np.split(end, ends, axis=1) for end in y), strict=True)
-    found = [
+    bounds = [
         _through_head(head, node, graph, Bounds(*part))
         for head, node, part in zip(heads, nodes, parts, strict=True)
     ]
-    return Bounds(*(np.concatenate(ends, axis=1) for ends in zip(*found, strict=True)))
+    return Bounds(*(np.concatenate(ends, axis=1) for ends in zip(*bounds, strict=True)))
 
 
 def _through_head(head: Head, node: Operation, graph: Graph, y: Bounds) -> Bounds:

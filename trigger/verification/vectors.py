@@ -194,7 +194,7 @@ def _ends(graph: Graph, pool: Integers, values: dict[str, Integers]) -> tuple[In
     each the one that is opposite.
     """
     low, high = bounds(graph.input.types)
-    found = ranges(graph)
+    reach = ranges(graph)
     directions = _directions(graph)
     chosen: list[Integers] = []
     reached = wanted = 0
@@ -211,8 +211,8 @@ def _ends(graph: Graph, pool: Integers, values: dict[str, Integers]) -> tuple[In
         at_corners = trace(graph, corners)[node.name]
         for element in range(len(node.types)):
             for end, pick in (
-                (found[node.name].low, np.argmin),
-                (found[node.name].high, np.argmax),
+                (reach[node.name].low, np.argmin),
+                (reach[node.name].high, np.argmax),
             ):
                 both = np.concatenate([at_corners[:, element], values[node.name][:, element]])
                 best = int(pick(both))
@@ -228,28 +228,28 @@ def _directions(graph: Graph) -> dict[str, np.ndarray]:
     """The slope of each element with each input, quantisers taken as linear: (inputs, elements) by
     node.
     """
-    found: dict[str, np.ndarray] = {}
+    slopes_of: dict[str, np.ndarray] = {}
     for node in graph.nodes:
-        sources = [found[name] for name in node.inputs]
+        sources = [slopes_of[name] for name in node.inputs]
         match node:
             case Input():
-                found[node.name] = np.diag(np.ldexp(1.0, -node.fractions))
+                slopes_of[node.name] = np.diag(np.ldexp(1.0, -node.fractions))
             case Dense():
                 slopes = at_positions(node, sources[0])
-                found[node.name] = side_by_side(slopes @ node.weights.real)
+                slopes_of[node.name] = side_by_side(slopes @ node.weights.real)
             case Affine():
-                found[node.name] = sources[0] * node.scale.real
+                slopes_of[node.name] = sources[0] * node.scale.real
             case Concatenate():
-                found[node.name] = np.concatenate(sources, axis=1)
+                slopes_of[node.name] = np.concatenate(sources, axis=1)
             case Threshold():
-                found[node.name] = sources[0][:, node.elements]
+                slopes_of[node.name] = sources[0][:, node.elements]
             case Select():
                 zero = node.elements < 0
-                found[node.name] = np.where(zero, 0, sources[0][:, node.elements])
+                slopes_of[node.name] = np.where(zero, 0, sources[0][:, node.elements])
             case Maximum() | Minimum():
-                found[node.name] = sources[0][:, node.groups].mean(axis=2)
+                slopes_of[node.name] = sources[0][:, node.groups].mean(axis=2)
             case Quantize() | Clip() | LeakyRelu() | Staircase() | Lookup() | Add() | Multiply():
-                found[node.name] = np.sum(sources, axis=0)
+                slopes_of[node.name] = np.sum(sources, axis=0)
             case _:
                 assert_never(node)
-    return found
+    return slopes_of

@@ -16,7 +16,7 @@ from trigger.backends.rtl import write as write_rtl
 from trigger.board.decisions import Decisions, decide
 from trigger.board.patterns import END, ORBIT, START, VALID, Pattern, pattern
 from trigger.board.shell import ORBIT as ORBIT_LENGTH
-from trigger.board.shell import Payload, write
+from trigger.board.shell import Payload, write_payload
 from trigger.errors import TriggerError, quoted
 from trigger.events.hardware import structured
 from trigger.fixedpoint.evaluate import run
@@ -87,7 +87,7 @@ def export(
     rtl = write_rtl(graph, directory / "core", options)
     payload = built_payload(build.root, spec, rtl, directory)
     fields = _fields(payload, build, kind)
-    write(payload, fingerprint(graph))
+    write_payload(payload, fingerprint(graph))
     sim = directory / "sim"
     for where, files in ((directory / "src", shell.files), (sim, shell.simulation)):
         for target, template in files.items():

@@ -78,21 +78,21 @@ def build(target: str, output: Path, from_scratch: bool = False) -> Path:
             _finish(this, root)
             _write_seconds(root, seconds)
             this = this._replace(root=root)
-    found = outcome(this)
-    say(summary(this, found))
+    result = outcome(this)
+    say(summary(this, result))
     page = f"report: {shown(root / 'report' / 'index.html')}"
-    if found.headline.kind == DIFFERENT:
-        failed = next((c for c in found.results["comparisons"] if not c["equal"]), None)
+    if result.headline.kind == DIFFERENT:
+        failed = next((c for c in result.results["comparisons"] if not c["equal"]), None)
         raise Different(
             f"{failed['name']} is not the network: {failed['failure'] or failed['witness']}"
             if failed
-            else f"{found.headline.text}\n  {page}"
+            else f"{result.headline.text}\n  {page}"
         )
-    if missed := over(found.budgets):
-        lines = ["exact, but over budget", *map(str, missed), *found.warnings, page]
+    if missed := over(result.budgets):
+        lines = ["exact, but over budget", *map(str, missed), *result.warnings, page]
         raise OverBudget("\n  ".join(lines))
-    if found.unusable:
-        raise Unusable("\n  ".join(["exact, but constant", *found.warnings, page]))
+    if result.unusable:
+        raise Unusable("\n  ".join(["exact, but constant", *result.warnings, page]))
     return root
 
 
@@ -306,8 +306,8 @@ def _write_seconds(root: Path, seconds: Mapping[str, float]) -> None:
 def _read_records(root: Path) -> dict[str, Any]:
     """The recorded stages; stages with a damaged record are run again."""
     try:
-        found = json.loads(files.regular(root / staging.RECORDS).read_text())
-        return {name: record for name, record in found.items() if "digest" in record}
+        records = json.loads(files.regular(root / staging.RECORDS).read_text())
+        return {name: record for name, record in records.items() if "digest" in record}
     except (OSError, ValueError, AttributeError, TypeError, RecursionError):
         return {}
 

@@ -48,9 +48,9 @@ def open_exact(root: Path) -> Build:
     this = open_sealed(root, (*REFERENCES, "verification"))
     for one in read_json(this.root / "verification" / "results.json")["comparisons"]:
         if not one["equal"]:
-            found = one["failure"] or f"different in {one['differing']} of {one['events']} events"
+            reason = one["failure"] or f"different in {one['differing']} of {one['events']} events"
             raise TriggerError(
-                f"export: {root} differs from its network ({one['name']}: {found}); "
+                f"export: {root} differs from its network ({one['name']}: {reason}); "
                 "only exact builds are exported"
             )
     return this
@@ -234,7 +234,7 @@ def _emulator(folder: Path, name: str) -> Callable[[Integers], Integers]:
     library = folder / f"lib{name}.so"
     flags = ["-std=c++17", "-O2", "-fPIC", "-shared"]
     command = ["g++", *flags, str(folder / f"{name}.cpp"), "-o", str(library)]
-    process.run(command, lambda message: TriggerError(f"export: {message}"))
+    process.run_program(command, lambda message: TriggerError(f"export: {message}"))
     spec = importlib.util.spec_from_file_location(
         f"{name}_emulator", folder / f"{name}_emulator.py"
     )

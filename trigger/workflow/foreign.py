@@ -38,7 +38,7 @@ class _Network(NamedTuple):
     graph: "Graph | None"
 
 
-def check(
+def compare_project(
     directory: Path, network: Path, events: Path | None, inputs: str | None = None
 ) -> Verdict:
     """Compare the csim of a project with a trained network, in real numbers that must be equal.
@@ -84,8 +84,8 @@ def check(
         raise TriggerError(f"{network}: Keras gives NaN outputs; check its weights")
     say("  compiling the csim")
     with progress(project.label, len(x), "events") as done:
-        found = project.predict(real, done)
-    return Verdict((_compared(reference, project, x, expected, found),), len(x))
+        outputs = project.predict(real, done)
+    return Verdict((_compared(reference, project, x, expected, outputs),), len(x))
 
 
 def _input_type(project: ForeignProject, inputs: str | None) -> Fixed:
@@ -150,12 +150,12 @@ def _events(network: _Network, kind: Fixed, events: Path | None) -> Integers:
         rng = np.random.default_rng(0)
         ends = np.array([[kind.minimum], [kind.maximum]]).repeat(network.inputs, axis=1)
         shape = (_RANDOM_EVENTS, network.inputs)
-        found = [ends, rng.integers(kind.minimum, kind.maximum + 1, shape)]
+        parts = [ends, rng.integers(kind.minimum, kind.maximum + 1, shape)]
         if network.graph is not None:
             from trigger.verification import vectors
 
-            found.append(_quantized(vectors.generate(network.graph, 0).all, kind))
-        return np.concatenate(found)
+            parts.append(_quantized(vectors.generate(network.graph, 0).all, kind))
+        return np.concatenate(parts)
     columns = numeric_columns(events)
     if len(columns) < network.inputs:
         raise TriggerError(

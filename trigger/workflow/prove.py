@@ -115,10 +115,10 @@ def prove(build: Build) -> list[Finding]:
     path = build.root / FILE_NAME
     manifest = read(build.root)
     findings = [Finding(FILE_NAME, "" if _is_whole(manifest) else "EDITED")]
-    found = _files(build.root, EVERYTHING)
-    if different := _against(manifest["files"], found) | _added(build.root):
+    digests = _files(build.root, EVERYTHING)
+    if different := _against(manifest["files"], digests) | _added(build.root):
         return findings + [Finding(name, problem) for name, problem in different.items()]
-    findings.append(Finding(f"{len(found)} files"))
+    findings.append(Finding(f"{len(digests)} files"))
     if findings[0].problem:
         return findings
     # From here on the files match the manifest; the rest checks that they are consistent.
@@ -184,17 +184,17 @@ def _files(root: Path, parts: Sequence[str]) -> dict[str, str]:
     """SHA-256 of each file in these parts of a build: trigger.toml, stages, results of `trigger
     synth`.
     """
-    found: dict[str, str] = {}
+    digests: dict[str, str] = {}
     for part in parts:
         if part == "synth":
             names = [path.as_posix() for path in synthesised(root)]
-            found |= {name: _digest(root / name) for name in names}
+            digests |= {name: _digest(root / name) for name in names}
         elif (root / part).is_dir() or (root / part).is_symlink():
             for name, digest in _digests(root / part).items():
-                found[f"{part}/{name}".removesuffix("/.")] = digest
+                digests[f"{part}/{name}".removesuffix("/.")] = digest
         elif (root / part).exists():
-            found[part] = _digest(root / part)
-    return found
+            digests[part] = _digest(root / part)
+    return digests
 
 
 def _is_in(name: str, part: str) -> bool:
@@ -211,14 +211,14 @@ def _digest(path: Path) -> str:
     return file_digest(path) if files.is_file(path) else "not a file"
 
 
-def _against(sealed: dict[str, str], found: dict[str, str]) -> dict[str, str]:
+def _against(sealed: dict[str, str], present: dict[str, str]) -> dict[str, str]:
     """The files in which two folders differ, and how, sorted by name."""
     problems = {
-        **{name: "MISSING" for name in sealed if name not in found},
-        **{name: "ADDED" for name in found if name not in sealed},
+        **{name: "MISSING" for name in sealed if name not in present},
+        **{name: "ADDED" for name in present if name not in sealed},
         **{
             name: "EDITED"
-            for name, digest in found.items()
+            for name, digest in present.items()
             if name in sealed and sealed[name] != digest
         },
     }

@@ -49,7 +49,7 @@ _STALLED_S = 600
 # hls4ml's Catapult projects read their weights from text files unless they are compiled as for
 # synthesis.
 FLAGS = {"Catapult": ("-D__SYNTHESIS__",)}
-# Projects of these write nothing about their inner layers.
+# Projects for these backends do not record their inner layers.
 _WITHOUT_TRACE = ("Quartus", "Catapult")
 
 
@@ -81,8 +81,7 @@ class Csim:
         return f"csim ({self.backend})"
 
     def compile(self, into: Path | None = None) -> "Csim":
-        """Compile the csim of this project and return the project; nothing is done where no source
-        has changed.
+        """Compile the csim of this project, if a source has changed, and return the project.
 
         The library goes to the folder ``into``, or to ``csim`` in the project. Raises CsimFailed
         with the first error of g++, or where there is no g++.
@@ -97,7 +96,7 @@ class Csim:
         """Integer inputs, shape (events, features), to integer outputs, shape (events, outputs).
 
         ``done`` is called with the number of events finished since its last call. Raises CsimFailed
-        where the csim ends its process, and GraphError where it gives a value that is not of the
+        where the csim ends its process, and GraphError if it gives a value that is not of the
         output's type.
         """
         real = np.ldexp(np.asarray(x, dtype=np.float64), -self.graph.input.fractions)
@@ -177,7 +176,7 @@ def call(
 def _run(command: list[str], name: str, done: Callable[[int], None]) -> tuple[int, str]:
     """Run the worker, passing on its progress; its exit status and what it wrote to stderr.
 
-    Raises CsimFailed where it makes no progress.
+    Raises CsimFailed if it makes no progress.
     """
     finished = 0
     with tempfile.TemporaryFile("w+") as errors:
@@ -201,7 +200,7 @@ def _run(command: list[str], name: str, done: Callable[[int], None]) -> tuple[in
 
 
 def _lines(descriptor: int) -> Iterator[bytes]:
-    """The lines that are written to a pipe. Raises TimeoutError where there is none for too
+    """The lines that are written to a pipe. Raises TimeoutError if there is none for too
     long.
     """
     waiting = select.poll()
@@ -218,7 +217,7 @@ def _lines(descriptor: int) -> Iterator[bytes]:
 
 
 def open_project(directory: Path, graph: Graph, project_name: str, backend: str) -> Csim:
-    """A project that was written before. Raises CsimFailed where the folder holds none."""
+    """An existing project. Raises CsimFailed if the folder holds none."""
     directory = directory.resolve()
     sources = firmware(directory, backend)
     if not (sources / "parameters.h").is_file():
@@ -234,7 +233,7 @@ def firmware(directory: Path, backend: str) -> Path:
 
 
 def with_output_node(graph: Graph) -> Graph:
-    """hls4ml needs a layer after the inputs: a graph of nothing else is given one that copies
+    """hls4ml needs a layer after the inputs: a graph that has only inputs gets one that copies
     them.
     """
     if len(graph.nodes) > 1:
@@ -284,7 +283,7 @@ def compile_together(
 
 def compile_with_gcc(arguments: Sequence[str]) -> None:
     """Run g++. Raises CsimFailed with its first error, or where there is none on PATH."""
-    process.run(["g++", *arguments], lambda message: CsimFailed(f"csim: {message}"))
+    process.run_program(["g++", *arguments], lambda message: CsimFailed(f"csim: {message}"))
 
 
 def _digest(projects: Sequence[Csim], text: str, flags: Sequence[str]) -> str:

@@ -64,7 +64,7 @@ def text(projects: Sequence[Project], directory: Path) -> str:
 
 
 def _entry(project: Project, directory: Path) -> dict[str, Any]:
-    """What the template says of a project."""
+    """The variables of the template for a project."""
     graph = project.graph
     folder = os.path.relpath(project.sources, directory)
     widths = [len(node.types) for node in graph.nodes[1:]]
@@ -92,7 +92,7 @@ def _arrays(project: Project) -> list[_Array]:
     spends a minute. The text of the header is what synthesis reads: the same numbers become an
     array of double, copied once.
     """
-    found = []
+    arrays = []
     for path in sorted(project.sources.glob("weights/*.h")):
         header = path.read_text()
         guard = re.search(r"^#ifndef (\w+)", header, re.MULTILINE)
@@ -100,8 +100,8 @@ def _arrays(project: Project) -> list[_Array]:
         if guard is None or array is None:
             continue  # of another form: g++ includes it as it is
         kind, name, count, numbers = array.groups()
-        found.append(_Array(guard[1], kind, name, int(count), Code(numbers)))
-    return found
+        arrays.append(_Array(guard[1], kind, name, int(count), Code(numbers)))
+    return arrays
 
 
 def _headers(projects: Sequence[Project]) -> tuple[list[list[str]], list[Code]]:
@@ -125,17 +125,17 @@ def _headers(projects: Sequence[Project]) -> tuple[list[list[str]], list[Code]]:
             ]
         )
         for text in texts:
-            found = re.findall(
+            calls = re.findall(
                 r'^#include (?:<[^>]+>|"(?:nnet_utils/|ap_|ac_)[^"]+")', text, re.MULTILINE
             )
-            library.update(dict.fromkeys(found))
+            library.update(dict.fromkeys(calls))
     # hls4ml's headers expect the types to be known before the helpers.
     lines = sorted(library, key=lambda line: ("nnet_utils" in line, "nnet_types" not in line, line))
     return own, [Code(line) for line in lines]
 
 
 def _header(path: str) -> Code:
-    """A path behind #include, where nothing stands for a character that C++ cannot read there."""
+    """A path for #include. Raises TriggerError for characters that C++ cannot read there."""
     if not path.isprintable() or '"' in path or "\\" in path or "??" in path:
         raise TriggerError(
             f"csim: C++ cannot include {quoted(path)}; choose a folder without quotation marks, "

@@ -79,19 +79,19 @@ def _top(sources: Path, name: str, headers: Headers) -> Top:
 
 def _top_name(sources: Path) -> str:
     """The project, called by its top function, declared in NAME.h and defined in NAME.cpp."""
-    found = [
+    names = [
         path.stem
         for path in sorted(sources.glob("*.h"))
         if path.with_suffix(".cpp").is_file() and declares(read_text(path), path.stem)
     ]
-    if len(found) != 1:
-        named = f" ({', '.join(found)})" if found else ""
+    if len(names) != 1:
+        named = f" ({', '.join(names)})" if names else ""
         raise CsimFailed(
-            f"csim: {sources}: {len(found)} headers{named} declare a top function with "
+            f"csim: {sources}: {len(names)} headers{named} declare a top function with "
             f"the name of the "
             "file, with a .cpp beside it; exactly one is needed"
         )
-    return found[0]
+    return names[0]
 
 
 def _backend(header: str, settings: str) -> str:

@@ -118,12 +118,12 @@ def _libraries(project: ForeignProject) -> list[Path]:
     spec = importlib.util.find_spec("hls4ml")
     home = Path(spec.origin).parent / "templates" if spec and spec.origin else project.sources
     families = ("vivado", "quartus", "catapult")
-    found = []
+    candidates = []
     for name in (folder.removeprefix("firmware/") for folder in INCLUDES[project.backend]):
-        found += [project.sources / name, *(home / family / name for family in families)]
+        candidates += [project.sources / name, *(home / family / name for family in families)]
     return [
         path
-        for path in found
+        for path in candidates
         if path.is_dir() and (home not in path.parents or path.name != "nnet_utils")
     ]
 

@@ -243,8 +243,8 @@ def lut_by_passes(graph: Graph, with_all: int | None = None) -> dict[str, int]:
             known[text] = round(sum(to_logic(changed).costs))
         return known[text]
 
-    found = {"with all": lut(PASSES), "without any": lut(())}
-    return found | {
+    luts = {"with all": lut(PASSES), "without any": lut(())}
+    return luts | {
         f"without {left_out}": lut(name for name in PASSES if name != left_out)
         for left_out in PASSES
     }
@@ -253,23 +253,23 @@ def lut_by_passes(graph: Graph, with_all: int | None = None) -> dict[str, int]:
 def open_project(directory: Path, graph: Graph) -> Rtl:
     """Open an existing project. Raises RtlFailed if the folder holds none."""
     try:
-        found = json.loads((directory / DESCRIPTION).read_text())
-        for name in found["sources"]:
+        description = json.loads((directory / DESCRIPTION).read_text())
+        for name in description["sources"]:
             if Path(name).name != name:
                 raise ValueError(f"{name!r} is not in src")
         inputs, outputs = (
-            tuple(Port(p["low"], Fixed.parse(p["type"])) for p in found[which])
+            tuple(Port(p["low"], Fixed.parse(p["type"])) for p in description[which])
             for which in ("inputs", "outputs")
         )
         return Rtl(
             directory.resolve(),
             graph,
-            Interface(found["name"], inputs, outputs, found["latency"]),
-            found["language"],
-            found["part"],
-            found["clock_mhz"],
-            tuple(directory.resolve() / "src" / name for name in found["sources"]),
-            found["estimate"],
+            Interface(description["name"], inputs, outputs, description["latency"]),
+            description["language"],
+            description["part"],
+            description["clock_mhz"],
+            tuple(directory.resolve() / "src" / name for name in description["sources"]),
+            description["estimate"],
         )
     except OSError as error:
         raise RtlFailed(f"rtl: {directory} holds no RTL project") from error

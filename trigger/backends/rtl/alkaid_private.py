@@ -1,4 +1,4 @@
-"""What is asked of alkaid by names that it keeps to itself: an update of alkaid may change these,
+"""Private names of alkaid: an update of alkaid may change these,
 and these alone.
 """
 

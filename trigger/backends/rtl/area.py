@@ -41,16 +41,16 @@ def amount(op: Op) -> tuple[str, float] | None:
 
 def lut(op: Op) -> float:
     """The estimated LUTs of an operation."""
-    found = amount(op)
-    return found[1] * model()["factors"][found[0]] if found else 0.0
+    counted = amount(op)
+    return counted[1] * model()["factors"][counted[0]] if counted else 0.0
 
 
 def lut_error() -> str:
     """The uncertainty of ``lut``, in words."""
-    found = model()
+    fitted = model()
     spread = (
-        f"{100 * found['error']:.0f} % (one standard deviation, "
-        f"{found['networks']} random networks)"
+        f"{100 * fitted['error']:.0f} % (one standard deviation, "
+        f"{fitted['networks']} random networks)"
     )
     return f"LUT fitted to Yosys, within {spread}"
 

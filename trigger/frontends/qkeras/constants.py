@@ -236,9 +236,9 @@ def _one_each(name: str, values: np.ndarray, size: int) -> np.ndarray:
         raise _misshapen(name, values.shape, (size,)) from None
 
 
-def _misshapen(name: str, found: tuple[int, ...], wanted: tuple[int, ...]) -> Refusal:
+def _misshapen(name: str, shape: tuple[int, ...], wanted: tuple[int, ...]) -> Refusal:
     return Refusal(
-        f"its quantiser gives a {name} of the shape {found}, not {wanted}",
+        f"its quantiser gives a {name} of the shape {shape}, not {wanted}",
         "give the quantiser one alpha, or one for each element of the last axis",
     )
 

@@ -1,4 +1,4 @@
-"""What is asked of QKeras by names that it keeps to itself: an update of QKeras may change these,
+"""Private names of QKeras: an update of QKeras may change these,
 and these alone.
 """
 

@@ -238,11 +238,11 @@ def _learned(builder: Builder, name: str, source: str, activation: LearnedActiva
             f"{name_of(activation)} has not been called yet", "train the network, or call it once"
         )
     signed, integer, fraction = (np.broadcast_to(part, elements) for part in activation.kif())
-    found = rules.rule(signed, integer, fraction, activation.rounding, activation.overflow)
+    rule = rules.rule(signed, integer, fraction, activation.rounding, activation.overflow)
     if activation.relu and activation.overflow == "WRAP":
         source = builder.clip(f"{name}_relu", source, 0, None)
     # A type with only a sign bit has no values here.
-    return rules.lower_rule(builder, name, source, found._replace(dead=integer + fraction <= 0))
+    return rules.lower_rule(builder, name, source, rule._replace(dead=integer + fraction <= 0))
 
 
 def _fixed_point(builder: Builder, name: str, source: str, activation: FixedPoint) -> str:

@@ -61,5 +61,5 @@ RULES: tuple[Rule, ...] = (
 
 
 def first_problem(spec: "Spec") -> str | None:
-    """What the first rule says that the spec breaks, or None."""
+    """The message of the first rule that the spec breaks, or None."""
     return next((problem for rule in RULES if (problem := rule(spec)) is not None), None)

@@ -92,7 +92,7 @@ def taught_are_all_that_is_scored(spec: "Spec") -> str | None:
 
 
 def accept_bits_have_scores(spec: "Spec") -> str | None:
-    """Told of the first accept bit that lacks one, whatever it lacks."""
+    """Names the first accept bit without a score, and the reason."""
     for name, point in spec.accept.items():
         key = f"decision.accept.{name}.output"
         if point.output is None and len(spec.scores) > 1:

@@ -1,6 +1,4 @@
-"""Rules for how the network comes about: training, pruning and quantization against model and
-data.
-"""
+"""Rules for how the network is made: training, pruning and quantization against model and data."""
 
 from typing import TYPE_CHECKING
 

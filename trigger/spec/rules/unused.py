@@ -1,4 +1,4 @@
-"""Rules for keys that nothing reads beside the other keys: they are refused, not ignored."""
+"""Rules for keys that have no effect next to the other keys: they are refused, not ignored."""
 
 from collections.abc import Callable
 from pathlib import PurePath

@@ -24,12 +24,12 @@ def reads(build: Build) -> Mapping[str, Any]:
 def run(build: Build, folder: Path) -> None:
     """Read, quantise to the hardware types, split."""
     spec = build.spec
-    found, saturated = splits(spec, build.source)
-    for name, share in found.items():
+    shares, saturated = splits(spec, build.source)
+    for name, share in shares.items():
         np.savez(folder / f"{name}.npz", **share._asdict())
     summary = {
         "files": data_digests(build),
-        "events": sum(len(share.x) for share in found.values()),
+        "events": sum(len(share.x) for share in shares.values()),
         "saturated": {
             name: int(n) for name, n in zip(spec.data.features, saturated, strict=True) if n
         },

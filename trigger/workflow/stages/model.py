@@ -91,13 +91,13 @@ def run(build: Build, folder: Path) -> None:
         from trigger.training import widths
         from trigger.training.attempt import Attempt
         from trigger.training.float_baseline import float_baseline
-        from trigger.training.recipe import check, normalize, train
+        from trigger.training.recipe import check_trainable, normalize, train
 
         network.set_seed(spec.training.seed)
         quantised = network.make(spec, build.source)
         left = network.warm_started(quantised, spec, build.source)
         baseline = float_baseline(quantised)
-        check(quantised, events, spec)
+        check_trainable(quantised, events, spec)
         normalize(baseline, events, spec)
         attempt = Attempt(build.root / "training", _trainings_key(build))
         for name, model, asked, teacher in (

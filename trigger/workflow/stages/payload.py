@@ -27,7 +27,7 @@ def run(build: Build, folder: Path) -> None:
     """Write the shell around the RTL."""
     from trigger.artifacts import built_payload
     from trigger.backends.rtl import open_project
-    from trigger.board.shell import write
+    from trigger.board.shell import write_payload
 
     graph = read_graph(build.root)
     project = open_project(build.root / "rtl", graph)
@@ -35,4 +35,4 @@ def run(build: Build, folder: Path) -> None:
     if build.spec.payload and build.spec.payload.names_channels:
         # Check that they fit, now that the widths of the scores are known.
         built_payload.output_fields(build.spec, shell)
-    write(shell, fingerprint(graph))
+    write_payload(shell, fingerprint(graph))

@@ -19,6 +19,6 @@ def reads(build: Build) -> Mapping[str, Any]:
 
 
 def run(build: Build, folder: Path) -> None:
-    from trigger.report import write
+    from trigger.report import write_report
 
-    write(build, folder)
+    write_report(build, folder)

@@ -30,12 +30,12 @@ def reads(build: Build) -> Mapping[str, Any]:
 def run(build: Build, folder: Path) -> None:
     """Compile csim and RTL, compare, prove."""
     graph = read_graph(build.root)
-    verdict, outputs = implementations.check(
+    verdict, outputs = implementations.check_implementations(
         build.root, build.spec, implementations.recorded_expectations(build.root)
     )
-    found = implementations.trained_network(build.root)
+    trained = implementations.trained_network(build.root)
     results = {
-        "trained": {"events": found.comparison.events, "exact": found.exact},
+        "trained": {"events": trained.comparison.events, "exact": trained.exact},
         "comparisons": [
             {**c._asdict(), "witness": str(c.witness) if c.witness else None, "equal": c.equal}
             for c in verdict.comparisons
