@@ -130,6 +130,20 @@ def network(kernel, bits=4, scale=None):
     return build.graph(build.last)
 
 
+def table(bits):
+    build = Builder((Fixed(True, bits, 2),) * 4)
+    entries = 1 << bits
+    return build.graph(
+        build.lookup("exp", "inputs", -entries // 2, constant(np.arange(float(entries)) % 32))
+    )
+
+
+def product(bits):
+    build = Builder((Fixed(True, bits, 2),) * 4)
+    swapped = build.select("swapped", "inputs", np.array([1, 0, 3, 2]))
+    return build.graph(build.multiply("mass", "inputs", swapped))
+
+
 SPARSE = np.where(np.arange(64).reshape(8, 8) % 4 == 0, 0.75, 0)
 DENSE = np.full((8, 8), 0.75)
 WIDE = SPARSE * (1 + 2.0**-14)
@@ -167,6 +181,20 @@ WIDE = SPARSE * (1 + 2.0**-14)
             {"hidden": 1200},
             "a smaller layer 'hidden': 'hidden' takes 1,200 of 1,200 LUT",
         ),
+        (
+            table(10),
+            {"exp": 900},
+            "a quantiser with fewer bits before 'exp': its table has 1,024 entries of 5 bits; "
+            "'exp' takes 900 of 900 LUT",
+        ),
+        (table(6), {"exp": 20}, "a smaller layer 'exp': 'exp' takes 20 of 20 LUT"),
+        (
+            product(9),
+            {"swapped": 300},
+            "a quantiser with fewer bits before 'mass': it multiplies values of 9 and 9 bits; "
+            "'swapped' takes 300 of 300 LUT",
+        ),
+        (product(6), {"swapped": 150}, "a smaller layer 'swapped': 'swapped' takes 150 of 150 LUT"),
         (network(SPARSE), {}, ""),
     ],
 )

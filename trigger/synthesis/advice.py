@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from trigger.fixedpoint.graph import Graph
-from trigger.fixedpoint.ops import Affine, Constant, Dense, Operation
+from trigger.fixedpoint.ops import Affine, Constant, Dense, Lookup, Multiply, Operation
 from trigger.support.numbers import plain
 
 # Typical values of small trigger networks; a change saves about the excess.
@@ -51,6 +51,8 @@ def _layer(graph: Graph, name: str) -> Iterator[Operation]:
 
 
 def _changes(graph: Graph, node: Operation) -> Iterator[_Change]:
+    if isinstance(node, Lookup | Multiply):
+        yield _fewer_inputs(graph, node)
     if not isinstance(node, Dense | Affine):
         return
     constants = node.weights if isinstance(node, Dense) else node.scale
@@ -76,6 +78,20 @@ def _changes(graph: Graph, node: Operation) -> Iterator[_Change]:
         "a higher pruning.sparsity",
         f"{100 * (1 - density):.0f} % of the weights of {node.name!r} are zero",
     )
+
+
+def _fewer_inputs(graph: Graph, node: Lookup | Multiply) -> _Change:
+    """A table doubles with each bit of its address; a product grows with the bits of both."""
+    widths = [max(t.width for t in graph[name].types) for name in node.inputs]
+    what, elements = f"a quantiser with fewer bits before {node.name!r}", len(node.types)
+    if isinstance(node, Lookup):
+        entries, bits = len(node.levels.values), node.levels.type.width
+        cost = elements * bits * entries / 2**_BITS
+        because = f"its table has {plain(entries)} entries of {bits} bits"
+        return _Change(cost * (1 - 2**_BITS / entries), what, because)
+    first, second = widths
+    saves = elements * (first * second - _BITS**2)
+    return _Change(saves, what, f"it multiplies values of {first} and {second} bits")
 
 
 def _bits(constants: Constant) -> int:
