@@ -194,10 +194,7 @@ NETWORKS = {
         lambda: chain(normalization(mean=1, variance=4, invert=True)),
         "d: Normalization(invert=True) multiplies by a real number. Remedy: use invert=False.",
     ),
-    "a sum of shapes": (
-        lambda: branches(dense(1), layers.ReLU(), join=layers.Add),
-        "join: it adds tensors of different shapes. Remedy: give all inputs the same shape.",
-    ),
+    "a sum of shapes": (lambda: branches(dense(1), layers.ReLU(), join=layers.Add), EXACT),
     # Trained values.
     "NaN in a kernel": (lambda: chain(set_weight(dense(), "kernel", np.nan)), value("kernel", "not a number")),
     "NaN in a float kernel": (
@@ -282,15 +279,8 @@ NETWORKS = {
     "part of a model": (part, EXACT),
     "a matrix, flattened": (lambda: chain(layers.Flatten(), dense(), shape=(2, 2)), EXACT),
     # What there is instead.
-    "a + b": (
-        lambda: operators(lambda a, b: a + b),
-        "add: the operation Add has no exact lowering. Remedy: write keras.layers.Add()([a, b]) instead of a + b.",
-    ),
-    "a + 1": (
-        lambda: operators(lambda a, b: a + 1.0),
-        "add: the operation Add has no exact lowering. Remedy: put the constant into the kernel or the bias of the Dense layer "
-        "before or after it.",
-    ),
+    "a + b": (lambda: operators(lambda a, b: a + b), EXACT),
+    "a + 1": (lambda: operators(lambda a, b: a + 1.0), EXACT),
     "Maximum": (
         lambda: branches(layers.ReLU(), layers.Identity(), join=layers.Maximum), EXACT
     ),
@@ -318,9 +308,10 @@ NETWORKS = {
         "lstm: a layer of the type LSTM has no exact lowering. Remedy: use Input, Dense, Conv1D, Conv2D, "
         "DepthwiseConv1D, DepthwiseConv2D, SeparableConv1D, SeparableConv2D and their Q forms, QDenseBatchnorm, "
         "QConv2DBatchnorm, QDepthwiseConv2DBatchnorm, Activation, QActivation, BatchNormalization, "
-        "QBatchNormalization, Normalization, ReLU, LeakyReLU, Softmax (last), Add, Subtract, Maximum, Minimum, "
-        "Concatenate, Dot (squares), MaxPooling, AveragePooling, Flatten, Reshape, Permute, RepeatVector, Cropping, "
-        "ZeroPadding, UpSampling and the Dropout layers.",
+        "QBatchNormalization, Normalization, ReLU, LeakyReLU, Softmax (last), Add, Subtract, Average, Maximum, "
+        "Minimum, Concatenate, Dot (squares), Rescaling, MaxPooling, AveragePooling, Flatten, Reshape, Permute, "
+        "RepeatVector, Cropping, ZeroPadding, UpSampling, the Dropout layers, the operators and functions of "
+        "keras.ops that add, scale, compare, sum or move elements.",
     ),
     "an unbuilt Sequential": (
         lambda: keras.Sequential([dense()], name="net"),

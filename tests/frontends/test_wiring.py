@@ -114,22 +114,6 @@ def test_merges_of_three():
         assert_itself(keras.Model(first, layer(parts)))
 
 
-def test_merges_of_different_shapes_are_refused():
-    first = keras.Input((4,))
-    one = layers.Cropping1D((0, 3))(layers.Reshape((4, 1))(first))
-    matrix = layers.Reshape((4, 1))(first)
-    for layer, verb in (
-        (layers.Maximum(name="d"), "compares"),
-        (layers.Subtract(name="d"), "subtracts"),
-    ):
-        with pytest.raises(trigger.Inexact) as refusal:
-            trigger.lower(keras.Model(first, layers.Flatten()(layer([matrix, one]))), "fixed<6,3>")
-        same = "all inputs" if verb == "compares" else "both"
-        assert str(refusal.value.problems[0]) == (
-            f"d: it {verb} tensors of different shapes. Remedy: give {same} the same shape."
-        )
-
-
 def test_interpolation_is_refused():
     model = network((2, 2, 1), layers.UpSampling2D(2, interpolation="bilinear", name="up"))
     with pytest.raises(trigger.Inexact) as refusal:

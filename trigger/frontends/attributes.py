@@ -73,7 +73,7 @@ def check_attributes(thing: Any, whose: str = "its") -> None:
 
 def differences(thing: Any, made: Any, where: str = "") -> Iterator[Change]:
     """The attributes that differ between two objects of one class, including nested objects."""
-    base = _BASE if isinstance(thing, keras.layers.Layer) else ()
+    base = _BASE if isinstance(thing, keras.Operation) else ()
     for name, found in vars(thing).items():
         if name in base or name in _STATE or _IGNORED.search(name):
             continue

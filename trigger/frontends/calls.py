@@ -13,10 +13,11 @@ class Value(NamedTuple):
 
 
 class Call(NamedTuple):
-    """One use of a layer."""
+    """One use of a layer or operation; ``node`` is that of Keras."""
 
     layer: Any
     name: str
     inputs: tuple[Value, ...]
     output_shape: tuple[int, ...]
     is_head: bool
+    node: Any

@@ -3,6 +3,7 @@ these alone.
 """
 
 import contextlib
+import copy
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,20 @@ import keras
 def maker(tensor: Any) -> Any:
     """The layer or operation that a symbolic tensor comes from."""
     return tensor._keras_history.operation
+
+
+def operation_name(operation: Any) -> str | None:
+    """The name of the class of one of Keras' own operations on tensors; None for anything else."""
+    kind = type(operation)
+    is_own = kind.__module__.startswith("keras.src.ops.")
+    return kind.__name__ if is_own and not isinstance(operation, keras.layers.Layer) else None
+
+
+def operation_again(operation: Any) -> Any:
+    """A copy of an operation, which no network uses yet."""
+    twin = copy.copy(operation)
+    twin._inbound_nodes, twin._outbound_nodes = [], []
+    return twin
 
 
 def layers_inside(layer: Any) -> list[Any]:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from trigger.fixedpoint.build import Builder, constant, fraction_bits
+from trigger.fixedpoint.build import Bound, Builder, constant, fraction_bits
 from trigger.fixedpoint.ops import Constant
 from trigger.fixedpoint.types import Fixed, Integers
 from trigger.frontends.inexact import Refusal
@@ -32,21 +32,22 @@ def lower_relu(builder: Builder, name: str, source: str, slope: float, upper: fl
     return clip(builder, name, source, None if slope else 0, upper, "the upper bound")
 
 
-def clip(
-    builder: Builder, name: str, source: str, low: float | None, high: float | None, what: str
-) -> str:
+def clip(builder: Builder, name: str, source: str, low: Bound, high: Bound, what: str) -> str:
     """Append min(max(x, low), high), on a finer step if a bound needs one.
 
     Raises Refusal if a bound, called ``what``, has more than 16 fractional bits.
     """
-    bounds = np.array([bound for bound in (low, high) if bound is not None], dtype=np.float64)
+    given = [np.ravel(bound) for bound in (low, high) if bound is not None]
+    bounds = np.concatenate(given).astype(np.float64)
     if not np.isfinite(bounds).all():
         raise Refusal(f"{what} is not finite", "choose a finite one, or none")
     coarsest = int(builder[source].fractions.min())
-    needed = int(fraction_bits(bounds).max(initial=coarsest))
+    fractions = fraction_bits(bounds)
+    needed = int(fractions.max(initial=coarsest))
     if needed > max(coarsest, MAX_BOUND_FRACTION):
         raise Refusal(
-            f"{what} {high:g} is not a multiple of the step {2.0**-coarsest:g}",
+            f"{what} {bounds[fractions.argmax()]:g} is not a multiple of the step "
+            f"{2.0**-coarsest:g}",
             "choose a multiple of the step",
         )
     if needed > coarsest:

@@ -4,12 +4,9 @@ import math
 from collections.abc import Callable
 
 import keras
-import numpy as np
 
-from trigger.fixedpoint.build import Builder, constant
-from trigger.fixedpoint.ops import Constant
-from trigger.fixedpoint.types import Fixed, Integers
-from trigger.frontends import wiring
+from trigger.fixedpoint.build import Builder
+from trigger.frontends import merging, numbered, wiring
 from trigger.frontends.calls import Call
 from trigger.frontends.inexact import Refusal
 from trigger.frontends.piecewise import is_power_of_two, lower_relu
@@ -28,9 +25,9 @@ TRAINING_ONLY = (
     keras.layers.Identity,
 )
 NAMES = (
-    "ReLU, LeakyReLU, Softmax (last), Add, Subtract, Maximum, Minimum, Concatenate, Dot (squares), "
-    "MaxPooling, AveragePooling, Flatten, Reshape, Permute, RepeatVector, Cropping, ZeroPadding, "
-    "UpSampling and the Dropout layers"
+    "ReLU, LeakyReLU, Softmax (last), Add, Subtract, Average, Maximum, Minimum, Concatenate, "
+    "Dot (squares), Rescaling, MaxPooling, AveragePooling, Flatten, Reshape, Permute, "
+    "RepeatVector, Cropping, ZeroPadding, UpSampling, the Dropout layers"
 )
 
 
@@ -54,10 +51,37 @@ def _leaky_relu(builder: Builder, call: Call) -> str:
     )
 
 
+def _operands(builder: Builder, call: Call) -> list[str]:
+    """The inputs of a layer that merges them, in one shape."""
+    nodes, _ = merging.broadcast(builder, call.name, merging.aligned(call.inputs))
+    return nodes
+
+
 def add(builder: Builder, call: Call) -> str:
-    if len({value.shape for value in call.inputs}) != 1:
-        raise Refusal("it adds tensors of different shapes", "give all inputs the same shape")
-    return builder.add(call.name, tuple(value.node for value in call.inputs))
+    return builder.add(call.name, tuple(_operands(builder, call)))
+
+
+def _subtract(builder: Builder, call: Call) -> str:
+    return merging.difference(builder, call.name, *_operands(builder, call))
+
+
+def _average(builder: Builder, call: Call) -> str:
+    count = len(call.inputs)
+    if not is_power_of_two(count):
+        raise Refusal(
+            f"it divides by {count}, which is not a power of two",
+            "use 2, 4, 8 … inputs, or Add and a kernel that divides",
+        )
+    total = builder.add(f"{call.name}_sum", tuple(_operands(builder, call)))
+    return merging.scaled(builder, call.name, total, 1 / count)
+
+
+def _largest(builder: Builder, call: Call) -> str:
+    return merging.extreme(builder, call.name, _operands(builder, call), builder.maximum)
+
+
+def _smallest(builder: Builder, call: Call) -> str:
+    return merging.extreme(builder, call.name, _operands(builder, call), builder.minimum)
 
 
 def _moved(builder: Builder, call: Call) -> str:
@@ -76,60 +100,7 @@ def _largest_of_window(builder: Builder, call: Call) -> str:
 def _averaged(builder: Builder, call: Call) -> str:
     (value,) = call.inputs
     groups = wiring.pooled(call.layer, wiring.numbers_of(value.shape))
-    counts = (groups >= 0).sum(axis=1)
-    if not all(is_power_of_two(count) for count in counts):
-        raise Refusal(
-            f"it divides by {next(c for c in counts if not is_power_of_two(c))}, "
-            "which is not a power of two",
-            "use windows of 2, 4, 8 … elements, or sum with QDense",
-        )
-    total = _sums(builder, f"{call.name}_sum", value.node, groups)
-    return builder.affine(call.name, total, constant(1 / counts), constant(np.zeros(len(counts))))
-
-
-def _sums(builder: Builder, name: str, source: str, groups: Integers) -> str:
-    """The sum of each group of elements, (outputs, members)."""
-    outputs, members = groups.shape
-    ones = Constant(np.ones((members, 1), dtype=np.int64), Fixed(False, 1, 1))
-    zero = Constant(np.zeros(1, dtype=np.int64), Fixed(False, 1, 1))
-    windows = wiring.gather(builder, f"{name}_windows", source, groups)
-    return builder.dense(name, windows, ones, zero, outputs)
-
-
-def _largest(builder: Builder, call: Call) -> str:
-    return builder.maximum(call.name, *_side_by_side(builder, call))
-
-
-def _smallest(builder: Builder, call: Call) -> str:
-    return builder.minimum(call.name, *_side_by_side(builder, call))
-
-
-def _side_by_side(builder: Builder, call: Call) -> tuple[str, Integers]:
-    """The inputs one after the other, and which of their elements belong together."""
-    if len({value.shape for value in call.inputs}) != 1:
-        raise Refusal("it compares tensors of different shapes", "give all inputs the same shape")
-    source = _joined(builder, call)
-    count = len(builder[source].types)
-    return source, np.arange(count).reshape(len(call.inputs), -1).T
-
-
-def _joined(builder: Builder, call: Call) -> str:
-    return builder.concatenate(f"{call.name}_inputs", tuple(value.node for value in call.inputs))
-
-
-def _subtract(builder: Builder, call: Call) -> str:
-    a, b = call.inputs
-    if a.shape != b.shape:
-        raise Refusal("it subtracts tensors of different shapes", "give both the same shape")
-    count = len(builder[b.node].types)
-    minus, zero = np.full(count, -1), np.zeros(count, dtype=np.int64)
-    negated = builder.affine(
-        f"{call.name}_negated",
-        b.node,
-        Constant(minus, Fixed(True, 1, 1)),
-        Constant(zero, Fixed(False, 1, 1)),
-    )
-    return builder.add(call.name, (a.node, negated))
+    return merging.averages(builder, call.name, value.node, groups)
 
 
 def _concatenate(builder: Builder, call: Call) -> str:
@@ -140,7 +111,8 @@ def _concatenate(builder: Builder, call: Call) -> str:
     if math.prod(shape[: axis - 1]) == 1:
         return builder.concatenate(call.name, tuple(value.node for value in call.inputs))
     order = wiring.joined([value.shape for value in call.inputs], axis - 1)
-    return wiring.gather(builder, call.name, _joined(builder, call), order)
+    every = numbered.side_by_side(builder, call.name, call.inputs)
+    return wiring.gather(builder, call.name, every, order)
 
 
 def _sum_of_squares(builder: Builder, call: Call) -> str:
@@ -166,6 +138,7 @@ LAYERS: dict[type, Callable[[Builder, Call], str]] = {
     keras.layers.LeakyReLU: _leaky_relu,
     keras.layers.Add: add,
     keras.layers.Subtract: _subtract,
+    keras.layers.Average: _average,
     keras.layers.Maximum: _largest,
     keras.layers.Minimum: _smallest,
     keras.layers.Concatenate: _concatenate,

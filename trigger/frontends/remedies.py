@@ -8,7 +8,6 @@ _CONVOLUTION = "use Flatten and a QDense whose kernel holds the same products at
 
 # Names, and their remedy.
 _LAYERS = (
-    ("Average", "use Add, and divide the kernel of the next layer by the number of inputs"),
     ("PReLU", "use LeakyReLU(negative_slope=0.25), or another power of two, and retrain"),
     ("ELU", 'use ReLU, or QActivation("quantized_relu(8,3)"), and retrain'),
     (
@@ -34,21 +33,13 @@ _LAYERS = (
 )
 # Operators and functions of keras.ops on Keras tensors.
 _OPERATIONS = (
-    ("Add", "write keras.layers.Add()([a, b]) instead of a + b"),
-    ("Subtract", "write keras.layers.Subtract()([a, b]) instead of a - b"),
-    ("Maximum", "write keras.layers.Maximum()([a, b])"),
-    ("Minimum", "write keras.layers.Minimum()([a, b])"),
-    ("Concatenate", "write keras.layers.Concatenate()([a, b])"),
-    ("Relu", "write keras.layers.ReLU()(x)"),
-    ("Relu6", "write keras.layers.ReLU(6)(x)"),
-    ("LeakyRelu", "write keras.layers.LeakyReLU(0.25)(x), with a power of two"),
     ("Sigmoid", 'write keras.layers.Activation("sigmoid")(x)'),
     ("Tanh", 'write keras.layers.Activation("tanh")(x)'),
     ("Softmax", "write keras.layers.Softmax()(x)"),
-    ("Reshape", "write keras.layers.Reshape(shape)(x)"),
-    ("GetItem", "use a QDense with a kernel of zeros and ones, which picks elements exactly"),
+    ("Average", "write keras.ops.mean(x, axis)"),
+    ("Matmul Dot Einsum Tensordot", "use QDense, whose kernel is a matrix of constants"),
+    ("Cumsum Diff Trace", "use QDense with a kernel of zeros and ones"),
 )
-_ARITHMETIC = ("Add", "Subtract", "Multiply", "Divide", "TrueDivide", "Negative")
 _ACTIVATIONS = (
     ("leaky_relu", "use the layer LeakyReLU(negative_slope=0.25), or another power of two"),
     (
@@ -66,18 +57,13 @@ _ACTIVATIONS = (
 )
 
 
-def of_layer(operation: Any, inputs: int, taken: str) -> str:
+def of_layer(operation: Any, taken: str) -> str:
     """The remedy for a layer or operator; ``taken`` names the supported layers."""
     name = type(operation).__name__
     if isinstance(operation, keras.Model):
         return f"call its layers one by one: for layer in {operation.name}.layers: x = layer(x)"
-    if isinstance(operation, keras.Layer):
-        known = _find(_LAYERS, name)
-    elif inputs == 1 and name in _ARITHMETIC:
-        known = "put the constant into the kernel or the bias of the Dense layer before or after it"
-    else:
-        known = _find(_OPERATIONS, name)
-    return known or f"use Input, {taken}"
+    table = _LAYERS if isinstance(operation, keras.Layer) else _OPERATIONS
+    return _find(table, name) or f"use Input, {taken}"
 
 
 def of_activation(name: str, taken: str) -> str:

@@ -17,7 +17,7 @@ from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.ops import GraphError
 from trigger.fixedpoint.ranges import TooWide
 from trigger.fixedpoint.types import Fixed
-from trigger.frontends import own, plain, remedies
+from trigger.frontends import operators, own, plain, remedies
 from trigger.frontends.attributes import check_attributes
 from trigger.frontends.calls import Call, Value
 from trigger.frontends.constants import check_weights
@@ -30,7 +30,7 @@ from trigger.support.spelling import read_type
 INPUTS, OUTPUTS = "inputs", "outputs"
 
 
-Method = Callable[[Call], str]
+Method = Callable[[Call], str | tuple[str, ...]]
 
 
 def nodes(model: keras.Model) -> list[Any]:
@@ -207,25 +207,20 @@ class Walk(ABC):
         outputs = node.outputs
         inputs = tuple(self._values[id(tensor)] for tensor in node.arguments.keras_tensors)
         is_head = id(outputs[0]) in self._outputs
-        call = Call(node.operation, name, inputs, tuple(outputs[0].shape[1:]), is_head)
-        lowered = self._lower(call, node)
-        if lowered is not None:
-            self._values[id(outputs[0])] = Value(lowered, call.output_shape)
-            outputs = outputs[1:]
-        for tensor in outputs:
+        call = Call(node.operation, name, inputs, tuple(outputs[0].shape[1:]), is_head, node)
+        lowered = self._lower(call)
+        for tensor, made in zip(outputs, lowered, strict=False):
+            self._values[id(tensor)] = Value(made, tuple(tensor.shape[1:]))
+        for tensor in outputs[len(lowered) :]:
             self._values[id(tensor)] = self._stand_in(f"after_{name}", tensor)
 
-    def _lower(self, call: Call, node: Any) -> str | None:
-        """The node of the layer's output; None, with a problem recorded, if there is none."""
+    def _lower(self, call: Call) -> tuple[str, ...]:
+        """The nodes of the layer's outputs; none, with a problem recorded, if it is refused."""
         try:
             method = self._method(call)
-            _check_methods(call.layer)
-            own.check_precision(call.layer)
-            own.check_built(call.layer)
-            check_attributes(call.layer)
-            own.check_arguments(node)
-            check_weights(call.layer)
-            return method(call)
+            _check(call)
+            made = method(call)
+            return (made,) if isinstance(made, str) else made
         except Refusal as refusal:
             self.problems.append(Problem(call.layer.name, refusal.reason, refusal.remedy))
         except TooWide as wide:
@@ -241,7 +236,7 @@ class Walk(ABC):
             self.problems.append(
                 Problem(call.layer.name, str(error), "use constants of fewer bits")
             )
-        return None
+        return ()
 
     def _stand_in(self, name: str, tensor: Any) -> Value:
         """A stand-in for a value that could not be built, so that later layers are checked too."""
@@ -251,6 +246,7 @@ class Walk(ABC):
     def _plain(self) -> tuple[tuple[type, Method], ...]:
         return (
             *((kind, partial(self._plainly, lower)) for kind, lower in plain.LAYERS.items()),
+            (keras.layers.Rescaling, partial(self._plainly, operators.rescaling)),
             (keras.layers.Softmax, lambda call: self.leave_out_softmax(call, call.layer.axis)),
         )
 
@@ -260,6 +256,8 @@ class Walk(ABC):
     def _method(self, call: Call) -> Method:
         """Look up the method by the exact class of the layer: a subclass may compute anything."""
         kind = type(call.layer)
+        if operators.is_known(call.layer):
+            return partial(operators.lower, self.builder)
         if kind in self._methods:
             return self._methods[kind]
         for base in kind.__mro__:
@@ -271,7 +269,7 @@ class Walk(ABC):
         what = "a layer of the type" if isinstance(call.layer, keras.Layer) else "the operation"
         raise Refusal(
             f"{what} {kind.__name__} has no exact lowering",
-            remedies.of_layer(call.layer, len(call.inputs), f"{self.layers}, {plain.NAMES}"),
+            remedies.of_layer(call.layer, f"{self.layers}, {plain.NAMES}, {operators.NAMES}"),
         )
 
 
@@ -282,6 +280,20 @@ def check_channel_axis(axis: Any, shape: tuple[int, ...]) -> None:
             f"it normalises axis {axis} of the shape {shape}",
             "use axis=-1, and retrain",
         )
+
+
+def _check(call: Call) -> None:
+    """Refuse a layer or operation that is not what its class and options say."""
+    if not isinstance(call.layer, keras.layers.Layer):
+        check_methods("its", call.layer, "use the operation as Keras has it")
+        check_attributes(call.layer)
+        return
+    _check_methods(call.layer)
+    own.check_precision(call.layer)
+    own.check_built(call.layer)
+    check_attributes(call.layer)
+    own.check_arguments(call.node)
+    check_weights(call.layer)
 
 
 def _check_methods(layer: Any) -> None:

@@ -22,6 +22,7 @@ from trigger.frontends.hgq.constants import (
     input_quantizers,
     is_left_out_head,
 )
+from trigger.frontends.keras_private import operation_again
 from trigger.frontends.walk import named_nodes
 
 # The number of events that test whether a function is elementwise.
@@ -42,11 +43,10 @@ class Reference:
             values = dict(zip(map(id, model.inputs), given, strict=True))
             named: dict[str, Any] = {}
             for node, name in named_nodes(model):
-                before = [values[id(tensor)] for tensor in node.arguments.keras_tensors]
                 is_head = any(node.outputs[0] is tensor for tensor in model.outputs)
-                after = _twin(node.operation, before, is_head)
-                values[id(node.outputs[0])] = after
-                named[name] = after
+                after = _after(node, values, is_head)
+                values |= {id(tensor): y for tensor, y in zip(node.outputs, after, strict=True)}
+                named[name] = after[0]
             outputs = [values[id(tensor)] for tensor in model.outputs]
             self._model = keras.Model(inputs, tensors.alone(outputs))
             self._probe = keras.Model(inputs, named)
@@ -104,6 +104,15 @@ def is_elementwise(
     return np.array_equal(together.ravel(), one[places], equal_nan=True) and all(
         np.array_equal(y, np.full_like(y, y.flat[0]), equal_nan=True) for y in alone
     )
+
+
+def _after(node: Any, values: dict[int, Any], is_head: bool) -> list[Any]:
+    """The outputs of a node in float64, for the values of the tensors before it."""
+    if not isinstance(node.operation, keras.layers.Layer):
+        arguments, options = node.arguments.fill_in(values)
+        return list(keras.tree.flatten(operation_again(node.operation)(*arguments, **options)))
+    before = [values[id(tensor)] for tensor in node.arguments.keras_tensors]
+    return [_twin(node.operation, before, is_head)]
 
 
 def _twin(layer: Any, inputs: list[Any], is_head: bool) -> Any:

@@ -17,7 +17,7 @@ from trigger.fixedpoint.types import Fixed
 from trigger.frontends import heads, kernels, tensors
 from trigger.frontends.floatx import in_batches
 from trigger.frontends.inexact import Inexact
-from trigger.frontends.keras_private import maker
+from trigger.frontends.keras_private import maker, operation_again
 from trigger.frontends.piecewise import round_to
 from trigger.frontends.qkeras import constants
 from trigger.frontends.qkeras.float64 import float64, promoted
@@ -119,7 +119,9 @@ def _rounded(model: keras.Model, left_out: list[Any]) -> list[tuple[slice, Fixed
     return found
 
 
-def _clone(layer: keras.layers.Layer, is_head: bool, leaves_out: bool) -> keras.layers.Layer:
+def _clone(layer: Any, is_head: bool, leaves_out: bool) -> Any:
+    if not isinstance(layer, keras.layers.Layer):
+        return operation_again(layer)
     common = {"name": layer.name, "dtype": "float64"}
     activation = (
         promoted(layer.activation) if getattr(layer, "activation", None) is not None else None

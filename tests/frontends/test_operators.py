@@ -1,0 +1,310 @@
+"""Operators and functions of keras.ops on tensors: the battery, and every one against the network itself."""
+
+import keras
+import numpy as np
+import pytest
+from battery import WIDTHS, Battery, at_width, parametrize, randomize
+from keras import layers, ops
+from qkeras import QActivation, QDense
+
+import trigger
+from trigger import Inexact
+from trigger.fixedpoint import evaluate
+from trigger.frontends.networks import Reference
+
+pytest_generate_tests = parametrize
+
+W = "quantized_bits(4,0,alpha=1)"
+
+
+def deep(middle, bits, inner, integer):
+    """A function of two tensors, 3 x 2 each, of quantised values, and a Dense layer after it."""
+    x = inputs = keras.Input((6,))
+    x = QActivation(f"quantized_bits({bits},{bits // 2 - 1},alpha=1)")(x)
+    x = layers.Reshape((3, 2))(x)
+    y = QActivation(f"quantized_relu({inner},{integer})")(x)
+    x = layers.Flatten()(middle(x, y))
+    x = QDense(2, kernel_quantizer=W, bias_quantizer=W)(x)
+    return randomize(keras.Model(inputs, x), 0)
+
+
+def at_widths(name, middle):
+    return {f"{name} at {w[0]} bits": at_width(w[0], deep, middle, *w) for w in WIDTHS}
+
+
+class TestOperators(Battery):
+    cases = (
+        at_widths(
+            "arithmetic", lambda x, y: (2 * x - y + 0.25) / 4 - np.array([[1.0], [0.5], [-2.0]])
+        )
+        | at_widths(
+            "comparisons", lambda x, y: ops.minimum(ops.abs(x), ops.maximum(y[:, :1], 0.125))
+        )
+        | at_widths(
+            "sums", lambda x, y: ops.concatenate([ops.sum(x, axis=1), ops.mean(y, axis=-1)], axis=1)
+        )
+        | at_widths(
+            "moves", lambda x, y: ops.stack(ops.split(ops.flip(x, axis=2) - y, 2, axis=2), 1)
+        )
+    )
+
+
+def network(function, shape=(3, 4)) -> keras.Model:
+    inputs = keras.Input(shape)
+    found = keras.tree.flatten(function(inputs))
+    flat = [layers.Flatten()(part) if len(part.shape) > 2 else part for part in found]
+    return keras.Model(inputs, flat[0] if len(flat) == 1 else layers.Concatenate()(flat))
+
+
+def assert_itself(model: keras.Model, folder) -> None:
+    """The graph gives what the network and its reference give, now and when it is loaded again."""
+    graph = trigger.lower(model, "fixed<9,6>")
+    x = np.random.default_rng(0).integers(-255, 256, (40, *model.input_shape[1:])) / 8
+    expected = np.asarray(model(x.astype(np.float32)))
+    assert len(np.unique(expected)) > 10
+    np.testing.assert_array_equal(evaluate.predict(graph, x), expected)
+    np.testing.assert_array_equal(Reference(model, graph).predict(x.reshape(40, -1)), expected)
+    model.save(folder / "network.keras")
+    again = trigger.lower(keras.models.load_model(folder / "network.keras"), "fixed<9,6>")
+    np.testing.assert_array_equal(evaluate.predict(again, x), expected)
+
+
+COLUMN = np.array([[1.0], [0.5], [-2.0]])
+TAKEN = {
+    "x + x": lambda x: x + x[:, ::-1],
+    "x - x": lambda x: x - x[:, ::-1],
+    "x + 1": lambda x: x + 1,
+    "1 + x": lambda x: 1 + x,
+    "x - 0.5": lambda x: x - 0.5,
+    "0.5 - x": lambda x: 0.5 - x,
+    "2 * x": lambda x: 2 * x,
+    "x * -0.75": lambda x: x * -0.75,
+    "-x": lambda x: -x,
+    "x / 4": lambda x: x / 4,
+    "x / -0.5": lambda x: x / -0.5,
+    "abs": abs,
+    "an array": lambda x: x * np.array([1.0, 0.5, -2.0, 3.0]),
+    "an array of float32": lambda x: x + np.array([1.0, 0.5, -2.0, 3.0], np.float32),
+    "an array of integers": lambda x: x * np.arange(4),
+    "a column": lambda x: ops.subtract(COLUMN, x),
+    "a constant with an axis for events": lambda x: x + np.ones((1, 3, 4)),
+    "a constant that adds elements": lambda x: x[:, :1] * COLUMN,
+    "a tensor of TensorFlow": lambda x: x + ops.convert_to_tensor([1.0, 2.0, 3.0, 4.0]),
+    "broadcasting": lambda x: x[:, :1] - x[:, :, 1:2],
+    "x[:, 1:3]": lambda x: x[:, 1:3],
+    "x[:, 1]": lambda x: x[:, 1],
+    "x[:, -1, ::2]": lambda x: x[:, -1, ::2],
+    "x[..., 0]": lambda x: x[..., 0],
+    "x[:, None]": lambda x: x[:, None],
+    "x[:, :, 0, None]": lambda x: x[:, :, 0, None] + x,
+    "relu": ops.relu,
+    "relu6": ops.relu6,
+    "hard_tanh": ops.hard_tanh,
+    "leaky_relu": lambda x: ops.leaky_relu(x, 0.25),
+    "add": lambda x: ops.add(x, x[:, ::-1]),
+    "subtract": lambda x: ops.subtract(x, x[:, ::-1]),
+    "multiply": lambda x: ops.multiply(0.125, x),
+    "divide": lambda x: ops.divide(x, np.array([1.0, 2.0, 4.0, 0.25])),
+    "negative": ops.negative,
+    "ops.abs": ops.abs,
+    "maximum": lambda x: ops.maximum(x, x[:, ::-1]),
+    "maximum with a constant": lambda x: ops.maximum(x, 0.5),
+    "maximum with a fine constant": lambda x: ops.maximum(0.15625, x),
+    "maximum with an array": lambda x: ops.maximum(x, np.array([1.0, 0.5, -2.0, 3.0])),
+    "minimum": lambda x: ops.minimum(x, x[:, ::-1]),
+    "minimum with a constant": lambda x: ops.minimum(x, -0.5),
+    "clip": lambda x: ops.clip(x, -1, 1.5),
+    "sum": lambda x: ops.sum(x, axis=1),
+    "sum of the last": lambda x: ops.sum(x, axis=-1),
+    "sum of all": lambda x: ops.sum(x, axis=(1, 2), keepdims=True),
+    "mean": lambda x: ops.mean(x, axis=2),
+    "mean, keepdims": lambda x: x - ops.mean(x, axis=-1, keepdims=True),
+    "max": lambda x: ops.max(x, axis=1),
+    "amax": lambda x: ops.amax(x, axis=2),
+    "min": lambda x: ops.min(x, axis=(2, 1), keepdims=True),
+    "amin": lambda x: ops.amin(x, axis=1, keepdims=True),
+    "concatenate": lambda x: ops.concatenate([x, ops.relu(x)], axis=1),
+    "concatenate the last": lambda x: ops.concatenate([x, x[:, :, :1]], axis=-1),
+    "append": lambda x: ops.append(x, x[:, :1], axis=1),
+    "concatenate one after the other": lambda x: ops.concatenate([x[:, 1], x[:, :, 0]], axis=1),
+    "hstack": lambda x: ops.hstack([x, -x]),
+    "stack": lambda x: ops.stack([x, -x], axis=1),
+    "stack the last": lambda x: ops.stack([x, -x], axis=-1),
+    "reshape": lambda x: ops.reshape(x, (-1, 2, 6)),
+    "transpose": lambda x: ops.transpose(x, (0, 2, 1)),
+    "swapaxes": lambda x: ops.swapaxes(x, 1, 2),
+    "moveaxis": lambda x: ops.moveaxis(x, 1, 2),
+    "expand_dims": lambda x: ops.expand_dims(x, 1),
+    "squeeze": lambda x: ops.squeeze(x[:, :1], 1),
+    "repeat": lambda x: ops.repeat(x, 2, axis=1),
+    "tile": lambda x: ops.tile(x, (1, 2, 1)),
+    "flip": lambda x: ops.flip(x, axis=1),
+    "roll": lambda x: ops.roll(x, 1, axis=2),
+    "rot90": lambda x: ops.rot90(x, axes=(1, 2)),
+    "take": lambda x: ops.take(x, [2, 0, 0], axis=2),
+    "take of negative numbers": lambda x: ops.take(x, np.array([-1, 0]), axis=1),
+    "split": lambda x: [part * k for k, part in enumerate(ops.split(x, 2, axis=2), 1)],
+    "split at places": lambda x: ops.split(x, [1, 2], axis=1)[1],
+    "split, one part": lambda x: ops.split(x, 2, axis=2)[1],
+    "unstack": lambda x: ops.unstack(x, axis=1)[::-1],
+    "pad": lambda x: ops.pad(x, ((0, 0), (1, 0), (2, 1))),
+    "pad with zeros": lambda x: ops.pad(x, ((0, 0), (1, 0), (0, 0)), constant_values=0.0),
+    "pad by reflection": lambda x: ops.pad(x, ((0, 0), (1, 1), (1, 1)), mode="reflect"),
+    "diagonal": lambda x: ops.diagonal(x, axis1=1, axis2=2),
+    "stop_gradient": ops.stop_gradient,
+    "copy": ops.copy,
+    "Rescaling": layers.Rescaling(0.5, offset=-1.0),
+    "Rescaling of each feature": layers.Rescaling(
+        [0.5, 1.0, 2.0, 3.0], offset=[1.0, 0.0, 0.0, 0.5]
+    ),
+    "Average": lambda x: layers.Average()([x, ops.relu(x)]),
+    "Average of one row": lambda x: layers.Average()([x, x[:, :1]]),
+    "Add of other shapes": lambda x: layers.Add()([x, x[:, :1], x[:, :, 1:2]]),
+    "Add of other ranks": lambda x: layers.Add()([x, x[:, 1]]),
+    "Subtract of other ranks": lambda x: layers.Subtract()([x[:, 1], x]),
+    "Maximum of other shapes": lambda x: layers.Maximum()([x[:, :1], x[:, :, :1]]),
+    "Minimum of other ranks": lambda x: layers.Minimum()([x, x[:, 2]]),
+}
+
+
+@pytest.mark.parametrize("name", TAKEN)
+def test_what_is_taken(name, tmp_path):
+    assert_itself(network(TAKEN[name]), tmp_path)
+
+
+EVENTS = ("it combines different events (axis 0)", "use the other axes only")
+PICKED = ("it picks events (axis 0)", "begin with a colon, as in x[:, 1:3]")
+UNKNOWN = "the operation {} has no exact lowering"
+REFUSED = {
+    "x * 0.1": (
+        lambda x: x * 0.1,
+        "its constant 0.1 is not a fixed-point number of 24 bits",
+        "use one, such as 0.100098",
+    ),
+    "x + pi": (
+        lambda x: x + np.array([1.0, 2.0, 3.0, np.pi]),
+        "its constant 3.14159 is not a fixed-point number of 24 bits",
+        "use one, such as 3.14062",
+    ),
+    "x + infinity": (
+        lambda x: x + np.inf,
+        "its constant has a value that is infinite",
+        "retrain the network with a lower learning rate, or load other weights",
+    ),
+    "x / 3": (
+        lambda x: x / 3,
+        "it divides by 3, which is not a power of two",
+        "divide by a power of two, or multiply by a fixed-point number such as 0.333984",
+    ),
+    "1 / x": (lambda x: 1 / x, "it divides by a tensor", "divide by powers of two"),
+    "a variable": (
+        lambda x: x + keras.Variable([1.0, 2.0, 3.0, 4.0]),
+        "it reads a variable, which may change",
+        "use a constant or a layer",
+    ),
+    "constants far apart": (
+        lambda x: x * np.array([1.0, 2.0**-60, 2.0, 3.0]),
+        "its constant spans too many bits (the values need 62 bits)",
+        "use constants of fewer bits",
+    ),
+    "mean of three": (
+        lambda x: ops.mean(x, axis=1),
+        "it divides by 3, which is not a power of two",
+        "use windows of 2, 4, 8 … elements, or sum with QDense",
+    ),
+    "sum over the events": (lambda x: x - ops.sum(x, axis=0, keepdims=True), *EVENTS),
+    "sum of everything": (lambda x: x * ops.sum(x), *EVENTS),
+    "max with an initial value": (
+        lambda x: ops.max(x, axis=1, initial=0.5),
+        "it has an initial value",
+        "use initial=None, and compare afterwards",
+    ),
+    "clip of nothing": (
+        lambda x: ops.clip(x, 1, -1),
+        "its lower bound exceeds its upper bound",
+        "exchange them",
+    ),
+    "clip between steps": (
+        lambda x: ops.maximum(x, 2.0**-20),
+        "the constant 9.53674e-07 is not a multiple of the step 0.125",
+        "choose a multiple of the step",
+    ),
+    "pad with ones": (
+        lambda x: ops.pad(x, ((0, 0), (1, 0), (0, 0)), constant_values=1),
+        "it pads with 1",
+        "pad with zeros",
+    ),
+    "flip of everything": (ops.flip, *EVENTS),
+    "roll of everything": (lambda x: ops.roll(x, 24), *EVENTS),
+    "roll of the events": (lambda x: ops.roll(x, 2, axis=0), *EVENTS),
+    "a concatenation of events": (
+        lambda x: ops.concatenate([x, x]),
+        *EVENTS,
+    ),
+    "a transpose of everything": (lambda x: x + ops.transpose(ops.transpose(x)), *EVENTS),
+    "a reshape of the events": (lambda x: ops.reshape(x, (-1, 4)), *EVENTS),
+    "a constant for each event": (lambda x: x + np.ones((2, 1, 4)), *EVENTS),
+    "the events by dots": (lambda x: x[..., :2, :, :], *PICKED),
+    "the first events": (lambda x: x[:2, :], *PICKED),
+    "every other event": (lambda x: x[::2, :], *PICKED),
+    "x // 2": (lambda x: x // 2, UNKNOWN.format("FloorDivide"), None),
+    "sigmoid": (
+        ops.sigmoid,
+        UNKNOWN.format("Sigmoid"),
+        'write keras.layers.Activation("sigmoid")(x)',
+    ),
+    "matmul": (
+        lambda x: ops.matmul(x, np.eye(4)),
+        UNKNOWN.format("Matmul"),
+        "use QDense, whose kernel is a matrix of constants",
+    ),
+    "cumsum": (
+        lambda x: ops.cumsum(x, axis=1),
+        UNKNOWN.format("Cumsum"),
+        "use QDense with a kernel of zeros and ones",
+    ),
+    "Rescaling by 255": (
+        layers.Rescaling(1 / 255),
+        "its constant 0.00392157 is not a fixed-point number of 24 bits",
+        "use one, such as 0.00393677",
+    ),
+    "Average of three": (
+        lambda x: layers.Average()([x, ops.relu(x), -x]),
+        "it divides by 3, which is not a power of two",
+        "use 2, 4, 8 … inputs, or Add and a kernel that divides",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_refused(name):
+    function, reason, remedy = REFUSED[name]
+    with pytest.raises(Inexact) as error:
+        trigger.lower(network(function), "fixed<9,6>")
+    problem = error.value.problems[0]
+    assert problem.reason == reason
+    assert problem.remedy == remedy or remedy is None
+
+
+def test_an_operation_that_was_changed_is_refused():
+    model = network(lambda x: ops.sum(x, axis=1))
+    (operation,) = [op for op in model.operations if type(op).__name__ == "Sum"]
+    operation.axis = (2,)
+    with pytest.raises(Inexact) as error:
+        trigger.lower(model, "fixed<9,6>")
+    assert str(error.value.problems[0]) == (
+        f"{operation.name}: its options were changed: its output no longer has the shape (4,). "
+        "Remedy: make the network again."
+    )
+
+
+def test_an_operation_whose_call_was_replaced_is_refused():
+    model = network(ops.relu)
+    (operation,) = [op for op in model.operations if type(op).__name__ == "Relu"]
+    operation.call = lambda x: 2 * x
+    with pytest.raises(Inexact) as error:
+        trigger.lower(model, "fixed<9,6>")
+    assert str(error.value.problems[0]) == (
+        f"{operation.name}: its call was replaced and may compute anything. "
+        "Remedy: use the operation as Keras has it."
+    )

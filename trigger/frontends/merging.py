@@ -1,0 +1,91 @@
+"""Elementwise operations on several values, and operations on groups of elements."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from trigger.fixedpoint.build import Builder, constant
+from trigger.fixedpoint.ops import Constant
+from trigger.fixedpoint.types import Fixed, Integers
+from trigger.frontends import numbered, wiring
+from trigger.frontends.calls import Value
+from trigger.frontends.inexact import Refusal
+from trigger.frontends.piecewise import is_power_of_two
+
+_BIT = Fixed(False, 1, 1)
+
+
+def broadcast(
+    builder: Builder, name: str, inputs: Sequence[Value], constants: Sequence[np.ndarray] = ()
+) -> tuple[list[str], list[np.ndarray]]:
+    """The inputs, and constants, of an elementwise operation in one shape; the constants flat.
+
+    Tensors are broadcast with their events, as keras.ops does it.
+    """
+    shapes = [(numbered.EVENTS, *value.shape) for value in inputs]
+    try:
+        whole = np.broadcast_shapes(*shapes, *(c.shape for c in constants))
+    except ValueError as error:
+        raise numbered.mixed() from error
+    nodes = []
+    for k, value in enumerate(inputs, 1):
+        (elements,) = numbered.moved([value.shape], lambda x: [np.broadcast_to(x[0], whole)])
+        nodes.append(wiring.gather(builder, f"{name}_operand_{k}", value.node, elements))
+    return nodes, [np.broadcast_to(c, whole)[0].ravel() for c in constants]
+
+
+def aligned(inputs: Sequence[Value]) -> tuple[Value, ...]:
+    """Values of one rank, as the layers of Keras that merge tensors make them: new axes come
+    right after the events.
+    """
+    rank = max(len(value.shape) for value in inputs)
+    return tuple(
+        value._replace(shape=(1,) * (rank - len(value.shape)) + value.shape) for value in inputs
+    )
+
+
+def scaled(builder: Builder, name: str, source: str, scale: float) -> str:
+    count = len(builder[source].types)
+    return builder.affine(name, source, constant(np.full(count, scale)), constant(np.zeros(count)))
+
+
+def negated(builder: Builder, name: str, source: str) -> str:
+    return scaled(builder, name, source, -1.0)
+
+
+def difference(builder: Builder, name: str, first: str, second: str) -> str:
+    return builder.add(name, (first, negated(builder, f"{name}_negated", second)))
+
+
+def extreme(
+    builder: Builder,
+    name: str,
+    sources: Sequence[str],
+    compare: Callable[[str, str, Integers], str],
+) -> str:
+    """The largest or smallest of several values, element by element."""
+    every = builder.concatenate(f"{name}_inputs", tuple(sources))
+    count = len(builder[every].types)
+    return compare(name, every, np.arange(count).reshape(len(sources), -1).T)
+
+
+def sums(builder: Builder, name: str, source: str, groups: Integers) -> str:
+    """The sum of each group of elements, (outputs, members); -1 is zero."""
+    outputs, members = groups.shape
+    ones = Constant(np.ones((members, 1), dtype=np.int64), _BIT)
+    zero = Constant(np.zeros(1, dtype=np.int64), _BIT)
+    windows = wiring.gather(builder, f"{name}_windows", source, groups)
+    return builder.dense(name, windows, ones, zero, outputs)
+
+
+def averages(builder: Builder, name: str, source: str, groups: Integers) -> str:
+    """The mean of each group of elements, (outputs, members), without those that are -1."""
+    counts = (groups >= 0).sum(axis=1)
+    wrong = [count for count in counts if not is_power_of_two(count)]
+    if wrong:
+        raise Refusal(
+            f"it divides by {wrong[0]}, which is not a power of two",
+            "use windows of 2, 4, 8 … elements, or sum with QDense",
+        )
+    total = sums(builder, f"{name}_sum", source, groups)
+    return builder.affine(name, total, constant(1 / counts), constant(np.zeros(len(counts))))

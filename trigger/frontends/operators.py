@@ -1,0 +1,310 @@
+"""Operators and functions of keras.ops on the tensors of a network, lowered to the graph.
+
+Their meaning is that of Keras 3. An operation that only moves elements is asked what it does.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import keras
+import numpy as np
+
+from trigger.fixedpoint.build import Builder
+from trigger.fixedpoint.types import Integers
+from trigger.frontends import merging, numbered, own, wiring
+from trigger.frontends.calls import Call, Value
+from trigger.frontends.constants import as_numpy, exact, finite
+from trigger.frontends.inexact import Refusal
+from trigger.frontends.keras_private import operation_name
+from trigger.frontends.piecewise import clip, is_power_of_two, lower_relu
+
+_Lowering = Callable[[Builder, Call], str | tuple[str, ...]]
+NAMES = "the operators and functions of keras.ops that add, scale, compare, sum or move elements"
+_SPAN = "use constants of fewer bits"
+
+
+def is_known(operation: Any) -> bool:
+    """Whether an operation of Keras has an exact lowering."""
+    return operation_name(operation) in _OPERATIONS
+
+
+def lower(builder: Builder, call: Call) -> tuple[str, ...]:
+    """Append an operation; returns the nodes of its outputs."""
+    shapes = [tuple(tensor.shape) for tensor in call.node.outputs]
+    if any(shape[:1] != (None,) or None in shape[1:] for shape in shapes):
+        raise numbered.mixed()
+    made = _OPERATIONS[operation_name(call.layer) or ""](builder, call)
+    nodes = (made,) if isinstance(made, str) else made
+    for node, shape in zip(nodes, shapes, strict=True):
+        if len(builder[node].types) != math.prod(shape[1:]):
+            raise Refusal(
+                f"its options were changed: its output no longer has the shape {shape[1:]}",
+                "make the network again",
+            )
+    return nodes
+
+
+def fixed(values: Any) -> np.ndarray:
+    """Numbers that a network computes with; refused unless float32 holds each of them exactly."""
+    found = finite("constant", as_numpy(np.asarray(values), "constant"))
+    wrong = found[found != found.astype(np.float32)]
+    if wrong.size:
+        wanted = float(wrong.flat[0])
+        raise Refusal(
+            f"its constant {wanted:g} is not a fixed-point number of 24 bits",
+            f"use one, such as {_near(wanted):g}",
+        )
+    return found
+
+
+def _near(value: float) -> float:
+    """The nearest number of eight significant bits."""
+    mantissa, exponent = np.frexp(value)
+    return float(np.ldexp(np.rint(np.ldexp(mantissa, 8)), exponent - 8))
+
+
+def _operands(call: Call) -> list[Value | np.ndarray]:
+    """The arguments in order: tensors as values, and constants."""
+    arguments = call.node.arguments
+    inputs = iter(call.inputs)
+    found: list[Value | np.ndarray] = []
+    for argument in (*arguments.args, *arguments.kwargs.values()):
+        if isinstance(argument, keras.KerasTensor):
+            found.append(next(inputs))
+        elif isinstance(argument, keras.Variable):
+            raise Refusal("it reads a variable, which may change", "use a constant or a layer")
+        elif keras.ops.is_tensor(argument):
+            found.append(fixed(as_numpy(argument, "constant")))
+        else:
+            found.append(fixed(argument))
+    return found
+
+
+def _scaled(builder: Builder, name: str, source: str, scale: np.ndarray, offset: Any) -> str:
+    """source * scale + offset, where each is one number, or one for each element."""
+    count = len(builder[source].types)
+    scales, offsets = (np.broadcast_to(part, count) for part in (scale, offset))
+    return builder.affine(
+        name, source, exact("constant", scales, _SPAN), exact("constant", offsets, _SPAN)
+    )
+
+
+def _pair(builder: Builder, call: Call) -> tuple[list[str], list[np.ndarray], bool]:
+    """The nodes and constants of two operands in one shape, and whether a constant comes first."""
+    operands = _operands(call)
+    constants = [part for part in operands if isinstance(part, np.ndarray)]
+    nodes, flat = merging.broadcast(builder, call.name, call.inputs, constants)
+    return nodes, flat, isinstance(operands[0], np.ndarray)
+
+
+def _add(builder: Builder, call: Call) -> str:
+    nodes, constants, _ = _pair(builder, call)
+    if constants:
+        return _scaled(builder, call.name, nodes[0], np.array(1.0), constants[0])
+    return builder.add(call.name, tuple(nodes))
+
+
+def _subtract(builder: Builder, call: Call) -> str:
+    nodes, constants, is_first = _pair(builder, call)
+    if constants:
+        sign = -1.0 if is_first else 1.0
+        return _scaled(builder, call.name, nodes[0], np.array(sign), -sign * constants[0])
+    return merging.difference(builder, call.name, *nodes)
+
+
+def _multiply(builder: Builder, call: Call) -> str:
+    nodes, constants, _ = _pair(builder, call)
+    if not constants:
+        raise Refusal("it multiplies two tensors", "multiply by constants, as a Dense layer does")
+    return _scaled(builder, call.name, nodes[0], constants[0], 0.0)
+
+
+def _divide(builder: Builder, call: Call) -> str:
+    nodes, constants, is_first = _pair(builder, call)
+    if is_first or not constants:
+        raise Refusal("it divides by a tensor", "divide by powers of two")
+    wrong = [value for value in constants[0] if not is_power_of_two(abs(value))]
+    if wrong:
+        raise Refusal(
+            f"it divides by {wrong[0]:g}, which is not a power of two",
+            "divide by a power of two, or multiply by a fixed-point number"
+            + (f" such as {_near(1 / wrong[0]):g}" if wrong[0] else ""),
+        )
+    return _scaled(builder, call.name, nodes[0], 1 / constants[0], 0.0)
+
+
+def rescaling(builder: Builder, call: Call) -> str:
+    """The layer Rescaling, x * scale + offset."""
+    scale, offset = fixed(call.layer.scale), fixed(call.layer.offset)
+    if scale.ndim and keras.config.image_data_format() == "channels_first":
+        raise Refusal(
+            "Keras applies its scales to the first axis (channels_first)",
+            'call keras.config.set_image_data_format("channels_last")',
+        )
+    (node,), flat = merging.broadcast(builder, call.name, call.inputs, (scale, offset))
+    return _scaled(builder, call.name, node, *flat)
+
+
+def _negative(builder: Builder, call: Call) -> str:
+    return merging.negated(builder, call.name, call.inputs[0].node)
+
+
+def _absolute(builder: Builder, call: Call) -> str:
+    source = call.inputs[0].node
+    minus = merging.negated(builder, f"{call.name}_negated", source)
+    return merging.extreme(builder, call.name, [source, minus], builder.maximum)
+
+
+def _maximum(builder: Builder, call: Call) -> str:
+    nodes, constants, _ = _pair(builder, call)
+    if constants:
+        return clip(builder, call.name, nodes[0], constants[0], None, "the constant")
+    return merging.extreme(builder, call.name, nodes, builder.maximum)
+
+
+def _minimum(builder: Builder, call: Call) -> str:
+    nodes, constants, _ = _pair(builder, call)
+    if constants:
+        return clip(builder, call.name, nodes[0], None, constants[0], "the constant")
+    return merging.extreme(builder, call.name, nodes, builder.minimum)
+
+
+def _clip(builder: Builder, call: Call) -> str:
+    bounds = fixed(call.layer.x_min), fixed(call.layer.x_max)
+    (node,), (low, high) = merging.broadcast(builder, call.name, call.inputs, bounds)
+    if (low > high).any():
+        raise Refusal("its lower bound exceeds its upper bound", "exchange them")
+    return clip(builder, call.name, node, low, high, "the bound")
+
+
+def _relu(builder: Builder, call: Call) -> str:
+    return builder.clip(call.name, call.inputs[0].node, 0, None)
+
+
+def _relu6(builder: Builder, call: Call) -> str:
+    return clip(builder, call.name, call.inputs[0].node, 0, 6, "the upper bound")
+
+
+def _hard_tanh(builder: Builder, call: Call) -> str:
+    return clip(builder, call.name, call.inputs[0].node, -1, 1, "the bound")
+
+
+def _leaky_relu(builder: Builder, call: Call) -> str:
+    slope = float(call.layer.negative_slope)
+    return lower_relu(builder, call.name, call.inputs[0].node, slope, None)
+
+
+def _groups(call: Call) -> Integers:
+    """The elements that each output of a reduction reads: (outputs, members)."""
+    (value,) = call.inputs
+    rank = len(value.shape) + 1
+    axis = call.layer.axis
+    axes = range(rank) if axis is None else np.atleast_1d(axis) % rank
+    if 0 in axes:
+        raise numbered.mixed()
+    if getattr(call.layer, "initial", None) is not None:
+        raise Refusal("it has an initial value", "use initial=None, and compare afterwards")
+    places = [int(a) - 1 for a in axes]
+    last = np.moveaxis(wiring.numbers_of(value.shape), places, range(-len(places), 0))
+    return last.reshape(-1, int(np.prod([value.shape[a] for a in places])))
+
+
+def _sum(builder: Builder, call: Call) -> str:
+    return merging.sums(builder, call.name, call.inputs[0].node, _groups(call))
+
+
+def _mean(builder: Builder, call: Call) -> str:
+    return merging.averages(builder, call.name, call.inputs[0].node, _groups(call))
+
+
+def _largest(builder: Builder, call: Call) -> str:
+    return builder.maximum(call.name, call.inputs[0].node, _groups(call))
+
+
+def _smallest(builder: Builder, call: Call) -> str:
+    return builder.minimum(call.name, call.inputs[0].node, _groups(call))
+
+
+def _same(builder: Builder, call: Call) -> str:  # noqa: ARG001
+    return call.inputs[0].node
+
+
+def _moved(builder: Builder, call: Call) -> tuple[str, ...]:
+    arguments = call.node.arguments
+
+    def move(parts: Sequence[np.ndarray]) -> list[np.ndarray]:
+        tensors = [keras.ops.convert_to_tensor(part) for part in parts]
+        keys = [id(tensor) for tensor in arguments.keras_tensors]
+        args, kwargs = arguments.fill_in(dict(zip(keys, tensors, strict=True)))
+        found = own.called("the operation", partial(call.layer.call, **kwargs), *args)
+        return [keras.ops.convert_to_numpy(part) for part in keras.tree.flatten(found)]
+
+    found = numbered.moved([value.shape for value in call.inputs], move)
+    source = numbered.side_by_side(builder, call.name, call.inputs)
+    return tuple(wiring.gather(builder, call.name, source, numbers) for numbers in found)
+
+
+def _item(builder: Builder, call: Call) -> tuple[str, ...]:
+    key = call.node.arguments.args[1]
+    first, *others = key if isinstance(key, tuple | list) else (key,)  # a list in a loaded network
+    given = [part for part in others if part is not None]
+    is_whole = isinstance(first, slice) and (first.start or 0, first.stop, first.step or 1) == (
+        0,
+        None,
+        1,
+    )
+    if not (is_whole or (first is Ellipsis and len(given) <= len(call.inputs[0].shape))):
+        raise Refusal("it picks events (axis 0)", "begin with a colon, as in x[:, 1:3]")
+    return _moved(builder, call)
+
+
+def _roll(builder: Builder, call: Call) -> tuple[str, ...]:
+    rank = len(call.inputs[0].shape) + 1
+    if call.layer.axis is None or 0 in np.atleast_1d(call.layer.axis) % rank:
+        raise numbered.mixed()
+    return _moved(builder, call)
+
+
+def _pad(builder: Builder, call: Call) -> tuple[str, ...]:
+    value = call.node.arguments.kwargs.get("constant_values")
+    if value is not None and np.any(as_numpy(np.asarray(value), "constant")):
+        raise Refusal(f"it pads with {value:g}", "pad with zeros")
+    return _moved(builder, call)
+
+
+_MOVES = (
+    "ArraySplit", "Concatenate", "Diagonal", "ExpandDims", "Flip", "Moveaxis", "Repeat", "Reshape",
+    "Rot90", "Split", "Squeeze", "Stack", "Swapaxes", "Take", "TakeAlongAxis", "Tile", "Transpose",
+    "Unstack", "Append", "Hstack", "Vstack",
+)  # fmt: skip
+# Each operation of Keras by its class, and what lowers a use of it.
+_OPERATIONS: dict[str, _Lowering] = {
+    **dict.fromkeys(_MOVES, _moved),
+    "GetItem": _item,
+    "Roll": _roll,
+    "Pad": _pad,
+    "Copy": _same,
+    "StopGradient": _same,
+    "Add": _add,
+    "Subtract": _subtract,
+    "Multiply": _multiply,
+    "Divide": _divide,
+    "TrueDivide": _divide,
+    "Negative": _negative,
+    "Absolute": _absolute,
+    "Maximum": _maximum,
+    "Minimum": _minimum,
+    "Clip": _clip,
+    "Relu": _relu,
+    "Relu6": _relu6,
+    "HardTanh": _hard_tanh,
+    "LeakyRelu": _leaky_relu,
+    "Sum": _sum,
+    "Mean": _mean,
+    "Max": _largest,
+    "Amax": _largest,
+    "Min": _smallest,
+    "Amin": _smallest,
+}
