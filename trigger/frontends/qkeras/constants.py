@@ -26,6 +26,7 @@ from trigger.frontends.methods import check_methods
 from trigger.frontends.own import called
 from trigger.frontends.piecewise import is_power_of_two
 from trigger.frontends.qkeras.functions import name_of
+from trigger.frontends.qkeras.qkeras_private import kernel_mask
 
 # Layers with a batch normalisation folded into their kernel.
 FOLDED = (QDenseBatchnorm, QConv2DBatchnorm, QDepthwiseConv2DBatchnorm)
@@ -103,8 +104,9 @@ def _kernel(layer: Any, name: str, value: Any) -> np.ndarray:
     quantized = _call(layer, name, value[None] if flat else value)
     found = finite(name, as_numpy(quantized, name))
     found = found[0] if flat and found.ndim else found
-    if getattr(layer, "_mask", None) is not None:
-        found = found * as_numpy(layer._mask)
+    mask = kernel_mask(layer)
+    if mask is not None:
+        found = found * as_numpy(mask)
     if found.shape != shape:
         raise _misshapen(name, found.shape, shape)
     return found

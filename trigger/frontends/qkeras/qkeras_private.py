@@ -2,6 +2,8 @@
 and these alone.
 """
 
+from typing import Any
+
 import qkeras.quantizers as q
 from qkeras.quantizer_registry import _QUANTIZERS_REGISTRY
 
@@ -14,3 +16,10 @@ def quantizers() -> dict[str, type]:
 def is_sigmoid_hard() -> bool:
     """Whether ``set_internal_sigmoid`` has left QKeras's sigmoid as it is: straight lines."""
     return q._sigmoid is q.hard_sigmoid
+
+
+def kernel_mask(layer: Any) -> Any:
+    """The zeros and ones that a convolution multiplies its kernel with; None where there are
+    none.
+    """
+    return getattr(layer, "_mask", None)
