@@ -308,10 +308,10 @@ NETWORKS = {
         "lstm: a layer of the type LSTM has no exact lowering. Remedy: use Input, Dense, Conv1D, Conv2D, "
         "DepthwiseConv1D, DepthwiseConv2D, SeparableConv1D, SeparableConv2D and their Q forms, QDenseBatchnorm, "
         "QConv2DBatchnorm, QDepthwiseConv2DBatchnorm, Activation, QActivation, BatchNormalization, "
-        "QBatchNormalization, Normalization, ReLU, LeakyReLU, Softmax (last), Add, Subtract, Average, Maximum, "
-        "Minimum, Concatenate, Dot (squares), Rescaling, MaxPooling, AveragePooling, Flatten, Reshape, Permute, "
+        "QBatchNormalization, Normalization, ReLU, LeakyReLU, Softmax (last), Add, Subtract, Multiply, Average, Maximum, "
+        "Minimum, Concatenate, Dot, Rescaling, MaxPooling, AveragePooling, Flatten, Reshape, Permute, "
         "RepeatVector, Cropping, ZeroPadding, UpSampling, the Dropout layers, the operators and functions of "
-        "keras.ops that add, scale, compare, sum or move elements.",
+        "keras.ops that add, multiply, compare, sum or move elements.",
     ),
     "an unbuilt Sequential": (
         lambda: keras.Sequential([dense()], name="net"),

@@ -44,6 +44,9 @@ class TestOperators(Battery):
             "sums", lambda x, y: ops.concatenate([ops.sum(x, axis=1), ops.mean(y, axis=-1)], axis=1)
         )
         | at_widths(
+            "products", lambda x, y: ops.concatenate([layers.Dot(2)([x, y]), x * y], axis=-1)
+        )
+        | at_widths(
             "moves", lambda x, y: ops.stack(ops.split(ops.flip(x, axis=2) - y, 2, axis=2), 1)
         )
     )
@@ -105,6 +108,9 @@ TAKEN = {
     "subtract": lambda x: ops.subtract(x, x[:, ::-1]),
     "multiply": lambda x: ops.multiply(0.125, x),
     "divide": lambda x: ops.divide(x, np.array([1.0, 2.0, 4.0, 0.25])),
+    "multiply two": lambda x: ops.multiply(x, x[:, ::-1]),
+    "x * y of other shapes": lambda x: x[:, :, :1] * x,
+    "square": ops.square,
     "negative": ops.negative,
     "ops.abs": ops.abs,
     "maximum": lambda x: ops.maximum(x, x[:, ::-1]),
@@ -159,6 +165,11 @@ TAKEN = {
     ),
     "Average": lambda x: layers.Average()([x, ops.relu(x)]),
     "Average of one row": lambda x: layers.Average()([x, x[:, :1]]),
+    "Multiply": lambda x: layers.Multiply()([x, ops.relu(x), x[:, :1]]),
+    "Dot of vectors": lambda x: layers.Dot(1)([x[:, 0], x[:, 1]]),
+    "Dot of a vector and a matrix": lambda x: layers.Dot((1, 2))([x[:, 0], x]),
+    "Dot of matrices": lambda x: layers.Dot((1, -2))([x, ops.relu(x)]),
+    "Dot along the last axis": lambda x: layers.Dot(-1)([x, x[:, :2]]),
     "Add of other shapes": lambda x: layers.Add()([x, x[:, :1], x[:, :, 1:2]]),
     "Add of other ranks": lambda x: layers.Add()([x, x[:, 1]]),
     "Subtract of other ranks": lambda x: layers.Subtract()([x[:, 1], x]),
@@ -197,6 +208,16 @@ REFUSED = {
         "divide by a power of two, or multiply by a fixed-point number such as 0.333984",
     ),
     "1 / x": (lambda x: 1 / x, "it divides by a tensor", "divide by powers of two"),
+    "x ** 2": (
+        lambda x: x**2,
+        "Keras rounds powers, even of whole numbers",
+        "write keras.ops.square(x), or x * x",
+    ),
+    "a normalised Dot": (
+        lambda x: layers.Dot(1, normalize=True)([x[:, 0], x[:, 1]]),
+        "it normalises its inputs",
+        "use normalize=False, and quantised inputs",
+    ),
     "a variable": (
         lambda x: x + keras.Variable([1.0, 2.0, 3.0, 4.0]),
         "it reads a variable, which may change",

@@ -244,7 +244,7 @@ def test_what_does_not_lower_is_refused_before_the_widths_are_scanned(workshop, 
     monkeypatch.setattr("trigger.training.post_training.scores", scanned)
     features, classes = len(spec.data.features), len(spec.scores)
     first = keras.Input((features,))
-    x = layers.Dot(1, name="cut")([layers.Dense(2)(first), layers.Dense(2)(first)])
+    x = layers.Dot(1, normalize=True, name="cut")([layers.Dense(2)(first), layers.Dense(2)(first)])
     model = keras.Model(first, layers.Dense(classes)(x))
     events = {
         "train": dataset.Events(np.ones((50, features), "f4"), None, np.ones(50)),
@@ -253,7 +253,7 @@ def test_what_does_not_lower_is_refused_before_the_widths_are_scanned(workshop, 
     with pytest.raises(Inexact) as refusal:
         choose(model, events, spec)
     assert str(refusal.value.problems[0]) == (
-        "cut: it multiplies two different vectors or normalises them. Remedy: give it one vector twice."
+        "cut: it normalises its inputs. Remedy: use normalize=False, and quantised inputs."
     )
 
 

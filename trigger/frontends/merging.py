@@ -69,6 +69,29 @@ def extreme(
     return compare(name, every, np.arange(count).reshape(len(sources), -1).T)
 
 
+def product(builder: Builder, name: str, sources: Sequence[str]) -> str:
+    """The product of values, element by element."""
+    first, *others = sources
+    for other in others:
+        first = builder.multiply(name, first, other)
+    return first
+
+
+def contraction(
+    builder: Builder, name: str, first: str, second: str, groups: tuple[Integers, Integers]
+) -> str:
+    """The sum of products of each vector of one value with each vector of another.
+
+    ``groups`` are the numbers of the elements of their vectors, (vectors, members).
+    """
+    a, b = groups
+    whole = (len(a), len(b), a.shape[1])
+    left = wiring.gather(builder, f"{name}_left", first, np.broadcast_to(a[:, None], whole))
+    right = wiring.gather(builder, f"{name}_right", second, np.broadcast_to(b[None], whole))
+    products = builder.multiply(f"{name}_products", left, right)
+    return sums(builder, name, products, wiring.numbers_of((whole[0] * whole[1], whole[2])))
+
+
 def sums(builder: Builder, name: str, source: str, groups: Integers) -> str:
     """The sum of each group of elements, (outputs, members); -1 is zero."""
     outputs, members = groups.shape

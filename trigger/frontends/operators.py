@@ -21,7 +21,7 @@ from trigger.frontends.keras_private import operation_name
 from trigger.frontends.piecewise import clip, is_power_of_two, lower_relu
 
 _Lowering = Callable[[Builder, Call], str | tuple[str, ...]]
-NAMES = "the operators and functions of keras.ops that add, scale, compare, sum or move elements"
+NAMES = "the operators and functions of keras.ops that add, multiply, compare, sum or move elements"
 _SPAN = "use constants of fewer bits"
 
 
@@ -117,7 +117,7 @@ def _subtract(builder: Builder, call: Call) -> str:
 def _multiply(builder: Builder, call: Call) -> str:
     nodes, constants, _ = _pair(builder, call)
     if not constants:
-        raise Refusal("it multiplies two tensors", "multiply by constants, as a Dense layer does")
+        return merging.product(builder, call.name, nodes)
     return _scaled(builder, call.name, nodes[0], constants[0], 0.0)
 
 
@@ -133,6 +133,16 @@ def _divide(builder: Builder, call: Call) -> str:
             + (f" such as {_near(1 / wrong[0]):g}" if wrong[0] else ""),
         )
     return _scaled(builder, call.name, nodes[0], 1 / constants[0], 0.0)
+
+
+def _square(builder: Builder, call: Call) -> str:
+    return merging.product(builder, call.name, [call.inputs[0].node] * 2)
+
+
+def _power(builder: Builder, call: Call) -> str:  # noqa: ARG001
+    raise Refusal(
+        "Keras rounds powers, even of whole numbers", "write keras.ops.square(x), or x * x"
+    )
 
 
 def rescaling(builder: Builder, call: Call) -> str:
@@ -292,6 +302,8 @@ _OPERATIONS: dict[str, _Lowering] = {
     "Multiply": _multiply,
     "Divide": _divide,
     "TrueDivide": _divide,
+    "Square": _square,
+    "Power": _power,
     "Negative": _negative,
     "Absolute": _absolute,
     "Maximum": _maximum,

@@ -4,8 +4,10 @@ import math
 from collections.abc import Callable
 
 import keras
+import numpy as np
 
 from trigger.fixedpoint.build import Builder
+from trigger.fixedpoint.types import Integers
 from trigger.frontends import merging, numbered, wiring
 from trigger.frontends.calls import Call
 from trigger.frontends.inexact import Refusal
@@ -25,8 +27,8 @@ TRAINING_ONLY = (
     keras.layers.Identity,
 )
 NAMES = (
-    "ReLU, LeakyReLU, Softmax (last), Add, Subtract, Average, Maximum, Minimum, Concatenate, "
-    "Dot (squares), Rescaling, MaxPooling, AveragePooling, Flatten, Reshape, Permute, "
+    "ReLU, LeakyReLU, Softmax (last), Add, Subtract, Multiply, Average, Maximum, Minimum, "
+    "Concatenate, Dot, Rescaling, MaxPooling, AveragePooling, Flatten, Reshape, Permute, "
     "RepeatVector, Cropping, ZeroPadding, UpSampling, the Dropout layers"
 )
 
@@ -63,6 +65,10 @@ def add(builder: Builder, call: Call) -> str:
 
 def _subtract(builder: Builder, call: Call) -> str:
     return merging.difference(builder, call.name, *_operands(builder, call))
+
+
+def _multiply(builder: Builder, call: Call) -> str:
+    return merging.product(builder, call.name, _operands(builder, call))
 
 
 def _average(builder: Builder, call: Call) -> str:
@@ -115,19 +121,25 @@ def _concatenate(builder: Builder, call: Call) -> str:
     return wiring.gather(builder, call.name, every, order)
 
 
-def _sum_of_squares(builder: Builder, call: Call) -> str:
-    """The product of a vector with itself."""
+def _dot(builder: Builder, call: Call) -> str:
+    """Sums of products along one axis of each of two values."""
     value, other = call.inputs
-    if len(value.shape) != 1:
-        raise Refusal(
-            f"it multiplies values of the shape {value.shape}", "give it one vector twice"
-        )
-    if value != other or call.layer.normalize:
-        raise Refusal(
-            "it multiplies two different vectors or normalises them",
-            "give it one vector twice",
-        )
-    return sum_of_squares(builder, call.name, value.node)
+    if call.layer.normalize:
+        raise Refusal("it normalises its inputs", "use normalize=False, and quantised inputs")
+    if value == other and len(value.shape) == 1:
+        return sum_of_squares(builder, call.name, value.node)
+    axes = np.broadcast_to(call.layer.axes, 2)
+    first, second = (_vectors(v.shape, int(a)) for v, a in zip(call.inputs, axes, strict=True))
+    return merging.contraction(builder, call.name, value.node, other.node, (first, second))
+
+
+def _vectors(shape: tuple[int, ...], axis: int) -> Integers:
+    """The numbers of the elements of each vector along an axis, (vectors, members)."""
+    along = axis % (len(shape) + 1)
+    if along == 0:
+        raise numbered.mixed()
+    last = np.moveaxis(wiring.numbers_of(shape), along - 1, -1)
+    return last.reshape(-1, last.shape[-1])
 
 
 # Each layer without weights, and what lowers a use of it.
@@ -138,11 +150,12 @@ LAYERS: dict[type, Callable[[Builder, Call], str]] = {
     keras.layers.LeakyReLU: _leaky_relu,
     keras.layers.Add: add,
     keras.layers.Subtract: _subtract,
+    keras.layers.Multiply: _multiply,
     keras.layers.Average: _average,
     keras.layers.Maximum: _largest,
     keras.layers.Minimum: _smallest,
     keras.layers.Concatenate: _concatenate,
-    keras.layers.Dot: _sum_of_squares,
+    keras.layers.Dot: _dot,
     **dict.fromkeys(wiring.MOVES, _moved),
     **dict.fromkeys(wiring.MAX_POOLING, _largest_of_window),
     **dict.fromkeys(wiring.AVERAGE_POOLING, _averaged),
