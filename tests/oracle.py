@@ -76,7 +76,11 @@ def _value(node: g.Node, source: g.Node, read: list[list[Fraction]]) -> list[Fra
             bounds = zip(node.elements.tolist(), node.bounds.tolist(), strict=True)
             return [Fraction(x[e] >= b * _step(source.types[e])) for e, b in bounds]
         case g.Add():
-            return [sum(parts, start=Fraction(0)) for parts in zip(*read, strict=True)]
+            signs = node.signs or (1,) * len(read)
+            return [
+                sum((s * a for s, a in zip(signs, parts, strict=True)), start=Fraction(0))
+                for parts in zip(*read, strict=True)
+            ]
         case g.Multiply():
             return [a * b for a, b in zip(*read, strict=True)]
         case g.Select():

@@ -135,6 +135,11 @@ def _grow(builder: Builder, draw: _Draw, name: str, source: str, names: list[str
             return _shared_kernel(builder, draw, name, source)
         case 13:
             return _table(builder, draw, name, source)
+        case 15:
+            alike = [n for n in names if len(builder[n].types) == count]
+            sources = (source, *(str(n) for n in rng.choice(alike, rng.integers(0, 3))))
+            signs = tuple(int(s) for s in rng.choice((-1, 1), len(sources)))
+            return builder.add(name, sources, signs)
         case 14:
             alike = [n for n in names if len(builder[n].types) == count]
             return builder.multiply(name, source, str(rng.choice(alike)))

@@ -220,7 +220,9 @@ class _Sources:
                 aligned = [self._aligned(s, up, f"{name}_{k}") for k, (s, up) in shifts_of]
                 lines = [line for part in aligned for line in part[0]]
                 lines.append(f"for (int i = 0; i < {n}; ++i) {y}[i] = 0;")
-                return lines + [f"accumulate({part[1]}, {n}, {y});" for part in aligned]
+                calls = ["accumulate" if sign > 0 else "subtract" for sign in node.factors]
+                parts = zip(calls, aligned, strict=True)
+                return lines + [f"{call}({part[1]}, {n}, {y});" for call, part in parts]
             case Multiply():
                 return [f"multiply({x}, {sources[1].name}_, {n}, {y});"]
             case Concatenate():

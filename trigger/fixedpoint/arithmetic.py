@@ -159,6 +159,16 @@ def product_ends(node: Multiply, factors: Sequence[Ends]) -> Ends:
     return Ends(np.maximum(low, 0) if len(set(node.inputs)) == 1 else low, high)
 
 
+def sum_ends(node: Add, terms: Sequence[Ends]) -> Ends:
+    """The smallest and the largest sums of aligned values between ends."""
+    turned = [
+        end if sign > 0 else Ends(-end.high, -end.low)
+        for sign, end in zip(node.factors, terms, strict=True)
+    ]
+    low, high = (np.sum(ends, axis=0) for ends in zip(*turned, strict=True))
+    return Ends(low, high)
+
+
 def looked_up(node: Lookup, x: Integers) -> Integers:
     """The integers of ``Lookup`` for integers of any shape, all in the table."""
     found: Integers = node.levels.values[x - node.first]

@@ -112,9 +112,11 @@ class Builder:
         types = tuple(Fixed(True, MAX_WIDTH, MAX_WIDTH - int(f)) for f in fractions)
         return self._exact(Affine(name, (source,), types, scale, bias))
 
-    def add(self, name: str, sources: tuple[str, ...]) -> str:
+    def add(self, name: str, sources: tuple[str, ...], signs: tuple[int, ...] = ()) -> str:
+        """The sum of the sources, each times its sign, 1 or -1; all 1 where left out."""
         fraction = max(int(self[s].fractions.max()) for s in sources)
-        return self._exact(Add(name, sources, _placeholder(fraction, len(self[sources[0]].types))))
+        types = _placeholder(fraction, len(self[sources[0]].types))
+        return self._exact(Add(name, sources, types, signs if -1 in signs else ()))
 
     def multiply(self, name: str, first: str, second: str) -> str:
         """The product, element by element; both may be the same value."""

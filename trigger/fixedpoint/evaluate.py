@@ -169,7 +169,8 @@ def evaluate(node: Operation, sources: list[Operation], values: list[Integers]) 
             return (x[:, node.elements] >= node.bounds).astype(np.int64)
         case Add():
             shifts = add_shifts(node, sources)
-            parts = [value << shift for value, shift in zip(values, shifts, strict=True)]
+            signed = zip(values, shifts, node.factors, strict=True)
+            parts = [(value << shift) * sign for value, shift, sign in signed]
             total: Integers = np.sum(parts, axis=0, dtype=np.int64)
             return total
         case Multiply():

@@ -160,7 +160,14 @@ class Threshold(Node):
 
 @dataclass(frozen=True, eq=False)
 class Add(Node):
-    """The sum of the inputs, exact."""
+    """The sum of the inputs, each times its sign, exact. No ``signs`` mean that all are 1."""
+
+    signs: tuple[int, ...] = ()
+
+    @property
+    def factors(self) -> tuple[int, ...]:
+        """1 or -1 for each input."""
+        return self.signs or (1,) * len(self.inputs)
 
 
 @dataclass(frozen=True, eq=False)

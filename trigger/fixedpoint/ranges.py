@@ -23,6 +23,7 @@ from trigger.fixedpoint.arithmetic import (
     selected,
     side_by_side,
     staircase,
+    sum_ends,
 )
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.ops import (
@@ -145,9 +146,9 @@ def interval(node: Operation, inputs: Mapping[str, tuple[Operation, Interval]]) 
         case Add():
             _check_width(node, np.sum([magnitude(*inputs[name]) for name in node.inputs], axis=0))
             shifts = add_shifts(node, sources)
-            lows = [end.low << shift for end, shift in zip(reads, shifts, strict=True)]
-            highs = [end.high << shift for end, shift in zip(reads, shifts, strict=True)]
-            return Interval(np.sum(lows, axis=0), np.sum(highs, axis=0))
+            aligned = zip(reads, shifts, strict=True)
+            ends = [Ends(*(end << shift for end in read)) for read, shift in aligned]
+            return Interval(*sum_ends(node, ends))
         case Multiply():
             _check_width(node, np.prod([magnitude(*inputs[name]) for name in node.inputs], axis=0))
             return Interval(*product_ends(node, [Ends(*end) for end in reads]))

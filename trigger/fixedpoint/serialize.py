@@ -26,8 +26,8 @@ from trigger.fixedpoint.types import MAX_WIDTH, Fixed, Overflow, Rounding, bound
 FORMAT, VERSIONS = "trigger fixed-point graph", (1, 2)
 # Graphs without these stay readable for programs that know version 1 alone.
 _SINCE_VERSION_2 = ("select", "maximum", "minimum", "lookup", "multiply")
-# Left out where it has the value that a version 1 graph means.
-_POSITIONS = "positions"
+# Left out where they have the value that a version 1 graph means.
+_POSITIONS, _SIGNS = "positions", "signs"
 
 
 def to_json(graph: Graph) -> str:
@@ -40,7 +40,7 @@ def to_json(graph: Graph) -> str:
 
 
 def _is_new(entry: Mapping[str, Any]) -> bool:
-    return entry["op"] in _SINCE_VERSION_2 or _POSITIONS in entry
+    return entry["op"] in _SINCE_VERSION_2 or _POSITIONS in entry or _SIGNS in entry
 
 
 def from_json(text: str | bytes) -> Graph:
@@ -125,6 +125,8 @@ def _node_to_json(node: Operation) -> dict[str, Any]:
             entry[name] = value.tolist() if isinstance(value, np.ndarray) else value
     if entry.get(_POSITIONS) == 1:
         del entry[_POSITIONS]
+    if entry.get(_SIGNS) == ():
+        del entry[_SIGNS]
     return entry
 
 
@@ -150,6 +152,8 @@ def _node_from_json(entry: Mapping[str, Any]) -> Operation:
         for field in dataclasses.fields(kind):
             if field.name == _POSITIONS:
                 values[_POSITIONS] = _positions(entry.get(_POSITIONS, 1))
+            elif field.name == _SIGNS:
+                values[_SIGNS] = _signs(entry.get(_SIGNS, []))
             elif field.name not in values:
                 values[field.name] = _field_from_json(kind, field.name, entry[field.name])
         return kind(**values)
@@ -185,6 +189,12 @@ def _field_from_json(operation: type[Operation], name: str, value: Any) -> Any:
     if operation is Staircase and name == "levels" and (np.diff(values) < 0).any():
         raise ValueError("levels decrease")
     return Constant(values, kind)
+
+
+def _signs(value: Any) -> tuple[int, ...]:
+    if not isinstance(value, list) or not all(type(s) is int and abs(s) == 1 for s in value):
+        raise ValueError("signs are 1 or -1, one for each input")
+    return tuple(value) if -1 in value else ()
 
 
 def _positions(value: Any) -> int:

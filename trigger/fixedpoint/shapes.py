@@ -41,6 +41,8 @@ def check_shapes(node: Operation, sources: Sequence[Operation]) -> None:
         raise ValueError("reads no value")
     if isinstance(node, Add) and len(set(sizes)) > 1:
         raise ValueError("adds inputs of different numbers of elements")
+    if isinstance(node, Add) and len(node.factors) != len(sizes):
+        raise ValueError(f"has {len(node.signs)} signs for {len(sizes)} inputs")
     if isinstance(node, Multiply) and sizes[0] != sizes[1]:
         raise ValueError("multiplies inputs of different numbers of elements")
     if isinstance(node, Dense):

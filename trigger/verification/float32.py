@@ -11,7 +11,14 @@ from typing import NamedTuple, assert_never
 
 import numpy as np
 
-from trigger.fixedpoint.arithmetic import Ends, at_positions, extremes, product_ends, side_by_side
+from trigger.fixedpoint.arithmetic import (
+    Ends,
+    at_positions,
+    extremes,
+    product_ends,
+    side_by_side,
+    sum_ends,
+)
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.ops import (
     Add,
@@ -89,7 +96,7 @@ def _next(node: Operation, sources: Sequence[Operation], values: Sequence[Bounds
             exact = Bounds(np.minimum(*ends) + bias, np.maximum(*ends) + bias)
             return _rounded(node, exact, x.largest * np.abs(scale) + np.abs(bias), x.known, 2)
         case Add():
-            exact = Bounds(*(np.sum(ends, axis=0) for ends in zip(*values, strict=True)))
+            exact = Bounds(*sum_ends(node, [Ends(*value) for value in values]))
             known = np.logical_and.reduce([v.known for v in values])
             largest = np.sum([v.largest for v in values], axis=0)
             return _rounded(node, exact, largest, known, len(values))

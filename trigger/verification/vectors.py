@@ -248,7 +248,10 @@ def _directions(graph: Graph) -> dict[str, np.ndarray]:
                 slopes_of[node.name] = np.where(zero, 0, sources[0][:, node.elements])
             case Maximum() | Minimum():
                 slopes_of[node.name] = sources[0][:, node.groups].mean(axis=2)
-            case Quantize() | Clip() | LeakyRelu() | Staircase() | Lookup() | Add() | Multiply():
+            case Add():
+                signed = zip(node.factors, sources, strict=True)
+                slopes_of[node.name] = np.sum([sign * slope for sign, slope in signed], axis=0)
+            case Quantize() | Clip() | LeakyRelu() | Staircase() | Lookup() | Multiply():
                 slopes_of[node.name] = np.sum(sources, axis=0)
             case _:
                 assert_never(node)

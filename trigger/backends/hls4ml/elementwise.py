@@ -131,7 +131,8 @@ def _body(node: Operation, sources: list[Operation], flavor: Flavor) -> list[str
             places = [(k, i) for k, s in enumerate(sources) for i in range(len(s.types))]
             return [f"out[{j}] = x{k}[{i}];" for j, (k, i) in enumerate(places)]
         case Add():
-            total = " + ".join(f"x{k}[i]" for k in range(len(sources)))
+            first, *rest = (f"{'+' if s > 0 else '-'} x{k}[i]" for k, s in enumerate(node.factors))
+            total = " ".join([first.removeprefix("+ "), *rest])
             return _loop(0, len(node.types), f"out[i] = {total};", flavor)
         case Multiply():
             return _loop(0, len(node.types), "out[i] = x0[i] * x1[i];", flavor)

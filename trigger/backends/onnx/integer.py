@@ -118,10 +118,7 @@ class _Writer(Writer):
             case Add():
                 shifts_of = zip(values, add_shifts(node, sources), strict=True)
                 parts = [self.raised(value, up) for value, up in shifts_of]
-                total = parts[0]
-                for part in parts[1:]:
-                    total = self.node("Add", [total, part])
-                return total
+                return self.signed_sum(node, parts)
             case Select():
                 taken = self.gathered(x, np.maximum(node.elements, 0))
                 zeros = node.elements < 0

@@ -187,10 +187,7 @@ class _Writer(Writer):
                 bounds = np.ldexp(node.bounds.astype(float), -source.fractions[node.elements])
                 return self.threshold(chosen, bounds[:, None], 1.0, 0.0)
             case Add():
-                total = x
-                for value in values[1:]:
-                    total = self.node("Add", [total, value])
-                return total
+                return self.signed_sum(node, values)
             case Select():
                 numbers = self.constant(np.maximum(node.elements, 0), np.int64)
                 taken = self.node("Gather", [x, numbers], axis=1)

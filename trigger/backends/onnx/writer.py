@@ -1,6 +1,7 @@
 """Shared code of the two ONNX forms of a graph: collecting nodes and constants."""
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from google.protobuf.message import DecodeError
 from onnx import helper, numpy_helper
 
 from trigger.fixedpoint.graph import Graph
-from trigger.fixedpoint.ops import Dense, Operation
+from trigger.fixedpoint.ops import Add, Dense, Operation
 from trigger.fixedpoint.ranges import ranges
 
 PRODUCER = "trigger"
@@ -67,6 +68,13 @@ class Writer:
             numpy_helper.from_array(np.array(values, dtype=kind, order="C"), name)
         )
         return name
+
+    def signed_sum(self, node: Add, parts: Sequence[str]) -> str:
+        """The sum of the aligned inputs of an ``Add``."""
+        total = parts[0] if node.factors[0] > 0 else self.node("Neg", [parts[0]])
+        for part, sign in zip(parts[1:], node.factors[1:], strict=True):
+            total = self.node("Add" if sign > 0 else "Sub", [total, part])
+        return total
 
     def at_positions(self, node: Dense, x: str) -> str:
         """What a ``Dense`` reads as (events, positions, inputs); as it is for one position."""

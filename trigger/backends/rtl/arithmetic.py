@@ -92,10 +92,11 @@ def lower(
             bounds = np.ldexp(node.bounds.astype(np.float64), -source.fractions[node.elements])
             return [accepts(x[e], float(b)) for e, b in zip(node.elements, bounds, strict=True)]
         case Add():
-            return [
-                sum(map(fresh, rest), start=fresh(first))
-                for first, *rest in zip(*read, strict=True)
+            signed = [
+                [fresh(v) if sign > 0 else -fresh(v) for v in part]
+                for sign, part in zip(node.factors, read, strict=True)
             ]
+            return [sum(rest, start=first) for first, *rest in zip(*signed, strict=True)]
         case Multiply():
             return [multiplied(a, b) for a, b in zip(*read, strict=True)]
         case Concatenate():
