@@ -45,7 +45,7 @@ WIDE = {
 }
 SQUARES = {f"square of {kind}": square(kind) for kind in (
     Fixed(True, 1, 1), Fixed(True, 6, 3), Fixed(False, 8, 60), Fixed(True, 9, -40), Fixed(True, 18, 8),
-    Fixed(True, 26, 5), Fixed(False, 26, 2),
+    Fixed(True, 27, 5), Fixed(False, 26, 2),
 )}  # fmt: skip
 ALL = {**SIGNS, **WIDE, **SQUARES}
 

@@ -86,9 +86,17 @@ def test_products_of_53_bits_and_more():
     graph = builder.graph(builder.multiply("product", first, second))
     assert str(graph["product"].types[0]) == "fixed<53,17>"
     same(graph, optimize(graph))
-    with pytest.raises(GraphError) as error:
-        builder.multiply("square", first, first)
-    assert str(error.value) == "square: a value needs 54 bits; at most 53 can be verified"
+    square = builder.graph(builder.multiply("square", first, first))
+    assert str(square["square"].types[0]) == "ufixed<53,39>"
+    same(square, optimize(square))
+    builder = Builder((Fixed(True, 28, 20), Fixed(True, 26, 0)))
+    first, second = (builder.select(n, "inputs", np.array([k])) for k, n in enumerate(("a", "b")))
+    for name, factors, bits in (("square", (first, first), 55), ("product", (first, second), 54)):
+        with pytest.raises(GraphError) as error:
+            builder.multiply(name, *factors)
+        assert str(error.value) == (
+            f"{name}: a value needs {bits} bits; at most 53 can be verified"
+        )
 
 
 def fewer_bits(node):

@@ -150,7 +150,10 @@ def interval(node: Operation, inputs: Mapping[str, tuple[Operation, Interval]]) 
             ends = [Ends(*(end << shift for end in read)) for read, shift in aligned]
             return Interval(*sum_ends(node, ends))
         case Multiply():
-            _check_width(node, np.prod([magnitude(*inputs[name]) for name in node.inputs], axis=0))
+            largest = np.prod([magnitude(*inputs[name]) for name in node.inputs], axis=0)
+            square = len(set(node.inputs)) == 1
+            signed = not square and any((end.low < 0).any() for end in reads)
+            _check_width(node, largest, signed=signed)
             return Interval(*product_ends(node, [Ends(*end) for end in reads]))
         case Dense():
             largest = at_positions(node, magnitude(source, x))
@@ -274,11 +277,11 @@ def _check_addresses(node: Lookup, x: Interval) -> None:
         )
 
 
-def _check_width(node: Operation, *magnitudes: np.ndarray) -> None:
+def _check_width(node: Operation, *magnitudes: np.ndarray, signed: bool = True) -> None:
     # Checked before any integer is computed: beyond int64 the interval itself would wrap.
     for real in magnitudes:
         each = node.fractions if len(real) == len(node.types) else node.fractions.max()
         exponents = np.where(real > 0, np.frexp(real)[1] + each, 0)
-        width = int(exponents.max(initial=0)) + 1  # and a sign
+        width = int(exponents.max(initial=0)) + signed
         if width > MAX_WIDTH:
             raise TooWide(node.name, width)
