@@ -47,6 +47,7 @@ FEATURES = 6
 QONNX_REFUSALS = (
     r"export: \w+ (needs \d+ bits; QONNX computes in float32, which holds 24; use "
     r"`trigger export onnx`, which computes in integers"
+    r"|is a table, which no operator of QONNX is; use `trigger export onnx`, which has tables"
     r"|wraps around, which QONNX cannot express; use `trigger export onnx`"
     r"|has only a sign bit, which means -1 or 1 in QONNX; use `trigger export onnx`"
     r"|rises by \d+ steps, too many thresholds for QONNX; use `trigger export onnx`, "

@@ -175,13 +175,14 @@ def test_options(option):
             IN_1D,
             lambda: layers.AveragePooling1D(3, name="c"),
             "it divides by 3, which is not a power of two",
-            "use windows of 2, 4, 8 … elements, or sum with QDense",
+            'put a quantiser after it, such as QActivation("quantized_bits(8,3,alpha=1)"), or '
+            "average 2, 4, 8 … values",
         ),
         (
             IN_2D,
             lambda: layers.AveragePooling2D(4, 4, padding="same", name="c"),
-            "it divides by 9, which is not a power of two",
-            "use windows of 2, 4, 8 … elements, or sum with QDense",
+            "it divides by 9 at some places, which is not a power of two",
+            'use padding="valid", or average 2, 4, 8 … values',
         ),
         (
             IN_1D,

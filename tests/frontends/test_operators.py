@@ -231,7 +231,8 @@ REFUSED = {
     "mean of three": (
         lambda x: ops.mean(x, axis=1),
         "it divides by 3, which is not a power of two",
-        "use windows of 2, 4, 8 … elements, or sum with QDense",
+        'put a quantiser after it, such as QActivation("quantized_bits(8,3,alpha=1)"), or '
+        "average 2, 4, 8 … values",
     ),
     "sum over the events": (lambda x: x - ops.sum(x, axis=0, keepdims=True), *EVENTS),
     "sum of everything": (lambda x: x * ops.sum(x), *EVENTS),
@@ -292,7 +293,8 @@ REFUSED = {
     "Average of three": (
         lambda x: layers.Average()([x, ops.relu(x), -x]),
         "it divides by 3, which is not a power of two",
-        "use 2, 4, 8 … inputs, or Add and a kernel that divides",
+        'put a quantiser after it, such as QActivation("quantized_bits(8,3,alpha=1)"), or '
+        "average 2, 4, 8 … values",
     ),
 }
 

@@ -1,15 +1,34 @@
 """What a walk over a network knows of one use of a layer."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
+
+from trigger.frontends.inexact import Refusal
+
+
+class Unrounded(NamedTuple):
+    """A real-valued function of each element, which becomes exact with the quantiser after it.
+
+    ``function`` maps a tensor of Keras, in its own precision; ``rises`` if it never decreases.
+    ``refusal`` is said of ``layer`` where no quantiser follows.
+    """
+
+    function: Callable[[Any], Any]
+    rises: bool
+    layer: str
+    refusal: Refusal
 
 
 class Value(NamedTuple):
     """What a Keras tensor is in the graph: a node, and the shape its elements have in Keras, batch
     axis left out.
+
+    Where ``unrounded`` is given, the tensor is that function of the node.
     """
 
     node: str
     shape: tuple[int, ...]
+    unrounded: Unrounded | None = None
 
 
 class Call(NamedTuple):

@@ -8,7 +8,7 @@ from trigger.fixedpoint.build import Builder, constant
 from trigger.fixedpoint.ops import Constant
 from trigger.fixedpoint.types import Fixed, Integers
 from trigger.frontends import numbered, wiring
-from trigger.frontends.calls import Value
+from trigger.frontends.calls import Call, Unrounded, Value
 from trigger.frontends.inexact import Refusal
 from trigger.frontends.piecewise import is_power_of_two
 
@@ -101,14 +101,28 @@ def sums(builder: Builder, name: str, source: str, groups: Integers) -> str:
     return builder.dense(name, windows, ones, zero, outputs)
 
 
-def averages(builder: Builder, name: str, source: str, groups: Integers) -> str:
+def averages(builder: Builder, call: Call, source: str, groups: Integers) -> str | Value:
     """The mean of each group of elements, (outputs, members), without those that are -1."""
     counts = (groups >= 0).sum(axis=1)
-    wrong = [count for count in counts if not is_power_of_two(count)]
-    if wrong:
+    odd = [int(count) for count in counts if not is_power_of_two(count)]
+    if odd and len(set(counts.tolist())) > 1:
         raise Refusal(
-            f"it divides by {wrong[0]}, which is not a power of two",
-            "use windows of 2, 4, 8 … elements, or sum with QDense",
+            f"it divides by {odd[0]} at some places, which is not a power of two",
+            'use padding="valid", or average 2, 4, 8 … values',
         )
-    total = sums(builder, f"{name}_sum", source, groups)
-    return builder.affine(name, total, constant(1 / counts), constant(np.zeros(len(counts))))
+    total = sums(builder, f"{call.name}_sum", source, groups)
+    if odd:
+        return divided(call, total, odd[0])
+    zeros = constant(np.zeros(len(counts)))
+    return builder.affine(call.name, total, constant(1 / counts), zeros)
+
+
+def divided(call: Call, total: str, count: int) -> Value:
+    """A sum divided by a number that is no power of two, which a quantiser after it makes exact."""
+    refusal = Refusal(
+        f"it divides by {count}, which is not a power of two",
+        "put a quantiser after it, such as "
+        'QActivation("quantized_bits(8,3,alpha=1)"), or average 2, 4, 8 … values',
+    )
+    mean = Unrounded(lambda x: x / count, True, call.layer.name, refusal)
+    return Value(total, call.output_shape, mean)

@@ -20,7 +20,7 @@ from trigger.frontends.inexact import Refusal
 from trigger.frontends.keras_private import operation_name
 from trigger.frontends.piecewise import clip, is_power_of_two, lower_relu
 
-_Lowering = Callable[[Builder, Call], str | tuple[str, ...]]
+_Lowering = Callable[[Builder, Call], str | Value | tuple[str, ...]]
 NAMES = "the operators and functions of keras.ops that add, multiply, compare, sum or move elements"
 _SPAN = "use constants of fewer bits"
 
@@ -30,20 +30,21 @@ def is_known(operation: Any) -> bool:
     return operation_name(operation) in _OPERATIONS
 
 
-def lower(builder: Builder, call: Call) -> tuple[str, ...]:
+def lower(builder: Builder, call: Call) -> Value | tuple[str, ...]:
     """Append an operation; returns the nodes of its outputs."""
     shapes = [tuple(tensor.shape) for tensor in call.node.outputs]
     if any(shape[:1] != (None,) or None in shape[1:] for shape in shapes):
         raise numbered.mixed()
     made = _OPERATIONS[operation_name(call.layer) or ""](builder, call)
-    nodes = (made,) if isinstance(made, str) else made
+    made = (made,) if isinstance(made, str) else made
+    nodes = (made.node,) if isinstance(made, Value) else made
     for node, shape in zip(nodes, shapes, strict=True):
         if len(builder[node].types) != math.prod(shape[1:]):
             raise Refusal(
                 f"its options were changed: its output no longer has the shape {shape[1:]}",
                 "make the network again",
             )
-    return nodes
+    return made
 
 
 def fixed(values: Any) -> np.ndarray:
@@ -225,8 +226,8 @@ def _sum(builder: Builder, call: Call) -> str:
     return merging.sums(builder, call.name, call.inputs[0].node, _groups(call))
 
 
-def _mean(builder: Builder, call: Call) -> str:
-    return merging.averages(builder, call.name, call.inputs[0].node, _groups(call))
+def _mean(builder: Builder, call: Call) -> str | Value:
+    return merging.averages(builder, call, call.inputs[0].node, _groups(call))
 
 
 def _largest(builder: Builder, call: Call) -> str:

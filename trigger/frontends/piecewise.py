@@ -51,9 +51,7 @@ def clip(builder: Builder, name: str, source: str, low: Bound, high: Bound, what
             "choose a multiple of the step",
         )
     if needed > coarsest:
-        elements = len(builder[source].types)
-        zero = Constant(np.zeros(elements, dtype=np.int64), Fixed(False, 1, 1 - needed))
-        source = builder.affine(f"{name}_finer", source, constant(np.ones(elements)), zero)
+        source = _finer(builder, f"{name}_finer", source, needed)
     return builder.clip(name, source, low, high)
 
 
@@ -75,6 +73,32 @@ def round_to(kind: Fixed, y: np.ndarray) -> np.ndarray:
     integers = np.clip(np.rint(np.ldexp(y, kind.fraction)), kind.minimum, kind.maximum)
     rounded: np.ndarray = np.ldexp(integers, -kind.fraction)
     return rounded
+
+
+def lookup(
+    builder: Builder, name: str, source: str, function: Callable[[np.ndarray], np.ndarray]
+) -> str:
+    """Append any function of one variable as a table. Raises Refusal if its input is too wide."""
+    fraction = int(builder[source].fractions.max())
+    if (builder[source].fractions != fraction).any():
+        source = _finer(builder, f"{name}_finer", source, fraction)
+    reach = builder.range(source)
+    low, high = int(reach.low.min()), int(reach.high.max())
+    if high - low >= 1 << MAX_TABLE_BITS:
+        raise Refusal(
+            f"its input has {(high - low).bit_length()} bits, too many for a table",
+            f"quantise its input first, for example with "
+            f"quantized_bits({MAX_TABLE_BITS - 2}, 4, alpha=1)",
+        )
+    x = np.ldexp(np.arange(low, high + 1).astype(np.float64), -fraction)
+    return builder.lookup(name, source, low, constant(function(x)))
+
+
+def _finer(builder: Builder, name: str, source: str, fraction: int) -> str:
+    """The same values, all with this many fractional bits."""
+    elements = len(builder[source].types)
+    zero = Constant(np.zeros(elements, dtype=np.int64), Fixed(False, 1, 1 - fraction))
+    return builder.affine(name, source, constant(np.ones(elements)), zero)
 
 
 def staircase(

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from trigger.fixedpoint.build import Builder
 from trigger.fixedpoint.types import Integers
 from trigger.frontends import merging, numbered, wiring
-from trigger.frontends.calls import Call
+from trigger.frontends.calls import Call, Value
 from trigger.frontends.inexact import Refusal
 from trigger.frontends.piecewise import is_power_of_two, lower_relu
 from trigger.frontends.products import sum_of_squares
@@ -33,8 +34,16 @@ NAMES = (
 )
 
 
-def _same(builder: Builder, call: Call) -> str:  # noqa: ARG001
-    return call.inputs[0].node
+Lower = Callable[[Builder, Call], str | Value]
+
+
+def keeps_elements(layer: Any) -> bool:
+    """Whether a layer gives elements of its input as they are, and nothing else."""
+    return LAYERS.get(type(layer)) is _same or type(layer) in wiring.MOVES.keys() - wiring.PADS
+
+
+def _same(builder: Builder, call: Call) -> Value:  # noqa: ARG001
+    return call.inputs[0]
 
 
 def _relu(builder: Builder, call: Call) -> str:
@@ -71,14 +80,11 @@ def _multiply(builder: Builder, call: Call) -> str:
     return merging.product(builder, call.name, _operands(builder, call))
 
 
-def _average(builder: Builder, call: Call) -> str:
+def _average(builder: Builder, call: Call) -> str | Value:
     count = len(call.inputs)
-    if not is_power_of_two(count):
-        raise Refusal(
-            f"it divides by {count}, which is not a power of two",
-            "use 2, 4, 8 … inputs, or Add and a kernel that divides",
-        )
     total = builder.add(f"{call.name}_sum", tuple(_operands(builder, call)))
+    if not is_power_of_two(count):
+        return merging.divided(call, total, count)
     return merging.scaled(builder, call.name, total, 1 / count)
 
 
@@ -90,11 +96,11 @@ def _smallest(builder: Builder, call: Call) -> str:
     return merging.extreme(builder, call.name, _operands(builder, call), builder.minimum)
 
 
-def _moved(builder: Builder, call: Call) -> str:
+def _moved(builder: Builder, call: Call) -> Value:
     (value,) = call.inputs
     numbers = wiring.numbers_of(value.shape)
     moved = wiring.MOVES[type(call.layer)](call.layer, numbers)
-    return wiring.gather(builder, call.name, value.node, moved)
+    return value._replace(node=wiring.gather(builder, call.name, value.node, moved))
 
 
 def _largest_of_window(builder: Builder, call: Call) -> str:
@@ -103,10 +109,10 @@ def _largest_of_window(builder: Builder, call: Call) -> str:
     return builder.maximum(call.name, value.node, groups)
 
 
-def _averaged(builder: Builder, call: Call) -> str:
+def _averaged(builder: Builder, call: Call) -> str | Value:
     (value,) = call.inputs
     groups = wiring.pooled(call.layer, wiring.numbers_of(value.shape))
-    return merging.averages(builder, call.name, value.node, groups)
+    return merging.averages(builder, call, value.node, groups)
 
 
 def _concatenate(builder: Builder, call: Call) -> str:
@@ -143,7 +149,7 @@ def _vectors(shape: tuple[int, ...], axis: int) -> Integers:
 
 
 # Each layer without weights, and what lowers a use of it.
-LAYERS: dict[type, Callable[[Builder, Call], str]] = {
+LAYERS: dict[type, Lower] = {
     **dict.fromkeys(TRAINING_ONLY, _same),
     keras.layers.Reshape: _same,
     keras.layers.ReLU: _relu,

@@ -41,16 +41,24 @@ _OPERATIONS = (
     ("Cumsum Diff Trace", "use QDense with a kernel of zeros and ones"),
 )
 _ACTIVATIONS = (
-    ("leaky_relu", "use the layer LeakyReLU(negative_slope=0.25), or another power of two"),
+    (
+        "leaky_relu",
+        "use the layer LeakyReLU(negative_slope=0.25), or another power of two, or put a "
+        'quantiser after it, such as QActivation("quantized_bits(8,3,alpha=1)")',
+    ),
     (
         "quantized_hswish quantized_ulaw",
         "use quantized_relu(8,3) or quantized_bits(8,3,alpha=1), and train again",
     ),
     ("bernoulli", "use stochastic_binary, which is random only in training"),
     (
-        "celu elu exponential gelu glu log_sigmoid mish selu silu soft_shrink softplus softsign "
-        "sparse_plus squareplus tanh_shrink threshold hard_shrink hard_silu hard_swish swish "
-        "log_softmax sparse_sigmoid sparsemax",
+        "celu elu exponential gelu log_sigmoid mish selu silu soft_shrink softplus softsign "
+        "sparse_plus squareplus tanh_shrink threshold hard_shrink hard_silu sparse_sigmoid",
+        'put a quantiser after it, such as QActivation("quantized_bits(8,3,alpha=1)"), which makes '
+        "the two one table",
+    ),
+    (
+        "glu log_softmax sparsemax",
         "use relu, or a function with quantised values such as "
         "quantized_tanh(8, use_real_tanh=1), and retrain",
     ),

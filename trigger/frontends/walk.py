@@ -30,7 +30,7 @@ from trigger.support.spelling import read_type
 INPUTS, OUTPUTS = "inputs", "outputs"
 
 
-Method = Callable[[Call], str | tuple[str, ...]]
+Method = Callable[[Call], str | Value | tuple[str, ...]]
 
 
 def nodes(model: keras.Model) -> list[Any]:
@@ -121,6 +121,10 @@ class Walk(ABC):
         """The types of the inputs if the network itself defines them."""
         return None
 
+    def rounds(self, layer: Any) -> bool:
+        """Whether a layer takes a real-valued function of its input's node, and rounds it."""
+        return False
+
     def leave_out_softmax(self, call: Call, axis: Any = -1) -> str:
         """The node before the softmax, with a note.
 
@@ -172,7 +176,7 @@ class Walk(ABC):
 
     def _joined(self, model: keras.Model) -> str:
         """All outputs of the network as one value."""
-        found = tuple(self._values[id(tensor)].node for tensor in model.outputs)
+        found = tuple(self._rounded(self._values[id(tensor)]).node for tensor in model.outputs)
         if len(found) == 1:
             return found[0]
         layers = [maker(tensor) for tensor in model.outputs]
@@ -206,21 +210,36 @@ class Walk(ABC):
     def _visit(self, node: Any, name: str) -> None:
         outputs = node.outputs
         inputs = tuple(self._values[id(tensor)] for tensor in node.arguments.keras_tensors)
+        if not (self.rounds(node.operation) or plain.keeps_elements(node.operation)):
+            inputs = tuple(map(self._rounded, inputs))
         is_head = id(outputs[0]) in self._outputs
         call = Call(node.operation, name, inputs, tuple(outputs[0].shape[1:]), is_head, node)
         lowered = self._lower(call)
         for tensor, made in zip(outputs, lowered, strict=False):
-            self._values[id(tensor)] = Value(made, tuple(tensor.shape[1:]))
+            self._values[id(tensor)] = made._replace(shape=tuple(tensor.shape[1:]))
         for tensor in outputs[len(lowered) :]:
             self._values[id(tensor)] = self._stand_in(f"after_{name}", tensor)
 
-    def _lower(self, call: Call) -> tuple[str, ...]:
-        """The nodes of the layer's outputs; none, with a problem recorded, if it is refused."""
+    def _rounded(self, value: Value) -> Value:
+        """A value that something other than a quantiser reads; a problem if it is not rounded."""
+        if value.unrounded is None:
+            return value
+        refusal = value.unrounded.refusal
+        problem = Problem(value.unrounded.layer, refusal.reason, refusal.remedy)
+        if problem not in self.problems:
+            self.problems.append(problem)
+        return Value(value.node, value.shape)
+
+    def _lower(self, call: Call) -> tuple[Value, ...]:
+        """The layer's outputs; none, with a problem recorded, if it is refused."""
         try:
             method = self._method(call)
             _check(call)
             made = method(call)
-            return (made,) if isinstance(made, str) else made
+            if isinstance(made, Value):
+                return (made,)
+            names = (made,) if isinstance(made, str) else made
+            return tuple(Value(name, ()) for name in names)
         except Refusal as refusal:
             self.problems.append(Problem(call.layer.name, refusal.reason, refusal.remedy))
         except TooWide as wide:
@@ -250,7 +269,7 @@ class Walk(ABC):
             (keras.layers.Softmax, lambda call: self.leave_out_softmax(call, call.layer.axis)),
         )
 
-    def _plainly(self, lower: Callable[[Builder, Call], str], call: Call) -> str:
+    def _plainly(self, lower: plain.Lower, call: Call) -> str | Value:
         return lower(self.builder, call)
 
     def _method(self, call: Call) -> Method:

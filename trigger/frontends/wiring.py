@@ -76,6 +76,8 @@ MOVES: dict[type, Callable[[Any, Integers], Integers]] = {
     _L.UpSampling1D: _upsample,
     _L.UpSampling2D: _upsample,
 }
+# Those that add zeros.
+PADS = {_L.ZeroPadding1D, _L.ZeroPadding2D}
 MAX_POOLING = (_L.MaxPooling1D, _L.MaxPooling2D, _L.GlobalMaxPooling1D, _L.GlobalMaxPooling2D)
 AVERAGE_POOLING = (
     _L.AveragePooling1D,

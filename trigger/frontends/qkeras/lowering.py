@@ -14,7 +14,7 @@ from trigger.frontends import given, heads, kernels
 from trigger.frontends.calls import Call, Value
 from trigger.frontends.constants import exact
 from trigger.frontends.inexact import Problem, Refusal
-from trigger.frontends.qkeras import constants
+from trigger.frontends.qkeras import constants, rounded
 from trigger.frontends.qkeras.activations import lower_activation
 from trigger.frontends.qkeras.functions import known_as
 from trigger.frontends.qkeras.quantizers import quantizer_types
@@ -91,7 +91,7 @@ class _KerasWalk(Walk):
     def own_input_types(self, model: keras.Model) -> tuple[Fixed, ...] | None:
         return input_types(model)
 
-    def _linear(self, call: Call) -> str:
+    def _linear(self, call: Call) -> str | Value:
         layer = call.layer
         (value,) = call.inputs
         if getattr(layer, "lora_enabled", False):
@@ -134,15 +134,23 @@ class _KerasWalk(Walk):
                 f"bits; a bias_quantizer saves area"
             )
 
-    def _activation(self, call: Call) -> str:
+    def rounds(self, layer: Any) -> bool:
+        kinds = (keras.layers.Activation, qkeras.QActivation)
+        return type(layer) in kinds and rounded.is_rounding(layer)
+
+    def _activation(self, call: Call) -> str | Value:
         if call.layer.activation is None:
             raise Refusal(
                 "its activation was set to None by hand, which cannot be called",
                 'use Activation("linear")',
             )
-        return self._activate(call, call.name, call.inputs[0].node, call.layer.activation)
+        (value,) = call.inputs
+        activation = call.layer.activation
+        if value.unrounded is not None:
+            return rounded.lower(self.builder, call.name, value.node, value.unrounded, activation)
+        return self._activate(call, call.name, value.node, activation)
 
-    def _activate(self, call: Call, name: str, source: str, activation: Any) -> str:
+    def _activate(self, call: Call, name: str, source: str, activation: Any) -> str | Value:
         kind = known_as(activation)
         if kind == "softmax":
             return self.leave_out_softmax(call._replace(inputs=(Value(source, call.output_shape),)))
@@ -151,7 +159,13 @@ class _KerasWalk(Walk):
             output, note = heads.lower(self.builder, name, source, call.layer.name, head)
             self.notes.append(note)
             return output
-        return lower_activation(self.builder, name, source, activation)
+        try:
+            return lower_activation(self.builder, name, source, activation)
+        except Refusal as refusal:
+            found = rounded.unrounded(call.layer.name, activation, refusal)
+            if found is None:
+                raise
+            return Value(source, call.output_shape, found)
 
     def _batch_normalization(self, call: Call) -> str:
         layer = call.layer

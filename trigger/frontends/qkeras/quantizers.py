@@ -34,15 +34,21 @@ def lower_quantizer(builder: Builder, name: str, source: str, activation: Any) -
 
     Raises Refusal if it cannot be exact.
     """
-    check_methods(f"{name_of(activation)}:", activation, "use the quantiser as it is")
-    if type(activation) not in (FixedPoint, LearnedActivation):
-        _check_options(activation)
-    if not isinstance(getattr(activation, "alpha", None), str):  # refused below
-        check_attributes(activation, f"{name_of(activation)}: its")
+    check_quantizer(activation)
     lowered = QUANTIZERS[type(activation)](builder, name, source, activation)
     if type(activation) not in (FixedPoint, LearnedActivation):
         _check_runs(activation, len(builder[source].types))
     return lowered
+
+
+def check_quantizer(activation: Any) -> None:
+    """Refuse a quantiser that was changed by hand, or whose options give no fixed-point values."""
+    check_methods(f"{name_of(activation)}:", activation, "use the quantiser as it is")
+    if type(activation) not in (FixedPoint, LearnedActivation):
+        _check_options(activation)
+    if not isinstance(getattr(activation, "alpha", None), str):  # refused next
+        check_attributes(activation, f"{name_of(activation)}: its")
+    _alpha(activation)
 
 
 def _check_runs(activation: Any, elements: int) -> None:
