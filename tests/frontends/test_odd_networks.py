@@ -120,10 +120,7 @@ NETWORKS = {
     "a Flatten": (lambda: chain(Halved(name="d")), subclass("Halved", "Flatten")),
     "a patched layer": (lambda: chain(patched(dense())), REPLACED),
     "the call of another layer": (lambda: chain(exchanged()), REPLACED),
-    "a model in the model": (
-        lambda: chain(keras.Sequential([layers.ReLU()], name="d")),
-        UNSUPPORTED.format("Sequential", "call its layers one by one: for layer in d.layers: x = layer(x)"),
-    ),
+    "a model in the model": (lambda: chain(keras.Sequential([layers.ReLU()], name="d")), EXACT),
     # Calls that change what a layer does, and what is drawn at random.
     "Dropout(training=True)": (
         lambda: chain(lambda x: layers.Dropout(0.5, name="d")(x, training=True)), call_with("training=True")

@@ -122,6 +122,11 @@ def evaluate(kind: str, x: np.ndarray) -> np.ndarray:
         return np.asarray(keras.ops.convert_to_numpy(y), dtype=np.float64)
 
 
+def last_layers(model: keras.Model) -> list[Any]:
+    """The layer of each output of a network."""
+    return [maker(tensor) for tensor in model.outputs]
+
+
 def _last(model: keras.Model) -> Any:
     return maker(model.outputs[0])
 

@@ -3,7 +3,6 @@ these alone.
 """
 
 import contextlib
-import copy
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -11,8 +10,11 @@ import keras
 
 
 def maker(tensor: Any) -> Any:
-    """The layer or operation that a symbolic tensor comes from."""
-    return tensor._keras_history.operation
+    """The layer or operation that a symbolic tensor comes from, at any depth."""
+    history = tensor._keras_history
+    while nodes_by_depth(history.operation) is not None:
+        history = history.operation.outputs[history.tensor_index]._keras_history
+    return history.operation
 
 
 def operation_name(operation: Any) -> str | None:
@@ -22,11 +24,29 @@ def operation_name(operation: Any) -> str | None:
     return kind.__name__ if is_own and not isinstance(operation, keras.layers.Layer) else None
 
 
-def operation_again(operation: Any) -> Any:
-    """A copy of an operation, which no network uses yet."""
-    twin = copy.copy(operation)
-    twin._inbound_nodes, twin._outbound_nodes = [], []
+def again(operation: Any, name: str | None = None) -> Any:
+    """The same layer or operation, sharing its weights, which no network uses yet."""
+    twin = object.__new__(type(operation))  # copy.copy would save it to a file and load it again
+    twin.__dict__.update(operation.__dict__)
+    own: dict[str, Any] = {"_inbound_nodes": [], "_outbound_nodes": [], "name": name or operation.name}
+    twin.__dict__.update(own)
     return twin
+
+
+def tensor_like(tensor: Any) -> Any:
+    """A new symbolic tensor of the shape and type of another."""
+    return keras.KerasTensor(tensor.shape, dtype=tensor.dtype)
+
+
+def used(operation: Any, arguments: Any, options: Any, like: Sequence[Any]) -> list[Any]:
+    """The outputs of a new use of a layer or operation, which is not computed: they are like these
+    tensors.
+    """
+    from keras.src.ops.node import Node
+
+    outputs = [tensor_like(tensor) for tensor in like]
+    Node(operation=operation, call_args=arguments, call_kwargs=options, outputs=outputs)
+    return outputs
 
 
 def layers_inside(layer: Any) -> list[Any]:
@@ -39,7 +59,7 @@ def functional_inside(model: keras.Model) -> Any:
     return getattr(model, "_functional", None)
 
 
-def nodes_by_depth(model: keras.Model) -> Mapping[int, Sequence[Any]] | None:
+def nodes_by_depth(model: Any) -> Mapping[int, Sequence[Any]] | None:
     """The uses of layers in a network by their distance from its outputs; None if it is not made
     of layers alone.
     """

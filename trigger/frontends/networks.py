@@ -15,6 +15,7 @@ from trigger.frontends import heads, keras_backend, tensors
 from trigger.frontends.floatx import in_batches
 from trigger.frontends.heads import is_left_out, is_softmax, left_out
 from trigger.frontends.keras_private import maker
+from trigger.frontends.nested import every_layer
 from trigger.verification.oracle import Recording
 
 if keras_backend.NETWORKS == "qkeras":
@@ -72,7 +73,9 @@ def is_network(given: Any) -> TypeGuard[keras.Model]:
 
 def is_float(model: keras.Model) -> bool:
     """Whether no layer of the network is one of QKeras or HGQ2."""
-    return not any(type(layer).__module__.startswith(("qkeras", "hgq")) for layer in model.layers)
+    return not any(
+        type(layer).__module__.startswith(("qkeras", "hgq")) for layer in every_layer(model)
+    )
 
 
 def outputs(model: keras.Model, x: np.ndarray) -> np.ndarray:

@@ -139,7 +139,7 @@ def check_arguments(node: Any) -> None:
     named = [(f"{name}={quoted(value)}", value) for name, value in arguments.kwargs.items()]
     others = [(f"a further argument {quoted(value)}", value) for value in arguments.args[1:]]
     for text, value in (*named, *others):
-        if value is not None and value is not False:
+        if any(part is not None and part is not False for part in keras.tree.flatten(value)):
             raise Refusal(
                 f"it is called with {text}, which changes what it computes",
                 "call it with its input only",

@@ -28,7 +28,7 @@ _LAYERS = (
         "LayerNormalization GroupNormalization UnitNormalization RMSNormalization",
         "use BatchNormalization, whose statistics are constants, and retrain",
     ),
-    ("EinsumDense QEinsumDense TimeDistributed", "use Dense or QDense, which act on the last axis"),
+    ("EinsumDense QEinsumDense", "use Dense or QDense, which act on the last axis"),
     ("Conv3D DepthwiseConv3D Conv1DTranspose Conv2DTranspose Conv3DTranspose", _CONVOLUTION),
 )
 # Operators and functions of keras.ops on Keras tensors.
@@ -68,8 +68,6 @@ _ACTIVATIONS = (
 def of_layer(operation: Any, taken: str) -> str:
     """The remedy for a layer or operator; ``taken`` names the supported layers."""
     name = type(operation).__name__
-    if isinstance(operation, keras.Model):
-        return f"call its layers one by one: for layer in {operation.name}.layers: x = layer(x)"
     table = _LAYERS if isinstance(operation, keras.Layer) else _OPERATIONS
     return _find(table, name) or f"use Input, {taken}"
 

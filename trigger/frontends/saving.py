@@ -10,8 +10,8 @@ import numpy as np
 from trigger.frontends import tensors
 from trigger.frontends.inexact import Inexact, Problem
 from trigger.frontends.loading import load
+from trigger.frontends.nested import nodes
 from trigger.frontends.networks import outputs
-from trigger.frontends.walk import nodes
 
 # Compared layer by layer, to find differences that no output shows.
 _PROBED = 2048

@@ -22,8 +22,9 @@ from trigger.frontends.attributes import check_attributes
 from trigger.frontends.calls import Call, Value
 from trigger.frontends.constants import check_weights
 from trigger.frontends.inexact import Inexact, Problem, Refusal
-from trigger.frontends.keras_private import layers_inside, maker, nodes_by_depth
+from trigger.frontends.keras_private import layers_inside, maker
 from trigger.frontends.methods import check_methods
+from trigger.frontends.nested import inlined, nodes
 from trigger.support.names import as_identifier
 from trigger.support.spelling import read_type
 
@@ -31,19 +32,6 @@ INPUTS, OUTPUTS = "inputs", "outputs"
 
 
 Method = Callable[[Call], str | Value | tuple[str, ...]]
-
-
-def nodes(model: keras.Model) -> list[Any]:
-    """Every use of a layer, in an order in which inputs come first."""
-    by_depth = nodes_by_depth(model)
-    if by_depth is None:
-        raise Inexact([_unreadable(model)])
-    return [
-        node
-        for depth in sorted(by_depth, reverse=True)
-        for node in by_depth[depth]
-        if not node.is_input
-    ]
 
 
 def named_nodes(model: keras.Model) -> list[tuple[Any, str]]:
@@ -62,20 +50,6 @@ def named_nodes(model: keras.Model) -> list[tuple[Any, str]]:
     return list(zip(uses, names, strict=True))
 
 
-def _unreadable(model: keras.Model) -> Problem:
-    if isinstance(model, keras.Sequential):
-        return Problem(
-            model.name,
-            "the shape of its inputs is unknown",
-            "put keras.Input((features,)) before its first layer",
-        )
-    return Problem(
-        model.name,
-        f"{type(model).__name__} overrides call, so there are no layers to read",
-        "build the network with keras.Model(inputs, outputs) or keras.Sequential",
-    )
-
-
 class Walk(ABC):
     """The walk collects every problem and continues after each with a stand-in value.
 
@@ -90,8 +64,10 @@ class Walk(ABC):
     ) -> None:
         self.notes: list[str] = []
         own.check_network(model)
-        uses = named_nodes(model)
+        plain_model = inlined(model)
         self.problems: list[Problem] = own.model_problems(model)
+        model = plain_model
+        uses = named_nodes(model)
         self._methods = dict((*self._plain(), *self.methods()))
         # A head that another layer reads is no end of the network: it must be exact.
         read = {id(tensor) for node, _ in uses for tensor in node.arguments.keras_tensors}

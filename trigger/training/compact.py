@@ -11,7 +11,7 @@ import numpy as np
 from keras import ops
 from qkeras import QActivation, QDense
 
-from trigger.frontends.walk import nodes
+from trigger.frontends.nested import nodes
 from trigger.quantizers import LearnedActivation
 
 # The remaining elements of the input and of the output of a layer.

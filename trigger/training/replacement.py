@@ -12,8 +12,8 @@ import numpy as np
 import qkeras
 
 from trigger.errors import TriggerError
+from trigger.frontends.nested import nodes
 from trigger.frontends.qkeras import constants
-from trigger.frontends.walk import nodes
 from trigger.training import float_layers, rounding
 
 # A bias is added once per neuron, so its bits are nearly free.

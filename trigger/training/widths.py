@@ -11,8 +11,8 @@ from keras import ops
 
 from trigger.errors import TriggerError
 from trigger.fixedpoint.types import Fixed
+from trigger.frontends.nested import nodes
 from trigger.frontends.qkeras.quantizers import quantizer_types
-from trigger.frontends.walk import nodes
 from trigger.quantizers import LearnedActivation, LearnedWeights
 from trigger.training.fit import Shrinking
 

@@ -22,7 +22,8 @@ from trigger.frontends.hgq.constants import (
     input_quantizers,
     is_left_out_head,
 )
-from trigger.frontends.keras_private import operation_again
+from trigger.frontends.keras_private import again
+from trigger.frontends.nested import inlined
 from trigger.frontends.walk import named_nodes
 
 # The number of events that test whether a function is elementwise.
@@ -37,6 +38,7 @@ class Reference:
 
     def __init__(self, model: keras.Model, graph: Graph | None = None) -> None:
         self.input_types: tuple[Fixed, ...] | None = None
+        model = inlined(model)
         with keras_float64():
             inputs = tensors.float64_inputs(model)
             given = inputs if isinstance(inputs, list) else [inputs]
@@ -110,7 +112,7 @@ def _after(node: Any, values: dict[int, Any], is_head: bool) -> list[Any]:
     """The outputs of a node in float64, for the values of the tensors before it."""
     if not isinstance(node.operation, keras.layers.Layer):
         arguments, options = node.arguments.fill_in(values)
-        return list(keras.tree.flatten(operation_again(node.operation)(*arguments, **options)))
+        return list(keras.tree.flatten(again(node.operation)(*arguments, **options)))
     before = [values[id(tensor)] for tensor in node.arguments.keras_tensors]
     return [_twin(node.operation, before, is_head)]
 

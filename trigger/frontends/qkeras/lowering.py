@@ -14,17 +14,19 @@ from trigger.frontends import given, heads, kernels
 from trigger.frontends.calls import Call, Value
 from trigger.frontends.constants import exact
 from trigger.frontends.inexact import Problem, Refusal
+from trigger.frontends.nested import every_layer, inlined, nodes
 from trigger.frontends.qkeras import constants, rounded
 from trigger.frontends.qkeras.activations import lower_activation
 from trigger.frontends.qkeras.functions import known_as
 from trigger.frontends.qkeras.quantizers import quantizer_types
-from trigger.frontends.walk import Method, Walk, nodes
+from trigger.frontends.walk import Method, Walk
 
 
 def input_types(model: keras.Model) -> tuple[Fixed, ...] | None:
     """The types of the inputs if the first layer of each is a rounding quantiser; otherwise
     None.
     """
+    model = inlined(model)
     uses = nodes(model)
     found: list[Fixed] = []
     for first in model.inputs:
@@ -72,7 +74,7 @@ class _KerasWalk(Walk):
     def __init__(self, model: keras.Model, inputs: Any, kernels: Mapping[str, Fixed]) -> None:
         self._kernels = kernels
         super().__init__(model, inputs)
-        unknown = set(kernels) - {layer.name for layer in model.layers}
+        unknown = set(kernels) - {layer.name for layer in every_layer(model)}
         self.problems += [
             Problem(name, "the network has no layer with this name", "correct the name")
             for name in sorted(unknown)

@@ -17,7 +17,8 @@ from trigger.fixedpoint.types import Fixed
 from trigger.frontends import heads, kernels, tensors
 from trigger.frontends.floatx import in_batches
 from trigger.frontends.inexact import Inexact
-from trigger.frontends.keras_private import maker, operation_again
+from trigger.frontends.keras_private import again, maker
+from trigger.frontends.nested import inlined
 from trigger.frontends.piecewise import round_to
 from trigger.frontends.qkeras import constants
 from trigger.frontends.qkeras.float64 import float64, promoted
@@ -36,6 +37,7 @@ class Reference:
 
     def __init__(self, model: keras.Model, graph: Graph | None = None) -> None:
         self.input_types: tuple[Fixed, ...] | None = input_types(model)
+        model = inlined(model)
         left_out = _left_out(model, graph)
         self._rounded = _rounded(model, left_out)
         last = [maker(tensor) for tensor in model.outputs]
@@ -121,7 +123,7 @@ def _rounded(model: keras.Model, left_out: list[Any]) -> list[tuple[slice, Fixed
 
 def _clone(layer: Any, is_head: bool, leaves_out: bool) -> Any:
     if not isinstance(layer, keras.layers.Layer):
-        return operation_again(layer)
+        return again(layer)
     common = {"name": layer.name, "dtype": "float64"}
     activation = (
         promoted(layer.activation) if getattr(layer, "activation", None) is not None else None

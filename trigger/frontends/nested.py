@@ -1,0 +1,171 @@
+"""Networks as uses of layers: networks inside a network, and TimeDistributed, give way to their
+layers.
+
+The layers are those of the user, with the same weights and options: only their uses are new.
+"""
+
+from typing import Any
+
+import keras
+
+from trigger.fixedpoint.build import free_name
+from trigger.frontends import heads, own, tensors
+from trigger.frontends.inexact import Inexact, Problem, Refusal
+from trigger.frontends.keras_private import (
+    again,
+    layers_inside,
+    maker,
+    nodes_by_depth,
+    tensor_like,
+    uncounted_layers,
+    used,
+)
+from trigger.frontends.methods import check_methods
+
+_L = keras.layers
+# Layers whose output at each step is that of their input at this step, on any rank.
+_STEPWISE = (_L.Dense, _L.Activation, _L.ReLU, _L.LeakyReLU, _L.Dropout, _L.Identity)
+
+
+def nodes(model: keras.Model) -> list[Any]:
+    """Every use of a layer, in an order in which inputs come first."""
+    by_depth = nodes_by_depth(model)
+    if by_depth is None:
+        raise Inexact([_unreadable(model)])
+    return [
+        node
+        for depth in sorted(by_depth, reverse=True)
+        for node in by_depth[depth]
+        if not node.is_input
+    ]
+
+
+def inlined(model: keras.Model) -> keras.Model:
+    """The network without networks inside it and without TimeDistributed; itself if it has none.
+
+    Raises Inexact with what is wrong with those that it has.
+    """
+    uses = nodes(model)
+    if not any(isinstance(node.operation, keras.Model | _L.TimeDistributed) for node in uses):
+        return model
+    with uncounted_layers():
+        inputs = [keras.Input(t.shape[1:], dtype=t.dtype, name=t.name) for t in model.inputs]
+        inlining = _Inlining(model)
+        outputs = inlining.of_model(model, inputs)
+        if inlining.problems:
+            raise Inexact(inlining.problems)
+        return keras.Model(tensors.alone(inputs), tensors.alone(outputs), name=model.name)
+
+
+class _Inlining:
+    """New uses of the layers of a network, at any depth; it collects every problem."""
+
+    def __init__(self, model: keras.Model) -> None:
+        self.problems: list[Problem] = []
+        self._twins: dict[int, Any] = {}
+        self._taken: set[str] = {tensor.name.casefold() for tensor in model.inputs}
+        for last in heads.last_layers(model):
+            self._twin(last)
+
+    def of_model(self, model: keras.Model, inputs: list[Any]) -> list[Any]:
+        values = dict(zip(map(id, model.inputs), inputs, strict=True))
+        for node in nodes(model):
+            try:
+                outputs = self._of_node(node, values)
+            except Refusal as refusal:
+                name = node.operation.name
+                self.problems.append(Problem(name, refusal.reason, refusal.remedy))
+                outputs = [tensor_like(tensor) for tensor in node.outputs]
+            values |= {id(old): new for old, new in zip(node.outputs, outputs, strict=True)}
+        return [values[id(tensor)] for tensor in model.outputs]
+
+    def _of_node(self, node: Any, values: dict[int, Any]) -> list[Any]:
+        operation = node.operation
+        arguments, options = node.arguments.fill_in(values)
+        if isinstance(operation, keras.Model):
+            return self._of_inner(node, arguments[0])
+        if type(operation) is _L.TimeDistributed:
+            own.check_arguments(node)
+            return [self._over_time(operation, arguments[0], node.outputs[0].shape)]
+        return used(self._twin(operation), arguments, options, node.outputs)
+
+    def _of_inner(self, node: Any, given: Any) -> list[Any]:
+        own.check_arguments(node)
+        if isinstance(given, dict):
+            raise Refusal("it is called with a dictionary", "call it with a list of its inputs")
+        return self._of_call(node.operation, keras.tree.flatten(given))
+
+    def _of_call(self, model: keras.Model, inputs: list[Any]) -> list[Any]:
+        own.check_precision(model)
+        read = nodes_by_depth(model) is not None
+        for problem in own.model_problems(model) if read else [_unreadable(model)]:
+            raise Refusal(problem.reason, problem.remedy)
+        for tensor, wanted in zip(inputs, model.inputs, strict=True):
+            if tensor.shape[1:] != wanted.shape[1:]:
+                raise Refusal(
+                    f"it is called with the shape {tensor.shape[1:]}, but its Input has the shape "
+                    f"{wanted.shape[1:]}",
+                    "give both the same shape",
+                )
+        return self.of_model(model, inputs)
+
+    def _over_time(self, wrapper: Any, x: Any, shape: Any) -> Any:
+        check_methods("its", wrapper, "use the layer as Keras has it")
+        own.check_precision(wrapper)
+        inner = wrapper.layer
+        if _is_stepwise(inner):
+            return used(self._twin(inner), (x,), {}, [keras.KerasTensor(shape, x.dtype)])[0]
+        steps = [self._named(x[:, step], wrapper) for step in range(x.shape[1])]
+        after = [self._of_step(inner, step, (shape[0], *shape[2:])) for step in steps]
+        return self._named(keras.ops.stack(after, axis=1), wrapper)
+
+    def _of_step(self, inner: Any, step: Any, shape: Any) -> Any:
+        if isinstance(inner, keras.Model):
+            return self._of_call(inner, [step])[0]
+        if type(inner) is _L.TimeDistributed:
+            return self._over_time(inner, step, shape)
+        return used(self._twin(inner), (step,), {}, [keras.KerasTensor(shape, step.dtype)])[0]
+
+    def _twin(self, operation: Any) -> Any:
+        """The same layer or operation with uses of its own; its name is unique in the network."""
+        if id(operation) not in self._twins:
+            self._twins[id(operation)] = again(operation, self._free(operation.name))
+        return self._twins[id(operation)]
+
+    def _named(self, tensor: Any, wrapper: Any) -> Any:
+        """A tensor whose operation has a name like that of a wrapper."""
+        maker(tensor).name = self._free(wrapper.name)
+        return tensor
+
+    def _free(self, name: str) -> str:
+        found = free_name(name, self._taken)
+        self._taken.add(found.casefold())
+        return found
+
+
+def _is_stepwise(layer: Any) -> bool:
+    activation = getattr(layer, "activation", None)
+    if heads.is_softmax(layer) or heads.kind_of(activation) is not None:
+        return False
+    if isinstance(layer, _L.BatchNormalization):
+        return layer.axis in (-1, [-1], (-1,))
+    return isinstance(layer, _STEPWISE) or type(layer).__name__ == "QActivation"
+
+
+def every_layer(model: keras.Model) -> list[Any]:
+    """All layers of a network, at any depth, without the networks that hold them."""
+    return [part for part in layers_inside(model) if not isinstance(part, keras.Model)]
+
+
+def _unreadable(model: keras.Model) -> Problem:
+    if isinstance(model, keras.Sequential):
+        return Problem(
+            model.name,
+            "the shape of its inputs is unknown",
+            "put keras.Input((features,)) before its first layer",
+        )
+    return Problem(
+        model.name,
+        f"{type(model).__name__} overrides call, so there are no layers to read",
+        "build the network with keras.Model(inputs, outputs) or keras.Sequential",
+    )
