@@ -54,7 +54,7 @@ def negated(builder: Builder, name: str, source: str) -> str:
 
 
 def difference(builder: Builder, name: str, first: str, second: str) -> str:
-    return builder.add(name, (first, negated(builder, f"{name}_negated", second)))
+    return builder.add(name, (first, second), (1, -1))
 
 
 def extreme(
