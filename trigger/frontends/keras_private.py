@@ -28,8 +28,7 @@ def again(operation: Any, name: str | None = None) -> Any:
     """The same layer or operation, sharing its weights, which no network uses yet."""
     twin = object.__new__(type(operation))  # copy.copy would save it to a file and load it again
     twin.__dict__.update(operation.__dict__)
-    own: dict[str, Any] = {"_inbound_nodes": [], "_outbound_nodes": [], "name": name or operation.name}
-    twin.__dict__.update(own)
+    twin.__dict__.update(_inbound_nodes=[], _outbound_nodes=[], name=name or operation.name)
     return twin
 
 
