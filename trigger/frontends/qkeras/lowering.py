@@ -15,7 +15,7 @@ from trigger.frontends.calls import Call, Value
 from trigger.frontends.constants import exact
 from trigger.frontends.inexact import Problem, Refusal
 from trigger.frontends.nested import every_layer, inlined, nodes
-from trigger.frontends.qkeras import constants, rounded
+from trigger.frontends.qkeras import constants, pooling, rounded
 from trigger.frontends.qkeras.activations import lower_activation
 from trigger.frontends.qkeras.functions import known_as
 from trigger.frontends.qkeras.quantizers import quantizer_types
@@ -66,8 +66,8 @@ class _KerasWalk(Walk):
     layers = (
         "Dense, Conv1D, Conv2D, DepthwiseConv1D, DepthwiseConv2D, SeparableConv1D, "
         "SeparableConv2D and their Q forms, QDenseBatchnorm, QConv2DBatchnorm, "
-        "QDepthwiseConv2DBatchnorm, Activation, QActivation, BatchNormalization, "
-        "QBatchNormalization, Normalization"
+        "QDepthwiseConv2DBatchnorm, QAveragePooling2D, QGlobalAveragePooling2D, Activation, "
+        "QActivation, BatchNormalization, QBatchNormalization, Normalization"
     )
     input_remedy = f'{Walk.input_remedy}, or start with QActivation("quantized_bits(16,5,alpha=1)")'
 
@@ -83,6 +83,7 @@ class _KerasWalk(Walk):
     def methods(self) -> tuple[tuple[type, Method], ...]:
         return (
             *((kind, self._linear) for kind in constants.LINEAR),
+            *((kind, self._pooling) for kind in pooling.KINDS),
             (keras.layers.Activation, self._activation),
             (qkeras.QActivation, self._activation),
             (keras.layers.BatchNormalization, self._batch_normalization),
@@ -139,6 +140,18 @@ class _KerasWalk(Walk):
     def rounds(self, layer: Any) -> bool:
         kinds = (keras.layers.Activation, qkeras.QActivation)
         return type(layer) in kinds and rounded.is_rounding(layer)
+
+    def _pooling(self, call: Call) -> str | Value:
+        activation = call.layer.activation
+        if activation is None:
+            return pooling.lower(self.builder, call.name, call)
+        mean = pooling.lower(self.builder, f"{call.name}_mean", call)
+        if not isinstance(mean, Value) or mean.unrounded is None:
+            source = mean if isinstance(mean, str) else mean.node
+            return self._activate(call, call.name, source, activation)
+        if not rounded.is_rounding(call.layer):
+            raise mean.unrounded.refusal
+        return rounded.lower(self.builder, call.name, mean.node, mean.unrounded, activation)
 
     def _activation(self, call: Call) -> str | Value:
         if call.layer.activation is None:

@@ -20,7 +20,7 @@ from trigger.frontends.inexact import Inexact
 from trigger.frontends.keras_private import again, maker
 from trigger.frontends.nested import inlined
 from trigger.frontends.piecewise import round_to
-from trigger.frontends.qkeras import constants
+from trigger.frontends.qkeras import constants, pooling
 from trigger.frontends.qkeras.float64 import float64, promoted
 from trigger.frontends.qkeras.functions import known_as
 from trigger.frontends.qkeras.lowering import input_types, lower
@@ -45,12 +45,21 @@ class Reference:
         constants = [
             _constants(layer) for layer in _layers(plain)
         ]  # in the network's own precision
+        poolings = {
+            id(layer): pooling.factors(layer, plain)
+            for layer in _layers(plain)
+            if isinstance(layer, pooling.KINDS)
+        }
         with float64():
             # A float32 Input would round the events before the first quantiser sees them.
             self._model = keras.models.clone_model(
                 plain,
                 tensors.float64_inputs(model),
-                lambda layer: _clone(layer, layer in last, layer in left_out),
+                lambda layer: (
+                    pooling.Pooling(layer, _activation(layer), poolings[id(layer)])
+                    if id(layer) in poolings
+                    else _clone(layer, layer in last, layer in left_out)
+                ),
             )
             for layer, values in zip(_layers(self._model), constants, strict=True):
                 if isinstance(layer, keras.layers.Normalization):
@@ -121,13 +130,17 @@ def _rounded(model: keras.Model, left_out: list[Any]) -> list[tuple[slice, Fixed
     return found
 
 
+def _activation(layer: Any) -> Any:
+    """A copy of the layer's activation in float64; None if it has none."""
+    activation = getattr(layer, "activation", None)
+    return None if activation is None else promoted(activation)
+
+
 def _clone(layer: Any, is_head: bool, leaves_out: bool) -> Any:
     if not isinstance(layer, keras.layers.Layer):
         return again(layer)
     common = {"name": layer.name, "dtype": "float64"}
-    activation = (
-        promoted(layer.activation) if getattr(layer, "activation", None) is not None else None
-    )
+    activation = _activation(layer)
     if is_head and (leaves_out or known_as(activation) == "softmax"):
         activation = keras.activations.linear
     if isinstance(layer, constants.LINEAR):

@@ -1,0 +1,139 @@
+"""QKeras' average pooling: the battery, and every option against the network itself."""
+
+import keras
+import numpy as np
+import pytest
+from battery import WIDTHS, Battery, at_width, parametrize, randomize
+from keras import layers
+from qkeras import QActivation, QAveragePooling2D, QDense, QGlobalAveragePooling2D
+
+import trigger
+from trigger import Inexact
+from trigger.fixedpoint import evaluate
+from trigger.frontends.networks import Reference, lower, record
+from trigger.verification.oracle import agreement
+
+pytest_generate_tests = parametrize
+
+W = "quantized_bits(4,0,alpha=1)"
+MEAN = "quantized_bits(8,0,alpha=1)"
+
+
+def deep(layer, bits, inner, integer):
+    x = inputs = keras.Input((3, 3, 2))
+    x = QActivation(f"quantized_bits({bits},{bits // 2 - 1},alpha=1)")(x)
+    x = layer(f"quantized_relu({inner},{integer})")(x)
+    x = QDense(2, kernel_quantizer=W, bias_quantizer=W)(layers.Flatten()(x))
+    return randomize(keras.Model(inputs, x), 0)
+
+
+KINDS = {
+    "QAveragePooling2D": lambda a: QAveragePooling2D(
+        (2, 3), strides=1, average_quantizer=MEAN, activation=a
+    ),
+    "QGlobalAveragePooling2D": lambda a: QGlobalAveragePooling2D(
+        average_quantizer=MEAN, activation=a
+    ),
+}
+
+
+class TestPooling(Battery):
+    cases = {
+        f"{name} at {w[0]} bits": at_width(w[0], deep, kind, *w)
+        for name, kind in KINDS.items()
+        for w in WIDTHS
+    }
+
+
+def network(*stages, shape=(5, 4, 2)) -> keras.Model:
+    x = inputs = keras.Input(shape)
+    for layer in stages:
+        x = layer(x)
+    return keras.Model(inputs, layers.Flatten()(x) if len(x.shape) > 2 else x)
+
+
+OPTIONS = {
+    "windows": lambda: [QAveragePooling2D((2, 3), average_quantizer=MEAN)],
+    "strides": lambda: [QAveragePooling2D(3, strides=1, average_quantizer=MEAN)],
+    "same": lambda: [QAveragePooling2D(2, padding="same", average_quantizer=MEAN)],
+    "channels first": lambda: [
+        QAveragePooling2D((2, 1), data_format="channels_first", average_quantizer=MEAN)
+    ],
+    "an activation": lambda: [
+        QAveragePooling2D(2, average_quantizer=MEAN, activation="quantized_relu(6,3)")
+    ],
+    "no quantiser": lambda: [QAveragePooling2D(2)],
+    "no quantiser, an activation": lambda: [QAveragePooling2D(2, activation="quantized_relu(6,3)")],
+    "same, of nine": lambda: [
+        QAveragePooling2D(3, padding="same", strides=1, average_quantizer=MEAN)
+    ],
+    "no quantiser, nine rounded by the activation": lambda: [
+        QAveragePooling2D(3, strides=1, activation="quantized_bits(8,5,alpha=1)")
+    ],
+    "no quantiser, nine rounded after it": lambda: [
+        QAveragePooling2D(3, strides=1),
+        QActivation("quantized_bits(8,5,alpha=1)"),
+    ],
+    "power of two": lambda: [QAveragePooling2D(3, average_quantizer="quantized_po2(4)")],
+    "all": lambda: [QGlobalAveragePooling2D(average_quantizer=MEAN)],
+    "all, channels first": lambda: [
+        QGlobalAveragePooling2D(data_format="channels_first", average_quantizer=MEAN)
+    ],
+    "all, keepdims": lambda: [QGlobalAveragePooling2D(average_quantizer=MEAN, keepdims=True)],
+    "all, an activation": lambda: [
+        QGlobalAveragePooling2D(average_quantizer=MEAN, activation="quantized_bits(6,3,alpha=1)")
+    ],
+    "all, no quantiser": lambda: [layers.Cropping2D(((1, 0), 0)), QGlobalAveragePooling2D()],
+    "over time": lambda: [
+        layers.Reshape((2, 5, 4, 1)),
+        layers.TimeDistributed(QAveragePooling2D((2, 3), average_quantizer=MEAN)),
+    ],
+}
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_options(option):
+    model = network(*OPTIONS[option]())
+    graph = trigger.lower(model, "fixed<9,6>")
+    x = np.random.default_rng(0).integers(-255, 256, (40, *model.input_shape[1:])) / 8
+    expected = np.asarray(model(x.astype(np.float32)))
+    assert len(np.unique(expected)) > 10
+    np.testing.assert_array_equal(evaluate.predict(graph, x), expected)
+    np.testing.assert_array_equal(Reference(model, graph).predict(x.reshape(40, -1)), expected)
+
+
+def test_values_beyond_float32():
+    """QKeras casts the events to float32; the graph and its reference do not."""
+    model = network(QAveragePooling2D(2, average_quantizer=MEAN))
+    graph = lower(model, "fixed<40,6>")
+    x = np.random.default_rng(0).integers(-(2**39), 2**39, (300, 40)) / 2**34
+    np.testing.assert_array_equal(Reference(model, graph).predict(x), evaluate.predict(graph, x))
+    found = agreement(graph, record(model, x)).comparison
+    assert found.equal, str(found.witness)
+
+
+REFUSED = {
+    "same, with windows of three elements": (
+        QAveragePooling2D((5, 1), padding="same", strides=1, average_quantizer=MEAN, name="p"),
+        "p: it divides by 3 at some places, and multiplies by 5. "
+        'Remedy: use padding="valid", with ZeroPadding2D before it.',
+    ),
+    "no quantiser, and relu": (
+        QAveragePooling2D(3, name="p", activation="relu"),
+        "p: it divides by 9, which is not a power of two. Remedy: put a quantiser after it, such as "
+        'QActivation("quantized_bits(8,3,alpha=1)"), or average 2, 4, 8 … values.',
+    ),
+    "no quantiser": (
+        QAveragePooling2D(3, name="p"),
+        "p: it divides by 9, which is not a power of two. Remedy: put a quantiser after it, such as "
+        'QActivation("quantized_bits(8,3,alpha=1)"), or average 2, 4, 8 … values.',
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_refused(name):
+    layer, message = REFUSED[name]
+    with pytest.raises(Inexact) as error:
+        lower(network(layer), "fixed<6,3>")
+    assert str(error.value.problems[0]) == message
