@@ -199,8 +199,8 @@ REFUSED = {
     ),
     "x + infinity": (
         lambda x: x + np.inf,
-        "its constant has a value that is infinite",
-        "retrain the network with a lower learning rate, or load other weights",
+        "its constant is not finite",
+        "use a finite one",
     ),
     "x / 3": (
         lambda x: x / 3,
@@ -274,6 +274,11 @@ REFUSED = {
         ops.sigmoid,
         UNKNOWN.format("Sigmoid"),
         'write keras.layers.Activation("sigmoid")(x)',
+    ),
+    "elu": (
+        ops.elu,
+        UNKNOWN.format("Elu"),
+        "write keras.layers.Activation with its name, and put a quantiser after it",
     ),
     "matmul": (
         lambda x: ops.matmul(x, np.eye(4)),

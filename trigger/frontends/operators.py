@@ -15,7 +15,7 @@ from trigger.fixedpoint.build import Builder
 from trigger.fixedpoint.types import Integers
 from trigger.frontends import merging, numbered, own, wiring
 from trigger.frontends.calls import Call, Value
-from trigger.frontends.constants import as_numpy, exact, finite
+from trigger.frontends.constants import as_numpy, exact
 from trigger.frontends.inexact import Refusal
 from trigger.frontends.keras_private import operation_name
 from trigger.frontends.piecewise import clip, is_power_of_two, lower_relu
@@ -49,7 +49,9 @@ def lower(builder: Builder, call: Call) -> Value | tuple[str, ...]:
 
 def fixed(values: Any) -> np.ndarray:
     """Numbers that a network computes with; refused unless float32 holds each of them exactly."""
-    found = finite("constant", as_numpy(np.asarray(values), "constant"))
+    found = as_numpy(np.asarray(values), "constant")
+    if not np.isfinite(found).all():
+        raise Refusal("its constant is not finite", "use a finite one")
     wrong = found[found != found.astype(np.float32)]
     if wrong.size:
         wanted = float(wrong.flat[0])
@@ -288,7 +290,7 @@ def _pad(builder: Builder, call: Call) -> tuple[str, ...]:
 _MOVES = (
     "ArraySplit", "Concatenate", "Diagonal", "ExpandDims", "Flip", "Moveaxis", "Repeat", "Reshape",
     "Rot90", "Split", "Squeeze", "Stack", "Swapaxes", "Take", "TakeAlongAxis", "Tile", "Transpose",
-    "Unstack", "Append", "Hstack", "Vstack",
+    "Unstack", "Append", "Hstack",
 )  # fmt: skip
 # Each operation of Keras by its class, and what lowers a use of it.
 _OPERATIONS: dict[str, _Lowering] = {

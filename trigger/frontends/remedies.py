@@ -36,6 +36,11 @@ _OPERATIONS = (
     ("Sigmoid", 'write keras.layers.Activation("sigmoid")(x)'),
     ("Tanh", 'write keras.layers.Activation("tanh")(x)'),
     ("Softmax", "write keras.layers.Softmax()(x)"),
+    (
+        "Celu Elu Exp Gelu HardShrink HardSigmoid HardSilu LogSigmoid Mish Selu Silu SoftShrink "
+        "Softplus Softsign Squareplus TanhShrink",
+        "write keras.layers.Activation with its name, and put a quantiser after it",
+    ),
     ("Average", "write keras.ops.mean(x, axis)"),
     ("Matmul Dot Einsum Tensordot", "use QDense, whose kernel is a matrix of constants"),
     ("Cumsum Diff Trace", "use QDense with a kernel of zeros and ones"),
