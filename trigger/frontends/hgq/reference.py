@@ -151,7 +151,8 @@ def _operation(layer: Any, shape: tuple[int | None, ...], is_head: bool) -> kera
         return keras.layers.Add()
     if isinstance(layer, hgq.layers.QUnaryFunctionLUT | keras.layers.Softmax):
         return keras.layers.Activation(activation or "softmax")
-    return type(layer).from_config({**layer.get_config(), "dtype": "float64"})
+    # A layer that is used twice becomes two, and names are unique.
+    return type(layer).from_config({**layer.get_config(), "name": None, "dtype": "float64"})
 
 
 def _quantizer(
