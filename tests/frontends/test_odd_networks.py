@@ -89,7 +89,8 @@ NETWORKS = {
     "leaky_relu": (
         lambda: chain(dense(activation="leaky_relu")),
         "d: the activation leaky_relu has no exact fixed-point form. Remedy: use the layer LeakyReLU(negative_slope=0.25), or "
-        "another power of two.",
+        "another power of two, or put a "
+        'quantiser after it, such as QActivation("quantized_bits(8,3,alpha=1)").',
     ),
     "relu of keras.ops": (
         lambda: chain(dense(activation=keras.ops.relu)),

@@ -64,9 +64,8 @@ class Walk(ABC):
     ) -> None:
         self.notes: list[str] = []
         own.check_network(model)
-        plain_model = inlined(model)
-        self.problems: list[Problem] = own.model_problems(model)
-        model = plain_model
+        given, model = model, inlined(model)
+        self.problems: list[Problem] = own.model_problems(given)
         uses = named_nodes(model)
         self._methods = dict((*self._plain(), *self.methods()))
         # A head that another layer reads is no end of the network: it must be exact.
