@@ -13,7 +13,9 @@ from hgq.layers import (  # noqa: E402
 )
 
 from trigger import Inexact  # noqa: E402
-from trigger.frontends.networks import lower  # noqa: E402
+from trigger.fixedpoint import evaluate  # noqa: E402
+from trigger.frontends import tensors  # noqa: E402
+from trigger.frontends.networks import Reference, lower  # noqa: E402
 
 INPUT = "fixed<10,4>"
 
@@ -68,3 +70,21 @@ def refusal(model, inputs=INPUT, kernels=None):
     with pytest.raises(Inexact) as error:
         lower(model, inputs, kernels)
     return f"{error.value.reason}. Remedy: {error.value.remedy}."
+
+
+def alone(shape, layer, seed=3):
+    """A network of one layer."""
+    x = keras.Input(shape)
+    return randomise(keras.Model(x, layer(x)), seed)
+
+
+def assert_exact(model, events=300):
+    """Graph, reference and the network itself, in float32 on small numbers, give the same outputs."""
+    rng = np.random.default_rng(0)
+    graph = lower(model, INPUT)
+    x = rng.integers(-64, 64, (events, tensors.features(model))) / 8
+    found = evaluate.predict(graph, x)
+    assert len(np.unique(found)) > 3
+    np.testing.assert_array_equal(found, Reference(model, graph).predict(x))
+    given = keras.tree.map_structure(lambda part: part.astype("float32"), tensors.given(model, x))
+    np.testing.assert_array_equal(found, tensors.called(model, given))

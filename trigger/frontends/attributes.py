@@ -133,10 +133,11 @@ def _options(thing: Any) -> dict[str, Any]:
         if name.endswith("_conf"):  # HGQ2 keeps them with its quantisers
             found[name] = getattr(quantizer_of_option(thing, name), "config", None)
             continue
-        # Normalization renames its statistics, QDenseBatchnorm some of its options, and QConv2D its
-        # mask.
+        # Normalization renames its statistics, EinsumDense its shape, QDenseBatchnorm some of its
+        # options, and QConv2D its mask.
         places = (
             (thing, f"input_{name}"),
+            (thing, f"partial_{name}"),
             (thing, name),
             (getattr(thing, "batchnorm", None), name),
             (thing, f"_{name}"),

@@ -80,7 +80,7 @@ def lower(
             'use data_format="channels_last", with a Permute before and after it',
         )
     numbers = wiring.numbers_of(value.shape)
-    windows = wiring.windows(layer, numbers) if isinstance(layer, CONVOLUTIONS) else numbers
+    windows = wiring.windows(layer, numbers) if hasattr(layer, "kernel_size") else numbers
     windows = windows.reshape(-1, windows.shape[-1])
     source = wiring.gather(builder, f"{name}_windows", value.node, windows)
     *before, last = kernels

@@ -9,9 +9,9 @@ from trigger.frontends import heads
 from trigger.frontends.constants import as_numpy, finite
 
 
-def dense_constants(layer: hgq.layers.QDense) -> tuple[np.ndarray, np.ndarray]:
-    """The kernel (inputs, units) and bias (units,) that a QDense or QBatchNormDense applies in
-    inference, float64.
+def kernel_constants(layer: Any) -> tuple[np.ndarray, np.ndarray]:
+    """The kernel and the bias that a layer applies in inference, float64, shaped as in Keras; a
+    bias of zeros has the shape (outputs,) if the layer has none.
     """
     kernel = finite("kernel", as_numpy(layer.qkernel))
     bias = np.zeros(kernel.shape[-1]) if layer.bias is None else as_numpy(layer.qbias)

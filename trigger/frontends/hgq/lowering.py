@@ -5,7 +5,6 @@ and folded normalisations are those that HGQ2 computes in the network's float32;
 read, element by element.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,14 +16,15 @@ from hgq.quantizer.internal import FixedPointQuantizerBase
 from trigger.fixedpoint.build import Builder
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.types import Fixed, Overflow, Rounding
-from trigger.frontends import given, heads, plain, rules
+from trigger.frontends import given, heads, kernels, plain, rules, wiring
 from trigger.frontends.calls import Call, Value
 from trigger.frontends.constants import exact
+from trigger.frontends.hgq import einsum
 from trigger.frontends.hgq.constants import (
     affine_constants,
-    dense_constants,
     input_quantizers,
     is_left_out_head,
+    kernel_constants,
 )
 from trigger.frontends.hgq.reference import elementwise, is_elementwise
 from trigger.frontends.inexact import Problem, Refusal
@@ -91,13 +91,20 @@ def rule(quantizer: hgq.layers.Quantizer, shape: tuple[int, ...]) -> rules.Rule 
 
 
 class _HgqWalk(Walk):
-    layers = "QDense, QBatchNormDense, QBatchNormalization, QAdd, QUnaryFunctionLUT, Quantizer"
+    layers = (
+        "QDense, QBatchNormDense, QConv1D, QConv2D, QEinsumDense, QEinsumDenseBatchnorm, "
+        "QBatchNormalization, QAdd, QUnaryFunctionLUT, Quantizer"
+    )
 
     def methods(self) -> tuple[tuple[type, Method], ...]:
         return (
             (hgq.layers.Quantizer, self._quantizer),
-            (hgq.layers.QDense, self._dense),
-            (hgq.layers.QBatchNormDense, self._dense),
+            (hgq.layers.QDense, self._kernel),
+            (hgq.layers.QBatchNormDense, self._kernel),
+            (hgq.layers.QConv1D, self._convolution),
+            (hgq.layers.QConv2D, self._kernel),
+            (hgq.layers.QEinsumDense, self._einsum),
+            (hgq.layers.QEinsumDenseBatchnorm, self._einsum),
             (hgq.layers.QBatchNormalization, self._batch_normalization),
             (hgq.layers.QAdd, self._quantised_add),
             (hgq.layers.QUnaryFunctionLUT, self._table),
@@ -132,14 +139,49 @@ class _HgqWalk(Walk):
             else source
         )
 
-    def _dense(self, call: Call) -> str:
-        _check_rank(call.inputs[0], call.layer.units)
-        kernel, bias = dense_constants(call.layer)
+    def _kernel(self, call: Call) -> str:
+        kernel, bias = kernel_constants(call.layer)
         (source,) = self._inputs(call)
-        dense = self.builder.dense(
-            call.name, source, exact("kernel", kernel, _NARROWER), exact("bias", bias, _NARROWER)
+        made = kernels.lower(
+            self.builder,
+            call.name,
+            call.layer,
+            call.inputs[0]._replace(node=source),
+            {kernels.KERNEL: exact("kernel", kernel, _NARROWER)},
+            exact("bias", bias, _NARROWER),
         )
-        return self._output_of(call, self._activated(call, dense))
+        return self._output_of(call, self._activated(call, made))
+
+    def _convolution(self, call: Call) -> str:
+        _check_causal(call.layer, call.inputs[0].shape)
+        return self._kernel(call)
+
+    def _einsum(self, call: Call) -> str:
+        layer = call.layer
+        (value,) = call.inputs
+        kernel, bias = kernel_constants(layer)
+        equation, letters = einsum.read(layer.equation, value.shape, kernel.shape)
+        (source,) = self._inputs(call)
+        windows = equation.windows(value.shape, letters)
+        made = self._matrices(
+            call.name,
+            wiring.gather(self.builder, f"{call.name}_windows", source, windows),
+            equation.matrix(kernel),
+            equation.by_position(np.zeros(1) if layer.bias is None else bias),
+        )
+        made = wiring.gather(self.builder, f"{call.name}_order", made, equation.order())
+        return self._output_of(call, self._activated(call, made))
+
+    def _matrices(self, name: str, source: str, matrix: np.ndarray, biases: np.ndarray) -> str:
+        """One matrix at each position, with the biases (positions, outputs)."""
+        weights = exact("kernel", matrix, _NARROWER)
+        if (biases == biases[0]).all():
+            bias = exact("bias", biases[0], _NARROWER)
+            return self.builder.dense(name, source, weights, bias, len(biases))
+        zero = exact("bias", np.zeros(biases.shape[1]), _NARROWER)
+        product = self.builder.dense(f"{name}_product", source, weights, zero, len(biases))
+        ones = exact("scale", np.ones(biases.size), _NARROWER)
+        return self.builder.affine(name, product, ones, exact("bias", biases.ravel(), _NARROWER))
 
     def _activated(self, call: Call, source: str) -> str:
         activation = call.layer.activation
@@ -218,13 +260,16 @@ def _probes(builder: Builder, source: str) -> np.ndarray:
     return np.unique(np.rint(np.linspace(low.min(), high.max(), _PROBES) / step) * step)
 
 
-def _check_rank(value: Value, units: int) -> None:
-    """Refuse a Dense layer on more than one vector."""
-    positions = math.prod(value.shape[:-1])
-    if positions != 1:
+def _check_causal(layer: hgq.layers.QConv1D, shape: tuple[int, ...]) -> None:
+    """Refuse causal padding with types for each position: HGQ2 pads before it quantises."""
+    padding = layer.dilation_rate[0] * (layer.kernel_size[0] - 1)
+    if layer.padding != "causal" or not padding or not layer.enable_iq:
+        return
+    found = rule(layer.iq, shape)
+    weights = layer.iq.quantizer.weights
+    if found is not None and any(len(w.shape) > 1 and w.shape[1] > 1 for w in weights):
         raise Refusal(
-            f"it acts on each of the {positions} positions of the shape {value.shape}",
-            f"use Flatten and one Dense of {positions * units} units with the kernel "
-            f"np.kron(np.eye({positions}), kernel) "
-            f"and the bias np.tile(bias, {positions}), which gives the same numbers",
+            f"HGQ2 pads its input to {shape[0] + padding} positions and then quantises it by types "
+            f"for {shape[0]}, which fails",
+            f'use ZeroPadding1D(({padding}, 0)) before it and padding="valid"',
         )

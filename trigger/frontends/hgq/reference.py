@@ -18,9 +18,9 @@ from trigger.frontends import tensors
 from trigger.frontends.floatx import in_batches, keras_float64
 from trigger.frontends.hgq.constants import (
     affine_constants,
-    dense_constants,
     input_quantizers,
     is_left_out_head,
+    kernel_constants,
 )
 from trigger.frontends.keras_private import again
 from trigger.frontends.nested import inlined
@@ -29,6 +29,19 @@ from trigger.frontends.walk import named_nodes
 # The number of events that test whether a function is elementwise.
 _TOGETHER = 64
 _ALONE = 16
+
+_SPACE = (
+    "filters", "kernel_size", "strides", "padding", "data_format", "dilation_rate", "groups",
+)  # fmt: skip
+# Layers with a kernel, that of Keras with the same arithmetic, and its options.
+_KERNELS: dict[type, tuple[type, tuple[str, ...]]] = {
+    hgq.layers.QDense: (keras.layers.Dense, ("units",)),
+    hgq.layers.QConv1D: (keras.layers.Conv1D, _SPACE),
+    hgq.layers.QConv2D: (keras.layers.Conv2D, _SPACE),
+    hgq.layers.QEinsumDense: (keras.layers.EinsumDense, ("equation", "output_shape", "bias_axes")),
+}
+# Options that a layer keeps under another name.
+_KEPT_AS = {"output_shape": "partial_output_shape"}
 
 
 class Reference:
@@ -135,12 +148,14 @@ def _operation(layer: Any, shape: tuple[int | None, ...], is_head: bool) -> kera
     activation = getattr(layer, "activation", None)
     if is_left_out_head(layer, is_head):
         activation = keras.activations.linear
-    if isinstance(layer, hgq.layers.QDense):
-        kernel, bias = dense_constants(layer)
-        dense = keras.layers.Dense(layer.units, activation=activation)
-        dense.build((None, len(kernel)))
-        dense.set_weights([kernel, bias])
-        return dense
+    kind = next((kind for kind in _KERNELS if isinstance(layer, kind)), None)
+    if kind is not None:
+        like, options = _KERNELS[kind]
+        twin = like(**_read(layer, options), activation=activation)
+        twin.build(shape)
+        kernel, bias = kernel_constants(layer)
+        twin.set_weights([kernel, bias][: len(twin.weights)])
+        return twin
     if isinstance(layer, hgq.layers.QBatchNormalization):
         scale, offset = affine_constants(layer)
         normalization = keras.layers.BatchNormalization(axis=layer.axis, epsilon=0)
@@ -153,6 +168,11 @@ def _operation(layer: Any, shape: tuple[int | None, ...], is_head: bool) -> kera
         return keras.layers.Activation(activation or "softmax")
     # A layer that is used twice becomes two, and names are unique.
     return type(layer).from_config({**layer.get_config(), "name": None, "dtype": "float64"})
+
+
+def _read(layer: Any, options: tuple[str, ...]) -> dict[str, Any]:
+    """Options of a layer as it has them."""
+    return {name: getattr(layer, _KEPT_AS.get(name, name)) for name in options}
 
 
 def _quantizer(
