@@ -166,6 +166,24 @@ def test_options(option):
             'use data_format="channels_last", with a Permute before and after it',
         ),
         (
+            IN_2D,
+            lambda: QDepthwiseConv2D(2, strides=(1, 2), name="c", **DEPTHWISE),
+            "its strides (1, 2) differ, which TensorFlow cannot compute on a CPU in float64",
+            "use equal strides, or a Conv2D with these strides",
+        ),
+        (
+            IN_2D,
+            lambda: qkeras.QSeparableConv2D(2, 2, strides=(2, 1), name="c", **SEPARABLE),
+            "its strides (2, 1) differ, which TensorFlow cannot compute on a CPU in float64",
+            "use equal strides, or a Conv2D with these strides",
+        ),
+        (
+            IN_2D,
+            lambda: QConv2D(2, 2, strides=(1.0, 2.0), name="c", **KERNEL),
+            "its strides is (1.0, 2.0), not of whole numbers",
+            "use whole numbers",
+        ),
+        (
             IN_1D,
             lambda: QConv1D(3, 3, padding="causal", dilation_rate=2, name="c", **KERNEL),
             'QKeras cannot compute QConv1D with padding="causal"',
@@ -232,3 +250,30 @@ def test_names_of_positions():
     graph = trigger.lower(network((3, 2), QConv1D(2, 2, name="conv", **KERNEL)), "fixed<6,3>")
     assert [node.name for node in graph.nodes] == ["inputs", "conv_windows", "conv"]
     assert graph["conv"].positions == 2
+
+
+CHANGED = {
+    "strides": (lambda: QConv2D(4, 2, name="c", **KERNEL), (2, 2), (5, 4, 4)),
+    "padding": (lambda: layers.DepthwiseConv2D(2, name="c"), "same", (5, 4, 4)),
+    "dilation_rate": (lambda: layers.SeparableConv2D(4, 2, name="c"), (2, 2), (5, 4, 4)),
+    "pool_size": (lambda: layers.MaxPooling2D(2, name="c"), (3, 3), (3, 2, 4)),
+    "data_format": (lambda: layers.AveragePooling2D(2, name="c"), "channels_first", (3, 2, 4)),
+    "keepdims": (lambda: layers.GlobalMaxPooling2D(name="c"), True, (4,)),
+}
+
+
+@pytest.mark.parametrize("name", CHANGED)
+def test_a_shape_that_was_changed_by_hand_is_refused(name):
+    """Layers after it, such as Permute, would take its elements in the order of the old shape."""
+    make, value, shape = CHANGED[name]
+    layer = make()
+    model = network(IN_2D, layer)
+    for weight in model.weights:
+        weight.assign(np.ones(weight.shape))
+    setattr(layer, name, value)
+    with pytest.raises(Inexact) as error:
+        trigger.lower(model, "fixed<6,3>")
+    assert str(error.value.problems[0]) == (
+        f"c: its options were changed: its output no longer has the shape {shape}. "
+        "Remedy: make the network again."
+    )

@@ -66,6 +66,12 @@ from trigger.fixedpoint import evaluate
 from trigger.frontends.inexact import Inexact
 from trigger.frontends.qkeras.lowering import lower
 
+
+def open_input(shape, layer):
+    x = keras.Input(shape, name="x")
+    return keras.Model(x, layer(x))
+
+
 NETWORKS = {
     # Activations with the name of another, and classes with the name of a quantiser.
     "relu of one's own": (lambda: chain(dense(activation=relu)), own("relu")),
@@ -344,6 +350,19 @@ NETWORKS = {
     "a bound that is no step": (
         lambda: chain(layers.ReLU(1.3, name="d")),
         "d: the upper bound 1.3 is not a multiple of the step 0.125. Remedy: choose a multiple of the step.",
+    ),
+    # Sizes that are not known, or zero.
+    "an open axis before a convolution": (
+        lambda: open_input((None, 4), layers.Conv1D(2, 2)),
+        "x: the input shape (None, 4) is not fixed. Remedy: give the Input a complete shape.",
+    ),
+    "an open axis before a Reshape": (
+        lambda: open_input((None,), layers.Reshape((2, 2))),
+        "x: the input shape (None,) is not fixed. Remedy: give the Input a complete shape.",
+    ),
+    "an input without elements": (
+        lambda: open_input((4, 0), layers.Dense(2)),
+        "x: the input shape (4, 0) has no elements. Remedy: remove this input.",
     ),
     "an infinite bound": (
         lambda: chain(layers.ReLU(np.inf, name="d")),

@@ -187,6 +187,16 @@ EVENTS = ("it combines different events (axis 0)", "use the other axes only")
 PICKED = ("it picks events (axis 0)", "begin with a colon, as in x[:, 1:3]")
 UNKNOWN = "the operation {} has no exact lowering"
 REFUSED = {
+    "a slice without elements": (
+        lambda x: ops.concatenate([x, x[:, 2:2]], axis=1),
+        "its output of the shape (0, 4) has no elements",
+        "remove it",
+    ),
+    "a part without elements": (
+        lambda x: ops.split(x, [0, 1], axis=1),
+        "its output of the shape (0, 4) has no elements",
+        "remove it",
+    ),
     "x * 0.1": (
         lambda x: x * 0.1,
         "its constant 0.1 is not a fixed-point number of 24 bits",
@@ -312,6 +322,14 @@ def test_what_is_refused(name):
     problem = error.value.problems[0]
     assert problem.reason == reason
     assert problem.remedy == remedy or remedy is None
+
+
+def test_the_reference_has_operations_with_arrays():
+    model = network(lambda x: ops.clip(x, np.array([-1.0, 0.0, 0.5, 1.0]), 2.0))
+    graph = trigger.lower(model, "fixed<9,6>")
+    x = np.random.default_rng(0).integers(-32, 32, (100, 12)) / 8
+    verdict = trigger.verify(model, [graph], x)
+    assert verdict.equal, str(verdict)
 
 
 def test_an_operation_that_was_changed_is_refused():

@@ -148,3 +148,45 @@ def test_every_problem_of_every_branch_is_told():
     with pytest.raises(Inexact) as error:
         trigger.lower(model, TYPE)
     assert {problem.layer for problem in error.value.problems} == {"lstm", "g"}
+
+
+def shared(layer, second):
+    """One layer at the end of two branches."""
+    a, b = keras.Input((4,), name="a"), keras.Input((4,), name="b")
+    return randomize(keras.Model([a, b], [layer(a), second(layer)(b)]), 0)
+
+
+def test_one_softmax_at_two_ends():
+    softmax = layers.Softmax()
+    model = shared(softmax, lambda layer: lambda b: layer(QDense(3, **W)(b)))
+    assert_itself(model, events()[:, :8])
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        lambda sigmoid: sigmoid,
+        lambda sigmoid: lambda b: QActivation("quantized_bits(6,0,alpha=1)")(sigmoid(b)),
+    ],
+    ids=["a table", "quantised"],
+)
+def test_one_sigmoid_left_out_at_one_end_alone(second):
+    """The reference has one layer for both, which cannot be left out at one of them."""
+    sigmoid = layers.Activation("sigmoid", name="s")
+    types = ["fixed<24,3>"] * 4 + ["fixed<6,3>"] * 4
+    with pytest.raises(Inexact) as error:
+        trigger.lower(shared(sigmoid, second), types)
+    assert str(error.value.problems[0]) == (
+        "s: its sigmoid is left out at one place, for its input there is too wide for a table, "
+        "and computed at another. Remedy: use a layer of its own at each place."
+    )
+
+
+def test_an_input_that_is_quantised_and_an_output():
+    """The output has the values of the input, not those of the quantiser beside it."""
+    x = keras.Input((4,))
+    model = keras.Model(x, [QActivation("quantized_bits(6,2,alpha=1)")(x), x])
+    with pytest.raises(Inexact) as error:
+        trigger.lower(model)
+    assert error.value.reason == "the features have no fixed-point type"
+    assert_itself(model, events()[:, :4])

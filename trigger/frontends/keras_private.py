@@ -17,6 +17,13 @@ def maker(tensor: Any) -> Any:
     return history.operation
 
 
+def read_by(tensor: Any) -> list[Any]:
+    """The tensors that the layer or operation read to make a symbolic tensor."""
+    history = tensor._keras_history
+    inputs: list[Any] = history.operation._inbound_nodes[history.node_index].input_tensors
+    return inputs
+
+
 def operation_name(operation: Any) -> str | None:
     """The name of the class of one of Keras' own operations on tensors; None for anything else."""
     kind = type(operation)

@@ -72,12 +72,18 @@ def lower(
 ) -> str:
     """Append a layer with these kernels, as Keras shapes them; returns the name of its last node.
 
-    Raises Refusal for a data format that Keras cannot compute in float64.
+    Raises Refusal for a data format and strides that Keras cannot compute in float64.
     """
     if getattr(layer, "data_format", None) == "channels_first":
         raise Refusal(
             'data_format="channels_first", which TensorFlow cannot compute on a CPU in float64',
             'use data_format="channels_last", with a Permute before and after it',
+        )
+    if isinstance(layer, (*_DEPTHWISE, *_SEPARABLE)) and len(set(layer.strides)) > 1:
+        raise Refusal(
+            f"its strides {tuple(layer.strides)} differ, which TensorFlow cannot compute on a CPU "
+            "in float64",
+            "use equal strides, or a Conv2D with these strides",
         )
     numbers = wiring.numbers_of(value.shape)
     windows = wiring.windows(layer, numbers) if hasattr(layer, "kernel_size") else numbers

@@ -16,6 +16,8 @@ from trigger.frontends.libraries import HARMLESS, is_library
 from trigger.frontends.methods import replaced_methods
 
 _FORWARD = ("__call__", "__getattribute__", "__getattr__")
+# Options of layers that are numbers of elements. TensorFlow also takes floats.
+_SIZES = ("kernel_size", "strides", "dilation_rate", "pool_size", "size", "padding", "cropping")
 _PRECISIONS = ("float32", "float64")
 
 
@@ -85,6 +87,63 @@ def check_network(model: Any) -> None:
                     )
                 ]
             )
+
+
+def check_inputs(model: keras.Model) -> None:
+    """Raise Inexact if an input has a size that is not known, or no elements."""
+    problems = []
+    for tensor in getattr(model, "inputs", None) or ():
+        shape = tuple(tensor.shape[1:])
+        if None in shape:
+            problems.append(
+                Problem(
+                    tensor.name,
+                    f"the input shape {shape} is not fixed",
+                    "give the Input a complete shape",
+                )
+            )
+        elif 0 in shape:
+            problems.append(
+                Problem(
+                    tensor.name, f"the input shape {shape} has no elements", "remove this input"
+                )
+            )
+    if problems:
+        raise Inexact(problems)
+
+
+def check_shapes(layer: Any, node: Any) -> None:
+    """Refuse a use of a layer or operation whose outputs no longer have the shapes that they had
+    when the network was made, or have no elements.
+    """
+    for name in _SIZES:
+        sizes = getattr(layer, name, None)
+        if any(isinstance(size, float) for size in keras.tree.flatten(sizes)):
+            raise Refusal(f"its {name} is {sizes}, not of whole numbers", "use whole numbers")
+    shapes = [tuple(tensor.shape) for tensor in node.outputs]
+    for shape in shapes:
+        if 0 in shape:
+            raise Refusal(f"its output of the shape {shape[1:]} has no elements", "remove it")
+    try:
+        found = _shapes_now(layer, node.arguments)
+    except Exception:  # Keras raises any type for options that do not fit the inputs
+        found = []
+    if found is not None and [shape[1:] for shape in found] != [shape[1:] for shape in shapes]:
+        raise Refusal(
+            f"its options were changed: its output no longer has the shape {shapes[0][1:]}",
+            "make the network again",
+        )
+
+
+def _shapes_now(layer: Any, arguments: Any) -> list[tuple[Any, ...]] | None:
+    """The shapes of the outputs as Keras computes them from the options; None if it does not."""
+    if not isinstance(layer, keras.layers.Layer):
+        specs = layer.compute_output_spec(*arguments.args, **arguments.kwargs)
+        return [tuple(spec.shape) for spec in keras.tree.flatten(specs)]
+    if type(layer).compute_output_shape is keras.layers.Layer.compute_output_shape:
+        return None
+    shapes = keras.tree.map_structure(lambda tensor: tuple(tensor.shape), arguments.args[0])
+    return [tuple(layer.compute_output_shape(shapes))]
 
 
 def check_built(layer: Any) -> None:

@@ -64,6 +64,7 @@ class Walk(ABC):
     ) -> None:
         self.notes: list[str] = []
         own.check_network(model)
+        own.check_inputs(model)
         given, model = model, inlined(model)
         self.problems: list[Problem] = own.model_problems(given)
         uses = named_nodes(model)
@@ -71,7 +72,7 @@ class Walk(ABC):
         # A head that another layer reads is no end of the network: it must be exact.
         read = {id(tensor) for node, _ in uses for tensor in node.arguments.keras_tensors}
         self._outputs = {id(tensor) for tensor in model.outputs} - read
-        shapes = [self._input_shape(tensor) for tensor in model.inputs]
+        shapes = [tuple(tensor.shape[1:]) for tensor in model.inputs]
         self.builder = Builder(self._input_types(model, inputs, sum(map(math.prod, shapes))))
         self.builder.reserve(name for _, name in uses)
         self._values = dict(
@@ -125,18 +126,6 @@ class Walk(ABC):
             f"{call.layer.name}: the softmax is left out; it cannot change the order of the classes"
         )
         return call.inputs[0].node
-
-    def _input_shape(self, tensor: Any) -> tuple[int, ...]:
-        shape = tuple(tensor.shape[1:])
-        if None in shape:
-            self.problems.append(
-                Problem(
-                    tensor.name,
-                    f"the input shape {shape} is not fixed",
-                    "give the Input a complete shape",
-                )
-            )
-        return tuple(size or 1 for size in shape)
 
     def _divided(self, inputs: Sequence[Any], shapes: Sequence[tuple[int, ...]]) -> list[Value]:
         """The features of each input of the network."""
@@ -281,12 +270,14 @@ def _check(call: Call) -> None:
     if not isinstance(call.layer, keras.layers.Layer):
         check_methods("its", call.layer, "use the operation as Keras has it")
         check_attributes(call.layer)
+        own.check_shapes(call.layer, call.node)
         return
     _check_methods(call.layer)
     own.check_precision(call.layer)
     own.check_built(call.layer)
     check_attributes(call.layer)
     own.check_arguments(call.node)
+    own.check_shapes(call.layer, call.node)
     check_weights(call.layer)
 
 

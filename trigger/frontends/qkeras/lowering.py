@@ -23,10 +23,10 @@ from trigger.frontends.walk import Method, Walk
 
 
 def input_types(model: keras.Model) -> tuple[Fixed, ...] | None:
-    """The types of the inputs if the first layer of each is a rounding quantiser; otherwise
-    None.
-    """
+    """The types of the inputs if all that reads each is a rounding quantiser; otherwise None."""
     model = inlined(model)
+    if any(tensor is first for tensor in model.outputs for first in model.inputs):
+        return None
     uses = nodes(model)
     found: list[Fixed] = []
     for first in model.inputs:
@@ -73,6 +73,7 @@ class _KerasWalk(Walk):
 
     def __init__(self, model: keras.Model, inputs: Any, kernels: Mapping[str, Fixed]) -> None:
         self._kernels = kernels
+        self._leaves_out: dict[int, bool] = {}
         super().__init__(model, inputs)
         unknown = set(kernels) - {layer.name for layer in every_layer(model)}
         self.problems += [
@@ -172,8 +173,11 @@ class _KerasWalk(Walk):
         head = heads.kind_of(activation)
         if call.is_head and head:
             output, note = heads.lower(self.builder, name, source, call.layer.name, head)
+            self._check_everywhere(call.layer, head, output == source)
             self.notes.append(note)
             return output
+        if head:
+            self._check_everywhere(call.layer, head, False)
         try:
             return lower_activation(self.builder, name, source, activation)
         except Refusal as refusal:
@@ -181,6 +185,15 @@ class _KerasWalk(Walk):
             if found is None:
                 raise
             return Value(source, call.output_shape, found)
+
+    def _check_everywhere(self, layer: Any, head: str, is_left_out: bool) -> None:
+        """Refuse a layer whose function is left out at one use and computed at another."""
+        if self._leaves_out.setdefault(id(layer), is_left_out) != is_left_out:
+            raise Refusal(
+                f"its {head} is left out at one place, for its input there is too wide for a "
+                "table, and computed at another",
+                "use a layer of its own at each place",
+            )
 
     def _batch_normalization(self, call: Call) -> str:
         layer = call.layer

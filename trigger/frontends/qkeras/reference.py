@@ -17,7 +17,7 @@ from trigger.fixedpoint.types import Fixed
 from trigger.frontends import heads, kernels, tensors
 from trigger.frontends.floatx import in_batches
 from trigger.frontends.inexact import Inexact
-from trigger.frontends.keras_private import again, maker
+from trigger.frontends.keras_private import again, maker, read_by
 from trigger.frontends.nested import inlined
 from trigger.frontends.piecewise import round_to
 from trigger.frontends.qkeras import constants, pooling
@@ -98,8 +98,8 @@ def _plain(model: keras.Model) -> keras.Model:
     if isinstance(model, keras.Sequential) and not any(softmax):
         return model
     outputs = [
-        layer.input if before else tensor
-        for layer, before, tensor in zip(last, softmax, model.outputs, strict=True)
+        read_by(tensor)[0] if is_softmax else tensor
+        for is_softmax, tensor in zip(softmax, model.outputs, strict=True)
     ]
     return keras.Model(tensors.alone(model.inputs), tensors.alone(outputs), name=model.name)
 
