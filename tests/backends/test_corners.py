@@ -17,7 +17,7 @@ from trigger.backends.rtl import logic, simulate
 from trigger.fixedpoint.build import Builder
 from trigger.fixedpoint.ops import Constant
 from trigger.fixedpoint.passes import optimize
-from trigger.fixedpoint.types import Fixed
+from trigger.fixedpoint.types import Fixed, Overflow, Rounding
 
 
 @pytest.mark.parametrize("corner", CORNERS)
@@ -180,3 +180,31 @@ def test_thresholds_far_from_the_values_of_one_array(tmp_path):
     (csim,) = compile_together([project], tmp_path / "csim", ("-O0",))
     x = events(graph, 1157, 40)
     np.testing.assert_array_equal(csim.run(x), oracle.outputs(graph, x))
+
+
+def test_positions_that_compute_the_same_are_traced_once(monkeypatch, tmp_path):
+    """A convolution with zeros at both ends: its first, its inner and its last positions differ."""
+    builder = Builder((Fixed(True, 5, 3),) * 9)
+    windows = np.arange(9)[:, None] + np.arange(-1, 2)
+    source = builder.select("windows", "inputs", np.where(windows == 9, -1, windows).ravel())
+    kernel = Constant(np.array([[3, -5], [7, 1], [-2, 6]]), Fixed(True, 4, 2))
+    source = builder.dense("conv", source, kernel, integers(1, -3), 9)
+    relu = (Fixed(False, 5, 4),) * 18
+    source = builder.quantize("relu", source, relu, Rounding.RND_CONV, Overflow.SAT)
+    graph = builder.graph(builder.maximum("pool", source, np.arange(18).reshape(9, 2)[:, :1]))
+    traced = []
+    trace = logic._trace
+    monkeypatch.setattr(
+        logic, "_trace", lambda *arguments: traced.append(arguments[2]) or trace(*arguments)
+    )
+    core = rtl.write(graph, tmp_path, rtl.RtlOptions(PART, 240))
+    assert [[node.name for node in nodes] for nodes in traced] == [
+        ["windows"],
+        *[["conv", "relu"]] * 3,
+        ["pool"],
+    ]
+    (simulation,) = simulate.compile_together(
+        [simulate.Design(core.interface, core.sources)], tmp_path / "bench", "-O0"
+    )
+    x = events(graph, 0, 200)
+    np.testing.assert_array_equal(simulation.run(x), oracle.outputs(graph, x))

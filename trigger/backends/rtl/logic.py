@@ -5,7 +5,7 @@ alkaid turns arithmetic on its symbolic variables into a list of operations on b
 operation is known.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +13,7 @@ from alkaid.trace import FVariable, trace
 from alkaid.trace.fixed_variable import LookupTable
 from alkaid.types import CombLogic, Op, QInterval
 
-from trigger.backends.rtl import rational
+from trigger.backends.rtl import positions, rational
 from trigger.backends.rtl.alkaid_private import optimized
 from trigger.backends.rtl.area import lut
 from trigger.backends.rtl.arithmetic import lower
@@ -70,38 +70,144 @@ def to_logic(graph: Graph, done: Callable[[int], None] = lambda weights: None) -
     ``done`` is called with numbers of non-zero weights: half of a product's when its additions are
     found, and the rest when the layer is finished.
     """
-    logic = Logic([], [], [], [], [], [])
-    values: dict[str, list[int]] = {}
-    arrival: list[float] = []
-    for i, kind in enumerate(graph.input.types):
-        _append(
-            logic,
-            "inputs",
-            Op((), INPUT, (i,), _interval(kind.minimum, kind.maximum, kind.fraction), 0, 0),
-            0,
-            arrival,
-        )
-    values[graph.input.name] = list(range(len(graph.input.types)))
-    found = ranges(graph)
-    for name, nodes in _layers(graph):
+    tracer = _Tracer(graph, done)
+    for name, layer in _layers(graph):
+        for nodes in positions.parts(layer):
+            inside = {node.name for node in nodes}
+            later = {s for node in graph.nodes if node.name not in inside for s in node.inputs}
+            later.add(graph.output.name)
+            results = [node for node in nodes if node.name in later]
+            if results:
+                tracer.add(name, nodes, results)
+            else:  # an unread layer
+                done(sum(map(_weights, nodes)))
+    tracer.logic.outputs.extend(tracer.values[graph.output.name])
+    return tracer.logic
+
+
+class _Tracer:
+    """The logic so far, the operations of each node by name, and when each operation is ready."""
+
+    def __init__(self, graph: Graph, done: Callable[[int], None]) -> None:
+        self.logic = Logic([], [], [], [], [], [])
+        self.values = {graph.input.name: list(range(len(graph.input.types)))}
+        self._graph, self._found, self._done = graph, ranges(graph), done
+        self._arrival: list[float] = []
+        for i, kind in enumerate(graph.input.types):
+            interval = _interval(kind.minimum, kind.maximum, kind.fraction)
+            self._append("inputs", Op((), INPUT, (i,), interval, 0, 0), 0.0)
+
+    def add(self, name: str, nodes: Sequence[Operation], results: Sequence[Operation]) -> None:
+        """Add the nodes of a layer, of which ``results`` are read later."""
+        first = nodes[0]
+        if isinstance(first, Dense) and first.positions > 1:
+            self._add_positions(name, first, nodes, results)
+            return
         inside = {node.name for node in nodes}
         sources = list(dict.fromkeys(s for node in nodes for s in node.inputs if s not in inside))
-        later = {s for node in graph.nodes if node.name not in inside for s in node.inputs} | {
-            graph.output.name
-        }
-        results = [node for node in nodes if node.name in later]
-        if not results:  # an unread layer
-            done(sum(map(_weights, nodes)))
-            continue
-        given = [i for source in sources for i in values[source]]
-        reached = [(logic.ops[i].qint, arrival[i]) for i in given]
-        traced = _trace(graph, found, nodes, sources, results, reached, done)
-        indices = iter(_adopt(logic, name, traced, given, arrival))
+        given = [i for source in sources for i in self.values[source]]
+        traced = _trace(
+            self._graph, self._found, nodes, sources, results, self._reached(given), self._done
+        )
+        indices = iter(self._adopt(name, traced, given, self._tables(traced)))
         for node in results:
-            values[node.name] = [next(indices) for _ in node.types]
-        done(sum(_weights(node) - _first_half(node) for node in nodes))
-    logic.outputs.extend(values[graph.output.name])
-    return logic
+            self.values[node.name] = [next(indices) for _ in node.types]
+        self._done(sum(_weights(node) - _first_half(node) for node in nodes))
+
+    def _add_positions(
+        self, name: str, first: Dense, nodes: Sequence[Operation], results: Sequence[Operation]
+    ) -> None:
+        """Positions that compute the same of values that are ready at the same times are traced
+        once.
+        """
+        traced: dict[Hashable, tuple[CombLogic, int]] = {}
+        known: dict[Hashable, int] = {}
+        source = self.values[first.inputs[0]]
+        inputs = len(source) // first.positions
+        for node in results:
+            self.values[node.name] = []
+        for number in range(first.positions):
+            given = source[number * inputs : (number + 1) * inputs]
+            reached = self._reached(given)
+            one = positions.position(self._graph, self._found, nodes, number)
+            key = (one.key, tuple(reached))
+            outputs = [one.graph[node.name] for node in results]
+            if key not in traced:
+                new = _trace(
+                    one.graph,
+                    one.found,
+                    one.graph.nodes[1:],
+                    [one.graph.input.name],
+                    outputs,
+                    reached,
+                    lambda weights: None,
+                )
+                traced[key] = new, self._tables(new)
+            logic, first_table = traced[key]
+            indices = iter(self._adopt(name, logic, given, first_table, known))
+            for node in outputs:
+                self.values[node.name] += [next(indices) for _ in node.types]
+            self._done(_weights(first) // first.positions)
+
+    def _reached(self, given: Sequence[int]) -> list[tuple[QInterval, float]]:
+        return [(self.logic.ops[i].qint, self._arrival[i]) for i in given]
+
+    def _tables(self, traced: CombLogic) -> int:
+        """Take over the tables of one layer; returns the number of the first."""
+        first = len(self.logic.tables)
+        self.logic.tables.extend(traced.lookup_tables or ())
+        return first
+
+    def _adopt(
+        self,
+        group: str,
+        traced: CombLogic,
+        given: Sequence[int],
+        first_table: int,
+        known: dict[Hashable, int] | None = None,
+    ) -> list[int]:
+        """Append the operations of one layer; returns the positions of its outputs.
+
+        ``known`` are operations that need not be repeated.
+        """
+        places: list[int] = []
+        for op in traced.ops:
+            if op.opcode == INPUT:
+                places.append(given[op.data[0]])
+                continue
+            before = max((traced.ops[i].latency for i in op.addr), default=0.0)
+            data = (op.data[0] + first_table,) if op.opcode == LOOKUP else op.data
+            moved = op._replace(addr=tuple(places[i] for i in op.addr), data=data)
+            places.append(self._append(group, moved, max(op.latency - before, 0.0), known))
+        outputs = []
+        for index, shift, negative in zip(
+            traced.out_idxs, traced.out_shifts, traced.out_negs, strict=True
+        ):
+            assert not negative, "alkaid's passes leave no negated outputs"
+            place = places[index]
+            if shift:  # the same bits with another binary point
+                interval = QInterval(*(end * 2.0**shift for end in self.logic.ops[place].qint))
+                place = self._append(
+                    group, Op((place,), WRAP, (shift,), interval, 0, 0), 0.0, known
+                )
+            outputs.append(place)
+        return outputs
+
+    def _append(
+        self, group: str, op: Op, delay: float, known: dict[Hashable, int] | None = None
+    ) -> int:
+        key = (op.opcode, op.addr, op.data, op.qint)
+        if known is not None and key in known:
+            return known[key]
+        place = len(self.logic.ops)
+        self.logic.ops.append(op)
+        self.logic.groups.append(group)
+        self.logic.delays.append(delay)
+        self.logic.costs.append(lut(op))
+        self._arrival.append(delay + max((self._arrival[i] for i in op.addr), default=0.0))
+        if known is not None:
+            known[key] = place
+        return place
 
 
 def _layers(graph: Graph) -> Iterator[tuple[str, list[Operation]]]:
@@ -230,51 +336,6 @@ def _samples(low: np.ndarray, high: np.ndarray, steps: np.ndarray) -> np.ndarray
 
 def _real(node: Operation, integers: Integers) -> np.ndarray:
     return np.ldexp(integers.astype(np.float64), -node.fractions)
-
-
-def _adopt(
-    logic: Logic, group: str, traced: CombLogic, given: Sequence[int], arrival: list[float]
-) -> list[int]:
-    """Append the operations of one layer; returns the positions of its outputs."""
-    first_table = len(logic.tables)
-    logic.tables.extend(traced.lookup_tables or ())
-    places: list[int] = []
-    for op in traced.ops:
-        before = max(
-            (op_latency for op_latency in (traced.ops[i].latency for i in op.addr)), default=0.0
-        )
-        if op.opcode == INPUT:
-            places.append(given[op.data[0]])
-            continue
-        data = (op.data[0] + first_table,) if op.opcode == LOOKUP else op.data
-        moved = op._replace(addr=tuple(places[i] for i in op.addr), data=data)
-        places.append(_append(logic, group, moved, max(op.latency - before, 0.0), arrival))
-    outputs = []
-    for index, shift, negative in zip(
-        traced.out_idxs, traced.out_shifts, traced.out_negs, strict=True
-    ):
-        assert not negative, "alkaid's passes leave no negated outputs"
-        place = places[index]
-        if shift:  # the same bits with another binary point
-            low, high, step = (bound * 2.0**shift for bound in logic.ops[place].qint)
-            place = _append(
-                logic,
-                group,
-                Op((place,), WRAP, (shift,), QInterval(low, high, step), 0, 0),
-                0,
-                arrival,
-            )
-        outputs.append(place)
-    return outputs
-
-
-def _append(logic: Logic, group: str, op: Op, delay: float, arrival: list[float]) -> int:
-    logic.ops.append(op)
-    logic.groups.append(group)
-    logic.delays.append(delay)
-    logic.costs.append(lut(op))
-    arrival.append(delay + max((arrival[i] for i in op.addr), default=0.0))
-    return len(logic.ops) - 1
 
 
 def _interval(low: int, high: int, fraction: int) -> QInterval:
