@@ -176,7 +176,9 @@ NOT_A_NUMBER = (
         (
             lambda: chain(keras.layers.Dense(3)),
             "a layer of the type Dense has no exact lowering. Remedy: use Input, QDense, QBatchNormDense, "
-            "QConv1D, QConv2D, QEinsumDense, QEinsumDenseBatchnorm, QBatchNormalization, QAdd, QUnaryFunctionLUT, Quantizer, ReLU, LeakyReLU, Softmax (last), Add, "
+            "QConv1D, QConv2D, QEinsumDense, QEinsumDenseBatchnorm, QBatchNormalization, QAdd, QSubtract, "
+            "QMultiply, QMaximum, QMinimum, QAveragePow2, QDot, QSum, QMeanPow2, QMaxPooling, "
+            "QAveragePooling, QUnaryFunctionLUT, Quantizer, ReLU, LeakyReLU, Softmax (last), Add, "
             "Subtract, Multiply, Average, Maximum, Minimum, Concatenate, Dot, Rescaling, MaxPooling, AveragePooling, "
             "Flatten, Reshape, Permute, RepeatVector, Cropping, ZeroPadding, UpSampling, the Dropout layers, the "
             "operators and functions of keras.ops that add, multiply, compare, sum or move elements.",

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-from trigger.frontends.hgq_private import quantizer_of_option
+from trigger.frontends.hgq_private import quantizer_of_option, quantizers_of_inputs
 from trigger.frontends.inexact import Refusal
 from trigger.frontends.keras_private import uncounted_layers
 from trigger.frontends.libraries import module_of
@@ -132,6 +132,9 @@ def _options(thing: Any) -> dict[str, Any]:
             continue
         if name.endswith("_conf"):  # HGQ2 keeps them with its quantisers
             found[name] = getattr(quantizer_of_option(thing, name), "config", None)
+            continue
+        if name == "iq_confs":
+            found[name] = quantizers_of_inputs(thing)
             continue
         # Normalization renames its statistics, EinsumDense its shape, QDenseBatchnorm some of its
         # options, and QConv2D its mask.

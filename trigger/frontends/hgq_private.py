@@ -8,3 +8,15 @@ def quantizer_of_option(layer: Any, option: str) -> Any:
     made none.
     """
     return getattr(layer, f"_{option.removesuffix('_conf')}", None)
+
+
+def quantizers_of_inputs(layer: Any) -> Any:
+    """The option ``iq_confs`` of a layer of several inputs, which HGQ2 does not tell where it has
+    switched the quantisers off; then None.
+    """
+    return getattr(layer, "_iq_confs", None)
+
+
+def scale_of_average(layer: Any) -> float:
+    """The power of two that a QAveragePow2 multiplies its sum by."""
+    return float(layer._scale)

@@ -29,7 +29,11 @@ _LAYERS = (
         "use BatchNormalization, whose statistics are constants, and retrain",
     ),
     ("EinsumDense QEinsumDense", "use Dense or QDense, which act on the last axis"),
-    ("Conv3D DepthwiseConv3D Conv1DTranspose Conv2DTranspose Conv3DTranspose", _CONVOLUTION),
+    ("QEinsum", "use QDot, or QMultiply and QSum"),
+    (
+        "Conv3D QConv3D DepthwiseConv3D Conv1DTranspose Conv2DTranspose Conv3DTranspose",
+        _CONVOLUTION,
+    ),
 )
 # Operators and functions of keras.ops on Keras tensors.
 _OPERATIONS = (

@@ -28,7 +28,8 @@ def input_quantizers(layer: Any) -> tuple[Any, ...]:
     """The quantisers of a layer's inputs, in their order; none if they are switched off."""
     if not getattr(layer, "enable_iq", False):
         return ()
-    return tuple(layer.iq) if isinstance(layer, hgq.layers.QAdd) else (layer.iq,)
+    several = isinstance(layer, hgq.layers.QLayerBaseMultiInputs)
+    return tuple(layer.iq) if several else (layer.iq,)
 
 
 def is_left_out_head(layer: Any, is_head: bool) -> bool:

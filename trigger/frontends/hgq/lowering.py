@@ -6,6 +6,7 @@ read, element by element.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import hgq.layers
@@ -20,6 +21,7 @@ from trigger.frontends import given, heads, kernels, plain, rules, wiring
 from trigger.frontends.calls import Call, Value
 from trigger.frontends.constants import exact
 from trigger.frontends.hgq import einsum
+from trigger.frontends.hgq import plain as own_plain
 from trigger.frontends.hgq.constants import (
     affine_constants,
     input_quantizers,
@@ -31,6 +33,7 @@ from trigger.frontends.inexact import Problem, Refusal
 from trigger.frontends.piecewise import lower_relu, staircase
 from trigger.frontends.walk import Method, Walk, check_channel_axis
 
+_MEAN = "average 2, 4, 8 … values, or use QSum or QMeanPow2"
 _NARROWER = "use quantisers of fewer bits for the weights"
 # The number of input values that test whether a function is elementwise.
 _PROBES = 32
@@ -93,7 +96,7 @@ def rule(quantizer: hgq.layers.Quantizer, shape: tuple[int, ...]) -> rules.Rule 
 class _HgqWalk(Walk):
     layers = (
         "QDense, QBatchNormDense, QConv1D, QConv2D, QEinsumDense, QEinsumDenseBatchnorm, "
-        "QBatchNormalization, QAdd, QUnaryFunctionLUT, Quantizer"
+        f"QBatchNormalization, {own_plain.NAMES}, QUnaryFunctionLUT, Quantizer"
     )
 
     def methods(self) -> tuple[tuple[type, Method], ...]:
@@ -106,7 +109,10 @@ class _HgqWalk(Walk):
             (hgq.layers.QEinsumDense, self._einsum),
             (hgq.layers.QEinsumDenseBatchnorm, self._einsum),
             (hgq.layers.QBatchNormalization, self._batch_normalization),
-            (hgq.layers.QAdd, self._quantised_add),
+            *(
+                (kind, partial(self._between_quantisers, lower))
+                for kind, lower in own_plain.LAYERS.items()
+            ),
             (hgq.layers.QUnaryFunctionLUT, self._table),
         )
 
@@ -227,12 +233,20 @@ class _HgqWalk(Walk):
             ),
         )
 
-    def _quantised_add(self, call: Call) -> str:
-        inputs = (
-            v._replace(node=source)
-            for v, source in zip(call.inputs, self._inputs(call), strict=True)
-        )
-        return self._output_of(call, plain.add(self.builder, call._replace(inputs=tuple(inputs))))
+    def _between_quantisers(self, lower: plain.Lower, call: Call) -> str:
+        sources = self._inputs(call)
+        inputs = (v._replace(node=s) for v, s in zip(call.inputs, sources, strict=True))
+        made = lower(self.builder, call._replace(inputs=tuple(inputs)))
+        if isinstance(made, Value):
+            made = self._rounded(made).node
+        return self._output_of(call, made)
+
+    def _rounded(self, value: Value) -> Value:
+        """HGQ2's quantisers have types of each element: no division is joined with them."""
+        if value.unrounded is not None:
+            refusal = Refusal(value.unrounded.refusal.reason, _MEAN)
+            value = value._replace(unrounded=value.unrounded._replace(refusal=refusal))
+        return super()._rounded(value)
 
     def _table(self, call: Call) -> str:
         (source,) = self._inputs(call)

@@ -22,6 +22,7 @@ from trigger.frontends.hgq.constants import (
     is_left_out_head,
     kernel_constants,
 )
+from trigger.frontends.hgq_private import scale_of_average
 from trigger.frontends.keras_private import again
 from trigger.frontends.nested import inlined
 from trigger.frontends.walk import named_nodes
@@ -39,6 +40,24 @@ _KERNELS: dict[type, tuple[type, tuple[str, ...]]] = {
     hgq.layers.QConv1D: (keras.layers.Conv1D, _SPACE),
     hgq.layers.QConv2D: (keras.layers.Conv2D, _SPACE),
     hgq.layers.QEinsumDense: (keras.layers.EinsumDense, ("equation", "output_shape", "bias_axes")),
+}
+_WINDOWS = ("pool_size", "strides", "padding", "data_format")
+_WHOLE = ("data_format", "keepdims")
+_WITHOUT_WEIGHTS: dict[type, tuple[type, tuple[str, ...]]] = {
+    hgq.layers.QAdd: (keras.layers.Add, ()),
+    hgq.layers.QSubtract: (keras.layers.Subtract, ()),
+    hgq.layers.QMultiply: (keras.layers.Multiply, ()),
+    hgq.layers.QMaximum: (keras.layers.Maximum, ()),
+    hgq.layers.QMinimum: (keras.layers.Minimum, ()),
+    hgq.layers.QDot: (keras.layers.Dot, ("axes",)),
+    hgq.layers.QMaxPooling1D: (keras.layers.MaxPooling1D, _WINDOWS),
+    hgq.layers.QMaxPooling2D: (keras.layers.MaxPooling2D, _WINDOWS),
+    hgq.layers.QAveragePooling1D: (keras.layers.AveragePooling1D, _WINDOWS),
+    hgq.layers.QAveragePooling2D: (keras.layers.AveragePooling2D, _WINDOWS),
+    hgq.layers.QGlobalMaxPooling1D: (keras.layers.GlobalMaxPooling1D, _WHOLE),
+    hgq.layers.QGlobalMaxPooling2D: (keras.layers.GlobalMaxPooling2D, _WHOLE),
+    hgq.layers.QGlobalAveragePooling1D: (keras.layers.GlobalAveragePooling1D, _WHOLE),
+    hgq.layers.QGlobalAveragePooling2D: (keras.layers.GlobalAveragePooling2D, _WHOLE),
 }
 # Options that a layer keeps under another name.
 _KEPT_AS = {"output_shape": "partial_output_shape"}
@@ -143,7 +162,7 @@ def _twin(layer: Any, inputs: list[Any], is_head: bool) -> Any:
     )
 
 
-def _operation(layer: Any, shape: tuple[int | None, ...], is_head: bool) -> keras.Layer:
+def _operation(layer: Any, shape: tuple[int | None, ...], is_head: bool) -> Any:
     """The layer's own arithmetic between its quantisers, on inputs of a shape."""
     activation = getattr(layer, "activation", None)
     if is_left_out_head(layer, is_head):
@@ -162,8 +181,15 @@ def _operation(layer: Any, shape: tuple[int | None, ...], is_head: bool) -> kera
         normalization.build(shape)
         normalization.set_weights([scale, offset, np.zeros_like(scale), np.ones_like(scale)])
         return normalization
-    if isinstance(layer, hgq.layers.QAdd):
-        return keras.layers.Add()
+    if type(layer) in _WITHOUT_WEIGHTS:
+        like, options = _WITHOUT_WEIGHTS[type(layer)]
+        return like(**_read(layer, options))
+    if isinstance(layer, hgq.layers.QAveragePow2):
+        scaled = keras.layers.Rescaling(scale_of_average(layer))
+        return lambda parts: scaled(keras.layers.Add()(parts))
+    if isinstance(layer, hgq.layers.QSum):
+        scaled = keras.layers.Rescaling(layer.scale)
+        return lambda x: scaled(keras.ops.sum(x, layer.axes, layer.keepdims))
     if isinstance(layer, hgq.layers.QUnaryFunctionLUT | keras.layers.Softmax):
         return keras.layers.Activation(activation or "softmax")
     # A layer that is used twice becomes two, and names are unique.

@@ -1,0 +1,64 @@
+"""Layers of HGQ2 without weights, lowered to the graph: what they do between their quantisers."""
+
+import math
+
+import hgq.layers
+import keras
+import numpy as np
+
+from trigger.fixedpoint.build import Builder
+from trigger.frontends import merging, numbered, plain, wiring
+from trigger.frontends.calls import Call
+from trigger.frontends.hgq_private import scale_of_average
+
+NAMES = (
+    "QAdd, QSubtract, QMultiply, QMaximum, QMinimum, QAveragePow2, QDot, QSum, QMeanPow2, "
+    "QMaxPooling, QAveragePooling"
+)
+_H = hgq.layers
+_K = keras.layers
+# Layers that are those of Keras between quantisers.
+_LIKE = {
+    _H.QAdd: _K.Add,
+    _H.QSubtract: _K.Subtract,
+    _H.QMultiply: _K.Multiply,
+    _H.QMaximum: _K.Maximum,
+    _H.QMinimum: _K.Minimum,
+    _H.QDot: _K.Dot,
+    _H.QMaxPooling1D: _K.MaxPooling1D,
+    _H.QMaxPooling2D: _K.MaxPooling2D,
+    _H.QGlobalMaxPooling1D: _K.GlobalMaxPooling1D,
+    _H.QGlobalMaxPooling2D: _K.GlobalMaxPooling2D,
+    _H.QAveragePooling1D: _K.AveragePooling1D,
+    _H.QAveragePooling2D: _K.AveragePooling2D,
+    _H.QGlobalAveragePooling1D: _K.GlobalAveragePooling1D,
+    _H.QGlobalAveragePooling2D: _K.GlobalAveragePooling2D,
+}
+
+
+def _average(builder: Builder, call: Call) -> str:
+    scale = scale_of_average(call.layer)
+    total = plain.add(builder, call._replace(name=f"{call.name}_sum"))
+    return merging.scaled(builder, call.name, total, scale)
+
+
+def _sum(builder: Builder, call: Call) -> str:
+    (value,) = call.inputs
+    if 0 in call.layer.axes:
+        raise numbered.mixed()
+    axes = [axis - 1 for axis in call.layer.axes]
+    last = np.moveaxis(wiring.numbers_of(value.shape), axes, range(-len(axes), 0))
+    groups = last.reshape(-1, math.prod(value.shape[axis] for axis in axes))
+    if call.layer.scale == 1:
+        return merging.sums(builder, call.name, value.node, groups)
+    total = merging.sums(builder, f"{call.name}_sum", value.node, groups)
+    return merging.scaled(builder, call.name, total, call.layer.scale)
+
+
+# Each layer, and what lowers a use of it whose inputs are quantised.
+LAYERS: dict[type, plain.Lower] = {
+    **{kind: plain.LAYERS[like] for kind, like in _LIKE.items()},
+    _H.QAveragePow2: _average,
+    _H.QSum: _sum,
+    _H.QMeanPow2: _sum,
+}
