@@ -127,7 +127,10 @@ def verify(
     if graph is None:
         raise TriggerError("verify: no implementation knows its graph; pass the graph too")
     reference = Reference(model, graph)
-    integers = evaluate.quantize_inputs(graph, x)
+    try:
+        integers = evaluate.quantize_inputs(graph, x)
+    except GraphError as error:
+        raise TriggerError(f"verify: {error}") from error
     on_grid = np.ldexp(integers.astype(np.float64), -graph.input.fractions)
     seen = x if reference.input_types == graph.input.types else on_grid
     expected, off_grid = comparison.to_integers(graph, reference.predict(seen))

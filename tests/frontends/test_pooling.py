@@ -131,6 +131,19 @@ REFUSED = {
 }
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_random_reciprocal_is_refused_whatever_is_drawn(seed):
+    """Three calls of bernoulli give the same number every fourth time."""
+    keras.utils.set_random_seed(seed)
+    layer = QAveragePooling2D(3, average_quantizer="bernoulli()", name="p")
+    x = keras.Input((3, 3, 1))
+    with pytest.raises(Inexact) as error:
+        trigger.lower(keras.Model(x, layer(x)), "fixed<6,3>")
+    assert str(error.value.problems[0]) == (
+        "p: its average_quantizer is random. Remedy: use quantized_bits with alpha=1."
+    )
+
+
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_is_refused(name):
     layer, message = REFUSED[name]

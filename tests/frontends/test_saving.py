@@ -8,8 +8,10 @@ import pytest
 from keras import layers
 from qkeras import QActivation, QBatchNormalization, QDense, quantized_bits, quantized_relu
 from qkeras.qdense_batchnorm import QDenseBatchnorm
+from qkeras.qdepthwiseconv2d_batchnorm import QDepthwiseConv2DBatchnorm
 
 from trigger.fixedpoint import evaluate
+from trigger.fixedpoint.serialize import to_json
 from trigger.frontends.loading import load
 from trigger.frontends.qkeras.configs import FUNCTIONS, QUANTIZERS, lost_options
 from trigger.frontends.qkeras.lowering import lower
@@ -255,3 +257,18 @@ def relu(x):
 )
 def test_what_a_file_does_not_hold_is_told(layer, message):
     assert lost_options(network([layer()])) == [message]
+
+
+def test_a_folded_depthwise_convolution_is_read(tmp_path):
+    """QKeras saves its number of iterations twice, and cannot read the file."""
+    weights = {"depthwise_quantizer": WIDTHS["kernel_quantizer"]}
+    layer = QDepthwiseConv2DBatchnorm(2, depth_multiplier=2, **weights)
+    first = keras.Input((3, 4, 2))
+    model = randomized(keras.Model(first, layer(first)))
+    layer._iteration.assign(7)
+    model.save(tmp_path / "network.keras")
+    again = load(tmp_path / "network.keras")
+    found, wanted = (m.layers[1].get_weights() for m in (again, model))
+    for one, other in zip(found, wanted, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert to_json(lower(again, "fixed<8,5>")) == to_json(lower(model, "fixed<8,5>"))

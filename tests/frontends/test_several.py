@@ -8,7 +8,7 @@ from keras import layers
 from qkeras import QActivation, QDense
 
 import trigger
-from trigger import Inexact
+from trigger import Inexact, TriggerError
 from trigger.fixedpoint import evaluate
 from trigger.frontends.networks import Reference, record
 from trigger.verification.oracle import agreement
@@ -190,3 +190,19 @@ def test_an_input_that_is_quantised_and_an_output():
         trigger.lower(model)
     assert error.value.reason == "the features have no fixed-point type"
     assert_itself(model, events()[:, :4])
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        (events(5)[:, :9], "verify: inputs have the shape (5, 9); the network takes (events, 10)"),
+        ([events(5)] * 2, "verify: inputs have the shape (2, 50); the network takes (events, 10)"),
+        (events(5) * np.nan, "verify: event 0, feature 0 is not a number"),
+    ],
+    ids=["too few features", "an array for each input", "not a number"],
+)
+def test_events_that_do_not_fit(x, message):
+    model = tagger(None)
+    with pytest.raises(TriggerError) as error:
+        trigger.verify(model, [trigger.lower(model, TYPE)], x)
+    assert str(error.value) == message

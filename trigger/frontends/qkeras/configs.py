@@ -16,6 +16,7 @@ import numpy as np
 import qkeras
 import qkeras.quantizers as q
 from qkeras.qdense_batchnorm import QDenseBatchnorm
+from qkeras.qdepthwiseconv2d_batchnorm import QDepthwiseConv2DBatchnorm
 
 from trigger.errors import quoted
 from trigger.frontends.qkeras.qkeras_private import quantizers
@@ -57,6 +58,7 @@ def mend() -> None:
         _complete(kind)
     for kind in (qkeras.QActivation, qkeras.QDense):
         _name_own_functions(kind)
+    _read_iteration_once(QDepthwiseConv2DBatchnorm)
 
 
 def lost_options(model: keras.Model) -> list[str]:
@@ -163,6 +165,20 @@ def _complete(kind: type) -> None:
     kind.get_config = get_config  # type: ignore[attr-defined]
     if not_taken:
         kind.from_config = classmethod(from_config)  # type: ignore[attr-defined]
+
+
+def _read_iteration_once(kind: type) -> None:
+    """Read the files of a class that saves its number of iterations twice, by number and by name,
+    which Keras takes for one variable too many.
+    """
+    load = kind.__mro__[1].load_own_variables  # type: ignore[attr-defined]
+
+    @functools.wraps(kind.load_own_variables)  # type: ignore[attr-defined]
+    def load_own_variables(self: Any, store: Mapping[str, Any]) -> None:
+        numbers = set(store.keys()) - {"iteration"}
+        load(self, {number: store[number] for number in numbers})
+
+    kind.load_own_variables = load_own_variables  # type: ignore[attr-defined]
 
 
 def _name_own_functions(kind: type) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 import numpy as np
 import qkeras
+from qkeras.quantizers import bernoulli
 
 from trigger.fixedpoint.build import Builder, constant
 from trigger.frontends import merging, wiring
@@ -59,7 +60,7 @@ def factor(layer: Any, size: int) -> float:
         float(finite("reciprocal", as_numpy(y, "reciprocal")).item())
         for y in (called("its average_quantizer", quantizer, reciprocal) for _ in range(3))
     }
-    if len(found) > 1:
+    if isinstance(quantizer, bernoulli) or len(found) > 1:
         raise Refusal("its average_quantizer is random", "use quantized_bits with alpha=1")
     return found.pop()
 
