@@ -16,7 +16,6 @@ from hgq.layers import (  # noqa: E402
     QBatchNormalization,
     QBatchNormDense,
     QDense,
-    QSoftmax,
     Quantizer,
     QUnaryFunctionLUT,
 )
@@ -32,10 +31,6 @@ from trigger.frontends.networks import lower  # noqa: E402
         (
             lambda: around(QDense(4, activation="tanh")),
             "the activation tanh has no exact fixed-point form. Remedy: use relu, or a QUnaryFunctionLUT after the layer.",
-        ),
-        (
-            lambda: around(QSoftmax()),
-            "a layer of the type QSoftmax has no exact lowering. Remedy: use keras.layers.Softmax as the last layer.",
         ),
         (
             lambda: around(QUnaryFunctionLUT("tanh", enable_oq=False)),
@@ -178,7 +173,7 @@ NOT_A_NUMBER = (
             "a layer of the type Dense has no exact lowering. Remedy: use Input, QDense, QBatchNormDense, "
             "QConv1D, QConv2D, QEinsumDense, QEinsumDenseBatchnorm, QBatchNormalization, QAdd, QSubtract, "
             "QMultiply, QMaximum, QMinimum, QAveragePow2, QDot, QSum, QMeanPow2, QMaxPooling, "
-            "QAveragePooling, QUnaryFunctionLUT, Quantizer, ReLU, LeakyReLU, Softmax (last), Add, "
+            "QAveragePooling, QUnaryFunctionLUT, QSoftmax, Quantizer, ReLU, LeakyReLU, Softmax (last), Add, "
             "Subtract, Multiply, Average, Maximum, Minimum, Concatenate, Dot, Rescaling, MaxPooling, AveragePooling, "
             "Flatten, Reshape, Permute, RepeatVector, Cropping, ZeroPadding, UpSampling, the Dropout layers, the "
             "operators and functions of keras.ops that add, multiply, compare, sum or move elements.",

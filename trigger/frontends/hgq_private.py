@@ -4,10 +4,11 @@ from typing import Any
 
 
 def quantizer_of_option(layer: Any, option: str) -> Any:
-    """The quantiser that a layer has made of its option ``iq_conf`` or the like; None if it has
-    made none.
+    """The quantiser that a layer, or a table inside it, has made of its option ``iq_conf``,
+    ``exp_iq_conf`` or the like; None if it has made none.
     """
-    return getattr(layer, f"_{option.removesuffix('_conf')}", None)
+    table, _, name = option.removesuffix("_conf").rpartition("_")
+    return getattr(getattr(layer, f"{table}_table", layer), f"_{name}", None)
 
 
 def quantizers_of_inputs(layer: Any) -> Any:

@@ -17,7 +17,7 @@ from hgq.quantizer.internal import FixedPointQuantizerBase
 from trigger.fixedpoint.build import Builder
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.types import Fixed, Overflow, Rounding
-from trigger.frontends import given, heads, kernels, plain, rules, wiring
+from trigger.frontends import given, heads, kernels, merging, plain, rules, wiring
 from trigger.frontends.calls import Call, Value
 from trigger.frontends.constants import exact
 from trigger.frontends.hgq import einsum
@@ -30,10 +30,11 @@ from trigger.frontends.hgq.constants import (
 )
 from trigger.frontends.hgq.reference import elementwise, is_elementwise
 from trigger.frontends.inexact import Problem, Refusal
-from trigger.frontends.piecewise import lower_relu, staircase
+from trigger.frontends.piecewise import lookup, lower_relu, staircase
 from trigger.frontends.walk import Method, Walk, check_channel_axis
 
 _MEAN = "average 2, 4, 8 … values, or use QSum or QMeanPow2"
+_TABLES = "use quantisers of fewer bits: stable=True with an exp_iq_conf, and an inv_iq_conf"
 _NARROWER = "use quantisers of fewer bits for the weights"
 # The number of input values that test whether a function is elementwise.
 _PROBES = 32
@@ -96,7 +97,7 @@ def rule(quantizer: hgq.layers.Quantizer, shape: tuple[int, ...]) -> rules.Rule 
 class _HgqWalk(Walk):
     layers = (
         "QDense, QBatchNormDense, QConv1D, QConv2D, QEinsumDense, QEinsumDenseBatchnorm, "
-        f"QBatchNormalization, {own_plain.NAMES}, QUnaryFunctionLUT, Quantizer"
+        f"QBatchNormalization, {own_plain.NAMES}, QUnaryFunctionLUT, QSoftmax, Quantizer"
     )
 
     def methods(self) -> tuple[tuple[type, Method], ...]:
@@ -114,6 +115,7 @@ class _HgqWalk(Walk):
                 for kind, lower in own_plain.LAYERS.items()
             ),
             (hgq.layers.QUnaryFunctionLUT, self._table),
+            (hgq.layers.QSoftmax, self._softmax),
         )
 
     def _quantizer(self, call: Call) -> str:
@@ -255,15 +257,50 @@ class _HgqWalk(Walk):
         shape = call.inputs[0].shape
         if not is_elementwise(call.layer.activation, shape, _probes(self.builder, source)):
             raise Refusal("the function is not elementwise", "use an elementwise function")
-        if not call.layer.enable_oq:
-            raise Refusal("its table has values without a type", "use enable_oq=True")
-        found = rule(call.layer.oq, shape)
-        if found is None or len(set(found.types)) > 1 or found.dead.any() != found.dead.all():
-            raise Refusal(
-                "its elements have tables of different types", "use allow_heterogeneous_table=False"
-            )
+        _check_table(call.layer, shape)
         function = elementwise(call.layer, shape)
         return staircase(self.builder, call.name, source, function, bisectable=False)
+
+    def _softmax(self, call: Call) -> str:
+        """HGQ2's softmax is made of tables: the largest value, exponentials, and one division."""
+        layer = call.layer
+        (value,) = call.inputs
+        groups = own_plain.along(value.shape, layer.axes)
+        place = np.empty(groups.size, dtype=np.int64)
+        place[groups] = np.arange(len(groups))[:, None]
+        (source,) = self._inputs(call)
+        if layer.stable:
+            largest = self.builder.maximum(f"{call.name}_largest", source, groups)
+            each = wiring.gather(self.builder, f"{call.name}_largest_each", largest, place)
+            source = self.builder.add(f"{call.name}_below", (each, source), (1, -1))
+        exponentials = self._lookup(f"{call.name}_exp", layer.exp_table, Value(source, value.shape))
+        total = merging.sums(self.builder, f"{call.name}_sum", exponentials, groups)
+        one = tuple(1 if k in layer.axes else size for k, size in enumerate(value.shape, 1))
+        inverse = self._lookup(f"{call.name}_inv", layer.inv_table, Value(total, one))
+        each = wiring.gather(self.builder, f"{call.name}_inv_each", inverse, place)
+        return self._output_of(call, self.builder.multiply(call.name, exponentials, each))
+
+    def _lookup(self, name: str, layer: hgq.layers.QUnaryFunctionLUT, value: Value) -> str:
+        """One of the tables of a softmax."""
+        _check_table(layer, value.shape)
+        source = value.node
+        if layer.enable_iq:
+            source = self._quantised(f"{name}_iq", value, layer.iq)
+        try:
+            return lookup(self.builder, name, source, elementwise(layer, value.shape))
+        except Refusal as refusal:
+            raise Refusal(refusal.reason, _TABLES) from refusal
+
+
+def _check_table(layer: hgq.layers.QUnaryFunctionLUT, shape: tuple[int, ...]) -> None:
+    """Refuse a table that does not say which values it has, the same for each element."""
+    if not layer.enable_oq:
+        raise Refusal("its table has values without a type", "use enable_oq=True")
+    found = rule(layer.oq, shape)
+    if found is None or len(set(found.types)) > 1 or found.dead.any() != found.dead.all():
+        raise Refusal(
+            "its elements have tables of different types", "use allow_heterogeneous_table=False"
+        )
 
 
 def _probes(builder: Builder, source: str) -> np.ndarray:

@@ -6,6 +6,7 @@ float64.
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import hgq.layers
@@ -190,10 +191,20 @@ def _operation(layer: Any, shape: tuple[int | None, ...], is_head: bool) -> Any:
     if isinstance(layer, hgq.layers.QSum):
         scaled = keras.layers.Rescaling(layer.scale)
         return lambda x: scaled(keras.ops.sum(x, layer.axes, layer.keepdims))
+    if isinstance(layer, hgq.layers.QSoftmax):
+        return partial(_softmax, layer)
     if isinstance(layer, hgq.layers.QUnaryFunctionLUT | keras.layers.Softmax):
         return keras.layers.Activation(activation or "softmax")
     # A layer that is used twice becomes two, and names are unique.
     return type(layer).from_config({**layer.get_config(), "name": None, "dtype": "float64"})
+
+
+def _softmax(layer: hgq.layers.QSoftmax, x: Any) -> Any:
+    if layer.stable:
+        x = keras.ops.max(x, layer.axes, keepdims=True) - x
+    exponentials = _twin(layer.exp_table, [x], is_head=False)
+    total = keras.ops.sum(exponentials, layer.axes, keepdims=True)
+    return exponentials * _twin(layer.inv_table, [total], is_head=False)
 
 
 def _read(layer: Any, options: tuple[str, ...]) -> dict[str, Any]:
