@@ -77,6 +77,7 @@ class TestLayers(Battery):
         "relu table": partial(kept, partial(table, "relu")),
         "tanh table": partial(kept, partial(table, "tanh")),
         "sigmoid table": partial(kept, partial(table, "sigmoid")),
+        "gelu table": partial(kept, partial(table, "gelu")),
         "sigmoid head": partial(headed, "sigmoid"),
         "tanh head": partial(headed, "tanh"),
         "residual": residual,

@@ -21,6 +21,10 @@ _BESIDE = 64
 MAX_BOUND_FRACTION = 16
 
 
+class Decreases(Refusal):
+    """A function that is no staircase; it may be a table."""
+
+
 def lower_relu(builder: Builder, name: str, source: str, slope: float, upper: float | None) -> str:
     """min(x, upper) if x is positive, slope * x otherwise."""
     if slope:
@@ -135,7 +139,7 @@ def staircase(
     )
     values = ask(integers)
     if (np.diff(values) < 0).any():
-        raise Refusal("the function decreases somewhere", "use one that never does")
+        raise Decreases("the function decreases somewhere", "use one that never does")
     changes = np.flatnonzero(np.diff(values)) + 1
     if len(changes) > MAX_STEPS and high - low >= 1 << MAX_TABLE_BITS:
         raise Refusal(

@@ -5,7 +5,7 @@ and folded normalisations are those that HGQ2 computes in the network's float32;
 read, element by element.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -30,7 +30,7 @@ from trigger.frontends.hgq.constants import (
 )
 from trigger.frontends.hgq.reference import elementwise, is_elementwise
 from trigger.frontends.inexact import Problem, Refusal
-from trigger.frontends.piecewise import lookup, lower_relu, staircase
+from trigger.frontends.piecewise import Decreases, lookup, lower_relu, staircase
 from trigger.frontends.walk import Method, Walk, check_channel_axis
 
 _MEAN = "average 2, 4, 8 … values, or use QSum or QMeanPow2"
@@ -259,7 +259,10 @@ class _HgqWalk(Walk):
             raise Refusal("the function is not elementwise", "use an elementwise function")
         _check_table(call.layer, shape)
         function = elementwise(call.layer, shape)
-        return staircase(self.builder, call.name, source, function, bisectable=False)
+        try:
+            return staircase(self.builder, call.name, source, function, bisectable=False)
+        except Decreases:
+            return self._entries(call.name, source, function, "use an iq_conf of fewer bits")
 
     def _softmax(self, call: Call) -> str:
         """HGQ2's softmax is made of tables: the largest value, exponentials, and one division."""
@@ -286,10 +289,16 @@ class _HgqWalk(Walk):
         source = value.node
         if layer.enable_iq:
             source = self._quantised(f"{name}_iq", value, layer.iq)
+        return self._entries(name, source, elementwise(layer, value.shape), _TABLES)
+
+    def _entries(
+        self, name: str, source: str, function: Callable[[np.ndarray], np.ndarray], remedy: str
+    ) -> str:
+        """A table of any function; ``remedy`` is for an input that is too wide."""
         try:
-            return lookup(self.builder, name, source, elementwise(layer, value.shape))
+            return lookup(self.builder, name, source, function)
         except Refusal as refusal:
-            raise Refusal(refusal.reason, _TABLES) from refusal
+            raise Refusal(refusal.reason, remedy) from refusal
 
 
 def _check_table(layer: hgq.layers.QUnaryFunctionLUT, shape: tuple[int, ...]) -> None:
