@@ -10,6 +10,7 @@ pytest.importorskip("hgq", reason="the extra [hgq] is not installed; `make test-
 
 from alkaid.converter import trace_model
 from alkaid.trace import trace
+from hgq.config import QuantizerConfig
 from hgq.layers import (
     QAdd,
     QAveragePow2,
@@ -26,9 +27,11 @@ from hgq.layers import (
     QMeanPow2,
     QMinimum,
     QMultiply,
+    QSoftmax,
     QSubtract,
     QSum,
     Quantizer,
+    QUnaryFunctionLUT,
 )
 from hgq_networks import INPUT, randomise
 
@@ -84,7 +87,28 @@ def several():
     return network([objects, event], [QDense(2)(hidden), QDense(1)(QAdd()([hidden, QDense(4)(x)]))])
 
 
-@pytest.mark.parametrize("make", [image, line, particles, merged, several])
+def values():
+    return QuantizerConfig("kif", "table", i0=1, f0=6, overflow_mode="SAT")
+
+
+def addresses():
+    return QuantizerConfig("kif", "datalane", i0=2, f0=3)
+
+
+def tables():
+    """A softmax with values other than 0 and 1, and a function that decreases."""
+    inputs = keras.Input((4,))
+    x = QUnaryFunctionLUT("gelu", iq_conf=addresses(), oq_conf=values())(inputs)
+    x = QSoftmax(
+        exp_iq_conf=addresses(),
+        exp_oq_conf=values(),
+        inv_iq_conf=addresses(),
+        inv_oq_conf=values(),
+    )(x)
+    return keras.Model(inputs, x)
+
+
+@pytest.mark.parametrize("make", [image, line, particles, merged, several, tables])
 def test_alkaid_gives_the_same_integers(make):
     model = make()
     graph = lower(model, INPUT)
