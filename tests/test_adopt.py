@@ -4,8 +4,10 @@ import json
 import shutil
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
+from qkeras import QDense
 from typer.testing import CliRunner
 
 from trigger import TriggerError
@@ -20,6 +22,7 @@ pytestmark = pytest.mark.minutes
 
 LEGACY = Path(__file__).parent / "frontends" / "legacy"
 PART = "xcvu9p-flga2104-2L-e"
+QUANTIZER = "quantized_bits(4,0,alpha=1)"
 
 
 @pytest.fixture
@@ -185,3 +188,41 @@ def test_half_of_the_options(arguments):
 def test_missing_options_of_a_network(arguments, missing):
     result = CliRunner().invoke(app, ["build", "--network", "x.keras", *arguments])
     assert str(result.exception) == f"build: --network also needs {missing}"
+
+
+def two_inputs(outputs):
+    """A network of the sample's four features in two inputs, named in a dictionary."""
+    p, rest = keras.Input((1,), name="p"), keras.Input((3,), name="rest")
+    x = keras.layers.Concatenate()([p, rest])
+    made = {name: QDense(3, kernel_quantizer=QUANTIZER, name=name)(x) for name in outputs}
+    keras.Model({"p": p, "rest": rest}, made).save("two.keras")
+
+
+def test_several_inputs_are_one_row_of_the_sample(sample):
+    two_inputs(["score"])
+    adopt(Adoption(Path("two.keras"), sample, PART, 240, "kind"))
+    spec = load(Path("two.toml"))
+    assert spec.data.features == ["p", "q", "r", "s"]
+    assert sorted(spec.data.classes) == ["a", "b", "c"]
+
+
+def test_several_outputs_are_refused(sample):
+    two_inputs(["score", "other"])
+    with pytest.raises(TriggerError) as error:
+        adopt(Adoption(Path("two.keras"), sample, PART, 240, "kind"))
+    assert str(error.value) == (
+        "two.keras: holds a network of 2 outputs; a build trains one output: make a network for "
+        "each, as in keras.Model(model.inputs, model.outputs[0])"
+    )
+
+
+def test_an_open_shape_is_refused(sample):
+    x = keras.Input((None, 2))
+    pooled = keras.layers.GlobalMaxPooling1D()(QDense(3, kernel_quantizer=QUANTIZER)(x))
+    keras.Model(x, pooled).save("open.keras")
+    with pytest.raises(TriggerError) as error:
+        adopt(Adoption(Path("open.keras"), sample, PART, 240, "kind"))
+    assert str(error.value) == (
+        "open.keras: holds a network with the open input shape (None, 2); give its Input a "
+        "complete shape"
+    )

@@ -206,3 +206,13 @@ def test_events_that_do_not_fit(x, message):
     with pytest.raises(TriggerError) as error:
         trigger.verify(model, [trigger.lower(model, TYPE)], x)
     assert str(error.value) == message
+
+
+def test_a_dictionary_of_events_is_refused():
+    model = tagger(None)
+    with pytest.raises(TriggerError) as error:
+        trigger.assert_bit_exact(model, trigger.lower(model, TYPE), {"jets": events(5)})
+    assert str(error.value) == (
+        "verify: the events are not an array of numbers: float() argument must be a string or a "
+        "real number, not 'dict'"
+    )

@@ -15,6 +15,7 @@ import numpy as np
 
 from trigger.errors import TriggerError
 from trigger.events.dataset import Events
+from trigger.frontends import tensors
 from trigger.frontends.keras_private import maker
 from trigger.training.network import moments
 
@@ -37,7 +38,7 @@ def autoencoder(scoring: keras.Model) -> keras.Model:
     x = keras.layers.GaussianNoise(1.0, name="decoder_noise")(last.input[0])
     for number, units in enumerate(reversed(widths)):
         x = keras.layers.Dense(units, "relu", name=f"decoder_{number}")(x)
-    inputs = keras.layers.Dense(int(np.prod(scoring.input_shape[1:])), name="decoder_inputs")(x)
+    inputs = keras.layers.Dense(tensors.features(scoring), name="decoder_inputs")(x)
     return keras.Model(
         scoring.inputs, keras.layers.Concatenate(name="decoder_out")([inputs, scoring.outputs[0]])
     )

@@ -37,7 +37,7 @@ def targets(events: dict[str, Events], teacher: keras.Model, share: float) -> di
 def loss(model: keras.Model) -> Callable[[Any, Any], Any]:
     """The weighted sum of the cross entropies with the labels and with the teacher."""
     kind = head(model)
-    binary = model.output_shape[-1] == 1
+    binary = model.outputs[0].shape[-1] == 1
 
     def two_classes(z: Any) -> Any:
         return ops.concatenate([ops.zeros_like(z), z], axis=-1) if binary else z

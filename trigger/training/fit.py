@@ -131,7 +131,7 @@ def scores(model: keras.Model, x: np.ndarray) -> np.ndarray:
 def _loss(model: keras.Model) -> dict[str, Any]:
     """The cross entropy (binary for one output) and the accuracy."""
     kind = head(model)
-    if model.output_shape[-1] == 1:
+    if model.outputs[0].shape[-1] == 1:
         threshold = 0.5 if kind == "sigmoid" else 0.0
         accuracy = keras.metrics.BinaryAccuracy(name="accuracy", threshold=threshold)
         return {

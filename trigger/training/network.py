@@ -109,7 +109,8 @@ def trained(spec: Spec, folder: Path) -> keras.Model:
     return model
 
 
-def _check_shapes(model: keras.Model, spec: Spec, where: str) -> None:
+def check_ends(model: keras.Model, where: str) -> None:
+    """Raise TriggerError unless a network has inputs of known shapes, and one output."""
     if not getattr(model, "inputs", None):
         raise TriggerError(
             f"{where} a network without an input shape; start it with keras.Input(...)"
@@ -119,8 +120,19 @@ def _check_shapes(model: keras.Model, spec: Spec, where: str) -> None:
             f"{where} a network of {len(model.outputs)} outputs; a build trains one output: make a "
             f"network for each, as in keras.Model(model.inputs, model.outputs[0])"
         )
-    inputs = (None, tensors.features(model)) if len(model.inputs) > 1 else model.input_shape
-    shapes = tuple(inputs), tuple(model.output_shape)
+    for tensor in model.inputs:
+        if None in tensor.shape[1:]:
+            raise TriggerError(
+                f"{where} a network with the open input shape {tuple(tensor.shape[1:])}; give its "
+                f"Input a complete shape"
+            )
+
+
+def _check_shapes(model: keras.Model, spec: Spec, where: str) -> None:
+    check_ends(model, where)
+    several = len(model.inputs) > 1
+    inputs = (None, tensors.features(model)) if several else model.inputs[0].shape
+    shapes = tuple(inputs), tuple(model.outputs[0].shape)
     wanted = (None, len(spec.data.features)), (None, len(spec.scores))
     if tuple(_flat(shape) for shape in shapes) != wanted:
         if shapes == (wanted[0], (None, 1)) and len(spec.data.classes) == 2:

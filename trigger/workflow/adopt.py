@@ -50,9 +50,11 @@ def adopt(asked: Adoption) -> Path:
     from trigger.frontends import keras_backend
 
     keras_backend.start()
+    from trigger.frontends import tensors
     from trigger.frontends.inexact import Inexact
     from trigger.frontends.loading import load
     from trigger.frontends.networks import input_types, is_float, lower
+    from trigger.training.network import check_ends
 
     model = load(asked.network, asked.weights)
     columns = read(asked.events, None)
@@ -63,13 +65,15 @@ def adopt(asked: Adoption) -> Path:
     features = {
         name: v for name, v in columns.items() if v.dtype.kind in "biuf" and name != asked.label
     }
-    if len(features) != int(np.prod(model.input_shape[1:])):
+    check_ends(model, f"{asked.network}: holds")
+    inputs = tensors.features(model)
+    if len(features) != inputs:
         raise TriggerError(
             f"{asked.events}: {len(features)} numeric "
             f"columns{' besides the label' if asked.label else ''}; "
-            f"{asked.network} has {int(np.prod(model.input_shape[1:]))} inputs"
+            f"{asked.network} has {inputs} inputs"
         )
-    classes = [f"output_{k}" for k in range(int(np.prod(model.output_shape[1:])))]
+    classes = [f"output_{k}" for k in range(int(np.prod(model.outputs[0].shape[1:])))]
     if asked.label is not None:
         classes = _classes(
             columns[asked.label], model, np.stack(list(features.values()), axis=1), asked
@@ -92,7 +96,7 @@ def adopt(asked: Adoption) -> Path:
             events=_relative(asked.events, here),
             features=list(features),
             classes=classes,
-            output=classes[1] if asked.label and model.output_shape[-1] == 1 else None,
+            output=classes[1] if asked.label and model.outputs[0].shape[-1] == 1 else None,
             quantize=is_float(model) and not exact,
             type=asked.inputs or (str(own[0]) if own else None),
             types={feature: str(_fitting(values)) for feature, values in features.items()},
@@ -117,7 +121,7 @@ def _classes(labels: np.ndarray, model: "keras.Model", x: np.ndarray, asked: Ado
     """
     from trigger.frontends import networks
 
-    outputs = int(np.prod(model.output_shape[1:]))
+    outputs = int(np.prod(model.outputs[0].shape[1:]))
     found = networks.outputs(model, x)
     if outputs == 1:
         high = found > np.median(found)
