@@ -216,3 +216,13 @@ def test_a_dictionary_of_events_is_refused():
         "verify: the events are not an array of numbers: float() argument must be a string or a "
         "real number, not 'dict'"
     )
+
+
+def test_an_input_that_is_listed_twice():
+    """Keras gives its layers the second of the two arrays, and cannot copy the network."""
+    x = keras.Input((4,), name="x")
+    with pytest.raises(Inexact) as error:
+        trigger.lower(keras.Model([x, x], QDense(2, **W)(x)), TYPE)
+    assert str(error.value.problems[0]) == (
+        "x: the input is listed twice. Remedy: list each input once."
+    )

@@ -90,11 +90,16 @@ def check_network(model: Any) -> None:
 
 
 def check_inputs(model: keras.Model) -> None:
-    """Raise Inexact if an input has a size that is not known, or no elements."""
+    """Raise Inexact if an input is listed twice, or has a size that is not known or no elements."""
     problems = []
-    for tensor in getattr(model, "inputs", None) or ():
+    inputs = getattr(model, "inputs", None) or ()
+    for k, tensor in enumerate(inputs):
         shape = tuple(tensor.shape[1:])
-        if None in shape:
+        if any(tensor is other for other in inputs[:k]):
+            problems.append(
+                Problem(tensor.name, "the input is listed twice", "list each input once")
+            )
+        elif None in shape:
             problems.append(
                 Problem(
                     tensor.name,
