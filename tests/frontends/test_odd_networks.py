@@ -311,7 +311,8 @@ NETWORKS = {
         lambda: chain(splits),
         "lstm: a layer of the type LSTM has no exact lowering. Remedy: use Input, Dense, Conv1D, Conv2D, "
         "DepthwiseConv1D, DepthwiseConv2D, SeparableConv1D, SeparableConv2D and their Q forms, QDenseBatchnorm, "
-        "QConv2DBatchnorm, QDepthwiseConv2DBatchnorm, QAveragePooling2D, QGlobalAveragePooling2D, Activation, QActivation, BatchNormalization, "
+        "QConv2DBatchnorm, QDepthwiseConv2DBatchnorm, QAveragePooling2D, QGlobalAveragePooling2D, "
+        "Activation, QActivation, BatchNormalization, "
         "QBatchNormalization, Normalization, ReLU, LeakyReLU, Softmax (last), Add, Subtract, Multiply, Average, Maximum, "
         "Minimum, Concatenate, Dot, Rescaling, MaxPooling, AveragePooling, Flatten, Reshape, Permute, "
         "RepeatVector, Cropping, ZeroPadding, UpSampling, the Dropout layers, the operators and functions of "
