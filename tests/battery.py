@@ -62,13 +62,10 @@ class Case(NamedTuple):
     """A network of a battery, and what is asked of it.
 
     ``only_in_full``: csim, emulator and RTL are compiled in the long campaign alone.
-    ``refused_by_keras``: what Keras says when it is given the events, a regular expression, where
-    it cannot compute the network itself.
     """
 
     make: Callable[[], keras.Model]
     only_in_full: bool = False
-    refused_by_keras: str | None = None
 
 
 def at_width(inputs: int, make: Callable[..., keras.Model], *arguments, **options) -> Case:
@@ -177,11 +174,6 @@ class Battery:
     def test_the_network_itself_agrees(self, case):
         network = self.prepared(case)
         real = np.ldexp(network.integers.astype(float), -network.graph.input.fractions)
-        refusal = self.cases[case].refused_by_keras
-        if refusal is not None:
-            with pytest.raises(TriggerError, match=refusal):
-                record(network.model, real)
-            return
         found = agreement(network.graph, record(network.model, real)).comparison
         assert found.equal, str(found.witness)
 
