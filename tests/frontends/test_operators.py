@@ -200,12 +200,12 @@ REFUSED = {
     "x * 0.1": (
         lambda x: x * 0.1,
         "its constant 0.1 is not a fixed-point number of 24 bits",
-        "use one, such as 0.100098",
+        "use one, such as 0.10009765625",
     ),
     "x + pi": (
         lambda x: x + np.array([1.0, 2.0, 3.0, np.pi]),
-        "its constant 3.14159 is not a fixed-point number of 24 bits",
-        "use one, such as 3.14062",
+        "its constant 3.141592653589793 is not a fixed-point number of 24 bits",
+        "use one, such as 3.140625",
     ),
     "x + infinity": (
         lambda x: x + np.inf,
@@ -215,7 +215,7 @@ REFUSED = {
     "x / 3": (
         lambda x: x / 3,
         "it divides by 3, which is not a power of two",
-        "divide by a power of two, or multiply by a fixed-point number such as 0.333984",
+        "divide by a power of two, or multiply by a fixed-point number such as 0.333984375",
     ),
     "1 / x": (lambda x: 1 / x, "it divides by a tensor", "divide by powers of two"),
     "x ** 2": (
@@ -237,6 +237,11 @@ REFUSED = {
         lambda x: x * np.array([1.0, 2.0**-60, 2.0, 3.0]),
         "its constant spans too many bits (the values need 62 bits)",
         "use constants of fewer bits",
+    ),
+    "a constant that TensorFlow flushes to zero": (
+        lambda x: x * 2.0**-140,
+        "its constant 7.17465e-43 is below 2^-126, and TensorFlow takes it for 0",
+        "use a larger one",
     ),
     "mean of three": (
         lambda x: ops.mean(x, axis=1),
@@ -302,8 +307,8 @@ REFUSED = {
     ),
     "Rescaling by 255": (
         layers.Rescaling(1 / 255),
-        "its constant 0.00392157 is not a fixed-point number of 24 bits",
-        "use one, such as 0.00393677",
+        "its constant 0.00392156862745098 is not a fixed-point number of 24 bits",
+        "use one, such as 0.003936767578125",
     ),
     "Average of three": (
         lambda x: layers.Average()([x, ops.relu(x), -x]),

@@ -10,7 +10,7 @@ from trigger.fixedpoint.types import Fixed, Integers
 from trigger.frontends import numbered, wiring
 from trigger.frontends.calls import Call, Unrounded, Value
 from trigger.frontends.inexact import Refusal
-from trigger.frontends.piecewise import is_power_of_two
+from trigger.frontends.piecewise import is_power_of_two, scaled
 
 _BIT = Fixed(False, 1, 1)
 
@@ -42,11 +42,6 @@ def aligned(inputs: Sequence[Value]) -> tuple[Value, ...]:
     return tuple(
         value._replace(shape=(1,) * (rank - len(value.shape)) + value.shape) for value in inputs
     )
-
-
-def scaled(builder: Builder, name: str, source: str, scale: float) -> str:
-    count = len(builder[source].types)
-    return builder.affine(name, source, constant(np.full(count, scale)), constant(np.zeros(count)))
 
 
 def negated(builder: Builder, name: str, source: str) -> str:

@@ -47,8 +47,14 @@ def fixed(values: Any) -> np.ndarray:
     if wrong.size:
         wanted = float(wrong.flat[0])
         raise Refusal(
-            f"its constant {wanted:g} is not a fixed-point number of 24 bits",
-            f"use one, such as {_near(wanted):g}",
+            f"its constant {wanted!r} is not a fixed-point number of 24 bits",
+            f"use one, such as {_near(wanted)!r}",
+        )
+    tiny = found[(found != 0) & (np.abs(found) < np.finfo(np.float32).smallest_normal)]
+    if tiny.size:
+        raise Refusal(
+            f"its constant {tiny.flat[0]:g} is below 2^-126, and TensorFlow takes it for 0",
+            "use a larger one",
         )
     return found
 
@@ -124,7 +130,7 @@ def _divide(builder: Builder, call: Call) -> str:
         raise Refusal(
             f"it divides by {wrong[0]:g}, which is not a power of two",
             "divide by a power of two, or multiply by a fixed-point number"
-            + (f" such as {_near(1 / wrong[0]):g}" if wrong[0] else ""),
+            + (f" such as {_near(1 / wrong[0])!r}" if wrong[0] else ""),
         )
     return _scaled(builder, call.name, nodes[0], 1 / constants[0], 0.0)
 

@@ -59,6 +59,12 @@ def clip(builder: Builder, name: str, source: str, low: Bound, high: Bound, what
     return builder.clip(name, source, low, high)
 
 
+def scaled(builder: Builder, name: str, source: str, scale: float, offset: float = 0.0) -> str:
+    """Append x * scale + offset, the same for all elements."""
+    ones = np.ones(len(builder[source].types))
+    return builder.affine(name, source, constant(ones * scale), constant(ones * offset))
+
+
 def is_power_of_two(value: float) -> bool:
     return value > 0 and math.isfinite(value) and math.frexp(value)[0] == 0.5
 

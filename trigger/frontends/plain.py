@@ -12,7 +12,7 @@ from trigger.fixedpoint.types import Integers
 from trigger.frontends import merging, numbered, wiring
 from trigger.frontends.calls import Call, Value
 from trigger.frontends.inexact import Refusal
-from trigger.frontends.piecewise import is_power_of_two, lower_relu
+from trigger.frontends.piecewise import is_power_of_two, lower_relu, scaled
 from trigger.frontends.products import sum_of_squares
 
 # Layers that do nothing in inference.
@@ -85,7 +85,7 @@ def _average(builder: Builder, call: Call) -> str | Value:
     total = builder.add(f"{call.name}_sum", tuple(_operands(builder, call)))
     if not is_power_of_two(count):
         return merging.divided(call, total, count)
-    return merging.scaled(builder, call.name, total, 1 / count)
+    return scaled(builder, call.name, total, 1 / count)
 
 
 def _largest(builder: Builder, call: Call) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 from trigger.fixedpoint.build import Builder, constant
 from trigger.fixedpoint.ops import Constant
 from trigger.fixedpoint.types import Fixed, Overflow, Rounding, enclosing
+from trigger.frontends.piecewise import scaled
 
 # Up to this many bits, sign included, two tables hold all squares: for positive values, and for the
 # rest.
@@ -27,7 +28,7 @@ def sum_of_squares(builder: Builder, name: str, source: str) -> str:
     node.
     """
     kind = enclosing(builder[source].types)
-    negated = _scaled(builder, f"{name}_negated", source, -1.0) if kind.signed else None
+    negated = scaled(builder, f"{name}_negated", source, -1.0) if kind.signed else None
     if kind.width <= _WIDEST_TABLE:
         parts = [_table(builder, f"{name}_positive", source, kind)]
         parts += [_table(builder, f"{name}_negative", negated, kind)] if negated else []
@@ -57,7 +58,7 @@ def _of_magnitudes(builder: Builder, name: str, source: str) -> str:
         builder.quantize(f"{name}_{what}", source, (part,) * elements, Rounding.TRN, Overflow.WRAP)
         for what, part in zip(("upper", "low"), types, strict=True)
     )
-    high = _scaled(builder, f"{name}_high", upper, 2.0**-bits)
+    high = scaled(builder, f"{name}_high", upper, 2.0**-bits)
     parts = {"high": high, "low": low, "both": builder.add(f"{name}_both", (high, low))}
     sums = [_of_magnitudes(builder, f"{name}_{part}_sum", node) for part, node in parts.items()]
     weights = np.array([4.0**bits - 2.0**bits, 1 - 2.0**bits, 2.0**bits])
@@ -71,13 +72,6 @@ def _table(builder: Builder, name: str, source: str, kind: Fixed) -> str:
     roots = Constant(largest[1:], Fixed(False, kind.width, kind.integer))
     squares = Constant(largest**2, Fixed(False, 2 * kind.width, 2 * kind.integer))
     return builder.steps(name, source, roots, squares)
-
-
-def _scaled(builder: Builder, name: str, source: str, scale: float) -> str:
-    elements = len(builder[source].types)
-    scales = constant(np.full(elements, scale))
-    zeros = constant(np.zeros(elements))
-    return builder.affine(name, source, scales, zeros)
 
 
 def _sum(builder: Builder, name: str, source: str) -> str:

@@ -12,6 +12,7 @@ from trigger.fixedpoint.types import Integers
 from trigger.frontends import merging, numbered, plain, wiring
 from trigger.frontends.calls import Call
 from trigger.frontends.hgq_private import scale_of_average
+from trigger.frontends.piecewise import scaled
 
 NAMES = (
     "QAdd, QSubtract, QMultiply, QMaximum, QMinimum, QAveragePow2, QDot, QSum, QMeanPow2, "
@@ -41,7 +42,7 @@ _LIKE = {
 def _average(builder: Builder, call: Call) -> str:
     scale = scale_of_average(call.layer)
     total = plain.add(builder, call._replace(name=f"{call.name}_sum"))
-    return merging.scaled(builder, call.name, total, scale)
+    return scaled(builder, call.name, total, scale)
 
 
 def along(shape: tuple[int, ...], axes: Sequence[int]) -> Integers:
@@ -61,7 +62,7 @@ def _sum(builder: Builder, call: Call) -> str:
     if call.layer.scale == 1:
         return merging.sums(builder, call.name, value.node, groups)
     total = merging.sums(builder, f"{call.name}_sum", value.node, groups)
-    return merging.scaled(builder, call.name, total, call.layer.scale)
+    return scaled(builder, call.name, total, call.layer.scale)
 
 
 # Each layer, and what lowers a use of it whose inputs are quantised.

@@ -13,14 +13,9 @@ from trigger.fixedpoint.build import Builder
 from trigger.frontends import remedies
 from trigger.frontends.inexact import Refusal
 from trigger.frontends.libraries import is_library, module_of
-from trigger.frontends.piecewise import clip, staircase
+from trigger.frontends.piecewise import clip, scaled, staircase
 from trigger.frontends.qkeras.functions import FUNCTIONS, known_as, name_of
-from trigger.frontends.qkeras.quantizers import (
-    QUANTIZERS,
-    keras_values,
-    lower_quantizer,
-    scaled,
-)
+from trigger.frontends.qkeras.quantizers import QUANTIZERS, keras_values, lower_quantizer
 
 SUPPORTED = (
     "linear, relu, relu6, leaky_relu, hard_tanh, softmax (as the last layer), sigmoid, "

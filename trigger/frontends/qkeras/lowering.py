@@ -143,16 +143,11 @@ class _KerasWalk(Walk):
         return type(layer) in kinds and rounded.is_rounding(layer)
 
     def _pooling(self, call: Call) -> str | Value:
-        activation = call.layer.activation
-        if activation is None:
+        if call.layer.activation is None:
             return pooling.lower(self.builder, call.name, call)
         mean = pooling.lower(self.builder, f"{call.name}_mean", call)
-        if not isinstance(mean, Value) or mean.unrounded is None:
-            source = mean if isinstance(mean, str) else mean.node
-            return self._activate(call, call.name, source, activation)
-        if not rounded.is_rounding(call.layer):
-            raise mean.unrounded.refusal
-        return rounded.lower(self.builder, call.name, mean.node, mean.unrounded, activation)
+        value = mean if isinstance(mean, Value) else Value(mean, call.output_shape)
+        return self._activated(call, value)
 
     def _activation(self, call: Call) -> str | Value:
         if call.layer.activation is None:
@@ -160,11 +155,16 @@ class _KerasWalk(Walk):
                 "its activation was set to None by hand, which cannot be called",
                 'use Activation("linear")',
             )
-        (value,) = call.inputs
+        return self._activated(call, *call.inputs)
+
+    def _activated(self, call: Call, value: Value) -> str | Value:
+        """The activation of a layer, joined with a real-valued function before it."""
         activation = call.layer.activation
-        if value.unrounded is not None:
-            return rounded.lower(self.builder, call.name, value.node, value.unrounded, activation)
-        return self._activate(call, call.name, value.node, activation)
+        if value.unrounded is None:
+            return self._activate(call, call.name, value.node, activation)
+        if not rounded.is_rounding(call.layer):
+            raise value.unrounded.refusal
+        return rounded.lower(self.builder, call.name, value.node, value.unrounded, activation)
 
     def _activate(self, call: Call, name: str, source: str, activation: Any) -> str | Value:
         kind = known_as(activation)

@@ -15,14 +15,14 @@ import keras
 import numpy as np
 import qkeras.quantizers as q
 
-from trigger.fixedpoint.build import Builder, constant
+from trigger.fixedpoint.build import Builder
 from trigger.fixedpoint.types import Fixed, Overflow, Rounding
 from trigger.frontends import rules
 from trigger.frontends.attributes import check_attributes
 from trigger.frontends.inexact import Refusal
 from trigger.frontends.methods import check_methods
 from trigger.frontends.own import called
-from trigger.frontends.piecewise import clip, is_power_of_two, slope_shift, staircase
+from trigger.frontends.piecewise import clip, is_power_of_two, scaled, slope_shift, staircase
 from trigger.frontends.qkeras.float64 import evaluate
 from trigger.frontends.qkeras.functions import name_of
 from trigger.frontends.qkeras.qkeras_private import is_sigmoid_hard
@@ -292,8 +292,3 @@ def _alpha(activation: Any) -> float:
             "give alpha=1 or another power of two",
         )
     return float(np.ravel(alpha)[0])
-
-
-def scaled(builder: Builder, name: str, source: str, scale: float, offset: float) -> str:
-    ones = np.ones(len(builder[source].types))
-    return builder.affine(name, source, constant(ones * scale), constant(ones * offset))

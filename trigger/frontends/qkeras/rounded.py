@@ -64,10 +64,10 @@ def lower(builder: Builder, name: str, source: str, before: Unrounded, activatio
         return keras_values(activation, called(before.layer, evaluate, before.function, x))
 
     x = _values(builder, source)
-    _check_size(x, before, rounded(x), name_of(activation))
+    y = rounded(x)
+    _check_size(x, before, y, name_of(activation))
     if len(x) > _MOST_ENTRIES:
         return staircase(builder, name, source, rounded, bisectable=before.rises)
-    y = rounded(x)
     in_float32 = before.function(keras.ops.convert_to_tensor(x, dtype="float32"))
     own = as_numpy(called(name_of(activation), activation, in_float32))
     # Near the middle of two levels float32 may round to the other one. The oracle of the trained
