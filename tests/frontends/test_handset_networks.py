@@ -1,4 +1,8 @@
-"""Networks and quantisers that Keras itself cannot run: refused, without a traceback."""
+"""Networks that were changed by hand, or that Keras cannot run, are refused without a traceback; a
+network that is lowered stays as it was.
+"""
+
+import random
 
 import keras
 import numpy as np
@@ -6,6 +10,7 @@ import pytest
 from keras import layers
 from qkeras import QActivation, QDense
 from qkeras import quantizers as q
+from qkeras.qdense_batchnorm import QDenseBatchnorm
 
 from trigger import Inexact, lower
 
@@ -74,3 +79,16 @@ def test_a_quantiser_that_qkeras_cannot_run(kind, options, error):
         f"d: {kind(**options)} cannot be called: {error.strip()}. Remedy: correct its options so "
         "that the network can be called."
     )
+
+
+def test_lowering_changes_no_names_and_no_seeds():
+    weights = "quantized_bits(4,0,alpha=1)"
+    folded = QDenseBatchnorm(3, kernel_quantizer=weights, bias_quantizer=weights, name="d")
+    model = keras.Sequential([keras.Input((4,)), folded, layers.Dropout(0.5)])
+    keras.utils.set_random_seed(7)
+    wanted = random.random(), np.random.random(), float(keras.random.normal(()))
+    keras.utils.set_random_seed(7)
+    before = int(layers.BatchNormalization().name.rpartition("_")[2])
+    lower(model, "fixed<6,3>")
+    assert layers.BatchNormalization().name == f"batch_normalization_{before + 1}"
+    assert wanted == (random.random(), np.random.random(), float(keras.random.normal(())))

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import qkeras
+from as_called import assert_itself, stacked, with_dyadic_weights
 from battery import WIDTHS, Battery, at_width, parametrize, randomize
 from keras import layers
 from qkeras import QActivation, QConv1D, QConv2D, QDense, QDepthwiseConv2D
@@ -12,7 +13,6 @@ from qkeras.qdepthwiseconv2d_batchnorm import QDepthwiseConv2DBatchnorm
 
 import trigger
 from trigger import Inexact
-from trigger.fixedpoint import evaluate
 
 pytest_generate_tests = parametrize
 
@@ -23,17 +23,10 @@ SEPARABLE = {**DEPTHWISE, "pointwise_quantizer": W}
 IN_1D, IN_2D = (9, 4), (6, 5, 4)
 
 
-def network(shape, *stages) -> keras.Model:
-    x = inputs = keras.Input(shape)
-    for layer in stages:
-        x = layer(x)
-    return keras.Model(inputs, layers.Flatten()(x) if len(x.shape) > 2 else x)
-
-
 def deep(shape, layer, bits, inner, integer):
     """A layer between quantisers, and a Dense layer after it."""
     return randomize(
-        network(
+        stacked(
             shape,
             QActivation(f"quantized_bits({bits},{bits // 2 - 1},alpha=1)"),
             layer(),
@@ -62,21 +55,6 @@ class TestKernels(Battery):
         | at_widths("QSeparableConv1D", (4, 2), lambda: qkeras.QSeparableConv1D(2, 2, **SEPARABLE))
         | at_widths("AveragePooling2D", (4, 4, 1), lambda: layers.AveragePooling2D(2))
     )
-
-
-def assert_itself(model: keras.Model) -> None:
-    """The graph gives what the network gives when it is called; small numbers are exact in float32."""
-    rng = np.random.default_rng(0)
-    for weight in model.weights:
-        if weight.dtype == "float32":
-            drawn = np.rint(rng.normal(size=weight.shape) * 8) / 16
-            positive = "variance" in weight.path or "gamma" in weight.path
-            weight.assign(np.abs(drawn) + 0.5 if positive else drawn)
-    graph = trigger.lower(model, "fixed<6,3>")
-    x = rng.integers(-32, 32, (30, *model.input_shape[1:])) / 8
-    expected = np.asarray(model(x.astype(np.float32)))
-    assert len(np.unique(expected)) > 10
-    np.testing.assert_array_equal(evaluate.predict(graph, x), expected)
 
 
 OPTIONS = {
@@ -153,7 +131,7 @@ OPTIONS = {
 @pytest.mark.parametrize("option", OPTIONS)
 def test_options(option):
     shape, layer = OPTIONS[option]
-    assert_itself(network(shape, layer()))
+    assert_itself(with_dyadic_weights(stacked(shape, layer())), "fixed<6,3>")
 
 
 @pytest.mark.parametrize(
@@ -212,7 +190,7 @@ def test_options(option):
 )
 def test_what_is_refused(shape, layer, reason, remedy):
     with pytest.raises(Inexact) as error:
-        trigger.lower(network(shape, layer()), "fixed<6,3>")
+        trigger.lower(stacked(shape, layer()), "fixed<6,3>")
     (problem,) = error.value.problems
     assert (problem.layer, problem.reason, problem.remedy) == ("c", reason, remedy)
 
@@ -240,14 +218,14 @@ def test_what_is_refused(shape, layer, reason, remedy):
 def test_kernels_that_are_not_quantised(layer, reason, remedy):
     keras.utils.set_random_seed(0)
     with pytest.raises(Inexact) as error:
-        trigger.lower(network(IN_1D, layer()), "fixed<6,3>")
+        trigger.lower(stacked(IN_1D, layer()), "fixed<6,3>")
     (problem,) = error.value.problems
     assert problem.reason.startswith(reason)
     assert problem.remedy == remedy
 
 
 def test_names_of_positions():
-    graph = trigger.lower(network((3, 2), QConv1D(2, 2, name="conv", **KERNEL)), "fixed<6,3>")
+    graph = trigger.lower(stacked((3, 2), QConv1D(2, 2, name="conv", **KERNEL)), "fixed<6,3>")
     assert [node.name for node in graph.nodes] == ["inputs", "conv_windows", "conv"]
     assert graph["conv"].positions == 2
 
@@ -267,7 +245,7 @@ def test_a_shape_that_was_changed_by_hand_is_refused(name):
     """Layers after it, such as Permute, would take its elements in the order of the old shape."""
     make, value, shape = CHANGED[name]
     layer = make()
-    model = network(IN_2D, layer)
+    model = stacked(IN_2D, layer)
     for weight in model.weights:
         weight.assign(np.ones(weight.shape))
     setattr(layer, name, value)

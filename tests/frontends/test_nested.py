@@ -4,11 +4,11 @@ import keras
 import numpy as np
 import pytest
 import qkeras
+from as_called import assert_itself, with_dyadic_weights
 from battery import WIDTHS, Battery, at_width, parametrize, randomize
 from keras import layers, ops
 from qkeras import QActivation, QConv1D, QDense
 
-import trigger
 from trigger import Inexact
 from trigger.fixedpoint import evaluate
 from trigger.frontends.networks import Reference, lower, record
@@ -36,7 +36,7 @@ def siamese(bits, inner, integer):
     x = inputs = keras.Input((6,))
     x = QActivation(f"quantized_bits({bits},{bits // 2 - 1},alpha=1)")(x)
     x = QDense(2, name="d", **KERNEL)(both(x))
-    return randomized(keras.Model(inputs, x))
+    return with_dyadic_weights(keras.Model(inputs, x))
 
 
 def over_time(bits, inner, integer):
@@ -47,16 +47,6 @@ def over_time(bits, inner, integer):
     x = layers.TimeDistributed(layers.Flatten())(x)
     x = layers.TimeDistributed(QDense(2, **KERNEL))(x)
     return randomize(keras.Model(inputs, layers.Flatten()(x)), 0)
-
-
-def randomized(model):
-    rng = np.random.default_rng(0)
-    for weight in model.weights:
-        if weight.dtype == "float32":
-            drawn = np.rint(rng.normal(size=weight.shape) * 8) / 16
-            positive = "variance" in weight.path or "gamma" in weight.path
-            weight.assign(np.abs(drawn) + 0.5 if positive else drawn)
-    return model
 
 
 class TestNested(Battery):
@@ -73,22 +63,13 @@ def network(function, shape) -> keras.Model:
     return keras.Model(inputs, layers.Flatten()(found) if len(found.shape) > 2 else found)
 
 
-def assert_itself(model: keras.Model, folder) -> None:
-    """The graph gives what the network and its reference give, now and when it is loaded again."""
-    randomized(model)
+def assert_untouched(model: keras.Model, folder) -> None:
+    """Lowering makes no new uses of the user's layers, and every layer has a reference."""
     before = [(layer.name, len(layer._inbound_nodes)) for layer in model._flatten_layers()]
-    graph = trigger.lower(model, "fixed<6,3>")
+    graph = assert_itself(with_dyadic_weights(model), "fixed<6,3>", 5, folder)
     assert before == [(layer.name, len(layer._inbound_nodes)) for layer in model._flatten_layers()]
-    x = np.random.default_rng(0).integers(-32, 32, (30, *model.input_shape[1:])) / 8
-    expected = np.asarray(model(x.astype(np.float32)))
-    assert len(np.unique(expected)) > 5
-    np.testing.assert_array_equal(evaluate.predict(graph, x), expected)
-    reference = Reference(model, graph)
-    np.testing.assert_array_equal(reference.predict(x.reshape(30, -1)), expected)
-    assert set(reference.layers(x.reshape(30, -1)))
-    model.save(folder / "network.keras")
-    again = keras.models.load_model(folder / "network.keras")
-    np.testing.assert_array_equal(evaluate.predict(lower(again, "fixed<6,3>"), x), expected)
+    x = np.zeros((1, len(graph.input.types)))
+    assert set(Reference(model, graph).layers(x))
 
 
 def twice(x):
@@ -162,7 +143,7 @@ TAKEN = {
 @pytest.mark.parametrize("name", TAKEN)
 def test_what_is_taken(name, tmp_path):
     function, shape = TAKEN[name]
-    assert_itself(network(function, shape), tmp_path)
+    assert_untouched(network(function, shape), tmp_path)
 
 
 class Doubling(keras.Model):
@@ -233,7 +214,7 @@ def test_a_head_in_a_network_is_the_head(kind):
         [keras.Input((4,)), QDense(2, name="d", activation=kind, **KERNEL)], name="inner"
     )
     x = inputs = keras.Input((4,))
-    model = randomized(keras.Model(inputs, inner(QDense(4, name="d", **KERNEL)(x))))
+    model = with_dyadic_weights(keras.Model(inputs, inner(QDense(4, name="d", **KERNEL)(x))))
     graph = lower(model, "fixed<6,3>")
     assert [note for note in graph.notes if note.startswith(f"d: the {kind} is ")]
     x = np.random.default_rng(0).integers(-32, 32, (300, 4)) / 8
@@ -243,7 +224,7 @@ def test_a_head_in_a_network_is_the_head(kind):
 
 
 def test_batch_normalization_over_time():
-    model = randomized(network(timed(layers.BatchNormalization()), (3, 4)))
+    model = with_dyadic_weights(network(timed(layers.BatchNormalization()), (3, 4)))
     graph = lower(model, "fixed<6,3>")
     x = np.random.default_rng(0).integers(-32, 32, (300, 12)) / 8
     np.testing.assert_array_equal(Reference(model, graph).predict(x), evaluate.predict(graph, x))

@@ -3,14 +3,13 @@
 import keras
 import numpy as np
 import pytest
+from as_called import assert_itself
 from battery import WIDTHS, Battery, at_width, parametrize, randomize
 from keras import layers, ops
 from qkeras import QActivation, QDense
 
 import trigger
 from trigger import Inexact
-from trigger.fixedpoint import evaluate
-from trigger.frontends.networks import Reference
 
 pytest_generate_tests = parametrize
 
@@ -57,19 +56,6 @@ def network(function, shape=(3, 4)) -> keras.Model:
     found = keras.tree.flatten(function(inputs))
     flat = [layers.Flatten()(part) if len(part.shape) > 2 else part for part in found]
     return keras.Model(inputs, flat[0] if len(flat) == 1 else layers.Concatenate()(flat))
-
-
-def assert_itself(model: keras.Model, folder) -> None:
-    """The graph gives what the network and its reference give, now and when it is loaded again."""
-    graph = trigger.lower(model, "fixed<9,6>")
-    x = np.random.default_rng(0).integers(-255, 256, (40, *model.input_shape[1:])) / 8
-    expected = np.asarray(model(x.astype(np.float32)))
-    assert len(np.unique(expected)) > 10
-    np.testing.assert_array_equal(evaluate.predict(graph, x), expected)
-    np.testing.assert_array_equal(Reference(model, graph).predict(x.reshape(40, -1)), expected)
-    model.save(folder / "network.keras")
-    again = trigger.lower(keras.models.load_model(folder / "network.keras"), "fixed<9,6>")
-    np.testing.assert_array_equal(evaluate.predict(again, x), expected)
 
 
 COLUMN = np.array([[1.0], [0.5], [-2.0]])
@@ -180,7 +166,7 @@ TAKEN = {
 
 @pytest.mark.parametrize("name", TAKEN)
 def test_what_is_taken(name, tmp_path):
-    assert_itself(network(TAKEN[name]), tmp_path)
+    assert_itself(network(TAKEN[name]), "fixed<9,6>", folder=tmp_path)
 
 
 EVENTS = ("it combines different events (axis 0)", "use the other axes only")

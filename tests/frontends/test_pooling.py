@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from as_called import assert_itself, stacked
 from battery import WIDTHS, Battery, at_width, parametrize, randomize
 from keras import layers
 from qkeras import QActivation, QAveragePooling2D, QDense, QGlobalAveragePooling2D
@@ -45,12 +46,7 @@ class TestPooling(Battery):
     }
 
 
-def network(*stages, shape=(5, 4, 2)) -> keras.Model:
-    x = inputs = keras.Input(shape)
-    for layer in stages:
-        x = layer(x)
-    return keras.Model(inputs, layers.Flatten()(x) if len(x.shape) > 2 else x)
-
+SHAPE = (5, 4, 2)
 
 OPTIONS = {
     "windows": lambda: [QAveragePooling2D((2, 3), average_quantizer=MEAN)],
@@ -93,18 +89,12 @@ OPTIONS = {
 
 @pytest.mark.parametrize("option", OPTIONS)
 def test_options(option):
-    model = network(*OPTIONS[option]())
-    graph = trigger.lower(model, "fixed<9,6>")
-    x = np.random.default_rng(0).integers(-255, 256, (40, *model.input_shape[1:])) / 8
-    expected = np.asarray(model(x.astype(np.float32)))
-    assert len(np.unique(expected)) > 10
-    np.testing.assert_array_equal(evaluate.predict(graph, x), expected)
-    np.testing.assert_array_equal(Reference(model, graph).predict(x.reshape(40, -1)), expected)
+    assert_itself(stacked(SHAPE, *OPTIONS[option]()), "fixed<9,6>")
 
 
 def test_values_beyond_float32():
     """QKeras casts the events to float32; the graph and its reference do not."""
-    model = network(QAveragePooling2D(2, average_quantizer=MEAN))
+    model = stacked(SHAPE, QAveragePooling2D(2, average_quantizer=MEAN))
     graph = lower(model, "fixed<40,6>")
     x = np.random.default_rng(0).integers(-(2**39), 2**39, (300, 40)) / 2**34
     np.testing.assert_array_equal(Reference(model, graph).predict(x), evaluate.predict(graph, x))
@@ -148,5 +138,5 @@ def test_a_random_reciprocal_is_refused_whatever_is_drawn(seed):
 def test_what_is_refused(name):
     layer, message = REFUSED[name]
     with pytest.raises(Inexact) as error:
-        lower(network(layer), "fixed<6,3>")
+        lower(stacked(SHAPE, layer), "fixed<6,3>")
     assert str(error.value.problems[0]) == message

@@ -1,14 +1,13 @@
 """Layers that move elements or compare them: the battery, and every option against the network itself."""
 
 import keras
-import numpy as np
 import pytest
+from as_called import assert_itself, stacked
 from battery import Battery, around, parametrize
 from keras import layers
 from qkeras import QActivation
 
 import trigger
-from trigger.fixedpoint import evaluate
 
 pytest_generate_tests = parametrize
 
@@ -44,21 +43,6 @@ class TestWiring(Battery):
     }
 
 
-def network(shape, *middle) -> keras.Model:
-    x = first = keras.Input(shape)
-    for layer in middle:
-        x = layer(x)
-    return keras.Model(first, layers.Flatten()(x) if len(x.shape) > 2 else x)
-
-
-def assert_itself(model: keras.Model) -> None:
-    """The graph gives what the network gives when it is called; eighths are exact in float32."""
-    graph = trigger.lower(model, "fixed<9,6>")
-    x = np.random.default_rng(0).integers(-255, 256, (40, *model.input_shape[1:])) / 8
-    expected = np.asarray(model(x.astype(np.float32)))
-    np.testing.assert_array_equal(evaluate.predict(graph, x), expected)
-
-
 OPTIONS = {
     "Flatten channels first": ((2, 3), layers.Flatten("channels_first")),
     "Flatten channels first of rank 3": ((2, 3, 4), layers.Flatten("channels_first")),
@@ -92,7 +76,7 @@ OPTIONS = {
 @pytest.mark.parametrize("option", OPTIONS)
 def test_every_option(option):
     shape, layer = OPTIONS[option]
-    assert_itself(network(shape, layer))
+    assert_itself(stacked(shape, layer), "fixed<9,6>")
 
 
 @pytest.mark.parametrize("axis", [1, 2, 3, -1])
@@ -100,7 +84,7 @@ def test_concatenate_along_any_axis(axis):
     first = keras.Input((2, 3, 2))
     other = layers.Permute((1, 2, 3))(first)
     flat = layers.Flatten()(layers.Concatenate(axis=axis)([first, layers.ReLU()(other)]))
-    assert_itself(keras.Model(first, flat))
+    assert_itself(keras.Model(first, flat), "fixed<9,6>")
 
 
 def test_merges_of_three():
@@ -111,11 +95,11 @@ def test_merges_of_three():
         layers.Reshape((4,))(layers.Permute((2, 1))(layers.Reshape((2, 2))(first))),
     ]
     for layer in (layers.Maximum(), layers.Minimum()):
-        assert_itself(keras.Model(first, layer(parts)))
+        assert_itself(keras.Model(first, layer(parts)), "fixed<9,6>")
 
 
 def test_interpolation_is_refused():
-    model = network((2, 2, 1), layers.UpSampling2D(2, interpolation="bilinear", name="up"))
+    model = stacked((2, 2, 1), layers.UpSampling2D(2, interpolation="bilinear", name="up"))
     with pytest.raises(trigger.Inexact) as refusal:
         trigger.lower(model, "fixed<6,3>")
     assert str(refusal.value.problems[0]) == (
