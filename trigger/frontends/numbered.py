@@ -5,6 +5,7 @@ They are asked with two events at once. An operation that moves elements treats 
 that mixes events, or puts in a value of its own other than zero, does not.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -47,6 +48,19 @@ def _of_one_event(found: Integers, count: int) -> Integers:
     if (first > count).any() or (second != np.where(first == 0, 0, first + count)).any():
         raise mixed()
     return np.where(first == 0, -1, first - 1)
+
+
+def along(shape: tuple[int, ...], axes: Sequence[int]) -> Integers:
+    """The numbers of the elements that an operation along some axes takes together, (outputs,
+    members).
+
+    The axes are those of Keras, that of the events included. Raises Refusal for that one.
+    """
+    own = [axis % (len(shape) + 1) - 1 for axis in axes]
+    if -1 in own:
+        raise mixed()
+    last = np.moveaxis(wiring.numbers_of(shape), own, range(-len(own), 0))
+    return last.reshape(-1, math.prod(shape[axis] for axis in own))
 
 
 def side_by_side(builder: Builder, name: str, inputs: Sequence[Value]) -> str:

@@ -211,14 +211,11 @@ def _groups(call: Call) -> Integers:
     (value,) = call.inputs
     rank = len(value.shape) + 1
     axis = call.layer.axis
-    axes = range(rank) if axis is None else np.atleast_1d(axis) % rank
-    if 0 in axes:
-        raise numbered.mixed()
+    axes = range(rank) if axis is None else np.atleast_1d(axis).tolist()
+    groups = numbered.along(value.shape, axes)
     if getattr(call.layer, "initial", None) is not None:
         raise Refusal("it has an initial value", "use initial=None, and compare afterwards")
-    places = [int(a) - 1 for a in axes]
-    last = np.moveaxis(wiring.numbers_of(value.shape), places, range(-len(places), 0))
-    return last.reshape(-1, int(np.prod([value.shape[a] for a in places])))
+    return groups
 
 
 def _sum(builder: Builder, call: Call) -> str:

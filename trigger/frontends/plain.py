@@ -8,7 +8,6 @@ import keras
 import numpy as np
 
 from trigger.fixedpoint.build import Builder
-from trigger.fixedpoint.types import Integers
 from trigger.frontends import merging, numbered, wiring
 from trigger.frontends.calls import Call, Value
 from trigger.frontends.inexact import Refusal
@@ -135,17 +134,10 @@ def _dot(builder: Builder, call: Call) -> str:
     if value == other and len(value.shape) == 1:
         return sum_of_squares(builder, call.name, value.node)
     axes = np.broadcast_to(call.layer.axes, 2)
-    first, second = (_vectors(v.shape, int(a)) for v, a in zip(call.inputs, axes, strict=True))
+    first, second = (
+        numbered.along(v.shape, [int(axis)]) for v, axis in zip(call.inputs, axes, strict=True)
+    )
     return merging.contraction(builder, call.name, value.node, other.node, (first, second))
-
-
-def _vectors(shape: tuple[int, ...], axis: int) -> Integers:
-    """The numbers of the elements of each vector along an axis, (vectors, members)."""
-    along = axis % (len(shape) + 1)
-    if along == 0:
-        raise numbered.mixed()
-    last = np.moveaxis(wiring.numbers_of(shape), along - 1, -1)
-    return last.reshape(-1, last.shape[-1])
 
 
 # Each layer without weights, and what lowers a use of it.

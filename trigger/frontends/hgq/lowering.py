@@ -17,7 +17,7 @@ from hgq.quantizer.internal import FixedPointQuantizerBase
 from trigger.fixedpoint.build import Builder
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.types import Fixed, Overflow, Rounding
-from trigger.frontends import given, heads, kernels, merging, plain, rules, wiring
+from trigger.frontends import given, heads, kernels, merging, numbered, plain, rules, wiring
 from trigger.frontends.calls import Call, Value
 from trigger.frontends.constants import exact
 from trigger.frontends.hgq import einsum
@@ -268,7 +268,7 @@ class _HgqWalk(Walk):
         """HGQ2's softmax is made of tables: the largest value, exponentials, and one division."""
         layer = call.layer
         (value,) = call.inputs
-        groups = own_plain.along(value.shape, layer.axes)
+        groups = numbered.along(value.shape, layer.axes)
         place = np.empty(groups.size, dtype=np.int64)
         place[groups] = np.arange(len(groups))[:, None]
         (source,) = self._inputs(call)

@@ -1,15 +1,10 @@
 """Layers of HGQ2 without weights, lowered to the graph: what they do between their quantisers."""
 
-import math
-from collections.abc import Sequence
-
 import hgq.layers
 import keras
-import numpy as np
 
 from trigger.fixedpoint.build import Builder
-from trigger.fixedpoint.types import Integers
-from trigger.frontends import merging, numbered, plain, wiring
+from trigger.frontends import merging, numbered, plain
 from trigger.frontends.calls import Call
 from trigger.frontends.hgq_private import scale_of_average
 from trigger.frontends.piecewise import scaled
@@ -45,20 +40,9 @@ def _average(builder: Builder, call: Call) -> str:
     return scaled(builder, call.name, total, scale)
 
 
-def along(shape: tuple[int, ...], axes: Sequence[int]) -> Integers:
-    """The numbers of the elements that an operation along some axes takes together, (outputs,
-    members). The axes are those of Keras, that of the events included.
-    """
-    if 0 in axes:
-        raise numbered.mixed()
-    own = [axis - 1 for axis in axes]
-    last = np.moveaxis(wiring.numbers_of(shape), own, range(-len(own), 0))
-    return last.reshape(-1, math.prod(shape[axis] for axis in own))
-
-
 def _sum(builder: Builder, call: Call) -> str:
     (value,) = call.inputs
-    groups = along(value.shape, call.layer.axes)
+    groups = numbered.along(value.shape, call.layer.axes)
     if call.layer.scale == 1:
         return merging.sums(builder, call.name, value.node, groups)
     total = merging.sums(builder, f"{call.name}_sum", value.node, groups)
