@@ -14,10 +14,12 @@ from trigger.events.detector import (
     ETA_TOWERS,
     FEATURES,
     PHI_TOWERS,
+    REGION_FEATURES,
     Deposits,
     Particles,
     deposit,
     reconstruct,
+    regions,
 )
 from trigger.events.pythia import configured
 from trigger.events.readers import read
@@ -141,6 +143,32 @@ def test_what_the_detector_does_not_see():
     np.testing.assert_array_equal(turned.eta, ETA_TOWERS - 1 - found.eta)
 
 
+def test_regions():
+    """Each tower is in the region of 4 x 5 towers around it; faint ones and those outside are in none."""
+    low = CENTRE - 35
+    deposits = [
+        ((low, 0), 3.0),  # the first region: its first and its last tower
+        ((low + 4, 3), 2.0),
+        ((low + 5, 0), 10.0),  # the next in eta
+        ((low, 4), 20.0),  # the next in phi
+        ((low + 69, 71), 255.0),  # the last
+        ((low + 68, 71), 255.0),
+        ((low + 67, 71), 255.0),
+        ((low - 1, 5), 50.0),
+        ((low + 70, 5), 50.0),
+        ((low + 20, 20), 1.9),
+    ]
+    (eta, phi), et = np.transpose([place for place, _ in deposits]), [et for _, et in deposits]
+    (row,) = regions([one(eta, phi, et, np.zeros(len(et)))])
+    image = row.reshape(18, 14)
+    assert {tuple(place): image[tuple(place)] for place in np.argwhere(image)} == {
+        (0, 0): 10,
+        (0, 1): 20,
+        (1, 0): 40,
+        (17, 13): 1023,
+    }
+
+
 def test_the_weights_of_strata():
     """Crossings drawn as they come have their hardest collision in each bin as often as the strata say."""
     rng = np.random.default_rng(1)
@@ -154,11 +182,15 @@ def test_the_weights_of_strata():
     assert np.mean(sizes) == pytest.approx(5 + 0.8 / -np.expm1(-0.8), rel=0.03)
 
 
-def test_a_small_sample_of_ones_own(tmp_path):
+@pytest.mark.parametrize(
+    ("view", "features"), [(level1.OBJECTS, FEATURES), (level1.REGIONS, REGION_FEATURES)]
+)
+def test_a_small_sample_of_ones_own(tmp_path, view, features):
     pytest.importorskip("pythia8mc", reason="the extra [generator] is not installed")
     made = [0]
-    provenance = level1.write_events(tmp_path / "s.parquet", 405, 20, 3, made.append)
-    columns = read(tmp_path / "s.parquet", [*FEATURES, "label", "weight", "split"])
+    provenance = level1.write_events(tmp_path / "s.parquet", 405, 20, 3, made.append, view)
+    assert provenance["generator"].startswith(f"trigger events {view.command} --zero-bias 405 ")
+    columns = read(tmp_path / "s.parquet", [*features, "label", "weight", "split"])
     assert provenance["events"] == len(columns["label"]) == 405 + 5 * 20
     assert sum(made) == level1.collisions(405, 20)
     sections = list(provenance["cross_sections_mb"].values())

@@ -10,6 +10,7 @@ from trigger.errors import TriggerError
 from trigger.support.files import write_text
 
 if TYPE_CHECKING:
+    from trigger.events.level1 import View
     from trigger.support.progress import Advance
 
 Output = Annotated[
@@ -19,6 +20,9 @@ Output = Annotated[
 Seed = Annotated[
     int, typer.Option(min=0, help="Seed of the generator and of the order of the rows.")
 ]
+
+ZeroBias = Annotated[int, typer.Option(min=200, help="Zero-bias events, over all strata.")]
+Signals = Annotated[int, typer.Option(min=20, help="Events of each of the five signals.")]
 
 
 def jets(
@@ -39,12 +43,8 @@ def jets(
 
 def level1(
     output: Output,
-    zero_bias: Annotated[
-        int, typer.Option(min=200, help="Zero-bias events, over all strata.")
-    ] = 81_000,
-    signals: Annotated[
-        int, typer.Option(min=20, help="Events of each of the five signals.")
-    ] = 5_000,
+    zero_bias: ZeroBias = 81_000,
+    signals: Signals = 5_000,
     seed: Seed = 1,
 ) -> None:
     """Generate level-1 events at pileup 50 with Pythia 8.
@@ -52,6 +52,28 @@ def level1(
     Missing energy, 4 e/gamma, 4 muons and 10 jets in hardware integers, of zero bias and of five
     signals.
     """
+    from trigger.events.level1 import OBJECTS
+
+    _level1(output, zero_bias, signals, seed, OBJECTS)
+
+
+def regions(
+    output: Output,
+    zero_bias: ZeroBias = 40_500,
+    signals: Signals = 1_500,
+    seed: Seed = 1,
+) -> None:
+    """Generate level-1 events as images of the calorimeter.
+
+    The transverse energies of 18 x 14 trigger regions in hardware integers, of the same processes
+    as for level1.
+    """
+    from trigger.events.level1 import REGIONS
+
+    _level1(output, zero_bias, signals, seed, REGIONS)
+
+
+def _level1(output: Path, zero_bias: int, signals: int, seed: int, view: "View") -> None:
     from trigger.events.level1 import collisions, write_events
 
     total = collisions(zero_bias, signals)
@@ -59,7 +81,7 @@ def level1(
         output,
         total,
         "collisions",
-        lambda done: write_events(output, zero_bias, signals, seed, done),
+        lambda done: write_events(output, zero_bias, signals, seed, done, view),
     )
     typer.echo(f"{output}: {made['events']} events, SHA-256 {made['sha256']}")
 

@@ -29,7 +29,15 @@ _NAMES = [
 ]
 FEATURES = tuple(f"{name}_{field}" for name in _NAMES for field in ("pt", "eta", "phi"))
 
+# The trigger regions of the calorimeter: 18 in phi, each with 14 in eta; of 4 x 5 towers.
+REGIONS = (18, 14)
+REGION_FEATURES = tuple(f"region{number}_et" for number in range(1, 1 + 18 * 14))
+
 _LARGEST_TOWER = 511
+_LARGEST_REGION = 1023
+_REGION_TOWERS = (4, 5)
+# Fainter towers are mostly pileup.
+_REGION_TOWER_LEAST_GEV = 2.0
 _CENTRE = ETA_TOWERS // 2
 # The least pT, in GeV, with which a charged particle reaches the calorimeter: 1.29 m in 3.8 T.
 _CURLING_PT = 0.3 * 3.8 * 1.29 / 2
@@ -133,6 +141,24 @@ def reconstruct(events: Sequence[Sequence[Deposits]]) -> Integers:
     total = np.minimum(em + had, _LARGEST_TOWER)
     found = [_missing(total), _egammas(em, had), _muons(events), _jets(total)]
     return np.concatenate([part.reshape(len(events), -1) for part in found], axis=1)
+
+
+def regions(events: Sequence[Sequence[Deposits]]) -> Integers:
+    """Events, each a list of overlaid collisions, as the transverse energies of their trigger
+    regions: integers of shape (events, 252) in steps of 0.5 GeV, columns as ``REGION_FEATURES``.
+
+    All regions in eta at the first phi come first. They cover eta up to 3.045, without the towers
+    below 2 GeV.
+    """
+    em, had = _towers(events)
+    total = np.minimum(em + had, _LARGEST_TOWER)
+    total[total < _REGION_TOWER_LEAST_GEV / STEP_GEV] = 0
+    (in_phi, in_eta), (phi, eta) = REGIONS, _REGION_TOWERS
+    first = _CENTRE - in_eta * eta // 2
+    used = total[:, first : first + in_eta * eta].transpose(0, 2, 1)
+    sums = used.reshape(len(events), in_phi, phi, in_eta, eta).sum(axis=(2, 4))
+    found: Integers = np.minimum(sums, _LARGEST_REGION).reshape(len(events), -1)
+    return found
 
 
 def _towers(events: Sequence[Sequence[Deposits]]) -> tuple[Integers, Integers]:

@@ -1,4 +1,4 @@
-"""Level-1 events: the trigger objects of zero-bias crossings and of signals.
+"""Level-1 events: what the trigger sees of zero-bias crossings and of signals.
 
 Proton-proton collisions at 13.6 TeV by Pythia 8, on average 50 in a bunch crossing, seen by
 ``detector``. A zero-bias crossing is an overlay of inelastic collisions. Its tail determines the
@@ -20,12 +20,15 @@ from trigger.events.detector import (
     FEATURES,
     MAX_ETA,
     PHI_TOWERS,
+    REGION_FEATURES,
     Deposits,
     Particles,
     deposit,
     reconstruct,
+    regions,
 )
 from trigger.events.pythia import configured, versions
+from trigger.fixedpoint.types import Integers
 from trigger.support.process import end_with_parent
 
 PILEUP = 50
@@ -67,6 +70,20 @@ SIGNALS = {
     ),
 }
 CLASSES = (ZERO_BIAS, *SIGNALS)
+
+
+class View(NamedTuple):
+    """What the trigger sees of an event: the command that writes it, the columns, and the function
+    from events to integers of shape (events, columns).
+    """
+
+    command: str
+    columns: tuple[str, ...]
+    see: Callable[[Sequence[Sequence[Deposits]]], Integers]
+
+
+OBJECTS = View("level1", FEATURES, reconstruct)
+REGIONS = View("regions", REGION_FEATURES, regions)
 
 
 class Source(NamedTuple):
@@ -166,7 +183,7 @@ def _poisson_of_one_or_more(mean: float, rng: np.random.Generator) -> int:
 
 
 class Sample(NamedTuple):
-    """Events of one split: ``x`` (events, 57) integers, ``label`` and ``weight`` (events,)."""
+    """Events of one split: ``x`` (events, columns) integers, ``label`` and ``weight`` (events,)."""
 
     x: np.ndarray
     label: np.ndarray
@@ -174,19 +191,25 @@ class Sample(NamedTuple):
 
 
 def sample(
-    beam: Beam, signals: dict[str, list[Deposits]], sizes: Sequence[int], rng: np.random.Generator
+    view: View,
+    beam: Beam,
+    signals: dict[str, list[Deposits]],
+    sizes: Sequence[int],
+    rng: np.random.Generator,
 ) -> Sample:
     """These crossings of each stratum, and all signals. Zero-bias weights are 1 on average."""
     parts = []
     labels = []
     weights = []
     for stratum, (share, count) in enumerate(zip(beam.strata(), sizes, strict=True)):
-        parts.append(_seen((beam.crossing(stratum, k, rng) for k in range(count)), count))
+        parts.append(_seen(view, (beam.crossing(stratum, k, rng) for k in range(count)), count))
         labels.append(np.full(count, ZERO_BIAS))
         weights.append(np.full(count, share * sum(sizes) / count))
     for name, collisions in signals.items():
         parts.append(
-            _seen(([*beam.pileup(rng), collision] for collision in collisions), len(collisions))
+            _seen(
+                view, ([*beam.pileup(rng), collision] for collision in collisions), len(collisions)
+            )
         )
         labels.append(np.full(len(collisions), name))
         weights.append(np.ones(len(collisions)))
@@ -194,10 +217,10 @@ def sample(
     return Sample(*(np.concatenate(column)[order] for column in (parts, labels, weights)))
 
 
-def _seen(crossings: Iterator[list[Deposits]], count: int) -> np.ndarray:
+def _seen(view: View, crossings: Iterator[list[Deposits]], count: int) -> np.ndarray:
     return np.concatenate(
         [
-            reconstruct([next(crossings) for _ in range(min(_BATCH, count - k))])
+            view.see([next(crossings) for _ in range(min(_BATCH, count - k))])
             for k in range(0, count, _BATCH)
         ]
     )
@@ -209,12 +232,13 @@ def write_events(
     signals: int,
     seed: int,
     done: Callable[[int], None] = lambda collisions: None,
+    view: View = OBJECTS,
 ) -> dict[str, Any]:
     """Write a sample to a Parquet file and return its provenance.
 
     ``zero_bias`` is the number of zero-bias events, ``signals`` that of each signal. The columns
-    are the 57 integers, ``label``, ``weight`` and ``split``. ``done`` is called with the number of
-    collisions made since its last call.
+    are those of the view, ``label``, ``weight`` and ``split``. ``done`` is called with the number
+    of collisions made since its last call.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -234,17 +258,18 @@ def write_events(
             made[key] = task.result()
             done(wanted[key][1])
     columns: dict[str, list[np.ndarray]] = {
-        name: [] for name in (*FEATURES, "label", "weight", "split")
+        name: [] for name in (*view.columns, "label", "weight", "split")
     }
     for number, (split, share) in enumerate(SHARES.items()):
         beam = Beam.of(made[split, SOFT.name], [made[split, source.name] for source in HARD])
         found = sample(
+            view,
             beam,
             {name: made[split, name].deposits for name in SIGNALS},
             _sizes(share * zero_bias),
             np.random.default_rng([seed, len(wanted) + number]),
         )
-        for name, values in zip(FEATURES, found.x.T, strict=True):
+        for name, values in zip(view.columns, found.x.T, strict=True):
             columns[name].append(values.astype(np.int16))
         columns["label"].append(found.label)
         columns["weight"].append(found.weight.astype(np.float32))
@@ -260,7 +285,7 @@ def write_events(
     )
     pq.write_table(table, path, compression="zstd", compression_level=19)
     return {
-        "generator": f"trigger events level1 --zero-bias {zero_bias} --signals "
+        "generator": f"trigger events {view.command} --zero-bias {zero_bias} --signals "
         f"{signals} --seed {seed}",
         "classes": list(CLASSES),
         "events": len(table),

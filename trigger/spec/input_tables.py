@@ -3,7 +3,7 @@ fields they are.
 """
 
 from collections import Counter
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field, field_validator, model_validator
 
@@ -11,6 +11,9 @@ from trigger.errors import quoted
 from trigger.fixedpoint.types import MAX_WIDTH, Fixed
 from trigger.spec.tables import Name, Section, nearest
 from trigger.support.spelling import read_type
+
+_GRID = ("links", "per_link", "per_word", "bits")
+_MOST_OBJECTS = 4096
 
 
 def _type(text: str) -> str:
@@ -52,8 +55,8 @@ class PlacedField(NamedTuple):
 
 
 class HardwareObject(Section):
-    """Objects of one kind: ``at`` has link, word and lowest bit of each; sorted by descending
-    ``order_by``.
+    """Objects of one kind: ``at`` has link, word and lowest bit of each, or the grid that they
+    form; sorted by descending ``order_by``.
     """
 
     at: Annotated[
@@ -64,6 +67,11 @@ class HardwareObject(Section):
     ]
     fields: Annotated[dict[Name, ObjectField], Field(min_length=1)]
     order_by: str | None = None
+
+    @field_validator("at", mode="before")
+    @classmethod
+    def _places(cls, value: Any) -> Any:
+        return _grid(value) if isinstance(value, dict) else value
 
     @model_validator(mode="after")
     def _has_order(self) -> "HardwareObject":
@@ -77,6 +85,29 @@ class HardwareObject(Section):
     def features(self, name: str, number: int) -> list[str]:
         """The features that the fields of object ``number``, from 0, are."""
         return [f"{name}{number + 1 if len(self.at) > 1 else ''}_{field}" for field in self.fields]
+
+
+def _grid(table: dict[str, Any]) -> list[list[int]]:
+    """The places of objects that fill links in order: on each link ``per_link`` of them,
+    ``per_word`` in a word, ``bits`` apart.
+    """
+    match [table.get(key) for key in _GRID]:
+        case [[int(first), int(last)], int(per_link), int(per_word), int(bits)] if (
+            len(table) == len(_GRID)
+            and bool not in map(type, (first, last, per_link, per_word, bits))
+            and 0 <= first <= last
+            and min(per_link, per_word, bits) > 0
+            and (last - first + 1) * per_link <= _MOST_OBJECTS
+        ):
+            return [
+                [link, number // per_word, number % per_word * bits]
+                for link in range(first, last + 1)
+                for number in range(per_link)
+            ]
+    raise ValueError(
+        f"not a grid of at most {_MOST_OBJECTS} objects; write {{ links = [first, last], "
+        f"per_link = 14, per_word = 4, bits = 16 }}, or a list of [link, word, bit]"
+    )
 
 
 class Inputs(Section):
