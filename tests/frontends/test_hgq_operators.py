@@ -29,9 +29,15 @@ FUNCTIONS = {
     "shapes": lambda x: layers.Subtract()([x, x[:, :1]]),
     "parts": lambda x: ops.split(x, 2, axis=1)[1],
     "a network used twice": twice,
+    "PReLU": layers.PReLU("random_normal"),
+    "Masking": lambda x: layers.Reshape((4,))(
+        layers.Masking(0.5)(ops.clip(layers.Reshape((2, 2))(x), -1, 1))
+    ),
+    "Embedding": lambda x: layers.Reshape((12,))(layers.Embedding(4, 3)(ops.clip(x, 0, 3))),
 }
 
 
+@pytest.mark.filterwarnings("ignore:Layer .* was passed an input with a mask")
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_graph_reference_and_network_agree(name):
     keras.utils.set_random_seed(0)

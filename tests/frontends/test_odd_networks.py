@@ -72,6 +72,10 @@ def open_input(shape, layer):
     return keras.Model(x, layer(x))
 
 
+ELU = (
+    "elu: the activation elu has no exact fixed-point form. Remedy: put a quantiser after it, such as "
+    'QActivation("quantized_bits(8,3,alpha=1)"), which makes the two one table.'
+)
 NETWORKS = {
     # Activations with the name of another, and classes with the name of a quantiser.
     "relu of one's own": (lambda: chain(dense(activation=relu)), own("relu")),
@@ -312,10 +316,11 @@ NETWORKS = {
         "lstm: a layer of the type LSTM has no exact lowering. Remedy: use Input, Dense, Conv1D, Conv2D, "
         "DepthwiseConv1D, DepthwiseConv2D, SeparableConv1D, SeparableConv2D and their Q forms, QDenseBatchnorm, "
         "QConv2DBatchnorm, QDepthwiseConv2DBatchnorm, QAveragePooling2D, QGlobalAveragePooling2D, "
-        "Activation, QActivation, BatchNormalization, "
-        "QBatchNormalization, Normalization, ReLU, LeakyReLU, Softmax (last), Add, Subtract, Multiply, Average, Maximum, "
+        "Activation, ELU, QActivation, BatchNormalization, "
+        "QBatchNormalization, Normalization, "
+        "PReLU, Embedding, ReLU, LeakyReLU, Softmax (last), Add, Subtract, Multiply, Average, Maximum, "
         "Minimum, Concatenate, Dot, Rescaling, MaxPooling, AveragePooling, Flatten, Reshape, Permute, "
-        "RepeatVector, Cropping, ZeroPadding, UpSampling, the Dropout layers, the operators and functions of "
+        "RepeatVector, Cropping, ZeroPadding, UpSampling, Masking, the Dropout layers, the operators and functions of "
         "keras.ops that add, multiply, compare, sum or move elements.",
     ),
     "an unbuilt Sequential": (
@@ -329,13 +334,11 @@ NETWORKS = {
     ),
     "two inputs": (
         two_inputs,
-        "elu: a layer of the type ELU has no exact lowering. Remedy: use ReLU, or QActivation(\"quantized_relu(8,3)\"), and "
-        "retrain.",
+        ELU,
     ),
     "two outputs": (
         two_outputs,
-        "elu: a layer of the type ELU has no exact lowering. Remedy: use ReLU, or QActivation(\"quantized_relu(8,3)\"), and "
-        "retrain.",
+        ELU,
     ),
     # Bounds off the grid of what is bounded: exact on a finer one.
     **{

@@ -223,3 +223,9 @@ def test_where_float32_rounds_to_the_other_level():
             layers.Activation(function), QActivation("quantized_bits(6,2,alpha=1)", name="q")
         )
         assert isinstance(assert_itself(model)["q"], Lookup)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.5, 1.0, 3.0, -1.0])
+def test_the_layer_elu(alpha):
+    model = network(layers.ELU(alpha), QActivation("quantized_bits(6,2,alpha=1)"))
+    assert_itself(model)

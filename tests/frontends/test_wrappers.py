@@ -37,17 +37,6 @@ def unsupported(kind, remedy):
 
 NORMALISED = "use the wrapped layer itself; its kernel is already normalised"
 REFUSED = {
-    "Masking": (
-        lambda: chain(layers.Masking(name="d"), shape=(2, 2)),
-        unsupported("Masking", "remove it, and set masked values to 0 in the events"),
-    ),
-    "Embedding with mask_zero": (
-        lambda: chain(layers.Embedding(8, 2, mask_zero=True, name="d")),
-        unsupported(
-            "Embedding",
-            "use one-hot inputs and a QDense whose kernel has the rows of the embedding",
-        ),
-    ),
     "SpectralNormalization": (
         lambda: chain(layers.SpectralNormalization(dense("inner"), name="d")),
         unsupported("SpectralNormalization", NORMALISED),

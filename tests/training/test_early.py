@@ -42,12 +42,12 @@ def network(*many):
         (
             lambda: network(
                 layers.Dense(4, name="real"),
-                layers.PReLU(name="learned"),
+                layers.UnitNormalization(name="learned"),
                 QActivation("quantized_relu(4,2)"),
             ),
             [
                 ("real", "the kernel is not quantised"),
-                ("learned", "a layer of the type PReLU has no exact lowering"),
+                ("learned", "a layer of the type UnitNormalization has no exact lowering"),
             ],
         ),
     ],

@@ -22,7 +22,7 @@ from trigger.frontends.libraries import module_of
 # Options and attributes that do not affect the outputs.
 _IGNORED = re.compile(
     "initializer|regularizer|constraint|range$|momentum|^_?seed|^_self_|tracker|^name$|^trainable$|"
-    "^built$|^dtype$|^lora_|^_beta$|^_?ebops"
+    "^built$|^dtype$|^lora_|^_beta$|^_?ebops|^weights$"
 )
 # What a layer tells its base, and no user can choose.
 _SETTLED = ("pool_dimensions", "pool_mode", "rank")

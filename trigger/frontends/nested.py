@@ -1,5 +1,5 @@
 """Networks as uses of layers: networks inside a network, and TimeDistributed, give way to their
-layers.
+layers. Masks, which no layer here depends on, are left out.
 
 The layers are those of the user, with the same weights and options: only their uses are new.
 """
@@ -41,12 +41,12 @@ def nodes(model: keras.Model) -> list[Any]:
 
 
 def inlined(model: keras.Model) -> keras.Model:
-    """The network without networks inside it and without TimeDistributed; itself if it has none.
+    """The network without networks inside it, TimeDistributed and masks; itself if it has none.
 
     Raises Inexact with what is wrong with those that it has.
     """
     uses = nodes(model)
-    if not any(isinstance(node.operation, keras.Model | _L.TimeDistributed) for node in uses):
+    if not any(map(_gives_way, uses)):
         return model
     with uncounted_layers():
         inputs = [keras.Input(t.shape[1:], dtype=t.dtype, name=t.name) for t in model.inputs]
@@ -55,6 +55,10 @@ def inlined(model: keras.Model) -> keras.Model:
         if inlining.problems:
             raise Inexact(inlining.problems)
         return keras.Model(tensors.alone(inputs), tensors.alone(outputs), name=model.name)
+
+
+def _gives_way(node: Any) -> bool:
+    return isinstance(node.operation, keras.Model | _L.TimeDistributed) or own.has_mask(node)
 
 
 class _Inlining:
@@ -82,6 +86,7 @@ class _Inlining:
     def _of_node(self, node: Any, values: dict[int, Any]) -> list[Any]:
         operation = node.operation
         arguments, options = node.arguments.fill_in(values)
+        options = own.without_masks(options)
         if isinstance(operation, keras.Model):
             return self._of_inner(node, arguments[0])
         if type(operation) is _L.TimeDistributed:
@@ -113,7 +118,7 @@ class _Inlining:
         check_methods("its", wrapper, "use the layer as Keras has it")
         own.check_precision(wrapper)
         inner = wrapper.layer
-        if _is_stepwise(inner):
+        if is_stepwise(inner):
             return used(self._twin(inner), (x,), {}, [keras.KerasTensor(shape, x.dtype)])[0]
         steps = [self._named(x[:, step], wrapper) for step in range(x.shape[1])]
         after = [self._of_step(inner, step, (shape[0], *shape[2:])) for step in steps]
@@ -143,7 +148,8 @@ class _Inlining:
         return found
 
 
-def _is_stepwise(layer: Any) -> bool:
+def is_stepwise(layer: Any) -> bool:
+    """Whether the output of a layer at each step is that of its input at this step alone."""
     activation = getattr(layer, "activation", None)
     if heads.is_softmax(layer) or heads.kind_of(activation) is not None:
         return False

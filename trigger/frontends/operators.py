@@ -17,7 +17,7 @@ from trigger.frontends.calls import Call, Value
 from trigger.frontends.constants import as_numpy, exact
 from trigger.frontends.inexact import Refusal
 from trigger.frontends.keras_private import operation_name
-from trigger.frontends.piecewise import clip, is_power_of_two, lower_relu
+from trigger.frontends.piecewise import clip, is_power_of_two, lookup, lower_relu
 
 _Lowering = Callable[[Builder, Call], str | Value | tuple[str, ...]]
 NAMES = "the operators and functions of keras.ops that add, multiply, compare, sum or move elements"
@@ -155,6 +155,21 @@ def rescaling(builder: Builder, call: Call) -> str:
         )
     (node,), flat = merging.broadcast(builder, call.name, call.inputs, (scale, offset))
     return _scaled(builder, call.name, node, *flat)
+
+
+def masking(builder: Builder, call: Call) -> str:
+    """The layer Masking: zero where all elements along the last axis are the masked value."""
+    (value,) = call.inputs
+    masked = fixed(call.layer.mask_value)
+    if not masked.any():
+        return value.node
+    differs = lookup(builder, f"{call.name}_differs", value.node, lambda x: x != masked)
+    groups = numbered.along(value.shape, [len(value.shape)])
+    present = builder.maximum(f"{call.name}_present", differs, groups)
+    each = wiring.gather(
+        builder, f"{call.name}_each", present, np.repeat(np.arange(len(groups)), groups.shape[1])
+    )
+    return builder.multiply(call.name, value.node, each)
 
 
 def _negative(builder: Builder, call: Call) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 
 from trigger.errors import TriggerError, quoted
+from trigger.frontends import indices
 from trigger.frontends.inexact import Inexact, Problem, Refusal
 from trigger.frontends.keras_private import ends_by_construction, functional_inside
 from trigger.frontends.libraries import HARMLESS, is_library
@@ -37,7 +38,10 @@ def model_problems(model: keras.Model) -> list[Problem]:
             )
         )
     for tensor in model.inputs:
-        if keras.backend.standardize_dtype(tensor.dtype) not in _PRECISIONS:
+        dtype = keras.backend.standardize_dtype(tensor.dtype)
+        if dtype not in _PRECISIONS and not (
+            dtype in indices.TYPES and indices.are_indices(model, tensor)
+        ):
             problems.append(
                 Problem(
                     tensor.name,
@@ -198,9 +202,10 @@ def check_precision(layer: Any) -> None:
 
 
 def check_arguments(node: Any) -> None:
-    """Refuse a call of a layer with more than its inputs, as with training=True."""
+    """Refuse a call of a layer with more than its inputs and masks, as with training=True."""
     arguments = node.arguments
-    named = [(f"{name}={quoted(value)}", value) for name, value in arguments.kwargs.items()]
+    options = without_masks(arguments.kwargs)
+    named = [(f"{name}={quoted(value)}", value) for name, value in options.items()]
     others = [(f"a further argument {quoted(value)}", value) for value in arguments.args[1:]]
     for text, value in (*named, *others):
         if any(part is not None and part is not False for part in keras.tree.flatten(value)):
@@ -208,6 +213,18 @@ def check_arguments(node: Any) -> None:
                 f"it is called with {text}, which changes what it computes",
                 "call it with its input only",
             )
+
+
+def without_masks(options: dict[str, Any]) -> dict[str, Any]:
+    """The named arguments of a call without the masks."""
+    return {name: value for name, value in options.items() if not name.endswith("mask")}
+
+
+def has_mask(node: Any) -> bool:
+    """Whether a layer or network is called with a mask."""
+    given = node.arguments.kwargs
+    masks = given.keys() - without_masks(given).keys()
+    return any(part is not None for name in masks for part in keras.tree.flatten(given[name]))
 
 
 def _overridden(kind: type) -> list[str]:

@@ -29,7 +29,7 @@ TRAINING_ONLY = (
 NAMES = (
     "ReLU, LeakyReLU, Softmax (last), Add, Subtract, Multiply, Average, Maximum, Minimum, "
     "Concatenate, Dot, Rescaling, MaxPooling, AveragePooling, Flatten, Reshape, Permute, "
-    "RepeatVector, Cropping, ZeroPadding, UpSampling, the Dropout layers"
+    "RepeatVector, Cropping, ZeroPadding, UpSampling, Masking, the Dropout layers"
 )
 
 

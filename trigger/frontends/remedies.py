@@ -8,8 +8,6 @@ _CONVOLUTION = "use Flatten and a QDense whose kernel holds the same products at
 
 # Names, and their remedy.
 _LAYERS = (
-    ("PReLU", "use LeakyReLU(negative_slope=0.25), or another power of two, and retrain"),
-    ("ELU", 'use ReLU, or QActivation("quantized_relu(8,3)"), and retrain'),
     (
         "RandomBrightness RandomContrast RandomCrop RandomFlip RandomRotation RandomTranslation "
         "RandomZoom",
@@ -20,8 +18,6 @@ _LAYERS = (
         "SpectralNormalization",
         "use the wrapped layer itself; its kernel is already normalised",
     ),
-    ("Masking", "remove it, and set masked values to 0 in the events"),
-    ("Embedding", "use one-hot inputs and a QDense whose kernel has the rows of the embedding"),
     ("QAdaptiveActivation", "use QActivation with the learned quantiser"),
     ("QSoftmax", "use keras.layers.Softmax as the last layer"),
     (

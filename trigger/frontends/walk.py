@@ -17,7 +17,7 @@ from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.ops import GraphError
 from trigger.fixedpoint.ranges import TooWide
 from trigger.fixedpoint.types import Fixed
-from trigger.frontends import operators, own, plain, remedies
+from trigger.frontends import masks, operators, own, plain, remedies, weighted
 from trigger.frontends.attributes import check_attributes
 from trigger.frontends.calls import Call, Value
 from trigger.frontends.constants import check_weights
@@ -66,7 +66,7 @@ class Walk(ABC):
         own.check_network(model)
         own.check_inputs(model)
         given, model = model, inlined(model)
-        self.problems: list[Problem] = own.model_problems(given)
+        self.problems: list[Problem] = [*own.model_problems(given), *masks.problems(given)]
         uses = named_nodes(model)
         self._methods = dict((*self._plain(), *self.methods()))
         # A head that another layer reads is no end of the network: it must be exact.
@@ -230,6 +230,9 @@ class Walk(ABC):
         return (
             *((kind, partial(self._plainly, lower)) for kind, lower in plain.LAYERS.items()),
             (keras.layers.Rescaling, partial(self._plainly, operators.rescaling)),
+            (keras.layers.Masking, partial(self._plainly, operators.masking)),
+            (keras.layers.PReLU, partial(self._plainly, weighted.prelu)),
+            (keras.layers.Embedding, partial(self._plainly, weighted.embedding)),
             (keras.layers.Softmax, lambda call: self.leave_out_softmax(call, call.layer.axis)),
         )
 
@@ -252,7 +255,9 @@ class Walk(ABC):
         what = "a layer of the type" if isinstance(call.layer, keras.Layer) else "the operation"
         raise Refusal(
             f"{what} {kind.__name__} has no exact lowering",
-            remedies.of_layer(call.layer, f"{self.layers}, {plain.NAMES}, {operators.NAMES}"),
+            remedies.of_layer(
+                call.layer, f"{self.layers}, {weighted.NAMES}, {plain.NAMES}, {operators.NAMES}"
+            ),
         )
 
 

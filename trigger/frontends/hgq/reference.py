@@ -15,7 +15,7 @@ import numpy as np
 
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.types import Fixed
-from trigger.frontends import tensors
+from trigger.frontends import tensors, weighted
 from trigger.frontends.floatx import in_batches, keras_float64
 from trigger.frontends.hgq.constants import (
     affine_constants,
@@ -196,7 +196,11 @@ def _operation(layer: Any, shape: tuple[int | None, ...], is_head: bool) -> Any:
     if isinstance(layer, hgq.layers.QUnaryFunctionLUT | keras.layers.Softmax):
         return keras.layers.Activation(activation or "softmax")
     # A layer that is used twice becomes two, and names are unique.
-    return type(layer).from_config({**layer.get_config(), "name": None, "dtype": "float64"})
+    twin = type(layer).from_config({**layer.get_config(), "name": None, "dtype": "float64"})
+    if isinstance(layer, weighted.LAYERS):
+        twin.build(shape)
+        twin.set_weights(layer.get_weights())
+    return twin
 
 
 def _softmax(layer: hgq.layers.QSoftmax, x: Any) -> Any:

@@ -66,7 +66,7 @@ class _KerasWalk(Walk):
     layers = (
         "Dense, Conv1D, Conv2D, DepthwiseConv1D, DepthwiseConv2D, SeparableConv1D, "
         "SeparableConv2D and their Q forms, QDenseBatchnorm, QConv2DBatchnorm, "
-        "QDepthwiseConv2DBatchnorm, QAveragePooling2D, QGlobalAveragePooling2D, Activation, "
+        "QDepthwiseConv2DBatchnorm, QAveragePooling2D, QGlobalAveragePooling2D, Activation, ELU, "
         "QActivation, BatchNormalization, QBatchNormalization, Normalization"
     )
     input_remedy = f'{Walk.input_remedy}, or start with QActivation("quantized_bits(16,5,alpha=1)")'
@@ -86,6 +86,7 @@ class _KerasWalk(Walk):
             *((kind, self._linear) for kind in constants.LINEAR),
             *((kind, self._pooling) for kind in pooling.KINDS),
             (keras.layers.Activation, self._activation),
+            (keras.layers.ELU, self._elu),
             (qkeras.QActivation, self._activation),
             (keras.layers.BatchNormalization, self._batch_normalization),
             (qkeras.QBatchNormalization, self._batch_normalization),
@@ -156,6 +157,9 @@ class _KerasWalk(Walk):
                 'use Activation("linear")',
             )
         return self._activated(call, *call.inputs)
+
+    def _elu(self, call: Call) -> Value:
+        return call.inputs[0]._replace(unrounded=rounded.elu(call.layer))
 
     def _activated(self, call: Call, value: Value) -> str | Value:
         """The activation of a layer, joined with a real-valued function before it."""

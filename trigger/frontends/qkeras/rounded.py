@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from trigger.fixedpoint.build import Builder, fraction_bits
+from trigger.frontends import remedies
 from trigger.frontends.calls import Unrounded
 from trigger.frontends.constants import as_numpy
 from trigger.frontends.inexact import Refusal
@@ -41,6 +42,17 @@ def unrounded(layer: str, activation: Any, refusal: Refusal) -> Unrounded | None
     if name is None:
         return None
     return Unrounded(activation, name in _RISING, layer, refusal)
+
+
+def elu(layer: keras.layers.ELU) -> Unrounded:
+    """The layer ELU."""
+    alpha = float(layer.alpha)
+    refusal = Refusal(
+        "the activation elu has no exact fixed-point form", remedies.of_activation("elu", "")
+    )
+    return Unrounded(
+        lambda x: keras.activations.elu(x, alpha=alpha), alpha >= 0, layer.name, refusal
+    )
 
 
 def is_rounding(layer: Any) -> bool:
