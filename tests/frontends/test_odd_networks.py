@@ -313,15 +313,8 @@ NETWORKS = {
     ),
     "several values of a layer": (
         lambda: chain(splits),
-        "lstm: a layer of the type LSTM has no exact lowering. Remedy: use Input, Dense, Conv1D, Conv2D, "
-        "DepthwiseConv1D, DepthwiseConv2D, SeparableConv1D, SeparableConv2D and their Q forms, QDenseBatchnorm, "
-        "QConv2DBatchnorm, QDepthwiseConv2DBatchnorm, QAveragePooling2D, QGlobalAveragePooling2D, "
-        "Activation, ELU, QActivation, BatchNormalization, "
-        "QBatchNormalization, Normalization, "
-        "PReLU, Embedding, ReLU, LeakyReLU, Softmax (last), Add, Subtract, Multiply, Average, Maximum, "
-        "Minimum, Concatenate, Dot, Rescaling, MaxPooling, AveragePooling, Flatten, Reshape, Permute, "
-        "RepeatVector, Cropping, ZeroPadding, UpSampling, Masking, the Dropout layers, the operators and functions of "
-        "keras.ops that add, multiply, compare, sum or move elements.",
+        "lstm: the kernel is not quantised (the values need 26 bits). Remedy: use QLSTM with a kernel_quantizer such as "
+        "quantized_bits(6,0,alpha=1).",
     ),
     "an unbuilt Sequential": (
         lambda: keras.Sequential([dense()], name="net"),

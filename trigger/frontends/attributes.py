@@ -22,7 +22,7 @@ from trigger.frontends.libraries import module_of
 # Options and attributes that do not affect the outputs.
 _IGNORED = re.compile(
     "initializer|regularizer|constraint|range$|momentum|^_?seed|^_self_|tracker|^name$|^trainable$|"
-    "^built$|^dtype$|^lora_|^_beta$|^_?ebops|^weights$"
+    "^built$|^dtype$|^lora_|^_beta$|^_?ebops|^weights$|^implementation$"
 )
 # What a layer tells its base, and no user can choose.
 _SETTLED = ("pool_dimensions", "pool_mode", "rank")
@@ -31,6 +31,7 @@ _STATE = (
     "scale", "freeze_scale", "mean", "variance", "_first",
 )  # fmt: skip
 _QUANTIZER = re.compile("_quantizer(_internal)?$")
+_ACTIVATION = re.compile("(recurrent_)?activation$")
 _MISLEADING = re.compile("quantizer|^activation$")
 # The libraries whose objects are compared attribute by attribute.
 _OPEN = ("quantizers", "hgq.quantizer.internal")
@@ -191,12 +192,26 @@ def _layer_again(layer: Any) -> Any:
     kind = type(layer)
     if module_of(kind).partition(".")[0] == "trigger":  # these have complete configurations
         return kind.from_config(layer.get_config())
+    if isinstance(layer, keras.layers.RNN):  # they pass on their options to a cell
+        return _recurrent_again(layer)
     known = _parameters(kind)
     if not known and hasattr(layer, "config"):  # Quantizer of HGQ2
         return kind(config=layer.config, name=layer.name, dtype=layer.dtype_policy)
     # Drawing kernels would change all later random numbers.
     zeros = {n: "zeros" for n in ("kernel_initializer", "bias_initializer") if n in known}
     return kind(**_options(layer), **zeros, name=layer.name, dtype=layer.dtype_policy)
+
+
+def _recurrent_again(layer: Any) -> Any:
+    config = layer.get_config()
+    zeros = {name: "zeros" for name in config if name.endswith("_initializer")}
+    # Some functions of QKeras are no part of a configuration that can be read.
+    activations = {name: getattr(layer.cell, name) for name in config if _ACTIVATION.match(name)}
+    linear = dict.fromkeys(activations, "linear")
+    made = type(layer).from_config({**config, **zeros, **linear})
+    for name, activation in activations.items():
+        setattr(made.cell, name, activation)
+    return made
 
 
 @contextlib.contextmanager

@@ -12,6 +12,8 @@ from trigger.frontends.libraries import HARMLESS, is_library
 
 # Keras itself sets these on every new layer.
 _WRAPPED = ("build", "quantize")
+# QKeras gives its recurrent layers the properties of their cells by functions of this name.
+_DELEGATED = "_delegate_property.<locals>.<lambda>"
 # Set by compile() and read only by training.
 _OF_TRAINING = ("loss", "optimizer")
 
@@ -60,9 +62,15 @@ def _is_original(value: Any, name: str, classes: list[type]) -> bool:
     return all(
         isinstance(function, types.FunctionType)
         and is_library(function)
-        and function.__qualname__ in own
+        and (function.__qualname__ in own or _is_delegated(function, name))
         for function in functions
     )
+
+
+def _is_delegated(function: types.FunctionType, name: str) -> bool:
+    """Whether this is a property of a recurrent layer of QKeras that gives that of its cell."""
+    named = [cell.cell_contents for cell in function.__closure__ or ()]
+    return function.__qualname__ == _DELEGATED and named == [name]
 
 
 def _is_builtin(value: Any) -> bool:

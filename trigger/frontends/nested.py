@@ -1,5 +1,5 @@
-"""Networks as uses of layers: networks inside a network, and TimeDistributed, give way to their
-layers. Masks, which no layer here depends on, are left out.
+"""Networks as uses of layers: networks inside a network, TimeDistributed and Bidirectional give way
+to their layers. Masks, which no layer here depends on, are left out.
 
 The layers are those of the user, with the same weights and options: only their uses are new.
 """
@@ -20,6 +20,7 @@ from trigger.frontends.keras_private import (
     uncounted_layers,
     used,
 )
+from trigger.frontends.libraries import is_library
 from trigger.frontends.methods import check_methods
 
 _L = keras.layers
@@ -41,7 +42,7 @@ def nodes(model: keras.Model) -> list[Any]:
 
 
 def inlined(model: keras.Model) -> keras.Model:
-    """The network without networks inside it, TimeDistributed and masks; itself if it has none.
+    """The network without networks inside it, wrappers and masks; itself if it has none.
 
     Raises Inexact with what is wrong with those that it has.
     """
@@ -58,7 +59,8 @@ def inlined(model: keras.Model) -> keras.Model:
 
 
 def _gives_way(node: Any) -> bool:
-    return isinstance(node.operation, keras.Model | _L.TimeDistributed) or own.has_mask(node)
+    wrappers = keras.Model | _L.TimeDistributed | _L.Bidirectional
+    return isinstance(node.operation, wrappers) or own.has_mask(node)
 
 
 class _Inlining:
@@ -92,6 +94,9 @@ class _Inlining:
         if type(operation) is _L.TimeDistributed:
             own.check_arguments(node)
             return [self._over_time(operation, arguments[0], node.outputs[0].shape)]
+        if isinstance(operation, _L.Bidirectional) and is_library(type(operation)):
+            own.check_arguments(node)
+            return self._both_ways(operation, arguments[0])
         return used(self._twin(operation), arguments, options, node.outputs)
 
     def _of_inner(self, node: Any, given: Any) -> list[Any]:
@@ -124,6 +129,30 @@ class _Inlining:
         after = [self._of_step(inner, step, (shape[0], *shape[2:])) for step in steps]
         return self._named(keras.ops.stack(after, axis=1), wrapper)
 
+    def _both_ways(self, wrapper: Any, x: Any) -> list[Any]:
+        check_methods("its", wrapper, "use the layer as Keras has it")
+        own.check_precision(wrapper)
+        (y, *states), (back, *others) = (
+            used(self._twin(layer), (x,), {}, _outputs_like(layer, x))
+            for layer in (wrapper.forward_layer, wrapper.backward_layer)
+        )
+        if wrapper.return_sequences:
+            back = self._named(keras.ops.flip(back, axis=1), wrapper)
+        match wrapper.merge_mode:
+            case "concat":
+                merged = [self._named(keras.ops.concatenate([y, back], axis=-1), wrapper)]
+            case "sum":
+                merged = [self._named(y + back, wrapper)]
+            case "ave":
+                merged = [self._named(self._named(y + back, wrapper) / 2, wrapper)]
+            case "mul":
+                merged = [self._named(y * back, wrapper)]
+            case None:
+                merged = [y, back]
+            case other:
+                raise Refusal(f"its merge_mode is {other!r}", 'use merge_mode="concat"')
+        return [*merged, *states, *others] if wrapper.return_state else merged
+
     def _of_step(self, inner: Any, step: Any, shape: Any) -> Any:
         if isinstance(inner, keras.Model):
             return self._of_call(inner, [step])[0]
@@ -146,6 +175,13 @@ class _Inlining:
         found = free_name(name, self._taken)
         self._taken.add(found.casefold())
         return found
+
+
+def _outputs_like(layer: Any, x: Any) -> list[Any]:
+    """Symbolic tensors of the shapes of a recurrent layer's outputs."""
+    shapes = layer.compute_output_shape(x.shape)
+    several = any(isinstance(part, tuple | list) for part in shapes)
+    return [keras.KerasTensor(shape, x.dtype) for shape in (shapes if several else [shapes])]
 
 
 def is_stepwise(layer: Any) -> bool:

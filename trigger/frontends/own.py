@@ -152,7 +152,9 @@ def _shapes_now(layer: Any, arguments: Any) -> list[tuple[Any, ...]] | None:
     if type(layer).compute_output_shape is keras.layers.Layer.compute_output_shape:
         return None
     shapes = keras.tree.map_structure(lambda tensor: tuple(tensor.shape), arguments.args[0])
-    return [tuple(layer.compute_output_shape(shapes))]
+    made = layer.compute_output_shape(shapes)
+    several = any(isinstance(part, tuple | list) for part in made)
+    return [tuple(shape) for shape in made] if several else [tuple(made)]
 
 
 def check_built(layer: Any) -> None:
@@ -202,9 +204,13 @@ def check_precision(layer: Any) -> None:
 
 
 def check_arguments(node: Any) -> None:
-    """Refuse a call of a layer with more than its inputs and masks, as with training=True."""
+    """Refuse a call of a layer with more than its inputs, which the states of a recurrent layer are
+    among, and masks, as with training=True.
+    """
     arguments = node.arguments
     options = without_masks(arguments.kwargs)
+    if isinstance(node.operation, keras.layers.RNN) and _are_tensors(options.get("initial_state")):
+        options.pop("initial_state")
     named = [(f"{name}={quoted(value)}", value) for name, value in options.items()]
     others = [(f"a further argument {quoted(value)}", value) for value in arguments.args[1:]]
     for text, value in (*named, *others):
@@ -213,6 +219,10 @@ def check_arguments(node: Any) -> None:
                 f"it is called with {text}, which changes what it computes",
                 "call it with its input only",
             )
+
+
+def _are_tensors(value: Any) -> bool:
+    return all(isinstance(part, keras.KerasTensor) for part in keras.tree.flatten(value))
 
 
 def without_masks(options: dict[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,10 @@ _LAYERS = (
         "SpectralNormalization",
         "use the wrapped layer itself; its kernel is already normalised",
     ),
+    (
+        "RNN ConvLSTM1D ConvLSTM2D ConvLSTM3D",
+        "use QSimpleRNN, QGRU or QLSTM, one after the other",
+    ),
     ("QAdaptiveActivation", "use QActivation with the learned quantiser"),
     ("QSoftmax", "use keras.layers.Softmax as the last layer"),
     (

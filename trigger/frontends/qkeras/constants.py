@@ -25,6 +25,7 @@ from trigger.frontends.inexact import Refusal
 from trigger.frontends.methods import check_methods
 from trigger.frontends.own import called
 from trigger.frontends.piecewise import is_power_of_two
+from trigger.frontends.qkeras import recurrent
 from trigger.frontends.qkeras.functions import name_of
 from trigger.frontends.qkeras.qkeras_private import kernel_mask
 
@@ -95,6 +96,23 @@ def linear(layer: keras.layers.Layer) -> LinearConstants:
     if bias.ndim > 2:  # the outputs would have one more axis
         raise _misshapen("bias", bias.shape, (units,))
     return LinearConstants(found, _one_each("bias", bias, units))
+
+
+def of_recurrent(layer: Any) -> LinearConstants:
+    """The kernels and bias that a recurrent layer applies at each step; the bias is shaped as in
+    Keras.
+    """
+    recurrent.check(layer)
+    _quantizer(layer, "state")
+    cell = layer.cell
+    weights = {kernels.KERNEL: cell.kernel, recurrent.RECURRENT: cell.recurrent_kernel}
+    found = {name: _kernel(layer, name, value) for name, value in weights.items()}
+    if not cell.use_bias:
+        return LinearConstants(found, np.zeros(found[kernels.KERNEL].shape[1]))
+    bias = finite("bias", as_numpy(_call(layer, "bias", cell.bias), "bias"))
+    if bias.shape != tuple(cell.bias.shape):
+        raise _misshapen("bias", bias.shape, tuple(cell.bias.shape))
+    return LinearConstants(found, bias)
 
 
 def _kernel(layer: Any, name: str, value: Any) -> np.ndarray:
@@ -247,16 +265,11 @@ def _misshapen(name: str, shape: tuple[int, ...], wanted: tuple[int, ...]) -> Re
 
 def _call(layer: Any, name: str, value: Any) -> Any:
     """The quantised value; the quantiser must give the same result each time."""
-    quantizer = getattr(layer, f"{name}_quantizer_internal", None)
-    given = getattr(layer, f"{name}_quantizer", None)
-    # The bias of QDenseBatchnorm and the inverse also use quantisers that were set afterwards.
-    ignores = name == "inverse" or (isinstance(layer, FOLDED) and name == "bias")
-    if bool(given) != (quantizer is not None) and not ignores:
-        raise _halved(type(layer).__name__, f"{name}_quantizer", quantizer is None)
+    quantizer = _quantizer(layer, name)
     if quantizer is None:
         return value
     check_methods(f"{name_of(quantizer)}:", quantizer, "use the quantiser as it is")
-    if name in (*kernels.names(layer), "bias"):
+    if name in (*kernels.names(layer), recurrent.RECURRENT, "bias"):
         _check_scale(quantizer)
     results = [called(name_of(quantizer), quantizer, value) for _ in range(_CALLS)]
     first, *others = (as_numpy(result) for result in results)
@@ -268,6 +281,17 @@ def _call(layer: Any, name: str, value: Any) -> Any:
             "use a deterministic quantiser, such as quantized_bits(6,0,alpha=1)",
         )
     return results[0]
+
+
+def _quantizer(layer: Any, name: str) -> Any:
+    """The quantiser of a part of a layer, or None; refused if the layer says both."""
+    quantizer = getattr(layer, f"{name}_quantizer_internal", None)
+    given = getattr(layer, f"{name}_quantizer", None)
+    # The bias of QDenseBatchnorm and the inverse also use quantisers that were set afterwards.
+    ignores = name == "inverse" or (isinstance(layer, FOLDED) and name == "bias")
+    if bool(given) != (quantizer is not None) and not ignores:
+        raise _halved(type(layer).__name__, f"{name}_quantizer", quantizer is None)
+    return quantizer
 
 
 def _halved(kind: str, option: str, is_given: bool) -> Refusal:

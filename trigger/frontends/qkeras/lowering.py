@@ -15,7 +15,7 @@ from trigger.frontends.calls import Call, Value
 from trigger.frontends.constants import exact
 from trigger.frontends.inexact import Problem, Refusal
 from trigger.frontends.nested import every_layer, inlined, nodes
-from trigger.frontends.qkeras import constants, pooling, rounded
+from trigger.frontends.qkeras import constants, pooling, recurrent, rounded
 from trigger.frontends.qkeras.activations import lower_activation
 from trigger.frontends.qkeras.functions import known_as
 from trigger.frontends.qkeras.quantizers import quantizer_types
@@ -67,7 +67,8 @@ class _KerasWalk(Walk):
         "Dense, Conv1D, Conv2D, DepthwiseConv1D, DepthwiseConv2D, SeparableConv1D, "
         "SeparableConv2D and their Q forms, QDenseBatchnorm, QConv2DBatchnorm, "
         "QDepthwiseConv2DBatchnorm, QAveragePooling2D, QGlobalAveragePooling2D, Activation, ELU, "
-        "QActivation, BatchNormalization, QBatchNormalization, Normalization"
+        "QActivation, SimpleRNN, GRU, LSTM, QSimpleRNN, QGRU, QLSTM, BatchNormalization, "
+        "QBatchNormalization, Normalization"
     )
     input_remedy = f'{Walk.input_remedy}, or start with QActivation("quantized_bits(16,5,alpha=1)")'
 
@@ -85,6 +86,7 @@ class _KerasWalk(Walk):
         return (
             *((kind, self._linear) for kind in constants.LINEAR),
             *((kind, self._pooling) for kind in pooling.KINDS),
+            *((kind, self._recurrent) for kind in recurrent.LAYERS),
             (keras.layers.Activation, self._activation),
             (keras.layers.ELU, self._elu),
             (qkeras.QActivation, self._activation),
@@ -123,6 +125,19 @@ class _KerasWalk(Walk):
                 constants.check_bias_step(bias, kernel, self.builder[value.node])
             raise
         return self._activate(call, call.name, dense, layer.activation)
+
+    def _recurrent(self, call: Call) -> tuple[str, ...]:
+        layer = call.layer
+        frozen = constants.of_recurrent(layer)
+        exact_kernels = {
+            part: constants.kernel_constant(layer, part, kernel)
+            for part, kernel in frozen.kernels.items()
+        }
+        bias = constants.bias_constant(frozen.bias)
+        self._note_unquantised(layer, exact_kernels, bias)
+        kernel, inner = exact_kernels.values()
+        weights = recurrent.Weights(kernel, inner, bias)
+        return recurrent.lower(self.builder, call, weights)
 
     def _note_unquantised(
         self, layer: Any, exact_kernels: dict[str, Constant], bias: Constant

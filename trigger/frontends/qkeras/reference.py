@@ -20,7 +20,7 @@ from trigger.frontends.inexact import Inexact
 from trigger.frontends.keras_private import again, maker, read_by
 from trigger.frontends.nested import inlined
 from trigger.frontends.piecewise import round_to
-from trigger.frontends.qkeras import constants, pooling
+from trigger.frontends.qkeras import constants, pooling, recurrent
 from trigger.frontends.qkeras.float64 import float64, promoted
 from trigger.frontends.qkeras.functions import known_as
 from trigger.frontends.qkeras.lowering import input_types, lower
@@ -145,6 +145,8 @@ def _clone(layer: Any, is_head: bool, leaves_out: bool) -> Any:
         activation = keras.activations.linear
     if isinstance(layer, constants.LINEAR):
         return kernels.as_keras(layer, activation, use_bias=True, dtype="float64")
+    if isinstance(layer, recurrent.LAYERS):
+        return recurrent.in_float64(layer)
     if isinstance(layer, qkeras.QActivation):
         return qkeras.QActivation(activation, **common)
     if isinstance(layer, keras.layers.Activation):
@@ -163,6 +165,10 @@ def _constants(layer: keras.layers.Layer) -> list[np.ndarray]:
     if isinstance(layer, constants.LINEAR):
         frozen = constants.linear(layer)
         return [*frozen.kernels.values(), frozen.bias]
+    if isinstance(layer, recurrent.LAYERS):
+        frozen = constants.of_recurrent(layer)
+        bias = [frozen.bias] if layer.cell.use_bias else []
+        return [*frozen.kernels.values(), *bias]
     if isinstance(layer, keras.layers.BatchNormalization):
         scale, offset = constants.batch_normalization(layer)
         return [scale, offset, np.zeros_like(scale), np.ones_like(scale)]
