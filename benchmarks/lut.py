@@ -103,7 +103,7 @@ def measure(seed: int) -> dict:
 
     graph = lower(network(seed), "fixed<12,4>")
     amounts = dict.fromkeys(area.KINDS, 0.0)
-    for kind, amount in filter(None, map(area.amount, to_logic(optimize(graph)).ops)):
+    for kind, amount in filter(None, map(area.amount, to_logic(optimize(graph)).every_op())):
         amounts[kind] += amount
     with tempfile.TemporaryDirectory() as work:
         project = write(graph, Path(work) / "rtl", RtlOptions(PART, CLOCK_MHZ, project_name="core"))

@@ -13,7 +13,7 @@ from trigger import TriggerError
 from trigger.backends import rtl
 from trigger.backends.hls4ml.csim import compile_together
 from trigger.backends.hls4ml.project import Hls4mlOptions, write
-from trigger.backends.rtl import logic, simulate
+from trigger.backends.rtl import logic, simulate, tracing
 from trigger.fixedpoint.build import Builder
 from trigger.fixedpoint.ops import Constant
 from trigger.fixedpoint.passes import optimize
@@ -161,7 +161,7 @@ def test_a_bit_of_a_shifted_value_is_not_its_highest(tmp_path):
 def test_logic_of_more_than_64_bits_is_compared_with_the_graph(monkeypatch):
     """The same graph after that pass: rational numbers find the fault, and it is refused."""
     monkeypatch.setattr(
-        logic,
+        tracing,
         "optimized",
         lambda traced: add_surrogate(optimize_logic(traced, keep_dead_inputs=True, retrace=False)),
     )
@@ -193,9 +193,9 @@ def test_positions_that_compute_the_same_are_traced_once(monkeypatch, tmp_path):
     source = builder.quantize("relu", source, relu, Rounding.RND_CONV, Overflow.SAT)
     graph = builder.graph(builder.maximum("pool", source, np.arange(18).reshape(9, 2)[:, :1]))
     traced = []
-    trace = logic._trace
+    trace = logic.traced
     monkeypatch.setattr(
-        logic, "_trace", lambda *arguments: traced.append(arguments[2]) or trace(*arguments)
+        logic, "traced", lambda *arguments: traced.append(arguments[2]) or trace(*arguments)
     )
     core = rtl.write(graph, tmp_path, rtl.RtlOptions(PART, 240))
     assert [[node.name for node in nodes] for nodes in traced] == [

@@ -79,12 +79,12 @@ def parse(statistics: dict[str, Any], depth: str, job: Job) -> Synthesis:
     sizes = _lut_by_size(cells)
     names = {module: layer for layer, module in module_names(job.rtl.estimate["layers"]).items()}
     layers: Counter[str] = Counter()
+    used = sum((Counter(m["num_cells_by_type"]) for m in statistics["modules"].values()), Counter())
     for module, counts in statistics["modules"].items():
-        match = re.fullmatch(rf"\\?{re.escape(job.core)}_s\d+_(\w+)", module)
+        match = re.fullmatch(rf"\\?{re.escape(job.core)}_[sk]\d+_(\w+)", module)
         if match:
-            layers[names.get(match[1], match[1])] += sum(
-                _lut_by_size(counts["num_cells_by_type"]).values()
-            )
+            own = sum(_lut_by_size(counts["num_cells_by_type"]).values())
+            layers[names.get(match[1], match[1])] += own * used[module.lstrip("\\")]
     layers[SHELL] = sum(sizes.values()) - layers.total() if job.payload else 0
     longest = re.search(r"length=(\d+)", depth)
     version = re.search(r"Yosys ([\d.]+)", statistics["creator"])

@@ -202,16 +202,14 @@ def plan(graph: Graph, options: RtlOptions, done: Callable[[int], None] = _nobod
     """
     from trigger.backends.rtl.core import to_core
     from trigger.backends.rtl.logic import to_logic
-    from trigger.backends.rtl.schedule import schedule, stage_delays
+    from trigger.backends.rtl.schedule import schedule
 
     options.check()
     fpga = find_part(options.part)
     logic = to_logic(optimize(graph), done)
-    pipeline_stages = schedule(
-        logic, 1000 / options.clock_mhz * (1 - CLOCK_UNCERTAINTY) / fpga.delay
-    )
-    core = to_core(as_hdl_name(options.project_name), graph, logic, pipeline_stages)
-    slowest = max(stage_delays(logic, pipeline_stages)) * fpga.delay / (1 - CLOCK_UNCERTAINTY)
+    scheduled = schedule(logic, 1000 / options.clock_mhz * (1 - CLOCK_UNCERTAINTY) / fpga.delay)
+    core = to_core(as_hdl_name(options.project_name), graph, logic, scheduled)
+    slowest = scheduled.longest * fpga.delay / (1 - CLOCK_UNCERTAINTY)
     layers: dict[str, float] = {}
     for group, cost in zip(logic.groups, logic.costs, strict=True):
         layers[group] = layers.get(group, 0.0) + cost

@@ -6,14 +6,15 @@ last stage hold the outputs.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from alkaid.trace.fixed_variable import LookupTable
 from alkaid.types import CombLogic, Op
 
 from trigger.backends.rtl.interface import Interface, Port, ports
-from trigger.backends.rtl.logic import CONSTANT, INPUT, LOOKUP, Logic
+from trigger.backends.rtl.logic import CONSTANT, INPUT, LOOKUP, SHARED, Logic
+from trigger.backends.rtl.schedule import Run, Schedule
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.types import Fixed
 
@@ -61,101 +62,192 @@ class Register(NamedTuple):
         return self.source.width
 
 
+class Kernel(NamedTuple):
+    """A module for several positions of a layer: blocks and registers with stages of its own.
+
+    The values of its ports are those of its logic. A value that it reads in several stages has an
+    input for each, whose register is outside, because other positions may read it, too.
+    """
+
+    name: str
+    blocks: tuple[Block, ...]
+    registers: tuple[Register, ...]
+    inputs: tuple[Wire, ...]
+    outputs: tuple[Wire, ...]
+
+    @property
+    def register_bits(self) -> int:
+        return sum(register.width for register in self.registers)
+
+
+class Instance(NamedTuple):
+    """A kernel at one position; signals of the core in the order of the kernel's ports."""
+
+    name: str
+    kernel: Kernel
+    inputs: tuple[str, ...]
+    outputs: tuple[Wire, ...]
+
+
 class Core(NamedTuple):
     """A whole design; ``results`` are the bits of ``y``, lowest first."""
 
     interface: Interface
     blocks: tuple[Block, ...]
+    kernels: tuple[Kernel, ...]
+    instances: tuple[Instance, ...]
     registers: tuple[Register, ...]
     results: tuple[Bits, ...]
 
     @property
     def register_bits(self) -> int:
         """The number of flip-flops, for data and the valid bit."""
-        return sum(register.width for register in self.registers) + self.interface.latency
+        own = sum(register.width for register in self.registers) + self.interface.latency
+        return own + sum(instance.kernel.register_bits for instance in self.instances)
+
+    @property
+    def every_block(self) -> list[Block]:
+        """The blocks of the core and of its kernels."""
+        return [*self.blocks, *(block for kernel in self.kernels for block in kernel.blocks)]
 
 
-def to_core(name: str, graph: Graph, logic: Logic, pipeline_stages: Sequence[int]) -> Core:
-    """Cut scheduled logic into blocks and registers."""
-    last = max(pipeline_stages, default=0)
+class _Scope(NamedTuple):
+    """Scheduled logic that becomes one module; ``layers`` has the names of layers in modules.
+
+    ``readers`` has the (stage, layer) pairs that read each value. The name of the layer is empty
+    for a reader that is no block: an output, or a kernel.
+    """
+
+    name: str
+    logic: Logic
+    stages: Sequence[int]
+    readers: Sequence[set[tuple[int, str]]]
+    layers: Mapping[str, str]
+    is_kernel: bool
+
+    def signal(self, i: int, stage: int) -> str:
+        """The signal with value i in a stage."""
+        if self.is_kernel and self.logic.ops[i].opcode == INPUT:
+            return f"x{i}_s{stage}"
+        before = self.logic.ops[i].opcode == INPUT or self.stages[i] < stage
+        return f"{'r' if before else 's'}{stage}_v{i}"
+
+    def wire(self, i: int, stage: int) -> Wire:
+        return Wire(i, _width(self.logic.ops[i]), self.signal(i, stage))
+
+
+def to_core(name: str, graph: Graph, logic: Logic, schedule: Schedule) -> Core:
+    """Cut scheduled logic into blocks, kernels and registers."""
+    end = schedule.last + 1
     inputs = ports(graph.input.types)
-    names = module_names(logic.groups)
-    read_in = _reading_stages(logic, pipeline_stages, last + 1)
-    blocks = (
-        _block(
-            f"{name}_s{stage}_{names[layer]}", stage, layer, inside, logic, pipeline_stages, read_in
-        )
-        for (stage, layer), inside in _working(logic, pipeline_stages)
-    )
-    registers = _registers(logic, pipeline_stages, read_in, inputs)
+    layers = module_names(logic.groups)
+    readers = _readers(logic, schedule.stages)
+    for i in logic.outputs:
+        readers[i].add((end, ""))
+    scope = _Scope(name, logic, schedule.stages, readers, layers, False)
+    kernels: list[Kernel] = []
+    instances: list[Instance] = []
+    for run in schedule.runs:
+        inside = _kernel_scope(f"{name}_b{len(kernels)}", run, layers)
+        module = f"{name}_k{len(kernels)}_{layers[run.shared.group]}"
+        kernels.append(_kernel(module, inside))
+        instances += _instances(run, kernels[-1], inside, scope)
     results = tuple(
         bits
         for i, kind in zip(logic.outputs, graph.output.types, strict=True)
-        for bits in _extended(logic.ops[i], kind, f"r{last + 1}_v{i}")
+        for bits in _extended(logic.ops[i], kind, f"r{end}_v{i}")
     )
-    interface = Interface(name, inputs, ports(graph.output.types), last + 2)
-    return Core(interface, tuple(block for block in blocks if block.outputs), registers, results)
+    interface = Interface(name, inputs, ports(graph.output.types), end + 1)
+    registers = _registers(scope, inputs)
+    return Core(interface, _blocks(scope), tuple(kernels), tuple(instances), registers, results)
 
 
-def _reading_stages(
-    logic: Logic, pipeline_stages: Sequence[int], end: int
-) -> list[set[tuple[int, str]]]:
-    """The (stage, layer) pairs that read each value; outputs are read at the end."""
+def _readers(logic: Logic, stages: Sequence[int]) -> list[set[tuple[int, str]]]:
+    """The (stage, layer) pairs that read each value."""
     found: list[set[tuple[int, str]]] = [set() for _ in logic.ops]
     for i, op in enumerate(logic.ops):
         for source in op.addr:
-            found[source].add((pipeline_stages[i], logic.groups[i]))
-    for i in logic.outputs:
-        found[i].add((end, ""))
+            found[source].add((stages[i], logic.groups[i]))
     return found
 
 
-def _registers(
-    logic: Logic,
-    pipeline_stages: Sequence[int],
-    read_in: Sequence[set[tuple[int, str]]],
-    inputs: Sequence[Port],
-) -> tuple[Register, ...]:
+def _kernel_scope(name: str, run: Run, layers: Mapping[str, str]) -> _Scope:
+    logic = run.shared.kernel
+    readers = _readers(logic, run.stages)
+    for i in logic.outputs:
+        readers[i].add((run.stages[i], ""))
+    return _Scope(name, logic, run.stages, readers, layers, True)
+
+
+def _kernel(name: str, scope: _Scope) -> Kernel:
+    inputs = tuple(scope.wire(i, stage) for i, stage in _readings(scope))
+    outputs = tuple(scope.wire(i, scope.stages[i]) for i in scope.logic.outputs)
+    blocks, registers = _blocks(scope), _registers(scope, ())
+    return Kernel(name, blocks, registers, inputs, outputs)
+
+
+def _readings(scope: _Scope) -> list[tuple[int, int]]:
+    """The inputs of a kernel, each with each stage that reads it."""
+    return [
+        (i, stage)
+        for i, op in enumerate(scope.logic.ops)
+        if op.opcode == INPUT
+        for stage in sorted({stage for stage, _ in scope.readers[i]})
+    ]
+
+
+def _instances(run: Run, kernel: Kernel, inside: _Scope, scope: _Scope) -> Iterator[Instance]:
+    """The instances of a kernel; their stages are entered as readers of what they read."""
+    read = [(inside.logic.ops[i].data[0], stage) for i, stage in _readings(inside)]
+    made = [(run.stages[wire.value], wire.width) for wire in kernel.outputs]
+    values = run.shared.outputs
+    for row, start in zip(run.rows.tolist(), run.starts.tolist(), strict=True):
+        given = run.shared.given[row].tolist()
+        for column, stage in read:
+            scope.readers[given[column]].add((start + stage, ""))
+        yield Instance(
+            f"{kernel.name}_{row}",
+            kernel,
+            tuple(scope.signal(given[column], start + stage) for column, stage in read),
+            tuple(
+                Wire(i, width, f"s{start + stage}_v{i}")
+                for i, (stage, width) in zip(values[row].tolist(), made, strict=True)
+            ),
+        )
+
+
+def _registers(scope: _Scope, inputs: Sequence[Port]) -> tuple[Register, ...]:
     """Value i is in a register at the entry of each stage after the one that makes it, up to the
-    last one that reads it.
+    last one that reads it. Those of a kernel's inputs are outside.
     """
     found: list[Register] = []
-    for i, op in enumerate(logic.ops):
-        if _constant(op) is not None:
+    for i, op in enumerate(scope.logic.ops):
+        if _constant(op) is not None or (op.opcode == INPUT and scope.is_kernel):
             continue
-        made = -1 if op.opcode == INPUT else pipeline_stages[i]
-        for stage in range(made + 1, max((reader for reader, _ in read_in[i]), default=-1) + 1):
+        made = -1 if op.opcode == INPUT else scope.stages[i]
+        last = max((reader for reader, _ in scope.readers[i]), default=-1)
+        for stage in range(made + 1, last + 1):
             if stage == 0:
                 source = Bits("x", inputs[i].low, _width(op))
             else:
-                holder = "r" if stage - 1 > made else "s"
-                source = Bits(f"{holder}{stage - 1}_v{i}", 0, _width(op))
+                source = Bits(scope.signal(i, stage - 1), 0, _width(op))
             found.append(Register(f"r{stage}_v{i}", stage, source))
     return tuple(sorted(found, key=lambda register: register.stage))
 
 
-def _working(
-    logic: Logic, pipeline_stages: Sequence[int]
-) -> list[tuple[tuple[int, str], list[int]]]:
-    """The operations of each (stage, layer), by stage."""
+def _blocks(scope: _Scope) -> tuple[Block, ...]:
+    """A block for the operations of each layer in each stage, by stage."""
     found: dict[tuple[int, str], list[int]] = {}
-    for i, (op, group, stage) in enumerate(
-        zip(logic.ops, logic.groups, pipeline_stages, strict=True)
-    ):
-        if op.opcode not in (INPUT, CONSTANT):
-            found.setdefault((stage, group), []).append(i)
-    return sorted(found.items(), key=lambda item: item[0][0])
+    for i, (op, stage) in enumerate(zip(scope.logic.ops, scope.stages, strict=True)):
+        if op.opcode not in (INPUT, CONSTANT, SHARED):
+            found.setdefault((stage, scope.logic.groups[i]), []).append(i)
+    by_stage = sorted(found.items(), key=lambda item: item[0][0])
+    blocks = (_block(scope, stage, layer, inside) for (stage, layer), inside in by_stage)
+    return tuple(block for block in blocks if block.outputs)
 
 
-def _block(
-    name: str,
-    stage: int,
-    layer: str,
-    inside: Sequence[int],
-    logic: Logic,
-    pipeline_stages: Sequence[int],
-    read_in: Sequence[set[tuple[int, str]]],
-) -> Block:
+def _block(scope: _Scope, stage: int, layer: str, inside: Sequence[int]) -> Block:
+    logic = scope.logic
     members = set(inside)
     outside = sorted({j for i in inside for j in logic.ops[i].addr} - members)
     variable = [j for j in outside if _constant(logic.ops[j]) is None]
@@ -176,7 +268,9 @@ def _block(
             op = Op((), INPUT, (len(ops),), op.qint, 0, 0)
         places[j] = len(ops)
         ops.append(op)
-    shown = [i for i in inside if _constant(logic.ops[i]) is None and read_in[i] - {(stage, layer)}]
+    shown = [
+        i for i in inside if _constant(logic.ops[i]) is None and scope.readers[i] - {(stage, layer)}
+    ]
     zeros = [0] * len(shown)
     combinational = CombLogic(
         (len(variable), len(shown)),
@@ -189,20 +283,14 @@ def _block(
         1,
         tuple(tables) or None,
     )
-    inputs = (
-        Wire(
-            j,
-            _width(logic.ops[j]),
-            f"{'r' if _made_before(logic, pipeline_stages, j, stage) else 's'}{stage}_v{j}",
-        )
-        for j in variable
+    return Block(
+        f"{scope.name}_s{stage}_{scope.layers[layer]}",
+        stage,
+        layer,
+        combinational,
+        tuple(scope.wire(j, stage) for j in variable),
+        tuple(scope.wire(i, stage) for i in shown),
     )
-    outputs = (Wire(i, _width(logic.ops[i]), f"s{stage}_v{i}") for i in shown)
-    return Block(name, stage, layer, combinational, tuple(inputs), tuple(outputs))
-
-
-def _made_before(logic: Logic, pipeline_stages: Sequence[int], i: int, stage: int) -> bool:
-    return pipeline_stages[i] < stage or logic.ops[i].opcode == INPUT
 
 
 def _width(op: Op) -> int:

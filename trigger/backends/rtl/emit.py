@@ -12,7 +12,7 @@ from alkaid.codegen.rtl.vhdl.comb import ssa_gen as vhdl_logic
 from alkaid.codegen.rtl.vhdl.lookup import lookup_source as vhdl_tables
 from alkaid.types import CombLogic
 
-from trigger.backends.rtl.core import Bits, Block, Core, Register
+from trigger.backends.rtl.core import Bits, Block, Core, Instance, Kernel, Register
 from trigger.support.files import write_text
 from trigger.support.templates import Code, environment, word
 
@@ -22,7 +22,7 @@ _CELLS = ("binop", "multiplier", "mux", "negative", "shift_adder", "ternary_adde
 
 class Language(NamedTuple):
     """The syntax of one HDL: (declarations, statements) of logic, ``assign`` of a port,
-    concatenation.
+    concatenation, ``connect`` of a port with a signal.
     """
 
     suffix: str
@@ -30,6 +30,7 @@ class Language(NamedTuple):
     tables: Callable[[list[CombLogic]], str]
     assign: Callable[[str, str], str]
     joined: Callable[[Sequence[Bits]], str]
+    connect: Callable[[str, str], str]
 
 
 def _verilog_bits(bits: Sequence[Bits]) -> str:
@@ -56,6 +57,7 @@ LANGUAGES = {
         verilog_tables,
         lambda target, source: f"assign {target} = {source};",
         _verilog_bits,
+        lambda port, signal: f"    .{port}({signal})",
     ),
     "vhdl": Language(
         "vhd",
@@ -63,6 +65,7 @@ LANGUAGES = {
         vhdl_tables,
         lambda target, source: f"{target} <= {source};",
         _vhdl_bits,
+        lambda port, signal: f"            {port} => {signal}",
     ),
 }
 
@@ -75,7 +78,7 @@ def write_core(core: Core, folder: Path, language: str) -> list[str]:
     name, top = core.interface.name, _top(core, kind)
     texts = {
         f"{name}_cells": _cells(language, kind, top),
-        f"{name}_tables": kind.tables([block.logic for block in core.blocks]),
+        f"{name}_tables": kind.tables([block.logic for block in core.every_block]),
         name: top,
     }
     folder.mkdir(parents=True, exist_ok=True)
@@ -92,16 +95,31 @@ def _top(core: Core, kind: Language) -> str:
     templates.filters["joined"] = lambda bits: Code(kind.joined(bits))
     templates.filters["signals"] = lambda block: map(Code, kind.logic(block.logic)[0])
     templates.filters["logic"] = lambda block: map(Code, _statements(block, kind))
-    pipeline_stages: list[tuple[list[Register], list[Block]]] = [
-        ([], []) for _ in range(core.interface.latency)
-    ]
-    for register in core.registers:
-        pipeline_stages[register.stage][0].append(register)
-    for block in core.blocks:
-        pipeline_stages[block.stage][1].append(block)
-    return templates.get_template(f"core.{kind.suffix}.j2").render(
-        core=core, pipeline_stages=pipeline_stages
-    )
+    templates.filters["connections"] = lambda instance: Code(_connections(instance, kind))
+    templates.filters["stages"] = _stages
+    return templates.get_template(f"core.{kind.suffix}.j2").render(core=core)
+
+
+def _stages(part: Core | Kernel, count: int = 0) -> list[tuple[list[Register], list[Block]]]:
+    """The registers and the blocks of each stage, of at least ``count`` stages."""
+    used = {entry.stage for entry in part.registers} | {entry.stage for entry in part.blocks}
+    count = max([count, *(stage + 1 for stage in used)])
+    found: list[tuple[list[Register], list[Block]]] = [([], []) for _ in range(count)]
+    for register in part.registers:
+        found[register.stage][0].append(register)
+    for block in part.blocks:
+        found[block.stage][1].append(block)
+    return found
+
+
+def _connections(instance: Instance, kind: Language) -> str:
+    """The ports of a kernel with the signals of the core."""
+    kernel = instance.kernel
+    clock = [("clk", "clk"), ("ce", "ce")] if kernel.registers else []
+    inputs = zip((wire.signal for wire in kernel.inputs), instance.inputs, strict=True)
+    outputs = zip(kernel.outputs, instance.outputs, strict=True)
+    pairs = [*clock, *inputs, *((f"y{port.value}", wire.signal) for port, wire in outputs)]
+    return ",\n".join(kind.connect(word(port), word(signal)) for port, signal in pairs)
 
 
 def _statements(block: Block, kind: Language) -> list[str]:

@@ -1,7 +1,7 @@
 """One kernel at several positions: those that compute the same are traced once."""
 
 import dataclasses
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,10 +20,9 @@ from trigger.fixedpoint.ops import (
     Staircase,
 )
 from trigger.fixedpoint.ranges import Interval
+from trigger.fixedpoint.types import Fixed, Integers
 
 _ELEMENTWISE = (Quantize, Affine, Clip, LeakyRelu, Staircase, Lookup)
-# The constants of a node that have one value for each element.
-_EACH = ("scale", "low", "high")
 
 
 class Position(NamedTuple):
@@ -34,14 +33,6 @@ class Position(NamedTuple):
 
     graph: Graph
     found: Mapping[str, Interval]
-
-    @property
-    def key(self) -> Hashable:
-        """Equal for positions that compute the same."""
-        return tuple(
-            (node.types, *_constants(node), *(end.tobytes() for end in self.found[node.name]))
-            for node in self.graph.nodes
-        )
 
 
 def parts(nodes: Sequence[Operation]) -> list[Sequence[Operation]]:
@@ -57,6 +48,33 @@ def parts(nodes: Sequence[Operation]) -> list[Sequence[Operation]]:
     ):
         count += 1
     return [part for part in (nodes[:count], nodes[count:]) if part]
+
+
+def facts(graph: Graph, found: Mapping[str, Interval], nodes: Sequence[Operation]) -> Integers:
+    """A row of integers for each position; equal rows are of positions that compute the same of
+    equal values.
+
+    ``nodes`` are the first part of a layer from ``parts``.
+    """
+    dense = nodes[0]
+    assert isinstance(dense, Dense)
+    codes: dict[Fixed, int] = {}
+    columns: list[Integers] = []
+    for node in (graph[dense.inputs[0]], *nodes):
+        columns.append(np.array([codes.setdefault(kind, len(codes)) for kind in node.types]))
+        columns += found[node.name]
+        columns += [
+            value.values if isinstance(value, Constant) else value for value in _each(node).values()
+        ]
+    return np.concatenate([column.reshape(dense.positions, -1) for column in columns], axis=1)
+
+
+def equal_rows(table: Integers) -> list[list[int]]:
+    """The numbers of the rows that are equal, in the order of the first of each."""
+    found: dict[bytes, list[int]] = {}
+    for number, row in enumerate(table):
+        found.setdefault(row.tobytes(), []).append(number)
+    return list(found.values())
 
 
 def position(
@@ -87,27 +105,18 @@ def _at(node: Operation, elements: slice) -> Operation:
     types = node.types[elements]
     if isinstance(node, Dense):
         return dataclasses.replace(node, types=types, positions=1)
-    each = (*_EACH, "bias") if isinstance(node, Affine) else _EACH
-    sliced: dict[str, Any] = {
-        name: _sliced(value, elements) for name, value in vars(node).items() if name in each
-    }
-    return dataclasses.replace(node, types=types, **sliced)
+    each: dict[str, Any] = {name: _sliced(value, elements) for name, value in _each(node).items()}
+    return dataclasses.replace(node, types=types, **each)
 
 
-def _sliced(value: Constant | np.ndarray, elements: slice) -> Constant | np.ndarray:
+def _each(node: Operation) -> dict[str, Constant | Integers]:
+    """The constants of a node that have one value for each element; all positions share others."""
+    if isinstance(node, Affine):
+        return {"scale": node.scale, "bias": node.bias}
+    return {"low": node.low, "high": node.high} if isinstance(node, Clip) else {}
+
+
+def _sliced(value: Constant | Integers, elements: slice) -> Constant | Integers:
     if isinstance(value, Constant):
         return Constant(value.values[elements], value.type)
     return value[elements]
-
-
-def _constants(node: Operation) -> list[Hashable]:
-    """What else a node depends on, the kernel of a ``Dense`` aside, which all positions share."""
-    if isinstance(node, Dense):
-        return []
-    found: list[Hashable] = []
-    for value in vars(node).values():
-        if isinstance(value, Constant):
-            found += [value.values.tobytes(), value.type]
-        elif isinstance(value, np.ndarray):
-            found.append(value.tobytes())
-    return found

@@ -1,57 +1,134 @@
 """Placement of pipeline registers: assign operations to stages that meet the clock period."""
 
-from trigger.backends.rtl.logic import Logic
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from trigger.backends.rtl.logic import INPUT, SHARED, Logic, Shared
+from trigger.backends.rtl.positions import equal_rows
 from trigger.errors import TriggerError
+from trigger.fixedpoint.types import Integers
 
 _BALANCING_STEPS = 12
 
 
-def schedule(logic: Logic, budget_ns: float) -> list[int]:
-    """The stage of each operation, with the fewest stages of at most ``budget_ns`` in the delay
-    model.
+class Run(NamedTuple):
+    """Positions of ``shared`` whose operations fall into the same stages.
+
+    ``rows`` are their numbers and ``starts`` their first stages, from which ``stages`` are counted.
+    """
+
+    shared: Shared
+    rows: Integers
+    starts: Integers
+    stages: list[int]
+
+
+class Schedule(NamedTuple):
+    """The stage of each operation, the runs of shared kernels, and the longest path in a stage in
+    nanoseconds of the delay model.
+    """
+
+    stages: list[int]
+    runs: list[Run]
+    longest: float
+
+    @property
+    def last(self) -> int:
+        return max(self.stages, default=0)
+
+
+def schedule(logic: Logic, budget_ns: float) -> Schedule:
+    """The schedule with the fewest stages of at most ``budget_ns`` in the delay model.
 
     With that number of stages, the slowest is made as fast as possible. Raises TriggerError if a
     single operation exceeds ``budget_ns``.
     """
-    slowest = max(logic.delays, default=0.0)
+    slowest, group = max(_slowest(logic), key=lambda found: found[0])
     if slowest > budget_ns:
-        group = logic.groups[logic.delays.index(slowest)]
         raise TriggerError(
             f"{group}: one operation takes {slowest:.2f} ns, but a clock cycle leaves "
             f"{budget_ns:.2f} ns for logic; "
             "lower target.clock_mhz or use fewer bits"
         )
-    pipeline_stages = _as_soon_as_possible(logic, budget_ns)
+    best = _as_soon_as_possible(logic, budget_ns)
     low, high = slowest, budget_ns
     for _ in range(_BALANCING_STEPS):
         middle = (low + high) / 2
         tried = _as_soon_as_possible(logic, middle)
-        if max(tried, default=0) == max(pipeline_stages, default=0):
-            pipeline_stages, high = tried, middle
+        if tried.last == best.last:
+            best, high = tried, middle
         else:
             low = middle
-    return pipeline_stages
+    return best
 
 
-def stage_delays(logic: Logic, pipeline_stages: list[int]) -> list[float]:
-    """The longest path of each stage in nanoseconds of the delay model."""
-    finished: list[float] = []
-    longest = [0.0] * (max(pipeline_stages, default=0) + 1)
-    for op, delay, stage in zip(logic.ops, logic.delays, pipeline_stages, strict=True):
-        start = max((finished[i] for i in op.addr if pipeline_stages[i] == stage), default=0.0)
-        finished.append(start + delay)
-        longest[stage] = max(longest[stage], finished[-1])
-    return longest
+def _slowest(logic: Logic) -> Iterator[tuple[float, str]]:
+    """The longest delay of an operation, and its layer; then those of each kernel."""
+    longest = max(logic.delays, default=0.0)
+    yield longest, logic.groups[logic.delays.index(longest)] if logic.delays else ""
+    for shared in logic.shared:
+        yield from _slowest(shared.kernel)
 
 
-def _as_soon_as_possible(logic: Logic, budget_ns: float) -> list[int]:
-    pipeline_stages: list[int] = []
-    finished: list[float] = []
-    for op, delay in zip(logic.ops, logic.delays, strict=True):
-        stage = max((pipeline_stages[i] for i in op.addr), default=0)
-        start = max((finished[i] for i in op.addr if pipeline_stages[i] == stage), default=0.0)
-        if start + delay > budget_ns:
-            stage, start = stage + 1, 0.0
-        pipeline_stages.append(stage)
-        finished.append(start + delay)
-    return pipeline_stages
+def _as_soon_as_possible(logic: Logic, budget_ns: float) -> Schedule:
+    inputs = [op for op in logic.ops if op.opcode == INPUT]
+    placed = _Placement(logic, budget_ns, [(0, 0.0)] * len(inputs))
+    return Schedule(placed.stages, placed.runs, placed.longest)
+
+
+class _Placement:
+    """The stage of each operation, and when it is finished in its stage; inputs are ``ready``."""
+
+    def __init__(self, logic: Logic, budget_ns: float, ready: Sequence[tuple[int, float]]) -> None:
+        self.stages: list[int] = []
+        self.finished: list[float] = []
+        self.runs: list[Run] = []
+        self.longest = 0.0
+        self._budget_ns = budget_ns
+        stages, finished = self.stages, self.finished  # local names are faster
+        for place, (op, delay) in enumerate(zip(logic.ops, logic.delays, strict=True)):
+            if place < len(stages):  # a value of a shared kernel that is placed already
+                continue
+            if op.opcode == SHARED:
+                self._add(logic.shared[op.data[0]])
+                continue
+            if op.opcode == INPUT:
+                stage, start = ready[op.data[0]]
+            else:
+                stage = max((stages[i] for i in op.addr), default=0)
+                start = max((finished[i] for i in op.addr if stages[i] == stage), default=0.0)
+            if start + delay > budget_ns:
+                stage, start = stage + 1, 0.0
+            stages.append(stage)
+            finished.append(start + delay)
+        self.longest = max([self.longest, *finished])
+
+    def _add(self, shared: Shared) -> None:
+        """Place a kernel once for all positions whose values are ready at the same times.
+
+        Those that then differ only in their first stages are one run.
+        """
+        stages, finished = (
+            np.array(self.stages)[shared.given],
+            np.array(self.finished)[shared.given],
+        )
+        starts = stages.min(axis=1)
+        made = np.zeros(shared.outputs.shape, dtype=np.int64)
+        ready = np.zeros(shared.outputs.shape)
+        runs: dict[tuple[int, ...], list[int]] = {}
+        for rows in equal_rows(np.concatenate([stages, finished], axis=1)):
+            waits = (stages[rows[0]] - starts[rows[0]]).tolist()
+            latest = finished[rows[0]].tolist()
+            inputs = list(zip(waits, latest, strict=True))
+            placed = _Placement(shared.kernel, self._budget_ns, inputs)
+            self.longest = max(self.longest, placed.longest)
+            runs.setdefault(tuple(placed.stages), []).extend(rows)
+            outputs = shared.kernel.outputs
+            made[rows] = np.array(placed.stages)[outputs] + starts[rows][:, None]
+            ready[rows] = np.array(placed.finished)[outputs]
+        self.stages += made.ravel().tolist()
+        self.finished += ready.ravel().tolist()
+        for own, rows in runs.items():
+            self.runs.append(Run(shared, np.array(rows), starts[rows], list(own)))
