@@ -208,7 +208,10 @@ QUANTISED_SOFTMAX = (
 )
 
 
-INNER_SOFTMAX = "a softmax inside the network has no exact fixed-point form. Remedy: keep softmax for the last layer."
+INNER_SOFTMAX = (
+    "a softmax inside the network has no exact fixed-point form. Remedy: keep softmax for the last layer, or use "
+    "QSoftmax."
+)
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,9 @@ class TestOperators(Battery):
             "products", lambda x, y: ops.concatenate([layers.Dot(2)([x, y]), x * y], axis=-1)
         )
         | at_widths(
+            "choices", lambda x, y: ops.where(x > y, x @ ops.transpose(y, (0, 2, 1))[:, :, :2], -y)
+        )
+        | at_widths(
             "moves", lambda x, y: ops.stack(ops.split(ops.flip(x, axis=2) - y, 2, axis=2), 1)
         )
     )
@@ -59,7 +62,48 @@ def network(function, shape=(3, 4)) -> keras.Model:
 
 
 COLUMN = np.array([[1.0], [0.5], [-2.0]])
+MATRIX = np.array([[1.0, 0.5], [2.0, -1.0], [0.0, 3.0], [0.25, 1.0]])
+ROWS = np.array([[1.0, 2.0, -1.0], [0.5, 0.0, 1.0]])
 TAKEN = {
+    "x @ a matrix": lambda x: x @ MATRIX,
+    "matmul with a vector": lambda x: ops.matmul(x, MATRIX[:, 0]),
+    "a vector @ a matrix": lambda x: ops.matmul(x[:, 0], MATRIX),
+    "a matrix @ x": lambda x: ops.matmul(ROWS, x),
+    "x @ x": lambda x: x @ ops.transpose(x, (0, 2, 1)),
+    "matmul at many places": lambda x: ops.matmul(
+        ops.reshape(x, (-1, 3, 1, 4)), ops.reshape(x, (-1, 3, 4, 1))
+    ),
+    "matmul of other shapes": lambda x: ops.matmul(
+        ops.reshape(x, (-1, 3, 1, 4)), ops.reshape(x[:, 0], (-1, 1, 4, 1))
+    ),
+    "einsum": lambda x: ops.einsum("eij,ekj->eik", x, x),
+    "einsum of products": lambda x: ops.einsum("ei,ej->eij", x[:, 0], x[:, 1]),
+    "einsum along an axis": lambda x: ops.einsum("eij,eij->ei", x, x),
+    "einsum of an axis alone": lambda x: ops.einsum("eij,ek->eik", x, x[:, 0]),
+    "einsum with dots": lambda x: ops.einsum("e...j,e...j->e...", x, x),
+    "einsum with a matrix": lambda x: ops.einsum("eij,jk->eik", x, MATRIX),
+    "einsum with a matrix first": lambda x: ops.einsum("jk,eij->eki", MATRIX, x),
+    "einsum with a matrix and dots": lambda x: ops.einsum("...j,jk->...k", x, MATRIX),
+    "where": lambda x: ops.where(x > 0, x, 0.25 * x),
+    "where with a constant": lambda x: ops.where(x >= 0.5, 1.0, -x),
+    "where with constants": lambda x: ops.where(x <= 0.5, 1.0, np.arange(4.0)) * x,
+    "where of two tensors": lambda x: ops.where(x < x[:, ::-1], x, x[:, ::-1]),
+    "where equal": lambda x: ops.where(ops.equal(x, 0.5), 3.0, x),
+    "where not equal": lambda x: ops.where(ops.not_equal(x, 0.5), -2 * x, x),
+    "where by name": lambda x: ops.where(x < 1.0, x1=x, x2=-x),
+    "where of other shapes": lambda x: ops.where(x[:, :1] > 0, x, x[:, :, :1]),
+    "where on a finer grid": lambda x: ops.where(x > 0.15625, x, 0.0),
+    "where both": lambda x: ops.where(ops.logical_and(x > -1, x < 1), x, 0.0),
+    "where either": lambda x: ops.where((x > 1) | (x < -1), x, 0.0),
+    "where not": lambda x: ops.where(~(x > 1), x, 0.0),
+    "a truth as a number": lambda x: ops.cast(x > 0.5, "float32") * x,
+    "x * (x > 0)": lambda x: x * (x > 0),
+    "a number of truths": lambda x: ops.sum(x > 0, axis=1) * x[:, 0],
+    "a part of truths": lambda x: (x > 0)[:, 1] * x[:, 0],
+    "layers of truths": lambda x: layers.Concatenate()(
+        [layers.UpSampling1D(2)(x > 0), ops.tile(x, (1, 2, 1))]
+    ),
+    "cast of numbers": lambda x: ops.cast(x, "float32") + x,
     "x + x": lambda x: x + x[:, ::-1],
     "x - x": lambda x: x - x[:, ::-1],
     "x + 1": lambda x: x + 1,
@@ -172,6 +216,12 @@ def test_what_is_taken(name, tmp_path):
 EVENTS = ("it combines different events (axis 0)", "use the other axes only")
 PICKED = ("it picks events (axis 0)", "begin with a colon, as in x[:, 1:3]")
 UNKNOWN = "the operation {} has no exact lowering"
+REAL = "the operation {} has real values, which no fixed-point type holds"
+ROUNDED = "put a quantiser after it, which makes the two one table"
+DIVIDES = (
+    "it divides by a tensor",
+    "quantise the reciprocal 1 / x, put a quantiser after that, and multiply by it",
+)
 REFUSED = {
     "a slice without elements": (
         lambda x: ops.concatenate([x, x[:, 2:2]], axis=1),
@@ -203,7 +253,9 @@ REFUSED = {
         "it divides by 3, which is not a power of two",
         "divide by a power of two, or multiply by a fixed-point number such as 0.333984375",
     ),
-    "1 / x": (lambda x: 1 / x, "it divides by a tensor", "divide by powers of two"),
+    "1 / x": (lambda x: 1 / x, *DIVIDES),
+    "x / y": (lambda x: x / x[:, ::-1], *DIVIDES),
+    "constants / x": (lambda x: ops.divide(np.arange(4.0), x), *DIVIDES),
     "x ** 2": (
         lambda x: x**2,
         "Keras rounds powers, even of whole numbers",
@@ -271,20 +323,73 @@ REFUSED = {
     "the first events": (lambda x: x[:2, :], *PICKED),
     "every other event": (lambda x: x[::2, :], *PICKED),
     "x // 2": (lambda x: x // 2, UNKNOWN.format("FloorDivide"), None),
-    "sigmoid": (
-        ops.sigmoid,
-        UNKNOWN.format("Sigmoid"),
-        'write keras.layers.Activation("sigmoid")(x)',
+    "sigmoid": (ops.sigmoid, REAL.format("Sigmoid"), ROUNDED),
+    "elu": (ops.elu, REAL.format("Elu"), ROUNDED),
+    "exp that something reads": (
+        lambda x: ops.exp(x) + x,
+        REAL.format("Exp"),
+        ROUNDED,
     ),
-    "elu": (
-        ops.elu,
-        UNKNOWN.format("Elu"),
-        "write keras.layers.Activation with its name, and put a quantiser after it",
+    "matmul of events": (
+        lambda x: ops.matmul(x[:, 0], ops.reshape(x, (-1, 4, 3))),
+        *EVENTS,
     ),
-    "matmul": (
-        lambda x: ops.matmul(x, np.eye(4)),
-        UNKNOWN.format("Matmul"),
-        "use QDense, whose kernel is a matrix of constants",
+    "a matrix times vectors": (lambda x: ops.matmul(np.ones((2, 1)), x[:, 0]), *EVENTS),
+    "matmul with many matrices": (
+        lambda x: ops.matmul(ops.reshape(x, (-1, 2, 3, 2)), np.ones((2, 2, 3))),
+        "its constant has the shape (2, 2, 3), which is no matrix",
+        "use a matrix",
+    ),
+    "einsum of events": (lambda x: ops.einsum("eij,fij->ef", x, x), *EVENTS),
+    "einsum without an output": (
+        lambda x: ops.einsum("eij,jk", x, MATRIX),
+        "its equation eij,jk is not of two values and their output",
+        "write one as in abc,acd->abd",
+    ),
+    "einsum of three": (
+        lambda x: ops.einsum("eij,jk,kl->eil", x, MATRIX, ROWS),
+        "its equation eij,jk,kl->eil is not of two values and their output",
+        "write one as in abc,acd->abd",
+    ),
+    "einsum of a diagonal": (
+        lambda x: ops.einsum("eii,ej->ei", x[:, :, :3], x[:, 0]),
+        "its equation eii,ej->ei has one axis twice",
+        "use each axis once, as in abc,cd->abd",
+    ),
+    "where without a comparison": (
+        lambda x: ops.where(x, x, 1.0),
+        "it chooses by something else than a comparison",
+        "write it as keras.ops.where(x > 0, …)",
+    ),
+    "a comparison with a real number": (
+        lambda x: ops.where(x > 0.1, x, 0.0),
+        "its constant 0.1 is not a fixed-point number of 24 bits",
+        "use one, such as 0.10009765625",
+    ),
+    "a difference of truths": (
+        lambda x: (x > 0) - (x > 1),
+        "Subtract computes with truth values as if they were numbers",
+        'write keras.ops.cast(x, "float32") first, or keras.ops.where',
+    ),
+    "a sum of truths": (
+        lambda x: (x > 0) + (x > 1),
+        "Add computes with truth values as if they were numbers",
+        'write keras.ops.cast(x, "float32") first, or keras.ops.where',
+    ),
+    "a layer of truths": (
+        lambda x: layers.ReLU()(x > 0),
+        "ReLU computes with truth values as if they were numbers",
+        'write keras.ops.cast(x, "float32") first, or keras.ops.where',
+    ),
+    "numbers as truths": (
+        lambda x: ops.where(ops.logical_and(x, x > 0), x, 0.0),
+        "it takes numbers for truth values",
+        "compare them first, as in x != 0",
+    ),
+    "cast to integers": (
+        lambda x: ops.cast(x, "int32") * x,
+        "it casts to int32, which changes values",
+        'cast to "float32", or use a quantiser',
     ),
     "cumsum": (
         lambda x: ops.cumsum(x, axis=1),

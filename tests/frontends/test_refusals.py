@@ -67,7 +67,10 @@ CASES = {
     ),
     "softmax inside": (
         lambda: network(dense(activation="softmax"), act("quantized_relu(4,1)")),
-        "dense: a softmax inside the network has no exact fixed-point form. Remedy: keep softmax for the last layer.",
+        "dense: a softmax inside the network has no exact fixed-point form. Remedy: keep softmax for the last layer, or write "
+        'it with quantisers: e = QActivation("quantized_relu(8,1)")(keras.ops.exp(keras.ops.minimum(x - '
+        "keras.ops.max(x, -1, keepdims=True), 0))), s = keras.ops.maximum(keras.ops.sum(e, -1, keepdims=True), 1), and "
+        'e * QActivation("quantized_relu(8,1)")(1 / s).',
     ),
     "sigmoid inside": (
         lambda: network(dense(activation="sigmoid"), layers.ReLU()),

@@ -12,6 +12,7 @@ import trigger
 from trigger import Inexact
 from trigger.fixedpoint import evaluate
 from trigger.fixedpoint.ops import Lookup, Staircase
+from trigger.frontends import operators
 from trigger.frontends.networks import Reference, record
 from trigger.frontends.qkeras.rounded import _BENT, _RISING
 from trigger.quantizers import FixedPoint
@@ -229,3 +230,85 @@ def test_where_float32_rounds_to_the_other_level():
 def test_the_layer_elu(alpha):
     model = network(layers.ELU(alpha), QActivation("quantized_bits(6,2,alpha=1)"))
     assert_itself(model)
+
+
+SNAKE = {
+    "HardSilu": "hard_silu", "LogSigmoid": "log_sigmoid", "HardShrink": "hard_shrink",
+    "HardSigmoid": "hard_sigmoid", "SoftShrink": "soft_shrink", "SparsePlus": "sparse_plus",
+    "SparseSigmoid": "sparse_sigmoid", "TanhShrink": "tanh_shrink",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", [*operators.RISING, *operators.BENT])
+def test_operations_with_real_values(kind):
+    x = keras.Input((3,))
+    function = getattr(keras.ops, SNAKE.get(kind, kind.lower()))
+    positive = keras.ops.maximum(x, 0.125) if kind in POSITIVE else x
+    y = QActivation("quantized_bits(6,2,alpha=1)")(function(positive))
+    assert_itself(keras.Model(x, y), "fixed<6,3>" if kind == "Exp" else "fixed<7,4>")
+
+
+POSITIVE = ("Log", "Log10", "Log1p", "Log2", "Reciprocal", "Rsqrt", "Sqrt")
+
+
+def tables(x, exponential="quantized_relu(8,1)", inverse="quantized_relu(8,1)"):
+    """A softmax of quantised parts."""
+    below = keras.ops.minimum(x - keras.ops.max(x, -1, keepdims=True), 0)
+    e = QActivation(exponential)(keras.ops.exp(below))
+    total = keras.ops.maximum(keras.ops.sum(e, -1, keepdims=True), 1)
+    return e * QActivation(inverse)(1 / total)
+
+
+def attention(bits, inner, integer):
+    """A softmax of quantised parts, and what follows it."""
+    x = inputs = keras.Input((6,))
+    x = QActivation(f"quantized_bits({bits},{bits // 2 - 1},alpha=1)")(x)
+    weights = tables(x[:, :3], f"quantized_relu({inner},1)", f"quantized_relu({inner + 1},1)")
+    x = QActivation(f"quantized_bits({inner},{integer},alpha=1)")(weights * x[:, 3:])
+    x = QDense(2, kernel_quantizer=W, bias_quantizer=W)(x)
+    return randomize(keras.Model(inputs, x), 0)
+
+
+class TestSoftmax(Battery):
+    cases = {
+        f"softmax at {widths[0]} bits": at_width(widths[0], attention, *widths) for widths in WIDTHS
+    }
+
+
+def test_a_softmax_of_tables():
+    x = keras.Input((4,))
+    graph = assert_itself(keras.Model(x, tables(x)), "fixed<6,3>")
+    assert graph.output.op == "multiply"
+
+
+@pytest.mark.parametrize("above", [1, 2.5, -3])
+def test_reciprocals(above):
+    x = keras.Input((3,))
+    y = QActivation("quantized_bits(7,2,alpha=1)")(above / keras.ops.maximum(x, 0.25))
+    assert_itself(keras.Model(x, y), "fixed<7,4>")
+
+
+def test_a_reciprocal_of_zero_is_refused():
+    x = keras.Input((3,))
+    y = QActivation("quantized_bits(7,2,alpha=1)", name="q")(1 / x)
+    with pytest.raises(Inexact) as error:
+        trigger.lower(keras.Model(x, y), "fixed<7,4>")
+    assert str(error.value.problems[0]) == (
+        "q: the function before it has no finite value at 0. Remedy: keep what the function reads "
+        "away from there, for example with keras.ops.maximum."
+    )
+
+
+def test_a_softmax_inside_says_how_to_write_it():
+    model = network(
+        layers.Softmax(name="s"), QActivation("quantized_bits(6,2,alpha=1)"), shape=(3,)
+    )
+    with pytest.raises(Inexact) as error:
+        trigger.lower(model, "fixed<7,4>")
+    assert str(error.value.problems[0]) == (
+        "s: a softmax inside the network has no exact fixed-point form. Remedy: keep softmax for "
+        'the last layer, or write it with quantisers: e = QActivation("quantized_relu(8,1)")'
+        "(keras.ops.exp(keras.ops.minimum(x - keras.ops.max(x, -1, keepdims=True), 0))), s = keras.ops.maximum("
+        'keras.ops.sum(e, -1, keepdims=True), 1), and e * QActivation("quantized_relu(8,1)")'
+        "(1 / s)."
+    )

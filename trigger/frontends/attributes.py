@@ -129,7 +129,8 @@ def _options(thing: Any) -> dict[str, Any]:
     """The options of a constructor, read from the attributes of the same names."""
     found = {}
     for name in _parameters(type(thing)):
-        if name in _SETTLED or _IGNORED.search(name) or _QUANTIZER.search(name):
+        is_cast = name == "dtype" and not isinstance(thing, keras.layers.Layer)
+        if name in _SETTLED or _QUANTIZER.search(name) or (_IGNORED.search(name) and not is_cast):
             continue
         if name.endswith("_conf"):  # HGQ2 keeps them with its quantisers
             found[name] = getattr(quantizer_of_option(thing, name), "config", None)

@@ -12,16 +12,16 @@ import numpy as np
 
 from trigger.fixedpoint.build import Builder
 from trigger.fixedpoint.types import Integers
-from trigger.frontends import merging, numbered, own, wiring
-from trigger.frontends.calls import Call, Value
-from trigger.frontends.constants import as_numpy, exact
+from trigger.frontends import contractions, logic, merging, numbered, own, wiring
+from trigger.frontends.calls import Call, Unrounded, Value
+from trigger.frontends.constants import as_numpy
 from trigger.frontends.inexact import Refusal
 from trigger.frontends.keras_private import operation_name
+from trigger.frontends.operands import fixed, near, pair, times_plus
 from trigger.frontends.piecewise import clip, is_power_of_two, lookup, lower_relu
 
 _Lowering = Callable[[Builder, Call], str | Value | tuple[str, ...]]
 NAMES = "the operators and functions of keras.ops that add, multiply, compare, sum or move elements"
-_SPAN = "use constants of fewer bits"
 
 
 def is_known(operation: Any) -> bool:
@@ -34,105 +34,56 @@ def lower(builder: Builder, call: Call) -> Value | tuple[str, ...]:
     shapes = [tuple(tensor.shape) for tensor in call.node.outputs]
     if any(shape[:1] != (None,) or None in shape[1:] for shape in shapes):
         raise numbered.mixed()
-    made = _OPERATIONS[operation_name(call.layer) or ""](builder, call)
+    kind = operation_name(call.layer) or ""
+    gives_truth = any(tensor.dtype == "bool" for tensor in call.node.outputs)
+    if gives_truth and kind not in (*logic.COMPARISONS, *logic.LOGICAL, *_MOVES, "GetItem"):
+        raise logic.refuse_numbers(kind)
+    made = _OPERATIONS[kind](builder, call)
     return (made,) if isinstance(made, str) else made
 
 
-def fixed(values: Any) -> np.ndarray:
-    """Numbers that a network computes with; refused unless float32 holds each of them exactly."""
-    found = as_numpy(np.asarray(values), "constant")
-    if not np.isfinite(found).all():
-        raise Refusal("its constant is not finite", "use a finite one")
-    wrong = found[found != found.astype(np.float32)]
-    if wrong.size:
-        wanted = float(wrong.flat[0])
-        raise Refusal(
-            f"its constant {wanted!r} is not a fixed-point number of 24 bits",
-            f"use one, such as {_near(wanted)!r}",
-        )
-    tiny = found[(found != 0) & (np.abs(found) < np.finfo(np.float32).smallest_normal)]
-    if tiny.size:
-        raise Refusal(
-            f"its constant {tiny.flat[0]:g} is below 2^-126, and TensorFlow takes it for 0",
-            "use a larger one",
-        )
-    return found
-
-
-def _near(value: float) -> float:
-    """The nearest number of eight significant bits."""
-    mantissa, exponent = np.frexp(value)
-    return float(np.ldexp(np.rint(np.ldexp(mantissa, 8)), exponent - 8))
-
-
-def _operands(call: Call) -> list[Value | np.ndarray]:
-    """The arguments in order: tensors as values, and constants."""
-    arguments = call.node.arguments
-    inputs = iter(call.inputs)
-    found: list[Value | np.ndarray] = []
-    for argument in (*arguments.args, *arguments.kwargs.values()):
-        if isinstance(argument, keras.KerasTensor):
-            found.append(next(inputs))
-        elif isinstance(argument, keras.Variable):
-            raise Refusal("it reads a variable, which may change", "use a constant or a layer")
-        elif keras.ops.is_tensor(argument):
-            found.append(fixed(as_numpy(argument, "constant")))
-        else:
-            found.append(fixed(argument))
-    return found
-
-
-def _scaled(builder: Builder, name: str, source: str, scale: np.ndarray, offset: Any) -> str:
-    """source * scale + offset, where each is one number, or one for each element."""
-    count = len(builder[source].types)
-    scales, offsets = (np.broadcast_to(part, count) for part in (scale, offset))
-    return builder.affine(
-        name, source, exact("constant", scales, _SPAN), exact("constant", offsets, _SPAN)
-    )
-
-
-def _pair(builder: Builder, call: Call) -> tuple[list[str], list[np.ndarray], bool]:
-    """The nodes and constants of two operands in one shape, and whether a constant comes first."""
-    operands = _operands(call)
-    constants = [part for part in operands if isinstance(part, np.ndarray)]
-    nodes, flat = merging.broadcast(builder, call.name, call.inputs, constants)
-    return nodes, flat, isinstance(operands[0], np.ndarray)
-
-
 def _add(builder: Builder, call: Call) -> str:
-    nodes, constants, _ = _pair(builder, call)
+    nodes, constants, _ = pair(builder, call)
     if constants:
-        return _scaled(builder, call.name, nodes[0], np.array(1.0), constants[0])
+        return times_plus(builder, call.name, nodes[0], np.array(1.0), constants[0])
     return builder.add(call.name, tuple(nodes))
 
 
 def _subtract(builder: Builder, call: Call) -> str:
-    nodes, constants, is_first = _pair(builder, call)
+    nodes, constants, is_first = pair(builder, call)
     if constants:
         sign = -1.0 if is_first else 1.0
-        return _scaled(builder, call.name, nodes[0], np.array(sign), -sign * constants[0])
+        return times_plus(builder, call.name, nodes[0], np.array(sign), -sign * constants[0])
     return merging.difference(builder, call.name, *nodes)
 
 
 def _multiply(builder: Builder, call: Call) -> str:
-    nodes, constants, _ = _pair(builder, call)
+    nodes, constants, _ = pair(builder, call)
     if not constants:
         return merging.product(builder, call.name, nodes)
-    return _scaled(builder, call.name, nodes[0], constants[0], 0.0)
+    return times_plus(builder, call.name, nodes[0], constants[0], 0.0)
 
 
-def _divide(builder: Builder, call: Call) -> str:
-    nodes, constants, is_first = _pair(builder, call)
+def _divide(builder: Builder, call: Call) -> str | Value:
+    nodes, constants, is_first = pair(builder, call)
+    refusal = Refusal(
+        "it divides by a tensor",
+        "quantise the reciprocal 1 / x, put a quantiser after that, and multiply by it",
+    )
+    if is_first and len(set(constants[0].tolist())) == 1:
+        above = float(constants[0][0])
+        reciprocal = Unrounded(lambda x: above / x, False, call.name, refusal)
+        return Value(nodes[0], call.output_shape, reciprocal)
     if is_first or not constants:
-        raise Refusal("it divides by a tensor", "divide by powers of two")
+        raise refusal
     wrong = [value for value in constants[0] if not is_power_of_two(abs(value))]
     if wrong:
         raise Refusal(
             f"it divides by {wrong[0]:g}, which is not a power of two",
             "divide by a power of two, or multiply by a fixed-point number"
-            + (f" such as {_near(1 / wrong[0])!r}" if wrong[0] else ""),
+            + (f" such as {near(1 / wrong[0])!r}" if wrong[0] else ""),
         )
-    return _scaled(builder, call.name, nodes[0], 1 / constants[0], 0.0)
+    return times_plus(builder, call.name, nodes[0], 1 / constants[0], 0.0)
 
 
 def _square(builder: Builder, call: Call) -> str:
@@ -154,7 +105,7 @@ def rescaling(builder: Builder, call: Call) -> str:
             'call keras.config.set_image_data_format("channels_last")',
         )
     (node,), flat = merging.broadcast(builder, call.name, call.inputs, (scale, offset))
-    return _scaled(builder, call.name, node, *flat)
+    return times_plus(builder, call.name, node, *flat)
 
 
 def masking(builder: Builder, call: Call) -> str:
@@ -183,14 +134,14 @@ def _absolute(builder: Builder, call: Call) -> str:
 
 
 def _maximum(builder: Builder, call: Call) -> str:
-    nodes, constants, _ = _pair(builder, call)
+    nodes, constants, _ = pair(builder, call)
     if constants:
         return clip(builder, call.name, nodes[0], constants[0], None, "the constant")
     return merging.extreme(builder, call.name, nodes, builder.maximum)
 
 
 def _minimum(builder: Builder, call: Call) -> str:
-    nodes, constants, _ = _pair(builder, call)
+    nodes, constants, _ = pair(builder, call)
     if constants:
         return clip(builder, call.name, nodes[0], None, constants[0], "the constant")
     return merging.extreme(builder, call.name, nodes, builder.minimum)
@@ -239,6 +190,17 @@ def _sum(builder: Builder, call: Call) -> str:
 
 def _mean(builder: Builder, call: Call) -> str | Value:
     return merging.averages(builder, call, call.inputs[0].node, _groups(call))
+
+
+def _real(builder: Builder, call: Call) -> Value:  # noqa: ARG001
+    """A real-valued function of each element, which a quantiser after it makes a table."""
+    kind = operation_name(call.layer) or ""
+    refusal = Refusal(
+        f"the operation {kind} has real values, which no fixed-point type holds",
+        "put a quantiser after it, which makes the two one table",
+    )
+    function = Unrounded(call.layer.call, kind in RISING, call.layer.name, refusal)
+    return call.inputs[0]._replace(unrounded=function)
 
 
 def _largest(builder: Builder, call: Call) -> str:
@@ -301,9 +263,26 @@ _MOVES = (
     "Rot90", "Split", "Squeeze", "Stack", "Swapaxes", "Take", "TakeAlongAxis", "Tile", "Transpose",
     "Unstack", "Append", "Hstack",
 )  # fmt: skip
+# Real-valued functions of each element; the first never decrease.
+RISING = (
+    "Arctan", "Cbrt", "Erf", "Exp", "Expm1", "LogSigmoid", "Selu", "Sigmoid",
+    "Softplus", "Softsign", "Squareplus", "Sqrt", "Tanh",
+)  # fmt: skip
+BENT = (
+    "Celu", "Cos", "Elu", "Gelu", "HardShrink", "HardSigmoid", "HardSilu", "Log", "Log10", "Log1p",
+    "Log2", "Reciprocal", "Rsqrt", "Silu", "Sin", "SoftShrink", "SparsePlus", "SparseSigmoid",
+    "TanhShrink",
+)  # fmt: skip
 # Each operation of Keras by its class, and what lowers a use of it.
 _OPERATIONS: dict[str, _Lowering] = {
     **dict.fromkeys(_MOVES, _moved),
+    **dict.fromkeys(logic.COMPARISONS, logic.comparison),
+    **dict.fromkeys(logic.LOGICAL, logic.logical),
+    "Where": logic.choice,
+    "Cast": logic.cast,
+    "Matmul": contractions.matmul,
+    "Einsum": contractions.equation,
+    **dict.fromkeys((*RISING, *BENT), _real),
     "GetItem": _item,
     "Roll": _roll,
     "Pad": _pad,

@@ -19,7 +19,7 @@ from trigger.frontends.methods import replaced_methods
 _FORWARD = ("__call__", "__getattribute__", "__getattr__")
 # Options of layers that are numbers of elements. TensorFlow also takes floats.
 _SIZES = ("kernel_size", "strides", "dilation_rate", "pool_size", "size", "padding", "cropping")
-_PRECISIONS = ("float32", "float64")
+PRECISIONS = ("float32", "float64")
 
 
 def model_problems(model: keras.Model) -> list[Problem]:
@@ -39,7 +39,7 @@ def model_problems(model: keras.Model) -> list[Problem]:
         )
     for tensor in model.inputs:
         dtype = keras.backend.standardize_dtype(tensor.dtype)
-        if dtype not in _PRECISIONS and not (
+        if dtype not in PRECISIONS and not (
             dtype in indices.TYPES and indices.are_indices(model, tensor)
         ):
             problems.append(
@@ -62,7 +62,7 @@ def check_network(model: Any) -> None:
         raise TriggerError(
             f"lower takes a network of Keras, not an object of the type {type(model).__name__}"
         )
-    if keras.config.floatx() not in _PRECISIONS:
+    if keras.config.floatx() not in PRECISIONS:
         raise Inexact(
             [
                 Problem(
@@ -194,7 +194,7 @@ def check_precision(layer: Any) -> None:
         raise Refusal(
             f"Keras quantised it ({policy.name})", "use QDense with a kernel_quantizer instead"
         )
-    low = {layer.compute_dtype, layer.variable_dtype} - set(_PRECISIONS)
+    low = {layer.compute_dtype, layer.variable_dtype} - set(PRECISIONS)
     if low:
         raise Refusal(
             f"it computes in {min(low)} (dtype policy {policy.name}), which rounds values that the "

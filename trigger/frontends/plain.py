@@ -41,6 +41,11 @@ def keeps_elements(layer: Any) -> bool:
     return LAYERS.get(type(layer)) is _same or type(layer) in wiring.MOVES.keys() - wiring.PADS
 
 
+def moves_elements(layer: Any) -> bool:
+    """Whether a layer gives elements of its inputs as they are, and perhaps zeros."""
+    return keeps_elements(layer) or type(layer) in (*wiring.PADS, keras.layers.Concatenate)
+
+
 def _same(builder: Builder, call: Call) -> Value:  # noqa: ARG001
     return call.inputs[0]
 

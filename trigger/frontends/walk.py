@@ -17,7 +17,7 @@ from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.ops import GraphError
 from trigger.fixedpoint.ranges import TooWide
 from trigger.fixedpoint.types import Fixed
-from trigger.frontends import masks, operators, own, plain, remedies, weighted
+from trigger.frontends import logic, masks, operators, own, plain, remedies, weighted
 from trigger.frontends.attributes import check_attributes
 from trigger.frontends.calls import Call, Value
 from trigger.frontends.constants import check_weights
@@ -57,6 +57,7 @@ class Walk(ABC):
     """
 
     layers: str
+    softmax_remedy: str
     input_remedy = 'give it, as in inputs="fixed<16,6>"'
 
     def __init__(
@@ -108,8 +109,7 @@ class Walk(ABC):
         """
         if not call.is_head:
             raise Refusal(
-                "a softmax inside the network has no exact fixed-point form",
-                "keep softmax for the last layer",
+                "a softmax inside the network has no exact fixed-point form", self.softmax_remedy
             )
         if len(call.output_shape) != 1 or axis not in (-1, 1, [-1], [1], (-1,), (1,)):
             raise Refusal(
@@ -277,6 +277,9 @@ def _check(call: Call) -> None:
         check_attributes(call.layer)
         own.check_shapes(call.layer, call.node)
         return
+    reads_truth = any(tensor.dtype == "bool" for tensor in call.node.arguments.keras_tensors)
+    if reads_truth and not plain.moves_elements(call.layer):
+        raise logic.refuse_numbers(type(call.layer).__name__)
     _check_methods(call.layer)
     own.check_precision(call.layer)
     own.check_built(call.layer)

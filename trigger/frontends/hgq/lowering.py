@@ -17,10 +17,9 @@ from hgq.quantizer.internal import FixedPointQuantizerBase
 from trigger.fixedpoint.build import Builder
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.types import Fixed, Overflow, Rounding
-from trigger.frontends import given, heads, kernels, merging, numbered, plain, rules, wiring
+from trigger.frontends import einsum, given, heads, kernels, merging, numbered, plain, rules, wiring
 from trigger.frontends.calls import Call, Value
 from trigger.frontends.constants import exact
-from trigger.frontends.hgq import einsum
 from trigger.frontends.hgq import plain as own_plain
 from trigger.frontends.hgq.constants import (
     affine_constants,
@@ -99,6 +98,8 @@ class _HgqWalk(Walk):
         "QDense, QBatchNormDense, QConv1D, QConv2D, QEinsumDense, QEinsumDenseBatchnorm, "
         f"QBatchNormalization, {own_plain.NAMES}, QUnaryFunctionLUT, QSoftmax, Quantizer"
     )
+
+    softmax_remedy = "keep softmax for the last layer, or use QSoftmax"
 
     def methods(self) -> tuple[tuple[type, Method], ...]:
         return (

@@ -70,6 +70,13 @@ class _KerasWalk(Walk):
         "QActivation, SimpleRNN, GRU, LSTM, QSimpleRNN, QGRU, QLSTM, BatchNormalization, "
         "QBatchNormalization, Normalization"
     )
+    softmax_remedy = (
+        "keep softmax for the last layer, or write it with quantisers: "
+        'e = QActivation("quantized_relu(8,1)")(keras.ops.exp(keras.ops.minimum(x - '
+        "keras.ops.max(x, -1, keepdims=True), 0))), s = keras.ops.maximum(keras.ops.sum(e, -1, "
+        "keepdims=True), 1), and "
+        'e * QActivation("quantized_relu(8,1)")(1 / s)'
+    )
     input_remedy = f'{Walk.input_remedy}, or start with QActivation("quantized_bits(16,5,alpha=1)")'
 
     def __init__(self, model: keras.Model, inputs: Any, kernels: Mapping[str, Fixed]) -> None:

@@ -102,7 +102,14 @@ def _values(builder: Builder, source: str) -> np.ndarray:
 
 def _check_size(x: np.ndarray, before: Unrounded, y: np.ndarray, quantizer: str) -> None:
     """Refuse values so large that Keras in float32 gives numbers between two steps."""
-    largest = np.abs(evaluate(before.function, x)).max()
+    before_it = evaluate(before.function, x)
+    wrong = x[~np.isfinite(before_it)]
+    if wrong.size:
+        raise Refusal(
+            f"the function before it has no finite value at {wrong[0]:g}",
+            "keep what the function reads away from there, for example with keras.ops.maximum",
+        )
+    largest = np.abs(before_it).max()
     if largest > np.ldexp(_EXACT, -int(fraction_bits(y).max())):
         raise Refusal(
             f"the function before it reaches {largest:.3g}, from where Keras in float32 cannot "

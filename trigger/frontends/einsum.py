@@ -1,4 +1,6 @@
-"""Einsum equations of a tensor and a kernel, as one matrix that is applied at each position."""
+"""Einsum equations: of a tensor and a kernel, as one matrix that is applied at each position, or of
+two tensors, as sums of products.
+"""
 
 import math
 from collections.abc import Sequence
@@ -6,10 +8,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from trigger.fixedpoint.build import Builder
 from trigger.fixedpoint.types import Integers
-from trigger.frontends import numbered, wiring
+from trigger.frontends import merging, numbered, wiring
+from trigger.frontends.calls import Value
+from trigger.frontends.constants import exact
 from trigger.frontends.inexact import Refusal
 
+_SPAN = "use constants of fewer bits"
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
@@ -56,6 +62,72 @@ class Equation(NamedTuple):
         return math.prod(self.sizes[letter] for letter in letters)
 
 
+def times(builder: Builder, name: str, value: Value, text: str, kernel: np.ndarray) -> str:
+    """Append a tensor times an array of constants, by an equation that names the tensor first."""
+    equation, letters = read(text, value.shape, kernel.shape)
+    windows = equation.windows(value.shape, letters)
+    source = wiring.gather(builder, f"{name}_windows", value.node, windows)
+    matrix = exact("constant", equation.matrix(kernel), _SPAN)
+    zero = exact("constant", np.zeros(matrix.values.shape[1]), _SPAN)
+    made = builder.dense(name, source, matrix, zero, len(windows))
+    return wiring.gather(builder, f"{name}_order", made, equation.order())
+
+
+def product(builder: Builder, name: str, inputs: Sequence[Value], text: str) -> str:
+    """Append the sums of products of the elements of two tensors."""
+    first, second = inputs
+    groups = pairs(text, first.shape, second.shape)
+    left, right = (
+        wiring.gather(builder, f"{name}_{side}", value.node, numbers)
+        for side, value, numbers in zip(("left", "right"), inputs, groups, strict=True)
+    )
+    if groups[0].shape[1] == 1:
+        return builder.multiply(name, left, right)
+    products = builder.multiply(f"{name}_products", left, right)
+    return merging.sums(builder, name, products, wiring.numbers_of(groups[0].shape))
+
+
+def pairs(text: str, first: tuple[int, ...], second: tuple[int, ...]) -> tuple[Integers, Integers]:
+    """The elements of two tensors, by number, whose products each output sums: (outputs, members).
+
+    The shapes are those without the events. Raises Refusal for an equation that mixes events.
+    """
+    *written, output = (part.strip() for part in text.replace("->", ",").split(","))
+    if "->" not in text or len(written) != 2:
+        raise not_of_two(text)
+    spare = [letter for letter in _LETTERS if letter not in text]
+    more = [
+        "".join(spare[: len(shape) + 1 - len(part.replace("...", ""))])[::-1]
+        for part, shape in zip(written, (first, second), strict=True)
+    ]
+    longest = max(more, key=len)
+    letters = [part.replace("...", own) for part, own in zip(written, more, strict=True)]
+    output = output.replace("...", longest)
+    event = output[0]
+    if any(part[0] != event or event in part[1:] for part in (*letters, output)):
+        raise numbered.mixed()
+    if any(len(set(part)) < len(part) for part in (*letters, output)):
+        raise _twice(text)
+    sizes: dict[str, int] = {}
+    for part, shape in zip(letters, (first, second), strict=True):
+        for letter, size in zip(part[1:], shape, strict=True):
+            sizes[letter] = max(size, sizes.get(letter, 1))
+    kept = output[1:]
+    summed = [letter for letter in sizes if letter not in kept]
+    whole = [*kept, *summed]
+    rows = math.prod(sizes[letter] for letter in kept)
+    found = []
+    for part, shape in zip(letters, (first, second), strict=True):
+        own = part[1:]
+        ordered = wiring.numbers_of(shape).transpose([own.index(x) for x in whole if x in own])
+        absent = tuple(k for k, letter in enumerate(whole) if letter not in own)
+        spread = np.broadcast_to(
+            np.expand_dims(ordered, absent), [sizes[letter] for letter in whole]
+        )
+        found.append(spread.reshape(rows, -1))
+    return found[0], found[1]
+
+
 def read(text: str, shape: tuple[int, ...], kernel: Sequence[int]) -> tuple[Equation, str]:
     """The equation for an input of this shape, without the events, and the letters of its axes.
 
@@ -86,9 +158,20 @@ def _check(text: str, letters: str, axes: str, output: str) -> None:
             f"{_shared(text, own)}, or slices of the input and a QDense for each",
         )
     if any(len(set(part)) < len(part) for part in (letters, axes, output)):
-        raise Refusal(
-            f"its equation {text} has one axis twice", "use each axis once, as in abc,cd->abd"
-        )
+        raise _twice(text)
+
+
+def not_of_two(text: str) -> Refusal:
+    return Refusal(
+        f"its equation {text} is not of two values and their output",
+        "write one as in abc,acd->abd",
+    )
+
+
+def _twice(text: str) -> Refusal:
+    return Refusal(
+        f"its equation {text} has one axis twice", "use each axis once, as in abc,cd->abd"
+    )
 
 
 def _shared(text: str, own: str) -> str:
