@@ -181,10 +181,18 @@ CASES = {
         ANOMALY[0],
         'model.output is for classification; the output of task "anomaly" scores anomalies',
     ),
-    "outputs.anomaly_has_no_teacher": (
+    "outputs.anomaly_has_no_labels": (
         *ANOMALY,
         after("epochs = 50", "distillation = 0.5"),
         'training.distillation is for classification; task "anomaly" has no labels',
+    ),
+    "outputs.anomaly_is_an_encoder_or_a_student": (
+        *ANOMALY,
+        USUAL,
+        after('function = "network"', 'teacher = "autoencoder"'),
+        after("epochs = 50", 'reconstruct = ["a"]'),
+        "training.reconstruct is for an encoder that ends in latent values; with model.teacher the "
+        "network learns the teacher's errors; remove one of the two keys",
     ),
     "outputs.anomaly_names_what_is_usual": (
         *ANOMALY,

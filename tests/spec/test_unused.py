@@ -50,6 +50,9 @@ CASES = {
         "without labels and accept bits nothing is averaged over events; set data.label",
         {**NO_LABEL, "decision": DECISION},
     ),
+    "model.teacher": (
+        '"t"', {}, 'it is for task "anomaly"; set that task', {"task": "anomaly", **ANOMALY}
+    ),
     "training.beta": (
         "1.0", {}, 'it is for task "anomaly"; set that task', {"task": "anomaly", **ANOMALY}
     ),

@@ -58,7 +58,8 @@ class Apart(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """``scores`` (logits on the test events) and ``performance`` are by kind: float, Keras, csim.
+    """``scores`` (logits on the test events) and ``performance`` are by kind: teacher, float,
+    Keras, csim.
 
     ``bits`` and ``menu`` are the accept bits on the test events and their menu; None without a
     decision. ``warnings`` name constant outputs with a remedy; ``unusable`` marks firmware that
@@ -180,7 +181,8 @@ def _firmware(build: Build, test: Events) -> tuple[dict[str, np.ndarray], np.nda
     outputs = np.load(build.root / "verification" / "outputs.npy")[: len(test.x)]
     complete = len(outputs) == len(test.x)  # an aborted csim has no outputs
     bits = accept_bits(build.root, spec, outputs) if spec.decision and complete else None
-    files = {"float": model / "float_scores.npy", "Keras": model / "network_scores.npy"}
+    names = {"teacher": "teacher", "float": "float", "Keras": "network"}
+    files = {kind: model / f"{name}_scores.npy" for kind, name in names.items()}
     scores = {kind: np.load(path) for kind, path in files.items() if path.exists()}
     if complete and not spec.decides:
         real = np.ldexp(outputs.astype(np.float64), -read_graph(build.root).output.fractions)

@@ -59,7 +59,7 @@ def level1(
 
 def regions(
     output: Output,
-    zero_bias: ZeroBias = 40_500,
+    zero_bias: ZeroBias = 38_880,
     signals: Signals = 1_500,
     seed: Seed = 1,
 ) -> None:

@@ -39,11 +39,11 @@ def class_color(number: int) -> Any:
 
 
 def roc_curves(curves: Mapping[str, Mapping[str, Roc]], signal_efficiency: float) -> str:
-    """Background against signal efficiency for each class; ``curves`` by kind (float, Keras, csim),
-    then by class.
+    """Background against signal efficiency for each class; ``curves`` by kind (teacher, float,
+    Keras, csim), then by class.
     """
-    lines = {"float": ":", "Keras": "-", "csim": "--"}
-    widths = {"float": 1.5, "Keras": 3.5, "csim": 1.5}
+    lines = {"teacher": "-.", "float": ":", "Keras": "-", "csim": "--"}
+    widths = {"teacher": 1, "float": 1.5, "Keras": 3.5, "csim": 1.5}
 
     def draw(axes: Axes) -> None:
         for kind, by_class in curves.items():

@@ -92,11 +92,12 @@ class Data(Section):
 
 class Model(Section):
     """The network: made by ``function(features, classes, **arguments)`` of ``file``, or trained
-    already, in ``network``.
+    already, in ``network``. ``teacher(features)`` makes the autoencoder whose errors it learns.
     """
 
     file: FileName = "model.py"
     function: Name | None = None
+    teacher: Name | None = None
     arguments: dict[Name, int | Finite | str | bool] = {}
     network: FileName | None = None
     weights: FileName | None = None

@@ -17,6 +17,8 @@ from trigger.spec.tables import Training
 
 History = dict[str, list[float]]
 Watch = Callable[[Mapping[str, float]], None]
+# A function of the true values and the outputs of a batch.
+Loss = Callable[[Any, Any], Any]
 
 
 class Shrinking(keras.callbacks.Callback, ABC):
@@ -40,7 +42,7 @@ def fit(
     shrinking: Shrinking | None = None,
     folder: Path | None = None,
     watch: Watch = lambda logs: None,
-    loss: Callable[[Any, Any], Any] | None = None,
+    loss: Loss | None = None,
 ) -> History:
     """Train in place on ``events["train"]``; the weights of the epoch with the least validation
     loss are kept.
@@ -111,9 +113,7 @@ def fit(
     }
 
 
-def loss_on(
-    model: keras.Model, events: Events, loss: Callable[[Any, Any], Any] | None = None
-) -> Callable[[], float]:
+def loss_on(model: keras.Model, events: Events, loss: Loss | None = None) -> Callable[[], float]:
     """A function for the current loss of a network on events; ``loss`` as for ``fit``."""
     model.compile(loss=_loss(model)["loss"] if loss is None else loss, jit_compile=True)
     x, y, weight = (

@@ -48,25 +48,58 @@ def make(spec: Spec, folder: Path) -> keras.Model:
     assert spec.model.function is not None
     path = folder / spec.model.file
     features = len(spec.data.features)
-    classes = len(spec.scores)
     where = f"{path}: {spec.model.function}()"
+    model = _called(path, spec.model.function, features, len(spec.scores), **spec.model.arguments)
+    _check_shapes(model, spec, f"{where} returns")
+    _check_saving(model, where)
+    _check_running(model, features, where)
+    return model
+
+
+def make_teacher(spec: Spec, folder: Path) -> keras.Model | None:
+    """Call the function of the teacher; None if there is none.
+
+    Raises TriggerError if it is missing, or does not return a network from features to features.
+    """
+    if spec.model.teacher is None:
+        return None
+    path = folder / spec.model.file
+    features = len(spec.data.features)
+    where = f"{path}: {spec.model.teacher}()"
+    model = _called(path, spec.model.teacher, features)
+    check_ends(model, f"{where} returns")
+    shapes = tuple(model.inputs[0].shape), tuple(model.outputs[0].shape)
+    if tuple(_flat(shape) for shape in shapes) != ((None, features),) * 2:
+        raise TriggerError(
+            f"{where} returns a network from {shapes[0]} to {shapes[1]}; an autoencoder of "
+            f"{features} features has as many inputs and outputs"
+        )
+    _check_running(model, features, where)
+    return model
+
+
+def _called(path: Path, name: str, *args: Any, **arguments: Any) -> keras.Model:
+    """The network that a function of the user's file returns."""
+    where = f"{path}: {name}()"
     with importable(path):
-        function = _function(path, spec.model.function)
+        function = _function(path, name)
         try:
-            model = function(features, classes, **spec.model.arguments)
+            model = function(*args, **arguments)
         except Exception as error:
             raise TriggerError(f"{where} fails: {type(error).__name__}: {error}") from error
     if not isinstance(model, keras.Model):
         raise TriggerError(f"{where} returns {type(model).__name__}, not a Keras model")
-    _check_shapes(model, spec, f"{where} returns")
-    _check_saving(model, where)
-    try:  # learned widths get their shapes from the first call
+    return model
+
+
+def _check_running(model: keras.Model, features: int, where: str) -> None:
+    """Learned widths also get their shapes from this first call."""
+    try:
         model(shaped(model, np.zeros((1, features))))
     except Exception as error:
         raise TriggerError(
             f"{where} returns a network that Keras cannot run: {_plain(error)}"
         ) from error
-    return model
 
 
 def _plain(error: Exception) -> str:

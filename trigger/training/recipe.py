@@ -15,9 +15,19 @@ from trigger.frontends.networks import is_float, shaped
 from trigger.physics.working_points import check_reach, check_thresholds
 from trigger.spec.spec import Spec
 from trigger.support.progress import progress
-from trigger.training import anomaly, distill, early, network, neurons, prune, refine, widths
+from trigger.training import (
+    anomaly,
+    distill,
+    early,
+    network,
+    neurons,
+    prune,
+    refine,
+    teaching,
+    widths,
+)
 from trigger.training.compact import compact
-from trigger.training.fit import History, Shrinking, Watch, fit, loss_on
+from trigger.training.fit import History, Loss, Shrinking, Watch, fit, loss_on
 from trigger.training.float_baseline import float_baseline
 
 # The numbers of training events that evaluate neurons, and single weights.
@@ -33,10 +43,14 @@ def trained(spec: Spec, events: dict[str, Events], folder: Path, watch: Watch) -
     """
     network.set_seed(spec.training.seed)
     model = network.make(spec, folder)
+    autoencoder = network.make_teacher(spec, folder)
     teacher = None if spec.training.distillation is None else float_baseline(model)
     check_trainable(model, events, spec)
-    if teacher is not None:
-        network.set_seed(spec.training.seed)
+    network.set_seed(spec.training.seed)
+    if autoencoder is not None:
+        teacher = autoencoder
+        train_teacher(teacher, events, spec, None, lambda logs: None)
+    elif teacher is not None:
         train(teacher, events, spec, None, lambda logs: None)
     network.set_seed(spec.training.seed)
     train(model, events, network.warm_started(model, spec, folder), None, watch, teacher)
@@ -69,6 +83,16 @@ def _taught(events: dict[str, Events], spec: Spec) -> dict[str, Events]:
     }
 
 
+def train_teacher(
+    teacher: keras.Model, events: dict[str, Events], spec: Spec, folder: Path | None, watch: Watch
+) -> History:
+    """Train the autoencoder of an anomaly trigger in place. Returns and raises as ``fit`` does."""
+    taught = _taught(events, spec)
+    network.power_of_two_normalization(teacher, taught["train"], spec.input_types)
+    lessons = teaching.reconstruction(taught)
+    return fit(teacher, lessons, spec.training, None, folder, watch, teaching.squared_error)
+
+
 def train(
     model: keras.Model,
     events: dict[str, Events],
@@ -80,14 +104,19 @@ def train(
     """Train a network in place for the task of a spec, and shrink it as specified unless it is
     float.
 
-    ``teacher`` is the trained float network for distillation. Returns and raises as ``fit`` does;
+    ``teacher`` is trained already: the float network for distillation, or the autoencoder of an
+    anomaly trigger. Returns and raises as ``fit`` does;
     raises TriggerError if the spec has no target size for learned widths.
     """
     taught = _taught(events, spec)
     network.power_of_two_normalization(model, taught["train"], spec.input_types)
-    loss = None
+    loss: Loss | None = None
     trained = model
-    if spec.task == "anomaly":
+    if spec.model.teacher is not None:
+        assert teacher is not None
+        taught = teaching.lessons(taught, teacher)
+        loss = teaching.absolute_error
+    elif spec.task == "anomaly":
         loss = anomaly.loss(
             np.isin(spec.data.features, spec.training.reconstruct or spec.data.features),
             spec.training.beta,

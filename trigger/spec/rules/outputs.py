@@ -47,10 +47,22 @@ def anomaly_scores_what_is_unusual(spec: "Spec") -> str | None:
     return 'model.output is for classification; the output of task "anomaly" scores anomalies'
 
 
-def anomaly_has_no_teacher(spec: "Spec") -> str | None:
+def anomaly_has_no_labels(spec: "Spec") -> str | None:
     if spec.task != "anomaly" or spec.training.distillation is None:
         return None
     return 'training.distillation is for classification; task "anomaly" has no labels'
+
+
+def anomaly_is_an_encoder_or_a_student(spec: "Spec") -> str | None:
+    if spec.model.teacher is None:
+        return None
+    for key in ("beta", "reconstruct"):
+        if key in spec.training.model_fields_set:
+            return (
+                f"training.{key} is for an encoder that ends in latent values; with model.teacher "
+                f"the network learns the teacher's errors; remove one of the two keys"
+            )
+    return None
 
 
 def anomaly_names_what_is_usual(spec: "Spec") -> str | None:

@@ -57,6 +57,7 @@ USES = (
         "without labels and accept bits nothing is averaged over events",
         "set data.label",
     ),
+    Use("model.teacher", _is_of_anomalies, _OF_ANOMALIES, "set that task"),
     Use("training.beta", _is_of_anomalies, _OF_ANOMALIES, "set that task"),
     Use("training.reconstruct", _is_of_anomalies, _OF_ANOMALIES, "set that task"),
     Use("physics.zero_bias", _decides, _NO_DECISION, _DECIDE),

@@ -1,6 +1,6 @@
 """The network of a build: trained together with its float baseline, or already trained."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ DATA = ()
 # The number of test events on which the trained network itself is recorded.
 _EVENTS = 100_000
 # The trainings of a build, by their names in messages.
-_TRAINED = {"float": "float network", "network": "network"}
+_TRAINED = {"teacher": "teacher", "float": "float network", "network": "network"}
 # The logs shown for each epoch.
 _SHOWN = ("loss", "val_loss", "val_accuracy", "lut")
 
@@ -47,7 +47,7 @@ def run(build: Build, folder: Path) -> None:
     keras_backend.start(build.spec.training.backend)
     from trigger.frontends.networks import head, record
     from trigger.frontends.saving import save
-    from trigger.training import fit, network, prune
+    from trigger.training import fit, network, prune, teaching
 
     spec = build.spec
     events = real_events(build)
@@ -64,7 +64,8 @@ def run(build: Build, folder: Path) -> None:
         else:
             model.save(folder / f"{name}.keras")
         normalise(folder / f"{name}.keras")
-        np.save(folder / f"{name}_scores.npy", fit.scores(model, events["test"].x))
+        find = teaching.scores if name == "teacher" else fit.scores
+        np.save(folder / f"{name}_scores.npy", find(model, events["test"].x))
         summary[name] = {
             "history": history,
             "sparsity": prune.measured(model),
@@ -91,28 +92,42 @@ def run(build: Build, folder: Path) -> None:
         from trigger.training import widths
         from trigger.training.attempt import Attempt
         from trigger.training.float_baseline import float_baseline
-        from trigger.training.recipe import check_trainable, normalize, train
+        from trigger.training.recipe import check_trainable, normalize, train, train_teacher
 
         network.set_seed(spec.training.seed)
         quantised = network.make(spec, build.source)
+        autoencoder = network.make_teacher(spec, build.source)
         left = network.warm_started(quantised, spec, build.source)
         baseline = float_baseline(quantised)
         check_trainable(quantised, events, spec)
         normalize(baseline, events, spec)
         attempt = Attempt(build.root / "training", _trainings_key(build))
-        for name, model, asked, teacher in (
-            ("float", baseline, spec, None),
-            ("network", quantised, left, baseline),
-        ):
+
+        def fitted(
+            name: str, model: Any, epochs: int, training: Callable[[fit.Watch], fit.History]
+        ) -> fit.History:
             network.set_seed(spec.training.seed)
-            epochs = asked.training.epochs
             what = _TRAINED[name]
             history = attempt.taken(what, model, epochs)
             if history is None:
                 with progress(f"training the {what}", epochs, "epochs") as done:
-                    watch = attempt.watched(what, partial(_one_epoch, done))
-                    history = train(model, events, asked, folder / name, watch, teacher)
+                    history = training(attempt.watched(what, partial(_one_epoch, done)))
                 attempt.finished(what, model, history)
+            return history
+
+        if autoencoder is not None:
+            training = partial(train_teacher, autoencoder, events, spec, folder / "teacher")
+            keep(
+                "teacher",
+                autoencoder,
+                fitted("teacher", autoencoder, spec.training.epochs, training),
+            )
+        for name, model, asked, teacher in (
+            ("float", baseline, spec, autoencoder),
+            ("network", quantised, left, autoencoder or baseline),
+        ):
+            training = partial(train, model, events, asked, folder / name, teacher=teacher)
+            history = fitted(name, model, asked.training.epochs, training)
             keep(
                 name,
                 model,
