@@ -20,9 +20,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import fuzz_exact
+import fuzz_networks
 import numpy as np
-
-from trigger.fixedpoint import evaluate
 
 TESTS = Path(__file__).resolve().parents[1] / "tests"
 sys.path[:0] = [str(TESTS), str(TESTS / "events")]
@@ -58,6 +57,11 @@ CAMPAIGNS = {
     "graph": Campaign("random networks: Keras = graph = ONNX", 10_000, 50, 1800),
     "rtl": Campaign("random networks: Keras = pipelined RTL, with gaps too", 1_000, 25, 1800),
     "csim": Campaign("random networks: Keras = csim", 300, 10, 1800),
+    "layers": Campaign("networks of every layer: Keras = graph = ONNX", 10_000, 100, 3600),
+    "layers-rtl": Campaign(
+        "networks of every layer: Keras = pipelined RTL, with gaps too", 1_000, 25, 3600
+    ),
+    "layers-csim": Campaign("networks of every layer: Keras = csim", 300, 10, 3600),
     "exact": Campaign(
         "random graphs: rational numbers = graph = passes = JSON = ONNX = emulator = RTL = csim",
         5_000,
@@ -72,79 +76,6 @@ CAMPAIGNS = {
     ),
     **{f"read-{name}": Campaign(f"mutated files: {name}", 10_000, 1000, 3600) for name in READERS},
 }
-
-
-def graph(seeds: range) -> None:
-    from battery import prepare, run_onnx
-    from random_networks import random_network
-
-    from trigger.frontends.inexact import Inexact
-
-    for seed in seeds:
-        try:
-            network = prepare(random_network(seed, widest=64), seed=seed, events=2000)
-        except Inexact as refusal:  # the one that a random network may meet: no float holds what is to be compared
-            if not re.search(r"a value needs \d+ bits, but float64 holds 53", str(refusal)):
-                raise
-            print(f"seed {seed}: refused: {refusal}")
-            continue
-        assert not network.off_grid.any(), seed
-        np.testing.assert_array_equal(
-            evaluate.run(network.graph, network.integers), network.expected, err_msg=f"seed {seed}"
-        )
-        x, expected = network.integers[-1000:], network.expected[-1000:]
-        np.testing.assert_array_equal(
-            run_onnx(network.graph, x), expected, err_msg=f"ONNX, seed {seed}"
-        )
-
-
-def rtl(seeds: range) -> None:
-    from battery import PART, prepare
-    from random_networks import random_network
-
-    from trigger.backends.rtl import RtlOptions, simulate, write
-
-    with tempfile.TemporaryDirectory() as folder:
-        networks = [
-            prepare(random_network(seed, widest=8), seed=seed, events=2000) for seed in seeds
-        ]
-        options = [RtlOptions(PART, 240, project_name=f"p{k}") for k in range(len(seeds))]
-        projects = [
-            write(n.graph, Path(folder) / o.project_name, o)
-            for n, o in zip(networks, options, strict=True)
-        ]
-        designs = [simulate.Design(project.interface, project.sources) for project in projects]
-        compiled = simulate.compile_together(designs, Path(folder) / "bench", "-O0")
-        for seed, network, simulation in zip(seeds, networks, compiled, strict=True):
-            for stalls in (False, True):
-                found = simulation.run(network.integers[-3000:], stalls=stalls)
-                np.testing.assert_array_equal(
-                    found, network.expected[-3000:], err_msg=f"seed {seed}"
-                )
-
-
-def csim(seeds: range) -> None:
-    from battery import PART, prepare
-    from random_networks import random_network
-
-    from trigger.backends.hls4ml.csim import compile_together
-    from trigger.backends.hls4ml.project import Hls4mlOptions, write
-
-    with tempfile.TemporaryDirectory() as folder:
-        networks = [
-            prepare(random_network(seed, widest=64), seed=seed, events=2000) for seed in seeds
-        ]
-        options = [Hls4mlOptions(PART, 240, project_name=f"p{k}") for k in range(len(seeds))]
-        projects = [
-            write(n.graph, Path(folder) / o.project_name, o)
-            for n, o in zip(networks, options, strict=True)
-        ]
-        for seed, network, one in zip(
-            seeds, networks, compile_together(projects, Path(folder) / "csim"), strict=True
-        ):
-            np.testing.assert_array_equal(
-                one.run(network.integers[-2000:]), network.expected[-2000:], err_msg=f"seed {seed}"
-            )
 
 
 def kill(seeds: range) -> None:
@@ -260,9 +191,7 @@ def _reader(kind: str, folder: Path):
 
 
 CASES = {
-    "graph": graph,
-    "rtl": rtl,
-    "csim": csim,
+    **fuzz_networks.CASES,
     "exact": fuzz_exact.exact,
     "tensor": fuzz_exact.tensor,
     "kill": kill,

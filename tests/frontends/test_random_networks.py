@@ -1,10 +1,11 @@
-"""Random networks of mixed quantisers: Keras = graph, and some of them through csim, emulator and RTL."""
+"""Random networks of mixed quantisers and of every layer: Keras = graph, and some of them through csim, emulator and RTL."""
 
 from functools import cache
 
 import numpy as np
 import pytest
 from battery import PART, Network, compile_emulators, prepare, run_onnx
+from random_layers import random_layers
 from random_networks import random_network
 
 from trigger.backends import rtl
@@ -12,11 +13,14 @@ from trigger.backends.hls4ml.csim import compile_together
 from trigger.backends.hls4ml.project import Hls4mlOptions, write
 from trigger.backends.rtl import simulate
 from trigger.fixedpoint import evaluate
+from trigger.frontends.networks import record
+from trigger.verification.oracle import agreement
 
 pytestmark = pytest.mark.minutes
 
 # The campaign of benchmarks/fuzz.py has 10,000. Narrow ones have neurons that never change, or always saturate.
 NETWORKS, NARROW, BLOCKS = 100, 40, 5
+LAYERED = 60
 THROUGH_CSIM, THROUGH_EMULATOR, THROUGH_RTL = 20, 20, 20
 
 
@@ -25,6 +29,36 @@ def prepared(seed: int, widest: int) -> Network:
     return prepare(
         random_network(seed, widest), seed=seed, events=2000
     )  # besides their vectors, which are as many
+
+
+@cache
+def prepared_layers(seed: int) -> Network:
+    return prepare(random_layers(seed), seed=seed, events=2000)
+
+
+@pytest.mark.parametrize("block", range(BLOCKS))
+def test_every_layer(block):
+    for seed in range(block * LAYERED // BLOCKS, (block + 1) * LAYERED // BLOCKS):
+        network = prepared_layers(seed)
+        assert not network.off_grid.any(), seed
+        np.testing.assert_array_equal(
+            evaluate.run(network.graph, network.integers), network.expected, err_msg=f"seed {seed}"
+        )
+        x, expected = network.integers[-1000:], network.expected[-1000:]
+        np.testing.assert_array_equal(
+            run_onnx(network.graph, x), expected, err_msg=f"ONNX, seed {seed}"
+        )
+        real = np.ldexp(network.integers[-1000:].astype(float), -network.graph.input.fractions)
+        found = agreement(network.graph, record(network.model, real)).comparison
+        assert found.equal, f"seed {seed}: {found.witness}"
+
+
+def test_every_layer_by_its_emulator(tmp_path):
+    networks = [prepared_layers(seed) for seed in range(THROUGH_EMULATOR)]
+    for network, run in zip(
+        networks, compile_emulators([n.graph for n in networks], tmp_path), strict=True
+    ):
+        np.testing.assert_array_equal(run(network.integers), network.expected)
 
 
 @pytest.mark.parametrize("block", range(BLOCKS))
