@@ -1,5 +1,7 @@
 """Open synthesis for real: Yosys' counts, its netlist simulated and proven equal to the RTL, nextpnr's clock."""
 
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -7,6 +9,9 @@ from battery import PART, around, prepare, randomize
 from qkeras import QActivation, QDense
 
 from trigger.backends import rtl
+from trigger.fixedpoint import evaluate
+from trigger.fixedpoint.build import Builder, constant
+from trigger.fixedpoint.types import Fixed, Overflow, Rounding, bounds
 from trigger.spec.parts import part
 from trigger.synthesis.netlist import Netlist
 from trigger.synthesis.run import TOOLS, estimate
@@ -45,6 +50,29 @@ def test_yosys_counts(synthesised):
     assert 0.8 * this.rtl.estimate["ff"] < result.ff <= this.rtl.estimate["ff"]
     assert (result.dsp, result.bram) == (0, 0)
     assert result.carry > 10 and 2 < result.depth < 40
+
+
+def test_a_kernel_is_mapped_once_and_counted_at_each_position(tmp_path):
+    """A convolution with five equal positions; its netlist gives what its graph gives."""
+    builder = Builder((Fixed(True, 5, 2),) * 7)
+    elements = np.arange(5)[:, None] + np.arange(3)
+    source = builder.select("windows", builder.last, elements.ravel())
+    weights = constant(np.array([[3, -5], [7, 11], [-2, 6]]) / 8)
+    source = builder.dense("conv", source, weights, constant(np.array([1, -3]) / 8), 5)
+    kinds = (Fixed(False, 4, 2),) * 10
+    source = builder.quantize("relu", source, kinds, Rounding.RND_CONV, Overflow.SAT)
+    graph = builder.graph(builder.maximum("pool", source, np.arange(10).reshape(5, 2).T))
+    this = job(graph, tmp_path / "rtl", mhz=240.0)
+    result = TOOLS["yosys"]().synthesise(this, tmp_path, 300)
+    modules = json.loads((tmp_path / "stat.json").read_text())["modules"]
+    own = sum(modules["\\net_k0_conv"]["num_cells_by_type"].get(f"LUT{n}", 0) for n in range(1, 7))
+    assert own > 5
+    assert list(result.layers) == ["conv"]
+    assert result.layers["conv"] == result.lut > 5 * own
+    netlist = Netlist(this.rtl, PART).compile(tmp_path / "netlist")
+    low, high = bounds(graph.input.types)
+    x = np.random.default_rng(0).integers(low, high + 1, (2000, 7))
+    np.testing.assert_array_equal(netlist.run(x), evaluate.run(graph, x))
 
 
 def test_the_estimate_is_of_the_right_size(synthesised):
