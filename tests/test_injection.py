@@ -96,7 +96,8 @@ threshold = 0.5
 def small_graph():
     builder = Builder((Fixed(True, 4, 2), Fixed(True, 4, 2)))
     weights = constant(np.array([[1.0, 0.5], [-0.5, 1.0]]))
-    builder.dense("dense", "inputs", weights, constant(np.array([0.0, 0.25])))
+    each = builder.dense("each", "inputs", constant(np.array([[1.5]])), constant(np.ones(1)), 2)
+    builder.dense("dense", each, weights, constant(np.array([0.0, 0.25])))
     kinds = (Fixed(True, 5, 3), Fixed(True, 5, 3))
     builder.quantize("out", "dense", kinds, Rounding.RND_CONV, Overflow.SAT)
     return builder.graph("out")
@@ -235,7 +236,8 @@ def test_every_text_is_written_by_some_template(contexts):
         # They choose between texts of the templates.
         ("kind",), ("language",), ("simulator",),
         # They come with what is written.
-        ("core", "blocks", "0", "layer"), ("cores", "0", "name"), ("links", "places", "0", "name"),
+        ("core", "blocks", "0", "layer"), ("core", "kernels", "0", "blocks", "0", "layer"),
+        ("cores", "0", "name"), ("links", "places", "0", "name"),
     }  # fmt: skip
 
 
@@ -265,7 +267,8 @@ def test_code_comes_from_backends_alone(contexts):
     }
     filters = set().union(*(template.environment.filters for template, _ in contexts.values()))
     assert filters - set(environment(ROOTS[0]).filters) == {
-        "bits", "header", "hex64", "joined", "logic", "signals", "signed64",
+        "bits", "checked", "clocked", "connected", "header", "hex64", "joined", "logic", "registers", "signals",
+        "signed64", "stages", "wires",
     }  # fmt: skip
 
 

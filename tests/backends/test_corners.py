@@ -199,7 +199,6 @@ def test_positions_that_compute_the_same_are_traced_once(monkeypatch, tmp_path):
     )
     core = rtl.write(graph, tmp_path, rtl.RtlOptions(PART, 240))
     assert [[node.name for node in nodes] for nodes in traced] == [
-        ["windows"],
         *[["conv", "relu"]] * 3,
         ["pool"],
     ]

@@ -80,12 +80,19 @@ class Kernel(NamedTuple):
         return sum(register.width for register in self.registers)
 
 
+class Connection(NamedTuple):
+    """A port of a module, and the connected signal of the core."""
+
+    port: str
+    signal: str
+
+
 class Instance(NamedTuple):
-    """A kernel at one position; signals of the core in the order of the kernel's ports."""
+    """A kernel at one position; ``outputs`` are its signals of the core."""
 
     name: str
-    kernel: Kernel
-    inputs: tuple[str, ...]
+    module: str
+    connections: tuple[Connection, ...]
     outputs: tuple[Wire, ...]
 
 
@@ -103,7 +110,8 @@ class Core(NamedTuple):
     def register_bits(self) -> int:
         """The number of flip-flops, for data and the valid bit."""
         own = sum(register.width for register in self.registers) + self.interface.latency
-        return own + sum(instance.kernel.register_bits for instance in self.instances)
+        bits = {kernel.name: kernel.register_bits for kernel in self.kernels}
+        return own + sum(bits[instance.module] for instance in self.instances)
 
     @property
     def every_block(self) -> list[Block]:
@@ -199,21 +207,20 @@ def _readings(scope: _Scope) -> list[tuple[int, int]]:
 def _instances(run: Run, kernel: Kernel, inside: _Scope, scope: _Scope) -> Iterator[Instance]:
     """The instances of a kernel; their stages are entered as readers of what they read."""
     read = [(inside.logic.ops[i].data[0], stage) for i, stage in _readings(inside)]
-    made = [(run.stages[wire.value], wire.width) for wire in kernel.outputs]
-    values = run.shared.outputs
+    made = run.shared.outputs
+    clock = [Connection(name, name) for name in ("clk", "ce") if kernel.registers]
     for row, start in zip(run.rows.tolist(), run.starts.tolist(), strict=True):
         given = run.shared.given[row].tolist()
-        for column, stage in read:
+        inputs: list[Connection] = []
+        for (column, stage), wire in zip(read, kernel.inputs, strict=True):
             scope.readers[given[column]].add((start + stage, ""))
-        yield Instance(
-            f"{kernel.name}_{row}",
-            kernel,
-            tuple(scope.signal(given[column], start + stage) for column, stage in read),
-            tuple(
-                Wire(i, width, f"s{start + stage}_v{i}")
-                for i, (stage, width) in zip(values[row].tolist(), made, strict=True)
-            ),
+            inputs.append(Connection(wire.signal, scope.signal(given[column], start + stage)))
+        outputs = tuple(scope.wire(i, scope.stages[i]) for i in made[row].tolist())
+        results = (
+            Connection(f"y{port.value}", wire.signal)
+            for port, wire in zip(kernel.outputs, outputs, strict=True)
         )
+        yield Instance(f"{kernel.name}_{row}", kernel.name, (*clock, *inputs, *results), outputs)
 
 
 def _registers(scope: _Scope, inputs: Sequence[Port]) -> tuple[Register, ...]:

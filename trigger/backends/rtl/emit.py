@@ -1,7 +1,7 @@
 """A core as Verilog or VHDL: the pipeline from a template, the logic in the blocks from alkaid."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,25 +12,29 @@ from alkaid.codegen.rtl.vhdl.comb import ssa_gen as vhdl_logic
 from alkaid.codegen.rtl.vhdl.lookup import lookup_source as vhdl_tables
 from alkaid.types import CombLogic
 
-from trigger.backends.rtl.core import Bits, Block, Core, Instance, Kernel, Register
+from trigger.backends.rtl.core import Bits, Block, Core, Kernel, Register
 from trigger.support.files import write_text
 from trigger.support.templates import Code, environment, word
 
 # The parametrised modules that alkaid's logic uses.
 _CELLS = ("binop", "multiplier", "mux", "negative", "shift_adder", "ternary_adder")
+_CELL = re.compile(rf"\b({'|'.join(_CELLS)})\b")
 
 
 class Language(NamedTuple):
-    """The syntax of one HDL: (declarations, statements) of logic, ``assign`` of a port,
-    concatenation, ``connect`` of a port with a signal.
+    """The syntax of one HDL: (declarations, statements) of logic, and lines with two names or a
+    name and a width.
     """
 
     suffix: str
     logic: Callable[[CombLogic], tuple[list[str], list[str]]]
     tables: Callable[[list[CombLogic]], str]
-    assign: Callable[[str, str], str]
     joined: Callable[[Sequence[Bits]], str]
+    assign: Callable[[str, str], str]
+    clock: Callable[[str, str], str]
     connect: Callable[[str, str], str]
+    register: Callable[[str, int], str]
+    wire: Callable[[str, int], str]
 
 
 def _verilog_bits(bits: Sequence[Bits]) -> str:
@@ -50,22 +54,32 @@ def _vhdl_bits(bits: Sequence[Bits]) -> str:
     )
 
 
+def _vhdl_signal(name: str, width: int) -> str:
+    return f"    signal {word(name)} : std_logic_vector({width - 1} downto 0);"
+
+
 LANGUAGES = {
     "verilog": Language(
         "v",
         lambda logic: ([], verilog_logic(logic, {})),
         verilog_tables,
-        lambda target, source: f"assign {target} = {source};",
         _verilog_bits,
-        lambda port, signal: f"    .{port}({signal})",
+        lambda target, source: f"assign {target} = {source};",
+        lambda target, source: f"    {word(target)} <= {source};",
+        lambda port, signal: f"    .{word(port)}({word(signal)})",
+        lambda name, width: f"reg [{width - 1}:0] {word(name)};",
+        lambda name, width: f"wire [{width - 1}:0] {word(name)};",
     ),
     "vhdl": Language(
         "vhd",
         lambda logic: vhdl_logic(logic, {}),
         vhdl_tables,
-        lambda target, source: f"{target} <= {source};",
         _vhdl_bits,
-        lambda port, signal: f"            {port} => {signal}",
+        lambda target, source: f"{target} <= {source};",
+        lambda target, source: f"                {word(target)} <= {source};",
+        lambda port, signal: f"            {word(port)} => {word(signal)}",
+        _vhdl_signal,
+        _vhdl_signal,
     ),
 }
 
@@ -75,29 +89,55 @@ def write_core(core: Core, folder: Path, language: str) -> list[str]:
     compilation.
     """
     kind = LANGUAGES[language]
-    name, top = core.interface.name, _top(core, kind)
+    name = core.interface.name
+    top, cells = _top(core, kind)
+    tables = kind.tables([block.logic for block in core.every_block])
     texts = {
-        f"{name}_cells": _cells(language, kind, top),
-        f"{name}_tables": kind.tables([block.logic for block in core.every_block]),
+        f"{name}_cells": _own_names(name, _source(language, kind, cells)),
+        f"{name}_tables": _own_names(name, tables),
         name: top,
     }
     folder.mkdir(parents=True, exist_ok=True)
     names = []
     for stem, text in texts.items():
         if text:
-            write_text(folder / f"{stem}.{kind.suffix}", _own_names(name, text))
+            write_text(folder / f"{stem}.{kind.suffix}", text)
             names.append(f"{stem}.{kind.suffix}")
     return names
 
 
-def _top(core: Core, kind: Language) -> str:
+def _top(core: Core, kind: Language) -> tuple[str, set[str]]:
+    """The text of all modules, and the cells that they use."""
+    name = core.interface.name
+    cells: set[str] = set()
+
+    def logic(block: Block) -> list[Code]:
+        text = _statements(block, kind)
+        cells.update(_CELL.findall(text))
+        return [Code(line) for line in _own_names(name, text).splitlines()]
+
     templates = environment(Path(__file__).parent)
     templates.filters["joined"] = lambda bits: Code(kind.joined(bits))
     templates.filters["signals"] = lambda block: map(Code, kind.logic(block.logic)[0])
-    templates.filters["logic"] = lambda block: map(Code, _statements(block, kind))
-    templates.filters["connections"] = lambda instance: Code(_connections(instance, kind))
-    templates.filters["stages"] = _stages
-    return templates.get_template(f"core.{kind.suffix}.j2").render(core=core)
+    templates.filters["logic"] = logic
+    templates.filters["checked"] = Code  # the text of a macro, which is checked already
+    # One filter for many lines: with many positions they are most of the text.
+    templates.filters |= {
+        "stages": _stages,
+        "registers": lambda registers: _lines(kind.register(r.name, r.width) for r in registers),
+        "clocked": lambda registers: _lines(
+            kind.clock(r.name, kind.joined([r.source])) for r in registers
+        ),
+        "wires": lambda wires: _lines(kind.wire(w.signal, w.width) for w in wires),
+        "connected": lambda connections: Code(
+            ",\n".join(kind.connect(*connection) for connection in connections)
+        ),
+    }
+    return templates.get_template(f"core.{kind.suffix}.j2").render(core=core), cells
+
+
+def _lines(lines: Iterable[str]) -> Code:
+    return Code("\n".join(lines))
 
 
 def _stages(part: Core | Kernel, count: int = 0) -> list[tuple[list[Register], list[Block]]]:
@@ -112,42 +152,31 @@ def _stages(part: Core | Kernel, count: int = 0) -> list[tuple[list[Register], l
     return found
 
 
-def _connections(instance: Instance, kind: Language) -> str:
-    """The ports of a kernel with the signals of the core."""
-    kernel = instance.kernel
-    clock = [("clk", "clk"), ("ce", "ce")] if kernel.registers else []
-    inputs = zip((wire.signal for wire in kernel.inputs), instance.inputs, strict=True)
-    outputs = zip(kernel.outputs, instance.outputs, strict=True)
-    pairs = [*clock, *inputs, *((f"y{port.value}", wire.signal) for port, wire in outputs)]
-    return ",\n".join(kind.connect(word(port), word(signal)) for port, signal in pairs)
-
-
-def _statements(block: Block, kind: Language) -> list[str]:
+def _statements(block: Block, kind: Language) -> str:
     """alkaid's statements, with its input bus ``model_inp`` replaced by a port per value."""
     ports: dict[int, str] = {}
     low = 0
     for wire in block.inputs:
         ports[low] = f"x{wire.value}"
         low += wire.width
-    statements = [
-        re.sub(
-            r"model_inp[\[(]\d+(?::| downto )(\d+)[\])]", lambda match: ports[int(match[1])], line
-        )
-        for line in kind.logic(block.logic)[1]
-    ]
+    text = "\n".join(kind.logic(block.logic)[1])
+    bus = r"model_inp[\[(]\d+(?::| downto )(\d+)[\])]"
+    text = re.sub(bus, lambda match: ports[int(match[1])], text)
     # Use the VHDL-2008 reduction operators, which need no non-standard package.
-    statements = [re.sub(r"\b(or|and)_reduce\((\w+)\)", r"\1 \2", line) for line in statements]
+    text = re.sub(r"\b(or|and)_reduce\((\w+)\)", r"\1 \2", text)
     outputs = zip(block.outputs, block.logic.out_idxs, strict=True)
-    return [*statements, *(kind.assign(f"y{wire.value}", f"v{place}") for wire, place in outputs)]
+    return "\n".join(
+        [text, *(kind.assign(f"y{wire.value}", f"v{place}") for wire, place in outputs)]
+    )
 
 
-def _cells(language: str, kind: Language, text: str) -> str:
-    """The modules that the text uses: ours if there is one, otherwise alkaid's."""
+def _source(language: str, kind: Language, cells: Container[str]) -> str:
+    """The modules of the cells: ours if there is one, otherwise alkaid's."""
     ours, theirs = (
         Path(__file__).parent,
         Path(alkaid.__file__).parent / "codegen" / "rtl" / language / "source",
     )
-    files = [f"{cell}.{kind.suffix}" for cell in _CELLS if re.search(rf"\b{cell}\b", text)]
+    files = [f"{cell}.{kind.suffix}" for cell in _CELLS if cell in cells]
     return "\n".join(
         ((ours if (ours / file).exists() else theirs) / file).read_text() for file in files
     )
@@ -155,5 +184,5 @@ def _cells(language: str, kind: Language, text: str) -> str:
 
 def _own_names(name: str, text: str) -> str:
     """Give modules unique names, so that two cores, even of two versions, fit in one design."""
-    text = re.sub(rf"\b({'|'.join(_CELLS)})\b", rf"{name}_\1", text)
+    text = _CELL.sub(rf"{name}_\1", text)
     return re.sub(r"\btable_(?=[0-9a-f]{8}_)", f"{name}_table_", text)

@@ -16,7 +16,7 @@ from trigger.backends.rtl import positions
 from trigger.backends.rtl.area import lut
 from trigger.backends.rtl.tracing import traced
 from trigger.fixedpoint.graph import Graph
-from trigger.fixedpoint.ops import Dense, Operation
+from trigger.fixedpoint.ops import Dense, Operation, Select
 from trigger.fixedpoint.ranges import ranges
 from trigger.fixedpoint.types import Integers
 
@@ -260,6 +260,9 @@ class _Tracer:
         if isinstance(first, Dense) and first.positions > 1:
             self._add_positions(name, first, nodes, results)
             return
+        if all(isinstance(node, Select) for node in nodes):
+            self._add_wiring(name, nodes)
+            return
         inside = {node.name for node in nodes}
         sources = list(dict.fromkeys(s for node in nodes for s in node.inputs if s not in inside))
         given = [i for source in sources for i in self.values[source]]
@@ -277,6 +280,15 @@ class _Tracer:
         for node in results:
             self.values[node.name] = [next(indices) for _ in node.types]
         self._done(sum(_weights(node) - _first_half(node) for node in nodes))
+
+    def _add_wiring(self, name: str, nodes: Sequence[Operation]) -> None:
+        for node in nodes:
+            assert isinstance(node, Select)
+            read = self.values[node.inputs[0]]
+            if (node.elements < 0).any():
+                zero = Op((), CONSTANT, (0,), QInterval(0.0, 0.0, 1.0), 0, 0)
+                read = [*read, self.part.append(name, zero)]  # -1 is the last one
+            self.values[node.name] = [read[i] for i in node.elements.tolist()]
 
     def _add_positions(
         self, name: str, first: Dense, nodes: Sequence[Operation], results: Sequence[Operation]
