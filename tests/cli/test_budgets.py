@@ -40,6 +40,31 @@ def test_a_decision_over_budget(small_build):
     assert trigger("verify", root, "--netlist").returncode == 0
 
 
+def test_synthesis_that_takes_too_long(small_build):
+    """The build goes on with the estimate, says so, and exits 0; a longer limit repeats the stage."""
+    source, root = small_build
+    path = source / "trigger.toml"
+    text = path.read_text()
+    path.write_text(f"{text}\n[budget]\nlut = 100000\n[synth]\nminutes = 0.002\n")
+    stopped = trigger("build", source, "--output", root.parent)
+    assert stopped.returncode == 0, stopped.stderr
+    message = (
+        "Yosys was stopped after 0.002 minutes, the limit of synth.minutes, so the figures of the "
+        "RTL are estimates; set a longer limit, or run `trigger synth`"
+    )
+    assert f"\n  {message}\n" in stopped.stdout
+    assert re.search(r"LUT +\d+ \(estimated, alkaid [\d.]+\) +at most 100,000: met", stopped.stdout)
+    page = (root / "report" / "index.html").read_text()
+    assert message in page and "synthesised, Yosys" not in page
+    path.write_text(path.read_text().replace("0.002", "30"))
+    finished = trigger("build", source, "--output", root.parent)
+    assert finished.returncode == 0, finished.stderr
+    assert re.search(
+        r"LUT +\d+ \(synthesised, Yosys [\d.]+\) +at most 100,000: met", finished.stdout
+    )
+    assert message not in (root / "report" / "index.html").read_text()
+
+
 def test_rates(small_build):
     """Thresholds found for a rate, quoted on the test events; a budget on the rate of all of them."""
     source, root = small_build

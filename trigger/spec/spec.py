@@ -32,7 +32,7 @@ from trigger.spec.tables import (
     WorkingPoint,
     nearest,
 )
-from trigger.spec.target_tables import Target
+from trigger.spec.target_tables import Synth, Target
 from trigger.support.files import regular
 from trigger.support.names import as_project, identifier, visible
 from trigger.support.resources import folder
@@ -56,6 +56,7 @@ class Spec(Section):
     quantization: Quantization | None = None
     inputs: Inputs
     target: Target
+    synth: Synth = Synth()
     budget: Budget = Budget()
     decision: Decision | None = None
     payload: Payload | None = None

@@ -45,6 +45,12 @@ class Device(Section):
         return self
 
 
+class Synth(Section):
+    """The open synthesis of a build, which is stopped after ``minutes``."""
+
+    minutes: Positive = 5
+
+
 class Target(Section):
     """The FPGA and how hls4ml is to use it."""
 

@@ -32,6 +32,10 @@ class ToolFailed(TriggerError):
     """A tool is missing, has no licence, crashed, timed out or left no report."""
 
 
+class OutOfTime(ToolFailed):
+    """A tool was stopped because it took longer than it was given."""
+
+
 class Job(NamedTuple):
     """A synthesis job: the RTL and the hls4ml project of one build, for one part and clock.
 
@@ -117,7 +121,7 @@ def run_tool(
         except OSError as error:
             raise ToolFailed(f"{tool}: cannot be started: {error.strerror}") from error
         except subprocess.TimeoutExpired as error:
-            raise ToolFailed(
+            raise OutOfTime(
                 f"{tool}: stopped after {timeout_s:g} s; use a longer --timeout ({log})"
             ) from error
     text = log.read_text(errors="replace")

@@ -1,5 +1,6 @@
 """The synthesis of a build with open tools."""
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,31 +24,40 @@ def reads(build: Build) -> Mapping[str, Any]:
     return {
         **{name: build.digests.get(name) for name in ("rtl", "payload")},
         "graph": {name: file_digest(build.root / "graph" / name) for name in names},
-        "spec": spec.model_dump(include={"name", "inputs", "target"}),
+        "spec": spec.model_dump(include={"name", "inputs", "target", "synth"}),
         "decides": spec.decides,
         "features": spec.data.features,
     }
 
 
 def run(build: Build, folder: Path) -> None:
-    """Estimate; where Yosys knows the family, synthesise the core, and the payload as a whole."""
+    """Estimate; where Yosys knows the family, synthesise the core, and the payload as a whole.
+
+    Both together may take ``synth.minutes``.
+    """
     from trigger.backends.rtl import lut_by_passes
     from trigger.synthesis.run import estimate, synthesise
     from trigger.synthesis.table import line
-    from trigger.synthesis.tool import ToolFailed
+    from trigger.synthesis.tool import OutOfTime, ToolFailed
 
     whole = synthesis_job(build.root, build.spec)
     core = whole._replace(payload=None)
     results = [estimate(core)]
     failures = []
     say(f"  {line(results[0])}")
+    end = time.monotonic() + 60 * build.spec.synth.minutes
+    this = core
     try:
         for this in (core, whole) if whole.payload else (core,):
             say(f"  Yosys, {this.part.family}, {this.design}")
-            results.append(synthesise("yosys", this, folder / this.design))
+            left = max(end - time.monotonic(), 0.1)
+            results.append(synthesise("yosys", this, folder / this.design, left))
             # Remove paths and processes of this machine.
             (folder / this.design / "yosys.log").unlink(missing_ok=True)
             say(f"  {line(results[-1])}")
+    except OutOfTime:
+        failures.append(_stopped(this, build.spec.synth.minutes))
+        say(f"  {failures[-1]}")
     except ToolFailed as failure:
         failures.append(str(failure).replace(str(folder), "synthesis"))
         say(f"  {failures[-1]}")
@@ -56,6 +66,16 @@ def run(build: Build, folder: Path) -> None:
     write_json(
         folder / "results.json",
         {"results": [r._asdict() for r in results], "failures": failures, "passes": passes},
+    )
+
+
+def _stopped(job: "Job", minutes: float) -> str:
+    figures = (
+        "the payload has no figures" if job.payload else "the figures of the RTL are estimates"
+    )
+    return (
+        f"Yosys was stopped after {minutes:g} minutes, the limit of synth.minutes, so {figures}; "
+        "set a longer limit, or run `trigger synth`"
     )
 
 
