@@ -33,15 +33,20 @@ def rtl(make: Callable, seeds: range) -> None:
     from battery import PART
 
     from trigger.backends.rtl import RtlOptions, simulate, write
+    from trigger.errors import TriggerError
 
     with tempfile.TemporaryDirectory() as folder:
-        networks = list(_prepared(make, seeds))
-        options = [RtlOptions(PART, 240, project_name=f"p{k}") for k in range(len(networks))]
-        projects = [
-            write(n.graph, Path(folder) / o.project_name, o)
-            for (_, n), o in zip(networks, options, strict=True)
-        ]
-        designs = [simulate.Design(project.interface, project.sources) for project in projects]
+        networks = []
+        designs = []
+        for k, (seed, network) in enumerate(_prepared(make, seeds)):
+            options = RtlOptions(PART, 240, project_name=f"p{k}")
+            try:
+                project = write(network.graph, Path(folder) / options.project_name, options)
+            except TriggerError as refusal:
+                print(f"seed {seed}: RTL: refused: {' '.join(str(refusal).split())}")
+                continue
+            networks.append((seed, network))
+            designs.append(simulate.Design(project.interface, project.sources))
         compiled = simulate.compile_together(designs, Path(folder) / "bench", "-O0")
         for (seed, network), simulation in zip(networks, compiled, strict=True):
             for stalls in (False, True):
@@ -56,14 +61,19 @@ def csim(make: Callable, seeds: range) -> None:
 
     from trigger.backends.hls4ml.csim import compile_together
     from trigger.backends.hls4ml.project import Hls4mlOptions, write
+    from trigger.errors import TriggerError
 
     with tempfile.TemporaryDirectory() as folder:
-        networks = list(_prepared(make, seeds))
-        options = [Hls4mlOptions(PART, 240, project_name=f"p{k}") for k in range(len(networks))]
-        projects = [
-            write(n.graph, Path(folder) / o.project_name, o)
-            for (_, n), o in zip(networks, options, strict=True)
-        ]
+        networks = []
+        projects = []
+        for k, (seed, network) in enumerate(_prepared(make, seeds)):
+            options = Hls4mlOptions(PART, 240, project_name=f"p{k}")
+            try:
+                projects.append(write(network.graph, Path(folder) / options.project_name, options))
+            except TriggerError as refusal:
+                print(f"seed {seed}: csim: refused: {' '.join(str(refusal).split())}")
+                continue
+            networks.append((seed, network))
         compiled = compile_together(projects, Path(folder) / "csim")
         for (seed, network), one in zip(networks, compiled, strict=True):
             np.testing.assert_array_equal(

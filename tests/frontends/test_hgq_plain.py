@@ -109,7 +109,42 @@ EXACT = {
         lambda: QGlobalAvgPool1D(data_format="channels_first", keepdims=True),
     ),
     "QGlobalAvgPool2D": (((4, 2, 3),), QGlobalAvgPool2D),
+    "QEinsum": (MATRICES, lambda: QEinsum("bij,bkj->bik")),
+    "QEinsum of an axis of both": (MATRICES, lambda: QEinsum("bij,bij->bi")),
+    "QEinsum with dots": (MATRICES, lambda: QEinsum("b...j,b...j->b...")),
+    "QEinsum unquantised": (MATRICES, lambda: QEinsum("bij,bik->bjk", **OFF)),
+    "an average of three with an output quantiser": (LINE, lambda: QAvgPool1D(3, enable_oq=True)),
+    "an average of six": (((6, 2),), lambda: QGlobalAvgPool1D(enable_oq=True)),
+    "an average of Keras and a quantiser": (
+        LINE,
+        lambda: quantised(keras.layers.AveragePooling1D(3)),
+    ),
+    "an average of three inputs": (((4,),) * 3, lambda: quantised(keras.layers.Average())),
+    "an average that a layer quantises": (
+        ((3, 4),),
+        lambda: lambda x: QDense(2)(keras.layers.GlobalAveragePooling1D()(x)),
+    ),
+    "an average that two quantise": (
+        ((3, 4),),
+        lambda: lambda x: QAdd()([keras.ops.mean(x, 1), Quantizer()(keras.ops.mean(x, 1))]),
+    ),
+    "an average that is flattened first": (
+        ((6, 2),),
+        lambda: lambda x: Quantizer()(keras.layers.Flatten()(keras.layers.AveragePooling1D(3)(x))),
+    ),
+    "an average that saturates": (
+        ((3, 4),),
+        lambda: (
+            lambda x: Quantizer(QuantizerConfig("kif", "datalane", overflow_mode="SAT"))(
+                keras.ops.mean(x, 1)
+            )
+        ),
+    ),
 }
+
+
+def quantised(layer):
+    return lambda x: Quantizer()(layer(x))
 
 
 @pytest.mark.parametrize("option", EXACT)
@@ -118,29 +153,15 @@ def test_every_option_is_that_of_hgq2(option):
     assert_exact(of(shapes, make()))
 
 
-def quantised(layer):
-    return lambda x: Quantizer()(layer(x))
-
-
 THIRDS = (
-    "it divides by 3, which is not a power of two. Remedy: average 2, 4, 8 … values, or use QSum or "
-    "QMeanPow2."
+    "it divides by 3, which is not a power of two. Remedy: put a Quantizer after it, which makes the "
+    "two tables."
 )
 REFUSED = {
     "an average of three": (LINE, lambda: QAvgPool1D(3), THIRDS),
-    "an average of three with an output quantiser": (
+    "an average of three that something else reads": (
         LINE,
-        lambda: QAvgPool1D(3, enable_oq=True),
-        THIRDS,
-    ),
-    "an average of Keras and a quantiser": (
-        LINE,
-        lambda: quantised(keras.layers.AveragePooling1D(3)),
-        THIRDS,
-    ),
-    "an average of three inputs": (
-        ((4,),) * 3,
-        lambda: quantised(keras.layers.Average()),
+        lambda: lambda x: keras.layers.ReLU()(keras.layers.AveragePooling1D(3)(x)),
         THIRDS,
     ),
     "averages of three at the border": (
@@ -154,11 +175,22 @@ REFUSED = {
         lambda: QSum(axes=(0, 1)),
         "it combines different events (axis 0). Remedy: use the other axes only.",
     ),
-    "an einsum of two inputs": (
+    "an einsum of three inputs": (
+        ((3, 4),) * 3,
+        lambda: QEinsum("abc,abd,abe->acde"),
+        "its equation abc,abd,abe->acde is not of two values and their output. Remedy: write one as "
+        "in abc,acd->abd.",
+    ),
+    "an einsum of events": (
         MATRICES,
-        lambda: QEinsum("abc,abd->acd"),
-        "a layer of the type QEinsum has no exact lowering. Remedy: use QDot, or QMultiply and "
-        "QSum.",
+        lambda: QEinsum("abc,dbc->ad"),
+        "it combines different events (axis 0). Remedy: use the other axes only.",
+    ),
+    "a reciprocal of zero": (
+        ((4,),),
+        lambda: quantised(lambda x: 1 / x),
+        "the function before it has no finite value at 0. Remedy: keep what the function reads away "
+        "from there, for example with keras.ops.maximum.",
     ),
     "a convolution in three dimensions": (
         ((3, 3, 3, 2),),

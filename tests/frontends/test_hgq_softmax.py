@@ -131,11 +131,19 @@ REFUSED = {
         INPUT,
         "it combines different events (axis 0). Remedy: use the other axes only.",
     ),
-    "attention in one layer": (
-        lambda: alone(MATRIX, attended(QMultiHeadAttention(2, 3))),
+    "attention that sees the past alone": (
+        lambda: wide(
+            alone(MATRIX, lambda x: QMultiHeadAttention(2, 3)(x, x, use_causal_mask=True))
+        ),
         INPUT,
-        "a layer of the type QMultiHeadAttention has no exact lowering. Remedy: build it from "
-        "parts: QEinsumDense for query, key and value, QDot, QSoftmax, and QDot.",
+        "its input has a mask, with which QMultiHeadAttention computes something else. Remedy: use "
+        "no Masking and mask_zero=False, and set what is absent to zero by a multiplication.",
+    ),
+    "attention without the largest value": (
+        lambda: wide(alone(MATRIX, attended(QMultiHeadAttention(2, 2, stable_softmax=False)))),
+        INPUT,
+        "its input has 18 bits, too many for a table. Remedy: use quantisers of fewer bits: "
+        "stable=True with an exp_iq_conf, and an inv_iq_conf.",
     ),
 }
 
@@ -144,6 +152,45 @@ REFUSED = {
 def test_what_cannot_be_exact_is_refused(option):
     make, inputs, message = REFUSED[option]
     assert refusal(make(), inputs) == message
+
+
+ATTENTION = {
+    "as it is": {},
+    "one quantiser for all": {"fuse": "qkv"},
+    "one quantiser for key and value": {"fuse": "kv"},
+    "without biases": {"use_bias": False},
+    "other sizes": {"value_dim": 3, "output_shape": 5},
+    "one head": {"num_heads": 1},
+    "without input quantisers": {"enable_iq": False},
+    "dropout": {"dropout": 0.5},
+}
+
+
+@pytest.mark.parametrize("name", ATTENTION)
+def test_attention_in_one_layer(name):
+    layer = QMultiHeadAttention(**{"num_heads": 2, "key_dim": 2, **ATTENTION[name]})
+    assert_exact(wide(alone(MATRIX, attended(layer))))
+
+
+def test_attention_to_others_with_its_scores():
+    x, y = keras.Input((3, 4)), keras.Input((2, 4))
+    layer = QMultiHeadAttention(2, 3)
+    outputs = layer(x, y, return_attention_scores=True)
+    assert_exact(wide(randomise(keras.Model([x, y], outputs), 3)))
+
+
+def test_attention_with_keys_of_its_own():
+    x, y, z = keras.Input((3, 4)), keras.Input((2, 4)), keras.Input((2, 4))
+    output = QMultiHeadAttention(2, 3)(x, y, key=z)
+    assert_exact(wide(randomise(keras.Model([x, y, z], output), 3)))
+
+
+def attentive():
+    """Attention in one layer, and what follows it."""
+    inputs = keras.Input((3, 2))
+    x = QMultiHeadAttention(1, 2)(inputs, inputs)
+    x = QDense(2)(keras.layers.GlobalAveragePooling1D()(x))
+    return wide(randomise(keras.Model(inputs, x), 5), bits=(4, 7))
 
 
 def attention():
@@ -166,4 +213,4 @@ def classes():
 
 class TestSoftmax(Battery):
     inputs = INPUT
-    cases = {"attention": attention, "classes": classes}
+    cases = {"attention": attention, "in one layer": attentive, "classes": classes}

@@ -75,6 +75,8 @@ def times(builder: Builder, name: str, value: Value, text: str, kernel: np.ndarr
 
 def product(builder: Builder, name: str, inputs: Sequence[Value], text: str) -> str:
     """Append the sums of products of the elements of two tensors."""
+    if len(inputs) != 2:
+        raise not_of_two(text)
     first, second = inputs
     groups = pairs(text, first.shape, second.shape)
     left, right = (

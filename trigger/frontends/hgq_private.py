@@ -1,6 +1,36 @@
 """Private names of HGQ2; HGQ2 need not be installed."""
 
-from typing import Any
+from typing import Any, NamedTuple
+
+
+class Attention(NamedTuple):
+    """The layers and equations that a QMultiHeadAttention is made of."""
+
+    query: Any
+    key: Any
+    value: Any
+    scores: str
+    softmax: Any
+    context: str
+    output: Any
+
+
+def parts_of_attention(layer: Any) -> Attention:
+    """The parts of a QMultiHeadAttention in the order in which it calls them."""
+    return Attention(
+        layer._query_dense,
+        layer._key_dense,
+        layer._value_dense,
+        layer._dot_product_equation,
+        layer._softmax,
+        layer._combine_equation,
+        layer._output_dense,
+    )
+
+
+def scale_of_attention(layer: Any) -> float:
+    """What a QMultiHeadAttention multiplies its queries by; its softmax has the usual factor."""
+    return float(layer._inverse_sqrt_key_dim)
 
 
 def quantizer_of_option(layer: Any, option: str) -> Any:

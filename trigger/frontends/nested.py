@@ -4,12 +4,14 @@ to their layers. Masks, which no layer here depends on, are left out.
 The layers are those of the user, with the same weights and options: only their uses are new.
 """
 
+import inspect
 from typing import Any
 
 import keras
 
 from trigger.fixedpoint.build import free_name
 from trigger.frontends import heads, own, tensors
+from trigger.frontends.hgq_private import parts_of_attention, scale_of_attention
 from trigger.frontends.inexact import Inexact, Problem, Refusal
 from trigger.frontends.keras_private import (
     again,
@@ -60,7 +62,13 @@ def inlined(model: keras.Model) -> keras.Model:
 
 def _gives_way(node: Any) -> bool:
     wrappers = keras.Model | _L.TimeDistributed | _L.Bidirectional
-    return isinstance(node.operation, wrappers) or own.has_mask(node)
+    operation = node.operation
+    return isinstance(operation, wrappers) or _is_attention(operation) or own.has_mask(node)
+
+
+def _is_attention(operation: Any) -> bool:
+    kind = type(operation)
+    return kind.__name__ == "QMultiHeadAttention" and is_library(kind)
 
 
 class _Inlining:
@@ -97,6 +105,8 @@ class _Inlining:
         if isinstance(operation, _L.Bidirectional) and is_library(type(operation)):
             own.check_arguments(node)
             return self._both_ways(operation, arguments[0])
+        if _is_attention(operation):
+            return self._attention(operation, arguments, options)
         return used(self._twin(operation), arguments, options, node.outputs)
 
     def _of_inner(self, node: Any, given: Any) -> list[Any]:
@@ -152,6 +162,33 @@ class _Inlining:
             case other:
                 raise Refusal(f"its merge_mode is {other!r}", 'use merge_mode="concat"')
         return [*merged, *states, *others] if wrapper.return_state else merged
+
+    def _attention(self, layer: Any, arguments: Any, options: Any) -> list[Any]:
+        check_methods("its", layer, "use the layer as HGQ2 has it")
+        own.check_precision(layer)
+        given = inspect.signature(layer.call).bind(*arguments, **options).arguments
+        query = given.pop("query")
+        value = given.pop("value", query)
+        key = given.pop("key", value)
+        shows_scores = given.pop("return_attention_scores", False)
+        if any(given.values()) or scale_of_attention(layer) != 1:
+            raise Refusal(
+                f"it is called with {', '.join(given)}, which changes what it computes",
+                "call it with query, value and key only",
+            )
+        parts = parts_of_attention(layer)
+        queries = self._used(parts.query, query)
+        keys = self._used(parts.key, key)
+        values = self._used(parts.value, value)
+        scores = self._named(keras.ops.einsum(parts.scores, keys, queries), layer)
+        weights = self._used(parts.softmax, scores)
+        context = self._named(keras.ops.einsum(parts.context, weights, values), layer)
+        output = self._used(parts.output, context)
+        return [output, weights] if shows_scores else [output]
+
+    def _used(self, layer: Any, x: Any) -> Any:
+        """The only output of a new use of a layer."""
+        return used(self._twin(layer), (x,), {}, _outputs_like(layer, x))[0]
 
     def _of_step(self, inner: Any, step: Any, shape: Any) -> Any:
         if isinstance(inner, keras.Model):

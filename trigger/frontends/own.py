@@ -234,7 +234,11 @@ def has_mask(node: Any) -> bool:
     """Whether a layer or network is called with a mask."""
     given = node.arguments.kwargs
     masks = given.keys() - without_masks(given).keys()
-    return any(part is not None for name in masks for part in keras.tree.flatten(given[name]))
+    return any(
+        part is not None and part is not False
+        for name in masks
+        for part in keras.tree.flatten(given[name])
+    )
 
 
 def _overridden(kind: type) -> list[str]:

@@ -29,11 +29,7 @@ _LAYERS = (
         "use BatchNormalization, whose statistics are constants, and retrain",
     ),
     ("EinsumDense QEinsumDense", "use Dense or QDense, which act on the last axis"),
-    (
-        "QMultiHeadAttention QLinformerAttention",
-        "build it from parts: QEinsumDense for query, key and value, QDot, QSoftmax, and QDot",
-    ),
-    ("QEinsum", "use QDot, or QMultiply and QSum"),
+    ("QLinformerAttention", "use QMultiHeadAttention"),
     (
         "Conv3D QConv3D DepthwiseConv3D Conv1DTranspose Conv2DTranspose Conv3DTranspose",
         _CONVOLUTION,

@@ -21,6 +21,7 @@ from trigger.frontends import einsum, given, heads, kernels, merging, numbered, 
 from trigger.frontends.calls import Call, Value
 from trigger.frontends.constants import exact
 from trigger.frontends.hgq import plain as own_plain
+from trigger.frontends.hgq import rounded
 from trigger.frontends.hgq.constants import (
     affine_constants,
     input_quantizers,
@@ -32,7 +33,7 @@ from trigger.frontends.inexact import Problem, Refusal
 from trigger.frontends.piecewise import Decreases, lookup, lower_relu, staircase
 from trigger.frontends.walk import Method, Walk, check_channel_axis
 
-_MEAN = "average 2, 4, 8 … values, or use QSum or QMeanPow2"
+_ROUNDED = "put a Quantizer after it, which makes the two tables"
 _TABLES = "use quantisers of fewer bits: stable=True with an exp_iq_conf, and an inv_iq_conf"
 _NARROWER = "use quantisers of fewer bits for the weights"
 # The number of input values that test whether a function is elementwise.
@@ -125,7 +126,9 @@ class _HgqWalk(Walk):
     def _quantised(self, name: str, value: Value, quantizer: Any) -> str:
         found = rule(quantizer, value.shape)
         if found is None:
-            return value.node
+            return self._rounded(value).node
+        if value.unrounded is not None:
+            return rounded.lower(self.builder, name, value, value.unrounded, quantizer, found)
         return rules.lower_rule(self.builder, name, value.node, found)
 
     def _inputs(self, call: Call) -> list[str]:
@@ -137,7 +140,9 @@ class _HgqWalk(Walk):
         )
         quantizers = input_quantizers(call.layer) or (None,) * len(values)
         return [
-            value.node if quantizer is None else self._quantised(name, value, quantizer)
+            self._rounded(value).node
+            if quantizer is None
+            else self._quantised(name, value, quantizer)
             for name, value, quantizer in zip(names, values, quantizers, strict=True)
         ]
 
@@ -236,18 +241,25 @@ class _HgqWalk(Walk):
             ),
         )
 
-    def _between_quantisers(self, lower: plain.Lower, call: Call) -> str:
+    def _between_quantisers(self, lower: plain.Lower, call: Call) -> str | Value:
         sources = self._inputs(call)
-        inputs = (v._replace(node=s) for v, s in zip(call.inputs, sources, strict=True))
+        inputs = (
+            v._replace(node=s, unrounded=None) for v, s in zip(call.inputs, sources, strict=True)
+        )
         made = lower(self.builder, call._replace(inputs=tuple(inputs)))
-        if isinstance(made, Value):
-            made = self._rounded(made).node
-        return self._output_of(call, made)
+        if isinstance(made, str):
+            return self._output_of(call, made)
+        if not call.layer.enable_oq:
+            return made
+        return self._quantised(f"{call.name}_oq", made, call.layer.oq)
+
+    def rounds(self, layer: Any) -> bool:
+        return isinstance(layer, hgq.layers.Quantizer) or bool(input_quantizers(layer))
 
     def _rounded(self, value: Value) -> Value:
-        """HGQ2's quantisers have types of each element: no division is joined with them."""
+        """A problem, with the remedy of HGQ2, if a value is not rounded."""
         if value.unrounded is not None:
-            refusal = Refusal(value.unrounded.refusal.reason, _MEAN)
+            refusal = Refusal(value.unrounded.refusal.reason, _ROUNDED)
             value = value._replace(unrounded=value.unrounded._replace(refusal=refusal))
         return super()._rounded(value)
 

@@ -4,13 +4,13 @@ import hgq.layers
 import keras
 
 from trigger.fixedpoint.build import Builder
-from trigger.frontends import merging, numbered, plain
+from trigger.frontends import einsum, merging, numbered, plain
 from trigger.frontends.calls import Call
 from trigger.frontends.hgq_private import scale_of_average
 from trigger.frontends.piecewise import scaled
 
 NAMES = (
-    "QAdd, QSubtract, QMultiply, QMaximum, QMinimum, QAveragePow2, QDot, QSum, QMeanPow2, "
+    "QAdd, QSubtract, QMultiply, QMaximum, QMinimum, QAveragePow2, QDot, QEinsum, QSum, QMeanPow2, "
     "QMaxPooling, QAveragePooling"
 )
 _H = hgq.layers
@@ -49,10 +49,15 @@ def _sum(builder: Builder, call: Call) -> str:
     return scaled(builder, call.name, total, call.layer.scale)
 
 
+def _einsum(builder: Builder, call: Call) -> str:
+    return einsum.product(builder, call.name, call.inputs, call.layer.equation)
+
+
 # Each layer, and what lowers a use of it whose inputs are quantised.
 LAYERS: dict[type, plain.Lower] = {
     **{kind: plain.LAYERS[like] for kind, like in _LIKE.items()},
     _H.QAveragePow2: _average,
+    _H.QEinsum: _einsum,
     _H.QSum: _sum,
     _H.QMeanPow2: _sum,
 }

@@ -109,7 +109,7 @@ def elementwise(
     def run(x: np.ndarray) -> np.ndarray:
         events = np.resize(x, (math.ceil(len(x) / math.prod(shape)), *shape))
         with keras_float64():
-            oq = _quantizer(layer.oq, (None, *shape))
+            oq = in_float64(layer.oq, (None, *shape))
             y = oq(layer.activation(keras.ops.convert_to_tensor(events, dtype="float64")))
             found: np.ndarray = keras.ops.convert_to_numpy(y).ravel()[: len(x)]
             return found
@@ -153,13 +153,13 @@ def _after(node: Any, values: dict[int, Any], is_head: bool) -> list[Any]:
 def _twin(layer: Any, inputs: list[Any], is_head: bool) -> Any:
     """The output of a layer for these tensors, in float64."""
     if isinstance(layer, hgq.layers.Quantizer):
-        return _quantizer(layer, inputs[0].shape)(inputs[0])
+        return in_float64(layer, inputs[0].shape)(inputs[0])
     quantizers = input_quantizers(layer)
     if quantizers:
-        inputs = [_quantizer(q, x.shape)(x) for q, x in zip(quantizers, inputs, strict=True)]
+        inputs = [in_float64(q, x.shape)(x) for q, x in zip(quantizers, inputs, strict=True)]
     output = _operation(layer, inputs[0].shape, is_head)(inputs if len(inputs) > 1 else inputs[0])
     return (
-        _quantizer(layer.oq, output.shape)(output) if getattr(layer, "enable_oq", False) else output
+        in_float64(layer.oq, output.shape)(output) if getattr(layer, "enable_oq", False) else output
     )
 
 
@@ -188,6 +188,8 @@ def _operation(layer: Any, shape: tuple[int | None, ...], is_head: bool) -> Any:
     if isinstance(layer, hgq.layers.QAveragePow2):
         scaled = keras.layers.Rescaling(scale_of_average(layer))
         return lambda parts: scaled(keras.layers.Add()(parts))
+    if isinstance(layer, hgq.layers.QEinsum):
+        return lambda parts: keras.ops.einsum(layer.equation, *parts)
     if isinstance(layer, hgq.layers.QSum):
         scaled = keras.layers.Rescaling(layer.scale)
         return lambda x: scaled(keras.ops.sum(x, layer.axes, layer.keepdims))
@@ -216,10 +218,10 @@ def _read(layer: Any, options: tuple[str, ...]) -> dict[str, Any]:
     return {name: getattr(layer, _KEPT_AS.get(name, name)) for name in options}
 
 
-def _quantizer(
+def in_float64(
     quantizer: hgq.layers.Quantizer, shape: tuple[int | None, ...]
 ) -> hgq.layers.Quantizer:
-    """The same quantiser in float64."""
+    """The same quantiser in float64; to be used in ``keras_float64()``."""
     twin = hgq.layers.Quantizer(quantizer.config)
     twin.build(shape)
     twin.set_weights(quantizer.get_weights())
