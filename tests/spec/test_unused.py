@@ -21,6 +21,7 @@ TABLES = {
     "inputs": {"type": '"ufixed<16,8>"'},
     "target": {"part": '"xcvu9p-flga2104-2L-e"', "clock_mhz": "360"},
     "physics": {},
+    "synth": {},
 }
 DECISION = "[decision.accept.tight]\nthreshold = 0.5\n"
 TRAINED = {"model.function": None, "model.network": '"a.keras"'}
@@ -58,6 +59,12 @@ CASES = {
     ),
     "training.reconstruct": (
         '["a"]', {}, 'it is for task "anomaly"; set that task', {"task": "anomaly", **ANOMALY}
+    ),
+    "synth.minutes": (
+        "9",
+        {"target.part": '"Arria10"'},
+        "Yosys does not support the family of target.part; set a part of AMD",
+        {},
     ),
     "physics.zero_bias": (
         '"noise"', {}, "there are no accept bits; add decision.accept", {"decision": DECISION}

@@ -60,6 +60,12 @@ USES = (
     Use("model.teacher", _is_of_anomalies, _OF_ANOMALIES, "set that task"),
     Use("training.beta", _is_of_anomalies, _OF_ANOMALIES, "set that task"),
     Use("training.reconstruct", _is_of_anomalies, _OF_ANOMALIES, "set that task"),
+    Use(
+        "synth.minutes",
+        lambda spec: spec.target.fpga.yosys is not None,
+        "Yosys does not support the family of target.part",
+        "set a part of AMD",
+    ),
     Use("physics.zero_bias", _decides, _NO_DECISION, _DECIDE),
     Use("physics.turn_on", _decides, _NO_DECISION, _DECIDE),
     Use(
