@@ -108,7 +108,8 @@ def verify(
 ) -> comparison.Verdict:
     """Compare graphs, compiled csims and compiled RTL with the Keras network, evaluated in float64.
 
-    ``x`` are real inputs, shape (events, features). The last comparison is of the graph with what
+    ``x`` are real inputs, shape (events, features), or a list of those of each input of the
+    network. The last comparison is of the graph with what
     ``model`` itself gives in float32, called as Keras calls it: equal where float32 is exact,
     within its rounding elsewhere.
 
@@ -121,7 +122,7 @@ def verify(
 
     if not isinstance(implementations, Sequence) or not implementations:
         raise TriggerError("verify: nothing to compare with the network; pass graphs, csims or RTL")
-    x = _events(x)
+    x = _events(_joined(model, x))
     graphs = [_belonging(model, implementation) for implementation in implementations]
     graph = next((graph for graph in graphs if graph is not None), None)
     if graph is None:
@@ -148,6 +149,27 @@ def verify(
 
 def _implementation(given: Any) -> comparison.Implementation:
     return evaluate.GoldenModel(given) if isinstance(given, fixedpoint.Graph) else given
+
+
+def _joined(model: "keras.Model", x: Any) -> Any:
+    """The features of all inputs side by side, where they are given for each."""
+    inputs = len(getattr(model, "inputs", None) or ())
+    if inputs < 2 or not isinstance(x, list | tuple):
+        return x
+    try:
+        parts = [np.asarray(part, dtype=np.float64) for part in x]
+    except (TypeError, ValueError):
+        return x
+    if any(part.ndim < 2 for part in parts):
+        return x
+    if len(parts) != inputs:
+        raise TriggerError(f"verify: {len(parts)} arrays for the network's {inputs} inputs")
+    if len({len(part) for part in parts}) > 1:
+        events = ", ".join(str(len(part)) for part in parts)
+        raise TriggerError(
+            f"verify: the inputs have {events} events; give the same number for each input"
+        )
+    return np.concatenate([part.reshape(len(part), -1) for part in parts], axis=1)
 
 
 def _events(x: np.ndarray) -> np.ndarray:

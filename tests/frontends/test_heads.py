@@ -165,6 +165,105 @@ def test_quantised_values_of_wide_sums(text, function, bits):
     np.testing.assert_array_equal(above, below + 1)
 
 
+NARROW = {
+    "kernel_quantizer": "quantized_bits(4,0,alpha=1)",
+    "bias_quantizer": "quantized_bits(4,0,alpha=1)",
+}
+AFTER = {
+    "Flatten": (layers.Flatten(),),
+    "Reshape": (layers.Reshape((2, -1, 1)),),
+    "Dropout": (layers.Dropout(0.5),),
+    "several": (layers.Dropout(0.5), layers.Flatten(), layers.Identity(), layers.Reshape((2, -1))),
+}
+
+
+def followed(activation, after, shape=(2, 3), units=2):
+    x = inputs = keras.Input(shape)
+    x = QDense(units, activation=activation, **NARROW, name="out")(x)
+    for layer in after:
+        x = layer(x)
+    return randomize(keras.Model(inputs, x), 0)
+
+
+def assert_verified(model, inputs):
+    graph = trigger.lower(model, inputs)
+    x = np.random.default_rng(0).uniform(-8, 8, (500, len(graph.input.types)))
+    verdict = trigger.verify(model, [graph], x)
+    assert verdict.equal, str(verdict)
+    return graph
+
+
+@pytest.mark.parametrize("inputs", ["fixed<6,3>", "fixed<24,10>"])
+@pytest.mark.parametrize("kind", ["sigmoid", "tanh"])
+@pytest.mark.parametrize("name", AFTER)
+def test_a_head_that_is_only_reshaped(name, kind, inputs):
+    model = followed(kind, AFTER[name])
+    graph = assert_verified(model, inputs)
+    is_wide = inputs == "fixed<24,10>"
+    assert (left_out(model, graph) is not None) == is_wide
+    assert (NOTE.format(kind) in graph.notes) == is_wide
+    assert head(model) == ("sigmoid" if kind == "sigmoid" else "linear")
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        (layers.Flatten(),),
+        (layers.Dropout(0.5), layers.Reshape((3, 1))),
+        (layers.Softmax(), layers.Flatten()),
+    ],
+)
+def test_a_softmax_that_is_only_reshaped(after):
+    function = None if isinstance(after[0], layers.Softmax) else "softmax"
+    model = followed(function, after, shape=(1, 3), units=3)
+    assert_verified(model, "fixed<6,3>")
+    assert head(model) == "softmax"
+
+
+def test_a_softmax_of_rows_is_no_head():
+    with pytest.raises(trigger.Inexact) as error:
+        trigger.lower(followed("softmax", (layers.Flatten(),)), "fixed<6,3>")
+    assert str(error.value.problems[0]) == (
+        "out: its softmax over axis -1 of the shape (2, 2) cannot be left out: the sum is not over "
+        "all outputs. Remedy: remove the softmax from the network and apply it in software."
+    )
+
+
+def test_a_head_in_a_network_in_a_network():
+    inner = keras.Sequential([keras.Input((2, 2)), layers.Activation("sigmoid"), layers.Flatten()])
+    model = followed(None, (inner,))
+    assert_verified(model, "fixed<6,3>")
+    assert head(model) == "sigmoid"
+
+
+def test_two_heads_one_of_them_reshaped():
+    x = keras.Input((3,))
+    a = QDense(2, activation="sigmoid", **NARROW)(x)
+    b = QDense(2, activation="softmax", **NARROW)(x)
+    model = keras.Model(x, [layers.Reshape((2, 1))(a), layers.Dropout(0.5)(b)])
+    assert_verified(randomize(model, 0), "fixed<6,3>")
+
+
+INSIDE = "the activation sigmoid has no exact fixed-point value"
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        layers.Permute((2, 1)),
+        lambda a: [layers.Reshape((4,))(a), a + 1],
+        lambda a: [a + 1, a],
+        layers.UpSampling1D(2),
+    ],
+)
+def test_a_head_that_something_else_reads_is_refused(after):
+    x = keras.Input((2, 3))
+    model = keras.Model(x, after(QDense(2, activation="sigmoid", **NARROW, name="out")(x)))
+    with pytest.raises(trigger.Inexact) as error:
+        trigger.lower(model, "fixed<6,3>")
+    assert (error.value.layer, error.value.reason) == ("out", INSIDE)
+
+
 def test_a_head_inside_is_still_refused():
     x = inputs = keras.Input((5,))
     x = QDense(3, kernel_quantizer=W, activation="sigmoid", name="inside")(x)

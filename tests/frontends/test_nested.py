@@ -230,3 +230,27 @@ def test_batch_normalization_over_time():
     np.testing.assert_array_equal(Reference(model, graph).predict(x), evaluate.predict(graph, x))
     found = agreement(graph, record(model, x)).comparison
     assert found.equal, str(found.witness)
+
+
+BATCHES = {
+    "operators": lambda x: 2 * x[:, :2] + 0.5,
+    "sums": lambda x: keras.ops.sum(x, axis=1),
+    "TimeDistributed": layers.TimeDistributed(layers.Dense(3)),
+    "layers": lambda x: layers.ReLU()(layers.Conv1D(2, 2)(x)),
+}
+
+
+@pytest.mark.parametrize("name", BATCHES)
+def test_an_input_for_one_number_of_events(name):
+    inputs = keras.Input(batch_shape=(40, 4, 2))
+    y = BATCHES[name](inputs)
+    model = keras.Model(inputs, layers.Flatten()(y) if len(y.shape) > 2 else y)
+    assert_itself(with_dyadic_weights(model), "fixed<6,3>")
+
+
+def test_events_that_are_combined_are_refused_for_one_number_of_them():
+    inputs = keras.Input(batch_shape=(40, 4, 2))
+    total = keras.ops.sum(inputs, axis=0, keepdims=True)
+    with pytest.raises(Inexact) as error:
+        lower(keras.Model(inputs, inputs - total), "fixed<6,3>")
+    assert error.value.reason == "it combines different events (axis 0)"

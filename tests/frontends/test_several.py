@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from as_called import with_dyadic_weights
 from battery import randomize
 from keras import layers
 from qkeras import QActivation, QDense
@@ -196,7 +197,7 @@ def test_an_input_that_is_quantised_and_an_output():
     ("x", "message"),
     [
         (events(5)[:, :9], "verify: inputs have the shape (5, 9); the network takes (events, 10)"),
-        ([events(5)] * 2, "verify: inputs have the shape (2, 50); the network takes (events, 10)"),
+        ([events(5)] * 2, "verify: inputs have the shape (5, 20); the network takes (events, 10)"),
         (events(5) * np.nan, "verify: event 0, feature 0 is not a number"),
     ],
     ids=["too few features", "an array for each input", "not a number"],
@@ -226,3 +227,37 @@ def test_an_input_that_is_listed_twice():
     assert str(error.value.problems[0]) == (
         "x: the input is listed twice. Remedy: list each input once."
     )
+
+
+def two_equal_inputs():
+    a, b = keras.Input((4,), name="a"), keras.Input((4,), name="b")
+    joined = layers.Concatenate()([a, b])
+    return with_dyadic_weights(keras.Model([a, b], layers.Dense(2)(joined)))
+
+
+def test_verify_takes_an_array_for_each_input():
+    model = two_equal_inputs()
+    graph = trigger.lower(model, "fixed<6,2>")
+    a = np.random.default_rng(0).integers(-32, 32, (2, 4)) / 16
+    verdict = trigger.verify(model, [graph], [a, a / 2])
+    assert verdict.equal
+    assert {one.events for one in verdict.comparisons} == {2}
+    side_by_side = trigger.verify(model, [graph], np.concatenate([a, a / 2], axis=1))
+    assert str(side_by_side) == str(verdict)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ((2, 3), "verify: the inputs have 2, 3 events; give the same number for each input"),
+        ((2,), "verify: 1 arrays for the network's 2 inputs"),
+        ((2, 2, 2), "verify: 3 arrays for the network's 2 inputs"),
+    ],
+)
+def test_verify_refuses_other_arrays(arrays, message):
+    model = two_equal_inputs()
+    with pytest.raises(TriggerError) as error:
+        trigger.verify(
+            model, [trigger.lower(model, "fixed<6,2>")], [np.zeros((n, 4)) for n in arrays]
+        )
+    assert str(error.value) == message

@@ -19,9 +19,10 @@ from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.passes.decision import LeftOut, scores
 from trigger.fixedpoint.ranges import ranges
 from trigger.fixedpoint.types import Fixed
+from trigger.frontends import plain
 from trigger.frontends.floatx import keras_float64
 from trigger.frontends.inexact import Refusal
-from trigger.frontends.keras_private import maker
+from trigger.frontends.keras_private import inner, maker, read_by
 from trigger.frontends.piecewise import round_to, staircase
 from trigger.verification.oracle import LINEAR, Head
 
@@ -54,8 +55,8 @@ def head_of(model: keras.Model) -> str | None:
 def recorded(model: keras.Model) -> tuple[Head, ...]:
     """What an oracle must know of the end of each output of a network."""
     return tuple(
-        Head(_kind(maker(tensor)), maker(tensor).name, math.prod(tensor.shape[1:]))
-        for tensor in model.outputs
+        Head(_kind(layer), layer.name, math.prod(tensor.shape[1:]))
+        for layer, tensor in zip(last_layers(model), model.outputs, strict=True)
     )
 
 
@@ -123,12 +124,32 @@ def evaluate(kind: str, x: np.ndarray) -> np.ndarray:
 
 
 def last_layers(model: keras.Model) -> list[Any]:
-    """The layer of each output of a network."""
-    return [maker(tensor) for tensor in model.outputs]
+    """The layer that gives each output of a network its values."""
+    return [maker(end(tensor)) for tensor in model.outputs]
+
+
+def end(output: Any) -> Any:
+    """The tensor whose elements an output of a network has, in their order."""
+    return passed(output)[-1]
+
+
+def passed(output: Any) -> list[Any]:
+    """An output, and the tensors before it whose elements it has, in their order."""
+    found = [inner(output)]
+    while _passes_on(maker(found[-1])):
+        found.append(inner(read_by(found[-1])[0]))
+    return found
+
+
+def _passes_on(layer: Any) -> bool:
+    """Whether a layer gives its elements on as they are, in their order."""
+    if type(layer) is keras.layers.Flatten:
+        return bool(layer.data_format == "channels_last")
+    return type(layer) in (*plain.TRAINING_ONLY, keras.layers.Reshape)
 
 
 def _last(model: keras.Model) -> Any:
-    return maker(model.outputs[0])
+    return last_layers(model)[0]
 
 
 def _rounded(kind: str, x: np.ndarray) -> np.ndarray:

@@ -11,10 +11,16 @@ import keras
 
 def maker(tensor: Any) -> Any:
     """The layer or operation that a symbolic tensor comes from, at any depth."""
+    return inner(tensor)._keras_history.operation
+
+
+def inner(tensor: Any) -> Any:
+    """The tensor inside the networks in a network that a symbolic tensor is."""
     history = tensor._keras_history
     while nodes_by_depth(history.operation) is not None:
-        history = history.operation.outputs[history.tensor_index]._keras_history
-    return history.operation
+        tensor = history.operation.outputs[history.tensor_index]
+        history = tensor._keras_history
+    return tensor
 
 
 def read_by(tensor: Any) -> list[Any]:

@@ -44,12 +44,13 @@ def nodes(model: keras.Model) -> list[Any]:
 
 
 def inlined(model: keras.Model) -> keras.Model:
-    """The network without networks inside it, wrappers and masks; itself if it has none.
+    """The network without networks inside it, wrappers, masks and a number of events; itself if it
+    has none.
 
     Raises Inexact with what is wrong with those that it has.
     """
     uses = nodes(model)
-    if not any(map(_gives_way, uses)):
+    if not any(map(_gives_way, uses)) and all(t.shape[0] is None for t in model.inputs):
         return model
     with uncounted_layers():
         inputs = [keras.Input(t.shape[1:], dtype=t.dtype, name=t.name) for t in model.inputs]
@@ -77,6 +78,7 @@ class _Inlining:
     def __init__(self, model: keras.Model) -> None:
         self.problems: list[Problem] = []
         self._twins: dict[int, Any] = {}
+        self._batch = model.inputs[0].shape[0]
         self._taken: set[str] = {tensor.name.casefold() for tensor in model.inputs}
         for last in heads.last_layers(model):
             self._twin(last)
@@ -89,7 +91,7 @@ class _Inlining:
             except Refusal as refusal:
                 name = node.operation.name
                 self.problems.append(Problem(name, refusal.reason, refusal.remedy))
-                outputs = [tensor_like(tensor) for tensor in node.outputs]
+                outputs = [tensor_like(tensor) for tensor in self._of_any_batch(node.outputs)]
             values |= {id(old): new for old, new in zip(node.outputs, outputs, strict=True)}
         return [values[id(tensor)] for tensor in model.outputs]
 
@@ -101,13 +103,26 @@ class _Inlining:
             return self._of_inner(node, arguments[0])
         if type(operation) is _L.TimeDistributed:
             own.check_arguments(node)
-            return [self._over_time(operation, arguments[0], node.outputs[0].shape)]
+            (like,) = self._of_any_batch(node.outputs)
+            return [self._over_time(operation, arguments[0], like.shape)]
         if isinstance(operation, _L.Bidirectional) and is_library(type(operation)):
             own.check_arguments(node)
             return self._both_ways(operation, arguments[0])
         if _is_attention(operation):
             return self._attention(operation, arguments, options)
-        return used(self._twin(operation), arguments, options, node.outputs)
+        like = self._of_any_batch(node.outputs)
+        return used(self._twin(operation), arguments, options, like)
+
+    def _of_any_batch(self, tensors: list[Any]) -> list[Any]:
+        """Tensors like these for any number of events, if the network was made for one number."""
+        if self._batch is None:
+            return tensors
+        return [
+            keras.KerasTensor((None, *tensor.shape[1:]), tensor.dtype)
+            if tensor.shape[:1] == (self._batch,)
+            else tensor
+            for tensor in tensors
+        ]
 
     def _of_inner(self, node: Any, given: Any) -> list[Any]:
         own.check_arguments(node)

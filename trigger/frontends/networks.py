@@ -14,7 +14,6 @@ from trigger.fixedpoint.graph import Graph
 from trigger.frontends import heads, keras_backend, tensors
 from trigger.frontends.floatx import in_batches
 from trigger.frontends.heads import is_left_out, is_softmax, left_out
-from trigger.frontends.keras_private import maker
 from trigger.frontends.nested import every_layer
 from trigger.verification.oracle import Recording
 
@@ -54,7 +53,7 @@ def head(model: keras.Model) -> str:
     """The head of the network: "softmax", which reference and graph leave out, "sigmoid", or
     "linear".
     """
-    last = maker(model.outputs[0])
+    last = heads.last_layers(model)[0]
     if is_softmax(last):
         return "softmax"
     return "sigmoid" if is_sigmoid(getattr(last, "activation", None)) else "linear"

@@ -17,7 +17,7 @@ from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.ops import GraphError
 from trigger.fixedpoint.ranges import TooWide
 from trigger.fixedpoint.types import Fixed
-from trigger.frontends import logic, masks, operators, own, plain, remedies, weighted
+from trigger.frontends import heads, logic, masks, operators, own, plain, remedies, weighted
 from trigger.frontends.attributes import check_attributes
 from trigger.frontends.calls import Call, Value
 from trigger.frontends.constants import check_weights
@@ -70,9 +70,7 @@ class Walk(ABC):
         self.problems: list[Problem] = [*own.model_problems(given), *masks.problems(given)]
         uses = named_nodes(model)
         self._methods = dict((*self._plain(), *self.methods()))
-        # A head that another layer reads is no end of the network: it must be exact.
-        read = {id(tensor) for node, _ in uses for tensor in node.arguments.keras_tensors}
-        self._outputs = {id(tensor) for tensor in model.outputs} - read
+        self._outputs = _ends(model, [node for node, _ in uses])
         shapes = [tuple(tensor.shape[1:]) for tensor in model.inputs]
         self.builder = Builder(self._input_types(model, inputs, sum(map(math.prod, shapes))))
         self.builder.reserve(name for _, name in uses)
@@ -111,14 +109,16 @@ class Walk(ABC):
             raise Refusal(
                 "a softmax inside the network has no exact fixed-point form", self.softmax_remedy
             )
-        if len(call.output_shape) != 1 or axis not in (-1, 1, [-1], [1], (-1,), (1,)):
+        shape = call.output_shape
+        axes = {a % (len(shape) + 1) for a in np.atleast_1d(axis).tolist()}
+        if 0 in axes or any(n > 1 for k, n in enumerate(shape, 1) if k not in axes):
             raise Refusal(
-                f"its softmax over axis {axis} of the shape {call.output_shape} cannot "
+                f"its softmax over axis {axis} of the shape {shape} cannot "
                 f"be left out: the sum is not over "
                 "all outputs",
                 "remove the softmax from the network and apply it in software",
             )
-        if call.output_shape == (1,):
+        if math.prod(shape) == 1:
             raise Refusal(
                 "a softmax of one output is always 1", "use two outputs, or a sigmoid instead"
             )
@@ -259,6 +259,21 @@ class Walk(ABC):
                 call.layer, f"{self.layers}, {weighted.NAMES}, {plain.NAMES}, {operators.NAMES}"
             ),
         )
+
+
+def _ends(model: keras.Model, uses: Sequence[Any]) -> set[int]:
+    """The tensors that give the outputs their values.
+
+    One that another layer reads is no end of the network: it must be exact.
+    """
+    passed_on = {id(part) for tensor in model.outputs for part in heads.passed(tensor)[:-1]}
+    read = {
+        id(tensor)
+        for node in uses
+        if id(node.outputs[0]) not in passed_on
+        for tensor in node.arguments.keras_tensors
+    }
+    return {id(heads.end(tensor)) for tensor in model.outputs} - read
 
 
 def check_channel_axis(axis: Any, shape: tuple[int, ...]) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.types import Fixed
-from trigger.frontends import tensors, weighted
+from trigger.frontends import heads, tensors, weighted
 from trigger.frontends.floatx import in_batches, keras_float64
 from trigger.frontends.hgq.constants import (
     affine_constants,
@@ -77,8 +77,9 @@ class Reference:
             given = inputs if isinstance(inputs, list) else [inputs]
             values = dict(zip(map(id, model.inputs), given, strict=True))
             named: dict[str, Any] = {}
+            ends = [heads.end(tensor) for tensor in model.outputs]
             for node, name in named_nodes(model):
-                is_head = any(node.outputs[0] is tensor for tensor in model.outputs)
+                is_head = any(node.outputs[0] is tensor for tensor in ends)
                 after = _after(node, values, is_head)
                 values |= {id(tensor): y for tensor, y in zip(node.outputs, after, strict=True)}
                 named[name] = after[0]

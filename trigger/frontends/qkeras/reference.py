@@ -17,7 +17,7 @@ from trigger.fixedpoint.types import Fixed
 from trigger.frontends import heads, kernels, tensors, weighted
 from trigger.frontends.floatx import in_batches
 from trigger.frontends.inexact import Inexact
-from trigger.frontends.keras_private import again, maker, read_by
+from trigger.frontends.keras_private import again, read_by
 from trigger.frontends.nested import inlined
 from trigger.frontends.piecewise import round_to
 from trigger.frontends.qkeras import constants, pooling, recurrent
@@ -40,7 +40,7 @@ class Reference:
         model = inlined(model)
         left_out = _left_out(model, graph)
         self._rounded = _rounded(model, left_out)
-        last = [maker(tensor) for tensor in model.outputs]
+        last = heads.last_layers(model)
         plain = _plain(model)
         constants = [
             _constants(layer) for layer in _layers(plain)
@@ -93,12 +93,12 @@ class Reference:
 
 def _plain(model: keras.Model) -> keras.Model:
     """The same layers without a final Softmax, and with single tensors instead of lists of one."""
-    last = [maker(tensor) for tensor in model.outputs]
+    last = heads.last_layers(model)
     softmax = [isinstance(layer, keras.layers.Softmax) for layer in last]
     if isinstance(model, keras.Sequential) and not any(softmax):
         return model
     outputs = [
-        read_by(tensor)[0] if is_softmax else tensor
+        read_by(heads.end(tensor))[0] if is_softmax else tensor
         for is_softmax, tensor in zip(softmax, model.outputs, strict=True)
     ]
     return keras.Model(tensors.alone(model.inputs), tensors.alone(outputs), name=model.name)
@@ -106,7 +106,7 @@ def _plain(model: keras.Model) -> keras.Model:
 
 def _left_out(model: keras.Model, graph: Graph | None) -> list[Any]:
     """The layers whose sigmoid or tanh the network's graph leaves out."""
-    last = [maker(tensor) for tensor in model.outputs]
+    last = heads.last_layers(model)
     if not any(heads.kind_of(getattr(layer, "activation", None)) for layer in last):
         return []
     try:
@@ -120,9 +120,8 @@ def _rounded(model: keras.Model, left_out: list[Any]) -> list[tuple[slice, Fixed
     """The outputs that are rounded values of a sigmoid or tanh, and their types."""
     found = []
     start = 0
-    for tensor in model.outputs:
+    for layer, tensor in zip(heads.last_layers(model), model.outputs, strict=True):
         stop = start + math.prod(tensor.shape[1:])
-        layer = maker(tensor)
         kind = heads.kind_of(getattr(layer, "activation", None))
         if kind is not None and layer not in left_out:
             found.append((slice(start, stop), heads.TYPES[kind]))
