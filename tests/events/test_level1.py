@@ -29,21 +29,56 @@ HOME = folder("models") / "level1"
 CENTRE = ETA_TOWERS // 2
 
 
+CALORIMETER = folder("models") / "calo_anomaly"
+
+
 @pytest.fixture(scope="module")
 def sample():
     return read(HOME / "level1.parquet", [*FEATURES, "label", "weight", "split"])
 
 
-def test_the_sample_is_the_one_that_was_generated(sample):
-    provenance = json.loads((HOME / "level1.json").read_text())
-    data = (HOME / "level1.parquet").read_bytes()
+@pytest.fixture(scope="module")
+def images():
+    return read(CALORIMETER / "regions.parquet", [*REGION_FEATURES, "label", "weight", "split"])
+
+
+@pytest.mark.parametrize(
+    ("file", "zero_bias", "signals"),
+    [
+        (HOME / "level1.parquet", 81_000, 5_000),
+        (CALORIMETER / "regions.parquet", 38_880, 1_500),
+    ],
+    ids=["level1", "regions"],
+)
+def test_the_sample_is_the_one_that_was_generated(file, zero_bias, signals):
+    provenance = json.loads(file.with_suffix(".json").read_text())
+    data = file.read_bytes()
     assert hashlib.sha256(data).hexdigest() == provenance["sha256"]
     assert len(data) <= 4_000_000
-    counts = Counter(zip(sample["label"], sample["split"], strict=True))
+    asked = f"trigger events {file.stem} --zero-bias {zero_bias} --signals {signals} --seed 1"
+    assert provenance["generator"] == asked
+    columns = read(file, ["label", "split"])
+    counts = Counter(zip(columns["label"], columns["split"], strict=True))
     for name in level1.CLASSES:
-        total = 81_000 if name == "zero_bias" else 5_000
+        total = zero_bias if name == "zero_bias" else signals
         shares = {split: counts[name, split] / total for split in level1.SHARES}
         assert shares == pytest.approx(level1.SHARES), name
+
+
+def test_images_look_the_same_in_all_directions(images):
+    """In phi, and on both sides in eta; the energies fall as spectra do."""
+    zero_bias = images["label"] == "zero_bias"
+    x = np.stack([images[name] for name in REGION_FEATURES], axis=1)[zero_bias]
+    weight = images["weight"][zero_bias]
+    assert weight.mean() == pytest.approx(1, rel=1e-4)
+    assert x.min() == 0 and 900 < x.max() <= 1023
+    image = np.average(x, axis=0, weights=weight).reshape(18, 14)
+    np.testing.assert_allclose(image.mean(axis=1), image.mean(), rtol=0.05)
+    rings = image.mean(axis=0)
+    np.testing.assert_allclose(rings, rings[::-1], rtol=0.1)
+    largest = x.max(axis=1)
+    shares = [np.average(largest >= 2 * gev, weights=weight) for gev in (30, 60, 100, 200)]
+    assert all(1.5 < a / b < 1000 for a, b in pairwise(shares))
 
 
 def test_the_sample_is_what_hardware_sends(sample):

@@ -40,7 +40,9 @@ def write_report(build: Build, folder: Path) -> None:
         if kind in found.performance
     }
     histories = {
-        name: summary["history"] for name, summary in training.items() if summary["history"]
+        name: summary["history"]
+        for name, summary in training.items()
+        if summary["history"] and name != "teacher"  # its loss is of another kind
     }
     runs, failures = results_of(build.root)
     pruning = (spec.pruning.start_epoch, spec.pruning.end_epoch) if spec.pruning else None
@@ -82,7 +84,9 @@ def write_report(build: Build, folder: Path) -> None:
             ),
             performance=found.performance,
             roc_svg=plots.roc_curves(curves, spec.physics.signal_efficiency) if curves else "",
-            training_svg=plots.training_curves(histories, pruning) if histories else "",
+            training_svg=plots.training_curves(histories, pruning, _loss(spec))
+            if histories
+            else "",
             quantization=_read(build, "model/quantization.json") if spec.quantization else None,
             bits_svg=plots.bit_widths(_bits(graph)),
             manifest=facts(build),
@@ -98,6 +102,13 @@ def _against(spec: Spec) -> str:
         return "each class against all others"
     names = " and ".join(spec.data.classes[number] for number in spec.background)
     return f"each class against {names}, {names} against all others"
+
+
+def _loss(spec: Spec) -> str:
+    """What training minimised."""
+    if spec.task == "classification":
+        return "Cross entropy"
+    return "Loss" if spec.model.teacher is None else "Difference from the teacher's score"
 
 
 def _read(build: Build, name: str) -> Any:
@@ -146,20 +157,26 @@ def _rate_curves(build: Build, test: Events) -> str:
 
 
 def _turn_ons(bits: np.ndarray, test: Events, spec: Spec) -> dict[str, str]:
-    """For each feature in physics.turn_on, the efficiency of the OR of all accept bits by class."""
+    """For each feature in physics.turn_on, or sum of a field over its objects, the efficiency of
+    the OR of all accept bits by class.
+    """
     kept = np.asarray(bits.any(axis=1))
+    fields = spec.inputs.fields()
     pictures = {}
-    for feature in spec.physics.turn_on:
-        number = spec.data.features.index(feature)
-        fields = spec.inputs.fields()
-        values = test.x[:, number] * (
-            fields[feature].field.lsb if fields else 2.0 ** -spec.input_types[number].fraction
+    for name in spec.physics.turn_on:
+        summands = spec.summands(name)
+        numbers = [spec.data.features.index(feature) for feature in summands]
+        values = test.x[:, numbers].sum(axis=1) * (
+            fields[summands[0]].field.lsb
+            if fields
+            else 2.0 ** -spec.input_types[numbers[0]].fraction
         )
+        shown = f"the sum of {name}" if len(summands) > 1 else name
         curves = {}
-        for k, name in enumerate(spec.data.classes if spec.data.label else ["events"]):
+        for k, kind in enumerate(spec.data.classes if spec.data.label else ["events"]):
             here = test.y == k
-            curves[name] = turn_on(kept[here], values[here], test.weight[here])
-        pictures[feature] = plots.turn_on(curves, feature)
+            curves[kind] = turn_on(kept[here], values[here], test.weight[here])
+        pictures[shown] = plots.turn_on(curves, shown)
     return pictures
 
 

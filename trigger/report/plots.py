@@ -84,7 +84,9 @@ def roc_curves(curves: Mapping[str, Mapping[str, Roc]], signal_efficiency: float
 
 
 def training_curves(
-    histories: Mapping[str, Mapping[str, Sequence[float]]], pruning: tuple[int, int] | None
+    histories: Mapping[str, Mapping[str, Sequence[float]]],
+    pruning: tuple[int, int] | None,
+    loss: str = "Cross entropy",
 ) -> str:
     """Training and validation loss of each network by epoch; the epochs of pruning shaded."""
 
@@ -98,7 +100,7 @@ def training_curves(
         if pruning:
             axes.axvspan(*pruning, color="tab:orange", alpha=0.12, label="pruning")
         top = max(np.quantile(h["val_loss"][2:] or h["val_loss"], 0.98) for h in histories.values())
-        axes.set(xlabel="Epoch", ylabel="Cross entropy", ylim=(None, 1.05 * float(top)))
+        axes.set(xlabel="Epoch", ylabel=loss, ylim=(None, 1.05 * float(top)))
         axes.legend()
 
     return _svg(draw)

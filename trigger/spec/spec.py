@@ -173,6 +173,20 @@ class Spec(Section):
             return None
         return tuple(k for k in self.taught if self.data.classes[k] not in self.scored_high)
 
+    def summands(self, name: str) -> list[str]:
+        """The feature of a name, or, for a field of a kind of objects such as "jet_pt", those of
+        all its objects; none if it is neither.
+        """
+        if name in self.data.features:
+            return [name]
+        fields = (
+            [kind.features(kind_name, number)[place] for number in range(len(kind.at))]
+            for kind_name, kind in self.inputs.objects.items()
+            for place, field in enumerate(kind.fields)
+            if f"{kind_name}_{field}" == name
+        )
+        return [feature for feature in next(fields, []) if feature in self.data.features]
+
     @property
     def input_types(self) -> tuple[Fixed, ...]:
         """The hardware type of each feature, in the order of ``data.features``."""

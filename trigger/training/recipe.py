@@ -89,8 +89,9 @@ def train_teacher(
     """Train the autoencoder of an anomaly trigger in place. Returns and raises as ``fit`` does."""
     taught = _taught(events, spec)
     network.power_of_two_normalization(teacher, taught["train"], spec.input_types)
-    lessons = teaching.reconstruction(taught)
-    return fit(teacher, lessons, spec.training, None, folder, watch, teaching.squared_error)
+    lessons = teaching.reconstruction(taught, teacher)
+    loss = keras.losses.mean_squared_error
+    return fit(teacher, lessons, spec.training, None, folder, watch, loss)
 
 
 def train(
@@ -115,7 +116,7 @@ def train(
     if spec.model.teacher is not None:
         assert teacher is not None
         taught = teaching.lessons(taught, teacher)
-        loss = teaching.absolute_error
+        loss = keras.losses.mean_absolute_error
     elif spec.task == "anomaly":
         loss = anomaly.loss(
             np.isin(spec.data.features, spec.training.reconstruct or spec.data.features),

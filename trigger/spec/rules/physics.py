@@ -37,7 +37,7 @@ def rate_of_all_needs_accept_bits(spec: "Spec") -> str | None:
 
 
 def turn_on_is_of_features(spec: "Spec") -> str | None:
-    unknown = [name for name in spec.physics.turn_on if name not in spec.data.features]
+    unknown = [name for name in spec.physics.turn_on if not spec.summands(name)]
     if not unknown:
         return None
     hint = nearest(unknown[0], spec.data.features)
