@@ -26,7 +26,13 @@ from trigger.workflow.build import build, open_build
 
 
 def test_what_there_is():
-    assert zoo() == ["calo_anomaly", "jet_tagger", "l1_anomaly", "l1_topology"]
+    assert zoo() == [
+        "calo_anomaly",
+        "jet_constituents",
+        "jet_tagger",
+        "l1_anomaly",
+        "l1_topology",
+    ]
 
 
 @pytest.mark.parametrize("name", zoo())
@@ -36,7 +42,7 @@ def test_networks_are_exact(name):
     spec = load(path)
     keras.utils.set_random_seed(1)
     model = network.make(spec, path.parent)
-    loaded = dataset.load(spec.data, path.parent, bool(spec.inputs.objects))
+    loaded = dataset.load(spec.data, path.parent, spec.inputs)
     x = to_hardware(loaded.events.x[:2000], spec).x
     steps = np.array([2.0**-t.fraction for t in spec.input_types])
     events = loaded.events.take(np.arange(2000))._replace(x=x * steps)
@@ -55,7 +61,7 @@ def test_level1_events_are_in_hardware_integers(name, places):
     """Nothing in the sample saturates, is out of order, or does not come back from the links."""
     path = find(name)
     spec = load(path)
-    x = dataset.load(spec.data, path.parent, missing=True).events.x
+    x = dataset.load(spec.data, path.parent, spec.inputs).events.x
     found = to_hardware(x, spec)
     np.testing.assert_array_equal(found.x, x)
     assert not found.saturated.any()

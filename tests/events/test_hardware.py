@@ -101,7 +101,7 @@ def test_a_missing_object_may_be_no_number(tmp_path):
     spec = spec_of(tmp_path)
     header = ",".join(spec.data.features)
     (tmp_path / "x.csv").write_text(f"{header}\n1,2,3,0,nan,nan,nan,nan\n")
-    assert np.isnan(dataset.load(spec.data, tmp_path, missing=True).events.x[0, 4])
+    assert np.isnan(dataset.load(spec.data, tmp_path, spec.inputs).events.x[0, 4])
     with pytest.raises(TriggerError) as error:
         dataset.load(spec.data, tmp_path)
     assert (
@@ -110,7 +110,7 @@ def test_a_missing_object_may_be_no_number(tmp_path):
     )
     (tmp_path / "x.csv").write_text(f"{header}\n1,2,3,0,inf,nan,nan,nan\n")
     with pytest.raises(TriggerError) as error:
-        dataset.load(spec.data, tmp_path, missing=True)
+        dataset.load(spec.data, tmp_path, spec.inputs)
     assert (
         str(error.value)
         == f"{tmp_path / 'x.csv'}: column 'jet2_pt', line 2: inf is not a finite number"

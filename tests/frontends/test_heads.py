@@ -22,7 +22,7 @@ from trigger.fixedpoint.passes import optimize
 from trigger.fixedpoint.passes.decision import decide
 from trigger.fixedpoint.ranges import ranges
 from trigger.frontends.loading import load
-from trigger.frontends.networks import Reference, head, left_out, lower, score_head
+from trigger.frontends.networks import Reference, ends, head, left_out, lower
 from trigger.physics.rates import crossings_khz
 from trigger.physics.working_points import working_points
 from trigger.spec.spec import parse
@@ -62,7 +62,7 @@ def test_a_wide_head_is_left_out_with_a_note(kind, separate):
     assert verdict, str(verdict)
     own = KINDS[kind](tf.constant(evaluate.predict(graph, x))).numpy()
     np.testing.assert_allclose(own, model.predict(x, verbose=0), atol=1e-5)
-    assert score_head(model, graph) == "linear"
+    assert ends(model, graph) == [("linear", 2)]
 
 
 def test_a_head_left_out_after_a_table():
@@ -83,8 +83,8 @@ def test_a_narrow_head_stays_a_table():
     assert graph.notes == (
         "out: the sigmoid is a table, its values rounded half to even to ufixed<16,0>",
     )
-    assert left_out(model, graph) is None
-    assert score_head(model, graph) == head(model) == "sigmoid"
+    assert left_out(model, graph) == [None]
+    assert ends(model, graph) == [(head(model), 1)] == [("sigmoid", 1)]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -95,7 +95,9 @@ def test_thresholds_move_through_exactly(kind, threshold):
     """In float64, for the integers beside the bound and all over the range."""
     model = network(kind, separate=True)
     graph = lower(model)
-    decided = decide(graph, np.array([0]), np.array([left_out(model, graph).before(0, threshold)]))
+    decided = decide(
+        graph, np.array([0]), np.array([left_out(model, graph)[0].before(0, threshold)])
+    )
     low, high = (int(end[0]) for end in ranges(graph)[graph.output.name])
     rng = np.random.default_rng(2)
     beside = decided.output.bounds[0] + np.arange(-3, 4)
@@ -113,7 +115,7 @@ def test_thresholds_move_through_exactly(kind, threshold):
 
 def test_thresholds_of_one():
     """A hard sigmoid reaches it at 3; near it, Keras' other heads go up and down by their last bit."""
-    moved = {k: left_out(m, lower(m)).before for k in KINDS for m in [network(k, separate=True)]}
+    moved = {k: left_out(m, lower(m))[0].before for k in KINDS for m in [network(k, separate=True)]}
     assert moved["hard_sigmoid"](0, 1.0) == 3
     with pytest.raises(TriggerError) as error:
         moved["sigmoid"](0, 1.0)
@@ -131,9 +133,9 @@ def test_thresholds_of_one():
 def test_a_threshold_on_a_softmax_is_refused():
     model = network("softmax", 2)
     graph = lower(model)
-    assert score_head(model, graph) == "linear"
+    assert ends(model, graph) == [("linear", 2)]
     with pytest.raises(TriggerError) as error:
-        left_out(model, graph).before(0, 0.9)
+        left_out(model, graph)[0].before(0, 0.9)
     assert str(error.value) == (
         "a threshold of 0.9 on a softmax depends on the scores of all classes, but the softmax is left out; remove "
         "it from the network and set a threshold on the scores, or set rate_khz"
@@ -200,7 +202,7 @@ def test_a_head_that_is_only_reshaped(name, kind, inputs):
     model = followed(kind, AFTER[name])
     graph = assert_verified(model, inputs)
     is_wide = inputs == "fixed<24,10>"
-    assert (left_out(model, graph) is not None) == is_wide
+    assert any(left_out(model, graph)) == is_wide
     assert (NOTE.format(kind) in graph.notes) == is_wide
     assert head(model) == ("sigmoid" if kind == "sigmoid" else "linear")
 
@@ -284,10 +286,10 @@ def test_working_points_on_the_scale_of_the_head(kind):
     spec = parse(toml.replace('"network"', '"network"\noutput = "signal"'), Path("trigger.toml"))
     model = network(kind)
     graph = lower(model)
-    head = left_out(model, graph)
+    (head,) = left_out(model, graph)
     x = np.random.default_rng(4).integers(-900, 900, (2000, 5))
     events = Events(x, np.arange(2000) % 2, np.ones(2000))
-    points = working_points(spec, graph, events, head)
+    points = working_points(spec, graph, events, [head])
     assert points["given"]["own"] == [kind, 0.7]
     own = KINDS[kind](tf.constant(points["found"]["threshold"], tf.float64)).numpy()
     assert points["found"]["own"] == [kind, pytest.approx(own, rel=1e-15)]

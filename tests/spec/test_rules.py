@@ -49,6 +49,18 @@ TRAINED = (('function = "network"', 'network = "a.keras"'), ("[training]\nepochs
 SEARCH = '[search]\nmetric = "{}"\n[search.parameters."{}"]\nlow = 1\nhigh = 2\n'
 
 
+BIT = "[decision.accept.tight]\nthreshold = 0.5\n"
+TWO = (('task = "classification"\n', ""), ('output = "signal"\n', ""))
+KIND = '[heads.kind]\ntask = "classification"\n'
+ENERGY = '[heads.energy]\ntask = "regression"\nlabel = "true_energy"\n'
+
+
+def heads(*tables):
+    """The same trigger with these heads; its accept bit decides on the first score of all."""
+    bit = BIT.replace("threshold", 'output = "kind_signal"\nthreshold')
+    return *TWO, (BIT, bit + "".join(tables))
+
+
 def after(text, more):
     return text, f"{text}\n{more}"
 
@@ -58,6 +70,45 @@ def end(more):
 
 
 CASES = {
+    "heads.task_or_heads": (
+        ('task = "classification"\n', ""),
+        "the key task is missing; set it, or give each output of the network a table in [heads]",
+    ),
+    "heads.events_have_classes": (
+        (CLASSES + "\n", ""),
+        "the key data.classes is missing",
+    ),
+    "heads.replace_other_keys": (
+        TWO[0],
+        end(KIND),
+        "model.output is for a network with one head; set heads.NAME.output instead",
+    ),
+    "heads.have_labels": (
+        *heads('[heads.kind]\ntask = "classification"\nclasses = ["a", "b"]\n'),
+        "heads.kind.classes needs heads.kind.label, the column of these classes",
+    ),
+    "heads.score_classes": (
+        *heads(KIND + 'output = "sigmal"\n'),
+        "heads.kind.output has 'sigmal', which is not a class; did you mean 'signal'?",
+    ),
+    "heads.have_different_names": (
+        *heads(KIND, ENERGY.replace("energy", "kind_signal")),
+        "heads: two scores are named 'kind_signal'; rename a head or a class",
+    ),
+    "heads.truth_is_no_feature": (
+        *heads(KIND, ENERGY + 'mask = "a"\n'),
+        "heads.energy.mask is 'a', which is also a feature",
+    ),
+    "heads.are_trained_with_their_keys": (
+        *heads(KIND + "weight = 2\n"),
+        "heads.kind.weight has no effect: there is one head; remove it",
+    ),
+    "search.auc_and_accuracy_are_of_a_classification": (
+        *TWO,
+        (BIT, ENERGY + SEARCH.format("auc", "training.epochs")),
+        ('[physics]\nzero_bias = "noise"\n', ""),
+        'search.metric "auc" needs a head of task "classification"',
+    ),
     "features.are_fields_of_objects": (
         (FEATURES, 'features = ["jet1_pt", "jet1_eta", "jet_pt"]\n'),
         ("[inputs]\n" + TYPE, OBJECTS),

@@ -140,8 +140,8 @@ def test_a_network_learns_the_errors_of_its_teacher(tmp_path):
         ),
         (
             "x = keras.Input((features,)); return keras.Model(x, [x, layers.Dense(4)(x)])",
-            "returns a network of 2 outputs; a build trains one output: make a network for each, "
-            "as in keras.Model(model.inputs, model.outputs[0])",
+            "returns a network from (None, 4) to (None, 8); an autoencoder of 4 features has as "
+            "many inputs and outputs",
         ),
         ("return features", "returns int, not a Keras model"),
         ("raise KeyError('latent')", "fails: KeyError: 'latent'"),

@@ -75,7 +75,7 @@ def test_one_output_tells_two_classes_apart(small, head):
     }
     history = fit.fit(model, targets, Training(epochs=8, batch_size=64, learning_rate=0.02))
     seen = events()["validation"]
-    found = performance(fit.scores(model, seen.x), seen, spec.data.classes, 0.5, spec.background)
+    found = performance(fit.scores(model, seen.x), seen, spec.scoring[0], 0.5)
     assert found.auc["background"] > 0.85
     assert found.auc["signal"] == pytest.approx(found.auc["background"])
     assert found.accuracy == pytest.approx(history["val_accuracy"][int(history["best_epoch"][0])])

@@ -47,7 +47,8 @@ def integer_events(build: Build) -> dict[str, Events]:
     events = {}
     for name in SPLITS:
         with np.load(build.root / "events" / f"{name}.npz") as file:
-            events[name] = Events(file["x"].astype(np.int64), file["y"], file["weight"])
+            truth = file.get("truth")
+            events[name] = Events(file["x"].astype(np.int64), file["y"], file["weight"], truth)
     return events
 
 

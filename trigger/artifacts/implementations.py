@@ -64,9 +64,7 @@ def expectations(root: Path, spec: Spec, path: Path) -> Expected:
     from trigger.frontends.networks import Reference
 
     graph = read_graph(root)
-    x = to_hardware(
-        dataset.features(path, spec.data.features, spec.data.tree, bool(spec.inputs.objects)), spec
-    ).x
+    x = to_hardware(dataset.features(path, spec.data.features, spec.data.tree, spec.inputs), spec).x
     return Expected(
         x,
         *keras_integers(

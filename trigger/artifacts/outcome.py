@@ -2,7 +2,7 @@
 status.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,8 +12,10 @@ from trigger.artifacts.decided import accept_bits
 from trigger.artifacts.folder import Build, integer_events, read_graph, read_json, stage_seconds
 from trigger.events.dataset import Events
 from trigger.physics import constant
-from trigger.physics.metrics import Performance, accuracy, logits, performance
+from trigger.physics.metrics import Performance, logits, performance, seen_by
 from trigger.physics.rates import Menu, menu
+from trigger.physics.regression import Regression, regression
+from trigger.spec.head_tables import Scoring
 from trigger.spec.spec import Spec
 from trigger.support.numbers import plain
 from trigger.synthesis.budget import UNITS, Figure, Line, figures, over
@@ -57,9 +59,19 @@ class Apart(NamedTuple):
         )
 
 
+class Measured(NamedTuple):
+    """The figures of one head on the test events, by kind (float, Keras, csim): of its classes, or
+    of a regression.
+    """
+
+    head: Scoring
+    performance: dict[str, Performance]
+    regression: dict[str, Regression]
+
+
 class Outcome(NamedTuple):
-    """``scores`` (logits on the test events) and ``performance`` are by kind: teacher, float,
-    Keras, csim.
+    """``scores`` (logits on the test events) are by kind: teacher, float, Keras, csim. ``heads``
+    has the figures of each head; there are none without labels.
 
     ``bits`` and ``menu`` are the accept bits on the test events and their menu; None without a
     decision. ``warnings`` name constant outputs with a remedy; ``unusable`` marks firmware that
@@ -71,7 +83,7 @@ class Outcome(NamedTuple):
     budgets: list[Line]
     figures: dict[str, Figure]
     scores: dict[str, np.ndarray]
-    performance: dict[str, Performance]
+    heads: list[Measured]
     bits: np.ndarray | None
     menu: Menu | None
     warnings: list[str]
@@ -85,17 +97,17 @@ def outcome(build: Build) -> Outcome:
     test = integer_events(build)["test"]
     scores, bits = _firmware(build, test)
     # Without labels no performance can be measured.
-    measured = scores if spec.data.label else {}
-    performances = {kind: _performance(s, test, spec) for kind, s in measured.items()}
+    labelled = spec.data.label is not None or spec.heads
+    measured = [_measured(scores, test, spec, head) for head in spec.scoring if labelled]
     lines = budgets(build)
     same = constant.recorded(read_json(build.root / "graph" / "summary.json"))
     return Outcome(
-        headline(results, over(lines), _apart(scores, performances), constant.told(same, spec)),
+        headline(results, over(lines), _apart(scores, test, measured), constant.told(same, spec)),
         results,
         lines,
         figures(spec.target, synthesis_results(build.root)[0], timing(build)),
         scores,
-        performances,
+        measured,
         bits,
         None if bits is None else menu(bits, test, spec),
         constant.warnings(same, spec),
@@ -158,19 +170,20 @@ def count_apart(keras: np.ndarray, csim: np.ndarray) -> int:
 def summary(build: Build, result: Outcome) -> str:
     """The outcome as text: the verdict, then one line per figure with its budget."""
     limits = {line.name: line for line in result.budgets}
-    rows = [("accuracy", accuracies, "")] if (accuracies := _accuracies(result)) else []
+    rows = [(name, text, "") for name, text in _figures_of_heads(result)]
     rows += [
         (_name(name), str(figure), _against(limits.get(name)))
         for name, figure in _costs(result).items()
     ]
     wide = max((len(value) for _, value, _ in rows), default=0)
+    first = max([14, *(len(name) for name, _, _ in rows)])
     lines = [f"{build.spec.name}: {result.headline.text}"]
     lines += [f"  warning: {warning}" for warning in result.warnings]
     for name, value, limit in rows:
-        lines.append(f"  {name:<14} {value:<{wide}}  {limit}".rstrip())
+        lines.append(f"  {name:<{first}} {value:<{wide}}  {limit}".rstrip())
     if seconds := stage_seconds(build.root):
         by_stage = ", ".join(f"{name} {plain(value, 2)}" for name, value in seconds.items())
-        lines.append(f"  {'seconds':<14} {by_stage}")
+        lines.append(f"  {'seconds':<{first}} {by_stage}")
     return "\n".join(lines)
 
 
@@ -186,35 +199,47 @@ def _firmware(build: Build, test: Events) -> tuple[dict[str, np.ndarray], np.nda
     scores = {kind: np.load(path) for kind, path in files.items() if path.exists()}
     if complete and not spec.decides:
         real = np.ldexp(outputs.astype(np.float64), -read_graph(build.root).output.fractions)
-        head = read_json(build.root / "graph" / "summary.json")["head"]
-        scores["csim"] = logits(real, head)
+        ends = read_json(build.root / "graph" / "summary.json")["outputs"]
+        scores["csim"] = logits(real, ends)
     return scores, bits
 
 
 def _apart(
-    scores: Mapping[str, np.ndarray], performances: Mapping[str, Performance]
+    scores: Mapping[str, np.ndarray], test: Events, measured: Sequence[Measured]
 ) -> Apart | None:
-    accuracies = [performances[kind].accuracy for kind in ("Keras", "csim") if kind in performances]
-    if len(accuracies) != 2 or accuracies[0] is None or accuracies[1] is None:
-        return None
-    differing = count_apart(scores["Keras"], scores["csim"])
-    return Apart(differing, len(scores["csim"]), (accuracies[0], accuracies[1]))
+    """The head with the most events that csim and Keras classify differently."""
+    found = []
+    for head, performances, _ in measured:
+        known = [performances[kind].accuracy for kind in ("Keras", "csim") if kind in performances]
+        if len(known) == 2 and known[0] is not None and known[1] is not None:
+            keras, csim = (seen_by(head, scores[kind], test)[0] for kind in ("Keras", "csim"))
+            found.append(Apart(count_apart(keras, csim), len(csim), (known[0], known[1])))
+    return max(found, key=lambda apart: apart.differing, default=None)
 
 
-def _performance(scores: np.ndarray, test: Events, spec: Spec) -> Performance:
-    asked = spec.data.classes, spec.physics.signal_efficiency, spec.background
-    measured = performance(scores, test, *asked)
+def _measured(
+    scores: Mapping[str, np.ndarray], test: Events, spec: Spec, head: Scoring
+) -> Measured:
+    if head.is_regression:
+        return Measured(head, {}, {kind: regression(s, test, head) for kind, s in scores.items()})
+    share = spec.physics.signal_efficiency
+    found = {kind: performance(s, test, head, share) for kind, s in scores.items()}
     if spec.task == "anomaly":
-        return measured._replace(accuracy=None)
-    taught = np.isin(test.y, spec.taught)
-    return measured._replace(
-        accuracy=accuracy(scores[taught], test.take(np.flatnonzero(taught)), spec.background)
-    )
+        found = {kind: one._replace(accuracy=None) for kind, one in found.items()}
+    return Measured(head, found, {})
 
 
-def _accuracies(result: Outcome) -> str:
-    known = {k: p.accuracy for k, p in result.performance.items() if p.accuracy is not None}
-    return ", ".join(f"{_percent(value)} {kind}" for kind, value in known.items())
+def _figures_of_heads(result: Outcome) -> Iterator[tuple[str, str]]:
+    """The name and the text of the main figure of each head."""
+    for head, performances, regressions in result.heads:
+        known = {kind: p.accuracy for kind, p in performances.items() if p.accuracy is not None}
+        if known:
+            text = ", ".join(f"{_percent(value)} {kind}" for kind, value in known.items())
+            yield f"{head.name} accuracy".strip(), text
+        if regressions:
+            unit = f" {head.head.unit}" if head.head is not None and head.head.unit else ""
+            text = ", ".join(f"{plain(r.total.resolution, 3)} {k}" for k, r in regressions.items())
+            yield f"{head.name} resolution", f"{text},{unit}" if unit else text
 
 
 def _costs(result: Outcome) -> dict[str, Figure]:

@@ -7,7 +7,10 @@ from typing import NamedTuple
 import numpy as np
 
 from trigger.errors import TriggerError, quoted
+from trigger.events.lists import elements
 from trigger.events.readers import place, read
+from trigger.spec.head_tables import Head, Scoring
+from trigger.spec.input_tables import Inputs
 from trigger.spec.tables import Data
 from trigger.support.numbers import counted
 
@@ -17,15 +20,29 @@ SPLITS = ("train", "validation", "test")
 class Events(NamedTuple):
     """``x`` (events, features) float64; ``y`` (events,) class numbers; ``weight`` (events,)
     float64.
+
+    ``truth`` (events, heads) float64 has what each head of a network with several learns, a class
+    number or a value: NaN where an event has none. It is None for a network with one head.
     """
 
     x: np.ndarray
     y: np.ndarray
     weight: np.ndarray
+    truth: np.ndarray | None = None
 
     def take(self, rows: np.ndarray) -> "Events":
         """The events of these rows."""
-        return Events(self.x[rows], self.y[rows], self.weight[rows])
+        truth = None if self.truth is None else self.truth[rows]
+        return Events(self.x[rows], self.y[rows], self.weight[rows], truth)
+
+    def of(self, head: Scoring) -> tuple["Events", np.ndarray]:
+        """The events that have a truth for a head, with that as ``y``, and their rows."""
+        if head.column is None or self.truth is None:
+            return self, np.arange(len(self.y))
+        truth = self.truth[:, head.column]
+        rows = np.flatnonzero(~np.isnan(truth))
+        y = truth[rows] if head.is_regression else truth[rows].astype(np.int64)
+        return self.take(rows)._replace(y=y), rows
 
 
 class Loaded(NamedTuple):
@@ -37,16 +54,21 @@ class Loaded(NamedTuple):
     split: np.ndarray | None
 
 
-def load(data: Data, folder: Path, missing: bool = False) -> Loaded:
-    """All events of the files, in order; with ``missing`` a feature may be NaN, as of an absent
-    object.
+def load(
+    data: Data,
+    folder: Path,
+    inputs: Inputs | None = None,
+    heads: Mapping[str, Head] | None = None,
+) -> Loaded:
+    """All events of the files, in order. With objects in ``inputs`` a feature may be NaN, as of an
+    absent object, and a file may have the objects as lists. ``heads`` need their truth.
 
     Raises TriggerError that names file, column and row of a fault.
     """
-    parts = [_load_file(data, folder / name, missing) for name in data.files]
-    events = Events(
-        *(np.concatenate(columns) for columns in zip(*(part.events for part in parts), strict=True))
-    )
+    parts = [_load_file(data, folder / name, inputs, heads or {}) for name in data.files]
+    x, y, weight = (np.concatenate([part.events[k] for part in parts]) for k in range(3))
+    truth = [part.events.truth for part in parts if part.events.truth is not None]
+    events = Events(x, y, weight, np.concatenate(truth) if truth else None)
     for number, name in enumerate(data.classes if data.label else ()):
         if not (events.y == number).any():
             raise TriggerError(
@@ -62,13 +84,15 @@ def load(data: Data, folder: Path, missing: bool = False) -> Loaded:
 
 
 def features(
-    path: Path, names: Sequence[str], tree: str | None = None, missing: bool = False
+    path: Path, names: Sequence[str], tree: str | None = None, inputs: Inputs | None = None
 ) -> np.ndarray:
-    """The feature columns of one file, float64 of shape (events, features), checked."""
-    columns = read(path, names, tree)
+    """The feature columns of one file, float64 of shape (events, features), checked; ``inputs`` as
+    for ``load``.
+    """
+    columns = _columns(path, names, tree, inputs)
     _check_events(path, columns)
     for name, values in columns.items():
-        _check_numbers(path, name, values, missing)
+        _check_numbers(path, name, values, inputs is not None and bool(inputs.objects))
     return np.stack([columns[name].astype(np.float64) for name in names], axis=1)
 
 
@@ -114,12 +138,47 @@ def split(loaded: Loaded, data: Data) -> dict[str, Events]:
     return {name: events.take(np.sort(np.concatenate(parts))) for name, parts in chosen.items()}
 
 
-def _load_file(data: Data, path: Path, missing: bool) -> Loaded:
-    names = [name for name in (*data.features, data.label, data.weight, data.split.column) if name]
-    columns = read(path, names, data.tree)
+def check_truth(splits: Mapping[str, Events], heads: Sequence[Scoring]) -> None:
+    """Raise TriggerError if a head has no truth, or lacks a class, in one of the splits."""
+    for head in heads:
+        if head.column is None:
+            continue
+        for split_name, events in splits.items():
+            seen, _ = events.of(head)
+            if not len(seen.y) or not seen.weight.any():
+                raise TriggerError(
+                    f"heads.{head.name}: no event of the {split_name} split has a truth "
+                    f"and a weight"
+                )
+            absent = [c for k, c in enumerate(head.classes) if not seen.weight[seen.y == k].any()]
+            if absent:
+                raise TriggerError(
+                    f"heads.{head.name}: no event of the class {quoted(absent[0])} in the "
+                    f"{split_name} split has a weight"
+                )
+
+
+def _columns(
+    path: Path, names: Sequence[str], tree: str | None, inputs: Inputs | None
+) -> dict[str, np.ndarray]:
+    """Columns of one file; fields of objects may be lists there."""
+    if inputs is None:
+        return read(path, names, tree)
+    columns = read(path, names, tree, inputs.lists())
+    for name, kind in inputs.objects.items():
+        columns |= elements(path, name, kind, columns)
+    return columns
+
+
+def _load_file(data: Data, path: Path, inputs: Inputs | None, heads: Mapping[str, Head]) -> Loaded:
+    asked = (*data.features, data.label, data.weight, data.split.column)
+    of_heads = [column for head in heads.values() for column in (head.label, head.mask)]
+    names = [name for name in dict.fromkeys((*asked, *of_heads)) if name]
+    columns = _columns(path, names, data.tree, inputs)
+    missing = inputs is not None and bool(inputs.objects)
     _check_events(path, columns)
-    for name in names:
-        if name not in (data.label, data.split.column):
+    for name in (*data.features, data.weight):
+        if name:
             _check_numbers(path, name, columns[name], missing and name != data.weight)
     x = np.stack([columns[name].astype(np.float64) for name in data.features], axis=1)
     weight = columns[data.weight].astype(np.float64) if data.weight else np.ones(len(x))
@@ -139,10 +198,31 @@ def _load_file(data: Data, path: Path, missing: bool) -> Loaded:
     if data.label is not None:
         y = _numbers(path, data.label, data.classes, columns[data.label], "classes")
     column = data.split.column
+    truth = [_truth(path, head, data, columns) for head in heads.values()]
     return Loaded(
-        Events(x, y, weight),
+        Events(x, y, weight, np.stack(truth, axis=1) if truth else None),
         _numbers(path, column, SPLITS, columns[column], "splits") if column else None,
     )
+
+
+def _truth(path: Path, head: Head, data: Data, columns: Mapping[str, np.ndarray]) -> np.ndarray:
+    """What a head learns, float64 of shape (events,): NaN where its mask is 0."""
+    label = head.label or data.label
+    assert label is not None
+    given = columns[label]
+    present = np.full(len(given), True)
+    if head.mask is not None:
+        _check_numbers(path, head.mask, columns[head.mask])
+        present = columns[head.mask] != 0
+    truth = np.full(len(given), np.nan)
+    rows = np.flatnonzero(present)
+    if head.task == "regression":
+        _check_numbers(path, label, given, rows=rows)
+        truth[rows] = given[rows]
+    else:
+        classes = head.classes or data.classes
+        truth[rows] = _numbers(path, label, classes, given, "classes", rows)
+    return truth
 
 
 def _check_events(path: Path, columns: Mapping[str, np.ndarray]) -> None:
@@ -150,14 +230,23 @@ def _check_events(path: Path, columns: Mapping[str, np.ndarray]) -> None:
         raise TriggerError(f"{path}: no events")
 
 
-def _check_numbers(path: Path, name: str, values: np.ndarray, missing: bool = False) -> None:
+def _check_numbers(
+    path: Path,
+    name: str,
+    values: np.ndarray,
+    missing: bool = False,
+    rows: np.ndarray | None = None,
+) -> None:
+    """Raise TriggerError unless the values, in these rows, are numbers; finite, or NaN if
+    ``missing``.
+    """
     if values.dtype.kind not in "biuf":
         raise TriggerError(f"{path}: column {quoted(name)} is text, not numbers")
-    bad = (
-        np.isinf(values.astype(np.float64)) if missing else ~np.isfinite(values.astype(np.float64))
-    )
+    rows = np.arange(len(values)) if rows is None else rows
+    numbers = values[rows].astype(np.float64)
+    bad = np.isinf(numbers) if missing else ~np.isfinite(numbers)
     if bad.any():
-        row = int(np.argmax(bad))
+        row = int(rows[np.argmax(bad)])
         raise TriggerError(
             f"{path}: column {quoted(name)}, {place(path, row)}: {values[row]} is not a "
             f"finite number"
@@ -165,9 +254,18 @@ def _check_numbers(path: Path, name: str, values: np.ndarray, missing: bool = Fa
 
 
 def _numbers(
-    path: Path, column: str, names: Sequence[str], labels: np.ndarray, what: str
+    path: Path,
+    column: str,
+    names: Sequence[str],
+    labels: np.ndarray,
+    what: str,
+    rows: np.ndarray | None = None,
 ) -> np.ndarray:
-    """The number of each label; labels are names, or numbers from 0 in the order of ``names``."""
+    """The number of each label, of all or of these rows; labels are names, or numbers from 0 in the
+    order of ``names``.
+    """
+    rows = np.arange(len(labels)) if rows is None else rows
+    labels = labels[rows]
     if labels.dtype.kind in "US":
         texts = labels.astype(str)
     else:
@@ -178,10 +276,10 @@ def _numbers(
         texts = np.where(outside, labels.astype(str), texts)
     known = np.isin(texts, names)
     if not known.all():
-        row = int(np.argmin(known))
+        wrong = int(np.argmin(known))
         raise TriggerError(
-            f"{path}: column {quoted(column)}, {place(path, row)}: {labels[row]!s} is "
-            f"none of the {what} {', '.join(names)}"
+            f"{path}: column {quoted(column)}, {place(path, int(rows[wrong]))}: {labels[wrong]!s} "
+            f"is none of the {what} {', '.join(names)}"
         )
     order = np.argsort(names)
     return order[np.searchsorted(np.array(names)[order], texts)]

@@ -51,9 +51,11 @@ def splits(spec: Spec, folder: Path) -> tuple[dict[str, Events], Integers]:
 
     ``folder`` holds the files. Raises TriggerError as ``dataset.load`` and ``dataset.split`` do.
     """
-    loaded = dataset.load(spec.data, folder, missing=bool(spec.inputs.objects))
+    loaded = dataset.load(spec.data, folder, spec.inputs, spec.heads)
     x, saturated = to_hardware(loaded.events.x, spec)
-    return dataset.split(loaded._replace(events=loaded.events._replace(x=x)), spec.data), saturated
+    shares = dataset.split(loaded._replace(events=loaded.events._replace(x=x)), spec.data)
+    dataset.check_truth(shares, spec.scoring)
+    return shares, saturated
 
 
 def to_real(integers: dict[str, Events], spec: Spec) -> dict[str, Events]:

@@ -8,9 +8,9 @@ import contextlib
 import csv
 import itertools
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,13 +21,30 @@ from trigger.support.files import regular
 
 Columns = dict[str, np.ndarray]
 
+
+class Wanted(NamedTuple):
+    """The columns to read: ``names``, or all if None. Instead of a missing name that ``lists`` has,
+    the column of lists that it gives is read.
+    """
+
+    names: Sequence[str] | None
+    lists: Mapping[str, str]
+
+
 # Of a CSV file, read at a time: no row may be longer.
 _CSV_BLOCK_BYTES = 1 << 26
 
 
-def read(path: Path, columns: Sequence[str] | None, tree: str | None = None) -> Columns:
+def read(
+    path: Path,
+    columns: Sequence[str] | None,
+    tree: str | None = None,
+    lists: Mapping[str, str] | None = None,
+) -> Columns:
     """The named columns of one file, or all of them, each of shape (events,).
 
+    Where the file lacks a name of ``lists``, the column of lists is read that it gives there: the
+    numbers of each event, of shape (events, longest list), NaN behind the end of a list.
     ``tree`` names the tree of a ROOT file, or the group of an HDF5 file, where there are several.
     Raises TriggerError naming the file, and the column and row where there is one, for anything
     that is not a plain column of numbers or text of one length, for values that the file says are
@@ -43,7 +60,7 @@ def read(path: Path, columns: Sequence[str] | None, tree: str | None = None) -> 
         raise TriggerError(f"{path}: no such file{nearest(path.name, _event_files(path.parent))}")
     before = _state(path)
     try:
-        found = reader(path, columns, tree)
+        found = reader(path, Wanted(columns, lists or {}), tree)
     except TriggerError:
         raise
     except UnicodeDecodeError as error:
@@ -72,7 +89,11 @@ def read(path: Path, columns: Sequence[str] | None, tree: str | None = None) -> 
             f"{path}: column {quoted(names[0])} has {lengths[names[0]]} rows, "
             f"{quoted(names[-1])} has {lengths[names[-1]]}"
         )
+    for name in set((lists or {}).values()).difference(columns or ()) & set(found):
+        found[name] = _padded(path, name, found[name])
     for name, values in found.items():
+        if name in (lists or {}).values() and values.ndim == 2:
+            continue
         if values.dtype.kind not in "biufUS" or values.ndim != 1:
             what = (
                 "ragged or nested"
@@ -106,9 +127,35 @@ def _event_files(folder: Path) -> list[str]:
         return []
 
 
-def _chosen(path: Path, available: Sequence[str], wanted: Sequence[str] | None) -> list[str]:
+def _padded(path: Path, name: str, values: np.ndarray) -> np.ndarray:
+    """A column of lists as float64 (events, longest list), NaN behind the end of a list."""
+    try:
+        lists = [np.asarray(each) for each in values]
+        flat = np.concatenate([*lists, np.empty(0, np.int8)])
+    except ValueError as error:  # single values, or lists of lists
+        raise _no_lists(path, name) from error
+    if flat.ndim != 1 or flat.dtype.kind not in "biuf":
+        raise _no_lists(path, name)
+    lengths = np.array([len(each) for each in lists], dtype=np.int64)
+    padded = np.full((len(lists), lengths.max(initial=0)), np.nan)
+    padded[np.arange(padded.shape[1]) < lengths[:, None]] = flat
+    return padded
+
+
+def _no_lists(path: Path, name: str) -> TriggerError:
+    return TriggerError(
+        f"{path}: column {quoted(name)} does not have a list of numbers in each row"
+    )
+
+
+def _chosen(path: Path, available: Sequence[str], asked: Wanted) -> list[str]:
     """The columns to read. Raises TriggerError if one is missing or there are two of it."""
-    wanted = list(available) if wanted is None else list(wanted)
+    wanted = list(available)
+    if asked.names is not None:
+        there = set(available)
+        instead = {name: asked.lists.get(name, name) for name in set(asked.names) - there}
+        names = (instead[n] if instead.get(n) in there else n for n in asked.names)
+        wanted = list(dict.fromkeys(names))
     repeated = [name for name in wanted if list(available).count(name) > 1]
     if repeated:
         raise TriggerError(f"{path}: two columns are named {quoted(repeated[0])}")
@@ -125,12 +172,12 @@ def _shortened(names: Sequence[str]) -> str:
     return ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
 
 
-def _parquet(path: Path, columns: Sequence[str] | None, _tree: str | None) -> Columns:
+def _parquet(path: Path, wanted: Wanted, _tree: str | None) -> Columns:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path) as file:
-        columns = _chosen(path, file.schema_arrow.names, columns)
+        columns = _chosen(path, file.schema_arrow.names, wanted)
         table = file.read(columns)
     found = {}
     for name in columns:
@@ -149,7 +196,7 @@ def _parquet(path: Path, columns: Sequence[str] | None, _tree: str | None) -> Co
     return found
 
 
-def _hdf5(path: Path, columns: Sequence[str] | None, tree: str | None) -> Columns:
+def _hdf5(path: Path, wanted: Wanted, tree: str | None) -> Columns:
     import h5py
 
     hdf5.check(path)
@@ -163,11 +210,11 @@ def _hdf5(path: Path, columns: Sequence[str] | None, tree: str | None) -> Column
                 )
             group = file[tree]
         if isinstance(group, h5py.Dataset) and group.dtype.names:  # one table with named fields
-            columns = _chosen(path, group.dtype.names, columns)
+            columns = _chosen(path, group.dtype.names, wanted)
             table = group[()]
             found = {name: table[name] for name in columns}
         else:
-            columns = _chosen(path, list(group), columns)
+            columns = _chosen(path, list(group), wanted)
             found = {name: group[name][()] for name in columns}
     return {name: _text_of_hdf5(np.asarray(values)) for name, values in found.items()}
 
@@ -182,19 +229,19 @@ def _text_of_hdf5(values: np.ndarray) -> np.ndarray:
     return values.astype(str) if is_text else values
 
 
-def _npz(path: Path, columns: Sequence[str] | None, _tree: str | None) -> Columns:
+def _npz(path: Path, wanted: Wanted, _tree: str | None) -> Columns:
     with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
-        columns = _chosen(path, file.files, columns)
+        columns = _chosen(path, file.files, wanted)
         return {name: file[name] for name in columns}
 
 
-def _csv(path: Path, columns: Sequence[str] | None, _tree: str | None) -> Columns:
+def _csv(path: Path, wanted: Wanted, _tree: str | None) -> Columns:
     import pyarrow as pa
 
     data = path.read_bytes()
     data.decode("utf-8")
     header, _ = _csv_rows(path)
-    columns = _chosen(path, header, columns)
+    columns = _chosen(path, header, wanted)
     # Arrow takes NUL bytes, and what is wrong with quotes, without a word.
     if b"\0" in data or b'"' in data:
         _check_rows(path)
@@ -327,7 +374,7 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _root(path: Path, columns: Sequence[str] | None, tree: str | None) -> Columns:
+def _root(path: Path, wanted: Wanted, tree: str | None) -> Columns:
     import uproot
 
     with uproot.open(path) as file:
@@ -351,9 +398,10 @@ def _root(path: Path, columns: Sequence[str] | None, tree: str | None) -> Column
         source: Any = file[tree or trees[0]]
         # An uproot tree is not a mapping.
         keys = [str(key) for key in source.keys()]  # noqa: SIM118
-        columns = _chosen(path, keys, columns)
+        columns = _chosen(path, keys, wanted)
         for name in columns:
-            if source[name].member("fFileName", none_if_missing=True):
+            branch = source[name]  # a field of an RNTuple cannot refer to another file
+            if hasattr(branch, "member") and branch.member("fFileName", none_if_missing=True):
                 raise TriggerError(
                     f"{path}: column {quoted(name)} keeps its values in another file; "
                     f"write them into this one"
@@ -368,7 +416,7 @@ def _is_text(values: np.ndarray) -> bool:
     return values.dtype.kind == "O" and len(values) > 0 and isinstance(values[0], str)
 
 
-_READERS: dict[str, Callable[[Path, Sequence[str] | None, str | None], Columns]] = {
+_READERS: dict[str, Callable[[Path, Wanted, str | None], Columns]] = {
     ".parquet": _parquet,
     ".h5": _hdf5,
     ".hdf5": _hdf5,

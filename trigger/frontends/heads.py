@@ -47,17 +47,19 @@ def is_sigmoid(activation: Any) -> bool:
     return kind_of(activation) in ("sigmoid", "hard_sigmoid")
 
 
-def head_of(model: keras.Model) -> str | None:
-    """``kind_of`` the function at the end of a network."""
-    return kind_of(getattr(_last(model), "activation", None))
-
-
 def recorded(model: keras.Model) -> tuple[Head, ...]:
     """What an oracle must know of the end of each output of a network."""
     return tuple(
         Head(_kind(layer), layer.name, math.prod(tensor.shape[1:]))
         for layer, tensor in zip(last_layers(model), model.outputs, strict=True)
     )
+
+
+def kinds(model: keras.Model) -> list[str]:
+    """The function at the end of each score of a network, in the order of the scores: "softmax",
+    ``kind_of`` it, or "linear".
+    """
+    return [end.kind for end in recorded(model) for _ in range(end.elements)]
 
 
 def _kind(layer: Any) -> str:
@@ -88,23 +90,27 @@ def left_out_note(layer: str, kind: str) -> str:
     )
 
 
-def is_left_out(model: keras.Model, graph: Graph) -> bool:
-    """Whether the head of a network was left out of its graph."""
-    return leaves_out(_last(model), graph)
-
-
 def leaves_out(layer: Any, graph: Graph) -> bool:
     """Whether the sigmoid or tanh at the end of a layer was left out of a graph."""
     kind = kind_of(getattr(layer, "activation", None))
     return kind is not None and left_out_note(layer.name, kind) in graph.notes
 
 
-def left_out(model: keras.Model, graph: Graph) -> LeftOut | None:
-    """The head that was left out of a network's graph; None if there is none."""
-    if is_softmax(_last(model)):
+def left_out(model: keras.Model, graph: Graph) -> list[LeftOut | None]:
+    """The head that was left out of a network's graph, for each of its scores; None if there is
+    none.
+    """
+    found: list[LeftOut | None] = []
+    for layer, tensor in zip(last_layers(model), model.outputs, strict=True):
+        found += [_left_out(layer, graph)] * math.prod(tensor.shape[1:])
+    return found
+
+
+def _left_out(layer: Any, graph: Graph) -> LeftOut | None:
+    if is_softmax(layer):
         return SOFTMAX
-    kind = head_of(model)
-    if kind is None or not is_left_out(model, graph):
+    kind = kind_of(getattr(layer, "activation", None))
+    if kind is None or not leaves_out(layer, graph):
         return None
     return LeftOut(kind, partial(_bound, kind, scores(graph)), partial(_value, kind))
 
@@ -148,10 +154,6 @@ def _passes_on(layer: Any) -> bool:
     return type(layer) in (*plain.TRAINING_ONLY, keras.layers.Reshape)
 
 
-def _last(model: keras.Model) -> Any:
-    return last_layers(model)[0]
-
-
 def _rounded(kind: str, x: np.ndarray) -> np.ndarray:
     return round_to(TYPES[kind], evaluate(kind, x))
 
@@ -169,11 +171,6 @@ def _no_bound(element: int, threshold: float) -> float:  # noqa: ARG001
 
 
 SOFTMAX = LeftOut("softmax", _no_bound, None)
-
-
-def ends_in_softmax(model: keras.Model) -> bool:
-    """Whether thresholds on a network's outputs depend on all of them."""
-    return is_softmax(_last(model))
 
 
 def _bound(kind: str, graph: Graph, element: int, threshold: float) -> float:

@@ -3,6 +3,7 @@
 ``lower``, ``input_types`` and ``Reference`` are those of that kind; see ``qkeras`` and ``hgq``.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any, TypeGuard
 
@@ -13,7 +14,7 @@ from trigger.errors import TriggerError
 from trigger.fixedpoint.graph import Graph
 from trigger.frontends import heads, keras_backend, tensors
 from trigger.frontends.floatx import in_batches
-from trigger.frontends.heads import is_left_out, is_softmax, left_out
+from trigger.frontends.heads import is_softmax, last_layers, leaves_out, left_out
 from trigger.frontends.nested import every_layer
 from trigger.verification.oracle import Recording
 
@@ -33,6 +34,7 @@ else:
 
 __all__ = [
     "Reference",
+    "ends",
     "head",
     "in_float64",
     "input_types",
@@ -42,27 +44,33 @@ __all__ = [
     "lower",
     "outputs",
     "record",
-    "score_head",
     "shaped",
 ]
 
 _BATCH = 16384
 
 
-def head(model: keras.Model) -> str:
-    """The head of the network: "softmax", which reference and graph leave out, "sigmoid", or
-    "linear".
+def head(model: keras.Model, number: int = 0) -> str:
+    """The head of an output of the network: "softmax", which reference and graph leave out,
+    "sigmoid", or "linear".
     """
-    last = heads.last_layers(model)[0]
+    last = last_layers(model)[number]
     if is_softmax(last):
         return "softmax"
     return "sigmoid" if is_sigmoid(getattr(last, "activation", None)) else "linear"
 
 
-def score_head(model: keras.Model, graph: Graph) -> str:
-    """The head in the graph of a network: "linear" if it was left out, otherwise ``head``."""
-    kind = head(model)
-    return "linear" if kind == "softmax" or is_left_out(model, graph) else kind
+def ends(model: keras.Model, graph: Graph | None = None) -> list[tuple[str, int]]:
+    """The head of each output of a network, and its number of scores. In the ``graph`` of the
+    network a head that was left out is "linear".
+    """
+    found = []
+    for number, layer in enumerate(last_layers(model)):
+        kind = head(model, number)
+        omitted = graph is not None and (kind == "softmax" or leaves_out(layer, graph))
+        scores = math.prod(model.outputs[number].shape[1:])
+        found.append(("linear" if omitted else kind, scores))
+    return found
 
 
 def is_network(given: Any) -> TypeGuard[keras.Model]:

@@ -18,6 +18,11 @@ def features(model: keras.Model) -> int:
     return sum(math.prod(tensor.shape[1:]) for tensor in model.inputs)
 
 
+def scores(model: keras.Model) -> int:
+    """The number of scores of an event, over all outputs."""
+    return sum(math.prod(tensor.shape[1:]) for tensor in model.outputs)
+
+
 def given(model: keras.Model, x: np.ndarray) -> Any:
     """Events, shape (events, features), as a network of this number of inputs is called with them:
     one array, or a list of arrays.

@@ -8,6 +8,7 @@ from scipy.special import softmax
 from sklearn.metrics import roc_curve
 
 from trigger.events.dataset import Events
+from trigger.spec.head_tables import Scoring
 
 
 class Roc(NamedTuple):
@@ -30,9 +31,18 @@ class Performance(NamedTuple):
     rejection: dict[str, float]
 
 
-def logits(outputs: np.ndarray, head: str) -> np.ndarray:
-    """The outputs (events, outputs) of a network as logits; ``head`` is their activation."""
-    outputs = outputs.astype(np.float64)
+def logits(outputs: np.ndarray, ends: Sequence[tuple[str, int]]) -> np.ndarray:
+    """The outputs (events, scores) of a network as logits; ``ends`` has the activation of each
+    output, and its number of scores.
+    """
+    starts = np.cumsum([scores for _, scores in ends])[:-1]
+    parts = np.split(outputs.astype(np.float64), starts, axis=1)
+    return np.concatenate(
+        [_logits(part, head) for part, (head, _) in zip(parts, ends, strict=True)], axis=1
+    )
+
+
+def _logits(outputs: np.ndarray, head: str) -> np.ndarray:
     least = np.finfo(np.float64).tiny
     if head not in ("softmax", "sigmoid"):
         return outputs
@@ -42,13 +52,26 @@ def logits(outputs: np.ndarray, head: str) -> np.ndarray:
     return found
 
 
-def mean_auc(
-    scores: np.ndarray, events: Events, classes: int, background: Sequence[int] | None = None
-) -> float:
-    """The area under the ROC curve, the mean over the classes, from logits."""
-    return float(
-        np.mean([roc(scores, events, number, background).auc for number in range(classes)])
-    )
+def seen_by(head: Scoring, scores: np.ndarray, events: Events) -> tuple[np.ndarray, Events]:
+    """The scores of a head, of all (events, scores), and the events with its truth as ``y``; both
+    for the events that have one.
+    """
+    seen, rows = events.of(head)
+    return scores[rows, head.places], seen
+
+
+def mean_auc(scores: np.ndarray, events: Events, head: Scoring) -> float:
+    """The area under the ROC curve, the mean over the classes of a head, from the logits of all."""
+    own, seen = seen_by(head, scores, events)
+    numbers = range(len(head.classes))
+    return float(np.mean([roc(own, seen, number, head.background).auc for number in numbers]))
+
+
+def accuracy_of(scores: np.ndarray, events: Events, head: Scoring) -> float:
+    """``accuracy`` on the training classes of a head, from the logits of all heads."""
+    own, seen = seen_by(head, scores, events)
+    taught = np.isin(seen.y, head.taught)
+    return accuracy(own[taught], seen.take(np.flatnonzero(taught)), head.background)
 
 
 def roc(
@@ -84,20 +107,22 @@ def accuracy(scores: np.ndarray, events: Events, background: Sequence[int] | Non
     return float(np.average(right, weights=events.weight))
 
 
+def curves_of(scores: np.ndarray, events: Events, head: Scoring) -> dict[str, Roc]:
+    """The ROC curve of each class of a head, from the logits of all heads."""
+    own, seen = seen_by(head, scores, events)
+    return {name: roc(own, seen, k, head.background) for k, name in enumerate(head.classes)}
+
+
 def performance(
-    scores: np.ndarray,
-    events: Events,
-    classes: list[str],
-    signal_efficiency: float,
-    background: Sequence[int] | None = None,
+    scores: np.ndarray, events: Events, head: Scoring, signal_efficiency: float
 ) -> Performance:
-    """Accuracy, and for each class its AUC and its background rejection at the signal
-    efficiency.
+    """Accuracy on the training classes of a head, and for each class its AUC and its background
+    rejection at the signal efficiency, from the logits of all heads.
     """
-    curves = {name: roc(scores, events, number, background) for number, name in enumerate(classes)}
+    curves = curves_of(scores, events, head)
     rejections = {}
     for name, curve in curves.items():
         share = float(np.interp(signal_efficiency, curve.efficiency, curve.background))
         rejections[name] = 1 / share if share > 0 else float("inf")
-    right = accuracy(scores, events, background)
+    right = accuracy_of(scores, events, head)
     return Performance(right, {name: curve.auc for name, curve in curves.items()}, rejections)

@@ -1,5 +1,6 @@
 """The working points of a trigger: the output and the threshold of each accept bit."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,20 +17,22 @@ from trigger.spec.spec import Spec
 
 
 def working_points(
-    spec: Spec, graph: Graph, validation: Events, left_out: LeftOut | None = None
+    spec: Spec, graph: Graph, validation: Events, heads: Sequence[LeftOut | None]
 ) -> dict[str, dict[str, Any]]:
     """The output element, the threshold and its integer bound of each accept bit of a spec, by its
     name.
 
-    Thresholds are on the scale of the graph's outputs; with ``left_out`` the entry ``own`` has the
-    name of the omitted function and the threshold on its values, as in the spec. Thresholds for a
-    rate are found on ``validation``, whose ``x`` are integers. Raises TriggerError if a rate or a
-    threshold cannot be set, and if every event or none reaches a threshold.
+    ``heads`` has the function of each score that the graph leaves out. Thresholds are on the scale
+    of the graph's outputs; with a function left out the entry ``own`` has its name and the
+    threshold on its values, as in the spec. Thresholds for a rate are found on ``validation``,
+    whose ``x`` are integers. Raises TriggerError if a rate or a threshold cannot be set, and if
+    every event or none reaches a threshold.
     """
     found: dict[str, dict[str, Any]] = {}
     reach = ranges(graph)[graph.output.name]
     for name, point in (spec.decision.accept if spec.decision else {}).items():
         element = _element(spec, name)
+        left_out = heads[element]
         low, high = (int(end[element]) for end in reach)
         if low == high:
             raise _constant(spec, name, element, _real(graph, element, low))
@@ -64,18 +67,27 @@ def working_points(
     return found
 
 
-def check_thresholds(spec: Spec, left_out: LeftOut) -> None:
-    """Raises TriggerError for a threshold on a function that is not elementwise."""
-    for name, point in (spec.decision.accept if spec.decision else {}).items():
-        if point.threshold is not None and left_out.value is None:
+def check_thresholds(spec: Spec, heads: Sequence[LeftOut | None]) -> None:
+    """Raises TriggerError for a threshold on a function that is not elementwise; ``heads`` as for
+    ``working_points``.
+    """
+    for name, point in spec.accept.items():
+        left_out = heads[_element(spec, name)]
+        if point.threshold is not None and left_out is not None and left_out.value is None:
             _before(name, left_out, 0, point.threshold)
 
 
-def check_reach(spec: Spec, low: float, high: float) -> None:
-    """Raises TriggerError if all or no scores, which lie in an interval, reach a threshold."""
-    for name, point in (spec.decision.accept if spec.decision else {}).items():
-        if point.threshold is not None and not low < point.threshold <= high:
-            raise _vacuous(spec, name, _element(spec, name), [low, high])
+def check_reach(spec: Spec, intervals: Sequence[tuple[float, float] | None]) -> None:
+    """Raises TriggerError if all or no values of a score reach a threshold; ``intervals`` has the
+    ends of each score that has any.
+    """
+    for name, point in spec.accept.items():
+        element = _element(spec, name)
+        interval = intervals[element]
+        if point.threshold is None or interval is None:
+            continue
+        if not interval[0] < point.threshold <= interval[1]:
+            raise _vacuous(spec, name, element, list(interval))
 
 
 def _element(spec: Spec, name: str) -> int:

@@ -9,17 +9,18 @@ import numpy as np
 from trigger.artifacts.budgets import timing
 from trigger.artifacts.folder import Build, integer_events, read_graph, read_json
 from trigger.artifacts.manifest import facts
-from trigger.artifacts.outcome import outcome
+from trigger.artifacts.outcome import Measured, Outcome, outcome
 from trigger.events.dataset import Events
 from trigger.fixedpoint.evaluate import run
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.ops import Dense, Operation
 from trigger.fixedpoint.passes.decision import scores as scores_of
 from trigger.fixedpoint.ranges import overflow_proof
-from trigger.physics.metrics import roc
+from trigger.physics.metrics import curves_of, roc
 from trigger.physics.rates import crossings_khz, turn_on
 from trigger.report import plots
 from trigger.report.page import environment
+from trigger.spec.head_tables import Scoring
 from trigger.spec.parts import utilisation
 from trigger.spec.spec import Spec
 from trigger.synthesis.result import CORE, LABELS, Synthesis
@@ -33,12 +34,6 @@ def write_report(build: Build, folder: Path) -> None:
     training = _read(build, "model/summary.json")
     test = integer_events(build)["test"]
     found = outcome(build)
-    classes = spec.data.classes
-    curves = {
-        kind: {c: roc(s, test, n, spec.background) for n, c in enumerate(classes)}
-        for kind, s in found.scores.items()
-        if kind in found.performance
-    }
     histories = {
         name: summary["history"]
         for name, summary in training.items()
@@ -68,7 +63,6 @@ def write_report(build: Build, folder: Path) -> None:
             shell=_read(build, "payload/payload.json") if spec.payload else None,
             menu=found.menu,
             crossings_khz=crossings_khz(spec),
-            against=_against(spec),
             rates_svg=_rate_curves(build, test),
             turn_ons={} if found.bits is None else _turn_ons(found.bits, test, spec),
             utilisation=utilisation,
@@ -82,8 +76,9 @@ def write_report(build: Build, folder: Path) -> None:
             area_svg=plots.area_by_layer(
                 {f"{r.title}: {r.origin}": r.layers for r in runs if r.layers}
             ),
-            performance=found.performance,
-            roc_svg=plots.roc_curves(curves, spec.physics.signal_efficiency) if curves else "",
+            heads=found.heads,
+            alike=_alike(found.heads),
+            pictures=[_picture(head, found, test, spec) for head in found.heads],
             training_svg=plots.training_curves(histories, pruning, _loss(spec))
             if histories
             else "",
@@ -96,11 +91,37 @@ def write_report(build: Build, folder: Path) -> None:
     (folder / "index.html").write_text(page, encoding="utf-8")
 
 
-def _against(spec: Spec) -> str:
+def _picture(measured: Measured, found: Outcome, test: Events, spec: Spec) -> dict[str, str]:
+    """The plot of a head and its caption: ROC curves, or residuals by bins of the truth."""
+    head = measured.head
+    title = f"{head.name}: " if head.name else ""
+    if head.is_regression:
+        unit = f" [{head.head.unit}]" if head.head is not None and head.head.unit else ""
+        svg = plots.residuals(measured.regression, f"True {head.name}{unit}")
+        caption = f"{title}bias, with the resolution as a bar, by bins of the true value."
+        return {"svg": svg, "caption": caption}
+    curves = {kind: curves_of(scores, test, head) for kind, scores in found.scores.items()}
+    against = _against(head)
+    return {
+        "svg": plots.roc_curves(curves, spec.physics.signal_efficiency),
+        "caption": f"{title}ROC curves, {against}; dotted: float, wide: Keras, dashed: csim"
+        f"{', dashed and dotted: teacher' if spec.model.teacher else ''}.",
+        "against": against,
+    }
+
+
+def _alike(heads: Sequence[Measured]) -> bool | None:
+    """Whether csim and Keras have the same figures; None if the csim gives no scores."""
+    found = [figures for head in heads for figures in (head.performance, head.regression)]
+    pairs = [(each["csim"], each["Keras"]) for each in found if "csim" in each]
+    return all(csim == keras for csim, keras in pairs) if pairs else None
+
+
+def _against(head: Scoring) -> str:
     """The comparison that a ROC curve shows."""
-    if spec.background is None:
+    if head.background is None:
         return "each class against all others"
-    names = " and ".join(spec.data.classes[number] for number in spec.background)
+    names = " and ".join(head.classes[number] for number in head.background)
     return f"each class against {names}, {names} against all others"
 
 

@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 
 from trigger.physics.metrics import Roc
 from trigger.physics.rates import Curve
+from trigger.physics.regression import Regression
 
 _SIZE = (7.2, 5.2)
 _STYLE: Any = [
@@ -213,6 +214,28 @@ def rate_curves(
             xlabel="Signal efficiency", ylabel="Zero-bias rate [kHz]", yscale="log", xlim=(0, 1)
         )
         axes.legend(loc="lower right")
+
+    return _svg(draw)
+
+
+def residuals(regressions: Mapping[str, Regression], title: str) -> str:
+    """The bias in bins of the true value, with the resolution as a bar, for each kind (float,
+    Keras, csim).
+    """
+
+    def draw(axes: Axes) -> None:
+        for number, (kind, found) in enumerate(regressions.items()):
+            seen = [each for each in found.bins if each.residuals is not None]
+            x = np.array([(each.low + each.high) / 2 for each in seen])
+            wide = np.array([each.high - each.low for each in seen])
+            bias = [each.residuals.bias for each in seen if each.residuals is not None]
+            bars = [each.residuals.resolution for each in seen if each.residuals is not None]
+            shift = (number - (len(regressions) - 1) / 2) * 0.12 * wide
+            color = _AREA_COLORS[(number + 1) % len(_AREA_COLORS)]
+            axes.errorbar(x + shift, bias, bars, fmt="o", ms=4, lw=1.5, color=color, label=kind)
+        axes.axhline(0, color="gray", lw=1)
+        axes.set(xlabel=title, ylabel="Prediction - truth")
+        axes.legend(loc="best")
 
     return _svg(draw)
 

@@ -1,6 +1,6 @@
 """The metric that a search maximises, on validation events, from the integers of the firmware."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,7 +8,7 @@ import numpy as np
 from trigger.events.dataset import Events
 from trigger.fixedpoint.evaluate import run
 from trigger.fixedpoint.graph import Graph
-from trigger.physics.metrics import accuracy, logits, mean_auc
+from trigger.physics.metrics import accuracy_of, logits, mean_auc
 from trigger.physics.rates import menu
 from trigger.spec.spec import Spec
 
@@ -16,15 +16,17 @@ from trigger.spec.spec import Spec
 def measure(
     metric: str,
     graph: Graph,
-    head: str,
+    ends: Sequence[tuple[str, int]],
     validation: Events,
     points: Mapping[str, Mapping[str, Any]],
     spec: Spec,
 ) -> float:
-    """The metric of a graph, between 0 and 1; ``head`` is the head of its scores.
+    """The metric of a graph, between 0 and 1; ``ends`` has the function at the end of each output,
+    and its number of scores.
 
-    ``accuracy`` is of the training classes, ``auc`` is the mean over all classes, ``efficiency`` is
-    the mean signal efficiency of the OR of all accept bits. ``validation.x`` are integers.
+    ``accuracy`` is of the training classes, ``auc`` is the mean over all classes; with several
+    heads both are the mean over those that separate classes. ``efficiency`` is the mean signal
+    efficiency of the OR of all accept bits. ``validation.x`` are integers.
     """
     outputs = run(graph, validation.x)
     if metric == "efficiency":
@@ -33,8 +35,7 @@ def measure(
         return float(
             np.mean([share.value for name, share in kept.items() if name != spec.physics.zero_bias])
         )
-    scores = logits(np.ldexp(outputs.astype(np.float64), -graph.output.fractions), head)
-    if metric == "auc":
-        return mean_auc(scores, validation, len(spec.data.classes), spec.background)
-    taught = np.isin(validation.y, spec.taught)
-    return accuracy(scores[taught], validation.take(np.flatnonzero(taught)), spec.background)
+    scores = logits(np.ldexp(outputs.astype(np.float64), -graph.output.fractions), ends)
+    of_head = mean_auc if metric == "auc" else accuracy_of
+    heads = [head for head in spec.scoring if not head.is_regression]
+    return float(np.mean([of_head(scores, validation, head) for head in heads]))

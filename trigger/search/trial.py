@@ -142,7 +142,7 @@ def _run(task: Task, rungs: "_Rungs") -> Outcome:
     from trigger.events.hardware import splits, to_real
     from trigger.fixedpoint.passes.decision import decide
     from trigger.fixedpoint.serialize import fingerprint
-    from trigger.frontends.networks import left_out, lower, score_head
+    from trigger.frontends.networks import ends, left_out, lower
     from trigger.physics.working_points import working_points
     from trigger.search.metrics import measure
     from trigger.training.recipe import trained
@@ -155,8 +155,7 @@ def _run(task: Task, rungs: "_Rungs") -> Outcome:
     validation = integers["validation"]
     points = working_points(spec, graph, validation, left_out(model, graph))
     assert spec.search is not None
-    head = score_head(model, graph)
-    metric = measure(spec.search.metric, graph, head, validation, points, spec)
+    metric = measure(spec.search.metric, graph, ends(model, graph), validation, points, spec)
     if spec.decides:
         elements, thresholds = (
             np.array([p[key] for p in points.values()]) for key in ("element", "threshold")

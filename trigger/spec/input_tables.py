@@ -161,6 +161,18 @@ class Inputs(Section):
                     )
         return self
 
+    def lists(self) -> dict[str, str]:
+        """For each feature of an object of several: the column of a file that may have this field
+        of all of them, as a list.
+        """
+        return {
+            feature: f"{name}_{field}"
+            for name, kind in self.objects.items()
+            if len(kind.at) > 1
+            for number in range(len(kind.at))
+            for feature, field in zip(kind.features(name, number), kind.fields, strict=True)
+        }
+
     def _repeated_feature(self) -> str | None:
         names: list[str] = []
         for name, kind in self.objects.items():

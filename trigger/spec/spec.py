@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any, Literal, get_origin
 
 import tomlkit
-from pydantic import ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
 from trigger.errors import TriggerError, quoted
 from trigger.fixedpoint.types import Fixed
+from trigger.spec.head_tables import Head, Scoring, scored_high, scorings
 from trigger.spec.input_tables import Inputs
 from trigger.spec.payload_tables import Payload
 from trigger.spec.rules import first_problem
@@ -23,6 +24,7 @@ from trigger.spec.tables import (
     Data,
     Decision,
     Model,
+    Name,
     Physics,
     Pruning,
     Quantization,
@@ -47,10 +49,11 @@ class Spec(Section):
     """A whole trigger.toml."""
 
     name: str
-    task: Literal["classification", "anomaly"]
+    task: Literal["classification", "anomaly"] | None = None
     description: str = ""
     data: Data
     model: Model
+    heads: dict[Name, Head] = Field(default_factory=dict)
     training: Training = Training()
     pruning: Pruning | None = None
     quantization: Quantization | None = None
@@ -132,9 +135,11 @@ class Spec(Section):
 
     @property
     def scores(self) -> list[str]:
-        """The classes that the outputs score, in order: each class, or those that the only output
-        scores.
+        """The names of the scores, in order: each class, or those that the only output scores; with
+        heads, the scores of each.
         """
+        if self.heads:
+            return [name for head in self.scoring for name in head.outputs]
         if self.task == "anomaly":
             return ["anomaly"]
         match self.model.output:
@@ -150,8 +155,12 @@ class Spec(Section):
         """The classes that the only output scores high; none if there is an output for each
         class.
         """
-        names = self.model.output or []
-        return [names] if isinstance(names, str) else names
+        return scored_high(self.model.output)
+
+    @property
+    def scoring(self) -> tuple[Scoring, ...]:
+        """The heads of the network, in the order of its outputs."""
+        return scorings(self)
 
     @property
     def taught(self) -> tuple[int, ...]:

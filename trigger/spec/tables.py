@@ -66,7 +66,7 @@ class Data(Section):
     files: Annotated[list[FileName], Field(min_length=1)]
     features: Annotated[list[Name], Field(min_length=1)]
     label: Name | None = None
-    classes: Annotated[list[Name], Field(min_length=1)]
+    classes: Annotated[list[Name], Field(min_length=1)] = []
     weight: Name | None = None
     tree: Name | None = None
     split: Split = Split()
@@ -85,7 +85,7 @@ class Data(Section):
             raise ValueError(
                 f"{quoted(special[0])} is a feature and also the label, weight or split"
             )
-        if self.label is not None and len(self.classes) < 2:
+        if self.label is not None and len(self.classes) == 1:
             raise ValueError("classes names one class; a label needs at least two")
         return self
 

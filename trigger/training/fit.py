@@ -11,7 +11,7 @@ import numpy as np
 
 from trigger.errors import TriggerError
 from trigger.events.dataset import Events
-from trigger.frontends.networks import head, outputs, shaped
+from trigger.frontends.networks import ends, head, outputs, shaped
 from trigger.physics.metrics import logits
 from trigger.spec.tables import Training
 
@@ -125,7 +125,7 @@ def loss_on(model: keras.Model, events: Events, loss: Loss | None = None) -> Cal
 
 def scores(model: keras.Model, x: np.ndarray) -> np.ndarray:
     """The network's logits, float64 of shape (events, outputs)."""
-    return logits(outputs(model, x), head(model))
+    return logits(outputs(model, x), ends(model))
 
 
 def _loss(model: keras.Model) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import numpy as np
 from trigger.errors import TriggerError
 from trigger.events.dataset import Events
 from trigger.fixedpoint.types import Fixed
-from trigger.frontends import keras_backend, tensors
+from trigger.frontends import heads, keras_backend
 from trigger.frontends.keras_private import reset_layer_names
 from trigger.frontends.loading import load
 from trigger.frontends.networks import shaped
@@ -20,6 +20,7 @@ from trigger.spec.spec import Spec
 from trigger.spec.tables import nearest
 from trigger.support.files import regular
 from trigger.support.user_code import importable
+from trigger.verification.oracle import LINEAR
 
 
 def moments(events: Events) -> tuple[np.ndarray, np.ndarray]:
@@ -48,8 +49,11 @@ def make(spec: Spec, folder: Path) -> keras.Model:
     assert spec.model.function is not None
     path = folder / spec.model.file
     features = len(spec.data.features)
+    outputs: int | dict[str, int] = len(spec.scores)
+    if spec.heads:
+        outputs = {head.name: len(head.outputs) for head in spec.scoring}
     where = f"{path}: {spec.model.function}()"
-    model = _called(path, spec.model.function, features, len(spec.scores), **spec.model.arguments)
+    model = _called(path, spec.model.function, features, outputs, **spec.model.arguments)
     _check_shapes(model, spec, f"{where} returns")
     _check_saving(model, where)
     _check_running(model, features, where)
@@ -67,8 +71,8 @@ def make_teacher(spec: Spec, folder: Path) -> keras.Model | None:
     features = len(spec.data.features)
     where = f"{path}: {spec.model.teacher}()"
     model = _called(path, spec.model.teacher, features)
-    check_ends(model, f"{where} returns")
-    shapes = tuple(model.inputs[0].shape), tuple(model.outputs[0].shape)
+    check_inputs(model, f"{where} returns")
+    shapes = _together(model.inputs), _together(model.outputs)
     if tuple(_flat(shape) for shape in shapes) != ((None, features),) * 2:
         raise TriggerError(
             f"{where} returns a network from {shapes[0]} to {shapes[1]}; an autoencoder of "
@@ -142,16 +146,11 @@ def trained(spec: Spec, folder: Path) -> keras.Model:
     return model
 
 
-def check_ends(model: keras.Model, where: str) -> None:
-    """Raise TriggerError unless a network has inputs of known shapes, and one output."""
+def check_inputs(model: keras.Model, where: str) -> None:
+    """Raise TriggerError unless a network has inputs of known shapes."""
     if not getattr(model, "inputs", None):
         raise TriggerError(
             f"{where} a network without an input shape; start it with keras.Input(...)"
-        )
-    if len(model.outputs) != 1:
-        raise TriggerError(
-            f"{where} a network of {len(model.outputs)} outputs; a build trains one output: make a "
-            f"network for each, as in keras.Model(model.inputs, model.outputs[0])"
         )
     for tensor in model.inputs:
         if None in tensor.shape[1:]:
@@ -162,10 +161,9 @@ def check_ends(model: keras.Model, where: str) -> None:
 
 
 def _check_shapes(model: keras.Model, spec: Spec, where: str) -> None:
-    check_ends(model, where)
-    several = len(model.inputs) > 1
-    inputs = (None, tensors.features(model)) if several else model.inputs[0].shape
-    shapes = tuple(inputs), tuple(model.outputs[0].shape)
+    check_inputs(model, where)
+    _check_heads(model, spec, where)
+    shapes = _together(model.inputs), _together(model.outputs)
     wanted = (None, len(spec.data.features)), (None, len(spec.scores))
     if tuple(_flat(shape) for shape in shapes) != wanted:
         if shapes == (wanted[0], (None, 1)) and len(spec.data.classes) == 2:
@@ -177,6 +175,46 @@ def _check_shapes(model: keras.Model, spec: Spec, where: str) -> None:
             f"{where} a network from {shapes[0]} to {shapes[1]}; the data needs "
             f"{wanted[0]} to {wanted[1]}"
         )
+
+
+def _check_heads(model: keras.Model, spec: Spec, where: str) -> None:
+    """Raise TriggerError unless a network has the outputs of a spec, each of its size."""
+    sizes = [math.prod(tensor.shape[1:]) for tensor in model.outputs]
+    if not spec.heads:
+        if len(sizes) > 1 and spec.data.label is not None:
+            raise TriggerError(
+                f"{where} a network of {len(sizes)} outputs; give each a table in [heads], or make "
+                f"a network of one, as in keras.Model(model.inputs, model.outputs[0])"
+            )
+        return
+    wanted = {head.name: len(head.outputs) for head in spec.scoring}
+    if isinstance(model.output, dict):
+        names = list(model.output)
+        in_order = [next(n for n in names if model.output[n] is t) for t in model.outputs]
+        if in_order != list(wanted):
+            raise TriggerError(
+                f"{where} a network of the outputs {', '.join(in_order)}, in this order; the heads "
+                f"are {', '.join(wanted)}: name and order them alike"
+            )
+    if sizes != list(wanted.values()):
+        asked = ", ".join(f"{name} {size}" for name, size in wanted.items())
+        raise TriggerError(
+            f"{where} a network of outputs of {', '.join(map(str, sizes))} values; the heads need "
+            f"{asked}, in this order"
+        )
+    for head, end in zip(spec.scoring, heads.recorded(model), strict=True):
+        if head.is_regression and end.kind != LINEAR:
+            raise TriggerError(
+                f"{where} a network whose output {head.name}, a regression, ends in a {end.kind}; "
+                f"end it in a layer without an activation, or in a quantiser"
+            )
+
+
+def _together(outputs: list[Any]) -> tuple[Any, ...]:
+    """The shape of one tensor, or of several as one vector."""
+    if len(outputs) == 1:
+        return tuple(outputs[0].shape)
+    return None, sum(math.prod(tensor.shape[1:]) for tensor in outputs)
 
 
 def _flat(shape: tuple[Any, ...]) -> tuple[Any, ...]:

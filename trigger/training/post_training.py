@@ -65,10 +65,11 @@ def choose(model: keras.Model, events: Mapping[str, Events], spec: Spec) -> Choi
     def auc(network: keras.Model) -> float:
         outputs_seen = scores(network, seen.x)
         _check_finite(network, outputs_seen)
-        return mean_auc(outputs_seen, seen, len(spec.data.classes), spec.background)
+        return float(np.mean([mean_auc(outputs_seen, seen, head) for head in separating]))
 
     rows = []
-    if spec.data.label is not None:
+    separating = [head for head in spec.scoring if not head.is_regression]
+    if separating and (spec.data.label is not None or spec.heads):
         best = auc(model)
         with progress("quantising", len(WIDTHS), "widths") as done:
             for bits in WIDTHS:

@@ -23,6 +23,7 @@ from trigger.training import (
     neurons,
     prune,
     refine,
+    several,
     teaching,
     widths,
 )
@@ -64,10 +65,9 @@ def check_trainable(model: keras.Model, events: dict[str, Events], spec: Spec) -
     """
     normalize(model, events, spec)
     early.check(model, spec.input_types)
-    if heads.ends_in_softmax(model):
-        check_thresholds(spec, heads.SOFTMAX)
-    if (kind := heads.head_of(model)) is not None:
-        check_reach(spec, *heads.REACH[kind])
+    kinds = heads.kinds(model)
+    check_thresholds(spec, [heads.SOFTMAX if kind == "softmax" else None for kind in kinds])
+    check_reach(spec, [heads.REACH.get(kind) for kind in kinds])
 
 
 def normalize(model: keras.Model, events: dict[str, Events], spec: Spec) -> None:
@@ -76,7 +76,9 @@ def normalize(model: keras.Model, events: dict[str, Events], spec: Spec) -> None
 
 
 def _taught(events: dict[str, Events], spec: Spec) -> dict[str, Events]:
-    """The events of the training classes."""
+    """The events of the training classes; all of a network with several heads."""
+    if spec.heads:
+        return events
     return {
         name: split.take(np.flatnonzero(np.isin(split.y, spec.taught)))
         for name, split in events.items()
@@ -124,6 +126,10 @@ def train(
         )
         taught = anomaly.targets(taught)
         trained = anomaly.autoencoder(model)
+    elif spec.heads:
+        loss = several.loss(model, spec.scoring)
+        taught = several.targets(taught, spec.scoring)
+        trained = several.joined(model)
     elif spec.background is not None:
         taught = {
             name: s._replace(y=(~np.isin(s.y, spec.background)).astype(int))

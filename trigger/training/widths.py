@@ -129,7 +129,7 @@ class Steered(keras.Model):
     """The layers of a network, with ``strength`` times a cost added to its loss."""
 
     def __init__(self, model: keras.Model, lut: Terms) -> None:
-        super().__init__(model.inputs[0], model.outputs[0])
+        super().__init__(model.input, model.outputs[0])
         self._lut = lut
         self.strength = self.add_weight(
             name="strength", shape=(), initializer="zeros", trainable=False

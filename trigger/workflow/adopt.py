@@ -54,7 +54,7 @@ def adopt(asked: Adoption) -> Path:
     from trigger.frontends.inexact import Inexact
     from trigger.frontends.loading import load
     from trigger.frontends.networks import input_types, is_float, lower
-    from trigger.training.network import check_ends
+    from trigger.training.network import check_inputs
 
     model = load(asked.network, asked.weights)
     columns = read(asked.events, None)
@@ -65,7 +65,12 @@ def adopt(asked: Adoption) -> Path:
     features = {
         name: v for name, v in columns.items() if v.dtype.kind in "biuf" and name != asked.label
     }
-    check_ends(model, f"{asked.network}: holds")
+    check_inputs(model, f"{asked.network}: holds")
+    if asked.label is not None and len(model.outputs) > 1:
+        raise TriggerError(
+            f"{asked.network}: holds a network of {len(model.outputs)} outputs; build it without "
+            f"--label, then add [heads] to the trigger.toml"
+        )
     inputs = tensors.features(model)
     if len(features) != inputs:
         raise TriggerError(
@@ -73,7 +78,7 @@ def adopt(asked: Adoption) -> Path:
             f"columns{' besides the label' if asked.label else ''}; "
             f"{asked.network} has {inputs} inputs"
         )
-    classes = [f"output_{k}" for k in range(int(np.prod(model.outputs[0].shape[1:])))]
+    classes = [f"output_{k}" for k in range(tensors.scores(model))]
     if asked.label is not None:
         classes = _classes(
             columns[asked.label], model, np.stack(list(features.values()), axis=1), asked

@@ -133,7 +133,7 @@ def _network(model: "keras.Model", path: Path, kind: Fixed) -> _Network:
             ) from failure
         n_in, n_out = (int(np.prod(t.shape[1:])) for t in (model.inputs[0], model.outputs[0]))
         return _Network(predict, n_in, n_out, None)
-    if (omitted := left_out(model, graph)) is not None:
+    if (omitted := left_out(model, graph)[0]) is not None:
         raise TriggerError(
             f"{path}: it ends in {omitted.name}, whose input is too wide for a table, "
             f"so no project is exact; "

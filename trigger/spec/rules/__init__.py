@@ -8,7 +8,7 @@ it.
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from trigger.spec.rules import features, outputs, payload, physics, search, training, unused
+from trigger.spec.rules import features, heads, outputs, payload, physics, search, training, unused
 
 if TYPE_CHECKING:
     from trigger.spec.spec import Spec
@@ -16,6 +16,14 @@ if TYPE_CHECKING:
 Rule = Callable[["Spec"], str | None]
 
 RULES: tuple[Rule, ...] = (
+    heads.task_or_heads,
+    heads.events_have_classes,
+    heads.replace_other_keys,
+    heads.have_labels,
+    heads.score_classes,
+    heads.have_different_names,
+    heads.truth_is_no_feature,
+    heads.are_trained_with_their_keys,
     features.are_fields_of_objects,
     features.take_whole_objects,
     features.types_are_of_features,
@@ -54,6 +62,7 @@ RULES: tuple[Rule, ...] = (
     payload.takes_as_many_cycles_as_words,
     search.is_of_networks_trained_here,
     search.accuracy_is_of_classes,
+    search.auc_and_accuracy_are_of_a_classification,
     search.efficiency_is_of_accept_bits,
     search.parameters_are_keys_of_tables,
     training.pruning_leaves_epochs,

@@ -108,9 +108,11 @@ def accept_bits_have_scores(spec: "Spec") -> str | None:
     for name, point in spec.accept.items():
         key = f"decision.accept.{name}.output"
         if point.output is None and len(spec.scores) > 1:
-            return f"{key} is missing; set it to the class whose score decides"
+            what = "score that" if spec.heads else "class whose score"
+            return f"{key} is missing; set it to the {what} decides"
         if point.output is not None and point.output not in spec.scores:
             what = "class" if spec.model.output is None else "class that the network scores"
+            what = "score of a head" if spec.heads else what
             hint = nearest(point.output, spec.scores)
             return f"{key} is {quoted(point.output)}, which is not a {what}{hint}"
     return None

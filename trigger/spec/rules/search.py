@@ -21,6 +21,15 @@ def accuracy_is_of_classes(spec: "Spec") -> str | None:
     return 'search.metric "accuracy" is for classification, not for task "anomaly"'
 
 
+def auc_and_accuracy_are_of_a_classification(spec: "Spec") -> str | None:
+    regressions = [head for head in spec.heads.values() if head.task == "regression"]
+    if spec.search is None or spec.search.metric == "efficiency":
+        return None
+    if not spec.heads or len(regressions) < len(spec.heads):
+        return None
+    return f'search.metric "{spec.search.metric}" needs a head of task "classification"'
+
+
 def efficiency_is_of_accept_bits(spec: "Spec") -> str | None:
     if spec.search is None or spec.search.metric != "efficiency":
         return None

@@ -14,7 +14,7 @@ def is_of_networks_trained_here(spec: "Spec") -> str | None:
 
 
 def needs_labels(spec: "Spec") -> str | None:
-    if spec.model.network is not None or spec.data.label is not None:
+    if spec.model.network is not None or spec.data.label is not None or spec.heads:
         return None
     return "data.label is missing; training needs it"
 

@@ -31,6 +31,12 @@ def _decides(spec: "Spec") -> bool:
     return spec.decision is not None
 
 
+def _separates(spec: "Spec") -> bool:
+    if spec.heads:
+        return any(head.task == "classification" for head in spec.heads.values())
+    return spec.data.label is not None
+
+
 _TRAINED = "model.network is already trained"
 _OF_ANOMALIES = 'it is for task "anomaly"'
 _NO_DECISION = "there are no accept bits"
@@ -53,7 +59,7 @@ USES = (
     ),
     Use(
         "data.weight",
-        lambda spec: spec.data.label is not None or _decides(spec),
+        lambda spec: spec.data.label is not None or bool(spec.heads) or _decides(spec),
         "without labels and accept bits nothing is averaged over events",
         "set data.label",
     ),
@@ -76,7 +82,7 @@ USES = (
     ),
     Use(
         "physics.signal_efficiency",
-        lambda spec: spec.data.label is not None,
+        _separates,
         "unlabelled events have no signal",
         "set data.label",
     ),

@@ -18,6 +18,10 @@ def reads(build: Build) -> Mapping[str, Any]:
         "files": data_digests(build),
         "data": build.spec.data.model_dump(),
         "inputs": build.spec.inputs.model_dump(),
+        "heads": {
+            name: head.model_dump(include={"task", "label", "classes", "mask"})
+            for name, head in build.spec.heads.items()
+        },
     }
 
 
@@ -26,7 +30,8 @@ def run(build: Build, folder: Path) -> None:
     spec = build.spec
     shares, saturated = splits(spec, build.source)
     for name, share in shares.items():
-        np.savez(folder / f"{name}.npz", **share._asdict())
+        columns = {key: values for key, values in share._asdict().items() if values is not None}
+        np.savez(folder / f"{name}.npz", **columns)
     summary = {
         "files": data_digests(build),
         "events": sum(len(share.x) for share in shares.values()),

@@ -48,7 +48,7 @@ def run(build: Build, folder: Path) -> None:
 
     keras_backend.start(build.spec.training.backend)
     from trigger.frontends.loading import load
-    from trigger.frontends.networks import Reference, left_out, lower, score_head
+    from trigger.frontends.networks import Reference, ends, left_out, lower
     from trigger.verification import vectors
 
     model = load(build.root / "model" / "network.keras")
@@ -82,7 +82,7 @@ def run(build: Build, folder: Path) -> None:
         "ties": made.ties._asdict(),
         "ends": made.ends._asdict(),
         "working_points": points,
-        "head": score_head(model, graph),
+        "outputs": ends(model, graph),
         "constant": [one._asdict() for one in same],
     }
     write_json(folder / "summary.json", summary)

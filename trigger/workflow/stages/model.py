@@ -33,6 +33,7 @@ def reads(build: Build) -> Mapping[str, Any]:
         "program": code_digest(network_files.program_modules(spec, build.source)),
         "spec": spec.model_dump(include={"task", "model", "training", "pruning", "quantization"}),
         "classes": spec.data.classes,
+        "heads": {name: head.model_dump() for name, head in spec.heads.items()},
         "features": spec.data.features,
         "types": [str(this) for this in spec.input_types],
     }
@@ -45,7 +46,7 @@ def run(build: Build, folder: Path) -> None:
     from trigger.frontends import keras_backend
 
     keras_backend.start(build.spec.training.backend)
-    from trigger.frontends.networks import head, record
+    from trigger.frontends.networks import ends, record
     from trigger.frontends.saving import save
     from trigger.training import fit, network, prune, teaching
 
@@ -70,7 +71,7 @@ def run(build: Build, folder: Path) -> None:
             "history": history,
             "sparsity": prune.measured(model),
             "parameters": model.count_params(),
-            "head": head(model),
+            "ends": ends(model),
             "cost": cost,
         }
 

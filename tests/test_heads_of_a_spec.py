@@ -1,0 +1,174 @@
+"""A network with several heads, from trigger.toml to firmware: classes, a regression, and masks."""
+
+import json
+import re
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from trigger_command import trigger_here
+
+from trigger.artifacts.outcome import outcome
+from trigger.workflow.build import build, open_build
+
+TOML = """
+name = "two_heads"
+
+[heads.flavour]
+task = "classification"
+weight = 2
+
+[heads.tag]
+task = "classification"
+label = "tagged"
+classes = ["no", "yes"]
+output = "yes"
+mask = "has_tag"
+
+[heads.energy]
+task = "regression"
+label = "true_energy"
+loss = "huber"
+mask = "has_energy"
+bins = [-2, 0, 1, 2]
+unit = "GeV"
+
+[data]
+files = ["events.parquet"]
+features = ["a", "b", "c", "d"]
+label = "kind"
+classes = ["light", "charm", "bottom"]
+weight = "weight"
+
+[model]
+function = "network"
+
+[training]
+epochs = 25
+batch_size = 128
+learning_rate = 0.02
+
+[pruning]
+sparsity = 0.3
+end_epoch = 10
+
+[inputs]
+type = "fixed<8,3>"
+
+[target]
+part = "xcvu9p-flga2104-2L-e"
+clock_mhz = 240
+
+[decision.accept.tagged]
+output = "tag"
+threshold = 0.75
+
+[decision.accept.energetic]
+output = "energy"
+threshold = 0.5
+
+[payload]
+thresholds = "registers"
+"""
+
+MODEL = """
+import keras
+from qkeras import QActivation, QDense
+
+W = {"kernel_quantizer": "quantized_bits(6,1,alpha=1)", "bias_quantizer": "quantized_bits(6,1,alpha=1)"}
+
+
+def network(features, heads):
+    assert heads == {"flavour": 3, "tag": 1, "energy": 1}
+    inputs = keras.Input((features,))
+    x = QActivation("quantized_relu(6,2)", name="relu")(QDense(12, **W, name="hidden")(inputs))
+    flavour = keras.layers.Softmax(name="softmax")(QDense(3, **W, name="flavour")(x))
+    tag = QDense(1, **W, activation="sigmoid", name="tag")(x)
+    return keras.Model(inputs, [flavour, tag, QDense(1, **W, name="energy")(x)])
+"""
+
+
+def _write(folder, text=TOML, model=MODEL):
+    rng = np.random.default_rng(7)
+    count = 2400
+    kind = rng.integers(0, 3, count)
+    x = rng.normal(size=(count, 4)) * 0.6 + np.eye(4)[kind] * 1.2
+    has_energy = rng.random(count) < 0.7
+    energy = np.where(has_energy, x[:, 3] + 0.5 * x[:, 0] + 0.1 * rng.normal(size=count), np.nan)
+    table = {
+        **{name: x[:, k] for k, name in enumerate("abcd")},
+        "kind": kind,
+        "weight": rng.uniform(0.5, 1.5, count),
+        "tagged": np.where(x[:, 1] + x[:, 3] > 0.5, "yes", "no"),
+        "has_tag": rng.random(count) < 0.8,
+        "true_energy": energy,
+        "has_energy": has_energy.astype(np.int64),
+    }
+    pq.write_table(pa.table(table), folder / "events.parquet")
+    (folder / "trigger.toml").write_text(text)
+    (folder / "model.py").write_text(model)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("heads")
+    _write(folder)
+    return build(str(folder), folder / "build")
+
+
+def test_every_implementation_is_exact(built):
+    results = json.loads((built / "verification" / "results.json").read_text())
+    assert {found["name"]: found["differing"] for found in results["comparisons"]} == {
+        "graph": 0,
+        "csim (Vitis)": 0,
+        "RTL (Verilog)": 0,
+        "RTL (Verilog), with stalls": 0,
+        "payload (SystemVerilog)": 0,
+        "trained network (float32)": 0,
+    }
+
+
+def test_each_head_learns_its_truth(built):
+    found = outcome(open_build(built))
+    flavour, tag, energy = found.heads
+    assert [head.head.name for head in found.heads] == ["flavour", "tag", "energy"]
+    assert list(flavour.performance) == list(energy.regression) == ["float", "Keras", "csim"]
+    assert flavour.performance["csim"] == flavour.performance["Keras"]
+    assert energy.regression["csim"] == energy.regression["Keras"]
+    assert flavour.performance["csim"].accuracy > 0.75  # chance is 1/3
+    assert tag.performance["csim"].accuracy > 0.9  # chance is about 0.6
+    assert tag.performance["csim"].auc["yes"] > 0.95
+    total = energy.regression["csim"].total
+    # The truth varies by 0.8 from event to event; 0.1 of it is noise.
+    assert abs(total.bias) < 0.1
+    assert total.resolution < 0.3
+    bins = energy.regression["csim"].bins
+    assert [(each.low, each.high) for each in bins] == [(-2, 0), (0, 1), (1, 2)]
+    inside = sum(each.residuals.events for each in bins)
+    assert 0 < inside <= total.events < len(found.scores["csim"])
+
+
+def test_the_report_shows_each_head(built):
+    page = (built / "report" / "index.html").read_text()
+    assert [
+        head for head in re.findall("<h3>(.*?)</h3>", page) if not head.startswith("Wraps")
+    ] == ["flavour", "tag", "energy"]
+    for text in (
+        "AUC bottom",
+        "resolution, GeV",
+        "energy: bias, with the resolution",
+        "tag: ROC curves",
+    ):
+        assert text in page
+
+
+def test_the_summary_and_the_ports_name_the_heads(built):
+    shown = trigger_here(
+        "build", built.parent.parent / "trigger.toml", "--output", built.parent
+    ).stdout
+    assert re.search(r"flavour accuracy +[\d.]+ % float, [\d.]+ % Keras, [\d.]+ % csim", shown)
+    assert re.search(r"energy resolution +[\d.]+ float, [\d.]+ Keras, [\d.]+ csim, GeV", shown)
+    ports = (built / "rtl" / "ports.md").read_text()
+    for score in ("flavour_light", "flavour_charm", "flavour_bottom", "tag", "energy"):
+        assert f" {score} " in ports

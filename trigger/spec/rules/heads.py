@@ -1,0 +1,98 @@
+"""Rules for the heads of a network: [heads] against task, data, model and training."""
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from trigger.errors import quoted
+from trigger.spec.head_tables import scored_high
+from trigger.spec.tables import nearest
+
+if TYPE_CHECKING:
+    from trigger.spec.spec import Spec
+
+
+def task_or_heads(spec: "Spec") -> str | None:
+    if (spec.task is None) == bool(spec.heads):
+        return None
+    if spec.heads:
+        return "set either task, for a network with one head, or [heads], each with its own task"
+    return "the key task is missing; set it, or give each output of the network a table in [heads]"
+
+
+def events_have_classes(spec: "Spec") -> str | None:
+    """Without heads, data.classes also names the outputs of a network for unlabelled events."""
+    needed = spec.data.label is not None or not spec.heads
+    if needed and not spec.data.classes:
+        return "the key data.classes is missing"
+    if not needed and spec.data.classes:
+        return "data.classes has no effect: the events have no label; set data.label, or remove it"
+    return None
+
+
+def replace_other_keys(spec: "Spec") -> str | None:
+    if not spec.heads:
+        return None
+    if spec.model.output is not None:
+        return "model.output is for a network with one head; set heads.NAME.output instead"
+    if spec.training.distillation is not None:
+        return "training.distillation is for a network with one head; remove it, or [heads]"
+    if spec.quantization is not None and spec.quantization.max_auc_loss is not None:
+        return "quantization.max_auc_loss is for a network with one head; set quantization.bits"
+    return None
+
+
+def have_labels(spec: "Spec") -> str | None:
+    for name, head in spec.heads.items():
+        if head.label is None and head.classes is not None:
+            return f"heads.{name}.classes needs heads.{name}.label, the column of these classes"
+        if head.label is None and spec.data.label is None:
+            return f"heads.{name}.label is missing; set it, or data.label, to a column of the files"
+        if head.task == "classification" and not (head.classes or spec.data.classes):
+            return f"heads.{name}.classes is missing"
+    return None
+
+
+def score_classes(spec: "Spec") -> str | None:
+    """As for model.output: one of two classes, or some of more."""
+    for name, head in spec.heads.items():
+        classes = head.classes or spec.data.classes
+        key = f"heads.{name}.output"
+        high = scored_high(head.output)
+        unknown = [each for each in high if each not in classes]
+        if unknown:
+            hint = nearest(unknown[0], classes)
+            return f"{key} has {quoted(unknown[0])}, which is not a class{hint}"
+        if isinstance(head.output, str) and len(classes) != 2:
+            return f"{key} is {quoted(head.output)}; with more than two classes it must be a list"
+        if head.output is not None and not 0 < len(set(high)) < len(classes):
+            return f"{key} must list some, but not all, of the classes"
+    return None
+
+
+def have_different_names(spec: "Spec") -> str | None:
+    counts = Counter(spec.scores if spec.heads else [])
+    repeated = [name for name, count in counts.items() if count > 1]
+    if not repeated:
+        return None
+    return f"heads: two scores are named {quoted(repeated[0])}; rename a head or a class"
+
+
+def truth_is_no_feature(spec: "Spec") -> str | None:
+    for name, head in spec.heads.items():
+        for key, column in (("label", head.label), ("mask", head.mask)):
+            if column in spec.data.features:
+                return f"heads.{name}.{key} is {quoted(column)}, which is also a feature"
+    return None
+
+
+def are_trained_with_their_keys(spec: "Spec") -> str | None:
+    for name, head in spec.heads.items():
+        if spec.model.network is not None:
+            reason = "model.network is already trained"
+            given = [key for key in ("loss", "weight") if key in head.model_fields_set]
+        else:
+            reason = "there is one head"
+            given = ["weight"] if len(spec.heads) == 1 and "weight" in head.model_fields_set else []
+        if given:
+            return f"heads.{name}.{given[0]} has no effect: {reason}; remove it"
+    return None
