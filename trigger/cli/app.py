@@ -9,7 +9,7 @@ import typer
 
 from trigger.cli.build import build
 from trigger.cli.doctor import doctor
-from trigger.cli.events import jets, level1, openml, regions
+from trigger.cli.events import constituents, jets, level1, openml, regions
 from trigger.cli.export import export_emulator, export_onnx, export_payload, export_qonnx
 from trigger.cli.patterns import compare_patterns, write_patterns
 from trigger.cli.search import search
@@ -51,6 +51,7 @@ app.command()(doctor)
 
 _events = _group("Make event samples.")
 _events.command()(jets)
+_events.command()(constituents)
 _events.command()(level1)
 _events.command()(regions)
 _events.command()(openml)

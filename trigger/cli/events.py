@@ -41,6 +41,24 @@ def jets(
     typer.echo(f"{output}: {made['jets']} jets, SHA-256 {made['sha256']}")
 
 
+def constituents(
+    output: Output,
+    jets: Annotated[int, typer.Option(min=1, help="Jets of each of the five classes.")] = 10_000,
+    seed: Seed = 1,
+) -> None:
+    """Generate the particles of jets of 1 TeV with Pythia 8.
+
+    The 16 hardest particles of each jet in hardware integers, its class, and the correction of its
+    transverse momentum.
+    """
+    from trigger.events.constituents import write_events
+    from trigger.events.jets import CLASSES
+
+    total = jets * len(CLASSES)
+    made = _generate(output, total, "jets", lambda done: write_events(output, jets, seed, done))
+    typer.echo(f"{output}: {made['jets']} jets, SHA-256 {made['sha256']}")
+
+
 def level1(
     output: Output,
     zero_bias: ZeroBias = 81_000,

@@ -11,10 +11,11 @@ decays and showers.
 """
 
 import hashlib
+import itertools
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -51,6 +52,16 @@ _HARD_PROCESS = (
 _SHOWER = ("PartonLevel:MPI = off", *_HADRONIC_DECAYS)
 
 
+class Jet(NamedTuple):
+    """The particles of a jet: ``measured`` (n, 3), pT in GeV, eta and phi, and ``generated``
+    (n, 4), the same and the kind. ``axis`` has its eta and phi, as measured.
+    """
+
+    measured: np.ndarray
+    generated: np.ndarray
+    axis: np.ndarray
+
+
 def generate(
     label: str, jets: int, seed: int, done: Callable[[int], None] = lambda jets: None
 ) -> np.ndarray:
@@ -62,23 +73,29 @@ def generate(
     if label not in _PROCESSES:
         raise TriggerError(f"jets: no class {label!r}; available: {', '.join(CLASSES)}")
     substructure = require("trigger.events.substructure")
-    out: list[np.ndarray] = []
+    out = []
+    for jet in itertools.islice(found(label, seed), jets):
+        out.append(substructure.features(jet.measured, Z_CUT).astype(np.float32))
+        done(1)
+    return np.stack(out)
+
+
+def found(label: str, seed: int) -> Iterator[Jet]:
+    """An endless stream of the jets of one class: at most the two hardest of each event."""
+    substructure = require("trigger.events.substructure")
     rng = np.random.default_rng([seed, CLASSES.index(label)])
     with tempfile.TemporaryDirectory() as folder:
         for particles in _events(label, seed, Path(folder)):
-            smeared = _smear(particles, rng)
-            momenta, parents, found = substructure.cluster(smeared, -1, RADIUS)
-            pt = np.hypot(momenta[found, 0], momenta[found, 1])
+            measured, seen = _smear(particles, rng)
+            momenta, parents, jets = substructure.cluster(measured, -1, RADIUS)
+            pt = np.hypot(momenta[jets, 0], momenta[jets, 1])
             for order in np.argsort(-pt)[:2]:
-                px, py, pz, _ = momenta[found[order]]
+                px, py, pz, _ = momenta[jets[order]]
                 eta = np.arcsinh(pz / np.hypot(px, py))
-                if JET_PT[0] < pt[order] < JET_PT[1] and abs(eta) < MAX_ETA and len(out) < jets:
-                    members = substructure.constituents(parents, found[order])
-                    out.append(substructure.features(smeared[members], Z_CUT).astype(np.float32))
-                    done(1)
-            if len(out) == jets:
-                break
-    return np.stack(out)
+                if JET_PT[0] < pt[order] < JET_PT[1] and abs(eta) < MAX_ETA:
+                    members = substructure.constituents(parents, jets[order])
+                    axis = np.array([eta, np.arctan2(py, px)])
+                    yield Jet(measured[members], particles[seen][members], axis)
 
 
 def _events(label: str, seed: int, folder: Path) -> Iterator[np.ndarray]:
@@ -128,8 +145,8 @@ def _write_on_shell(label: str, path: Path, seed: int) -> None:
     writer.closeLHEF(True)
 
 
-_CHARGED = 0.0
-_PHOTON = 1.0
+CHARGED = 0.0
+PHOTON = 1.0
 _NEUTRAL_HADRON = 2.0
 _INVISIBLE = (12, 14, 16)
 
@@ -138,23 +155,23 @@ def _visible(event: Any) -> np.ndarray:
     rows = []
     for p in event:
         if p.isFinal() and p.idAbs() not in _INVISIBLE and abs(p.eta()) < 4.0 and p.pT() > 0.1:
-            kind = _CHARGED if p.isCharged() else _PHOTON if p.id() == 22 else _NEUTRAL_HADRON
+            kind = CHARGED if p.isCharged() else PHOTON if p.id() == 22 else _NEUTRAL_HADRON
             rows.append((p.pT(), p.eta(), p.phi(), kind))
     return np.array(rows)
 
 
-def _smear(particles: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Momentum and position resolutions of a generic collider detector; particles below 0.5 GeV are
-    lost.
+def _smear(particles: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Momentum and position resolutions of a generic collider detector: the measured particles, and
+    which of the given ones they are. Those below 0.5 GeV are lost.
     """
     pt, eta, phi, kind = particles.T
     energy = pt * np.cosh(eta)
     relative = np.select(
-        [kind == _CHARGED, kind == _PHOTON],
+        [kind == CHARGED, kind == PHOTON],
         [np.hypot(0.01, 1.5e-4 * pt), np.hypot(0.03 / np.sqrt(energy), 0.005)],
         np.hypot(0.8 / np.sqrt(energy), 0.05),
     )
-    position = np.select([kind == _CHARGED, kind == _PHOTON], [0.001, 0.005], 0.025)
+    position = np.select([kind == CHARGED, kind == PHOTON], [0.001, 0.005], 0.025)
     smeared = np.column_stack(
         (
             pt * (1 + relative * rng.standard_normal(len(pt))),
@@ -162,7 +179,8 @@ def _smear(particles: np.ndarray, rng: np.random.Generator) -> np.ndarray:
             phi + position * rng.standard_normal(len(pt)),
         )
     )
-    return smeared[smeared[:, 0] > 0.5]
+    seen = smeared[:, 0] > 0.5
+    return smeared[seen], seen
 
 
 def write_events(
