@@ -173,6 +173,16 @@ def test_logic_of_more_than_64_bits_is_compared_with_the_graph(monkeypatch):
     )
 
 
+def test_steps_that_alkaid_takes_for_others():
+    """The cube of an element with binary point 70 bits away: alkaid holds no step below 2^-128."""
+    with pytest.raises(TriggerError) as error:
+        logic.to_logic(optimize(random_graph(217, operations=15)))
+    assert str(error.value) == (
+        "n4: alkaid loses bits of its constants or intervals, so there is no exact logic; "
+        "use fewer bits, or closer binary points"
+    )
+
+
 def test_thresholds_far_from_the_values_of_one_array(tmp_path):
     """Elements in an array of 60 bits: a threshold that none of 53 bits reaches lies among its values."""
     graph = random_graph(1157)

@@ -59,7 +59,10 @@ def traced(
         if isinstance(node, Dense):
             multiplied(node)
     outputs = [symbol for node in results for symbol in symbols[node.name]]
-    logic = optimized(trace(inputs, outputs, optimize=False))
+    try:
+        logic = optimized(trace(inputs, outputs, optimize=False))
+    except (AssertionError, KeyError, ValueError, OverflowError) as error:
+        raise _lost(results[-1].name) from error
     _check(graph, found, nodes, sources, results, [interval for interval, _ in given], logic)
     return logic
 
@@ -104,10 +107,14 @@ def _check(
     differs = given_back.reshape(expected.shape) != expected
     if differs.any():
         name = [node.name for node in results for _ in node.types][int(np.argwhere(differs)[0, 1])]
-        raise TriggerError(
-            f"{name}: alkaid loses bits of its constants or intervals, so there "
-            "is no exact logic; use fewer bits, or closer binary points"
-        )
+        raise _lost(name)
+
+
+def _lost(name: str) -> TriggerError:
+    return TriggerError(
+        f"{name}: alkaid loses bits of its constants or intervals, so there "
+        "is no exact logic; use fewer bits, or closer binary points"
+    )
 
 
 def _in_64_bits(logic: CombLogic) -> bool:
