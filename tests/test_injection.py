@@ -32,7 +32,7 @@ from trigger.spec.parts import part
 from trigger.spec.spec import parse
 from trigger.support.resources import folder
 from trigger.support.templates import Code, environment
-from trigger.synthesis import tool
+from trigger.synthesis import tool, yosys
 from trigger.synthesis.netlist import Netlist
 from trigger.synthesis.run import TOOLS
 from trigger.workflow.adopt import Adoption, adopt
@@ -164,6 +164,11 @@ def write_everything(patch):
         work.mkdir()
         with pytest.raises(Rendered):
             TOOLS[name]().synthesise(tool.Job(project, here, "Vitis", part(kind), 240), work, 1)
+    with patch.context() as small:
+        small.setattr("trigger.synthesis.portions._LINES", 1)
+        with pytest.raises(Rendered):
+            yosys.mapped(verilog.sources, "xcup", "net", "net", here / "work_yosys", 1)
+    patch.setattr("trigger.synthesis.netlist.mapped", lambda *_: None)
     patch.setattr("trigger.synthesis.netlist.run_script", lambda *_: None)
     (here / "netlist").mkdir()
     (here / "netlist" / "simulated.v").write_text("")

@@ -1,6 +1,7 @@
 """Open synthesis for real: Yosys' counts, its netlist simulated and proven equal to the RTL, nextpnr's clock."""
 
 import json
+import re
 
 import keras
 import numpy as np
@@ -14,6 +15,7 @@ from trigger.fixedpoint.build import Builder, constant
 from trigger.fixedpoint.types import Fixed, Overflow, Rounding, bounds
 from trigger.spec.parts import part
 from trigger.synthesis.netlist import Netlist
+from trigger.synthesis.portions import portions
 from trigger.synthesis.run import TOOLS, estimate
 from trigger.synthesis.table import table
 from trigger.synthesis.tool import Job, ToolFailed
@@ -52,8 +54,8 @@ def test_yosys_counts(synthesised):
     assert result.carry > 10 and 2 < result.depth < 40
 
 
-def test_a_kernel_is_mapped_once_and_counted_at_each_position(tmp_path):
-    """A convolution with five equal positions; its netlist gives what its graph gives."""
+def convolution():
+    """Five equal positions, and the maximum of all."""
     builder = Builder((Fixed(True, 5, 2),) * 7)
     elements = np.arange(5)[:, None] + np.arange(3)
     source = builder.select("windows", builder.last, elements.ravel())
@@ -61,7 +63,17 @@ def test_a_kernel_is_mapped_once_and_counted_at_each_position(tmp_path):
     source = builder.dense("conv", source, weights, constant(np.array([1, -3]) / 8), 5)
     kinds = (Fixed(False, 4, 2),) * 10
     source = builder.quantize("relu", source, kinds, Rounding.RND_CONV, Overflow.SAT)
-    graph = builder.graph(builder.maximum("pool", source, np.arange(10).reshape(5, 2).T))
+    return builder.graph(builder.maximum("pool", source, np.arange(10).reshape(5, 2).T))
+
+
+def check_netlist(graph, netlist):
+    low, high = bounds(graph.input.types)
+    x = np.random.default_rng(0).integers(low, high + 1, (2000, 7))
+    np.testing.assert_array_equal(netlist.run(x), evaluate.run(graph, x))
+
+
+def test_a_kernel_is_mapped_once_and_counted_at_each_position(tmp_path):
+    graph = convolution()
     this = job(graph, tmp_path / "rtl", mhz=240.0)
     result = TOOLS["yosys"]().synthesise(this, tmp_path, 300)
     modules = json.loads((tmp_path / "stat.json").read_text())["modules"]
@@ -69,10 +81,27 @@ def test_a_kernel_is_mapped_once_and_counted_at_each_position(tmp_path):
     assert own > 5
     assert list(result.layers) == ["conv"]
     assert result.layers["conv"] == result.lut > 5 * own
-    netlist = Netlist(this.rtl, PART).compile(tmp_path / "netlist")
-    low, high = bounds(graph.input.types)
-    x = np.random.default_rng(0).integers(low, high + 1, (2000, 7))
-    np.testing.assert_array_equal(netlist.run(x), evaluate.run(graph, x))
+    check_netlist(graph, Netlist(this.rtl, PART).compile(tmp_path / "netlist"))
+
+
+def test_portions_of_modules_give_the_same_cells(tmp_path, monkeypatch, capsys):
+    graph = convolution()
+    this = job(graph, tmp_path / "rtl", mhz=400.0)
+    (tmp_path / "whole").mkdir()
+    whole = TOOLS["yosys"]().synthesise(this, tmp_path / "whole", 300)
+    assert "lines of logic" not in capsys.readouterr().out
+    monkeypatch.setattr("trigger.synthesis.portions._LINES", 30)
+    found = portions("net", this.sources)
+    assert len(found) > 2
+    assert all(portion.lines >= 30 for portion in found[:-1])
+    assert sum(portion.lines for portion in found) > 100
+    (tmp_path / "parts").mkdir()
+    parts = TOOLS["yosys"]().synthesise(this, tmp_path / "parts", 300)
+    assert parts == whole
+    shown = capsys.readouterr().out
+    assert re.search(r"^  Yosys: \d+ lines of logic in ", shown, re.MULTILINE)
+    assert not list((tmp_path / "parts").glob("portion*"))
+    check_netlist(graph, Netlist(this.rtl, PART).compile(tmp_path / "netlist"))
 
 
 def test_the_estimate_is_of_the_right_size(synthesised):

@@ -10,7 +10,7 @@ from trigger.backends.rtl import Rtl, simulate
 from trigger.fixedpoint.types import Integers
 from trigger.spec.parts import Part, part
 from trigger.synthesis.tool import ToolFailed, write_script
-from trigger.synthesis.yosys import copied_sources, run_script
+from trigger.synthesis.yosys import mapped, run_script
 
 _TIMEOUT_S = 3600.0
 
@@ -41,18 +41,9 @@ class Netlist:
             )
         folder.mkdir(parents=True, exist_ok=True)
         top = self.rtl.interface.name
-        sources = copied_sources(self.rtl.sources, folder)
-        write_script(
-            "yosys/synth.ys.j2",
-            folder / "synth.ys",
-            sources=sources,
-            family=family,
-            top=top,
-            core=top,
-        )
+        mapped(self.rtl.sources, family, top, top, folder, _TIMEOUT_S)
         write_script("yosys/netlist.ys.j2", folder / "netlist.ys", top=top)
-        for script in ("synth.ys", "netlist.ys"):
-            run_script(script, folder, _TIMEOUT_S)
+        run_script("netlist.ys", folder, _TIMEOUT_S)
         design = simulate.Design(self.rtl.interface, (folder / "simulated.v",))
         (self.simulation,) = simulate.compile_together(
             [design], folder / "simulation", "-O1", flags=simulate.NETLIST_FLAGS

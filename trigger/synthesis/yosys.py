@@ -10,16 +10,23 @@ import json
 import re
 import shutil
 import sys
+import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
+from trigger.support.process import together
+from trigger.support.progress import Advance, progress
+from trigger.synthesis.portions import portions
 from trigger.synthesis.result import SYNTHESISED, Synthesis
 from trigger.synthesis.tool import Job, ToolFailed, read_report, run_tool, write_script
 
 # The entry of the shell among the layers of a payload; no layer can have this name.
 SHELL = "(shell)"
+# The part of the top in the progress of portions, as lines of logic: it is registers and wires.
+_TOP_LINES = 100
 # pyosys exits on any error, so it runs in a separate process.
 _PYOSYS = "import sys; from pyosys import libyosys; libyosys.run_pass('script ' + sys.argv[1])"
 
@@ -32,17 +39,65 @@ class Yosys:
     def synthesise(self, job: Job, work: Path, timeout_s: float) -> Synthesis:
         if job.part.yosys is None:
             raise ToolFailed(f"yosys: no synthesis for {job.part.family}; use the vendor's tool")
-        write_script(
-            "yosys/synth.ys.j2",
-            work / "synth.ys",
-            sources=copied_sources(job.sources, work),
-            family=job.part.yosys,
-            top=job.name,
-            core=job.core,
-        )
-        run_script("synth.ys", work, timeout_s)
+        mapped(job.sources, job.part.yosys, job.name, job.core, work, timeout_s)
         statistics = json.loads(read_report("yosys", work / "stat.json"))
         return parse(statistics, read_report("yosys", work / "depth.txt"), job)
+
+
+def mapped(
+    sources: Sequence[Path], family: str, top: str, core: str, work: Path, timeout_s: float
+) -> None:
+    """Map a design in the folder ``work``; leaves ``netlist.v``, ``stat.json`` and ``depth.txt``.
+
+    A large core is mapped in portions, one per processor at a time. Raises ToolFailed.
+    """
+    end = time.monotonic() + timeout_s
+    names = copied_sources(sources, work)
+    parts = portions(core, sources)
+    fields = {"family": family, "top": top, "core": core}
+    if parts:
+        calls = [
+            partial(_portion, work / f"portion{k}", names, modules, fields, end)
+            for k, modules in enumerate([(), *(portion.modules for portion in parts)])
+        ]
+        lines = [_TOP_LINES, *(portion.lines for portion in parts)]
+        with progress("Yosys", sum(lines), "lines of logic") as advance:
+            shares = zip(calls, lines, strict=True)
+            failures = together([partial(_counted, *share, advance) for share in shares])
+        for failure in filter(None, failures):
+            raise failure
+    folders = [f"portion{k}" for k in range(len(parts) + 1)] if parts else []
+    write_script("yosys/synth.ys.j2", work / "synth.ys", sources=names, portions=folders, **fields)
+    run_script("synth.ys", work, max(end - time.monotonic(), 0.1))
+    for folder in folders:
+        shutil.rmtree(work / folder)
+
+
+def _portion(
+    work: Path, sources: Sequence[str], modules: Sequence[str], fields: dict[str, str], end: float
+) -> None:
+    """Map some modules of a core, which a module ``portion`` holds; without any, the top alone."""
+    work.mkdir()
+    names = [f"../{name}" for name in sources]
+    if modules:
+        instances = [f"(* keep *) {module} held{k} ();" for k, module in enumerate(modules)]
+        text = "\n".join(["module portion;", *instances, "endmodule", ""])
+        (work / "portion.v").write_text(text)
+        names.append("portion.v")
+        fields = {**fields, "top": "portion"}
+    script = work / "portion.ys"
+    write_script("yosys/portion.ys.j2", script, sources=names, modules=modules, **fields)
+    run_script(script.name, work, max(end - time.monotonic(), 0.1))
+
+
+def _counted(call: Callable[[], None], lines: int, advance: Advance) -> ToolFailed | None:
+    """The failure of a call, if any: it is raised when all others have ended, too."""
+    try:
+        call()
+    except ToolFailed as failure:
+        return failure
+    advance(lines)
+    return None
 
 
 def command() -> list[str]:

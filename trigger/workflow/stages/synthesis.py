@@ -1,5 +1,6 @@
 """The synthesis of a build with open tools."""
 
+import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -56,6 +57,7 @@ def run(build: Build, folder: Path) -> None:
             (folder / this.design / "yosys.log").unlink(missing_ok=True)
             say(f"  {line(results[-1])}")
     except OutOfTime:
+        shutil.rmtree(folder / this.design)
         failures.append(_stopped(this, build.spec.synth.minutes))
         say(f"  {failures[-1]}")
     except ToolFailed as failure:
