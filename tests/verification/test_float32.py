@@ -8,7 +8,7 @@ from trigger.fixedpoint import evaluate
 from trigger.fixedpoint.build import Builder
 from trigger.fixedpoint.ops import Constant
 from trigger.fixedpoint.types import Fixed
-from trigger.verification.float32 import FUNCTION_ERROR, output_bounds
+from trigger.verification.float32 import FUNCTION_ERROR, near_note, near_steps, output_bounds
 
 FLOAT_BITS = 24
 
@@ -36,11 +36,34 @@ def test_products(first, second, exact):
     assert (low == high).all() == exact
 
 
-def test_a_table_is_known_to_one_step():
-    """Where the function behind it lies next to the middle of two levels, float32 may take either."""
+def table(*notes):
     builder = Builder((Fixed(True, 4, 2),))
     levels = Constant(np.arange(16) ** 2 % 11, Fixed(False, 4, 2))
-    graph = builder.graph(builder.lookup("out", "inputs", -8, levels))
+    return builder.graph(builder.lookup("out", "inputs", -8, levels), notes)
+
+
+def test_a_table_is_exact():
+    x = np.arange(-8, 8)[:, None]
+    bounds = output_bounds(table(), x)
+    exact = np.ldexp(evaluate.run(table(), x), -2)
+    np.testing.assert_array_equal(bounds.low, exact)
+    np.testing.assert_array_equal(bounds.high, exact)
+    other = output_bounds(table(near_note("in", 1, 16)), x)
+    np.testing.assert_array_equal(other.low, exact)
+
+
+def test_values_next_to_the_middle_of_two_levels_are_counted():
+    x = np.array([0.1, 0.5, 0.5 - 1e-9, 1.25, 1.5 + 1e-7, -0.5, 2.4999])
+    assert near_steps(x, np.rint) == 4
+    assert near_steps(np.zeros(3), np.rint) == 0
+
+
+def test_a_table_whose_note_says_so_is_known_to_one_step():
+    """Where the function behind it lies next to the middle of two levels, float32 may take either."""
+    graph = table(near_note("out", 1, 16))
+    assert graph.notes == (
+        "out: 1 of its 16 entries lie where float32 may round to a neighbouring level",
+    )
     x = np.arange(-8, 8)[:, None]
     bounds = output_bounds(graph, x)
     exact = np.ldexp(evaluate.run(graph, x), -2)

@@ -12,7 +12,9 @@ from qkeras import QActivation, QDense, quantized_relu
 import trigger
 from trigger.artifacts import implementations
 from trigger.fixedpoint import evaluate
+from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.ops import Dense as DenseNode
+from trigger.fixedpoint.ops import Lookup
 from trigger.frontends.inexact import Inexact
 from trigger.frontends.networks import lower, record
 from trigger.frontends.saving import save
@@ -238,3 +240,50 @@ def test_a_build_that_is_not_the_trained_network(small_build):
     recorded._replace(y=recorded.y + np.float32(0.125)).save(path)
     found = implementations.trained_network(root).comparison
     assert found.differing == found.events == len(recorded.x) > 1000
+
+
+def with_entry_nudged(graph, entry):
+    """One entry of the only table one step higher."""
+    (node,) = [node for node in graph.nodes if isinstance(node, Lookup)]
+    values = node.levels.values.copy()
+    values[entry] += 1
+    levels = dataclasses.replace(node.levels, values=values)
+    changed = dataclasses.replace(node, levels=levels)
+    return Graph(tuple(changed if one is node else one for one in graph.nodes), graph.notes)
+
+
+def tables(*stages):
+    x = inputs = keras.Input((3,))
+    for layer in stages:
+        x = layer(x)
+    return keras.Model(inputs, x)
+
+
+def test_a_wrong_entry_of_an_exact_table_is_found():
+    """An embedding, and a function whose values are far from the middle of two levels."""
+    embedding = tables(keras.layers.Embedding(8, 1), keras.layers.Flatten())
+    embedding.layers[1].set_weights([np.arange(8)[:, None] / 8])
+    gelu = tables(Activation("gelu"), QActivation("quantized_bits(6,2,alpha=1)"))
+    for model, inputs in ((embedding, "ufixed<3,3>"), (gelu, "fixed<4,3>")):
+        graph = lower(model, inputs)
+        assert graph.notes == ()
+        kind = graph.input.types[0]
+        every = np.arange(kind.minimum, kind.maximum + 1) * 2.0**-kind.fraction
+        x = np.stack([every] * 3, axis=1)
+        assert agreement(graph, record(model, x)).comparison.equal
+        assert agreement(graph, record(model, x)).exact == len(x)
+        for entry in range(len(x)):
+            found = agreement(with_entry_nudged(graph, entry), record(model, x)).comparison
+            assert found.differing == 1
+
+
+def test_a_table_that_rounds_near_the_middle_says_so():
+    model = tables(Activation("gelu"), QActivation("quantized_bits(12,2,alpha=1)", name="q"))
+    graph = lower(model, "fixed<14,4>")
+    (note,) = graph.notes
+    near = int(note.removeprefix("q: ").split()[0])
+    assert (
+        note
+        == f"q: {near} of its 16384 entries lie where float32 may round to a neighbouring level"
+    )
+    assert 0 < near < 200

@@ -6,7 +6,7 @@ Elsewhere the bounds propagate the float32 rounding through the graph: a value t
 to a quantiser's step may end up on either side of it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, assert_never
 
 import numpy as np
@@ -50,6 +50,26 @@ _EXACT = 2.0**24
 FUNCTION_ERROR = 2.0**-21
 
 
+_NEAR = "entries lie where float32 may round to a neighbouring level"
+
+
+def near_note(table: str, near: int, entries: int) -> str:
+    """The note of a graph about a table some of whose entries depend on rounding."""
+    return f"{table}: {near} of its {entries} {_NEAR}"
+
+
+def near_steps(function: Reals, rounded: Callable[[Reals], Reals]) -> int:
+    """How many values of a function float32 may round to another level than float64."""
+    error = FUNCTION_ERROR * np.abs(function)
+    below, same, above = (rounded(x) for x in (function - error, function, function + error))
+    return int(((below != same) | (above != same)).sum())
+
+
+def _loose(graph: Graph) -> set[str]:
+    """The tables whose values float32 may round to a neighbouring level."""
+    return {note.partition(":")[0] for note in graph.notes if note.endswith(_NEAR)}
+
+
 class Bounds(NamedTuple):
     """Real numbers, each of shape (events, elements); equal where float32 is exact."""
 
@@ -76,9 +96,11 @@ def _block(graph: Graph, x: Integers) -> Bounds:
     real = np.ldexp(x.astype(np.float64), -graph.input.fractions)
     narrow = real.astype(np.float32).astype(np.float64)  # as Keras receives them
     values = {graph.input.name: Bounds(narrow, narrow)}
+    loose = _loose(graph)
     for node in graph.nodes[1:]:
         sources = [graph[name] for name in node.inputs]
-        values[node.name] = _next(node, sources, [values[name] for name in node.inputs])
+        found = _next(node, sources, [values[name] for name in node.inputs])
+        values[node.name] = _neighbours(node, found) if node.name in loose else found
     return values[graph.output.name]
 
 
@@ -195,15 +217,19 @@ def _round(x: Reals, rounding: Rounding) -> Reals:
 
 
 def _lookup(node: Lookup, source: Operation, x: Bounds) -> Bounds:
-    """The levels between the bounds, and beside them: the function behind a table may lie next to
-    the middle of two levels, where its error in float32 decides.
-    """
+    """The levels between the bounds."""
     last = node.first + len(node.levels.values) - 1
     low, high = (np.ldexp(end, source.fractions) for end in x)
     ends = (np.clip(np.floor(low), node.first, last), np.clip(np.ceil(high), node.first, last))
     least, most = extremes(node, *(end.astype(np.int64) for end in ends))
-    y = Bounds(*(np.ldexp(end, -node.levels.type.fraction) for end in (least, most)))
-    error = np.ldexp(1.0, -node.levels.type.fraction) + FUNCTION_ERROR * y.largest
+    return Bounds(*(np.ldexp(end, -node.levels.type.fraction) for end in (least, most)))
+
+
+def _neighbours(node: Operation, y: Bounds) -> Bounds:
+    """The function behind a table may lie next to the middle of two levels, where its error in
+    float32 decides.
+    """
+    error = np.ldexp(1.0, -node.fractions) + FUNCTION_ERROR * y.largest
     return Bounds(y.low - error, y.high + error)
 
 

@@ -5,7 +5,7 @@ and folded normalisations are those that HGQ2 computes in the network's float32;
 read, element by element.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -28,10 +28,16 @@ from trigger.frontends.hgq.constants import (
     is_left_out_head,
     kernel_constants,
 )
-from trigger.frontends.hgq.reference import elementwise, is_elementwise
+from trigger.frontends.hgq.reference import (
+    elementwise,
+    is_elementwise,
+    of_vectors,
+    quantised,
+)
 from trigger.frontends.inexact import Problem, Refusal
 from trigger.frontends.piecewise import Decreases, lookup, lower_relu, staircase
 from trigger.frontends.walk import Method, Walk, check_channel_axis
+from trigger.verification.float32 import near_note, near_steps
 
 _ROUNDED = "put a Quantizer after it, which makes the two tables"
 _TABLES = "use quantisers of fewer bits: stable=True with an exp_iq_conf, and an inv_iq_conf"
@@ -128,7 +134,11 @@ class _HgqWalk(Walk):
         if found is None:
             return self._rounded(value).node
         if value.unrounded is not None:
-            return rounded.lower(self.builder, name, value, value.unrounded, quantizer, found)
+            made, notes = rounded.lower(
+                self.builder, name, value, value.unrounded, quantizer, found
+            )
+            self.notes += notes
+            return made
         return rules.lower_rule(self.builder, name, value.node, found)
 
     def _inputs(self, call: Call) -> list[str]:
@@ -275,7 +285,9 @@ class _HgqWalk(Walk):
         try:
             return staircase(self.builder, call.name, source, function, bisectable=False)
         except Decreases:
-            return self._entries(call.name, source, function, "use an iq_conf of fewer bits")
+            return self._entries(
+                call.name, source, call.layer, shape, "use an iq_conf of fewer bits"
+            )
 
     def _softmax(self, call: Call) -> str:
         """HGQ2's softmax is made of tables: the largest value, exponentials, and one division."""
@@ -302,16 +314,35 @@ class _HgqWalk(Walk):
         source = value.node
         if layer.enable_iq:
             source = self._quantised(f"{name}_iq", value, layer.iq)
-        return self._entries(name, source, elementwise(layer, value.shape), _TABLES)
+        return self._entries(name, source, layer, value.shape, _TABLES)
 
     def _entries(
-        self, name: str, source: str, function: Callable[[np.ndarray], np.ndarray], remedy: str
+        self, name: str, source: str, layer: Any, shape: tuple[int, ...], remedy: str
     ) -> str:
         """A table of any function; ``remedy`` is for an input that is too wide."""
+        function = elementwise(layer, shape)
         try:
-            return lookup(self.builder, name, source, function)
+            table = lookup(self.builder, name, source, function)
         except Refusal as refusal:
             raise Refusal(refusal.reason, remedy) from refusal
+        near, entries = _near_entries(self.builder, source, layer, shape)
+        if near:
+            self.notes.append(near_note(table, near, entries))
+        return table
+
+
+def _near_entries(
+    builder: Builder, source: str, layer: hgq.layers.QUnaryFunctionLUT, shape: tuple[int, ...]
+) -> tuple[int, int]:
+    """How many entries of a table float32 may round to another level, and how many it has."""
+    fraction = int(builder[source].fractions.max())
+    up = fraction - builder[source].fractions
+    low, high = builder.range(source)
+    integers = np.arange(int((low << up).min()), int((high << up).max()) + 1)
+    x = np.ldexp(integers.astype(np.float64), -fraction)
+    real = of_vectors(layer.activation, shape)
+    rounded = of_vectors(partial(quantised, layer, shape), shape)
+    return near_steps(real(x), rounded), len(x)
 
 
 def _check_table(layer: hgq.layers.QUnaryFunctionLUT, shape: tuple[int, ...]) -> None:

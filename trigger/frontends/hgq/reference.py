@@ -106,12 +106,23 @@ def elementwise(
     layer: hgq.layers.QUnaryFunctionLUT, shape: tuple[int, ...]
 ) -> Callable[[np.ndarray], np.ndarray]:
     """The function and output quantiser of a table for a shape, in float64, on any vector."""
+    return of_vectors(lambda x: quantised(layer, shape, layer.activation(x)), shape)
+
+
+def quantised(layer: hgq.layers.QUnaryFunctionLUT, shape: tuple[int, ...], y: Any) -> Any:
+    """The output quantiser of a table for a shape, in float64."""
+    return in_float64(layer.oq, (None, *shape))(y)
+
+
+def of_vectors(
+    function: Callable[[Any], Any], shape: tuple[int, ...]
+) -> Callable[[np.ndarray], np.ndarray]:
+    """A function of tensors of a shape as one of vectors, in float64."""
 
     def run(x: np.ndarray) -> np.ndarray:
         events = np.resize(x, (math.ceil(len(x) / math.prod(shape)), *shape))
         with keras_float64():
-            oq = in_float64(layer.oq, (None, *shape))
-            y = oq(layer.activation(keras.ops.convert_to_tensor(events, dtype="float64")))
+            y = function(keras.ops.convert_to_tensor(events, dtype="float64"))
             found: np.ndarray = keras.ops.convert_to_numpy(y).ravel()[: len(x)]
             return found
 

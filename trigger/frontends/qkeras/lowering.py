@@ -190,7 +190,11 @@ class _KerasWalk(Walk):
             return self._activate(call, call.name, value.node, activation)
         if not rounded.is_rounding(call.layer):
             raise value.unrounded.refusal
-        return rounded.lower(self.builder, call.name, value.node, value.unrounded, activation)
+        table, notes = rounded.lower(
+            self.builder, call.name, value.node, value.unrounded, activation
+        )
+        self.notes += notes
+        return table
 
     def _activate(self, call: Call, name: str, source: str, activation: Any) -> str | Value:
         kind = known_as(activation)

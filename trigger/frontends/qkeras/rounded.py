@@ -3,6 +3,7 @@
 The function alone has values that no fixed-point type holds; rounded, they are few.
 """
 
+from functools import partial
 from typing import Any
 
 import keras
@@ -19,6 +20,7 @@ from trigger.frontends.qkeras.float64 import evaluate
 from trigger.frontends.qkeras.functions import name_of
 from trigger.frontends.qkeras.quantizers import QUANTIZERS, check_quantizer, keras_values
 from trigger.quantizers import LearnedActivation
+from trigger.verification.float32 import near_note, near_steps
 
 # Elementwise functions of Keras with real values, and whether they never decrease.
 _RISING = (
@@ -60,8 +62,10 @@ def is_rounding(layer: Any) -> bool:
     return type(getattr(layer, "activation", None)) in QUANTIZERS
 
 
-def lower(builder: Builder, name: str, source: str, before: Unrounded, activation: Any) -> str:
-    """Append a function and its quantiser as one table; returns the table's name.
+def lower(
+    builder: Builder, name: str, source: str, before: Unrounded, activation: Any
+) -> tuple[str, tuple[str, ...]]:
+    """Append a function and its quantiser as one table; returns the table's name, and notes.
 
     Raises Refusal if the two have no exact table.
     """
@@ -79,14 +83,16 @@ def lower(builder: Builder, name: str, source: str, before: Unrounded, activatio
     y = rounded(x)
     _check_size(x, before, y, name_of(activation))
     if len(x) > _MOST_ENTRIES:
-        return staircase(builder, name, source, rounded, bisectable=before.rises)
+        return staircase(builder, name, source, rounded, bisectable=before.rises), ()
     in_float32 = before.function(keras.ops.convert_to_tensor(x, dtype="float32"))
     own = as_numpy(called(name_of(activation), activation, in_float32))
+    if (np.diff(y) >= 0).all() and (own == y).all():
+        return staircase(builder, name, source, rounded, bisectable=False), ()
     # Near the middle of two levels float32 may round to the other one. The oracle of the trained
-    # network allows that of a table, but not of a staircase.
-    if (np.diff(y) < 0).any() or (own != y).any():
-        return lookup(builder, name, source, rounded)
-    return staircase(builder, name, source, rounded, bisectable=False)
+    # network allows that of a table with this note.
+    table = lookup(builder, name, source, rounded)
+    near = near_steps(evaluate(before.function, x), partial(keras_values, activation))
+    return table, (near_note(table, near, len(x)),) if near else ()
 
 
 def _values(builder: Builder, source: str) -> np.ndarray:
