@@ -1,7 +1,9 @@
-"""Time, LUT and memory from graph to written RTL, for random quantised MLPs of growing size.
+"""Time, LUT and memory from graph to written RTL, for random quantised MLPs of growing size, and for one kernel of a
+convolution at 1 and at 100 positions.
 
-Each network is compiled in a process of its own. The exponent compares it with the one above: the processor's time
-grows as the number of weights to this power.
+Each network is compiled in a process of its own, one per processor at a time. The growth compares it with the one
+above: of an MLP the power of the number of weights with which the processor's time grows, of a kernel the ratio of
+the processor's times.
 """
 
 import argparse
@@ -12,6 +14,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from math import log
 from pathlib import Path
 from typing import TypedDict
@@ -25,7 +29,8 @@ from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.passes import optimize
 from trigger.fixedpoint.types import Fixed, Overflow, Rounding
 
-SIZES = ("16-64-32-32-5", "64-64-64-64-10", "128-128-128-10", "256-256-10")
+SIZES = ("16-64-32-32-5", "64-64-64-64-10", "128-128-128-10", "256-256-10", "48-32@1", "48-32@100")
+TAPS = 3
 BITS = 6
 PART, CLOCK_MHZ = "xcvu13p-flga2577-2-e", 240.0
 
@@ -48,18 +53,26 @@ class Row(TypedDict, total=False):
 def network(size: str, bits: int = BITS, seed: int = 0) -> Graph:
     """Uniform weights and biases of ``bits`` bits, none pruned; ReLU of ``bits`` bits behind all layers but the last."""
     rng = np.random.default_rng(seed)
-    features, *layers = map(int, size.split("-"))
-    builder = Builder((Fixed(True, bits, 1),) * features)
+    features, *layers = map(int, size.partition("@")[0].split("-"))
+    positions = count_of_positions(size)
+    channels = features // TAPS
+    inputs = (positions + TAPS - 1) * channels if "@" in size else features
+    builder = Builder((Fixed(True, bits, 1),) * inputs)
     last = builder.last
+    if "@" in size:
+        windows = np.arange(positions)[:, None] * channels + np.arange(features)
+        last = builder.select("windows", last, windows.ravel())
     for number, units in enumerate(layers):
-        fan_in = len(builder[last].types)
+        fan_in = len(builder[last].types) // positions
         largest = (1 << (bits - 1)) - 1
         drawn = rng.integers(-largest, largest + 1, (fan_in, units))
         bias = rng.integers(-largest, largest + 1, units)
         unit = 2.0 ** (1 - bits - round(log(fan_in, 2) / 2))
-        last = builder.dense(f"dense{number}", last, constant(drawn * unit), constant(bias * unit))
-        if number < len(layers) - 1:
-            kind = (Fixed(False, bits, 0),) * units
+        last = builder.dense(
+            f"dense{number}", last, constant(drawn * unit), constant(bias * unit), positions
+        )
+        if number < len(layers) - 1 or "@" in size:
+            kind = (Fixed(False, bits, 0),) * (units * positions)
             last = builder.quantize(f"relu{number}", last, kind, Rounding.RND_CONV, Overflow.SAT)
     return builder.graph(last)
 
@@ -105,38 +118,66 @@ def seconds(work) -> float:
     return time.perf_counter() - start
 
 
-def exponent(row: Row, before: Row | None) -> str:
-    if before is None:
+def count_of_positions(size: str) -> int:
+    return int(size.partition("@")[2] or 1)
+
+
+def growth(row: Row, before: Row | None) -> str:
+    if before is None or ("@" in row["size"]) != ("@" in before["size"]):
         return ""
-    ratios = (row[key] / before[key] for key in ("processor", "weights"))
-    return f"{log(next(ratios)) / log(next(ratios)):.2f}"
+    time, weights = (row[key] / before[key] for key in ("processor", "weights"))
+    return f"× {time:.2f}" if "@" in row["size"] else f"{log(time) / log(weights):.2f}"
+
+
+def rows(sizes: list[str], simulations: bool) -> Iterator[Row]:
+    """The rows in order; what is left is estimated from the weights that are finished."""
+    work = {size: weights(network(size)) // count_of_positions(size) for size in sizes}
+    start = time.monotonic()
+    finished: list[str] = []
+
+    def one(size: str) -> Row:
+        command = [sys.executable, __file__, "--one", size]
+        command += ["--simulations"] if simulations else []
+        row: Row = json.loads(subprocess.run(command, check=True, stdout=-1).stdout)
+        finished.append(size)
+        done = sum(work[name] for name in finished)
+        left = (time.monotonic() - start) * (sum(work.values()) / done - 1)
+        print(
+            f"{len(finished)} of {len(sizes)}, about {left:.0f} s left", file=sys.stderr, flush=True
+        )
+        return row
+
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        yield from pool.map(one, sizes)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("sizes", nargs="*", default=SIZES, help="such as 16-64-32-32-5")
+    parser.add_argument(
+        "sizes",
+        nargs="*",
+        default=SIZES,
+        help="such as 16-64-32-32-5, or 48-32@100 for 100 positions",
+    )
     parser.add_argument("--simulations", action="store_true", help="compile RTL and csim, too")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.one:
         print(json.dumps(measure(given.one, given.simulations)))
         return
-    columns = ["network", "weights", "traced s", "written s", "CPU s", "exponent"]
+    columns = ["network", "weights", "traced s", "written s", "CPU s", "growth"]
     columns += ["LUT", "latency", "MiB"]
     columns += ["Verilator s", "csim s"] if given.simulations else []
     print("| " + " | ".join(columns) + " |\n|---|" + "---:|" * (len(columns) - 1))
     before = None
-    for size in given.sizes:
-        command = [sys.executable, __file__, "--one", size]
-        command += ["--simulations"] if given.simulations else []
-        row: Row = json.loads(subprocess.run(command, check=True, stdout=-1).stdout)
+    for row in rows(list(given.sizes), given.simulations):
         cells = [
-            size,
+            row["size"],
             f"{row['weights']:,}",
-            f"{row['traced']:.1f}",
-            f"{row['written']:.1f}",
-            f"{row['processor']:.1f}",
-            exponent(row, before),
+            f"{row['traced']:.2f}",
+            f"{row['written']:.2f}",
+            f"{row['processor']:.2f}",
+            growth(row, before),
             f"{row['lut']:,}",
             f"{row['latency']}",
             f"{row['memory'] >> 20:,}",
