@@ -56,6 +56,18 @@ def test_equals_keras_2(name, line, suffix, capsys):
 
 
 @pytest.mark.parametrize("suffix", [".h5", ".keras"])
+@pytest.mark.parametrize("name", ["convolutions", "qconvolutions"])
+def test_convolutions_equal_those_of_keras_2_and_qkeras_0_9(name, suffix):
+    model, saved = load(FOLDER / f"{name}{suffix}"), np.load(FOLDER / f"{name}.npz")
+    assert len(np.unique(saved["y"])) > 100
+    np.testing.assert_allclose(model(saved["x"]), saved["y"], rtol=0, atol=1e-6)
+    if name == "qconvolutions":
+        graph = lower(model, "fixed<7,4>")
+        x = saved["x"].reshape(len(saved["x"]), -1)
+        np.testing.assert_array_equal(evaluate.predict(graph, x), saved["y"])
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
 def test_normalizations_and_squares_equal_keras_2(suffix):
     model, saved = load(FOLDER / f"normalized{suffix}"), np.load(FOLDER / "normalized.npz")
     assert len(np.unique(saved["y"])) > 100
@@ -133,11 +145,15 @@ def edited(tmp_path, change):
         (
             lambda layers, saved: layers["tanh"].update(class_name="Lambda"),
             "layer 'tanh' is of the class Lambda; available: Activation, "
-            "ActivityRegularization, Add, AlphaDropout, "
-            "BatchNormalization, Concatenate, Dense, Dot, Dropout, Flatten, "
-            "GaussianDropout, GaussianNoise, LeakyReLU, "
-            "Multiply, Normalization, Permute, ReLU, Reshape, Softmax, Subtract, "
-            "QActivation, QBatchNormalization, QDense, QDenseBatchnorm",
+            "ActivityRegularization, Add, AlphaDropout, Average, AveragePooling1D, AveragePooling2D, "
+            "BatchNormalization, Concatenate, Conv1D, Conv2D, Cropping1D, Cropping2D, Dense, "
+            "DepthwiseConv1D, DepthwiseConv2D, Dot, Dropout, Flatten, GaussianDropout, "
+            "GaussianNoise, GlobalAveragePooling1D, GlobalAveragePooling2D, GlobalMaxPooling1D, "
+            "GlobalMaxPooling2D, LeakyReLU, Maximum, MaxPooling1D, MaxPooling2D, Minimum, Multiply, "
+            "Normalization, PReLU, Permute, ReLU, RepeatVector, Reshape, SeparableConv1D, "
+            "SeparableConv2D, Softmax, Subtract, UpSampling1D, UpSampling2D, ZeroPadding1D, "
+            "ZeroPadding2D, QActivation, QAveragePooling2D, QBatchNormalization, QConv1D, QConv2D, "
+            "QConv2DBatchnorm, QDense, QDenseBatchnorm, QDepthwiseConv2D, QGlobalAveragePooling2D",
         ),
         (
             lambda layers, saved: layers["hidden"]["config"]["kernel_quantizer"].update(

@@ -128,7 +128,7 @@ def _said(value: Any) -> str:
 def _options(thing: Any) -> dict[str, Any]:
     """The options of a constructor, read from the attributes of the same names."""
     found = {}
-    for name in _parameters(type(thing)):
+    for name in parameters(type(thing)):
         is_cast = name == "dtype" and not isinstance(thing, keras.layers.Layer)
         if name in _SETTLED or _QUANTIZER.search(name) or (_IGNORED.search(name) and not is_cast):
             continue
@@ -154,7 +154,7 @@ def _options(thing: Any) -> dict[str, Any]:
     return found
 
 
-def _parameters(kind: type) -> list[str]:
+def parameters(kind: type) -> list[str]:
     """The options of a constructor and of the base constructors that receive its keyword
     arguments.
     """
@@ -195,7 +195,7 @@ def _layer_again(layer: Any) -> Any:
         return kind.from_config(layer.get_config())
     if isinstance(layer, keras.layers.RNN):  # they pass on their options to a cell
         return _recurrent_again(layer)
-    known = _parameters(kind)
+    known = parameters(kind)
     if not known and hasattr(layer, "config"):  # Quantizer of HGQ2
         return kind(config=layer.config, name=layer.name, dtype=layer.dtype_policy)
     # Drawing kernels would change all later random numbers.

@@ -22,22 +22,35 @@ import h5py
 import keras
 import numpy as np
 import qkeras
+from qkeras.qconv2d_batchnorm import QConv2DBatchnorm
 from qkeras.qdense_batchnorm import QDenseBatchnorm
 
 from trigger.errors import TriggerError, quoted
+from trigger.frontends.attributes import parameters
 from trigger.support.progress import say
 
 _KERAS_LAYERS = (
-    "Activation", "ActivityRegularization", "Add", "AlphaDropout", "BatchNormalization",
-    "Concatenate", "Dense", "Dot", "Dropout", "Flatten", "GaussianDropout", "GaussianNoise",
-    "LeakyReLU", "Multiply", "Normalization", "Permute", "ReLU", "Reshape", "Softmax", "Subtract",
+    "Activation", "ActivityRegularization", "Add", "AlphaDropout", "Average", "AveragePooling1D",
+    "AveragePooling2D", "BatchNormalization", "Concatenate", "Conv1D", "Conv2D", "Cropping1D",
+    "Cropping2D", "Dense", "DepthwiseConv1D", "DepthwiseConv2D", "Dot", "Dropout", "Flatten",
+    "GaussianDropout", "GaussianNoise", "GlobalAveragePooling1D", "GlobalAveragePooling2D",
+    "GlobalMaxPooling1D", "GlobalMaxPooling2D", "LeakyReLU", "Maximum", "MaxPooling1D",
+    "MaxPooling2D", "Minimum", "Multiply", "Normalization", "PReLU", "Permute", "ReLU",
+    "RepeatVector", "Reshape", "SeparableConv1D", "SeparableConv2D", "Softmax", "Subtract",
+    "UpSampling1D", "UpSampling2D", "ZeroPadding1D", "ZeroPadding2D",
 )  # fmt: skip
 _LAYERS: dict[str, type[keras.layers.Layer]] = {
     **{name: getattr(keras.layers, name) for name in _KERAS_LAYERS},
     "QActivation": qkeras.QActivation,
+    "QAveragePooling2D": qkeras.QAveragePooling2D,
     "QBatchNormalization": qkeras.QBatchNormalization,
+    "QConv1D": qkeras.QConv1D,
+    "QConv2D": qkeras.QConv2D,
+    "QConv2DBatchnorm": QConv2DBatchnorm,
     "QDense": qkeras.QDense,
     "QDenseBatchnorm": QDenseBatchnorm,
+    "QDepthwiseConv2D": qkeras.QDepthwiseConv2D,
+    "QGlobalAveragePooling2D": qkeras.QGlobalAveragePooling2D,
 }
 _QUANTIZERS = (
     "bernoulli", "binary", "quantized_bits", "quantized_hswish", "quantized_linear",
@@ -53,6 +66,9 @@ _WITHOUT_EFFECT = (
     "adjustment", "enable_bn_folding_freeze", "fused", "renorm", "synchronized", "use_ste",
     "use_variables", "var_name", "virtual_batch_size",
 )  # fmt: skip
+_DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
+# What Keras 3 calls "kernel" in these layers.
+_DEPTHWISE_KERNEL = "depthwise_kernel"
 _RENAMED = {"LeakyReLU": {"alpha": "negative_slope"}}
 
 
@@ -259,17 +275,20 @@ def _value(value: Any, where: str) -> Any:
 
 
 def _made(kind: Any, options: Mapping[str, Any], where: str) -> Any:
-    known = inspect.signature(kind.__init__).parameters
-    open_ended = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in known.values())
+    open_ended = any(
+        p.kind is inspect.Parameter.VAR_KEYWORD
+        for p in inspect.signature(kind.__init__).parameters.values()
+    )
     layer_options = {"name", "trainable", "activity_regularizer"} if open_ended else set()
+    known = {*parameters(kind), *layer_options}
     for key, value in options.items():
-        if key not in known and key not in layer_options and key not in _WITHOUT_EFFECT and value:
+        # Keras 2 gives this option to layers that cannot use it.
+        is_one_group = key == "groups" and value == 1
+        if key not in known and key not in _WITHOUT_EFFECT and not is_one_group and value:
             raise TriggerError(
                 f"{where}: the option {key}={quoted(value)} has no counterpart in Keras 3"
             )
-    return kind(
-        **{key: value for key, value in options.items() if key in known or key in layer_options}
-    )
+    return kind(**{key: value for key, value in options.items() if key in known})
 
 
 def _in_groups(
@@ -305,6 +324,8 @@ def _in_archive(file: Any, entries: list[_Entry]) -> Iterator[tuple[_Entry, dict
         group = layers.get(name, {})
         weights = group.get("layer/vars" if entry.was == _PRUNED else "vars", {})
         parts = {number: np.asarray(part) for number, part in weights.items()}
+        folded = group.get("batchnorm/vars", {})  # counted on, as in Keras 3
+        parts |= {str(len(weights) + int(k)): np.asarray(part) for k, part in folded.items()}
         if entry.was == _PRUNED and "vars/1" in group:  # the mask, beside the kernel itself
             parts["0"] = parts["0"] * np.asarray(group["vars/1"])
         yield entry, parts
@@ -318,6 +339,8 @@ def _snake_case(name: str) -> str:
 def _fill(layer: keras.layers.Layer, found: Mapping[str, np.ndarray], path: Path) -> None:
     wanted = [weight.name for weight in layer.weights if "seed" not in weight.name]
     keys = [str(k) for k in range(len(wanted))] if "0" in found else wanted
+    if type(layer) in _DEPTHWISE and _DEPTHWISE_KERNEL in found:
+        found = {"kernel" if key == _DEPTHWISE_KERNEL else key: found[key] for key in found}
     if set(found) != set(keys):
         raise TriggerError(
             f"{path}: layer {quoted(layer.name)} has the weights {_listed(found)}; it "
