@@ -15,6 +15,7 @@ from trigger.artifacts.folder import read_graph
 from trigger.cli.app import app
 from trigger.fixedpoint import evaluate
 from trigger.spec.spec import load
+from trigger.training.network import trained
 from trigger.workflow.adopt import Adoption, adopt
 from trigger.workflow.build import build
 
@@ -206,14 +207,23 @@ def test_several_inputs_are_one_row_of_the_sample(sample):
     assert sorted(spec.data.classes) == ["a", "b", "c"]
 
 
-def test_several_outputs_are_refused(sample):
+def test_several_outputs_with_a_label_are_refused(sample):
     two_inputs(["score", "other"])
     with pytest.raises(TriggerError) as error:
         adopt(Adoption(Path("two.keras"), sample, PART, 240, "kind"))
     assert str(error.value) == (
-        "two.keras: holds a network of 2 outputs; a build trains one output: make a network for "
-        "each, as in keras.Model(model.inputs, model.outputs[0])"
+        "two.keras: holds a network of 2 outputs; build it without --label, then add [heads] to "
+        "the trigger.toml"
     )
+
+
+def test_several_outputs_are_one_row_of_scores(sample):
+    """Without a label they need no names of classes; the label of this sample is text."""
+    two_inputs(["score", "other"])
+    adopt(Adoption(Path("two.keras"), sample, PART, 240))
+    spec = load(Path("two.toml"))
+    assert spec.scores == [f"output_{k}" for k in range(6)]
+    assert len(trained(spec, Path()).outputs) == 2
 
 
 def test_an_open_shape_is_refused(sample):
