@@ -1,14 +1,17 @@
 """Budgets: the best figure counts, what is not met says by how much and what would help."""
 
+import itertools
+
 import numpy as np
 import pytest
 
+from trigger.backends.rtl.logic import to_logic
 from trigger.fixedpoint.build import Builder, constant
 from trigger.fixedpoint.types import Fixed, Overflow, Rounding
 from trigger.spec.tables import Budget
 from trigger.spec.target_tables import Target
 from trigger.support.numbers import plain
-from trigger.synthesis.advice import advice
+from trigger.synthesis.advice import advice, ten_times_smaller
 from trigger.synthesis.budget import Figure, Line, Timing, check_budget, figures, over
 from trigger.synthesis.result import Synthesis
 
@@ -200,3 +203,38 @@ WIDE = SPARSE * (1 + 2.0**-14)
 )
 def test_advice_names_the_layer_and_its_cause(graph, layers, expected):
     assert advice(graph, layers, sum(layers.values())) == expected
+
+
+def mlp(bits, density, sizes=(28, 64, 64, 1)):
+    """Random layers, with values and weights of so many bits."""
+    rng = np.random.default_rng(0)
+    builder = Builder((Fixed(True, bits, 2),) * sizes[0])
+    source = builder.last
+    largest = (1 << (bits - 1)) - 1
+    for number, (inputs, units) in enumerate(itertools.pairwise(sizes)):
+        drawn = np.clip(
+            np.rint(rng.normal(size=(inputs, units)) * largest / 2.5), -largest, largest
+        )
+        drawn[rng.random(drawn.shape) >= density] = 0
+        weights = constant(drawn * 2.0 ** -(bits + 1))
+        source = builder.dense(f"dense{number}", source, weights, constant(np.zeros(units)))
+        kinds = (Fixed(False, bits, 1),) * units
+        source = builder.quantize(f"relu{number}", source, kinds, Rounding.RND_CONV, Overflow.SAT)
+    return builder.graph(source)
+
+
+def test_how_a_large_core_becomes_ten_times_smaller():
+    large = mlp(8, 1.0)
+    assert ten_times_smaller(large, 60_000) == (
+        "about ten times smaller: quantisation-aware training with 6 bits (now up to 8 in the "
+        "kernels and 8 in the values they read), and pruning.sparsity = 0.88 (now 1 % of the "
+        "weights are zero)"
+    )
+    before, after = (sum(to_logic(graph).costs) for graph in (large, mlp(6, 0.12)))
+    assert 8 < before / after < 14
+    assert ten_times_smaller(mlp(6, 0.4), 60_000) == (
+        "about ten times smaller: pruning.sparsity = 0.90 (now 62 % of the weights are zero), "
+        "and layers of 1.7 times fewer neurons"
+    )
+    assert ten_times_smaller(large, 49_999) == ten_times_smaller(large, None) == ""
+    assert ten_times_smaller(table(6), 60_000) == ""

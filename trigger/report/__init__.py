@@ -23,6 +23,7 @@ from trigger.report.page import environment
 from trigger.spec.head_tables import Scoring
 from trigger.spec.parts import utilisation
 from trigger.spec.spec import Spec
+from trigger.synthesis.advice import ten_times_smaller
 from trigger.synthesis.result import CORE, LABELS, Synthesis
 from trigger.synthesis.run import results as results_of
 
@@ -42,6 +43,7 @@ def write_report(build: Build, folder: Path) -> None:
     runs, failures = results_of(build.root)
     pruning = (spec.pruning.start_epoch, spec.pruning.end_epoch) if spec.pruning else None
     rows = _layers(graph)
+    sized = _best_sized(runs, spec.target.part)
     page = (
         environment()
         .get_template("report.html.j2")
@@ -68,7 +70,8 @@ def write_report(build: Build, folder: Path) -> None:
             utilisation=utilisation,
             synthesis=runs,
             estimate=next(r for r in runs if r.design == CORE),
-            sized=_best_sized(runs, spec.target.part),
+            sized=sized,
+            smaller=ten_times_smaller(graph, sized.lut),
             notes=dict.fromkeys(f"{r.tool}: {note}" for r in runs for note in r.notes),
             synthesis_failures=failures,
             budgets=found.budgets,

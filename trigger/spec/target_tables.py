@@ -48,7 +48,7 @@ class Device(Section):
 class Synth(Section):
     """The open synthesis of a build, which is stopped after ``minutes``."""
 
-    minutes: Positive = 5
+    minutes: Positive = 4
 
 
 class Target(Section):

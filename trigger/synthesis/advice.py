@@ -14,6 +14,14 @@ _BITS = 6
 _DENSITY = 0.25
 
 
+# In random networks of 28-64-64-1 and 28-128-128-1 LUTs grow about as this power of the fraction of
+# the weights that are not zero, and as the root of their bits.
+_POWER_OF_DENSITY = 0.9
+_LARGEST_SPARSITY = 0.9
+# Cores below this are small enough.
+_LARGE = 50_000
+
+
 class _Change(NamedTuple):
     saves: float
     what: str
@@ -39,6 +47,46 @@ def advice(graph: Graph, layers: Mapping[str, int], total: int) -> str:
     return f"{best.what}: {best.because}; {share}"
 
 
+def ten_times_smaller(graph: Graph, lut: int | None) -> str:
+    """How a large core becomes about ten times smaller; "" for another one, or without weights."""
+    kernels = [
+        node for node in graph.nodes if isinstance(node, Dense) and node.weights.values.any()
+    ]
+    if lut is None or lut < _LARGE or not kernels:
+        return ""
+    costs = np.array([_cost(graph, node) for node in kernels])
+    read = max(_read(graph, node) for node in kernels)
+    bits = max(_bits(node.weights) for node in kernels)
+    narrower = [
+        min(_BITS / _read(graph, node), 1) * min(_BITS / _bits(node.weights), 1) ** 0.5
+        for node in kernels
+    ]
+    left = float(costs @ narrower / costs.sum())
+    weights = sum(node.weights.values.size for node in kernels)
+    density = sum(int(np.count_nonzero(node.weights.values)) for node in kernels) / weights
+    sparsity = 1 - density * (0.1 / left) ** (1 / _POWER_OF_DENSITY)
+    parts: list[str] = []
+    if max(read, bits) > _BITS:
+        parts.append(
+            f"quantisation-aware training with {_BITS} bits (now up to {bits} in the kernels and "
+            f"{read} in the values they read)"
+        )
+    zeros = f"now {100 * (1 - density):.0f} % of the weights are zero"
+    parts.append(f"pruning.sparsity = {min(sparsity, _LARGEST_SPARSITY):.2f} ({zeros})")
+    if sparsity > _LARGEST_SPARSITY:
+        rest = (1 - _LARGEST_SPARSITY) / (1 - sparsity)
+        parts.append(f"layers of {rest ** (_POWER_OF_DENSITY / 2):.1f} times fewer neurons")
+    return f"about ten times smaller: {', and '.join(parts)}"
+
+
+def _cost(graph: Graph, node: Dense) -> float:
+    return _digits(node.weights.values) * _read(graph, node) * node.positions
+
+
+def _read(graph: Graph, node: Dense | Affine) -> int:
+    return max(t.width for t in graph[node.inputs[0]].types)
+
+
 def _layer(graph: Graph, name: str) -> Iterator[Operation]:
     """A node and its followers up to the next Dense, which the area of a layer includes."""
     nodes = list(graph.nodes)
@@ -56,7 +104,7 @@ def _changes(graph: Graph, node: Operation) -> Iterator[_Change]:
     if not isinstance(node, Dense | Affine):
         return
     constants = node.weights if isinstance(node, Dense) else node.scale
-    read = max(t.width for t in graph[node.inputs[0]].types)
+    read = _read(graph, node)
     copies = node.positions if isinstance(node, Dense) else 1
     cost = _digits(constants.values) * read * copies
     bits = _bits(constants)
