@@ -26,10 +26,11 @@ def autoencoder(features: int, filters: int = 8, latent: int = 20) -> keras.Mode
     return keras.Model(inputs, layers.Rescaling(4)(layers.Flatten()(x)), name="autoencoder")
 
 
-def student(features: int, _outputs: int, filters: int = 2, bits: int = 6) -> keras.Model:
+def student(features: int, _outputs: int, filters: int = 2, bits: int = 7) -> keras.Model:
     """A score of shape (events, 1) from the hardware's integers of shape (events, features).
 
     The detector looks the same in all directions of phi, so the filters' values are summed over it.
+    No energy is negative: a filter that starts with negative weights only would stay zero.
     """
 
     def dense(units: int, name: str) -> QDense:
@@ -46,13 +47,14 @@ def student(features: int, _outputs: int, filters: int = 2, bits: int = 6) -> ke
         filters,
         KERNEL,
         strides=KERNEL,
-        kernel_quantizer="quantized_bits(3,1,alpha=1)",
+        kernel_quantizer="quantized_bits(4,1,alpha=1)",
         bias_quantizer="quantized_bits(8,7,alpha=1)",
+        kernel_initializer=keras.initializers.RandomUniform(0, 1),
         name="filters",
     )(x)
     x = QActivation("quantized_relu(9,9)", name="energies")(x)
     x = layers.Flatten(name="rings")(keras.ops.sum(x, axis=1))
     x = layers.Rescaling(1 / 16, name="scale")(x)
-    x = dense(12, "hidden")(x)
+    x = dense(16, "hidden")(x)
     x = QActivation(f"quantized_relu({bits + 3},6)", name="relu")(x)
     return keras.Model(inputs, dense(1, "score")(x), name="student")
