@@ -364,5 +364,6 @@ def test_pages_are_escaped_but_for_pictures(path):
     assert page.environment().autoescape is True
     tree = page.environment().parse(path.read_text(encoding="utf-8"))
     marked = [node.node for node in tree.find_all(nodes.Filter) if node.name == "safe"]
-    assert all(isinstance(node, nodes.Name) and node.name.endswith("svg") for node in marked)
+    names = [node.attr if isinstance(node, nodes.Getattr) else node.name for node in marked]
+    assert all(name.endswith("svg") for name in names)
     assert not list(tree.find_all(nodes.EvalContextModifier))
