@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 from battery import around
-from qkeras import QActivation, QDense
+from qkeras import QActivation, QConv1D, QDense
 
 import trigger
 from trigger.fixedpoint import evaluate
@@ -43,6 +43,23 @@ class Off:
         return values
 
 
+class OffAt(Off):
+    """An implementation that is wrong in one element of one node, and so in the output."""
+
+    def __init__(self, graph: Graph, node: str, element: int) -> None:
+        super().__init__(graph)
+        self.node, self.element = node, element
+
+    def trace(self, x):
+        values = evaluate.trace(self.graph, x)
+        values[self.node] = values[self.node].copy()
+        values[self.node][:, self.element] += 1
+        return values
+
+
+WEIGHTS = {"kernel_quantizer": "quantized_bits(4,0,alpha=1)"}
+
+
 @pytest.fixture(scope="module")
 def network():
     model = around(QActivation("quantized_relu(6,2)"), 8)
@@ -74,6 +91,22 @@ def test_a_difference_has_a_witness(network):
         f"element 3, {witness.type}: expected {sign}{abs(witness.expected):#x} = {value!r}, found "
         in str(witness)
     )
+
+
+def test_a_witness_names_position_and_channel():
+    x = inputs = keras.Input((4, 2))
+    x = QConv1D(3, 1, **WEIGHTS, name="each")(x)
+    x = QActivation("quantized_relu(4,2)", name="each_relu")(x)
+    model = keras.Model(inputs, QDense(2, **WEIGHTS, name="out")(keras.layers.Flatten()(x)))
+    graph = trigger.lower(model, "fixed<6,3>")
+    events = np.random.default_rng(2).normal(size=(50, 4, 2))
+    witness = trigger.verify(model, [OffAt(graph, "each_relu", 7)], events).witness
+    assert (witness.node, witness.element, witness.channels) == ("each_relu", 7, 3)
+    assert "first differs in each_relu, element 7 (position 2, channel 1), ufixed<4,2>: " in str(
+        witness
+    )
+    witness = trigger.verify(model, [OffAt(graph, "out", 1)], events).witness
+    assert (witness.node, witness.element, witness.channels) == ("out", 1, 0)
 
 
 def test_a_graph_that_is_wrong_is_told_by_keras_layers(network):

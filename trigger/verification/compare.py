@@ -7,6 +7,7 @@ import numpy as np
 
 from trigger.fixedpoint.evaluate import GoldenModel, trace
 from trigger.fixedpoint.graph import Graph
+from trigger.fixedpoint.ops import Dense, Operation, Select, Threshold
 from trigger.fixedpoint.types import Integers
 from trigger.support.numbers import counted
 
@@ -27,7 +28,11 @@ class Implementation(Protocol):
 
 
 class Witness(NamedTuple):
-    """The first difference: which event, where, and both values."""
+    """The first difference: which event, where, and both values.
+
+    ``channels`` are the elements of one position, where a layer computes the same at several; 0
+    elsewhere.
+    """
 
     implementation: str
     event: int
@@ -38,14 +43,20 @@ class Witness(NamedTuple):
     found: int
     fraction: int
     inputs: tuple[int, ...]
+    channels: int = 0
 
     def __str__(self) -> str:
+        place = f"element {self.element}"
+        if self.channels:
+            position, channel = divmod(self.element, self.channels)
+            place += f" (position {position}, channel {channel})"
+
         def both(value: int) -> str:
             return f"{'-' if value < 0 else ''}{abs(value):#x} = {value * 2.0**-self.fraction!r}"
 
         return (
             f"event {self.event}: {self.implementation} first differs in {self.node}, "
-            f"element {self.element}, {self.type}: "
+            f"{place}, {self.type}: "
             f"expected {both(self.expected)}, found {both(self.found)}\n"
             f"  inputs (integers): {', '.join(map(str, self.inputs))}"
         )
@@ -195,8 +206,23 @@ def _witness(
                     int(traced[node.name][0, element]),
                     node.types[element].fraction,
                     tuple(int(v) for v in inputs[0]),
+                    _channels(graph, node),
                 )
     raise AssertionError("the output is always compared")
+
+
+def _channels(graph: Graph, node: Operation) -> int:
+    """The elements of one position of a kernel of several, also behind what follows it element by
+    element; 0 for any other node.
+    """
+    while not isinstance(node, Dense):
+        if len(node.inputs) != 1 or isinstance(node, Select | Threshold):
+            return 0
+        before = graph[node.inputs[0]]
+        if len(before.types) != len(node.types):
+            return 0
+        node = before
+    return len(node.types) // node.positions if node.positions > 1 else 0
 
 
 def _as_traced(graph: Graph, layers: Mapping[str, np.ndarray]) -> dict[str, Integers]:
