@@ -12,7 +12,6 @@ from trigger.frontends import merging, numbered, wiring
 from trigger.frontends.calls import Call, Value
 from trigger.frontends.inexact import Refusal
 from trigger.frontends.piecewise import is_power_of_two, lower_relu, scaled
-from trigger.frontends.products import sum_of_squares
 
 # Layers that do nothing in inference.
 TRAINING_ONLY = (
@@ -136,8 +135,6 @@ def _dot(builder: Builder, call: Call) -> str:
     value, other = call.inputs
     if call.layer.normalize:
         raise Refusal("it normalises its inputs", "use normalize=False, and quantised inputs")
-    if value == other and len(value.shape) == 1:
-        return sum_of_squares(builder, call.name, value.node)
     axes = np.broadcast_to(call.layer.axes, 2)
     first, second = (
         numbered.along(v.shape, [int(axis)]) for v, axis in zip(call.inputs, axes, strict=True)
