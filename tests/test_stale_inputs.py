@@ -196,6 +196,43 @@ def test_what_the_spec_says(trigger, old, new, expected):
     assert set(expected) <= set(moved(before, keys())) <= {*expected, "report", "payload", "rtl"}
 
 
+LOOSE = '[decision.accept.loose]\noutput = "background"\nthreshold = 0.0\n'
+TIGHT = DECISION.partition("[physics]")[0]
+ENERGY = '[heads.energy]\ntask = "regression"\nlabel = "e"\n'
+MASS = '[heads.mass]\ntask = "regression"\nlabel = "m"\n'
+
+
+@pytest.mark.parametrize("payload", ["", "[payload]\n"])
+def test_the_order_of_accept_bits(trigger, payload):
+    folder, keys = trigger
+    path = folder / "trigger.toml"
+    (folder.parent / "build" / "graph" / "summary.json").write_text("{}")
+    text = path.read_text() + payload
+    path.write_text(text + TIGHT + LOOSE)
+    before = keys()
+    path.write_text(text + LOOSE + TIGHT)
+    assert {"graph", "report"} <= set(moved(before, keys()))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        (ENERGY + MASS, MASS + ENERGY, {"events", "model", "graph", "rtl", "report"}),
+        (MASS, MASS + "mask = 'k'\n", {"events", "model", "report"}),
+        (MASS + ENERGY, MASS + ENERGY + "weight = 2\n", {"model", "report"}),
+        (MASS, MASS + "bins = [0, 1]\nunit = 'GeV'\n", {"report"}),
+    ],
+)
+def test_heads(trigger, before, after, expected):
+    folder, keys = trigger
+    path = folder / "trigger.toml"
+    text = path.read_text().replace('task = "classification"\n', "")
+    path.write_text(text + before)
+    first = keys()
+    path.write_text(text + after)
+    assert expected <= set(moved(first, keys())) <= {*expected, "payload"}
+
+
 def test_a_helper_that_is_edited_is_imported_again(trigger):
     """In one process, and after another trigger whose helper has the same name."""
     folder, _ = trigger

@@ -90,12 +90,45 @@ def test_lists_of_a_fixed_length(tmp_path):
     np.testing.assert_array_equal(found, [[4, 0, 3, 1], [2, 2, 1, 3]])
 
 
-def test_numbered_columns_come_before_lists(tmp_path):
+def test_numbered_columns_that_all_are_there_are_read(tmp_path):
     path = tmp_path / "events.parquet"
     columns = {f"jet{n}_{field}": [float(n)] for n in (1, 2) for field in FIELDS}
     pq.write_table(pa.table({**columns, "jet_pt": [[8.0]]}), path)
     found = dataset.load(data(path), tmp_path, inputs()).events.x
     np.testing.assert_array_equal(found, [[1, 1, 2, 2]])
+
+
+def test_an_object_that_lacks_a_field_takes_no_place_of_another(tmp_path):
+    path = tmp_path / "events.parquet"
+    parquet(path, [[40.0, 30.0, 20.0]], [[NAN, 1.0, 2.0]])
+    hardest = dataset.load(data(path), tmp_path, inputs(order_by="pt")).events.x
+    np.testing.assert_array_equal(hardest, [[30, 1, 20, 2]])
+    first = dataset.load(data(path), tmp_path, inputs()).events.x
+    np.testing.assert_array_equal(first, [[40, NAN, 30, 1]])
+
+
+@pytest.mark.parametrize("name", ["events.parquet", "events.npz", "events.h5"])
+def test_lists_that_are_all_empty(name, tmp_path):
+    path = tmp_path / name
+    if name == "events.parquet":
+        empty = pa.array([[], []], pa.list_(pa.float32()))
+        pq.write_table(pa.table({"jet_pt": empty, "jet_eta": empty}), path)
+    elif name == "events.npz":
+        np.savez(path, jet_pt=np.empty((2, 0)), jet_eta=np.empty((2, 0)))
+    else:
+        with h5py.File(path, "w") as file:
+            file["jet_pt"] = file["jet_eta"] = np.empty((2, 0))
+    found = dataset.load(data(path), tmp_path, inputs(order_by="pt")).events.x
+    np.testing.assert_array_equal(found, [[NAN] * 4] * 2)
+
+
+def test_a_file_of_no_events(tmp_path):
+    path = tmp_path / "events.parquet"
+    empty = pa.array([], pa.list_(pa.float32()))
+    pq.write_table(pa.table({"jet_pt": empty, "jet_eta": empty}), path)
+    with pytest.raises(TriggerError) as caught:
+        dataset.load(data(path), tmp_path, inputs())
+    assert str(caught.value) == f"{path}: no events"
 
 
 REFUSED = {
@@ -113,8 +146,8 @@ REFUSED = {
         "column 'jet_pt' does not have a list of numbers in each row",
     ),
     "infinite": (
-        {"pt": [[np.inf]] * 4, "eta": [[0.0]] * 4},
-        "column 'jet1_pt', row 0: inf is not a finite number",
+        {"pt": [[1.0], [], [2.0, np.inf], []], "eta": [[0.0], [], [0.0, 0.0], []]},
+        "column 'jet_pt', row 2: inf is not a finite number",
     ),
 }
 
@@ -129,15 +162,22 @@ def test_refused(name, tmp_path):
     assert str(caught.value) == f"{path}: {message}"
 
 
-def test_one_field_as_lists_only(tmp_path):
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"jet1_pt": [1.0], "jet2_pt": [1.0], "jet_eta": [[0.0]]},
+        {"jet1_pt": [1.0], "jet1_eta": [1.0], "jet_pt": [[0.0]], "jet_eta": [[0.0]]},
+    ],
+)
+def test_lists_beside_numbered_columns(columns, tmp_path):
     path = tmp_path / "events.parquet"
-    columns = {"jet1_pt": [1.0], "jet2_pt": [1.0], "jet_eta": [[0.0]]}
     pq.write_table(pa.table(columns), path)
     with pytest.raises(TriggerError) as caught:
         dataset.load(data(path), tmp_path, inputs())
+    shown = "jet_eta" if "jet_pt" not in columns else "jet_pt"
     assert str(caught.value) == (
-        f"{path}: the column 'jet_eta' has a list of objects in each row, but their field 'pt' has "
-        f"columns of numbers; write all fields as lists, or none"
+        f"{path}: has the objects 'jet' as lists, in the column '{shown}', and in columns of "
+        f"numbers, such as 'jet1_pt'; keep one of the two"
     )
 
 

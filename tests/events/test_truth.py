@@ -1,6 +1,8 @@
 """What each head of a network learns, from the columns of the event files."""
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from trigger import TriggerError
@@ -39,7 +41,7 @@ def load(folder, **changes):
 
 
 def test_the_truth_of_each_head_where_it_has_one(tmp_path):
-    write(tmp_path, [row.replace(",,", ",nan,") for row in ROWS])
+    write(tmp_path, ROWS)  # one of them has no value at all
     events = load(tmp_path)
     nan = np.nan
     expected = [[0, 0, 2.5], [1, nan, nan], [0, 1, -1], [1, nan, nan]]
@@ -47,9 +49,46 @@ def test_the_truth_of_each_head_where_it_has_one(tmp_path):
     np.testing.assert_array_equal(events.take(np.array([2, 0])).truth, [expected[2], expected[0]])
 
 
+def test_a_masked_truth_may_be_null(tmp_path):
+    path = tmp_path / "events.parquet"
+    columns = {"a": [1.0, 2.0], "sign": ["plus", None], "charged": [1, 0], "matched": [0, 1]}
+    pq.write_table(pa.table({**columns, "truth": pa.array([None, 3], pa.int32())}), path)
+    heads = {name: Head(**HEADS[name]) for name in ("charge", "energy")}
+    asked = Data(files=[path.name], features=["a"])
+    events = dataset.load(asked, tmp_path, None, heads).events
+    np.testing.assert_array_equal(events.truth, [[0, np.nan], [np.nan, 3]])
+    with pytest.raises(TriggerError) as caught:
+        dataset.load(asked, tmp_path, None, {"energy": Head(task="regression", label="truth")})
+    assert str(caught.value) == f"{path}: column 'truth', row 0: no value"
+
+
+@pytest.mark.parametrize(
+    ("classes", "labels", "expected"),
+    [
+        (["0", "2", "1"], [0, 1, 2], [0, 2, 1]),
+        (["1", "2", "3"], [3, 1, 2], [2, 0, 1]),
+        (["a", "b", "c"], [2, 0, 1], [2, 0, 1]),
+    ],
+)
+def test_numbers_are_names_where_all_names_are_numbers(classes, labels, expected, tmp_path):
+    np.savez(tmp_path / "events.npz", a=np.zeros(3), kind=np.array(labels))
+    data = Data(files=["events.npz"], features=["a"], label="kind", classes=classes)
+    np.testing.assert_array_equal(dataset.load(data, tmp_path).events.y, expected)
+
+
+def test_a_number_is_a_place_or_no_class(tmp_path):
+    np.savez(tmp_path / "events.npz", a=np.zeros(3), kind=np.array([0, 1, 11]))
+    data = Data(files=["events.npz"], features=["a"], label="kind", classes=["a", "11"])
+    with pytest.raises(TriggerError) as caught:
+        dataset.load(data, tmp_path)
+    assert str(caught.value) == (
+        f"{tmp_path / 'events.npz'}: column 'kind', row 2: 11 is none of the classes a, 11"
+    )
+
+
 REFUSED = {
-    "a value that is not finite and not masked": (
-        [*ROWS[:1], "2,d,plus,1,nan,1"],
+    "no value, and not masked": (
+        [*ROWS[:1], "2,d,plus,1,,1"],
         "column 'truth', line 3: nan is not a finite number",
     ),
     "a class that is not masked": (

@@ -11,6 +11,7 @@ name = "heads"
 files = ["x.csv"]
 features = ["a", "b"]
 label = "kind"
+weight = "w"
 classes = ["u", "c", "b"]
 [model]
 function = "network"
@@ -39,14 +40,14 @@ def test_the_scores_of_all_heads(tmp_path):
 
 
 def test_a_file_without_heads_has_one_without_a_name(tmp_path):
-    spec = parsed("", tmp_path) if False else parse('task = "classification"\n' + TOML, tmp_path)
+    spec = parse('task = "classification"\n' + TOML, tmp_path)
     (only,) = spec.scoring
     assert (only.name, only.outputs, only.column) == ("", ["u", "c", "b"], None)
     assert (only.classes, only.background, only.taught) == (["u", "c", "b"], None, (0, 1, 2))
 
 
 def test_a_regression_needs_no_classes_of_events(tmp_path):
-    text = TOML.replace('label = "kind"\nclasses = ["u", "c", "b"]\n', "") + ENERGY
+    text = TOML.replace('label = "kind"\n', "").replace('classes = ["u", "c", "b"]\n', "") + ENERGY
     assert parse(text, tmp_path).scores == ["energy"]
 
 
@@ -81,12 +82,36 @@ REFUSED = {
     ),
     "training classes": (
         FLAVOUR + '[training]\nclasses = ["u"]',
-        "training.classes needs a network of one output; one with an output per class must train "
-        "on all",
+        "training.classes is for a network without [heads]; set heads.NAME.mask, 0 for the events "
+        "of the others",
     ),
     "distillation": (
         FLAVOUR + "[training]\ndistillation = 0.5",
-        "training.distillation is for a network with one head; remove it, or [heads]",
+        "training.distillation is for a network without [heads]; remove it",
+    ),
+    "the loss of an anomaly": (
+        FLAVOUR + "[training]\nbeta = 0.5",
+        "training.beta is for a network without [heads]; remove it",
+    ),
+    "an output twice": (
+        FLAVOUR + 'output = ["c", "c"]',
+        "heads.flavour.output names 'c' twice",
+    ),
+    "all classes": (
+        FLAVOUR + 'output = ["c", "b", "u"]',
+        "heads.flavour.output must list some, but not all, of the classes",
+    ),
+    "a truth that is the weight": (
+        ENERGY.replace("true_energy", "w") + '[data.split]\ncolumn = "part"',
+        "heads.energy.label is 'w', which is also data.weight",
+    ),
+    "a mask that is the split": (
+        ENERGY + 'mask = "part"\n[data.split]\ncolumn = "part"',
+        "heads.energy.mask is 'part', which is also data.split.column",
+    ),
+    "no head": (
+        "[heads]",
+        "[heads] is empty; give each output of the network a table in it, or remove it",
     ),
     "an accept bit of no score": (
         FLAVOUR + '[decision.accept.yes]\noutput = "flavour_d"\nthreshold = 1',
@@ -108,3 +133,17 @@ def test_refused(name, tmp_path):
     with pytest.raises(TriggerError) as caught:
         parse(task + TOML + text, path)
     assert str(caught.value) == f"{path}: {message}"
+
+
+def test_two_heads_of_a_float_network_are_not_quantised(tmp_path):
+    path = tmp_path / "trigger.toml"
+    text = (
+        TOML.replace('function = "network"', 'network = "a.keras"') + "[quantization]\nbits = 8\n"
+    )
+    assert parse(text + ENERGY, path).quantization.bits == 8
+    with pytest.raises(TriggerError) as caught:
+        parse(text + ENERGY + FLAVOUR, path)
+    assert str(caught.value) == (
+        f"{path}: [quantization] is for a network of one output; train this one with QKeras "
+        f"quantisers"
+    )

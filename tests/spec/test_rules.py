@@ -81,7 +81,7 @@ CASES = {
     "heads.replace_other_keys": (
         TWO[0],
         end(KIND),
-        "model.output is for a network with one head; set heads.NAME.output instead",
+        "model.output is for a network without [heads]; set heads.NAME.output instead",
     ),
     "heads.have_labels": (
         *heads('[heads.kind]\ntask = "classification"\nclasses = ["a", "b"]\n'),
@@ -95,7 +95,7 @@ CASES = {
         *heads(KIND, ENERGY.replace("energy", "kind_signal")),
         "heads: two scores are named 'kind_signal'; rename a head or a class",
     ),
-    "heads.truth_is_no_feature": (
+    "heads.truth_is_no_other_column": (
         *heads(KIND, ENERGY + 'mask = "a"\n'),
         "heads.energy.mask is 'a', which is also a feature",
     ),

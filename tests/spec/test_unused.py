@@ -79,7 +79,7 @@ CASES = {
         {"decision": DECISION, "physics.zero_bias": '"noise"'},
     ),
     "physics.signal_efficiency": (
-        "0.5", NO_LABEL, "unlabelled events have no signal; set data.label", {}
+        "0.5", NO_LABEL, "there are no classes to tell apart; set data.label, or the task of a head", {}
     ),
 }  # fmt: skip
 

@@ -39,7 +39,7 @@ def network(features, heads):
     inputs = keras.Input((features,))
     flavour = keras.layers.Dense(3, name="flavour")(inputs)
     energy = keras.layers.Dense(1, name="energy"{activation})(inputs)
-    return keras.Model(inputs, {outputs})
+    return keras.Model(inputs, {outputs}, name="two")
 """
 
 
@@ -56,18 +56,21 @@ def made(folder, outputs, activation="", **changes):
 
 @pytest.mark.parametrize("outputs", ["[flavour, energy]", '{"flavour": flavour, "energy": energy}'])
 def test_a_network_of_the_heads_is_taken(outputs, tmp_path):
-    heads = HEADS
-    if outputs.startswith("{"):  # Keras sorts the names of a dictionary
-        first, second = HEADS.split("[heads.energy]")
-        heads = "[heads.energy]" + second + first
-    model = made(tmp_path, outputs, heads=heads)
-    assert sorted(t.shape[-1] for t in model.outputs) == [1, 3]
+    """Keras sorts the outputs of a dictionary; those of the build are in the order of the heads."""
+    model = made(tmp_path, outputs)
+    assert [tensor.shape[-1] for tensor in model.outputs] == [3, 1]
+    assert model.name == "two"
 
 
 REFUSED = {
     "the other order": (
         {"outputs": "[energy, flavour]"},
-        "returns a network of outputs of 1, 3 values; the heads need flavour 3, energy 1, in this "
+        "returns a network of the outputs energy, flavour, in this order; the heads are flavour, "
+        "energy: order them alike",
+    ),
+    "other sizes": (
+        {"outputs": "[keras.layers.Dense(2)(inputs), energy]"},
+        "returns a network of outputs of 2, 1 values; the heads need flavour 3, energy 1, in this "
         "order",
     ),
     "one output": (
@@ -75,10 +78,15 @@ REFUSED = {
         "returns a network of outputs of 3 values; the heads need flavour 3, energy 1, in this "
         "order",
     ),
-    "a dictionary in another order": (
-        {"outputs": '{"flavour": flavour, "energy": energy}'},
-        "returns a network of the outputs energy, flavour, in this order; the heads are flavour, "
-        "energy: name and order them alike",
+    "names in another order": (
+        {
+            "outputs": "[flavour, energy]",
+            "heads": HEADS.replace("flavour", "x")
+            .replace("energy]", "flavour]")
+            .replace("heads.x", "heads.energy"),
+        },
+        "returns a network of the outputs flavour, energy, in this order; the heads are energy, "
+        "flavour: order them alike",
     ),
     "a sigmoid of a regression": (
         {"outputs": "[flavour, energy]", "activation": ', activation="sigmoid"'},

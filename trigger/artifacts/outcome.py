@@ -48,12 +48,13 @@ class Apart(NamedTuple):
     differing: int
     events: int
     accuracies: tuple[float, float]
+    head: str = ""
 
     def __str__(self) -> str:
         keras, csim = map(_percent, self.accuracies)
         return (
             f"the csim puts {plain(self.differing)} of {plain(self.events)} test events "
-            f"into a different class "
+            f"into a different {self.head + ' ' if self.head else ''}class "
             f"from the trained network (Keras, float32): accuracy {csim} in the csim, "
             f"{keras} in Keras"
         )
@@ -207,14 +208,15 @@ def _firmware(build: Build, test: Events) -> tuple[dict[str, np.ndarray], np.nda
 def _apart(
     scores: Mapping[str, np.ndarray], test: Events, measured: Sequence[Measured]
 ) -> Apart | None:
-    """The head with the most events that csim and Keras classify differently."""
+    """The head with the largest fraction of events that csim and Keras classify differently."""
     found = []
     for head, performances, _ in measured:
         known = [performances[kind].accuracy for kind in ("Keras", "csim") if kind in performances]
         if len(known) == 2 and known[0] is not None and known[1] is not None:
             keras, csim = (seen_by(head, scores[kind], test)[0] for kind in ("Keras", "csim"))
-            found.append(Apart(count_apart(keras, csim), len(csim), (known[0], known[1])))
-    return max(found, key=lambda apart: apart.differing, default=None)
+            differing = count_apart(keras, csim)
+            found.append(Apart(differing, len(csim), (known[0], known[1]), head.name))
+    return max(found, key=lambda apart: apart.differing / max(apart.events, 1), default=None)
 
 
 def _measured(

@@ -1,5 +1,6 @@
 """Events for a network: features, class numbers and weights, checked and split."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -91,8 +92,8 @@ def features(
     """
     columns = _columns(path, names, tree, inputs)
     _check_events(path, columns)
-    for name, values in columns.items():
-        _check_numbers(path, name, values, inputs is not None and bool(inputs.objects))
+    for name in names:
+        _check_numbers(path, name, columns[name], inputs is not None and bool(inputs.objects))
     return np.stack([columns[name].astype(np.float64) for name in names], axis=1)
 
 
@@ -159,12 +160,16 @@ def check_truth(splits: Mapping[str, Events], heads: Sequence[Scoring]) -> None:
 
 
 def _columns(
-    path: Path, names: Sequence[str], tree: str | None, inputs: Inputs | None
+    path: Path,
+    names: Sequence[str],
+    tree: str | None,
+    inputs: Inputs | None,
+    gaps: Sequence[str] = (),
 ) -> dict[str, np.ndarray]:
-    """Columns of one file; fields of objects may be lists there."""
+    """Columns of one file; fields of objects may be lists there, and ``gaps`` have no value."""
     if inputs is None:
-        return read(path, names, tree)
-    columns = read(path, names, tree, inputs.lists())
+        return read(path, names, tree, None, gaps)
+    columns = read(path, names, tree, inputs.lists(), gaps)
     for name, kind in inputs.objects.items():
         columns |= elements(path, name, kind, columns)
     return columns
@@ -174,7 +179,8 @@ def _load_file(data: Data, path: Path, inputs: Inputs | None, heads: Mapping[str
     asked = (*data.features, data.label, data.weight, data.split.column)
     of_heads = [column for head in heads.values() for column in (head.label, head.mask)]
     names = [name for name in dict.fromkeys((*asked, *of_heads)) if name]
-    columns = _columns(path, names, data.tree, inputs)
+    gaps = [head.label for head in heads.values() if head.mask and head.label]
+    columns = _columns(path, names, data.tree, inputs, gaps)
     missing = inputs is not None and bool(inputs.objects)
     _check_events(path, columns)
     for name in (*data.features, data.weight):
@@ -262,19 +268,23 @@ def _numbers(
     rows: np.ndarray | None = None,
 ) -> np.ndarray:
     """The number of each label, of all or of these rows; labels are names, or numbers from 0 in the
-    order of ``names``.
+    order of ``names``. If all names are whole numbers, a number is a name.
     """
     rows = np.arange(len(labels)) if rows is None else rows
     labels = labels[rows]
     if labels.dtype.kind in "US":
         texts = labels.astype(str)
+        whole = np.full(len(texts), True)
     else:
         with np.errstate(invalid="ignore"):  # NaN counts as out of range below
             numbers = labels.astype(np.int64)
-        texts = np.array(names)[np.clip(numbers, 0, len(names) - 1)]
-        outside = (labels != np.floor(labels)) | (labels < 0) | (labels >= len(names))
-        texts = np.where(outside, labels.astype(str), texts)
-    known = np.isin(texts, names)
+        whole = labels == np.floor(labels)
+        if all(re.fullmatch("-?[0-9]+", name) for name in names):
+            texts = numbers.astype(str)
+        else:
+            texts = np.array(names)[np.clip(numbers, 0, len(names) - 1)]
+            whole &= (labels >= 0) & (labels < len(names))
+    known = np.isin(texts, names) & whole
     if not known.all():
         wrong = int(np.argmin(known))
         raise TriggerError(

@@ -16,9 +16,9 @@ def elements(
     """The features of the objects of one kind, float64 of shape (events,), from its columns of
     lists in a file, (events, longest list); none if the file has no such column.
 
-    They are the first objects of each list, or those with the largest ``order_by``. Absent objects
-    are NaN. Raises TriggerError if only some fields are lists, or if the lists of an event have
-    different lengths.
+    They are the first objects of each list, or those with the largest ``order_by`` of those that
+    have all their fields. Absent objects are NaN. Raises TriggerError if the file has numbered
+    columns of this kind, too, or if the lists of an event have different lengths.
     """
     lists = {
         field: columns[f"{name}_{field}"]
@@ -27,30 +27,37 @@ def elements(
     }
     if not lists:
         return {}
-    single = [field for field in kind.fields if field not in lists]
-    if single:
+    numbered = [
+        feature
+        for number in range(len(kind.at))
+        for feature in kind.features(name, number)
+        if feature in columns
+    ]
+    if numbered:
         raise TriggerError(
-            f"{path}: the column {quoted(f'{name}_{next(iter(lists))}')} has a list of objects in "
-            f"each row, but their field {quoted(single[0])} has columns of numbers; write all "
-            f"fields as lists, or none"
+            f"{path}: has the objects {quoted(name)} as lists, in the column "
+            f"{quoted(f'{name}_{next(iter(lists))}')}, and in columns of numbers, such as "
+            f"{quoted(numbered[0])}; keep one of the two"
         )
     _check_lengths(path, name, lists)
-    if kind.order_by in lists:
+    values = np.stack([np.ma.filled(lists[field], np.nan) for field in kind.fields])
+    if kind.order_by is not None:
+        key = values[list(kind.fields).index(kind.order_by)].copy()
+        key[np.isnan(values).any(axis=0)] = np.nan
         # NaN, which stands for no object, comes last.
-        order = np.argsort(-lists[kind.order_by], axis=1, kind="stable")
-        lists = {field: np.take_along_axis(v, order, axis=1) for field, v in lists.items()}
-    found = {}
-    for number in range(len(kind.at)):
-        for feature, field in zip(kind.features(name, number), kind.fields, strict=True):
-            values = lists[field]
-            absent = np.full(len(values), np.nan)
-            found[feature] = values[:, number] if number < values.shape[1] else absent
-    return found
+        values = np.take_along_axis(values, np.argsort(-key, axis=1, kind="stable")[None], axis=2)
+    missing = max(len(kind.at) - values.shape[2], 0)
+    values = np.pad(values, ((0, 0), (0, 0), (0, missing)), constant_values=np.nan)
+    return {
+        feature: values[k, :, number]
+        for number in range(len(kind.at))
+        for k, feature in enumerate(kind.features(name, number))
+    }
 
 
 def _check_lengths(path: Path, name: str, lists: Mapping[str, np.ndarray]) -> None:
     """Raise TriggerError unless all fields have as many objects in each event."""
-    lengths = {field: _lengths(values) for field, values in lists.items()}
+    lengths = {field: np.ma.count(values, axis=1) for field, values in lists.items()}
     first, *others = lengths
     for field in others:
         apart = lengths[field] != lengths[first]
@@ -61,10 +68,3 @@ def _check_lengths(path: Path, name: str, lists: Mapping[str, np.ndarray]) -> No
                 f"{lengths[first][row]} objects, {quoted(f'{name}_{field}')} has "
                 f"{lengths[field][row]}"
             )
-
-
-def _lengths(values: np.ndarray) -> np.ndarray:
-    """The number of objects of each event: up to the last that is not NaN."""
-    present = ~np.isnan(values)
-    last = values.shape[1] - np.argmax(present[:, ::-1], axis=1)
-    return np.where(present.any(axis=1), last, 0)

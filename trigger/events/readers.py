@@ -8,7 +8,7 @@ import contextlib
 import csv
 import itertools
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,11 +24,12 @@ Columns = dict[str, np.ndarray]
 
 class Wanted(NamedTuple):
     """The columns to read: ``names``, or all if None. Instead of a missing name that ``lists`` has,
-    the column of lists that it gives is read.
+    the column of lists that it gives is read. A row of ``gaps`` may have no value: NaN, or no text.
     """
 
     names: Sequence[str] | None
     lists: Mapping[str, str]
+    gaps: Collection[str]
 
 
 # Of a CSV file, read at a time: no row may be longer.
@@ -40,12 +41,14 @@ def read(
     columns: Sequence[str] | None,
     tree: str | None = None,
     lists: Mapping[str, str] | None = None,
+    gaps: Collection[str] = (),
 ) -> Columns:
     """The named columns of one file, or all of them, each of shape (events,).
 
     Where the file lacks a name of ``lists``, the column of lists is read that it gives there: the
-    numbers of each event, of shape (events, longest list), NaN behind the end of a list.
-    ``tree`` names the tree of a ROOT file, or the group of an HDF5 file, where there are several.
+    numbers of each event, of shape (events, longest list), masked behind the end of a list.
+    Rows of the columns ``gaps`` may have no value: NaN, or no text. ``tree`` names the tree of a
+    ROOT file, or the group of an HDF5 file, where there are several.
     Raises TriggerError naming the file, and the column and row where there is one, for anything
     that is not a plain column of numbers or text of one length, for values that the file says are
     in another file, and for a file that changes meanwhile.
@@ -60,7 +63,7 @@ def read(
         raise TriggerError(f"{path}: no such file{nearest(path.name, _event_files(path.parent))}")
     before = _state(path)
     try:
-        found = reader(path, Wanted(columns, lists or {}), tree)
+        found = reader(path, Wanted(columns, lists or {}, gaps), tree)
     except TriggerError:
         raise
     except UnicodeDecodeError as error:
@@ -128,7 +131,9 @@ def _event_files(folder: Path) -> list[str]:
 
 
 def _padded(path: Path, name: str, values: np.ndarray) -> np.ndarray:
-    """A column of lists as float64 (events, longest list), NaN behind the end of a list."""
+    """A column of lists as float64 (events, longest list), masked and NaN behind the end of a
+    list.
+    """
     try:
         lists = [np.asarray(each) for each in values]
         flat = np.concatenate([*lists, np.empty(0, np.int8)])
@@ -136,9 +141,18 @@ def _padded(path: Path, name: str, values: np.ndarray) -> np.ndarray:
         raise _no_lists(path, name) from error
     if flat.ndim != 1 or flat.dtype.kind not in "biuf":
         raise _no_lists(path, name)
-    lengths = np.array([len(each) for each in lists], dtype=np.int64)
-    padded = np.full((len(lists), lengths.max(initial=0)), np.nan)
-    padded[np.arange(padded.shape[1]) < lengths[:, None]] = flat
+    ends = np.cumsum([len(each) for each in lists], dtype=np.int64)
+    if np.isinf(flat).any():
+        place_of = int(np.argmax(np.isinf(flat)))
+        row = int(np.searchsorted(ends, place_of, side="right"))
+        raise TriggerError(
+            f"{path}: column {quoted(name)}, {place(path, row)}: {flat[place_of]} is not a finite "
+            f"number"
+        )
+    lengths = np.diff(ends, prepend=0)
+    inside = np.arange(lengths.max(initial=0)) < lengths[:, None]
+    padded = np.ma.masked_array(np.full(inside.shape, np.nan), mask=~inside)
+    padded.data[inside] = flat
     return padded
 
 
@@ -184,7 +198,10 @@ def _parquet(path: Path, wanted: Wanted, _tree: str | None) -> Columns:
         column = table[name].combine_chunks()
         if pa.types.is_dictionary(column.type):
             column = column.cast(column.type.value_type)
-        if column.null_count:
+        if column.null_count and name in wanted.gaps:
+            is_text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
+            column = column.fill_null("") if is_text else column.cast(pa.float64())
+        elif column.null_count:
             row = int(np.argmax(column.is_null().to_numpy(zero_copy_only=False)))
             raise TriggerError(f"{path}: column {quoted(name)}, row {row}: no value")
         values = column.to_numpy(zero_copy_only=False)
@@ -252,7 +269,8 @@ def _csv(path: Path, wanted: Wanted, _tree: str | None) -> Columns:
         _check_rows(path)
         raise
     return {
-        name: _numbers_or_text(path, name, text) for name, text in zip(columns, texts, strict=True)
+        name: _numbers_or_text(path, name, text, name in wanted.gaps)
+        for name, text in zip(columns, texts, strict=True)
     }
 
 
@@ -325,9 +343,9 @@ def _separator(path: Path) -> str:
     return next((mark for mark in ",;\t" if mark in first), ",")
 
 
-def _numbers_or_text(path: Path, name: str, column: Any) -> np.ndarray:
-    """Numbers where the first value that is not empty is one, and then all must be; ``column`` is
-    text of Arrow.
+def _numbers_or_text(path: Path, name: str, column: Any, has_gaps: bool) -> np.ndarray:
+    """Numbers where the first value that is not empty is one, and then all must be, but for gaps;
+    ``column`` is text of Arrow.
     """
     numbers = _plain_numbers(column)
     if numbers is not None:
@@ -335,6 +353,8 @@ def _numbers_or_text(path: Path, name: str, column: Any) -> np.ndarray:
     texts = [text.strip() for text in column.to_pylist()]
     if not _is_number(next(filter(None, texts), "")):
         return np.array(texts, dtype=str)
+    if has_gaps:
+        texts = [text or "nan" for text in texts]
     if all(text.isascii() and "_" not in text for text in texts):
         with contextlib.suppress(ValueError):
             return np.array(texts, dtype=np.float64)

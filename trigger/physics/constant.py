@@ -84,14 +84,18 @@ def told(found: Sequence[Constant], spec: Spec) -> list[str]:
 
 
 def unusable(found: Iterable[Constant], spec: Spec) -> bool:
-    """Whether the firmware is unusable: no output of the core ever changes, or an accept bit is
-    proven constant.
+    """Whether the firmware is unusable: no output of the core, or of one of its heads, ever
+    changes, or an accept bit is proven constant.
 
     If no output changes, no difference can show, so the agreement of all implementations is
     meaningless.
     """
-    core = [one for one in found if one.accept == spec.decides]
-    return len(core) == len(spec.outputs) or any(one.accept and one.proven for one in found)
+    found = list(found)
+    core = {one.name for one in found if one.accept == spec.decides}
+    silent = core >= set(spec.outputs)
+    if not spec.decides:
+        silent = any(core >= set(head.outputs) for head in spec.scoring)
+    return silent or any(one.accept and one.proven for one in found)
 
 
 def warnings(found: Sequence[Constant], spec: Spec) -> list[str]:

@@ -24,7 +24,8 @@ def code_digest(modules: Iterable[str], data: Iterable[str] = ()) -> str:
     If a file was edited after this program was loaded, it is unknown which version runs. The digest
     is then unique to this process.
     """
-    return data_digest({name: _digest(path) for name, path in code_files(modules, data).items()})
+    found = sorted(code_files(modules, data).items())
+    return data_digest({name: _digest(path) for name, path in found})
 
 
 def code_files(modules: Iterable[str], data: Iterable[str] = ()) -> dict[str, Path]:

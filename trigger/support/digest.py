@@ -35,5 +35,7 @@ def folder_digest(folder: Path) -> str:
 
 
 def data_digest(data: Mapping[str, Any]) -> str:
-    """SHA-256 of numbers, texts, lists and tables, whatever the order of keys."""
-    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
+    """SHA-256 of numbers, texts, lists and tables. The order of keys counts: accept bits, heads and
+    objects are in the order of their tables.
+    """
+    return hashlib.sha256(json.dumps(data).encode()).hexdigest()

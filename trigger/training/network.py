@@ -54,6 +54,7 @@ def make(spec: Spec, folder: Path) -> keras.Model:
         outputs = {head.name: len(head.outputs) for head in spec.scoring}
     where = f"{path}: {spec.model.function}()"
     model = _called(path, spec.model.function, features, outputs, **spec.model.arguments)
+    model = _in_order(model, spec)
     _check_shapes(model, spec, f"{where} returns")
     _check_saving(model, where)
     _check_running(model, features, where)
@@ -142,6 +143,7 @@ def trained(spec: Spec, folder: Path) -> keras.Model:
     assert spec.model.network is not None
     path = folder / spec.model.network
     model = load(path, folder / spec.model.weights if spec.model.weights else None)
+    model = _in_order(model, spec)
     _check_shapes(model, spec, f"{path}: holds")
     return model
 
@@ -177,6 +179,14 @@ def _check_shapes(model: keras.Model, spec: Spec, where: str) -> None:
         )
 
 
+def _in_order(model: keras.Model, spec: Spec) -> keras.Model:
+    """The network with outputs in the order of the heads: Keras sorts those of a dictionary."""
+    outputs = getattr(model, "output", None)
+    if not isinstance(outputs, dict) or sorted(outputs) != sorted(spec.heads):
+        return model
+    return keras.Model(model.input, [outputs[name] for name in spec.heads], name=model.name)
+
+
 def _check_heads(model: keras.Model, spec: Spec, where: str) -> None:
     """Raise TriggerError unless a network has the outputs of a spec, each of its size."""
     sizes = [math.prod(tensor.shape[1:]) for tensor in model.outputs]
@@ -188,14 +198,12 @@ def _check_heads(model: keras.Model, spec: Spec, where: str) -> None:
             )
         return
     wanted = {head.name: len(head.outputs) for head in spec.scoring}
-    if isinstance(model.output, dict):
-        names = list(model.output)
-        in_order = [next(n for n in names if model.output[n] is t) for t in model.outputs]
-        if in_order != list(wanted):
-            raise TriggerError(
-                f"{where} a network of the outputs {', '.join(in_order)}, in this order; the heads "
-                f"are {', '.join(wanted)}: name and order them alike"
-            )
+    names = [layer.name for layer in heads.last_layers(model)]
+    if sorted(names) == sorted(wanted) and names != list(wanted):
+        raise TriggerError(
+            f"{where} a network of the outputs {', '.join(names)}, in this order; the heads are "
+            f"{', '.join(wanted)}: order them alike"
+        )
     if sizes != list(wanted.values()):
         asked = ", ".join(f"{name} {size}" for name, size in wanted.items())
         raise TriggerError(

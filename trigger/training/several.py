@@ -9,9 +9,12 @@ import keras
 import numpy as np
 from keras import ops
 
+from trigger.errors import TriggerError
 from trigger.events.dataset import Events
 from trigger.frontends.networks import head as head_of
 from trigger.spec.head_tables import Scoring
+
+_LARGEST_TRUTH = 1e15
 
 
 def joined(model: keras.Model) -> keras.Model:
@@ -33,6 +36,7 @@ def targets(events: Mapping[str, Events], heads: Sequence[Scoring]) -> dict[str,
         columns = []
         for head, fraction in zip(heads, fractions, strict=True):
             truth, present = _truth(split, head)
+            _check_size(head, truth[present])
             columns += [np.where(present, truth, 0.0), present / fraction]
         return split._replace(y=np.stack(columns, axis=1).astype(np.float32))
 
@@ -62,6 +66,16 @@ def _truth(events: Events, head: Scoring) -> tuple[np.ndarray, np.ndarray]:
     if head.background is not None:
         truth = (~np.isin(truth, head.background)).astype(np.float64)
     return truth, present
+
+
+def _check_size(head: Scoring, truth: np.ndarray) -> None:
+    """Raise TriggerError for a truth whose squared error float32 cannot hold."""
+    largest = np.abs(truth).max(initial=0)
+    if largest > _LARGEST_TRUTH:
+        raise TriggerError(
+            f"heads.{head.name}: its truth reaches {largest:.3g}; give it in a unit in which it is "
+            f"at most {_LARGEST_TRUTH:g}"
+        )
 
 
 def _fraction(events: Events, head: Scoring) -> float:

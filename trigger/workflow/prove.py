@@ -161,12 +161,17 @@ def _added(root: Path) -> dict[str, str]:
 
 def _with_seal(manifest: dict[str, Any]) -> str:
     content = {key: value for key, value in manifest.items() if key != "content"}
-    return json.dumps({**content, "content": data_digest(content)}, indent=1) + "\n"
+    return json.dumps({**content, "content": _content_digest(content)}, indent=1) + "\n"
 
 
 def _is_whole(manifest: dict[str, Any]) -> bool:
     content = {key: value for key, value in manifest.items() if key != "content"}
-    return bool(data_digest(content) == manifest["content"])
+    return bool(_content_digest(content) == manifest["content"])
+
+
+def _content_digest(content: dict[str, Any]) -> str:
+    """Whatever the order of keys: a manifest may have been written anew."""
+    return data_digest(json.loads(json.dumps(content, sort_keys=True)))
 
 
 def _again(build: Build, stage: Stage, origin: str) -> Finding:

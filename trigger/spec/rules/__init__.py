@@ -22,7 +22,7 @@ RULES: tuple[Rule, ...] = (
     heads.have_labels,
     heads.score_classes,
     heads.have_different_names,
-    heads.truth_is_no_feature,
+    heads.truth_is_no_other_column,
     heads.are_trained_with_their_keys,
     features.are_fields_of_objects,
     features.take_whole_objects,

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 
 def task_or_heads(spec: "Spec") -> str | None:
+    if "heads" in spec.model_fields_set and not spec.heads:
+        return "[heads] is empty; give each output of the network a table in it, or remove it"
     if (spec.task is None) == bool(spec.heads):
         return None
     if spec.heads:
@@ -32,12 +34,20 @@ def events_have_classes(spec: "Spec") -> str | None:
 def replace_other_keys(spec: "Spec") -> str | None:
     if not spec.heads:
         return None
+    without = "is for a network without [heads]"
     if spec.model.output is not None:
-        return "model.output is for a network with one head; set heads.NAME.output instead"
-    if spec.training.distillation is not None:
-        return "training.distillation is for a network with one head; remove it, or [heads]"
+        return f"model.output {without}; set heads.NAME.output instead"
+    if spec.training.classes is not None:
+        return f"training.classes {without}; set heads.NAME.mask, 0 for the events of the others"
+    for key in ("distillation", "beta", "reconstruct"):
+        if key in spec.training.model_fields_set:
+            return f"training.{key} {without}; remove it"
+    if spec.quantization is not None and len(spec.heads) > 1:
+        return (
+            "[quantization] is for a network of one output; train this one with QKeras quantisers"
+        )
     if spec.quantization is not None and spec.quantization.max_auc_loss is not None:
-        return "quantization.max_auc_loss is for a network with one head; set quantization.bits"
+        return f"quantization.max_auc_loss {without}; set quantization.bits"
     return None
 
 
@@ -64,7 +74,9 @@ def score_classes(spec: "Spec") -> str | None:
             return f"{key} has {quoted(unknown[0])}, which is not a class{hint}"
         if isinstance(head.output, str) and len(classes) != 2:
             return f"{key} is {quoted(head.output)}; with more than two classes it must be a list"
-        if head.output is not None and not 0 < len(set(high)) < len(classes):
+        if repeated := [each for each, count in Counter(high).items() if count > 1]:
+            return f"{key} names {quoted(repeated[0])} twice"
+        if head.output is not None and not 0 < len(high) < len(classes):
             return f"{key} must list some, but not all, of the classes"
     return None
 
@@ -77,11 +89,14 @@ def have_different_names(spec: "Spec") -> str | None:
     return f"heads: two scores are named {quoted(repeated[0])}; rename a head or a class"
 
 
-def truth_is_no_feature(spec: "Spec") -> str | None:
+def truth_is_no_other_column(spec: "Spec") -> str | None:
+    others = dict.fromkeys(spec.data.features, "a feature")
+    others |= {name: "data.weight" for name in [spec.data.weight] if name}
+    others |= {name: "data.split.column" for name in [spec.data.split.column] if name}
     for name, head in spec.heads.items():
         for key, column in (("label", head.label), ("mask", head.mask)):
-            if column in spec.data.features:
-                return f"heads.{name}.{key} is {quoted(column)}, which is also a feature"
+            if column in others:
+                return f"heads.{name}.{key} is {quoted(column)}, which is also {others[column]}"
     return None
 
 

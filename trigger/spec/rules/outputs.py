@@ -2,6 +2,7 @@
 bits.
 """
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from trigger.errors import quoted
@@ -25,6 +26,9 @@ def one_is_one_of_two_classes(spec: "Spec") -> str | None:
 def several_are_classes(spec: "Spec") -> str | None:
     if not isinstance(spec.model.output, list):
         return None
+    repeated = [name for name, count in Counter(spec.model.output).items() if count > 1]
+    if repeated:
+        return f"model.output names {quoted(repeated[0])} twice"
     return _no_class("model.output", spec.model.output, spec)
 
 

@@ -83,8 +83,8 @@ USES = (
     Use(
         "physics.signal_efficiency",
         _separates,
-        "unlabelled events have no signal",
-        "set data.label",
+        "there are no classes to tell apart",
+        "set data.label, or the task of a head",
     ),
 )
 

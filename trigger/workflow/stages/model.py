@@ -33,7 +33,9 @@ def reads(build: Build) -> Mapping[str, Any]:
         "program": code_digest(network_files.program_modules(spec, build.source)),
         "spec": spec.model_dump(include={"task", "model", "training", "pruning", "quantization"}),
         "classes": spec.data.classes,
-        "heads": {name: head.model_dump() for name, head in spec.heads.items()},
+        "heads": {
+            name: head.model_dump(exclude={"bins", "unit"}) for name, head in spec.heads.items()
+        },
         "features": spec.data.features,
         "types": [str(this) for this in spec.input_types],
     }
