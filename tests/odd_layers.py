@@ -268,8 +268,14 @@ def call_with(text):
 def cast(dtype):
     return (
         f"x: Keras casts the events to {dtype}, which changes their values. Remedy: use keras.Input(shape) of dtype float32; "
-        'integers are inputs="fixed<9,9>".'
+        'integers are inputs="fixed<9,9>".' + (TRUTH if dtype == "bool" else "")
     )
+
+
+TRUTH = (
+    "\n  d: QDense computes with truth values as if they were numbers. Remedy: write "
+    'keras.ops.cast(x, "float32") first, or keras.ops.where.'
+)
 
 
 def precision(kind, policy):

@@ -102,6 +102,6 @@ def test_an_unknown_campaign():
     result = fuzz("read-nothing")
     assert result.returncode == 2
     assert (
-        "no campaign 'read-nothing'; available: graph, rtl, csim, exact, tensor, kill"
-        in result.stderr
+        "no campaign 'read-nothing'; available: graph, rtl, csim, layers, layers-rtl, "
+        "layers-csim, exact, tensor, kill" in result.stderr
     )

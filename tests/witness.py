@@ -103,7 +103,9 @@ def unnoticed(stage, build, read):
 def changes(spec, table, name):
     """The spec with other values of one key, for each table of that kind."""
     if type(spec).__name__ == table and not isinstance(getattr(spec, name), Section):
-        choices = get_args(type(spec).model_fields[name].annotation)
+        options = get_args(type(spec).model_fields[name].annotation)
+        options = [option for option in options if option is not type(None)]
+        choices = [choice for option in options for choice in get_args(option) or (option,)]
         for value in others(getattr(spec, name), choices):
             yield spec.model_copy(update={name: value})
     for inner in type(spec).model_fields:

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.minutes
 # The campaign of benchmarks/fuzz.py has 10,000. Narrow ones have neurons that never change, or always saturate.
 NETWORKS, NARROW, BLOCKS = 100, 40, 5
 LAYERED = 60
-THROUGH_CSIM, THROUGH_EMULATOR, THROUGH_RTL = 20, 20, 20
+THROUGH_CSIM, THROUGH_EMULATOR, THROUGH_RTL = 12, 20, 20
 
 
 @cache

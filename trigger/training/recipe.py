@@ -66,8 +66,10 @@ def check_trainable(model: keras.Model, events: dict[str, Events], spec: Spec) -
     normalize(model, events, spec)
     early.check(model, spec.input_types)
     kinds = heads.kinds(model)
-    check_thresholds(spec, [heads.SOFTMAX if kind == "softmax" else None for kind in kinds])
-    check_reach(spec, [heads.REACH.get(kind) for kind in kinds])
+    if "softmax" in kinds:
+        check_thresholds(spec, [heads.SOFTMAX if kind == "softmax" else None for kind in kinds])
+    if not heads.REACH.keys().isdisjoint(kinds):
+        check_reach(spec, [heads.REACH.get(kind) for kind in kinds])
 
 
 def normalize(model: keras.Model, events: dict[str, Events], spec: Spec) -> None:

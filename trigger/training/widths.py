@@ -13,6 +13,7 @@ from trigger.errors import TriggerError
 from trigger.fixedpoint.types import Fixed
 from trigger.frontends.nested import nodes
 from trigger.frontends.qkeras.quantizers import quantizer_types
+from trigger.frontends.tensors import alone
 from trigger.quantizers import LearnedActivation, LearnedWeights
 from trigger.training.fit import Shrinking
 
@@ -129,7 +130,8 @@ class Steered(keras.Model):
     """The layers of a network, with ``strength`` times a cost added to its loss."""
 
     def __init__(self, model: keras.Model, lut: Terms) -> None:
-        super().__init__(model.input, model.outputs[0])
+        given = model.input if isinstance(model.input, dict) else alone(model.inputs)
+        super().__init__(given, model.outputs[0])
         self._lut = lut
         self.strength = self.add_weight(
             name="strength", shape=(), initializer="zeros", trainable=False
