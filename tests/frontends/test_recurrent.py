@@ -90,15 +90,19 @@ def test_options_of_keras(kind, name, tmp_path):
     assert_itself(sequence(kind, options, **OPTIONS[name]), "fixed<6,2>", folder=tmp_path)
 
 
-@pytest.mark.parametrize("kind", [QGRU, QLSTM], ids=lambda kind: kind.__name__)
-@pytest.mark.parametrize("implementation", [1, 2])
-@pytest.mark.parametrize("more", [{}, {"reset_after": True}], ids=str)
-def test_implementations(kind, implementation, more):
-    if kind is QLSTM and more:
-        pytest.skip("an LSTM resets nothing")
-    if kind is QGRU and implementation == 2 and not more:
-        pytest.skip("QKeras cannot call it")
-    model = sequence(kind, {**GATED, **WEIGHTS}, implementation=implementation, **more)
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        (QLSTM, {"implementation": 1}),
+        (QLSTM, {"implementation": 2}),
+        (QGRU, {"implementation": 1}),  # the other without reset_after QKeras cannot call
+        (QGRU, {"implementation": 1, "reset_after": True}),
+        (QGRU, {"implementation": 2, "reset_after": True}),
+    ],
+    ids=str,
+)
+def test_implementations(kind, options):
+    model = sequence(kind, {**GATED, **WEIGHTS}, **options)
     assert_itself(model, "fixed<6,2>")
 
 
