@@ -239,9 +239,8 @@ def _figures_of_heads(result: Outcome) -> Iterator[tuple[str, str]]:
             text = ", ".join(f"{_percent(value)} {kind}" for kind, value in known.items())
             yield f"{head.name} accuracy".strip(), text
         if regressions:
-            unit = f" {head.head.unit}" if head.head is not None and head.head.unit else ""
-            text = ", ".join(f"{plain(r.total.resolution, 3)} {k}" for k, r in regressions.items())
-            yield f"{head.name} resolution", f"{text},{unit}" if unit else text
+            parts = [f"{plain(r.total.resolution, 3)} {kind}" for kind, r in regressions.items()]
+            yield f"{head.name} resolution", ", ".join([*parts, *filter(None, [head.unit])])
 
 
 def _costs(result: Outcome) -> dict[str, Figure]:

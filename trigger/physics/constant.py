@@ -1,6 +1,6 @@
 """Constant outputs: exact firmware that decides nothing. The user must be warned."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -83,18 +83,16 @@ def told(found: Sequence[Constant], spec: Spec) -> list[str]:
     ]
 
 
-def unusable(found: Iterable[Constant], spec: Spec) -> bool:
+def unusable(found: Sequence[Constant], spec: Spec) -> bool:
     """Whether the firmware is unusable: no output of the core, or of one of its heads, ever
     changes, or an accept bit is proven constant.
 
     If no output changes, no difference can show, so the agreement of all implementations is
     meaningless.
     """
-    found = list(found)
     core = {one.name for one in found if one.accept == spec.decides}
-    silent = core >= set(spec.outputs)
-    if not spec.decides:
-        silent = any(core >= set(head.outputs) for head in spec.scoring)
+    parts = [spec.outputs] if spec.decides else [head.outputs for head in spec.scoring]
+    silent = any(core.issuperset(part) for part in parts)
     return silent or any(one.accept and one.proven for one in found)
 
 

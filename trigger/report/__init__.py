@@ -99,7 +99,7 @@ def _picture(measured: Measured, found: Outcome, test: Events, spec: Spec) -> di
     head = measured.head
     title = f"{head.name}: " if head.name else ""
     if head.is_regression:
-        unit = f" [{head.head.unit}]" if head.head is not None and head.head.unit else ""
+        unit = f" [{head.unit}]" if head.unit else ""
         svg = plots.residuals(measured.regression, f"True {head.name}{unit}")
         caption = f"{title}bias, with the resolution as a bar, by bins of the true value."
         return {"svg": svg, "caption": caption}

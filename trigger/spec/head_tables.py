@@ -75,6 +75,11 @@ class Scoring(NamedTuple):
         return slice(self.first, self.first + len(self.outputs))
 
     @property
+    def unit(self) -> str:
+        """The unit of its truth; "" if it has none."""
+        return (self.head and self.head.unit) or ""
+
+    @property
     def is_regression(self) -> bool:
         return self.head is not None and self.head.task == "regression"
 

@@ -188,13 +188,8 @@ class Spec(Section):
         """
         if name in self.data.features:
             return [name]
-        fields = (
-            [kind.features(kind_name, number)[place] for number in range(len(kind.at))]
-            for kind_name, kind in self.inputs.objects.items()
-            for place, field in enumerate(kind.fields)
-            if f"{kind_name}_{field}" == name
-        )
-        return [feature for feature in next(fields, []) if feature in self.data.features]
+        fields = self.inputs.lists()
+        return [feature for feature in self.data.features if fields.get(feature) == name]
 
     @property
     def input_types(self) -> tuple[Fixed, ...]:

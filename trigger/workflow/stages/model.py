@@ -48,7 +48,7 @@ def run(build: Build, folder: Path) -> None:
     from trigger.frontends import keras_backend
 
     keras_backend.start(build.spec.training.backend)
-    from trigger.frontends.networks import ends, record
+    from trigger.frontends.networks import record
     from trigger.frontends.saving import save
     from trigger.training import fit, network, prune, teaching
 
@@ -73,7 +73,6 @@ def run(build: Build, folder: Path) -> None:
             "history": history,
             "sparsity": prune.measured(model),
             "parameters": model.count_params(),
-            "ends": ends(model),
             "cost": cost,
         }
 
