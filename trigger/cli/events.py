@@ -10,6 +10,7 @@ from trigger.errors import TriggerError
 from trigger.support.files import write_text
 
 if TYPE_CHECKING:
+    from trigger.events.collider import Sample
     from trigger.events.level1 import View
     from trigger.support.progress import Advance
 
@@ -22,6 +23,7 @@ Seed = Annotated[
 ]
 
 ZeroBias = Annotated[int, typer.Option(min=200, help="Zero-bias events, over all strata.")]
+Events = Annotated[int, typer.Option(min=1, help="Events of each of the two processes.")]
 Signals = Annotated[int, typer.Option(min=20, help="Events of each of the five signals.")]
 
 
@@ -100,6 +102,33 @@ def _level1(output: Path, zero_bias: int, signals: int, seed: int, view: "View")
         total,
         "collisions",
         lambda done: write_events(output, zero_bias, signals, seed, done, view),
+    )
+    typer.echo(f"{output}: {made['events']} events, SHA-256 {made['sha256']}")
+
+
+def higgs(
+    output: Output,
+    events: Events = 20_000,
+    seed: Seed = 1,
+) -> None:
+    """Generate heavy Higgs bosons that decay to WWbb, and top pairs, with Pythia 8.
+
+    They are like the HIGGS data set (arXiv:1402.4735): 21 low-level and 7 high-level variables as
+    integers.
+    """
+    from trigger.events.higgs import SAMPLE
+
+    _collider(output, events, seed, SAMPLE)
+
+
+def _collider(output: Path, events: int, seed: int, sample: "Sample") -> None:
+    from trigger.events.collider import write_events
+
+    made = _generate(
+        output,
+        events * len(sample.processes),
+        "events",
+        lambda done: write_events(output, sample, events, seed, done),
     )
     typer.echo(f"{output}: {made['events']} events, SHA-256 {made['sha256']}")
 

@@ -86,7 +86,7 @@ def found(label: str, seed: int) -> Iterator[Jet]:
     rng = np.random.default_rng([seed, CLASSES.index(label)])
     with tempfile.TemporaryDirectory() as folder:
         for particles in _events(label, seed, Path(folder)):
-            measured, seen = _smear(particles, rng)
+            measured, seen = smear(particles, rng)
             momenta, parents, jets = substructure.cluster(measured, -1, RADIUS)
             pt = np.hypot(momenta[jets, 0], momenta[jets, 1])
             for order in np.argsort(-pt)[:2]:
@@ -147,7 +147,7 @@ def _write_on_shell(label: str, path: Path, seed: int) -> None:
 
 CHARGED = 0.0
 PHOTON = 1.0
-_NEUTRAL_HADRON = 2.0
+NEUTRAL_HADRON = 2.0
 _INVISIBLE = (12, 14, 16)
 
 
@@ -155,12 +155,12 @@ def _visible(event: Any) -> np.ndarray:
     rows = []
     for p in event:
         if p.isFinal() and p.idAbs() not in _INVISIBLE and abs(p.eta()) < 4.0 and p.pT() > 0.1:
-            kind = CHARGED if p.isCharged() else PHOTON if p.id() == 22 else _NEUTRAL_HADRON
+            kind = CHARGED if p.isCharged() else PHOTON if p.id() == 22 else NEUTRAL_HADRON
             rows.append((p.pT(), p.eta(), p.phi(), kind))
     return np.array(rows)
 
 
-def _smear(particles: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def smear(particles: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Momentum and position resolutions of a generic collider detector: the measured particles, and
     which of the given ones they are. Those below 0.5 GeV are lost.
     """
