@@ -17,6 +17,7 @@ HOMES = ("trigger", "synth", "firmware")
 STAGES = (
     "events",
     "model",
+    "cross_validation",
     "graph",
     "firmware",
     "rtl",
@@ -25,19 +26,21 @@ STAGES = (
     "synthesis",
     "report",
 )
+TRAINING = ("model", "cross_validation", "search")
 RTL = ("rtl", "payload", "verification", "synthesis", "search")
 # Files of which it is known who uses them, found by looking at what each does.
 USED_BY = {
-    "trigger/events/hardware.py": ("events", "graph", "search"),
+    "trigger/events/hardware.py": ("events", "cross_validation", "graph", "search"),
     "trigger/events/readers.py": ("events", "search"),
-    "trigger/support/hdf5.py": ("events", "model", "graph", "search"),
-    "trigger/support/hdf5_worker.py": ("events", "model", "graph", "search"),
+    "trigger/support/hdf5.py": ("events", *TRAINING, "graph"),
+    "trigger/support/hdf5_worker.py": ("events", *TRAINING, "graph"),
     "trigger/support/names.py": STAGES,
     "trigger/spec/spec.py": STAGES,
     "trigger/support/guard.py": ("verification", "synthesis"),
-    "trigger/training/fit.py": ("model", "search"),
-    "trigger/quantizers.py": ("model", "graph", "search"),
-    "trigger/frontends/qkeras/lowering.py": ("model", "graph", "search"),
+    "trigger/training/fit.py": TRAINING,
+    "trigger/training/cross_validation.py": ("cross_validation",),
+    "trigger/quantizers.py": (*TRAINING, "graph"),
+    "trigger/frontends/qkeras/lowering.py": (*TRAINING, "graph"),
     "trigger/fixedpoint/graph.py": STAGES[2:],
     "trigger/fixedpoint/passes/narrow.py": ("rtl", "search"),
     "trigger/backends/hls4ml/project.py": ("firmware",),
@@ -58,6 +61,7 @@ USED_BY = {
     "trigger/verification/compare.py": ("graph", "verification"),
     "trigger/workflow/stages/__init__.py": STAGES,
     **{f"trigger/workflow/stages/{name}.py": (name,) for name in STAGES},
+    "trigger/workflow/stages/model.py": ("model", "cross_validation"),
     "synth/families.toml": ("firmware", "rtl", "verification", "synthesis", "report", "search"),
     "synth/parts.toml": ("firmware", "rtl", "verification", "synthesis", "report", "search"),
     "synth/part_names.toml": ("firmware", "rtl", "verification", "synthesis", "report", "search"),
@@ -72,7 +76,7 @@ NOT_USED_BY = {
     "trigger/report/page.py": (*STAGES[:-1], "search"),
     "trigger/report/report.html.j2": (*STAGES[:-1], "search"),
     "trigger/artifacts/budgets.py": (*STAGES[:-1], "search"),
-    "trigger/training/fit.py": ("events", *STAGES[2:]),
+    "trigger/training/fit.py": ("events", *STAGES[3:]),
     "trigger/backends/hls4ml/project.py": (
         "events",
         "model",
@@ -83,8 +87,8 @@ NOT_USED_BY = {
         "search",
     ),
     "trigger/backends/rtl/core.v.j2": ("events", "model", "graph", "firmware"),
-    "trigger/synthesis/run.py": (*STAGES[:6], "search"),
-    "trigger/artifacts/implementations.py": (*STAGES[:6], "synthesis", "report", "search"),
+    "trigger/synthesis/run.py": (*STAGES[:7], "search"),
+    "trigger/artifacts/implementations.py": (*STAGES[:7], "synthesis", "report", "search"),
     "trigger/search/run.py": STAGES,
     "trigger/cli/app.py": (*STAGES, "search"),
     "trigger/workflow/build.py": (*STAGES, "search"),
@@ -92,6 +96,7 @@ NOT_USED_BY = {
     "synth/vivado/implement.tcl.j2": (*STAGES, "search"),
     "firmware/emulator/emulator.h.j2": (*STAGES, "search"),
     **{f"trigger/workflow/stages/{name}.py": set(STAGES) - {name} for name in STAGES},
+    "trigger/workflow/stages/model.py": set(STAGES) - {"model", "cross_validation"},
 }
 
 

@@ -45,6 +45,8 @@ FILES = {
 }
 
 
+TRAINED = ["model", "cross_validation"]
+
 DECISION = """[decision.accept.tight]
 output = "background"
 threshold = 0.5
@@ -81,7 +83,7 @@ def test_what_the_model_imports(trigger, name):
     folder, keys = trigger
     before = keys()
     (folder / name).write_text(f"{FILES[name]}\n")
-    assert moved(before, keys()) == ["model"]
+    assert moved(before, keys()) == TRAINED
 
 
 @pytest.mark.parametrize("name", ["addition.py", "package/more.py", "package/inner/new.py"])
@@ -89,7 +91,7 @@ def test_a_new_file_that_the_model_may_import(trigger, name):
     folder, keys = trigger
     before = keys()
     (folder / name).write_text("")
-    assert moved(before, keys()) == ["model"]
+    assert moved(before, keys()) == TRAINED
 
 
 def test_a_helper_on_the_path(trigger, tmp_path, monkeypatch):
@@ -101,9 +103,9 @@ def test_a_helper_on_the_path(trigger, tmp_path, monkeypatch):
     before = keys()
     (elsewhere / "helper.py").write_text("NAME = 'other'")
     after = keys()
-    assert moved(before, after) == ["model"]
+    assert moved(before, after) == TRAINED
     (elsewhere / "helper.py").write_text("NAME = 'another'")
-    assert moved(after, keys()) == ["model"]
+    assert moved(after, keys()) == TRAINED
 
 
 @pytest.mark.parametrize("name", ["unrelated.py", "notes.txt", "no_helper.py"])
@@ -118,7 +120,7 @@ def test_a_renamed_helper(trigger):
     folder, keys = trigger
     before = keys()
     (folder / "package" / "numbers.py").rename(folder / "package" / "figures.py")
-    assert moved(before, keys()) == ["model"]
+    assert moved(before, keys()) == TRAINED
 
 
 def test_events_of_the_same_size_and_time(trigger):
@@ -169,17 +171,17 @@ def test_what_only_the_report_says(trigger, old, new):
 
 
 ALL = [stage.name for stage in STAGES]
-SYNTHESISED = [name for name in ALL if name not in ("events", "model", "graph", "report")]
+SYNTHESISED = [name for name in ALL if name not in ("events", *TRAINED, "graph", "report")]
 
 
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
         ("<5,2>", "<6,3>", [n for n in ALL if n not in ("firmware", "rtl")]),  # the same integers
-        ("seed = 1", "seed = 2", ["model", "graph", "report"]),
-        ('"signal", "b', '"Signal", "b', [n for n in ALL if n in ("events", "model", "graph")]),
+        ("seed = 1", "seed = 2", [*TRAINED, "graph", "report"]),
+        ('"signal", "b', '"Signal", "b', [n for n in ALL if n in ("events", *TRAINED, "graph")]),
         ("clock_mhz = 360", "clock_mhz = 240", ["firmware", "rtl", "synthesis", "report"]),
-        ("epochs = 6", "epochs = 7", ["model", "report"]),
+        ("epochs = 6", "epochs = 7", [*TRAINED, "report"]),
         ("[physics]", "[physics]\nfilled_bunches = 1000", ["graph", "report"]),
         ('"small"', '"other"', SYNTHESISED),
     ],
@@ -217,9 +219,9 @@ def test_the_order_of_accept_bits(trigger, payload):
 @pytest.mark.parametrize(
     ("before", "after", "expected"),
     [
-        (ENERGY + MASS, MASS + ENERGY, {"events", "model", "graph", "rtl", "report"}),
-        (MASS, MASS + "mask = 'k'\n", {"events", "model", "report"}),
-        (MASS + ENERGY, MASS + ENERGY + "weight = 2\n", {"model", "report"}),
+        (ENERGY + MASS, MASS + ENERGY, {"events", *TRAINED, "graph", "rtl", "report"}),
+        (MASS, MASS + "mask = 'k'\n", {"events", *TRAINED, "report"}),
+        (MASS + ENERGY, MASS + ENERGY + "weight = 2\n", {*TRAINED, "report"}),
         (MASS, MASS + "bins = [0, 1]\nunit = 'GeV'\n", {"report"}),
     ],
 )

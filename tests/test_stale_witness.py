@@ -24,6 +24,9 @@ rate_khz = 2000
 
 [physics]
 zero_bias = "background"
+
+[cross_validation]
+folds = 2
 """
 
 

@@ -88,7 +88,7 @@ def test_the_calorimeter_learns_from_its_teacher(tmp_path):
         assert old in text
         text = text.replace(old, new)
     spec = parse(text, path)
-    integers, saturated = splits(spec, path.parent)
+    integers, saturated, _ = splits(spec, path.parent)
     assert not saturated.any()
     few = {name: split.take(np.arange(4000)) for name, split in integers.items()}
     events = to_real(few, spec)

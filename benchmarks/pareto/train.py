@@ -178,7 +178,7 @@ def normalised(spec: Spec) -> tuple[Spec, dict[str, Events], dict[str, Events]]:
 
     Returns the spec with the types of the results, and the events in real numbers and in integers.
     """
-    integers, _ = splits(spec, find(spec.name).parent)
+    integers = splits(spec, find(spec.name).parent).events
     events = to_real(integers, spec)
     step = np.array([2.0**-t.fraction for t in spec.input_types])
     mean = np.rint(events["train"].x.mean(axis=0) / step)

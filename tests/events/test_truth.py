@@ -141,7 +141,7 @@ clock_mhz = 240
 def test_each_split_has_a_truth_for_each_head(tmp_path):
     spec = parse(TOML, tmp_path / "trigger.toml")
     write(tmp_path, [f"{k},u,{'plus' if k % 2 else 'minus'},1,{k},1" for k in range(50)])
-    shares, _ = splits(spec, tmp_path)
+    shares = splits(spec, tmp_path).events
     assert {name: share.truth.shape for name, share in shares.items()} == {
         "train": (30, 2),
         "validation": (10, 2),

@@ -27,7 +27,9 @@ def warm(tmp_path):
     text = path.read_text()
     path.write_text(text[: text.index("[pruning]")] + text[text.index("[inputs]") :])
     spec = load(path)
-    model = recipe.trained(spec, to_real(splits(spec, folder)[0], spec), folder, lambda logs: None)
+    model = recipe.trained(
+        spec, to_real(splits(spec, folder).events, spec), folder, lambda logs: None
+    )
     model.save(folder / "trained.keras")
     path.write_text(path.read_text() + WARM)
     return folder, load(path), model
@@ -36,7 +38,7 @@ def warm(tmp_path):
 def test_training_goes_on_from_there(warm):
     folder, spec, model = warm
     epochs = []
-    again = recipe.trained(spec, to_real(splits(spec, folder)[0], spec), folder, epochs.append)
+    again = recipe.trained(spec, to_real(splits(spec, folder).events, spec), folder, epochs.append)
     assert len(epochs) == 2
     moved = [
         float(np.abs(a - b).max())

@@ -19,6 +19,7 @@ from trigger.support.files import regular, write_text
 STAGES = (
     "events",
     "model",
+    "cross_validation",
     "graph",
     "firmware",
     "rtl",

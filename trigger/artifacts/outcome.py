@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from trigger.artifacts.budgets import budgets, timing
+from trigger.artifacts.cross_validated import cross_validated
 from trigger.artifacts.decided import accept_bits
 from trigger.artifacts.folder import Build, integer_events, read_graph, read_json, stage_seconds
 from trigger.events.dataset import Events
@@ -75,8 +76,8 @@ class Outcome(NamedTuple):
     has the figures of each head; there are none without labels.
 
     ``bits`` and ``menu`` are the accept bits on the test events and their menu; None without a
-    decision. ``warnings`` name constant outputs with a remedy; ``unusable`` marks firmware that
-    decides nothing.
+    decision. ``warnings`` name repeated events and constant outputs with a remedy; ``unusable``
+    marks firmware that decides nothing.
     """
 
     headline: Headline
@@ -111,7 +112,8 @@ def outcome(build: Build) -> Outcome:
         measured,
         bits,
         None if bits is None else menu(bits, test, spec),
-        constant.warnings(same, spec),
+        read_json(build.root / "events" / "summary.json").get("warnings", [])
+        + constant.warnings(same, spec),
         constant.unusable(same, spec),
     )
 
@@ -172,6 +174,9 @@ def summary(build: Build, result: Outcome) -> str:
     """The outcome as text: the verdict, then one line per figure with its budget."""
     limits = {line.name: line for line in result.budgets}
     rows = [(name, text, "") for name, text in _figures_of_heads(result)]
+    if (validated := cross_validated(build)) is not None:
+        text = f"{validated.points[-1].kept_back}, {validated.folds} folds"
+        rows.append((f"cross-validated {validated.title}", text, ""))
     rows += [
         (_name(name), str(figure), _against(limits.get(name)))
         for name, figure in _costs(result).items()

@@ -67,9 +67,7 @@ def load(
     Raises TriggerError that names file, column and row of a fault.
     """
     parts = [_load_file(data, folder / name, inputs, heads or {}) for name in data.files]
-    x, y, weight = (np.concatenate([part.events[k] for part in parts]) for k in range(3))
-    truth = [part.events.truth for part in parts if part.events.truth is not None]
-    events = Events(x, y, weight, np.concatenate(truth) if truth else None)
+    events = joined([part.events for part in parts])
     for number, name in enumerate(data.classes if data.label else ()):
         if not (events.y == number).any():
             raise TriggerError(
@@ -107,6 +105,13 @@ def numeric_columns(path: Path) -> dict[str, np.ndarray]:
     for name, values in numbers.items():
         _check_numbers(path, name, values)
     return {name: values.astype(np.float64) for name, values in numbers.items()}
+
+
+def joined(parts: Sequence[Events]) -> Events:
+    """The events of all parts, in order."""
+    x, y, weight = (np.concatenate([part[k] for part in parts]) for k in range(3))
+    truth = [part.truth for part in parts if part.truth is not None]
+    return Events(x, y, weight, np.concatenate(truth) if truth else None)
 
 
 def split(loaded: Loaded, data: Data) -> dict[str, Events]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from trigger.events import dataset
 from trigger.events.dataset import Events
+from trigger.events.repeated import repeated
 from trigger.fixedpoint.types import Integers, bounds
 from trigger.spec.input_tables import HardwareObject
 from trigger.spec.spec import Spec
@@ -18,6 +19,16 @@ class Hardware(NamedTuple):
 
     x: Integers
     saturated: Integers
+
+
+class Splits(NamedTuple):
+    """``events`` in integers by split, the number of ``saturated`` values per feature, and the
+    events of validation and test that are ``repeated`` training events, before rounding.
+    """
+
+    events: dict[str, Events]
+    saturated: Integers
+    repeated: dict[str, int]
 
 
 def to_hardware(x: np.ndarray, spec: Spec) -> Hardware:
@@ -45,18 +56,21 @@ def to_hardware(x: np.ndarray, spec: Spec) -> Hardware:
     return Hardware(np.clip(rounded, low, high).astype(np.int64), saturated)
 
 
-def splits(spec: Spec, folder: Path) -> tuple[dict[str, Events], Integers]:
-    """The train, validation and test events of a spec in integers, and the number of saturated
-    values.
+def splits(spec: Spec, folder: Path) -> Splits:
+    """The train, validation and test events of a spec in integers.
 
     ``folder`` holds the files. Raises TriggerError as ``dataset.load`` and ``dataset.split`` do.
     """
     loaded = dataset.load(spec.data, folder, spec.inputs, spec.heads)
-    x, saturated = to_hardware(loaded.events.x, spec)
-    shares = dataset.split(loaded._replace(events=loaded.events._replace(x=x)), spec.data)
+    shares = dataset.split(loaded, spec.data)
     if spec.heads:
         dataset.check_truth(shares, spec.scoring)
-    return shares, saturated
+    made = {name: to_hardware(events.x, spec) for name, events in shares.items()}
+    return Splits(
+        {name: events._replace(x=made[name].x) for name, events in shares.items()},
+        np.sum([hardware.saturated for hardware in made.values()], axis=0),
+        repeated(shares),
+    )
 
 
 def to_real(integers: dict[str, Events], spec: Spec) -> dict[str, Events]:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from trigger.artifacts.budgets import timing
+from trigger.artifacts.cross_validated import cross_validated
 from trigger.artifacts.folder import Build, integer_events, read_graph, read_json
 from trigger.artifacts.manifest import facts
 from trigger.artifacts.outcome import Measured, Outcome, outcome
@@ -41,6 +42,7 @@ def write_report(build: Build, folder: Path) -> None:
         if summary["history"] and name != "teacher"  # its loss is of another kind
     }
     runs, failures = results_of(build.root)
+    validated = cross_validated(build)
     pruning = (spec.pruning.start_epoch, spec.pruning.end_epoch) if spec.pruning else None
     rows = _layers(graph)
     sized = _best_sized(runs, spec.target.part)
@@ -82,6 +84,10 @@ def write_report(build: Build, folder: Path) -> None:
             heads=found.heads,
             alike=_alike(found.heads),
             pictures=[_picture(head, found, test, spec) for head in found.heads],
+            validated=validated,
+            learning_svg=plots.learning_curve(validated)
+            if validated is not None and len(validated.points) > 1
+            else "",
             training_svg=plots.training_curves(histories, pruning, _loss(spec))
             if histories
             else "",

@@ -11,6 +11,7 @@ import mplhep
 import numpy as np
 from matplotlib.axes import Axes
 
+from trigger.artifacts.cross_validated import CrossValidated
 from trigger.physics.metrics import Roc
 from trigger.physics.rates import Curve
 from trigger.physics.regression import Regression
@@ -102,6 +103,30 @@ def training_curves(
             axes.axvspan(*pruning, color="tab:orange", alpha=0.12, label="pruning")
         top = max(np.quantile(h["val_loss"][2:] or h["val_loss"], 0.98) for h in histories.values())
         axes.set(xlabel="Epoch", ylabel=loss, ylim=(None, 1.05 * float(top)))
+        axes.legend()
+
+    return _svg(draw)
+
+
+def learning_curve(validated: CrossValidated) -> str:
+    """The metric against the number of training events, with its spread over the folds."""
+
+    def draw(axes: Axes) -> None:
+        events = [point.events for point in validated.points]
+        for key, label, style in (
+            ("training", "on the training events", "o--"),
+            ("kept_back", "on events kept back", "o-"),
+        ):
+            spreads = [getattr(point, key) for point in validated.points]
+            axes.errorbar(
+                events,
+                [spread.mean for spread in spreads],
+                [spread.deviation for spread in spreads],
+                fmt=style,
+                capsize=3,
+                label=label,
+            )
+        axes.set(xlabel="Training events", ylabel=validated.title)
         axes.legend()
 
     return _svg(draw)

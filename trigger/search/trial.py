@@ -147,7 +147,7 @@ def _run(task: Task, rungs: "_Rungs") -> Outcome:
     from trigger.search.metrics import measure
     from trigger.training.recipe import trained
 
-    integers, _ = splits(spec, source)
+    integers = splits(spec, source).events
     rungs.epochs = spec.training.epochs
     model = trained(spec, to_real(integers, spec), source, rungs.see)
     graph = lower(model, spec.input_types)

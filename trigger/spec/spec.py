@@ -21,6 +21,7 @@ from trigger.spec.payload_tables import Payload
 from trigger.spec.rules import first_problem
 from trigger.spec.tables import (
     Budget,
+    CrossValidation,
     Data,
     Decision,
     Model,
@@ -57,6 +58,7 @@ class Spec(Section):
     training: Training = Training()
     pruning: Pruning | None = None
     quantization: Quantization | None = None
+    cross_validation: CrossValidation | None = None
     inputs: Inputs
     target: Target
     synth: Synth = Synth()

@@ -155,6 +155,22 @@ class Quantization(Section):
         return self
 
 
+class CrossValidation(Section):
+    """The network is trained again without each of ``folds`` parts of the events in turn, with each
+    of ``fractions`` of the events left for training, and measured by ``metric`` on that part.
+    """
+
+    folds: Annotated[int, Field(ge=2, le=20)] = 5
+    fractions: Annotated[list[Annotated[float, Field(gt=0, le=1)]], Field(min_length=1)] = [1.0]
+    metric: Literal["accuracy", "auc", "resolution"] = "auc"
+
+    @model_validator(mode="after")
+    def _rises(self) -> "CrossValidation":
+        if self.fractions != sorted(set(self.fractions)):
+            raise ValueError("fractions must rise; each stands once")
+        return self
+
+
 class Pruning(Section):
     """The fraction of zero weights per kernel, on a cubic schedule between two epochs."""
 

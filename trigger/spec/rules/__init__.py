@@ -32,6 +32,8 @@ RULES: tuple[Rule, ...] = (
     training.needs_labels,
     training.quantization_needs_a_float_network,
     training.max_auc_loss_needs_labels,
+    training.cross_validation_trains,
+    training.cross_validation_measures_heads,
     training.prunes_or_learns_widths,
     training.refinement_needs_a_target,
     payload.needs_accept_bits,

@@ -28,6 +28,26 @@ def quantization_needs_a_float_network(spec: "Spec") -> str | None:
     )
 
 
+def cross_validation_trains(spec: "Spec") -> str | None:
+    if spec.cross_validation is None or spec.model.function is not None:
+        return None
+    return "cross_validation trains the network again; model.network is already trained"
+
+
+def cross_validation_measures_heads(spec: "Spec") -> str | None:
+    """Classifications have accuracy and AUC, regressions have a resolution."""
+    if spec.cross_validation is None:
+        return None
+    metric = spec.cross_validation.metric
+    if metric == "accuracy" and spec.task == "anomaly":
+        return 'cross_validation.metric "accuracy" is for classification, not for task "anomaly"'
+    tasks = {head.task for head in spec.heads.values()} or {"classification"}
+    wanted = "regression" if metric == "resolution" else "classification"
+    if wanted in tasks:
+        return None
+    return f'cross_validation.metric "{metric}" needs a head of task "{wanted}"'
+
+
 def max_auc_loss_needs_labels(spec: "Spec") -> str | None:
     quantization = spec.quantization
     if quantization is None or quantization.max_auc_loss is None or spec.data.label is not None:

@@ -11,6 +11,7 @@ from trigger.support.code import code_digest
 from trigger.support.digest import data_digest
 from trigger.support.versions import versions
 from trigger.workflow.stages import (
+    cross_validation,
     events,
     firmware,
     graph,
@@ -63,6 +64,12 @@ def _stage(
 STAGES = (
     _stage("events", "reading and splitting the events", events),
     _stage("model", "making or reading the network", model),
+    _stage(
+        "cross_validation",
+        "training again on parts of the events",
+        cross_validation,
+        lambda spec: spec.cross_validation is not None,
+    ),
     _stage("graph", "lowering the network to integers", graph),
     _stage("firmware", "writing the hls4ml project", firmware),
     _stage("rtl", "writing the RTL", rtl),

@@ -1,4 +1,4 @@
-"""The events of a build: read, quantised to the hardware types, split."""
+"""The events of a build: read, split, quantised to the hardware types."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,7 +8,9 @@ import numpy as np
 
 from trigger.artifacts.folder import Build, write_json
 from trigger.events.hardware import splits
+from trigger.events.repeated import warnings
 from trigger.support.digest import file_digest
+from trigger.support.progress import say
 
 DATA = ()
 
@@ -26,20 +28,25 @@ def reads(build: Build) -> Mapping[str, Any]:
 
 
 def run(build: Build, folder: Path) -> None:
-    """Read, quantise to the hardware types, split."""
+    """Read, split, quantise to the hardware types."""
     spec = build.spec
-    shares, saturated = splits(spec, build.source)
-    for name, share in shares.items():
+    made = splits(spec, build.source)
+    for name, share in made.events.items():
         columns = {key: values for key, values in share._asdict().items() if values is not None}
         np.savez(folder / f"{name}.npz", **columns)
-    summary = {
+    sizes = {name: len(share.x) for name, share in made.events.items()}
+    summary: dict[str, Any] = {
         "files": data_digests(build),
-        "events": sum(len(share.x) for share in shares.values()),
+        "events": sum(sizes.values()),
         "saturated": {
-            name: int(n) for name, n in zip(spec.data.features, saturated, strict=True) if n
+            name: int(n) for name, n in zip(spec.data.features, made.saturated, strict=True) if n
         },
+        "repeated": made.repeated,
+        "warnings": warnings(made.repeated, sizes),
     }
     write_json(folder / "summary.json", summary)
+    for warning in summary["warnings"]:
+        say(f"  warning: {warning}")
 
 
 def data_digests(build: Build) -> dict[str, str]:
