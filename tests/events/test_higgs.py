@@ -165,7 +165,9 @@ def test_reconstruction():
         ]
     )
     heavy = np.array([[-1.2, 2.1, 5.0], [0.9, -2.1, 4.0]])
-    found = [collider.reconstruct(particles, heavy, np.random.default_rng(k)) for k in range(300)]
+    found = [
+        collider.reconstruct(particles, heavy, 20.0, np.random.default_rng(k)) for k in range(300)
+    ]
     leptons = [len(each.leptons) for each in found]
     assert np.mean(leptons) == pytest.approx(collider.LEPTON_EFFICIENCY[11], abs=0.06)
     with_lepton = [each for each, count in zip(found, leptons, strict=True) if count]

@@ -121,6 +121,21 @@ def higgs(
     _collider(output, events, seed, SAMPLE)
 
 
+def htautau(
+    output: Output,
+    events: Events = 10_000,
+    seed: Seed = 1,
+) -> None:
+    """Generate Higgs and Z bosons that decay to tau leptons, with Pythia 8.
+
+    Both taus decay to a lepton (arXiv:1410.3469): 12 low-level and 15 high-level variables as
+    integers.
+    """
+    from trigger.events.htautau import SAMPLE
+
+    _collider(output, events, seed, SAMPLE)
+
+
 def _collider(output: Path, events: int, seed: int, sample: "Sample") -> None:
     from trigger.events.collider import write_events
 

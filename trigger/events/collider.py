@@ -22,7 +22,7 @@ from trigger.support.process import end_with_parent
 
 RADIUS = 0.5
 MAX_ETA = 2.5
-LEAST_PT = 20.0
+JET_PT = 20.0
 # The sum of pT around a lepton, as a share of its own, and the radius within which it is taken.
 ISOLATION = 0.15
 ISOLATION_RADIUS = 0.3
@@ -49,16 +49,18 @@ class Collision(NamedTuple):
 
 
 class Sample(NamedTuple):
-    """A sample of two or more processes.
+    """Events of several processes.
 
     ``select`` returns the low-level variables of a collision, or None; ``derive`` computes the
     high-level ones, (events, high), from those, (events, low), both in physical units. ``low`` and
     ``high`` give the step of each column. ``processes`` has the settings of Pythia: an event comes
-    from any of the tuples of its process, in turn by blocks.
+    from any of the tuples of its process, in turn by blocks. Leptons are reconstructed above
+    ``lepton_pt`` GeV, collisions have ``energy`` GeV.
     """
 
     command: str
     energy: float
+    lepton_pt: float
     processes: Mapping[str, Sequence[tuple[str, ...]]]
     low: Mapping[str, float]
     high: Mapping[str, float]
@@ -130,7 +132,7 @@ def _block(sample: Sample, name: str, number: int, size: int, seed: int) -> np.n
     rng = np.random.default_rng([seed, list(sample.processes).index(name), number])
     variants = sample.processes[name]
     settings = (f"Beams:eCM = {sample.energy}", *variants[number % len(variants)])
-    seen = map(sample.select, collisions(settings, rng))
+    seen = map(sample.select, collisions(settings, sample.lepton_pt, rng))
     chosen = itertools.islice((row for row in seen if row is not None), size)
     low: np.ndarray = np.rint(np.array(list(chosen)) / _steps(sample.low))
     return low
@@ -140,15 +142,17 @@ def _steps(columns: Mapping[str, float]) -> np.ndarray:
     return np.array(list(columns.values()))
 
 
-def collisions(settings: tuple[str, ...], rng: np.random.Generator) -> Iterator[Collision]:
-    """An endless stream of collisions, reconstructed."""
+def collisions(
+    settings: tuple[str, ...], lepton_pt: float, rng: np.random.Generator
+) -> Iterator[Collision]:
+    """An endless stream of collisions, reconstructed, with the leptons above this pT."""
     pythia = configured((*settings, "PartonLevel:MPI = off"), int(rng.integers(2**31)))
     while True:
         if pythia.next():
-            yield _reconstructed(pythia.event, rng)
+            yield _reconstructed(pythia.event, lepton_pt, rng)
 
 
-def _reconstructed(event: Any, rng: np.random.Generator) -> Collision:
+def _reconstructed(event: Any, lepton_pt: float, rng: np.random.Generator) -> Collision:
     final = []
     heavy = []
     for p in event:
@@ -160,7 +164,7 @@ def _reconstructed(event: Any, rng: np.random.Generator) -> Collision:
     pdg = np.abs(particles[:, 4])
     seen = ~np.isin(pdg, _INVISIBLE) & (np.abs(particles[:, 1]) < _CALORIMETER_ETA)
     particles = particles[seen & (particles[:, 0] > 0.1)]
-    return reconstruct(particles, np.array(heavy).reshape(-1, 3), rng)
+    return reconstruct(particles, np.array(heavy).reshape(-1, 3), lepton_pt, rng)
 
 
 def heaviest_quark(pdg: int) -> int:
@@ -169,7 +173,9 @@ def heaviest_quark(pdg: int) -> int:
     return quark if quark in (4, 5) and pdg < 1_000_000 else 0
 
 
-def reconstruct(particles: np.ndarray, heavy: np.ndarray, rng: np.random.Generator) -> Collision:
+def reconstruct(
+    particles: np.ndarray, heavy: np.ndarray, lepton_pt: float, rng: np.random.Generator
+) -> Collision:
     """Visible particles (n, 5), pT, eta, phi, charge and PDG number, as the detector sees them.
 
     ``heavy`` (n, 3) has the hadrons by which jets are tagged: eta, phi and heaviest quark.
@@ -177,13 +183,8 @@ def reconstruct(particles: np.ndarray, heavy: np.ndarray, rng: np.random.Generat
     pdg = np.abs(particles[:, 4])
     kind = np.where(particles[:, 3] != 0, CHARGED, np.where(pdg == 22, PHOTON, NEUTRAL_HADRON))
     measured, kept = smear(np.column_stack([particles[:, :3], kind]), rng)
-    charge = particles[kept, 3]
-    chosen = [
-        k
-        for k in np.flatnonzero(np.isin(pdg[kept], list(LEPTON_EFFICIENCY)))
-        if _is_lepton(measured, int(k)) and rng.random() < LEPTON_EFFICIENCY[int(pdg[kept][k])]
-    ]
-    leptons = np.column_stack([measured[chosen], charge[chosen]])
+    chosen = _leptons(measured, pdg[kept], lepton_pt, rng)
+    leptons = np.column_stack([measured[chosen], particles[kept][chosen, 3]])
     rest = np.delete(measured, chosen, axis=0)
     pt, phi = measured[:, 0], measured[:, 2]
     missing = -np.array([(pt * np.cos(phi)).sum(), (pt * np.sin(phi)).sum()])
@@ -194,10 +195,23 @@ def _hardest(objects: np.ndarray) -> np.ndarray:
     return objects[np.argsort(-objects[:, 0], kind="stable")]
 
 
-def _is_lepton(measured: np.ndarray, k: int) -> bool:
+def _leptons(
+    measured: np.ndarray, pdg: np.ndarray, least: float, rng: np.random.Generator
+) -> list[int]:
+    """Which of the measured particles are reconstructed as electrons or muons."""
+    return [
+        k
+        for k in range(len(pdg))
+        if (efficiency := LEPTON_EFFICIENCY.get(pdg[k]))
+        and _is_lepton(measured, k, least)
+        and rng.random() < efficiency
+    ]
+
+
+def _is_lepton(measured: np.ndarray, k: int, least: float) -> bool:
     """Whether an electron or muon is hard, central and isolated."""
     pt, eta, _ = measured[k]
-    if pt < LEAST_PT or abs(eta) > MAX_ETA:
+    if pt < least or abs(eta) > MAX_ETA:
         return False
     near = distance(measured[:, 1:], measured[k, 1:]) < ISOLATION_RADIUS
     return bool(measured[near, 0].sum() < (1 + ISOLATION) * pt)
@@ -216,7 +230,7 @@ def _jets(particles: np.ndarray, heavy: np.ndarray, rng: np.random.Generator) ->
     px, py, pz, _ = momenta[found].T
     pt = np.hypot(px, py)
     jets = np.column_stack([JET_SCALE * pt, np.arcsinh(pz / pt), np.arctan2(py, px)])
-    jets = jets[(jets[:, 0] > LEAST_PT) & (np.abs(jets[:, 1]) < MAX_ETA)]
+    jets = jets[(jets[:, 0] > JET_PT) & (np.abs(jets[:, 1]) < MAX_ETA)]
     tags = [rng.random() < TAG_EFFICIENCY[_quark(jet, heavy)] for jet in jets]
     return np.column_stack([jets, np.array(tags, dtype=float)])
 

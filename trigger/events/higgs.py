@@ -120,6 +120,7 @@ def _chosen(either: np.ndarray, far: np.ndarray) -> np.ndarray:
 SAMPLE = Sample(
     command="higgs",
     energy=8000.0,
+    lepton_pt=20.0,
     processes={
         "ttbar": [(*_TOP_PAIRS, *decays) for decays in _SEMILEPTONIC],
         "higgs": [(*_HEAVY_HIGGS, *decays) for decays in _SEMILEPTONIC],
