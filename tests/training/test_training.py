@@ -213,6 +213,10 @@ def test_normalisation_is_a_shift(small):
             "def network(features, classes): return 1 / 0",
             "network() fails: ZeroDivisionError: division by zero",
         ),
+        (
+            "def network(features): return 5",
+            "network(): too many positional arguments; it is called with (3, 2)",
+        ),
         ("def other(): pass", "no function 'network'; check model.function in trigger.toml"),
         ("def netwrk(): pass", "no function 'network'; did you mean 'netwrk'?"),
         (

@@ -233,5 +233,5 @@ def test_networks_of_several_inputs_or_without_numbers(tmp_path):
 def test_half_of_the_options(arguments):
     result = CliRunner().invoke(app, ["verify", *arguments])
     assert str(result.exception) == (
-        "verify: name either a build folder, or --hls4ml DIR --against NETWORK without --manifest and --netlist"
+        "verify: name a build folder, or give --hls4ml DIR and --against NETWORK; --manifest and --netlist need a build folder"
     )

@@ -76,8 +76,8 @@ def verify(
         _tell(*_of_project(hls4ml, against, events, inputs), junit)
     else:
         raise TriggerError(
-            "verify: name either a build folder, or --hls4ml DIR --against NETWORK "
-            "without --manifest and --netlist"
+            "verify: name a build folder, or give --hls4ml DIR and --against NETWORK; "
+            "--manifest and --netlist need a build folder"
         )
 
 

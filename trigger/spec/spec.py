@@ -281,12 +281,9 @@ def _explain(problem: ErrorDetails) -> str:
     value = problem["input"]
     demand = re.sub(r"^\w+ should ", "", problem["msg"])
     unit = re.search(r"_(mhz|ns)$", where)
-    hint = (
-        f" in {'MHz' if unit[1] == 'mhz' else 'ns'}, as a plain number"
-        if unit and isinstance(value, str)
-        else ""
-    )
-    return f"{where} is {quoted(value)}; it must {demand}{hint}"
+    if unit and isinstance(value, str):
+        demand = f"be a number, in {'MHz' if unit[1] == 'mhz' else 'ns'}, without quotes and unit"
+    return f"{where} is {quoted(value)}; it must {demand}"
 
 
 def _keys(location: tuple[int | str, ...]) -> list[str]:

@@ -51,7 +51,7 @@ def _bar(what: str, total: int, unit: str) -> Iterator[Advance]:
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn(unit + ", {task.fields[rate]}/s, left"),
+        TextColumn(unit + ", {task.fields[rate]}, left"),
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
     )
@@ -65,7 +65,7 @@ def _bar(what: str, total: int, unit: str) -> Iterator[Advance]:
             nonlocal done, last_note
             done += count
             last_note = note
-            rate = _short(done / max(time.monotonic() - start, 1e-9))
+            rate = _rate(done / max(time.monotonic() - start, 1e-9))
             bars.update(task, advance=count, rate=rate, note=note)
 
         yield advance
@@ -87,7 +87,7 @@ def _lines(what: str, total: int, unit: str) -> Iterator[Advance]:
             last = now
             rate = done / (now - start)
             left = f"{(total - done) / rate:.0f} s left"
-            say(f"  {what}: {done}/{total} {unit}, {_short(rate)}/s, {left}{_behind(note)}")
+            say(f"  {what}: {done}/{total} {unit}, {_rate(rate)}, {left}{_behind(note)}")
 
     yield advance
     _finished(what, done, unit, start, last_note)
@@ -95,13 +95,16 @@ def _lines(what: str, total: int, unit: str) -> Iterator[Advance]:
 
 def _finished(what: str, done: int, unit: str, start: float, note: str) -> None:
     seconds = max(time.monotonic() - start, 1e-9)
-    rate = _short(done / seconds)
-    say(f"  {what}: {done} {unit} in {seconds:.1f} s, {rate}/s{_behind(note)}")
+    rate = _rate(done / seconds)
+    say(f"  {what}: {done} {unit} in {seconds:.1f} s, {rate}{_behind(note)}")
 
 
 def _behind(note: str) -> str:
     return f"; {note}" if note else ""
 
 
-def _short(rate: float) -> str:
-    return f"{rate:,.0f}" if rate >= 100 else f"{rate:.1f}"
+def _rate(rate: float) -> str:
+    """Units per second, or the seconds that one takes if it takes many."""
+    if 0 < rate < 0.1:
+        return f"{1 / rate:.0f} s each"
+    return f"{rate:,.0f}/s" if rate >= 100 else f"{rate:.1f}/s"

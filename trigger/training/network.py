@@ -1,6 +1,7 @@
 """The user's network: made by the function in trigger.toml, or already trained."""
 
 import importlib.util
+import inspect
 import math
 import re
 from pathlib import Path
@@ -83,11 +84,23 @@ def make_teacher(spec: Spec, folder: Path) -> keras.Model | None:
     return model
 
 
+def _check_call(function: Any, where: str, *args: Any, **arguments: Any) -> None:
+    """Raises TriggerError with the call, where the function does not take its arguments."""
+    try:
+        inspect.signature(function).bind(*args, **arguments)
+    except TypeError as error:
+        given = [*map(repr, args), *(f"{name}={value!r}" for name, value in arguments.items())]
+        raise TriggerError(f"{where}: {error}; it is called with ({', '.join(given)})") from error
+    except ValueError:
+        return  # a function without a signature
+
+
 def _called(path: Path, name: str, *args: Any, **arguments: Any) -> keras.Model:
     """The network that a function of the user's file returns."""
     where = f"{path}: {name}()"
     with importable(path):
         function = _function(path, name)
+        _check_call(function, where, *args, **arguments)
         try:
             model = function(*args, **arguments)
         except Exception as error:

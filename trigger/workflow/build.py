@@ -117,7 +117,7 @@ def rewrite_report(root: Path) -> Path:
     this = open_build(root)
     with _readable_errors(this.root), _locked(this.root):
         staging.recover(this.root)
-        require(this.root, [part for part in EVERYTHING if part != "report"])
+        require(root, [part for part in EVERYTHING if part != "report"])
         made = files.fresh(files.beside(this.root / "report"))
         try:
             _redo(STAGES[-1], this, made)

@@ -22,6 +22,9 @@ def reads(build: Build) -> Mapping[str, Any]:
 
 def run(build: Build, folder: Path) -> None:
     """Write the hls4ml project."""
+    from trigger.frontends import keras_backend
+
+    keras_backend.start(build.spec.training.backend)  # hls4ml imports Keras
     from trigger.backends.hls4ml.project import Hls4mlOptions, write
 
     target = build.spec.target
