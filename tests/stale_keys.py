@@ -29,7 +29,8 @@ def main(source: Path, root: Path) -> None:
     before, moved, renamed = keys(), {}, {}
     this = PROJECT / "trigger" / "fixedpoint" / "graph.py"
     this.write_bytes(this.read_bytes())
-    loaded_before = STAGES[2].key(build)
+    (graph,) = (stage for stage in STAGES if stage.name == "graph")
+    loaded_before = graph.key(build)
     for path in sorted(p for home in sys.argv[3:] for p in (PROJECT / home).rglob("*")):
         if not path.is_file() or path.suffix == ".pyc":
             continue

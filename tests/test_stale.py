@@ -16,6 +16,7 @@ PROJECT = Path(__file__).parents[1]
 HOMES = ("trigger", "synth", "firmware")
 STAGES = (
     "events",
+    "shifts",
     "model",
     "cross_validation",
     "graph",
@@ -30,8 +31,9 @@ TRAINING = ("model", "cross_validation", "search")
 RTL = ("rtl", "payload", "verification", "synthesis", "search")
 # Files of which it is known who uses them, found by looking at what each does.
 USED_BY = {
-    "trigger/events/hardware.py": ("events", "cross_validation", "graph", "search"),
-    "trigger/events/readers.py": ("events", "search"),
+    "trigger/events/shifts.py": ("shifts",),
+    "trigger/events/hardware.py": ("events", "shifts", "cross_validation", "graph", "search"),
+    "trigger/events/readers.py": ("events", "shifts", "search"),
     "trigger/support/hdf5.py": ("events", *TRAINING, "graph"),
     "trigger/support/hdf5_worker.py": ("events", *TRAINING, "graph"),
     "trigger/support/names.py": STAGES,
@@ -41,7 +43,7 @@ USED_BY = {
     "trigger/training/cross_validation.py": ("cross_validation",),
     "trigger/quantizers.py": (*TRAINING, "graph"),
     "trigger/frontends/qkeras/lowering.py": (*TRAINING, "graph"),
-    "trigger/fixedpoint/graph.py": STAGES[2:],
+    "trigger/fixedpoint/graph.py": STAGES[3:],
     "trigger/fixedpoint/passes/narrow.py": ("rtl", "search"),
     "trigger/backends/hls4ml/project.py": ("firmware",),
     "trigger/backends/hls4ml/csim_worker.py": ("verification",),
@@ -76,7 +78,7 @@ NOT_USED_BY = {
     "trigger/report/page.py": (*STAGES[:-1], "search"),
     "trigger/report/report.html.j2": (*STAGES[:-1], "search"),
     "trigger/artifacts/budgets.py": (*STAGES[:-1], "search"),
-    "trigger/training/fit.py": ("events", *STAGES[3:]),
+    "trigger/training/fit.py": ("events", "shifts", *STAGES[4:]),
     "trigger/backends/hls4ml/project.py": (
         "events",
         "model",
@@ -87,8 +89,8 @@ NOT_USED_BY = {
         "search",
     ),
     "trigger/backends/rtl/core.v.j2": ("events", "model", "graph", "firmware"),
-    "trigger/synthesis/run.py": (*STAGES[:7], "search"),
-    "trigger/artifacts/implementations.py": (*STAGES[:7], "synthesis", "report", "search"),
+    "trigger/synthesis/run.py": (*STAGES[:8], "search"),
+    "trigger/artifacts/implementations.py": (*STAGES[:8], "synthesis", "report", "search"),
     "trigger/search/run.py": STAGES,
     "trigger/cli/app.py": (*STAGES, "search"),
     "trigger/workflow/build.py": (*STAGES, "search"),

@@ -170,7 +170,21 @@ def test_what_only_the_report_says(trigger, old, new):
     assert moved(before, keys()) == ["report"]
 
 
-ALL = [stage.name for stage in STAGES]
+def test_shifts(trigger):
+    """They are made of the event files, and only the report says what they do."""
+    folder, keys = trigger
+    path = folder / "trigger.toml"
+    path.write_text(path.read_text() + "[robustness.up]\nfeatures = ['a']\nscale = 1.1\n")
+    before = keys()
+    path.write_text(path.read_text().replace("1.1", "1.2"))
+    assert moved(before, keys()) == ["shifts", "report"]
+    before = keys()
+    events = folder / "events.csv"
+    events.write_text(events.read_text().replace("signal", "langis"))
+    assert moved(before, keys()) == ["events", "shifts"]
+
+
+ALL = [stage.name for stage in STAGES if stage.name != "shifts"]
 SYNTHESISED = [name for name in ALL if name not in ("events", *TRAINED, "graph", "report")]
 
 

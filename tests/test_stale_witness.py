@@ -27,6 +27,10 @@ zero_bias = "background"
 
 [cross_validation]
 folds = 2
+
+[robustness.up]
+features = ["a"]
+scale = 1.2
 """
 
 
@@ -74,9 +78,12 @@ def test_the_files_of_the_user(seen, stage):
     base, stages = seen
     run, key = (files(stages[stage][phase], base / "trigger") for phase in ("run", "key"))
     assert run - key == set()
-    assert {"events": "events.csv" in run, "model": {"model.py", "helper.py"} <= run}.get(
-        stage, True
-    )
+    reads_events = "events.csv" in run
+    assert {
+        "events": reads_events,
+        "shifts": reads_events,
+        "model": {"model.py", "helper.py"} <= run,
+    }.get(stage, True)
 
 
 @pytest.mark.parametrize("stage", NAMES)

@@ -299,6 +299,31 @@ CASES = {
         "physics.filled_bunches 2760 of 3564), "
         "so every event would be accepted; set a lower rate",
     ),
+    "robustness.shifts_have_an_effect_to_measure": (
+        *TRAINED,
+        ('label = "kind"\n', ""),
+        ('zero_bias = "noise"\n', ""),
+        (BIT, '[robustness.up]\nfeatures = ["a"]\nscale = 1.1\n'),
+        "robustness has no effect: without labels and accept bits nothing is measured; "
+        "set data.label, or remove robustness",
+    ),
+    "robustness.shifts_are_of_features": (
+        end('[robustness.up]\nfeatures = ["a", "jet_pt"]\nscale = 1.1\n'),
+        "robustness.up.features has 'jet_pt', which is not a feature",
+    ),
+    "robustness.shifts_are_of_quantities": (
+        after(TYPE.strip(), 'types = { b = "ufixed<1,1>" }'),
+        end('[robustness.up]\nfeatures = ["*"]\nsmear = 0.1\n'),
+        "robustness.up.smear is for quantities; 'b' has 1 bit, so it is a flag; name other "
+        "features, or set dead",
+    ),
+    "robustness.shifts_move_integers": (
+        (FEATURES, 'features = ["jet1_pt", "jet1_eta", "jet2_pt", "jet2_eta"]\n'),
+        ("[inputs]\n" + TYPE, '[inputs]\nunits = "hardware"\n' + OBJECTS),
+        end('[robustness.up]\nfeatures = ["jet_pt"]\nscale = 1.0002\n'),
+        "robustness.up.scale moves no value of 'jet1_pt' by more than 0.41 of its LSB, so all are "
+        "rounded back; set a larger scale, or name other features",
+    ),
     "search.is_of_networks_trained_here": (
         *TRAINED,
         end(SEARCH.format("auc", "training.epochs")),

@@ -210,15 +210,16 @@ def test_firmware_that_is_not_the_network_fails_the_build(small_build, monkeypat
     path = source / "trigger.toml"
     path.write_text(path.read_text().replace("clock_mhz = 360", "clock_mhz = 200"))
     original = stages.STAGES
+    firmware = [stage.name for stage in original].index("firmware")
 
     def broken(this, folder):
-        original[3].run(this, folder)
+        original[firmware].run(this, folder)
         weights = next(folder.rglob("w2.h"))
         weights.write_text(weights.read_text().replace("{", "{0.5 + ", 1))
 
     monkeypatch.setattr(
         "trigger.workflow.build.STAGES",
-        (*original[:3], original[3]._replace(run=broken), *original[4:]),
+        tuple(s._replace(run=broken) if k == firmware else s for k, s in enumerate(original)),
     )
     with pytest.raises(
         Different,

@@ -18,6 +18,7 @@ from trigger.support.files import regular, write_text
 # The stages of a build in order; each has a folder of the same name.
 STAGES = (
     "events",
+    "shifts",
     "model",
     "cross_validation",
     "graph",

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from trigger.artifacts import robust
 from trigger.artifacts.budgets import budgets, timing
 from trigger.artifacts.cross_validated import cross_validated
 from trigger.artifacts.decided import accept_bits
@@ -182,6 +183,7 @@ def summary(build: Build, result: Outcome) -> str:
         for name, figure in _costs(result).items()
     ]
     wide = max((len(value) for _, value, _ in rows), default=0)
+    rows += [(name, text, "") for name, text in robust.lines(build.root, build.spec)]
     first = max([14, *(len(name) for name, _, _ in rows)])
     lines = [f"{build.spec.name}: {result.headline.text}"]
     lines += [f"  warning: {warning}" for warning in result.warnings]

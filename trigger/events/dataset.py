@@ -3,13 +3,13 @@
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from trigger.errors import TriggerError, quoted
 from trigger.events.lists import elements
-from trigger.events.readers import place, read
+from trigger.events.readers import Columns, place, read
 from trigger.spec.head_tables import Head, Scoring
 from trigger.spec.input_tables import Inputs
 from trigger.spec.tables import Data
@@ -46,6 +46,14 @@ class Events(NamedTuple):
         return self.take(rows)._replace(y=y), rows
 
 
+class Change(Protocol):
+    """A change of the columns of a file: as they are read, and as objects are chosen from lists."""
+
+    def columns(self, columns: Columns) -> Columns: ...
+
+    def chosen(self, columns: Columns) -> Columns: ...
+
+
 class Loaded(NamedTuple):
     """``events`` of all files, and, if a column gives it, the split of each, as its number in
     ``SPLITS``.
@@ -60,13 +68,15 @@ def load(
     folder: Path,
     inputs: Inputs | None = None,
     heads: Mapping[str, Head] | None = None,
+    change: Change | None = None,
 ) -> Loaded:
     """All events of the files, in order. With objects in ``inputs`` a feature may be NaN, as of an
-    absent object, and a file may have the objects as lists. ``heads`` need their truth.
+    absent object, and a file may have the objects as lists. ``heads`` need their truth. A
+    ``change`` is made to the columns first.
 
     Raises TriggerError that names file, column and row of a fault.
     """
-    parts = [_load_file(data, folder / name, inputs, heads or {}) for name in data.files]
+    parts = [_load_file(data, folder / name, inputs, heads or {}, change) for name in data.files]
     events = joined([part.events for part in parts])
     for number, name in enumerate(data.classes if data.label else ()):
         if not (events.y == number).any():
@@ -170,22 +180,30 @@ def _columns(
     tree: str | None,
     inputs: Inputs | None,
     gaps: Sequence[str] = (),
-) -> dict[str, np.ndarray]:
+    change: Change | None = None,
+) -> Columns:
     """Columns of one file; fields of objects may be lists there, and ``gaps`` have no value."""
-    if inputs is None:
-        return read(path, names, tree, None, gaps)
-    columns = read(path, names, tree, inputs.lists(), gaps)
-    for name, kind in inputs.objects.items():
-        columns |= elements(path, name, kind, columns)
+    columns = read(path, names, tree, None if inputs is None else inputs.lists(), gaps)
+    if change is not None:
+        columns = change.columns(columns)
+    for name, kind in inputs.objects.items() if inputs is not None else ():
+        chosen = elements(path, name, kind, columns)
+        columns |= chosen if change is None else change.chosen(chosen)
     return columns
 
 
-def _load_file(data: Data, path: Path, inputs: Inputs | None, heads: Mapping[str, Head]) -> Loaded:
+def _load_file(
+    data: Data,
+    path: Path,
+    inputs: Inputs | None,
+    heads: Mapping[str, Head],
+    change: Change | None,
+) -> Loaded:
     asked = (*data.features, data.label, data.weight, data.split.column)
     of_heads = [column for head in heads.values() for column in (head.label, head.mask)]
     names = [name for name in dict.fromkeys((*asked, *of_heads)) if name]
     gaps = [head.label for head in heads.values() if head.mask and head.label]
-    columns = _columns(path, names, data.tree, inputs, gaps)
+    columns = _columns(path, names, data.tree, inputs, gaps, change)
     missing = inputs is not None and bool(inputs.objects)
     _check_events(path, columns)
     for name in (*data.features, data.weight):

@@ -74,6 +74,22 @@ def accuracy_of(scores: np.ndarray, events: Events, head: Scoring) -> float:
     return accuracy(own[taught], seen.take(np.flatnonzero(taught)), head.background)
 
 
+def separated(
+    scores: np.ndarray, events: Events, number: int, background: Sequence[int] | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The values by which ``roc`` separates a class, which events are of the class, and their
+    weights; for the events that it compares.
+    """
+    signal = events.y == number
+    seen = np.full(len(events.y), True)
+    if background is None:
+        values = softmax(scores, axis=1)[:, number]
+    else:
+        values = -scores[:, 0] if number in background else scores[:, 0]
+        seen = signal | (np.isin(events.y, background) != (number in background))
+    return values[seen], signal[seen], events.weight[seen]
+
+
 def roc(
     scores: np.ndarray, events: Events, number: int, background: Sequence[int] | None = None
 ) -> Roc:
@@ -83,16 +99,7 @@ def roc(
     ``background`` low: other classes are compared with those, and each of those with all others,
     with the score negated.
     """
-    signal = events.y == number
-    seen = np.full(len(events.y), True)
-    if background is None:
-        values = softmax(scores, axis=1)[:, number]
-    else:
-        values = -scores[:, 0] if number in background else scores[:, 0]
-        seen = signal | (np.isin(events.y, background) != (number in background))
-    signal = signal[seen]
-    values = values[seen]
-    weight = events.weight[seen]
+    values, signal, weight = separated(scores, events, number, background)
     share, efficiency, _ = roc_curve(signal, values, sample_weight=weight)
     return Roc(efficiency, share, float(np.trapezoid(efficiency, share)))
 
@@ -101,10 +108,16 @@ def accuracy(scores: np.ndarray, events: Events, background: Sequence[int] | Non
     """The weighted fraction of correctly classified events; a single output above 0 means
     signal.
     """
-    right = scores.argmax(axis=1) == events.y
-    if background is not None:
-        right = (scores[:, 0] > 0) != np.isin(events.y, background)
-    return float(np.average(right, weights=events.weight))
+    return float(np.average(correct(scores, events, background), weights=events.weight))
+
+
+def correct(
+    scores: np.ndarray, events: Events, background: Sequence[int] | None = None
+) -> np.ndarray:
+    """Which events are correctly classified, as ``accuracy`` counts them."""
+    if background is None:
+        return np.asarray(scores.argmax(axis=1) == events.y)
+    return np.asarray((scores[:, 0] > 0) != np.isin(events.y, background))
 
 
 def curves_of(scores: np.ndarray, events: Events, head: Scoring) -> dict[str, Roc]:

@@ -12,7 +12,7 @@ from trigger.physics.metrics import seen_by
 from trigger.spec.head_tables import Scoring
 
 # The central interval of a normal distribution at one standard deviation.
-_CENTRAL = 0.682689492137086
+CENTRAL = 0.682689492137086
 _TAILS = (0.05, 0.95)
 _BINS = 6
 
@@ -76,7 +76,7 @@ def _edges(seen: Events, head: Scoring) -> np.ndarray:
 def _residuals(difference: np.ndarray, weight: np.ndarray) -> Residuals | None:
     if not weight.any():
         return None
-    ends = (0.5 - _CENTRAL / 2, 0.5 + _CENTRAL / 2)
+    ends = (0.5 - CENTRAL / 2, 0.5 + CENTRAL / 2)
     low, median, high = _quantiles(difference, weight, np.array([ends[0], 0.5, ends[1]]))
     first, last = _quantiles(difference, weight, np.array(_TAILS))
     rms = float(np.sqrt(np.average(difference**2, weights=weight)))

@@ -8,9 +8,10 @@ import numpy as np
 
 from trigger.artifacts.budgets import timing
 from trigger.artifacts.cross_validated import cross_validated
-from trigger.artifacts.folder import Build, integer_events, read_graph, read_json
+from trigger.artifacts.folder import Build, integer_events, read_graph, read_json, write_json
 from trigger.artifacts.manifest import facts
 from trigger.artifacts.outcome import Measured, Outcome, outcome
+from trigger.artifacts.robust import FILE_NAME, robustness
 from trigger.events.dataset import Events
 from trigger.fixedpoint.evaluate import run
 from trigger.fixedpoint.graph import Graph
@@ -21,6 +22,7 @@ from trigger.physics.metrics import curves_of, roc
 from trigger.physics.rates import crossings_khz, turn_on
 from trigger.report import plots
 from trigger.report.page import environment
+from trigger.report.shifts import panels, relative_changes
 from trigger.spec.head_tables import Scoring
 from trigger.spec.parts import utilisation
 from trigger.spec.spec import Spec
@@ -30,12 +32,17 @@ from trigger.synthesis.run import results as results_of
 
 
 def write_report(build: Build, folder: Path) -> None:
-    """Write ``index.html`` from the finished stages of a build."""
+    """Write ``index.html`` from the finished stages of a build, and with shifts of the inputs
+    ``robustness.json``.
+    """
     spec = build.spec
     graph = read_graph(build.root)
     training = _read(build, "model/summary.json")
     test = integer_events(build)["test"]
     found = outcome(build)
+    shifts = robustness(build)
+    if shifts:
+        write_json(folder / FILE_NAME, shifts)
     histories = {
         name: summary["history"]
         for name, summary in training.items()
@@ -67,6 +74,9 @@ def write_report(build: Build, folder: Path) -> None:
             shell=_read(build, "payload/payload.json") if spec.payload else None,
             menu=found.menu,
             crossings_khz=crossings_khz(spec),
+            shifts=shifts,
+            panels=panels(shifts, spec),
+            shifts_svg=relative_changes(shifts, spec),
             rates_svg=_rate_curves(build, test),
             turn_ons={} if found.bits is None else _turn_ons(found.bits, test, spec),
             utilisation=utilisation,

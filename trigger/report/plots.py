@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 
 from trigger.artifacts.cross_validated import CrossValidated
 from trigger.physics.metrics import Roc
-from trigger.physics.rates import Curve
+from trigger.physics.rates import Curve, Estimate
 from trigger.physics.regression import Regression
 
 _SIZE = (7.2, 5.2)
@@ -290,6 +290,35 @@ def turn_on(curves: Mapping[str, Curve], feature: str) -> str:
         axes.legend(loc="best")
 
     return _svg(draw)
+
+
+def changes(found: Mapping[str, Mapping[str, Estimate]], shifts: Sequence[str]) -> str:
+    """Relative changes of figures, by figure and shift: a row a shift."""
+
+    def draw(axes: Axes) -> None:
+        for number, (name, by_shift) in enumerate(found.items()):
+            aside = ((number + 1) / (len(found) + 1) - 0.5) * 0.8
+            rows = [shifts.index(shift) + aside for shift in by_shift]
+            values = np.array([[100 * part for part in e] for e in by_shift.values()])
+            axes.errorbar(
+                values[:, 0],
+                rows,
+                xerr=np.maximum([values[:, 0] - values[:, 1], values[:, 2] - values[:, 0]], 0),
+                fmt="o",
+                ms=4,
+                lw=1.5,
+                color=class_color(number),
+                label=_shown(name),
+            )
+        axes.axvline(0, color="gray", lw=1)
+        axes.set_yticks(range(len(shifts)), shifts)
+        for label in axes.get_yticklabels():
+            label.set_parse_math(False)
+        axes.minorticks_off()
+        axes.set(xlabel="Relative change [%]", ylim=(len(shifts) - 0.5, -0.5))
+        axes.legend(loc="best")
+
+    return _svg(draw, max(_SIZE[1] / 2, 0.7 * len(shifts) + 1.2))
 
 
 def _shown(name: str) -> str:

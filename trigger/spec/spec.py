@@ -19,6 +19,7 @@ from trigger.spec.head_tables import Head, Scoring, scored_high, scorings
 from trigger.spec.input_tables import Inputs
 from trigger.spec.payload_tables import Payload
 from trigger.spec.rules import first_problem
+from trigger.spec.shift_tables import Shift
 from trigger.spec.tables import (
     Budget,
     CrossValidation,
@@ -66,6 +67,7 @@ class Spec(Section):
     decision: Decision | None = None
     payload: Payload | None = None
     physics: Physics = Physics()
+    robustness: dict[Name, Shift] = Field(default_factory=dict)
     search: Search | None = None
 
     @field_validator("name")
@@ -193,6 +195,18 @@ class Spec(Section):
         fields = self.inputs.lists()
         return [feature for feature in self.data.features if fields.get(feature) == name]
 
+    def matching(self, name: str) -> list[str]:
+        """The same as ``summands``; or the features that match a pattern, in which ``*`` is any
+        text.
+        """
+        pattern = re.compile(".*".join(map(re.escape, name.split("*"))), re.DOTALL)
+        return self.summands(name) or [f for f in self.data.features if pattern.fullmatch(f)]
+
+    def shifted(self, shift: Shift) -> list[str]:
+        """The features that a shift changes, in the order of ``data.features``."""
+        found = {feature for name in shift.features for feature in self.matching(name)}
+        return [feature for feature in self.data.features if feature in found]
+
     @property
     def input_types(self) -> tuple[Fixed, ...]:
         """The hardware type of each feature, in the order of ``data.features``."""
@@ -223,7 +237,9 @@ def parse(text: str, path: Path) -> Spec:
     try:
         data = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # a number with too many digits is a ValueError
-        raise TriggerError(f"{path}: not TOML: {error}") from error
+        twice = str(error).startswith("Cannot declare")
+        remedy = "; rename one of the two tables, or remove it" if twice else ""
+        raise TriggerError(f"{path}: not TOML: {error}{remedy}") from error
     try:
         return Spec.model_validate(data)
     except ValidationError as error:

@@ -8,7 +8,17 @@ it.
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from trigger.spec.rules import features, heads, outputs, payload, physics, search, training, unused
+from trigger.spec.rules import (
+    features,
+    heads,
+    outputs,
+    payload,
+    physics,
+    robustness,
+    search,
+    training,
+    unused,
+)
 
 if TYPE_CHECKING:
     from trigger.spec.spec import Spec
@@ -62,6 +72,10 @@ RULES: tuple[Rule, ...] = (
     payload.has_room_for_events,
     payload.names_as_many_channels_as_links,
     payload.takes_as_many_cycles_as_words,
+    robustness.shifts_have_an_effect_to_measure,
+    robustness.shifts_are_of_features,
+    robustness.shifts_are_of_quantities,
+    robustness.shifts_move_integers,
     search.is_of_networks_trained_here,
     search.accuracy_is_of_classes,
     search.auc_and_accuracy_are_of_a_classification,

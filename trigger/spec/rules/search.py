@@ -39,7 +39,7 @@ def efficiency_is_of_accept_bits(spec: "Spec") -> str | None:
 
 
 def parameters_are_keys_of_tables(spec: "Spec") -> str | None:
-    tables = _tables(type(spec)) - {"search"}
+    tables = _tables(type(spec)) - {"search", "robustness"}
     for key in spec.search.parameters if spec.search is not None else ():
         table, dot, _ = key.partition(".")
         if not dot or table not in tables:

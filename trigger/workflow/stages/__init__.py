@@ -19,6 +19,7 @@ from trigger.workflow.stages import (
     payload,
     report,
     rtl,
+    shifts,
     synthesis,
     verification,
 )
@@ -63,6 +64,7 @@ def _stage(
 
 STAGES = (
     _stage("events", "reading and splitting the events", events),
+    _stage("shifts", "shifting the events", shifts, lambda spec: bool(spec.robustness)),
     _stage("model", "making or reading the network", model),
     _stage(
         "cross_validation",

@@ -7,24 +7,16 @@ from typing import Any
 import numpy as np
 
 from trigger.artifacts.folder import Build, write_json
+from trigger.artifacts.sources import data_digests, event_sources
 from trigger.events.hardware import splits
 from trigger.events.repeated import warnings
-from trigger.support.digest import file_digest
 from trigger.support.progress import say
 
 DATA = ()
 
 
 def reads(build: Build) -> Mapping[str, Any]:
-    return {
-        "files": data_digests(build),
-        "data": build.spec.data.model_dump(),
-        "inputs": build.spec.inputs.model_dump(),
-        "heads": {
-            name: head.model_dump(include={"task", "label", "classes", "mask"})
-            for name, head in build.spec.heads.items()
-        },
-    }
+    return event_sources(build)
 
 
 def run(build: Build, folder: Path) -> None:
@@ -47,8 +39,3 @@ def run(build: Build, folder: Path) -> None:
     write_json(folder / "summary.json", summary)
     for warning in summary["warnings"]:
         say(f"  warning: {warning}")
-
-
-def data_digests(build: Build) -> dict[str, str]:
-    """SHA-256 of each event file. Raises TriggerError for one that cannot be read."""
-    return {name: file_digest(build.source / name) for name in build.spec.data.files}

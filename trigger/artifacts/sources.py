@@ -1,0 +1,25 @@
+"""What the events of a build are made from."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from trigger.artifacts.folder import Build
+from trigger.support.digest import file_digest
+
+
+def data_digests(build: Build) -> dict[str, str]:
+    """SHA-256 of each event file. Raises TriggerError for one that cannot be read."""
+    return {name: file_digest(build.source / name) for name in build.spec.data.files}
+
+
+def event_sources(build: Build) -> Mapping[str, Any]:
+    """The event files and all that is in the spec about reading, quantising and splitting them."""
+    return {
+        "files": data_digests(build),
+        "data": build.spec.data.model_dump(),
+        "inputs": build.spec.inputs.model_dump(),
+        "heads": {
+            name: head.model_dump(include={"task", "label", "classes", "mask"})
+            for name, head in build.spec.heads.items()
+        },
+    }

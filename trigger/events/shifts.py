@@ -1,0 +1,118 @@
+"""Named shifts of the inputs, applied to the columns of event files in physical units."""
+
+from pathlib import Path
+
+import numpy as np
+
+from trigger.errors import TriggerError
+from trigger.events import dataset
+from trigger.events.hardware import to_hardware
+from trigger.events.readers import Columns
+from trigger.fixedpoint.types import Integers
+from trigger.spec.shift_tables import Shift
+from trigger.spec.spec import Spec
+
+
+class Shifting:
+    """A shift that is applied file after file, with one sequence of random numbers.
+
+    A field that files hold as lists is shifted before the objects are chosen that the trigger
+    reads, unless only some of the objects are shifted.
+    """
+
+    def __init__(self, shift: Shift, spec: Spec) -> None:
+        self._shift = shift
+        self._features = set(spec.shifted(shift))
+        self._random = np.random.default_rng(shift.seed)
+        self._in_lists = {
+            column: [feature for feature, name in spec.inputs.lists().items() if name == column]
+            for column in spec.inputs.lists().values()
+        }
+        self._keys = _keys(spec)
+        fields = spec.inputs.fields() if spec.inputs.units == "hardware" else {}
+        self._units = {name: place.field.lsb for name, place in fields.items()}
+
+    def columns(self, columns: Columns) -> Columns:
+        """The columns of a file, of numbers or of lists, as the shift leaves them."""
+        return {**columns, **self._shifted(columns, self._features | self._whole_lists())}
+
+    def chosen(self, columns: Columns) -> Columns:
+        """The features that were chosen from lists which ``columns`` has left alone."""
+        done = {name for whole in self._whole_lists() for name in self._in_lists[whole]}
+        return {**columns, **self._shifted(columns, self._features - done)}
+
+    def _whole_lists(self) -> set[str]:
+        """The columns of lists of which all objects are shifted."""
+        return {
+            column
+            for column, features in self._in_lists.items()
+            if self._features.issuperset(features)
+        }
+
+    def _shifted(self, columns: Columns, names: set[str]) -> Columns:
+        return {
+            name: self._one(name, values.astype(np.float64), columns)
+            for name, values in columns.items()
+            if name in names
+        }
+
+    def _one(self, name: str, values: np.ndarray, columns: Columns) -> np.ndarray:
+        shift = self._shift
+        changed: np.ndarray
+        if shift.scale is not None:
+            changed = values * shift.scale
+        elif shift.smear is not None:
+            factor = 1 + shift.smear * self._random.standard_normal(values.shape)
+            changed = values * np.maximum(factor, 0)
+        elif shift.dead is not None:
+            changed = values * (self._random.random(values.shape) >= shift.dead)
+        else:
+            added = (
+                np.full(values.shape, shift.add)
+                if shift.poisson is None
+                else self._random.poisson(shift.poisson, values.shape)
+            )
+            feature = self._in_lists.get(name, [name])[0]
+            changed = values + added / self._units.get(feature, 1) * self._present(name, columns)
+        return changed
+
+    def _present(self, name: str, columns: Columns) -> np.ndarray | bool:
+        """Where there is an object: nothing is added to one that is absent."""
+        if name not in self._keys:
+            return True
+        with np.errstate(invalid="ignore"):
+            return np.asarray(np.ma.filled(columns[self._keys[name]] > 0, False))
+
+
+def shifted_test_events(spec: Spec, folder: Path, name: str, unshifted: Integers) -> Integers:
+    """The test events of a spec in integers, shifted; ``unshifted`` are those without the shift.
+
+    ``folder`` holds the files. Raises TriggerError if the shift changes none of them.
+    """
+    shift = spec.robustness[name]
+    loaded = dataset.load(spec.data, folder, spec.inputs, spec.heads, Shifting(shift, spec))
+    found = to_hardware(dataset.split(loaded, spec.data)["test"].x, spec).x
+    if (found == unshifted).all():
+        raise TriggerError(
+            f"robustness.{name}: {shift} changes no input of the {len(found):,} test events; set a "
+            f"larger {shift.kind}, name other features, or remove the shift"
+        )
+    return found
+
+
+def _keys(spec: Spec) -> dict[str, str]:
+    """For each feature of an object that may be absent, and for its column of lists: the feature or
+    column by which objects are ordered, which is positive where there is one.
+    """
+    keys: dict[str, str] = {}
+    lists = spec.inputs.lists()
+    for name, kind in spec.inputs.objects.items():
+        if kind.order_by is None:
+            continue
+        place = list(kind.fields).index(kind.order_by)
+        for number in range(len(kind.at)):
+            features = kind.features(name, number)
+            keys |= dict.fromkeys(features, features[place])
+            if features[0] in lists:
+                keys |= {lists[feature]: lists[features[place]] for feature in features}
+    return keys
