@@ -90,7 +90,8 @@ data.split.train data.split.validation data.split.test model.function model.netw
 model.output training.epochs training.batch_size training.learning_rate training.patience
 training.target_lut training.refinement training.distillation training.classes
 training.warm_start.network training.warm_start.epochs training.warm_start.learning_rate
-training.backend training.seed pruning.sparsity pruning.start_epoch pruning.end_epoch
+training.freeze.network training.freeze.layers cross_validation.folds cross_validation.fractions
+cross_validation.metric training.backend training.seed pruning.sparsity pruning.start_epoch pruning.end_epoch
 quantization.bits quantization.max_auc_loss inputs.type inputs.types inputs.word_bits inputs.objects
 inputs.units target.device.family target.device.lut target.device.ff target.device.dsp
 target.device.bram target.device.delay target.part target.clock_mhz target.backend target.strategy

@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import softmax
-from sklearn.metrics import roc_curve
 
 from trigger.events.dataset import Events
 from trigger.spec.head_tables import Scoring
@@ -80,6 +78,8 @@ def separated(
     """The values by which ``roc`` separates a class, which events are of the class, and their
     weights; for the events that it compares.
     """
+    from scipy.special import softmax  # slow to import, and most commands do without
+
     signal = events.y == number
     seen = np.full(len(events.y), True)
     if background is None:
@@ -99,6 +99,8 @@ def roc(
     ``background`` low: other classes are compared with those, and each of those with all others,
     with the score negated.
     """
+    from sklearn.metrics import roc_curve  # slow to import, and most commands do without
+
     values, signal, weight = separated(scores, events, number, background)
     share, efficiency, _ = roc_curve(signal, values, sample_weight=weight)
     return Roc(efficiency, share, float(np.trapezoid(efficiency, share)))

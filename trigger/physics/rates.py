@@ -5,7 +5,6 @@ rate.
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import beta
 
 from trigger.errors import TriggerError
 from trigger.events.dataset import Events
@@ -60,6 +59,8 @@ def efficiency(kept: np.ndarray, weight: np.ndarray) -> Estimate:
     (G. Bohm and G. Zech, NIM A 748 (2014) 1): for equal weights it is the Clopper-Pearson interval.
     It does not cover unseen events of large weight. Raises ValueError if the total weight is zero.
     """
+    from scipy.special import betaincinv  # slow to import, and most commands do without
+
     total = weight.sum()
     if not total > 0:
         raise ValueError("the total weight of the events is zero")
@@ -71,8 +72,8 @@ def efficiency(kept: np.ndarray, weight: np.ndarray) -> Estimate:
     passed = share * equal
     failed = (1 - share) * equal
     tail = (1 - LEVEL) / 2
-    low = float(beta.ppf(tail, passed, failed + 1)) if passed > 0 else 0.0
-    high = float(beta.ppf(1 - tail, passed + 1, failed)) if failed > 0 else 1.0
+    low = float(betaincinv(passed, failed + 1, tail)) if passed > 0 else 0.0
+    high = float(betaincinv(passed + 1, failed, 1 - tail)) if failed > 0 else 1.0
     return Estimate(share, low, high)
 
 

@@ -110,13 +110,13 @@ class Spec(Section):
     @property
     def model_files(self) -> list[str]:
         """The files of the network."""
-        warm = self.training.warm_start
+        others = [self.training.warm_start, self.training.freeze]
         files = (
             [self.model.file]
             if self.model.network is None
             else [self.model.network, self.model.weights]
         )
-        return [name for name in [*files, warm and warm.network] if name]
+        return [name for name in [*files, *(one and one.network for one in others)] if name]
 
     @property
     def accept(self) -> dict[str, WorkingPoint]:

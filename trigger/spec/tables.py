@@ -122,6 +122,13 @@ class WarmStart(Section):
     learning_rate: Positive
 
 
+class Freeze(Section):
+    """Layers, by name or pattern, that take the weights of a trained network and keep them."""
+
+    network: FileName
+    layers: Annotated[list[Name], Field(min_length=1)]
+
+
 class Training(Section):
     """How the network is trained."""
 
@@ -136,6 +143,7 @@ class Training(Section):
     beta: Positive = 1.0
     reconstruct: Annotated[list[str], Field(min_length=1)] | None = None
     warm_start: WarmStart | None = None
+    freeze: Freeze | None = None
     backend: Literal["tensorflow", "jax"] = "tensorflow"
     seed: Seed = 1
 

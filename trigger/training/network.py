@@ -288,6 +288,9 @@ def power_of_two_normalization(
     deviation = np.exp2(np.rint(np.log2(np.maximum(spread, step))))
     for layer in model.layers:
         if isinstance(layer, keras.layers.Normalization) and layer.input_mean is None:
+            if not layer.trainable:  # frozen: it keeps the moments of other events
+                layer.finalize_state()
+                continue
             if not any(layer.input is tensor for tensor in model.inputs):
                 raise TriggerError(
                     f"the layer {layer.name!r} does not normalise the inputs; give it "

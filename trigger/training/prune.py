@@ -26,7 +26,7 @@ class MagnitudePruning(Shrinking):
         self._network = model
         self._pruning = pruning
         self.every_step = keras.backend.backend() == "jax"  # its training step ignores constraints
-        self._kernels = [kernel for layer in model.layers for kernel in kernels.weights(layer)]
+        self._kernels = [kernel for layer in _pruned(model) for kernel in kernels.weights(layer)]
         self._masks = [
             keras.Variable(np.ones(k.shape, "float32"), trainable=False) for k in self._kernels
         ]
@@ -47,7 +47,7 @@ class MagnitudePruning(Shrinking):
 
     def check(self) -> None:
         """Raises TriggerError unless every kernel has exactly the required number of zeros."""
-        for layer in self._network.layers:
+        for layer in _pruned(self._network):
             for weight in kernels.weights(layer):
                 kernel = keras.ops.convert_to_numpy(weight)
                 zeros = int((kernel == 0).sum())
@@ -73,6 +73,11 @@ class MagnitudePruning(Shrinking):
             keep[order[:zeros]] = 0
             mask.assign(keep.reshape(weights.shape))
             kernel.assign(weights * keep.reshape(weights.shape))
+
+
+def _pruned(model: keras.Model) -> list[Any]:
+    """All layers but the frozen ones."""
+    return [layer for layer in model.layers if layer.trainable]
 
 
 def zeros_of(weights: int, sparsity: float) -> int:

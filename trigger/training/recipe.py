@@ -25,6 +25,7 @@ from trigger.training import (
     refine,
     several,
     teaching,
+    transfer,
     widths,
 )
 from trigger.training.compact import compact
@@ -54,7 +55,9 @@ def trained(spec: Spec, events: dict[str, Events], folder: Path, watch: Watch) -
     elif teacher is not None:
         train(teacher, events, spec, None, lambda logs: None)
     network.set_seed(spec.training.seed)
-    train(model, events, network.warm_started(model, spec, folder), None, watch, teacher)
+    left = network.warm_started(model, spec, folder)
+    transfer.freeze(model, left, folder)
+    train(model, events, left, None, watch, teacher)
     return model
 
 
@@ -143,7 +146,9 @@ def train(
     if is_float(model):
         return fit(trained, taught, spec.training, None, folder, watch, loss)
     trained, shrinking = _shrinking(model, trained, spec, taught["train"])
+    frozen = transfer.frozen_weights(model, spec)
     history = fit(trained, taught, spec.training, shrinking, folder, watch, loss)
+    transfer.check_frozen(model, frozen)
     return history | _refined(model, trained, spec, taught["train"], loss)
 
 

@@ -46,6 +46,7 @@ RULES: tuple[Rule, ...] = (
     training.cross_validation_measures_heads,
     training.prunes_or_learns_widths,
     training.refinement_needs_a_target,
+    training.frozen_layers_have_fixed_widths,
     payload.needs_accept_bits,
     payload.decision_fits_its_links,
     training.prunes_from_the_start,

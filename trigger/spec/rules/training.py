@@ -67,6 +67,15 @@ def refinement_needs_a_target(spec: "Spec") -> str | None:
     return "training.refinement needs training.target_lut, its target for learned widths"
 
 
+def frozen_layers_have_fixed_widths(spec: "Spec") -> str | None:
+    if spec.training.freeze is None or spec.training.target_lut is None:
+        return None
+    return (
+        "training.freeze cannot be combined with training.target_lut, which changes the widths of "
+        "every layer"
+    )
+
+
 def prunes_from_the_start(spec: "Spec") -> str | None:
     if spec.pruning is None or spec.training.warm_start is None:
         return None

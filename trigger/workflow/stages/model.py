@@ -91,7 +91,7 @@ def run(build: Build, folder: Path) -> None:
             model = chosen.network
         keep("network", model, {})
     else:
-        from trigger.training import widths
+        from trigger.training import transfer, widths
         from trigger.training.attempt import Attempt
         from trigger.training.float_baseline import float_baseline
         from trigger.training.recipe import check_trainable, normalize, train, train_teacher
@@ -101,6 +101,7 @@ def run(build: Build, folder: Path) -> None:
         autoencoder = network.make_teacher(spec, build.source)
         left = network.warm_started(quantised, spec, build.source)
         baseline = float_baseline(quantised)
+        transfer.freeze(quantised, left, build.source)
         check_trainable(quantised, events, spec)
         normalize(baseline, events, spec)
         attempt = Attempt(build.root / "training", _trainings_key(build))
