@@ -75,7 +75,7 @@ def main(folder: str) -> None:
         real = np.ascontiguousarray(np.ldexp(x[:10_000].astype(float), -graph.input.fractions))
         rates = {
             "emulator, C++17": emulator(graph, Path(project) / "emulator", np.concatenate([x] * 4)),
-            "graph, NumPy": rate(graph.run, x),
+            "graph, NumPy": rate(public.run, x),
             "RTL, Verilator": rate(rtl.run, np.concatenate([x] * 4)),
             "csim, batched bridge": rate(csim.run, x),
             "csim, hls4ml predict": hls4ml_predict(Path(project) / "hls", real),

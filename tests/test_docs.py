@@ -24,7 +24,7 @@ MARKDOWN = sorted(
         ),
     ]
 )
-HOW_TO = ("own-data", "own-network", "payload", "search", "small-network", "vendor-tools")
+HOW_TO = ("own-data", "own-network", "payload", "rates", "search", "small-network", "vendor-tools")
 PAGES = ("tutorial.md", *(f"how-to/{name}.md" for name in HOW_TO))
 
 pytestmark = pytest.mark.minutes
@@ -71,7 +71,7 @@ def test_the_site_is_built_without_a_warning(tmp_path):
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (result.returncode, result.stderr) == (0, "")
     commands = (tmp_path / "reference" / "cli.html").read_text()
-    names = "build search verify synth report show new list doctor events-jets export-emulator export-onnx export-qonnx"
+    names = "build search verify rates synth report show new list doctor events-jets export-emulator export-onnx export-qonnx"
     names += " events-level1 events-regions events-higgs events-htautau export-payload patterns-write patterns-compare"
     for command in names.split():
         assert f'id="trigger-{command}"' in commands, command

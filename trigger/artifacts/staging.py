@@ -21,7 +21,7 @@ MANIFEST = "manifest.json"
 SPEC = "trigger.toml"
 RECORDS = "stages.json"
 # Compiled from the stages; kept to avoid compiling twice.
-COMPILED = ("csim", "simulation", "payload-simulation")
+COMPILED = ("csim", "simulation", "payload-simulation", "emulator")
 # The files of one tool that `trigger synth` leaves for the report.
 SYNTHESISED = ("result.json", "source.txt")
 

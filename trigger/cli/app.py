@@ -12,6 +12,7 @@ from trigger.cli.doctor import doctor
 from trigger.cli.events import constituents, higgs, htautau, jets, level1, openml, regions
 from trigger.cli.export import export_emulator, export_onnx, export_payload, export_qonnx
 from trigger.cli.patterns import compare_patterns, write_patterns
+from trigger.cli.rates import rates
 from trigger.cli.search import search
 from trigger.cli.show import report, show
 from trigger.cli.status import FAILED, INTERRUPTED, message_of, status_of
@@ -42,6 +43,7 @@ app = _group(
 app.command()(build)
 app.command()(search)
 app.command()(verify)
+app.command()(rates)
 app.command()(synth)
 app.command()(report)
 app.command()(show)

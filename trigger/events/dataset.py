@@ -9,7 +9,7 @@ import numpy as np
 
 from trigger.errors import TriggerError, quoted
 from trigger.events.lists import elements
-from trigger.events.readers import Columns, place, read
+from trigger.events.readers import Columns, Rows, read
 from trigger.spec.head_tables import Head, Scoring
 from trigger.spec.input_tables import Inputs
 from trigger.spec.tables import Data
@@ -92,6 +92,28 @@ def load(
     return Loaded(events, split)
 
 
+class Block(NamedTuple):
+    """Events of some rows of a file: ``x`` (events, features) float64; ``y`` and ``weight`` are
+    None where the file has no column for them.
+    """
+
+    x: np.ndarray
+    y: np.ndarray | None
+    weight: np.ndarray | None
+
+
+def block(where: Rows, columns: Columns, data: Data, inputs: Inputs) -> Block:
+    """The events of columns that were read of a file, checked as by ``load``."""
+    columns = _with_elements(where, columns, inputs)
+    x = _matrix(where, data.features, columns, bool(inputs.objects))
+    y = weight = None
+    if data.label in columns:
+        y = _numbers(where, data.label, data.classes, columns[data.label], "classes")
+    if data.weight in columns:
+        weight = _weights(where, data.weight, columns[data.weight])
+    return Block(x, y, weight)
+
+
 def features(
     path: Path, names: Sequence[str], tree: str | None = None, inputs: Inputs | None = None
 ) -> np.ndarray:
@@ -100,9 +122,7 @@ def features(
     """
     columns = _columns(path, names, tree, inputs)
     _check_events(path, columns)
-    for name in names:
-        _check_numbers(path, name, columns[name], inputs is not None and bool(inputs.objects))
-    return np.stack([columns[name].astype(np.float64) for name in names], axis=1)
+    return _matrix(Rows(path), names, columns, inputs is not None and bool(inputs.objects))
 
 
 def numeric_columns(path: Path) -> dict[str, np.ndarray]:
@@ -113,7 +133,7 @@ def numeric_columns(path: Path) -> dict[str, np.ndarray]:
     if not numbers:
         raise TriggerError(f"{path}: no numeric column; the columns are {', '.join(columns)}")
     for name, values in numbers.items():
-        _check_numbers(path, name, values)
+        _check_numbers(Rows(path), name, values)
     return {name: values.astype(np.float64) for name, values in numbers.items()}
 
 
@@ -186,10 +206,41 @@ def _columns(
     columns = read(path, names, tree, None if inputs is None else inputs.lists(), gaps)
     if change is not None:
         columns = change.columns(columns)
-    for name, kind in inputs.objects.items() if inputs is not None else ():
-        chosen = elements(path, name, kind, columns)
-        columns |= chosen if change is None else change.chosen(chosen)
-    return columns
+    return columns if inputs is None else _with_elements(Rows(path), columns, inputs, change)
+
+
+def _with_elements(
+    where: Rows, columns: Columns, inputs: Inputs, change: Change | None = None
+) -> Columns:
+    """The columns, and the features of objects that are lists in the file."""
+    found = dict(columns)
+    for name, kind in inputs.objects.items():
+        chosen = elements(where, name, kind, found)
+        found |= chosen if change is None else change.chosen(chosen)
+    return found
+
+
+def _matrix(
+    where: Rows, names: Sequence[str], columns: Mapping[str, np.ndarray], missing: bool
+) -> np.ndarray:
+    """The columns as float64 of shape (events, columns), checked as by ``_check_numbers``."""
+    for name in names:
+        _check_numbers(where, name, columns[name], missing)
+    x = np.empty((len(columns[names[0]]), len(names)))
+    for k, name in enumerate(names):
+        x[:, k] = columns[name]
+    return x
+
+
+def _weights(where: Rows, name: str, values: np.ndarray) -> np.ndarray:
+    _check_numbers(where, name, values)
+    weight = values.astype(np.float64)
+    if (weight < 0).any():
+        raise TriggerError(
+            f"{where}: column {quoted(name)}, "
+            f"{where.place(int(np.argmax(weight < 0)))}: a negative weight"
+        )
+    return weight
 
 
 def _load_file(
@@ -206,16 +257,9 @@ def _load_file(
     columns = _columns(path, names, data.tree, inputs, gaps, change)
     missing = inputs is not None and bool(inputs.objects)
     _check_events(path, columns)
-    for name in (*data.features, data.weight):
-        if name:
-            _check_numbers(path, name, columns[name], missing and name != data.weight)
-    x = np.stack([columns[name].astype(np.float64) for name in data.features], axis=1)
-    weight = columns[data.weight].astype(np.float64) if data.weight else np.ones(len(x))
-    if (weight < 0).any():
-        raise TriggerError(
-            f"{path}: column {quoted(data.weight)}, "
-            f"{place(path, int(np.argmax(weight < 0)))}: a negative weight"
-        )
+    where = Rows(path)
+    x = _matrix(where, data.features, columns, missing)
+    weight = _weights(where, data.weight, columns[data.weight]) if data.weight else np.ones(len(x))
     with np.errstate(over="ignore"):
         total = weight.sum() ** 2
     if not np.isfinite(total):
@@ -225,32 +269,32 @@ def _load_file(
         )
     y = np.zeros(len(x), dtype=np.int64)
     if data.label is not None:
-        y = _numbers(path, data.label, data.classes, columns[data.label], "classes")
+        y = _numbers(where, data.label, data.classes, columns[data.label], "classes")
     column = data.split.column
-    truth = [_truth(path, head, data, columns) for head in heads.values()]
+    truth = [_truth(where, head, data, columns) for head in heads.values()]
     return Loaded(
         Events(x, y, weight, np.stack(truth, axis=1) if truth else None),
-        _numbers(path, column, SPLITS, columns[column], "splits") if column else None,
+        _numbers(where, column, SPLITS, columns[column], "splits") if column else None,
     )
 
 
-def _truth(path: Path, head: Head, data: Data, columns: Mapping[str, np.ndarray]) -> np.ndarray:
+def _truth(where: Rows, head: Head, data: Data, columns: Mapping[str, np.ndarray]) -> np.ndarray:
     """What a head learns, float64 of shape (events,): NaN where its mask is 0."""
     label = head.label or data.label
     assert label is not None
     given = columns[label]
     present = np.full(len(given), True)
     if head.mask is not None:
-        _check_numbers(path, head.mask, columns[head.mask])
+        _check_numbers(where, head.mask, columns[head.mask])
         present = columns[head.mask] != 0
     truth = np.full(len(given), np.nan)
     rows = np.flatnonzero(present)
     if head.task == "regression":
-        _check_numbers(path, label, given, rows=rows)
+        _check_numbers(where, label, given, rows=rows)
         truth[rows] = given[rows]
     else:
         classes = head.classes or data.classes
-        truth[rows] = _numbers(path, label, classes, given, "classes", rows)
+        truth[rows] = _numbers(where, label, classes, given, "classes", rows)
     return truth
 
 
@@ -260,7 +304,7 @@ def _check_events(path: Path, columns: Mapping[str, np.ndarray]) -> None:
 
 
 def _check_numbers(
-    path: Path,
+    where: Rows,
     name: str,
     values: np.ndarray,
     missing: bool = False,
@@ -270,20 +314,24 @@ def _check_numbers(
     ``missing``.
     """
     if values.dtype.kind not in "biuf":
-        raise TriggerError(f"{path}: column {quoted(name)} is text, not numbers")
-    rows = np.arange(len(values)) if rows is None else rows
-    numbers = values[rows].astype(np.float64)
+        raise TriggerError(f"{where}: column {quoted(name)} is text, not numbers")
+    numbers = values if rows is None else values[rows]
+    if numbers.dtype.kind != "f":
+        return
+    if numbers.dtype.itemsize > 8:
+        numbers = numbers.astype(np.float64)
     bad = np.isinf(numbers) if missing else ~np.isfinite(numbers)
     if bad.any():
-        row = int(rows[np.argmax(bad)])
+        found = int(np.argmax(bad))
+        row = found if rows is None else int(rows[found])
         raise TriggerError(
-            f"{path}: column {quoted(name)}, {place(path, row)}: {values[row]} is not a "
+            f"{where}: column {quoted(name)}, {where.place(row)}: {values[row]} is not a "
             f"finite number"
         )
 
 
 def _numbers(
-    path: Path,
+    where: Rows,
     column: str,
     names: Sequence[str],
     labels: np.ndarray,
@@ -311,7 +359,7 @@ def _numbers(
     if not known.all():
         wrong = int(np.argmin(known))
         raise TriggerError(
-            f"{path}: column {quoted(column)}, {place(path, int(rows[wrong]))}: {labels[wrong]!s} "
+            f"{where}: column {quoted(column)}, {where.place(int(rows[wrong]))}: {labels[wrong]!s} "
             f"is none of the {what} {', '.join(names)}"
         )
     order = np.argsort(names)

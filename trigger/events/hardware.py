@@ -13,6 +13,9 @@ from trigger.fixedpoint.types import Integers, bounds
 from trigger.spec.input_tables import HardwareObject
 from trigger.spec.spec import Spec
 
+# Events at a time: few enough to stay in the processor's cache.
+_BLOCK = 2048
+
 
 class Hardware(NamedTuple):
     """``x`` (events, features), integers, and the number of saturated values per feature."""
@@ -43,17 +46,28 @@ def to_hardware(x: np.ndarray, spec: Spec) -> Hardware:
     fields = {name: place.field for name, place in spec.inputs.fields().items()}
     if fields and spec.inputs.units == "physical":
         steps = np.array([fields[name].lsb for name in spec.data.features])
-    with np.errstate(invalid="ignore"):
-        rounded = np.rint(x / steps)
+    turns = {}
     for k, name in enumerate(spec.data.features):
         if fields and fields[name].wraps:
             turn = round(2 * np.pi / fields[name].lsb)
-            first = -(turn // 2) if fields[name].signed else 0
-            rounded[:, k] = (rounded[:, k] - first) % turn + first
-    for kind, places in _objects(spec):
-        _in_order(rounded, kind, places)
-    saturated = ((rounded < low) | (rounded > high)).sum(axis=0)
-    return Hardware(np.clip(rounded, low, high).astype(np.int64), saturated)
+            turns[k] = turn, -(turn // 2) if fields[name].signed else 0
+    objects = list(_objects(spec))
+    found = np.empty(x.shape, dtype=np.int64)
+    saturated = np.zeros(x.shape[1], dtype=np.int64)
+    for start in range(0, len(x), _BLOCK):
+        rows = slice(start, start + _BLOCK)
+        with np.errstate(invalid="ignore"):
+            rounded = x[rows] / steps
+            np.rint(rounded, out=rounded)
+        for k, (turn, first) in turns.items():
+            angle = rounded[:, k]
+            if ((angle < first) | (angle >= first + turn)).any():
+                rounded[:, k] = (angle - first) % turn + first
+        for kind, places in objects:
+            _in_order(rounded, kind, places)
+        saturated += ((rounded < low) | (rounded > high)).sum(axis=0)
+        found[rows] = np.clip(rounded, low, high, out=rounded)
+    return Hardware(found, saturated)
 
 
 def splits(spec: Spec, folder: Path) -> Splits:
@@ -121,14 +135,17 @@ def _objects(spec: Spec) -> Iterator[tuple[HardwareObject, list[list[int]]]]:
 
 def _in_order(x: np.ndarray, kind: HardwareObject, places: list[list[int]]) -> None:
     """Set missing objects to zero and sort the others, in place."""
-    objects = np.stack([x[:, columns] for columns in places], axis=1)
+    columns = np.concatenate(places)
+    objects = x[:, columns].reshape(len(x), len(places), -1)
     missing = ~np.isfinite(objects).all(axis=2)
-    if kind.order_by is not None:
-        key = list(kind.fields).index(kind.order_by)
-        missing |= ~(objects[..., key] > 0)
-    objects[missing] = 0
-    if kind.order_by is not None:
-        order = np.argsort(-objects[..., key], axis=1, kind="stable")
-        objects = np.take_along_axis(objects, order[..., None], axis=1)
-    for number, columns in enumerate(places):
-        x[:, columns] = objects[:, number]
+    if kind.order_by is None:
+        objects[missing] = 0
+    else:
+        key = objects[..., list(kind.fields).index(kind.order_by)]
+        missing |= ~(key > 0)
+        objects[missing] = 0
+        # Most events come in order, and a stable sort leaves them as they are.
+        rows = np.flatnonzero((key[:, 1:] > key[:, :-1]).any(axis=1))
+        order = np.argsort(-key[rows], axis=1, kind="stable")
+        objects[rows] = np.take_along_axis(objects[rows], order[..., None], axis=1)
+    x[:, columns] = objects.reshape(len(x), -1)

@@ -1,17 +1,16 @@
 """Objects that an event file holds as lists: a column for each field, a list for each event."""
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 
 from trigger.errors import TriggerError, quoted
-from trigger.events.readers import place
+from trigger.events.readers import Rows
 from trigger.spec.input_tables import HardwareObject
 
 
 def elements(
-    path: Path, name: str, kind: HardwareObject, columns: Mapping[str, np.ndarray]
+    where: Rows, name: str, kind: HardwareObject, columns: Mapping[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
     """The features of the objects of one kind, float64 of shape (events,), from its columns of
     lists in a file, (events, longest list); none if the file has no such column.
@@ -35,11 +34,11 @@ def elements(
     ]
     if numbered:
         raise TriggerError(
-            f"{path}: has the objects {quoted(name)} as lists, in the column "
+            f"{where}: has the objects {quoted(name)} as lists, in the column "
             f"{quoted(f'{name}_{next(iter(lists))}')}, and in columns of numbers, such as "
             f"{quoted(numbered[0])}; keep one of the two"
         )
-    _check_lengths(path, name, lists)
+    _check_lengths(where, name, lists)
     values = np.stack([np.ma.filled(lists[field], np.nan) for field in kind.fields])
     if kind.order_by is not None:
         key = values[list(kind.fields).index(kind.order_by)].copy()
@@ -55,7 +54,7 @@ def elements(
     }
 
 
-def _check_lengths(path: Path, name: str, lists: Mapping[str, np.ndarray]) -> None:
+def _check_lengths(where: Rows, name: str, lists: Mapping[str, np.ndarray]) -> None:
     """Raise TriggerError unless all fields have as many objects in each event."""
     lengths = {field: np.ma.count(values, axis=1) for field, values in lists.items()}
     first, *others = lengths
@@ -64,7 +63,7 @@ def _check_lengths(path: Path, name: str, lists: Mapping[str, np.ndarray]) -> No
         if apart.any():
             row = int(np.argmax(apart))
             raise TriggerError(
-                f"{path}: {place(path, row)}: column {quoted(f'{name}_{first}')} has "
+                f"{where}: {where.place(row)}: column {quoted(f'{name}_{first}')} has "
                 f"{lengths[first][row]} objects, {quoted(f'{name}_{field}')} has "
                 f"{lengths[field][row]}"
             )

@@ -59,16 +59,27 @@ def efficiency(kept: np.ndarray, weight: np.ndarray) -> Estimate:
     (G. Bohm and G. Zech, NIM A 748 (2014) 1): for equal weights it is the Clopper-Pearson interval.
     It does not cover unseen events of large weight. Raises ValueError if the total weight is zero.
     """
+    squares = ((weight[part] ** 2).sum() for part in (kept, ~kept))
+    found = estimate(weight[kept].sum(), weight.sum(), *squares)
+    if found is None:
+        raise ValueError("the total weight of the events is zero")
+    return found
+
+
+def estimate(
+    kept: float, total: float, kept_squares: float, failed_squares: float
+) -> Estimate | None:
+    """As ``efficiency``, from the sums of the weights and of their squares; None if the total is
+    zero.
+    """
     from scipy.special import betaincinv  # slow to import, and most commands do without
 
-    total = weight.sum()
     if not total > 0:
-        raise ValueError("the total weight of the events is zero")
-    share = float(weight[kept].sum() / total)
-    variance = (
-        (1 - share) ** 2 * (weight[kept] ** 2).sum() + share**2 * (weight[~kept] ** 2).sum()
-    ) / total**2
-    equal = share * (1 - share) / variance if variance > 0 else total**2 / (weight**2).sum()
+        return None
+    share = float(kept / total)
+    variance = ((1 - share) ** 2 * kept_squares + share**2 * failed_squares) / total**2
+    squares = kept_squares + failed_squares
+    equal = share * (1 - share) / variance if variance > 0 else total**2 / squares
     passed = share * equal
     failed = (1 - share) * equal
     tail = (1 - LEVEL) / 2

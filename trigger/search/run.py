@@ -17,11 +17,11 @@ from trigger.search.trial import FAILED, Outcome, Task, run_in_process
 from trigger.spec import spec as specification
 from trigger.spec.spec import Spec
 from trigger.support import files
+from trigger.support.cluster import connected, places
 from trigger.support.progress import progress, say
 
 # Stop after this many failed trials without a successful one.
 _HOPELESS_START = 5
-_CONNECT_S = 10
 _LOOPBACK = "127.0.0.1:0"
 
 
@@ -132,7 +132,7 @@ def _run(search: Search, trials: int, client: Client) -> None:
 
     with progress("searching", max(trials - done, 0), "trials") as advance:
         while True:
-            while done + len(numbers) < trials and len(numbers) < _places(client):
+            while done + len(numbers) < trials and len(numbers) < places(client):
                 number, values = waiting.pop(0) if waiting else study.ask()
                 known = study.known(values)
                 if known is not None:
@@ -173,12 +173,6 @@ def _stop_if_all_fail(points: list[Point]) -> None:
         )
 
 
-def _places(client: Client) -> int:
-    """The number of parallel trials; at least one, which waits for the first worker."""
-    threads: dict[str, int] = client.nthreads()
-    return max(sum(threads.values()), 1)
-
-
 @contextlib.contextmanager
 def _client(scheduler: str | None) -> Iterator[Client]:
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
@@ -191,11 +185,5 @@ def _client(scheduler: str | None) -> Iterator[Client]:
         with LocalCluster(**options) as cluster, Client(cluster) as client:
             yield client
         return
-    try:
-        client = Client(scheduler, timeout=_CONNECT_S)
-    except (OSError, ValueError) as error:
-        raise TriggerError(
-            f"--scheduler {scheduler}: no Dask scheduler answers: {error}"
-        ) from error
-    with client:
+    with connected(scheduler) as client:
         yield client

@@ -52,6 +52,18 @@ def write_bytes(path: Path, data: bytes, mode: int = 0o666) -> None:
         raise
 
 
+def append_line(path: Path, line: str) -> None:
+    """Write a line at the end of a file, made if missing, and wait until it is on the disk.
+
+    Raises OSError if a link is in its place.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
+    with os.fdopen(os.open(path, flags, 0o666), "wb") as file:
+        file.write(f"{line}\n".encode())
+        file.flush()
+        os.fsync(file.fileno())
+
+
 def put(source: Path, target: Path) -> None:
     """Copy a file, or a folder over another, replacing files as ``write_bytes`` does.
 

@@ -1,0 +1,55 @@
+"""``trigger rates``: the accept rates of a build on event files of any size."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from trigger.cli.arguments import BuildFolder
+from trigger.support.files import write_text
+
+
+class Engine(StrEnum):
+    """What computes the accept bits: all are equal to the bit."""
+
+    emulator = "emulator"
+    graph = "graph"
+
+
+def rates(
+    folder: BuildFolder,
+    events: Annotated[
+        list[str],
+        typer.Option(
+            help="Event files, or a quoted pattern such as 'files/*.parquet|*.root'; may be "
+            "repeated."
+        ),
+    ],
+    engine: Annotated[
+        Engine, typer.Option(help="The C++ emulator, which needs g++, or the graph in NumPy.")
+    ] = Engine.emulator,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Threads to use, by default one per core.")
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(help="Count on the Dask cluster of this address, not on this machine."),
+    ] = None,
+    json: Annotated[Path | None, typer.Option(help="Write all figures as JSON.")] = None,
+) -> None:
+    """Count accept bits on event files of any size.
+
+    The rate of each accept bit and of all, with intervals, alone and together with others. The
+    files are read in blocks. Repeat the command to continue after an interruption.
+    """
+    from trigger.support.destinations import check_file
+    from trigger.workflow.rates.run import rates as found_on
+    from trigger.workflow.rates.table import is_ours, table, to_json
+
+    if json is not None:
+        check_file(json, is_ours, "a JSON file of `trigger rates`")
+    found = found_on(folder, events, engine.value, workers, scheduler)
+    if json is not None:
+        write_text(json, to_json(found))
+    typer.echo(table(found))
