@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from trigger.errors import TriggerError
+from trigger.errors import TriggerError, quoted
 from trigger.events.dataset import SPLITS, Events
 from trigger.events.hardware import to_real
 from trigger.fixedpoint.graph import Graph
@@ -72,10 +72,30 @@ def read_graph(root: Path) -> Graph:
         raise TriggerError(f"{path}: {error}") from error
 
 
+class _Result(dict[str, Any]):
+    """An object in the JSON result of a stage, in the file ``path``."""
+
+    path: Path
+
+    def __missing__(self, key: str) -> Any:
+        raise TriggerError(
+            f"{self.path}: lacks {quoted(key)}; another version of this program made this build: "
+            f"run `trigger build` again"
+        )
+
+
 def read_json(path: Path) -> Any:
-    """The JSON result of a stage. Raises TriggerError if it is missing or damaged."""
+    """The JSON result of a stage. Raises TriggerError if it is missing or damaged, and later, if a
+    key is read that it lacks.
+    """
+
+    def result(pairs: dict[str, Any]) -> _Result:
+        made = _Result(pairs)
+        made.path = path
+        return made
+
     try:
-        return json.loads(regular(path).read_text(encoding="utf-8"))
+        return json.loads(regular(path).read_text(encoding="utf-8"), object_hook=result)
     except OSError as error:
         raise TriggerError(f"{path}: {error.strerror}; run `trigger build` first") from error
     except (ValueError, RecursionError) as error:
