@@ -6,8 +6,11 @@ import subprocess
 import sys
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 from trigger_command import trigger, trigger_here
+
+from trigger.fixedpoint.evaluate import GoldenModel
 
 pytestmark = pytest.mark.minutes
 
@@ -55,6 +58,50 @@ def test_verify_other_events(small_build, tmp_path):
         2,
         f"trigger: {tmp_path / 'empty.csv'}: no events\n",
     )
+
+
+def test_verify_files_in_blocks(small_build, tmp_path, monkeypatch):
+    """The first difference is named by its file and its row there."""
+    source, root = small_build
+    monkeypatch.setattr("trigger.artifacts.streamed._MOST_ROWS", 64)
+    monkeypatch.setattr("trigger.artifacts.streamed._LEAST_ROWS", 64)
+    header, *rows = (source / "events.csv").read_text().splitlines()
+    for number, part in enumerate((rows[:150], rows[150:])):
+        (tmp_path / f"{number}.csv").write_text("\n".join([header, *part]))
+    names = ["graph", "csim (Vitis)", "RTL (Verilog)", "RTL (Verilog), with stalls"]
+    result = trigger_here("verify", root, "--events", f"{tmp_path}/*.csv")
+    assert (result.returncode, result.stderr) == (0, "")
+    lines = result.stdout.splitlines()
+    assert lines[-5:-1] == [f"{name}: 600 events, equal" for name in names]
+    assert sum("events in" in line for line in lines) == 1
+
+    def wrong(self, x):
+        return run(self, x) + (x == bad).all(axis=1)[:, None]
+
+    bad = _integers(rows[170])
+    run = GoldenModel.run
+    alike = [k for k, row in enumerate(rows) if (_integers(row) == bad).all()]
+    monkeypatch.setattr(GoldenModel, "run", wrong)
+    result = trigger_here("verify", root, "--events", f"{tmp_path}/*.csv")
+    assert result.returncode == 1
+    place = f"{tmp_path}/1.csv, line {alike[0] - 150 + 2}"
+    if alike[0] < 150:
+        place = f"{tmp_path}/0.csv, line {alike[0] + 2}"
+    assert f"graph: 600 events, DIFFERENT in {len(alike)} event" in result.stdout
+    assert f"\n  event {alike[0]} ({place}): graph first differs in out, " in result.stdout
+    shutil.copy(tmp_path / "0.csv", tmp_path / "2.csv")
+    result = trigger_here("verify", root, "--events", f"{tmp_path}/*.csv")
+    assert (result.returncode, result.stderr) == (
+        2,
+        f"trigger: {tmp_path}/2.csv: has the same content as {tmp_path}/0.csv; its events would "
+        f"count twice: remove one of the two\n",
+    )
+
+
+def _integers(row):
+    """The inputs of a row of the small trigger's events."""
+    values = np.array([float(text) for text in row.split(",")[:3]])
+    return np.clip(np.rint(values * 8), -16, 15).astype(np.int64)
 
 
 def test_verify_different(small_build, tmp_path):

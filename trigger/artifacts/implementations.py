@@ -7,11 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from trigger.artifacts.decided import working_points
 from trigger.artifacts.folder import read_graph, read_json
 from trigger.errors import TriggerError
-from trigger.events import dataset
-from trigger.events.hardware import to_hardware
 from trigger.fixedpoint.evaluate import GoldenModel
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.ops import GraphError
@@ -20,7 +17,6 @@ from trigger.support.files import regular
 from trigger.support.progress import progress, say
 from trigger.verification import oracle
 from trigger.verification.compare import Verdict, compare
-from trigger.verification.keras_integers import keras_integers
 
 if TYPE_CHECKING:
     from trigger.backends.rtl import Rtl
@@ -53,27 +49,6 @@ def recorded_expectations(root: Path) -> Expected:
         counts = ", ".join(str(len(part)) for part in expected)
         raise TriggerError(f"{path}: {counts} events and results; the build has {counted}")
     return expected
-
-
-def expectations(root: Path, spec: Spec, path: Path) -> Expected:
-    """The events of another file, with the outputs of the build's network in Keras."""
-    from trigger.frontends import keras_backend
-
-    keras_backend.start(spec.training.backend)
-    from trigger.frontends.loading import load
-    from trigger.frontends.networks import Reference
-
-    graph = read_graph(root)
-    x = to_hardware(dataset.features(path, spec.data.features, spec.data.tree, spec.inputs), spec).x
-    return Expected(
-        x,
-        *keras_integers(
-            graph,
-            Reference(load(root / "model" / "network.keras"), graph),
-            x,
-            working_points(root, spec),
-        ),
-    )
 
 
 def check_implementations(
@@ -128,10 +103,10 @@ def implementations(root: Path, spec: Spec, netlist: bool = False) -> dict[str, 
     project = rtl.open_project(root / "rtl", graph)
     gates = Netlist(project, spec.target.fpga)
 
-    def compiled(what: str, make: Callable[[], Any]) -> Callable[[], "_Recorded"]:
-        def run() -> _Recorded:
+    def compiled(what: str, make: Callable[[], Any]) -> Callable[[], "Recorded"]:
+        def run() -> Recorded:
             say(f"  {what}")
-            return _Recorded(make())
+            return Recorded(make())
 
         return run
 
@@ -141,7 +116,7 @@ def implementations(root: Path, spec: Spec, netlist: bool = False) -> dict[str, 
     makers: dict[str, Callable[[], Any]] = {"graph": lambda: GoldenModel(graph)}
     makers[hls.label] = compiled("compiling the csim", lambda: hls.compile(root / "csim"))
     makers[project.label] = compiled("compiling the RTL simulation", simulation)
-    makers[project.with_stalls().label] = lambda: _Recorded(simulation().with_stalls())
+    makers[project.with_stalls().label] = lambda: Recorded(simulation().with_stalls())
     if spec.payload is not None:
         shell = PayloadSimulation(built_payload.payload(root, spec, project))
         makers[shell.label] = compiled(
@@ -154,19 +129,19 @@ def implementations(root: Path, spec: Spec, netlist: bool = False) -> dict[str, 
     return makers
 
 
-class _Recorded:
+class Recorded:
     """A csim or RTL simulation that shows its progress and stores its outputs for the report."""
 
     def __init__(self, implementation: Any) -> None:
-        self._implementation = implementation
+        self.inner = implementation
         self.label: str = implementation.label
         self.outputs = np.empty((0, 0), dtype=np.int64)
 
     def run(self, x: np.ndarray) -> np.ndarray:
         with progress(self.label, len(x), "events") as done:
-            self.outputs = self._implementation.run(x, done)
+            self.outputs = self.inner.run(x, done)
         return self.outputs
 
     def trace(self, x: np.ndarray) -> dict[str, np.ndarray]:
-        traced: dict[str, np.ndarray] = self._implementation.trace(x)
+        traced: dict[str, np.ndarray] = self.inner.trace(x)
         return traced

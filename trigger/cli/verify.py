@@ -12,13 +12,16 @@ from trigger.errors import TriggerError
 from trigger.support.files import write_text
 
 if TYPE_CHECKING:
-    from trigger.artifacts.implementations import Expected
     from trigger.spec.spec import Spec
     from trigger.verification.compare import Verdict
 
 Folder = Annotated[Path | None, typer.Argument(help="A build folder, such as build/jet_tagger.")]
 Events = Annotated[
-    Path | None, typer.Option(help="Verify on the events of this file instead; runs Keras.")
+    list[str] | None,
+    typer.Option(
+        help="Verify on the events of these files instead, or of a quoted pattern such as "
+        "'files/*.parquet'; runs Keras."
+    ),
 ]
 Junit = Annotated[Path | None, typer.Option(help="Write the comparisons as JUnit XML.")]
 Netlist = Annotated[
@@ -73,7 +76,7 @@ def verify(
     elif (
         folder is None and hls4ml is not None and against is not None and not (manifest or netlist)
     ):
-        _tell(*_of_project(hls4ml, against, events, inputs), junit)
+        _tell(*_of_project(hls4ml, against, _only(events), inputs), junit)
     else:
         raise TriggerError(
             "verify: name a build folder, or give --hls4ml DIR and --against NETWORK; "
@@ -92,26 +95,40 @@ def _check_junit(junit: Path | None) -> None:
         check_file(junit, is_junit, "a JUnit file of `trigger verify`")
 
 
-def _of_build(folder: Path, events: Path | None, netlist: bool) -> "tuple[str, Verdict]":
-    """The name of a build, and how its implementations compare on its own events or on those of a
-    file.
+def _of_build(folder: Path, events: list[str] | None, netlist: bool) -> "tuple[str, Verdict]":
+    """The name of a build, and how its implementations compare on its own events or on those of
+    files.
     """
-    from trigger.artifacts.implementations import check_implementations
-    from trigger.workflow.build import open_sealed, seal_first, steady
+    from trigger.workflow.build import open_sealed, steady
 
     build = open_sealed(folder)
     with steady(build.root):
-        expected = _expected(build.root, build.spec, events)
-        with seal_first(build.root):
-            return build.spec.name, check_implementations(
-                build.root, build.spec, expected, netlist
-            )[0]
+        return build.spec.name, _compared(build.root, build.spec, events, netlist)
 
 
-def _expected(root: Path, spec: "Spec", events: Path | None) -> "Expected":
-    from trigger.artifacts.implementations import expectations, recorded_expectations
+def _compared(root: Path, spec: "Spec", events: list[str] | None, netlist: bool) -> "Verdict":
+    from trigger.artifacts.implementations import check_implementations, recorded_expectations
+    from trigger.workflow.build import seal_first
 
-    return recorded_expectations(root) if events is None else expectations(root, spec, events)
+    if events is None:
+        expected = recorded_expectations(root)
+        with seal_first(root):
+            return check_implementations(root, spec, expected, netlist)[0]
+    from trigger.artifacts.streamed import check_on_files
+    from trigger.events.matched import matched
+
+    paths = matched(events)
+    with seal_first(root):
+        return check_on_files(root, spec, paths, netlist)
+
+
+def _only(events: list[str] | None) -> Path | None:
+    """The file of events for a project. Raises TriggerError for several."""
+    if events is None:
+        return None
+    if len(events) > 1:
+        raise TriggerError("verify: --hls4ml takes one file of --events")
+    return Path(events[0])
 
 
 def _of_project(

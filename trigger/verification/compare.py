@@ -30,8 +30,8 @@ class Implementation(Protocol):
 class Witness(NamedTuple):
     """The first difference: which event, where, and both values.
 
-    ``channels`` are the elements of one position, where a layer computes the same at several; 0
-    elsewhere.
+    ``place`` says where the event is, if it is of a file. ``channels`` are the elements of one
+    position, where a layer computes the same at several; 0 elsewhere.
     """
 
     implementation: str
@@ -44,6 +44,7 @@ class Witness(NamedTuple):
     fraction: int
     inputs: tuple[int, ...]
     channels: int = 0
+    place: str = ""
 
     def __str__(self) -> str:
         place = f"element {self.element}"
@@ -55,7 +56,8 @@ class Witness(NamedTuple):
             return f"{'-' if value < 0 else ''}{abs(value):#x} = {value * 2.0**-self.fraction!r}"
 
         return (
-            f"event {self.event}: {self.implementation} first differs in {self.node}, "
+            f"event {self.event}{f' ({self.place})' if self.place else ''}: "
+            f"{self.implementation} first differs in {self.node}, "
             f"{place}, {self.type}: "
             f"expected {both(self.expected)}, found {both(self.found)}\n"
             f"  inputs (integers): {', '.join(map(str, self.inputs))}"

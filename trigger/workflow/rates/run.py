@@ -10,6 +10,7 @@ from typing import NamedTuple
 from trigger.artifacts.folder import Build, read_graph, read_json
 from trigger.errors import TriggerError, quoted
 from trigger.events.blocks import EventFile, Span
+from trigger.events.matched import check_different, matched
 from trigger.fixedpoint.serialize import fingerprint
 from trigger.physics.counts import Counts
 from trigger.support import files
@@ -22,7 +23,6 @@ from trigger.workflow.build import open_sealed, steady
 from trigger.workflow.prove import REFERENCES
 from trigger.workflow.rates import worker
 from trigger.workflow.rates.journal import Journal
-from trigger.workflow.rates.matched import check_different, matched
 
 # A place has the next span to count while this process writes down the last one.
 _AHEAD = 2
