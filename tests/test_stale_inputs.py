@@ -184,6 +184,27 @@ def test_shifts(trigger):
     assert moved(before, keys()) == ["events", "shifts"]
 
 
+def test_an_adversary(trigger):
+    """Its training sees the events that were made for it, and no other shift."""
+    folder, keys = trigger
+    path = folder / "trigger.toml"
+    nuisance = folder.parent / "build" / "shifts" / "nuisance.npz"
+    nuisance.parent.mkdir()
+    nuisance.write_text("made for it")
+    up = "[robustness.up]\nfeatures = ['a']\nscale = 1.1\n"
+    against = "[training.adversary]\nshift = 'up'\nstrength = 2\n"
+    path.write_text(path.read_text() + against + up)
+    before = keys()
+    path.write_text(path.read_text().replace("strength = 2", "strength = 3"))
+    assert moved(before, keys()) == [*TRAINED, "report"]
+    before = keys()
+    path.write_text(path.read_text() + up.replace("up", "other"))
+    assert moved(before, keys()) == ["shifts", "report"]
+    before = keys()
+    nuisance.write_text("made anew")
+    assert moved(before, keys()) == TRAINED
+
+
 ALL = [stage.name for stage in STAGES if stage.name != "shifts"]
 SYNTHESISED = [name for name in ALL if name not in ("events", *TRAINED, "graph", "report")]
 

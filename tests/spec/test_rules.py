@@ -324,6 +324,27 @@ CASES = {
         "robustness.up.scale moves no value of 'jet1_pt' by more than 0.41 of its LSB, so all are "
         "rounded back; set a larger scale, or name other features",
     ),
+    "adversary.is_of_one_training": (
+        after("epochs = 50", '[training.adversary]\nnuisance = "mass"'),
+        end(SEARCH.format("auc", "training.epochs")),
+        "training.adversary cannot be combined with [search], which trains on other events; "
+        "remove one of the two",
+    ),
+    "adversary.shift_is_listed": (
+        after("epochs = 50", '[training.adversary]\nshift = "upp"'),
+        end('[robustness.up]\nfeatures = ["a"]\nscale = 1.1\n'),
+        "training.adversary.shift is 'upp', which is not a table of [robustness]; did you mean "
+        "'up'?",
+    ),
+    "adversary.nuisance_is_no_truth": (
+        after("epochs = 50", '[training.adversary]\nnuisance = "kind"'),
+        "training.adversary.nuisance is 'kind', which the network learns; name another column",
+    ),
+    "adversary.classes_are_taught": (
+        after("epochs = 50", '[training.adversary]\nnuisance = "mass"\nclasses = ["nois"]'),
+        "training.adversary.classes has 'nois', which is not a class of the training events; did "
+        "you mean 'noise'?",
+    ),
     "search.is_of_networks_trained_here": (
         *TRAINED,
         end(SEARCH.format("auc", "training.epochs")),

@@ -98,7 +98,8 @@ target.device.bram target.device.delay target.part target.clock_mhz target.backe
 target.reuse_factor budget.latency_ns budget.ii budget.lut budget.ff budget.dsp budget.bram
 budget.rate_khz heads decision.accept payload.thresholds payload.input_links payload.output_link
 payload.output.accept payload.output.crossing payload.output.scores search.parameters search.metric
-search.seed robustness
+search.seed robustness training.adversary.shift training.adversary.nuisance
+training.adversary.strength training.adversary.classes
 """
 
 

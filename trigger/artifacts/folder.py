@@ -29,6 +29,8 @@ STAGES = (
     "synthesis",
     "report",
 )
+# In the folder of the shifts: events with the nuisance of an adversary.
+NUISANCE = "nuisance.npz"
 # Separate from stages.json, because it differs between two builds of the same trigger.
 SECONDS = "seconds.json"
 
@@ -57,6 +59,17 @@ def integer_events(build: Build) -> dict[str, Events]:
 def real_events(build: Build) -> dict[str, Events]:
     """The splits with ``x`` as the real values of those integers."""
     return to_real(integer_events(build), build.spec)
+
+
+def training_events(build: Build) -> dict[str, Events]:
+    """The same, with the nuisance of an adversary and its shift in those that training sees."""
+    events = integer_events(build)
+    if build.spec.training.adversary is not None:
+        with np.load(build.root / "shifts" / NUISANCE) as file:
+            for name in ("train", "validation"):
+                x, nuisance = file[f"{name}_x"].astype(np.int64), file[f"{name}_nuisance"]
+                events[name] = events[name]._replace(x=x, nuisance=nuisance)
+    return to_real(events, build.spec)
 
 
 def read_graph(root: Path) -> Graph:

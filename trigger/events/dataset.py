@@ -24,17 +24,21 @@ class Events(NamedTuple):
 
     ``truth`` (events, heads) float64 has what each head of a network with several learns, a class
     number or a value: NaN where an event has none. It is None for a network with one head.
+    ``nuisance`` (events,) is what adversarial training makes the scores independent of.
     """
 
     x: np.ndarray
     y: np.ndarray
     weight: np.ndarray
     truth: np.ndarray | None = None
+    nuisance: np.ndarray | None = None
 
     def take(self, rows: np.ndarray) -> "Events":
         """The events of these rows."""
-        truth = None if self.truth is None else self.truth[rows]
-        return Events(self.x[rows], self.y[rows], self.weight[rows], truth)
+        truth, nuisance = (
+            None if part is None else part[rows] for part in (self.truth, self.nuisance)
+        )
+        return Events(self.x[rows], self.y[rows], self.weight[rows], truth, nuisance)
 
     def of(self, head: Scoring) -> tuple["Events", np.ndarray]:
         """The events that have a truth for a head, with that as ``y``, and their rows."""
@@ -69,14 +73,18 @@ def load(
     inputs: Inputs | None = None,
     heads: Mapping[str, Head] | None = None,
     change: Change | None = None,
+    nuisance: str | None = None,
 ) -> Loaded:
     """All events of the files, in order. With objects in ``inputs`` a feature may be NaN, as of an
     absent object, and a file may have the objects as lists. ``heads`` need their truth. A
-    ``change`` is made to the columns first.
+    ``change`` is made to the columns first. ``nuisance`` is a column of its own.
 
     Raises TriggerError that names file, column and row of a fault.
     """
-    parts = [_load_file(data, folder / name, inputs, heads or {}, change) for name in data.files]
+    parts = [
+        _load_file(data, folder / name, inputs, heads or {}, change, nuisance)
+        for name in data.files
+    ]
     events = joined([part.events for part in parts])
     for number, name in enumerate(data.classes if data.label else ()):
         if not (events.y == number).any():
@@ -141,7 +149,14 @@ def joined(parts: Sequence[Events]) -> Events:
     """The events of all parts, in order."""
     x, y, weight = (np.concatenate([part[k] for part in parts]) for k in range(3))
     truth = [part.truth for part in parts if part.truth is not None]
-    return Events(x, y, weight, np.concatenate(truth) if truth else None)
+    nuisance = [part.nuisance for part in parts if part.nuisance is not None]
+    return Events(
+        x,
+        y,
+        weight,
+        np.concatenate(truth) if truth else None,
+        np.concatenate(nuisance) if nuisance else None,
+    )
 
 
 def split(loaded: Loaded, data: Data) -> dict[str, Events]:
@@ -249,8 +264,9 @@ def _load_file(
     inputs: Inputs | None,
     heads: Mapping[str, Head],
     change: Change | None,
+    nuisance: str | None,
 ) -> Loaded:
-    asked = (*data.features, data.label, data.weight, data.split.column)
+    asked = (*data.features, data.label, data.weight, data.split.column, nuisance)
     of_heads = [column for head in heads.values() for column in (head.label, head.mask)]
     names = [name for name in dict.fromkeys((*asked, *of_heads)) if name]
     gaps = [head.label for head in heads.values() if head.mask and head.label]
@@ -273,7 +289,13 @@ def _load_file(
     column = data.split.column
     truth = [_truth(where, head, data, columns) for head in heads.values()]
     return Loaded(
-        Events(x, y, weight, np.stack(truth, axis=1) if truth else None),
+        Events(
+            x,
+            y,
+            weight,
+            np.stack(truth, axis=1) if truth else None,
+            None if nuisance is None else _matrix(where, [nuisance], columns, False)[:, 0],
+        ),
         _numbers(where, column, SPLITS, columns[column], "splits") if column else None,
     )
 

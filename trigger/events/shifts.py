@@ -6,6 +6,7 @@ import numpy as np
 
 from trigger.errors import TriggerError
 from trigger.events import dataset
+from trigger.events.dataset import Events
 from trigger.events.hardware import to_hardware
 from trigger.events.readers import Columns
 from trigger.fixedpoint.types import Integers
@@ -17,11 +18,15 @@ class Shifting:
     """A shift that is applied file after file, with one sequence of random numbers.
 
     A field that files hold as lists is shifted before the objects are chosen that the trigger
-    reads, unless only some of the objects are shifted.
+    reads, unless only some of the objects are shifted. With ``drawn`` each event has a shift of a
+    size of its own, which ``sizes`` keeps by file: between 0, none, and 1, the whole; or from -1,
+    the opposite, for a scale and an offset.
     """
 
-    def __init__(self, shift: Shift, spec: Spec) -> None:
+    def __init__(self, shift: Shift, spec: Spec, drawn: bool = False) -> None:
         self._shift = shift
+        self._drawn = drawn
+        self.sizes: list[np.ndarray] = []
         self._features = set(spec.shifted(shift))
         self._random = np.random.default_rng(shift.seed)
         self._in_lists = {
@@ -34,6 +39,10 @@ class Shifting:
 
     def columns(self, columns: Columns) -> Columns:
         """The columns of a file, of numbers or of lists, as the shift leaves them."""
+        if self._drawn:
+            least = -1 if self._shift.kind in ("scale", "add") else 0
+            events = len(next(iter(columns.values())))
+            self.sizes.append(self._random.uniform(least, 1, events))
         return {**columns, **self._shifted(columns, self._features | self._whole_lists())}
 
     def chosen(self, columns: Columns) -> Columns:
@@ -58,23 +67,30 @@ class Shifting:
 
     def _one(self, name: str, values: np.ndarray, columns: Columns) -> np.ndarray:
         shift = self._shift
+        size = self._size(values)
         changed: np.ndarray
         if shift.scale is not None:
-            changed = values * shift.scale
+            changed = values * shift.scale**size
         elif shift.smear is not None:
-            factor = 1 + shift.smear * self._random.standard_normal(values.shape)
+            factor = 1 + size * shift.smear * self._random.standard_normal(values.shape)
             changed = values * np.maximum(factor, 0)
         elif shift.dead is not None:
-            changed = values * (self._random.random(values.shape) >= shift.dead)
+            changed = values * (self._random.random(values.shape) >= size * shift.dead)
         else:
             added = (
-                np.full(values.shape, shift.add)
+                size * np.full(values.shape, shift.add)
                 if shift.poisson is None
-                else self._random.poisson(shift.poisson, values.shape)
+                else self._random.poisson(size * shift.poisson, values.shape)
             )
             feature = self._in_lists.get(name, [name])[0]
             changed = values + added / self._units.get(feature, 1) * self._present(name, columns)
         return changed
+
+    def _size(self, values: np.ndarray) -> np.ndarray | float:
+        """The size of the shift of each event, with as many axes as ``values``."""
+        if not self._drawn:
+            return 1.0
+        return self.sizes[-1] if values.ndim == 1 else self.sizes[-1][:, None]
 
     def _present(self, name: str, columns: Columns) -> np.ndarray | bool:
         """Where there is an object: nothing is added to one that is absent."""
@@ -98,6 +114,29 @@ def shifted_test_events(spec: Spec, folder: Path, name: str, unshifted: Integers
             f"larger {shift.kind}, name other features, or remove the shift"
         )
     return found
+
+
+def nuisance_events(spec: Spec, folder: Path) -> dict[str, Events]:
+    """The training and validation events of a spec in integers, with the nuisance of its adversary:
+    the column that it names, or the size of the shift, drawn for each event.
+    """
+    adversary = spec.training.adversary
+    assert adversary is not None
+    column = adversary.nuisance
+    change = (
+        None
+        if adversary.shift is None
+        else Shifting(spec.robustness[adversary.shift], spec, drawn=True)
+    )
+    loaded = dataset.load(spec.data, folder, spec.inputs, spec.heads, change, column)
+    if change is not None:
+        events = loaded.events._replace(nuisance=np.concatenate(change.sizes))
+        loaded = loaded._replace(events=events)
+    shares = dataset.split(loaded, spec.data)
+    return {
+        name: shares[name]._replace(x=to_hardware(shares[name].x, spec).x)
+        for name in ("train", "validation")
+    }
 
 
 def _keys(spec: Spec) -> dict[str, str]:

@@ -129,6 +129,25 @@ class Freeze(Section):
     layers: Annotated[list[Name], Field(min_length=1)]
 
 
+class Adversary(Section):
+    """Training against a nuisance: an adversary tries to find it from the scores.
+
+    The nuisance is the size of a ``shift`` of [robustness], drawn for each event, or a column of
+    the event files. ``classes`` are those whose events the adversary sees.
+    """
+
+    shift: Name | None = None
+    nuisance: Name | None = None
+    strength: Positive = 1.0
+    classes: Annotated[list[Name], Field(min_length=1)] | None = None
+
+    @model_validator(mode="after")
+    def _is_one_of_both(self) -> "Adversary":
+        if (self.shift is None) == (self.nuisance is None):
+            raise ValueError("set either shift, a table of [robustness], or nuisance, a column")
+        return self
+
+
 class Training(Section):
     """How the network is trained."""
 
@@ -144,6 +163,7 @@ class Training(Section):
     reconstruct: Annotated[list[str], Field(min_length=1)] | None = None
     warm_start: WarmStart | None = None
     freeze: Freeze | None = None
+    adversary: Adversary | None = None
     backend: Literal["tensorflow", "jax"] = "tensorflow"
     seed: Seed = 1
 

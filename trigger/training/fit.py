@@ -43,6 +43,7 @@ def fit(
     folder: Path | None = None,
     watch: Watch = lambda logs: None,
     loss: Loss | None = None,
+    first: int = 0,
 ) -> History:
     """Train in place on ``events["train"]``; the weights of the epoch with the least validation
     loss are kept.
@@ -50,7 +51,8 @@ def fit(
     ``folder`` receives TensorBoard logs, and the weights of the best epoch as a checkpoint.
     ``watch`` is called after each epoch with its logs, and may raise to end the training. A network
     of one output learns to separate class 1 from all others. With a custom ``loss`` of
-    ``events["train"].y`` and the outputs, there are no accuracies. With ``shrinking`` only epochs
+    ``events["train"].y`` and the outputs, there are no accuracies. Epochs before ``first`` do not
+    count. With ``shrinking`` only epochs
     at the target size count, and the size is checked at the end. Returns loss, accuracy, val_loss
     and val_accuracy of each epoch. Raises TriggerError if the loss is not finite, or if the target
     size is not reached.
@@ -70,9 +72,11 @@ def fit(
         jit_compile=True,
         steps_per_execution=1 if shrinking is not None and shrinking.every_step else steps,
     )
-    best = _BestEpoch(
-        shrinking.counts if shrinking else lambda epoch: True, training.patience, folder
-    )
+
+    def counts(epoch: int) -> bool:
+        return epoch >= first and (shrinking is None or shrinking.counts(epoch))
+
+    best = _BestEpoch(counts, training.patience, folder)
     callbacks: list[keras.callbacks.Callback] = [
         best,
         _Watching(watch),

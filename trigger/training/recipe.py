@@ -16,6 +16,7 @@ from trigger.physics.working_points import check_reach, check_thresholds
 from trigger.spec.spec import Spec
 from trigger.support.progress import progress
 from trigger.training import (
+    adversary,
     anomaly,
     distill,
     early,
@@ -120,6 +121,7 @@ def train(
     network.power_of_two_normalization(model, taught["train"], spec.input_types)
     loss: Loss | None = None
     trained = model
+    contested = adversary.seen(taught, spec) if spec.training.adversary else None
     if spec.model.teacher is not None:
         assert teacher is not None
         taught = teaching.lessons(taught, teacher)
@@ -143,11 +145,16 @@ def train(
     if teacher is not None and spec.training.distillation is not None:
         taught = distill.targets(taught, teacher, spec.training.distillation)
         loss = distill.loss(model)
+    first = 0
+    if contested is not None:
+        own = loss or several.of_head(spec.scoring[0], heads.kinds(model)[0])
+        trained, taught, loss = adversary.contest(trained, taught, contested, own, spec)
+        first = spec.training.epochs // 2  # by then the adversary has learnt
     if is_float(model):
-        return fit(trained, taught, spec.training, None, folder, watch, loss)
+        return fit(trained, taught, spec.training, None, folder, watch, loss, first)
     trained, shrinking = _shrinking(model, trained, spec, taught["train"])
     frozen = transfer.frozen_weights(model, spec)
-    history = fit(trained, taught, spec.training, shrinking, folder, watch, loss)
+    history = fit(trained, taught, spec.training, shrinking, folder, watch, loss, first)
     transfer.check_frozen(model, frozen)
     return history | _refined(model, trained, spec, taught["train"], loss)
 

@@ -45,7 +45,7 @@ def targets(events: Mapping[str, Events], heads: Sequence[Scoring]) -> dict[str,
 
 def loss(model: keras.Model, heads: Sequence[Scoring]) -> Callable[[Any, Any], Any]:
     """The weighted sum of the losses of all heads, for ``targets`` and ``joined``."""
-    parts = [_loss(head, head_of(model, number)) for number, head in enumerate(heads)]
+    parts = [of_head(head, head_of(model, number)) for number, head in enumerate(heads)]
 
     def value(y_true: Any, y_pred: Any) -> Any:
         total = 0.0
@@ -84,7 +84,7 @@ def _fraction(events: Events, head: Scoring) -> float:
     return float(np.average(present, weights=events.weight))
 
 
-def _loss(head: Scoring, kind: str) -> Callable[[Any, Any], Any]:
+def of_head(head: Scoring, kind: str) -> Callable[[Any, Any], Any]:
     """The loss of each event, from the truth (events,) and the scores (events, scores) of a head;
     ``kind`` is the function at its end.
     """

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from trigger.spec.rules import (
+    adversary,
     features,
     heads,
     outputs,
@@ -77,6 +78,10 @@ RULES: tuple[Rule, ...] = (
     robustness.shifts_are_of_features,
     robustness.shifts_are_of_quantities,
     robustness.shifts_move_integers,
+    adversary.is_of_one_training,
+    adversary.shift_is_listed,
+    adversary.nuisance_is_no_truth,
+    adversary.classes_are_taught,
     search.is_of_networks_trained_here,
     search.accuracy_is_of_classes,
     search.auc_and_accuracy_are_of_a_classification,

@@ -64,7 +64,7 @@ def _stage(
 
 STAGES = (
     _stage("events", "reading and splitting the events", events),
-    _stage("shifts", "shifting the events", shifts, lambda spec: bool(spec.robustness)),
+    _stage("shifts", "shifting the events", shifts, shifts.wanted),
     _stage("model", "making or reading the network", model),
     _stage(
         "cross_validation",

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from trigger.artifacts.folder import Build, real_events, write_json
+from trigger.artifacts.folder import NUISANCE, Build, training_events, write_json
 from trigger.spec import network_files
 from trigger.spec.spec import Spec
 from trigger.support.archive import normalise
 from trigger.support.code import code_digest
-from trigger.support.digest import data_digest
+from trigger.support.digest import data_digest, file_digest
 from trigger.support.progress import Advance, progress, say
 from trigger.support.versions import versions
 
@@ -27,8 +27,10 @@ _SHOWN = ("loss", "val_loss", "val_accuracy", "lut")
 
 def reads(build: Build) -> Mapping[str, Any]:
     spec = build.spec
+    nuisance = build.root / "shifts" / NUISANCE
     return {
         "events": build.digests["events"],
+        "nuisance": file_digest(nuisance) if spec.training.adversary else None,
         "files": network_files.file_digests(spec, build.source),
         "program": code_digest(network_files.program_modules(spec, build.source)),
         "spec": spec.model_dump(include={"task", "model", "training", "pruning", "quantization"}),
@@ -53,7 +55,7 @@ def run(build: Build, folder: Path) -> None:
     from trigger.training import fit, network, prune, teaching
 
     spec = build.spec
-    events = real_events(build)
+    events = training_events(build)
     network.reset_names()
     summary: dict[str, Any] = {}
 
