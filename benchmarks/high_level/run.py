@@ -1,0 +1,178 @@
+"""Low-level or high-level variables, in float and in bits: AUC with intervals, LUT and latency.
+
+Every result is kept in ``results.json``; what is there is not made again. Ends with the table and
+the picture of all that is there. ``--yosys`` counts the LUTs of the methods in bits by Yosys, too.
+"""
+
+import argparse
+import json
+import os
+import tempfile
+import time
+from pathlib import Path
+
+for variable in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+    os.environ.setdefault(variable, "1")
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from trigger.frontends import keras_backend
+
+keras_backend.start()
+
+from methods import METHODS, Task
+from samples import Sample, available
+from sklearn.metrics import roc_auc_score
+
+from trigger.backends.rtl import RtlOptions, plan, write
+from trigger.fixedpoint.graph import Graph
+from trigger.spec.parts import part
+from trigger.synthesis.run import synthesise
+from trigger.synthesis.tool import Job
+
+HERE = Path(__file__).resolve().parent
+PICTURE = HERE.parents[1] / "docs" / "physics" / "deep-or-high-level.svg"
+PART = "xcvu13p-flga2577-2-e"
+CLOCK_MHZ = 240
+RESAMPLED = 400
+SETS = {"low": "low-level", "turned": "turned", "high": "high-level", "all": "all"}
+# arXiv:1402.4735, table 1, on 11 million events: boosted trees, shallow and deep network.
+PUBLISHED = {
+    "trees": {"low": 0.73, "high": 0.78, "all": 0.81},
+    "shallow": {"low": 0.733, "high": 0.777, "all": 0.816},
+    "deep": {"low": 0.880, "high": 0.800, "all": 0.885},
+}
+
+
+def task(sample: Sample, variables: str, method: str) -> Task:
+    columns = sample.sets[variables]
+    return Task(sample.splits(columns), sample.types(columns), method)
+
+
+def result(sample: Sample, variables: str, method: str, kind: str) -> dict:
+    """One method on one set of variables."""
+    given = task(sample, variables, method)
+    begin = time.monotonic()
+    found = METHODS[method, kind](given)
+    y = given.events["test"].y
+    auc = float(roc_auc_score(y, found.scores))
+    made = {
+        "auc": auc,
+        "interval": interval(y, found.scores),
+        "train": len(given.events["train"].y),
+        "test": len(y),
+        "seconds": round(time.monotonic() - begin),
+    }
+    return made if found.graph is None else made | size(found.graph)
+
+
+def interval(y: np.ndarray, scores: np.ndarray) -> list[float]:
+    """95 % by resampling the test events."""
+    rng = np.random.default_rng(1)
+    rows = (rng.integers(len(y), size=len(y)) for _ in range(RESAMPLED))
+    return np.quantile([roc_auc_score(y[k], scores[k]) for k in rows], [0.025, 0.975]).tolist()
+
+
+def size(graph: Graph) -> dict:
+    planned = plan(graph, RtlOptions(PART, CLOCK_MHZ))
+    return {"lut_estimated": planned.estimate["lut"], "latency": planned.core.interface.latency}
+
+
+def count(sample: Sample, variables: str, method: str) -> int:
+    """LUTs by Yosys of a method in bits, which is trained again, with the same result."""
+    graph = METHODS[method, "bits"](task(sample, variables, method)).graph
+    assert graph is not None
+    with tempfile.TemporaryDirectory() as work:
+        rtl = write(graph, Path(work) / "rtl", RtlOptions(PART, CLOCK_MHZ))
+        job = Job(rtl, Path(work), "Vitis", part(PART), CLOCK_MHZ)
+        return synthesise("yosys", job, Path(work) / "yosys").lut
+
+
+def table(sample: Sample, results: dict[str, dict]) -> str:
+    lines = [
+        f"### {sample.title}",
+        "",
+        "| method | in | variables | AUC (95 %) | LUT, estimated | LUT, Yosys | cycles | published |",
+        "|---|---|---|---:|---:|---:|---:|---:|",
+    ]
+    for method, kind in METHODS:
+        for variables, title in SETS.items():
+            row = results.get(f"{sample.name} {variables} {method} {kind}")
+            if row is None:
+                continue
+            low, high = row["interval"]
+            cells = [
+                method,
+                kind,
+                title,
+                f"{row['auc']:.3f} ({low:.3f} to {high:.3f})",
+                *(
+                    f"{row[name]:,}" if name in row else ""
+                    for name in ("lut_estimated", "lut", "latency")
+                ),
+                published(sample, method, variables) if kind == "float" else "",
+            ]
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def published(sample: Sample, method: str, variables: str) -> str:
+    if sample.name == "htautau":
+        return ""
+    return str(PUBLISHED.get(method, {}).get(variables, ""))
+
+
+def picture(samples: list[Sample], results: dict[str, dict]) -> None:
+    """AUC of each method, one line for each set of variables; filled markers are in bits."""
+    plt.rcParams["svg.hashsalt"] = "trigger"
+    _, axes = plt.subplots(1, len(samples), figsize=(11, 4), layout="constrained", squeeze=False)
+    places = {method: number for number, (method, _) in enumerate([*METHODS][::2])}
+    for panel, sample in zip(axes[0], samples, strict=True):
+        panel.set_title(sample.title, fontsize=8)
+        panel.set_xticks([*places.values()], [*places])
+        panel.set_ylabel("AUC")
+        for shift, (variables, title) in enumerate(SETS.items()):
+            for kind in ("float", "bits"):
+                rows = [results[f"{sample.name} {variables} {m} {kind}"] for m in places]
+                auc = np.array([row["auc"] for row in rows])
+                ends = np.array([row["interval"] for row in rows]).T
+                where = np.arange(len(rows)) + 0.14 * shift + 0.07 * (kind == "bits") - 0.24
+                panel.errorbar(
+                    where,
+                    auc,
+                    np.abs(ends - auc),
+                    fmt="o",
+                    ms=4,
+                    color=f"C{shift}",
+                    mfc=f"C{shift}" if kind == "bits" else "white",
+                    label=f"{title}, {kind}",
+                )
+    axes[0, 0].legend(fontsize=6)
+    plt.savefig(PICTURE, metadata={"Date": None})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--yosys", action="store_true", help="count LUTs by Yosys, too")
+    asked = parser.parse_args()
+    path = HERE / "results.json"
+    results = json.loads(path.read_text()) if path.is_file() else {}
+    samples = available()
+    jobs = [(s, v, m, k) for s in samples for v in SETS for m, k in METHODS]
+    for number, (sample, variables, method, kind) in enumerate(jobs, 1):
+        key = f"{sample.name} {variables} {method} {kind}"
+        if key not in results:
+            results[key] = result(sample, variables, method, kind)
+        if asked.yosys and kind == "bits" and "lut" not in results[key]:
+            results[key]["lut"] = count(sample, variables, method)
+        path.write_text(json.dumps(results, indent=1) + "\n")
+        print(f"{number}/{len(jobs)} {key}: AUC {results[key]['auc']:.4f}", flush=True)
+    text = "\n".join(table(sample, results) for sample in samples)
+    (HERE / "results.md").write_text(text)
+    picture(samples, results)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
