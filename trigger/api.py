@@ -200,15 +200,15 @@ def _belonging(model: "keras.Model", implementation: Any) -> fixedpoint.Graph | 
             return None
         raise TriggerError(f"verify: {type(implementation).__name__} is not a graph, csim or RTL")
     output = scores(graph).output
-    for what, tensors, found in (
+    for what, tensors, size in (
         ("input", model.inputs, len(graph.input.types)),
         ("output", model.outputs, len(output.types)),
     ):
         count = sum(math.prod(tensor.shape[1:]) for tensor in tensors)
-        if count != found:
+        if count != size:
             raise TriggerError(
                 f"verify: the network has {counted(count, what)}, "
-                f"{_implementation(implementation).label} has {found}"
+                f"{_implementation(implementation).label} has {size}"
             )
     return graph
 

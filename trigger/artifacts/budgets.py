@@ -14,17 +14,17 @@ from trigger.synthesis.run import results
 from trigger.synthesis.yosys import SHELL
 
 
-def budgets(build: Build, found: list[Synthesis] | None = None) -> list[Line]:
+def budgets(build: Build, syntheses: list[Synthesis] | None = None) -> list[Line]:
     """Each budget of the spec with the best figure of the synthesis runs, or with the rate.
 
     ``found`` are synthesis results to use instead of all those of the build.
     """
     spec = build.spec
-    found = results(build.root)[0] if found is None else found
+    syntheses = results(build.root)[0] if syntheses is None else syntheses
     graph = read_graph(build.root)
     lines = [
-        line._replace(helps=_helps(spec, graph, found)) if line.name in ("lut", "ff") else line
-        for line in check_budget(spec.budget, spec.target, found, timing(build))
+        line._replace(helps=_helps(spec, graph, syntheses)) if line.name in ("lut", "ff") else line
+        for line in check_budget(spec.budget, spec.target, syntheses, timing(build))
     ]
     if spec.budget.rate_khz is not None:
         lines.append(Line("rate_khz", spec.budget.rate_khz, _rate(build)))

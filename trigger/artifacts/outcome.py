@@ -203,8 +203,8 @@ def _firmware(build: Build, test: Events) -> tuple[dict[str, np.ndarray], np.nda
     complete = len(outputs) == len(test.x)  # an aborted csim has no outputs
     bits = accept_bits(build.root, spec, outputs) if spec.decision and complete else None
     names = {"teacher": "teacher", "float": "float", "Keras": "network"}
-    files = {kind: model / f"{name}_scores.npy" for kind, name in names.items()}
-    scores = {kind: np.load(path) for kind, path in files.items() if path.exists()}
+    files = {label: model / f"{name}_scores.npy" for label, name in names.items()}
+    scores = {label: np.load(path) for label, path in files.items() if path.exists()}
     if complete and not spec.decides:
         real = np.ldexp(outputs.astype(np.float64), -read_graph(build.root).output.fractions)
         ends = read_json(build.root / "graph" / "summary.json")["outputs"]
@@ -216,37 +216,39 @@ def _apart(
     scores: Mapping[str, np.ndarray], test: Events, measured: Sequence[Measured]
 ) -> Apart | None:
     """The head with the largest fraction of events that csim and Keras classify differently."""
-    found = []
+    comparisons = []
     for head, performances, _ in measured:
-        known = [performances[kind].accuracy for kind in ("Keras", "csim") if kind in performances]
+        known = [
+            performances[label].accuracy for label in ("Keras", "csim") if label in performances
+        ]
         if len(known) == 2 and known[0] is not None and known[1] is not None:
-            keras, csim = (seen_by(head, scores[kind], test)[0] for kind in ("Keras", "csim"))
+            keras, csim = (seen_by(head, scores[label], test)[0] for label in ("Keras", "csim"))
             differing = count_apart(keras, csim)
-            found.append(Apart(differing, len(csim), (known[0], known[1]), head.name))
-    return max(found, key=lambda apart: apart.differing / max(apart.events, 1), default=None)
+            comparisons.append(Apart(differing, len(csim), (known[0], known[1]), head.name))
+    return max(comparisons, key=lambda apart: apart.differing / max(apart.events, 1), default=None)
 
 
 def _measured(
     scores: Mapping[str, np.ndarray], test: Events, spec: Spec, head: Scoring
 ) -> Measured:
     if head.is_regression:
-        return Measured(head, {}, {kind: regression(s, test, head) for kind, s in scores.items()})
+        return Measured(head, {}, {label: regression(s, test, head) for label, s in scores.items()})
     share = spec.physics.signal_efficiency
-    found = {kind: performance(s, test, head, share) for kind, s in scores.items()}
+    performances = {label: performance(s, test, head, share) for label, s in scores.items()}
     if spec.task == "anomaly":
-        found = {kind: one._replace(accuracy=None) for kind, one in found.items()}
-    return Measured(head, found, {})
+        performances = {label: one._replace(accuracy=None) for label, one in performances.items()}
+    return Measured(head, performances, {})
 
 
 def _figures_of_heads(result: Outcome) -> Iterator[tuple[str, str]]:
     """The name and the text of the main figure of each head."""
     for head, performances, regressions in result.heads:
-        known = {kind: p.accuracy for kind, p in performances.items() if p.accuracy is not None}
+        known = {label: p.accuracy for label, p in performances.items() if p.accuracy is not None}
         if known:
-            text = ", ".join(f"{_percent(value)} {kind}" for kind, value in known.items())
+            text = ", ".join(f"{_percent(value)} {label}" for label, value in known.items())
             yield f"{head.name} accuracy".strip(), text
         if regressions:
-            parts = [f"{plain(r.total.resolution, 3)} {kind}" for kind, r in regressions.items()]
+            parts = [f"{plain(r.total.resolution, 3)} {label}" for label, r in regressions.items()]
             yield f"{head.name} resolution", ", ".join([*parts, *filter(None, [head.unit])])
 
 

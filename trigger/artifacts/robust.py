@@ -29,7 +29,7 @@ def robustness(build: Build) -> list[dict[str, Any]]:
     graph = scores_of(read_graph(build.root))
     integers = run(graph, test.x)
     nominal = _outputs(build, graph, integers)
-    found = []
+    records = []
     for number, shift in enumerate(read_json(build.root / "shifts" / "summary.json")):
         with np.load(build.root / "shifts" / f"{number}.npz") as file:
             x = file["x"].astype(np.int64)
@@ -38,7 +38,7 @@ def robustness(build: Build) -> list[dict[str, Any]]:
         shifted[changed] = run(graph, x[changed])
         keys = build.spec.robustness[shift["name"]].model_dump(exclude_none=True)
         effect = effects(nominal, _outputs(build, graph, shifted), test, build.spec)
-        found.append(
+        records.append(
             {
                 "name": shift["name"],
                 **keys,
@@ -46,7 +46,7 @@ def robustness(build: Build) -> list[dict[str, Any]]:
                 "effects": [{**e._asdict(), "change": e.change._asdict()} for e in effect],
             }
         )
-    return found
+    return records
 
 
 def recorded_effects(shift: dict[str, Any]) -> list[Effect]:
@@ -105,7 +105,7 @@ def lines(root: Path, spec: Spec) -> list[tuple[str, str]]:
     """For the terminal: each shift, and its effect on the rate and on the classes that the network
     learns to accept, or on the main figure of each head.
     """
-    found = []
+    rows = []
     for shift in read_robustness(root):
         parts = [
             f"{' '.join(filter(None, ['' if e.accept else e.of, title(e, spec)]))} "
@@ -113,8 +113,8 @@ def lines(root: Path, spec: Spec) -> list[tuple[str, str]]:
             for e in recorded_effects(shift)
             if _is_main(e, spec)
         ]
-        found.append((f"shift {shift['name']}", "; ".join(parts)))
-    return found
+        rows.append((f"shift {shift['name']}", "; ".join(parts)))
+    return rows
 
 
 def _is_main(effect: Effect, spec: Spec) -> bool:

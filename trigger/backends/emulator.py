@@ -101,7 +101,7 @@ def write(
     for node in graph.nodes[1:]:
         sources.write(node)
     ports = [
-        [Port(label, kind) for label, kind in zip(labels, node.types, strict=True)]
+        [Port(label, port_type) for label, port_type in zip(labels, node.types, strict=True)]
         for labels, node in ((inputs, graph.input), (outputs, graph.output))
     ]
     fields = {
@@ -165,11 +165,11 @@ class _Sources:
         self.body.append(f"{_integer(low, high)} {node.name}_[{len(node.types)}];")
         self.body += self._lines(node, [self._graph[name] for name in node.inputs])
 
-    def array(self, name: str, values: Integers, kind: str | None = None) -> str:
+    def array(self, name: str, values: Integers, c_type: str | None = None) -> str:
         """Append a constant; returns its name."""
-        kind = kind or _integer(values, values)
+        c_type = c_type or _integer(values, values)
         shape = "".join(f"[{n}]" for n in values.shape)
-        self._constants.append(f"constexpr {kind} {name}{shape} = {_braces(values)};")
+        self._constants.append(f"constexpr {c_type} {name}{shape} = {_braces(values)};")
         return name
 
     def _lines(self, node: Operation, sources: list[Operation]) -> list[str]:
@@ -254,8 +254,8 @@ class _Sources:
             return [], f"{source.name}_"
         low, high = self._ranges[source.name]
         up = np.minimum(up, _LAST_SHIFT)  # only zeros are shifted further
-        kind = _integer(low << up, high << up)
-        lines = [f"{kind} {name}_aligned[{len(up)}];"]
+        c_type = _integer(low << up, high << up)
+        lines = [f"{c_type} {name}_aligned[{len(up)}];"]
         return [
             *lines,
             f"align({source.name}_, {self.array(f'{name}_up', up, 'int')}, {name}_aligned);",
@@ -270,10 +270,10 @@ class _Sources:
         terms = at_positions(node, np.maximum(np.abs(low), np.abs(high)))
         largest = terms @ np.abs(node.weights.values)
         reach = (largest << shift) + np.abs(bias)
-        kind = "std::int32_t" if max(int(reach.max()), 1 << shift) < 1 << 31 else "std::int64_t"
+        c_type = "std::int32_t" if max(int(reach.max()), 1 << shift) < 1 << 31 else "std::int64_t"
         weights = self.array(f"{node.name}_weights", node.weights.values.T)
         n_in, n_out = node.weights.values.shape
-        bias_name = self.array(f"{node.name}_bias", bias, kind)
+        bias_name = self.array(f"{node.name}_bias", bias, c_type)
         arguments = f"{weights}, {bias_name}, {shift}"
         if node.positions == 1:
             return [*lines, f"dense<{n_in}, {n_out}>({x}, {arguments}, {node.name}_);"]
@@ -294,9 +294,9 @@ class _Sources:
         for (shift, a, b), group in itertools.groupby(range(len(keys)), key=lambda i: keys[i]):
             first, *rest = list(group)
             narrow = _fits_int32(int(shift), (a, b, least.min(), most.max()))
-            kind = "std::int32_t" if narrow else "std::int64_t"
+            c_type = "std::int32_t" if narrow else "std::int64_t"
             lines.append(
-                f"quantize<{mode}, {kind}>({source.name}_ + {first}, {len(rest) + 1}, {shift}, "
+                f"quantize<{mode}, {c_type}>({source.name}_ + {first}, {len(rest) + 1}, {shift}, "
                 f"{_literal(a)}, {_literal(b)}, {node.name}_ + {first});"
             )
         return lines

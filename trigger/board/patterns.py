@@ -252,11 +252,11 @@ def _frame(
     words = [" ".join(tokens[k : k + form.tokens]) for k in range(0, len(tokens), form.tokens)]
     if len(words) != links:
         raise TriggerError(f"{where}: {counted(len(words), 'word')} for {counted(links, 'link')}")
-    found = [re.fullmatch(form.word, word) for word in words]
-    if None in found:
-        wrong = words[found.index(None)]
+    matches = [re.fullmatch(form.word, word) for word in words]
+    if None in matches:
+        wrong = words[matches.index(None)]
         raise TriggerError(f"{where}: {quoted(wrong)} is not a word; write {form.described}")
-    return [form.make(match) for match in found if match]
+    return [form.make(match) for match in matches if match]
 
 
 def valid_words(pattern: Pattern, link: int, compared: Sequence[int] = FLAGS) -> list[Word]:

@@ -68,15 +68,15 @@ class PayloadSimulation:
                 f"payload: {payload.name} gives decisions when none is due, or reports an error"
             )
         expected = decide(scores[last], payload.points, ORBIT)
-        for name, found, right in (
+        for name, simulated, right in (
             ("accept bits", accept[last], expected.accept),
             ("bunch crossing", bx[last, 0], expected.bx),
         ):
-            wrong = (found != right).reshape(len(found), -1).any(axis=1)
+            wrong = (simulated != right).reshape(len(simulated), -1).any(axis=1)
             if wrong.any():
                 event = int(np.argmax(wrong))
                 raise RtlFailed(
-                    f"payload: {payload.name}, event {event}: {name} {found[event].tolist()}, "
+                    f"payload: {payload.name}, event {event}: {name} {simulated[event].tolist()}, "
                     f"expected {np.asarray(right)[event].tolist()}"
                 )
         return scores[last]
@@ -95,9 +95,9 @@ class PayloadSimulation:
         after = frames(self.payload, x[:_AFTER_RESET])
         resets = np.zeros(len(before) + len(after), dtype=bool)
         resets[len(before)] = True
-        found, lost = self.simulation.interrupted(np.concatenate([before, after]), resets)
+        simulated, lost = self.simulation.interrupted(np.concatenate([before, after]), resets)
         right = np.concatenate([expected[: len(before)], expected[: len(after)]])
-        differs = (found != right).any(axis=1) & ~lost
+        differs = (simulated != right).any(axis=1) & ~lost
         if differs.any():
             frame = int(np.argmax(differs)) - len(before)
             raise RtlFailed(

@@ -56,14 +56,18 @@ def search(
     from trigger.search.pick import of_budget, parse
     from trigger.search.run import opened
 
-    with opened(target, output, resume or pick is not None) as this:
-        conditions = parse(pick, this.metric) if pick is not None else of_budget(this.spec.budget)
+    with opened(target, output, resume or pick is not None) as opened_search:
+        conditions = (
+            parse(pick, opened_search.metric)
+            if pick is not None
+            else of_budget(opened_search.spec.budget)
+        )
         if trials is not None or pick is None:
-            _run(this, trials or 30, scheduler)
+            _run(opened_search, trials or 30, scheduler)
         if pick is not None:
-            _write_picked(this, conditions)
+            _write_picked(opened_search, conditions)
         else:
-            _tell_best(this, conditions)
+            _tell_best(opened_search, conditions)
 
 
 def _check_installed() -> None:
@@ -75,30 +79,32 @@ def _check_installed() -> None:
         ) from error
 
 
-def _run(this: "Search", trials: int, scheduler: str | None) -> None:
+def _run(search: "Search", trials: int, scheduler: str | None) -> None:
     from trigger.search.run import run_search
 
-    run_search(this, trials, scheduler)
-    typer.echo(f"report: {shown(this.root / 'report' / 'index.html')}")
+    run_search(search, trials, scheduler)
+    typer.echo(f"report: {shown(search.root / 'report' / 'index.html')}")
 
 
-def _write_picked(this: "Search", conditions: "list[Condition]") -> None:
+def _write_picked(search: "Search", conditions: "list[Condition]") -> None:
     from trigger.search.pick import describe
     from trigger.search.run import write_picked
 
-    path, chosen = write_picked(this, conditions)
+    path, chosen = write_picked(search, conditions)
     typer.echo(
-        f"wrote {path}: {describe(chosen, this.metric)}; build it with: trigger build {path}"
+        f"wrote {path}: {describe(chosen, search.metric)}; build it with: trigger build {path}"
     )
 
 
-def _tell_best(this: "Search", conditions: "list[Condition]") -> None:
+def _tell_best(search: "Search", conditions: "list[Condition]") -> None:
     """Print the best trial within the budget. Raises OverBudget where none is."""
     from trigger.search.pick import best, describe
     from trigger.workflow.build import OverBudget
 
     try:
-        chosen = best(this.study.complete(), conditions, this.metric)
+        chosen = best(search.study.complete(), conditions, search.metric)
     except TriggerError as error:
         raise OverBudget(f"search: {error}") from error
-    typer.echo(f"best{' within the budget' if conditions else ''}: {describe(chosen, this.metric)}")
+    typer.echo(
+        f"best{' within the budget' if conditions else ''}: {describe(chosen, search.metric)}"
+    )

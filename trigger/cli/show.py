@@ -38,7 +38,7 @@ def show(
     if graph:
         typer.echo(dump(read_graph(open_sealed(folder).root)), nl=False)
         return
-    this = open_sealed(folder, EVERYTHING)
-    typer.echo(summary(this, outcome(this)))
-    typer.echo(f"report: {shown(this.root / 'report' / 'index.html')}\n")
-    typer.echo(json.dumps(facts(this), indent=1))
+    build = open_sealed(folder, EVERYTHING)
+    typer.echo(summary(build, outcome(build)))
+    typer.echo(f"report: {shown(build.root / 'report' / 'index.html')}\n")
+    typer.echo(json.dumps(facts(build), indent=1))

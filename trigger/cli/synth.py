@@ -32,11 +32,11 @@ def synth(
     from trigger.workflow.prove import EVERYTHING
     from trigger.workflow.stages.synthesis import synthesis_job
 
-    this = open_sealed(folder, EVERYTHING)
-    result = run_tool(tool, synthesis_job(this.root, this.spec), this.root, 60 * timeout)
-    seal_synthesis(this.root)
+    build = open_sealed(folder, EVERYTHING)
+    result = run_tool(tool, synthesis_job(build.root, build.spec), build.root, 60 * timeout)
+    seal_synthesis(build.root)
     typer.echo(table(result))
-    missed = over(budgets(this, [result]))
+    missed = over(budgets(build, [result]))
     page = f"report: {shown(rewrite_report(folder))}"
     if missed:
         raise OverBudget("\n  ".join(["over budget", *map(str, missed), page]))

@@ -122,9 +122,9 @@ def _blocks(
             for number, size in enumerate(sizes)
         ]
         for task in tasks:
-            found = task.result()
-            done(len(found))
-            yield found
+            block = task.result()
+            done(len(block))
+            yield block
 
 
 def _block(sample: Sample, name: str, number: int, size: int, seed: int) -> np.ndarray:
@@ -181,8 +181,10 @@ def reconstruct(
     ``heavy`` (n, 3) has the hadrons by which jets are tagged: eta, phi and heaviest quark.
     """
     pdg = np.abs(particles[:, 4])
-    kind = np.where(particles[:, 3] != 0, CHARGED, np.where(pdg == 22, PHOTON, NEUTRAL_HADRON))
-    measured, kept = smear(np.column_stack([particles[:, :3], kind]), rng)
+    charge_class = np.where(
+        particles[:, 3] != 0, CHARGED, np.where(pdg == 22, PHOTON, NEUTRAL_HADRON)
+    )
+    measured, kept = smear(np.column_stack([particles[:, :3], charge_class]), rng)
     chosen = _leptons(measured, pdg[kept], lepton_pt, rng)
     leptons = np.column_stack([measured[chosen], particles[kept][chosen, 3]])
     rest = np.delete(measured, chosen, axis=0)
@@ -219,15 +221,15 @@ def _is_lepton(measured: np.ndarray, k: int, least: float) -> bool:
 
 def distance(places: np.ndarray, place: np.ndarray) -> np.ndarray:
     """Delta R between places (n, 2), eta and phi, and one of them."""
-    found: np.ndarray = np.hypot(places[:, 0] - place[0], angle(places[:, 1] - place[1]))
-    return found
+    distances: np.ndarray = np.hypot(places[:, 0] - place[0], angle(places[:, 1] - place[1]))
+    return distances
 
 
 def _jets(particles: np.ndarray, heavy: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Jets (n, 4), pT, eta, phi and b-tag, above the least pT and inside the tracker."""
     substructure = require("trigger.events.substructure")
-    momenta, _, found = substructure.cluster(particles, -1, RADIUS)
-    px, py, pz, _ = momenta[found].T
+    momenta, _, clusters = substructure.cluster(particles, -1, RADIUS)
+    px, py, pz, _ = momenta[clusters].T
     pt = np.hypot(px, py)
     jets = np.column_stack([JET_SCALE * pt, np.arcsinh(pz / pt), np.arctan2(py, px)])
     jets = jets[(jets[:, 0] > JET_PT) & (np.abs(jets[:, 1]) < MAX_ETA)]

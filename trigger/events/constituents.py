@@ -46,10 +46,10 @@ def constituents(jet: Jet) -> Constituents:
     distances = np.column_stack([eta, phi]) - jet.axis
     distances[:, 1] = (distances[:, 1] + np.pi) % (2 * np.pi) - np.pi
     angles = np.clip(np.rint(distances / ANGLE_LSB), -MOST_ANGLE, MOST_ANGLE)
-    kind = [_KINDS.get(k, 0) for k in jet.generated[order, 3]]
+    codes = [_KINDS.get(k, 0) for k in jet.generated[order, 3]]
     fields = np.zeros((PARTICLES, len(FIELDS)), dtype=np.int16)
     fields[: len(order)] = np.column_stack(
-        [np.minimum(np.rint(pt / PT_LSB), MOST_PT), angles, kind]
+        [np.minimum(np.rint(pt / PT_LSB), MOST_PT), angles, codes]
     )
     received = fields[:, 0].sum(dtype=np.int64) * PT_LSB
     return Constituents(fields, _pt(jet.generated) / received)

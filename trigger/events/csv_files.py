@@ -208,9 +208,9 @@ def _rows(path: Path) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
             if row:
                 yield line, row
 
-    found = rows()
-    _, header = next(found, (1, []))
-    return [name.strip() for name in header], found
+    numbered = rows()
+    _, header = next(numbered, (1, []))
+    return [name.strip() for name in header], numbered
 
 
 def _lines(path: Path) -> Iterator[str]:
@@ -264,8 +264,8 @@ def _plain_numbers(column: Any) -> np.ndarray | None:
         numbers = compute.ascii_trim_whitespace(column).cast(pa.float64())
     except pa.ArrowInvalid:
         return None
-    found: np.ndarray = numbers.to_numpy()
-    return found
+    values: np.ndarray = numbers.to_numpy()
+    return values
 
 
 def _is_number(text: str) -> bool:

@@ -139,8 +139,8 @@ def reconstruct(events: Sequence[Sequence[Deposits]]) -> Integers:
     """
     em, had = _towers(events)
     total = np.minimum(em + had, _LARGEST_TOWER)
-    found = [_missing(total), _egammas(em, had), _muons(events), _jets(total)]
-    return np.concatenate([part.reshape(len(events), -1) for part in found], axis=1)
+    objects = [_missing(total), _egammas(em, had), _muons(events), _jets(total)]
+    return np.concatenate([part.reshape(len(events), -1) for part in objects], axis=1)
 
 
 def regions(events: Sequence[Sequence[Deposits]]) -> Integers:
@@ -157,8 +157,8 @@ def regions(events: Sequence[Sequence[Deposits]]) -> Integers:
     first = _CENTRE - in_eta * eta // 2
     used = total[:, first : first + in_eta * eta].transpose(0, 2, 1)
     sums = used.reshape(len(events), in_phi, phi, in_eta, eta).sum(axis=(2, 4))
-    found: Integers = np.minimum(sums, _LARGEST_REGION).reshape(len(events), -1)
-    return found
+    energies: Integers = np.minimum(sums, _LARGEST_REGION).reshape(len(events), -1)
+    return energies
 
 
 def _towers(events: Sequence[Sequence[Deposits]]) -> tuple[Integers, Integers]:
@@ -180,10 +180,10 @@ def _towers(events: Sequence[Sequence[Deposits]]) -> tuple[Integers, Integers]:
 def _window(grid: Integers, eta: int, phi: int) -> Integers:
     """The sum over ``eta`` x ``phi`` towers around each tower; zero beyond the ends in eta."""
     sums = uniform_filter1d(grid.astype(np.float64), eta, axis=1, mode="constant") * eta
-    found: Integers = np.rint(uniform_filter1d(sums, phi, axis=2, mode="wrap") * phi).astype(
-        np.int64
-    )
-    return found
+    sums_of_window: Integers = np.rint(
+        uniform_filter1d(sums, phi, axis=2, mode="wrap") * phi
+    ).astype(np.int64)
+    return sums_of_window
 
 
 def _is_largest(grid: Integers, size: int) -> Flags:
@@ -196,8 +196,8 @@ def _is_largest(grid: Integers, size: int) -> Flags:
     largest: Integers = maximum_filter(
         rank, (1, size, size), mode=("constant", "constant", "wrap"), cval=rank.min()
     )
-    found: Flags = rank == largest
-    return found
+    is_largest: Flags = rank == largest
+    return is_largest
 
 
 def _jets(total: Integers) -> Integers:
@@ -240,20 +240,22 @@ def _egammas(em: Integers, had: Integers) -> Integers:
     pt = _window(em, 3, 3)
     behind = _window(had, 3, 3)
     central = np.abs(np.arange(ETA_TOWERS) + 0.5 - _CENTRE) < _EGAMMA_TOWERS
-    found = (
+    is_candidate = (
         _is_largest(em, 3)
         & (em >= _EGAMMA_SEED_GEV / STEP_GEV)
         & (pt >= _EGAMMA_LEAST_GEV / STEP_GEV)
     )
-    return _leading(np.where(found & (8 * behind <= pt) & central[None, :, None], pt, 0), "egamma")
+    return _leading(
+        np.where(is_candidate & (8 * behind <= pt) & central[None, :, None], pt, 0), "egamma"
+    )
 
 
-def _leading(pt: Integers, kind: str) -> Integers:
+def _leading(pt: Integers, name: str) -> Integers:
     """The objects of highest pT as integers of shape (events, objects, 3)."""
-    count = OBJECTS[kind]
+    count = OBJECTS[name]
     flat = pt.reshape(len(pt), -1)
     place = np.argsort(-flat, axis=1, kind="stable")[:, :count]
-    largest = np.minimum(np.take_along_axis(flat, place, axis=1), LARGEST_PT[kind])
+    largest = np.minimum(np.take_along_axis(flat, place, axis=1), LARGEST_PT[name])
     eta = 2 * (place // PHI_TOWERS - _CENTRE) + 1
     phi = 2 * (place % PHI_TOWERS) + 1
     return np.where(largest[..., None] > 0, np.stack([largest, eta, phi], axis=-1), 0)

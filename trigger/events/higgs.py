@@ -113,8 +113,8 @@ def high_level(low: np.ndarray) -> np.ndarray:
 
 def _chosen(either: np.ndarray, far: np.ndarray) -> np.ndarray:
     """Of two assignments (2, ..., events) the one that is less ``far`` (2, events)."""
-    found: np.ndarray = np.where(far[0] <= far[1], either[0], either[1])
-    return found
+    nearer: np.ndarray = np.where(far[0] <= far[1], either[0], either[1])
+    return nearer
 
 
 SAMPLE = Sample(

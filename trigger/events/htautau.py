@@ -104,7 +104,7 @@ def high_level(low: np.ndarray) -> np.ndarray:
     m_ll = mass(both)
     transverse = [_transverse_mass(pt[:, k], met, phi[:, k] - met_phi) for k in (0, 1)]
     mt_ll = _transverse_mass(pt[:, 0], pt[:, 1], dphi)
-    found = {
+    variables = {
         "met_axial": (missing * both[:, :2]).sum(axis=1) / pt_both,
         "met_rel": _relative(met, met_phi, pt, phi),
         "sum_pt": pt.sum(axis=1) + met,
@@ -121,27 +121,27 @@ def high_level(low: np.ndarray) -> np.ndarray:
         "pt_h": np.linalg.norm(both[:, :2] + missing, axis=1),
         "met_centrality": _centrality(met_phi, phi[:, 0], phi[:, 1]),
     }
-    return np.column_stack([found[name] for name in HIGH_LEVEL])
+    return np.column_stack([variables[name] for name in HIGH_LEVEL])
 
 
 def _relative(met: np.ndarray, met_phi: np.ndarray, pt: np.ndarray, phi: np.ndarray) -> np.ndarray:
     away = np.abs(angle(phi - met_phi[:, None]))
     nearest = np.where(pt > 0, away, np.pi).min(axis=1)
-    found: np.ndarray = met * np.sin(np.minimum(nearest, np.pi / 2))
-    return found
+    projected: np.ndarray = met * np.sin(np.minimum(nearest, np.pi / 2))
+    return projected
 
 
 def _transverse_mass(one: np.ndarray, other: np.ndarray, dphi: np.ndarray) -> np.ndarray:
-    found: np.ndarray = np.sqrt(np.maximum(2 * one * other * (1 - np.cos(dphi)), 0))
-    return found
+    mass_t: np.ndarray = np.sqrt(np.maximum(2 * one * other * (1 - np.cos(dphi)), 0))
+    return mass_t
 
 
 def _sphericity(momenta: np.ndarray) -> np.ndarray:
     """Of momenta (events, objects, 3)."""
     tensor = np.einsum("eoi,eoj->eij", momenta, momenta)
     eigenvalues = np.linalg.eigvalsh(tensor)
-    found: np.ndarray = 1.5 * eigenvalues[:, :2].sum(axis=1) / eigenvalues.sum(axis=1)
-    return found
+    values: np.ndarray = 1.5 * eigenvalues[:, :2].sum(axis=1) / eigenvalues.sum(axis=1)
+    return values
 
 
 def _collinear(momenta: np.ndarray, missing: np.ndarray, m_ll: np.ndarray) -> np.ndarray:
@@ -155,13 +155,13 @@ def _collinear(momenta: np.ndarray, missing: np.ndarray, m_ll: np.ndarray) -> np
     shares = np.stack([_cross(missing, other), _cross(one, missing)]) / divisor
     physical = solvable & (shares > 0).all(axis=0)
     product = np.where(physical, (1 + shares).prod(axis=0), 0)
-    found: np.ndarray = m_ll * np.sqrt(product)
-    return found
+    mass_c: np.ndarray = m_ll * np.sqrt(product)
+    return mass_c
 
 
 def _cross(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    found: np.ndarray = one[:, 0] * other[:, 1] - one[:, 1] * other[:, 0]
-    return found
+    product: np.ndarray = one[:, 0] * other[:, 1] - one[:, 1] * other[:, 0]
+    return product
 
 
 def _centrality(of: np.ndarray, one: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -169,8 +169,8 @@ def _centrality(of: np.ndarray, one: np.ndarray, other: np.ndarray) -> np.ndarra
     between = np.where(np.abs(between) > 1e-6, between, 1e-6)
     a = np.sin(of - one) / between
     b = np.sin(other - of) / between
-    found: np.ndarray = (a + b) / np.maximum(np.hypot(a, b), 1e-6)
-    return found
+    centrality: np.ndarray = (a + b) / np.maximum(np.hypot(a, b), 1e-6)
+    return centrality
 
 
 SAMPLE = Sample(

@@ -155,8 +155,8 @@ def _visible(event: Any) -> np.ndarray:
     rows = []
     for p in event:
         if p.isFinal() and p.idAbs() not in _INVISIBLE and abs(p.eta()) < 4.0 and p.pT() > 0.1:
-            kind = CHARGED if p.isCharged() else PHOTON if p.id() == 22 else NEUTRAL_HADRON
-            rows.append((p.pT(), p.eta(), p.phi(), kind))
+            response = CHARGED if p.isCharged() else PHOTON if p.id() == 22 else NEUTRAL_HADRON
+            rows.append((p.pT(), p.eta(), p.phi(), response))
     return np.array(rows)
 
 
@@ -164,14 +164,14 @@ def smear(particles: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, 
     """Momentum and position resolutions of a generic collider detector: the measured particles, and
     which of the given ones they are. Those below 0.5 GeV are lost.
     """
-    pt, eta, phi, kind = particles.T
+    pt, eta, phi, response = particles.T
     energy = pt * np.cosh(eta)
     relative = np.select(
-        [kind == CHARGED, kind == PHOTON],
+        [response == CHARGED, response == PHOTON],
         [np.hypot(0.01, 1.5e-4 * pt), np.hypot(0.03 / np.sqrt(energy), 0.005)],
         np.hypot(0.8 / np.sqrt(energy), 0.05),
     )
-    position = np.select([kind == CHARGED, kind == PHOTON], [0.001, 0.005], 0.025)
+    position = np.select([response == CHARGED, response == PHOTON], [0.001, 0.005], 0.025)
     smeared = np.column_stack(
         (
             pt * (1 + relative * rng.standard_normal(len(pt))),

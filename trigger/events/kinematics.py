@@ -11,14 +11,14 @@ def momentum(pt: np.ndarray, eta: np.ndarray, phi: np.ndarray) -> np.ndarray:
 def mass(momenta: np.ndarray) -> np.ndarray:
     """The invariant masses; zero where rounding makes the square negative."""
     p2 = (momenta[..., :3] ** 2).sum(axis=-1)
-    found: np.ndarray = np.sqrt(np.maximum(momenta[..., 3] ** 2 - p2, 0))
-    return found
+    masses: np.ndarray = np.sqrt(np.maximum(momenta[..., 3] ** 2 - p2, 0))
+    return masses
 
 
 def angle(dphi: np.ndarray) -> np.ndarray:
     """An azimuthal difference as an angle from -pi to pi."""
-    found: np.ndarray = (dphi + np.pi) % (2 * np.pi) - np.pi
-    return found
+    wrapped: np.ndarray = (dphi + np.pi) % (2 * np.pi) - np.pi
+    return wrapped
 
 
 def neutrino(lepton: np.ndarray, missing: np.ndarray, parent: float) -> np.ndarray:

@@ -132,11 +132,11 @@ def collide(source: Source, count: int, seed: Sequence[int]) -> Collisions:
     """Make ``count`` collisions of one kind."""
     rng = np.random.default_rng(seed)
     pythia = configured(("Beams:eCM = 13600.", *source.settings), int(rng.integers(2**31)))
-    found: list[Deposits] = []
-    while len(found) < count:
+    deposits: list[Deposits] = []
+    while len(deposits) < count:
         if pythia.next() and pythia.infoPython().pTHat() < source.below:
-            found.append(deposit(_visible(pythia.event), rng))
-    return Collisions(found, pythia.infoPython().sigmaGen())
+            deposits.append(deposit(_visible(pythia.event), rng))
+    return Collisions(deposits, pythia.infoPython().sigmaGen())
 
 
 def _visible(event: Any) -> Particles:
@@ -170,12 +170,12 @@ class Beam(NamedTuple):
 
     def crossing(self, stratum: int, number: int, rng: np.random.Generator) -> list[Deposits]:
         """A crossing of a stratum, around collision ``number`` of the hardest bin."""
-        found = self.pileup(rng, stratum)
+        collisions = self.pileup(rng, stratum)
         if stratum:
             more = _poisson_of_one_or_more(self.rates[stratum], rng) - 1
-            found += [self._any(stratum, rng) for _ in range(more)]
-            found.append(_moved(self.bins[stratum][number], rng))
-        return found
+            collisions += [self._any(stratum, rng) for _ in range(more)]
+            collisions.append(_moved(self.bins[stratum][number], rng))
+        return collisions
 
     def pileup(self, rng: np.random.Generator, bins: int | None = None) -> list[Deposits]:
         """An overlay of collisions of all bins, or of the soft one and those below ``bins``."""
@@ -275,18 +275,18 @@ def write_events(
     columns: dict[str, list[np.ndarray]] = {name: [] for name in (*view.columns, *_OTHERS)}
     for number, (split, share) in enumerate(SHARES.items()):
         beam = Beam.of(made[split, SOFT.name], [made[split, source.name] for source in HARD])
-        found = sample(
+        written = sample(
             view,
             beam,
             {name: made[split, name].deposits for name in SIGNALS},
             _sizes(share * zero_bias),
             np.random.default_rng([seed, len(wanted) + number]),
         )
-        for name, values in zip(view.columns, found.x.T, strict=True):
+        for name, values in zip(view.columns, written.x.T, strict=True):
             columns[name].append(values.astype(np.int16))
-        columns["label"].append(found.label)
-        columns["weight"].append(found.weight.astype(np.float32))
-        columns["split"].append(np.full(len(found.x), split))
+        columns["label"].append(written.label)
+        columns["weight"].append(written.weight.astype(np.float32))
+        columns["split"].append(np.full(len(written.x), split))
     text = ("label", "split")
     table = pa.table(
         {

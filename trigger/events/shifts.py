@@ -107,13 +107,13 @@ def shifted_test_events(spec: Spec, folder: Path, name: str, unshifted: Integers
     """
     shift = spec.robustness[name]
     loaded = dataset.load(spec.data, folder, spec.inputs, spec.heads, Shifting(shift, spec))
-    found = to_hardware(dataset.split(loaded, spec.data)["test"].x, spec).x
-    if (found == unshifted).all():
+    integers = to_hardware(dataset.split(loaded, spec.data)["test"].x, spec).x
+    if (integers == unshifted).all():
         raise TriggerError(
-            f"robustness.{name}: {shift} changes no input of the {len(found):,} test events; set a "
-            f"larger {shift.kind}, name other features, or remove the shift"
+            f"robustness.{name}: {shift} changes no input of the {len(integers):,} test events; "
+            f"set a larger {shift.kind}, name other features, or remove the shift"
         )
-    return found
+    return integers
 
 
 def nuisance_events(spec: Spec, folder: Path) -> dict[str, Events]:
@@ -145,12 +145,12 @@ def _keys(spec: Spec) -> dict[str, str]:
     """
     keys: dict[str, str] = {}
     lists = spec.inputs.lists()
-    for name, kind in spec.inputs.objects.items():
-        if kind.order_by is None:
+    for name, collection in spec.inputs.objects.items():
+        if collection.order_by is None:
             continue
-        place = list(kind.fields).index(kind.order_by)
-        for number in range(len(kind.at)):
-            features = kind.features(name, number)
+        place = list(collection.fields).index(collection.order_by)
+        for number in range(len(collection.at)):
+            features = collection.features(name, number)
             keys |= dict.fromkeys(features, features[place])
             if features[0] in lists:
                 keys |= {lists[feature]: lists[features[place]] for feature in features}

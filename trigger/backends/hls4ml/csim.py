@@ -169,8 +169,8 @@ def call(
                 f"csim: {name} ended its process with status 0 and gave no results; "
                 "look for a call of exit in it"
             )
-        found: np.ndarray = np.load(target)
-        return found
+        raw: np.ndarray = np.load(target)
+        return raw
 
 
 def _run(command: list[str], name: str, done: Callable[[int], None]) -> tuple[int, str]:

@@ -99,8 +99,8 @@ def _arrays(project: Project) -> list[_Array]:
         array = re.search(r"^(\w+) (\w+)\[(\d+)\] = (\{[^}]*\});", header, re.MULTILINE)
         if guard is None or array is None:
             continue  # of another form: g++ includes it as it is
-        kind, name, count, numbers = array.groups()
-        arrays.append(_Array(guard[1], kind, name, int(count), Code(numbers)))
+        c_type, name, count, numbers = array.groups()
+        arrays.append(_Array(guard[1], c_type, name, int(count), Code(numbers)))
     return arrays
 
 

@@ -50,45 +50,45 @@ class Flavor(NamedTuple):
     inline: str
 
 
-def _ap_fixed(kind: Fixed, rounding: Rounding, overflow: Overflow) -> str:
+def _ap_fixed(fixed: Fixed, rounding: Rounding, overflow: Overflow) -> str:
     return (
-        f"ap_{'' if kind.signed else 'u'}fixed<{kind.width}, {kind.integer}, "
+        f"ap_{'' if fixed.signed else 'u'}fixed<{fixed.width}, {fixed.integer}, "
         f"AP_{rounding}, AP_{overflow}>"
     )
 
 
-def _ac_fixed(kind: Fixed, rounding: Rounding, overflow: Overflow) -> str:
+def _ac_fixed(fixed: Fixed, rounding: Rounding, overflow: Overflow) -> str:
     return (
-        f"ac_fixed<{kind.width}, {kind.integer}, {str(kind.signed).lower()}, "
+        f"ac_fixed<{fixed.width}, {fixed.integer}, {str(fixed.signed).lower()}, "
         f"AC_{rounding}, AC_{overflow}>"
     )
 
 
-def _array(kind: str, name: str) -> str:
-    return f"{kind} *{name}"
+def _array(c_type: str, name: str) -> str:
+    return f"{c_type} *{name}"
 
 
-def _reference(kind: str, name: str) -> str:
-    return f"{kind} &{name}"
+def _reference(c_type: str, name: str) -> str:
+    return f"{c_type} &{name}"
 
 
-def _ap_raw(x: str, kind: Fixed) -> str:
-    integer = f"ap_{'' if kind.signed else 'u'}int<{kind.width}>"
-    return f"{integer}({x}.range({kind.width - 1}, 0)).to_int64()"
+def _ap_raw(x: str, fixed: Fixed) -> str:
+    integer = f"ap_{'' if fixed.signed else 'u'}int<{fixed.width}>"
+    return f"{integer}({x}.range({fixed.width - 1}, 0)).to_int64()"
 
 
-def _ap_set_raw(y: str, kind: Fixed, value: str) -> str:
-    return f"{y}.range({kind.width - 1}, 0) = {value}"
+def _ap_set_raw(y: str, fixed: Fixed, value: str) -> str:
+    return f"{y}.range({fixed.width - 1}, 0) = {value}"
 
 
-def _ac_raw(x: str, kind: Fixed) -> str:
+def _ac_raw(x: str, fixed: Fixed) -> str:
     # hls4ml gives a value of one bit a second one, below it.
-    exact = _ac_fixed(kind, Rounding.TRN, Overflow.WRAP)
-    return f"{exact}({x}).template slc<{kind.width}>(0).to_int64()"
+    exact = _ac_fixed(fixed, Rounding.TRN, Overflow.WRAP)
+    return f"{exact}({x}).template slc<{fixed.width}>(0).to_int64()"
 
 
-def _ac_set_raw(y: str, kind: Fixed, value: str) -> str:
-    return f"{y}.set_slc(0, ac_int<{kind.width}, {str(kind.signed).lower()}>({value}))"
+def _ac_set_raw(y: str, fixed: Fixed, value: str) -> str:
+    return f"{y}.set_slc(0, ac_int<{fixed.width}, {str(fixed.signed).lower()}>({value}))"
 
 
 AP = Flavor(_ap_fixed, _array, _ap_raw, _ap_set_raw, "#pragma HLS UNROLL", "#pragma HLS INLINE")
@@ -109,10 +109,10 @@ def function(node: Operation, sources: list[Operation], flavor: Flavor) -> str:
     """``void name(x0, ..., out)`` for one node."""
     inputs = [f"x{i}" for i in range(len(sources))]
     kinds = [f"x{i}_t" for i in range(len(sources))]
-    template = ", ".join(f"class {kind}" for kind in [*kinds, "out_t"])
+    template = ", ".join(f"class {c_type}" for c_type in [*kinds, "out_t"])
     arguments = ", ".join(
-        flavor.argument(kind, name)
-        for kind, name in zip([*kinds, "out_t"], [*inputs, "out"], strict=True)
+        flavor.argument(c_type, name)
+        for c_type, name in zip([*kinds, "out_t"], [*inputs, "out"], strict=True)
     )
     body = _body(node, sources, flavor)
     lines = [f"template <{template}>", f"void {node.name}({arguments}) {{"]
@@ -212,8 +212,8 @@ def _dense(node: Dense, flavor: Flavor) -> list[str]:
     # A bias may need more fractional bits than any product.
     sum_type = enclosing((enclosing(node.types), node.bias.type))
     weight, bias, total = (
-        flavor.fixed(kind, Rounding.TRN, Overflow.WRAP)
-        for kind in (node.weights.type, node.bias.type, sum_type)
+        flavor.fixed(fixed, Rounding.TRN, Overflow.WRAP)
+        for fixed in (node.weights.type, node.bias.type, sum_type)
     )
     add = f"sum += x0[p * {n_in} + i] * weights[i * {n_out} + j];"
     sums = [
@@ -236,48 +236,49 @@ def _affine(node: Affine, flavor: Flavor) -> list[str]:
 
 
 def _clip(node: Clip, source: Operation, i: int, flavor: Flavor) -> str:
-    kind = source.types[i]
+    element_type = source.types[i]
 
     def bound(value: int) -> str:
-        real = float(np.ldexp(float(value), -kind.fraction))
-        return f"{flavor.fixed(kind, Rounding.TRN, Overflow.WRAP)}({real!r})"
+        real = float(np.ldexp(float(value), -element_type.fraction))
+        return f"{flavor.fixed(element_type, Rounding.TRN, Overflow.WRAP)}({real!r})"
 
     text = "out[i] = x0[i];"
-    if node.high[i] < kind.maximum:
+    if node.high[i] < element_type.maximum:
         text = f"if (x0[i] > {bound(node.high[i])}) out[i] = {bound(node.high[i])}; else {text}"
-    if node.low[i] > kind.minimum:
+    if node.low[i] > element_type.minimum:
         text = f"if (x0[i] < {bound(node.low[i])}) out[i] = {bound(node.low[i])}; else {text}"
     return text
 
 
 def _accepts(source: Operation, element: int, bound: int, flavor: Flavor) -> str:
     """The comparison, or its constant result if the bound lies outside the element's type."""
-    kind = source.types[element]
-    if not kind.minimum < bound <= kind.maximum:
-        return "1" if bound <= kind.minimum else "0"
-    value = float(np.ldexp(float(bound), -kind.fraction))
-    return f"x0[{element}] >= {flavor.fixed(kind, Rounding.TRN, Overflow.WRAP)}({value!r}) ? 1 : 0"
+    element_type = source.types[element]
+    if not element_type.minimum < bound <= element_type.maximum:
+        return "1" if bound <= element_type.minimum else "0"
+    value = float(np.ldexp(float(bound), -element_type.fraction))
+    c_type = flavor.fixed(element_type, Rounding.TRN, Overflow.WRAP)
+    return f"x0[{element}] >= {c_type}({value!r}) ? 1 : 0"
 
 
 def _extremum(node: Maximum | Minimum, source: Operation, i: int, flavor: Flavor) -> list[str]:
     """Member by member, in a type that holds all of them."""
     first, *rest = (int(member) for member in node.groups[i])
     members = [source.types[member] for member in (first, *rest)]
-    kind = flavor.fixed(enclosing(members), Rounding.TRN, Overflow.WRAP)
+    c_type = flavor.fixed(enclosing(members), Rounding.TRN, Overflow.WRAP)
     sign = ">" if isinstance(node, Maximum) else "<"
     return [
-        f"{kind} best{i} = x0[{first}];",
+        f"{c_type} best{i} = x0[{first}];",
         *(f"if (x0[{member}] {sign} best{i}) best{i} = x0[{member}];" for member in rest),
         f"out[{i}] = best{i};",
     ]
 
 
 def _leaky(node: LeakyRelu, source: Operation, flavor: Flavor) -> str:
-    kind = enclosing(source.types)
-    if not kind.signed:
+    fixed = enclosing(source.types)
+    if not fixed.signed:
         return "out[i] = x0[i];"
     wide = flavor.fixed(
-        Fixed(True, kind.width + node.shift, kind.integer), Rounding.TRN, Overflow.WRAP
+        Fixed(True, fixed.width + node.shift, fixed.integer), Rounding.TRN, Overflow.WRAP
     )
     return f"if (x0[i] < 0) out[i] = {wide}(x0[i]) >> {node.shift}; else out[i] = x0[i];"
 
@@ -286,22 +287,22 @@ def _steps(node: Staircase, source: Operation, flavor: Flavor) -> list[str]:
     """A table for a narrow input, otherwise one comparison per step; the numbers are plain C
     integers.
     """
-    kind = enclosing(source.types)
+    fixed = enclosing(source.types)
     levels = node.levels
-    if kind.width > _RAW_BITS:
+    if fixed.width > _RAW_BITS:
         raise TriggerError(
-            f"hls4ml: {node.name} reads {source.name}, whose elements need {kind.width} "
+            f"hls4ml: {node.name} reads {source.name}, whose elements need {fixed.width} "
             f"bits in an array of one type; "
             f"at most {_RAW_BITS} can be compared"
         )
-    places = _places(node, kind)
-    raw = flavor.raw("x0[i]", kind)
+    places = _places(node, fixed)
+    raw = flavor.raw("x0[i]", fixed)
     level = flavor.fixed(levels.type, Rounding.TRN, Overflow.WRAP)
     use = f"{level} y; {flavor.set_raw('y', levels.type, '{value}')}; out[i] = y;"
-    if kind.width <= TABLE_BITS:
-        inputs = np.arange(kind.minimum, kind.maximum + 1)
+    if fixed.width <= TABLE_BITS:
+        inputs = np.arange(fixed.minimum, fixed.maximum + 1)
         table = levels.values[np.searchsorted(places, inputs, side="right")]
-        index = f"table[{raw}{f' + {-kind.minimum}' if kind.signed else ''}]"
+        index = f"table[{raw}{f' + {-fixed.minimum}' if fixed.signed else ''}]"
         return [
             _integers("table", table),
             *_loop(0, len(node.types), use.format(value=index), flavor),
@@ -326,23 +327,23 @@ def _lookup(node: Lookup, source: Operation, flavor: Flavor) -> list[str]:
     ]
 
 
-def _places(node: Staircase, kind: Fixed) -> Integers:
+def _places(node: Staircase, fixed: Fixed) -> Integers:
     """The thresholds as integers of one type for all elements, which may be wider than 53 bits.
 
     One that no value of the type reaches lies one step outside it.
     """
-    shift = kind.fraction - node.thresholds.type.fraction
+    shift = fixed.fraction - node.thresholds.type.fraction
     exact = [
         bound << shift if shift >= 0 else -(-bound >> -shift)
         for bound in node.thresholds.values.tolist()
     ]
-    inside = [min(max(bound, kind.minimum), kind.maximum + 1) for bound in exact]
+    inside = [min(max(bound, fixed.minimum), fixed.maximum + 1) for bound in exact]
     return np.array(inside, dtype=np.int64)
 
 
-def _constants(kind: str, name: str, values: np.ndarray) -> str:
+def _constants(c_type: str, name: str, values: np.ndarray) -> str:
     return (
-        f"static const {kind} {name}[{len(values)}] = "
+        f"static const {c_type} {name}[{len(values)}] = "
         f"{{{', '.join(repr(float(v)) for v in values)}}};"
     )
 
@@ -350,5 +351,5 @@ def _constants(kind: str, name: str, values: np.ndarray) -> str:
 def _integers(name: str, values: np.ndarray) -> str:
     kinds = {8: "signed char", 16: "short", 32: "int", 64: "long long"}
     bits = max(int(v).bit_length() for v in (values.min(), ~values.min(), values.max())) + 1
-    kind = next(kind for width, kind in kinds.items() if bits <= width)
-    return f"static const {kind} {name}[{len(values)}] = {{{', '.join(map(str, values))}}};"
+    c_type = next(c_type for width, c_type in kinds.items() if bits <= width)
+    return f"static const {c_type} {name}[{len(values)}] = {{{', '.join(map(str, values))}}};"

@@ -196,7 +196,7 @@ def _port(headers: Headers, argument: Array | Stream | str, side: str) -> _Port:
     """One side, "in" or "out", as a variable trigger_in or trigger_out of its own type."""
     name = f"trigger_{side}"
     if isinstance(argument, Stream):
-        kind, size = headers.fixed(argument.type)
+        fixed, size = headers.fixed(argument.type)
         declared = f"{argument.stream}<{argument.type}> {name}; {argument.type} {name}_word;"
         values = f"{name}_word"
         before = f"{name}_word = {name}.read(); " if side == "out" else ""
@@ -209,7 +209,7 @@ def _port(headers: Headers, argument: Array | Stream | str, side: str) -> _Port:
                 f"one input and one output can be verified"
             )
         (array,) = members
-        kind, count = headers.fixed(array.type)
+        fixed, count = headers.fixed(array.type)
         before = ""
         after = ""
         size = array.size * count
@@ -223,7 +223,7 @@ def _port(headers: Headers, argument: Array | Stream | str, side: str) -> _Port:
     moved = (
         f"trigger_put({values}[i], x[i]);" if side == "in" else f"y[i] = trigger_real({values}[i]);"
     )
-    return _Port(kind, size, declared, f"{before}for (int i = 0; i < {size}; i++) {moved}{after}")
+    return _Port(fixed, size, declared, f"{before}for (int i = 0; i < {size}; i++) {moved}{after}")
 
 
 def _only_one(directory: Path, inputs: int, outputs: int) -> None:

@@ -250,13 +250,13 @@ def _check_types(model: ModelGraph, graph: Graph) -> None:
                 f"hls4ml is not supported"
             )
         precision = layer.get_output_variable().type.precision
-        found, wanted = (
+        written, wanted = (
             Fixed(bool(precision.signed), precision.width, precision.integer),
             enclosing(node.types),
         )
-        if found != wanted:
+        if written != wanted:
             raise TriggerError(
-                f"hls4ml: the layer {node.name} has the type {found} instead of {wanted}"
+                f"hls4ml: the layer {node.name} has the type {written} instead of {wanted}"
             )
 
 

@@ -78,8 +78,8 @@ class _Writer(Writer):
     def constant(self, values: Integers | np.int64) -> str:
         return self.tensor(values, np.int64)
 
-    def binary(self, kind: str, x: str, values: Integers | np.int64) -> str:
-        return self.node(kind, [x, self.constant(values)])
+    def binary(self, operator: str, x: str, values: Integers | np.int64) -> str:
+        return self.node(operator, [x, self.constant(values)])
 
     def write(self, node: Operation) -> None:
         self.names[node.name] = self._value(node, *self.sources(node))
@@ -143,11 +143,11 @@ class _Writer(Writer):
     def extremum(self, node: Maximum | Minimum, source: Operation, x: str) -> str:
         """Member by member. Not by Max and Min, see ``clipped``."""
         shifts = group_shifts(node, source)
-        kind = "Greater" if isinstance(node, Maximum) else "Less"
+        operator = "Greater" if isinstance(node, Maximum) else "Less"
         best = ""
         for members, ups in zip(node.groups.T, shifts.T, strict=True):
             member = self.raised(self.gathered(x, members), ups)
-            better = self.node(kind, [member, best]) if best else ""
+            better = self.node(operator, [member, best]) if best else ""
             best = self.node("Where", [better, member, best]) if best else member
         return best
 

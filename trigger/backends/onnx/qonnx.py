@@ -72,8 +72,8 @@ def save(graph: Graph, path: Path) -> None:
 
 
 class _Writer(Writer):
-    def constant(self, values: Any, kind: type = np.float32) -> str:
-        return self.tensor(values, kind)
+    def constant(self, values: Any, dtype: type = np.float32) -> str:
+        return self.tensor(values, dtype)
 
     def write(self, node: Operation) -> None:
         _check_width(node, self.reach(node))
@@ -198,8 +198,8 @@ class _Writer(Writer):
                     self.node("Gather", [x, self.constant(member, np.int64)], axis=1)
                     for member in node.groups.T
                 ]
-                kind = "Max" if isinstance(node, Maximum) else "Min"
-                return self.node(kind, members) if len(members) > 1 else members[0]
+                operator = "Max" if isinstance(node, Maximum) else "Min"
+                return self.node(operator, members) if len(members) > 1 else members[0]
             case Multiply():
                 return self.node("Mul", values)
             case Concatenate():
@@ -225,13 +225,15 @@ class _Writer(Writer):
         """scale * (the number of thresholds at or below x) + bias; ``thresholds`` (1 or elements,
         thresholds).
         """
-        kind: dict[str, Any] = {
+        options: dict[str, Any] = {
             "out_dtype": "FLOAT32",
             "out_scale": scale,
             "out_bias": bias,
             "data_layout": "NC",
         }
-        return self.node("MultiThreshold", [x, self.constant(thresholds)], domain=_DOMAIN, **kind)
+        return self.node(
+            "MultiThreshold", [x, self.constant(thresholds)], domain=_DOMAIN, **options
+        )
 
     def reach(self, node: Operation) -> int:
         """The bits of the largest intermediate value of a node, for any order of summation."""

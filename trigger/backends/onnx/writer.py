@@ -54,18 +54,18 @@ class Writer:
         self.names = {graph.input.name: "inputs"}
 
     def node(
-        self, kind: str, inputs: list[str], output: str | None = None, **attributes: Any
+        self, operator: str, inputs: list[str], output: str | None = None, **attributes: Any
     ) -> str:
         """Append an ONNX node; returns the name of its value."""
         output = output or f"v{len(self.nodes)}"
-        self.nodes.append(helper.make_node(kind, inputs, [output], **attributes))
+        self.nodes.append(helper.make_node(operator, inputs, [output], **attributes))
         return output
 
-    def tensor(self, values: Any, kind: type) -> str:
+    def tensor(self, values: Any, dtype: type) -> str:
         """Append a constant; returns its name."""
         name = f"c{len(self.constants)}"
         self.constants.append(
-            numpy_helper.from_array(np.array(values, dtype=kind, order="C"), name)
+            numpy_helper.from_array(np.array(values, dtype=dtype, order="C"), name)
         )
         return name
 
@@ -89,11 +89,11 @@ class Writer:
             return x
         return self.node("Reshape", [x, self.tensor((-1, *shape), np.int64)])
 
-    def model(self, kind: int, opsets: list[onnx.OperatorSetIdProto]) -> onnx.ModelProto:
+    def model(self, element_type: int, opsets: list[onnx.OperatorSetIdProto]) -> onnx.ModelProto:
         """The finished model, with inputs and outputs of this kind."""
         self.node("Identity", [self.names[self.graph.output.name]], output="outputs")
         ends = [
-            helper.make_tensor_value_info(name, kind, ["events", len(node.types)])
+            helper.make_tensor_value_info(name, element_type, ["events", len(node.types)])
             for name, node in (("inputs", self.graph.input), ("outputs", self.graph.output))
         ]
         body = helper.make_graph(self.nodes, "network", ends[:1], ends[1:], self.constants)

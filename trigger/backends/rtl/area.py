@@ -35,8 +35,8 @@ KINDS = tuple(dict.fromkeys(_KINDS.values()))
 
 def amount(op: Op) -> tuple[str, float] | None:
     """The kind of an operation and its amount; None if it is only wires."""
-    kind = _KINDS.get(op.opcode)
-    return None if kind is None else (kind, 1.0 if kind in COUNTED else op.cost)
+    primitive = _KINDS.get(op.opcode)
+    return None if primitive is None else (primitive, 1.0 if primitive in COUNTED else op.cost)
 
 
 def lut(op: Op) -> float:

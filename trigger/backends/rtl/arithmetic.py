@@ -68,8 +68,8 @@ def lower(
             return [plus(v, b) for v, b in zip(scaled, node.bias.real, strict=True)]
         case Quantize():
             return [
-                quantize(v, kind, node.rounding, overflow)
-                for v, kind, overflow in zip(
+                quantize(v, fixed_type, node.rounding, overflow)
+                for v, fixed_type, overflow in zip(
                     x, node.types, _needed(node, source, reach), strict=True
                 )
             ]
@@ -116,7 +116,7 @@ def _needed(node: Quantize, source: Operation, reach: Interval) -> list[Overflow
     the type.
     """
     low, high = bounds(node.types, node.overflow)
-    wide = tuple(Fixed(True, 62, 62 - kind.fraction) for kind in node.types)
+    wide = tuple(Fixed(True, 62, 62 - fixed.fraction) for fixed in node.types)
     least, most = (
         requantize(end[None], source.fractions, wide, node.rounding, Overflow.SAT)[0]
         for end in reach

@@ -162,8 +162,8 @@ def to_core(name: str, graph: Graph, logic: Logic, schedule: Schedule) -> Core:
         instances += _instances(run, kernels[-1], inside, scope)
     results = tuple(
         bits
-        for i, kind in zip(logic.outputs, graph.output.types, strict=True)
-        for bits in _extended(logic.ops[i], kind, f"r{end}_v{i}")
+        for i, output_type in zip(logic.outputs, graph.output.types, strict=True)
+        for bits in _extended(logic.ops[i], output_type, f"r{end}_v{i}")
     )
     interface = Interface(name, inputs, ports(graph.output.types), end + 1)
     registers = _registers(scope, inputs)
@@ -172,11 +172,11 @@ def to_core(name: str, graph: Graph, logic: Logic, schedule: Schedule) -> Core:
 
 def _readers(logic: Logic, stages: Sequence[int]) -> list[set[tuple[int, str]]]:
     """The (stage, layer) pairs that read each value."""
-    found: list[set[tuple[int, str]]] = [set() for _ in logic.ops]
+    readers: list[set[tuple[int, str]]] = [set() for _ in logic.ops]
     for i, op in enumerate(logic.ops):
         for source in op.addr:
-            found[source].add((stages[i], logic.groups[i]))
-    return found
+            readers[source].add((stages[i], logic.groups[i]))
+    return readers
 
 
 def _kernel_scope(name: str, run: Run, layers: Mapping[str, str]) -> _Scope:
@@ -227,7 +227,7 @@ def _registers(scope: _Scope, inputs: Sequence[Port]) -> tuple[Register, ...]:
     """Value i is in a register at the entry of each stage after the one that makes it, up to the
     last one that reads it. Those of a kernel's inputs are outside.
     """
-    found: list[Register] = []
+    registers: list[Register] = []
     for i, op in enumerate(scope.logic.ops):
         if _constant(op) is not None or (op.opcode == INPUT and scope.is_kernel):
             continue
@@ -238,17 +238,17 @@ def _registers(scope: _Scope, inputs: Sequence[Port]) -> tuple[Register, ...]:
                 source = Bits("x", inputs[i].low, _width(op))
             else:
                 source = Bits(scope.signal(i, stage - 1), 0, _width(op))
-            found.append(Register(f"r{stage}_v{i}", stage, source))
-    return tuple(sorted(found, key=lambda register: register.stage))
+            registers.append(Register(f"r{stage}_v{i}", stage, source))
+    return tuple(sorted(registers, key=lambda register: register.stage))
 
 
 def _blocks(scope: _Scope) -> tuple[Block, ...]:
     """A block for the operations of each layer in each stage, by stage."""
-    found: dict[tuple[int, str], list[int]] = {}
+    members: dict[tuple[int, str], list[int]] = {}
     for i, (op, stage) in enumerate(zip(scope.logic.ops, scope.stages, strict=True)):
         if op.opcode not in (INPUT, CONSTANT, SHARED):
-            found.setdefault((stage, scope.logic.groups[i]), []).append(i)
-    by_stage = sorted(found.items(), key=lambda item: item[0][0])
+            members.setdefault((stage, scope.logic.groups[i]), []).append(i)
+    by_stage = sorted(members.items(), key=lambda item: item[0][0])
     blocks = (_block(scope, stage, layer, inside) for (stage, layer), inside in by_stage)
     return tuple(block for block in blocks if block.outputs)
 
@@ -322,18 +322,18 @@ def module_names(layers: Iterable[str]) -> dict[str, str]:
     return names
 
 
-def _extended(op: Op, kind: Fixed, register: str) -> tuple[Bits, ...]:
+def _extended(op: Op, fixed: Fixed, register: str) -> tuple[Bits, ...]:
     """One output in its type, lowest bits first: zeros below, the value, its sign (or zeros) above.
 
     alkaid's interval may be wider than the type; the graph's ranges prove the upper bits redundant.
     """
     if _constant(op) is not None:
-        value = round(op.qint.min * 2.0**kind.fraction)
-        return (Bits("", value & ((1 << kind.width) - 1), kind.width),)
-    below = kind.fraction - op.qint.kif.fractional
+        value = round(op.qint.min * 2.0**fixed.fraction)
+        return (Bits("", value & ((1 << fixed.width) - 1), fixed.width),)
+    below = fixed.fraction - op.qint.kif.fractional
     assert below >= 0, "an output has no finer steps than its type"
-    width = min(_width(op), kind.width - below)
-    above = kind.width - below - width
+    width = min(_width(op), fixed.width - below)
+    above = fixed.width - below - width
     sign = [Bits(register, width - 1, 1)] * above if op.qint.min < 0 else [Bits("", 0, above)]
     return tuple(
         bits for bits in (Bits("", 0, below), Bits(register, 0, width), *sign) if bits.width

@@ -88,12 +88,12 @@ def write_core(core: Core, folder: Path, language: str) -> list[str]:
     """Write the sources of a core into a folder; returns their names in the order of
     compilation.
     """
-    kind = LANGUAGES[language]
+    syntax = LANGUAGES[language]
     name = core.interface.name
-    top, cells = _top(core, kind)
-    tables = kind.tables([block.logic for block in core.every_block])
+    top, cells = _top(core, syntax)
+    tables = syntax.tables([block.logic for block in core.every_block])
     texts = {
-        f"{name}_cells": _own_names(name, _source(language, kind, cells)),
+        f"{name}_cells": _own_names(name, _source(language, syntax, cells)),
         f"{name}_tables": _own_names(name, tables),
         name: top,
     }
@@ -101,39 +101,39 @@ def write_core(core: Core, folder: Path, language: str) -> list[str]:
     names = []
     for stem, text in texts.items():
         if text:
-            write_text(folder / f"{stem}.{kind.suffix}", text)
-            names.append(f"{stem}.{kind.suffix}")
+            write_text(folder / f"{stem}.{syntax.suffix}", text)
+            names.append(f"{stem}.{syntax.suffix}")
     return names
 
 
-def _top(core: Core, kind: Language) -> tuple[str, set[str]]:
+def _top(core: Core, syntax: Language) -> tuple[str, set[str]]:
     """The text of all modules, and the cells that they use."""
     name = core.interface.name
     cells: set[str] = set()
 
     def logic(block: Block) -> list[Code]:
-        text = _statements(block, kind)
+        text = _statements(block, syntax)
         cells.update(_CELL.findall(text))
         return [Code(line) for line in _own_names(name, text).splitlines()]
 
     templates = environment(Path(__file__).parent)
-    templates.filters["joined"] = lambda bits: Code(kind.joined(bits))
-    templates.filters["signals"] = lambda block: map(Code, kind.logic(block.logic)[0])
+    templates.filters["joined"] = lambda bits: Code(syntax.joined(bits))
+    templates.filters["signals"] = lambda block: map(Code, syntax.logic(block.logic)[0])
     templates.filters["logic"] = logic
     templates.filters["checked"] = Code  # the text of a macro, which is checked already
     # One filter for many lines: with many positions they are most of the text.
     templates.filters |= {
         "stages": _stages,
-        "registers": lambda registers: _lines(kind.register(r.name, r.width) for r in registers),
+        "registers": lambda registers: _lines(syntax.register(r.name, r.width) for r in registers),
         "clocked": lambda registers: _lines(
-            kind.clock(r.name, kind.joined([r.source])) for r in registers
+            syntax.clock(r.name, syntax.joined([r.source])) for r in registers
         ),
-        "wires": lambda wires: _lines(kind.wire(w.signal, w.width) for w in wires),
+        "wires": lambda wires: _lines(syntax.wire(w.signal, w.width) for w in wires),
         "connected": lambda connections: Code(
-            ",\n".join(kind.connect(*connection) for connection in connections)
+            ",\n".join(syntax.connect(*connection) for connection in connections)
         ),
     }
-    return templates.get_template(f"core.{kind.suffix}.j2").render(core=core), cells
+    return templates.get_template(f"core.{syntax.suffix}.j2").render(core=core), cells
 
 
 def _lines(lines: Iterable[str]) -> Code:
@@ -144,39 +144,39 @@ def _stages(part: Core | Kernel, count: int = 0) -> list[tuple[list[Register], l
     """The registers and the blocks of each stage, of at least ``count`` stages."""
     used = {entry.stage for entry in part.registers} | {entry.stage for entry in part.blocks}
     count = max([count, *(stage + 1 for stage in used)])
-    found: list[tuple[list[Register], list[Block]]] = [([], []) for _ in range(count)]
+    stages: list[tuple[list[Register], list[Block]]] = [([], []) for _ in range(count)]
     for register in part.registers:
-        found[register.stage][0].append(register)
+        stages[register.stage][0].append(register)
     for block in part.blocks:
-        found[block.stage][1].append(block)
-    return found
+        stages[block.stage][1].append(block)
+    return stages
 
 
-def _statements(block: Block, kind: Language) -> str:
+def _statements(block: Block, syntax: Language) -> str:
     """alkaid's statements, with its input bus ``model_inp`` replaced by a port per value."""
     ports: dict[int, str] = {}
     low = 0
     for wire in block.inputs:
         ports[low] = f"x{wire.value}"
         low += wire.width
-    text = "\n".join(kind.logic(block.logic)[1])
+    text = "\n".join(syntax.logic(block.logic)[1])
     bus = r"model_inp[\[(]\d+(?::| downto )(\d+)[\])]"
     text = re.sub(bus, lambda match: ports[int(match[1])], text)
     # Use the VHDL-2008 reduction operators, which need no non-standard package.
     text = re.sub(r"\b(or|and)_reduce\((\w+)\)", r"\1 \2", text)
     outputs = zip(block.outputs, block.logic.out_idxs, strict=True)
     return "\n".join(
-        [text, *(kind.assign(f"y{wire.value}", f"v{place}") for wire, place in outputs)]
+        [text, *(syntax.assign(f"y{wire.value}", f"v{place}") for wire, place in outputs)]
     )
 
 
-def _source(language: str, kind: Language, cells: Container[str]) -> str:
+def _source(language: str, syntax: Language, cells: Container[str]) -> str:
     """The modules of the cells: ours if there is one, otherwise alkaid's."""
     ours, theirs = (
         Path(__file__).parent,
         Path(alkaid.__file__).parent / "codegen" / "rtl" / language / "source",
     )
-    files = [f"{cell}.{kind.suffix}" for cell in _CELLS if cell in cells]
+    files = [f"{cell}.{syntax.suffix}" for cell in _CELLS if cell in cells]
     return "\n".join(
         ((ours if (ours / file).exists() else theirs) / file).read_text() for file in files
     )

@@ -36,7 +36,7 @@ class Interface(NamedTuple):
 
 def ports(types: Iterable[Fixed]) -> tuple[Port, ...]:
     """Consecutive elements, the first in the lowest bits."""
-    found: list[Port] = []
-    for kind in types:
-        found.append(Port(found[-1].high + 1 if found else 0, kind))
-    return tuple(found)
+    made: list[Port] = []
+    for fixed in types:
+        made.append(Port(made[-1].high + 1 if made else 0, fixed))
+    return tuple(made)

@@ -30,9 +30,9 @@ def products(x: Sequence[FVariable], kernel: np.ndarray) -> list[FVariable]:
 
 
 @lru_cache(_KEPT)
-def _solved(content: bytes, shape: tuple[int, ...], kind: str) -> tuple[Sums, ...]:
+def _solved(content: bytes, shape: tuple[int, ...], dtype: str) -> tuple[Sums, ...]:
     """The sums of a kernel, one after the other: the smallest of some decompositions."""
-    kernel = np.frombuffer(content, dtype=kind).reshape(shape)
+    kernel = np.frombuffer(content, dtype=dtype).reshape(shape)
     solutions = [tuple(map(shared, factors)) for factors in [(kernel,), *_factors(kernel)]]
     return min(solutions, key=lambda stages: sum(map(_additions, stages)))
 

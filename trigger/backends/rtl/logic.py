@@ -233,14 +233,14 @@ def _kernel(group: str, layer: CombLogic) -> tuple[_Part, list[int], list[int]]:
 
 def _arrival(kernel: Logic, ready: np.ndarray) -> np.ndarray:
     """When the outputs of a kernel are ready, from when its inputs are: a row for each position."""
-    found: list[np.ndarray] = []
+    times: list[np.ndarray] = []
     for op, delay in zip(kernel.ops, kernel.delays, strict=True):
         if op.opcode == INPUT:
-            found.append(ready[:, op.data[0]])
+            times.append(ready[:, op.data[0]])
         else:
-            before = [found[i] for i in op.addr]
-            found.append(delay + np.max(before or [np.zeros(len(ready))], axis=0))
-    return np.stack([found[i] for i in kernel.outputs], axis=1)
+            before = [times[i] for i in op.addr]
+            times.append(delay + np.max(before or [np.zeros(len(ready))], axis=0))
+    return np.stack([times[i] for i in kernel.outputs], axis=1)
 
 
 class _Tracer:
@@ -250,8 +250,8 @@ class _Tracer:
         self.part = _Part()
         self.values = {graph.input.name: list(range(len(graph.input.types)))}
         self._graph, self._found, self._done = graph, ranges(graph), done
-        for i, kind in enumerate(graph.input.types):
-            interval = _interval(kind.minimum, kind.maximum, kind.fraction)
+        for i, input_type in enumerate(graph.input.types):
+            interval = _interval(input_type.minimum, input_type.maximum, input_type.fraction)
             self.part.append("inputs", Op((), INPUT, (i,), interval, 0, 0))
 
     def add(self, name: str, nodes: Sequence[Operation], results: Sequence[Operation]) -> None:
@@ -299,7 +299,7 @@ class _Tracer:
         of each value.
         """
         given = np.array(self.values[first.inputs[0]]).reshape(first.positions, -1)
-        found: list[Integers] = []
+        shared: list[Integers] = []
         known: dict[Hashable, int] = {}
         arrival = self._arrival(given)
         members = self._members(given, nodes)
@@ -316,13 +316,13 @@ class _Tracer:
                 lambda node: None,
             )
             if len(rows) > 1:
-                found.append(self.part.share(name, layer, given[rows]))
+                shared.append(self.part.share(name, layer, given[rows]))
             else:
                 own = given[rows[0]].tolist()
                 places = self.part.adopt(name, layer, own, self.part.tables(layer), known)
-                found.append(np.array([places]))
+                shared.append(np.array([places]))
             self._done(len(rows) * (_weights(first) // first.positions))
-        values = np.concatenate(found)[np.argsort(np.concatenate(members))]
+        values = np.concatenate(shared)[np.argsort(np.concatenate(members))]
         ends = np.cumsum([len(node.types) // first.positions for node in results])[:-1]
         for node, own_values in zip(results, np.split(values, ends, axis=1), strict=True):
             self.values[node.name] = own_values.ravel().tolist()

@@ -50,7 +50,7 @@ def parts(nodes: Sequence[Operation]) -> list[Sequence[Operation]]:
     return [part for part in (nodes[:count], nodes[count:]) if part]
 
 
-def facts(graph: Graph, found: Mapping[str, Interval], nodes: Sequence[Operation]) -> Integers:
+def facts(graph: Graph, intervals: Mapping[str, Interval], nodes: Sequence[Operation]) -> Integers:
     """A row of integers for each position; equal rows are of positions that compute the same of
     equal values.
 
@@ -61,8 +61,8 @@ def facts(graph: Graph, found: Mapping[str, Interval], nodes: Sequence[Operation
     codes: dict[Fixed, int] = {}
     columns: list[Integers] = []
     for node in (graph[dense.inputs[0]], *nodes):
-        columns.append(np.array([codes.setdefault(kind, len(codes)) for kind in node.types]))
-        columns += found[node.name]
+        columns.append(np.array([codes.setdefault(fixed, len(codes)) for fixed in node.types]))
+        columns += intervals[node.name]
         columns += [
             value.values if isinstance(value, Constant) else value for value in _each(node).values()
         ]
@@ -71,15 +71,15 @@ def facts(graph: Graph, found: Mapping[str, Interval], nodes: Sequence[Operation
 
 def equal_rows(table: Integers) -> list[list[int]]:
     """The numbers of the rows that are equal, in the order of the first of each."""
-    found: dict[bytes, list[int]] = {}
+    groups: dict[bytes, list[int]] = {}
     for number, row in enumerate(table):
-        found.setdefault(row.tobytes(), []).append(number)
-    return list(found.values())
+        groups.setdefault(row.tobytes(), []).append(number)
+    return list(groups.values())
 
 
 def position(
     graph: Graph,
-    found: Mapping[str, Interval],
+    intervals: Mapping[str, Interval],
     nodes: Sequence[Operation],
     number: int,
 ) -> Position:
@@ -91,7 +91,7 @@ def position(
     cut = {node.name: _slice(node, number, dense.positions) for node in own}
     small = [_at(node, cut[node.name]) for node in own]
     reach = {
-        node.name: Interval(*(end[cut[node.name]] for end in found[node.name])) for node in own
+        node.name: Interval(*(end[cut[node.name]] for end in intervals[node.name])) for node in own
     }
     return Position(Graph(tuple(small)), reach)
 

@@ -11,26 +11,26 @@ from trigger.backends.rtl.sums import plus, variable
 from trigger.fixedpoint.types import Fixed, Overflow, Rounding
 
 
-def quantize(x: FVariable, kind: Fixed, rounding: Rounding, overflow: Overflow) -> FVariable:
-    x = _round(x, kind.fraction, rounding)
-    step = 2.0**-kind.fraction
-    integer = kind.integer - kind.signed
-    symmetric = overflow is Overflow.SAT_SYM and kind.signed
-    low = (kind.minimum + symmetric) * step
-    high = kind.maximum * step
+def quantize(x: FVariable, fixed: Fixed, rounding: Rounding, overflow: Overflow) -> FVariable:
+    x = _round(x, fixed.fraction, rounding)
+    step = 2.0**-fixed.fraction
+    integer = fixed.integer - fixed.signed
+    symmetric = overflow is Overflow.SAT_SYM and fixed.signed
+    low = (fixed.minimum + symmetric) * step
+    high = fixed.maximum * step
     if x.low >= low and x.high <= high:
         return x
     if overflow is Overflow.WRAP and x.low == x.high:  # alkaid's own would not wrap a constant
         return variable(low + float(np.mod(x.low - low, high - low + step)))
     if overflow is Overflow.WRAP:
-        return x.quantize(kind.signed, integer, kind.fraction)
+        return x.quantize(fixed.signed, integer, fixed.fraction)
     if symmetric or x.high < low or x.low > high:
         return minimum(maximum(x, low), high)
-    if not kind.signed:
+    if not fixed.signed:
         x = maximum(x, 0.0)
     if x.low >= 0:
-        return _saturate(x, integer, kind.fraction)
-    return _saturate_both(x, integer, kind.fraction)
+        return _saturate(x, integer, fixed.fraction)
+    return _saturate_both(x, integer, fixed.fraction)
 
 
 def _saturate(x: FVariable, integer: int, fraction: int) -> FVariable:

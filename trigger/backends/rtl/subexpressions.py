@@ -62,13 +62,13 @@ def _signed_digits(matrix: np.ndarray) -> np.ndarray:
     """Canonical signed digits -1, 0 and 1, int8 of shape (inputs, outputs, positions)."""
     rest = np.abs(matrix.astype(np.int64))
     sign = np.sign(matrix).astype(np.int8)
-    found = []
+    digits = []
     while rest.any():
         odd = rest & 1
         digit = odd * (2 - (rest & 3))
-        found.append(digit.astype(np.int8) * sign)
+        digits.append(digit.astype(np.int8) * sign)
         rest = (rest - digit) >> 1
-    return np.stack(found or [np.zeros_like(sign)], axis=2)
+    return np.stack(digits or [np.zeros_like(sign)], axis=2)
 
 
 class _Search:
@@ -187,9 +187,9 @@ def _pairs(digits: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
             lower, upper = real[:, :, at], real[:, :, at + shift]
             sums += np.abs(lower) @ np.abs(upper).T, lower @ upper.T
         both, signed = np.triu(sums, 1) if shift == 0 else sums
-        for differ, found in enumerate(((both + signed) / 2, (both - signed) / 2)):
-            first, second = np.nonzero(found >= 2)
-            yield _pair(first, second, shift, differ), found[first, second].astype(np.int64)
+        for differ, counts in enumerate(((both + signed) / 2, (both - signed) / 2)):
+            first, second = np.nonzero(counts >= 2)
+            yield _pair(first, second, shift, differ), counts[first, second].astype(np.int64)
 
 
 def _with_others(terms: np.ndarray, news: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -24,7 +24,7 @@ _SAMPLES, _FEW_SAMPLES = 1000, 25
 
 def traced(
     graph: Graph,
-    found: Mapping[str, Interval],
+    intervals: Mapping[str, Interval],
     nodes: Sequence[Operation],
     sources: Sequence[str],
     results: Sequence[Operation],
@@ -47,8 +47,8 @@ def traced(
             symbols[node.name] = [
                 narrowed(variable(v), low, high)
                 for v, low, high in zip(
-                    lower(node, graph[node.inputs[0]], found[node.inputs[0]], read),
-                    *_bounds(node, found[node.name]),
+                    lower(node, graph[node.inputs[0]], intervals[node.inputs[0]], read),
+                    *_bounds(node, intervals[node.name]),
                     strict=True,
                 )
             ]
@@ -63,13 +63,13 @@ def traced(
         logic = optimized(trace(inputs, outputs, optimize=False))
     except (AssertionError, KeyError, ValueError, OverflowError) as error:
         raise _lost(results[-1].name) from error
-    _check(graph, found, nodes, sources, results, [interval for interval, _ in given], logic)
+    _check(graph, intervals, nodes, sources, results, [interval for interval, _ in given], logic)
     return logic
 
 
 def _check(
     graph: Graph,
-    found: Mapping[str, Interval],
+    intervals: Mapping[str, Interval],
     nodes: Sequence[Operation],
     sources: Sequence[str],
     results: Sequence[Operation],
@@ -85,7 +85,7 @@ def _check(
     """
     low, high = (
         np.concatenate(ends)
-        for ends in zip(*(_bounds(graph[name], found[name]) for name in sources), strict=True)
+        for ends in zip(*(_bounds(graph[name], intervals[name]) for name in sources), strict=True)
     )
     least, most, steps = np.array(given, dtype=np.float64).T
     x = _samples(np.maximum(low, least), np.minimum(high, most), steps)
@@ -138,8 +138,8 @@ def _samples(low: np.ndarray, high: np.ndarray, steps: np.ndarray) -> np.ndarray
     near = rng.integers(0, 3, shape)
     kinds = np.stack([anything, anything, small, least + near, most - near])
     chosen = np.take_along_axis(kinds, rng.integers(0, len(kinds), (1, *shape)), axis=0)[0]
-    found: np.ndarray = np.clip(np.concatenate([[least, most], chosen]), least, most) * steps
-    return found
+    samples: np.ndarray = np.clip(np.concatenate([[least, most], chosen]), least, most) * steps
+    return samples
 
 
 def _real(node: Operation, integers: Integers) -> np.ndarray:

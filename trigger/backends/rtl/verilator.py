@@ -166,12 +166,12 @@ def _runtime(verilator: Verilator, options: Sequence[str]) -> Path:
     sources = [
         verilator.root / "include" / name for name in ("verilated.cpp", "verilated_threads.cpp")
     ]
-    kind = [
+    identity = [
         str(verilator),
         run_program(["g++", "--version"], _failed),
         *(path.read_text() for path in sources),
     ]
-    key = [*kind, *(option for option in options if not option.startswith("-I"))]
+    key = [*identity, *(option for option in options if not option.startswith("-I"))]
     digest = hashlib.sha256(repr(key).encode()).hexdigest()
     return compiled.library(
         compiled.cache(),
