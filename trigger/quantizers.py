@@ -263,8 +263,8 @@ class FixedPoint(keras.layers.Layer):
 
     def call(self, x: Any) -> Any:
         x = ops.convert_to_tensor(x)
-        kind = self.type
-        kif = (kind.signed, kind.integer - kind.signed, kind.fraction)
+        fixed = self.type
+        kif = (fixed.signed, fixed.integer - fixed.signed, fixed.fraction)
         return self._fixed(x, *(ops.convert_to_tensor(float(part), dtype=x.dtype) for part in kif))
 
     def promoted(self, dtype: str) -> "FixedPoint":

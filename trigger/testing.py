@@ -36,14 +36,14 @@ def assert_bit_exact(
         from trigger.artifacts.implementations import implementations
         from trigger.workflow.build import open_sealed
 
-        this = open_sealed(Path(firmware))
-        if this.spec.decision:
+        build = open_sealed(Path(firmware))
+        if build.spec.decision:
             raise TriggerError(
                 f"{firmware}: it gives accept bits, not network outputs; use `pytest "
                 f"--trigger {firmware}`"
             )
-        names = this.spec.data.features
-        firmware = [make() for make in implementations(this.root, this.spec).values()]
+        names = build.spec.data.features
+        firmware = [make() for make in implementations(build.root, build.spec).values()]
     verdict = verify(
         model, firmware if isinstance(firmware, Sequence) else [firmware], _real(events, names)
     )

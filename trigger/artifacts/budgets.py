@@ -17,7 +17,7 @@ from trigger.synthesis.yosys import SHELL
 def budgets(build: Build, syntheses: list[Synthesis] | None = None) -> list[Line]:
     """Each budget of the spec with the best figure of the synthesis runs, or with the rate.
 
-    ``found`` are synthesis results to use instead of all those of the build.
+    ``syntheses`` are results to use instead of all those of the build.
     """
     spec = build.spec
     syntheses = results(build.root)[0] if syntheses is None else syntheses

@@ -140,8 +140,8 @@ def group_shifts(node: Maximum | Minimum, source: Operation) -> Integers:
 def extremum(node: Maximum | Minimum, source: Operation, x: Integers) -> Integers:
     """The integers of ``Maximum`` or ``Minimum`` for integers of shape (..., elements)."""
     members = x[..., node.groups] << group_shifts(node, source)
-    found: Integers = members.max(-1) if isinstance(node, Maximum) else members.min(-1)
-    return found
+    ends: Integers = members.max(-1) if isinstance(node, Maximum) else members.min(-1)
+    return ends
 
 
 class Ends(NamedTuple):
@@ -171,8 +171,8 @@ def sum_ends(node: Add, terms: Sequence[Ends]) -> Ends:
 
 def looked_up(node: Lookup, x: Integers) -> Integers:
     """The integers of ``Lookup`` for integers of any shape, all in the table."""
-    found: Integers = node.levels.values[x - node.first]
-    return found
+    values: Integers = node.levels.values[x - node.first]
+    return values
 
 
 def extremes(node: Lookup, low: Integers, high: Integers) -> tuple[Integers, Integers]:

@@ -221,6 +221,7 @@ Operation = (
 
 # Version 1 of graph.json calls a staircase "steps".
 _NAMES: dict[type[Node], str] = {
-    kind: "steps" if kind is Staircase else kind.__name__.lower() for kind in get_args(Operation)
+    operation: "steps" if operation is Staircase else operation.__name__.lower()
+    for operation in get_args(Operation)
 }
-OPERATIONS = {name: cast("type[Operation]", kind) for kind, name in _NAMES.items()}
+OPERATIONS = {name: cast("type[Operation]", operation) for operation, name in _NAMES.items()}

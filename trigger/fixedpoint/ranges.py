@@ -83,12 +83,12 @@ class Row(NamedTuple):
 
 def ranges(graph: Graph) -> dict[str, Interval]:
     """The interval of every node."""
-    found: dict[str, Interval] = {}
+    intervals: dict[str, Interval] = {}
     for node in graph.nodes:
-        found[node.name] = interval(
-            node, {name: (graph[name], found[name]) for name in node.inputs}
+        intervals[node.name] = interval(
+            node, {name: (graph[name], intervals[name]) for name in node.inputs}
         )
-    return found
+    return intervals
 
 
 def overflow_proof(graph: Graph) -> list[Row]:
@@ -97,17 +97,17 @@ def overflow_proof(graph: Graph) -> list[Row]:
     Raises GraphError if a value could leave its type, which cannot happen in a graph from a
     frontend.
     """
-    found = ranges(graph)
+    intervals = ranges(graph)
     rows = []
     for node in graph.nodes:
-        low, high = found[node.name]
+        low, high = intervals[node.name]
         least, most = bounds(node.types)
         if (low < least).any() or (high > most).any():
             raise GraphError(f"{node.name}: values from {low.min()} to {high.max()} leave the type")
         needed = max(smallest(int(a), int(b), 0).width for a, b in zip(low, high, strict=True))
         verdict = "cannot overflow"
         if isinstance(node, Quantize):
-            verdict = _quantizer_verdict(node, found[node.inputs[0]], graph[node.inputs[0]])
+            verdict = _quantizer_verdict(node, intervals[node.inputs[0]], graph[node.inputs[0]])
         elif isinstance(node, Input):
             verdict = "saturates"
         width = max(t.width for t in node.types)

@@ -57,7 +57,7 @@ def from_json(text: str | bytes) -> Graph:
             f"versions 1 and 2"
         )
     nodes: dict[str, Operation] = {}
-    found: dict[str, Interval] = {}
+    intervals: dict[str, Interval] = {}
     for entry in _list(data, "nodes", dict):
         node = _node_from_json(entry)
         missing = [name for name in node.inputs if name not in nodes]
@@ -67,11 +67,11 @@ def from_json(text: str | bytes) -> Graph:
             )
         try:
             check_shapes(node, [nodes[name] for name in node.inputs])
-            found[node.name] = interval(
-                node, {name: (nodes[name], found[name]) for name in node.inputs}
+            intervals[node.name] = interval(
+                node, {name: (nodes[name], intervals[name]) for name in node.inputs}
             )
             low, high = bounds(node.types)
-            if (found[node.name].low < low).any() or (found[node.name].high > high).any():
+            if (intervals[node.name].low < low).any() or (intervals[node.name].high > high).any():
                 raise ValueError("its types are too narrow for its values")
         except GraphError:
             raise
@@ -93,9 +93,9 @@ def dump(graph: Graph) -> str:
     lines = [f"{'node':<28} {'operation':<12} {'elements':>8}  {'type':<24} reads"]
     for row, node in zip(overflow_proof(graph), graph.nodes, strict=True):
         kinds = sorted({str(t) for t in node.types})
-        kind = kinds[0] if len(kinds) == 1 else f"{kinds[0]} … ({len(kinds)} types)"
+        type_text = kinds[0] if len(kinds) == 1 else f"{kinds[0]} … ({len(kinds)} types)"
         lines.append(
-            f"{node.name:<28} {node.op:<12} {len(node.types):>8}  {kind:<24} "
+            f"{node.name:<28} {node.op:<12} {len(node.types):>8}  {type_text:<24} "
             f"{', '.join(node.inputs)}"
         )
         lines.append(
@@ -141,7 +141,7 @@ def _node_from_json(entry: Mapping[str, Any]) -> Operation:
             if not 1 <= count <= 1 << 16:
                 raise ValueError(f"{count} elements of one type")
             types += [Fixed.parse(text)] * count
-        kind = OPERATIONS[op]
+        operation = OPERATIONS[op]
         values: dict[str, Any] = {
             "name": name,
             "inputs": tuple(_list(entry, "inputs", str)),
@@ -149,14 +149,14 @@ def _node_from_json(entry: Mapping[str, Any]) -> Operation:
         }
         if not types:
             raise ValueError("no elements")
-        for field in dataclasses.fields(kind):
+        for field in dataclasses.fields(operation):
             if field.name == _POSITIONS:
                 values[_POSITIONS] = _positions(entry.get(_POSITIONS, 1))
             elif field.name == _SIGNS:
                 values[_SIGNS] = _signs(entry.get(_SIGNS, []))
             elif field.name not in values:
-                values[field.name] = _field_from_json(kind, field.name, entry[field.name])
-        return kind(**values)
+                values[field.name] = _field_from_json(operation, field.name, entry[field.name])
+        return operation(**values)
     except KeyError as error:
         raise GraphError(f"{name}: {error.args[0]} is missing") from error
     except GraphError:
@@ -181,14 +181,14 @@ def _field_from_json(operation: type[Operation], name: str, value: Any) -> Any:
             return value
         case "low" | "high" | "elements" | "bounds" | "groups":
             return _integers(value)
-    kind, values = Fixed.parse(value["type"]), _integers(value["values"])
-    if values.size == 0 or values.min() < kind.minimum or values.max() > kind.maximum:
-        raise ValueError(f"{name} has values outside {kind}")
+    fixed, values = Fixed.parse(value["type"]), _integers(value["values"])
+    if values.size == 0 or values.min() < fixed.minimum or values.max() > fixed.maximum:
+        raise ValueError(f"{name} has values outside {fixed}")
     if name == "thresholds" and (np.diff(values) <= 0).any():
         raise ValueError("thresholds do not increase")
     if operation is Staircase and name == "levels" and (np.diff(values) < 0).any():
         raise ValueError("levels decrease")
-    return Constant(values, kind)
+    return Constant(values, fixed)
 
 
 def _signs(value: Any) -> tuple[int, ...]:
@@ -210,8 +210,8 @@ def _integers(value: Any) -> np.ndarray:
     return array.astype(np.int64)
 
 
-def _list(data: Mapping[str, Any], key: str, kind: type | tuple[type, ...]) -> list[Any]:
+def _list(data: Mapping[str, Any], key: str, element_type: type | tuple[type, ...]) -> list[Any]:
     value = data.get(key)
-    if not isinstance(value, list) or not all(isinstance(item, kind) for item in value):
+    if not isinstance(value, list) or not all(isinstance(item, element_type) for item in value):
         raise GraphError(f"{key} must be a list of numbers or names")
     return value

@@ -48,9 +48,9 @@ def check_shapes(node: Operation, sources: Sequence[Operation]) -> None:
     if isinstance(node, Dense):
         _check_positions(node, sizes[0])
     for name, shape in _constants(node, sum(sizes)).items():
-        found = _shape(getattr(node, name))
-        if found != shape:
-            raise ValueError(f"{name} has the shape {found}; it must be {shape}")
+        size = _shape(getattr(node, name))
+        if size != shape:
+            raise ValueError(f"{name} has the shape {size}; it must be {shape}")
     for name, least in _numbers(node).items():
         if not all(least <= k < sizes[0] for k in getattr(node, name).ravel().tolist()):
             raise ValueError(f"{name} are numbers from {least} to {sizes[0] - 1}")

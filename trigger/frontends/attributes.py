@@ -58,15 +58,15 @@ def check_attributes(thing: Any, whose: str = "its") -> None:
     change = next(differences(thing, made), None)
     if change is None:
         return
-    kind = type(thing).__name__
+    class_name = type(thing).__name__
     if change.made is MISSING:
         raise Refusal(
-            f"{whose} {change.name} was set by hand, and {kind} never uses it",
+            f"{whose} {change.name} was set by hand, and {class_name} never uses it",
             "use QDense with a kernel_quantizer and a bias_quantizer, or QActivation",
         )
     raise Refusal(
         f"{whose} {change.name} was changed after construction: it is "
-        f"{_said(change.found)}, but a {kind} "
+        f"{_said(change.found)}, but a {class_name} "
         f"with the same options has {_said(change.made)}",
         _REMEDY,
     )
@@ -75,30 +75,30 @@ def check_attributes(thing: Any, whose: str = "its") -> None:
 def differences(thing: Any, made: Any, where: str = "") -> Iterator[Change]:
     """The attributes that differ between two objects of one class, including nested objects."""
     base = _BASE if isinstance(thing, keras.Operation) else ()
-    for name, found in vars(thing).items():
+    for name, value in vars(thing).items():
         if name in base or name in _STATE or _IGNORED.search(name):
             continue
         if name not in vars(made):
             if _MISLEADING.search(name):
-                yield Change(where + name, found, MISSING)
+                yield Change(where + name, value, MISSING)
         elif not (_QUANTIZER.search(name) or _is_list_of_qkeras(thing, name)):
-            yield from _compared(where + name, found, vars(made)[name])
+            yield from _compared(where + name, value, vars(made)[name])
 
 
 def _is_list_of_qkeras(thing: Any, name: str) -> bool:
     return name == "quantizers" and type(thing).__module__.startswith("qkeras")
 
 
-def _compared(name: str, found: Any, made: Any) -> Iterator[Change]:
-    if _is_looked_into(found) and type(found) is type(made):
-        yield from differences(found, made, f"{name}.")
-    elif isinstance(found, list | tuple) and isinstance(made, list | tuple):
-        if len(found) != len(made):
-            yield Change(name, found, made)
-        for k, (one, other) in enumerate(zip(found, made, strict=False)):
+def _compared(name: str, value: Any, made: Any) -> Iterator[Change]:
+    if _is_looked_into(value) and type(value) is type(made):
+        yield from differences(value, made, f"{name}.")
+    elif isinstance(value, list | tuple) and isinstance(made, list | tuple):
+        if len(value) != len(made):
+            yield Change(name, value, made)
+        for k, (one, other) in enumerate(zip(value, made, strict=False)):
             yield from _compared(f"{name}.{k}", one, other)
-    elif not _same(found, made):
-        yield Change(name, found, made)
+    elif not _same(value, made):
+        yield Change(name, value, made)
 
 
 def _is_looked_into(value: Any) -> bool:
@@ -127,16 +127,16 @@ def _said(value: Any) -> str:
 
 def _options(thing: Any) -> dict[str, Any]:
     """The options of a constructor, read from the attributes of the same names."""
-    found = {}
+    options = {}
     for name in parameters(type(thing)):
         is_cast = name == "dtype" and not isinstance(thing, keras.layers.Layer)
         if name in _SETTLED or _QUANTIZER.search(name) or (_IGNORED.search(name) and not is_cast):
             continue
         if name.endswith("_conf"):  # HGQ2 keeps them with its quantisers
-            found[name] = getattr(quantizer_of_option(thing, name), "config", None)
+            options[name] = getattr(quantizer_of_option(thing, name), "config", None)
             continue
         if name == "iq_confs":
-            found[name] = quantizers_of_inputs(thing)
+            options[name] = quantizers_of_inputs(thing)
             continue
         # Normalization renames its statistics, EinsumDense its shape, QDenseBatchnorm some of its
         # options, and QConv2D its mask.
@@ -150,16 +150,16 @@ def _options(thing: Any) -> dict[str, Any]:
         )
         values = [getattr(holder, kept) for holder, kept in places if hasattr(holder, kept)]
         if values:
-            found[name] = values[0]
-    return found
+            options[name] = values[0]
+    return options
 
 
-def parameters(kind: type) -> list[str]:
+def parameters(class_: type) -> list[str]:
     """The options of a constructor and of the base constructors that receive its keyword
     arguments.
     """
     names: list[str] = []
-    for base in kind.__mro__:
+    for base in class_.__mro__:
         if base is keras.layers.Layer:
             break
         if "__init__" not in vars(base):
@@ -173,34 +173,34 @@ def parameters(kind: type) -> list[str]:
 
 def _made_again(thing: Any) -> Any:
     """A new object with the options and shapes of another."""
-    kind = type(thing)
+    class_ = type(thing)
     try:
         if not isinstance(thing, keras.layers.Layer):
-            return kind(**_options(thing))
+            return class_(**_options(thing))
         made = _layer_again(thing)
         if thing.built and thing.get_build_config() is not None:
             made.build_from_config(thing.get_build_config())
     except Exception as error:  # constructors raise any type for inconsistent options
         text = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise Refusal(
-            f"{kind.__name__} cannot be made with the options given by its attributes: {text}",
+            f"{class_.__name__} cannot be made with the options given by its attributes: {text}",
             _REMEDY,
         ) from error
     return made
 
 
 def _layer_again(layer: Any) -> Any:
-    kind = type(layer)
-    if module_of(kind).partition(".")[0] == "trigger":  # these have complete configurations
-        return kind.from_config(layer.get_config())
+    class_ = type(layer)
+    if module_of(class_).partition(".")[0] == "trigger":  # these have complete configurations
+        return class_.from_config(layer.get_config())
     if isinstance(layer, keras.layers.RNN):  # they pass on their options to a cell
         return _recurrent_again(layer)
-    known = parameters(kind)
+    known = parameters(class_)
     if not known and hasattr(layer, "config"):  # Quantizer of HGQ2
-        return kind(config=layer.config, name=layer.name, dtype=layer.dtype_policy)
+        return class_(config=layer.config, name=layer.name, dtype=layer.dtype_policy)
     # Drawing kernels would change all later random numbers.
     zeros = {n: "zeros" for n in ("kernel_initializer", "bias_initializer") if n in known}
-    return kind(**_options(layer), **zeros, name=layer.name, dtype=layer.dtype_policy)
+    return class_(**_options(layer), **zeros, name=layer.name, dtype=layer.dtype_policy)
 
 
 def _recurrent_again(layer: Any) -> Any:
@@ -228,16 +228,16 @@ def _unobserved() -> Iterator[None]:
         np.random.set_state(drawn_by_numpy)
 
 
-def _same(found: Any, made: Any) -> bool:
-    if found is made:
+def _same(value: Any, made: Any) -> bool:
+    if value is made:
         return True
-    if isinstance(found, keras.Variable) or isinstance(made, keras.Variable):
-        return _shape(found) == _shape(made)
-    if _is_plain(found) or _is_plain(made) or _is_array(found):
-        return _equal(found, made)
-    if inspect.isfunction(found) and inspect.isfunction(made):  # a table of HGQ2 defines its own
-        return found.__code__ is made.__code__
-    return type(found) is type(made) and not inspect.isroutine(found)
+    if isinstance(value, keras.Variable) or isinstance(made, keras.Variable):
+        return _shape(value) == _shape(made)
+    if _is_plain(value) or _is_plain(made) or _is_array(value):
+        return _equal(value, made)
+    if inspect.isfunction(value) and inspect.isfunction(made):  # a table of HGQ2 defines its own
+        return value.__code__ is made.__code__
+    return type(value) is type(made) and not inspect.isroutine(value)
 
 
 def _is_plain(value: Any) -> bool:
@@ -248,9 +248,9 @@ def _is_array(value: Any) -> bool:
     return isinstance(value, np.ndarray | np.generic) or keras.ops.is_tensor(value)
 
 
-def _equal(found: Any, made: Any) -> bool:
+def _equal(value: Any, made: Any) -> bool:
     try:
-        return found is made or np.array_equal(found, made)
+        return value is made or np.array_equal(value, made)
     except Exception:  # values that cannot be compared
         return False
 

@@ -19,11 +19,11 @@ _NOT_REAL = "cOSUMm"
 
 def as_numpy(value: Any, what: str = "value") -> np.ndarray:
     """A tensor or variable of Keras, float64. Raises Refusal if its type is not real."""
-    kind = getattr(value, "dtype", None)
+    dtype = getattr(value, "dtype", None)
     values = value if isinstance(value, np.ndarray) else keras.ops.convert_to_numpy(value)
     if values.dtype.kind in _NOT_REAL:
         raise Refusal(
-            f"its {what} is of the type {getattr(kind, 'name', kind)}, which is not real",
+            f"its {what} is of the type {getattr(dtype, 'name', dtype)}, which is not real",
             "make the layer in float32, and retrain it or load other weights",
         )
     return np.asarray(values, dtype=np.float64)
@@ -33,9 +33,9 @@ def finite(what: str, values: np.ndarray) -> np.ndarray:
     """The values; refused if one is NaN or infinite."""
     bad = values[~np.isfinite(values)]
     if bad.size:
-        kind = "not a number" if np.isnan(bad).any() else "infinite"
+        fault = "not a number" if np.isnan(bad).any() else "infinite"
         raise Refusal(
-            f"its {what} has a value that is {kind}",
+            f"its {what} has a value that is {fault}",
             "retrain the network with a lower learning rate, or load other weights",
         )
     return values

@@ -118,7 +118,7 @@ def pairs(text: str, first: tuple[int, ...], second: tuple[int, ...]) -> tuple[I
     summed = [letter for letter in sizes if letter not in kept]
     whole = [*kept, *summed]
     rows = math.prod(sizes[letter] for letter in kept)
-    found = []
+    terms = []
     for part, shape in zip(letters, (first, second), strict=True):
         own = part[1:]
         ordered = wiring.numbers_of(shape).transpose([own.index(x) for x in whole if x in own])
@@ -126,8 +126,8 @@ def pairs(text: str, first: tuple[int, ...], second: tuple[int, ...]) -> tuple[I
         spread = np.broadcast_to(
             np.expand_dims(ordered, absent), [sizes[letter] for letter in whole]
         )
-        found.append(spread.reshape(rows, -1))
-    return found[0], found[1]
+        terms.append(spread.reshape(rows, -1))
+    return terms[0], terms[1]
 
 
 def read(text: str, shape: tuple[int, ...], kernel: Sequence[int]) -> tuple[Equation, str]:

@@ -15,7 +15,7 @@ def input_types(
     if inputs is None or isinstance(inputs, Fixed):
         return inputs
     if isinstance(inputs, Sequence) and not isinstance(inputs, str):
-        return [_read(f"inputs[{k}]", kind) for k, kind in enumerate(inputs)]
+        return [_read(f"inputs[{k}]", given_type) for k, given_type in enumerate(inputs)]
     return _read("inputs", inputs) if isinstance(inputs, str) else inputs
 
 
@@ -26,11 +26,14 @@ def kernel_types(kernels: Mapping[str, str | Fixed] | None) -> dict[str, Fixed]:
             f"kernels: {quoted(kernels)} is not a mapping; give the types by layer, as in "
             'kernels={"dense": "fixed<8,2>"}'
         )
-    return {name: _read(f"kernels[{quoted(name)}]", kind) for name, kind in (kernels or {}).items()}
+    return {
+        name: _read(f"kernels[{quoted(name)}]", given_type)
+        for name, given_type in (kernels or {}).items()
+    }
 
 
-def _read(where: str, kind: Any) -> Fixed:
+def _read(where: str, given_type: Any) -> Fixed:
     try:
-        return kind if isinstance(kind, Fixed) else read_type(kind)
+        return given_type if isinstance(given_type, Fixed) else read_type(given_type)
     except ValueError as error:
         raise TriggerError(f"{where}: {error}") from error

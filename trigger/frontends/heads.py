@@ -66,25 +66,25 @@ def _kind(layer: Any) -> str:
     return "softmax" if is_softmax(layer) else kind_of(getattr(layer, "activation", None)) or LINEAR
 
 
-def lower(builder: Builder, name: str, source: str, layer: str, kind: str) -> tuple[str, str]:
+def lower(builder: Builder, name: str, source: str, layer: str, function: str) -> tuple[str, str]:
     """Append the head of a layer as a table, or leave it out: the output's node, and a note that
     says so.
     """
     try:
-        rounded = partial(_rounded, kind)
+        rounded = partial(_rounded, function)
         table = staircase(builder, name, source, rounded, bisectable=False)
     except Refusal:
-        return source, left_out_note(layer, kind)
+        return source, left_out_note(layer, function)
     return (
         table,
-        f"{layer}: the {kind} is a table, its values rounded half to even to {TYPES[kind]}",
+        f"{layer}: the {function} is a table, its values rounded half to even to {TYPES[function]}",
     )
 
 
-def left_out_note(layer: str, kind: str) -> str:
+def left_out_note(layer: str, function: str) -> str:
     """The note of a graph about a head that was left out."""
     return (
-        f"{layer}: the {kind} is left out, for its input is too wide for a table; it "
+        f"{layer}: the {function} is left out, for its input is too wide for a table; it "
         f"cannot change the order of the "
         f"events, and thresholds on its values are moved through it exactly"
     )
@@ -92,27 +92,27 @@ def left_out_note(layer: str, kind: str) -> str:
 
 def leaves_out(layer: Any, graph: Graph) -> bool:
     """Whether the sigmoid or tanh at the end of a layer was left out of a graph."""
-    kind = kind_of(getattr(layer, "activation", None))
-    return kind is not None and left_out_note(layer.name, kind) in graph.notes
+    function = kind_of(getattr(layer, "activation", None))
+    return function is not None and left_out_note(layer.name, function) in graph.notes
 
 
 def left_out(model: keras.Model, graph: Graph) -> list[LeftOut | None]:
     """The head that was left out of a network's graph, for each of its scores; None if there is
     none.
     """
-    found: list[LeftOut | None] = []
+    heads: list[LeftOut | None] = []
     for layer, tensor in zip(last_layers(model), model.outputs, strict=True):
-        found += [_left_out(layer, graph)] * math.prod(tensor.shape[1:])
-    return found
+        heads += [_left_out(layer, graph)] * math.prod(tensor.shape[1:])
+    return heads
 
 
 def _left_out(layer: Any, graph: Graph) -> LeftOut | None:
     if is_softmax(layer):
         return SOFTMAX
-    kind = kind_of(getattr(layer, "activation", None))
-    if kind is None or not leaves_out(layer, graph):
+    function = kind_of(getattr(layer, "activation", None))
+    if function is None or not leaves_out(layer, graph):
         return None
-    return LeftOut(kind, partial(_bound, kind, scores(graph)), partial(_value, kind))
+    return LeftOut(function, partial(_bound, function, scores(graph)), partial(_value, function))
 
 
 def is_softmax(layer: Any) -> bool:
@@ -121,9 +121,9 @@ def is_softmax(layer: Any) -> bool:
     return isinstance(layer, keras.layers.Softmax) or getattr(layer, "activation", 0) is softmax
 
 
-def evaluate(kind: str, x: np.ndarray) -> np.ndarray:
+def evaluate(name: str, x: np.ndarray) -> np.ndarray:
     """A head's values as Keras gives them in float64."""
-    function: Callable[[Any], Any] = getattr(keras.activations, kind)
+    function: Callable[[Any], Any] = getattr(keras.activations, name)
     with keras_float64():
         y = function(keras.ops.convert_to_tensor(x, dtype="float64"))
         return np.asarray(keras.ops.convert_to_numpy(y), dtype=np.float64)
@@ -141,10 +141,10 @@ def end(output: Any) -> Any:
 
 def passed(output: Any) -> list[Any]:
     """An output, and the tensors before it whose elements it has, in their order."""
-    found = [inner(output)]
-    while _passes_on(maker(found[-1])):
-        found.append(inner(read_by(found[-1])[0]))
-    return found
+    tensors = [inner(output)]
+    while _passes_on(maker(tensors[-1])):
+        tensors.append(inner(read_by(tensors[-1])[0]))
+    return tensors
 
 
 def _passes_on(layer: Any) -> bool:
@@ -154,12 +154,12 @@ def _passes_on(layer: Any) -> bool:
     return type(layer) in (*plain.TRAINING_ONLY, keras.layers.Reshape)
 
 
-def _rounded(kind: str, x: np.ndarray) -> np.ndarray:
-    return round_to(TYPES[kind], evaluate(kind, x))
+def _rounded(function: str, x: np.ndarray) -> np.ndarray:
+    return round_to(TYPES[function], evaluate(function, x))
 
 
-def _value(kind: str, x: float) -> float:
-    return float(evaluate(kind, np.array([x]))[0])
+def _value(function: str, x: float) -> float:
+    return float(evaluate(function, np.array([x]))[0])
 
 
 def _no_bound(element: int, threshold: float) -> float:  # noqa: ARG001
@@ -173,7 +173,7 @@ def _no_bound(element: int, threshold: float) -> float:  # noqa: ARG001
 SOFTMAX = LeftOut("softmax", _no_bound, None)
 
 
-def _bound(kind: str, graph: Graph, element: int, threshold: float) -> float:
+def _bound(function: str, graph: Graph, element: int, threshold: float) -> float:
     """The smallest value of an output whose head reaches the threshold; one step above the maximum
     if none does.
 
@@ -189,7 +189,7 @@ def _bound(kind: str, graph: Graph, element: int, threshold: float) -> float:
 
     def passes(integers: np.ndarray) -> np.ndarray:
         x = np.ldexp(np.append(integers, [integers[-1]] * _BATCH).astype(np.float64), -fraction)
-        return np.asarray(evaluate(kind, x)[:-_BATCH] >= threshold)
+        return np.asarray(evaluate(function, x)[:-_BATCH] >= threshold)
 
     low = least
     high = most + 1
@@ -202,7 +202,7 @@ def _bound(kind: str, graph: Graph, element: int, threshold: float) -> float:
     others = _around(low, least, most)
     if (passes(others) != (others >= low)).any():
         raise TriggerError(
-            f"a threshold of {threshold!r} on the {kind}: Keras' values cross it "
+            f"a threshold of {threshold!r} on the {function}: Keras' values cross it "
             f"several times because of float64 rounding, so no bound on "
             "the score is equivalent; set a threshold farther from the ends of the range"
         )

@@ -32,9 +32,9 @@ def read_by(tensor: Any) -> list[Any]:
 
 def operation_name(operation: Any) -> str | None:
     """The name of the class of one of Keras' own operations on tensors; None for anything else."""
-    kind = type(operation)
-    is_own = kind.__module__.startswith("keras.src.ops.")
-    return kind.__name__ if is_own and not isinstance(operation, keras.layers.Layer) else None
+    class_ = type(operation)
+    is_own = class_.__module__.startswith("keras.src.ops.")
+    return class_.__name__ if is_own and not isinstance(operation, keras.layers.Layer) else None
 
 
 def again(operation: Any, name: str | None = None) -> Any:
@@ -76,8 +76,8 @@ def nodes_by_depth(model: Any) -> Mapping[int, Sequence[Any]] | None:
     of layers alone.
     """
     functional = functional_inside(model) if isinstance(model, keras.Sequential) else model
-    found: Mapping[int, Sequence[Any]] | None = getattr(functional, "_nodes_by_depth", None)
-    return found
+    nodes: Mapping[int, Sequence[Any]] | None = getattr(functional, "_nodes_by_depth", None)
+    return nodes
 
 
 def ends_by_construction(model: keras.Model) -> tuple[list[Any], list[Any]] | None:

@@ -55,11 +55,11 @@ def weights(layer: Any) -> list[Any]:
 
 def as_keras(layer: Any, activation: Any, **options: Any) -> keras.layers.Layer:
     """A layer of Keras that computes what this layer of QKeras does without quantisers."""
-    kind = next(kind for kind in LAYERS if isinstance(layer, kind))
+    layer_class = next(layer_class for layer_class in LAYERS if isinstance(layer, layer_class))
     config = layer.get_config()
-    known = inspect.signature(kind.__init__).parameters
+    known = inspect.signature(layer_class.__init__).parameters
     shape = {name: config[name] for name in _SHAPE if name in known and name in config}
-    return kind(**shape, activation=activation, name=layer.name, **options)
+    return layer_class(**shape, activation=activation, name=layer.name, **options)
 
 
 def lower(

@@ -128,9 +128,9 @@ def _filled(
     """
     entries = _entries(saved, path)
     model = _network(saved, entries, path)
-    for entry, found in read(entries):
+    for entry, arrays in read(entries):
         if entry.kind != "InputLayer":
-            _fill(model.get_layer(entry.config["name"]), found, weights or path)
+            _fill(model.get_layer(entry.config["name"]), arrays, weights or path)
     pruned = sum(entry.was == _PRUNED for entry in entries)
     if pruned:
         say(f"{path}: {pruned} pruning wrappers removed, as by tfmot's strip_pruning")
@@ -141,16 +141,16 @@ def _entries(saved: Mapping[str, Any], path: Path) -> list[_Entry]:
     config = saved["config"]
     entries_read = []
     for entry in config if isinstance(config, list) else config["layers"]:
-        kind = entry["class_name"]
+        class_name = entry["class_name"]
         options = entry["config"]
         name = entry.get("name", options.get("name", "input"))
         inputs = _inputs(entry, name, path)
-        if kind == _PRUNED:
-            kind = options["layer"]["class_name"]
+        if class_name == _PRUNED:
+            class_name = options["layer"]["class_name"]
             options = options["layer"]["config"]
-        if kind == "TFOpLambda":
-            kind = _OPERATORS.get(options["function"], kind)
-            if kind == "TFOpLambda" or len(inputs) != 2:
+        if class_name == "TFOpLambda":
+            class_name = _OPERATORS.get(options["function"], class_name)
+            if class_name == "TFOpLambda" or len(inputs) != 2:
                 raise TriggerError(
                     f"{path}: layer {quoted(name)} is TensorFlow's operation "
                     f"{options['function']}, "
@@ -158,7 +158,7 @@ def _entries(saved: Mapping[str, Any], path: Path) -> list[_Entry]:
                     "is unknown; use an equivalent Keras layer"
                 )
             options = {"name": name}
-        entries_read.append(_Entry(name, entry["class_name"], kind, options, inputs))
+        entries_read.append(_Entry(name, entry["class_name"], class_name, options, inputs))
     return entries_read
 
 
@@ -220,35 +220,36 @@ def _shape(config: Mapping[str, Any]) -> Any:
 
 
 def _check_precision(config: Mapping[str, Any], where: str) -> None:
-    kind = config.get("dtype") or "float32"
-    kind = kind["config"]["name"] if isinstance(kind, Mapping) else kind
-    if kind != "float32":
+    dtype = config.get("dtype") or "float32"
+    dtype = dtype["config"]["name"] if isinstance(dtype, Mapping) else dtype
+    if dtype != "float32":
         raise TriggerError(
-            f"{where} computes in {kind}, but would be read in float32; save the network in float32"
+            f"{where} computes in {dtype}, but would be read in float32; "
+            "save the network in float32"
         )
 
 
 def _layer(entry: _Entry, path: Path) -> keras.layers.Layer:
-    kind = entry.kind
+    class_name = entry.kind
     config = entry.config
-    if kind not in _LAYERS:
+    if class_name not in _LAYERS:
         raise TriggerError(
-            f"{path}: layer {quoted(config.get('name'))} is of the class {kind}; "
+            f"{path}: layer {quoted(config.get('name'))} is of the class {class_name}; "
             f"available: {', '.join(_LAYERS)}"
         )
     where = f"{path}: layer {quoted(config['name'])}"
     _check_precision(config, where)
-    if kind in _KERAS_LAYERS and config.get("activation") == "hard_sigmoid":
+    if class_name in _KERAS_LAYERS and config.get("activation") == "hard_sigmoid":
         raise TriggerError(
             f"{where}: hard_sigmoid is 0.2 x + 0.5 between 0 and 1 in Keras 2, and x / 6 + 0.5 in "
             "Keras 3; use sigmoid, or train the network in Keras 3"
         )
-    if kind == "Dot" and config.get("normalize"):
+    if class_name == "Dot" and config.get("normalize"):
         raise TriggerError(
             f"{where}: it normalises short vectors differently in Keras 3; "
             "use normalize=False, or train the network in Keras 3"
         )
-    names = _RENAMED.get(kind, {})
+    names = _RENAMED.get(class_name, {})
     kept = {
         names.get(key, key): value
         for key, value in config.items()
@@ -259,28 +260,29 @@ def _layer(entry: _Entry, path: Path) -> keras.layers.Layer:
         isinstance(options.get("axis"), list) and len(options["axis"]) == 1
     ):  # of a BatchNormalization or Normalization
         (options["axis"],) = options["axis"]
-    return _made(_LAYERS[kind], options, where)
+    return _made(_LAYERS[class_name], options, where)
 
 
 def _value(value: Any, where: str) -> Any:
     """An option: a quantiser or a plain value."""
     if not isinstance(value, Mapping) or "class_name" not in value:
         return value
-    kind = value["class_name"]
-    if kind not in _QUANTIZERS:
+    class_name = value["class_name"]
+    if class_name not in _QUANTIZERS:
         raise TriggerError(
-            f"{where}: has {kind}, which is not a quantiser; available: {', '.join(_QUANTIZERS)}"
+            f"{where}: has {class_name}, which is not a quantiser; "
+            f"available: {', '.join(_QUANTIZERS)}"
         )
-    return _made(getattr(qkeras, kind), value["config"], f"{where}, {kind}")
+    return _made(getattr(qkeras, class_name), value["config"], f"{where}, {class_name}")
 
 
-def _made(kind: Any, options: Mapping[str, Any], where: str) -> Any:
+def _made(constructor: Any, options: Mapping[str, Any], where: str) -> Any:
     open_ended = any(
         p.kind is inspect.Parameter.VAR_KEYWORD
-        for p in inspect.signature(kind.__init__).parameters.values()
+        for p in inspect.signature(constructor.__init__).parameters.values()
     )
     layer_options = {"name", "trainable", "activity_regularizer"} if open_ended else set()
-    known = {*parameters(kind), *layer_options}
+    known = {*parameters(constructor), *layer_options}
     for key, value in options.items():
         # Keras 2 gives this option to layers that cannot use it.
         is_one_group = key == "groups" and value == 1
@@ -288,7 +290,7 @@ def _made(kind: Any, options: Mapping[str, Any], where: str) -> Any:
             raise TriggerError(
                 f"{where}: the option {key}={quoted(value)} has no counterpart in Keras 3"
             )
-    return kind(**{key: value for key, value in options.items() if key in known})
+    return constructor(**{key: value for key, value in options.items() if key in known})
 
 
 def _in_groups(
@@ -318,9 +320,9 @@ def _in_archive(file: Any, entries: list[_Entry]) -> Iterator[tuple[_Entry, dict
     layers: Any = next((file[name] for name in _LAYERS_IN_ARCHIVE if name in file), {})
     seen: Counter[str] = Counter()
     for entry in entries:
-        kind = _snake_case(entry.was)
-        name = f"{kind}_{seen[kind]}" if seen[kind] else kind
-        seen[kind] += 1
+        stem = _snake_case(entry.was)
+        name = f"{stem}_{seen[stem]}" if seen[stem] else stem
+        seen[stem] += 1
         group = layers.get(name, {})
         weights = group.get("layer/vars" if entry.was == _PRUNED else "vars", {})
         parts = {number: np.asarray(part) for number, part in weights.items()}
@@ -336,17 +338,17 @@ def _snake_case(name: str) -> str:
     return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
-def _fill(layer: keras.layers.Layer, found: Mapping[str, np.ndarray], path: Path) -> None:
+def _fill(layer: keras.layers.Layer, weights: Mapping[str, np.ndarray], path: Path) -> None:
     wanted = [weight.name for weight in layer.weights if "seed" not in weight.name]
-    keys = [str(k) for k in range(len(wanted))] if "0" in found else wanted
-    if type(layer) in _DEPTHWISE and _DEPTHWISE_KERNEL in found:
-        found = {"kernel" if key == _DEPTHWISE_KERNEL else key: found[key] for key in found}
-    if set(found) != set(keys):
+    keys = [str(k) for k in range(len(wanted))] if "0" in weights else wanted
+    if type(layer) in _DEPTHWISE and _DEPTHWISE_KERNEL in weights:
+        weights = {"kernel" if key == _DEPTHWISE_KERNEL else key: weights[key] for key in weights}
+    if set(weights) != set(keys):
         raise TriggerError(
-            f"{path}: layer {quoted(layer.name)} has the weights {_listed(found)}; it "
+            f"{path}: layer {quoted(layer.name)} has the weights {_listed(weights)}; it "
             f"needs {_listed(keys)}"
         )
-    layer.set_weights([found[key] for key in keys])
+    layer.set_weights([weights[key] for key in keys])
     if isinstance(layer, keras.layers.Normalization) and keys:
         layer.finalize_state()
 

@@ -19,17 +19,19 @@ COMPARISONS = (*_REACHES, "Equal", "NotEqual")
 LOGICAL = ("LogicalAnd", "LogicalOr", "LogicalNot")
 
 
-def _truth(builder: Builder, name: str, kind: str, difference: str) -> str:
+def _truth(builder: Builder, name: str, operator: str, difference: str) -> str:
     """Append the truth of a comparison of two values, for their difference."""
-    if kind in _REACHES:
-        sign, steps = _REACHES[kind]
+    if operator in _REACHES:
+        sign, steps = _REACHES[operator]
         if sign < 0:
             difference = merging.negated(builder, f"{name}_turned", difference)
         return _reaches(builder, name, difference, steps)
     at_least = _reaches(builder, f"{name}_reaches", difference, 0)
     above = _reaches(builder, f"{name}_exceeds", difference, 1)
-    equal = builder.add(f"{name}_equal" if kind == "NotEqual" else name, (at_least, above), (1, -1))
-    return equal if kind == "Equal" else _inverted(builder, name, equal)
+    equal = builder.add(
+        f"{name}_equal" if operator == "NotEqual" else name, (at_least, above), (1, -1)
+    )
+    return equal if operator == "Equal" else _inverted(builder, name, equal)
 
 
 def _reaches(builder: Builder, name: str, source: str, steps: int) -> str:
@@ -52,15 +54,15 @@ def _chosen(builder: Builder, name: str, truth: str, values: tuple[str, str]) ->
     return builder.add(name, (first, second))
 
 
-def _joined(builder: Builder, name: str, kind: str, truths: list[str]) -> str:
+def _joined(builder: Builder, name: str, operator: str, truths: list[str]) -> str:
     """Append the truth of all, or of any, of several truths."""
-    compare: Callable[..., str] = builder.minimum if kind == "LogicalAnd" else builder.maximum
+    compare: Callable[..., str] = builder.minimum if operator == "LogicalAnd" else builder.maximum
     return merging.extreme(builder, name, truths, compare)
 
 
-def refuse_numbers(kind: str) -> Refusal:
+def refuse_numbers(operator: str) -> Refusal:
     return Refusal(
-        f"{kind} computes with truth values as if they were numbers",
+        f"{operator} computes with truth values as if they were numbers",
         'write keras.ops.cast(x, "float32") first, or keras.ops.where',
     )
 
@@ -104,13 +106,13 @@ def logical(builder: Builder, call: Call) -> str:
     """Truths that are inverted or joined."""
     if any(tensor.dtype != "bool" for tensor in call.node.arguments.keras_tensors):
         raise Refusal("it takes numbers for truth values", "compare them first, as in x != 0")
-    kind = operation_name(call.layer) or ""
-    if kind == "LogicalNot":
+    operator = operation_name(call.layer) or ""
+    if operator == "LogicalNot":
         return _inverted(builder, call.name, call.inputs[0].node)
     nodes, constants, _ = pair(builder, call)
     if constants:
         raise Refusal("it joins a truth value with a constant", "leave it out")
-    return _joined(builder, call.name, kind, nodes)
+    return _joined(builder, call.name, operator, nodes)
 
 
 def cast(builder: Builder, call: Call) -> str:  # noqa: ARG001

@@ -15,21 +15,21 @@ from trigger.frontends.nested import is_stepwise
 
 def problems(model: keras.Model) -> list[Problem]:
     """The layers of a network, at any depth, that compute something else with their mask."""
-    found: dict[str, Problem] = {}
+    faults: dict[str, Problem] = {}
     for uses in (nodes_by_depth(model) or {}).values():
         for node in uses:
             operation = node.operation
             if isinstance(operation, keras.Model):
-                found |= {problem.layer: problem for problem in problems(operation)}
+                faults |= {problem.layer: problem for problem in problems(operation)}
             if not node.is_input and own.has_mask(node) and not _ignores(operation):
-                found[operation.name] = Problem(
+                faults[operation.name] = Problem(
                     operation.name,
                     f"its input has a mask, with which {type(operation).__name__} computes "
                     "something else",
                     "use no Masking and mask_zero=False, and set what is absent to zero by a "
                     "multiplication",
                 )
-    return list(found.values())
+    return list(faults.values())
 
 
 def _ignores(operation: Any) -> bool:

@@ -68,8 +68,8 @@ def _gives_way(node: Any) -> bool:
 
 
 def _is_attention(operation: Any) -> bool:
-    kind = type(operation)
-    return kind.__name__ == "QMultiHeadAttention" and is_library(kind)
+    class_ = type(operation)
+    return class_.__name__ == "QMultiHeadAttention" and is_library(class_)
 
 
 class _Inlining:
@@ -224,9 +224,9 @@ class _Inlining:
         return tensor
 
     def _free(self, name: str) -> str:
-        found = free_name(name, self._taken)
-        self._taken.add(found.casefold())
-        return found
+        free = free_name(name, self._taken)
+        self._taken.add(free.casefold())
+        return free
 
 
 def _outputs_like(layer: Any, x: Any) -> list[Any]:

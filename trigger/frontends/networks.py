@@ -64,13 +64,13 @@ def ends(model: keras.Model, graph: Graph | None = None) -> list[tuple[str, int]
     """The head of each output of a network, and its number of scores. In the ``graph`` of the
     network a head that was left out is "linear".
     """
-    found = []
+    functions = []
     for number, layer in enumerate(last_layers(model)):
-        kind = head(model, number)
-        omitted = graph is not None and (kind == "softmax" or leaves_out(layer, graph))
+        function = head(model, number)
+        omitted = graph is not None and (function == "softmax" or leaves_out(layer, graph))
         scores = math.prod(model.outputs[number].shape[1:])
-        found.append(("linear" if omitted else kind, scores))
-    return found
+        functions.append(("linear" if omitted else function, scores))
+    return functions
 
 
 def is_network(given: Any) -> TypeGuard[keras.Model]:

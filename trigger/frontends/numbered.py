@@ -41,10 +41,10 @@ def moved(
     return [_of_one_event(np.asarray(part, dtype=np.int64), count) for part in move(parts)]
 
 
-def _of_one_event(found: Integers, count: int) -> Integers:
-    if found.ndim == 0 or len(found) != EVENTS:
+def _of_one_event(numbers: Integers, count: int) -> Integers:
+    if numbers.ndim == 0 or len(numbers) != EVENTS:
         raise mixed()
-    first, second = found
+    first, second = numbers
     if (first > count).any() or (second != np.where(first == 0, 0, first + count)).any():
         raise mixed()
     return np.where(first == 0, -1, first - 1)

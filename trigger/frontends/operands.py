@@ -16,23 +16,23 @@ _SPAN = "use constants of fewer bits"
 
 def fixed(values: Any) -> np.ndarray:
     """Numbers that a network computes with; refused unless float32 holds each of them exactly."""
-    found = as_numpy(np.asarray(values), "constant")
-    if not np.isfinite(found).all():
+    array = as_numpy(np.asarray(values), "constant")
+    if not np.isfinite(array).all():
         raise Refusal("its constant is not finite", "use a finite one")
-    wrong = found[found != found.astype(np.float32)]
+    wrong = array[array != array.astype(np.float32)]
     if wrong.size:
         wanted = float(wrong.flat[0])
         raise Refusal(
             f"its constant {wanted!r} is not a fixed-point number of 24 bits",
             f"use one, such as {near(wanted)!r}",
         )
-    tiny = found[(found != 0) & (np.abs(found) < np.finfo(np.float32).smallest_normal)]
+    tiny = array[(array != 0) & (np.abs(array) < np.finfo(np.float32).smallest_normal)]
     if tiny.size:
         raise Refusal(
             f"its constant {tiny.flat[0]:g} is below 2^-126, and TensorFlow takes it for 0",
             "use a larger one",
         )
-    return found
+    return array
 
 
 def near(value: float) -> float:
@@ -45,17 +45,17 @@ def operands(call: Call) -> list[Value | np.ndarray]:
     """The arguments in order: tensors as values, and constants."""
     arguments = call.node.arguments
     inputs = iter(call.inputs)
-    found: list[Value | np.ndarray] = []
+    read: list[Value | np.ndarray] = []
     for argument in (*arguments.args, *arguments.kwargs.values()):
         if isinstance(argument, keras.KerasTensor):
-            found.append(next(inputs))
+            read.append(next(inputs))
         elif isinstance(argument, keras.Variable):
             raise Refusal("it reads a variable, which may change", "use a constant or a layer")
         elif keras.ops.is_tensor(argument):
-            found.append(fixed(as_numpy(argument, "constant")))
+            read.append(fixed(as_numpy(argument, "constant")))
         else:
-            found.append(fixed(argument))
-    return found
+            read.append(fixed(argument))
+    return read
 
 
 def times_plus(builder: Builder, name: str, source: str, scale: np.ndarray, offset: Any) -> str:
@@ -69,7 +69,7 @@ def times_plus(builder: Builder, name: str, source: str, scale: np.ndarray, offs
 
 def pair(builder: Builder, call: Call) -> tuple[list[str], list[np.ndarray], bool]:
     """The nodes and constants of two operands in one shape, and whether a constant comes first."""
-    found = operands(call)
-    constants = [part for part in found if isinstance(part, np.ndarray)]
+    both = operands(call)
+    constants = [part for part in both if isinstance(part, np.ndarray)]
     nodes, flat = merging.broadcast(builder, call.name, call.inputs, constants)
-    return nodes, flat, isinstance(found[0], np.ndarray)
+    return nodes, flat, isinstance(both[0], np.ndarray)

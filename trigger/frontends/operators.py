@@ -34,11 +34,11 @@ def lower(builder: Builder, call: Call) -> Value | tuple[str, ...]:
     shapes = [tuple(tensor.shape) for tensor in call.node.outputs]
     if any(shape[:1] != (None,) or None in shape[1:] for shape in shapes):
         raise numbered.mixed()
-    kind = operation_name(call.layer) or ""
+    operator = operation_name(call.layer) or ""
     gives_truth = any(tensor.dtype == "bool" for tensor in call.node.outputs)
-    if gives_truth and kind not in (*logic.COMPARISONS, *logic.LOGICAL, *_MOVES, "GetItem"):
-        raise logic.refuse_numbers(kind)
-    made = _OPERATIONS[kind](builder, call)
+    if gives_truth and operator not in (*logic.COMPARISONS, *logic.LOGICAL, *_MOVES, "GetItem"):
+        raise logic.refuse_numbers(operator)
+    made = _OPERATIONS[operator](builder, call)
     return (made,) if isinstance(made, str) else made
 
 
@@ -194,12 +194,12 @@ def _mean(builder: Builder, call: Call) -> str | Value:
 
 def _real(builder: Builder, call: Call) -> Value:  # noqa: ARG001
     """A real-valued function of each element, which a quantiser after it makes a table."""
-    kind = operation_name(call.layer) or ""
+    operator = operation_name(call.layer) or ""
     refusal = Refusal(
-        f"the operation {kind} has real values, which no fixed-point type holds",
+        f"the operation {operator} has real values, which no fixed-point type holds",
         "put a quantiser after it, which makes the two one table",
     )
-    function = Unrounded(call.layer.call, kind in RISING, call.layer.name, refusal)
+    function = Unrounded(call.layer.call, operator in RISING, call.layer.name, refusal)
     return call.inputs[0]._replace(unrounded=function)
 
 
@@ -222,12 +222,12 @@ def _moved(builder: Builder, call: Call) -> tuple[str, ...]:
         tensors = [keras.ops.convert_to_tensor(part) for part in parts]
         keys = [id(tensor) for tensor in arguments.keras_tensors]
         args, kwargs = arguments.fill_in(dict(zip(keys, tensors, strict=True)))
-        found = own.called("the operation", partial(call.layer.call, **kwargs), *args)
-        return [keras.ops.convert_to_numpy(part) for part in keras.tree.flatten(found)]
+        moved = own.called("the operation", partial(call.layer.call, **kwargs), *args)
+        return [keras.ops.convert_to_numpy(part) for part in keras.tree.flatten(moved)]
 
-    found = numbered.moved([value.shape for value in call.inputs], move)
+    moved = numbered.moved([value.shape for value in call.inputs], move)
     source = numbered.side_by_side(builder, call.name, call.inputs)
-    return tuple(wiring.gather(builder, call.name, source, numbers) for numbers in found)
+    return tuple(wiring.gather(builder, call.name, source, numbers) for numbers in moved)
 
 
 def _item(builder: Builder, call: Call) -> tuple[str, ...]:

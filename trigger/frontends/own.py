@@ -78,10 +78,10 @@ def check_network(model: Any) -> None:
     made = ends_by_construction(model)
     if made is None:
         return
-    for what, found, first in zip(
+    for what, now, first in zip(
         ("inputs", "outputs"), (model.inputs, model.outputs), made, strict=True
     ):
-        if [id(tensor) for tensor in found] != [id(tensor) for tensor in first]:
+        if [id(tensor) for tensor in now] != [id(tensor) for tensor in first]:
             raise Inexact(
                 [
                     Problem(
@@ -134,10 +134,10 @@ def check_shapes(layer: Any, node: Any) -> None:
         if 0 in shape:
             raise Refusal(f"its output of the shape {shape[1:]} has no elements", "remove it")
     try:
-        found = _shapes_now(layer, node.arguments)
+        now = _shapes_now(layer, node.arguments)
     except Exception:  # Keras raises any type for options that do not fit the inputs
-        found = []
-    if found is not None and [shape[1:] for shape in found] != [shape[1:] for shape in shapes]:
+        now = []
+    if now is not None and [shape[1:] for shape in now] != [shape[1:] for shape in shapes]:
         raise Refusal(
             f"its options were changed: its output no longer has the shape {shapes[0][1:]}",
             "make the network again",
@@ -241,10 +241,10 @@ def has_mask(node: Any) -> bool:
     )
 
 
-def _overridden(kind: type) -> list[str]:
+def _overridden(class_: type) -> list[str]:
     """The methods of Keras that the user's own base classes of a network replace."""
-    own = [base for base in kind.__mro__ if not is_library(base)]
-    library = [base for base in kind.__mro__ if is_library(base)]
+    own = [base for base in class_.__mro__ if not is_library(base)]
+    library = [base for base in class_.__mro__ if is_library(base)]
     names = sorted({name for base in own for name in vars(base)})
     return [
         name

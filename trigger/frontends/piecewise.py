@@ -78,10 +78,10 @@ def slope_shift(slope: float) -> int:
     return -int(math.log2(slope))
 
 
-def round_to(kind: Fixed, y: np.ndarray) -> np.ndarray:
+def round_to(fixed: Fixed, y: np.ndarray) -> np.ndarray:
     """Real numbers rounded, half to even, into a type; still real numbers."""
-    integers = np.clip(np.rint(np.ldexp(y, kind.fraction)), kind.minimum, kind.maximum)
-    rounded: np.ndarray = np.ldexp(integers, -kind.fraction)
+    integers = np.clip(np.rint(np.ldexp(y, fixed.fraction)), fixed.minimum, fixed.maximum)
+    rounded: np.ndarray = np.ldexp(integers, -fixed.fraction)
     return rounded
 
 

@@ -31,13 +31,13 @@ def rule(
     return Rule(types, Rounding(rounding), Overflow(overflow), dead)
 
 
-def lower_rule(builder: Builder, name: str, source: str, found: Rule) -> str:
+def lower_rule(builder: Builder, name: str, source: str, rule: Rule) -> str:
     """Append the quantiser; returns the name of its last node."""
-    if not found.dead.any():
-        return builder.quantize(name, source, found.types, found.rounding, found.overflow)
-    alive = builder.quantize(f"{name}_alive", source, found.types, found.rounding, found.overflow)
+    if not rule.dead.any():
+        return builder.quantize(name, source, rule.types, rule.rounding, rule.overflow)
+    alive = builder.quantize(f"{name}_alive", source, rule.types, rule.rounding, rule.overflow)
     low, high = (
-        np.where(found.dead, 0, np.ldexp(end.astype(float), -builder[alive].fractions))
+        np.where(rule.dead, 0, np.ldexp(end.astype(float), -builder[alive].fractions))
         for end in builder.range(alive)
     )
     return builder.clip(name, alive, low, high)

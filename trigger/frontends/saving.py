@@ -42,8 +42,8 @@ def _values(model: keras.Model, x: np.ndarray) -> Iterator[tuple[str, np.ndarray
     """The output of every layer, in the order in which they are computed."""
     uses = nodes(model)
     probe = keras.Model(tensors.alone(model.inputs), [node.outputs[0] for node in uses])
-    found: Any = probe(tensors.given(model, x.astype(np.float32)), training=False)
-    for node, value in zip(uses, keras.tree.flatten(found), strict=True):
+    values: Any = probe(tensors.given(model, x.astype(np.float32)), training=False)
+    for node, value in zip(uses, keras.tree.flatten(values), strict=True):
         yield node.operation.name, keras.ops.convert_to_numpy(value).reshape(len(x), -1)
 
 

@@ -140,18 +140,18 @@ class Walk(ABC):
 
     def _joined(self, model: keras.Model) -> str:
         """All outputs of the network as one value."""
-        found = tuple(self._rounded(self._values[id(tensor)]).node for tensor in model.outputs)
-        if len(found) == 1:
-            return found[0]
+        outputs = tuple(self._rounded(self._values[id(tensor)]).node for tensor in model.outputs)
+        if len(outputs) == 1:
+            return outputs[0]
         layers = [maker(tensor) for tensor in model.outputs]
         self.notes.append(f"outputs: those of {_listed(layers)}, in this order")
-        return self.builder.concatenate(OUTPUTS, found)
+        return self.builder.concatenate(OUTPUTS, outputs)
 
     def _input_types(self, model: keras.Model, inputs: Any, features: int) -> tuple[Fixed, ...]:
         if inputs is None:
-            found = self.own_input_types(model)
-            if found is not None:
-                return found
+            types = self.own_input_types(model)
+            if types is not None:
+                return types
             self._refuse_inputs("the features have no fixed-point type", self.input_remedy)
             inputs = "fixed<8,4>"
         if not isinstance(inputs, str | Fixed | Sequence):
@@ -228,7 +228,10 @@ class Walk(ABC):
 
     def _plain(self) -> tuple[tuple[type, Method], ...]:
         return (
-            *((kind, partial(self._plainly, lower)) for kind, lower in plain.LAYERS.items()),
+            *(
+                (layer_class, partial(self._plainly, lower))
+                for layer_class, lower in plain.LAYERS.items()
+            ),
             (keras.layers.Rescaling, partial(self._plainly, operators.rescaling)),
             (keras.layers.Masking, partial(self._plainly, operators.masking)),
             (keras.layers.PReLU, partial(self._plainly, weighted.prelu)),
@@ -241,20 +244,21 @@ class Walk(ABC):
 
     def _method(self, call: Call) -> Method:
         """Look up the method by the exact class of the layer: a subclass may compute anything."""
-        kind = type(call.layer)
+        layer_class = type(call.layer)
         if operators.is_known(call.layer):
             return partial(operators.lower, self.builder)
-        if kind in self._methods:
-            return self._methods[kind]
-        for base in kind.__mro__:
+        if layer_class in self._methods:
+            return self._methods[layer_class]
+        for base in layer_class.__mro__:
             if base in self._methods:
                 raise Refusal(
-                    f"{kind.__name__} is a subclass of {base.__name__} and may compute anything",
+                    f"{layer_class.__name__} is a subclass of {base.__name__} "
+                    "and may compute anything",
                     f"use {base.__name__}",
                 )
         what = "a layer of the type" if isinstance(call.layer, keras.Layer) else "the operation"
         raise Refusal(
-            f"{what} {kind.__name__} has no exact lowering",
+            f"{what} {layer_class.__name__} has no exact lowering",
             remedies.of_layer(
                 call.layer, f"{self.layers}, {weighted.NAMES}, {plain.NAMES}, {operators.NAMES}"
             ),

@@ -131,12 +131,12 @@ def windows(layer: Any, x: Integers) -> Integers:
     elif layer.padding == "causal":
         padding = [(reach[0] - 1, 0)]
     padded = np.pad(x, [*padding, (0, 0)], constant_values=_ZERO)
-    found = np.lib.stride_tricks.sliding_window_view(padded, reach, tuple(range(spatial)))
+    views = np.lib.stride_tricks.sliding_window_view(padded, reach, tuple(range(spatial)))
     places = tuple(slice(None, None, stride) for stride in layer.strides)
     members = tuple(slice(None, None, step) for step in steps)
-    found = found[(*places, slice(None), *members)]
-    found = np.moveaxis(found, spatial, -1)  # the channels
-    return found.reshape(int(np.prod(found.shape[:spatial])), -1)
+    views = views[(*places, slice(None), *members)]
+    views = np.moveaxis(views, spatial, -1)  # the channels
+    return views.reshape(int(np.prod(views.shape[:spatial])), -1)
 
 
 def gather(builder: Builder, name: str, source: str, elements: Integers) -> str:
@@ -159,11 +159,11 @@ def joined(shapes: list[tuple[int, ...]], axis: int) -> Integers:
 
 def _same(x: Integers, sizes: Any, strides: Any) -> list[tuple[int, int]]:
     """How far TensorFlow pads each spatial axis with padding="same": the odd element at the end."""
-    found = []
+    pads = []
     for length, size, stride in zip(x.shape, sizes, strides, strict=False):
         total = max((-(-length // stride) - 1) * stride + size - length, 0)
-        found.append((total // 2, total - total // 2))
-    return found
+        pads.append((total // 2, total - total // 2))
+    return pads
 
 
 def _by_axis(amounts: Any, axes: int) -> list[tuple[int, int]]:

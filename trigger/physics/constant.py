@@ -42,12 +42,12 @@ def constants(
     reach = ranges(graph)[graph.output.name]
     if spec.decides:
         return _constant(list(points), True, reach, seen, np.zeros(len(points), dtype=np.int64))
-    found = _constant(spec.scores, False, reach, seen, graph.output.fractions)
+    constant = _constant(spec.scores, False, reach, seen, graph.output.fractions)
     elements = [point["element"] for point in points.values()]
     bounds = [point["bound"] for point in points.values()]
     low, high = ((end[elements] >= bounds).astype(np.int64) for end in reach)
     bits = (seen[:, elements] >= bounds).astype(np.int64)
-    return found + _constant(list(points), True, Interval(low, high), bits, np.zeros_like(low))
+    return constant + _constant(list(points), True, Interval(low, high), bits, np.zeros_like(low))
 
 
 def _constant(
@@ -70,38 +70,38 @@ def recorded(summary: Mapping[str, Any]) -> list[Constant]:
     return [Constant(**one) for one in summary.get("constant", [])]
 
 
-def told(found: Sequence[Constant], spec: Spec) -> list[str]:
+def told(constants: Sequence[Constant], spec: Spec) -> list[str]:
     """Sentences, without full stops, about the constant outputs of a build."""
-    silent = [one for one in found if not one.accept]
+    silent = [one for one in constants if not one.accept]
     if len(silent) < max(len(spec.scores), 2):
-        return list(map(str, found))
+        return list(map(str, constants))
     values = ", ".join(f"{one.name} {one.value:.15g}" for one in silent)
     when = _WHEN[all(one.proven for one in silent)]
     return [
         f"every score is the same {when} ({values})",
-        *(str(one) for one in found if one.accept),
+        *(str(one) for one in constants if one.accept),
     ]
 
 
-def unusable(found: Sequence[Constant], spec: Spec) -> bool:
+def unusable(constants: Sequence[Constant], spec: Spec) -> bool:
     """Whether the firmware is unusable: no output of the core, or of one of its heads, ever
     changes, or an accept bit is proven constant.
 
     If no output changes, no difference can show, so the agreement of all implementations is
     meaningless.
     """
-    core = {one.name for one in found if one.accept == spec.decides}
+    core = {one.name for one in constants if one.accept == spec.decides}
     parts = [spec.outputs] if spec.decides else [head.outputs for head in spec.scoring]
     silent = any(core.issuperset(part) for part in parts)
-    return silent or any(one.accept and one.proven for one in found)
+    return silent or any(one.accept and one.proven for one in constants)
 
 
-def warnings(found: Sequence[Constant], spec: Spec) -> list[str]:
+def warnings(constants: Sequence[Constant], spec: Spec) -> list[str]:
     """The same as ``told``, with a remedy in the last sentence."""
-    lines = told(found, spec)
-    if any(not one.accept for one in found):
+    lines = told(constants, spec)
+    if any(not one.accept for one in constants):
         lines[-1] += f"; {remedy(spec)}"
-    if keys := [f"decision.accept.{one.name}" for one in found if one.accept]:
+    if keys := [f"decision.accept.{one.name}" for one in constants if one.accept]:
         lines[-1] += f"; change {' and '.join(keys)}"
     return lines
 

@@ -44,10 +44,10 @@ def _logits(outputs: np.ndarray, head: str) -> np.ndarray:
     least = np.finfo(np.float64).tiny
     if head not in ("softmax", "sigmoid"):
         return outputs
-    found: np.ndarray = np.log(np.maximum(outputs, least))
+    logits: np.ndarray = np.log(np.maximum(outputs, least))
     if outputs.shape[1] == 1:
-        found -= np.log(np.maximum(1 - outputs, least))
-    return found
+        logits -= np.log(np.maximum(1 - outputs, least))
+    return logits
 
 
 def seen_by(head: Scoring, scores: np.ndarray, events: Events) -> tuple[np.ndarray, Events]:

@@ -49,20 +49,20 @@ class Effect(NamedTuple):
 
 def effects(nominal: Outputs, shifted: Outputs, events: Events, spec: Spec) -> list[Effect]:
     """The effects of one shift, by accept bit, then by head."""
-    found: list[Effect] = []
+    changes: list[Effect] = []
     if nominal.bits is not None and shifted.bits is not None:
         before, after = nominal.bits.astype(bool), shifted.bits.astype(bool)
         for k, name in enumerate(spec.accept):
-            found += _of_bit(name, before[:, k], after[:, k], events, spec)
+            changes += _of_bit(name, before[:, k], after[:, k], events, spec)
         if len(spec.accept) > 1:
-            found += _of_bit(TOTAL, _any(before), _any(after), events, spec)
+            changes += _of_bit(TOTAL, _any(before), _any(after), events, spec)
     if spec.data.label is not None or spec.heads:
         for head in spec.scoring:
             if head.is_regression:
-                found += _of_regression(head, nominal.scores, shifted.scores, events)
+                changes += _of_regression(head, nominal.scores, shifted.scores, events)
             else:
-                found += _of_classes(head, nominal.scores, shifted.scores, events, spec)
-    return found
+                changes += _of_classes(head, nominal.scores, shifted.scores, events, spec)
+    return changes
 
 
 def _of_bit(
@@ -70,13 +70,13 @@ def _of_bit(
 ) -> list[Effect]:
     rate: list[Effect] = []
     shares = []
-    for number, kind in enumerate(spec.data.classes if spec.data.label else ["events"]):
+    for number, name_of_class in enumerate(spec.data.classes if spec.data.label else ["events"]):
         here = events.y == number
         weight = events.weight[here]
         change = paired.of_fractions(before[here], after[here], weight)
         old, new = (float(np.average(kept[here], weights=weight)) for kept in (before, after))
-        shares.append(Effect(name, True, "accepted", kind, old, new, change))
-        if kind == spec.physics.zero_bias:
+        shares.append(Effect(name, True, "accepted", name_of_class, old, new, change))
+        if name_of_class == spec.physics.zero_bias:
             khz = crossings_khz(spec)
             rate = [Effect(name, True, "rate_khz", "", khz * old, khz * new, change.times(khz))]
     return rate + shares

@@ -28,7 +28,7 @@ def working_points(
     whose ``x`` are integers. Raises TriggerError if a rate or a threshold cannot be set, and if
     every event or none reaches a threshold.
     """
-    found: dict[str, dict[str, Any]] = {}
+    points: dict[str, dict[str, Any]] = {}
     reach = ranges(graph)[graph.output.name]
     for name, point in (spec.decision.accept if spec.decision else {}).items():
         element = _element(spec, name)
@@ -56,15 +56,15 @@ def working_points(
             except TriggerError as error:
                 raise TriggerError(f"decision.accept.{name}: {error}") from error
             threshold = _real(graph, element, bound)
-        found[name] = {
+        points[name] = {
             "element": element,
             "threshold": threshold,
             "bound": bound_of(graph, element, threshold),
         }
         if left_out is not None and left_out.value is not None:
             own = left_out.value(threshold) if point.threshold is None else point.threshold
-            found[name]["own"] = [left_out.name, own]
-    return found
+            points[name]["own"] = [left_out.name, own]
+    return points
 
 
 def check_thresholds(spec: Spec, heads: Sequence[LeftOut | None]) -> None:

@@ -39,7 +39,7 @@ def write_report(build: Build, folder: Path) -> None:
     graph = read_graph(build.root)
     training = _read(build, "model/summary.json")
     test = integer_events(build)["test"]
-    found = outcome(build)
+    result = outcome(build)
     shifts = robustness(build)
     if shifts:
         write_json(folder / FILE_NAME, shifts)
@@ -66,19 +66,19 @@ def write_report(build: Build, folder: Path) -> None:
             training=training,
             events=_read(build, "events/summary.json"),
             lowered=_read(build, "graph/summary.json"),
-            headline=found.headline,
-            warnings=found.warnings,
-            results=found.results,
-            figures=found.figures,
+            headline=result.headline,
+            warnings=result.warnings,
+            results=result.results,
+            figures=result.figures,
             cycles=_cycles(build),
             shell=_read(build, "payload/payload.json") if spec.payload else None,
-            menu=found.menu,
+            menu=result.menu,
             crossings_khz=crossings_khz(spec),
             shifts=shifts,
             panels=panels(shifts, spec),
             shifts_svg=relative_changes(shifts, spec),
             rates_svg=_rate_curves(build, test),
-            turn_ons={} if found.bits is None else _turn_ons(found.bits, test, spec),
+            turn_ons={} if result.bits is None else _turn_ons(result.bits, test, spec),
             utilisation=utilisation,
             synthesis=runs,
             estimate=next(r for r in runs if r.design == CORE),
@@ -86,14 +86,14 @@ def write_report(build: Build, folder: Path) -> None:
             smaller=ten_times_smaller(graph, sized.lut),
             notes=dict.fromkeys(f"{r.tool}: {note}" for r in runs for note in r.notes),
             synthesis_failures=failures,
-            budgets=found.budgets,
+            budgets=result.budgets,
             passes=_read(build, "synthesis/results.json")["passes"],
             area_svg=plots.area_by_layer(
                 {f"{r.title}: {r.origin}": r.layers for r in runs if r.layers}
             ),
-            heads=found.heads,
-            alike=_alike(found.heads),
-            pictures=[_picture(head, found, test, spec) for head in found.heads],
+            heads=result.heads,
+            alike=_alike(result.heads),
+            pictures=[_picture(head, result, test, spec) for head in result.heads],
             validated=validated,
             learning_svg=plots.learning_curve(validated)
             if validated is not None and len(validated.points) > 1
@@ -110,7 +110,7 @@ def write_report(build: Build, folder: Path) -> None:
     (folder / "index.html").write_text(page, encoding="utf-8")
 
 
-def _picture(measured: Measured, found: Outcome, test: Events, spec: Spec) -> dict[str, str]:
+def _picture(measured: Measured, result: Outcome, test: Events, spec: Spec) -> dict[str, str]:
     """The plot of a head and its caption: ROC curves, or residuals by bins of the truth."""
     head = measured.head
     title = f"{head.name}: " if head.name else ""
@@ -119,7 +119,7 @@ def _picture(measured: Measured, found: Outcome, test: Events, spec: Spec) -> di
         svg = plots.residuals(measured.regression, f"True {head.name}{unit}")
         caption = f"{title}bias, with the resolution as a bar, by bins of the true value."
         return {"svg": svg, "caption": caption}
-    curves = {kind: curves_of(scores, test, head) for kind, scores in found.scores.items()}
+    curves = {label: curves_of(scores, test, head) for label, scores in result.scores.items()}
     against = _against(head)
     return {
         "svg": plots.roc_curves(curves, spec.physics.signal_efficiency),
@@ -131,8 +131,10 @@ def _picture(measured: Measured, found: Outcome, test: Events, spec: Spec) -> di
 
 def _alike(heads: Sequence[Measured]) -> bool | None:
     """Whether csim and Keras have the same figures; None if the csim gives no scores."""
-    found = [figures for head in heads for figures in (head.performance, head.regression)]
-    pairs = [(each["csim"], each["Keras"]) for each in found if "csim" in each]
+    figures_of_heads = [
+        figures for head in heads for figures in (head.performance, head.regression)
+    ]
+    pairs = [(each["csim"], each["Keras"]) for each in figures_of_heads if "csim" in each]
     return all(csim == keras for csim, keras in pairs) if pairs else None
 
 
@@ -213,9 +215,9 @@ def _turn_ons(bits: np.ndarray, test: Events, spec: Spec) -> dict[str, str]:
         )
         shown = f"the sum of {name}" if len(summands) > 1 else name
         curves = {}
-        for k, kind in enumerate(spec.data.classes if spec.data.label else ["events"]):
+        for k, class_name in enumerate(spec.data.classes if spec.data.label else ["events"]):
             here = test.y == k
-            curves[kind] = turn_on(kept[here], values[here], test.weight[here])
+            curves[class_name] = turn_on(kept[here], values[here], test.weight[here])
         pictures[shown] = plots.turn_on(curves, shown)
     return pictures
 
@@ -261,7 +263,7 @@ def _bits(graph: Graph) -> dict[str, tuple[int, int]]:
     """Integer and fractional bits of one element of each node, the widest."""
 
     def widest(node: Operation) -> tuple[int, int]:
-        kind = max(node.types, key=lambda t: t.width)
-        return kind.integer, kind.fraction
+        fixed = max(node.types, key=lambda t: t.width)
+        return fixed.integer, fixed.fraction
 
     return {node.name: widest(node) for node in graph.nodes}

@@ -10,9 +10,9 @@ from trigger.support.numbers import plain
 def environment() -> jinja2.Environment:
     """The HTML templates of this folder; undefined names are errors."""
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
-    found = jinja2.Environment(
+    templates = jinja2.Environment(
         loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
     )
-    found.filters["number"] = plain
-    found.filters["percent"] = lambda value: f"{100 * value:.2f} %"
-    return found
+    templates.filters["number"] = plain
+    templates.filters["percent"] = lambda value: f"{100 * value:.2f} %"
+    return templates

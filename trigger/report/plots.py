@@ -48,29 +48,31 @@ def roc_curves(curves: Mapping[str, Mapping[str, Roc]], signal_efficiency: float
     widths = {"teacher": 1, "float": 1.5, "Keras": 3.5, "csim": 1.5}
 
     def draw(axes: Axes) -> None:
-        for kind, by_class in curves.items():
+        for implementation, by_class in curves.items():
             for number, (name, curve) in enumerate(by_class.items()):
-                label = f"{_shown(name)}, AUC {curve.auc:.3f}" if kind == "Keras" else None
-                alpha = 0.45 if kind == "Keras" else 1
+                label = (
+                    f"{_shown(name)}, AUC {curve.auc:.3f}" if implementation == "Keras" else None
+                )
+                alpha = 0.45 if implementation == "Keras" else 1
                 x, y = _thinned(curve)
                 axes.plot(
                     x,
                     y,
-                    lines[kind],
+                    lines[implementation],
                     color=class_color(number),
-                    lw=widths[kind],
+                    lw=widths[implementation],
                     alpha=alpha,
                     label=label,
                 )
-        for kind in curves:
+        for implementation in curves:
             axes.plot(
                 [],
                 [],
-                lines[kind],
+                lines[implementation],
                 color="black",
-                lw=widths[kind],
-                alpha=0.45 if kind == "Keras" else 1,
-                label=kind,
+                lw=widths[implementation],
+                alpha=0.45 if implementation == "Keras" else 1,
+                label=implementation,
             )
         axes.axvline(signal_efficiency, color="gray", lw=1)
         axes.set(
@@ -249,15 +251,15 @@ def residuals(regressions: Mapping[str, Regression], title: str) -> str:
     """
 
     def draw(axes: Axes) -> None:
-        for number, (kind, found) in enumerate(regressions.items()):
-            seen = [each for each in found.bins if each.residuals is not None]
+        for number, (label, regression) in enumerate(regressions.items()):
+            seen = [each for each in regression.bins if each.residuals is not None]
             x = np.array([(each.low + each.high) / 2 for each in seen])
             wide = np.array([each.high - each.low for each in seen])
             bias = [each.residuals.bias for each in seen if each.residuals is not None]
             bars = [each.residuals.resolution for each in seen if each.residuals is not None]
             shift = (number - (len(regressions) - 1) / 2) * 0.12 * wide
             color = _AREA_COLORS[(number + 1) % len(_AREA_COLORS)]
-            axes.errorbar(x + shift, bias, bars, fmt="o", ms=4, lw=1.5, color=color, label=kind)
+            axes.errorbar(x + shift, bias, bars, fmt="o", ms=4, lw=1.5, color=color, label=label)
         axes.axhline(0, color="gray", lw=1)
         axes.set(xlabel=title, ylabel="Prediction - truth")
         axes.legend(loc="best")
@@ -271,8 +273,8 @@ def turn_on(curves: Mapping[str, Curve], feature: str) -> str:
     """
 
     def draw(axes: Axes) -> None:
-        for number, (name, (edges, found)) in enumerate(curves.items()):
-            seen = [(k, e) for k, e in enumerate(found) if e is not None]
+        for number, (name, (edges, efficiencies)) in enumerate(curves.items()):
+            seen = [(k, e) for k, e in enumerate(efficiencies) if e is not None]
             x = [(edges[k] + edges[k + 1]) / 2 for k, _ in seen]
             y = [e.value for _, e in seen]
             errors = [[e.value - e.low for _, e in seen], [e.high - e.value for _, e in seen]]
@@ -292,12 +294,12 @@ def turn_on(curves: Mapping[str, Curve], feature: str) -> str:
     return _svg(draw)
 
 
-def changes(found: Mapping[str, Mapping[str, Estimate]], shifts: Sequence[str]) -> str:
+def changes(estimates: Mapping[str, Mapping[str, Estimate]], shifts: Sequence[str]) -> str:
     """Relative changes of figures, by figure and shift: a row a shift."""
 
     def draw(axes: Axes) -> None:
-        for number, (name, by_shift) in enumerate(found.items()):
-            aside = ((number + 1) / (len(found) + 1) - 0.5) * 0.8
+        for number, (name, by_shift) in enumerate(estimates.items()):
+            aside = ((number + 1) / (len(estimates) + 1) - 0.5) * 0.8
             rows = [shifts.index(shift) + aside for shift in by_shift]
             values = np.array([[100 * part for part in e] for e in by_shift.values()])
             axes.errorbar(

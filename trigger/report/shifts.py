@@ -21,7 +21,7 @@ class Panel(NamedTuple):
 
 def panels(shifts: Sequence[dict[str, Any]], spec: Spec) -> list[Panel]:
     """From what ``artifacts.robust.robustness`` gives."""
-    found: dict[tuple[str, bool], Panel] = {}
+    by_unit: dict[tuple[str, bool], Panel] = {}
     for shift in shifts:
         grouped: dict[tuple[str, bool], list[Effect]] = {}
         for effect in _seen(shift, spec):
@@ -29,9 +29,9 @@ def panels(shifts: Sequence[dict[str, Any]], spec: Spec) -> list[Panel]:
         for key, effects in grouped.items():
             columns = [title(effect, spec) for effect in effects]
             nominal = [shown(effect)[0] for effect in effects]
-            panel = found.setdefault(key, Panel(_heading(*key), columns, nominal, []))
+            panel = by_unit.setdefault(key, Panel(_heading(*key), columns, nominal, []))
             panel.rows.append((shift["name"], [shown(effect)[1:] for effect in effects]))
-    return list(found.values())
+    return list(by_unit.values())
 
 
 def relative_changes(shifts: Sequence[dict[str, Any]], spec: Spec) -> str:

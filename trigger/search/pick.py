@@ -40,7 +40,7 @@ class Condition(NamedTuple):
 def parse(text: str, metric: str) -> list[Condition]:
     """Conditions between commas. Raises TriggerError for anything else."""
     known = ("trial", metric, "lut", "ff", "latency_ns")
-    found = []
+    conditions = []
     for part in text.split(","):
         match = _CONDITION.fullmatch(part)
         try:
@@ -58,8 +58,8 @@ def parse(text: str, metric: str) -> list[Condition]:
                 f"{quoted(condition.name)}{nearest(condition.name, known)}; available: "
                 f"{', '.join(known)}"
             )
-        found.append(condition)
-    return found
+        conditions.append(condition)
+    return conditions
 
 
 def of_budget(budget: Budget) -> list[Condition]:

@@ -135,18 +135,18 @@ class Study:
         best = front(self.complete())
         target = spec.training.target_lut
         rivals = [p.outcome for p in best if target is None or (p.outcome.lut or 0) <= target]
-        found = []
+        levels = []
         for place in range(len(RUNGS)):
             losses = sorted(rival.rungs[place] for rival in rivals if len(rival.rungs) > place)
             enough = len(losses) >= _LEAST_RIVALS
-            found.append(
+            levels.append(
                 float("inf")
                 if not enough
                 else losses[-1]
                 if target is None
                 else losses[len(losses) // 2]
             )
-        return tuple(found)
+        return tuple(levels)
 
     def _trial(self, number: int) -> optuna.Trial:
         (frozen,) = (t for t in self._study.get_trials(deepcopy=False) if t.number == number)
@@ -209,10 +209,10 @@ def _objectives(outcome: Outcome) -> tuple[float, float, float]:
 
 
 def _outcome(done: FrozenTrial) -> Outcome:
-    found = done.user_attrs.get(_OUTCOME)
-    if found is None:
+    recorded = done.user_attrs.get(_OUTCOME)
+    if recorded is None:
         return Outcome(FAILED, "was stopped")
-    return Outcome(**{**found, "rungs": tuple(found["rungs"])})
+    return Outcome(**{**recorded, "rungs": tuple(recorded["rungs"])})
 
 
 def _excesses(outcome: Outcome, budget: Budget) -> dict[str, float]:
@@ -225,7 +225,7 @@ def _excesses(outcome: Outcome, budget: Budget) -> dict[str, float]:
         "latency_ns": (budget.latency_ns, outcome.latency_ns),
     }
     return {
-        name: found / limit - 1
-        for name, (limit, found) in limits.items()
-        if limit is not None and found is not None
+        name: value / limit - 1
+        for name, (limit, value) in limits.items()
+        if limit is not None and value is not None
     }

@@ -101,8 +101,8 @@ def run_in_process(task: Task) -> Outcome:
             f"its process ended with status {result.returncode}: "
             f"{lines[-1] if lines else 'no message'}",
         )
-    found = json.loads(result.stdout.splitlines()[-1])
-    return Outcome(**{**found, "rungs": tuple(found["rungs"])})
+    answer = json.loads(result.stdout.splitlines()[-1])
+    return Outcome(**{**answer, "rungs": tuple(answer["rungs"])})
 
 
 def run_trial(task: Task) -> Outcome:

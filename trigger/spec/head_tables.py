@@ -95,7 +95,7 @@ def scorings(spec: "Spec") -> tuple[Scoring, ...]:
         classes = spec.data.classes
         only = Scoring("", None, spec.scores, 0, classes, spec.background, spec.taught, None)
         return (only,)
-    found: list[Scoring] = []
+    heads: list[Scoring] = []
     first = 0
     for column, (name, head) in enumerate(spec.heads.items()):
         classes = _classes(head, spec)
@@ -103,9 +103,9 @@ def scorings(spec: "Spec") -> tuple[Scoring, ...]:
         everything = tuple(range(len(classes)))
         outputs = [f"{name}_{each}" for each in classes] if classes and not high else [name]
         background = tuple(k for k in everything if classes[k] not in high) if high else None
-        found.append(Scoring(name, head, outputs, first, classes, background, everything, column))
+        heads.append(Scoring(name, head, outputs, first, classes, background, everything, column))
         first += len(outputs)
-    return tuple(found)
+    return tuple(heads)
 
 
 def _classes(head: Head, spec: "Spec") -> list[str]:

@@ -167,25 +167,27 @@ class Inputs(Section):
         """
         return {
             feature: f"{name}_{field}"
-            for name, kind in self.objects.items()
-            if len(kind.at) > 1
-            for number in range(len(kind.at))
-            for feature, field in zip(kind.features(name, number), kind.fields, strict=True)
+            for name, collection in self.objects.items()
+            if len(collection.at) > 1
+            for number in range(len(collection.at))
+            for feature, field in zip(
+                collection.features(name, number), collection.fields, strict=True
+            )
         }
 
     def _repeated_feature(self) -> str | None:
         names: list[str] = []
-        for name, kind in self.objects.items():
-            for number in range(len(kind.at)):
-                names += kind.features(name, number)
+        for name, collection in self.objects.items():
+            for number in range(len(collection.at)):
+                names += collection.features(name, number)
         return next((name for name, count in Counter(names).items() if count > 1), None)
 
     def fields(self) -> dict[str, PlacedField]:
         """Each field of each object, by the name of the feature it is."""
         placed = {}
-        for name, kind in self.objects.items():
-            for number, (link, word, low) in enumerate(kind.at):
-                features = kind.features(name, number)
-                for feature, field in zip(features, kind.fields.values(), strict=True):
+        for name, collection in self.objects.items():
+            for number, (link, word, low) in enumerate(collection.at):
+                features = collection.features(name, number)
+                for feature, field in zip(features, collection.fields.values(), strict=True):
                     placed[feature] = PlacedField(link, word, low + field.bits[0], field)
         return placed

@@ -51,12 +51,12 @@ def link_map(spec: "Spec") -> LinkMap:
         return LinkMap(places, 1 + links, 1 + words, bits)
     packed: list[Place] = []
     link = low = 0
-    for name, kind in zip(spec.data.features, spec.input_types, strict=True):
-        if low + kind.width > bits:
+    for name, fixed in zip(spec.data.features, spec.input_types, strict=True):
+        if low + fixed.width > bits:
             link += 1
             low = 0
-        packed.append(Place(name, link, 0, low, kind))
-        low += kind.width
+        packed.append(Place(name, link, 0, low, fixed))
+        low += fixed.width
     return LinkMap(tuple(packed), 1 + link, 1, bits)
 
 

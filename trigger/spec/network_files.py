@@ -28,7 +28,7 @@ def file_digests(spec: Spec, source: Path) -> dict[str, str]:
 
 def program_modules(spec: Spec, source: Path) -> list[str]:
     """The modules of this program that the user's model imports, such as "trigger.quantizers"."""
-    return modules_of(found for name in _python(spec) for found in program_names(source / name))
+    return modules_of(module for name in _python(spec) for module in program_names(source / name))
 
 
 def _python(spec: Spec) -> list[str]:

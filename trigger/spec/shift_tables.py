@@ -30,17 +30,17 @@ class Shift(Section):
 
     @model_validator(mode="after")
     def _is_of_one_kind(self) -> "Shift":
-        given = [kind for kind in KINDS if getattr(self, kind) is not None]
+        given = [key for key in KINDS if getattr(self, key) is not None]
         if not given:
             raise ValueError(f"set one of {', '.join(KINDS[:-1])} and {KINDS[-1]}")
         if len(given) > 1:
             raise ValueError(
                 f"{given[0]} and {given[1]} are two shifts; give each a table and a name"
             )
-        for kind, value in (("scale", 1), ("add", 0)):
-            if getattr(self, kind) == value:
+        for key, value in (("scale", 1), ("add", 0)):
+            if getattr(self, key) == value:
                 raise ValueError(
-                    f"{kind} is {value}, which changes nothing; set another value, or remove the "
+                    f"{key} is {value}, which changes nothing; set another value, or remove the "
                     f"shift"
                 )
         if "seed" in self.model_fields_set and given[0] not in DRAWN:
@@ -49,7 +49,7 @@ class Shift(Section):
 
     @property
     def kind(self) -> str:
-        return next(kind for kind in KINDS if getattr(self, kind) is not None)
+        return next(key for key in KINDS if getattr(self, key) is not None)
 
     def __str__(self) -> str:
         return f"{self.kind} = {getattr(self, self.kind):g} of {', '.join(self.features)}"

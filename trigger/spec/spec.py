@@ -204,8 +204,8 @@ class Spec(Section):
 
     def shifted(self, shift: Shift) -> list[str]:
         """The features that a shift changes, in the order of ``data.features``."""
-        found = {feature for name in shift.features for feature in self.matching(name)}
-        return [feature for feature in self.data.features if feature in found]
+        features = {feature for name in shift.features for feature in self.matching(name)}
+        return [feature for feature in self.data.features if feature in features]
 
     @property
     def input_types(self) -> tuple[Fixed, ...]:

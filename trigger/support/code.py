@@ -24,8 +24,8 @@ def code_digest(modules: Iterable[str], data: Iterable[str] = ()) -> str:
     If a file was edited after this program was loaded, it is unknown which version runs. The digest
     is then unique to this process.
     """
-    found = sorted(code_files(modules, data).items())
-    return data_digest({name: _digest(path) for name, path in found})
+    files = sorted(code_files(modules, data).items())
+    return data_digest({name: _digest(path) for name, path in files})
 
 
 def code_files(modules: Iterable[str], data: Iterable[str] = ()) -> dict[str, Path]:
@@ -57,12 +57,12 @@ def modules_of(names: Iterable[str]) -> list[str]:
     "trigger.quantizers.FixedPoint".
     """
     known = _graph().modules
-    found = set()
+    modules = set()
     for name in names:
         parts = name.split(".")
         heads = (".".join(parts[:depth]) for depth in range(len(parts), 0, -1))
-        found.add(next(head for head in heads if head in known))
-    return sorted(found)
+        modules.add(next(head for head in heads if head in known))
+    return sorted(modules)
 
 
 @functools.cache

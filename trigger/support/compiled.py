@@ -27,13 +27,13 @@ _held: list[int] = []
 
 
 def library(
-    folder: Path | None, kind: str, sources: str, compile_in: Callable[[Path], Path]
+    folder: Path | None, file_name: str, sources: str, compile_in: Callable[[Path], Path]
 ) -> Path:
     """The library of sources with this digest; ``compile_in`` makes it in an empty folder if
     needed.
 
-    ``kind`` is its name, such as "csim.so". It goes to a temporary folder of this process if no
-    folder is given, if the folder cannot be written, or if this user has no place for a secret.
+    ``file_name`` is its name, such as "csim.so". It goes to a temporary folder of this process if
+    no folder is given, if the folder cannot be written, or if this user has no place for a secret.
     Raises TriggerError if the folder is a link.
     """
     secret = _secret()
@@ -41,17 +41,17 @@ def library(
         return compile_in(private())
     folder = folder.parent.resolve() / folder.name
     writable = _writable(folder)
-    known = _known(folder, kind, sources, secret) if folder.is_dir() else None
+    known = _known(folder, file_name, sources, secret) if folder.is_dir() else None
     if known is None and not writable:
         return compile_in(private())
     if known is None:
         with tempfile.TemporaryDirectory(dir=folder) as work:
             made = compile_in(Path(work))
-            known = folder / _name(kind, sources, file_digest(made), secret)
+            known = folder / _name(file_name, sources, file_digest(made), secret)
             made.replace(known)
-        stem, suffix = kind.split(".")
+        stem, suffix = file_name.split(".")
         for old in folder.glob(f"{stem}-*.{suffix}"):
-            if not old.name.startswith(_begin(kind, sources)):
+            if not old.name.startswith(_begin(file_name, sources)):
                 old.unlink(missing_ok=True)
     return known
 
@@ -96,10 +96,10 @@ def cache() -> Path | None:
     try:
         folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "trigger"
         folder.mkdir(parents=True, exist_ok=True)
-        found = folder.stat()
+        status = folder.stat()
     except (OSError, RuntimeError):  # no home, a full disk, or a read-only one
         return None
-    own = found.st_uid == os.geteuid() and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    own = status.st_uid == os.geteuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
     return folder if own else None
 
 
@@ -110,21 +110,23 @@ def is_library(path: Path) -> bool:
     return re.fullmatch(r"\w+-[0-9a-f]{16}-[0-9a-f]{32}\.\w+", path.name) is not None
 
 
-def _known(folder: Path, kind: str, sources: str, secret: bytes) -> Path | None:
-    for path in folder.glob(f"{_begin(kind, sources)}*"):
-        if files.is_file(path) and path.name == _name(kind, sources, file_digest(path), secret):
+def _known(folder: Path, file_name: str, sources: str, secret: bytes) -> Path | None:
+    for path in folder.glob(f"{_begin(file_name, sources)}*"):
+        if files.is_file(path) and path.name == _name(
+            file_name, sources, file_digest(path), secret
+        ):
             return path
     return None
 
 
-def _begin(kind: str, sources: str) -> str:
+def _begin(file_name: str, sources: str) -> str:
     """The common start of the names of all libraries from these sources."""
-    return f"{kind.split('.', maxsplit=1)[0]}-{sources[:16]}-"
+    return f"{file_name.split('.', maxsplit=1)[0]}-{sources[:16]}-"
 
 
-def _name(kind: str, sources: str, digest: str, secret: bytes) -> str:
-    code = hmac.new(secret, f"{kind}\0{sources}\0{digest}".encode(), "sha256").hexdigest()
-    return f"{_begin(kind, sources)}{code[:32]}.{kind.split('.')[1]}"
+def _name(file_name: str, sources: str, digest: str, secret: bytes) -> str:
+    code = hmac.new(secret, f"{file_name}\0{sources}\0{digest}".encode(), "sha256").hexdigest()
+    return f"{_begin(file_name, sources)}{code[:32]}.{file_name.split('.')[1]}"
 
 
 def _secret() -> bytes | None:
@@ -145,11 +147,11 @@ def _secret() -> bytes | None:
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
         with os.fdopen(os.open(path, flags), "rb") as file:
             mode = os.fstat(file.fileno())
-            found = file.read(_SECRET_BYTES + 1)
+            secret = file.read(_SECRET_BYTES + 1)
     except OSError:
         return None
     own = mode.st_uid == os.geteuid() and not mode.st_mode & 0o077
-    return found if own and found and len(found) == _SECRET_BYTES else None
+    return secret if own and secret and len(secret) == _SECRET_BYTES else None
 
 
 def _writable(folder: Path) -> bool:

@@ -30,8 +30,8 @@ def check_folder(target: Path, kind: str, by_products: Sequence[str] = ()) -> li
     files.check_parents(target)
     if target.exists() and not target.is_dir():
         raise files.not_a_folder(target)
-    found = files.entries(target) if target.is_dir() else []
-    if not found:
+    entries = files.entries(target) if target.is_dir() else []
+    if not entries:
         return []
     record = _record(target)
     if record is None:
@@ -43,7 +43,7 @@ def check_folder(target: Path, kind: str, by_products: Sequence[str] = ()) -> li
             f"{target}: holds an export of the kind {record['export']}; "
             "name a new or an empty folder"
         )
-    for path in found:
+    for path in entries:
         name = path.relative_to(target).as_posix()
         if name == RECORD or any(_fits(name, pattern) for pattern in by_products):
             continue
@@ -57,7 +57,7 @@ def check_folder(target: Path, kind: str, by_products: Sequence[str] = ()) -> li
             raise TriggerError(
                 f"{path}: was edited since it was exported; move it away, or name another folder"
             )
-    return found
+    return entries
 
 
 def _fits(name: str, pattern: str) -> bool:
@@ -122,24 +122,24 @@ def check_sample(target: Path) -> None:
 
 def _sample_digest(about: Path) -> str | None:
     try:
-        found = json.loads(about.read_text(encoding="utf-8"))
+        recorded = json.loads(about.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return None
-    return str(found["sha256"]) if isinstance(found, dict) and "sha256" in found else None
+    return str(recorded["sha256"]) if isinstance(recorded, dict) and "sha256" in recorded else None
 
 
 def _record(target: Path) -> dict[str, Any] | None:
     """The record of the export in a folder; None if there is none that this program wrote."""
     path = files.regular(target / RECORD)
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        recorded = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return None
-    if not isinstance(found, dict) or not isinstance(found.get("export"), str):
+    if not isinstance(recorded, dict) or not isinstance(recorded.get("export"), str):
         return None
-    found.setdefault("before", {})
-    parts = [found.get(part) for part in ("files", "before")]
-    return found if all(isinstance(part, dict) for part in parts) else None
+    recorded.setdefault("before", {})
+    parts = [recorded.get(part) for part in ("files", "before")]
+    return recorded if all(isinstance(part, dict) for part in parts) else None
 
 
 def _write_record(target: Path, record: dict[str, Any]) -> None:

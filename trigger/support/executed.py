@@ -37,10 +37,10 @@ def _hear(event: str, arguments: tuple[Any, ...]) -> None:
 
 def existing(names: set[str]) -> set[Path]:
     """The files with these names that exist. A file inside an archive counts as the archive."""
-    found = set()
+    paths = set()
     for name in names:
         path = Path(name)
         holder = next((p for p in (path, *path.parents) if p.is_file()), None)
         if path.is_absolute() and holder is not None:
-            found.add(holder.resolve())
-    return found
+            paths.add(holder.resolve())
+    return paths

@@ -98,8 +98,8 @@ def folder(path: Path) -> Path:
 
 def not_a_folder(path: Path) -> TriggerError:
     """The error that says what is in the place of a folder."""
-    kind = _KINDS.get(stat.S_IFMT(path.stat().st_mode), "a file")
-    return TriggerError(f"{path}: is {kind} where a folder is needed; remove it")
+    what = _KINDS.get(stat.S_IFMT(path.stat().st_mode), "a file")
+    return TriggerError(f"{path}: is {what} where a folder is needed; remove it")
 
 
 def check_parents(path: Path) -> None:
@@ -180,10 +180,10 @@ def locked(path: Path) -> Iterator[None]:
 
 def number(error: OSError) -> int:
     """The errno of an error, also of one that states it only in its text; 0 if unknown."""
-    found = _ERRNO.search(str(error))
+    match = _ERRNO.search(str(error))
     if _SHORT.search(str(error)):
         return errno.ENOSPC
-    return error.errno or (int(found[1] or found[2]) if found else 0)
+    return error.errno or (int(match[1] or match[2]) if match else 0)
 
 
 def reason(error: OSError) -> str:

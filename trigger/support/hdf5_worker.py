@@ -57,15 +57,15 @@ def problem(file: h5py.File, most: float) -> str | None:
         prefix, group = waiting.pop()
         for name in group:
             path = f"{prefix}{name}"
-            kind = group.id.links.get_info(name.encode("utf-8", "surrogateescape")).type
-            if kind == h5py.h5l.TYPE_SOFT:
+            link_type = group.id.links.get_info(name.encode("utf-8", "surrogateescape")).type
+            if link_type == h5py.h5l.TYPE_SOFT:
                 continue  # a hard link within this file
-            if kind != h5py.h5l.TYPE_HARD:
+            if link_type != h5py.h5l.TYPE_HARD:
                 return f"the link {path!r} points outside the file; copy its target into the file"
             item = group[name]
             if isinstance(item, h5py.Dataset):
-                if found := outside(path, item):
-                    return found
+                if fault := outside(path, item):
+                    return fault
                 if item.shape is not None:  # as of a dataset without any value
                     datasets[path] = item
             address = h5py.h5o.get_info(item.id).addr
@@ -86,11 +86,11 @@ def read(_name: str, item: Any) -> None:
 def main() -> None:
     with contextlib.suppress(OSError), h5py.File(sys.argv[1], "r") as file:
         try:
-            found = problem(file, float(sys.argv[2]))
+            fault = problem(file, float(sys.argv[2]))
         except Exception:  # h5py raises many types for damaged files
-            found = "damaged: some of its groups or datasets cannot be listed"
-        if found:
-            print(f"{MARK}{found}")
+            fault = "damaged: some of its groups or datasets cannot be listed"
+        if fault:
+            print(f"{MARK}{fault}")
             return
         read("/", file)
         file.visititems(read)

@@ -12,7 +12,7 @@ State = tuple[int, int]
 
 def states() -> dict[str, State]:
     """The state of each file now, by its path."""
-    found: dict[str, State] = {}
+    known: dict[str, State] = {}
     waiting = [str(home) for home in _HOMES if home.is_dir()]
     while waiting:
         with os.scandir(waiting.pop()) as entries:
@@ -20,14 +20,14 @@ def states() -> dict[str, State]:
                 if entry.is_dir():
                     waiting += [entry.path] if entry.name != "__pycache__" else []
                 elif entry.is_file():
-                    found[entry.path] = state(entry.path)
-    return found
+                    known[entry.path] = state(entry.path)
+    return known
 
 
 def state(path: str | Path) -> State:
     """The state of one file now."""
-    found = Path(path).stat()
-    return found.st_ctime_ns, found.st_size
+    status = Path(path).stat()
+    return status.st_ctime_ns, status.st_size
 
 
 # Not later: a file that is edited after Python loaded it must not count as loaded. It takes 2 ms.

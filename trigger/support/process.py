@@ -52,12 +52,12 @@ class Program:
 
         Raises OSError if it could not be started.
         """
-        found = self._ours.recv(32)
-        if not found:  # the guard itself was killed, or this process is ending
+        answer = self._ours.recv(32)
+        if not answer:  # the guard itself was killed, or this process is ending
             return self.process.returncode or -signal.SIGKILL
-        if int(found) < 0:
-            raise OSError(-int(found), os.strerror(-int(found)))
-        return os.waitstatus_to_exitcode(int(found))
+        if int(answer) < 0:
+            raise OSError(-int(answer), os.strerror(-int(answer)))
+        return os.waitstatus_to_exitcode(int(answer))
 
 
 @contextlib.contextmanager

@@ -32,8 +32,8 @@ def say(text: str) -> None:
 @contextmanager
 def progress(what: str, total: int, unit: str) -> Iterator[Advance]:
     """Show the progress of ``total`` units; call the yielded function as they finish."""
-    kind = _bar if sys.stdout.isatty() else _lines
-    with kind(what, total, unit) as advance:
+    display = _bar if sys.stdout.isatty() else _lines
+    with display(what, total, unit) as advance:
         yield advance
 
 

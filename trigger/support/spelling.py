@@ -21,15 +21,15 @@ def read_type(text: Any) -> Fixed:
     """
     text = str(text)
     if match := _FIXED.fullmatch(text):
-        found = Fixed(not match[1], int(match[2]), int(match[3]))
-        _check_modes(text, match[4], found)
+        fixed = Fixed(not match[1], int(match[2]), int(match[3]))
+        _check_modes(text, match[4], fixed)
     elif match := _INTEGER.fullmatch(text):
-        found = Fixed(not match[1], int(match[2]), int(match[2]))
+        fixed = Fixed(not match[1], int(match[2]), int(match[2]))
     else:
-        found = None
-    if found is None or not 1 <= found.width <= MAX_WIDTH:
+        fixed = None
+    if fixed is None or not 1 <= fixed.width <= MAX_WIDTH:
         raise ValueError(f"{quoted(text)} {NOT_A_TYPE}")
-    return found
+    return fixed
 
 
 def _check_modes(text: str, modes: str, plain: Fixed) -> None:

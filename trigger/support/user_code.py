@@ -40,25 +40,27 @@ def user_files(path: Path) -> list[Path]:
     files. They are read from the sources; imports with computed names are not found.
     """
     places = [path.parent, *_places()]
-    found: dict[Path, None] = {}
+    files: dict[Path, None] = {}
     waiting = [path]
     while waiting:
         file = waiting.pop()
-        if file in found or not file.is_file():
+        if file in files or not file.is_file():
             continue
-        found[file] = None
-        for this in _imports(file):
-            if this.level:
-                waiting += _files(file.parents[this.level - 1], this.name)
-            elif this.top != _PROGRAM:
-                waiting += (inner for place in places for inner in _files(place, this.name))
-    return sorted(found)
+        files[file] = None
+        for imported in _imports(file):
+            if imported.level:
+                waiting += _files(file.parents[imported.level - 1], imported.name)
+            elif imported.top != _PROGRAM:
+                waiting += (inner for place in places for inner in _files(place, imported.name))
+    return sorted(files)
 
 
 def program_names(path: Path) -> list[str]:
     """The dotted names that a user's file, or a file that it imports, imports from this program."""
-    found = {this for file in user_files(path) for this in _imports(file)}
-    return sorted(this.name for this in found if not this.level and this.top == _PROGRAM)
+    imports = {imported for file in user_files(path) for imported in _imports(file)}
+    return sorted(
+        imported.name for imported in imports if not imported.level and imported.top == _PROGRAM
+    )
 
 
 @contextlib.contextmanager
@@ -115,7 +117,7 @@ def _forget(path: Path) -> None:
     old = {file for file, digest in now.items() if _imported.get(file, digest) != digest} | {
         file for file in now if path.parent.resolve() in file.parents
     }
-    meant = {this.top for file in now for this in _imports(file) if not this.level}
+    meant = {imported.top for file in now for imported in _imports(file) if not imported.level}
     tops = {name for name in meant if _meant(name) in now and _loaded(name) != _meant(name)}
     tops |= {name.partition(".")[0] for name in list(sys.modules) if _loaded(name) in old}
     for name in list(sys.modules):
@@ -126,8 +128,8 @@ def _forget(path: Path) -> None:
 
 def _meant(name: str) -> Path | None:
     """The file that a module is imported from."""
-    found = PathFinder.find_spec(name)
-    return Path(found.origin).resolve() if found and found.has_location and found.origin else None
+    spec = PathFinder.find_spec(name)
+    return Path(spec.origin).resolve() if spec and spec.has_location and spec.origin else None
 
 
 def _loaded(name: str) -> Path | None:

@@ -29,10 +29,10 @@ PACKAGES = (
 
 def versions() -> dict[str, str]:
     """Their installed versions, by name."""
-    found = {}
+    installed = {}
     for name in PACKAGES:
         try:
-            found[name] = importlib.metadata.version(name)
+            installed[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return found
+    return installed

@@ -104,28 +104,28 @@ def figures(
     core = [r for r in own if r.design != PAYLOAD]
     names = (*AREA, "clock_mhz")
     if payload is None:
-        found = {name: _best(core, name) for name in ("latency", "ii", *names)}
+        values = {name: _best(core, name) for name in ("latency", "ii", *names)}
     else:
         whole = [r for r in own if r.design == PAYLOAD]
-        found = {name: _best(whole, name, "payload, ") or _bound(core, name) for name in names}
+        values = {name: _best(whole, name, "payload, ") or _bound(core, name) for name in names}
         for name, cycles in payload._asdict().items():
-            found[name] = Figure(cycles, "payload, simulated")
-    cycles = found.pop("latency")
+            values[name] = Figure(cycles, "payload, simulated")
+    cycles = values.pop("latency")
     if cycles is not None:
-        found["latency_ns"] = cycles._replace(value=cycles.value * 1000 / target.clock_mhz)
-    return {name: figure for name, figure in found.items() if figure is not None}
+        values["latency_ns"] = cycles._replace(value=cycles.value * 1000 / target.clock_mhz)
+    return {name: figure for name, figure in values.items() if figure is not None}
 
 
 def check_budget(
     budget: Budget, target: Target, results: Sequence[Synthesis], payload: Timing | None = None
 ) -> list[Line]:
     """Each budget of area and time in the spec, and the clock, with its figure."""
-    found = figures(target, results, payload)
+    values = figures(target, results, payload)
     allowed = {name: getattr(budget, name) for name in ("latency_ns", "ii", *AREA)}
     lines = [
-        Line(name, limit, found.get(name)) for name, limit in allowed.items() if limit is not None
+        Line(name, limit, values.get(name)) for name, limit in allowed.items() if limit is not None
     ]
-    return [*lines, Line("clock_mhz", target.clock_mhz, found.get("clock_mhz"))]
+    return [*lines, Line("clock_mhz", target.clock_mhz, values.get("clock_mhz"))]
 
 
 def over(lines: Iterable[Line]) -> list[Line]:
@@ -134,22 +134,22 @@ def over(lines: Iterable[Line]) -> list[Line]:
 
 
 def _best(results: Sequence[Synthesis], name: str, of: str = "") -> Figure | None:
-    found = [
+    candidates = [
         Figure(getattr(r, name), of + _origin(r, name))
         for r in results
         if getattr(r, name) is not None
     ]
-    return found[-1] if found else None
+    return candidates[-1] if candidates else None
 
 
 def _bound(core: Sequence[Synthesis], name: str) -> Figure | None:
     """Figures of a core as lower limits for its payload; the delay model has no shell, so the clock
     is that of the core.
     """
-    found = _best(core, name, "core alone, ")
-    if found is None or name == "clock_mhz":
-        return found
-    return found._replace(interval=(found.value, math.inf))
+    best = _best(core, name, "core alone, ")
+    if best is None or name == "clock_mhz":
+        return best
+    return best._replace(interval=(best.value, math.inf))
 
 
 def _origin(result: Synthesis, name: str) -> str:

@@ -59,8 +59,8 @@ def _route(program: str, seed: int, job: Job, work: Path, timeout_s: float) -> d
     ]
     arguments += ["--timing-allow-fail", "--lpf-allow-unconstrained", "--out-of-context"]
     run_tool("nextpnr-ecp5", [program, *_DEVICE, *arguments], folder, timeout_s)
-    found: dict[str, Any] = json.loads(read_report("nextpnr-ecp5", folder / "report.json"))
-    return found
+    report: dict[str, Any] = json.loads(read_report("nextpnr-ecp5", folder / "report.json"))
+    return report
 
 
 def _nextpnr() -> str:

@@ -25,17 +25,17 @@ def portions(core: str, sources: Iterable[Path]) -> list[Portion]:
     lines = _lines(core, sources)
     if sum(lines.values()) < 2 * _LINES:
         return []
-    found: list[Portion] = []
+    made: list[Portion] = []
     open_modules: list[str] = []
     for module in sorted(lines, key=lambda name: (-lines[name], name)):
         open_modules.append(module)
         count = sum(lines[name] for name in open_modules)
         if count >= _LINES:
-            found.append(Portion(tuple(open_modules), count))
+            made.append(Portion(tuple(open_modules), count))
             open_modules = []
     if open_modules:
-        found.append(Portion(tuple(open_modules), sum(lines[name] for name in open_modules)))
-    return found
+        made.append(Portion(tuple(open_modules), sum(lines[name] for name in open_modules)))
+    return made
 
 
 def _lines(core: str, sources: Iterable[Path]) -> Mapping[str, int]:

@@ -67,16 +67,16 @@ def parse_fit(text: str) -> dict[str, Any]:
     status = re.search(r"Fitter Status : (.+)", text)
     if status and not status[1].startswith("Successful"):
         raise ToolFailed(f"quartus_sh: the fitter says {status[1].strip()!r}")
-    found: dict[str, int | None] = {}
+    usage: dict[str, int | None] = {}
     for name, row in _ROWS.items():
         match = re.search(rf"^\s*{row}\s*:\s*([\d,]+)", text, re.M)
-        found[name] = int(match[1].replace(",", "")) if match else None
-    if found["lut"] is None:
+        usage[name] = int(match[1].replace(",", "")) if match else None
+    if usage["lut"] is None:
         raise ToolFailed(
             "quartus_sh: its fitter summary names no ALMs; the format of this version "
             "is not supported"
         )
-    return found
+    return usage
 
 
 def parse_slack(text: str) -> float:

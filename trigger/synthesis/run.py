@@ -22,33 +22,33 @@ _RESULT = "result.json"
 _STATE = "source.txt"
 
 
-def estimate(this: Job) -> Synthesis:
+def estimate(job: Job) -> Synthesis:
     """The estimate before synthesis: alkaid's cost and delay models on the scheduled logic."""
-    found = this.rtl.estimate
+    estimated = job.rtl.estimate
     return Synthesis(
         f"alkaid {importlib.metadata.version('alkaid')}",
         ESTIMATED,
         CORE,
-        this.part.name,
-        lut=found["lut"],
-        ff=found["ff"],
+        job.part.name,
+        lut=estimated["lut"],
+        ff=estimated["ff"],
         dsp=0,
         bram=0,
-        clock_mhz=found["clock_mhz"],
-        latency=this.rtl.interface.latency,
+        clock_mhz=estimated["clock_mhz"],
+        latency=job.rtl.interface.latency,
         ii=1,
-        layers=found["layers"],
+        layers=estimated["layers"],
         notes=(lut_error(),),
     )
 
 
-def synthesise(name: str, this: Job, work: Path, timeout_s: float = TIMEOUT_S) -> Synthesis:
+def synthesise(name: str, job: Job, work: Path, timeout_s: float = TIMEOUT_S) -> Synthesis:
     """Run one tool in a folder. Raises ToolFailed."""
     work.mkdir(parents=True, exist_ok=True)
-    return TOOLS[name]().synthesise(this, work, timeout_s)
+    return TOOLS[name]().synthesise(job, work, timeout_s)
 
 
-def run_tool(name: str, this: Job, root: Path, timeout_s: float) -> Synthesis:
+def run_tool(name: str, job: Job, root: Path, timeout_s: float) -> Synthesis:
     """Run one tool on a finished build and store its result in ``synth/<tool>``. Raises
     ToolFailed.
     """
@@ -56,7 +56,7 @@ def run_tool(name: str, this: Job, root: Path, timeout_s: float) -> Synthesis:
         raise TriggerError(f"no tool {name!r}; available: {', '.join(TOOLS)}")
     state = _state(root)
     folder = files.folder(files.folder(root / "synth") / name)
-    result = synthesise(name, this, files.fresh(folder / "work"), timeout_s)
+    result = synthesise(name, job, files.fresh(folder / "work"), timeout_s)
     if _state(root) != state:
         raise TriggerError(f"{root}: was rebuilt while {name} ran; run `trigger synth` again")
     files.write_text(folder / _STATE, state)
@@ -71,13 +71,13 @@ def results(root: Path) -> tuple[list[Synthesis], list[str]]:
         recorded = json.loads(files.regular(path).read_text())
     except (OSError, ValueError) as error:
         raise TriggerError(f"{path}: cannot be read: {error}; run `trigger build` again") from error
-    found = [from_dict(entry) for entry in recorded["results"]]
+    read = [from_dict(entry) for entry in recorded["results"]]
     for name in TOOLS:
         path = root / "synth" / name / _RESULT
         state = files.regular(path.parent / _STATE)
         if path.is_file() and state.read_text() == _state(root):
-            found.append(load(path))
-    return found, list(recorded["failures"])
+            read.append(load(path))
+    return read, list(recorded["failures"])
 
 
 def _state(root: Path) -> str:

@@ -61,8 +61,8 @@ class Vivado:
 
 
 def parse_version(text: str) -> str:
-    found = re.search(r"Vivado v(\d+\.\d+(?:\.\d+)?)", text)
-    return found[1] if found else ""
+    match = re.search(r"Vivado v(\d+\.\d+(?:\.\d+)?)", text)
+    return match[1] if match else ""
 
 
 def parse_utilization(text: str) -> dict[str, Any]:
@@ -76,16 +76,16 @@ def parse_utilization(text: str) -> dict[str, Any]:
         if len(cells) >= 2 and re.fullmatch(r"\d+(\.\d+)?", cells[1]):
             # Half a block RAM tile can be used.
             rows.setdefault(cells[0], int(-(-float(cells[1]) // 1)))
-    found = {
+    usage = {
         name: next((rows[row] for row in names if row in rows), None)
         for name, names in _ROWS.items()
     }
-    if found["lut"] is None:
+    if usage["lut"] is None:
         raise ToolFailed(
             "vivado: its utilization report names no LUTs; the format of this version "
             "is not supported"
         )
-    return found
+    return usage
 
 
 def parse_slack(text: str) -> float:
@@ -93,7 +93,7 @@ def parse_slack(text: str) -> float:
 
     Raises ToolFailed if there is none.
     """
-    found = re.search(r"WNS\(ns\).*\n[\s-]*\n\s*(-?\d+\.\d+)\s", text)
-    if found is None:
+    match = re.search(r"WNS\(ns\).*\n[\s-]*\n\s*(-?\d+\.\d+)\s", text)
+    if match is None:
         raise ToolFailed("vivado: its timing report gives no worst slack: no path was constrained")
-    return float(found[1])
+    return float(match[1])

@@ -36,17 +36,17 @@ def targets(events: dict[str, Events], teacher: keras.Model, share: float) -> di
 
 def loss(model: keras.Model) -> Callable[[Any, Any], Any]:
     """The weighted sum of the cross entropies with the labels and with the teacher."""
-    kind = head(model)
+    function = head(model)
     binary = model.outputs[0].shape[-1] == 1
 
     def two_classes(z: Any) -> Any:
         return ops.concatenate([ops.zeros_like(z), z], axis=-1) if binary else z
 
     def logits(y: Any) -> Any:
-        if kind == "linear":
+        if function == "linear":
             return y
         y = ops.clip(y, _LEAST, 1 - _LEAST)
-        return ops.log(y) - (ops.log(1 - y) if kind == "sigmoid" else 0.0)
+        return ops.log(y) - (ops.log(1 - y) if function == "sigmoid" else 0.0)
 
     def value(y_true: Any, y_pred: Any) -> Any:
         student = two_classes(logits(y_pred))

@@ -134,15 +134,15 @@ def scores(model: keras.Model, x: np.ndarray) -> np.ndarray:
 
 def _loss(model: keras.Model) -> dict[str, Any]:
     """The cross entropy (binary for one output) and the accuracy."""
-    kind = head(model)
+    function = head(model)
     if model.outputs[0].shape[-1] == 1:
-        threshold = 0.5 if kind == "sigmoid" else 0.0
+        threshold = 0.5 if function == "sigmoid" else 0.0
         accuracy = keras.metrics.BinaryAccuracy(name="accuracy", threshold=threshold)
         return {
-            "loss": keras.losses.BinaryCrossentropy(from_logits=kind != "sigmoid"),
+            "loss": keras.losses.BinaryCrossentropy(from_logits=function != "sigmoid"),
             "weighted_metrics": [accuracy],
         }
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=kind != "softmax")
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=function != "softmax")
     return {"loss": loss, "weighted_metrics": ["accuracy"]}
 
 

@@ -63,12 +63,13 @@ def layer_of(node: Any) -> Any:
     operation = node.operation
     if isinstance(operation, _L.Layer):
         return operation
-    kind = type(operation).__name__
+    operator = type(operation).__name__
     tensors = node.arguments.keras_tensors
-    if kind in _OPERATORS and len(tensors) == 2 and tensors[0].shape == tensors[1].shape:
-        return _OPERATORS[kind](name=operation.name)
+    if operator in _OPERATORS and len(tensors) == 2 and tensors[0].shape == tensors[1].shape:
+        return _OPERATORS[operator](name=operation.name)
     raise Unfit(
-        f"the operation {kind} of Keras has no quantised form", "use a layer that computes the same"
+        f"the operation {operator} of Keras has no quantised form",
+        "use a layer that computes the same",
     )
 
 

@@ -71,9 +71,11 @@ def check_trainable(model: keras.Model, events: dict[str, Events], spec: Spec) -
     early.check(model, spec.input_types)
     kinds = heads.kinds(model)
     if "softmax" in kinds:
-        check_thresholds(spec, [heads.SOFTMAX if kind == "softmax" else None for kind in kinds])
+        check_thresholds(
+            spec, [heads.SOFTMAX if function == "softmax" else None for function in kinds]
+        )
     if not heads.REACH.keys().isdisjoint(kinds):
-        check_reach(spec, [heads.REACH.get(kind) for kind in kinds])
+        check_reach(spec, [heads.REACH.get(function) for function in kinds])
 
 
 def normalize(model: keras.Model, events: dict[str, Events], spec: Spec) -> None:

@@ -229,10 +229,10 @@ class _Network:
         simpler = kernel.simpler(place)
         steps = kernel.steps(place)
         chosen = before
-        found = self.now
+        best = self.now
 
         def better(value: float) -> bool:
-            nonlocal chosen, found
+            nonlocal chosen, best
             more = digits(value) - kernel.digits[place]
             lut = self.now.lut + more * kernel.cost.lut_a_digit[place]
             if not self._within(lut):
@@ -240,10 +240,10 @@ class _Network:
             kernel.values[place] = value
             kernel.assign()
             tried = Found(self._loss(), lut)
-            if tried.at(price) > found.at(price) - self._least_gain:
+            if tried.at(price) > best.at(price) - self._least_gain:
                 return False
             chosen = value
-            found = tried
+            best = tried
             return True
 
         for value in simpler if before else ():
@@ -257,7 +257,7 @@ class _Network:
         kernel.digits[place] = digits(chosen)
         # Removing the last weight removes the neuron, and with it its inputs.
         same = bool(before) == bool(chosen)
-        self.now = found if same else Found(found.loss, self._lut())
+        self.now = best if same else Found(best.loss, self._lut())
 
     def _biases(self, kernel: _Kernel) -> None:
         """Biases cost almost nothing, so only the loss counts."""
@@ -301,9 +301,9 @@ class _Network:
         variable.assign(tried)
         lut = self._lut(which_neurons=not _numpy(quantizer.width())[element])
         if lut != self.now.lut and self._within(lut):
-            found = Found(self._loss(), lut)
-            if found.at(price) < self.now.at(price) - self._least_gain:
-                self.now = found
+            moved = Found(self._loss(), lut)
+            if moved.at(price) < self.now.at(price) - self._least_gain:
+                self.now = moved
                 return True
         variable.assign(before)
         for kernel, cost in zip(self._kernels, costs, strict=True):

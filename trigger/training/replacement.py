@@ -204,21 +204,21 @@ class _Replacement:
         return name
 
     def _made(self, use: _Use) -> _Made:
-        kind = type(use.layer)
+        layer_class = type(use.layer)
         wide = any(value.wide for value in use.before)
-        if kind is _L.Dense:
+        if layer_class is _L.Dense:
             return self._dense(use, wide)
-        if kind in (_L.BatchNormalization, _L.Normalization):
+        if layer_class in (_L.BatchNormalization, _L.Normalization):
             return _Made([self._affine(use)], use.after, wide=True)
-        if kind in (_L.Activation, _L.ReLU, _L.LeakyReLU, _L.Softmax):
+        if layer_class in (_L.Activation, _L.ReLU, _L.LeakyReLU, _L.Softmax):
             return self._activation(use, use.before[0].observed)
-        if kind is _L.Subtract:
+        if layer_class is _L.Subtract:
             return _Made([_L.Add(name=use.name)], use.after, wide=True)
-        if kind in (*_WIRING, *_SUMS):
-            same = kind.from_config({**use.layer.get_config(), "name": use.name})
-            return _Made([same], use.after, wide or kind in _SUMS)
+        if layer_class in (*_WIRING, *_SUMS):
+            same = layer_class.from_config({**use.layer.get_config(), "name": use.name})
+            return _Made([same], use.after, wide or layer_class in _SUMS)
         raise float_layers.Unfit(
-            f"{kind.__name__} has no quantised form",
+            f"{layer_class.__name__} has no quantised form",
             "use Dense, BatchNormalization, Normalization, ReLU, LeakyReLU, "
             "Activation, Add, Concatenate, Flatten or "
             "Reshape, or train with QKeras quantisers",
@@ -278,37 +278,37 @@ class _Replacement:
         name = f"{use.name}_quantized"
         slope = 0.0
         upper = None
-        kind = float_layers.kind_of(getattr(layer, "activation", None))
+        function = float_layers.kind_of(getattr(layer, "activation", None))
         if isinstance(layer, _L.Softmax):
-            kind = "softmax"
+            function = "softmax"
         if isinstance(layer, _L.ReLU | _L.LeakyReLU):
-            kind = "relu"
+            function = "relu"
             slope = float(layer.negative_slope)
             upper = getattr(layer, "max_value", None)
             if getattr(layer, "threshold", 0):
                 raise float_layers.Unfit(
                     f"ReLU jumps at its threshold of {float(layer.threshold):g}", "use threshold=0"
                 )
-        if kind == "softmax":
+        if function == "softmax":
             return _Made([self._softmax(use)], use.after, wide=False)
-        if use.is_head and kind in _HEADS:
-            if kind != "linear":
+        if use.is_head and function in _HEADS:
+            if function != "linear":
                 self._notes.append(
-                    f"{layer.name}: the {kind} at the end is left out; this does not "
+                    f"{layer.name}: the {function} at the end is left out; this does not "
                     f"change the order of the scores"
                 )
             return _Made([], before, wide=False)
-        if kind in _BOUNDED:
-            return _Made(self._table(use, kind, before, name), use.after, wide=False)
-        if kind == "linear":
+        if function in _BOUNDED:
+            return _Made(self._table(use, function, before, name), use.after, wide=False)
+        if function == "linear":
             return _Made([], use.after, wide=True)
-        if kind == "leaky_relu":
+        if function == "leaky_relu":
             slope = _SLOPE_OF_LEAKY_RELU
-        if kind == "relu6":
+        if function == "relu6":
             upper = 6.0
-        if kind not in ("relu", "relu6", "leaky_relu"):
+        if function not in ("relu", "relu6", "leaky_relu"):
             raise float_layers.Unfit(
-                f"the activation {kind} has no quantised form",
+                f"the activation {function} has no quantised form",
                 "use relu, relu6, leaky_relu, tanh, sigmoid or linear, or softmax at the end",
             )
         if not slope and upper is None and self._bits is not None:
@@ -339,13 +339,15 @@ class _Replacement:
             raise float_layers.Unfit(f"the softmax is along axis {axis}", "use axis=-1")
         return _L.Softmax(name=self._name(f"{use.name}_softmax"))
 
-    def _table(self, use: _Use, kind: str, before: np.ndarray, name: str) -> list[Any]:
+    def _table(self, use: _Use, function: str, before: np.ndarray, name: str) -> list[Any]:
         if self._bits is None:
-            return [_L.Activation(kind, name=self._name(name))]
+            return [_L.Activation(function, name=self._name(name))]
         first = qkeras.QActivation(
             rounding.of_values(before, _TABLE_BITS), name=self._name(f"{use.name}_rounded")
         )
-        table = qkeras.QActivation(_BOUNDED[kind].format(bits=self._bits), name=self._name(name))
+        table = qkeras.QActivation(
+            _BOUNDED[function].format(bits=self._bits), name=self._name(name)
+        )
         return [first, table]
 
     def _rounded(self, observed: np.ndarray, name: str) -> list[Any]:

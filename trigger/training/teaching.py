@@ -37,5 +37,5 @@ def lessons(events: dict[str, Events], teacher: keras.Model) -> dict[str, Events
 def scores(teacher: keras.Model, x: np.ndarray) -> np.ndarray:
     """The teacher's scores of events, float64 of shape (events, 1)."""
     error = outputs(teacher, x).astype(np.float64).reshape(x.shape) - x
-    found: np.ndarray = np.sqrt(np.mean(error**2, axis=1, keepdims=True))
-    return found
+    errors: np.ndarray = np.sqrt(np.mean(error**2, axis=1, keepdims=True))
+    return errors

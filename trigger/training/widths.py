@@ -217,7 +217,7 @@ def _sum(
     """The sum over all Dense layers of ``term`` of weight bits (inputs, units) and value bits
     (inputs, 1), and of bias bits.
     """
-    terms = [_dense(*found, term) for found in dense_layers(model, inputs)]
+    terms = [_dense(*layer, term) for layer in dense_layers(model, inputs)]
     return lambda: sum(one() for one in terms)
 
 

@@ -31,9 +31,9 @@ def rarer_entries(
         inside = missing[(missing >= low[element]) & (missing <= high[element])]
         if len(inside):
             events = _along_path(before, element, inside, directions[:, element])
-            found = run(before, events)[:, element]
-            chosen.append(events[found == inside])
-            missing = np.setdiff1d(missing, found)
+            addresses = run(before, events)[:, element]
+            chosen.append(events[addresses == inside])
+            missing = np.setdiff1d(missing, addresses)
     return np.concatenate(chosen)
 
 

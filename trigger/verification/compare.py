@@ -159,16 +159,23 @@ def compare(
     comparisons = []
     for name, implementation in implementations.items():
         try:
-            found = implementation.run(x)
-            if found.shape != expected.shape:
-                text = f"it gives {found.shape[1]} outputs, the network {expected.shape[1]}"
+            outputs = implementation.run(x)
+            if outputs.shape != expected.shape:
+                text = f"it gives {outputs.shape[1]} outputs, the network {expected.shape[1]}"
                 comparisons.append(Comparison(name, len(x), 0, None, text))
                 continue
-            differs = (found != expected).any(axis=1) | off_grid
+            differs = (outputs != expected).any(axis=1) | off_grid
             witness = None
             if differs.any():
                 witness = _witness(
-                    graph, name, implementation, expected, found, int(np.argmax(differs)), x, layers
+                    graph,
+                    name,
+                    implementation,
+                    expected,
+                    outputs,
+                    int(np.argmax(differs)),
+                    x,
+                    layers,
                 )
             comparisons.append(Comparison(name, len(x), int(differs.sum()), witness))
         except failures as failure:
@@ -181,7 +188,7 @@ def _witness(
     name: str,
     implementation: Implementation,
     expected: Integers,
-    found: Integers,
+    outputs: Integers,
     event: int,
     x: Integers,
     layers: Callable[[Integers], Mapping[str, np.ndarray]] | None,
@@ -192,7 +199,7 @@ def _witness(
     if isinstance(implementation, GoldenModel):  # only the layers of Keras can locate its fault
         golden = _as_traced(graph, layers(inputs)) if layers else {}
     golden = {**golden, graph.output.name: expected[event : event + 1]}
-    traced = {**traced, graph.output.name: found[event : event + 1]}
+    traced = {**traced, graph.output.name: outputs[event : event + 1]}
     for node in graph.nodes:
         if node.name in golden and node.name in traced:
             different = np.flatnonzero(golden[node.name][0] != traced[node.name][0])

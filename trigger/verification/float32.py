@@ -99,8 +99,8 @@ def _block(graph: Graph, x: Integers) -> Bounds:
     loose = _loose(graph)
     for node in graph.nodes[1:]:
         sources = [graph[name] for name in node.inputs]
-        found = _next(node, sources, [values[name] for name in node.inputs])
-        values[node.name] = _neighbours(node, found) if node.name in loose else found
+        block = _next(node, sources, [values[name] for name in node.inputs])
+        values[node.name] = _neighbours(node, block) if node.name in loose else block
     return values[graph.output.name]
 
 

@@ -72,7 +72,9 @@ def load(path: Path) -> Recording:
     """Read the output of ``Recording.save``. Raises TriggerError if it is missing or damaged."""
     try:
         with np.load(regular(path)) as file:
-            heads = tuple(Head(kind, layer, int(n)) for kind, layer, n in file["heads"].tolist())
+            heads = tuple(
+                Head(function, layer, int(n)) for function, layer, n in file["heads"].tolist()
+            )
             recording = Recording(file["x"], file["y"], heads)
         if len(recording.x) == 0 or len(recording.x) != len(recording.y):
             raise ValueError(f"{len(recording.x)} events and {len(recording.y)} outputs")
@@ -143,7 +145,7 @@ def _through_head(head: Head, node: Operation, graph: Graph, y: Bounds) -> Bound
     )
     if isinstance(node, Staircase) and not left_out:  # the rounded values of the head
         step = np.ldexp(1.0, -node.fractions)
-        greatest = step * [kind.maximum for kind in node.types]
+        greatest = step * [fixed.maximum for fixed in node.types]
         low = y.low - step / 2
         high = np.where(y.high == greatest, greatest + step, y.high + step / 2)
         return Bounds(low - FUNCTION_ERROR, high + FUNCTION_ERROR)

@@ -127,11 +127,11 @@ def _classes(labels: np.ndarray, model: "keras.Model", x: np.ndarray, asked: Ado
     from trigger.frontends import networks
 
     outputs = int(np.prod(model.outputs[0].shape[1:]))
-    found = networks.outputs(model, x)
+    scores = networks.outputs(model, x)
     if outputs == 1:
-        high = found > np.median(found)
+        high = scores > np.median(scores)
         outputs = 2
-        found = np.concatenate([~high, high], axis=1)
+        scores = np.concatenate([~high, high], axis=1)
     if labels.dtype.kind in "biuf":
         return [f"class_{k}" for k in range(outputs)]
     names, numbers = np.unique(labels.astype(str), return_inverse=True)
@@ -142,7 +142,7 @@ def _classes(labels: np.ndarray, model: "keras.Model", x: np.ndarray, asked: Ado
             f"network separates {outputs} classes"
         )
     shares = np.zeros((outputs, outputs))
-    np.add.at(shares, (found.argmax(axis=1), numbers), 1)
+    np.add.at(shares, (scores.argmax(axis=1), numbers), 1)
     _, best = linear_sum_assignment(shares / shares.sum(axis=0), maximize=True)
     return [str(names[k]) for k in best]
 

@@ -66,20 +66,20 @@ def build(target: str, output: Path, from_scratch: bool = False) -> Path:
         with _locked(root):
             staging.recover(root)
             staged = staging.begin(root)
-            this = Build(spec, path.resolve().parent, staged, {})
+            current = Build(spec, path.resolve().parent, staged, {})
             files.write_text(staged / staging.SPEC, text)
             _keep_synthesised(root, staged)
             for stage in STAGES:
                 if stage.wanted(spec):
-                    _run(stage, this, root)
+                    _run(stage, current, root)
                 else:
                     files.remove(staged / stage.name)
             seconds = {**stage_seconds(root), **stage_seconds(staged)}
-            _finish(this, root)
+            _finish(current, root)
             _write_seconds(root, seconds)
-            this = this._replace(root=root)
-    result = outcome(this)
-    say(summary(this, result))
+            current = current._replace(root=root)
+    result = outcome(current)
+    say(summary(current, result))
     page = f"report: {shown(root / 'report' / 'index.html')}"
     if result.headline.kind == DIFFERENT:
         failed = next((c for c in result.results["comparisons"] if not c["equal"]), None)
@@ -114,22 +114,22 @@ def rewrite_report(root: Path) -> Path:
 
     Raises TriggerError if anything else in the build has changed since it was sealed.
     """
-    this = open_build(root)
-    with _readable_errors(this.root), _locked(this.root):
-        staging.recover(this.root)
+    finished = open_build(root)
+    with _readable_errors(finished.root), _locked(finished.root):
+        staging.recover(finished.root)
         require(root, [part for part in EVERYTHING if part != "report"])
-        made = files.fresh(files.beside(this.root / "report"))
+        made = files.fresh(files.beside(finished.root / "report"))
         try:
-            _redo(STAGES[-1], this, made)
-            records = {**_read_records(this.root), **_read_records(made)}
+            _redo(STAGES[-1], finished, made)
+            records = {**_read_records(finished.root), **_read_records(made)}
             files.write_text(made / staging.RECORDS, json.dumps(records, indent=1))
-            files.write_text(made / FILE_NAME, resealed(this.root, made, "report"))
-            seconds = {**stage_seconds(this.root), **stage_seconds(made)}
-            staging.commit(made, this.root)
-            _write_seconds(this.root, seconds)
+            files.write_text(made / FILE_NAME, resealed(finished.root, made, "report"))
+            seconds = {**stage_seconds(finished.root), **stage_seconds(made)}
+            staging.commit(made, finished.root)
+            _write_seconds(finished.root, seconds)
         finally:
             files.remove(made)
-    return this.root / "report" / "index.html"
+    return finished.root / "report" / "index.html"
 
 
 def seal_synthesis(root: Path) -> None:
@@ -165,9 +165,9 @@ def open_sealed(root: Path, parts: Sequence[str] = REFERENCES) -> Build:
 
     Raises TriggerError if the folder holds none, and for the first edited file.
     """
-    this = open_build(root)
+    opened = open_build(root)
     require(root, parts)
-    return this
+    return opened
 
 
 @contextlib.contextmanager

@@ -45,15 +45,15 @@ class Exported(NamedTuple):
 
 def open_exact(root: Path) -> Build:
     """An unchanged exact build. Raises TriggerError for any other."""
-    this = open_sealed(root, (*REFERENCES, "verification"))
-    for one in read_json(this.root / "verification" / "results.json")["comparisons"]:
+    build = open_sealed(root, (*REFERENCES, "verification"))
+    for one in read_json(build.root / "verification" / "results.json")["comparisons"]:
         if not one["equal"]:
             reason = one["failure"] or f"different in {one['differing']} of {one['events']} events"
             raise TriggerError(
                 f"export: {root} differs from its network ({one['name']}: {reason}); "
                 "only exact builds are exported"
             )
-    return this
+    return build
 
 
 def to_onnx(root: Path, output: Path | None = None) -> Exported:
@@ -63,13 +63,13 @@ def to_onnx(root: Path, output: Path | None = None) -> Exported:
     with _needs_onnx():
         from trigger.backends.onnx.integer import save
         from trigger.backends.onnx.run import integer_runner
-    this = open_exact(root)
+    build = open_exact(root)
 
     def make(path: Path) -> str:
-        save(read_graph(this.root), path)
-        return _verified(this, *integer_runner(path))
+        save(read_graph(build.root), path)
+        return _verified(build, *integer_runner(path))
 
-    return _into_file(output or Path(f"{this.spec.name}.onnx"), make)
+    return _into_file(output or Path(f"{build.spec.name}.onnx"), make)
 
 
 def to_qonnx(root: Path, output: Path | None = None) -> Exported:
@@ -78,30 +78,35 @@ def to_qonnx(root: Path, output: Path | None = None) -> Exported:
         from trigger.backends.onnx.qonnx import save
         from trigger.backends.onnx.run import qonnx_runner
     _require("qonnx", "pip install qonnx")
-    this = open_exact(root)
+    build = open_exact(root)
 
     def make(path: Path) -> str:
-        graph = read_graph(this.root)
+        graph = read_graph(build.root)
         save(graph, path)
-        return _verified(this, "QONNX' executor", qonnx_runner(path, graph))
+        return _verified(build, "QONNX' executor", qonnx_runner(path, graph))
 
-    return _into_file(output or Path(f"{this.spec.name}.qonnx.onnx"), make)
+    return _into_file(output or Path(f"{build.spec.name}.qonnx.onnx"), make)
 
 
 def to_emulator(root: Path, output: Path | None = None, version: str | None = None) -> Exported:
     """Export C++17 in integers, compiled with g++ and run through its Python binding."""
     from trigger.backends.emulator import write
 
-    this = open_exact(root)
-    name = this.spec.name
+    build = open_exact(root)
+    name = build.spec.name
 
     def make(path: Path) -> str:
         write(
-            read_graph(this.root), path, name, this.spec.data.features, this.spec.outputs, version
+            read_graph(build.root),
+            path,
+            name,
+            build.spec.data.features,
+            build.spec.outputs,
+            version,
         )
         with tempfile.TemporaryDirectory() as work:
             shutil.copytree(path, work, dirs_exist_ok=True)
-            return _verified(this, "the emulator, compiled with g++,", _emulator(Path(work), name))
+            return _verified(build, "the emulator, compiled with g++,", _emulator(Path(work), name))
 
     target = output or Path(f"{name}_emulator")
     return _into_folder(target, "emulator", make, (f"lib{name}.so", f"{name}.so", _BYTECODE))
@@ -114,10 +119,10 @@ def to_payload(
     from trigger.board.simulate import PayloadSimulation
     from trigger.workflow.board_export import export
 
-    this = open_exact(root)
+    build = open_exact(root)
 
     def make(path: Path) -> str:
-        payload = export(this, path, shell, language)
+        payload = export(build, path, shell, language)
         if payload.rtl.language == "vhdl" and shutil.which("ghdl") is None:
             return "not simulated: no ghdl on PATH; simulate it with python sim/run.py"
         with tempfile.TemporaryDirectory() as work:
@@ -125,9 +130,9 @@ def to_payload(
             what = (
                 "the trigger inside the shell, simulated," if shell != "plain" else "its simulation"
             )
-            return _verified(this, what, simulation.run)
+            return _verified(build, what, simulation.run)
 
-    target = output or Path(f"{this.spec.name}_payload")
+    target = output or Path(f"{build.spec.name}_payload")
     return _into_folder(target, "payload", make, ("sim/build/*", f"sim/{_BYTECODE}"))
 
 
@@ -136,10 +141,10 @@ def to_patterns(root: Path, output: Path, events: int, frames: int) -> "dict[Pat
     from trigger.board.patterns import text
     from trigger.workflow.board_export import pattern_files
 
-    this = open_exact(root)
-    require(this.root, ("rtl",))  # its interface says where the outputs are
+    build = open_exact(root)
+    require(build.root, ("rtl",))  # its interface says where the outputs are
     check_folder(output, "patterns")
-    pairs = pattern_files(this, events, frames)
+    pairs = pattern_files(build, events, frames)
     named = {
         f"{name}_{number}.txt" if len(pairs) > 1 else f"{name}.txt": pattern
         for number, pair in enumerate(pairs)
@@ -195,12 +200,12 @@ def _check_outside_builds(target: Path) -> None:
             )
 
 
-def _verified(this: Build, what: str, run: Callable[[Integers], Integers]) -> str:
+def _verified(build: Build, what: str, run: Callable[[Integers], Integers]) -> str:
     """Run the exported network on all recorded events.
 
     Raises TriggerError for the first that differs.
     """
-    x, expected, _ = implementations.recorded_expectations(this.root)
+    x, expected, _ = implementations.recorded_expectations(build.root)
     with progress("verifying the export", len(x), "events") as done:
         for start in range(0, len(x), _CHUNK):
             rows = slice(start, start + _CHUNK)

@@ -51,7 +51,7 @@ def compare_project(
     from trigger.frontends import keras_backend
 
     project = open_foreign(directory)
-    kind = _input_type(project, inputs)
+    fixed = _input_type(project, inputs)
     keras_backend.start()
     from trigger.frontends.loading import load
     from trigger.frontends.networks import head
@@ -69,7 +69,7 @@ def compare_project(
             f"project is exact; save the "
             "network without its softmax, which keeps the order of the classes, and convert that"
         )
-    reference = _network(model, network, kind)
+    reference = _network(model, network, fixed)
     sizes = {
         "inputs": (reference.inputs, project.inputs),
         "outputs": (reference.outputs, project.outputs),
@@ -77,8 +77,8 @@ def compare_project(
     for what, (ours, theirs) in sizes.items():
         if ours != theirs:
             raise TriggerError(f"{directory}: it has {theirs} {what}, the network {ours}")
-    x = _events(reference, kind, events)
-    real = np.ldexp(x.astype(np.float64), -kind.fraction)
+    x = _events(reference, fixed, events)
+    real = np.ldexp(x.astype(np.float64), -fixed.fraction)
     expected = reference.predict(real)
     if not np.isfinite(expected).all():
         raise TriggerError(f"{network}: Keras gives NaN outputs; check its weights")
@@ -101,25 +101,25 @@ def _input_type(project: ForeignProject, inputs: str | None) -> Fixed:
     if inputs is None:
         return whole
     try:
-        kind = read_type(inputs)
+        fixed = read_type(inputs)
     except ValueError as error:
         raise TriggerError(f"verify: --inputs: {error}") from error
     ends = [
-        value * 2.0 ** (whole.fraction - kind.fraction) for value in (kind.minimum, kind.maximum)
+        value * 2.0 ** (whole.fraction - fixed.fraction) for value in (fixed.minimum, fixed.maximum)
     ]
-    if kind.fraction > whole.fraction or ends[0] < whole.minimum or ends[1] > whole.maximum:
+    if fixed.fraction > whole.fraction or ends[0] < whole.minimum or ends[1] > whole.maximum:
         raise TriggerError(
-            f"verify: --inputs: {kind} has values outside the inputs of the project, {whole}"
+            f"verify: --inputs: {fixed} has values outside the inputs of the project, {whole}"
         )
-    return kind
+    return fixed
 
 
-def _network(model: "keras.Model", path: Path, kind: Fixed) -> _Network:
+def _network(model: "keras.Model", path: Path, fixed: Fixed) -> _Network:
     from trigger.frontends.inexact import Inexact
     from trigger.frontends.networks import Reference, in_float64, left_out, lower
 
     try:
-        graph = lower(model, kind)
+        graph = lower(model, fixed)
     except Inexact as error:
         say(
             f"  {path.name} cannot be compiled exactly ({error.layer}: {error.reason}): "
@@ -144,17 +144,17 @@ def _network(model: "keras.Model", path: Path, kind: Fixed) -> _Network:
     return _Network(predict, len(graph.input.types), len(graph.output.types), graph)
 
 
-def _events(network: _Network, kind: Fixed, events: Path | None) -> Integers:
+def _events(network: _Network, fixed: Fixed, events: Path | None) -> Integers:
     """Inputs as integers of the type, shape (events, features)."""
     if events is None:
         rng = np.random.default_rng(0)
-        ends = np.array([[kind.minimum], [kind.maximum]]).repeat(network.inputs, axis=1)
+        ends = np.array([[fixed.minimum], [fixed.maximum]]).repeat(network.inputs, axis=1)
         shape = (_RANDOM_EVENTS, network.inputs)
-        parts = [ends, rng.integers(kind.minimum, kind.maximum + 1, shape)]
+        parts = [ends, rng.integers(fixed.minimum, fixed.maximum + 1, shape)]
         if network.graph is not None:
             from trigger.verification import vectors
 
-            parts.append(_quantized(vectors.generate(network.graph, 0).all, kind))
+            parts.append(_quantized(vectors.generate(network.graph, 0).all, fixed))
         return np.concatenate(parts)
     columns = numeric_columns(events)
     if len(columns) < network.inputs:
@@ -162,31 +162,35 @@ def _events(network: _Network, kind: Fixed, events: Path | None) -> Integers:
             f"{events}: {counted(len(columns), 'numeric column')}; the network has "
             f"{counted(network.inputs, 'input')}"
         )
-    return _quantized(np.stack(list(columns.values())[: network.inputs], axis=1), kind)
+    return _quantized(np.stack(list(columns.values())[: network.inputs], axis=1), fixed)
 
 
-def _quantized(x: np.ndarray, kind: Fixed) -> Integers:
+def _quantized(x: np.ndarray, fixed: Fixed) -> Integers:
     """Real values as the nearest integers of the type."""
-    steps = np.rint(np.ldexp(np.asarray(x, dtype=np.float64), kind.fraction))
-    return np.clip(steps, kind.minimum, kind.maximum).astype(np.int64)
+    steps = np.rint(np.ldexp(np.asarray(x, dtype=np.float64), fixed.fraction))
+    return np.clip(steps, fixed.minimum, fixed.maximum).astype(np.int64)
 
 
 def _compared(
-    network: _Network, project: ForeignProject, x: Integers, expected: np.ndarray, found: np.ndarray
+    network: _Network,
+    project: ForeignProject,
+    x: Integers,
+    expected: np.ndarray,
+    outputs: np.ndarray,
 ) -> Comparison:
-    differs = (expected != found).any(axis=1)
+    differs = (expected != outputs).any(axis=1)
     witness = None
     if differs.any():
         event = int(np.argmax(differs))
-        element = int(np.argmax(expected[event] != found[event]))
+        element = int(np.argmax(expected[event] != outputs[event]))
         name = network.graph.output.name if network.graph else "outputs"
-        both = [float(y[event, element]) for y in (expected, found)]
-        kind = project.output_type
+        both = [float(y[event, element]) for y in (expected, outputs)]
+        fixed = project.output_type
         # A step that both values are multiples of.
-        fraction = max(kind.fraction, *(v.as_integer_ratio()[1].bit_length() - 1 for v in both))
+        fraction = max(fixed.fraction, *(v.as_integer_ratio()[1].bit_length() - 1 for v in both))
         values = [int(Fraction(v) * Fraction(2) ** fraction) for v in both]
         inputs = tuple(int(value) for value in x[event])
         witness = Witness(
-            project.label, event, name, element, str(kind), values[0], values[1], fraction, inputs
+            project.label, event, name, element, str(fixed), values[0], values[1], fraction, inputs
         )
     return Comparison(project.label, len(x), int(differs.sum()), witness)

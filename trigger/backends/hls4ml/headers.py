@@ -133,13 +133,15 @@ class Headers:
             raise HeaderError(f"the type {spec} is not a fixed-point number")
         return self.fixed(next(iter(meant)), depth + 1)
 
-    def _arbitrary(self, name: str, family: str, unsigned: str, kind: str, inside: str) -> Fixed:
+    def _arbitrary(
+        self, name: str, family: str, unsigned: str, type_name: str, inside: str
+    ) -> Fixed:
         arguments = [argument.strip() for argument in inside.split(",")]
-        if kind == "fixed" and len(arguments) < 2:
+        if type_name == "fixed" and len(arguments) < 2:
             raise HeaderError(f"the type {name} is not a fixed-point number")
         width = self.size(arguments[0])
-        integer = self.size(arguments[1]) if kind == "fixed" else width
-        sign = arguments[2 if kind == "fixed" else 1 :][:1] if family == "ac" else []
+        integer = self.size(arguments[1]) if type_name == "fixed" else width
+        sign = arguments[2 if type_name == "fixed" else 1 :][:1] if family == "ac" else []
         signed = not unsigned if family == "ap" else sign not in (["false"], ["0"])
         if not 1 <= width <= WIDEST or abs(integer) > WIDEST:
             raise HeaderError(f"the type {name} has {width} bits, {integer} of them integer bits")

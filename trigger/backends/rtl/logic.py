@@ -249,7 +249,7 @@ class _Tracer:
     def __init__(self, graph: Graph, done: Callable[[int], None]) -> None:
         self.part = _Part()
         self.values = {graph.input.name: list(range(len(graph.input.types)))}
-        self._graph, self._found, self._done = graph, ranges(graph), done
+        self._graph, self._intervals, self._done = graph, ranges(graph), done
         for i, input_type in enumerate(graph.input.types):
             interval = _interval(input_type.minimum, input_type.maximum, input_type.fraction)
             self.part.append("inputs", Op((), INPUT, (i,), interval, 0, 0))
@@ -269,7 +269,7 @@ class _Tracer:
         reached = [(self._interval(i), self.part.arrival[i]) for i in given]
         layer = traced(
             self._graph,
-            self._found,
+            self._intervals,
             nodes,
             sources,
             results,
@@ -304,11 +304,11 @@ class _Tracer:
         arrival = self._arrival(given)
         members = self._members(given, nodes)
         for rows in members:
-            one = positions.position(self._graph, self._found, nodes, rows[0])
+            one = positions.position(self._graph, self._intervals, nodes, rows[0])
             read = map(self._interval, given[rows[0]].tolist())
             layer = traced(
                 one.graph,
-                one.found,
+                one.intervals,
                 one.graph.nodes[1:],
                 [one.graph.input.name],
                 [one.graph[node.name] for node in results],
@@ -333,7 +333,7 @@ class _Tracer:
         places = given.ravel().tolist()
         read = {i: codes.setdefault(self._interval(i), len(codes)) for i in set(places)}
         kinds = np.array([read[i] for i in places]).reshape(given.shape)
-        facts = positions.facts(self._graph, self._found, nodes)
+        facts = positions.facts(self._graph, self._intervals, nodes)
         return positions.equal_rows(np.concatenate([kinds, facts], axis=1))
 
     def _interval(self, i: int) -> QInterval:

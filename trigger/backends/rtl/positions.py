@@ -28,11 +28,11 @@ _ELEMENTWISE = (Quantize, Affine, Clip, LeakyRelu, Staircase, Lookup)
 class Position(NamedTuple):
     """The nodes of one position as a graph of its own, after an input in the place of the source.
 
-    ``found`` are their intervals.
+    ``intervals`` are theirs.
     """
 
     graph: Graph
-    found: Mapping[str, Interval]
+    intervals: Mapping[str, Interval]
 
 
 def parts(nodes: Sequence[Operation]) -> list[Sequence[Operation]]:

@@ -45,7 +45,7 @@ def schedule(logic: Logic, budget_ns: float) -> Schedule:
     With that number of stages, the slowest is made as fast as possible. Raises TriggerError if a
     single operation exceeds ``budget_ns``.
     """
-    slowest, group = max(_slowest(logic), key=lambda found: found[0])
+    slowest, group = max(_slowest(logic), key=lambda layer: layer[0])
     if slowest > budget_ns:
         raise TriggerError(
             f"{group}: one operation takes {slowest:.2f} ns, but a clock cycle leaves "

@@ -110,8 +110,8 @@ def _without_sums_for_constants(graph: Graph) -> Graph:
     accept = graph.output
     if not isinstance(accept, Threshold):
         return graph
-    found = ranges(graph)
-    low, high = found[accept.name]
+    intervals = ranges(graph)
+    low, high = intervals[accept.name]
     constant = low == high
     if not constant.any():
         return graph
@@ -119,7 +119,7 @@ def _without_sums_for_constants(graph: Graph) -> Graph:
     read = accept.elements[~constant]
     if not len(read):
         nodes, source, read = (graph.input,), graph.input.name, np.zeros(1, dtype=np.int64)
-    least, most = (end[read[0]] for end in found[source])
+    least, most = (end[read[0]] for end in intervals[source])
     moved = dataclasses.replace(
         accept,
         inputs=(source,),
@@ -169,8 +169,8 @@ def _into_bound(accept: Threshold, node: Dense, graph: Graph) -> tuple[Operation
     zero = Constant(np.zeros(len(columns), dtype=np.int64), Fixed(False, 1, 1 - sums))
     types = (Fixed(True, 53, 53 - sums),) * len(columns)
     bare = Dense(node.name, node.inputs, types, Constant(weights, node.weights.type), zero)
-    found = ranges(graph)
-    low, high = interval(bare, {source.name: (source, found[source.name])})
+    intervals = ranges(graph)
+    low, high = interval(bare, {source.name: (source, intervals[source.name])})
     bare = dataclasses.replace(
         bare, types=tuple(smallest(int(a), int(b), sums) for a, b in zip(low, high, strict=True))
     )

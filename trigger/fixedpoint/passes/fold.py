@@ -19,30 +19,33 @@ def fold_constants(graph: Graph) -> Graph:
     for it. A table that gives only constants becomes such a Dense, a product with constants an
     ``Affine``.
     """
-    found = ranges(graph)
+    intervals = ranges(graph)
 
     def folded(node: Operation) -> Operation:
-        if isinstance(node, Lookup) and (found[node.name].low == found[node.name].high).all():
-            return _constant(graph.input, node, found[node.name].low)
+        if (
+            isinstance(node, Lookup)
+            and (intervals[node.name].low == intervals[node.name].high).all()
+        ):
+            return _constant(graph.input, node, intervals[node.name].low)
         if isinstance(node, Multiply):
-            return _scaled(node, graph, found)
+            return _scaled(node, graph, intervals)
         if not isinstance(node, Dense):
             return node
-        node = _folded(node, graph[node.inputs[0]], found[node.inputs[0]])
+        node = _folded(node, graph[node.inputs[0]], intervals[node.inputs[0]])
         return node if node.weights.values.any() else _reading(graph.input, node)
 
     return Graph(tuple(map(folded, graph.nodes)), graph.notes)
 
 
-def _scaled(node: Multiply, graph: Graph, found: Mapping[str, Interval]) -> Operation:
+def _scaled(node: Multiply, graph: Graph, intervals: Mapping[str, Interval]) -> Operation:
     """A product as an ``Affine``, if one factor is constants with one number of fractional bits."""
     for name, other in (node.inputs, node.inputs[::-1]):
-        x, fractions = found[name], graph[name].fractions
+        x, fractions = intervals[name], graph[name].fractions
         if (x.low == x.high).all() and (fractions == fractions[0]).all():
-            kind = smallest(int(x.low.min()), int(x.low.max()), int(fractions[0]))
+            scale_type = smallest(int(x.low.min()), int(x.low.max()), int(fractions[0]))
             least = int(node.fractions.min())
             zero = Constant(np.zeros_like(x.low), Fixed(False, 1, 1 - least))
-            return Affine(node.name, (other,), node.types, Constant(x.low, kind), zero)
+            return Affine(node.name, (other,), node.types, Constant(x.low, scale_type), zero)
     return node
 
 
@@ -78,7 +81,7 @@ def _folded(node: Dense, source: Operation, x: Interval) -> Dense:
     constant &= (values == aligned).all(axis=0)
     bias = terms.bias + aligned[constant] @ node.weights.values[constant]
     weights = np.where(constant[:, None], 0, node.weights.values)
-    kind = smallest(int(bias.min()), int(bias.max()), fraction)
+    bias_type = smallest(int(bias.min()), int(bias.max()), fraction)
     return dataclasses.replace(
-        node, weights=Constant(weights, node.weights.type), bias=Constant(bias, kind)
+        node, weights=Constant(weights, node.weights.type), bias=Constant(bias, bias_type)
     )

@@ -44,22 +44,22 @@ def narrow(graph: Graph) -> Graph:
     reaches.
     """
     nodes: dict[str, Operation] = {}
-    found: dict[str, Interval] = {}
+    intervals: dict[str, Interval] = {}
     for node in graph.nodes:
-        reach = interval(node, {name: (nodes[name], found[name]) for name in node.inputs})
+        reach = interval(node, {name: (nodes[name], intervals[name]) for name in node.inputs})
         if isinstance(node, (*_EXACT, Quantize)):
             node = dataclasses.replace(node, types=_narrowed(node, reach))  # noqa: PLW2901
         if isinstance(node, Lookup):
-            node = _shortened(node, found[node.inputs[0]])  # noqa: PLW2901
-        nodes[node.name], found[node.name] = node, reach
+            node = _shortened(node, intervals[node.inputs[0]])  # noqa: PLW2901
+        nodes[node.name], intervals[node.name] = node, reach
     return Graph(tuple(nodes.values()), graph.notes)
 
 
 def _shortened(node: Lookup, x: Interval) -> Lookup:
     first = int(x.low.min())
     levels = node.levels.values[first - node.first : int(x.high.max()) - node.first + 1]
-    kind = smallest(int(levels.min()), int(levels.max()), node.levels.type.fraction)
-    return dataclasses.replace(node, first=first, levels=Constant(levels, kind))
+    level_type = smallest(int(levels.min()), int(levels.max()), node.levels.type.fraction)
+    return dataclasses.replace(node, first=first, levels=Constant(levels, level_type))
 
 
 def _narrowed(node: Operation, reach: Interval) -> tuple[Fixed, ...]:

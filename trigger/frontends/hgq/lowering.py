@@ -119,8 +119,8 @@ class _HgqWalk(Walk):
             (hgq.layers.QEinsumDenseBatchnorm, self._einsum),
             (hgq.layers.QBatchNormalization, self._batch_normalization),
             *(
-                (kind, partial(self._between_quantisers, lower))
-                for kind, lower in own_plain.LAYERS.items()
+                (layer_class, partial(self._between_quantisers, lower))
+                for layer_class, lower in own_plain.LAYERS.items()
             ),
             (hgq.layers.QUnaryFunctionLUT, self._table),
             (hgq.layers.QSoftmax, self._softmax),
@@ -130,16 +130,16 @@ class _HgqWalk(Walk):
         return self._quantised(call.name, call.inputs[0], call.layer)
 
     def _quantised(self, name: str, value: Value, quantizer: Any) -> str:
-        found = rule(quantizer, value.shape)
-        if found is None:
+        applied = rule(quantizer, value.shape)
+        if applied is None:
             return self._rounded(value).node
         if value.unrounded is not None:
             made, notes = rounded.lower(
-                self.builder, name, value, value.unrounded, quantizer, found
+                self.builder, name, value, value.unrounded, quantizer, applied
             )
             self.notes += notes
             return made
-        return rules.lower_rule(self.builder, name, value.node, found)
+        return rules.lower_rule(self.builder, name, value.node, applied)
 
     def _inputs(self, call: Call) -> list[str]:
         values = call.inputs
@@ -349,8 +349,8 @@ def _check_table(layer: hgq.layers.QUnaryFunctionLUT, shape: tuple[int, ...]) ->
     """Refuse a table that does not say which values it has, the same for each element."""
     if not layer.enable_oq:
         raise Refusal("its table has values without a type", "use enable_oq=True")
-    found = rule(layer.oq, shape)
-    if found is None or len(set(found.types)) > 1 or found.dead.any() != found.dead.all():
+    applied = rule(layer.oq, shape)
+    if applied is None or len(set(applied.types)) > 1 or applied.dead.any() != applied.dead.all():
         raise Refusal(
             "its elements have tables of different types", "use allow_heterogeneous_table=False"
         )
@@ -369,9 +369,9 @@ def _check_causal(layer: hgq.layers.QConv1D, shape: tuple[int, ...]) -> None:
     padding = layer.dilation_rate[0] * (layer.kernel_size[0] - 1)
     if layer.padding != "causal" or not padding or not layer.enable_iq:
         return
-    found = rule(layer.iq, shape)
+    applied = rule(layer.iq, shape)
     weights = layer.iq.quantizer.weights
-    if found is not None and any(len(w.shape) > 1 and w.shape[1] > 1 for w in weights):
+    if applied is not None and any(len(w.shape) > 1 and w.shape[1] > 1 for w in weights):
         raise Refusal(
             f"HGQ2 pads its input to {shape[0] + padding} positions and then quantises it by types "
             f"for {shape[0]}, which fails",

@@ -55,7 +55,7 @@ def _einsum(builder: Builder, call: Call) -> str:
 
 # Each layer, and what lowers a use of it whose inputs are quantised.
 LAYERS: dict[type, plain.Lower] = {
-    **{kind: plain.LAYERS[like] for kind, like in _LIKE.items()},
+    **{layer_class: plain.LAYERS[like] for layer_class, like in _LIKE.items()},
     _H.QAveragePow2: _average,
     _H.QEinsum: _einsum,
     _H.QSum: _sum,

@@ -123,8 +123,8 @@ def of_vectors(
         events = np.resize(x, (math.ceil(len(x) / math.prod(shape)), *shape))
         with keras_float64():
             y = function(keras.ops.convert_to_tensor(events, dtype="float64"))
-            found: np.ndarray = keras.ops.convert_to_numpy(y).ravel()[: len(x)]
-            return found
+            outputs: np.ndarray = keras.ops.convert_to_numpy(y).ravel()[: len(x)]
+            return outputs
 
     return run
 
@@ -136,8 +136,8 @@ def is_elementwise(
 
     def ask(x: np.ndarray) -> np.ndarray:
         y = function(keras.ops.convert_to_tensor(x, "float64"))
-        found: np.ndarray = keras.ops.convert_to_numpy(y)
-        return found
+        outputs: np.ndarray = keras.ops.convert_to_numpy(y)
+        return outputs
 
     # Different sizes expose a division by the number of events. Both are full processor vectors.
     size = max(_TOGETHER, len(values)) * math.prod(shape)
@@ -180,9 +180,11 @@ def _operation(layer: Any, shape: tuple[int | None, ...], is_head: bool) -> Any:
     activation = getattr(layer, "activation", None)
     if is_left_out_head(layer, is_head):
         activation = keras.activations.linear
-    kind = next((kind for kind in _KERNELS if isinstance(layer, kind)), None)
-    if kind is not None:
-        like, options = _KERNELS[kind]
+    layer_class = next(
+        (layer_class for layer_class in _KERNELS if isinstance(layer, layer_class)), None
+    )
+    if layer_class is not None:
+        like, options = _KERNELS[layer_class]
         twin = like(**_read(layer, options), activation=activation)
         twin.build(shape)
         kernel, bias = kernel_constants(layer)

@@ -31,7 +31,9 @@ def lower(
     Raises Refusal if an input is too wide for a table, or the function is infinite somewhere.
     """
     kinds = list(zip(rule.types, rule.dead.tolist(), strict=True))
-    numbers = {kind: [k for k, other in enumerate(kinds) if other == kind] for kind in set(kinds)}
+    numbers = {
+        group: [k for k, other in enumerate(kinds) if other == group] for group in set(kinds)
+    }
     ordered = sorted(numbers.values())
     tables = [
         _table(

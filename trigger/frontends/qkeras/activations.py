@@ -71,16 +71,16 @@ def _unknown(activation: Any) -> Refusal:
     form.
     """
     name = name_of(activation)
-    kind = type(activation)
-    for base in kind.__mro__[1:]:
-        if base in QUANTIZERS and not is_library(kind):
+    class_ = type(activation)
+    for base in class_.__mro__[1:]:
+        if base in QUANTIZERS and not is_library(class_):
             return Refusal(
-                f"{kind.__name__} is a subclass of {base.__name__} and may compute anything",
+                f"{class_.__name__} is a subclass of {base.__name__} and may compute anything",
                 f"use {base.__name__}",
             )
     if isinstance(activation, keras.Layer):
         return Refusal(
-            f"its activation is the layer {kind.__name__}", "put that layer after this one"
+            f"its activation is the layer {class_.__name__}", "put that layer after this one"
         )
     if not is_library(activation):
         return Refusal(
@@ -99,9 +99,9 @@ def _unknown(activation: Any) -> Refusal:
     )
 
 
-def _piecewise_linear(builder: Builder, name: str, source: str, kind: str) -> str:
-    slope = 0.1875 if kind.startswith("smooth") else 0.5
-    sigmoid = kind.endswith("sigmoid")
+def _piecewise_linear(builder: Builder, name: str, source: str, function: str) -> str:
+    slope = 0.1875 if function.startswith("smooth") else 0.5
+    sigmoid = function.endswith("sigmoid")
     line = scaled(
         builder, f"{name}_line", source, slope if sigmoid else 2 * slope, 0.5 if sigmoid else 0.0
     )

@@ -54,10 +54,10 @@ _NOT_TAKEN: dict[type, dict[str, Any]] = {
 @functools.cache
 def mend() -> None:
     """Make all configurations of QKeras complete from now on."""
-    for kind in (*QUANTIZERS.values(), QDenseBatchnorm):
-        _complete(kind)
-    for kind in (qkeras.QActivation, qkeras.QDense):
-        _name_own_functions(kind)
+    for class_ in (*QUANTIZERS.values(), QDenseBatchnorm):
+        _complete(class_)
+    for class_ in (qkeras.QActivation, qkeras.QDense):
+        _name_own_functions(class_)
     _read_iteration_once(QDepthwiseConv2DBatchnorm)
 
 
@@ -134,8 +134,8 @@ def _first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
-def _parameters(kind: type) -> list[str]:
-    return [n for n in inspect.signature(kind).parameters if n not in _WITHOUT_EFFECT]
+def _parameters(class_: type) -> list[str]:
+    return [n for n in inspect.signature(class_).parameters if n not in _WITHOUT_EFFECT]
 
 
 def _plain(value: Any) -> Any:
@@ -145,12 +145,12 @@ def _plain(value: Any) -> Any:
     return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
 
 
-def _complete(kind: type) -> None:
+def _complete(class_: type) -> None:
     """Make the configuration of a class hold exactly the options of its constructor."""
-    options = _parameters(kind)
-    partial = kind.get_config  # type: ignore[attr-defined]
-    common = _OF_EVERY_LAYER if issubclass(kind, keras.layers.Layer) else ()
-    not_taken = _NOT_TAKEN.get(kind, {})
+    options = _parameters(class_)
+    partial = class_.get_config  # type: ignore[attr-defined]
+    common = _OF_EVERY_LAYER if issubclass(class_, keras.layers.Layer) else ()
+    not_taken = _NOT_TAKEN.get(class_, {})
 
     @functools.wraps(partial)
     def get_config(self: Any) -> dict[str, Any]:
@@ -162,30 +162,30 @@ def _complete(kind: type) -> None:
     def from_config(cls: Any, config: Mapping[str, Any]) -> Any:
         return cls(**{n: v for n, v in config.items() if n not in not_taken or v != not_taken[n]})
 
-    kind.get_config = get_config  # type: ignore[attr-defined]
+    class_.get_config = get_config  # type: ignore[attr-defined]
     if not_taken:
-        kind.from_config = classmethod(from_config)  # type: ignore[attr-defined]
+        class_.from_config = classmethod(from_config)  # type: ignore[attr-defined]
 
 
-def _read_iteration_once(kind: type) -> None:
+def _read_iteration_once(class_: type) -> None:
     """Read the files of a class that saves its number of iterations twice, by number and by name,
     which Keras takes for one variable too many.
     """
-    load = kind.__mro__[1].load_own_variables  # type: ignore[attr-defined]
+    load = class_.__mro__[1].load_own_variables  # type: ignore[attr-defined]
 
-    @functools.wraps(kind.load_own_variables)  # type: ignore[attr-defined]
+    @functools.wraps(class_.load_own_variables)  # type: ignore[attr-defined]
     def load_own_variables(self: Any, store: Mapping[str, Any]) -> None:
         numbers = set(store.keys()) - {"iteration"}
         load(self, {number: store[number] for number in numbers})
 
-    kind.load_own_variables = load_own_variables  # type: ignore[attr-defined]
+    class_.load_own_variables = load_own_variables  # type: ignore[attr-defined]
 
 
-def _name_own_functions(kind: type) -> None:
+def _name_own_functions(class_: type) -> None:
     """Save a function of QKeras under the name that QKeras finds; Keras has others of the same
     name.
     """
-    unnamed = kind.get_config  # type: ignore[attr-defined]
+    unnamed = class_.get_config  # type: ignore[attr-defined]
 
     @functools.wraps(unnamed)
     def get_config(self: Any) -> dict[str, Any]:
@@ -193,4 +193,4 @@ def _name_own_functions(kind: type) -> None:
         name = getattr(self.activation, "__name__", "")
         return {**saved, "activation": name} if FUNCTIONS.get(name) is self.activation else saved
 
-    kind.get_config = get_config  # type: ignore[attr-defined]
+    class_.get_config = get_config  # type: ignore[attr-defined]

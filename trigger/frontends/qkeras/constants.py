@@ -78,9 +78,9 @@ def linear(layer: keras.layers.Layer) -> LinearConstants:
         )
     if isinstance(layer, FOLDED):
         if not (layer.batchnorm.scale and layer.batchnorm.center):
-            kind = type(layer).__name__
+            class_name = type(layer).__name__
             raise Refusal(
-                f"QKeras cannot compute {kind} without scale or center",
+                f"QKeras cannot compute {class_name} without scale or center",
                 "use scale=True and center=True",
             )
         folded, bias = layer.get_folded_weights()
@@ -88,14 +88,14 @@ def linear(layer: keras.layers.Layer) -> LinearConstants:
     else:
         weights = {name: kernels.weight(layer, name) for name in kernels.names(layer)}
         bias = layer.bias if layer.use_bias else None
-    found = {name: _kernel(layer, name, value) for name, value in weights.items()}
-    units = _units(layer, found)
+    constants = {name: _kernel(layer, name, value) for name, value in weights.items()}
+    units = _units(layer, constants)
     if bias is None:
-        return LinearConstants(found, np.zeros(units))
+        return LinearConstants(constants, np.zeros(units))
     bias = as_numpy(_call(layer, "bias", bias), "bias")
     if bias.ndim > 2:  # the outputs would have one more axis
         raise _misshapen("bias", bias.shape, (units,))
-    return LinearConstants(found, _one_each("bias", bias, units))
+    return LinearConstants(constants, _one_each("bias", bias, units))
 
 
 def of_recurrent(layer: Any) -> LinearConstants:
@@ -106,13 +106,13 @@ def of_recurrent(layer: Any) -> LinearConstants:
     _quantizer(layer, "state")
     cell = layer.cell
     weights = {kernels.KERNEL: cell.kernel, recurrent.RECURRENT: cell.recurrent_kernel}
-    found = {name: _kernel(layer, name, value) for name, value in weights.items()}
+    constants = {name: _kernel(layer, name, value) for name, value in weights.items()}
     if not cell.use_bias:
-        return LinearConstants(found, np.zeros(found[kernels.KERNEL].shape[1]))
+        return LinearConstants(constants, np.zeros(constants[kernels.KERNEL].shape[1]))
     bias = finite("bias", as_numpy(_call(layer, "bias", cell.bias), "bias"))
     if bias.shape != tuple(cell.bias.shape):
         raise _misshapen("bias", bias.shape, tuple(cell.bias.shape))
-    return LinearConstants(found, bias)
+    return LinearConstants(constants, bias)
 
 
 def _kernel(layer: Any, name: str, value: Any) -> np.ndarray:
@@ -120,18 +120,18 @@ def _kernel(layer: Any, name: str, value: Any) -> np.ndarray:
     # QSeparableConv1D quantises its kernels as those of a layer with one more axis.
     flat = isinstance(layer, qkeras.QSeparableConv1D)
     quantized = _call(layer, name, value[None] if flat else value)
-    found = finite(name, as_numpy(quantized, name))
-    found = found[0] if flat and found.ndim else found
+    values = finite(name, as_numpy(quantized, name))
+    values = values[0] if flat and values.ndim else values
     mask = kernel_mask(layer)
     if mask is not None:
-        found = found * as_numpy(mask)
-    if found.shape != shape:
-        raise _misshapen(name, found.shape, shape)
-    return found
+        values = values * as_numpy(mask)
+    if values.shape != shape:
+        raise _misshapen(name, values.shape, shape)
+    return values
 
 
-def _units(layer: Any, found: dict[str, np.ndarray]) -> int:
-    *_, last = found.values()
+def _units(layer: Any, constants: dict[str, np.ndarray]) -> int:
+    *_, last = constants.values()
     return (
         math.prod(last.shape[-2:])
         if kernels.names(layer)[-1] == kernels.DEPTHWISE
@@ -165,8 +165,8 @@ def kernel_name(name: str) -> str:
 
 def _quantized_kind(layer: Any) -> str:
     """The layer of QKeras for a layer of Keras."""
-    kind = f"Q{type(layer).__name__.removeprefix('Q')}"
-    return kind if hasattr(qkeras, kind) else "QDepthwiseConv2D"
+    class_name = f"Q{type(layer).__name__.removeprefix('Q')}"
+    return class_name if hasattr(qkeras, class_name) else "QDepthwiseConv2D"
 
 
 def bias_constant(bias: np.ndarray) -> Constant:
@@ -294,12 +294,14 @@ def _quantizer(layer: Any, name: str) -> Any:
     return quantizer
 
 
-def _halved(kind: str, option: str, is_given: bool) -> Refusal:
+def _halved(class_name: str, option: str, is_given: bool) -> Refusal:
     """QKeras stores an option and its quantiser separately; here one exists without the other."""
     if is_given:
-        reason = f"it has a {option} and no {option}_internal, so that {kind} cannot be called"
+        reason = (
+            f"it has a {option} and no {option}_internal, so that {class_name} cannot be called"
+        )
     else:
-        reason = f"its {option}_internal was set by hand, and {kind} never uses it"
+        reason = f"its {option}_internal was set by hand, and {class_name} never uses it"
     return Refusal(reason, f"make the layer with {option}=... and give it the same weights")
 
 

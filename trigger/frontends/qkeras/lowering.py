@@ -28,7 +28,7 @@ def input_types(model: keras.Model) -> tuple[Fixed, ...] | None:
     if any(tensor is first for tensor in model.outputs for first in model.inputs):
         return None
     uses = nodes(model)
-    found: list[Fixed] = []
+    types: list[Fixed] = []
     for first in model.inputs:
         readers = [
             node.operation
@@ -41,8 +41,8 @@ def input_types(model: keras.Model) -> tuple[Fixed, ...] | None:
         rule = quantizer_types(readers[0].activation)
         if rule is None:
             return None
-        found += (rule[0],) * int(np.prod(first.shape[1:]))
-    return tuple(found)
+        types += (rule[0],) * int(np.prod(first.shape[1:]))
+    return tuple(types)
 
 
 def lower(
@@ -91,9 +91,9 @@ class _KerasWalk(Walk):
 
     def methods(self) -> tuple[tuple[type, Method], ...]:
         return (
-            *((kind, self._linear) for kind in constants.LINEAR),
-            *((kind, self._pooling) for kind in pooling.KINDS),
-            *((kind, self._recurrent) for kind in recurrent.LAYERS),
+            *((layer_class, self._linear) for layer_class in constants.LINEAR),
+            *((layer_class, self._pooling) for layer_class in pooling.KINDS),
+            *((layer_class, self._recurrent) for layer_class in recurrent.LAYERS),
             (keras.layers.Activation, self._activation),
             (keras.layers.ELU, self._elu),
             (qkeras.QActivation, self._activation),
@@ -117,9 +117,9 @@ class _KerasWalk(Walk):
         }
         bias = constants.bias_constant(frozen.bias)
         if layer.name in self._kernels:
-            kind = self._kernels[layer.name]
-            exact_kernels = {part: _explicit(kind, k) for part, k in exact_kernels.items()}
-            bias = _explicit(kind, bias)
+            kernel_type = self._kernels[layer.name]
+            exact_kernels = {part: _explicit(kernel_type, k) for part, k in exact_kernels.items()}
+            bias = _explicit(kernel_type, bias)
         else:
             self._note_unquantised(layer, exact_kernels, bias)
         is_linear = known_as(layer.activation) == "linear"
@@ -197,8 +197,8 @@ class _KerasWalk(Walk):
         return table
 
     def _activate(self, call: Call, name: str, source: str, activation: Any) -> str | Value:
-        kind = known_as(activation)
-        if kind == "softmax":
+        known = known_as(activation)
+        if known == "softmax":
             return self.leave_out_softmax(call._replace(inputs=(Value(source, call.output_shape),)))
         head = heads.kind_of(activation)
         if call.is_head and head:
@@ -211,10 +211,10 @@ class _KerasWalk(Walk):
         try:
             return lower_activation(self.builder, name, source, activation)
         except Refusal as refusal:
-            found = rounded.unrounded(call.layer.name, activation, refusal)
-            if found is None:
+            function = rounded.unrounded(call.layer.name, activation, refusal)
+            if function is None:
                 raise
-            return Value(source, call.output_shape, found)
+            return Value(source, call.output_shape, function)
 
     def _check_everywhere(self, layer: Any, head: str, is_left_out: bool) -> None:
         """Refuse a layer whose function is left out at one use and computed at another."""
@@ -258,12 +258,12 @@ class _KerasWalk(Walk):
         )
 
 
-def _explicit(kind: Fixed, part: Any) -> Any:
-    shift = kind.fraction - part.type.fraction
+def _explicit(fixed: Fixed, part: Any) -> Any:
+    shift = fixed.fraction - part.type.fraction
     scaled = part.values << shift if shift >= 0 else part.values
-    if shift < 0 or scaled.min() < kind.minimum or scaled.max() > kind.maximum:
+    if shift < 0 or scaled.min() < fixed.minimum or scaled.max() > fixed.maximum:
         raise Refusal(
-            f"its kernel or bias has values that {kind} does not hold",
+            f"its kernel or bias has values that {fixed} does not hold",
             f"use a type as wide as {part.type}",
         )
-    return type(part)(scaled, kind)
+    return type(part)(scaled, fixed)

@@ -56,35 +56,35 @@ def factor(layer: Any, size: int) -> float:
         reciprocal: Any = 1.0 / size
     else:
         reciprocal = 1.0 / keras.ops.cast(size, "float32")
-    found = {
+    factors = {
         float(finite("reciprocal", as_numpy(y, "reciprocal")).item())
         for y in (called("its average_quantizer", quantizer, reciprocal) for _ in range(3))
     }
-    if isinstance(quantizer, bernoulli) or len(found) > 1:
+    if isinstance(quantizer, bernoulli) or len(factors) > 1:
         raise Refusal("its average_quantizer is random", "use quantized_bits with alpha=1")
-    return found.pop()
+    return factors.pop()
 
 
 class Pooling(keras.layers.Layer):  # type: ignore[misc]
     """The pooling of a layer of QKeras in float64; QKeras itself casts to float32.
 
-    ``found`` has the quantised reciprocals of the sizes of windows.
+    ``factors`` has the quantised reciprocals of the sizes of windows.
     """
 
-    def __init__(self, layer: Any, activation: Any, found: dict[int, float]) -> None:
+    def __init__(self, layer: Any, activation: Any, factors: dict[int, float]) -> None:
         super().__init__(name=layer.name, dtype="float64")
         options = layer.get_config()
         known = ("pool_size", "strides", "padding", "data_format", "keepdims")
         given = {key: options[key] for key in known if key in options}
         self._average = type(layer).__mro__[1](**given, dtype="float64")
         self._is_quantised = bool(layer.average_quantizer)
-        self._found = found
+        self._factors = factors
         self.activation = activation
 
     def call(self, x: Any) -> Any:
         if self._is_quantised:
             size = _size(self._average, x.shape)
-            x = self._average(x * size) * self._found[size]
+            x = self._average(x * size) * self._factors[size]
         else:
             x = self._average(x)
         return x if self.activation is None else self.activation(x)

@@ -60,7 +60,7 @@ def _check_runs(activation: Any, elements: int) -> None:
 
 def _check_options(activation: Any) -> None:
     """Refuse options of a quantiser that no fixed-point type provides."""
-    kind = type(activation).__name__
+    class_name = type(activation).__name__
     noise = float(getattr(activation, "qnoise_factor", 1.0))
     if noise != 1:
         raise Refusal(
@@ -71,17 +71,21 @@ def _check_options(activation: Any) -> None:
         number = getattr(activation, option, 0)
         if not _is_whole(number):
             raise Refusal(
-                f"{kind} has {option}={number}, which is not one whole number",
+                f"{class_name} has {option}={number}, which is not one whole number",
                 "use a whole number",
             )
     for option in ("symmetric", "keep_negative"):
         value = getattr(activation, option, 0)
         if value not in (0, 1):
-            raise Refusal(f"{kind} has {option}={value!r}, which is neither 0 nor 1", "use 0 or 1")
+            raise Refusal(
+                f"{class_name} has {option}={value!r}, which is neither 0 nor 1", "use 0 or 1"
+            )
     if getattr(activation, "bits", 1) < 1:
-        raise Refusal(f"{kind} has {activation.bits} bits", "use at least 1 bit")
+        raise Refusal(f"{class_name} has {activation.bits} bits", "use at least 1 bit")
     if getattr(activation, "training", False):
-        raise Refusal(f"{kind} has training=True: its values are random", "use training=False")
+        raise Refusal(
+            f"{class_name} has training=True: its values are random", "use training=False"
+        )
 
 
 def _is_whole(number: Any) -> bool:
@@ -104,9 +108,9 @@ def quantizer_types(activation: Any) -> tuple[Fixed, Rounding, Overflow] | None:
         if isinstance(activation.alpha, str) or np.size(activation.alpha) > 1:
             return None
         signed = bool(activation.keep_negative)
-        kind = Fixed(signed, int(activation.bits), int(activation.integer) + signed)
+        fixed = Fixed(signed, int(activation.bits), int(activation.integer) + signed)
         return (
-            kind,
+            fixed,
             Rounding.RND_CONV,
             Overflow.SAT_SYM if activation.symmetric and signed else Overflow.SAT,
         )
@@ -132,10 +136,10 @@ def keras_values(activation: Any, x: np.ndarray) -> np.ndarray:
 def _quantize(
     builder: Builder, name: str, source: str, rule: tuple[Fixed, Rounding, Overflow]
 ) -> str:
-    kind, rounding, overflow = rule
-    if kind.width > 32:
-        raise Refusal(f"a quantiser of {kind.width} bits is wider than 32", "use fewer bits")
-    return builder.quantize(name, source, (kind,) * len(builder[source].types), rounding, overflow)
+    fixed, rounding, overflow = rule
+    if fixed.width > 32:
+        raise Refusal(f"a quantiser of {fixed.width} bits is wider than 32", "use fewer bits")
+    return builder.quantize(name, source, (fixed,) * len(builder[source].types), rounding, overflow)
 
 
 def _quantized_bits(builder: Builder, name: str, source: str, activation: q.quantized_bits) -> str:

@@ -73,8 +73,8 @@ class Reference:
         """Real inputs, shape (events, features), to outputs, float64 of shape (events, outputs)."""
         with float64():
             y = in_batches(self._model, x)
-        for elements, kind in self._rounded:
-            y[:, elements] = round_to(kind, y[:, elements])
+        for elements, fixed in self._rounded:
+            y[:, elements] = round_to(fixed, y[:, elements])
         return y
 
     def layers(self, x: np.ndarray) -> dict[str, np.ndarray]:
@@ -118,15 +118,15 @@ def _left_out(model: keras.Model, graph: Graph | None) -> list[Any]:
 
 def _rounded(model: keras.Model, left_out: list[Any]) -> list[tuple[slice, Fixed]]:
     """The outputs that are rounded values of a sigmoid or tanh, and their types."""
-    found = []
+    rounded = []
     start = 0
     for layer, tensor in zip(heads.last_layers(model), model.outputs, strict=True):
         stop = start + math.prod(tensor.shape[1:])
-        kind = heads.kind_of(getattr(layer, "activation", None))
-        if kind is not None and layer not in left_out:
-            found.append((slice(start, stop), heads.TYPES[kind]))
+        function = heads.kind_of(getattr(layer, "activation", None))
+        if function is not None and layer not in left_out:
+            rounded.append((slice(start, stop), heads.TYPES[function]))
         start = stop
-    return found
+    return rounded
 
 
 def _activation(layer: Any) -> Any:

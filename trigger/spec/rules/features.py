@@ -21,9 +21,9 @@ def are_fields_of_objects(spec: "Spec") -> str | None:
 
 
 def take_whole_objects(spec: "Spec") -> str | None:
-    for name, kind in spec.inputs.objects.items():
-        for number in range(len(kind.at)):
-            features = kind.features(name, number)
+    for name, collection in spec.inputs.objects.items():
+        for number in range(len(collection.at)):
+            features = collection.features(name, number)
             left_out = [feature for feature in features if feature not in spec.data.features]
             if left_out and len(left_out) < len(features):
                 return (

@@ -40,10 +40,10 @@ def features_fit_words(spec: "Spec") -> str | None:
     bits = spec.inputs.word_bits
     if spec.payload is None or spec.inputs.objects:
         return None
-    for name, kind in zip(spec.data.features, spec.input_types, strict=True):
-        if kind.width > bits:
+    for name, fixed in zip(spec.data.features, spec.input_types, strict=True):
+        if fixed.width > bits:
             return (
-                f"the feature {name!r} is {kind}, {kind.width} bits; inputs.word_bits "
+                f"the feature {name!r} is {fixed}, {fixed.width} bits; inputs.word_bits "
                 f"is {bits}, and a feature must fit into one "
                 "word; raise inputs.word_bits, or use a narrower type"
             )

@@ -39,7 +39,7 @@ def reads(build: Build) -> Mapping[str, Any]:
             name: head.model_dump(exclude={"bins", "unit"}) for name, head in spec.heads.items()
         },
         "features": spec.data.features,
-        "types": [str(this) for this in spec.input_types],
+        "types": [str(fixed) for fixed in spec.input_types],
     }
 
 

@@ -47,18 +47,18 @@ def run(build: Build, folder: Path) -> None:
     failures = []
     say(f"  {line(results[0])}")
     end = time.monotonic() + 60 * build.spec.synth.minutes
-    this = core
+    job = core
     try:
-        for this in (core, whole) if whole.payload else (core,):
-            say(f"  Yosys, {this.part.family}, {this.design}")
+        for job in (core, whole) if whole.payload else (core,):
+            say(f"  Yosys, {job.part.family}, {job.design}")
             left = max(end - time.monotonic(), 0.1)
-            results.append(synthesise("yosys", this, folder / this.design, left))
+            results.append(synthesise("yosys", job, folder / job.design, left))
             # Remove paths and processes of this machine.
-            (folder / this.design / "yosys.log").unlink(missing_ok=True)
+            (folder / job.design / "yosys.log").unlink(missing_ok=True)
             say(f"  {line(results[-1])}")
     except OutOfTime:
-        shutil.rmtree(folder / this.design)
-        failures.append(_stopped(this, build.spec.synth.minutes))
+        shutil.rmtree(folder / job.design)
+        failures.append(_stopped(job, build.spec.synth.minutes))
         say(f"  {failures[-1]}")
     except ToolFailed as failure:
         failures.append(str(failure).replace(str(folder), "synthesis"))
