@@ -89,13 +89,13 @@ def lower(
     inputs: str | Fixed | Sequence[str | Fixed] | None = None,
     kernels: Mapping[str, str | Fixed] | None = None,
 ) -> Graph:
-    """A trained Keras or QKeras network as the fixed-point graph that computes the same integers.
+    """A trained network of Keras, QKeras or HGQ2 as the fixed-point graph with the same integers.
 
     ``inputs`` is the hardware type of the features, such as "fixed<16,6>", one for all or one for
-    each (``ap_fixed<16,6>`` and ``ap_uint<8>`` are read too; values enter rounded half to even, and
-    saturated); it may be omitted if the network starts with a rounding quantiser. ``kernels`` gives
-    plain Dense layers an explicit type by layer name. Raises ``Inexact``, with everything that
-    cannot be exact, if there is no such graph.
+    each; ``ap_fixed<16,6>`` and ``ap_uint<8>`` are read too. Values enter rounded half to even, and
+    saturated. It may be omitted if the network starts with a rounding quantiser of QKeras.
+    ``kernels`` gives plain Dense layers an explicit type by layer name. Raises ``Inexact``, with
+    everything that cannot be exact, if there is no such graph.
     """
     from trigger.frontends.networks import lower as lower_keras
 
@@ -108,10 +108,9 @@ def verify(
 ) -> comparison.Verdict:
     """Compare graphs, compiled csims and compiled RTL with the Keras network, evaluated in float64.
 
-    ``x`` are real inputs, shape (events, features), or a list of those of each input of the
-    network. The last comparison is of the graph with what
-    ``model`` itself gives in float32, called as Keras calls it: equal where float32 is exact,
-    within its rounding elsewhere.
+    ``x`` are real inputs: an array (events, features), or a list with an array for each input of
+    the network. The last comparison is of the graph with what ``model`` itself gives in float32,
+    called as Keras calls it: equal where float32 is exact, within its rounding elsewhere.
 
     If the network does not quantise its inputs, all implementations get values of the graph's input
     types. Raises TriggerError for other arguments, or if the number of inputs or outputs differs
@@ -214,7 +213,11 @@ def _belonging(model: "keras.Model", implementation: Any) -> fixedpoint.Graph | 
 
 
 def build(target: str | Path, output: str | Path = "build") -> Path:
-    """Run ``trigger build``: from trigger.toml to the report. Returns the build folder."""
+    """Run ``trigger build``: from trigger.toml to the report. Returns the build folder.
+
+    ``target`` is a zoo name, a folder or a trigger.toml. Raises TriggerError if the build cannot
+    run.
+    """
     from trigger.workflow.build import build as run
 
     return run(str(target), Path(output))

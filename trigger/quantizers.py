@@ -33,7 +33,8 @@ _DECAY = 0.01
 
 
 class _LearnedBits(keras.layers.Layer):
-    """Holds ``fraction``, the fractional bits before rounding, in the shape of the granularity.
+    """Holds ``fraction``, the real-valued numbers of fractional bits, in the shape of the
+    granularity.
 
     Widths are also in the config, because the quantisers of a loaded QDense have other names, under
     which Keras does not find their weights.
@@ -138,8 +139,8 @@ class LearnedActivation(_LearnedBits):
     """For activations: rounded to the learned step, saturated at the range observed in training.
 
     ``fraction`` is the number of fractional bits to begin with, ``integer`` that of integer bits,
-    without the sign. With ``relu`` values are unsigned, and negative ones become zero. A channel is
-    an element here, both are one feature or neuron. ``rounding`` and ``overflow`` are those of
+    without the sign. With ``relu`` values are unsigned, and negative ones become zero. Channel and
+    element mean the same here: one feature or neuron. ``rounding`` and ``overflow`` are those of
     fixed-point types; with WRAP, values outside the observed range give arbitrary results. Raises
     ValueError for an unknown granularity, rounding or overflow.
     """

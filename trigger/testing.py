@@ -55,7 +55,7 @@ def _real(events: "np.ndarray | str | Path", names: Sequence[str] | None) -> np.
     from trigger.events.dataset import features, numeric_columns
 
     if not isinstance(events, str | Path):
-        return events  # verify() tells what it cannot read
+        return events  # verify() reports what it cannot read
     if names is not None:
         return features(Path(events), names)
     return np.stack(list(numeric_columns(Path(events)).values()), axis=1)

@@ -113,7 +113,7 @@ class Builder:
         return self._exact(Affine(name, (source,), types, scale, bias))
 
     def add(self, name: str, sources: tuple[str, ...], signs: tuple[int, ...] = ()) -> str:
-        """The sum of the sources, each times its sign, 1 or -1; all 1 where left out."""
+        """The sum of the sources, each times its sign, 1 or -1; by default all signs are 1."""
         fraction = max(int(self[s].fractions.max()) for s in sources)
         types = _placeholder(fraction, len(self[sources[0]].types))
         return self._exact(Add(name, sources, types, signs if -1 in signs else ()))

@@ -160,7 +160,7 @@ class Threshold(Node):
 
 @dataclass(frozen=True, eq=False)
 class Add(Node):
-    """The sum of the inputs, each times its sign, exact. No ``signs`` mean that all are 1."""
+    """The sum of the inputs, each times its sign, exact. Without ``signs`` all are 1."""
 
     signs: tuple[int, ...] = ()
 

@@ -1,4 +1,4 @@
-"""How many elements a node has, and the shapes of its constants, from how many its inputs have."""
+"""The number of elements of a node and the shapes of its constants, from the sizes of its inputs."""
 
 from collections.abc import Mapping, Sequence
 from typing import assert_never
@@ -26,10 +26,10 @@ from trigger.fixedpoint.types import Integers
 
 
 def check_shapes(node: Operation, sources: Sequence[Operation]) -> None:
-    """Raises ValueError where a node's types or constants are not as many as its operation takes.
+    """Raises ValueError if a node's types or constants do not have the sizes that its operation
+    requires.
 
-    NumPy repeats what is too short, so that such a node could be evaluated, as something that it
-    does not say.
+    NumPy would broadcast a constant that is too short, and the node would compute something else.
     """
     sizes = [len(source.types) for source in sources]
     if isinstance(node, Multiply):
@@ -110,7 +110,7 @@ def _numbers(node: Operation) -> Mapping[str, int]:
 
 
 def _elements(node: Operation, sizes: Sequence[int]) -> int:
-    """How many elements a node has, whose inputs have ``sizes``."""
+    """The number of elements of a node whose inputs have ``sizes`` elements."""
     match node:
         case Dense() | Threshold() | Select() | Maximum() | Minimum():
             return len(node.types)  # as its constants have

@@ -24,7 +24,7 @@ _IGNORED = re.compile(
     "initializer|regularizer|constraint|range$|momentum|^_?seed|^_self_|tracker|^name$|^trainable$|"
     "^built$|^dtype$|^lora_|^_beta$|^_?ebops|^weights$|^implementation$"
 )
-# What a layer tells its base, and no user can choose.
+# Arguments that a layer passes to its base class; no user can choose them.
 _SETTLED = ("pool_dimensions", "pool_mode", "rank")
 # State that quantisers measure at each call and Normalization learns; it is read as it is.
 _STATE = (

@@ -10,7 +10,7 @@ class Unrounded(NamedTuple):
     """A real-valued function of each element, which becomes exact with the quantiser after it.
 
     ``function`` maps a tensor of Keras, in its own precision; ``rises`` if it never decreases.
-    ``refusal`` is said of ``layer`` where no quantiser follows.
+    ``refusal`` is the problem of ``layer`` if no quantiser follows.
     """
 
     function: Callable[[Any], Any]
@@ -20,10 +20,8 @@ class Unrounded(NamedTuple):
 
 
 class Value(NamedTuple):
-    """What a Keras tensor is in the graph: a node, and the shape its elements have in Keras, batch
-    axis left out.
-
-    Where ``unrounded`` is given, the tensor is that function of the node.
+    """A Keras tensor in the graph: a node, and the shape of its elements in Keras, without batch
+    axis. If ``unrounded`` is given, the tensor is that function of the node.
     """
 
     node: str

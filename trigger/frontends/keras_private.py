@@ -15,7 +15,7 @@ def maker(tensor: Any) -> Any:
 
 
 def inner(tensor: Any) -> Any:
-    """The tensor inside the networks in a network that a symbolic tensor is."""
+    """The tensor of the innermost network that a symbolic tensor stands for."""
     history = tensor._keras_history
     while nodes_by_depth(history.operation) is not None:
         tensor = history.operation.outputs[history.tensor_index]
@@ -38,7 +38,7 @@ def operation_name(operation: Any) -> str | None:
 
 
 def again(operation: Any, name: str | None = None) -> Any:
-    """The same layer or operation, sharing its weights, which no network uses yet."""
+    """Another object for the same layer or operation: it shares the weights and has no uses."""
     twin = object.__new__(type(operation))  # copy.copy would save it to a file and load it again
     twin.__dict__.update(operation.__dict__)
     twin.__dict__.update(_inbound_nodes=[], _outbound_nodes=[], name=name or operation.name)
@@ -51,8 +51,8 @@ def tensor_like(tensor: Any) -> Any:
 
 
 def used(operation: Any, arguments: Any, options: Any, like: Sequence[Any]) -> list[Any]:
-    """The outputs of a new use of a layer or operation, which is not computed: they are like these
-    tensors.
+    """The outputs of a new use of a layer or operation. Nothing is computed: they have the shapes
+    and types of ``like``.
     """
     from keras.src.ops.node import Node
 
@@ -96,8 +96,8 @@ def ends_by_construction(model: keras.Model) -> tuple[list[Any], list[Any]] | No
 def reset_layer_names() -> None:
     """Let Keras count the layers without a name from the start.
 
-    The public clear_session() would also take a user's dtype policy, and the caches of models that
-    live.
+    The public clear_session() would also reset a user's dtype policy, and the caches of models in
+    use.
     """
     from keras.src.utils.naming import reset_uids
 

@@ -326,7 +326,7 @@ def _in_archive(file: Any, entries: list[_Entry]) -> Iterator[tuple[_Entry, dict
         group = layers.get(name, {})
         weights = group.get("layer/vars" if entry.was == _PRUNED else "vars", {})
         parts = {number: np.asarray(part) for number, part in weights.items()}
-        folded = group.get("batchnorm/vars", {})  # counted on, as in Keras 3
+        folded = group.get("batchnorm/vars", {})  # numbered after those of the layer, as in Keras 3
         parts |= {str(len(weights) + int(k)): np.asarray(part) for k, part in folded.items()}
         if entry.was == _PRUNED and "vars/1" in group:  # the mask, beside the kernel itself
             parts["0"] = parts["0"] * np.asarray(group["vars/1"])

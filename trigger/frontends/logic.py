@@ -35,7 +35,7 @@ def _truth(builder: Builder, name: str, operator: str, difference: str) -> str:
 
 
 def _reaches(builder: Builder, name: str, source: str, steps: int) -> str:
-    """1 where a value is at least so many of its finest steps, 0 elsewhere."""
+    """1 where a value is at least ``steps`` of its finest steps, 0 elsewhere."""
     step = np.ldexp(1.0, -int(builder[source].fractions.max()))
     bound = constant(np.array([steps * step]))
     return builder.steps(name, source, bound, constant(np.array([0.0, 1.0])))
@@ -80,7 +80,7 @@ def comparison(builder: Builder, call: Call) -> str:
 
 
 def choice(builder: Builder, call: Call) -> str:
-    """The operation where, by a comparison."""
+    """The operation ``where``, whose condition is a comparison."""
     condition, *values = operands(call)
     arguments = (*call.node.arguments.args, *call.node.arguments.kwargs.values())
     if len(values) != 2 or not isinstance(condition, Value) or arguments[0].dtype != "bool":
@@ -116,7 +116,7 @@ def logical(builder: Builder, call: Call) -> str:
 
 
 def cast(builder: Builder, call: Call) -> str:  # noqa: ARG001
-    """Another type of the same values."""
+    """The operation ``cast``: the same values."""
     dtype = keras.backend.standardize_dtype(call.layer.dtype)
     if dtype not in own.PRECISIONS:
         raise Refusal(

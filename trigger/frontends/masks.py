@@ -1,6 +1,6 @@
 """Layers whose outputs depend on a mask.
 
-A layer may give a mask to the layers after it, and Keras calls those that take one with it.
+A layer may give a mask to the layers after it, and Keras passes it to those that take one.
 """
 
 from typing import Any

@@ -1,5 +1,5 @@
-"""Networks as uses of layers: networks inside a network, TimeDistributed and Bidirectional give way
-to their layers. Masks, which no layer here depends on, are left out.
+"""A network as uses of layers: nested networks, TimeDistributed and Bidirectional are replaced by
+their layers. Masks are left out, because no layer here depends on them.
 
 The layers are those of the user, with the same weights and options: only their uses are new.
 """
@@ -44,10 +44,8 @@ def nodes(model: keras.Model) -> list[Any]:
 
 
 def inlined(model: keras.Model) -> keras.Model:
-    """The network without networks inside it, wrappers, masks and a number of events; itself if it
-    has none.
-
-    Raises Inexact with what is wrong with those that it has.
+    """The network without nested networks, wrappers, masks and a fixed number of events; the
+    network itself if it has none of them. Raises Inexact with every one that cannot be replaced.
     """
     uses = nodes(model)
     if not any(map(_gives_way, uses)) and all(t.shape[0] is None for t in model.inputs):

@@ -1,6 +1,5 @@
-"""Networks of the kind in this environment: Keras and QKeras, or HGQ2, which exclude each other.
-
-``lower``, ``input_types`` and ``Reference`` are those of that kind; see ``qkeras`` and ``hgq``.
+"""Networks of the library in this environment: QKeras or HGQ2, which cannot be installed together.
+``lower``, ``input_types`` and ``Reference`` are those of that library; see ``qkeras`` and ``hgq``.
 """
 
 import math
@@ -120,8 +119,8 @@ def in_float64(model: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def shaped(model: keras.Model, x: np.ndarray) -> Any:
-    """Events, of shape (events, features), in float32 and as the network is called with them: its
-    inputs may stand in a list or a dictionary.
+    """Events (events, features) in float32, arranged as the network takes them: an array, a list or
+    a dictionary.
     """
     given = tensors.given(model, x.astype(np.float32))
     if not hasattr(model, "input"):

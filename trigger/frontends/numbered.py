@@ -54,7 +54,7 @@ def along(shape: tuple[int, ...], axes: Sequence[int]) -> Integers:
     """The numbers of the elements that an operation along some axes takes together, (outputs,
     members).
 
-    The axes are those of Keras, that of the events included. Raises Refusal for that one.
+    Axes are counted as in Keras, the axis of the events first. Raises Refusal for that axis.
     """
     own = [axis % (len(shape) + 1) - 1 for axis in axes]
     if -1 in own:

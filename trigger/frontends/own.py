@@ -204,8 +204,8 @@ def check_precision(layer: Any) -> None:
 
 
 def check_arguments(node: Any) -> None:
-    """Refuse a call of a layer with more than its inputs, which the states of a recurrent layer are
-    among, and masks, as with training=True.
+    """Refuse a call with other arguments than inputs, recurrent states and masks, such as
+    training=True.
     """
     arguments = node.arguments
     options = without_masks(arguments.kwargs)

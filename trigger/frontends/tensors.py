@@ -1,8 +1,8 @@
 """The inputs and outputs of a network as one vector each, in the order of ``model.inputs`` and
 ``model.outputs``.
 
-A trigger receives one vector of features an event and gives one vector of scores. A network may
-divide the features among several inputs, and give the scores by several outputs.
+For each event, a trigger receives one vector of features and gives one vector of scores. A network
+may divide the features among several inputs, and give the scores by several outputs.
 """
 
 import math

@@ -97,7 +97,7 @@ class Walk(ABC):
         return None
 
     def rounds(self, layer: Any) -> bool:
-        """Whether a layer takes a real-valued function of its input's node, and rounds it."""
+        """Whether a layer is a quantiser that can round a real-valued function before it."""
         return False
 
     def leave_out_softmax(self, call: Call, axis: Any = -1) -> str:
@@ -185,7 +185,7 @@ class Walk(ABC):
             self._values[id(tensor)] = self._stand_in(f"after_{name}", tensor)
 
     def _rounded(self, value: Value) -> Value:
-        """A value that something other than a quantiser reads; a problem if it is not rounded."""
+        """The value; a problem if it is a real-valued function without a quantiser after it."""
         if value.unrounded is None:
             return value
         refusal = value.unrounded.refusal
@@ -266,10 +266,7 @@ class Walk(ABC):
 
 
 def _ends(model: keras.Model, uses: Sequence[Any]) -> set[int]:
-    """The tensors that give the outputs their values.
-
-    One that another layer reads is no end of the network: it must be exact.
-    """
+    """The tensors that become outputs, without those that another layer reads: these must be exact."""
     passed_on = {id(part) for tensor in model.outputs for part in heads.passed(tensor)[:-1]}
     read = {
         id(tensor)

@@ -1,4 +1,4 @@
-"""Layers with weights that are no kernels, in every kind of network: PReLU, Embedding."""
+"""PReLU and Embedding: layers whose weights are not kernels, in networks of QKeras and HGQ2."""
 
 import keras
 import numpy as np
@@ -55,7 +55,7 @@ def embedding(builder: Builder, call: Call) -> str:
 
 
 def _check_indices(builder: Builder, source: str, rows: int) -> None:
-    """Refuse indices that name no row: there Keras fails, or gives what its backend likes."""
+    """Refuse indices without a row: for these Keras fails, or its result depends on the backend."""
     fractions = builder[source].fractions
     low, high = (np.ldexp(end.astype(float), -fractions) for end in builder.range(source))
     least, most = np.trunc(low.min()), np.trunc(high.max())

@@ -90,7 +90,7 @@ AVERAGE_POOLING = (
 def compared(layer: Any, x: Integers) -> Integers:
     """The elements that each output of a pooling layer compares: (outputs, members).
 
-    At a border, where a window has fewer of them, one is named more than once.
+    A window at a border has fewer elements; one of them is then repeated.
     """
     groups = pooled(layer, x)
     return np.where(groups < 0, groups.max(axis=1, keepdims=True), groups)

@@ -346,7 +346,7 @@ def _near_entries(
 
 
 def _check_table(layer: hgq.layers.QUnaryFunctionLUT, shape: tuple[int, ...]) -> None:
-    """Refuse a table that does not say which values it has, the same for each element."""
+    """Refuse a table whose output quantiser is off, or differs between elements."""
     if not layer.enable_oq:
         raise Refusal("its table has values without a type", "use enable_oq=True")
     applied = rule(layer.oq, shape)

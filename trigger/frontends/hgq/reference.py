@@ -1,6 +1,6 @@
 """HGQ2 networks as Keras and HGQ2 compute them, with events in float64: the reference.
 
-Trained constants are the frozen ones (see ``hgq``); every quantiser is HGQ2's own, rebuilt in
+Trained constants are the frozen ones (see ``constants``); every quantiser is HGQ2's own, rebuilt in
 float64.
 """
 

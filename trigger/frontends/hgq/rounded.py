@@ -18,7 +18,7 @@ from trigger.frontends.inexact import Refusal
 from trigger.frontends.piecewise import lookup, staircase
 from trigger.verification.float32 import near_note, near_steps
 
-# Elements of all events that are asked for at once.
+# The number of elements, over all events, in one call.
 _AT_ONCE = 1 << 20
 
 

@@ -284,7 +284,7 @@ def _call(layer: Any, name: str, value: Any) -> Any:
 
 
 def _quantizer(layer: Any, name: str) -> Any:
-    """The quantiser of a part of a layer, or None; refused if the layer says both."""
+    """The quantiser of a part of a layer, or None; refused if the layer holds only half of it."""
     quantizer = getattr(layer, f"{name}_quantizer_internal", None)
     given = getattr(layer, f"{name}_quantizer", None)
     # The bias of QDenseBatchnorm and the inverse also use quantisers that were set afterwards.

@@ -23,7 +23,7 @@ from trigger.frontends.walk import Method, Walk
 
 
 def input_types(model: keras.Model) -> tuple[Fixed, ...] | None:
-    """The types of the inputs if all that reads each is a rounding quantiser; otherwise None."""
+    """The types of the inputs if only rounding quantisers read them; otherwise None."""
     model = inlined(model)
     if any(tensor is first for tensor in model.outputs for first in model.inputs):
         return None
@@ -54,10 +54,10 @@ def lower(
 
     ``inputs`` is the hardware type of the features, one for all or one for each; it may be omitted
     if the first layer is a rounding quantiser. ``kernels`` gives plain Dense layers an explicit
-    type, by layer name, which their kernel and bias must already be values of. A final softmax is
-    left out; a final sigmoid or tanh is rounded to 16 bits, or left out if its input is too wide
-    for a table; the graph's ``notes`` say so. Raises Inexact with everything in the network that
-    cannot be exact.
+    type, by layer name; their kernel and bias must already be values of it. A final softmax is left
+    out; a final sigmoid or tanh is rounded to 16 bits, or left out if its input is too wide for a
+    table; the graph's ``notes`` say so. Raises Inexact with everything in the network that cannot
+    be exact.
     """
     return _KerasWalk(model, given.input_types(inputs), given.kernel_types(kernels)).graph()
 

@@ -1,7 +1,7 @@
 """Recurrent layers of Keras and QKeras, unrolled over their steps.
 
 Keras computes the same with each ``implementation``, ``unroll`` and, in inference, dropout. QKeras
-quantises the state where a step reads it, not where it is given on.
+quantises the state where a step reads it, not where it is passed on.
 """
 
 from collections.abc import Callable, Sequence
@@ -184,7 +184,7 @@ class _Steps:
         return [builder.multiply(name, leave, shown), carry]
 
     def _recurrent(self, name: str, state: str, columns: Integers | None = None) -> str:
-        """A state times columns of the recurrent kernel, all where left out, with their bias."""
+        """A state times columns of the recurrent kernel (all by default), with their bias."""
         weights = self._weights
         kernel, bias = weights.recurrent.values, weights.bias.values
         bias = bias[1] if bias.ndim == 2 else np.zeros(kernel.shape[1], dtype=np.int64)

@@ -1,8 +1,8 @@
 """The network as Keras computes it, with events in float64: the reference.
 
 The trained network is cloned layer by layer in float64. Its trained constants are the frozen ones
-(see ``freeze``), so that Keras and the graph start from the same numbers; every operation on events
-is Keras' and QKeras' own.
+(see ``constants``), so that Keras and the graph start from the same numbers; every operation on
+events is Keras' and QKeras' own.
 """
 
 import math

@@ -38,7 +38,7 @@ _MOST_ENTRIES = 1 << MAX_TABLE_BITS
 def unrounded(layer: str, activation: Any, refusal: Refusal) -> Unrounded | None:
     """A function of Keras as a value that must be rounded; None for anything else.
 
-    ``refusal`` is what to say where nothing rounds it.
+    ``refusal`` is the problem if nothing rounds it.
     """
     name = next((name for name, f in _FUNCTIONS.items() if f is activation), None)
     if name is None:
