@@ -20,7 +20,7 @@ FILE_NAME = "robustness.json"
 
 
 def robustness(build: Build) -> list[dict[str, Any]]:
-    """Of each shift its name, its keys, the fraction of test events with changed inputs, and its
+    """For each shift: its name, its keys, the fraction of test events with changed inputs, and its
     effects.
     """
     if not build.spec.robustness:
@@ -55,7 +55,7 @@ def recorded_effects(shift: dict[str, Any]) -> list[Effect]:
 
 
 def read_robustness(root: Path) -> list[dict[str, Any]]:
-    """What ``robustness`` gave for the report of a build; [] without shifts."""
+    """The result of ``robustness`` in the report of a build; [] without shifts."""
     path = root / "report" / FILE_NAME
     return list(read_json(path)) if path.exists() else []
 

@@ -235,7 +235,7 @@ class _Sources:
                 assert_never(node)
 
     def _extremum(self, node: Maximum | Minimum, source: Operation) -> list[str]:
-        """One line a group; a member is multiplied, for a negative one cannot be shifted."""
+        """One line per group; members are multiplied, because C++ cannot shift negative numbers."""
         best = "max" if isinstance(node, Maximum) else "min"
         # Only zeros are shifted further.
         shifts = np.minimum(group_shifts(node, source), _LAST_SHIFT)

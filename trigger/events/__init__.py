@@ -1,1 +1,1 @@
-"""Where events come from: files, splits, the jets generator."""
+"""Sources of events: files, their splits and shifts, and generators."""

@@ -88,7 +88,7 @@ class View(NamedTuple):
 
 
 OBJECTS = View("level1", FEATURES, reconstruct)
-# Bytes apart take a sixth less space than a dictionary.
+# Splitting numbers into streams of bytes takes a sixth less space than a dictionary.
 REGIONS = View(
     "regions",
     REGION_FEATURES,

@@ -36,8 +36,9 @@ class Rows(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """The columns to read: ``names``, or all if None. Instead of a missing name that ``lists`` has,
-    the column of lists that it gives is read. A row of ``gaps`` may have no value: NaN, or no text.
+    """The columns to read: ``names``, or all if None. If a name is missing and ``lists`` has it,
+    the column of lists given there is read instead. A row of ``gaps`` may have no value: NaN, or no
+    text.
     """
 
     names: Sequence[str] | None
@@ -54,13 +55,13 @@ def read(
 ) -> Columns:
     """The named columns of one file, or all of them, each of shape (events,).
 
-    Where the file lacks a name of ``lists``, the column of lists is read that it gives there: the
-    numbers of each event, of shape (events, longest list), masked behind the end of a list.
-    Rows of the columns ``gaps`` may have no value: NaN, or no text. ``tree`` names the tree of a
-    ROOT file, or the group of an HDF5 file, where there are several.
-    Raises TriggerError naming the file, and the column and row where there is one, for anything
-    that is not a plain column of numbers or text of one length, for values that the file says are
-    in another file, and for a file that changes meanwhile.
+    If the file lacks a name of ``lists``, the column of lists given there is read instead: the
+    numbers of each event, of shape (events, longest list), masked behind the end of a list. Rows of
+    the columns ``gaps`` may have no value: NaN, or no text. ``tree`` names the tree of a ROOT file,
+    or the group of an HDF5 file, where there are several. Raises TriggerError naming the file, and
+    the column and row where there is one, for anything that is not a plain column of numbers or
+    text of one length, for values that the file says are in another file, and for a file that
+    changes meanwhile.
     """
     check_readable(path)
     reader = _READERS[_kind(path)]

@@ -46,7 +46,7 @@ class Shifting:
         return {**columns, **self._shifted(columns, self._features | self._whole_lists())}
 
     def chosen(self, columns: Columns) -> Columns:
-        """The features that were chosen from lists which ``columns`` has left alone."""
+        """The same for features chosen from lists that ``columns`` left unchanged."""
         done = {name for whole in self._whole_lists() for name in self._in_lists[whole]}
         return {**columns, **self._shifted(columns, self._features - done)}
 

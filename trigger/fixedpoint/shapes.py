@@ -1,4 +1,4 @@
-"""The number of elements of a node and the shapes of its constants, from the sizes of its inputs."""
+"""The size of a node and the shapes of its constants, from the sizes of its inputs."""
 
 from collections.abc import Mapping, Sequence
 from typing import assert_never

@@ -148,7 +148,7 @@ def passed(output: Any) -> list[Any]:
 
 
 def _passes_on(layer: Any) -> bool:
-    """Whether a layer gives its elements on as they are, in their order."""
+    """Whether a layer passes its elements on unchanged and in their order."""
     if type(layer) is keras.layers.Flatten:
         return bool(layer.data_format == "channels_last")
     return type(layer) in (*plain.TRAINING_ONLY, keras.layers.Reshape)

@@ -42,8 +42,8 @@ def quantizer_of_option(layer: Any, option: str) -> Any:
 
 
 def quantizers_of_inputs(layer: Any) -> Any:
-    """The option ``iq_confs`` of a layer of several inputs, which HGQ2 does not tell where it has
-    switched the quantisers off; then None.
+    """The option ``iq_confs`` of a layer of several inputs; None if the quantisers are off, because
+    HGQ2 does not keep it then.
     """
     return getattr(layer, "_iq_confs", None)
 

@@ -1,4 +1,4 @@
-"""Inputs of whole numbers, which are exact where nothing but an Embedding computes with them."""
+"""Integer inputs, which are exact if only an Embedding computes with them."""
 
 from typing import Any
 
@@ -6,9 +6,9 @@ import keras
 
 from trigger.frontends.keras_private import nodes_by_depth, operation_name
 
-# The types of Input that an Embedding takes as they are.
+# The dtypes of an Input that an Embedding reads without a cast.
 TYPES = ("int32", "int64")
-# What only moves elements.
+# Layers and operations that only move elements.
 _LAYERS = (
     keras.layers.Concatenate,
     keras.layers.Flatten,
@@ -22,9 +22,8 @@ _OPERATIONS = (
 
 
 def are_indices(model: keras.Model, tensor: Any) -> bool:
-    """Whether an input of a network is read only by layers Embedding, perhaps after moves.
-
-    An Embedding rounds its indices towards zero, as Keras does it where it casts the events.
+    """Whether an input of a network is read only by Embedding layers, possibly through layers that
+    move elements. An Embedding rounds its indices towards zero, as Keras does when it casts events.
     """
     by_depth = nodes_by_depth(model) or {}
     reached = {id(tensor)}

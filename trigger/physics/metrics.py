@@ -51,15 +51,17 @@ def _logits(outputs: np.ndarray, head: str) -> np.ndarray:
 
 
 def seen_by(head: Scoring, scores: np.ndarray, events: Events) -> tuple[np.ndarray, Events]:
-    """The scores of a head, of all (events, scores), and the events with its truth as ``y``; both
-    for the events that have one.
+    """The scores of a head, out of those of all heads (events, scores), and the events with its
+    truth as ``y``; both only for events that have a truth.
     """
     seen, rows = events.of(head)
     return scores[rows, head.places], seen
 
 
 def mean_auc(scores: np.ndarray, events: Events, head: Scoring) -> float:
-    """The area under the ROC curve, the mean over the classes of a head, from the logits of all."""
+    """The area under the ROC curve, averaged over the classes of a head, from the logits of all
+    heads.
+    """
     own, seen = seen_by(head, scores, events)
     numbers = range(len(head.classes))
     return float(np.mean([roc(own, seen, number, head.background).auc for number in numbers]))

@@ -1,6 +1,4 @@
-"""How well a head of task "regression" finds its truth: bias, resolution and tails, with event
-weights.
-"""
+"""Bias, resolution and tails of a head of task "regression", with event weights."""
 
 from itertools import pairwise
 from typing import NamedTuple

@@ -22,8 +22,8 @@ TOTAL = "any of them"
 
 
 class Outputs(NamedTuple):
-    """Of the test events: ``bits`` (events, accept bits), None without a decision, and ``scores``,
-    the logits of all heads.
+    """Outputs on the test events: ``bits`` (events, accept bits), None without a decision, and
+    ``scores``, the logits of all heads.
     """
 
     bits: np.ndarray | None

@@ -1,9 +1,9 @@
 """The csim: the C++ of an hls4ml project, compiled with g++ and run event by event on the graph's
 inputs.
 
-It runs in a subprocess, because ap_fixed ends the process where it finds a type it does not like,
-and through a bridge of our own, one call for all events and threads. Several projects can be
-compiled together in seconds.
+It runs in a subprocess, because ap_fixed aborts for a type that it does not support. It has a
+bridge of our own: one call for all events, and threads. Several projects can be compiled together
+in seconds.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ from trigger.fixedpoint.ops import Concatenate, GraphError
 from trigger.fixedpoint.types import Integers
 from trigger.support import compiled, process
 
-# One project runs many events; of many small ones compiling is most of the time.
+# One project runs many events; with many small projects most of the time goes into compiling.
 OPTIMIZE = ("-O3", "-flto", "-fno-semantic-interposition")
 OPTIMIZE_MANY = ("-O1",)
 
@@ -43,7 +43,7 @@ INCLUDES = {
     ),
 }
 
-# Far longer than one event takes of any network that an FPGA holds.
+# Far longer than one event of any network that fits an FPGA.
 _STALLED_S = 600
 
 # hls4ml's Catapult projects read their weights from text files unless they are compiled as for

@@ -23,8 +23,8 @@ class Project(Protocol):
 
 
 class _Array(NamedTuple):
-    """The weights in a header that is guarded by a word, with ``numbers`` in braces as C++ has
-    them.
+    """The weights in a header with an include guard; ``numbers`` is the C++ text between the
+    braces.
     """
 
     guard: str
@@ -88,9 +88,9 @@ def _entry(project: Project, directory: Path) -> dict[str, Any]:
 def _arrays(project: Project) -> list[_Array]:
     """The weights of the project's own headers, which are filled in by a loop.
 
-    An array of ap_fixed with its values in braces is one constructor call a weight, on which g++
-    spends a minute. The text of the header is what synthesis reads: the same numbers become an
-    array of double, copied once.
+    An array of ap_fixed with its values in braces is one constructor call per weight, which takes
+    g++ a minute. The text of the header is what synthesis reads: the same numbers become an array
+    of double, copied once.
     """
     arrays = []
     for path in sorted(project.sources.glob("weights/*.h")):

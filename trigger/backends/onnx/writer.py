@@ -28,7 +28,7 @@ def is_ours(data: bytes) -> bool:
 
 
 def sealed(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The model with a digest of all that is in it, by which an edited file is known."""
+    """The model with a digest of its content, which reveals an edited file."""
     model.metadata_props.add(key=_SEAL, value=_digest(model))
     return model
 
@@ -90,7 +90,7 @@ class Writer:
         return self.node("Reshape", [x, self.tensor((-1, *shape), np.int64)])
 
     def model(self, element_type: int, opsets: list[onnx.OperatorSetIdProto]) -> onnx.ModelProto:
-        """The finished model, with inputs and outputs of this kind."""
+        """The finished model, with inputs and outputs of this ONNX element type."""
         self.node("Identity", [self.names[self.graph.output.name]], output="outputs")
         ends = [
             helper.make_tensor_value_info(name, element_type, ["events", len(node.types)])

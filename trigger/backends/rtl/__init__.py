@@ -1,4 +1,4 @@
-"""The graph as pipelined RTL, in Verilog or VHDL-2008: one event a clock cycle, distributed
+"""The graph as pipelined RTL, in Verilog or VHDL-2008: one event per clock cycle, distributed
 arithmetic, no vendor tool.
 
 The pipeline is made for the clock: every operation goes into the first stage in which it meets
@@ -71,7 +71,9 @@ class RtlOptions(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """A pipelined core before writing; ``estimate`` is LUT in total and per layer, FF, and MHz."""
+    """A pipelined core before writing; ``estimate`` has the LUTs in total and per layer, the FFs,
+    and the clock in MHz.
+    """
 
     core: "Core"
     estimate: dict[str, Any]
@@ -225,7 +227,7 @@ def plan(graph: Graph, options: RtlOptions, done: Callable[[int], None] = _nobod
 def lut_by_passes(graph: Graph, with_all: int | None = None) -> dict[str, int]:
     """LUTs estimated by alkaid: with all passes, without any, and without each one.
 
-    ``with_all`` is the first of them, where it is known.
+    ``with_all`` is the first of these figures, if it is known.
     """
     from trigger.backends.rtl.logic import to_logic
 

@@ -14,8 +14,8 @@ from trigger.backends.rtl.subexpressions import Sums, Term, digits, shared
 # The differences of columns, inputs times outputs squared, that alkaid may compute. Their number
 # grows faster than the weights: for 256 times 256 they take a fifth of the time, and 40 bytes each.
 _DIFFERENCES = 1 << 22
-# Two factors are tried where they have at most this share of the kernel's digits. With more of them
-# they may save additions, but wider ones take their place, and more stages.
+# Two factors are tried if they have at most this fraction of the kernel's digits. Factors with more
+# digits may save additions, but need wider adders and more stages.
 _DIGITS_KEPT = 0.9
 # The solutions that a process keeps.
 _KEPT = 16

@@ -8,7 +8,7 @@ from trigger.backends.rtl.sums import HARDWARE, fresh, joined, lowest_bit, split
 
 # A longer multiplication is a sum of shorter ones, which pipeline registers may separate.
 _LONGEST_NS = 2.0
-# The square of so few bits is a table of one LUT for each bit.
+# A square of at most this many bits is a table of one LUT per bit.
 _TABLE_BITS = 6
 
 

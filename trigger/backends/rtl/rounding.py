@@ -81,9 +81,7 @@ def _round(x: FVariable, fraction: int, rounding: Rounding) -> FVariable:
 
 
 def _half_to_even(shifted: FVariable, fraction: int) -> FVariable:
-    """Floor of x + 1/2, with the last bit cleared where nothing is left over: there x lay half
-    way.
-    """
+    """Floor of x + 1/2, with the last bit cleared if nothing is left over, because x was a tie."""
     step = 2.0**-fraction
     up = floor(shifted, fraction)
     left_over = shifted.quantize(0, -fraction, shifted.kif[2]).unary_bit_op("any") * step

@@ -1,6 +1,4 @@
-"""What every cycle-accurate simulation of a design has in common: events in, results out, in
-parts.
-"""
+"""The common part of all cycle-accurate simulations: events in, results out, in parts."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable

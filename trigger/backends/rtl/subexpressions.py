@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 Codes = np.ndarray | int
-# So many places are counted at once, few enough for the processor's cache.
+# The number of places counted at once; they fit the processor's cache.
 _BATCH = 1 << 17
 # A code holds the value above bit 7, then the shift, then the sign; a pair holds its first value
 # above a code of its second one.
@@ -90,7 +90,7 @@ class _Search:
             values, places = np.nonzero(digits[:, output])
             minus = digits[values, output, places] < 0
             self._terms[output, :length] = _code(values, places, minus)
-        # The pairs by the greatest frequency that they may have.
+        # The pairs by the upper bound of their frequency.
         self._waiting: dict[int, list[np.ndarray]] = defaultdict(list)
         for pairs, frequencies in _pairs(digits):
             self._wait(pairs, frequencies)
@@ -136,7 +136,7 @@ class _Search:
         return places
 
     def _replace(self, pair: np.int64, frequency: int) -> None:
-        """Make a pair a value, if it still occurs so often."""
+        """Make a pair a value, if it still occurs ``frequency`` times."""
         one = np.array([pair])
         (places,) = self._places(one)
         rows, positions = np.nonzero(places[:, None] & self._weights)

@@ -11,8 +11,8 @@ from trigger.fixedpoint.ops import Dense
 
 # Delay and cost of an adder are counted bit by bit: alkaid's own defaults.
 HARDWARE = HWConfig(1, 1, -1)
-# alkaid looks at constants, matrices and tables in float32 and drops what is wider without a word:
-# all are kept narrow. Sums of six weights, which it makes tables of, must stay below 24 bits too.
+# alkaid holds constants, matrices and tables in float32 and silently drops further bits, so all are
+# kept narrow. Sums of six weights, of which it makes tables, must stay below 24 bits too.
 _WEIGHT_BITS, CONSTANT_BITS = 20, 24
 
 

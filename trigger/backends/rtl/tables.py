@@ -9,10 +9,10 @@ from trigger.backends.rtl.sums import CONSTANT_BITS, HARDWARE, joined, plus, var
 from trigger.fixedpoint.ops import Lookup, Staircase
 from trigger.fixedpoint.types import Integers
 
-# A wider table would take longer than a clock cycle: it is made of several, told apart by the upper
+# A wider table would take longer than a clock cycle: it is made of several, selected by the upper
 # bits.
 _WHOLE_TABLE_BITS = 11
-# Up to 2^8 entries a staircase is a table of a few LUTs a bit; up to 2^16 where that is less than
+# Up to 2^8 entries a staircase is a table of a few LUTs a bit; up to 2^16 if that is smaller than
 # its comparisons.
 _SURE_TABLE_BITS = 8
 _TABLE_BITS = 16
@@ -35,8 +35,8 @@ def staircase(x: FVariable, node: Staircase) -> FVariable:
     levels = levels[first : last + 1]
     if not len(thresholds):
         return variable(levels[0])
-    # One step below the first threshold and the last threshold itself stand for all that lies
-    # further out.
+    # All values further out are represented by one step below the first threshold, and by the last
+    # threshold.
     inside = minimum(maximum(x, thresholds[0] - x.step), thresholds[-1])
     if sum(inside.kif) < sum(x.kif):
         x = inside
@@ -58,7 +58,7 @@ def lookup(x: FVariable, node: Lookup, fraction: int, low: float, high: float) -
     """``levels[x - first]``; x has ``fraction`` fractional bits, and lies between the graph's ends
     ``low`` and ``high``.
     """
-    # As many of the lower bits as tell its values apart are the address.
+    # The address: the fewest lower bits that distinguish the values of x.
     low = max(low, x.low)
     high = min(high, x.high)
     step = x.step

@@ -17,8 +17,8 @@ from trigger.fixedpoint.ops import Dense, Operation
 from trigger.fixedpoint.ranges import Interval
 from trigger.fixedpoint.types import Integers
 
-# The number of events on which the logic of a layer is compared with the graph; fewer where only
-# rational numbers hold its values.
+# The number of events on which the logic of a layer is compared with the graph; fewer if its values
+# need rational numbers, which are slow.
 _SAMPLES, _FEW_SAMPLES = 1000, 25
 
 
