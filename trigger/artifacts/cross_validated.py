@@ -21,7 +21,7 @@ class Spread(NamedTuple):
 
 
 class Point(NamedTuple):
-    """The metric after training on so many ``events``, on these and on the events kept back."""
+    """The metric after training on ``events`` events, on these and on the events kept back."""
 
     events: int
     training: Spread

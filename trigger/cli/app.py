@@ -106,7 +106,7 @@ def main() -> None:
 
 
 def _run(arguments: list[str], debug: bool) -> int:
-    """The exit status. With ``debug`` what went wrong is raised."""
+    """The exit status. With ``debug`` exceptions are raised."""
     try:
         return app(args=arguments, prog_name="trigger", standalone_mode=False) or 0
     except typer.TyperException as error:  # an error in the command line itself

@@ -12,7 +12,7 @@ Target = Annotated[
     str | None,
     typer.Argument(help="A zoo name, a folder with trigger.toml, or a trigger.toml."),
 ]
-Output = Annotated[Path, typer.Option(help="Where build folders go.")]
+Output = Annotated[Path, typer.Option(help="The folder for builds.")]
 Network = Annotated[
     Path | None,
     typer.Option(
@@ -49,9 +49,9 @@ def build(
 ) -> None:
     """Build verified firmware and a report.
 
-    From a trigger.toml, or from a trained network, for which NAME.toml is written and built. Exit
-    status: 0 exact and within its budgets, 1 different, 2 could not run, 3 exact, but over a budget
-    or with scores or an accept bit that no input changes.
+    From a trigger.toml, or from a trained network: then NAME.toml is written and built. Exit
+    status: 0 exact and within its budgets, 1 different, 2 could not run, 3 exact, but over budget
+    or with constant outputs.
     """
     of_a_network = (network, weights, events, label, inputs, part, clock)
     if target is None:

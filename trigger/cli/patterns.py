@@ -47,8 +47,8 @@ def write_patterns(
 
 
 def compare_patterns(
-    expected: Annotated[Path, typer.Argument(help="What the trigger must answer.")],
-    found: Annotated[Path, typer.Argument(help="What came back.")],
+    expected: Annotated[Path, typer.Argument(help="The expected output.")],
+    found: Annotated[Path, typer.Argument(help="The captured output.")],
     ignore_flags: Annotated[
         bool,
         typer.Option("--ignore-flags", help="Compare data alone; only valid says which words."),

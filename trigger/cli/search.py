@@ -41,9 +41,7 @@ def search(
             help="Run trials on the Dask cluster of this address, not on this machine's cores."
         ),
     ] = None,
-    output: Annotated[Path, typer.Option(help="Where the folder NAME-search goes.")] = Path(
-        "build"
-    ),
+    output: Annotated[Path, typer.Option(help="The folder for NAME-search.")] = Path("build"),
 ) -> None:
     """Search for better values of trigger.toml.
 

@@ -32,20 +32,20 @@ Manifest = Annotated[
     bool,
     typer.Option(
         "--manifest",
-        help="Check instead that no file was edited and that all belong together; runs Keras.",
+        help="Check instead that no file was edited, and make all again from the network.",
     ),
 ]
 Hls4ml = Annotated[
     Path | None, typer.Option(help="Instead of a build: an hls4ml project of any origin.")
 ]
 Against = Annotated[
-    Path | None, typer.Option(help="The trained network (.keras, .h5) that --hls4ml must be.")
+    Path | None, typer.Option(help="The trained network (.keras, .h5) that --hls4ml must equal.")
 ]
 Inputs = Annotated[
     str | None,
     typer.Option(
-        help='With --hls4ml: the type of the inputs, such as "fixed<12,6>", where the '
-        "project's is wider."
+        help='With --hls4ml: the type of the inputs, such as "fixed<12,6>", if it is narrower '
+        "than the project's."
     ),
 ]
 
@@ -85,8 +85,8 @@ def verify(
 
 
 def _check_junit(junit: Path | None) -> None:
-    """Raises TriggerError, before anything is compared, where the file is not this command's to
-    write.
+    """Raises TriggerError, before anything is compared, if the file exists and this command did not
+    write it.
     """
     from trigger.support.destinations import check_file
     from trigger.verification.junit import is_junit
@@ -154,9 +154,7 @@ def _tell(name: str, verdict: "Verdict", junit: Path | None) -> None:
 
 
 def _prove(folder: Path) -> None:
-    """Print what the manifest of a build is worth; a problem ends in the exit status of a
-    difference.
-    """
+    """Print the checks of a build's manifest; a problem has the exit status of a difference."""
     from trigger.workflow.build import open_build
     from trigger.workflow.prove import prove
 

@@ -228,11 +228,11 @@ def _with_elements(
     where: Rows, columns: Columns, inputs: Inputs, change: Change | None = None
 ) -> Columns:
     """The columns, and the features of objects that are lists in the file."""
-    found = dict(columns)
-    for name, kind in inputs.objects.items():
-        chosen = elements(where, name, kind, found)
-        found |= chosen if change is None else change.chosen(chosen)
-    return found
+    features = dict(columns)
+    for name, collection in inputs.objects.items():
+        chosen = elements(where, name, collection, features)
+        features |= chosen if change is None else change.chosen(chosen)
+    return features
 
 
 def _matrix(

@@ -52,7 +52,7 @@ def to_hardware(x: np.ndarray, spec: Spec) -> Hardware:
             turn = round(2 * np.pi / fields[name].lsb)
             turns[k] = turn, -(turn // 2) if fields[name].signed else 0
     objects = list(_objects(spec))
-    found = np.empty(x.shape, dtype=np.int64)
+    integers = np.empty(x.shape, dtype=np.int64)
     saturated = np.zeros(x.shape[1], dtype=np.int64)
     for start in range(0, len(x), _BLOCK):
         rows = slice(start, start + _BLOCK)
@@ -63,11 +63,11 @@ def to_hardware(x: np.ndarray, spec: Spec) -> Hardware:
             angle = rounded[:, k]
             if ((angle < first) | (angle >= first + turn)).any():
                 rounded[:, k] = (angle - first) % turn + first
-        for kind, places in objects:
-            _in_order(rounded, kind, places)
+        for collection, places in objects:
+            _in_order(rounded, collection, places)
         saturated += ((rounded < low) | (rounded > high)).sum(axis=0)
-        found[rows] = np.clip(rounded, low, high, out=rounded)
-    return Hardware(found, saturated)
+        integers[rows] = np.clip(rounded, low, high, out=rounded)
+    return Hardware(integers, saturated)
 
 
 def splits(spec: Spec, folder: Path) -> Splits:
@@ -114,8 +114,8 @@ def structured(spec: Spec, events: int, seed: int) -> Integers:
         present = rng.integers(0, len(places) + 1, events)
         for number, columns in enumerate(places):
             x[np.flatnonzero(number >= present)[:, None], columns] = 0
-    for kind, places in objects:
-        _in_order(x, kind, places)
+    for collection, places in objects:
+        _in_order(x, collection, places)
     x[0] = 0
     x[-1] = high
     return x.astype(np.int64)
@@ -124,24 +124,24 @@ def structured(spec: Spec, events: int, seed: int) -> Integers:
 def _objects(spec: Spec) -> Iterator[tuple[HardwareObject, list[list[int]]]]:
     """Each kind of object in the features, with the columns of the fields of each object."""
     place = {name: number for number, name in enumerate(spec.data.features)}
-    for name, kind in spec.inputs.objects.items():
-        objects = (kind.features(name, number) for number in range(len(kind.at)))
+    for name, collection in spec.inputs.objects.items():
+        objects = (collection.features(name, number) for number in range(len(collection.at)))
         columns = [
             [place[feature] for feature in features] for features in objects if features[0] in place
         ]
         if columns:
-            yield kind, columns
+            yield collection, columns
 
 
-def _in_order(x: np.ndarray, kind: HardwareObject, places: list[list[int]]) -> None:
+def _in_order(x: np.ndarray, collection: HardwareObject, places: list[list[int]]) -> None:
     """Set missing objects to zero and sort the others, in place."""
     columns = np.concatenate(places)
     objects = x[:, columns].reshape(len(x), len(places), -1)
     missing = ~np.isfinite(objects).all(axis=2)
-    if kind.order_by is None:
+    if collection.order_by is None:
         objects[missing] = 0
     else:
-        key = objects[..., list(kind.fields).index(kind.order_by)]
+        key = objects[..., list(collection.fields).index(collection.order_by)]
         missing |= ~(key > 0)
         objects[missing] = 0
         # Most events come in order, and a stable sort leaves them as they are.

@@ -10,7 +10,7 @@ from trigger.spec.input_tables import HardwareObject
 
 
 def elements(
-    where: Rows, name: str, kind: HardwareObject, columns: Mapping[str, np.ndarray]
+    where: Rows, name: str, collection: HardwareObject, columns: Mapping[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
     """The features of the objects of one kind, float64 of shape (events,), from its columns of
     lists in a file, (events, longest list); none if the file has no such column.
@@ -21,15 +21,15 @@ def elements(
     """
     lists = {
         field: columns[f"{name}_{field}"]
-        for field in kind.fields
+        for field in collection.fields
         if columns.get(f"{name}_{field}", np.empty(0)).ndim == 2
     }
     if not lists:
         return {}
     numbered = [
         feature
-        for number in range(len(kind.at))
-        for feature in kind.features(name, number)
+        for number in range(len(collection.at))
+        for feature in collection.features(name, number)
         if feature in columns
     ]
     if numbered:
@@ -39,18 +39,18 @@ def elements(
             f"{quoted(numbered[0])}; keep one of the two"
         )
     _check_lengths(where, name, lists)
-    values = np.stack([np.ma.filled(lists[field], np.nan) for field in kind.fields])
-    if kind.order_by is not None:
-        key = values[list(kind.fields).index(kind.order_by)].copy()
+    values = np.stack([np.ma.filled(lists[field], np.nan) for field in collection.fields])
+    if collection.order_by is not None:
+        key = values[list(collection.fields).index(collection.order_by)].copy()
         key[np.isnan(values).any(axis=0)] = np.nan
         # NaN, which stands for no object, comes last.
         values = np.take_along_axis(values, np.argsort(-key, axis=1, kind="stable")[None], axis=2)
-    missing = max(len(kind.at) - values.shape[2], 0)
+    missing = max(len(collection.at) - values.shape[2], 0)
     values = np.pad(values, ((0, 0), (0, 0), (0, missing)), constant_values=np.nan)
     return {
         feature: values[k, :, number]
-        for number in range(len(kind.at))
-        for k, feature in enumerate(kind.features(name, number))
+        for number in range(len(collection.at))
+        for k, feature in enumerate(collection.features(name, number))
     }
 
 

@@ -266,7 +266,7 @@ class Walk(ABC):
 
 
 def _ends(model: keras.Model, uses: Sequence[Any]) -> set[int]:
-    """The tensors that become outputs, except those that another layer reads: they must be exact."""
+    """The tensors that become outputs, except those that a layer reads: these must be exact."""
     passed_on = {id(part) for tensor in model.outputs for part in heads.passed(tensor)[:-1]}
     read = {
         id(tensor)

@@ -32,8 +32,8 @@ from trigger.synthesis.run import results as results_of
 
 
 def write_report(build: Build, folder: Path) -> None:
-    """Write ``index.html`` from the finished stages of a build, and with shifts of the inputs
-    ``robustness.json``.
+    """Write ``index.html`` from the finished stages of a build, and ``robustness.json`` if it has
+    shifts of the inputs.
     """
     spec = build.spec
     graph = read_graph(build.root)

@@ -295,7 +295,7 @@ def turn_on(curves: Mapping[str, Curve], feature: str) -> str:
 
 
 def changes(estimates: Mapping[str, Mapping[str, Estimate]], shifts: Sequence[str]) -> str:
-    """Relative changes of figures, by figure and shift: a row a shift."""
+    """Relative changes of figures, by figure and shift: one row per shift."""
 
     def draw(axes: Axes) -> None:
         for number, (name, by_shift) in enumerate(estimates.items()):

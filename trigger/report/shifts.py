@@ -11,7 +11,7 @@ from trigger.spec.spec import Spec
 
 
 class Panel(NamedTuple):
-    """A table of one accept bit, or of one head: a column a figure, a row a shift."""
+    """A table of one accept bit, or of one head: one column per figure, one row per shift."""
 
     title: str
     columns: list[str]
@@ -20,7 +20,7 @@ class Panel(NamedTuple):
 
 
 def panels(shifts: Sequence[dict[str, Any]], spec: Spec) -> list[Panel]:
-    """From what ``artifacts.robust.robustness`` gives."""
+    """The tables for the result of ``artifacts.robust.robustness``."""
     by_unit: dict[tuple[str, bool], Panel] = {}
     for shift in shifts:
         grouped: dict[tuple[str, bool], list[Effect]] = {}
@@ -54,6 +54,6 @@ def _heading(of: str, accept: bool) -> str:
 
 
 def _seen(shift: dict[str, Any], spec: Spec) -> list[Effect]:
-    """All effects but those on the accepted fraction of zero bias, which the rate is."""
+    """All effects, except on the accepted fraction of zero bias: the rate shows the same."""
     rate = ("accepted", spec.physics.zero_bias)
     return [e for e in recorded_effects(shift) if (e.figure, e.what) != rate]

@@ -10,10 +10,10 @@ from optuna.trial import FrozenTrial
 
 
 def unfinished(study: optuna.Study, frozen: FrozenTrial) -> optuna.Trial:
-    """A trial that another process began, to go on with it."""
+    """A trial that another process began, to be continued."""
     return optuna.Trial(study, frozen._trial_id)
 
 
 def value(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> Any:
-    """The value of a parameter in a trial: the one written down before, or a new one."""
+    """The value of a parameter in a trial: the recorded one, or a new one."""
     return trial._suggest(name, distribution)

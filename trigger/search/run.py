@@ -43,7 +43,7 @@ class Search(NamedTuple):
 @contextlib.contextmanager
 def opened(target: str, output: Path, resume: bool) -> Iterator[Search]:
     """The search of a zoo name, a folder or a trigger.toml, in the folder ``output`` / NAME-search,
-    held by this process.
+    locked by this process.
 
     Raises TriggerError if the spec has no valid search or another process holds it, or as
     ``Study``.

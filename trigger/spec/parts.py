@@ -13,7 +13,7 @@ from trigger.support.resources import folder
 PARTS = "parts.toml"
 FAMILIES = "families.toml"
 NAMES = "part_names.toml"
-# What is read here, for whoever must know what a result depends on.
+# The files read here, on which results depend.
 DATA = tuple(f"synth/{name}" for name in (PARTS, FAMILIES, NAMES))
 TOTALS = ("lut", "ff", "dsp", "bram")
 

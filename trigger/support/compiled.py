@@ -104,9 +104,7 @@ def cache() -> Path | None:
 
 
 def is_library(path: Path) -> bool:
-    """Whether a file is called as ``library`` calls what it keeps; whether it is run, its key
-    decides.
-    """
+    """Whether a file has a name that ``library`` gives; its key decides whether it is run."""
     return re.fullmatch(r"\w+-[0-9a-f]{16}-[0-9a-f]{32}\.\w+", path.name) is not None
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-# Where the files go that are run now; None while nobody asks.
+# Files that are run are added to this set; None if nobody asks.
 _into: set[str] | None = None
 
 

@@ -28,7 +28,7 @@ PACKAGES = (
 
 
 def versions() -> dict[str, str]:
-    """Their installed versions, by name."""
+    """The installed versions of these packages, by name."""
     installed = {}
     for name in PACKAGES:
         try:

@@ -15,7 +15,8 @@ _ELEMENTS = 8
 def rarer_entries(
     graph: Graph, node: Lookup, reached: Integers, directions: np.ndarray
 ) -> Integers:
-    """Inputs, shape (events, features), whose addresses are none of ``reached``, as far as found.
+    """Inputs, shape (events, features), whose addresses are none of ``reached``, as far as they are
+    found.
 
     ``directions`` (features, elements) are the slopes of what the node reads. Along a path from the
     lowest corner of the inputs to the highest one, in single steps, an element takes nearly all its

@@ -170,7 +170,7 @@ def _is_whole(manifest: dict[str, Any]) -> bool:
 
 
 def _content_digest(content: dict[str, Any]) -> str:
-    """Whatever the order of keys: a manifest may have been written anew."""
+    """Independent of the order of keys, because a manifest may have been rewritten."""
     return data_digest(json.loads(json.dumps(content, sort_keys=True)))
 
 

@@ -1,8 +1,7 @@
-"""What the tables of a trigger.toml must be to each other: rules, in the order in which they are
-applied.
+"""Rules between the tables of a trigger.toml, in the order in which they are applied.
 
-A rule is a function of the spec that gives what is wrong, or None. It may rely on all rules before
-it.
+A rule is a function of the spec that returns what is wrong, or None. It may rely on all rules
+before it.
 """
 
 from collections.abc import Callable

@@ -77,7 +77,7 @@ def names_as_many_channels_as_links(spec: "Spec") -> str | None:
 
 
 def takes_as_many_cycles_as_words(spec: "Spec") -> str | None:
-    """A link delivers one word a clock cycle, whatever the network becomes."""
+    """A link delivers one word per clock cycle, whatever the network is."""
     if spec.payload is None or spec.budget.ii is None:
         return None
     words = link_map(spec).words

@@ -11,7 +11,7 @@ _TREES = (".h5", ".hdf5", ".root")
 
 
 class Use(NamedTuple):
-    """A key that only some specs use: which those are, and the way to become one."""
+    """A key that only some specs use: the condition, and how to meet it."""
 
     key: str
     is_used: Callable[["Spec"], bool]

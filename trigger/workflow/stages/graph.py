@@ -1,4 +1,4 @@
-"""The graph of a build, the vectors, and what Keras gives for them."""
+"""The graph of a build, the vectors, and Keras' outputs for them."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -32,7 +32,8 @@ def reads(build: Build) -> Mapping[str, Any]:
 
 
 def run(build: Build, folder: Path) -> None:
-    """Estimate; where Yosys knows the family, synthesise the core, and the payload as a whole.
+    """Estimate the cost; if Yosys supports the family, synthesise the core, and the payload as a
+    whole.
 
     Both together may take ``synth.minutes``.
     """
