@@ -49,7 +49,7 @@ def rates(
 
     if json is not None:
         check_file(json, is_ours, "a JSON file of `trigger rates`")
-    found = found_on(folder, events, engine.value, workers, scheduler)
+    counted_rates = found_on(folder, events, engine.value, workers, scheduler)
     if json is not None:
-        write_text(json, to_json(found))
-    typer.echo(table(found))
+        write_text(json, to_json(counted_rates))
+    typer.echo(table(counted_rates))

@@ -95,8 +95,8 @@ def blocks(
     Raises TriggerError that names the file, and the row where there is one, for whatever is wrong.
     """
     with unchanged(file.path, file.state):
-        found = _FORMATS[file.path.suffix.lower()].blocks(file, span, asked, most, tree)
-        for first, columns in found:
+        pieces = _FORMATS[file.path.suffix.lower()].blocks(file, span, asked, most, tree)
+        for first, columns in pieces:
             where = Rows(file.path, first)
             yield where, checked(where, columns, asked)
 
@@ -193,7 +193,7 @@ class _Member(NamedTuple):
 
 
 def _members(path: Path, names: Sequence[str]) -> dict[str, _Member]:
-    found = {}
+    members = {}
     with zipfile.ZipFile(path) as archive, path.open("rb") as file:
         for name in names:
             info = archive.getinfo(f"{name}.npy")
@@ -205,8 +205,8 @@ def _members(path: Path, names: Sequence[str]) -> dict[str, _Member]:
                 file.seek(info.header_offset)
                 sizes = np.frombuffer(file.read(_LOCAL_HEADER)[-4:], "<u2").sum()
                 start = info.header_offset + _LOCAL_HEADER + int(sizes) + header
-            found[name] = _Member(dtype, shape, start)
-    return found
+            members[name] = _Member(dtype, shape, start)
+    return members
 
 
 def _header(member: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
@@ -277,10 +277,10 @@ def _csv_spans(path: Path, _tree: str | None, choose: Choose) -> tuple[list[str]
 def _csv(file: EventFile, span: Span, asked: Wanted, most: int, _tree: str | None) -> Blocks:
     header = csv_files.header(file.path)
     part = csv_files.Part(*span)
-    found = csv_files.read_part(file.path, part, header, file.columns, asked.gaps)
+    columns = csv_files.read_part(file.path, part, header, file.columns, asked.gaps)
     for start in range(0, span.rows, most):
         rows = slice(start, start + most)
-        yield span.first + start, {name: values[rows] for name, values in found.items()}
+        yield span.first + start, {name: values[rows] for name, values in columns.items()}
 
 
 def _root_spans(path: Path, tree: str | None, choose: Choose) -> tuple[list[str], list[Span]]:
@@ -300,9 +300,9 @@ def _root(file: EventFile, span: Span, _asked: Wanted, most: int, tree: str | No
     ends = {"entry_start": span.start, "entry_stop": span.stop}
     row = span.first
     with opened_root(file.path, tree) as source:
-        for found in source.iterate(file.columns, step_size=most, library="np", **ends):
-            yield row, of_root(found)
-            row += len(next(iter(found.values())))
+        for columns in source.iterate(file.columns, step_size=most, library="np", **ends):
+            yield row, of_root(columns)
+            row += len(next(iter(columns.values())))
 
 
 _FORMATS: Mapping[str, _Format] = {

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from trigger.events.jets import CHARGED, CLASSES, PHOTON, Jet, found
+from trigger.events.jets import CHARGED, CLASSES, PHOTON, Jet, stream
 from trigger.events.pythia import versions
 
 PARTICLES = 16
@@ -70,7 +70,7 @@ def write_events(
 
     made = []
     for label in CLASSES:
-        for jet in itertools.islice(found(label, seed), jets_per_class):
+        for jet in itertools.islice(stream(label, seed), jets_per_class):
             made.append(constituents(jet))
             done(1)
     labels = np.repeat(CLASSES, jets_per_class)

@@ -13,9 +13,9 @@ import numpy as np
 
 from trigger.errors import TriggerError, quoted
 
-# Read at a time: no row may be longer.
+# The bytes read at a time; no row may be longer.
 _BLOCK_BYTES = 1 << 26
-# Of a file that is read in parts.
+# The bytes of a part of a file.
 _PART_BYTES = 1 << 22
 
 
@@ -30,7 +30,7 @@ def read(
     data.decode("utf-8")
     header, _ = _rows(path)
     columns = choose(header)
-    # Arrow takes NUL bytes, and what is wrong with quotes, without a word.
+    # Arrow silently accepts NUL bytes and wrong quotes.
     if b"\0" in data or b'"' in data:
         _check_rows(path)
     if not header:
@@ -59,7 +59,7 @@ def parts(path: Path) -> tuple[list[str], list[Part]]:
 
     Raises TriggerError for a text in quotes that goes on in the next line.
     """
-    found: list[Part] = []
+    made: list[Part] = []
     first = -1  # the header is a row, too
     line = 1
     is_odd = False
@@ -81,11 +81,11 @@ def parts(path: Path) -> tuple[list[str], list[Part]]:
             first = max(first, 0)
             rows = _count(data)
             if rows:
-                found.append(Part(first, rows, start, start + len(data)))
+                made.append(Part(first, rows, start, start + len(data)))
             first += rows
     if is_odd:
         _check_rows(path)
-    return header(path), found
+    return header(path), made
 
 
 def read_part(
@@ -181,8 +181,8 @@ def _texts(data: bytes, separator: str, width: int, places: Sequence[int]) -> li
 
 
 def _check_rows(path: Path) -> None:
-    """Raises TriggerError for the first line that is not one of a CSV file, or has other fields
-    than the header.
+    """Raises TriggerError for the first line that is not CSV, or whose number of fields is not that
+    of the header.
     """
     header, rows = _rows(path)
     for line, row in rows:
@@ -269,7 +269,7 @@ def _plain_numbers(column: Any) -> np.ndarray | None:
 
 
 def _is_number(text: str) -> bool:
-    """As C reads numbers: ``float`` takes underscores and the digits of other scripts besides."""
+    """Whether C reads a number; ``float`` also takes underscores and digits of other scripts."""
     if "_" in text or not text.isascii():
         return False
     try:

@@ -344,8 +344,8 @@ def _check_numbers(
         numbers = numbers.astype(np.float64)
     bad = np.isinf(numbers) if missing else ~np.isfinite(numbers)
     if bad.any():
-        found = int(np.argmax(bad))
-        row = found if rows is None else int(rows[found])
+        number = int(np.argmax(bad))
+        row = number if rows is None else int(rows[number])
         raise TriggerError(
             f"{where}: column {quoted(name)}, {where.place(row)}: {values[row]} is not a "
             f"finite number"

@@ -74,13 +74,13 @@ def generate(
         raise TriggerError(f"jets: no class {label!r}; available: {', '.join(CLASSES)}")
     substructure = require("trigger.events.substructure")
     out = []
-    for jet in itertools.islice(found(label, seed), jets):
+    for jet in itertools.islice(stream(label, seed), jets):
         out.append(substructure.features(jet.measured, Z_CUT).astype(np.float32))
         done(1)
     return np.stack(out)
 
 
-def found(label: str, seed: int) -> Iterator[Jet]:
+def stream(label: str, seed: int) -> Iterator[Jet]:
     """An endless stream of the jets of one class: at most the two hardest of each event."""
     substructure = require("trigger.events.substructure")
     rng = np.random.default_rng([seed, CLASSES.index(label)])

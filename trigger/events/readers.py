@@ -107,12 +107,12 @@ def unchanged(path: Path, before: tuple[int, ...] | None = None) -> Iterator[Non
         raise TriggerError(f"{path}: changed while it was read; try again when it is finished")
 
 
-def checked(where: Rows, found: Columns, asked: Wanted) -> Columns:
+def checked(where: Rows, columns: Columns, asked: Wanted) -> Columns:
     """The columns of these rows, if each is plain and all have one length; lists are padded."""
-    check_shapes(where, {name: np.shape(values) for name, values in found.items()})
-    for name in set(asked.lists.values()).difference(asked.names or ()) & set(found):
-        found[name] = _padded(where, name, found[name])
-    for name, values in found.items():
+    check_shapes(where, {name: np.shape(values) for name, values in columns.items()})
+    for name in set(asked.lists.values()).difference(asked.names or ()) & set(columns):
+        columns[name] = _padded(where, name, columns[name])
+    for name, values in columns.items():
         if name in asked.lists.values() and values.ndim == 2:
             continue
         if values.dtype.kind not in "biufUS" or values.ndim != 1:
@@ -124,7 +124,7 @@ def checked(where: Rows, found: Columns, asked: Wanted) -> Columns:
             raise TriggerError(
                 f"{where}: column {quoted(name)} is {what}; one number or text a row is needed"
             )
-    return found
+    return columns
 
 
 def check_shapes(where: Rows, shapes: Mapping[str, tuple[int, ...]]) -> None:
@@ -146,8 +146,8 @@ def check_shapes(where: Rows, shapes: Mapping[str, tuple[int, ...]]) -> None:
 
 def state(path: Path) -> tuple[int, ...]:
     """What tells whether a file has changed: its size, the time of its last change, its number."""
-    found = path.stat()
-    return found.st_size, found.st_mtime_ns, found.st_ino
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns, status.st_ino
 
 
 def _kind(path: Path) -> str:
@@ -267,11 +267,11 @@ class Hdf5Table(NamedTuple):
         """These rows of these columns."""
         if self.is_group:
             given = {name: self.source[name] for name in names}
-            found = {name: c[rows] if c.shape else c[()] for name, c in given.items()}
+            arrays = {name: c[rows] if c.shape else c[()] for name, c in given.items()}
         else:
             table = self.source[rows]
-            found = {name: table[name] for name in names}
-        return {name: _text_of_hdf5(np.asarray(values)) for name, values in found.items()}
+            arrays = {name: table[name] for name in names}
+        return {name: _text_of_hdf5(np.asarray(values)) for name, values in arrays.items()}
 
 
 @contextlib.contextmanager
@@ -328,8 +328,8 @@ def opened_root(path: Path, tree: str | None) -> Iterator[Any]:
         trees = sorted(
             {
                 re.sub(r";\d+$", "", key)
-                for key, kind in file.classnames().items()
-                if kind in ("TTree", "ROOT::RNTuple")
+                for key, class_name in file.classnames().items()
+                if class_name in ("TTree", "ROOT::RNTuple")
             }
         )
         if tree is None and len(trees) != 1:
@@ -360,10 +360,10 @@ def root_columns(path: Path, source: Any, wanted: Wanted) -> list[str]:
     return columns
 
 
-def of_root(found: Columns) -> Columns:
+def of_root(columns: Columns) -> Columns:
     """Columns of uproot, with text as NumPy has it."""
     return {
-        name: values.astype(str) if _is_text(values) else values for name, values in found.items()
+        name: values.astype(str) if _is_text(values) else values for name, values in columns.items()
     }
 
 
