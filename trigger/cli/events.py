@@ -111,7 +111,7 @@ def higgs(
     events: Events = 20_000,
     seed: Seed = 1,
 ) -> None:
-    """Generate heavy Higgs bosons that decay to WWbb, and top pairs, with Pythia 8.
+    """Generate heavy Higgs bosons (to WWbb) and top pairs.
 
     They are like the HIGGS data set (arXiv:1402.4735): 21 low-level and 7 high-level variables as
     integers.
@@ -126,7 +126,7 @@ def htautau(
     events: Events = 10_000,
     seed: Seed = 1,
 ) -> None:
-    """Generate Higgs and Z bosons that decay to tau leptons, with Pythia 8.
+    """Generate Higgs and Z bosons that decay to tau leptons.
 
     Both taus decay to a lepton (arXiv:1410.3469): 12 low-level and 15 high-level variables as
     integers.
