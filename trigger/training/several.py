@@ -84,19 +84,19 @@ def _fraction(events: Events, head: Scoring) -> float:
     return float(np.average(present, weights=events.weight))
 
 
-def of_head(head: Scoring, kind: str) -> Callable[[Any, Any], Any]:
+def of_head(head: Scoring, activation: str) -> Callable[[Any, Any], Any]:
     """The loss of each event, from the truth (events,) and the scores (events, scores) of a head;
-    ``kind`` is the function at its end.
+    ``activation`` is the function at its end.
     """
     if head.head is not None and head.is_regression:
         function = getattr(keras.losses, head.head.loss or "mean_squared_error")
         return lambda y, scores: function(y[:, None], scores)
     if len(head.outputs) == 1:
-        from_logits = kind != "sigmoid"
+        from_logits = activation != "sigmoid"
         return lambda y, scores: keras.losses.binary_crossentropy(
             y[:, None], scores, from_logits=from_logits
         )
-    logits = kind != "softmax"
+    logits = activation != "softmax"
     return lambda y, scores: keras.losses.sparse_categorical_crossentropy(
         ops.cast(y, "int32"), scores, from_logits=logits
     )
