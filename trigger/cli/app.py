@@ -9,7 +9,16 @@ import typer
 
 from trigger.cli.build import build
 from trigger.cli.doctor import doctor
-from trigger.cli.events import constituents, higgs, htautau, jets, level1, openml, regions
+from trigger.cli.events import (
+    constituents,
+    higgs,
+    htautau,
+    jets,
+    level1,
+    openml,
+    regions,
+    tracks,
+)
 from trigger.cli.export import export_emulator, export_onnx, export_payload, export_qonnx
 from trigger.cli.patterns import compare_patterns, write_patterns
 from trigger.cli.rates import rates
@@ -58,6 +67,7 @@ _events.command()(level1)
 _events.command()(regions)
 _events.command()(higgs)
 _events.command()(htautau)
+_events.command()(tracks)
 _events.command()(openml)
 app.add_typer(_events, name="events")
 

@@ -148,6 +148,30 @@ def _collider(output: Path, events: int, seed: int, sample: "Sample") -> None:
     typer.echo(f"{output}: {made['events']} events, SHA-256 {made['sha256']}")
 
 
+def tracks(
+    output: Output,
+    crossings: Annotated[int, typer.Option(min=5, help="Bunch crossings.")] = 100,
+    layer: Annotated[
+        int, typer.Option(min=1, max=5, help="The inner layer; the outer one is the next.")
+    ] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the generator.")] = 1,
+) -> None:
+    """Generate pairs of stubs on two layers of a tracker.
+
+    Tracks are helices, with 200 collisions in a crossing on average; a pair is of one particle or a
+    random combination.
+    """
+    from trigger.events.tracks import write_events
+
+    made = _generate(
+        output,
+        crossings,
+        "crossings",
+        lambda done: write_events(output, crossings, layer, seed, done),
+    )
+    typer.echo(f"{output}: {made['pairs']} pairs, SHA-256 {made['sha256']}")
+
+
 def openml(output: Annotated[Path, typer.Argument(help="The Parquet file to write.")]) -> None:
     """Fetch the published LHC jet data set from OpenML.
 
