@@ -85,7 +85,7 @@ CASES = {
 
 # Keys that are read in every spec, or that a rule or a table of its own refuses where they are not.
 READ = """
-name task description data.files data.features data.label data.classes data.split.column
+name task description data.files data.source data.events data.arguments data.features data.label data.classes data.split.column
 data.split.train data.split.validation data.split.test model.function model.network model.weights
 model.output training.epochs training.batch_size training.learning_rate training.patience
 training.target_lut training.refinement training.distillation training.classes

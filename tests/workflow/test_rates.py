@@ -11,9 +11,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import toy_source
 from decided_build import ACCEPT, accepted, decide
 from trigger_command import trigger_here
 
+from trigger.events import sources
 from trigger.physics.rates import efficiency
 from trigger.workflow.rates import worker
 
@@ -304,6 +306,45 @@ def test_files_that_are_refused(root, tmp_path):
         f"{copy}: has the same content as {good}; its events would count twice: remove one of "
         f"the two"
     )
+
+
+def test_events_of_a_source(root, tmp_path, monkeypatch):
+    """The same whatever the workers, others for another seed, and none of those of the build."""
+    path = save(tmp_path, "a.parquet", events(1))
+    assert problem(root, "--generate", 100) == (
+        f"rates: {root} was built of files; --generate needs data.source"
+    )
+    for given in ((), ("--events", path, "--generate", 10)):
+        assert problem(root, *given) == (
+            "rates: name event files with --events, or their number with --generate"
+        )
+    toy_source.install(tmp_path / "packages")
+    monkeypatch.syspath_prepend(tmp_path / "packages")
+    toml = root / "trigger.toml"
+    toml.write_text(toml.read_text().replace("files = [", 'source = "toy"\nevents = 100\n#'))
+    _reseal(root)
+    monkeypatch.setattr("trigger.events.blocks._SPAN", 400)
+    monkeypatch.setattr(sources, "_CALL", 100)
+    out = tmp_path / "out.json"
+    found, _ = figures(root, "--generate", 950, "--workers", 1, json_to=out)
+    shutil.rmtree(root / "rates")
+    again, _ = figures(root, "--generate", 950, "--workers", 3, json_to=out)
+    other, _ = figures(root, "--generate", 950, "--seed", 2, json_to=out)
+    assert found == again != other
+    assert [file["file"] for file in found["files"]] == ["source toy"]
+    import toy_events
+
+    seeds = [
+        np.random.SeedSequence([1, sources.RATES, k]).generate_state(1, np.uint64)
+        for k in range(10)
+    ]
+    made = [toy_events.toy(100 if k < 9 else 50, int(s[0]) >> 1) for k, s in enumerate(seeds)]
+    kind = np.concatenate([part["kind"] for part in made])
+    on = np.concatenate([bits(root, part) for part in made])
+    for name, sample in found["samples"].items():
+        assert sample["events"] == (kind == name).sum()
+        assert sample["any"]["events"] == on[kind == name].any(axis=1).sum()
+    toy_source.forget()
 
 
 def test_what_has_no_rates(root, small_build, tmp_path):

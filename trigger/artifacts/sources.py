@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from trigger.artifacts.folder import Build
+from trigger.events.sources import identity
 from trigger.support.digest import file_digest
 
 
@@ -13,9 +14,12 @@ def data_digests(build: Build) -> dict[str, str]:
 
 
 def event_sources(build: Build) -> Mapping[str, Any]:
-    """The event files and all that is in the spec about reading, quantising and splitting them."""
+    """The event files or their generator, and all that is in the spec about reading, quantising and
+    splitting them.
+    """
     return {
         "files": data_digests(build),
+        "source": build.spec.data.source and identity(build.spec.data.source),
         "data": build.spec.data.model_dump(),
         "inputs": build.spec.inputs.model_dump(),
         "heads": {

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from trigger.cli.arguments import BuildFolder
+from trigger.errors import TriggerError
 from trigger.support.files import write_text
 
 
@@ -20,12 +21,17 @@ class Engine(StrEnum):
 def rates(
     folder: BuildFolder,
     events: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(
             help="Event files, or a quoted pattern such as 'files/*.parquet|*.root'; may be "
             "repeated."
         ),
-    ],
+    ] = None,
+    generate: Annotated[
+        int | None,
+        typer.Option(min=1, help="Instead of files: so many new events of the build's source."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="With --generate: its seed.")] = 1,
     engine: Annotated[
         Engine, typer.Option(help="The C++ emulator, which needs g++, or the graph in NumPy.")
     ] = Engine.emulator,
@@ -44,12 +50,16 @@ def rates(
     files are read in blocks. Repeat the command to continue after an interruption.
     """
     from trigger.support.destinations import check_file
+    from trigger.workflow.rates.run import Generate
     from trigger.workflow.rates.run import rates as found_on
     from trigger.workflow.rates.table import is_ours, table, to_json
 
+    if (events is None) == (generate is None):
+        raise TriggerError("rates: name event files with --events, or their number with --generate")
+    given = events or Generate(generate or 0, seed)
     if json is not None:
         check_file(json, is_ours, "a JSON file of `trigger rates`")
-    counted_rates = found_on(folder, events, engine.value, workers, scheduler)
+    counted_rates = found_on(folder, given, engine.value, workers, scheduler)
     if json is not None:
         write_text(json, to_json(counted_rates))
     typer.echo(table(counted_rates))

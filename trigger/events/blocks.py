@@ -114,8 +114,9 @@ class _Format(NamedTuple):
     blocks: Callable[[EventFile, Span, Wanted, int, str | None], Blocks]
 
 
-def _even(rows: int, step: int) -> list[Span]:
+def even(rows: int, step: int | None = None) -> list[Span]:
     """Spans of ``step`` rows, and what is left."""
+    step = step or _SPAN
     starts = range(0, rows, step)
     return [Span(k, min(step, rows - k), k, min(k + step, rows)) for k in starts]
 
@@ -173,7 +174,7 @@ def _hdf5_spans(path: Path, tree: str | None, choose: Choose) -> tuple[list[str]
         )
         chunk = max((one.chunks[0] for one in sets if one.chunks), default=1)
         rows = sets[0].shape[0] if sets else 0
-    return columns, _even(rows, -(-_SPAN // chunk) * chunk)
+    return columns, even(rows, -(-_SPAN // chunk) * chunk)
 
 
 def _hdf5(file: EventFile, span: Span, _asked: Wanted, most: int, tree: str | None) -> Blocks:
@@ -235,7 +236,7 @@ def _npz_spans(path: Path, _tree: str | None, choose: Choose) -> tuple[list[str]
         checked(Rows(path), flat, Wanted(columns, {}, ()))
     is_stored = all(member.start is not None for member in members.values())
     # A compressed array can be read only from its start.
-    return columns, _even(rows, _SPAN if is_stored else max(rows, 1))
+    return columns, even(rows, _SPAN if is_stored else max(rows, 1))
 
 
 def _npz(file: EventFile, span: Span, _asked: Wanted, most: int, _tree: str | None) -> Blocks:
@@ -289,7 +290,7 @@ def _root_spans(path: Path, tree: str | None, choose: Choose) -> tuple[list[str]
         root_columns(path, source, Wanted(columns, {}, ()))
         rows = int(source.num_entries)
         if not hasattr(source, "common_entry_offsets"):  # an RNTuple
-            return columns, _even(rows, _SPAN)
+            return columns, even(rows)
         ends = sorted({*source.common_entry_offsets(filter_name=columns), rows})
     edges = [0, *(end for end in ends if end)]
     places = _gathered(edges[1:])

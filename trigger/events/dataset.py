@@ -1,15 +1,17 @@
 """Events for a network: features, class numbers and weights, checked and split."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from trigger.errors import TriggerError, quoted
+from trigger.events import sources
+from trigger.events.blocks import Span
 from trigger.events.lists import elements
-from trigger.events.readers import Columns, Rows, read
+from trigger.events.readers import Columns, Rows, Wanted, read
 from trigger.spec.head_tables import Head, Scoring
 from trigger.spec.input_tables import Inputs
 from trigger.spec.tables import Data
@@ -75,22 +77,25 @@ def load(
     change: Change | None = None,
     nuisance: str | None = None,
 ) -> Loaded:
-    """All events of the files, in order. With objects in ``inputs`` a feature may be NaN, as of an
-    absent object, and a file may have the objects as lists. ``heads`` need their truth. A
-    ``change`` is made to the columns first. ``nuisance`` is a column of its own.
+    """All events of the files, in order, or of the source. With objects in ``inputs`` a feature may
+    be NaN, as of an absent object, and a file may have the objects as lists. ``heads`` need their
+    truth. A ``change`` is made to the columns first. ``nuisance`` is a column of its own.
 
     Raises TriggerError that names file, column and row of a fault.
     """
+    asked = _asked(data, inputs, heads or {}, nuisance)
     parts = [
-        _load_file(data, folder / name, inputs, heads or {}, change, nuisance)
-        for name in data.files
+        _loaded(
+            data, where, _prepared(where, columns, inputs, change), inputs, heads or {}, nuisance
+        )
+        for where, columns in _given(data, folder, asked)
     ]
     events = joined([part.events for part in parts])
     for number, name in enumerate(data.classes if data.label else ()):
         if not (events.y == number).any():
+            origin = ", ".join(data.files) or f"source {data.source}"
             raise TriggerError(
-                f"{', '.join(data.files)}: no event of the class {quoted(name)} in the "
-                f"column {quoted(data.label)}"
+                f"{origin}: no event of the class {quoted(name)} in the column {quoted(data.label)}"
             )
     split = (
         np.concatenate([part.split for part in parts if part.split is not None])
@@ -128,15 +133,17 @@ def features(
     """The feature columns of one file, float64 of shape (events, features), checked; ``inputs`` as
     for ``load``.
     """
-    columns = _columns(path, names, tree, inputs)
-    _check_events(path, columns)
-    return _matrix(Rows(path), names, columns, inputs is not None and bool(inputs.objects))
+    where = Rows(path)
+    lists = None if inputs is None else inputs.lists()
+    columns = _prepared(where, read(path, names, tree, lists), inputs)
+    _check_events(where, columns)
+    return _matrix(where, names, columns, inputs is not None and bool(inputs.objects))
 
 
 def numeric_columns(path: Path) -> dict[str, np.ndarray]:
     """All numeric columns of one file, in order, float64 of shape (events,), checked."""
     columns = read(path, None)
-    _check_events(path, columns)
+    _check_events(Rows(path), columns)
     numbers = {name: values for name, values in columns.items() if values.dtype.kind in "biuf"}
     if not numbers:
         raise TriggerError(f"{path}: no numeric column; the columns are {', '.join(columns)}")
@@ -209,19 +216,35 @@ def check_truth(splits: Mapping[str, Events], heads: Sequence[Scoring]) -> None:
                 )
 
 
-def _columns(
-    path: Path,
-    names: Sequence[str],
-    tree: str | None,
-    inputs: Inputs | None,
-    gaps: Sequence[str] = (),
-    change: Change | None = None,
+def _asked(
+    data: Data, inputs: Inputs | None, heads: Mapping[str, Head], nuisance: str | None
+) -> Wanted:
+    """The columns of a spec; fields of objects may be lists, and some columns have no value."""
+    asked = (*data.features, data.label, data.weight, data.split.column, nuisance)
+    of_heads = [column for head in heads.values() for column in (head.label, head.mask)]
+    names = [name for name in dict.fromkeys((*asked, *of_heads)) if name]
+    gaps = [head.label for head in heads.values() if head.mask and head.label]
+    return Wanted(names, {} if inputs is None else inputs.lists(), gaps)
+
+
+def _given(data: Data, folder: Path, asked: Wanted) -> Iterator[tuple[Rows, Columns]]:
+    """The columns of each file, or of each block of a source."""
+    for name in data.files:
+        path = folder / name
+        yield Rows(path), read(path, asked.names, data.tree, asked.lists, asked.gaps)
+    if data.source is not None:
+        assert data.events is not None
+        everything = Span(0, data.events, 0, data.events)
+        yield from sources.blocks(data, asked, everything, data.seed, sources.BUILD)
+
+
+def _prepared(
+    where: Rows, columns: Columns, inputs: Inputs | None, change: Change | None = None
 ) -> Columns:
-    """Columns of one file; fields of objects may be lists there, and ``gaps`` have no value."""
-    columns = read(path, names, tree, None if inputs is None else inputs.lists(), gaps)
+    """The columns after a change, with the features of objects that are lists."""
     if change is not None:
         columns = change.columns(columns)
-    return columns if inputs is None else _with_elements(Rows(path), columns, inputs, change)
+    return columns if inputs is None else _with_elements(where, columns, inputs, change)
 
 
 def _with_elements(
@@ -258,29 +281,23 @@ def _weights(where: Rows, name: str, values: np.ndarray) -> np.ndarray:
     return weight
 
 
-def _load_file(
+def _loaded(
     data: Data,
-    path: Path,
+    where: Rows,
+    columns: Columns,
     inputs: Inputs | None,
     heads: Mapping[str, Head],
-    change: Change | None,
     nuisance: str | None,
 ) -> Loaded:
-    asked = (*data.features, data.label, data.weight, data.split.column, nuisance)
-    of_heads = [column for head in heads.values() for column in (head.label, head.mask)]
-    names = [name for name in dict.fromkeys((*asked, *of_heads)) if name]
-    gaps = [head.label for head in heads.values() if head.mask and head.label]
-    columns = _columns(path, names, data.tree, inputs, gaps, change)
     missing = inputs is not None and bool(inputs.objects)
-    _check_events(path, columns)
-    where = Rows(path)
+    _check_events(where, columns)
     x = _matrix(where, data.features, columns, missing)
     weight = _weights(where, data.weight, columns[data.weight]) if data.weight else np.ones(len(x))
     with np.errstate(over="ignore"):
         total = weight.sum() ** 2
     if not np.isfinite(total):
         raise TriggerError(
-            f"{path}: column {quoted(data.weight)}: the sum of the weights overflows; "
+            f"{where}: column {quoted(data.weight)}: the sum of the weights overflows; "
             f"scale them down"
         )
     y = np.zeros(len(x), dtype=np.int64)
@@ -320,9 +337,9 @@ def _truth(where: Rows, head: Head, data: Data, columns: Mapping[str, np.ndarray
     return truth
 
 
-def _check_events(path: Path, columns: Mapping[str, np.ndarray]) -> None:
+def _check_events(where: Rows, columns: Mapping[str, np.ndarray]) -> None:
     if not any(len(values) for values in columns.values()):
-        raise TriggerError(f"{path}: no events")
+        raise TriggerError(f"{where}: no events")
 
 
 def _check_numbers(

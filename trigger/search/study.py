@@ -9,6 +9,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from trigger.errors import TriggerError
+from trigger.events.sources import identity
 from trigger.search import optuna_private, trial
 from trigger.search.space import Values, distributions
 from trigger.search.trial import COMPLETE, FAILED, HOPELESS, RUNGS, Outcome
@@ -153,11 +154,13 @@ class Study:
         return optuna_private.unfinished(self._study, frozen)
 
     def _check_made_of(self, folder: Path) -> None:
+        source = self._spec.data.source
         made_of = {
             "trigger.toml": data_digest(
                 self._spec.model_dump(exclude={"budget", "description", "name"})
             ),
             **self.files,
+            "the source of its events": source and data_digest(identity(source)),
             "the installed packages": data_digest({"versions": versions()}),
             "this program": data_digest({"trial": self.program, "model": self._used}),
         }

@@ -61,9 +61,14 @@ class Split(Section):
 
 
 class Data(Section):
-    """Where the events are. Paths are relative to trigger.toml."""
+    """Where the events are: in ``files``, whose paths are relative to trigger.toml, or the first
+    ``events`` of a ``source``, an entry point of an installed package, with its ``arguments``.
+    """
 
-    files: Annotated[list[FileName], Field(min_length=1)]
+    files: list[FileName] = []
+    source: Name | None = None
+    events: Annotated[int, Field(gt=0, lt=1 << 31)] | None = None
+    arguments: dict[Name, int | Finite | str | bool] = {}
     features: Annotated[list[Name], Field(min_length=1)]
     label: Name | None = None
     classes: Annotated[list[Name], Field(min_length=1)] = []
@@ -71,6 +76,16 @@ class Data(Section):
     tree: Name | None = None
     split: Split = Split()
     seed: Seed = 1
+
+    @model_validator(mode="after")
+    def _is_one_of_both(self) -> "Data":
+        if bool(self.files) == (self.source is not None):
+            raise ValueError("set either files, or source and events")
+        if (self.source is None) != (self.events is None):
+            raise ValueError("source and events need each other")
+        if self.source is None and self.arguments:
+            raise ValueError("arguments are only for a source")
+        return self
 
     @model_validator(mode="after")
     def _no_repetition(self) -> "Data":

@@ -55,6 +55,11 @@ def user_files(path: Path) -> list[Path]:
     return sorted(files)
 
 
+def is_installed(path: Path) -> bool:
+    """Whether a file is of an installed package."""
+    return bool(set(_INSTALLED) & set(path.parts))
+
+
 def program_names(path: Path) -> list[str]:
     """The dotted names that a user's file, or a file that it imports, imports from this program."""
     imports = {imported for file in user_files(path) for imported in _imports(file)}
@@ -106,7 +111,7 @@ def _is_users(file: Path) -> bool:
         Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib", "purelib")
     }
     homes.add(_PACKAGE)
-    return not (homes & set(file.parents)) and not set(_INSTALLED) & set(file.parts)
+    return not (homes & set(file.parents)) and not is_installed(file)
 
 
 def _forget(path: Path) -> None:

@@ -53,7 +53,7 @@ USES = (
     ),
     Use(
         "data.seed",
-        lambda spec: spec.data.split.column is None,
+        lambda spec: spec.data.split.column is None or spec.data.source is not None,
         "data.split.column splits the events",
         "set fractions in data.split",
     ),

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from trigger.events.blocks import EventFile, Span
+from trigger.events.sources import Generated
 from trigger.physics.counts import Counts, from_json, to_json
 from trigger.support import files
 
@@ -25,11 +26,11 @@ class Journal:
         if not text.endswith("\n"):  # killed while it wrote
             files.write_text(path, text[: text.rfind("\n") + 1])
 
-    def counts(self, file: EventFile, span: Span) -> dict[str, Counts] | None:
+    def counts(self, file: EventFile | Generated, span: Span) -> dict[str, Counts] | None:
         """The counts of a span, if it was counted."""
         return self._known.get(_key(file, span))
 
-    def add(self, file: EventFile, span: Span, counts: Mapping[str, Counts]) -> None:
+    def add(self, file: EventFile | Generated, span: Span, counts: Mapping[str, Counts]) -> None:
         """Record a span."""
         if self._path is None:
             return
@@ -41,7 +42,7 @@ class Journal:
         }
         files.append_line(self._path, json.dumps(record))
 
-    def changed(self, file: EventFile) -> int:
+    def changed(self, file: EventFile | Generated) -> int:
         """The number of spans that were counted of other content of this file."""
         before = self._files.get(str(file.path.absolute()), {})
         return 0 if file.digest in before else sum(before.values())
@@ -58,5 +59,5 @@ class Journal:
         of_file[digest] = of_file.get(digest, 0) + 1
 
 
-def _key(file: EventFile, span: Span) -> str:
+def _key(file: EventFile | Generated, span: Span) -> str:
     return json.dumps([file.digest, file.columns, span])

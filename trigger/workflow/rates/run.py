@@ -11,6 +11,7 @@ from trigger.artifacts.folder import Build, read_graph, read_json
 from trigger.errors import TriggerError, quoted
 from trigger.events.blocks import EventFile, Span
 from trigger.events.matched import check_different, matched
+from trigger.events.sources import Generated
 from trigger.fixedpoint.serialize import fingerprint
 from trigger.physics.counts import Counts
 from trigger.support import files
@@ -35,36 +36,52 @@ class Rates(NamedTuple):
     build: Build
     graph: str
     engine: str
-    files: list[EventFile]
+    files: Sequence[EventFile | Generated]
     counts: dict[str, Counts]
 
 
 class _Piece(NamedTuple):
-    file: EventFile
+    file: EventFile | Generated
     span: Span
+
+
+class Generate(NamedTuple):
+    """So many events of the source of a build, instead of files; ``seed`` gives others."""
+
+    events: int
+    seed: int
 
 
 def rates(
     root: Path,
-    patterns: Sequence[str],
+    given: Sequence[str] | Generate,
     engine: str = worker.EMULATOR,
     workers: int | None = None,
     scheduler: str | None = None,
 ) -> Rates:
-    """Count the accept bits of a build on all events of the files that match the patterns.
+    """Count the accept bits of a build on all events of the files that match the patterns
+    ``given``, or on generated ones.
 
     Spans that an earlier run has counted are not counted again. Raises TriggerError if the build is
     not exact or has no accept bits, for patterns as ``matched``, and, when all other spans are
     counted, for those that could not be.
     """
     this = _opened(root)
-    paths = matched(patterns)
-    if scheduler is not None:  # its workers have other working folders
-        paths = [path.absolute() for path in paths]
+    paths: list[Path] = []
+    if not isinstance(given, Generate):
+        paths = matched(given)
+        if scheduler is not None:  # its workers have other working folders
+            paths = [path.absolute() for path in paths]
+    elif this.spec.data.source is None:
+        raise TriggerError(f"rates: {root} was built of files; --generate needs data.source")
     with steady(this.root), pool(scheduler, workers) as places:
         graph = fingerprint(read_graph(this.root))
         task = worker.Task(str(this.root), graph, engine, worker.program())
-        found = _inspected(this, paths, places)
+        found: Sequence[EventFile | Generated]
+        if isinstance(given, Generate):
+            found = [worker.generated(this.spec, *given)]
+        else:
+            found = _inspected(this, paths, places)
         with _journal(this, task) as journal:
             counts = _counted(task, found, journal, places)
     return Rates(this, graph, engine, found, counts)
@@ -138,7 +155,7 @@ def _journal(build: Build, task: worker.Task) -> Iterator[Journal]:
 
 
 def _counted(
-    task: worker.Task, found: Sequence[EventFile], journal: Journal, places: Pool
+    task: worker.Task, found: Sequence[EventFile | Generated], journal: Journal, places: Pool
 ) -> dict[str, Counts]:
     """The sum over all spans. Raises TriggerError, at the end, for those that failed."""
     results: list[dict[str, Counts]] = []

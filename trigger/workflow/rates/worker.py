@@ -2,7 +2,7 @@
 
 import functools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,10 +12,12 @@ from trigger.artifacts.decided import accept_bits
 from trigger.artifacts.folder import read_graph
 from trigger.artifacts.staging import SPEC
 from trigger.errors import TriggerError
+from trigger.events import sources
 from trigger.events.blocks import EventFile, Span, blocks, inspect
 from trigger.events.dataset import Block, block
 from trigger.events.hardware import to_hardware
-from trigger.events.readers import Wanted
+from trigger.events.readers import Columns, Rows, Wanted
+from trigger.events.sources import Generated
 from trigger.fixedpoint.evaluate import GoldenModel
 from trigger.fixedpoint.serialize import fingerprint
 from trigger.fixedpoint.types import Integers
@@ -67,11 +69,29 @@ def wanted(spec: Spec) -> Wanted:
 
 def inspected(spec: Spec, path: Path) -> EventFile:
     """A file with the features of a spec, and the columns of classes and weights that it has."""
-    optional = [name for name in (spec.data.label, spec.data.weight) if name is not None]
-    return inspect(path, wanted(spec), optional, spec.data.tree)
+    return inspect(path, wanted(spec), _optional(spec), spec.data.tree)
 
 
-def counted(task: Task, file: EventFile, span: Span) -> dict[str, Counts]:
+def generated(spec: Spec, events: int, seed: int) -> Generated:
+    """Events of the source of a spec that are not those of a build."""
+    return sources.inspect(spec.data, wanted(spec), _optional(spec), events, seed)
+
+
+def _optional(spec: Spec) -> list[str]:
+    return [name for name in (spec.data.label, spec.data.weight) if name is not None]
+
+
+def _columns(
+    spec: Spec, given: EventFile | Generated, span: Span, most: int
+) -> Iterator[tuple[Rows, Columns]]:
+    if isinstance(given, EventFile):
+        return blocks(given, span, wanted(spec), most, spec.data.tree)
+    sources.check_same(spec.data, given)
+    asked = wanted(spec)._replace(names=given.columns)
+    return sources.blocks(spec.data, asked, span, given.seed, sources.RATES)
+
+
+def counted(task: Task, file: EventFile | Generated, span: Span) -> dict[str, Counts]:
     """The counts of each class in a span; of ``EVENTS`` if the file has no column of classes.
 
     Raises TriggerError that names the file and the row.
@@ -80,7 +100,7 @@ def counted(task: Task, file: EventFile, span: Span) -> dict[str, Counts]:
         this = _opened(task)
     spec = this.spec
     found: dict[str, Counts] = {}
-    for where, columns in blocks(file, span, wanted(spec), this.rows, spec.data.tree):
+    for where, columns in _columns(spec, file, span, this.rows):
         events = block(where, columns, spec.data, spec.inputs)
         outputs = this.run(to_hardware(events.x, spec).x)
         bits = accept_bits(this.root, spec, outputs)
