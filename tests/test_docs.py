@@ -72,7 +72,9 @@ def test_the_site_is_built_without_a_warning(tmp_path):
     assert (result.returncode, result.stderr) == (0, "")
     commands = (tmp_path / "reference" / "cli.html").read_text()
     names = "build search verify rates synth report show new list doctor events-jets export-emulator export-onnx export-qonnx"
-    names += " events-level1 events-regions events-higgs events-htautau events-tracks"
+    names += (
+        " events-level1 events-regions events-higgs events-htautau events-tracks events-jet-energy"
+    )
     names += " export-payload patterns-write patterns-compare"
     for command in names.split():
         assert f'id="trigger-{command}"' in commands, command

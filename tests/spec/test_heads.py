@@ -72,6 +72,18 @@ REFUSED = {
         FLAVOUR + 'label = "kind"\nclasses = ["a", "a"]',
         "heads.flavour: classes names 'a' twice",
     ),
+    "monotone for classes": (
+        FLAVOUR + 'monotone = ["a"]',
+        'heads.flavour: monotone is not a key of task "classification"',
+    ),
+    "monotone in no feature": (
+        ENERGY + 'monotone = ["a", "aa"]',
+        "heads.energy.monotone has 'aa', which is not a feature; did you mean 'a'?",
+    ),
+    "monotone in an empty pattern": (
+        ENERGY + 'monotone = ["em_*"]',
+        "heads.energy.monotone has 'em_*', which matches no feature",
+    ),
     "an unknown key": (
         FLAVOUR + "wieght = 2",
         "unknown key heads.flavour.wieght; did you mean 'weight'?",

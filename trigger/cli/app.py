@@ -13,6 +13,7 @@ from trigger.cli.events import (
     constituents,
     higgs,
     htautau,
+    jet_energy,
     jets,
     level1,
     openml,
@@ -68,6 +69,7 @@ _events.command()(regions)
 _events.command()(higgs)
 _events.command()(htautau)
 _events.command()(tracks)
+_events.command()(jet_energy)
 _events.command()(openml)
 app.add_typer(_events, name="events")
 

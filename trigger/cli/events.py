@@ -172,6 +172,27 @@ def tracks(
     typer.echo(f"{output}: {made['pairs']} pairs, SHA-256 {made['sha256']}")
 
 
+def jet_energy(
+    output: Output,
+    collisions: Annotated[int, typer.Option(min=100, help="Hard collisions.")] = 12_000,
+    seed: Seed = 1,
+) -> None:
+    """Generate jets with their energies around a seed, and their true pT, with Pythia 8.
+
+    Rings of trigger towers in hardware integers, at pile-up 20 to 80; 20 to 200 GeV for training,
+    10 to 500 GeV for the test.
+    """
+    from trigger.events.jet_energy import write_events
+
+    made = _generate(
+        output,
+        collisions,
+        "collisions",
+        lambda done: write_events(output, collisions, seed, done),
+    )
+    typer.echo(f"{output}: {made['jets']} jets, SHA-256 {made['sha256']}")
+
+
 def openml(output: Annotated[Path, typer.Argument(help="The Parquet file to write.")]) -> None:
     """Fetch the published LHC jet data set from OpenML.
 

@@ -5,7 +5,7 @@ towers of 0.087 x 0.087, transverse energies in steps of 0.5 GeV. Not simulated:
 pileup, dead towers, the bending outside the barrel.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -90,9 +90,24 @@ class Deposits(NamedTuple):
         return self._replace(eta=eta, phi=(self.phi + turn) % PHI_TOWERS, muons=muons)
 
 
-def deposit(particles: Particles, rng: np.random.Generator) -> Deposits:
+# The fraction of its energy that the calorimeters measure of each hadron, and the fraction of that
+# in the electromagnetic one, from the energies in GeV.
+Showers = Callable[[np.ndarray, np.random.Generator], tuple[np.ndarray, np.ndarray]]
+
+
+def compensated(
+    energy: np.ndarray,
+    rng: np.random.Generator,  # noqa: ARG001 - as all Showers
+) -> tuple[np.ndarray, np.ndarray]:
+    """Hadrons measured on the same scale as photons, each shared between the calorimeters alike."""
+    return np.ones(len(energy)), np.full(len(energy), 0.3)
+
+
+def deposit(
+    particles: Particles, rng: np.random.Generator, showers: Showers = compensated
+) -> Deposits:
     """One collision's particles as energies in towers, and its muons, with the resolutions of a
-    generic detector.
+    generic detector. ``showers`` is the response to hadrons.
     """
     is_muon = np.abs(particles.pdg) == 13
     seen = (
@@ -119,7 +134,9 @@ def deposit(particles: Particles, rng: np.random.Generator) -> Deposits:
     pt = np.maximum(pt * (1 + relative * rng.standard_normal(len(pt))), 0)
     bend = np.arcsin(np.minimum(_CURLING_PT / np.maximum(pt, 1e-9), 1)) * np.sign(charge)
     phi = np.where(charge == 0, phi, phi - bend) % (2 * np.pi)
-    share = np.where(electromagnetic, 1.0, 0.3)  # the electromagnetic fraction of a hadron's energy
+    response, fraction = showers(energy, rng)
+    pt = np.where(electromagnetic, pt, pt * response)
+    share = np.where(electromagnetic, 1.0, fraction)
     return Deposits(
         (np.floor(eta / TOWER) + _CENTRE).astype(np.int16),
         np.minimum(phi / (2 * np.pi) * PHI_TOWERS, PHI_TOWERS - 1).astype(np.int16),
@@ -137,7 +154,7 @@ def reconstruct(events: Sequence[Sequence[Deposits]]) -> Integers:
     eta in steps of 0.0435 and phi of 2 pi / 144; of muons in steps of 0.010875 and 2 pi / 576. The
     eta of missing energy is zero.
     """
-    em, had = _towers(events)
+    em, had = towers(events)
     total = np.minimum(em + had, _LARGEST_TOWER)
     objects = [_missing(total), _egammas(em, had), _muons(events), _jets(total)]
     return np.concatenate([part.reshape(len(events), -1) for part in objects], axis=1)
@@ -150,7 +167,7 @@ def regions(events: Sequence[Sequence[Deposits]]) -> Integers:
     All regions in eta at the first phi come first. They cover eta up to 3.045, without the towers
     below 2 GeV.
     """
-    em, had = _towers(events)
+    em, had = towers(events)
     total = np.minimum(em + had, _LARGEST_TOWER)
     total[total < _REGION_TOWER_LEAST_GEV / STEP_GEV] = 0
     (in_phi, in_eta), (phi, eta) = REGIONS, _REGION_TOWERS
@@ -161,8 +178,12 @@ def regions(events: Sequence[Sequence[Deposits]]) -> Integers:
     return energies
 
 
-def _towers(events: Sequence[Sequence[Deposits]]) -> tuple[Integers, Integers]:
-    """Zero-suppressed transverse energies of all towers (events, eta, phi) in steps of 0.5 GeV."""
+def towers(
+    events: Sequence[Sequence[Deposits]], largest: int = _LARGEST_TOWER
+) -> tuple[Integers, Integers]:
+    """Zero-suppressed transverse energies of all towers (events, eta, phi) in steps of 0.5 GeV, in
+    the electromagnetic and in the hadronic calorimeter; they saturate at ``largest``.
+    """
     shape = (len(events), ETA_TOWERS, PHI_TOWERS)
     flat = [
         np.concatenate([d.eta.astype(np.int64) * PHI_TOWERS + d.phi for d in event])
@@ -173,7 +194,7 @@ def _towers(events: Sequence[Sequence[Deposits]]) -> tuple[Integers, Integers]:
     for name in ("em", "had"):
         energy = np.concatenate([getattr(d, name) for event in events for d in event])
         grid = np.bincount(where, energy, minlength=np.prod(shape)).reshape(shape)
-        sums.append(np.minimum(grid / STEP_GEV, _LARGEST_TOWER).astype(np.int64))
+        sums.append(np.minimum(grid / STEP_GEV, largest).astype(np.int64))
     return sums[0], sums[1]
 
 

@@ -46,7 +46,7 @@ from trigger.fixedpoint.ops import (
     Staircase,
     Threshold,
 )
-from trigger.fixedpoint.types import MAX_WIDTH, Fixed, Integers, Overflow, bounds, smallest
+from trigger.fixedpoint.types import MAX_WIDTH, Fixed, Flags, Integers, Overflow, bounds, smallest
 
 # Real values, and products of two of them, must be normal numbers of float64.
 _FARTHEST_POINT = 400
@@ -118,15 +118,26 @@ def overflow_proof(graph: Graph) -> list[Row]:
 
 
 def _quantizer_verdict(node: Quantize, before: Interval, source: Operation) -> str:
+    if not _leaves(node, before, source).any():
+        return "cannot overflow"
+    return "wraps, as asked" if node.overflow is Overflow.WRAP else "saturates"
+
+
+def wraps(node: Quantize, before: Interval, source: Operation) -> Flags:
+    """Whether each element of a quantiser, which reads ``source``, may wrap."""
+    return _leaves(node, before, source) & (node.overflow is Overflow.WRAP)
+
+
+def _leaves(node: Quantize, before: Interval, source: Operation) -> Flags:
+    """Whether each rounded element may lie outside its type."""
     unbounded = tuple(Fixed(True, 62, 62 - t.fraction) for t in node.types)
     low, high = (
         requantize(end[None], source.fractions, unbounded, node.rounding, Overflow.SAT)[0]
         for end in (before.low, before.high)
     )
     least, most = bounds(node.types, node.overflow)
-    if (low >= least).all() and (high <= most).all():
-        return "cannot overflow"
-    return "wraps, as asked" if node.overflow is Overflow.WRAP else "saturates"
+    outside: Flags = (low < least) | (high > most)
+    return outside
 
 
 def interval(node: Operation, inputs: Mapping[str, tuple[Operation, Interval]]) -> Interval:

@@ -17,7 +17,8 @@ class Head(Section):
     """What one output of the network learns: classes, or a number (``regression``).
 
     ``label`` is its column of the event files. Where the column ``mask`` is 0 an event has no truth
-    for this head. ``bins`` are edges of the truth for the figures of a regression.
+    for this head. ``bins`` are edges of the truth for the figures of a regression, which never
+    decreases where one of the features ``monotone`` rises.
     """
 
     task: Literal["classification", "regression"]
@@ -29,11 +30,14 @@ class Head(Section):
     mask: Name | None = None
     bins: Annotated[list[Finite], Field(min_length=2)] | None = None
     unit: Name | None = None
+    monotone: Annotated[list[Name], Field(min_length=1)] | None = None
 
     @model_validator(mode="after")
     def _has_the_keys_of_its_task(self) -> "Head":
         others = (
-            ("loss", "bins", "unit") if self.task == "classification" else ("classes", "output")
+            ("loss", "bins", "unit", "monotone")
+            if self.task == "classification"
+            else ("classes", "output")
         )
         for key in others:
             if getattr(self, key) is not None:

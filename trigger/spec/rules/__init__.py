@@ -31,6 +31,7 @@ RULES: tuple[Rule, ...] = (
     heads.replace_other_keys,
     heads.have_labels,
     heads.score_classes,
+    heads.monotone_in_features,
     heads.have_different_names,
     heads.truth_is_no_other_column,
     heads.are_trained_with_their_keys,

@@ -81,6 +81,18 @@ def score_classes(spec: "Spec") -> str | None:
     return None
 
 
+def monotone_in_features(spec: "Spec") -> str | None:
+    for key, head in spec.heads.items():
+        for name in head.monotone or []:
+            if not spec.matching(name):
+                known = [*spec.data.features, *spec.inputs.lists().values()]
+                what = "matches no feature" if "*" in name else "is not a feature"
+                return (
+                    f"heads.{key}.monotone has {quoted(name)}, which {what}{nearest(name, known)}"
+                )
+    return None
+
+
 def have_different_names(spec: "Spec") -> str | None:
     counts = Counter(spec.scores if spec.heads else [])
     repeated = [name for name, count in counts.items() if count > 1]

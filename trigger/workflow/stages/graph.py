@@ -12,7 +12,7 @@ from trigger.events.hardware import structured
 from trigger.fixedpoint.evaluate import quantize_inputs
 from trigger.fixedpoint.passes.decision import decide
 from trigger.fixedpoint.serialize import to_json
-from trigger.physics import constant
+from trigger.physics import constant, monotone
 from trigger.physics.working_points import working_points
 from trigger.support.digest import file_digest
 from trigger.support.progress import say
@@ -37,6 +37,7 @@ def reads(build: Build) -> Mapping[str, Any]:
         "physics": spec.physics.model_dump(include={"zero_bias", "filled_bunches"}),
         "training": spec.training.model_dump(include={"backend", "seed"}),
         "remedy": constant.remedy(spec),
+        "monotone": {name: head.monotone for name, head in spec.heads.items() if head.monotone},
     }
 
 
@@ -52,7 +53,7 @@ def run(build: Build, folder: Path) -> None:
     from trigger.verification import vectors
 
     model = load(build.root / "model" / "network.keras")
-    graph = lower(model, build.spec.input_types)
+    graph = monotone.proven(lower(model, build.spec.input_types), build.spec)
     events = integer_events(build)["validation"]
     points = working_points(build.spec, graph, events, left_out(model, graph))
     decided = WorkingPoints(

@@ -1,0 +1,46 @@
+"""Heads that must not decrease where an input rises: proven for the graph, or refused."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from trigger.errors import TriggerError, quoted
+from trigger.fixedpoint.graph import Graph
+from trigger.fixedpoint.monotone import changes
+from trigger.spec.spec import Spec
+
+
+def proven(graph: Graph, spec: Spec) -> Graph:
+    """The graph, with a note for each of its heads that is proven monotone.
+
+    Raises TriggerError if a head may decrease where ``heads.NAME.monotone`` forbids it.
+    """
+    asked = [head for head in spec.scoring if head.head is not None and head.head.monotone]
+    if not asked:
+        return graph
+    falls = changes(graph).falls
+    notes = []
+    for head in asked:
+        assert head.head is not None and head.head.monotone is not None
+        named = {feature for name in head.head.monotone for feature in spec.matching(name)}
+        columns = [k for k, feature in enumerate(spec.data.features) if feature in named]
+        falling = np.flatnonzero(falls[head.first, columns])
+        if falling.size:
+            names = [quoted(spec.data.features[columns[k]]) for k in falling]
+            raise TriggerError(
+                f"heads.{head.name}.monotone: it is not proven that {head.name} never decreases "
+                f"where {names[0]} rises{_others(len(names) - 1)}: some weights between them have "
+                "different signs; give the layers that read these features "
+                "kernel_constraint=keras.constraints.NonNeg(), and all layers after them"
+            )
+        notes.append(
+            f"{head.name} never decreases where one of {', '.join(sorted(named))} rises: proven "
+            "from the signs of all weights"
+        )
+    return replace(graph, notes=(*graph.notes, *notes))
+
+
+def _others(count: int) -> str:
+    if not count:
+        return ""
+    return f", nor for {count} other feature{'s' if count > 1 else ''}"
