@@ -1,4 +1,4 @@
-"""What the events of a build are made from."""
+"""The sources of the events of a build."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -52,17 +52,19 @@ def check_on_files(root: Path, spec: Spec, paths: Sequence[Path], netlist: bool 
     running = {name: _inner(make()) for name, make in implementations(root, spec, netlist).items()}
     reference = _reference(root, spec)
     points = working_points(root, spec)
-    found: dict[str, Comparison] = {}
+    comparisons: dict[str, Comparison] = {}
     total = sum(file.events for file in files)
     with progress("verifying", total, "events") as done:
-        for this in _blocks(files, spec, wanted):
-            expected = Expected(this.x, *keras_integers(graph, reference, this.x, points))
+        for block in _blocks(files, spec, wanted):
+            expected = Expected(block.x, *keras_integers(graph, reference, block.x, points))
             for comparison in compare_with(graph, expected, running).comparisons:
-                found[comparison.name] = _joined(found.get(comparison.name), comparison, this)
+                comparisons[comparison.name] = _joined(
+                    comparisons.get(comparison.name), comparison, block
+                )
                 if comparison.failure:
                     del running[comparison.name]
-            done(len(this.x))
-    return Verdict((*found.values(), own), total)
+            done(len(block.x))
+    return Verdict((*comparisons.values(), own), total)
 
 
 def _reference(root: Path, spec: Spec) -> Any:
@@ -92,12 +94,12 @@ def _blocks(files: Sequence[EventFile], spec: Spec, wanted: Wanted) -> Iterator[
                 before += len(events.x)
 
 
-def _joined(earlier: Comparison | None, part: Comparison, this: _Block) -> Comparison:
+def _joined(earlier: Comparison | None, part: Comparison, block: _Block) -> Comparison:
     """One implementation on the blocks up to this one."""
     witness = part.witness
     if isinstance(witness, Witness):
-        place = f"{this.where}, {this.where.place(witness.event)}"
-        witness = witness._replace(event=this.before + witness.event, place=place)
+        place = f"{block.where}, {block.where.place(witness.event)}"
+        witness = witness._replace(event=block.before + witness.event, place=place)
     if earlier is None:
         return part._replace(witness=witness)
     return earlier._replace(

@@ -15,19 +15,19 @@ def matched(patterns: Sequence[str]) -> list[Path]:
     alternatives; those without a folder are in that of the first. Raises TriggerError for a pattern
     that no file matches, and for a file that is named twice.
     """
-    found: dict[Path, Path] = {}
+    files: dict[Path, Path] = {}
     for pattern in patterns:
         paths = [path for one in _alternatives(pattern) for path in _of_pattern(one)]
         if not paths:
             raise TriggerError(f"{pattern}: no file matches this pattern")
         for path in paths:
-            other = found.setdefault(path.resolve(), path)
+            other = files.setdefault(path.resolve(), path)
             if other is not path:
                 raise TriggerError(
                     f"{path}: is named twice{'' if other == path else f', also as {other}'}; its "
                     f"events would count twice: name each file once"
                 )
-    return list(found.values())
+    return list(files.values())
 
 
 def check_different(files: Iterable[EventFile]) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from trigger.fixedpoint.types import Integers
 from trigger.physics.rates import Estimate, estimate
 
-# Of the mantissa of float64, in two parts whose sums fit into 63 bits.
+# Bits of the mantissa of float64; it is summed in two parts, whose sums fit into 63 bits.
 _MANTISSA = 53
 _LOW = 26
 # Every float64 is a multiple of 2**-_FINEST.
@@ -35,8 +35,8 @@ class Sums(NamedTuple):
 
 
 class Counts(NamedTuple):
-    """All events; those with any accept bit; those with one bit and no other, by bit; and those
-    with both of two bits, (bits, bits), in the diagonal those with one.
+    """``all`` events; those with ``any`` accept bit; those with one bit ``alone``, by bit; and
+    those with ``both`` of two bits, (bits, bits): the diagonal has those with one bit.
     """
 
     all: Sums
@@ -86,19 +86,19 @@ def count(bits: Integers, weight: np.ndarray | None) -> Counts:
 
 def to_json(counts: Mapping[str, Counts]) -> dict[str, Any]:
     """Counts by a name, as plain data."""
-    return {name: _plain(this) for name, this in counts.items()}
+    return {name: _plain(counted) for name, counted in counts.items()}
 
 
 def from_json(data: Mapping[str, Any]) -> dict[str, Counts]:
     """The counts of ``to_json``. Raises ValueError, TypeError or KeyError for anything else."""
     return {
         str(name): Counts(
-            _read(this["all"]),
-            _read(this["any"]),
-            tuple(map(_read, this["alone"])),
-            tuple(tuple(map(_read, row)) for row in this["both"]),
+            _read(counted["all"]),
+            _read(counted["any"]),
+            tuple(map(_read, counted["alone"])),
+            tuple(tuple(map(_read, row)) for row in counted["both"]),
         )
-        for name, this in data.items()
+        for name, counted in data.items()
     }
 
 

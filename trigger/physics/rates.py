@@ -60,10 +60,10 @@ def efficiency(kept: np.ndarray, weight: np.ndarray) -> Estimate:
     It does not cover unseen events of large weight. Raises ValueError if the total weight is zero.
     """
     squares = ((weight[part] ** 2).sum() for part in (kept, ~kept))
-    found = estimate(weight[kept].sum(), weight.sum(), *squares)
-    if found is None:
+    fraction = estimate(weight[kept].sum(), weight.sum(), *squares)
+    if fraction is None:
         raise ValueError("the total weight of the events is zero")
-    return found
+    return fraction
 
 
 def estimate(

@@ -26,7 +26,7 @@ class Pool(NamedTuple):
 def pool(scheduler: str | None, workers: int | None = None) -> Iterator[Pool]:
     """Threads of this process, ``workers`` or one per core; or the cluster of a Dask scheduler.
 
-    What waits when the block ends is not begun.
+    Calls that still wait when the block ends are not started.
     """
     if scheduler is not None:
         with connected(scheduler) as client:

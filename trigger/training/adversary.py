@@ -19,7 +19,8 @@ from trigger.spec.tables import Adversary
 from trigger.training.fit import Loss
 
 _UNITS = (32, 32)
-# The adversary finds the nuisance as one of so many intervals with equal numbers of events.
+# The number of intervals, with equal numbers of events, one of which the adversary names as the
+# nuisance.
 _INTERVALS = 10
 
 
