@@ -1,6 +1,6 @@
 """Events per second and peak memory of `trigger rates`, on zero-bias crossings drawn from those of models/level1.
 
-make FOLDER FILES writes files of 10 million crossings each. BUILD FOLDER [ENGINE WORKERS FILES]... measures.
+make FOLDER FILES EVENTS writes files of so many crossings. BUILD FOLDER [ENGINE WORKERS FILES]... measures.
 """
 
 import json
@@ -17,7 +17,6 @@ import pyarrow.parquet as pq
 
 SOURCE = Path(__file__).resolve().parents[1] / "models" / "level1" / "level1.parquet"
 BLOCK = 1 << 18
-PER_FILE = 10_000_000
 OTHERS = ("label", "weight", "split")
 # Units of phi in a turn.
 TURN = {"met": 144, "egamma": 144, "muon": 576, "jet": 144}
@@ -71,7 +70,7 @@ class Crossings:
         return x
 
 
-def make(folder, files):
+def make(folder, files, events):
     """The first file, and others with the same crossings, whose footers differ in a letter of the writer's name."""
     folder.mkdir(parents=True, exist_ok=True)
     crossings = Crossings(1)
@@ -79,10 +78,10 @@ def make(folder, files):
     first = folder / "00.parquet"
     start = time.perf_counter()
     with pq.ParquetWriter(first, schema, compression="zstd") as writer:
-        for count in [BLOCK] * (PER_FILE // BLOCK) + [PER_FILE % BLOCK]:
+        for count in [BLOCK] * (events // BLOCK) + [events % BLOCK]:
             x = crossings.block(count)
             writer.write_table(pa.table(dict(zip(crossings.names, x.T, strict=True))))
-    print(f"{PER_FILE / (time.perf_counter() - start):,.0f} events/s written")
+    print(f"{events / (time.perf_counter() - start):,.0f} events/s written")
     copy(first, files)
 
 
@@ -117,6 +116,6 @@ def main(build, folder, *runs):
 
 if __name__ == "__main__":
     if sys.argv[1] == "make":
-        make(Path(sys.argv[2]), int(sys.argv[3]))
+        make(Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))
     else:
         main(*sys.argv[1:])

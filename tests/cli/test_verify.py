@@ -63,8 +63,8 @@ def test_verify_other_events(small_build, tmp_path):
 def test_verify_files_in_blocks(small_build, tmp_path, monkeypatch):
     """The first difference is named by its file and its row there."""
     source, root = small_build
-    monkeypatch.setattr("trigger.artifacts.streamed._MOST_ROWS", 64)
-    monkeypatch.setattr("trigger.artifacts.streamed._LEAST_ROWS", 64)
+    monkeypatch.setattr("trigger.events.blocks._MOST_ROWS", 64)
+    monkeypatch.setattr("trigger.events.blocks._LEAST_ROWS", 64)
     header, *rows = (source / "events.csv").read_text().splitlines()
     for number, part in enumerate((rows[:150], rows[150:])):
         (tmp_path / f"{number}.csv").write_text("\n".join([header, *part]))

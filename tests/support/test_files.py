@@ -30,6 +30,16 @@ def test_a_link_is_replaced(tmp_path, outside):
     assert {path.name for path in tmp_path.iterdir()} == {"manifest.json", "outside"}
 
 
+def test_lines_are_appended_but_not_through_a_link(tmp_path, outside):
+    for line in ("one", "two"):
+        files.append_line(tmp_path / "lines", line)
+    assert (tmp_path / "lines").read_text() == "one\ntwo\n"
+    (tmp_path / "link").symlink_to(outside)
+    with pytest.raises(OSError, match="^.Errno 40. Too many levels of symbolic links: "):
+        files.append_line(tmp_path / "link", "three")
+    assert outside.read_text() == "mine"
+
+
 def test_a_device_or_a_pipe_is_not_replaced(tmp_path):
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)

@@ -13,7 +13,7 @@ from trigger.artifacts.implementations import (
     implementations,
     trained_network,
 )
-from trigger.events.blocks import EventFile, blocks, inspect
+from trigger.events.blocks import EventFile, block_rows, blocks, inspect
 from trigger.events.dataset import block
 from trigger.events.hardware import to_hardware
 from trigger.events.matched import check_different
@@ -23,11 +23,6 @@ from trigger.spec.spec import Spec
 from trigger.support.progress import progress
 from trigger.verification.compare import Comparison, Verdict, Witness
 from trigger.verification.keras_integers import keras_integers
-
-# Values in a block: 16 MiB as float64.
-_VALUES = 1 << 21
-_MOST_ROWS = 1 << 16
-_LEAST_ROWS = 1 << 10
 
 
 class _Block(NamedTuple):
@@ -84,7 +79,7 @@ def _inner(implementation: Any) -> Any:
 
 
 def _blocks(files: Sequence[EventFile], spec: Spec, wanted: Wanted) -> Iterator[_Block]:
-    most = min(max(_VALUES // len(spec.data.features), _LEAST_ROWS), _MOST_ROWS)
+    most = block_rows(len(spec.data.features))
     before = 0
     for file in files:
         for span in file.spans:

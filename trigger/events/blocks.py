@@ -34,6 +34,10 @@ from trigger.support.digest import file_digest
 # Rows of a span, at least, where the format lets us choose.
 _SPAN = 1 << 18
 _BUFFER_BYTES = 1 << 20
+# Values of a block: 16 MiB as float64.
+_VALUES = 1 << 21
+_MOST_ROWS = 1 << 16
+_LEAST_ROWS = 1 << 10
 # Of the header of a member of a ZIP archive, before its name.
 _LOCAL_HEADER = 30
 
@@ -99,6 +103,11 @@ def blocks(
         for first, columns in pieces:
             where = Rows(file.path, first)
             yield where, checked(where, columns, asked)
+
+
+def block_rows(features: int) -> int:
+    """The rows of a block of so many features."""
+    return min(max(_VALUES // features, _LEAST_ROWS), _MOST_ROWS)
 
 
 Choose = Callable[[Sequence[str]], list[str]]

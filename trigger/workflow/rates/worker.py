@@ -13,7 +13,7 @@ from trigger.artifacts.folder import read_graph
 from trigger.artifacts.staging import SPEC
 from trigger.errors import TriggerError
 from trigger.events import sources
-from trigger.events.blocks import EventFile, Span, blocks, inspect
+from trigger.events.blocks import EventFile, Span, block_rows, blocks, inspect
 from trigger.events.dataset import Block, block
 from trigger.events.hardware import to_hardware
 from trigger.events.readers import Columns, Rows, Wanted
@@ -30,10 +30,6 @@ GRAPH = "graph"
 EMULATOR = "emulator"
 # The sample of files that have no column of classes.
 EVENTS = "events"
-# Values in a block: 16 MiB as float64.
-_VALUES = 1 << 21
-_MOST_ROWS = 1 << 16
-_LEAST_ROWS = 1 << 10
 _opening = threading.Lock()
 
 
@@ -50,11 +46,6 @@ class _Opened(NamedTuple):
     root: Path
     spec: Spec
     run: Callable[[Integers], Integers]
-
-    @property
-    def rows(self) -> int:
-        """The rows of a block."""
-        return min(max(_VALUES // len(self.spec.data.features), _LEAST_ROWS), _MOST_ROWS)
 
 
 def program() -> str:
@@ -100,7 +91,7 @@ def counted(task: Task, file: EventFile | Generated, span: Span) -> dict[str, Co
         this = _opened(task)
     spec = this.spec
     found: dict[str, Counts] = {}
-    for where, columns in _columns(spec, file, span, this.rows):
+    for where, columns in _columns(spec, file, span, block_rows(len(spec.data.features))):
         events = block(where, columns, spec.data, spec.inputs)
         outputs = this.run(to_hardware(events.x, spec).x)
         bits = accept_bits(this.root, spec, outputs)
