@@ -217,3 +217,19 @@ def test_positions_that_compute_the_same_are_traced_once(monkeypatch, tmp_path):
     )
     x = events(graph, 0, 200)
     np.testing.assert_array_equal(simulation.run(x), oracle.outputs(graph, x))
+
+
+def test_the_largest_of_many_costs_few_cycles(tmp_path):
+    """A tree of comparisons, of odd numbers too: 49 one after the other took 25 cycles."""
+    builder = Builder((Fixed(True, 6, 6),) * 25 + (Fixed(False, 4, 5),) * 24)
+    groups = np.array([np.arange(49), np.arange(48, -1, -1)])
+    most = builder.maximum("most", "inputs", groups[:1])
+    least = builder.minimum("least", "inputs", groups[1:])
+    graph = builder.graph(builder.concatenate("both", (most, least)))
+    core = rtl.write(graph, tmp_path, rtl.RtlOptions(PART, 240))
+    assert core.interface.latency <= 5
+    (simulation,) = simulate.compile_together(
+        [simulate.Design(core.interface, core.sources)], tmp_path / "bench", "-O0"
+    )
+    x = events(graph, 0, 200)
+    np.testing.assert_array_equal(simulation.run(x), oracle.outputs(graph, x))

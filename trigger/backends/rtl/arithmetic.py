@@ -5,8 +5,7 @@ constant, which merges with the preceding bias, and a test of the bits above the
 alkaid would silently round never reach it.
 """
 
-from collections.abc import Sequence
-from functools import reduce
+from collections.abc import Callable, Sequence
 from typing import Any, assert_never
 
 import numpy as np
@@ -104,11 +103,21 @@ def lower(
         case Select():
             return [x[e] if e >= 0 else variable(0.0) for e in node.elements]
         case Maximum():
-            return [reduce(larger, [x[m] for m in group]) for group in node.groups]
+            return [_in_pairs(larger, [x[m] for m in group]) for group in node.groups]
         case Minimum():
-            return [reduce(smaller, [x[m] for m in group]) for group in node.groups]
+            return [_in_pairs(smaller, [x[m] for m in group]) for group in node.groups]
         case _:
             assert_never(node)
+
+
+def _in_pairs(
+    combine: Callable[[FVariable, FVariable], FVariable], values: Sequence[FVariable]
+) -> FVariable:
+    """All values as one, through a tree: its depth is the logarithm of their number."""
+    while len(values) > 1:
+        pairs = [combine(a, b) for a, b in zip(values[::2], values[1::2], strict=False)]
+        values = [*pairs, *values[2 * len(pairs) :]]
+    return values[0]
 
 
 def _needed(node: Quantize, source: Operation, reach: Interval) -> list[Overflow]:
