@@ -99,7 +99,7 @@ PATHS = {"higgs": HERE / "higgs.parquet", "htautau": HERE / "htautau.parquet", "
 REMEDIES = {
     "higgs": "it comes with the repository",
     "htautau": f"make it with: trigger events htautau {PATHS['htautau']} --events 10000 --seed 1",
-    "uci": "the first rows of the HIGGS data set of the UCI repository, with a line of names",
+    "uci": "rows of the HIGGS data set of the UCI repository, below a line of names",
 }
 
 

@@ -6,9 +6,9 @@ learning", arXiv:1402.4735. Signal: gg → H0 → W± H∓ → W± W∓ h0 → W
 electron or a muon, the other to quarks; 8 TeV. Selected as in the paper: exactly one lepton and at
 least four jets with pT above 20 GeV and |eta| below 2.5, at least two jets tagged as b.
 
-The paper used MadGraph, Pythia and Delphes. Here Pythia makes the hard process too, resonances
-decay by phase space, and ``collider`` is the detector: the sample resembles the published one but
-differs from it.
+The paper used MadGraph, Pythia and Delphes. Here Pythia makes the hard process too, the Higgs
+bosons decay by phase space, and ``collider`` is the detector: the sample resembles the published
+one but differs from it.
 
 The paper names the seven high-level variables by the particles whose masses they are. Which jet
 belongs to which particle is defined here, from the 21 low-level variables alone: the b-jets are the
