@@ -141,6 +141,23 @@ CASES = {
         "quantization needs a float network in model.network; a network trained here "
         "has quantised layers",
     ),
+    "training.cross_validation_trains": (
+        *TRAINED,
+        end("[cross_validation]"),
+        "cross_validation trains the network again; model.network is already trained",
+    ),
+    "training.cross_validation_measures_heads": (
+        end('[cross_validation]\nmetric = "resolution"'),
+        'cross_validation.metric "resolution" needs a head of task "regression"',
+    ),
+    "training.frozen_layers_have_fixed_widths": (
+        after(
+            "epochs = 50",
+            "target_lut = 900\n[training.freeze]\nnetwork = 'a.keras'\nlayers = ['hidden']",
+        ),
+        "training.freeze cannot be combined with training.target_lut, which changes the widths of "
+        "every layer",
+    ),
     "training.max_auc_loss_needs_labels": (
         *TRAINED,
         ('label = "kind"\n', ""),
