@@ -89,10 +89,12 @@ def test_the_key_of_the_events_covers_the_package(tmp_path, folder):
 
     def key():
         toy_source.forget()
-        return event_sources(build)["source"]
+        return event_sources(build)["files"]
 
     before = key()
-    assert before["version"] == "1.0" and "numpy" in before["required"]
+    assert list(before) == ["source toy"]
+    known = sources.identity("toy")
+    assert known["version"] == "1.0" and "numpy" in known["required"]
     for name in ("toy_events.py", "toy_helper.py"):
         path = folder / name
         path.write_text(path.read_text() + "\n")

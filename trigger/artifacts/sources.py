@@ -5,11 +5,17 @@ from typing import Any
 
 from trigger.artifacts.folder import Build
 from trigger.events.sources import identity
-from trigger.support.digest import file_digest
+from trigger.support.digest import data_digest, file_digest
 
 
 def data_digests(build: Build) -> dict[str, str]:
-    """SHA-256 of each event file. Raises TriggerError for one that cannot be read."""
+    """SHA-256 of each event file, or of what the events of a source depend on.
+
+    Raises TriggerError for one that cannot be read.
+    """
+    source = build.spec.data.source
+    if source is not None:
+        return {f"source {source}": data_digest(identity(source))}
     return {name: file_digest(build.source / name) for name in build.spec.data.files}
 
 
@@ -19,7 +25,6 @@ def event_sources(build: Build) -> Mapping[str, Any]:
     """
     return {
         "files": data_digests(build),
-        "source": build.spec.data.source and identity(build.spec.data.source),
         "data": build.spec.data.model_dump(),
         "inputs": build.spec.inputs.model_dump(),
         "heads": {
