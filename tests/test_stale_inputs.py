@@ -133,13 +133,21 @@ def test_events_of_the_same_size_and_time(trigger):
     assert moved(before, keys()) == ["events"]
 
 
-@pytest.mark.parametrize("name", ["events.csv", "model.py"])
-def test_a_missing_file(trigger, name):
+@pytest.mark.parametrize(
+    ("name", "now", "hint"),
+    [
+        ("events.csv", "other.txt", "check data.files in trigger.toml"),
+        ("events.csv", "event.csv", "did you mean 'event.csv'?"),
+        ("model.py", "network", "check [model] in trigger.toml"),
+        ("model.py", "modell.py", "did you mean 'modell.py'?"),
+    ],
+)
+def test_a_missing_file(trigger, name, now, hint):
     folder, keys = trigger
-    (folder / name).unlink()
+    (folder / name).rename(folder / now)
     with pytest.raises(TriggerError) as error:
         keys()
-    assert str(error.value) == f"{folder / name}: No such file or directory"
+    assert str(error.value) == f"{folder / name}: no such file; {hint}"
 
 
 def test_another_version_of_a_package(trigger, monkeypatch):

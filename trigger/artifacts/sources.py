@@ -5,6 +5,7 @@ from typing import Any
 
 from trigger.artifacts.folder import Build
 from trigger.events.sources import identity
+from trigger.spec.tables import check_named
 from trigger.support.digest import data_digest, file_digest
 
 
@@ -16,6 +17,8 @@ def data_digests(build: Build) -> dict[str, str]:
     source = build.spec.data.source
     if source is not None:
         return {f"source {source}": data_digest(identity(source))}
+    for name in build.spec.data.files:
+        check_named(build.source / name, "data.files")
     return {name: file_digest(build.source / name) for name in build.spec.data.files}
 
 

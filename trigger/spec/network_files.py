@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from trigger.spec.spec import Spec
+from trigger.spec.tables import check_named
 from trigger.support.code import modules_of
 from trigger.support.digest import file_digest
 from trigger.support.user_code import program_names, user_files
@@ -17,6 +18,8 @@ def file_digests(spec: Spec, source: Path) -> dict[str, str]:
     that cannot be read.
     """
     named = {name: source / name for name in spec.model_files}
+    for path in named.values():
+        check_named(path, "[model]")
     imported = {
         Path(os.path.relpath(file, source)).as_posix(): file
         for name in _python(spec)

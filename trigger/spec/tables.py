@@ -2,6 +2,7 @@
 
 import difflib
 import math
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -12,7 +13,7 @@ from pydantic import (
     model_validator,
 )
 
-from trigger.errors import quoted
+from trigger.errors import TriggerError, quoted
 from trigger.support.names import file_name, printable
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -32,6 +33,15 @@ def nearest(name: str, known: Any) -> str:
     """The end of a message with the nearest known name, or ""."""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.4)
     return f"; did you mean {quoted(close[0])}?" if close else ""
+
+
+def check_named(path: Path, key: str) -> None:
+    """Raise TriggerError if there is no such file; ``key`` of trigger.toml names it."""
+    if path.exists():
+        return
+    names = [file.name for file in path.parent.iterdir()] if path.parent.is_dir() else []
+    hint = nearest(path.name, names) or f"; check {key} in trigger.toml"
+    raise TriggerError(f"{path}: no such file{hint}")
 
 
 class Section(BaseModel):
