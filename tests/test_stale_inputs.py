@@ -138,6 +138,7 @@ def test_events_of_the_same_size_and_time(trigger):
     [
         ("events.csv", "other.txt", "check data.files in trigger.toml"),
         ("events.csv", "event.csv", "did you mean 'event.csv'?"),
+        ("events.csv", "events.txt", "check data.files in trigger.toml"),
         ("model.py", "network", "check [model] in trigger.toml"),
         ("model.py", "modell.py", "did you mean 'modell.py'?"),
     ],

@@ -29,9 +29,9 @@ Name = Annotated[str, AfterValidator(printable)]
 FileName = Annotated[str, AfterValidator(file_name)]
 
 
-def nearest(name: str, known: Any) -> str:
-    """The end of a message with the nearest known name, or ""."""
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.4)
+def nearest(name: str, known: Any, likeness: float = 0.4) -> str:
+    """The end of a message with the nearest known name, or "" if none is as like, from 0 to 1."""
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=likeness)
     return f"; did you mean {quoted(close[0])}?" if close else ""
 
 
@@ -39,8 +39,8 @@ def check_named(path: Path, key: str) -> None:
     """Raise TriggerError if there is no such file; ``key`` of trigger.toml names it."""
     if path.exists():
         return
-    names = [file.name for file in path.parent.iterdir()] if path.parent.is_dir() else []
-    hint = nearest(path.name, names) or f"; check {key} in trigger.toml"
+    names = [file.name for file in path.parent.glob(f"*{path.suffix}")]
+    hint = nearest(path.name, names, 0.7) or f"; check {key} in trigger.toml"
     raise TriggerError(f"{path}: no such file{hint}")
 
 
