@@ -12,9 +12,9 @@ the missing momentum and the number of jets. The high-level ones follow from the
   sin of the angle to the nearest lepton or jet where that is below a right angle; ``sum_pt``: of
   leptons, jet and missing momentum; ``deta``, ``dphi``, ``dr`` and ``m_ll``: between the leptons;
   ``m_vis``: of leptons and jet; ``sphericity`` of leptons and jet: three halves of the two smaller
-  eigenvalues of the normalised momentum tensor (Bjorken, Brodsky, Phys. Rev. D 1 (1970) 1416). All
-  these as in the paper; its missing-mass calculator (arXiv:1012.4686), which integrates over the
-  directions of the neutrinos, is replaced by
+  eigenvalues of the normalised momentum tensor (Bjorken, Brodsky, Phys. Rev. D 1 (1970) 1416). The
+  paper has variables of these kinds. Its missing-mass calculator (arXiv:1012.4686), which
+  integrates over the directions of the neutrinos, is replaced by
 - ``m_col``, the mass in the collinear approximation (Ellis, Hinchliffe, Soldate, van der Bij, Nucl.
   Phys. B 297 (1988) 221): each tau has the direction of its lepton, and both neutrino systems
   together the missing momentum; zero where a tau would have less momentum than its lepton;
