@@ -29,6 +29,7 @@ def test_what_there_is():
     assert zoo() == [
         "calo_anomaly",
         "jet_constituents",
+        "jet_energy",
         "jet_tagger",
         "l1_anomaly",
         "l1_topology",

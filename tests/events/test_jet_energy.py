@@ -1,4 +1,7 @@
-"""The energy of a jet as the trigger sees it: rings of towers, and the response to hadrons."""
+"""The energy of a jet as the trigger sees it: rings of towers, the response to hadrons, and the sample of the zoo."""
+
+import hashlib
+import json
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -9,13 +12,17 @@ from trigger.events.jet_energy import (
     FEATURES,
     LARGEST_SUM,
     LARGEST_TOWER,
+    RANGE,
+    TRAINING_RANGE,
     rings,
     seeds,
     seen,
     showers,
     write_events,
 )
+from trigger.support.resources import folder
 
+SAMPLE = folder("models") / "jet_energy"
 CENTRE = ETA_TOWERS // 2
 
 
@@ -100,6 +107,26 @@ def test_photons_are_not_affected_by_the_response_to_hadrons():
     assert energy(22) == energy(22, showers) == pytest.approx(50, rel=0.01)
     assert energy(130) == pytest.approx(50, rel=0.01)
     assert 0.7 < energy(130, showers) / 50 < 0.85
+
+
+def test_the_sample_that_comes_with_the_program():
+    path = SAMPLE / "jets.parquet"
+    made = json.loads((SAMPLE / "jets.json").read_text())
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == made["sha256"]
+    assert path.stat().st_size < 1e6
+    table = pq.read_table(path)
+    assert table.num_rows == made["jets"]
+    pt = table["pt"].to_numpy()
+    split = np.array(table["split"].to_pylist())
+    np.testing.assert_allclose(np.log2(pt), table["log2_pt"].to_numpy(), rtol=1e-6)
+    for name, (least, most) in {
+        "train": TRAINING_RANGE,
+        "validation": TRAINING_RANGE,
+        "test": RANGE,
+    }.items():
+        inside = pt[split == name]
+        assert least <= inside.min() < 1.1 * least
+        assert 0.9 * most < inside.max() < most
 
 
 def test_a_new_sample(tmp_path):

@@ -49,11 +49,13 @@ def graph(spec, *energy):
 
 def test_a_head_of_several_is_proven(spec):
     before = graph(spec, 1, 0, -3, 2)
-    after = proven(before, spec)
+    told = []
+    after = proven(before, spec, told.append)
     assert after.nodes == before.nodes
     assert after.notes == (
         "energy never decreases where one of em_1, em_2 rises: proven from the signs of all weights",
     )
+    assert told == [f"  {after.notes[0]}"]
 
 
 @pytest.mark.parametrize(

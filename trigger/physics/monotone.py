@@ -1,5 +1,6 @@
 """Heads that must not decrease where an input rises: proven for the graph, or refused."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -10,8 +11,8 @@ from trigger.fixedpoint.monotone import changes
 from trigger.spec.spec import Spec
 
 
-def proven(graph: Graph, spec: Spec) -> Graph:
-    """The graph, with a note for each of its heads that is proven monotone.
+def proven(graph: Graph, spec: Spec, tell: Callable[[str], None] = lambda text: None) -> Graph:
+    """The graph, with a note for each of its heads that is proven monotone, which is also told.
 
     Raises TriggerError if a head may decrease where ``heads.NAME.monotone`` forbids it.
     """
@@ -37,6 +38,8 @@ def proven(graph: Graph, spec: Spec) -> Graph:
             f"{head.name} never decreases where one of {', '.join(sorted(named))} rises: proven "
             "from the signs of all weights"
         )
+    for note in notes:
+        tell(f"  {note}")
     return replace(graph, notes=(*graph.notes, *notes))
 
 

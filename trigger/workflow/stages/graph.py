@@ -53,7 +53,7 @@ def run(build: Build, folder: Path) -> None:
     from trigger.verification import vectors
 
     model = load(build.root / "model" / "network.keras")
-    graph = monotone.proven(lower(model, build.spec.input_types), build.spec)
+    graph = monotone.proven(lower(model, build.spec.input_types), build.spec, say)
     events = integer_events(build)["validation"]
     points = working_points(build.spec, graph, events, left_out(model, graph))
     decided = WorkingPoints(
