@@ -95,6 +95,11 @@ class TestSpace:
                 "'training'?",
             ),
             (
+                '[search.parameters]\n"cross_validation.folds" = { low = 2, high = 4 }',
+                "search.parameters has 'cross_validation.folds', which has no effect: a trial neither trains nor "
+                "measures with [cross_validation]; vary another key",
+            ),
+            (
                 'metric = "efficiency"\n[search.parameters]\n"training.epochs" = { low = 7, high = 9 }',
                 'search.metric "efficiency" needs both decision.accept and physics.zero_bias',
             ),

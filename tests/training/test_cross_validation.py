@@ -6,6 +6,7 @@ import re
 import keras
 import numpy as np
 import pytest
+from conftest import write_small_trigger
 from sklearn.metrics import roc_auc_score
 
 from trigger import TriggerError
@@ -102,6 +103,46 @@ def test_a_class_with_few_events(small_build):
         f"cross_validation.folds: the class 'signal' has {signals} events for training and "
         "validation; 20 folds need 60"
     )
+
+
+@pytest.mark.parametrize(
+    ("table", "weighted", "problem"),
+    [
+        (
+            "folds = 2\nfractions = [0.001]",
+            1000,
+            "with 2 folds and the fraction 0.001: no event of the class 'signal' in the train split",
+        ),
+        (
+            "folds = 3",
+            1,
+            "with 3 folds and the fraction 1: no event of the class 'signal' in the validation split",
+        ),
+    ],
+)
+def test_parts_without_events_of_weight(tmp_path, table, weighted, problem):
+    """Weights of which all but the first few in each class are 0."""
+    source = write_small_trigger(tmp_path)
+    spec = with_table(source, f"\n[cross_validation]\n{table}\n")
+    events = {}
+    for name, split in splits(spec, source).events.items():
+        order = [np.cumsum(split.y == number) * (split.y == number) for number in (0, 1)]
+        weight = sum((place > 0) & (place <= weighted) for place in order)
+        events[name] = split._replace(weight=weight.astype(np.float64))
+    with pytest.raises(TriggerError) as caught:
+        next(cross_validate(spec, spec.cross_validation, events, source))
+    assert str(caught.value) == (
+        f"cross_validation: {problem} has a weight; set fewer folds or larger fractions"
+    )
+
+
+def test_parts_of_any_share():
+    y = np.repeat([0, 1], [5, 300])
+    for share in (0.0001, 0.01, 0.5, 0.9999):
+        part = cross_validation._part(y, share, 1, least=1)
+        assert 1 <= (part < 5).sum() <= 4 and 1 <= (part >= 5).sum() <= 299
+    small, large = (set(cross_validation._part(y, share, 1)) for share in (0.2, 0.9))
+    assert small < large and len(cross_validation._part(y, 1.0, 1)) == 305
 
 
 @pytest.mark.parametrize(

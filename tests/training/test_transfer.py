@@ -103,6 +103,96 @@ def test_a_normalisation_keeps_the_moments_of_its_events(body):
     np.testing.assert_array_equal(np.ravel(after.get_layer("hidden0").mean), [0.25, -0.5, 1])
 
 
+NESTED = """
+import keras
+from qkeras import QActivation, QDense, quantized_bits, quantized_relu
+
+
+def network(features, classes, bits=4, relu=4):
+    quantizers = {name: quantized_bits(bits, 0, alpha=1) for name in ("kernel_quantizer", "bias_quantizer")}
+    inner = keras.Input((features,))
+    x = QDense(4, **quantizers, name="hidden[1]")(inner)
+    x = QActivation(quantized_relu(relu, 2), name="relu")(x)
+    x = QDense(4, **quantizers, name="hidden2")(x)
+    body = keras.Model(inner, QActivation(quantized_relu(4, 2), name="relu2")(x), name="hidden")
+    inputs = keras.Input((features,))
+    return keras.Model(inputs, QDense(classes, **quantizers, name="scores")(body(inputs)))
+"""
+
+
+@pytest.fixture
+def nested(body):
+    """As ``body``, but all frozen layers are in a network that is one layer of both."""
+    folder, _ = body
+    (folder / "model.py").write_text(NESTED)
+    model = network.make(load(folder / "trigger.toml"), folder)
+    # As after a build that had frozen it, too.
+    model.get_layer("hidden").trainable = False
+    model.save(folder / "body.keras")
+    return folder, model
+
+
+def frozen(folder):
+    spec = load(folder / "trigger.toml")
+    model = network.make(spec, folder)
+    transfer.freeze(model, spec, folder)
+    return model
+
+
+def test_a_body_in_a_network_of_its_own(nested):
+    folder, before = nested
+    model = frozen(folder)
+    for old, new in zip(weights(before, "hidden"), weights(model, "hidden"), strict=True):
+        np.testing.assert_array_equal(new, old)
+    assert [w.name for w in model.trainable_weights] == ["kernel", "bias"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "difference"),
+    [
+        ("relu=4", "relu=5", "of its layer 'relu' activation differs"),
+        ("bits=4", "bits=5", "of its layer 'hidden[1]' kernel_quantizer differs"),
+        (
+            'name="relu2"',
+            'name="relu3"',
+            "layers hidden[1], relu, hidden2, relu2 against hidden[1], relu, hidden2, relu3",
+        ),
+    ],
+)
+def test_a_body_in_a_network_that_is_another(nested, old, new, difference):
+    folder, _ = nested
+    (folder / "model.py").write_text(NESTED.replace(old, new))
+    with pytest.raises(TriggerError) as caught:
+        frozen(folder)
+    assert str(caught.value) == (
+        f"{folder / 'body.keras'}: its layer 'hidden' is not that of network(): {difference}; "
+        "make the layer as it was trained, or name others in training.freeze.layers"
+    )
+
+
+def test_an_activation_between_frozen_layers_is_the_same(body):
+    """It has no weights, but the integers of the body depend on it."""
+    folder, _ = body
+    changes = {"trigger.toml": ("hidden*", "*1"), "model.py": ("relu(4, 2)", "relu(5, 2)")}
+    for name, change in changes.items():
+        (folder / name).write_text((folder / name).read_text().replace(*change))
+    with pytest.raises(TriggerError) as caught:
+        frozen(folder)
+    assert str(caught.value) == (
+        f"{folder / 'body.keras'}: its layer 'relu1' is not that of network(): activation "
+        "differs; make the layer as it was trained, or name others in training.freeze.layers"
+    )
+
+
+@pytest.mark.parametrize("name", ["hidden?", "[h]idden1"])
+def test_only_an_asterisk_is_special_in_a_pattern(body, name):
+    folder, _ = body
+    path = folder / "trigger.toml"
+    path.write_text(path.read_text().replace("hidden*", name))
+    with pytest.raises(TriggerError, match=re.escape(f"with weights is called {name!r}; they are")):
+        frozen(folder)
+
+
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [

@@ -35,6 +35,7 @@ from trigger.spec.tables import (
     Training,
     WorkingPoint,
     nearest,
+    pattern,
 )
 from trigger.spec.target_tables import Synth, Target
 from trigger.support.files import regular
@@ -199,8 +200,8 @@ class Spec(Section):
         """The same as ``summands``; or the features that match a pattern, in which ``*`` is any
         text.
         """
-        pattern = re.compile(".*".join(map(re.escape, name.split("*"))), re.DOTALL)
-        return self.summands(name) or [f for f in self.data.features if pattern.fullmatch(f)]
+        asked = pattern(name)
+        return self.summands(name) or [f for f in self.data.features if asked.fullmatch(f)]
 
     def shifted(self, shift: Shift) -> list[str]:
         """The features that a shift changes, in the order of ``data.features``."""

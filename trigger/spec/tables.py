@@ -2,6 +2,7 @@
 
 import difflib
 import math
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -42,6 +43,11 @@ def check_named(path: Path, key: str) -> None:
     names = [file.name for file in path.parent.glob(f"*{path.suffix}")]
     hint = nearest(path.name, names, 0.7) or f"; check {key} in trigger.toml"
     raise TriggerError(f"{path}: no such file{hint}")
+
+
+def pattern(text: str) -> re.Pattern[str]:
+    """What a name must be in full; ``*`` is any text, and nothing else is special."""
+    return re.compile(".*".join(map(re.escape, text.split("*"))), re.DOTALL)
 
 
 class Section(BaseModel):

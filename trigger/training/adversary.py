@@ -74,7 +74,9 @@ def contest(
     for number, units in enumerate(_UNITS):
         x = keras.layers.Dense(units, "relu", name=f"adversary_{number}")(x)
     x = keras.layers.Dense(intervals, name="adversary_out")(x)
-    outputs = keras.layers.Concatenate(name="contest")([keras.layers.Flatten()(scores), x])
+    outputs = keras.layers.Concatenate(name="adversary_contest")(
+        [keras.layers.Flatten()(scores), x]
+    )
     flat = events["train"].y.ndim == 1
     return Contest(
         keras.Model(model.input, outputs),

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.model_selection import StratifiedKFold, train_test_split
+from sklearn.model_selection import StratifiedKFold
 
 from trigger.errors import TriggerError, quoted
-from trigger.events.dataset import Events, joined
+from trigger.events.dataset import Events, check_truth, joined
 from trigger.events.hardware import to_real
 from trigger.fixedpoint.evaluate import run
 from trigger.fixedpoint.graph import Graph
@@ -19,6 +19,7 @@ from trigger.physics.metrics import accuracy_of, logits, mean_auc
 from trigger.physics.regression import regression
 from trigger.spec.spec import Spec
 from trigger.spec.tables import CrossValidation
+from trigger.support.numbers import plain
 from trigger.training.network import reset_names
 from trigger.training.recipe import trained
 
@@ -42,24 +43,52 @@ def cross_validate(
     """Yield the figures of each training, by fraction, then by fold; test events take no part.
 
     ``integers`` are the splits in hardware units, ``folder`` is that of trigger.toml. There is no
-    warm start: its network knows all events. Raises TriggerError if a class has too few events for
-    the folds, and as ``recipe.trained``.
+    warm start: its network knows all events. Raises TriggerError if a part lacks a class or the
+    truth of a head, before the first training, and as ``recipe.trained``.
     """
     training = spec.training.model_copy(update={"warm_start": None})
     alone = spec.model_copy(update={"training": training})
+    for fraction, events in list(_parts(spec, asked, integers)):
+        reset_names()
+        model = trained(alone, to_real(events, spec), folder, lambda logs: None)
+        graph = lower(model, spec.input_types)
+        kinds = ends(model, graph)
+        own, other = (
+            _metric(asked.metric, graph, kinds, events[name], spec) for name in ("train", "test")
+        )
+        yield Measured(fraction, len(events["train"].y), own, other)
+
+
+def _parts(
+    spec: Spec, asked: CrossValidation, integers: dict[str, Events]
+) -> Iterator[tuple[float, dict[str, Events]]]:
+    """The events of each training, checked, by fraction, then by fold."""
     folds = list(_folds(spec, asked.folds, integers))
     for fraction in asked.fractions:
         for fold in folds:
             rows = _part(fold["train"].y, fraction, spec.data.seed)
-            few = {**fold, "train": fold["train"].take(rows)}
-            reset_names()
-            model = trained(alone, to_real(few, spec), folder, lambda logs: None)
-            graph = lower(model, spec.input_types)
-            kinds = ends(model, graph)
-            own, other = (
-                _metric(asked.metric, graph, kinds, few[name], spec) for name in ("train", "test")
-            )
-            yield Measured(fraction, len(rows), own, other)
+            events = {**fold, "train": fold["train"].take(rows)}
+            _check(asked, fraction, events, spec)
+            yield fraction, events
+
+
+def _check(asked: CrossValidation, fraction: float, events: dict[str, Events], spec: Spec) -> None:
+    """Raise TriggerError unless each part has a weight in each class, and a truth for each head."""
+    parts = {**events, "kept-back": events["test"]}
+    del parts["test"]
+    try:
+        for name, part in parts.items():
+            for number, label in enumerate(_classes(spec)):
+                if not part.weight[part.y == number].any():
+                    raise TriggerError(
+                        f"no event of the class {quoted(label)} in the {name} split has a weight"
+                    )
+        check_truth(parts, spec.scoring)
+    except TriggerError as error:
+        raise TriggerError(
+            f"cross_validation: with {asked.folds} folds and the fraction {plain(fraction, 4)}: "
+            f"{error}; set fewer folds or larger fractions"
+        ) from error
 
 
 def _folds(spec: Spec, folds: int, integers: dict[str, Events]) -> Iterator[dict[str, Events]]:
@@ -67,7 +96,7 @@ def _folds(spec: Spec, folds: int, integers: dict[str, Events]) -> Iterator[dict
     class; ``test`` is the fold that is kept back.
     """
     events = joined([integers["train"], integers["validation"]])
-    for number, name in enumerate(spec.data.classes if spec.data.label else ("events",)):
+    for number, name in enumerate(_classes(spec)):
         least = int((events.y == number).sum())
         if least < 3 * folds:
             raise TriggerError(
@@ -77,7 +106,7 @@ def _folds(spec: Spec, folds: int, integers: dict[str, Events]) -> Iterator[dict
     share = len(integers["validation"].x) / len(events.x)
     shuffled = StratifiedKFold(folds, shuffle=True, random_state=spec.data.seed)
     for left, kept_back in shuffled.split(events.x, events.y):
-        validation = left[_part(events.y[left], share, spec.data.seed)]
+        validation = left[_part(events.y[left], share, spec.data.seed, least=1)]
         yield {
             "train": events.take(np.setdiff1d(left, validation)),
             "validation": events.take(validation),
@@ -85,13 +114,22 @@ def _folds(spec: Spec, folds: int, integers: dict[str, Events]) -> Iterator[dict
         }
 
 
-def _part(y: np.ndarray, fraction: float, seed: int) -> np.ndarray:
-    """Sorted rows of a random part with equal shares of each class."""
-    rows = np.arange(len(y))
-    if fraction == 1:
-        return rows
-    part, _ = train_test_split(rows, train_size=fraction, stratify=y, random_state=seed)
-    return np.sort(part)
+def _classes(spec: Spec) -> Sequence[str]:
+    """The classes of which each part has equal shares."""
+    return spec.data.classes if spec.data.label else ("events",)
+
+
+def _part(y: np.ndarray, fraction: float, seed: int, least: int = 0) -> np.ndarray:
+    """Sorted rows of a random part with equal shares of each class, at least ``least`` of each and
+    as many left; that of a smaller fraction is a part of it.
+    """
+    random = np.random.default_rng(seed)
+    chosen = []
+    for number in np.unique(y):
+        rows = random.permutation(np.flatnonzero(y == number))
+        count = round(fraction * len(rows))
+        chosen.append(rows[: min(max(count, least), len(rows) - least)])
+    return np.sort(np.concatenate(chosen))
 
 
 def _metric(

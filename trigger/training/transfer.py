@@ -1,7 +1,6 @@
 """Transfer: layers that take the weights of a trained network and keep them; the others learn."""
 
 from collections.abc import Mapping, Sequence
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import numpy as np
 from trigger.errors import TriggerError, quoted
 from trigger.frontends.loading import load
 from trigger.spec.spec import Spec
-from trigger.spec.tables import nearest
+from trigger.spec.tables import nearest, pattern
 
 # The ends of the names of options that only training uses.
 _OF_TRAINING = ("trainable", "_initializer", "_regularizer", "_constraint")
@@ -69,18 +68,20 @@ def check_frozen(model: keras.Model, before: Weights) -> None:
 
 
 def _frozen(model: keras.Model, patterns: Sequence[str], function: str) -> list[Any]:
-    """The layers that the patterns name, in the network's order."""
+    """The layers that the patterns name, in the network's order. Those without weights, such as
+    activations, are among them: they make the integers of a frozen body, too.
+    """
     names = [layer.name for layer in model.layers if layer.weights]
-    for pattern in patterns:
-        if not any(fnmatchcase(name, pattern) for name in names):
+    for text in patterns:
+        if not any(pattern(text).fullmatch(name) for name in names):
             raise TriggerError(
                 f"training.freeze.layers: no layer of {function}() with weights is called "
-                f"{quoted(pattern)}; they are {', '.join(names)}"
+                f"{quoted(text)}; they are {', '.join(names)}"
             )
     return [
         layer
-        for layer in model.layers
-        if layer.weights and any(fnmatchcase(layer.name, pattern) for pattern in patterns)
+        for layer in _inner(model)
+        if any(pattern(text).fullmatch(layer.name) for text in patterns)
     ]
 
 
@@ -91,11 +92,30 @@ def _difference(source: Any, layer: Any) -> str:
         return f"weights of the shapes {_listed(before)} against {_listed(now)}"
     if type(source) is not type(layer):
         return f"{type(source).__name__} against {type(layer).__name__}"
+    if isinstance(layer, keras.Model):
+        return _difference_inside(source, layer)
     configs = _config(source), _config(layer)
     for key, value in configs[0].items():
         if configs[1].get(key) != value:
             return f"{key} differs"
     return ""
+
+
+def _difference_inside(source: keras.Model, model: keras.Model) -> str:
+    """What differs in two networks that are layers of others, or ""."""
+    layers = _inner(source), _inner(model)
+    names = [", ".join(layer.name for layer in each) for each in layers]
+    if names[0] != names[1]:
+        return f"layers {names[0]} against {names[1]}"
+    for before, now in zip(*layers, strict=True):
+        if difference := _difference(before, now):
+            return f"of its layer {quoted(now.name)} {difference}"
+    return ""
+
+
+def _inner(model: keras.Model) -> list[Any]:
+    """The layers that compute: the names of inputs change with the number of networks made."""
+    return [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
 
 
 def _config(layer: Any) -> Mapping[str, Any]:

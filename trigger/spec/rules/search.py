@@ -8,6 +8,9 @@ from trigger.spec.tables import Section, nearest
 if TYPE_CHECKING:
     from trigger.spec.spec import Spec
 
+# Tables that only a build reads.
+_NOT_IN_TRIALS = ("cross_validation", "robustness", "synth")
+
 
 def is_of_networks_trained_here(spec: "Spec") -> str | None:
     if spec.search is None or spec.model.function is not None:
@@ -39,10 +42,15 @@ def efficiency_is_of_accept_bits(spec: "Spec") -> str | None:
 
 
 def parameters_are_keys_of_tables(spec: "Spec") -> str | None:
-    tables = _tables(type(spec)) - {"search", "robustness"}
+    tables = _tables(type(spec)) - {"search", *_NOT_IN_TRIALS}
     for key in spec.search.parameters if spec.search is not None else ():
         table, dot, _ = key.partition(".")
         if not dot or table not in tables:
+            if table in _NOT_IN_TRIALS:
+                return (
+                    f"search.parameters has {quoted(key)}, which has no effect: a trial neither "
+                    f"trains nor measures with [{table}]; vary another key"
+                )
             hint = nearest(table, tables)
             return (
                 f"search.parameters has {quoted(key)}, which is not a key of a "
