@@ -17,6 +17,7 @@ def reads(build: Build) -> Mapping[str, Any]:
         "graph": graph,
         "target": build.spec.target.model_dump(),
         "name": build.spec.name,
+        "backend": build.spec.training.backend,
     }
 
 
