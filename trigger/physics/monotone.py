@@ -16,9 +16,9 @@ def proven(graph: Graph, spec: Spec, tell: Callable[[str], None] = lambda text: 
 
     Raises TriggerError if a head may decrease where ``heads.NAME.monotone`` forbids it.
     """
-    asked = [head for head in spec.scoring if head.head is not None and head.head.monotone]
-    if not asked:
+    if not any(head.monotone for head in spec.heads.values()):
         return graph
+    asked = [head for head in spec.scoring if head.head is not None and head.head.monotone]
     falls = changes(graph).falls
     notes = []
     for head in asked:
