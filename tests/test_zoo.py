@@ -33,6 +33,7 @@ def test_what_there_is():
         "jet_tagger",
         "l1_anomaly",
         "l1_topology",
+        "track_doublets",
     ]
 
 

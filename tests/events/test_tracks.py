@@ -13,6 +13,7 @@ from trigger.cli.app import app
 from trigger.events import tracks
 from trigger.events.tracks import (
     CLASSES,
+    FEATURES,
     LAYERS,
     MATERIAL,
     MIN_PT,
@@ -28,6 +29,7 @@ from trigger.events.tracks import (
     particles,
     stubs,
 )
+from trigger.support.resources import folder
 
 ADJACENT = list(itertools.pairwise(LAYERS))
 
@@ -201,3 +203,19 @@ def test_the_command(tmp_path):
         assert [len(each) for each in found] == [count * 6 // 10, count * 2 // 10, count * 2 // 10]
     few = tables[5].drop_columns("split")
     assert few.to_pylist() == tables[10].drop_columns("split").slice(0, len(few)).to_pylist()
+
+
+def test_the_sample_of_the_zoo():
+    """It repeats, and every value fits the trigger's types."""
+    path = folder("models") / "track_doublets" / "doublets.parquet"
+    about = json.loads(path.with_suffix(".json").read_text())
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == about["sha256"]
+    assert path.stat().st_size < 4e6
+    assert about["generator"] == "trigger events tracks --crossings 40 --layer 1 --seed 1"
+    table = pq.read_table(path)
+    assert (len(table), len(table["crossing"].unique())) == (about["pairs"], 40)
+    first = crossing(1, rng([1, 0]))
+    x = np.column_stack([table[name].to_numpy() for name in FEATURES])
+    np.testing.assert_array_equal(x[: len(first.x)], first.x)
+    widths = np.array([12, 12, 12, 3, 3])
+    assert (x >= -(2 ** (widths - 1))).all() and (x < 2 ** (widths - 1)).all()

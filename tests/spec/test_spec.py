@@ -235,8 +235,8 @@ def test_unknown_triggers():
         find("jet_taggr")
     assert str(error.value) == (
         "no trigger 'jet_taggr': neither a file, a folder with trigger.toml, nor in the zoo "
-        "(calo_anomaly, jet_constituents, jet_energy, jet_tagger, l1_anomaly, l1_topology); did you mean "
-        "'jet_tagger'?"
+        "(calo_anomaly, jet_constituents, jet_energy, jet_tagger, l1_anomaly, l1_topology, "
+        "track_doublets); did you mean 'jet_tagger'?"
     )
 
 
