@@ -28,6 +28,7 @@ from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.passes.decision import scores
 from trigger.fixedpoint.types import Fixed, Integers, Overflow, Rounding
 from trigger.physics.rates import Estimate, efficiency
+from trigger.spec.spec import find
 from trigger.workflow.build import Build, open_build
 
 PICTURE = Path(__file__).resolve().parents[1] / "docs" / "physics" / "energy-regression.svg"
@@ -64,8 +65,8 @@ class Method(NamedTuple):
 
 
 def jets(build: Build) -> dict[str, Jets]:
-    """The jets of each split. Those of a build have no pT and weight, so the file is read again."""
-    table = pq.read_table(build.source / build.spec.data.files[0])
+    """The jets of each split. Those of a build have no weight, so the zoo's file is read again."""
+    table = pq.read_table(find(build.spec.name).parent / build.spec.data.files[0])
     split = np.array(table["split"].to_pylist())
     x = np.column_stack([table[name].to_numpy() for name in build.spec.data.features])
     found = {
