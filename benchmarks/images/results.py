@@ -1,0 +1,75 @@
+"""What the benchmarks share: training up to the graph, its size, shares with intervals."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import keras
+import numpy as np
+
+from trigger.backends.rtl import RtlOptions, plan
+from trigger.events.dataset import Events
+from trigger.events.hardware import splits, to_real
+from trigger.fixedpoint.graph import Graph
+from trigger.frontends.networks import lower
+from trigger.physics.rates import efficiency
+from trigger.spec.spec import load
+from trigger.testing import assert_bit_exact
+from trigger.training import network, recipe
+from trigger.training.float_baseline import float_baseline
+
+PART = RtlOptions("xcvu13p-flga2577-2-e", 240)
+
+
+class Trained(NamedTuple):
+    """Events in integers, the graph, the same network in float, and the teacher if there is one."""
+
+    events: dict[str, Events]
+    graph: Graph
+    in_float: keras.Model
+    teacher: keras.Model | None
+
+
+def trained(folder: Path) -> Trained:
+    """The network of a trigger folder as a build trains it; equal to its graph on the test events.
+
+    Raises AssertionError with the first difference.
+    """
+    spec = load(folder / "trigger.toml")
+    events = splits(spec, folder).events
+    real = to_real(events, spec)
+    network.set_seed(spec.training.seed)
+    model = network.make(spec, folder)
+    teacher = network.make_teacher(spec, folder)
+    in_float = float_baseline(model)
+    recipe.check_trainable(model, real, spec)
+    recipe.normalize(in_float, real, spec)
+    if teacher is not None:
+        network.set_seed(spec.training.seed)
+        recipe.train_teacher(teacher, real, spec, None, unseen)
+    for each in (in_float, model):
+        network.set_seed(spec.training.seed)
+        recipe.train(each, real, spec, None, unseen, teacher)
+    graph = lower(model, spec.input_types)
+    assert_bit_exact(model, graph, real["test"].x)
+    return Trained(events, graph, in_float, teacher)
+
+
+def unseen(logs: Mapping[str, float]) -> None:
+    pass
+
+
+def size(graph: Graph) -> list[str]:
+    """LUT, estimated, and cycles of the RTL."""
+    planned = plan(graph, PART)
+    return [f"{planned.estimate['lut']:,}", str(planned.core.interface.latency)]
+
+
+def percent(kept: np.ndarray) -> str:
+    """The share of events, with its interval of one standard deviation (Clopper and Pearson)."""
+    share = efficiency(kept, np.ones(len(kept))).times(100)
+    return f"{share.value:.1f} % ({share.low:.1f} to {share.high:.1f})"
+
+
+def row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
