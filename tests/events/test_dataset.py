@@ -103,8 +103,14 @@ def test_a_column_decides_the_split(tmp_path):
         (["x,2,s,1", "y,2,b,1"], "column 'a' is text, not numbers"),
         (["1,2,s,1", "1,2,b,-1"], "column 'w', line 3: a negative weight"),
         (
-            ["1,2,s,1e308", "1,2,b,1e308"],
-            "column 'w': the sum of the weights overflows; scale them down",
+            ["1,2,s,1", "1,2,b,1e200"],
+            "column 'w', line 3: the square of the weight 1e+200 has no room in a sum; scale the "
+            "weights to about 1",
+        ),
+        (
+            ["1,2,s,1e-200", "1,2,b,0"],
+            "column 'w', line 2: the square of the weight 1e-200 has no room in a sum; scale the "
+            "weights to about 1",
         ),
         ([], "no events"),
     ],

@@ -18,6 +18,8 @@ from trigger.spec.tables import Data
 from trigger.support.numbers import counted
 
 SPLITS = ("train", "validation", "test")
+# Squares of weights, and their sums, must fit into a float64.
+_MOST_WEIGHT = 1e140
 
 
 class Events(NamedTuple):
@@ -278,6 +280,13 @@ def _weights(where: Rows, name: str, values: np.ndarray) -> np.ndarray:
             f"{where}: column {quoted(name)}, "
             f"{where.place(int(np.argmax(weight < 0)))}: a negative weight"
         )
+    beyond = (weight > 0) & ((weight < 1 / _MOST_WEIGHT) | (weight > _MOST_WEIGHT))
+    if beyond.any():
+        row = int(np.argmax(beyond))
+        raise TriggerError(
+            f"{where}: column {quoted(name)}, {where.place(row)}: the square of the weight "
+            f"{values[row]} has no room in a sum; scale the weights to about 1"
+        )
     return weight
 
 
@@ -293,13 +302,6 @@ def _loaded(
     _check_events(where, columns)
     x = _matrix(where, data.features, columns, missing)
     weight = _weights(where, data.weight, columns[data.weight]) if data.weight else np.ones(len(x))
-    with np.errstate(over="ignore"):
-        total = weight.sum() ** 2
-    if not np.isfinite(total):
-        raise TriggerError(
-            f"{where}: column {quoted(data.weight)}: the sum of the weights overflows; "
-            f"scale them down"
-        )
     y = np.zeros(len(x), dtype=np.int64)
     if data.label is not None:
         y = _numbers(where, data.label, data.classes, columns[data.label], "classes")
