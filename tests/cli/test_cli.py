@@ -35,7 +35,7 @@ def test_no_help_text_is_cut_off(group):
     result = trigger(*group, "-h", env=env)
     assert (result.returncode, result.stderr) == (0, "")
     commands = result.stdout.split("Commands:\n")[1].splitlines()
-    assert commands and all(re.fullmatch(r"  [a-z0-9]+ +[A-Z].*[^.]\.", line) for line in commands)
+    assert commands and all(re.fullmatch(r"  [a-z0-9-]+ +[A-Z].*[^.]\.", line) for line in commands)
     assert result.stdout == trigger(*group, "--help", env=env).stdout
 
 

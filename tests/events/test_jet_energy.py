@@ -129,6 +129,7 @@ def test_the_sample_that_comes_with_the_program():
         assert 0.9 * most < inside.max() < most
 
 
+@pytest.mark.full
 def test_a_new_sample(tmp_path):
     pytest.importorskip("pythia8mc")
     pytest.importorskip("numba")

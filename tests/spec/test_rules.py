@@ -99,6 +99,10 @@ CASES = {
         *heads(KIND, ENERGY + 'mask = "a"\n'),
         "heads.energy.mask is 'a', which is also a feature",
     ),
+    "heads.monotone_in_features": (
+        *heads(KIND, ENERGY + 'monotone = ["a", "x*"]\n'),
+        "heads.energy.monotone has 'x*', which matches no feature",
+    ),
     "heads.are_trained_with_their_keys": (
         *heads(KIND + "weight = 2\n"),
         "heads.kind.weight has no effect: there is one head; remove it",

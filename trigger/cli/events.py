@@ -177,10 +177,10 @@ def jet_energy(
     collisions: Annotated[int, typer.Option(min=100, help="Hard collisions.")] = 12_000,
     seed: Seed = 1,
 ) -> None:
-    """Generate jets with their energies around a seed, and their true pT, with Pythia 8.
+    """Generate jets as trigger towers, with their true pT.
 
-    Rings of trigger towers in hardware integers, at pile-up 20 to 80; 20 to 200 GeV for training,
-    10 to 500 GeV for the test.
+    Made with Pythia 8: rings of trigger towers in hardware integers, at pile-up 20 to 80; 20 to
+    200 GeV for training, 10 to 500 GeV for the test.
     """
     from trigger.events.jet_energy import write_events
 
