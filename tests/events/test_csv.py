@@ -15,7 +15,7 @@ from trigger.spec.tables import Data
         ("a,b\n1,2\n3\n", "line 3 has 1 fields, the header has 2"),
         ("a,b\n1,2\nx,3\n", "column 'a', line 3: 'x' is not a number"),
         ("a,a\n1,2\n", "two columns are named 'a'"),
-        ("", "no column 'a'; available: "),
+        ("", "no column 'a'; available: nothing"),
         ('a,b\n1,"2\n\n"\n\nx,3\n', "column 'a', line 6: 'x' is not a number"),
         ("a;b\n1,5;2\n", "column 'a' is text, not numbers"),
         ("a;b\n1;2\n1,5;2\n", "column 'a', line 3: '1,5' is not a number; write a decimal point"),

@@ -208,8 +208,8 @@ def chosen(path: Path, available: Sequence[str], asked: Wanted) -> list[str]:
     missing = [name for name in wanted if name not in available]
     if missing:
         raise TriggerError(
-            f"{path}: no column {quoted(missing[0])}; available: {_shortened(available)}"
-            f"{nearest(missing[0], available)}"
+            f"{path}: no column {quoted(missing[0])}; available: "
+            f"{_shortened(available) or 'nothing'}{nearest(missing[0], available)}"
         )
     return wanted
 
