@@ -80,7 +80,10 @@ def said(path, kind="a named pipe"):
 def test_events(small_build, tmp_path, monkeypatch, kind, ending):
     monkeypatch.chdir(tmp_path)  # the address of a socket is short
     path = KINDS[kind](tmp_path.joinpath(f"e.{ending}").relative_to(tmp_path))
-    assert refused("verify", small_build[1], "--events", path) == said(path, kind)
+    expected = said(path, kind)
+    if kind == "a folder":
+        expected = f"{path}: is a folder; name its files, for example '{path}/*.parquet'"
+    assert refused("verify", small_build[1], "--events", path) == expected
 
 
 @pytest.mark.parametrize("kind", ["a named pipe", "a folder", "a device"])
