@@ -36,9 +36,12 @@ def code_files(modules: Iterable[str], data: Iterable[str] = ()) -> dict[str, Pa
     such as templates, Verilog and C++. ``data`` adds files and folders of models/, firmware/ and
     synth/, such as "synth/rtl". Raises TriggerError if a module or one of those is missing.
     """
-    files_of: dict[str, Path] = {}
-    for module in sorted(_closure(frozenset(modules))):
-        files_of |= _module_files(module)
+    used = _closure(frozenset(modules))
+    sources = {_source(module) for module in used}
+    beside = (path for folder in {source.parent for source in sources} for path in _beside(folder))
+    packages = {package for module in used for package in _packages(module)}
+    paths = sources.union(beside, map(_source, packages))
+    files_of = {path.relative_to(_PACKAGE.parent).as_posix(): path for path in paths}
     for name in data:
         files_of |= _data_files(name)
     return files_of
@@ -83,19 +86,19 @@ def _graph() -> "ImportGraph":
     return grimp.build_graph(trigger.__name__, exclude_type_checking_imports=True, cache_dir=None)
 
 
-def _module_files(module: str) -> dict[str, Path]:
-    """The source of a module, its parent packages, and the files beside it that are not modules."""
-    source = _source(module)
+def _packages(module: str) -> list[str]:
+    """The packages that contain a module."""
     parts = module.split(".")
-    packages = [_source(".".join(parts[:depth])) for depth in range(1, len(parts))]
-    beside = [
+    return [".".join(parts[:depth]) for depth in range(1, len(parts))]
+
+
+def _beside(folder: Path) -> list[Path]:
+    """The files of a folder that are not modules."""
+    return [
         path
-        for path in source.parent.iterdir()
-        if path.is_file() and path.suffix != ".py" and not path.name.startswith(".")
+        for path in folder.iterdir()
+        if path.suffix != ".py" and not path.name.startswith(".") and path.is_file()
     ]
-    return {
-        path.relative_to(_PACKAGE.parent).as_posix(): path for path in (*packages, source, *beside)
-    }
 
 
 def _source(module: str) -> Path:
