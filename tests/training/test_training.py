@@ -149,7 +149,16 @@ def test_a_sparsity_that_is_not_met_is_refused(small):
     model, _ = train(small)
     with pytest.raises(TriggerError) as error:
         prune.MagnitudePruning(model, Pruning(sparsity=0.5, end_epoch=1)).check()
-    assert str(error.value) == "pruning: hidden has 0 zeros of 12 weights instead of at least 6"
+    assert str(error.value) == "pruning: hidden has 0 zeros of 12 weights instead of 6"
+
+
+def test_a_sparsity_that_is_exceeded_is_refused(small):
+    model, _ = train(small)
+    kernel, *others = model.get_layer("hidden").get_weights()
+    model.get_layer("hidden").set_weights([0 * kernel, *others])
+    with pytest.raises(TriggerError) as error:
+        prune.MagnitudePruning(model, Pruning(sparsity=0.5, end_epoch=1)).check()
+    assert str(error.value) == "pruning: hidden has 12 zeros of 12 weights instead of 6"
 
 
 def test_the_best_epoch_at_full_sparsity_is_kept(small):

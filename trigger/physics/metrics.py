@@ -74,6 +74,15 @@ def accuracy_of(scores: np.ndarray, events: Events, head: Scoring) -> float:
     return accuracy(own[taught], seen.take(np.flatnonzero(taught)), head.background)
 
 
+def of_classes(metric: str, scores: np.ndarray, events: Events, heads: Sequence[Scoring]) -> float:
+    """The metric "auc" or "accuracy", averaged over the heads that separate classes, from the
+    logits of all heads.
+    """
+    of_head = mean_auc if metric == "auc" else accuracy_of
+    separating = [head for head in heads if not head.is_regression]
+    return float(np.mean([of_head(scores, events, head) for head in separating]))
+
+
 def separated(
     scores: np.ndarray, events: Events, number: int, background: Sequence[int] | None = None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

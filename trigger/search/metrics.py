@@ -8,7 +8,7 @@ import numpy as np
 from trigger.events.dataset import Events
 from trigger.fixedpoint.evaluate import run
 from trigger.fixedpoint.graph import Graph
-from trigger.physics.metrics import accuracy_of, logits, mean_auc
+from trigger.physics.metrics import logits, of_classes
 from trigger.physics.rates import menu
 from trigger.spec.spec import Spec
 
@@ -36,6 +36,4 @@ def measure(
             np.mean([share.value for name, share in kept.items() if name != spec.physics.zero_bias])
         )
     scores = logits(np.ldexp(outputs.astype(np.float64), -graph.output.fractions), ends)
-    of_head = mean_auc if metric == "auc" else accuracy_of
-    heads = [head for head in spec.scoring if not head.is_regression]
-    return float(np.mean([of_head(scores, validation, head) for head in heads]))
+    return of_classes(metric, scores, validation, spec.scoring)

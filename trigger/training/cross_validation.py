@@ -15,7 +15,7 @@ from trigger.events.hardware import to_real
 from trigger.fixedpoint.evaluate import run
 from trigger.fixedpoint.graph import Graph
 from trigger.frontends.networks import ends, lower
-from trigger.physics.metrics import accuracy_of, logits, mean_auc
+from trigger.physics.metrics import logits, of_classes
 from trigger.physics.regression import regression
 from trigger.spec.spec import Spec
 from trigger.spec.tables import CrossValidation
@@ -138,8 +138,7 @@ def _metric(
     """The mean of a metric over the heads that have it, from the integers of the graph."""
     outputs = np.ldexp(run(graph, events.x).astype(np.float64), -graph.output.fractions)
     scores = logits(outputs, ends)
-    heads = [head for head in spec.scoring if head.is_regression == (metric == "resolution")]
-    if metric == "resolution":
-        return float(np.mean([regression(scores, events, head).total.resolution for head in heads]))
-    of_head = mean_auc if metric == "auc" else accuracy_of
-    return float(np.mean([of_head(scores, events, head) for head in heads]))
+    if metric != "resolution":
+        return of_classes(metric, scores, events, spec.scoring)
+    heads = [head for head in spec.scoring if head.is_regression]
+    return float(np.mean([regression(scores, events, head).total.resolution for head in heads]))

@@ -17,7 +17,7 @@ from trigger.frontends.constants import check_weights
 from trigger.frontends.inexact import Inexact, Refusal
 from trigger.frontends.keras_private import layers_inside
 from trigger.frontends.networks import is_float, lower, outputs
-from trigger.physics.metrics import mean_auc
+from trigger.physics.metrics import of_classes
 from trigger.spec.spec import Spec
 from trigger.support.progress import progress
 from trigger.training.fit import scores
@@ -65,7 +65,7 @@ def choose(model: keras.Model, events: Mapping[str, Events], spec: Spec) -> Choi
     def auc(network: keras.Model) -> float:
         outputs_seen = scores(network, seen.x)
         _check_finite(network, outputs_seen)
-        return float(np.mean([mean_auc(outputs_seen, seen, head) for head in separating]))
+        return of_classes("auc", outputs_seen, seen, spec.scoring)
 
     rows = []
     separating = [head for head in spec.scoring if not head.is_regression]

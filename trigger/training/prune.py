@@ -30,6 +30,7 @@ class MagnitudePruning(Shrinking):
         self._masks = [
             keras.Variable(np.ones(k.shape, "float32"), trainable=False) for k in self._kernels
         ]
+        self._free = [not _zeroes(kernel) for kernel in self._kernels]
         for kernel, mask in zip(self._kernels, self._masks, strict=True):
             kernel.constraint = _masked(kernel.constraint, mask)
 
@@ -46,20 +47,19 @@ class MagnitudePruning(Shrinking):
         return epoch >= self._pruning.end_epoch
 
     def check(self) -> None:
-        """Raises TriggerError unless every kernel has the required number of zeros.
-
-        It has more where a constraint such as NonNeg keeps weights at zero.
+        """Raises TriggerError unless every kernel has exactly the required number of zeros, or at
+        least as many where its constraint makes zeros, as NonNeg does.
         """
-        for layer in _pruned(self._network):
-            for weight in kernels.weights(layer):
-                kernel = keras.ops.convert_to_numpy(weight)
-                zeros = int((kernel == 0).sum())
-                wanted = zeros_of(kernel.size, self._pruning.sparsity)
-                if zeros < wanted:
-                    raise TriggerError(
-                        f"pruning: {layer.name} has {zeros} zeros of {kernel.size} "
-                        f"weights instead of at least {wanted}"
-                    )
+        names = [layer.name for layer in _pruned(self._network) for _ in kernels.weights(layer)]
+        for name, weights, free in zip(names, self._kernels, self._free, strict=True):
+            kernel = keras.ops.convert_to_numpy(weights)
+            zeros = int((kernel == 0).sum())
+            wanted = zeros_of(kernel.size, self._pruning.sparsity)
+            if zeros < wanted or (free and zeros > wanted):
+                raise TriggerError(
+                    f"pruning: {name} has {zeros} zeros of {kernel.size} weights instead of "
+                    f"{'' if free else 'at least '}{wanted}"
+                )
 
     def sparsity(self, epoch: int) -> float:
         """The sparsity during this epoch."""
@@ -81,6 +81,15 @@ class MagnitudePruning(Shrinking):
 def _pruned(model: keras.Model) -> list[Any]:
     """All layers but the frozen ones."""
     return [layer for layer in model.layers if layer.trainable]
+
+
+def _zeroes(kernel: keras.Variable) -> bool:
+    """Whether the constraint of a kernel makes zeros of small weights of either sign."""
+    if kernel.constraint is None:
+        return False
+    small = keras.ops.full(kernel.shape, 2.0**-10)
+    constrained = [keras.ops.convert_to_numpy(kernel.constraint(w)) for w in (small, -small)]
+    return any((values == 0).any() for values in constrained)
 
 
 def zeros_of(weights: int, sparsity: float) -> int:
