@@ -138,6 +138,7 @@ def _built(path: Path, weights: Path | None) -> keras.Model:
 
 def _classes() -> dict[str, Any]:
     """Classes and functions by their names in files; others register themselves with Keras."""
+    importlib.import_module("trigger.layers")
     if keras_backend.NETWORKS == "hgq":
         importlib.import_module("hgq.layers")
         return {}
