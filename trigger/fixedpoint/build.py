@@ -1,5 +1,6 @@
 """Construction of graphs: each method of ``Builder`` appends one node and derives its types."""
 
+import dataclasses
 import itertools
 from collections.abc import Container, Iterable
 
@@ -219,7 +220,7 @@ class Builder:
         name = free_name(node.name, self._taken)
         self._taken.add(name.casefold())
         if name != node.name:
-            node = type(node)(**{**vars(node), "name": name})
+            node = dataclasses.replace(node, name=name)
         self._ranges[node.name] = interval(node, self._inputs(node))
         self._nodes[node.name] = node
         self.last = node.name
@@ -229,13 +230,13 @@ class Builder:
         """Append a node with the narrowest types for its interval and the given fractions."""
         low, high = interval(node, self._inputs(node))
         types = tuple(
-            smallest(int(a), int(b), int(f))
-            for a, b, f in zip(low, high, node.fractions, strict=True)
+            smallest(a, b, f)
+            for a, b, f in zip(low.tolist(), high.tolist(), node.fractions.tolist(), strict=True)
         )
         widest = max(t.width for t in types)
         if widest > MAX_WIDTH:
             raise TooWide(node.name, widest)
-        return self._append(type(node)(**{**vars(node), "types": types}))
+        return self._append(dataclasses.replace(node, types=types))
 
     def _inputs(self, node: Operation) -> dict[str, tuple[Operation, Interval]]:
         return {name: (self._nodes[name], self._ranges[name]) for name in node.inputs}

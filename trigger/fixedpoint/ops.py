@@ -13,7 +13,7 @@ from typing import cast, get_args
 
 import numpy as np
 
-from trigger.fixedpoint.types import Fixed, Integers, Overflow, Rounding
+from trigger.fixedpoint.types import Fixed, Integers, Overflow, Rounding, fractions
 
 # The longest table.
 MAX_ENTRIES = 1 << 16
@@ -55,7 +55,7 @@ class Node:
 
     @property
     def fractions(self) -> Integers:
-        return np.array([t.fraction for t in self.types], dtype=np.int64)
+        return fractions(tuple(self.types))
 
     @property
     def op(self) -> str:

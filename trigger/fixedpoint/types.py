@@ -8,6 +8,7 @@ Precision Fixed-Point").
 import re
 from collections.abc import Iterable
 from enum import StrEnum
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -80,6 +81,7 @@ NOT_A_TYPE = f"is not a type; write fixed<W,I> or ufixed<W,I> with W from 1 to {
 FARTHEST_SHIFT = MAX_WIDTH + 1
 
 
+@lru_cache(1 << 12)  # many elements have equal ends
 def smallest(low: int, high: int, fraction: int) -> Fixed:
     """The narrowest type with ``fraction`` fractional bits that holds every integer from ``low`` to
     ``high``.
@@ -100,9 +102,21 @@ def enclosing(types: Iterable[Fixed]) -> Fixed:
     return smallest(low, high, fraction)
 
 
+@lru_cache(1 << 8)  # each node is asked many times
+def fractions(types: tuple[Fixed, ...]) -> Integers:
+    """The number of fractional bits of each type; the array is read-only."""
+    fractions = np.array([t.fraction for t in types], dtype=np.int64)
+    fractions.setflags(write=False)
+    return fractions
+
+
 def bounds(types: Iterable[Fixed], overflow: Overflow = Overflow.SAT) -> tuple[Integers, Integers]:
     """The smallest and the largest integer of each type; SAT_SYM excludes the most negative one."""
     types = tuple(types)
     symmetric = overflow is Overflow.SAT_SYM
-    low = [t.minimum + (symmetric and t.signed) for t in types]
-    return np.array(low, dtype=np.int64), np.array([t.maximum for t in types], dtype=np.int64)
+    low = {t: t.minimum + (symmetric and t.signed) for t in set(types)}
+    high = {t: t.maximum for t in low}
+    return (
+        np.array([low[t] for t in types], dtype=np.int64),
+        np.array([high[t] for t in types], dtype=np.int64),
+    )

@@ -8,6 +8,7 @@ timing in alkaid's delay model, with a tenth of the period reserved for clock un
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -28,7 +29,7 @@ from trigger.spec.parts import part as find_part
 from trigger.support.files import write_text
 from trigger.support.names import as_hdl_name, identifier, printable
 from trigger.support.resources import folder
-from trigger.support.templates import environment
+from trigger.support.templates import Code, cell, environment
 
 if TYPE_CHECKING:
     from trigger.backends.rtl.core import Core
@@ -192,7 +193,9 @@ def write(
         "outputs": _port_map(core.interface.outputs, options.outputs),
         "estimate": planned.estimate,
     }
-    write_text(directory / DESCRIPTION, json.dumps(description, indent=1) + "\n")
+    # An item a line: ``indent`` would do without the fast encoder.
+    text = json.dumps(description, separators=(",\n", ": "))
+    write_text(directory / DESCRIPTION, f"{text}\n")
     _write_project(directory, description, find_part(options.part).quartus)
     return open_project(directory, graph)
 
@@ -257,8 +260,9 @@ def open_project(directory: Path, graph: Graph) -> Rtl:
         for name in description["sources"]:
             if Path(name).name != name:
                 raise ValueError(f"{name!r} is not in src")
+        parsed = lru_cache(Fixed.parse)  # many ports have equal types
         inputs, outputs = (
-            tuple(Port(p["low"], Fixed.parse(p["type"])) for p in description[which])
+            tuple(Port(p["low"], parsed(p["type"])) for p in description[which])
             for which in ("inputs", "outputs")
         )
         return Rtl(
@@ -278,11 +282,22 @@ def open_project(directory: Path, graph: Graph) -> Rtl:
 
 
 def _port_map(ports: Sequence[Port], names: Sequence[str]) -> list[dict[str, Any]]:
+    types = {port.type: str(port.type) for port in ports}
     named = zip(names or map(str, range(len(ports))), ports, strict=True)
     return [
-        {"name": name, "low": port.low, "high": port.high, "type": str(port.type)}
+        {"name": name, "low": port.low, "high": port.high, "type": types[port.type]}
         for name, port in named
     ]
+
+
+def _rows(ports: Sequence[dict[str, Any]]) -> Code:
+    """The rows of a table of ports: one filter for what is most of the text."""
+    return Code(
+        "\n".join(
+            f"| {cell(port['name'])} | {port['high']}:{port['low']} | `{port['type']}` |"
+            for port in ports
+        )
+    )
 
 
 def _write_project(
@@ -290,6 +305,7 @@ def _write_project(
 ) -> None:
     """Write the port map, constraints and a project script for the vendor's tool."""
     templates = environment(folder("synth"))
+    templates.filters["rows"] = _rows
     names = ["ports.md"] + (
         ["quartus.tcl", "clock.sdc"] if quartus else ["vivado.tcl", "clock.xdc"]
     )

@@ -7,10 +7,12 @@ last stage hold the outputs.
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from operator import attrgetter
 from typing import NamedTuple
 
 from alkaid.trace.fixed_variable import LookupTable
-from alkaid.types import CombLogic, Op
+from alkaid.types import CombLogic, Op, QInterval
 
 from trigger.backends.rtl.interface import Interface, Port, ports
 from trigger.backends.rtl.logic import CONSTANT, INPUT, LOOKUP, SHARED, Logic
@@ -231,15 +233,17 @@ def _registers(scope: _Scope, inputs: Sequence[Port]) -> tuple[Register, ...]:
     for i, op in enumerate(scope.logic.ops):
         if _constant(op) is not None or (op.opcode == INPUT and scope.is_kernel):
             continue
-        made = -1 if op.opcode == INPUT else scope.stages[i]
-        last = max((reader for reader, _ in scope.readers[i]), default=-1)
+        width = _width(op)
+        if op.opcode == INPUT:
+            made, source = -1, Bits("x", inputs[i].low, width)
+        else:
+            made, source = scope.stages[i], Bits(f"s{scope.stages[i]}_v{i}", 0, width)
+        last, _ = max(scope.readers[i], default=(-1, ""))
         for stage in range(made + 1, last + 1):
-            if stage == 0:
-                source = Bits("x", inputs[i].low, _width(op))
-            else:
-                source = Bits(scope.signal(i, stage - 1), 0, _width(op))
-            registers.append(Register(f"r{stage}_v{i}", stage, source))
-    return tuple(sorted(registers, key=lambda register: register.stage))
+            name = f"r{stage}_v{i}"
+            registers.append(Register(name, stage, source))
+            source = Bits(name, 0, width)
+    return tuple(sorted(registers, key=attrgetter("stage")))
 
 
 def _blocks(scope: _Scope) -> tuple[Block, ...]:
@@ -301,7 +305,12 @@ def _block(scope: _Scope, stage: int, layer: str, inside: Sequence[int]) -> Bloc
 
 
 def _width(op: Op) -> int:
-    return int(sum(op.qint.kif))
+    return _bits_of(op.qint)
+
+
+@lru_cache(1 << 12)  # many values have equal intervals
+def _bits_of(interval: QInterval) -> int:
+    return int(sum(interval.kif))
 
 
 def _constant(op: Op) -> int | None:

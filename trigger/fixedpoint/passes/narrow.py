@@ -64,8 +64,10 @@ def _shortened(node: Lookup, x: Interval) -> Lookup:
 
 def _narrowed(node: Operation, reach: Interval) -> tuple[Fixed, ...]:
     needed = [
-        smallest(int(a), int(b), t.fraction)
-        for a, b, t in zip(reach.low, reach.high, node.types, strict=True)
+        smallest(a, b, fraction)
+        for a, b, fraction in zip(
+            reach.low.tolist(), reach.high.tolist(), node.fractions.tolist(), strict=True
+        )
     ]
     if isinstance(node, Quantize):
         # A saturating quantiser has an interval that ends where the old type ends, and so does the
