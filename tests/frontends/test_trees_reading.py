@@ -1,0 +1,405 @@
+"""Forests from files: what their libraries predict, and what is refused."""
+
+import json
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.ensemble import (
+    AdaBoostClassifier,
+    ExtraTreesRegressor,
+    GradientBoostingClassifier,
+    GradientBoostingRegressor,
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+)
+from sklearn.tree import DecisionTreeClassifier
+
+import trigger.trees
+from trigger.errors import TriggerError
+from trigger.frontends.inexact import Inexact
+from trigger.frontends.trees import ubjson
+from trigger.frontends.trees.reading import is_forest, read
+
+MODELS = Path(__file__).parent / "trees"
+EXPECTED = json.loads((MODELS / "expected.json").read_text())
+RNG = np.random.default_rng(3)
+X = RNG.integers(-128, 128, size=(300, 3)) / 16
+Y = (X[:, 0] + X[:, 1] * X[:, 2] > 0).astype(int)
+Y3 = (X[:, :2] > 0).sum(axis=1)
+
+
+def single_sums(forest, leaves):
+    """The scores as XGBoost adds them up, in float32."""
+    sums = np.tile(forest.base.astype(np.float32), (len(leaves), 1))
+    for tree, leaf in zip(forest.trees, leaves.T, strict=True):
+        sums[:, tree.output] += tree.value[leaf].astype(np.float32)
+    return sums
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_leaves_and_scores_are_the_librarys_own(name):
+    forest = read(MODELS / name)
+    expected = EXPECTED[name]
+    x = np.array(expected["x"]) / 2.0 ** expected["fraction"]
+    leaves = forest.leaves(x)
+    own = np.array(expected["leaves"])
+    first_leaf = [(t.feature >= 0).sum() if name.endswith(".txt") else 0 for t in forest.trees]
+    numbers = [tree.number for tree in forest.trees]
+    np.testing.assert_array_equal(leaves - first_leaf, own[:, numbers])
+    scores = forest.scores(leaves) if name.endswith(".txt") else single_sums(forest, leaves)
+    np.testing.assert_array_equal(scores, expected["scores"])
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "outputs", "notes"),
+    [
+        ("xgboost_binary.json", "sigmoid", 1, ()),
+        ("xgboost_classes.ubj", "softmax", 3, ()),
+        ("xgboost_vectors.json", "softmax", 3, ()),
+        (
+            "xgboost_early.ubj",
+            "sigmoid",
+            1,
+            ("16 of 19 trees are used, up to the best iteration 15",),
+        ),
+        ("lightgbm_binary.txt", "sigmoid", 1, ()),
+        ("lightgbm_classes.txt", "softmax", 3, ()),
+    ],
+)
+def test_a_forest_knows_its_scores(name, head, outputs, notes):
+    forest = read(MODELS / name)
+    assert (forest.head, forest.outputs, forest.features) == (head, outputs, 3)
+    assert forest.notes == notes
+
+
+@pytest.mark.parametrize(
+    ("model", "labels", "head"),
+    [
+        (HistGradientBoostingClassifier(max_iter=3), Y, "sigmoid"),
+        (HistGradientBoostingClassifier(max_iter=3), Y3, "softmax"),
+        (GradientBoostingClassifier(n_estimators=3), Y, "sigmoid"),
+        (GradientBoostingClassifier(n_estimators=3, init="zero"), Y3, "softmax"),
+        (GradientBoostingRegressor(n_estimators=3), Y, "linear"),
+        (RandomForestClassifier(n_estimators=3), Y, "linear"),
+        (RandomForestClassifier(n_estimators=3), Y3, "linear"),
+        (DecisionTreeClassifier(), Y3, "linear"),
+        (ExtraTreesRegressor(n_estimators=3), X[:, :2], "linear"),
+    ],
+)
+def test_scikit_learn_is_saved_as_numbers(model, labels, head, tmp_path):
+    model.fit(X, labels)
+    trigger.trees.save(model, tmp_path / "model.json")
+    forest = read(tmp_path / "model.json")
+    scores = forest.scores(forest.leaves(X))
+    own = getattr(model, "decision_function", getattr(model, "predict_proba", model.predict))(X)
+    own = own.reshape(len(X), -1)
+    if own.shape[1] == 2 and hasattr(model, "classes_"):
+        own = own[:, 1:]
+    assert forest.head == head
+    np.testing.assert_allclose(scores, own, rtol=0, atol=1e-14)  # sums in another order
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (
+            GradientBoostingClassifier(),
+            "trees.save: this GradientBoostingClassifier is not fitted; call fit() first",
+        ),
+        (
+            GradientBoostingClassifier(n_estimators=1, init=DecisionTreeClassifier()).fit(X, Y),
+            "trees.save: the model adds to the predictions of DecisionTreeClassifier; fit it "
+            "again without init",
+        ),
+        (
+            HistGradientBoostingClassifier(max_iter=1, categorical_features=[0]).fit(
+                np.abs(np.floor(X)), Y
+            ),
+            "trees.save: the model splits by categories, not by thresholds; give the features as "
+            "numbers, with categorical_features=None, and fit again",
+        ),
+        (
+            RandomForestClassifier(n_estimators=1).fit(X, np.stack([Y, Y3], axis=1)),
+            "trees.save: the model separates 2 sets of classes; fit a model for each",
+        ),
+        (
+            AdaBoostClassifier(),
+            "trees.save: AdaBoostClassifier is not one of HistGradientBoostingClassifier, "
+            "HistGradientBoostingRegressor, GradientBoostingClassifier, "
+            "GradientBoostingRegressor, RandomForestClassifier, RandomForestRegressor, "
+            "ExtraTreesClassifier, ExtraTreesRegressor, DecisionTreeClassifier, "
+            "DecisionTreeRegressor, ExtraTreeClassifier, ExtraTreeRegressor",
+        ),
+    ],
+)
+def test_other_models_are_not_saved(model, message, tmp_path):
+    with pytest.raises(TriggerError) as refused:
+        trigger.trees.save(model, tmp_path / "model.json")
+    assert str(refused.value) == message
+    assert not (tmp_path / "model.json").exists()
+
+
+CONIFER = {
+    "n_classes": 2,
+    "n_features": 2,
+    "init_predict": [0.25, 0.25],
+    "norm": 0.5,
+    "trees": [
+        [
+            {
+                "feature": [1, -2, -2],
+                "threshold": [0.5, -2, -2],
+                "children_left": [1, -1, -1],
+                "children_right": [2, -1, -1],
+                "value": [0, 1, -3],
+            }
+        ]
+    ],
+}
+
+
+def test_a_file_of_conifer(tmp_path):
+    path = tmp_path / "model.json"
+    path.write_text(json.dumps(CONIFER))
+    forest = read(path)
+    scores = forest.scores(forest.leaves(np.array([[0, 0.5], [0, 0.75]])))
+    np.testing.assert_array_equal(scores, [[0.625], [-1.375]])
+
+
+def changed(made, change):
+    """A copy of a decoded file after a change."""
+    copy = json.loads(json.dumps(made))
+    change(copy)
+    return json.dumps(copy)
+
+
+def tree_of(model):
+    return model["trees"][0][0]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda m: tree_of(m).update(children_left=[0, -1, -1]),
+            "tree 0: node 0 has no child 0 of its own",
+        ),
+        (
+            lambda m: tree_of(m).update(children_right=[1, -1, -1]),
+            "tree 0: node 0 has no child 1 of its own",
+        ),
+        (
+            lambda m: tree_of(m).update(children_right=[3, -1, -1]),
+            "tree 0: node 0 has no child 3 of its own",
+        ),
+        (
+            lambda m: tree_of(m).update(feature=[2, -2, -2]),
+            "tree 0: node 0 reads feature 2 of 2",
+        ),
+        (
+            lambda m: tree_of(m).update(threshold=[float("nan"), 0, 0]),
+            "tree 0: the threshold of node 0 is not a number",
+        ),
+        (
+            lambda m: tree_of(m).update(value=[0, float("inf"), 0]),
+            "tree 0: the value of leaf 1 is not finite",
+        ),
+        (
+            lambda m: tree_of(m).update(value=[0, 1]),
+            "tree 0: its arrays have different lengths",
+        ),
+        (lambda m: m.update(trees=[]), "it has no trees"),
+        (lambda m: m.update(init_predict=[1, 2, 3]), "init_predict has 3 values for 1 scores"),
+        (lambda m: m["trees"][0].append({}), "2 trees in a row instead of 1"),
+        (lambda m: m.pop("norm"), "it has no 'norm'"),
+        (lambda m: m.update(trees=[[7]]), "'int' object has no attribute 'get'"),
+    ],
+)
+def test_a_damaged_file_is_refused(change, message, tmp_path):
+    path = tmp_path / "model.json"
+    path.write_text(changed(CONIFER, change))
+    with pytest.raises(TriggerError) as refused:
+        read(path)
+    assert str(refused.value) == f"{path}: not a forest that can be read: {message}"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (
+            "model.joblib",
+            "is never opened, because a pickle can run any code; write the model with "
+            'trigger.trees.save(model, "model.json") where it was made, and build that file',
+        ),
+        (
+            "model.pkl",
+            "is never opened, because a pickle can run any code; write the model with "
+            'trigger.trees.save(model, "model.json") where it was made, and build that file',
+        ),
+        (
+            "model.bin",
+            "XGBoost's old binary format is not read; load it with XGBoost and write it with "
+            'save_model("model.json")',
+        ),
+        ("model.ubj", "no such file"),
+    ],
+)
+def test_other_files_are_refused(name, message, tmp_path):
+    path = tmp_path / name
+    assert is_forest(path)
+    with pytest.raises(TriggerError) as refused:
+        read(path)
+    assert str(refused.value) == f"{path}: {message}"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("model.txt", b"name,x\n", "a LightGBM model starts with the line 'tree'"),
+        ("model.txt", b"tree\nversion=v4\n", "it has no line 'end of trees'"),
+        ("model.txt", b"\xff", "'utf-8' codec can't decode byte 0xff in position 0: "),
+        (
+            "model.json",
+            b'{"tree_info": []}',
+            'is a dump of LightGBM; write the model with save_model("model.txt")',
+        ),
+        (
+            "model.json",
+            b"[]",
+            'is a dump of XGBoost; write the model with save_model("model.json")',
+        ),
+        ("model.json", b"{}", "neither XGBoost nor conifer wrote it"),
+        ("model.json", b"[" * 100_000, "it is damaged"),
+        ("model.ubj", b"", "it ends early: 1 bytes are missing at byte 0"),
+        ("model.ubj", b"{", "it ends early: 1 bytes are missing at byte 1"),
+        ("model.ubj", b"[" * 100, "its values are nested more than 64 deep"),
+        (
+            "model.ubj",
+            b"[$d#L" + b"\x7f" * 8,
+            "9187201950435737471 values at byte 13 cannot be in it",
+        ),
+        ("model.ubj", b"[#i\xff", "-1 values at byte 4 cannot be in it"),
+        ("model.ubj", b"[$d]", "a type without a number of values at byte 3"),
+        ("model.ubj", b"ZZ", "1 bytes follow its end"),
+        ("model.ubj", b"?", "'?' at byte 1 is not the type of a value"),
+        ("model.ubj", b"{Si\x01a", "'S' at byte 2 is not the type of a length"),
+        ("model.ubj", b"Z", "'NoneType' object is not subscriptable"),
+    ],
+)
+def test_a_file_of_another_kind_is_refused(name, content, message, tmp_path):
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(TriggerError) as refused:
+        read(path)
+    assert str(refused.value).startswith(f"{path}: not a forest that can be read: {message}")
+
+
+def test_ubjson():
+    array = b"[$l#i\x02" + struct.pack(">ii", 1, -2)
+    data = b"{i\x01aSU\x03xyzi\x01bNTi\x01cZi\x01d[i\x05I\x01\x00]i\x01e" + array + b"}"
+    value = ubjson.decode(data)
+    np.testing.assert_array_equal(value.pop("e"), [1, -2])
+    assert value == {"a": "xyz", "b": True, "c": None, "d": [5, 256]}
+    assert ubjson.decode(b"[$d#i\x01\x3f\xc0\x00\x00").tolist() == [1.5]
+    assert ubjson.decode(b"D" + struct.pack(">d", 0.1)) == 0.1
+
+
+def xgboost_problem(model):
+    tree = model["learner"]["gradient_booster"]["model"]["trees"][2]
+    tree["split_type"][1] = 1
+
+
+def linear_booster(model):
+    model["learner"]["gradient_booster"] = {"name": "gblinear"}
+
+
+def unknown_objective(model):
+    model["learner"]["objective"]["name"] = "reg:mine"
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (
+            xgboost_problem,
+            "tree 2: node 1 splits by categories, not by a threshold. Remedy: give the feature as "
+            "numbers, without enable_categorical, and train again.",
+        ),
+        (
+            linear_booster,
+            "gblinear: the booster gblinear is linear and has no trees. Remedy: train with "
+            'booster="gbtree".',
+        ),
+        (
+            unknown_objective,
+            "objective: what XGBoost makes of base_score with 'reg:mine' is not known. Remedy: "
+            "train with one of binary:hinge, binary:logistic, binary:logitraw, count:poisson, "
+            "multi:softmax, multi:softprob, rank:map, rank:ndcg, rank:pairwise, "
+            "reg:absoluteerror, reg:gamma, reg:linear, reg:logistic, reg:pseudohubererror, "
+            "reg:quantileerror, reg:squarederror, reg:squaredlogerror, reg:tweedie, "
+            "survival:aft, survival:cox.",
+        ),
+    ],
+)
+def test_trees_of_xgboost_that_cannot_be_exact(change, problem, tmp_path):
+    path = tmp_path / "model.json"
+    made = json.loads((MODELS / "xgboost_binary.json").read_text())
+    path.write_text(changed(made, change))
+    with pytest.raises(Inexact) as refused:
+        read(path)
+    assert str(refused.value) == f"the network cannot be compiled exactly: 1 problem\n  {problem}"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        (
+            "decision_type=2",
+            "decision_type=1",
+            "tree 0: split 0 is by categories, not by a threshold. Remedy: give the feature as "
+            "numbers, without categorical_feature, and train again.",
+        ),
+        (
+            "decision_type=2",
+            "decision_type=6",
+            "tree 0: split 0 takes zero for a missing value. Remedy: train again without "
+            "zero_as_missing.",
+        ),
+        (
+            "is_linear=0",
+            "is_linear=1",
+            "tree 0: its leaves are linear functions, not values. Remedy: train again without "
+            "linear_tree.",
+        ),
+    ],
+)
+def test_trees_of_lightgbm_that_cannot_be_exact(old, new, problem, tmp_path):
+    path = tmp_path / "model.txt"
+    path.write_text((MODELS / "lightgbm_binary.txt").read_text().replace(old, new, 1))
+    with pytest.raises(Inexact) as refused:
+        read(path)
+    assert str(refused.value) == f"the network cannot be compiled exactly: 1 problem\n  {problem}"
+
+
+def test_dart_weighs_its_trees(tmp_path):
+    made = json.loads((MODELS / "xgboost_binary.json").read_text())
+    booster = made["learner"]["gradient_booster"]
+    weights = [0.5, 1.0, 0.25, 2.0]
+    made["learner"]["gradient_booster"] = {
+        "name": "dart", "gbtree": booster, "weight_drop": weights
+    }  # fmt: skip
+    path = tmp_path / "model.json"
+    path.write_text(json.dumps(made))
+    plain = read(MODELS / "xgboost_binary.json")
+    for weight, one, other in zip(weights, read(path).trees, plain.trees, strict=True):
+        np.testing.assert_array_equal(one.value, other.value * weight)
+
+
+def test_a_keras_architecture_is_no_forest(tmp_path):
+    path = tmp_path / "model.json"
+    path.write_text('{"class_name": "Functional", "config": {}}')
+    assert not is_forest(path)
+    path.write_text(json.dumps(CONIFER))
+    assert is_forest(path)

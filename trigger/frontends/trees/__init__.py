@@ -1,0 +1,1 @@
+"""Boosted trees and forests of XGBoost, LightGBM, conifer and scikit-learn as networks."""

@@ -1,0 +1,94 @@
+"""Forests in the JSON of conifer (``ModelBase.save`` in conifer/model.py), which is also our own.
+
+conifer adds up ``value`` of the leaves and ``init_predict``, and multiplies by ``norm``. Two
+classes have one score. Our files add ``splitting_convention``, ``precision``, ``head`` and
+``outputs``, the number of scores.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from trigger.fixedpoint.types import Reals
+from trigger.frontends.inexact import Inexact, Problem
+from trigger.frontends.trees.forest import LEAF, Comparison, Forest, Tree
+
+_CONVENTIONS = {"<": True, "<=": False}
+_PRECISIONS = {"float32": True, "float64": False}
+_HEADS = ("linear", "sigmoid", "softmax")
+
+
+def forest(model: Mapping[str, Any]) -> Forest:
+    """The forest of a decoded file. Raises Inexact for trees that cannot be exact, and KeyError,
+    TypeError or ValueError for a damaged file.
+    """
+    classes = int(model["n_classes"])
+    outputs = int(model.get("outputs", 1 if classes == 2 else classes))
+    norm = float(model["norm"])
+    comparison = Comparison(
+        _CONVENTIONS[model.get("splitting_convention", "<=")],
+        _PRECISIONS[model.get("precision", "float64")],
+    )
+    head = model.get("head", "linear")
+    if head not in _HEADS:
+        raise ValueError(f"its head is {head!r}, not one of {', '.join(_HEADS)}")
+    problems: list[Problem] = []
+    trees: list[Tree] = []
+    for row in model["trees"]:
+        if len(row) != outputs:
+            raise ValueError(f"{len(row)} trees in a row instead of {outputs}")
+        for output, made in enumerate(row):
+            number = len(trees)
+            problems += _problems(made, number)
+            trees.append(_tree(made, number, output, norm))
+    if problems:
+        raise Inexact(problems)
+    features = int(model["n_features"])
+    return Forest(
+        str(model.get("library", "conifer")),
+        features,
+        _base(model["init_predict"], outputs) * norm,
+        tuple(trees),
+        comparison,
+        head,
+        _names(model.get("feature_map", {}), features),
+    )
+
+
+def _problems(made: Mapping[str, Any], number: int) -> list[Problem]:
+    weights = np.asarray(made.get("weight", []), dtype=np.float64)
+    oblique = np.flatnonzero((weights != 0).sum(axis=-1) > 1)
+    if weights.ndim < 2 or not len(oblique):
+        return []
+    reason = f"node {oblique[0]} splits a sum of features, not a feature"
+    return [Problem(f"tree {number}", reason, "train again with axis-aligned splits")]
+
+
+def _tree(made: Mapping[str, Any], number: int, output: int, norm: float) -> Tree:
+    feature = np.asarray(made["feature"], dtype=np.int64)
+    return Tree(
+        number,
+        output,
+        np.where(feature < 0, LEAF, feature),
+        np.asarray(made["threshold"], dtype=np.float64),
+        np.asarray(made["children_left"], dtype=np.int64),
+        np.asarray(made["children_right"], dtype=np.int64),
+        np.asarray(made["value"], dtype=np.float64) * norm,
+    )
+
+
+def _base(given: Any, outputs: int) -> Reals:
+    base = np.atleast_1d(np.asarray(given, dtype=np.float64))
+    if len(base) != outputs and len(set(base.tolist())) == 1:  # conifer's is (classes,) at times
+        base = np.repeat(base[:1], outputs)
+    if len(base) != outputs:
+        raise ValueError(f"init_predict has {len(base)} values for {outputs} scores")
+    return base
+
+
+def _names(numbers: Mapping[str, int], features: int) -> tuple[str, ...]:
+    """The names of the features in order; none where the file made them up."""
+    names = tuple(sorted(numbers, key=lambda name: int(numbers[name])))
+    made_up = all(name == f"feat_{k}" for k, name in enumerate(names))
+    return () if made_up or len(names) != features else names
