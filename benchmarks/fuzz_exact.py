@@ -66,8 +66,8 @@ def exact(seeds: range, operations: int = 9) -> None:
 
 
 def tensor(seeds: range) -> None:
-    """``exact`` on graphs with wiring, comparisons, shared kernels, tables and products too."""
-    exact(seeds, operations=15)
+    """``exact`` on graphs with wiring, comparisons, shared kernels, tables, products and signs too."""
+    exact(seeds, operations=17)
 
 
 def drawn(seeds: range, operations: int) -> list[Exact]:

@@ -72,6 +72,19 @@ def _value(node: g.Node, source: g.Node, read: list[list[Fraction]]) -> list[Fra
             steps = [a / _step(kind) for a, kind in zip(x, source.types, strict=True)]
             assert all(step.denominator == 1 and step >= node.first for step in steps)
             return [levels[int(step) - node.first] for step in steps]
+        case g.TruthTable():
+            levels = _constant(node.levels)
+            steps = [a / _step(kind) for a, kind in zip(x, source.types, strict=True)]
+            found = []
+            for elements, widths, row in zip(
+                node.elements.tolist(), node.widths.tolist(), levels, strict=True
+            ):
+                bits = ""
+                for e, width in zip(elements, widths, strict=True):
+                    assert steps[e].denominator == 1
+                    bits = format(int(steps[e]) % 2**width, f"0{width}b") + bits
+                found.append(row[int(bits, 2)])
+            return found
         case g.Threshold():
             bounds = zip(node.elements.tolist(), node.bounds.tolist(), strict=True)
             return [Fraction(x[e] >= b * _step(source.types[e])) for e, b in bounds]

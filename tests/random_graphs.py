@@ -135,6 +135,8 @@ def _grow(builder: Builder, draw: _Draw, name: str, source: str, names: list[str
             return _shared_kernel(builder, draw, name, source)
         case 13:
             return _table(builder, draw, name, source)
+        case 16:
+            return _truth_table(builder, draw, name, source)
         case 15:
             alike = [n for n in names if len(builder[n].types) == count]
             sources = (source, *(str(n) for n in rng.choice(alike, rng.integers(0, 3))))
@@ -187,6 +189,18 @@ def _table(builder: Builder, draw: _Draw, name: str, source: str) -> str:
     if rng.random() < 0.3:
         levels = Constant(np.sort(levels.values), levels.type)
     return builder.lookup(name, source, first, levels)
+
+
+def _truth_table(builder: Builder, draw: _Draw, name: str, source: str) -> str:
+    """Tables over the lowest bits of several elements, some of which they may not depend on."""
+    rng, count = draw.rng, len(builder[source].types)
+    outputs, members = (int(n) for n in rng.integers(1, 5, 2))
+    elements = rng.integers(0, count, (outputs, members))
+    widths = np.stack([rng.permutation(1 + np.arange(members) % 3) for _ in range(outputs)])
+    levels = draw.constant(outputs, 1 << int(widths[0].sum()))
+    if rng.random() < 0.3:
+        levels.values[:, 1::2] = levels.values[:, ::2]
+    return builder.truth_table(name, source, elements, levels, widths)
 
 
 def _staircase(builder: Builder, draw: _Draw, source: str) -> tuple[Constant, Constant]:

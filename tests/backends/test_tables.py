@@ -28,7 +28,33 @@ def table(kind: Fixed, bits: int, low: int, high: int):
     return builder.graph(builder.lookup("out", "inside", low, constant))
 
 
+def logic(kinds: tuple[Fixed, ...], outputs: int, bits: int, seed: int):
+    """Random tables over several elements, of which one moves within narrow bounds."""
+    rng = np.random.default_rng(seed)
+    builder = Builder(kinds)
+    low = np.array([t.minimum for t in kinds])
+    high = np.array([t.maximum for t in kinds])
+    low[-1] = high[-1] = max(0, int(low[-1]))
+    high[-1] += kinds[-1].width > 1
+    ends = (np.ldexp(end.astype(float), [-t.fraction for t in kinds]) for end in (low, high))
+    builder.clip("inside", "inputs", *ends)
+    elements = np.stack([rng.permutation(len(kinds)) for _ in range(outputs)])
+    widths = np.minimum([t.width for t in kinds], 4)[elements]
+    levels = rng.integers(-(1 << bits - 1), 1 << bits - 1, (outputs, 1 << int(widths[0].sum())))
+    levels[:, 1::2][0] = levels[:, ::2][0]
+    if bits == 1:
+        levels = -levels
+    constant = Constant(levels, smallest(int(levels.min()), int(levels.max()), 2))
+    return builder.graph(builder.truth_table("out", "inside", elements, constant, widths))
+
+
 TABLES = {
+    "of six bits": logic((Fixed(False, 1, 1),) * 6, 20, 1, 1),
+    "of several elements": logic(
+        (Fixed(True, 3, 1), Fixed(False, 2, 2), Fixed(True, 9, 4)), 4, 5, 2
+    ),
+    "of 13 bits": logic((Fixed(True, 5, 1),) * 3 + (Fixed(False, 1, 1),), 3, 3, 3),
+    "of several elements and wide levels": logic((Fixed(False, 2, 1), Fixed(True, 4, 4)), 2, 53, 4),
     "signed": table(Fixed(True, 6, 2), 7, -32, 31),
     "one bit": table(Fixed(False, 1, 1), 4, 0, 1),
     "of more than one table of LUTs": table(Fixed(True, 13, 4), 5, -4096, 4095),
@@ -57,7 +83,7 @@ def test_tables_in_onnx_emulator_and_verilog(tmp_path):
         np.testing.assert_array_equal(simulation.run(x), expected)
 
 
-@pytest.mark.parametrize("name", ["signed", "of wide levels", "far from zero"])
+@pytest.mark.parametrize("name", ["signed", "of wide levels", "far from zero", "of several elements"])
 def test_tables_in_vhdl(name, tmp_path):
     core = write_rtl("vhdl", TABLES[name], tmp_path, "core")
     x = events(TABLES[name], 3, 200)
@@ -77,7 +103,7 @@ def test_tables_in_csim(tmp_path):
         np.testing.assert_array_equal(csim.run(x), oracle.outputs(graph, x))
 
 
-@pytest.mark.parametrize("name", ["one bit", "of wide levels"])
+@pytest.mark.parametrize("name", ["one bit", "of wide levels", "of several elements"])
 @pytest.mark.parametrize(
     ("backend", "strategy"), [("Quartus", "resource"), ("Catapult", "latency")]
 )

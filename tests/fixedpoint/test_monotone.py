@@ -23,7 +23,7 @@ def test_what_is_proven_holds_in_random_graphs():
     """Each input of each event is raised alone; the outputs move only as the proof allows."""
     moved = 0
     for seed in range(150):
-        graph = random_graph(seed)
+        graph = random_graph(seed, operations=17)
         found = changes(graph)
         x = events(graph, seed, 30)
         before = evaluate.run(graph, x)

@@ -39,6 +39,7 @@ from trigger.fixedpoint.ops import (
     Select,
     Staircase,
     Threshold,
+    TruthTable,
 )
 from trigger.fixedpoint.ranges import ranges
 from trigger.fixedpoint.serialize import fingerprint
@@ -206,6 +207,15 @@ class _Sources:
             case Lookup():
                 table = self.array(f"{name}_table", node.levels.values)
                 return [f"table({x}, {n}, {_literal(node.first)}, {table}, {y});"]
+            case TruthTable():
+                constants = (node.elements, node.widths, node.levels.values)
+                names = [
+                    self.array(f"{name}_{what}", values)
+                    for what, values in zip(
+                        ("elements", "widths", "levels"), constants, strict=True
+                    )
+                ]
+                return [f"truth_table({x}, {', '.join(names)}, {y});"]
             case Threshold():
                 pairs = enumerate(zip(node.elements, node.bounds, strict=True))
                 return [f"{y}[{i}] = {x}[{e}] >= {_literal(b)} ? 1 : 0;" for i, (e, b) in pairs]

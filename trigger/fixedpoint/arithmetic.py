@@ -27,8 +27,17 @@ from trigger.fixedpoint.ops import (
     Select,
     Staircase,
     Threshold,
+    TruthTable,
 )
-from trigger.fixedpoint.types import FARTHEST_SHIFT, Fixed, Integers, Overflow, Rounding, bounds
+from trigger.fixedpoint.types import (
+    FARTHEST_SHIFT,
+    Fixed,
+    Flags,
+    Integers,
+    Overflow,
+    Rounding,
+    bounds,
+)
 
 
 class DenseTerms(NamedTuple):
@@ -108,6 +117,7 @@ def never_decreases(node: Operation, elements: Integers, low: Integers, high: In
         case (
             Input()
             | Dense()
+            | TruthTable()
             | Threshold()
             | Add()
             | Multiply()
@@ -191,6 +201,48 @@ def extremes(node: Lookup, low: Integers, high: Integers) -> tuple[Integers, Int
         most = np.maximum(most[:-length], most[length:])
         length *= 2
     return lowest, highest
+
+
+def addresses(node: TruthTable, x: Integers) -> Integers:
+    """The addresses of a ``TruthTable`` for integers of shape (..., elements)."""
+    masks = (1 << node.widths) - 1
+    total = np.zeros((*x.shape[:-1], len(node.types)), dtype=np.int64)
+    for elements, mask, offset in zip(node.elements.T, masks.T, node.offsets.T, strict=True):
+        total |= (x[..., elements] & mask) << offset
+    return total
+
+
+def tabulated(node: TruthTable, x: Integers) -> Integers:
+    """The integers of ``TruthTable`` for integers of shape (..., elements)."""
+    rows = np.arange(len(node.types))
+    values: Integers = node.levels.values[rows, addresses(node, x)]
+    return values
+
+
+def occurring(node: TruthTable, low: Integers, high: Integers) -> Flags:
+    """Which addresses can occur for elements from ``low`` to ``high``, each taken for itself.
+
+    Shape (outputs, entries).
+    """
+    entries = np.arange(node.levels.values.shape[1])
+    possible = np.ones(node.levels.values.shape, dtype=bool)
+    members = zip(node.elements.T, node.widths.T, node.offsets.T, strict=True)
+    for elements, widths, offsets in members:
+        masks = ((1 << widths) - 1)[:, None]
+        least, most = low[elements][:, None], high[elements][:, None]
+        possible &= (((entries >> offsets[:, None]) - least) & masks) <= most - least
+    return possible
+
+
+def depends(node: TruthTable) -> Flags:
+    """Whether each output depends on each member, shape (outputs, members)."""
+    levels = node.levels.values
+    entries = np.arange(levels.shape[1])
+    columns = []
+    for widths, offsets in zip(node.widths.T, node.offsets.T, strict=True):
+        without = entries & ~(((1 << widths) - 1) << offsets)[:, None]
+        columns.append((np.take_along_axis(levels, without, axis=1) != levels).any(axis=1))
+    return np.stack(columns, axis=1)
 
 
 def staircase(node: Staircase, source: Node, x: Integers) -> Integers:

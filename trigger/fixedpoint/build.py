@@ -26,8 +26,10 @@ from trigger.fixedpoint.ops import (
     Select,
     Staircase,
     Threshold,
+    TruthTable,
 )
 from trigger.fixedpoint.ranges import Interval, TooWide, interval
+from trigger.fixedpoint.shapes import check_shapes
 from trigger.fixedpoint.types import MAX_WIDTH, Fixed, Integers, Overflow, Rounding, smallest
 
 # One value for all elements, one for each, or none.
@@ -176,6 +178,26 @@ class Builder:
         """``levels[x - first]``, x being the integers of the source."""
         types = (levels.type,) * len(self[source].types)
         return self._exact(Lookup(name, (source,), types, first, levels))
+
+    def truth_table(
+        self,
+        name: str,
+        source: str,
+        elements: Integers,
+        levels: Constant,
+        widths: Integers | None = None,
+    ) -> str:
+        """``levels[i, address]`` for output i, whose address has the lowest ``widths[i]`` bits of
+        the source's elements ``elements[i]``, the first one's lowest; by default all their bits.
+
+        ``elements`` and ``widths`` (outputs, members), ``levels`` (outputs, 2^bits of the address).
+        """
+        if widths is None:
+            widths = np.array([t.width for t in self[source].types])[elements]
+        types = (levels.type,) * len(elements)
+        node = TruthTable(name, (source,), types, elements, widths, levels)
+        check_shapes(node, [self[source]])
+        return self._exact(node)
 
     def threshold(self, name: str, source: str, elements: Integers, bounds: Integers) -> str:
         """One accept bit per entry of ``elements`` (repeats allowed): 1 if it reaches its integer

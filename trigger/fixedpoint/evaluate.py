@@ -13,6 +13,7 @@ from trigger.fixedpoint.arithmetic import (
     requantize,
     selected,
     staircase,
+    tabulated,
 )
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.ops import (
@@ -33,6 +34,7 @@ from trigger.fixedpoint.ops import (
     Select,
     Staircase,
     Threshold,
+    TruthTable,
 )
 from trigger.fixedpoint.types import Integers, bounds
 
@@ -165,6 +167,8 @@ def evaluate(node: Operation, sources: list[Operation], values: list[Integers]) 
             return staircase(node, source, x)
         case Lookup():
             return looked_up(node, x)
+        case TruthTable():
+            return tabulated(node, x)
         case Threshold():
             return (x[:, node.elements] >= node.bounds).astype(np.int64)
         case Add():

@@ -28,6 +28,7 @@ from trigger.fixedpoint.ops import (
     Select,
     Staircase,
     Threshold,
+    TruthTable,
 )
 from trigger.fixedpoint.ranges import Interval, ranges, wraps
 from trigger.fixedpoint.types import Flags
@@ -96,6 +97,8 @@ def _changes(
             return reads[0]
         case Staircase() | Lookup():
             return _table(node.levels.values, reads[0])
+        case TruthTable():
+            return _truth_table(node, reads[0], intervals[node.inputs[0]])
         case Threshold():
             return reads[0].take(node.elements)
         case Add():
@@ -140,6 +143,25 @@ def _table(levels: np.ndarray, read: Changes) -> Changes:
     if (steps > 0).any() and (steps < 0).any():
         return read.any_way(np.ones(elements, dtype=bool))
     return read.times(np.full(elements, sign))
+
+
+def _truth_table(node: TruthTable, read: Changes, x: Interval) -> Changes:
+    """Each output as a function of one member at a time, whatever the others are."""
+    entries = np.arange(node.levels.values.shape[1])
+    parts = []
+    members = zip(node.elements.T, node.widths.T, node.offsets.T, strict=True)
+    for elements, widths, offsets in members:
+        steps, masks = (1 << offsets)[:, None], ((1 << widths) - 1)[:, None]
+        rising = ((entries >> offsets[:, None]) & masks) < masks
+        above = np.where(rising, entries + steps, entries)
+        change = np.take_along_axis(node.levels.values, above, axis=1) - node.levels.values
+        rises, falls = (change > 0).any(axis=1), (change < 0).any(axis=1)
+        # In two's complement, negative integers are the upper addresses.
+        ordered = (x.low[elements] >= 0) & (x.high[elements] < 1 << widths)
+        mixed = (rises & falls) | (~ordered & (rises | falls))
+        one = read.take(elements).times(np.where(mixed | rises, 1, -falls.astype(int)))
+        parts.append(one.any_way(mixed))
+    return _union(parts)
 
 
 def _scaled(read: Changes, factor: Interval) -> Changes:

@@ -1,10 +1,10 @@
 """The operations of the fixed-point graph: a sealed union of small frozen nodes.
 
 Every value is a vector of integers; element i of a node has the type ``types[i]`` and is worth its
-integer times 2^-fraction. Only ``Quantize``, ``Clip``, ``Staircase``, ``Lookup`` and
-``Threshold`` lose information; ``Dense``, ``Affine``, ``Add`` and ``Multiply`` are exact; interval
-analysis gives their widths. ``arithmetic`` defines each operation on integers. A ``match`` over
-``Operation`` ends in ``assert_never``, so that a missing operation is a type error.
+integer times 2^-fraction. Only ``Quantize``, ``Clip``, ``Staircase``, ``Lookup``, ``TruthTable``
+and ``Threshold`` lose information; ``Dense``, ``Affine``, ``Add`` and ``Multiply`` are exact;
+interval analysis gives their widths. ``arithmetic`` defines each operation on integers. A ``match``
+over ``Operation`` ends in ``assert_never``, so that a missing operation is a type error.
 """
 
 import re
@@ -138,12 +138,30 @@ class Lookup(Node):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        entries = self.levels.values.size
-        if entries > MAX_ENTRIES:
-            raise GraphError(
-                f"{self.name}: a table of {entries} entries; at most {MAX_ENTRIES} fit the "
-                "hardware: use fewer bits before it"
-            )
+        _check_entries(self.name, self.levels.values.size)
+
+
+@dataclass(frozen=True, eq=False)
+class TruthTable(Node):
+    """A table over several elements for each output: ``levels[i, address]``.
+
+    The address has the lowest ``widths[i, m]`` bits of ``x[elements[i, m]]``, the first member's
+    lowest; negative integers are in two's complement. ``elements`` and ``widths`` (outputs,
+    members), ``levels`` (outputs, 2^bits of the address).
+    """
+
+    elements: Integers
+    widths: Integers
+    levels: Constant
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_entries(self.name, self.levels.values.shape[-1])
+
+    @property
+    def offsets(self) -> Integers:
+        """The lowest bit of each member in its address, shape (outputs, members)."""
+        return np.cumsum(self.widths, axis=1) - self.widths
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,6 +219,14 @@ class Minimum(Node):
     groups: Integers
 
 
+def _check_entries(name: str, entries: int) -> None:
+    if entries > MAX_ENTRIES:
+        raise GraphError(
+            f"{name}: a table of {entries} entries; at most {MAX_ENTRIES} fit the "
+            "hardware: use fewer bits before it"
+        )
+
+
 Operation = (
     Input
     | Dense
@@ -210,6 +236,7 @@ Operation = (
     | LeakyRelu
     | Staircase
     | Lookup
+    | TruthTable
     | Threshold
     | Add
     | Multiply

@@ -18,6 +18,7 @@ from trigger.fixedpoint.arithmetic import (
     dense_terms,
     extremes,
     extremum,
+    occurring,
     product_ends,
     requantize,
     selected,
@@ -45,6 +46,7 @@ from trigger.fixedpoint.ops import (
     Select,
     Staircase,
     Threshold,
+    TruthTable,
 )
 from trigger.fixedpoint.types import MAX_WIDTH, Fixed, Flags, Integers, Overflow, bounds, smallest
 
@@ -204,6 +206,12 @@ def interval(node: Operation, inputs: Mapping[str, tuple[Operation, Interval]]) 
         case Lookup():
             _check_addresses(node, x)
             return Interval(*extremes(node, *x))
+        case TruthTable():
+            possible, levels = occurring(node, *x), node.levels.values
+            return Interval(
+                np.where(possible, levels, levels.max()).min(axis=1),
+                np.where(possible, levels, levels.min()).max(axis=1),
+            )
         case Select():
             return Interval(*(selected(node, end) for end in x))
         case Maximum() | Minimum():
@@ -254,7 +262,7 @@ def _check_fractions(node: Operation, sources: list[Operation]) -> None:
             fits = (node.fractions == 0).all()
         case Clip() | Concatenate():
             fits = np.array_equal(node.fractions, np.concatenate(before))
-        case Staircase():
+        case Staircase() | TruthTable():
             fits = (node.fractions == node.levels.type.fraction).all()
         case Lookup():
             if (before[0] != before[0][0]).any():

@@ -179,7 +179,7 @@ def _field_from_json(operation: type[Operation], name: str, value: Any) -> Any:
             if type(value) is not int or abs(value) >= 1 << MAX_WIDTH:
                 raise ValueError(f"first {value!r} is not a whole number of {MAX_WIDTH} bits")
             return value
-        case "low" | "high" | "elements" | "bounds" | "groups":
+        case "low" | "high" | "elements" | "bounds" | "groups" | "widths":
             return _integers(value)
     fixed, values = Fixed.parse(value["type"]), _integers(value["values"])
     if values.size == 0 or values.min() < fixed.minimum or values.max() > fixed.maximum:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import assert_never
 
 from trigger.fixedpoint.ops import (
+    MAX_ENTRIES,
     Add,
     Affine,
     Clip,
@@ -21,6 +22,7 @@ from trigger.fixedpoint.ops import (
     Select,
     Staircase,
     Threshold,
+    TruthTable,
 )
 from trigger.fixedpoint.types import Integers
 
@@ -47,6 +49,8 @@ def check_shapes(node: Operation, sources: Sequence[Operation]) -> None:
         raise ValueError("multiplies inputs of different numbers of elements")
     if isinstance(node, Dense):
         _check_positions(node, sizes[0])
+    if isinstance(node, TruthTable):
+        _check_addresses(node)
     for name, shape in _constants(node, sum(sizes)).items():
         size = _shape(getattr(node, name))
         if size != shape:
@@ -62,6 +66,19 @@ def _check_positions(node: Dense, elements: int) -> None:
     for what, count in (("reads", elements), ("has", len(node.types))):
         if node.positions < 1 or count % node.positions:
             raise ValueError(f"{what} {count} elements, not as many at each of its positions")
+
+
+def _check_addresses(node: TruthTable) -> None:
+    if node.widths.ndim != 2 or not node.widths.size or not (node.widths > 0).all():
+        raise ValueError("widths are numbers of bits above 0, a row for each output")
+    bits = node.widths.sum(axis=1)
+    if (bits != bits[0]).any():
+        raise ValueError(
+            f"its addresses have {bits.min()} to {bits.max()} bits; all need the same number"
+        )
+    most = MAX_ENTRIES.bit_length() - 1
+    if bits[0] > most:
+        raise ValueError(f"its addresses have {bits[0]} bits; at most {most} fit")
 
 
 def _shape(value: Constant | Integers) -> tuple[int, ...]:
@@ -84,6 +101,13 @@ def _constants(node: Operation, elements: int) -> Mapping[str, tuple[int, ...]]:
             return {"thresholds": (steps,), "levels": (steps + 1,)}
         case Lookup():
             return {"levels": (node.levels.values.size,)}
+        case TruthTable():
+            members = node.elements.size // outputs
+            return {
+                "elements": (outputs, members),
+                "widths": (outputs, members),
+                "levels": (outputs, 1 << int(node.widths[0].sum())),
+            }
         case Threshold():
             return {"elements": (outputs,), "bounds": (outputs,)}
         case Select():
@@ -99,7 +123,7 @@ def _constants(node: Operation, elements: int) -> Mapping[str, tuple[int, ...]]:
 def _numbers(node: Operation) -> Mapping[str, int]:
     """The constants that number elements of the input, and the least number of each."""
     match node:
-        case Threshold():
+        case Threshold() | TruthTable():
             return {"elements": 0}
         case Select():
             return {"elements": -1}
@@ -112,7 +136,7 @@ def _numbers(node: Operation) -> Mapping[str, int]:
 def _elements(node: Operation, sizes: Sequence[int]) -> int:
     """The number of elements of a node whose inputs have ``sizes`` elements."""
     match node:
-        case Dense() | Threshold() | Select() | Maximum() | Minimum():
+        case Dense() | Threshold() | TruthTable() | Select() | Maximum() | Minimum():
             return len(node.types)  # as its constants have
         case Concatenate():
             return sum(sizes)

@@ -18,6 +18,7 @@ from trigger.fixedpoint.arithmetic import (
     product_ends,
     side_by_side,
     sum_ends,
+    tabulated,
 )
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.ops import (
@@ -37,6 +38,7 @@ from trigger.fixedpoint.ops import (
     Select,
     Staircase,
     Threshold,
+    TruthTable,
 )
 from trigger.fixedpoint.types import Flags, Integers, Overflow, Reals, Rounding, bounds
 
@@ -138,6 +140,8 @@ def _next(node: Operation, sources: Sequence[Operation], values: Sequence[Bounds
             return _steps(node, x)
         case Lookup():
             return _lookup(node, source, x)
+        case TruthTable():
+            return _truth_table(node, source, x)
         case Threshold():
             bound = np.ldexp(node.bounds, -source.fractions[node.elements])
             return Bounds(*((end[:, node.elements] >= bound).astype(np.float64) for end in x))
@@ -223,6 +227,15 @@ def _lookup(node: Lookup, source: Operation, x: Bounds) -> Bounds:
     ends = (np.clip(np.floor(low), node.first, last), np.clip(np.ceil(high), node.first, last))
     least, most = extremes(node, *(end.astype(np.int64) for end in ends))
     return Bounds(*(np.ldexp(end, -node.levels.type.fraction) for end in (least, most)))
+
+
+def _truth_table(node: TruthTable, source: Operation, x: Bounds) -> Bounds:
+    """The level where all members are known, else any level of the output."""
+    known = x.known[:, node.elements].all(axis=2)
+    integers = np.rint(np.ldexp(x.low, source.fractions)).astype(np.int64)
+    level, levels = tabulated(node, integers), node.levels.values
+    ends = (np.where(known, level, end) for end in (levels.min(axis=1), levels.max(axis=1)))
+    return Bounds(*(np.ldexp(end.astype(float), -node.levels.type.fraction) for end in ends))
 
 
 def _neighbours(node: Operation, y: Bounds) -> Bounds:

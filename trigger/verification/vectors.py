@@ -7,7 +7,7 @@ from typing import NamedTuple, assert_never
 
 import numpy as np
 
-from trigger.fixedpoint.arithmetic import at_positions, side_by_side, thresholds
+from trigger.fixedpoint.arithmetic import addresses, at_positions, side_by_side, thresholds
 from trigger.fixedpoint.evaluate import trace
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.ops import (
@@ -26,6 +26,7 @@ from trigger.fixedpoint.ops import (
     Select,
     Staircase,
     Threshold,
+    TruthTable,
 )
 from trigger.fixedpoint.ranges import ranges
 from trigger.fixedpoint.types import Integers, Rounding, bounds
@@ -155,6 +156,8 @@ def _entries(graph: Graph, pool: Integers, values: dict[str, Integers]) -> Integ
     for node in graph.nodes:
         if isinstance(node, Threshold):
             chosen.append(_both_sides(values[node.inputs[0]][:, node.elements] - node.bounds))
+        if isinstance(node, TruthTable):
+            chosen.append(_every_address(addresses(node, values[node.inputs[0]])))
         if not isinstance(node, Staircase | Lookup):
             continue
         x = values[node.inputs[0]]
@@ -176,6 +179,18 @@ def _entries(graph: Graph, pool: Integers, values: dict[str, Integers]) -> Integ
         )
         chosen.append(rows[np.clip(spread, 0, len(rows) - 1)].ravel())
     return np.concatenate([pool[np.unique(np.concatenate(chosen))], *rare])
+
+
+def _every_address(addresses: Integers) -> Integers:
+    """Some events for each address of each output, of shape (events, outputs)."""
+    chosen = []
+    for column in addresses.T:
+        order = np.argsort(column, kind="stable")
+        first = np.flatnonzero(np.diff(column[order], prepend=-1))
+        counts = np.diff(first, append=len(order))
+        places = np.arange(min(_EVENTS_PER_ENTRY, counts.max()))[:, None]
+        chosen.append(order[(first + places)[places < counts]])
+    return np.concatenate(chosen)
 
 
 def _both_sides(distance: Integers) -> Integers:
@@ -241,6 +256,9 @@ def _directions(graph: Graph) -> dict[str, np.ndarray]:
                 slopes_of[node.name] = sources[0] * node.scale.real
             case Concatenate():
                 slopes_of[node.name] = np.concatenate(sources, axis=1)
+            case TruthTable():
+                members = sources[0][:, node.elements]
+                slopes_of[node.name] = members.sum(axis=2)
             case Threshold():
                 slopes_of[node.name] = sources[0][:, node.elements]
             case Select():

@@ -30,6 +30,7 @@ from trigger.fixedpoint.ops import (
     Select,
     Staircase,
     Threshold,
+    TruthTable,
 )
 from trigger.fixedpoint.types import Fixed, Integers, Overflow, Rounding, enclosing
 
@@ -156,6 +157,8 @@ def _body(node: Operation, sources: list[Operation], flavor: Flavor) -> list[str
             return _steps(node, source, flavor)
         case Lookup():
             return _lookup(node, source, flavor)
+        case TruthTable():
+            return _truth_table(node, source, flavor)
         case Threshold():
             return [
                 f"out[{i}] = {_accepts(source, int(e), int(b), flavor)};"
@@ -289,12 +292,7 @@ def _steps(node: Staircase, source: Operation, flavor: Flavor) -> list[str]:
     """
     fixed = enclosing(source.types)
     levels = node.levels
-    if fixed.width > _RAW_BITS:
-        raise TriggerError(
-            f"hls4ml: {node.name} reads {source.name}, whose elements need {fixed.width} "
-            f"bits in an array of one type; "
-            f"at most {_RAW_BITS} can be compared"
-        )
+    _check_raw(node, source, fixed)
     places = _places(node, fixed)
     raw = flavor.raw("x0[i]", fixed)
     level = flavor.fixed(levels.type, Rounding.TRN, Overflow.WRAP)
@@ -316,6 +314,15 @@ def _steps(node: Staircase, source: Operation, flavor: Flavor) -> list[str]:
     return [*lines, *_loop(0, len(node.types), search + use.format(value="levels[k]"), flavor)]
 
 
+def _check_raw(node: Operation, source: Operation, fixed: Fixed) -> None:
+    if fixed.width > _RAW_BITS:
+        raise TriggerError(
+            f"hls4ml: {node.name} reads {source.name}, whose elements need {fixed.width} "
+            f"bits in an array of one type; "
+            f"at most {_RAW_BITS} can be compared"
+        )
+
+
 def _lookup(node: Lookup, source: Operation, flavor: Flavor) -> list[str]:
     """A table whose address is the raw integer."""
     level = flavor.fixed(node.levels.type, Rounding.TRN, Overflow.WRAP)
@@ -324,6 +331,37 @@ def _lookup(node: Lookup, source: Operation, flavor: Flavor) -> list[str]:
     return [
         _integers("table", node.levels.values),
         *_loop(0, len(node.types), f"{level} y; {chosen}; out[i] = y;", flavor),
+    ]
+
+
+def _truth_table(node: TruthTable, source: Operation, flavor: Flavor) -> list[str]:
+    """A table for each output; its address has the lowest bits of the raw integers."""
+    outputs, members = node.elements.shape
+    entries = node.levels.values.shape[1]
+    common = enclosing(source.types)
+    _check_raw(node, source, common)
+    # Elements of the array have the binary point of the finest one.
+    unused = common.fraction - source.fractions[node.elements]
+    level = flavor.fixed(node.levels.type, Rounding.TRN, Overflow.WRAP)
+    raw = flavor.raw(f"x0[elements[i * {members} + m]]", common)
+    place = f"[i * {members} + m]"
+    bits = f"(({raw} >> unused{place}) & ((1LL << widths{place}) - 1)) << offsets{place}"
+    chosen = flavor.set_raw("y", node.levels.type, f"levels[i * {entries} + address]")
+    inside = [
+        "long long address = 0;",
+        *_nest("m", members, [f"address |= {bits};"], flavor),
+        f"{level} y; {chosen}; out[i] = y;",
+    ]
+    constants = {
+        "elements": node.elements,
+        "unused": unused,
+        "widths": node.widths,
+        "offsets": node.offsets,
+        "levels": node.levels.values,
+    }
+    return [
+        *(_integers(name, values.ravel()) for name, values in constants.items()),
+        *_nest("i", outputs, inside, flavor),
     ]
 
 

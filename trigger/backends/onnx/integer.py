@@ -37,6 +37,7 @@ from trigger.fixedpoint.ops import (
     Select,
     Staircase,
     Threshold,
+    TruthTable,
 )
 from trigger.fixedpoint.types import (
     FARTHEST_SHIFT,
@@ -112,6 +113,8 @@ class _Writer(Writer):
             case Lookup():
                 address = self.binary("Sub", x, np.int64(node.first))
                 return self.node("Gather", [self.constant(node.levels.values), address])
+            case TruthTable():
+                return self.truth_table(node, x)
             case Threshold():
                 chosen = self.node("Gather", [x, self.constant(node.elements)], axis=1)
                 return self.integers(self.binary("GreaterOrEqual", chosen, node.bounds))
@@ -133,6 +136,16 @@ class _Writer(Writer):
                 return self.node("Concat", values, axis=1)
             case _:
                 assert_never(node)
+
+    def truth_table(self, node: TruthTable, x: str) -> str:
+        """All tables behind each other as one."""
+        outputs, entries = node.levels.values.shape
+        address = self.constant(np.arange(outputs) * entries)
+        columns = zip(node.elements.T, node.widths.T, node.offsets.T, strict=True)
+        for elements, widths, offsets in columns:
+            bits = self.binary("Mod", self.gathered(x, elements), np.int64(1) << widths)
+            address = self.node("Add", [self.raised(bits, offsets), address])
+        return self.node("Gather", [self.constant(node.levels.values.ravel()), address])
 
     def integers(self, x: str) -> str:
         return self.node("Cast", [x], to=TensorProto.INT64)

@@ -35,6 +35,7 @@ from trigger.fixedpoint.ops import (
     Select,
     Staircase,
     Threshold,
+    TruthTable,
 )
 from trigger.fixedpoint.ranges import magnitude
 from trigger.fixedpoint.types import Fixed, Overflow, Rounding
@@ -177,7 +178,7 @@ class _Writer(Writer):
                 return self.node("LeakyRelu", [x], alpha=2.0**-node.shift)
             case Staircase():
                 return self.steps(node, x)
-            case Lookup():
+            case Lookup() | TruthTable():
                 raise TriggerError(
                     f"export: {node.name} is a table, which no operator of QONNX is; use `trigger "
                     "export onnx`, which has tables"
@@ -255,6 +256,7 @@ class _Writer(Writer):
                 | LeakyRelu()
                 | Staircase()
                 | Lookup()
+                | TruthTable()
                 | Threshold()
                 | Concatenate()
                 | Select()

@@ -15,7 +15,7 @@ from trigger.backends.rtl.choices import accepts, larger, maximum, minimum, smal
 from trigger.backends.rtl.products import multiplied
 from trigger.backends.rtl.rounding import quantize
 from trigger.backends.rtl.sums import fresh, plus, product, times, variable
-from trigger.backends.rtl.tables import lookup, staircase
+from trigger.backends.rtl.tables import lookup, staircase, truth_table
 from trigger.fixedpoint.arithmetic import requantize
 from trigger.fixedpoint.ops import (
     Add,
@@ -34,6 +34,7 @@ from trigger.fixedpoint.ops import (
     Select,
     Staircase,
     Threshold,
+    TruthTable,
 )
 from trigger.fixedpoint.ranges import Interval
 from trigger.fixedpoint.types import Fixed, Overflow, bounds
@@ -87,6 +88,8 @@ def lower(
                 lookup(v, node, source.types[0].fraction, low, high)
                 for v, low, high in zip(x, *ends, strict=True)
             ]
+        case TruthTable():
+            return truth_table(x, node, source)
         case Threshold():
             bounds = np.ldexp(node.bounds.astype(np.float64), -source.fractions[node.elements])
             return [accepts(x[e], float(b)) for e, b in zip(node.elements, bounds, strict=True)]

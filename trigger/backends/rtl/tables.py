@@ -1,12 +1,15 @@
 """Tables on alkaid's variables; a staircase as a table or as a sum of comparisons."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from alkaid.trace import FVariable, FVArray
 
 from trigger.backends.rtl.choices import maximum, minimum
 from trigger.backends.rtl.rounding import floor
 from trigger.backends.rtl.sums import CONSTANT_BITS, HARDWARE, joined, plus, variable
-from trigger.fixedpoint.ops import Lookup, Staircase
+from trigger.fixedpoint.arithmetic import depends
+from trigger.fixedpoint.ops import Lookup, Operation, Staircase, TruthTable
 from trigger.fixedpoint.types import Integers
 
 # A wider table would take longer than a clock cycle: it is made of several, selected by the upper
@@ -71,6 +74,33 @@ def lookup(x: FVariable, node: Lookup, fraction: int, low: float, high: float) -
     entries = np.floor(np.ldexp(np.minimum(read, high), fraction)) - node.first
     levels = node.levels.values[entries.astype(np.int64)]
     return _levels(address, levels, node.levels.type.fraction)
+
+
+def truth_table(x: Sequence[FVariable], node: TruthTable, source: Operation) -> list[FVariable]:
+    """A table for each output, over the members on which it depends."""
+    outputs = []
+    for row, needed in enumerate(depends(node)):
+        levels = node.levels.values[row]
+        entries = np.zeros(1, dtype=np.int64)
+        address = variable(0.0)
+        bits = 0
+        for member in np.flatnonzero(needed):
+            element, width = node.elements[row, member], int(node.widths[row, member])
+            values = np.arange(1 << width) << node.offsets[row, member]
+            entries = (entries + values[:, None]).ravel()
+            whole = x[element] * 2.0 ** source.types[element].fraction
+            address = joined(whole.quantize(0, width, 0) * 2.0**bits, address)
+            bits += width
+        read = _addresses(address)
+        outputs.append(_levels(address, levels[entries[read]], node.levels.type.fraction))
+    return outputs
+
+
+def _addresses(x: FVariable) -> Integers:
+    """The integers of a variable between its ends, all that it may have."""
+    count = round((x.high - x.low) / x.step) + 1 if x.high != x.low else 1
+    values: Integers = np.rint(np.arange(count) * x.step + x.low).astype(np.int64)
+    return values
 
 
 def _levels(x: FVariable, levels: Integers, fraction: int) -> FVariable:

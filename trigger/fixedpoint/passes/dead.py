@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, TypeGuard, assert_never
 
 import numpy as np
 
+from trigger.fixedpoint.arithmetic import depends
 from trigger.fixedpoint.build import free_name
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.ops import (
@@ -26,6 +27,7 @@ from trigger.fixedpoint.ops import (
     Select,
     Staircase,
     Threshold,
+    TruthTable,
 )
 from trigger.fixedpoint.types import Flags, Integers
 
@@ -71,6 +73,10 @@ def _mark(node: Operation, graph: Graph, marks: Mapping[str, np.ndarray]) -> Non
             marks[node.inputs[0]] |= np.outer(kept.positions, kept.inputs).ravel()
         case Threshold():
             marks[node.inputs[0]][node.elements[own]] = True
+        case TruthTable():
+            read = node.elements[own][depends(node)[own]]
+            # Tables of one level still need something to read.
+            marks[node.inputs[0]][read if len(read) else 0] = True
         case Select():
             read = node.elements[own]
             # One that only gives zeros still needs something to read.
@@ -170,6 +176,16 @@ def _kept(node: Operation, live: Mapping[str, Integers]) -> Operation:
                 types=types,
                 elements=np.searchsorted(source, node.elements[own]),
                 bounds=node.bounds[own],
+            )
+        case TruthTable():
+            # A member that an output does not depend on may be any element.
+            places = np.searchsorted(source, node.elements[own])
+            return dataclasses.replace(
+                node,
+                types=types,
+                elements=np.minimum(places, len(source) - 1),
+                widths=node.widths[own],
+                levels=_chosen(node.levels, own),
             )
         case Select():
             elements = node.elements[own]

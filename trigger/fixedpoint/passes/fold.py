@@ -7,7 +7,7 @@ import numpy as np
 
 from trigger.fixedpoint.arithmetic import at_positions, dense_terms
 from trigger.fixedpoint.graph import Graph
-from trigger.fixedpoint.ops import Affine, Constant, Dense, Lookup, Multiply, Operation
+from trigger.fixedpoint.ops import Affine, Constant, Dense, Lookup, Multiply, Operation, TruthTable
 from trigger.fixedpoint.ranges import Interval, ranges
 from trigger.fixedpoint.types import Fixed, Integers, smallest
 
@@ -23,7 +23,7 @@ def fold_constants(graph: Graph) -> Graph:
 
     def folded(node: Operation) -> Operation:
         if (
-            isinstance(node, Lookup)
+            isinstance(node, Lookup | TruthTable)
             and (intervals[node.name].low == intervals[node.name].high).all()
         ):
             return _constant(graph.input, node, intervals[node.name].low)

@@ -20,6 +20,7 @@ from trigger.fixedpoint.ops import (
     Operation,
     Quantize,
     Select,
+    TruthTable,
 )
 from trigger.fixedpoint.ranges import Interval, interval
 from trigger.fixedpoint.types import Fixed, Overflow, smallest
@@ -35,6 +36,7 @@ _EXACT = (
     Maximum,
     Minimum,
     Lookup,
+    TruthTable,
     Multiply,
 )
 
