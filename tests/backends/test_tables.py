@@ -83,7 +83,9 @@ def test_tables_in_onnx_emulator_and_verilog(tmp_path):
         np.testing.assert_array_equal(simulation.run(x), expected)
 
 
-@pytest.mark.parametrize("name", ["signed", "of wide levels", "far from zero", "of several elements"])
+@pytest.mark.parametrize(
+    "name", ["signed", "of wide levels", "far from zero", "of several elements"]
+)
 def test_tables_in_vhdl(name, tmp_path):
     core = write_rtl("vhdl", TABLES[name], tmp_path, "core")
     x = events(TABLES[name], 3, 200)
