@@ -16,6 +16,7 @@ def save(model: Any, path: str | Path) -> None:
 
     Raises TriggerError for any other object.
     """
-    from trigger.frontends.trees.scikit_learn import document
+    from trigger.frontends.trees import conifer, scikit_learn
 
-    files.write_text(Path(path), json.dumps(document(model)) + "\n")
+    made = conifer.document(scikit_learn.forest(model))
+    files.write_text(Path(path), json.dumps(made) + "\n")

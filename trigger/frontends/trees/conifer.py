@@ -1,8 +1,8 @@
 """Forests in the JSON of conifer (``ModelBase.save`` in conifer/model.py), which is also our own.
 
 conifer adds up ``value`` of the leaves and ``init_predict``, and multiplies by ``norm``. Two
-classes have one score. Our files add ``splitting_convention``, ``precision``, ``head`` and
-``outputs``, the number of scores.
+classes have one score. Our files add ``splitting_convention``, ``precision``, ``head``,
+``outputs`` (the number of scores), ``notes``, and ``number`` of each tree.
 """
 
 from collections.abc import Mapping
@@ -14,6 +14,7 @@ from trigger.fixedpoint.types import Reals
 from trigger.frontends.inexact import Inexact, Problem
 from trigger.frontends.trees.forest import LEAF, Comparison, Forest, Tree
 
+_LEAF = -2
 _CONVENTIONS = {"<": True, "<=": False}
 _PRECISIONS = {"float32": True, "float64": False}
 _HEADS = ("linear", "sigmoid", "softmax")
@@ -39,7 +40,7 @@ def forest(model: Mapping[str, Any]) -> Forest:
         if len(row) != outputs:
             raise ValueError(f"{len(row)} trees in a row instead of {outputs}")
         for output, made in enumerate(row):
-            number = len(trees)
+            number = int(made.get("number", len(trees)))
             problems += _problems(made, number)
             trees.append(_tree(made, number, output, norm))
     if problems:
@@ -53,7 +54,43 @@ def forest(model: Mapping[str, Any]) -> Forest:
         comparison,
         head,
         _names(model.get("feature_map", {}), features),
+        tuple(str(note) for note in model.get("notes", [])),
     )
+
+
+def document(forest: Forest) -> dict[str, Any]:
+    """What ``forest`` reads as this forest again; it has as many trees for each score."""
+    columns = [
+        [tree for tree in forest.trees if tree.output == output] for output in range(forest.outputs)
+    ]
+    names = forest.names or [f"feat_{k}" for k in range(forest.features)]
+    return {
+        "library": forest.library,
+        "max_depth": max(len(tree.levels()) for tree in forest.trees) - 1,
+        "n_trees": len(columns[0]),
+        "n_features": forest.features,
+        "n_classes": max(forest.outputs, 2),
+        "outputs": forest.outputs,
+        "feature_map": {name: k for k, name in enumerate(names)},
+        "init_predict": forest.base.tolist(),
+        "norm": 1,
+        "splitting_convention": "<" if forest.comparison.strict else "<=",
+        "precision": "float32" if forest.comparison.single else "float64",
+        "head": forest.head,
+        "notes": list(forest.notes),
+        "trees": [[_made(tree) for tree in row] for row in zip(*columns, strict=True)],
+    }
+
+
+def _made(tree: Tree) -> dict[str, Any]:
+    return {
+        "number": tree.number,
+        "feature": np.where(tree.feature == LEAF, _LEAF, tree.feature).tolist(),
+        "threshold": tree.threshold.tolist(),
+        "children_left": tree.left.tolist(),
+        "children_right": tree.right.tolist(),
+        "value": tree.value.tolist(),
+    }
 
 
 def _problems(made: Mapping[str, Any], number: int) -> list[Problem]:

@@ -14,6 +14,7 @@ from trigger.fixedpoint.types import Flags, Integers, Reals
 LEAF = -1
 # Far more than any FPGA holds.
 MOST_NODES = 1 << 20
+DEEPEST = 256
 
 
 class Comparison(NamedTuple):
@@ -61,6 +62,13 @@ class Tree:
             node[inside] = np.where(left, self.left[at], self.right[at])
             inside = inside[self.feature[node[inside]] != LEAF]
         return node
+
+    def levels(self) -> list[Integers]:
+        """The nodes at each depth, the root first."""
+        found = [np.zeros(1, dtype=np.int64)]
+        while len(inside := found[-1][self.feature[found[-1]] != LEAF]):
+            found.append(np.concatenate([self.left[inside], self.right[inside]]))
+        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,3 +144,5 @@ def _check_tree(tree: Tree, forest: Forest) -> None:
                 raise ValueError(f"{where}: node {node} has no child {child} of its own")
             seen.add(child)
             reached.append(child)
+    if len(tree.levels()) > DEEPEST + 1:
+        raise ValueError(f"{where}: is deeper than {DEEPEST} splits")

@@ -1,4 +1,4 @@
-"""Models of scikit-learn in the JSON of conifer: numbers only, which can be read safely.
+"""Forests of fitted models of scikit-learn.
 
 Its trees in Cython compare float32(x) <= threshold; the histogram-based ones x <= threshold in
 float64.
@@ -30,6 +30,7 @@ from sklearn.utils.validation import check_is_fitted
 from trigger.errors import TriggerError
 from trigger.fixedpoint.types import Reals
 from trigger.frontends.trees import sklearn_private
+from trigger.frontends.trees.forest import LEAF, Comparison, Forest, Tree
 
 _HISTOGRAMS = (HistGradientBoostingClassifier, HistGradientBoostingRegressor)
 _BOOSTED = (GradientBoostingClassifier, GradientBoostingRegressor)
@@ -45,12 +46,10 @@ _TREES = (
     ExtraTreeClassifier,
     ExtraTreeRegressor,
 )
-_LEAF = -2
-Document = dict[str, Any]
 
 
-def document(model: Any) -> Document:
-    """A fitted model in the JSON of conifer. Raises TriggerError for any other object."""
+def forest(model: Any) -> Forest:
+    """The forest of a fitted model. Raises TriggerError for any other object."""
     name = type(model).__name__
     known = (*_HISTOGRAMS, *_BOOSTED, *_FORESTS, *_TREES)
     if type(model) not in known:
@@ -60,60 +59,48 @@ def document(model: Any) -> Document:
         check_is_fitted(model)
     except NotFittedError as error:
         raise TriggerError(f"trees.save: this {name} is not fitted; call fit() first") from error
-    if isinstance(model, _HISTOGRAMS):
-        rows, base, norm = _histograms(model)
-    elif isinstance(model, _BOOSTED):
-        rows, base, norm = _boosted(model)
-    else:
-        rows, base, norm = _averaged(model)
-    features = int(model.n_features_in_)
-    columns = getattr(model, "feature_names_in_", [f"feat_{k}" for k in range(features)])
-    boosts = isinstance(model, (*_HISTOGRAMS, *_BOOSTED))
-    return {
-        "library": "scikit-learn",
-        "max_depth": max(_depth(tree) for row in rows for tree in row),
-        "n_trees": len(rows),
-        "n_features": features,
-        "n_classes": len(getattr(model, "classes_", base)),
-        "outputs": len(base),
-        "feature_map": {str(column): k for k, column in enumerate(columns)},
-        "init_predict": base.tolist(),
-        "norm": norm,
-        "splitting_convention": "<=",
-        "precision": "float64" if isinstance(model, _HISTOGRAMS) else "float32",
-        "head": _head(model, len(base)) if boosts else "linear",
-        "trees": rows,
-    }
+    histograms = isinstance(model, _HISTOGRAMS)
+    make = _histograms if histograms else _boosted if isinstance(model, _BOOSTED) else _averaged
+    base, trees = make(model)
+    return Forest(
+        "scikit-learn",
+        int(model.n_features_in_),
+        base,
+        tuple(trees),
+        Comparison(strict=False, single=not histograms),
+        _head(model, len(base)),
+        tuple(str(column) for column in getattr(model, "feature_names_in_", ())),
+    )
 
 
 def _head(model: Any, outputs: int) -> str:
-    if not hasattr(model, "classes_"):
+    """A forest of classifiers gives probabilities, a boosted one their logits."""
+    if isinstance(model, (*_FORESTS, *_TREES)) or not hasattr(model, "classes_"):
         return "linear"
     return "sigmoid" if outputs == 1 else "softmax"
 
 
-def _histograms(model: Any) -> tuple[list[list[Document]], Reals, float]:
+def _histograms(model: Any) -> tuple[Reals, list[Tree]]:
     if getattr(model, "is_categorical_", None) is not None:
         raise TriggerError(
             "trees.save: the model splits by categories, not by thresholds; give the features as "
             "numbers, with categorical_features=None, and fit again"
         )
-    rows = [[_nodes(nodes) for nodes in row] for row in sklearn_private.predictors(model)]
-    return rows, sklearn_private.baseline(model), 1.0
+    base = sklearn_private.baseline(model)
+    made = [nodes for row in sklearn_private.predictors(model) for nodes in row]
+    return base, [_of_nodes(nodes, k, k % len(base)) for k, nodes in enumerate(made)]
 
 
-def _nodes(nodes: np.ndarray) -> Document:
+def _of_nodes(nodes: np.ndarray, number: int, output: int) -> Tree:
     is_leaf = nodes["is_leaf"].astype(bool)
-    return {
-        "feature": np.where(is_leaf, _LEAF, nodes["feature_idx"]).tolist(),
-        "threshold": nodes["num_threshold"].tolist(),
-        "children_left": np.where(is_leaf, -1, nodes["left"].astype(np.int64)).tolist(),
-        "children_right": np.where(is_leaf, -1, nodes["right"].astype(np.int64)).tolist(),
-        "value": nodes["value"].tolist(),
-    }
+    feature, left, right = (
+        np.where(is_leaf, LEAF, nodes[name].astype(np.int64))
+        for name in ("feature_idx", "left", "right")
+    )
+    return Tree(number, output, feature, nodes["num_threshold"], left, right, nodes["value"])
 
 
-def _boosted(model: Any) -> tuple[list[list[Document]], Reals, float]:
+def _boosted(model: Any) -> tuple[Reals, list[Tree]]:
     """The prior of gradient boosting is what remains of a prediction without its trees."""
     constant = isinstance(model.init_, DummyClassifier | DummyRegressor) or model.init_ == "zero"
     if not constant:
@@ -126,41 +113,32 @@ def _boosted(model: Any) -> tuple[list[list[Document]], Reals, float]:
     scores = getattr(model, "decision_function", model.predict)(event)
     sums = [[tree.predict(event)[0] for tree in row] for row in model.estimators_]
     base = np.asarray(scores, dtype=np.float64).ravel() - rate * np.sum(sums, axis=0)
-    rows = [[_tree(tree.tree_, 0, rate) for tree in row] for row in model.estimators_]
-    return rows, base, 1.0
+    made = [tree.tree_ for row in model.estimators_ for tree in row]
+    return base, [_of_tree(tree, k, k % len(base), 0, rate) for k, tree in enumerate(made)]
 
 
-def _averaged(model: Any) -> tuple[list[list[Document]], Reals, float]:
+def _averaged(model: Any) -> tuple[Reals, list[Tree]]:
     """The scores of a forest are the mean of its trees: of two classes, the second one's share."""
-    trees = [model] if isinstance(model, _TREES) else model.estimators_
+    made = [model] if isinstance(model, _TREES) else model.estimators_
     if model.n_outputs_ > 1 and hasattr(model, "classes_"):
         raise TriggerError(
             f"trees.save: the model separates {model.n_outputs_} sets of classes; fit a model for "
             f"each"
         )
-    columns = trees[0].tree_.value[0].size
-    scores = [1] if columns == 2 and hasattr(model, "classes_") else range(columns)
-    rows = [[_tree(tree.tree_, score) for score in scores] for tree in trees]
-    return rows, np.zeros(len(scores)), 1 / len(trees)
+    columns = made[0].tree_.value[0].size
+    used = [1] if columns == 2 and hasattr(model, "classes_") else range(columns)
+    share = 1 / len(made)
+    trees = [
+        _of_tree(tree.tree_, number, output, column, share)
+        for number, tree in enumerate(made)
+        for output, column in enumerate(used)
+    ]
+    return np.zeros(len(used)), trees
 
 
-def _tree(tree: Any, score: int, rate: float = 1.0) -> Document:
-    values = tree.value.reshape(len(tree.feature), -1)
-    return {
-        "feature": tree.feature.tolist(),
-        "threshold": tree.threshold.tolist(),
-        "children_left": tree.children_left.tolist(),
-        "children_right": tree.children_right.tolist(),
-        "value": (values[:, score] * rate).tolist(),
-    }
-
-
-def _depth(tree: Document) -> int:
-    depths = [0] * len(tree["feature"])
-    for node, children in enumerate(
-        zip(tree["children_left"], tree["children_right"], strict=True)
-    ):
-        for child in children:
-            if child > 0:
-                depths[child] = depths[node] + 1
-    return max(depths)
+def _of_tree(tree: Any, number: int, output: int, column: int, rate: float) -> Tree:
+    feature = np.where(tree.children_left == LEAF, LEAF, tree.feature)
+    values = tree.value.reshape(len(feature), -1)[:, column] * rate
+    return Tree(
+        number, output, feature, tree.threshold, tree.children_left, tree.children_right, values
+    )
