@@ -63,6 +63,11 @@ class Tree:
             inside = inside[self.feature[node[inside]] != LEAF]
         return node
 
+    @property
+    def splits(self) -> int:
+        """The number of splits within reach of the root."""
+        return sum(int((self.feature[level] != LEAF).sum()) for level in self.levels())
+
     def levels(self) -> list[Integers]:
         """The nodes at each depth, the root first."""
         found = [np.zeros(1, dtype=np.int64)]

@@ -46,8 +46,8 @@ def check_exact(forest: Forest, types: tuple[Fixed, ...]) -> int:
     the sums.
     """
     values = _reached(forest, types)
-    fraction = int(fraction_bits(np.concatenate([forest.base, *values])).max())
-    fraction = 0 if fraction == -MAX_WIDTH else fraction
+    every = np.concatenate([forest.base, *values])
+    fraction = int(fraction_bits(every[every != 0]).max()) if every.any() else 0
     needed = int(np.frexp(_largest(values, forest.base, fraction))[1]) + 1
     if needed > _EXACT_BITS:
         reason = (

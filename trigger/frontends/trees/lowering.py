@@ -1,0 +1,173 @@
+"""Forests as fixed-point graphs: comparisons, tables and exact sums.
+
+All trees share one ``Threshold``. The bits of each tree's leaf are tables of its comparisons; as
+many trees of a score as six of these bits number are added up in one table of their leaves.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from trigger.fixedpoint.build import Builder
+from trigger.fixedpoint.graph import Graph
+from trigger.fixedpoint.ops import Constant
+from trigger.fixedpoint.types import Fixed, Integers, smallest
+from trigger.frontends.inexact import Inexact, Problem
+from trigger.frontends.trees import integers
+from trigger.frontends.trees.decisions import Numbered, numbered, simplified
+from trigger.frontends.trees.forest import Forest
+from trigger.frontends.trees.rounding import check_exact
+from trigger.frontends.trees.tables import LUT_BITS, Tables, address_bits
+
+
+class _Term(NamedTuple):
+    """A table of one or several trees, whose values add to a score."""
+
+    output: int
+    table: Numbered
+
+
+def lower(forest: Forest, types: tuple[Fixed, ...]) -> Graph:
+    """The graph of a forest for inputs of these types: its scores, before any sigmoid or softmax.
+
+    Raises Inexact if the leaves are not rounded, or a tree is too large.
+    """
+    fraction = check_exact(forest, types)
+    values = [_steps(tree.value, fraction) for tree in forest.trees]
+    reached = integers.branches(forest, types)
+    trees = [simplified(*each) for each in zip(reached, values, strict=True)]
+    asked = sorted({(s.feature, s.bound) for tree in trees for s in integers.splits(tree)})
+    signals = {split: number for number, split in enumerate(asked)}
+    tables = Tables(len(asked))
+    base = _steps(forest.base, fraction)
+    terms: list[_Term] = []
+    for tree, branch, of_nodes in zip(forest.trees, trees, values, strict=True):
+        try:
+            table = numbered(branch, of_nodes, signals, tables)
+        except ValueError as error:
+            problem = Problem(f"tree {tree.number}", str(error), "train with fewer leaves a tree")
+            raise Inexact([problem]) from error
+        least = table.values.min()
+        base[tree.output] += least
+        if table.bits:
+            terms.append(_Term(tree.output, table._replace(values=table.values - least)))
+    builder = Builder(types)
+    bits = _bits(builder, asked, tables)
+    sums = _sums(builder, bits, _packed(terms), base, fraction)
+    return builder.graph(sums, notes(forest, types))
+
+
+def notes(forest: Forest, types: tuple[Fixed, ...]) -> tuple[str, ...]:
+    """What a user must know of the graph of a forest."""
+    trees = integers.branches(forest, types)
+    before = sum(tree.splits for tree in forest.trees)
+    after = sum(1 for tree in trees for _ in integers.splits(tree))
+    found = [
+        f"{forest.library}: a threshold becomes the smallest hardware integer that its comparison "
+        f"sends to the right",
+        f"{forest.library}: the directions of missing values are not used, for no input is missing",
+    ]
+    if before > after:
+        found.append(
+            f"{forest.library}: {before - after} of {before} splits are left out, for all integers "
+            f"that reach them go the same way"
+        )
+    return (*(f"{forest.library}: {note}" for note in forest.notes), *found)
+
+
+def _steps(values: np.ndarray, fraction: int) -> Integers:
+    steps: Integers = np.rint(np.ldexp(values, fraction)).astype(np.int64)
+    return steps
+
+
+def _packed(terms: Sequence[_Term]) -> list[_Term]:
+    """Trees of a score together in tables of a LUT for each bit of their sum."""
+    packed: list[_Term] = []
+    for term in sorted(terms, key=lambda one: -len(one.table.bits)):
+        for place, other in enumerate(packed):
+            together = set(term.table.bits) | set(other.table.bits)
+            if other.output == term.output and len(together) <= LUT_BITS:
+                packed[place] = _Term(term.output, _joined(other.table, term.table))
+                break
+        else:
+            packed.append(term)
+    return packed
+
+
+def _joined(first: Numbered, second: Numbered) -> Numbered:
+    """The sum of two tables."""
+    bits = tuple(dict.fromkeys([*first.bits, *second.bits]))
+    every = address_bits(len(bits))
+
+    def spread(table: Numbered) -> Integers:
+        own = every[:, [bits.index(bit) for bit in table.bits]]
+        return table.values[own @ (1 << np.arange(len(table.bits)))]
+
+    return Numbered(bits, spread(first) + spread(second))
+
+
+def _bits(
+    builder: Builder, asked: Sequence[tuple[int, int]], tables: Tables
+) -> tuple[str, Integers]:
+    """The node with all signals, and the element of each."""
+    if not asked:
+        return builder.last, np.zeros(0, dtype=np.int64)
+    features, bounds = np.array(asked, dtype=np.int64).T
+    splits = builder.threshold("splits", builder.last, features, bounds)
+    parts = [splits]
+    place = {signal: signal for signal in range(len(asked))}
+    source = splits
+    for number, signals in enumerate(tables.rounds()):
+        made = []
+        for width in sorted({len(tables.rows[s - tables.splits].members) for s in signals}):
+            rows = {
+                s: tables.rows[s - tables.splits]
+                for s in signals
+                if len(tables.rows[s - tables.splits].members) == width
+            }
+            elements = np.array([[place[m] for m in row.members] for row in rows.values()])
+            levels = np.array([row.levels for row in rows.values()], dtype=np.int64)
+            made.append((list(rows), elements, levels))
+        for own, elements, levels in made:
+            for signal in own:
+                place[signal] = len(place)
+            name = f"leaf_bits{number}"
+            parts.append(
+                builder.truth_table(name, source, elements, Constant(levels, Fixed(False, 1, 1)))
+            )
+        source = builder.concatenate(f"bits{number}", tuple(parts))
+    return source, np.array([place[signal] for signal in range(len(place))])
+
+
+def _sums(
+    builder: Builder,
+    bits: tuple[str, Integers],
+    terms: Sequence[_Term],
+    base: Integers,
+    fraction: int,
+) -> str:
+    source, place = bits
+    parts = []
+    outputs = []
+    for width in sorted({len(term.table.bits) for term in terms}):
+        rows = [term for term in terms if len(term.table.bits) == width]
+        elements = np.array([place[list(term.table.bits)] for term in rows])
+        values = np.array([term.table.values for term in rows])
+        levels = Constant(values, smallest(0, int(values.max()), fraction))
+        parts.append(builder.truth_table(f"leaves{width}", source, elements, levels))
+        outputs += [term.output for term in rows]
+    if not parts:
+        zeros = Constant(np.zeros((len(builder[source].types), len(base)), np.int64), _ONE)
+        return builder.dense("scores", source, zeros, _constant(base, fraction))
+    together = parts[0] if len(parts) == 1 else builder.concatenate("leaves", tuple(parts))
+    weights = np.equal.outer(outputs, np.arange(len(base))).astype(np.int64)
+    return builder.dense("scores", together, Constant(weights, _ONE), _constant(base, fraction))
+
+
+_ONE = Fixed(False, 1, 1)
+
+
+def _constant(steps: Integers, fraction: int) -> Constant:
+    low, high = int(steps.min()), int(steps.max())
+    return Constant(steps, smallest(min(low, 0), max(high, 0), fraction))
