@@ -128,10 +128,15 @@ def _reached(path: Path, signals: Mapping[tuple[int, int], int], tables: Tables)
     """Whether an event takes a path; a LUT asks for six sides."""
     asked = [(signals[split.feature, split.bound], side) for split, side in path]
     while len(asked) > 1 or not asked[0][1]:
-        members, sides = zip(*asked[:LUT_BITS], strict=True)
-        all_taken = (address_bits(len(members)) == sides).all(axis=1)
-        asked = [(tables.signal(members, all_taken), 1), *asked[LUT_BITS:]]
+        groups = [asked[start : start + LUT_BITS] for start in range(0, len(asked), LUT_BITS)]
+        asked = [(_all(group, tables), 1) for group in groups]
     return asked[0][0]
+
+
+def _all(asked: list[tuple[int, int]], tables: Tables) -> int:
+    """Whether each of a few signals has a value."""
+    members, values = zip(*asked, strict=True)
+    return tables.signal(members, (address_bits(len(members)) == values).all(axis=1))
 
 
 def _without(path: Path) -> Branch:

@@ -18,7 +18,7 @@ from trigger.frontends.trees import integers
 from trigger.frontends.trees.decisions import Numbered, numbered, simplified
 from trigger.frontends.trees.forest import Forest
 from trigger.frontends.trees.rounding import check_exact
-from trigger.frontends.trees.tables import LUT_BITS, Tables, address_bits
+from trigger.frontends.trees.tables import LUT_BITS, Row, Tables, address_bits, of_one_width
 
 
 class _Term(NamedTuple):
@@ -110,34 +110,22 @@ def _joined(first: Numbered, second: Numbered) -> Numbered:
 def _bits(
     builder: Builder, asked: Sequence[tuple[int, int]], tables: Tables
 ) -> tuple[str, Integers]:
-    """The node with all signals, and the element of each."""
+    """The node with the bits of all signals, and the element of each."""
     if not asked:
         return builder.last, np.zeros(0, dtype=np.int64)
     features, bounds = np.array(asked, dtype=np.int64).T
-    splits = builder.threshold("splits", builder.last, features, bounds)
-    parts = [splits]
-    place = {signal: signal for signal in range(len(asked))}
-    source = splits
-    for number, signals in enumerate(tables.rounds()):
-        made = []
-        for width in sorted({len(tables.rows[s - tables.splits].members) for s in signals}):
-            rows = {
-                s: tables.rows[s - tables.splits]
-                for s in signals
-                if len(tables.rows[s - tables.splits].members) == width
-            }
-            elements = np.array([[place[m] for m in row.members] for row in rows.values()])
-            levels = np.array([row.levels for row in rows.values()], dtype=np.int64)
-            made.append((list(rows), elements, levels))
-        for own, elements, levels in made:
-            for signal in own:
-                place[signal] = len(place)
-            name = f"leaf_bits{number}"
-            parts.append(
-                builder.truth_table(name, source, elements, Constant(levels, Fixed(False, 1, 1)))
-            )
-        source = builder.concatenate(f"bits{number}", tuple(parts))
-    return source, np.array([place[signal] for signal in range(len(place))])
+    source = builder.threshold("splits", builder.last, features, bounds)
+    nodes = [source]
+    places = np.arange(len(asked) + len(tables.rows))
+    end = len(asked)
+    for signals in tables.rounds():
+        elements, levels = of_one_width([tables.row(signal) for signal in signals], places)
+        bits = Constant(levels, Fixed(False, 1, 1))
+        nodes.append(builder.truth_table("leaf_bits", source, elements, bits))
+        source = builder.concatenate("bits", tuple(nodes))
+        places[signals] = np.arange(end, end + len(signals))
+        end += len(signals)
+    return source, places
 
 
 def _sums(
@@ -147,22 +135,24 @@ def _sums(
     base: Integers,
     fraction: int,
 ) -> str:
-    source, place = bits
-    parts = []
-    outputs = []
-    for width in sorted({len(term.table.bits) for term in terms}):
-        rows = [term for term in terms if len(term.table.bits) == width]
-        elements = np.array([place[list(term.table.bits)] for term in rows])
-        values = np.array([term.table.values for term in rows])
+    """The sum of the terms of each score, and its base."""
+    source, places = bits
+    nodes: list[str] = []
+    outputs: list[int] = []
+    for width in sorted({max(len(term.table.bits), LUT_BITS) for term in terms}):
+        chosen = [term for term in terms if max(len(term.table.bits), LUT_BITS) == width]
+        rows = [Row(term.table.bits, tuple(term.table.values.tolist())) for term in chosen]
+        elements, values = of_one_width(rows, places)
         levels = Constant(values, smallest(0, int(values.max()), fraction))
-        parts.append(builder.truth_table(f"leaves{width}", source, elements, levels))
-        outputs += [term.output for term in rows]
-    if not parts:
-        zeros = Constant(np.zeros((len(builder[source].types), len(base)), np.int64), _ONE)
-        return builder.dense("scores", source, zeros, _constant(base, fraction))
-    together = parts[0] if len(parts) == 1 else builder.concatenate("leaves", tuple(parts))
-    weights = np.equal.outer(outputs, np.arange(len(base))).astype(np.int64)
-    return builder.dense("scores", together, Constant(weights, _ONE), _constant(base, fraction))
+        nodes.append(builder.truth_table("leaves", source, elements, levels))
+        outputs += [term.output for term in chosen]
+    if len(nodes) > 1:
+        source = builder.concatenate("all_leaves", tuple(nodes))
+    elif nodes:
+        source = nodes[0]
+    read = np.array(outputs) if nodes else np.full(len(builder[source].types), -1)
+    weights = np.equal.outer(read, np.arange(len(base))).astype(np.int64)
+    return builder.dense("scores", source, Constant(weights, _ONE), _constant(base, fraction))
 
 
 _ONE = Fixed(False, 1, 1)

@@ -50,6 +50,10 @@ class Tables:
             self.rows.append(row)
         return self._signals[row]
 
+    def row(self, signal: int) -> Row:
+        """The table of a signal."""
+        return self.rows[signal - self.splits]
+
     def selected(self, expression: Expression) -> int:
         """The signal of an expression, in tables that each fill as much of a LUT as they can."""
         if isinstance(expression, int):
@@ -83,6 +87,14 @@ class Tables:
         members = sorted(set(_signals(expression)))
         bits = dict(zip(members, address_bits(len(members)).T, strict=True))
         return self.signal(members, _evaluated(expression, bits.__getitem__))
+
+
+def of_one_width(rows: Sequence[Row], places: Integers) -> tuple[Integers, Integers]:
+    """The elements and levels of a ``TruthTable``: a narrower table ignores its last members."""
+    width = max(len(row.members) for row in rows)
+    elements = [[*row.members, *[row.members[-1]] * (width - len(row.members))] for row in rows]
+    levels = [np.tile(row.levels, 1 << (width - len(row.members))) for row in rows]
+    return places[np.array(elements)], np.array(levels, dtype=np.int64)
 
 
 def address_bits(bits: int) -> Integers:
