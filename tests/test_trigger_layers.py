@@ -4,6 +4,9 @@ import keras
 import numpy as np
 import pytest
 
+import trigger
+from trigger.fixedpoint import evaluate
+from trigger.frontends.inexact import Inexact
 from trigger.frontends.loading import load
 from trigger.layers import LookupLayer, PopCount, Thermometer
 
@@ -61,6 +64,21 @@ def by_hand(model, x):
 
 def test_a_trained_network_is_its_tables(trained):
     assert (np.asarray(trained(X)) == by_hand(trained, X)).all()
+
+
+def test_its_graph_is_its_tables(trained):
+    graph = trigger.lower(trained, "fixed<7,7>")
+    assert [node.op for node in graph.nodes] == [
+        "input",
+        "threshold",
+        "truthtable",
+        "truthtable",
+        "dense",
+    ]
+    edges = np.array([[-64, 63, 0], [63, -64, 1]])
+    events = np.concatenate([X.astype(int), edges, 64 - np.abs(X.astype(int)) // 2])
+    events = np.clip(events, -64, 63)
+    assert (evaluate.run(graph, events) == by_hand(trained, events.astype(np.float32))).all()
 
 
 def test_training_changes_thresholds_tables_and_wiring_and_learns(trained):
@@ -187,3 +205,37 @@ def test_what_is_refused(make, message):
     with pytest.raises(ValueError, match=message.partition(":")[0]) as refused:
         make()
     assert str(refused.value) == message
+
+
+def refused(*layers, shape=(3,), types="fixed<7,7>"):
+    x = inputs = keras.Input(shape)
+    for layer in layers:
+        x = layer(x)
+    with pytest.raises(Inexact) as refusal:
+        trigger.lower(keras.Model(inputs, x), types)
+    return [str(problem) for problem in refusal.value.problems]
+
+
+def test_values_where_bits_are_read_are_refused():
+    remedy = 'Remedy: put a Thermometer or QActivation("quantized_relu(1,1)") before it.'
+    assert refused(LookupLayer(4, name="neurons"), PopCount(2, name="sums")) == [
+        f"neurons: it reads bits, 0 or 1, but its input 0 has values from -64 to 63. {remedy}"
+    ]
+    assert refused(PopCount(3, name="sums"), types="ufixed<1,0>") == [
+        f"sums: it reads bits, 0 or 1, but its input 0 has values from 0 to 0.5. {remedy}"
+    ]
+
+
+def test_inputs_without_a_type_are_refused():
+    assert refused(Thermometer(2), PopCount(2), types=None) == [
+        "inputs: the features have no fixed-point type. Remedy: give it, as in "
+        'inputs="fixed<16,6>", or start with QActivation("quantized_bits(16,5,alpha=1)").'
+    ]
+
+
+def test_a_number_of_neurons_changed_by_hand_is_refused():
+    layer = LookupLayer(4, n=2, name="neurons")
+    model = keras.Model(x := keras.Input((3,)), layer(Thermometer(2)(x)))
+    layer.n = 1
+    with pytest.raises(Inexact, match="neurons: its wiring was changed|neurons: its .* changed"):
+        trigger.lower(model, "fixed<7,7>")

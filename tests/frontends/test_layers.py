@@ -10,6 +10,8 @@ from keras import layers
 from qkeras import QActivation, QDense
 from qkeras.qdense_batchnorm import QDenseBatchnorm
 
+from trigger.layers import LookupLayer, PopCount, Thermometer
+
 pytest_generate_tests = parametrize
 
 W = "quantized_bits(5,1,alpha=1)"
@@ -52,6 +54,15 @@ def _three_branches(x):
         for text in (RELU, "quantized_bits(4,1,alpha=1)", "quantized_bits(7,-1,alpha=1)")
     ]
     return layers.Concatenate()([layers.Add()(branches), branches[1]])
+
+
+def _weightless(x):
+    """Neurons that read comparators, neurons and a quantiser of one bit, beside a Dense."""
+    first = LookupLayer(6, n=4, seed=1)(Thermometer(3)(x))
+    sign = QActivation("quantized_relu(1,1)")(x)
+    second = LookupLayer(4, n=3, seed=2)(layers.Concatenate()([first, sign]))
+    dense = QActivation(RELU)(QDense(2, kernel_quantizer=W, bias_quantizer=W)(first))
+    return layers.Concatenate()([PopCount(2)(second), dense])
 
 
 def _shared(x):

@@ -17,7 +17,17 @@ from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.ops import GraphError
 from trigger.fixedpoint.ranges import TooWide
 from trigger.fixedpoint.types import Fixed
-from trigger.frontends import heads, logic, masks, operators, own, plain, remedies, weighted
+from trigger.frontends import (
+    heads,
+    logic,
+    masks,
+    operators,
+    own,
+    plain,
+    remedies,
+    weighted,
+    weightless,
+)
 from trigger.frontends.attributes import check_attributes
 from trigger.frontends.calls import Call, Value
 from trigger.frontends.constants import check_weights
@@ -25,6 +35,7 @@ from trigger.frontends.inexact import Inexact, Problem, Refusal
 from trigger.frontends.keras_private import layers_inside, maker
 from trigger.frontends.methods import check_methods
 from trigger.frontends.nested import inlined, nodes
+from trigger.layers import LookupLayer, PopCount, Thermometer
 from trigger.support.names import as_identifier
 from trigger.support.spelling import read_type
 
@@ -182,7 +193,7 @@ class Walk(ABC):
         for tensor, made in zip(outputs, lowered, strict=False):
             self._values[id(tensor)] = made._replace(shape=tuple(tensor.shape[1:]))
         for tensor in outputs[len(lowered) :]:
-            self._values[id(tensor)] = self._stand_in(f"after_{name}", tensor)
+            self._values[id(tensor)] = self._stand_in(f"after_{name}", tensor, node.operation)
 
     def _rounded(self, value: Value) -> Value:
         """The value; a problem if it is a real-valued function without a quantiser after it."""
@@ -221,10 +232,11 @@ class Walk(ABC):
             )
         return ()
 
-    def _stand_in(self, name: str, tensor: Any) -> Value:
+    def _stand_in(self, name: str, tensor: Any, layer: Any) -> Value:
         """A stand-in for a value that could not be built, so that later layers are checked too."""
         shape = tuple(size or 1 for size in tensor.shape[1:])
-        return Value(self.builder.stand_in(name, (Fixed(True, 8, 4),) * math.prod(shape)), shape)
+        fixed = weightless.BIT if isinstance(layer, weightless.MAKING_BITS) else Fixed(True, 8, 4)
+        return Value(self.builder.stand_in(name, (fixed,) * math.prod(shape)), shape)
 
     def _plain(self) -> tuple[tuple[type, Method], ...]:
         return (
@@ -236,6 +248,9 @@ class Walk(ABC):
             (keras.layers.Masking, partial(self._plainly, operators.masking)),
             (keras.layers.PReLU, partial(self._plainly, weighted.prelu)),
             (keras.layers.Embedding, partial(self._plainly, weighted.embedding)),
+            (Thermometer, partial(self._plainly, weightless.thermometer)),
+            (LookupLayer, partial(self._plainly, weightless.lookup_layer)),
+            (PopCount, partial(self._plainly, weightless.pop_count)),
             (keras.layers.Softmax, lambda call: self.leave_out_softmax(call, call.layer.axis)),
         )
 
@@ -260,7 +275,9 @@ class Walk(ABC):
         raise Refusal(
             f"{what} {layer_class.__name__} has no exact lowering",
             remedies.of_layer(
-                call.layer, f"{self.layers}, {weighted.NAMES}, {plain.NAMES}, {operators.NAMES}"
+                call.layer,
+                f"{self.layers}, {weighted.NAMES}, {weightless.NAMES}, {plain.NAMES}, "
+                f"{operators.NAMES}",
             ),
         )
 

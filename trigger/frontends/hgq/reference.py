@@ -15,7 +15,7 @@ import numpy as np
 
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.types import Fixed
-from trigger.frontends import heads, tensors, weighted
+from trigger.frontends import heads, tensors, weighted, weightless
 from trigger.frontends.floatx import in_batches, keras_float64
 from trigger.frontends.hgq.constants import (
     affine_constants,
@@ -213,6 +213,9 @@ def _operation(layer: Any, shape: tuple[int | None, ...], is_head: bool) -> Any:
         return keras.layers.Activation(activation or "softmax")
     # A layer that is used twice becomes two, and names are unique.
     twin = type(layer).from_config({**layer.get_config(), "name": None, "dtype": "float64"})
+    if isinstance(layer, weightless.LAYERS):
+        twin.build(shape)
+        twin.set_weights(weightless.weights(layer))
     if isinstance(layer, weighted.LAYERS):
         twin.build(shape)
         twin.set_weights(layer.get_weights())

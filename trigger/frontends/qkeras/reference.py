@@ -14,7 +14,7 @@ import qkeras
 
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.types import Fixed
-from trigger.frontends import heads, kernels, tensors, weighted
+from trigger.frontends import heads, kernels, tensors, weighted, weightless
 from trigger.frontends.floatx import in_batches
 from trigger.frontends.inexact import Inexact
 from trigger.frontends.keras_private import again, read_by
@@ -171,6 +171,8 @@ def _constants(layer: keras.layers.Layer) -> list[np.ndarray]:
     if isinstance(layer, keras.layers.BatchNormalization):
         scale, offset = constants.batch_normalization(layer)
         return [scale, offset, np.zeros_like(scale), np.ones_like(scale)]
+    if isinstance(layer, weightless.LAYERS):
+        return weightless.weights(layer)
     if isinstance(layer, weighted.LAYERS):
         return list(layer.get_weights())
     if isinstance(layer, keras.layers.Normalization):
