@@ -143,7 +143,7 @@ def gradient(layer, x, unit):
     x = tf.convert_to_tensor(x)
     with tf.GradientTape() as tape:
         tape.watch(x)
-        y = tf.reduce_sum(layer(x)[:, unit])
+        y = tf.reduce_sum(layer(x, training=True)[:, unit])
     return tape.gradient(y, x).numpy()
 
 

@@ -80,11 +80,11 @@ class Thermometer(keras.layers.Layer):
         """The thresholds (features, thresholds) of now."""
         return self.places + self.spacing * self.shift if self.learned else self.places
 
-    def call(self, x: Any) -> Any:
+    def call(self, x: Any, training: bool | None = None) -> Any:
         x = ops.convert_to_tensor(x)[..., None]
         values = self.values()
         bits = ops.cast(x >= values, self.compute_dtype)
-        if self.learned:
+        if self.learned and training:
             # The slope of a comparator is a bump of the width of the spacing.
             distance = (ops.stop_gradient(x) - values) / self.spacing
             slope = ops.stop_gradient(ops.exp(-ops.square(distance)))
@@ -141,25 +141,31 @@ class LookupLayer(keras.layers.Layer):
 
     def wires(self) -> Any:
         """The number of the bit that each wire reads, (units, n)."""
-        return ops.reshape(ops.argmax(self.wiring, axis=0), (self.units, self.n))
+        return ops.reshape(self._chosen(), (self.units, self.n))
 
-    def call(self, x: Any) -> Any:
-        read = ops.reshape(self._read(ops.convert_to_tensor(x)), (-1, self.units, self.n))
+    def call(self, x: Any, training: bool | None = None) -> Any:
+        x = ops.convert_to_tensor(x)
+        read = self._read(x) if training else ops.take(x, self._chosen(), axis=1)
+        read = ops.reshape(read, (-1, self.units, self.n))
         bits = ops.cast(ops.stop_gradient(read) > 0.5, "int32")
         address = ops.sum(bits * (2 ** np.arange(self.n, dtype=np.int32)), axis=-1)
         cells = address + np.arange(self.units, dtype=np.int32) * 2**self.n
-        ones = self.tables + ops.stop_gradient(
-            ops.cast(self.tables > 0, self.compute_dtype) - self.tables
-        )
-        made = ops.take(ops.reshape(ones, (-1,)), cells)
+        ones = ops.cast(self.tables > 0, self.compute_dtype)
+        if not training:
+            return ops.take(ops.reshape(ones, (-1,)), cells)
+        ones = self.tables + ops.stop_gradient(ones - self.tables)
         slopes = ops.stop_gradient(_differences(self.tables, self.n))
         slope = ops.take(ops.reshape(slopes, (-1, self.n)), cells, axis=0)
-        return made + ops.sum(slope * (read - ops.stop_gradient(read)), axis=-1)
+        change = ops.sum(slope * (read - ops.stop_gradient(read)), axis=-1)
+        return ops.take(ops.reshape(ones, (-1,)), cells) + change
+
+    def _chosen(self) -> Any:
+        return ops.argmax(self.wiring, axis=0)
 
     def _read(self, x: Any) -> Any:
         """The bits at the wires (events, units * n), with the gradient of a softmax over all."""
         soft = ops.matmul(x, ops.softmax(self.wiring / _SOFTNESS, axis=0))
-        hard = ops.take(x, ops.argmax(self.wiring, axis=0), axis=1)
+        hard = ops.take(x, self._chosen(), axis=1)
         return soft + ops.stop_gradient(hard - soft)
 
     def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
@@ -259,7 +265,7 @@ def _differences(tables: Any, n: int) -> Any:
     bits = (address[:, None] >> np.arange(n)) & 1
     others = bits.sum(axis=1, keepdims=True) - bits
     weights = _walsh(np.asarray(1.0 / (1.0 + others), dtype=np.float32).T, n)
-    signed = tables[:, None, :] * (2.0 * bits.T - 1.0).astype(np.float32)
+    signed = tables[:, None, :] * ops.cast(2 * bits.T - 1, tables.dtype)
     sums = _walsh(_walsh(signed, n) * weights, n) / 2**n
     return ops.transpose(sums, (0, 2, 1))
 
