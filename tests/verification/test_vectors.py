@@ -1,5 +1,7 @@
 """The vectors reach what they aim at."""
 
+import itertools
+
 import numpy as np
 import pytest
 from battery import around
@@ -12,6 +14,7 @@ from trigger.fixedpoint.ops import Constant, Dense
 from trigger.fixedpoint.ranges import ranges
 from trigger.fixedpoint.types import Fixed, bounds
 from trigger.frontends.qkeras.lowering import lower
+from trigger.verification.pairs import covering
 from trigger.verification.vectors import generate
 
 
@@ -48,6 +51,22 @@ def test_ends_meet_neighbours(features, most):
     at = np.stack([x == value for value in (-32, -31, 30, 31)]).astype(int)
     together = np.einsum("aei,bej->abij", at, at)
     assert together[:, :, ~np.eye(features, dtype=bool)].min() >= 4
+
+
+def test_many_features_meet_in_few_events():
+    """More features than the search takes: all their pairs, and in every second event others."""
+    features, count = 768, 4
+    levels = np.arange(count)[:, None] + np.arange(features)
+    rng = np.random.default_rng(1)
+    x = covering(rng, levels, np.full((1, features), -1))
+    assert len(x) <= 300
+    at = (x == levels[:, None]).astype(np.float32)
+    different = ~np.eye(features, dtype=bool)
+    for first, second in itertools.product(at, at):
+        assert (first.T @ second)[different].min() >= 1
+    mixed = (x == -1).any(axis=1)
+    assert 0.4 < mixed.mean() <= 0.5
+    assert 0.3 < (x[mixed] == -1).mean() < 0.6
 
 
 def test_ties_are_ties():
