@@ -33,6 +33,7 @@ loss = "huber"
 mask = "has_energy"
 bins = [-2, 0, 1, 2]
 unit = "GeV"
+calibration = "isotonic"
 
 [data]
 files = ["events.parquet"]
@@ -85,7 +86,8 @@ def network(features, heads):
     x = QActivation("quantized_relu(6,2)", name="relu")(QDense(12, **W, name="hidden")(inputs))
     flavour = keras.layers.Softmax(name="softmax")(QDense(3, **W, name="flavour")(x))
     tag = QDense(1, **W, activation="sigmoid", name="tag")(x)
-    return keras.Model(inputs, [flavour, tag, QDense(1, **W, name="energy")(x)])
+    energy = QActivation("quantized_bits(9,3,alpha=1)", name="levels")(QDense(1, **W, name="energy")(x))
+    return keras.Model(inputs, [flavour, tag, energy])
 """
 
 
@@ -159,6 +161,7 @@ def test_the_report_shows_each_head(built):
         "resolution, GeV",
         "energy: bias, with the resolution",
         "tag: ROC curves",
+        "Its last step is a monotone table by isotonic regression on the validation events",
     ):
         assert text in page
 

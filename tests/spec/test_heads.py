@@ -76,6 +76,10 @@ REFUSED = {
         FLAVOUR + 'monotone = ["a"]',
         'heads.flavour: monotone is not a key of task "classification"',
     ),
+    "calibration of classes": (
+        FLAVOUR + 'calibration = "isotonic"',
+        'heads.flavour: calibration is not a key of task "classification"',
+    ),
     "monotone in no feature": (
         ENERGY + 'monotone = ["a", "aa"]',
         "heads.energy.monotone has 'aa', which is not a feature; did you mean 'a'?",

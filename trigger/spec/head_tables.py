@@ -18,7 +18,8 @@ class Head(Section):
 
     ``label`` is its column of the event files. Where the column ``mask`` is 0 an event has no truth
     for this head. ``bins`` are edges of the truth for the figures of a regression, which never
-    decreases where one of the features ``monotone`` rises.
+    decreases where one of the features ``monotone`` rises, and ends in a table by isotonic
+    regression on the validation events with ``calibration``.
     """
 
     task: Literal["classification", "regression"]
@@ -31,11 +32,12 @@ class Head(Section):
     bins: Annotated[list[Finite], Field(min_length=2)] | None = None
     unit: Name | None = None
     monotone: Annotated[list[Name], Field(min_length=1)] | None = None
+    calibration: Literal["isotonic"] | None = None
 
     @model_validator(mode="after")
     def _has_the_keys_of_its_task(self) -> "Head":
         others = (
-            ("loss", "bins", "unit", "monotone")
+            ("loss", "bins", "unit", "monotone", "calibration")
             if self.task == "classification"
             else ("classes", "output")
         )

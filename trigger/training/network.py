@@ -21,6 +21,7 @@ from trigger.spec.spec import Spec
 from trigger.spec.tables import nearest
 from trigger.support.files import regular
 from trigger.support.user_code import importable
+from trigger.training import calibration
 from trigger.verification.oracle import LINEAR
 
 
@@ -135,13 +136,13 @@ def warm_started(model: keras.Model, spec: Spec, folder: Path) -> Spec:
     if warm is None:
         return spec
     path = folder / warm.network
-    before = load(path)
-    if [w.shape for w in before.weights] != [w.shape for w in model.weights]:
+    before = calibration.weights(load(path))
+    if [w.shape for w in before] != [w.shape for w in model.weights]:
         raise TriggerError(
             f"{path}: holds a different network from {spec.model.function}(); "
             "train with --from-scratch, or remove training.warm_start"
         )
-    model.set_weights(before.get_weights())
+    model.set_weights([keras.ops.convert_to_numpy(weight) for weight in before])
     left = spec.training.model_copy(
         update={"epochs": warm.epochs, "learning_rate": warm.learning_rate}
     )

@@ -18,6 +18,7 @@ from trigger.support.progress import progress
 from trigger.training import (
     adversary,
     anomaly,
+    calibration,
     distill,
     early,
     network,
@@ -59,7 +60,7 @@ def trained(spec: Spec, events: dict[str, Events], folder: Path, watch: Watch) -
     left = network.warm_started(model, spec, folder)
     transfer.freeze(model, left, folder)
     train(model, events, left, None, watch, teacher)
-    return model
+    return calibration.calibrated(model, events["validation"], spec)
 
 
 def check_trainable(model: keras.Model, events: dict[str, Events], spec: Spec) -> None:
@@ -69,6 +70,7 @@ def check_trainable(model: keras.Model, events: dict[str, Events], spec: Spec) -
     """
     normalize(model, events, spec)
     early.check(model, spec.input_types)
+    calibration.check(model, spec)
     kinds = heads.kinds(model)
     if "softmax" in kinds:
         check_thresholds(

@@ -53,6 +53,7 @@ def run(build: Build, folder: Path) -> None:
     from trigger.frontends.networks import record
     from trigger.frontends.saving import save
     from trigger.training import fit, network, prune, teaching
+    from trigger.training.calibration import calibrated
 
     spec = build.spec
     events = training_events(build)
@@ -62,15 +63,17 @@ def run(build: Build, folder: Path) -> None:
     def keep(
         name: str, model: Any, history: Mapping[str, Any], cost: Mapping[str, float] | None = None
     ) -> None:
+        final = model
         if name == "network":
-            own = record(model, _asked(model, spec, events["test"].x[:_EVENTS]))
+            final = calibrated(model, events["validation"], spec)
+            own = record(final, _asked(final, spec, events["test"].x[:_EVENTS]))
             own.save(folder / "trained.npz")
-            save(model, folder / "network.keras", own.x)
+            save(final, folder / "network.keras", own.x)
         else:
             model.save(folder / f"{name}.keras")
         normalise(folder / f"{name}.keras")
         find = teaching.scores if name == "teacher" else fit.scores
-        np.save(folder / f"{name}_scores.npy", find(model, events["test"].x))
+        np.save(folder / f"{name}_scores.npy", find(final, events["test"].x))
         summary[name] = {
             "history": history,
             "sparsity": prune.measured(model),
