@@ -14,6 +14,7 @@ build             run `trigger build`: from trigger.toml to the report
 Inexact           raised where a network cannot be exact: layer, reason, remedy
 TriggerError      raised for every other error that the user can correct
 
+trigger.trees reads boosted trees, and writes those of scikit-learn so that they can be read.
 trigger.quantizers has quantisers whose bit widths are learned, for the networks of a model.py.
 """
 

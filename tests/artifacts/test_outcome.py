@@ -10,7 +10,11 @@ from trigger.report import write_report
 from trigger.synthesis.budget import Figure, Line
 from trigger.workflow.build import open_build
 
-EQUAL = {"equal": True, "comparisons": [{"name": "csim", "events": 102782, "equal": True}]}
+EQUAL = {
+    "equal": True,
+    "reference": "Keras network",
+    "comparisons": [{"name": "csim", "events": 102782, "equal": True}],
+}
 WRONG = {
     "equal": False,
     "comparisons": [EQUAL["comparisons"][0], {"name": "RTL", "events": 102782, "equal": False}],

@@ -82,9 +82,9 @@ def test_a_forest_knows_its_scores(name, head, outputs, notes):
         (GradientBoostingClassifier(n_estimators=3), Y, "sigmoid"),
         (GradientBoostingClassifier(n_estimators=3, init="zero"), Y3, "softmax"),
         (GradientBoostingRegressor(n_estimators=3), Y, "linear"),
-        (RandomForestClassifier(n_estimators=3), Y, "linear"),
-        (RandomForestClassifier(n_estimators=3), Y3, "linear"),
-        (DecisionTreeClassifier(), Y3, "linear"),
+        (RandomForestClassifier(n_estimators=3), Y, "probability"),
+        (RandomForestClassifier(n_estimators=3), Y3, "probability"),
+        (DecisionTreeClassifier(), Y3, "probability"),
         (ExtraTreesRegressor(n_estimators=3), X[:, :2], "linear"),
     ],
 )

@@ -72,6 +72,17 @@ def training_events(build: Build) -> dict[str, Events]:
     return to_real(events, build.spec)
 
 
+def network_file(root: Path) -> Path:
+    """The network of a build: a forest in network.json, or a network of Keras."""
+    forest = root / "model" / "network.json"
+    return forest if forest.exists() else root / "model" / "network.keras"
+
+
+def reference(root: Path) -> str:
+    """The name of the network that is the reference of a build, among its scores."""
+    return "trees" if network_file(root).suffix == ".json" else "Keras"
+
+
 def read_graph(root: Path) -> Graph:
     """The graph of a build. Raises TriggerError if there is none."""
     path = root / "graph" / "graph.json"

@@ -3,7 +3,7 @@
 from typing import Any
 
 import trigger
-from trigger.artifacts.folder import Build, read_json
+from trigger.artifacts.folder import Build, network_file, read_json
 from trigger.support.digest import file_digest, folder_digest
 from trigger.support.versions import versions
 
@@ -24,7 +24,7 @@ def parts(build: Build) -> dict[str, Any]:
         "name": build.spec.name,
         "spec": file_digest(build.root / "trigger.toml"),
         "data": read_json(build.root / "events" / "summary.json")["files"],
-        "network": file_digest(build.root / "model" / "network.keras"),
+        "network": file_digest(network_file(build.root)),
         "graph": file_digest(build.root / "graph" / "graph.json"),
         "firmware": folder_digest(build.root / "firmware"),
         "rtl": folder_digest(build.root / "rtl"),

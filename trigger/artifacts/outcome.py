@@ -11,7 +11,14 @@ from trigger.artifacts import robust
 from trigger.artifacts.budgets import budgets, timing
 from trigger.artifacts.cross_validated import cross_validated
 from trigger.artifacts.decided import accept_bits
-from trigger.artifacts.folder import Build, integer_events, read_graph, read_json, stage_seconds
+from trigger.artifacts.folder import (
+    Build,
+    integer_events,
+    read_graph,
+    read_json,
+    reference,
+    stage_seconds,
+)
 from trigger.events.dataset import Events
 from trigger.physics import constant
 from trigger.physics.metrics import Performance, logits, performance, seen_by
@@ -73,8 +80,8 @@ class Measured(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """``scores`` (logits on the test events) are by kind: teacher, float, Keras, csim. ``heads``
-    has the figures of each head; there are none without labels.
+    """``scores`` (logits on the test events) are by kind: teacher, float, csim and ``reference``,
+    which is Keras or trees. ``heads`` has the figures of each head; there are none without labels.
 
     ``bits`` and ``menu`` are the accept bits on the test events and their menu; None without a
     decision. ``warnings`` name repeated events and constant outputs with a remedy; ``unusable``
@@ -91,6 +98,7 @@ class Outcome(NamedTuple):
     menu: Menu | None
     warnings: list[str]
     unusable: bool
+    reference: str
 
 
 def outcome(build: Build) -> Outcome:
@@ -105,7 +113,12 @@ def outcome(build: Build) -> Outcome:
     lines = budgets(build)
     same = constant.recorded(read_json(build.root / "graph" / "summary.json"))
     return Outcome(
-        headline(results, over(lines), _apart(scores, test, measured), constant.told(same, spec)),
+        headline(
+            results,
+            over(lines),
+            _apart(scores, test, measured, reference(build.root)),
+            constant.told(same, spec),
+        ),
         results,
         lines,
         figures(spec.target, synthesis_results(build.root)[0], timing(build)),
@@ -116,6 +129,7 @@ def outcome(build: Build) -> Outcome:
         read_json(build.root / "events" / "summary.json").get("warnings", [])
         + constant.warnings(same, spec),
         constant.unusable(same, spec),
+        reference(build.root),
     )
 
 
@@ -142,7 +156,7 @@ def headline(
         text = f"Equal to the network in float64, in all {events} events and vectors; {apart}"
     else:
         text = (
-            "Exact: every implementation gave the integers of the Keras network in all "
+            f"Exact: every implementation gave the integers of the {results['reference']} in all "
             f"{events} events and vectors"
         )
     names = ", ".join(_name(line.name) for line in missed)
@@ -202,7 +216,7 @@ def _firmware(build: Build, test: Events) -> tuple[dict[str, np.ndarray], np.nda
     outputs = np.load(build.root / "verification" / "outputs.npy")[: len(test.x)]
     complete = len(outputs) == len(test.x)  # an aborted csim has no outputs
     bits = accept_bits(build.root, spec, outputs) if spec.decision and complete else None
-    names = {"teacher": "teacher", "float": "float", "Keras": "network"}
+    names = {"teacher": "teacher", "float": "float", reference(build.root): "network"}
     files = {label: model / f"{name}_scores.npy" for label, name in names.items()}
     scores = {label: np.load(path) for label, path in files.items() if path.exists()}
     if complete and not spec.decides:
@@ -213,16 +227,16 @@ def _firmware(build: Build, test: Events) -> tuple[dict[str, np.ndarray], np.nda
 
 
 def _apart(
-    scores: Mapping[str, np.ndarray], test: Events, measured: Sequence[Measured]
+    scores: Mapping[str, np.ndarray], test: Events, measured: Sequence[Measured], reference: str
 ) -> Apart | None:
-    """The head with the largest fraction of events that csim and Keras classify differently."""
+    """The head with the largest fraction of events that csim and reference classify differently."""
     comparisons = []
     for head, performances, _ in measured:
         known = [
-            performances[label].accuracy for label in ("Keras", "csim") if label in performances
+            performances[label].accuracy for label in (reference, "csim") if label in performances
         ]
         if len(known) == 2 and known[0] is not None and known[1] is not None:
-            keras, csim = (seen_by(head, scores[label], test)[0] for label in ("Keras", "csim"))
+            keras, csim = (seen_by(head, scores[label], test)[0] for label in (reference, "csim"))
             differing = count_apart(keras, csim)
             comparisons.append(Apart(differing, len(csim), (known[0], known[1]), head.name))
     return max(comparisons, key=lambda apart: apart.differing / max(apart.events, 1), default=None)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from trigger.artifacts.decided import working_points
-from trigger.artifacts.folder import read_graph
+from trigger.artifacts.folder import network_file, read_graph
 from trigger.artifacts.implementations import (
     Expected,
     Recorded,
@@ -63,14 +63,13 @@ def check_on_files(root: Path, spec: Spec, paths: Sequence[Path], netlist: bool 
 
 
 def _reference(root: Path, spec: Spec) -> Any:
-    """The network of a build in Keras."""
+    """The network of a build in Keras, or its trees."""
     from trigger.frontends import keras_backend
 
     keras_backend.start(spec.training.backend)
-    from trigger.frontends.loading import load
-    from trigger.frontends.networks import Reference
+    from trigger.frontends.stored import opened
 
-    return Reference(load(root / "model" / "network.keras"), read_graph(root))
+    return opened(network_file(root)).reference(read_graph(root))
 
 
 def _inner(implementation: Any) -> Any:

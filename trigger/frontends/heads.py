@@ -110,8 +110,11 @@ def _left_out(layer: Any, graph: Graph) -> LeftOut | None:
     if is_softmax(layer):
         return SOFTMAX
     function = kind_of(getattr(layer, "activation", None))
-    if function is None or not leaves_out(layer, graph):
-        return None
+    return omitted(function, graph) if function and leaves_out(layer, graph) else None
+
+
+def omitted(function: str, graph: Graph) -> LeftOut:
+    """A sigmoid or tanh that a graph leaves out."""
     return LeftOut(function, partial(_bound, function, scores(graph)), partial(_value, function))
 
 

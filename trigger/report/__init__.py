@@ -92,7 +92,8 @@ def write_report(build: Build, folder: Path) -> None:
                 {f"{r.title}: {r.origin}": r.layers for r in runs if r.layers}
             ),
             heads=result.heads,
-            alike=_alike(result.heads),
+            alike=_alike(result),
+            reference=result.reference,
             pictures=[_picture(head, result, test, spec) for head in result.heads],
             validated=validated,
             learning_svg=plots.learning_curve(validated)
@@ -123,19 +124,19 @@ def _picture(measured: Measured, result: Outcome, test: Events, spec: Spec) -> d
     against = _against(head)
     return {
         "svg": plots.roc_curves(curves, spec.physics.signal_efficiency),
-        "caption": f"{title}ROC curves, {against}; dotted: float, wide: Keras, dashed: csim"
-        f"{', dashed and dotted: teacher' if spec.model.teacher else ''}.",
+        "caption": f"{title}ROC curves, {against}; dotted: float, wide: {result.reference}, "
+        f"dashed: csim{', dashed and dotted: teacher' if spec.model.teacher else ''}.",
         "against": against,
     }
 
 
-def _alike(heads: Sequence[Measured]) -> bool | None:
-    """Whether csim and Keras have the same figures; None if the csim gives no scores."""
+def _alike(result: Outcome) -> bool | None:
+    """Whether csim and reference have the same figures; None if the csim gives no scores."""
     figures_of_heads = [
-        figures for head in heads for figures in (head.performance, head.regression)
+        figures for head in result.heads for figures in (head.performance, head.regression)
     ]
-    pairs = [(each["csim"], each["Keras"]) for each in figures_of_heads if "csim" in each]
-    return all(csim == keras for csim, keras in pairs) if pairs else None
+    pairs = [(each["csim"], each[result.reference]) for each in figures_of_heads if "csim" in each]
+    return all(csim == trained for csim, trained in pairs) if pairs else None
 
 
 def _against(head: Scoring) -> str:

@@ -29,6 +29,8 @@ _STYLE: Any = [
 ]
 _CURVE_POINTS = 240
 _STYLES = ("-", "--", ":", "-.")
+# The networks that the others are compared with.
+_REFERENCES = ("Keras", "trees")
 _AREA_COLORS = ("lightgray", "tab:blue", "tab:orange", "tab:green", "tab:purple")
 
 Points = Sequence[tuple[float, float]]
@@ -42,18 +44,17 @@ def class_color(number: int) -> Any:
 
 def roc_curves(curves: Mapping[str, Mapping[str, Roc]], signal_efficiency: float) -> str:
     """Background against signal efficiency for each class; ``curves`` by kind (teacher, float,
-    Keras, csim), then by class.
+    Keras or trees, csim), then by class.
     """
-    lines = {"teacher": "-.", "float": ":", "Keras": "-", "csim": "--"}
-    widths = {"teacher": 1, "float": 1.5, "Keras": 3.5, "csim": 1.5}
+    lines = {"teacher": "-.", "float": ":", "Keras": "-", "trees": "-", "csim": "--"}
+    widths = {"teacher": 1, "float": 1.5, "Keras": 3.5, "trees": 3.5, "csim": 1.5}
 
     def draw(axes: Axes) -> None:
         for implementation, by_class in curves.items():
             for number, (name, curve) in enumerate(by_class.items()):
-                label = (
-                    f"{_shown(name)}, AUC {curve.auc:.3f}" if implementation == "Keras" else None
-                )
-                alpha = 0.45 if implementation == "Keras" else 1
+                is_reference = implementation in _REFERENCES
+                label = f"{_shown(name)}, AUC {curve.auc:.3f}" if is_reference else None
+                alpha = 0.45 if is_reference else 1
                 x, y = _thinned(curve)
                 axes.plot(
                     x,
@@ -71,7 +72,7 @@ def roc_curves(curves: Mapping[str, Mapping[str, Roc]], signal_efficiency: float
                 lines[implementation],
                 color="black",
                 lw=widths[implementation],
-                alpha=0.45 if implementation == "Keras" else 1,
+                alpha=0.45 if implementation in _REFERENCES else 1,
                 label=implementation,
             )
         axes.axvline(signal_efficiency, color="gray", lw=1)

@@ -20,6 +20,8 @@ PACKAGES = (
     "numpy",
     "scipy",
     "scikit-learn",
+    "xgboost",
+    "lightgbm",
     "pyarrow",
     "h5py",
     "uproot",

@@ -10,7 +10,7 @@ from trigger.verification.compare import to_integers
 
 if TYPE_CHECKING:
     from trigger.artifacts.decided import WorkingPoints
-    from trigger.frontends.networks import Reference
+    from trigger.frontends.stored import Reference
 
 
 def keras_integers(

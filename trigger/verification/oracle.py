@@ -50,15 +50,17 @@ class Head(NamedTuple):
 class Recording(NamedTuple):
     """Recorded float32 outputs of a network: ``y`` (events, outputs) for ``x`` (events, features).
 
-    ``heads`` are those of its outputs, in order.
+    ``heads`` are those of its outputs, in order; ``name`` says what gave the outputs.
     """
 
     x: np.ndarray
     y: np.ndarray
     heads: tuple[Head, ...]
+    name: str = NAME
 
     def save(self, path: Path) -> None:
-        np.savez(path, x=self.x, y=self.y, heads=np.array(self.heads, dtype=str))
+        heads = np.array(self.heads, dtype=str)
+        np.savez(path, x=self.x, y=self.y, heads=heads, name=np.array(self.name))
 
 
 class Agreement(NamedTuple):
@@ -75,7 +77,7 @@ def load(path: Path) -> Recording:
             heads = tuple(
                 Head(function, layer, int(n)) for function, layer, n in file["heads"].tolist()
             )
-            recording = Recording(file["x"], file["y"], heads)
+            recording = Recording(file["x"], file["y"], heads, str(file["name"]))
         if len(recording.x) == 0 or len(recording.x) != len(recording.y):
             raise ValueError(f"{len(recording.x)} events and {len(recording.y)} outputs")
         return recording
@@ -97,13 +99,14 @@ def agreement(graph: Graph, recording: Recording) -> Agreement:
     y = recording.y.astype(np.float64)
     if y.shape != scored.low.shape:
         text = f"it gives {y.shape[1]} outputs, the graph {scored.low.shape[1]}"
-        return Agreement(Comparison(NAME, len(y), 0, None, text), 0)
+        return Agreement(Comparison(recording.name, len(y), 0, None, text), 0)
     bounds = _through_heads(recording.heads, graph, scored)
     outside = ~((bounds.low <= y) & (y <= bounds.high))
     differs = outside.any(axis=1)
     exact = int((scored.known.all(axis=1) & ~differs).sum())
     witness = _first(recording, bounds, outside) if differs.any() else None
-    return Agreement(Comparison(NAME, len(y), int(differs.sum()), witness), exact)
+    comparison = Comparison(recording.name, len(y), int(differs.sum()), witness)
+    return Agreement(comparison, exact)
 
 
 def on_grid(graph: Graph, x: np.ndarray) -> Integers:

@@ -156,6 +156,8 @@ def _entries(graph: Graph, pool: Integers, values: dict[str, Integers]) -> Integ
     for node in graph.nodes:
         if isinstance(node, Threshold):
             chosen.append(_both_sides(values[node.inputs[0]][:, node.elements] - node.bounds))
+            if node.inputs[0] == graph.input.name:
+                rare.append(_at_bounds(node, *bounds(graph.input.types), pool))
         if isinstance(node, TruthTable):
             chosen.append(_every_address(addresses(node, values[node.inputs[0]])))
         if not isinstance(node, Staircase | Lookup):
@@ -198,6 +200,15 @@ def _both_sides(distance: Integers) -> Integers:
     chosen = [np.argsort(np.where(side, np.abs(column), _FAR), kind="stable")[:_EVENTS_PER_ENTRY]
               for column in distance.T for side in (column < 0, column >= 0)]  # fmt: skip
     return np.concatenate(chosen)
+
+
+def _at_bounds(node: Threshold, low: Integers, high: Integers, pool: Integers) -> Integers:
+    """Events whose feature is exactly at each threshold of the inputs, and one step below it."""
+    rows = pool[np.arange(2 * len(node.bounds)) % len(pool)].copy()
+    values = np.concatenate([node.bounds, node.bounds - 1])
+    features = np.tile(node.elements, 2)
+    rows[np.arange(len(rows)), features] = np.clip(values, low[features], high[features])
+    return rows
 
 
 def _ends(graph: Graph, pool: Integers, values: dict[str, Integers]) -> tuple[Integers, Coverage]:

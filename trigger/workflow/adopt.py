@@ -1,8 +1,11 @@
 """A trigger.toml for an existing trained network."""
 
+import math
 import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -14,9 +17,6 @@ from trigger.spec import spec as specification
 from trigger.support.files import regular, write_text
 from trigger.support.names import as_project
 from trigger.support.templates import environment
-
-if TYPE_CHECKING:
-    import keras
 
 # The width of an input if neither the user nor the network defines it.
 _WIDTH = 16
@@ -38,6 +38,20 @@ class Adoption(NamedTuple):
     weights: Path | None = None
 
 
+class _Network(NamedTuple):
+    """What a file holds: ``outputs`` are the sizes of its outputs, ``names`` those of its features
+    if it has any.
+    """
+
+    inputs: int
+    outputs: list[int]
+    names: tuple[str, ...]
+    scores: Callable[[np.ndarray], np.ndarray]
+    type: str | None
+    quantize: bool
+    is_forest: bool = False
+
+
 def adopt(asked: Adoption) -> Path:
     """Write NAME.toml for a trained network into the working folder; NAME is the file name of the
     network.
@@ -47,16 +61,7 @@ def adopt(asked: Adoption) -> Path:
     integer type for whole numbers, otherwise 16 bits. Raises TriggerError if the sample does not
     fit the network, or if a different file of that name exists.
     """
-    from trigger.frontends import keras_backend
-
-    keras_backend.start()
-    from trigger.frontends import tensors
-    from trigger.frontends.inexact import Inexact
-    from trigger.frontends.loading import load
-    from trigger.frontends.networks import input_types, is_float, lower
-    from trigger.training.network import check_inputs
-
-    model = load(asked.network, asked.weights)
+    network = _network(asked)
     columns = read(asked.events, None)
     if asked.label is not None and asked.label not in columns:
         raise TriggerError(
@@ -65,30 +70,24 @@ def adopt(asked: Adoption) -> Path:
     features = {
         name: v for name, v in columns.items() if v.dtype.kind in "biuf" and name != asked.label
     }
-    check_inputs(model, f"{asked.network}: holds")
-    if asked.label is not None and len(model.outputs) > 1:
+    if network.names and features.keys() >= set(network.names):
+        features = {name: features[name] for name in network.names}
+    if asked.label is not None and len(network.outputs) > 1:
         raise TriggerError(
-            f"{asked.network}: holds a network of {len(model.outputs)} outputs; build it without "
+            f"{asked.network}: holds a network of {len(network.outputs)} outputs; build it without "
             f"--label, then add [heads] to the trigger.toml"
         )
-    inputs = tensors.features(model)
-    if len(features) != inputs:
+    if len(features) != network.inputs:
         raise TriggerError(
             f"{asked.events}: {len(features)} numeric "
             f"columns{' besides the label' if asked.label else ''}; "
-            f"{asked.network} has {inputs} inputs"
+            f"{asked.network} has {network.inputs} inputs"
         )
-    classes = [f"output_{k}" for k in range(tensors.scores(model))]
+    classes = [f"output_{k}" for k in range(sum(network.outputs))]
     if asked.label is not None:
-        classes = _classes(
-            columns[asked.label], model, np.stack(list(features.values()), axis=1), asked
-        )
+        scores = network.scores(np.stack(list(features.values()), axis=1))
+        classes = _classes(columns[asked.label], scores, asked)
     name = as_project(asked.network.stem)
-    own = input_types(model)
-    try:
-        exact = bool(lower(model, f"fixed<{_WIDTH},{_WIDTH // 2}>"))
-    except Inexact:
-        exact = False
     here = Path.cwd()
     text = (
         environment(Path(__file__).parent)
@@ -101,9 +100,10 @@ def adopt(asked: Adoption) -> Path:
             events=_relative(asked.events, here),
             features=list(features),
             classes=classes,
-            output=classes[1] if asked.label and model.outputs[0].shape[-1] == 1 else None,
-            quantize=is_float(model) and not exact,
-            type=asked.inputs or (str(own[0]) if own else None),
+            output=classes[1] if asked.label and network.outputs == [1] else None,
+            quantize=network.quantize,
+            forest=network.is_forest,
+            type=asked.inputs or network.type,
             types={feature: str(_fitting(values)) for feature, values in features.items()},
         )
     )
@@ -118,16 +118,58 @@ def adopt(asked: Adoption) -> Path:
     return path
 
 
-def _classes(labels: np.ndarray, model: "keras.Model", x: np.ndarray, asked: Adoption) -> list[str]:
+def _network(asked: Adoption) -> _Network:
+    from trigger.frontends.trees.reading import is_forest
+
+    if asked.weights is None and is_forest(asked.network):
+        return _forest(asked.network)
+    return _keras(asked.network, asked.weights)
+
+
+def _forest(path: Path) -> _Network:
+    from trigger.frontends.trees.reading import read as read_forest
+
+    forest = read_forest(path)
+
+    def scores(x: np.ndarray) -> np.ndarray:
+        return forest.scores(forest.leaves(x.astype(np.float64)))
+
+    return _Network(forest.features, [forest.outputs], forest.names, scores, None, True, True)
+
+
+def _keras(path: Path, weights: Path | None) -> _Network:
+    from trigger.frontends import keras_backend
+
+    keras_backend.start()
+    from trigger.frontends import networks, tensors
+    from trigger.frontends.inexact import Inexact
+    from trigger.frontends.loading import load
+    from trigger.training.network import check_inputs
+
+    model = load(path, weights)
+    check_inputs(model, f"{path}: holds")
+    own = networks.input_types(model)
+    try:
+        exact = bool(networks.lower(model, f"fixed<{_WIDTH},{_WIDTH // 2}>"))
+    except Inexact:
+        exact = False
+    return _Network(
+        tensors.features(model),
+        [math.prod(tensor.shape[1:]) for tensor in model.outputs],
+        (),
+        partial(networks.outputs, model),
+        str(own[0]) if own else None,
+        networks.is_float(model) and not exact,
+    )
+
+
+def _classes(labels: np.ndarray, scores: np.ndarray, asked: Adoption) -> list[str]:
     """The names of the classes in the order of the outputs: numbers as numbered, texts by the
     highest mean score.
 
     For one output: the class that scores low, then the class that scores high.
     """
-    from trigger.frontends import networks
-
-    outputs = int(np.prod(model.outputs[0].shape[1:]))
-    scores = networks.outputs(model, x)
+    outputs = scores.shape[1]
     if outputs == 1:
         high = scores > np.median(scores)
         outputs = 2

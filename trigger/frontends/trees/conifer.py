@@ -12,12 +12,11 @@ import numpy as np
 
 from trigger.fixedpoint.types import Reals
 from trigger.frontends.inexact import Inexact, Problem
-from trigger.frontends.trees.forest import LEAF, Comparison, Forest, Tree
+from trigger.frontends.trees.forest import HEADS, LEAF, Comparison, Forest, Tree
 
 _LEAF = -2
 _CONVENTIONS = {"<": True, "<=": False}
 _PRECISIONS = {"float32": True, "float64": False}
-_HEADS = ("linear", "sigmoid", "softmax")
 
 
 def forest(model: Mapping[str, Any]) -> Forest:
@@ -32,8 +31,8 @@ def forest(model: Mapping[str, Any]) -> Forest:
         _PRECISIONS[model.get("precision", "float64")],
     )
     head = model.get("head", "linear")
-    if head not in _HEADS:
-        raise ValueError(f"its head is {head!r}, not one of {', '.join(_HEADS)}")
+    if head not in HEADS:
+        raise ValueError(f"its head is {head!r}, not one of {', '.join(HEADS)}")
     problems: list[Problem] = []
     trees: list[Tree] = []
     for row in model["trees"]:

@@ -15,6 +15,8 @@ LEAF = -1
 # Far more than any FPGA holds.
 MOST_NODES = 1 << 20
 DEEPEST = 256
+# What follows the scores in a library: nothing, a function, or that they are probabilities.
+HEADS = ("linear", "sigmoid", "softmax", "probability")
 
 
 class Comparison(NamedTuple):
@@ -80,8 +82,8 @@ class Tree:
 class Forest:
     """Scores (outputs,): ``base`` plus, for each tree, the value of the leaf that an event reaches.
 
-    ``head`` is the library's function of the scores: "linear", "sigmoid" or "softmax". ``names``
-    are those of the features in the file; none if it has none.
+    ``head`` is one of ``HEADS``. ``names`` are those of the features in the file; none if it has
+    none.
     """
 
     library: str

@@ -75,8 +75,10 @@ def forest(model: Any) -> Forest:
 
 def _head(model: Any, outputs: int) -> str:
     """A forest of classifiers gives probabilities, a boosted one their logits."""
-    if isinstance(model, (*_FORESTS, *_TREES)) or not hasattr(model, "classes_"):
+    if not hasattr(model, "classes_"):
         return "linear"
+    if isinstance(model, (*_FORESTS, *_TREES)):
+        return "probability"
     return "sigmoid" if outputs == 1 else "softmax"
 
 

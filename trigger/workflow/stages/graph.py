@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from trigger.artifacts.decided import WorkingPoints
-from trigger.artifacts.folder import Build, integer_events, write_json
+from trigger.artifacts.folder import Build, integer_events, network_file, write_json
 from trigger.events.hardware import structured
 from trigger.fixedpoint.evaluate import quantize_inputs
 from trigger.fixedpoint.passes.decision import decide
@@ -27,7 +27,7 @@ _STRUCTURED = 5_000
 def reads(build: Build) -> Mapping[str, Any]:
     spec = build.spec
     return {
-        "network": file_digest(build.root / "model" / "network.keras"),
+        "network": file_digest(network_file(build.root)),
         "events": build.digests["events"],
         "spec": spec.model_dump(include={"task", "inputs", "decision"}),
         "decides": spec.decides,
@@ -48,14 +48,13 @@ def run(build: Build, folder: Path) -> None:
     from trigger.frontends import keras_backend
 
     keras_backend.start(build.spec.training.backend)
-    from trigger.frontends.loading import load
-    from trigger.frontends.networks import Reference, ends, left_out, lower
+    from trigger.frontends.stored import opened
     from trigger.verification import vectors
 
-    model = load(build.root / "model" / "network.keras")
-    graph = monotone.proven(lower(model, build.spec.input_types), build.spec, say)
+    network = opened(network_file(build.root))
+    graph = monotone.proven(network.lower(build.spec.input_types), build.spec, say)
     events = integer_events(build)["validation"]
-    points = working_points(build.spec, graph, events, left_out(model, graph))
+    points = working_points(build.spec, graph, events, network.left_out(graph))
     decided = WorkingPoints(
         *(np.array([p[key] for p in points.values()]) for key in ("element", "threshold"))
     )
@@ -63,7 +62,7 @@ def run(build: Build, folder: Path) -> None:
         graph = decide(graph, *decided)
     (folder / "graph.json").write_text(to_json(graph))
     made = vectors.generate(graph, build.spec.training.seed)
-    reference = Reference(model, graph)
+    reference = network.reference(graph)
     test = integer_events(build)["test"].x
     inputs = {
         "test events": test,
@@ -83,7 +82,7 @@ def run(build: Build, folder: Path) -> None:
         "ties": made.ties._asdict(),
         "ends": made.ends._asdict(),
         "working_points": points,
-        "outputs": ends(model, graph),
+        "outputs": network.ends(graph),
         "constant": [one._asdict() for one in same],
     }
     write_json(folder / "summary.json", summary)

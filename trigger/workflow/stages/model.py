@@ -1,4 +1,5 @@
-"""The network of a build: trained together with its float baseline, or already trained."""
+"""The network of a build: trained together with its float baseline, or already trained, also a
+forest."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -8,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from trigger.artifacts.folder import NUISANCE, Build, training_events, write_json
+from trigger.events.dataset import Events
+from trigger.fixedpoint.graph import Graph
 from trigger.spec import network_files
 from trigger.spec.spec import Spec
 from trigger.support.archive import normalise
@@ -50,13 +53,16 @@ def run(build: Build, folder: Path) -> None:
     from trigger.frontends import keras_backend
 
     keras_backend.start(build.spec.training.backend)
-    from trigger.frontends.networks import record
+    from trigger.frontends.networks import lower, record
     from trigger.frontends.saving import save
-    from trigger.training import fit, network, prune, teaching
+    from trigger.training import fit, forests, network, prune, teaching
     from trigger.training.calibration import calibrated
 
     spec = build.spec
     events = training_events(build)
+    if (path := forests.file_of(spec, build.source)) is not None:
+        _keep_forest(path, spec, events, folder)
+        return
     network.reset_names()
     summary: dict[str, Any] = {}
 
@@ -66,7 +72,8 @@ def run(build: Build, folder: Path) -> None:
         final = model
         if name == "network":
             final = calibrated(model, events["validation"], spec)
-            own = record(final, _asked(final, spec, events["test"].x[:_EVENTS]))
+            lowered = lower(final, spec.input_types)
+            own = record(final, _asked(lowered, spec, events["test"].x[:_EVENTS]))
             own.save(folder / "trained.npz")
             save(final, folder / "network.keras", own.x)
         else:
@@ -154,15 +161,36 @@ def _trainings_key(build: Build) -> str:
     return data_digest({"reads": reads(build), "code": code, "versions": versions()})
 
 
-def _asked(model: Any, spec: Spec, test: np.ndarray) -> np.ndarray:
+def _keep_forest(path: Path, spec: Spec, events: Mapping[str, Events], folder: Path) -> None:
+    """Read a forest, round its leaves on request, and record what its library gives."""
+    from trigger.frontends.trees import libraries
+    from trigger.frontends.trees.lowering import lower
+    from trigger.training import forests
+
+    forest = rounded = forests.trained(spec, path)
+    test = events["test"].x
+    if spec.quantization:
+        chosen = forests.choose(forest, events, spec)
+        rows = [row._asdict() for row in chosen.rows]
+        write_json(folder / "quantization.json", {"bits": chosen.bits, "rows": rows, "notes": []})
+        rounded = chosen.forest
+        np.save(folder / "float_scores.npy", forests.scores(forest, test))
+    asked = _asked(lower(rounded, spec.input_types), spec, test[:_EVENTS])
+    libraries.record(path, forest, rounded, asked).save(folder / "trained.npz")
+    forests.save(rounded, folder / "network.json")
+    np.save(folder / "network_scores.npy", forests.scores(rounded, test))
+    parameters = forests.parameters(rounded)
+    summary = {"history": {}, "sparsity": 0.0, "parameters": parameters, "cost": None}
+    write_json(folder / "summary.json", {"network": summary})
+
+
+def _asked(graph: Graph, spec: Spec, test: np.ndarray) -> np.ndarray:
     """The inputs recorded for the trained network itself: test events and vectors, as real
     numbers.
     """
     from trigger.fixedpoint.evaluate import quantize_inputs
-    from trigger.frontends.networks import lower
     from trigger.verification import vectors
 
-    graph = lower(model, spec.input_types)
     integers = quantize_inputs(graph, vectors.generate(graph, spec.training.seed).all)
     return np.concatenate([test, np.ldexp(integers.astype(np.float64), -graph.input.fractions)])
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from trigger.artifacts import implementations
-from trigger.artifacts.folder import Build, read_graph, write_json
+from trigger.artifacts.folder import Build, read_graph, reference, write_json
 from trigger.fixedpoint.ranges import overflow_proof
 from trigger.spec import parts
 from trigger.support.digest import file_digest
@@ -34,7 +34,9 @@ def run(build: Build, folder: Path) -> None:
         build.root, build.spec, implementations.recorded_expectations(build.root)
     )
     trained = implementations.trained_network(build.root)
+    of = reference(build.root)
     results = {
+        "reference": of if of == "trees" else f"{of} network",
         "trained": {"events": trained.comparison.events, "exact": trained.exact},
         "comparisons": [
             {**c._asdict(), "witness": str(c.witness) if c.witness else None, "equal": c.equal}

@@ -1,0 +1,53 @@
+"""The network of a build from its file: of Keras, or a forest."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from trigger.fixedpoint.graph import Graph
+from trigger.fixedpoint.passes.decision import LeftOut
+
+
+class Reference(Protocol):
+    """A network evaluated independently of its graph."""
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """Real inputs, shape (events, features), to outputs, float64 of shape (events, outputs)."""
+
+
+class Opened(NamedTuple):
+    """A network, with the module whose functions take it: ``frontends.networks`` or
+    ``frontends.trees.network``.
+    """
+
+    frontend: Any
+    model: Any
+
+    def lower(self, types: Sequence[Any]) -> Graph:
+        graph: Graph = self.frontend.lower(self.model, types)
+        return graph
+
+    def left_out(self, graph: Graph) -> list[LeftOut | None]:
+        heads: list[LeftOut | None] = self.frontend.left_out(self.model, graph)
+        return heads
+
+    def ends(self, graph: Graph) -> list[tuple[str, int]]:
+        ends: list[tuple[str, int]] = self.frontend.ends(self.model, graph)
+        return ends
+
+    def reference(self, graph: Graph) -> Reference:
+        reference: Reference = self.frontend.Reference(self.model, graph)
+        return reference
+
+
+def opened(path: Path) -> Opened:
+    """The network of a build; Keras must have been started."""
+    if path.suffix == ".json":
+        from trigger.frontends.trees import network
+
+        return Opened(network, network.load(path))
+    from trigger.frontends import loading, networks
+
+    return Opened(networks, loading.load(path))
