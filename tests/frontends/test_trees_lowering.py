@@ -121,9 +121,7 @@ def test_a_forest_of_single_leaves_is_constant():
 def test_thresholds_that_no_integer_meets_are_left_out(threshold, constant):
     made = forest(tree((1, threshold, 1, 2), 1.0, -1.0))
     graph = check(made, EIGHT[:2], every(*EIGHT[:2]))
-    left_out = (
-        "hand-made: 1 of 1 splits are left out, for all integers that reach them go the same way"
-    )
+    left_out = "hand-made: 1 split left out: all integers that reach them go the same way"
     assert (left_out in graph.notes) == (constant is not None)
     if constant is not None:
         assert (evaluate.predict(graph, np.zeros((1, 2))) == constant).all()
@@ -133,6 +131,13 @@ def test_thresholds_between_the_same_integers_are_one_comparison():
     trees = [tree((0, t, 1, 2), -1.0, 1.0, number=k) for k, t in enumerate([0.51, 0.55, 0.56])]
     graph = check(forest(*trees), EIGHT[:2], every(*EIGHT[:2]))
     assert graph["splits"].bounds.tolist() == [9]
+    assert graph.notes == (
+        "hand-made: 3 splits of the trees take 1 comparison",
+        "hand-made: the directions of missing values are not used, because no input of hardware "
+        "is missing",
+        "hand-made: 3 thresholds between two integers of the hardware: an event goes right from "
+        "the upper one on, which is exact",
+    )
     nested = tree((0, 0.51, 1, 2), -1.0, (0, 0.55, 3, 4), 1.0, 2.0)
     graph = check(forest(nested), EIGHT[:2], every(*EIGHT[:2]))
     assert graph["splits"].bounds.tolist() == [9]

@@ -315,6 +315,11 @@ def linear_booster(model):
     model["learner"]["gradient_booster"] = {"name": "gblinear"}
 
 
+def old_logit(model):
+    model["version"] = [1, 7, 6]
+    model["learner"]["objective"]["name"] = "binary:logitraw"
+
+
 def unknown_objective(model):
     model["learner"]["objective"]["name"] = "reg:mine"
 
@@ -331,6 +336,12 @@ def unknown_objective(model):
             linear_booster,
             "gblinear: the booster gblinear is linear and has no trees. Remedy: train with "
             'booster="gbtree".',
+        ),
+        (
+            old_logit,
+            "objective: what base_score means with 'binary:logitraw' has changed in XGBoost 2. "
+            "Remedy: load the model in XGBoost 2 or later, compare its predictions, and save it "
+            "again.",
         ),
         (
             unknown_objective,
@@ -381,6 +392,42 @@ def test_trees_of_lightgbm_that_cannot_be_exact(old, new, problem, tmp_path):
     with pytest.raises(Inexact) as refused:
         read(path)
     assert str(refused.value) == f"the network cannot be compiled exactly: 1 problem\n  {problem}"
+
+
+@pytest.mark.parametrize(
+    ("objective", "head", "notes"),
+    [
+        ("binary sigmoid:1", "sigmoid", ()),
+        (
+            "binary sigmoid:2",
+            "linear",
+            (
+                "what LightGBM makes of the scores with the objective 'binary sigmoid:2' is left out",
+            ),
+        ),
+        ("regression", "linear", ()),
+        (
+            "regression sqrt",
+            "linear",
+            ("what LightGBM makes of the scores with the objective 'regression sqrt' is left out",),
+        ),
+        ("", "linear", ()),
+    ],
+)
+def test_functions_of_the_scores_of_lightgbm(objective, head, notes, tmp_path):
+    path = tmp_path / "model.txt"
+    text = (MODELS / "lightgbm_binary.txt").read_text()
+    path.write_text(text.replace("objective=binary sigmoid:1", f"objective={objective}"))
+    assert (read(path).head, read(path).notes) == (head, notes)
+
+
+def test_an_exponential_of_xgboost_is_left_out(tmp_path):
+    made = json.loads((MODELS / "xgboost_binary.json").read_text())
+    made["learner"]["objective"]["name"] = "count:poisson"
+    path = tmp_path / "model.json"
+    path.write_text(json.dumps(made))
+    note = "the exponential that count:poisson takes of the scores is left out"
+    assert (read(path).head, read(path).notes) == ("linear", (note,))
 
 
 def test_dart_weighs_its_trees(tmp_path):

@@ -18,6 +18,11 @@ COMPARISON = Comparison(strict=False, single=False)
 _CATEGORICAL = 1
 _MISSING_SHIFT = 2
 _MISSING_IS_ZERO = 1
+# Objectives whose predictions are the scores.
+_PLAIN = (
+    "", "fair", "huber", "lambdarank", "mape", "quantile", "rank_xendcg", "regression",
+    "regression_l1",
+)  # fmt: skip
 _SIGMOID = ("binary", "cross_entropy", "multiclassova")
 
 
@@ -52,6 +57,7 @@ def forest(text: str) -> Forest:
         COMPARISON,
         _head(header.get("objective", "")),
         _names(header.get("feature_names", "").split()),
+        _notes(header.get("objective", "")),
     )
 
 
@@ -124,9 +130,17 @@ def _names(names: list[str]) -> tuple[str, ...]:
     return () if made_up else tuple(names)
 
 
+def _notes(objective: str) -> tuple[str, ...]:
+    """What a user must know of the scores."""
+    name, *options = objective.split() or [""]
+    if _head(objective) != "linear" or (name in _PLAIN and "sqrt" not in options):
+        return ()
+    return (f"what LightGBM makes of the scores with the objective {objective!r} is left out",)
+
+
 def _head(objective: str) -> str:
     """The function of the scores; a sigmoid is one only with its usual slope."""
-    name, *options = objective.split()
+    name, *options = objective.split() or [""]
     if name == "multiclass":
         return "softmax"
     steep = any(float(o.partition(":")[2]) != 1 for o in options if o.startswith("sigmoid:"))

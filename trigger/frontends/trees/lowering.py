@@ -12,13 +12,14 @@ import numpy as np
 from trigger.fixedpoint.build import Builder
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.ops import Constant
-from trigger.fixedpoint.types import Fixed, Integers, smallest
+from trigger.fixedpoint.types import Fixed, Integers, Reals, smallest
 from trigger.frontends.inexact import Inexact, Problem
 from trigger.frontends.trees import integers
 from trigger.frontends.trees.decisions import Numbered, numbered, simplified
-from trigger.frontends.trees.forest import Forest
+from trigger.frontends.trees.forest import LEAF, Forest, Tree
 from trigger.frontends.trees.rounding import check_exact
 from trigger.frontends.trees.tables import LUT_BITS, Row, Tables, address_bits, of_one_width
+from trigger.support.numbers import counted
 
 
 class _Term(NamedTuple):
@@ -55,25 +56,40 @@ def lower(forest: Forest, types: tuple[Fixed, ...]) -> Graph:
     builder = Builder(types)
     bits = _bits(builder, asked, tables)
     sums = _sums(builder, bits, _packed(terms), base, fraction)
-    return builder.graph(sums, notes(forest, types))
+    return builder.graph(sums, notes(forest, types, len(asked)))
 
 
-def notes(forest: Forest, types: tuple[Fixed, ...]) -> tuple[str, ...]:
+def notes(forest: Forest, types: tuple[Fixed, ...], comparisons: int) -> tuple[str, ...]:
     """What a user must know of the graph of a forest."""
     trees = integers.branches(forest, types)
-    before = sum(tree.splits for tree in forest.trees)
-    after = sum(1 for tree in trees for _ in integers.splits(tree))
+    fractions = np.array([fixed.fraction for fixed in types])
+    places = np.concatenate([_thresholds(tree, fractions) for tree in forest.trees])
+    kept = sum(1 for tree in trees for _ in integers.splits(tree))
+    between = int((places != np.rint(places)).sum())
     found = [
-        f"{forest.library}: a threshold becomes the smallest hardware integer that its comparison "
-        f"sends to the right",
-        f"{forest.library}: the directions of missing values are not used, for no input is missing",
+        *forest.notes,
+        f"{counted(len(places), 'split')} of the trees take {counted(comparisons, 'comparison')}",
+        "the directions of missing values are not used, because no input of hardware is missing",
     ]
-    if before > after:
+    if between:
         found.append(
-            f"{forest.library}: {before - after} of {before} splits are left out, for all integers "
-            f"that reach them go the same way"
+            f"{counted(between, 'threshold')} between two integers of the hardware: an event goes "
+            f"right from the upper one on, which is exact"
         )
-    return (*(f"{forest.library}: {note}" for note in forest.notes), *found)
+    if kept < len(places):
+        found.append(
+            f"{counted(len(places) - kept, 'split')} left out: all integers that reach them go the "
+            f"same way"
+        )
+    return tuple(f"{forest.library}: {note}" for note in found)
+
+
+def _thresholds(tree: Tree, fractions: Integers) -> Reals:
+    """The thresholds of a tree, in steps of their features."""
+    nodes = np.concatenate(tree.levels())
+    splits = nodes[tree.feature[nodes] != LEAF]
+    steps: Reals = np.ldexp(tree.threshold[splits], fractions[tree.feature[splits]])
+    return steps
 
 
 def _steps(values: np.ndarray, fraction: int) -> Integers:

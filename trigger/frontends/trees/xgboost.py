@@ -6,7 +6,7 @@ to which the link function of the objective is applied first.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,13 +37,13 @@ def _same(p: Singles) -> Singles:
 
 # What makes the sum of the trees start from base_score.
 _LINKS: dict[str, Callable[[Singles], Singles]] = {
-    **dict.fromkeys((*_SIGMOID, "binary:logitraw"), _logit),
+    **dict.fromkeys(_SIGMOID, _logit),
     **dict.fromkeys(
         ("count:poisson", "reg:gamma", "reg:tweedie", "survival:cox", "survival:aft"), np.log
     ),
     **dict.fromkeys(
         (
-            *_SOFTMAX, "binary:hinge", "rank:map", "rank:ndcg", "rank:pairwise",
+            *_SOFTMAX, "binary:hinge", "binary:logitraw", "rank:map", "rank:ndcg", "rank:pairwise",
             "reg:absoluteerror", "reg:linear", "reg:pseudohubererror", "reg:quantileerror",
             "reg:squarederror", "reg:squaredlogerror",
         ),
@@ -61,7 +61,10 @@ def forest(model: Mapping[str, Any]) -> Forest:
     params = learner["learner_model_param"]
     outputs = max(1, int(params["num_class"]), int(params.get("num_target", 1)))
     objective = learner["objective"]["name"]
+    _check_version(objective, model["version"])
     kept, notes = _kept(learner.get("attributes", {}), booster)
+    if _LINKS.get(objective) is np.log:
+        notes = (*notes, f"the exponential that {objective} takes of the scores is left out")
     problems: list[Problem] = []
     trees = []
     for number in range(kept):
@@ -173,6 +176,14 @@ def _base(text: Any, objective: str, outputs: int) -> Reals:
     with np.errstate(divide="ignore", invalid="ignore"):  # checked with the whole forest
         scores = _LINKS[objective](given)
     return np.broadcast_to(scores, (outputs,)).astype(np.float64)
+
+
+def _check_version(objective: str, version: Sequence[int]) -> None:
+    """Raise Inexact where the link function of an objective has changed."""
+    if objective == "binary:logitraw" and version[0] < 2:
+        reason = "what base_score means with 'binary:logitraw' has changed in XGBoost 2"
+        remedy = "load the model in XGBoost 2 or later, compare its predictions, and save it again"
+        raise Inexact([Problem("objective", reason, remedy)])
 
 
 def _head(objective: str) -> str:

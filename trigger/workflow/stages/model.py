@@ -175,7 +175,10 @@ def _keep_forest(path: Path, spec: Spec, events: Mapping[str, Events], folder: P
         write_json(folder / "quantization.json", {"bits": chosen.bits, "rows": rows, "notes": []})
         rounded = chosen.forest
         np.save(folder / "float_scores.npy", forests.scores(forest, test))
-    asked = _asked(lower(rounded, spec.input_types), spec, test[:_EVENTS])
+    graph = lower(rounded, spec.input_types)
+    for note in graph.notes:
+        say(f"  {note}")
+    asked = _asked(graph, spec, test[:_EVENTS])
     libraries.record(path, forest, rounded, asked).save(folder / "trained.npz")
     forests.save(rounded, folder / "network.json")
     np.save(folder / "network_scores.npy", forests.scores(rounded, test))
