@@ -135,7 +135,9 @@ def test_each_head_learns_its_truth(built):
     found = outcome(open_build(built))
     flavour, tag, energy = found.heads
     assert [head.head.name for head in found.heads] == ["flavour", "tag", "energy"]
-    assert list(flavour.performance) == list(energy.regression) == ["float", "Keras", "csim"]
+    assert list(flavour.performance) == list(energy.regression) == [
+        "float", "Keras", "csim", "boosted trees"
+    ]  # fmt: skip
     assert flavour.performance["csim"] == flavour.performance["Keras"]
     assert energy.regression["csim"] == energy.regression["Keras"]
     assert flavour.performance["csim"].accuracy > 0.75  # chance is 1/3
@@ -171,7 +173,10 @@ def test_the_summary_and_the_ports_name_the_heads(built):
         "build", built.parent.parent / "trigger.toml", "--output", built.parent
     ).stdout
     assert re.search(r"flavour accuracy +[\d.]+ % float, [\d.]+ % Keras, [\d.]+ % csim", shown)
-    assert re.search(r"energy resolution +[\d.]+ float, [\d.]+ Keras, [\d.]+ csim, GeV", shown)
+    assert re.search(
+        r"energy resolution +[\d.]+ float, [\d.]+ Keras, [\d.]+ csim, [\d.]+ boosted trees, GeV",
+        shown,
+    )
     ports = (built / "rtl" / "ports.md").read_text()
     for score in ("flavour_light", "flavour_charm", "flavour_bottom", "tag", "energy"):
         assert f" {score} " in ports

@@ -35,6 +35,7 @@ OVER = "over"
 DIFFERENT = "bad"
 # Scores closer than this fraction of their range tie, because Keras computes in float32.
 _TIE = 1e-3
+_BASELINE = "boosted_scores.npy"
 # Float32 may move a sum across a rounding tie in at most this fraction of the events.
 _ROUNDED = 1e-3
 
@@ -81,7 +82,8 @@ class Measured(NamedTuple):
 
 class Outcome(NamedTuple):
     """``scores`` (logits on the test events) are by kind: teacher, float, csim and ``reference``,
-    which is Keras or trees. ``heads`` has the figures of each head; there are none without labels.
+    which is Keras or trees; boosted trees are a baseline. ``heads`` has the figures of each head;
+    there are none without labels.
 
     ``bits`` and ``menu`` are the accept bits on the test events and their menu; None without a
     decision. ``warnings`` name repeated events and constant outputs with a remedy; ``unusable``
@@ -223,6 +225,8 @@ def _firmware(build: Build, test: Events) -> tuple[dict[str, np.ndarray], np.nda
         real = np.ldexp(outputs.astype(np.float64), -read_graph(build.root).output.fractions)
         ends = read_json(build.root / "graph" / "summary.json")["outputs"]
         scores["csim"] = logits(real, ends)
+    if (model / _BASELINE).exists():
+        scores["boosted trees"] = np.load(model / _BASELINE)
     return scores, bits
 
 

@@ -94,6 +94,7 @@ def write_report(build: Build, folder: Path) -> None:
             heads=result.heads,
             alike=_alike(result),
             reference=result.reference,
+            baseline="boosted trees" in result.scores,
             pictures=[_picture(head, result, test, spec) for head in result.heads],
             validated=validated,
             learning_svg=plots.learning_curve(validated)
@@ -125,7 +126,8 @@ def _picture(measured: Measured, result: Outcome, test: Events, spec: Spec) -> d
     return {
         "svg": plots.roc_curves(curves, spec.physics.signal_efficiency),
         "caption": f"{title}ROC curves, {against}; dotted: float, wide: {result.reference}, "
-        f"dashed: csim{', dashed and dotted: teacher' if spec.model.teacher else ''}.",
+        f"dashed: csim{', dashed and dotted: teacher' if spec.model.teacher else ''}"
+        f"{', points: boosted trees' if 'boosted trees' in result.scores else ''}.",
         "against": against,
     }
 

@@ -44,10 +44,12 @@ def class_color(number: int) -> Any:
 
 def roc_curves(curves: Mapping[str, Mapping[str, Roc]], signal_efficiency: float) -> str:
     """Background against signal efficiency for each class; ``curves`` by kind (teacher, float,
-    Keras or trees, csim), then by class.
+    Keras or trees, csim, boosted trees), then by class.
     """
-    lines = {"teacher": "-.", "float": ":", "Keras": "-", "trees": "-", "csim": "--"}
-    widths = {"teacher": 1, "float": 1.5, "Keras": 3.5, "trees": 3.5, "csim": 1.5}
+    lines: dict[str, Any] = {"teacher": "-.", "float": ":", "csim": "--"}
+    lines |= {"Keras": "-", "trees": "-", "boosted trees": (0, (1, 4))}
+    widths = {"teacher": 1, "float": 1.5, "csim": 1.5}
+    widths |= {"Keras": 3.5, "trees": 3.5, "boosted trees": 1}
 
     def draw(axes: Axes) -> None:
         for implementation, by_class in curves.items():

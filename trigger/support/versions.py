@@ -20,6 +20,7 @@ PACKAGES = (
     "numpy",
     "scipy",
     "scikit-learn",
+    "threadpoolctl",
     "xgboost",
     "lightgbm",
     "pyarrow",

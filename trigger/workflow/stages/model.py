@@ -55,11 +55,13 @@ def run(build: Build, folder: Path) -> None:
     keras_backend.start(build.spec.training.backend)
     from trigger.frontends.networks import lower, record
     from trigger.frontends.saving import save
-    from trigger.training import fit, forests, network, prune, teaching
+    from trigger.training import boosted, fit, forests, network, prune, teaching
     from trigger.training.calibration import calibrated
 
     spec = build.spec
     events = training_events(build)
+    if boosted.wanted(spec):
+        np.save(folder / "boosted_scores.npy", boosted.scores(events, spec))
     if (path := forests.file_of(spec, build.source)) is not None:
         _keep_forest(path, spec, events, folder)
         return
