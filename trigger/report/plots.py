@@ -61,7 +61,7 @@ def roc_curves(curves: Mapping[str, Mapping[str, Roc]], signal_efficiency: float
                 axes.plot(
                     x,
                     y,
-                    lines[implementation],
+                    linestyle=lines[implementation],
                     color=class_color(number),
                     lw=widths[implementation],
                     alpha=alpha,
@@ -71,7 +71,7 @@ def roc_curves(curves: Mapping[str, Mapping[str, Roc]], signal_efficiency: float
             axes.plot(
                 [],
                 [],
-                lines[implementation],
+                linestyle=lines[implementation],
                 color="black",
                 lw=widths[implementation],
                 alpha=0.45 if implementation in _REFERENCES else 1,

@@ -13,7 +13,7 @@ from trigger.spec.spec import Spec
 
 # Enough for a baseline, in seconds.
 _EVENTS = 100_000
-_OPTIONS: dict[str, Any] = {"max_iter": 100, "learning_rate": 0.1, "early_stopping": False}
+_OPTIONS: dict[str, Any] = {"max_iter": 50, "learning_rate": 0.2, "early_stopping": False}
 # The logit of a class that training does not see.
 _NEVER = -30.0
 
