@@ -120,7 +120,7 @@ def test_report_and_show(small_build):
     exact = r"small: Exact: every implementation gave the integers of the Keras network in all [\d,]+ events and vectors\."
     figures = [
         exact,
-        r"accuracy +[\d.]+ % float, ([\d.]+ %) Keras, \1 csim",
+        r"accuracy +[\d.]+ % float, ([\d.]+ %) Keras, \1 csim, [\d.]+ % boosted trees",
         r"latency, ns +[\d.]+ \(simulated\)",
         r"II +1 \(simulated\)",
         r"clock, MHz +[\d.]+ \(estimated, alkaid [\d.]+\) +at least 360: met",

@@ -116,7 +116,15 @@ def test_a_forest_of_single_leaves_is_constant():
 
 @pytest.mark.parametrize(
     ("threshold", "constant"),
-    [(-np.inf, -1.0), (np.inf, 1.0), (1e30, 1.0), (-8.01, -1.0), (7.9375, 1.0), (7.93, None)],
+    [
+        (-np.inf, -1.0),
+        (np.inf, 1.0),
+        (1e30, 1.0),
+        (1.7e308, 1.0),
+        (-8.01, -1.0),
+        (7.9375, 1.0),
+        (7.93, None),
+    ],
 )
 def test_thresholds_that_no_integer_meets_are_left_out(threshold, constant):
     made = forest(tree((1, threshold, 1, 2), 1.0, -1.0))

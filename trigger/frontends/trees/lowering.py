@@ -21,6 +21,8 @@ from trigger.frontends.trees.rounding import check_exact
 from trigger.frontends.trees.tables import LUT_BITS, Row, Tables, address_bits, of_one_width
 from trigger.support.numbers import counted
 
+_ONE = Fixed(False, 1, 1)
+
 
 class _Term(NamedTuple):
     """A table of one or several trees, whose values add to a score."""
@@ -88,7 +90,8 @@ def _thresholds(tree: Tree, fractions: Integers) -> Reals:
     """The thresholds of a tree, in steps of their features."""
     nodes = np.concatenate(tree.levels())
     splits = nodes[tree.feature[nodes] != LEAF]
-    steps: Reals = np.ldexp(tree.threshold[splits], fractions[tree.feature[splits]])
+    with np.errstate(over="ignore"):  # no integer is as large
+        steps: Reals = np.ldexp(tree.threshold[splits], fractions[tree.feature[splits]])
     return steps
 
 
@@ -136,7 +139,7 @@ def _bits(
     end = len(asked)
     for signals in tables.rounds():
         elements, levels = of_one_width([tables.row(signal) for signal in signals], places)
-        bits = Constant(levels, Fixed(False, 1, 1))
+        bits = Constant(levels, _ONE)
         nodes.append(builder.truth_table("leaf_bits", source, elements, bits))
         source = builder.concatenate("bits", tuple(nodes))
         places[signals] = np.arange(end, end + len(signals))
@@ -169,9 +172,6 @@ def _sums(
     read = np.array(outputs) if nodes else np.full(len(builder[source].types), -1)
     weights = np.equal.outer(read, np.arange(len(base))).astype(np.int64)
     return builder.dense("scores", source, Constant(weights, _ONE), _constant(base, fraction))
-
-
-_ONE = Fixed(False, 1, 1)
 
 
 def _constant(steps: Integers, fraction: int) -> Constant:
