@@ -211,6 +211,15 @@ def tree_of(model):
             "tree 0: its arrays have different lengths",
         ),
         (lambda m: m.update(trees=[]), "it has no trees"),
+        (
+            lambda m: m.update(n_features=10**11),
+            "it has 100,000,000,000 features; at most 65,536 are read",
+        ),
+        (
+            lambda m: m.update(n_classes=10**11),
+            "it has 100,000,000,000 scores; at most 4,096 are read",
+        ),
+        (lambda m: m.update(init_predict=[float("inf")]), "its base scores are not finite"),
         (lambda m: m.update(init_predict=[1, 2, 3]), "init_predict has 3 values for 1 scores"),
         (lambda m: m["trees"][0].append({}), "2 trees in a row instead of 1"),
         (lambda m: m.pop("norm"), "it has no 'norm'"),
@@ -428,6 +437,53 @@ def test_an_exponential_of_xgboost_is_left_out(tmp_path):
     path.write_text(json.dumps(made))
     note = "the exponential that count:poisson takes of the scores is left out"
     assert (read(path).head, read(path).notes) == ("linear", (note,))
+
+
+def set_in_tree(key, node, value):
+    def change(model):
+        model["learner"]["gradient_booster"]["model"]["trees"][0][key][node] = value
+
+    return change
+
+
+def set_parameter(key, value):
+    return lambda model: model["learner"]["learner_model_param"].update({key: value})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            set_in_tree("split_conditions", 0, None),
+            "tree 0: the threshold of node 0 is not a number",
+        ),
+        (set_in_tree("split_conditions", -1, 1e39), "tree 0: the value of leaf 14 is not finite"),
+        (set_in_tree("split_indices", 0, -5), "tree 0: node 0 reads feature -5 of 3"),
+        (set_parameter("base_score", "0E0"), "its base scores are not finite"),
+        (set_parameter("base_score", "[1E-1,2E-1]"), "base_score has 2 values for 1 scores"),
+        (set_parameter("num_class", "9999999"), "it has 9,999,999 scores; at most 4,096 are read"),
+        (
+            lambda m: m["learner"]["attributes"].update(best_iteration="9"),
+            "its best iteration 9 is not among its 4 iterations",
+        ),
+        (lambda m: m.pop("version"), "it has no 'version'"),
+    ],
+)
+def test_a_damaged_model_of_xgboost_is_refused(change, message, tmp_path):
+    path = tmp_path / "model.json"
+    path.write_text(changed(json.loads((MODELS / "xgboost_binary.json").read_text()), change))
+    with pytest.raises(TriggerError) as refused:
+        read(path)
+    assert str(refused.value) == f"{path}: not a forest that can be read: {message}"
+
+
+@pytest.mark.parametrize("threshold", [float("inf"), -float("inf"), 3e38, 1e39])
+def test_thresholds_without_a_limit(threshold, tmp_path):
+    path = tmp_path / "model.json"
+    made = json.loads((MODELS / "xgboost_binary.json").read_text())
+    path.write_text(changed(made, set_in_tree("split_conditions", 0, threshold)))
+    graph = trigger.trees.lower(path, "fixed<8,4>", bits=4)
+    assert any("split" in note and "left out" in note for note in graph.notes)
 
 
 def test_dart_weighs_its_trees(tmp_path):

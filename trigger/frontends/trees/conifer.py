@@ -12,7 +12,7 @@ import numpy as np
 
 from trigger.fixedpoint.types import Reals
 from trigger.frontends.inexact import Inexact, Problem
-from trigger.frontends.trees.forest import HEADS, LEAF, Comparison, Forest, Tree
+from trigger.frontends.trees.forest import HEADS, LEAF, Comparison, Forest, Tree, check_size
 
 _LEAF = -2
 _CONVENTIONS = {"<": True, "<=": False}
@@ -25,6 +25,8 @@ def forest(model: Mapping[str, Any]) -> Forest:
     """
     classes = int(model["n_classes"])
     outputs = int(model.get("outputs", 1 if classes == 2 else classes))
+    features = int(model["n_features"])
+    check_size(features, outputs)
     norm = float(model["norm"])
     comparison = Comparison(
         _CONVENTIONS[model.get("splitting_convention", "<=")],
@@ -44,7 +46,6 @@ def forest(model: Mapping[str, Any]) -> Forest:
             trees.append(_tree(made, number, output, norm))
     if problems:
         raise Inexact(problems)
-    features = int(model["n_features"])
     return Forest(
         str(model.get("library", "conifer")),
         features,

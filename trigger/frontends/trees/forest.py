@@ -15,6 +15,8 @@ LEAF = -1
 # Far more than any FPGA holds.
 MOST_NODES = 1 << 20
 DEEPEST = 256
+_MOST_SCORES = 4096
+_MOST_FEATURES = 1 << 16
 # What follows the scores in a library: nothing, a function, or that they are probabilities.
 HEADS = ("linear", "sigmoid", "softmax", "probability")
 
@@ -53,6 +55,11 @@ class Tree:
     left: Integers
     right: Integers
     value: Reals
+
+    @property
+    def leaf_values(self) -> Reals:
+        """The value of each node; 0 for splits, where a library may note anything."""
+        return np.where(self.feature == LEAF, self.value, 0.0)
 
     def leaves(self, x: Reals, comparison: Comparison) -> Integers:
         """The leaf of each event, for features in float64 of shape (events, features)."""
@@ -112,12 +119,18 @@ class Forest:
         return sums
 
 
+def check_size(features: int, outputs: int) -> None:
+    """Raise ValueError for sizes of which no array must be made."""
+    if not 0 < features <= _MOST_FEATURES:
+        raise ValueError(f"it has {features:,} features; at most {_MOST_FEATURES:,} are read")
+    if not 0 < outputs <= _MOST_SCORES:
+        raise ValueError(f"it has {outputs:,} scores; at most {_MOST_SCORES:,} are read")
+
+
 def check(forest: Forest) -> Forest:
     """The forest itself. Raises ValueError, which names tree and node, if it is malformed."""
-    if not forest.features:
-        raise ValueError("it has no features")
-    if not forest.outputs or not np.isfinite(forest.base).all():
-        raise ValueError("its base scores are missing, or not finite")
+    if not np.isfinite(forest.base).all():
+        raise ValueError("its base scores are not finite")
     if not forest.trees:
         raise ValueError("it has no trees")
     for tree in forest.trees:

@@ -10,7 +10,7 @@ import numpy as np
 
 from trigger.fixedpoint.types import Integers, Reals
 from trigger.frontends.inexact import Inexact, Problem
-from trigger.frontends.trees.forest import LEAF, Comparison, Forest, Tree
+from trigger.frontends.trees.forest import LEAF, Comparison, Forest, Tree, check_size
 
 LIBRARY = "LightGBM"
 COMPARISON = Comparison(strict=False, single=False)
@@ -36,7 +36,8 @@ def forest(text: str) -> Forest:
     header = sections[0]
     per_iteration = int(header["num_tree_per_iteration"])
     features = int(header["max_feature_idx"]) + 1
-    if per_iteration < 1 or (len(sections) - 1) % per_iteration:
+    check_size(features, per_iteration)
+    if (len(sections) - 1) % per_iteration:
         raise ValueError(f"{len(sections) - 1} trees are not {per_iteration} an iteration")
     # A random forest gives the mean of its trees, though its raw scores are their sum.
     iterations = max((len(sections) - 1) // per_iteration, 1)

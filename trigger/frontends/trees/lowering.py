@@ -21,6 +21,7 @@ from trigger.frontends.trees.rounding import check_exact
 from trigger.frontends.trees.tables import LUT_BITS, Row, Tables, address_bits, of_one_width
 from trigger.support.numbers import counted
 
+_OUT_OF_REACH = 2.0**60
 _ONE = Fixed(False, 1, 1)
 
 
@@ -37,7 +38,7 @@ def lower(forest: Forest, types: tuple[Fixed, ...]) -> Graph:
     Raises Inexact if the leaves are not rounded, or a tree is too large.
     """
     fraction = check_exact(forest, types)
-    values = [_steps(tree.value, fraction) for tree in forest.trees]
+    values = [_steps(tree.leaf_values, fraction) for tree in forest.trees]
     reached = integers.branches(forest, types)
     trees = [simplified(*each) for each in zip(reached, values, strict=True)]
     asked = sorted({(s.feature, s.bound) for tree in trees for s in integers.splits(tree)})
@@ -96,7 +97,9 @@ def _thresholds(tree: Tree, fractions: Integers) -> Reals:
 
 
 def _steps(values: np.ndarray, fraction: int) -> Integers:
-    steps: Integers = np.rint(np.ldexp(values, fraction)).astype(np.int64)
+    """Real numbers as integers; leaves out of reach may be too large for them."""
+    real = np.clip(np.rint(np.ldexp(values, fraction)), -_OUT_OF_REACH, _OUT_OF_REACH)
+    steps: Integers = real.astype(np.int64)
     return steps
 
 

@@ -35,7 +35,8 @@ def rounded(forest: Forest, types: tuple[Fixed, ...], bits: int) -> Forest:
         forest,
         base=_to_step(forest.base, fraction),
         trees=tuple(
-            dataclasses.replace(tree, value=_to_step(tree.value, fraction)) for tree in forest.trees
+            dataclasses.replace(tree, value=_to_step(tree.leaf_values, fraction))
+            for tree in forest.trees
         ),
         notes=(*forest.notes, note),
     )

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from trigger.errors import quoted
 from trigger.fixedpoint.types import Reals
 from trigger.frontends.inexact import Inexact, Problem
-from trigger.frontends.trees.forest import LEAF, Comparison, Forest, Tree
+from trigger.frontends.trees.forest import LEAF, Comparison, Forest, Tree, check_size
 
 LIBRARY = "XGBoost"
 COMPARISON = Comparison(strict=True, single=True)
@@ -59,7 +59,9 @@ def forest(model: Mapping[str, Any]) -> Forest:
     learner = model["learner"]
     booster, weights = _booster(learner["gradient_booster"])
     params = learner["learner_model_param"]
+    features = int(params["num_feature"])
     outputs = max(1, int(params["num_class"]), int(params.get("num_target", 1)))
+    check_size(features, outputs)
     objective = learner["objective"]["name"]
     _check_version(objective, model["version"])
     kept, notes = _kept(learner.get("attributes", {}), booster)
@@ -76,7 +78,7 @@ def forest(model: Mapping[str, Any]) -> Forest:
     names = tuple(str(name) for name in learner.get("feature_names", []))
     return Forest(
         LIBRARY,
-        int(params["num_feature"]),
+        features,
         _base(params["base_score"], objective, outputs),
         tuple(trees),
         COMPARISON,
@@ -138,7 +140,8 @@ def _trees(
     """A tree of the file: one, or one for each output where its leaves are vectors."""
     left = np.asarray(made["left_children"], dtype=np.int64)
     right = np.asarray(made["right_children"], dtype=np.int64)
-    threshold = np.asarray(made["split_conditions"], dtype=Single)
+    with np.errstate(over="ignore"):  # XGBoost reads it as infinity, too
+        threshold = np.asarray(made["split_conditions"], dtype=Single)
     is_leaf = left == LEAF
     feature = np.where(is_leaf, LEAF, np.asarray(made["split_indices"], dtype=np.int64))
     size = int(made["tree_param"].get("size_leaf_vector", 1))
@@ -172,7 +175,9 @@ def _base(text: Any, objective: str, outputs: int) -> Reals:
         reason = f"what XGBoost makes of base_score with {quoted(objective)} is not known"
         known = ", ".join(sorted(_LINKS))
         raise Inexact([Problem("objective", reason, f"train with one of {known}")])
-    given = np.atleast_1d(np.asarray(json.loads(text), dtype=Single))
+    given = np.atleast_1d(np.asarray(json.loads(str(text)), dtype=Single))
+    if len(given) not in (1, outputs):
+        raise ValueError(f"base_score has {len(given)} values for {outputs} scores")
     with np.errstate(divide="ignore", invalid="ignore"):  # checked with the whole forest
         scores = _LINKS[objective](given)
     return np.broadcast_to(scores, (outputs,)).astype(np.float64)

@@ -38,6 +38,7 @@ def reads(build: Build) -> Mapping[str, Any]:
         "program": code_digest(network_files.program_modules(spec, build.source)),
         "spec": spec.model_dump(include={"task", "model", "training", "pruning", "quantization"}),
         "classes": spec.data.classes,
+        "label": spec.data.label,
         "heads": {
             name: head.model_dump(exclude={"bins", "unit"}) for name, head in spec.heads.items()
         },
