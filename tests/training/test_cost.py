@@ -264,5 +264,6 @@ def test_learned_widths_and_their_target_go_together(trigger):
         recipe.train(network.make(spec, folder), events(), spec, None, lambda epochs: None)
     assert (
         str(error.value)
-        == "training: target_lut needs learned widths; use trigger.quantizers in the network, or remove it"
+        == "training: target_lut needs learned widths or tables; use trigger.quantizers or "
+        "trigger.layers in the network, or remove it"
     )

@@ -78,9 +78,10 @@ def is_network(given: Any) -> TypeGuard[keras.Model]:
 
 
 def is_float(model: keras.Model) -> bool:
-    """Whether no layer of the network is one of QKeras or HGQ2."""
+    """Whether no layer of the network is one of QKeras, HGQ2 or this package."""
     return not any(
-        type(layer).__module__.startswith(("qkeras", "hgq")) for layer in every_layer(model)
+        type(layer).__module__.startswith(("qkeras", "hgq", "trigger."))
+        for layer in every_layer(model)
     )
 
 

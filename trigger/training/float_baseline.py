@@ -6,6 +6,7 @@ import keras
 import qkeras
 
 from trigger.frontends import kernels
+from trigger.layers import LookupLayer, PopCount, Thermometer
 from trigger.quantizers import FixedPoint, LearnedActivation
 
 # The float functions of quantisers other than the identity.
@@ -33,6 +34,12 @@ def _float_layer(layer: keras.layers.Layer) -> keras.layers.Layer:
         return keras.layers.BatchNormalization(
             axis=layer.axis, momentum=layer.momentum, epsilon=layer.epsilon, name=layer.name
         )
+    if isinstance(layer, Thermometer):  # features of one size, as the thresholds make them
+        return keras.layers.BatchNormalization(name=layer.name)
+    if isinstance(layer, LookupLayer):
+        return keras.layers.Dense(layer.units, "relu", name=layer.name)
+    if isinstance(layer, PopCount):
+        return keras.layers.Dense(layer.groups, name=layer.name)
     return type(layer).from_config(layer.get_config())
 
 

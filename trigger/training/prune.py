@@ -98,9 +98,12 @@ def zeros_of(weights: int, sparsity: float) -> int:
 
 
 def measured(model: keras.Model) -> float:
-    """The fraction of zeros in the kernels, quantised if they have learned widths."""
+    """The fraction of zeros in the kernels, quantised if they have learned widths; 0 without
+    kernels.
+    """
     arrays = [_values(layer, k) for layer in model.layers for k in kernels.weights(layer)]
-    return sum(int((k == 0).sum()) for k in arrays) / sum(k.size for k in arrays)
+    zeros = sum(int((k == 0).sum()) for k in arrays)
+    return zeros / max(sum(k.size for k in arrays), 1)
 
 
 def _values(layer: Any, kernel: Any) -> np.ndarray:

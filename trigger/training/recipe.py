@@ -1,5 +1,6 @@
 """The training recipe of a spec: the events, the targets and the loss for its task."""
 
+import math
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -26,17 +27,20 @@ from trigger.training import (
     prune,
     refine,
     several,
+    tables,
     teaching,
     transfer,
+    weightless,
     widths,
 )
 from trigger.training.compact import compact
-from trigger.training.fit import History, Loss, Shrinking, Watch, fit, loss_on
+from trigger.training.fit import History, Loss, Shrinking, Watch, fit, loss_on, losses
 from trigger.training.float_baseline import float_baseline
 
-# The numbers of training events that evaluate neurons, and single weights.
+# The numbers of training events that evaluate neurons, single weights, and tables.
 _SAMPLE = 4096
 _REFINED_ON = 16384
+_TABLES_ON = 65536
 
 
 def trained(spec: Spec, events: dict[str, Events], folder: Path, watch: Watch) -> keras.Model:
@@ -82,7 +86,9 @@ def check_trainable(model: keras.Model, events: dict[str, Events], spec: Spec) -
 
 def normalize(model: keras.Model, events: dict[str, Events], spec: Spec) -> None:
     """Adapt the Normalization layers to the training events, as ``train`` does first."""
-    network.power_of_two_normalization(model, _taught(events, spec)["train"], spec.input_types)
+    train = _taught(events, spec)["train"]
+    network.power_of_two_normalization(model, train, spec.input_types)
+    weightless.adapt(model, train.x, spec.input_types)
 
 
 def _taught(events: dict[str, Events], spec: Spec) -> dict[str, Events]:
@@ -122,7 +128,7 @@ def train(
     raises TriggerError if the spec has no target size for learned widths.
     """
     taught = _taught(events, spec)
-    network.power_of_two_normalization(model, taught["train"], spec.input_types)
+    normalize(model, events, spec)
     loss: Loss | None = None
     trained = model
     contested = adversary.seen(taught, spec) if spec.training.adversary else None
@@ -173,8 +179,14 @@ def _refined(
     if not training.refinement:
         return {}
     assert training.target_lut is not None
+    target = training.target_lut
+    if weightless.has_tables(model):
+        best = _refined_tables(model, trained, spec, events, loss)
+        if not widths.is_learned(model):
+            return {"refined_loss": [best.loss], "refined_lut": [best.lut]}
+        target -= math.ceil(float(weightless.lut_of(model, spec.input_types)()))
     few = _some(events, _REFINED_ON, training.seed)
-    schedule = refine.Schedule(training.target_lut, training.refinement, training.seed)
+    schedule = refine.Schedule(target, training.refinement, training.seed)
     part = model
     judged = trained
     give_back: Callable[[], None] | None = None
@@ -193,6 +205,23 @@ def _refined(
     return {"refined_loss": [best.loss], "refined_lut": [best.lut]}
 
 
+def _refined_tables(
+    model: keras.Model, trained: keras.Model, spec: Spec, events: Events, loss: Loss | None
+) -> refine.Found:
+    """Refine the neurons that are tables to their share of the target."""
+    training = spec.training
+    assert training.target_lut is not None
+    own = weightless.lut_of(model, spec.input_types)
+    whole = float(widths.lut_of(model, spec.input_types)())
+    target = max(round(training.target_lut * float(own()) / whole), 1)
+    task = tables.Task(
+        spec.input_types, _some(events, _TABLES_ON, training.seed), loss or losses(trained)
+    )
+    schedule = refine.Schedule(target, training.refinement, training.seed)
+    with progress("refining the tables", training.refinement, "passes") as done:
+        return tables.refine(trained, task, own, schedule, lambda now: done(1))
+
+
 def _some(events: Events, count: int, seed: int) -> Events:
     return events.take(np.random.default_rng(seed).permutation(len(events.y))[:count])
 
@@ -202,11 +231,14 @@ def _shrinking(
 ) -> tuple[keras.Model, Shrinking | None]:
     """The network to fit, and the callback that shrinks ``model``, a part of it."""
     target = spec.training.target_lut
-    if not widths.is_learned(model):
+    tables_only = weightless.has_tables(model) and not widths.is_learned(model)
+    if tables_only and (target is None or spec.training.refinement):
+        return trained, None  # refinement starts from the best tables, of any number of LUT
+    if not widths.is_learned(model) and not tables_only:
         if target is not None:
             raise TriggerError(
-                "training: target_lut needs learned widths; use trigger.quantizers in "
-                "the network, or remove it"
+                "training: target_lut needs learned widths or tables; use trigger.quantizers or "
+                "trigger.layers in the network, or remove it"
             )
         return trained, prune.MagnitudePruning(model, spec.pruning) if spec.pruning else None
     if target is None:

@@ -14,7 +14,9 @@ from trigger.fixedpoint.types import Fixed
 from trigger.frontends.nested import nodes
 from trigger.frontends.qkeras.quantizers import quantizer_types
 from trigger.frontends.tensors import alone
+from trigger.layers import LookupLayer, PopCount, Thermometer
 from trigger.quantizers import LearnedActivation, LearnedWeights
+from trigger.training import weightless
 from trigger.training.fit import Shrinking
 
 # A weight of b bits takes about 1 + (b - 1) / 2 adders, each wider than the value by the growth of
@@ -80,7 +82,7 @@ def is_learned(model: keras.Model) -> bool:
 
 def cost(model: keras.Model, inputs: tuple[Fixed, ...]) -> Cost:
     """The current cost of a network for inputs of these types. Raises as ``lut_of``."""
-    return Cost(*(float(_sum(model, inputs, term)()) for term in (_bit_operations, _lut)))
+    return Cost(float(_sum(model, inputs, _bit_operations)()), float(lut_of(model, inputs)()))
 
 
 def lut_of(model: keras.Model, inputs: tuple[Fixed, ...]) -> Terms:
@@ -88,7 +90,9 @@ def lut_of(model: keras.Model, inputs: tuple[Fixed, ...]) -> Terms:
 
     Raises TriggerError if a Dense layer reads values of unknown width.
     """
-    return _sum(model, inputs, _lut)
+    dense = _sum(model, inputs, _lut)
+    tables = weightless.lut_of(model, inputs)
+    return lambda: dense() + tables()
 
 
 def dense_layers(model: keras.Model, inputs: tuple[Fixed, ...]) -> list[DenseLayer]:
@@ -218,7 +222,7 @@ def _sum(
     (inputs, 1), and of bias bits.
     """
     terms = [_dense(*layer, term) for layer in dense_layers(model, inputs)]
-    return lambda: sum(one() for one in terms)
+    return lambda: sum((one() for one in terms), ops.convert_to_tensor(0.0))
 
 
 def _neurons(order: list[Any], outputs: list[Any]) -> dict[int, Terms]:
@@ -264,6 +268,10 @@ def _after(layer: Any, sources: list[Terms | None], elements: int) -> Terms | No
     activation = getattr(layer, "activation", None)
     if isinstance(activation, LearnedActivation):
         return lambda: ops.broadcast_to(activation.width(), (elements,))
+    if isinstance(layer, Thermometer | LookupLayer):
+        return _constant([1], elements)
+    if isinstance(layer, PopCount):
+        return _constant([(layer.input.shape[-1] // layer.groups).bit_length()], elements)
     rule = quantizer_types(activation)
     if rule is not None:
         return _constant([rule[0].width - rule[0].signed], elements)
