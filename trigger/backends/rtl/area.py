@@ -36,7 +36,12 @@ KINDS = tuple(dict.fromkeys(_KINDS.values()))
 def amount(op: Op) -> tuple[str, float] | None:
     """The kind of an operation and its amount; None if it is only wires."""
     primitive = _KINDS.get(op.opcode)
-    return None if primitive is None else (primitive, 1.0 if primitive in COUNTED else op.cost)
+    if primitive is None:
+        return None
+    if primitive == "tables":
+        # alkaid raises the cost of tables of few bits, which Yosys maps to one LUT for each.
+        return primitive, op.cost / max(1.5625 - 0.109375 * sum(op.qint.kif), 1.0)
+    return primitive, 1.0 if primitive in COUNTED else op.cost
 
 
 def lut(op: Op) -> float:

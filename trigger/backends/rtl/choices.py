@@ -6,6 +6,7 @@ from alkaid.trace import FVariable
 from trigger.backends.rtl.sums import (
     CONSTANT_BITS,
     fresh,
+    integers,
     joined,
     lowest_bit,
     plus,
@@ -13,6 +14,11 @@ from trigger.backends.rtl.sums import (
     split,
     variable,
 )
+
+# The inputs of a table that is one LUT, and the most bits that tables compare: three of them.
+_LUT_INPUTS, _COMPARED_BITS = 6, 16
+# alkaid's names of sums: of two variables, and with a constant.
+_SUMS = ("vadd", "cadd")
 
 
 def choose(
@@ -57,10 +63,40 @@ def minimum(x: FVariable, bound: float) -> FVariable:
 
 
 def accepts(x: FVariable, bound: float) -> FVariable:
-    """1 where x >= bound: the sign of their difference; no other bit of it is computed."""
+    """1 where x >= bound.
+
+    Up to some bits of x, from the lowest one of the bound on, are compared by tables. More are a
+    subtraction, of which only the sign is computed; so is a sum, with which it merges.
+    """
     if x.low >= bound or x.high < bound:
         return variable(float(x.low >= bound))
-    return ~plus(x, -np.ceil(bound / x.step) * x.step).msb()
+    bound = float(np.ceil(bound / x.step) * x.step)
+    if x.opr in _SUMS or sum(x.kif[:2]) - _lowest(x, bound) > _COMPARED_BITS:
+        return ~plus(x, -bound).msb()
+    return _reached(x, bound)
+
+
+def _reached(x: FVariable, bound: float) -> FVariable:
+    """1 where x >= bound, for a bound on the grid of x: a table of six inputs for five bits each.
+
+    A table compares the upper five bits; where they are equal, the comparison of the lower bits
+    decides, which other bounds share. Bits below the lowest one of the bound are not read.
+    """
+    signed, integer, _ = x.kif
+    x = x.quantize(signed, integer, -_lowest(x, bound))
+    if sum(x.kif) <= _LUT_INPUTS:
+        return x.lookup(np.array([v * x.step >= bound for v in integers(x)], dtype=float))
+    cut = signed + integer - (_LUT_INPUTS - 1)
+    upper, lower = split(x, cut)
+    below = float(np.mod(bound, 2.0**cut))
+    address = joined(upper * 2.0 ** (1 - cut), _reached(lower, below))
+    least = 2 * round((bound - below) * 2.0**-cut) + 1
+    return address.lookup((integers(address) * address.step >= least).astype(float))
+
+
+def _lowest(x: FVariable, bound: float) -> int:
+    """The lowest bit of x that decides whether it reaches the bound."""
+    return lowest_bit(bound) if bound else x.kif[1]
 
 
 def larger(a: FVariable, b: FVariable) -> FVariable:

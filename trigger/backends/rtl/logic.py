@@ -23,6 +23,8 @@ from trigger.fixedpoint.types import Integers
 # The operation codes of alkaid used here, and one for a value that a shared kernel makes.
 INPUT, WRAP, CONSTANT, LOOKUP = -1, 3, 5, 8
 SHARED = -100
+# alkaid counts the wires behind an addition or a choice, but not those behind a table.
+_WIRE_NS = 0.425
 
 
 class Logic(NamedTuple):
@@ -156,7 +158,8 @@ class _Part:
             before = max((layer.ops[i].latency for i in op.addr), default=0.0)
             data = (op.data[0] + first_table,) if op.opcode == LOOKUP else op.data
             moved = op._replace(addr=tuple(places[i] for i in op.addr), data=data)
-            places.append(self.append(group, moved, max(op.latency - before, 0.0), known))
+            delay = max(op.latency - before, 0.0) + _WIRE_NS * (op.opcode == LOOKUP)
+            places.append(self.append(group, moved, delay, known))
         outputs = []
         for index, shift, negative in zip(
             layer.out_idxs, layer.out_shifts, layer.out_negs, strict=True

@@ -8,6 +8,7 @@ from alkaid.trace import FVariable, FVArray, HWConfig
 from trigger.backends.rtl.alkaid_private import gathered, last_added
 from trigger.backends.rtl.kernels import products
 from trigger.fixedpoint.ops import Dense
+from trigger.fixedpoint.types import Integers
 
 # Delay and cost of an adder are counted bit by bit: alkaid's own defaults.
 HARDWARE = HWConfig(1, 1, -1)
@@ -140,6 +141,12 @@ def split(x: FVariable, at: int) -> tuple[FVariable, FVariable]:
     """x as a multiple of 2^at and what is left over, side by side: their sum costs nothing."""
     signed, integer, fraction = x.kif
     return x.quantize(signed, max(integer, at + 1), -at), x.quantize(0, at, fraction)
+
+
+def integers(x: FVariable) -> Integers:
+    """All that a variable may be, in its steps."""
+    first, last = round(x.low / x.step), round(x.high / x.step)
+    return np.arange(first, last + 1)
 
 
 def significant_bits(value: float) -> int:

@@ -7,7 +7,7 @@ from alkaid.trace import FVariable, FVArray
 
 from trigger.backends.rtl.choices import maximum, minimum
 from trigger.backends.rtl.rounding import floor
-from trigger.backends.rtl.sums import CONSTANT_BITS, HARDWARE, joined, plus, variable
+from trigger.backends.rtl.sums import CONSTANT_BITS, HARDWARE, integers, joined, plus, variable
 from trigger.fixedpoint.arithmetic import depends
 from trigger.fixedpoint.ops import Lookup, Operation, Staircase, TruthTable
 from trigger.fixedpoint.types import Integers
@@ -91,16 +91,9 @@ def truth_table(x: Sequence[FVariable], node: TruthTable, source: Operation) -> 
             whole = x[element] * 2.0 ** source.types[element].fraction
             address = joined(whole.quantize(0, width, 0) * 2.0**bits, address)
             bits += width
-        read = _addresses(address)
+        read = integers(address) * round(address.step)
         outputs.append(_levels(address, levels[entries[read]], node.levels.type.fraction))
     return outputs
-
-
-def _addresses(x: FVariable) -> Integers:
-    """The integers of a variable between its ends, all that it may have."""
-    count = round((x.high - x.low) / x.step) + 1 if x.high != x.low else 1
-    values: Integers = np.rint(np.arange(count) * x.step + x.low).astype(np.int64)
-    return values
 
 
 def _levels(x: FVariable, levels: Integers, fraction: int) -> FVariable:
