@@ -12,9 +12,10 @@ import numpy as np
 from alkaid.trace import FVariable
 
 from trigger.backends.rtl.choices import accepts, larger, maximum, minimum, smaller
+from trigger.backends.rtl.matrix import product
 from trigger.backends.rtl.products import multiplied
 from trigger.backends.rtl.rounding import quantize
-from trigger.backends.rtl.sums import fresh, plus, product, times, variable
+from trigger.backends.rtl.sums import fresh, plus, times, variable
 from trigger.backends.rtl.tables import lookup, staircase, truth_table
 from trigger.fixedpoint.arithmetic import requantize
 from trigger.fixedpoint.ops import (

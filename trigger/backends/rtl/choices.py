@@ -5,6 +5,7 @@ from alkaid.trace import FVariable
 
 from trigger.backends.rtl.sums import (
     CONSTANT_BITS,
+    LUT_INPUTS,
     fresh,
     integers,
     joined,
@@ -15,8 +16,8 @@ from trigger.backends.rtl.sums import (
     variable,
 )
 
-# The inputs of a table that is one LUT, and the most bits that tables compare: three of them.
-_LUT_INPUTS, _COMPARED_BITS = 6, 16
+# The most bits that tables compare: three of them.
+_COMPARED_BITS = 16
 # alkaid's names of sums: of two variables, and with a constant.
 _SUMS = ("vadd", "cadd")
 
@@ -84,9 +85,9 @@ def _reached(x: FVariable, bound: float) -> FVariable:
     """
     signed, integer, _ = x.kif
     x = x.quantize(signed, integer, -_lowest(x, bound))
-    if sum(x.kif) <= _LUT_INPUTS:
+    if sum(x.kif) <= LUT_INPUTS:
         return x.lookup(np.array([v * x.step >= bound for v in integers(x)], dtype=float))
-    cut = signed + integer - (_LUT_INPUTS - 1)
+    cut = signed + integer - (LUT_INPUTS - 1)
     upper, lower = split(x, cut)
     below = float(np.mod(bound, 2.0**cut))
     address = joined(upper * 2.0 ** (1 - cut), _reached(lower, below))

@@ -20,6 +20,8 @@ from trigger.support.templates import Code, environment, word
 _CELLS = ("binop", "multiplier", "mux", "negative", "shift_adder", "ternary_adder")
 _CELL = re.compile(rf"\b({'|'.join(_CELLS)})\b")
 
+_SMALL_TABLE = re.compile(r"^module (\w+)\(input \[[0-5]:0\]", re.MULTILINE)
+
 
 class Language(NamedTuple):
     """The syntax of one HDL: (declarations, statements) of logic, and lines with two names or a
@@ -99,11 +101,21 @@ def write_core(core: Core, folder: Path, language: str) -> list[str]:
     }
     folder.mkdir(parents=True, exist_ok=True)
     names = []
+    small = set(_SMALL_TABLE.findall(texts[f"{name}_tables"]))
     for stem, text in texts.items():
         if text:
-            write_text(folder / f"{stem}.{syntax.suffix}", text)
+            write_text(folder / f"{stem}.{syntax.suffix}", _with_luts(name, text, small))
             names.append(f"{stem}.{syntax.suffix}")
     return names
+
+
+def _with_luts(name: str, text: str, small: Container[str]) -> str:
+    """Tables of at most six inputs are named as LUTs, which the scripts for Yosys keep."""
+    return re.sub(
+        rf"\b{name}_table_(\w+)",
+        lambda match: f"{name}_{'lut' if match[0] in small else 'table'}_{match[1]}",
+        text,
+    )
 
 
 def _top(core: Core, syntax: Language) -> tuple[str, set[str]]:

@@ -3,15 +3,15 @@
 from collections.abc import Iterator
 
 import numpy as np
-from alkaid.trace import FVariable, FVArray, HWConfig
+from alkaid.trace import FVariable, HWConfig
 
 from trigger.backends.rtl.alkaid_private import gathered, last_added
-from trigger.backends.rtl.kernels import products
-from trigger.fixedpoint.ops import Dense
 from trigger.fixedpoint.types import Integers
 
 # Delay and cost of an adder are counted bit by bit: alkaid's own defaults.
 HARDWARE = HWConfig(1, 1, -1)
+# The inputs of a table that is one LUT.
+LUT_INPUTS = 6
 # alkaid holds constants, matrices and tables in float32 and silently drops further bits, so all are
 # kept narrow. Sums of six weights, of which it makes tables, must stay below 24 bits too.
 _WEIGHT_BITS, CONSTANT_BITS = 20, 24
@@ -43,43 +43,15 @@ def narrowed(x: FVariable, low: float, high: float) -> FVariable:
     return x.quantize(signed, integer, x.kif[2])
 
 
-def product(x: list[FVariable], node: Dense) -> list[FVariable]:
-    """x @ weights, the integers of the weights taken in chunks that alkaid's matrices hold
-    exactly.
-    """
-    total = [variable(0.0)] * node.weights.values.shape[1]
-    moving = [i for i, v in enumerate(x) if v.low != v.high]
-    bits = [i for i in moving if x[i].low == 0 and sum(x[i].kif) == 1]
-    rest = sorted(set(moving) - set(bits))
-    for chunk, shift in _chunks(node.weights.values):
-        scale = 2.0 ** (shift - node.weights.type.fraction)
-        for chosen, multiply in ((rest, products), (bits, _bit_products)):
-            if chosen:
-                part = multiply([x[i] for i in chosen], chunk[chosen])
-                total = [
-                    a + (fresh(b) if shift else b) * scale for a, b in zip(total, part, strict=True)
-                ]
-    for i in set(range(len(x))) - set(moving):
-        weights = node.weights.real[i]
-        total = [plus(v, x[i].low * float(w)) for v, w in zip(total, weights, strict=True)]
-    return total
-
-
-def _bit_products(x: list[FVariable], kernel: np.ndarray) -> list[FVariable]:
-    """x @ kernel for x of 0 and 1, times a power of two: alkaid makes tables of six each."""
-    bits = FVArray(np.array(x, dtype=object), {}, HARDWARE)
-    return [variable(v) for v in np.asarray(bits @ kernel.astype(np.float64))]
-
-
 def times(x: FVariable, factor: int, fraction: int) -> FVariable:
     x = fresh(x)
     products = [
-        x * (float(chunk) * 2.0 ** (shift - fraction)) for chunk, shift in _chunks(np.array(factor))
+        x * (float(chunk) * 2.0 ** (shift - fraction)) for chunk, shift in chunks(np.array(factor))
     ]
     return sum(map(fresh, products[1:]), start=products[0])
 
 
-def _chunks(values: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:
+def chunks(values: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:
     """Integers as a sum of chunk * 2^shift, each chunk small enough for alkaid."""
     shift, half = 0, 1 << (_WEIGHT_BITS - 1)
     while True:
