@@ -121,7 +121,7 @@ def test_levels_too_wide_for_one_part_cost_no_adder(tmp_path):
     """The parts of a wide level lie side by side."""
     text = write_rtl("verilog", TABLES["of wide levels"], tmp_path, "core").sources
     logic = next(path for path in text if path.name == "core.v").read_text()
-    assert logic.count("core_table_") == 2 * 3
+    assert logic.count("core_lut_") == 2 * 3
 
 
 def test_no_table_in_qonnx():
