@@ -143,8 +143,14 @@ def _loss(model: keras.Model) -> dict[str, Any]:
     if model.outputs[0].shape[-1] == 1:
         threshold = 0.5 if function == "sigmoid" else 0.0
         accuracy = keras.metrics.BinaryAccuracy(name="accuracy", threshold=threshold)
-        return {"loss": losses(model), "weighted_metrics": [accuracy]}
-    return {"loss": losses(model), "weighted_metrics": ["accuracy"]}
+        if _temperature(model) != 1.0:
+            return {"loss": losses(model), "weighted_metrics": [accuracy]}
+        binary = keras.losses.BinaryCrossentropy(from_logits=function != "sigmoid")
+        return {"loss": binary, "weighted_metrics": [accuracy]}
+    if _temperature(model) != 1.0:
+        return {"loss": losses(model), "weighted_metrics": ["accuracy"]}
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=function != "softmax")
+    return {"loss": loss, "weighted_metrics": ["accuracy"]}
 
 
 def losses(model: keras.Model) -> Loss:
@@ -155,13 +161,20 @@ def losses(model: keras.Model) -> Loss:
     """
     function = head(model)
     temperature = _temperature(model)
-    if model.outputs[0].shape[-1] == 1:
-        return lambda y, scores: keras.losses.binary_crossentropy(
-            keras.ops.reshape(y, (-1, 1)), scores / temperature, from_logits=function != "sigmoid"
+
+    # Keras warns of a lambda when it saves a network.
+    def of_one(y: Any, scores: Any) -> Any:
+        truth = keras.ops.reshape(y, (-1, 1))
+        return keras.losses.binary_crossentropy(
+            truth, scores / temperature, from_logits=function != "sigmoid"
         )
-    return lambda y, scores: keras.losses.sparse_categorical_crossentropy(
-        y, scores / temperature, from_logits=function != "softmax"
-    )
+
+    def of_classes(y: Any, scores: Any) -> Any:
+        return keras.losses.sparse_categorical_crossentropy(
+            y, scores / temperature, from_logits=function != "softmax"
+        )
+
+    return of_one if model.outputs[0].shape[-1] == 1 else of_classes
 
 
 def _temperature(model: keras.Model) -> float:

@@ -29,7 +29,7 @@ from trigger.spec.parts import part as find_part
 from trigger.support.files import write_text
 from trigger.support.names import as_hdl_name, identifier, printable
 from trigger.support.resources import folder
-from trigger.support.templates import Code, cell, environment
+from trigger.support.templates import environment
 
 if TYPE_CHECKING:
     from trigger.backends.rtl.core import Core
@@ -290,22 +290,11 @@ def _port_map(ports: Sequence[Port], names: Sequence[str]) -> list[dict[str, Any
     ]
 
 
-def _rows(ports: Sequence[dict[str, Any]]) -> Code:
-    """The rows of a table of ports: one filter for what is most of the text."""
-    return Code(
-        "\n".join(
-            f"| {cell(port['name'])} | {port['high']}:{port['low']} | `{port['type']}` |"
-            for port in ports
-        )
-    )
-
-
 def _write_project(
     directory: Path, description: dict[str, Any], quartus: dict[str, str] | None
 ) -> None:
     """Write the port map, constraints and a project script for the vendor's tool."""
     templates = environment(folder("synth"))
-    templates.filters["rows"] = _rows
     names = ["ports.md"] + (
         ["quartus.tcl", "clock.sdc"] if quartus else ["vivado.tcl", "clock.xdc"]
     )
