@@ -12,6 +12,8 @@ from trigger.backends.hls4ml.csim import compile_together
 from trigger.backends.hls4ml.project import Hls4mlOptions, write
 from trigger.backends.onnx.qonnx import to_qonnx
 from trigger.backends.rtl import ghdl, simulate
+from trigger.backends.rtl.area import lut
+from trigger.backends.rtl.logic import to_logic
 from trigger.fixedpoint.build import Builder
 from trigger.fixedpoint.ops import Constant
 from trigger.fixedpoint.types import Fixed, Overflow, Rounding, smallest
@@ -122,6 +124,14 @@ def test_levels_too_wide_for_one_part_cost_no_adder(tmp_path):
     text = write_rtl("verilog", TABLES["of wide levels"], tmp_path, "core").sources
     logic = next(path for path in text if path.name == "core.v").read_text()
     assert logic.count("core_lut_") == 2 * 3
+
+
+@pytest.mark.parametrize(("address", "luts"), [(6, 1), (7, 2), (8, 4)])
+def test_the_luts_of_a_table_are_those_of_its_entries(address, luts):
+    levels = np.random.default_rng(address).integers(0, 8, 1 << address)
+    builder = Builder((Fixed(False, address, address),))
+    table = builder.lookup("out", "inputs", 0, Constant(levels, Fixed(False, 3, 3)))
+    assert sum(map(lut, to_logic(builder.graph(table)).ops)) == 3 * luts
 
 
 def test_no_table_in_qonnx():

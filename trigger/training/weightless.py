@@ -25,8 +25,8 @@ LAYERS = (Thermometer, LookupLayer, PopCount)
 _INPUTS = 6
 # Bits of a value of unknown type.
 _UNKNOWN = 8
-# Comparators of a feature share tables for its high bits: LUTs of one, and of each table in its
-# chain. LUTs of a bit of a sum. All fitted to Yosys counts of jet taggers of 45 to 250 LUT.
+# Comparators of a feature share tables: LUTs of one, and of each table in its chain. LUTs of a bit
+# of a sum. Rough, read off Yosys' counts of eight jet taggers of 45 to 250 LUT.
 _A_COMPARATOR = 0.5
 _A_LINK = 0.4
 _A_BIT = 0.8

@@ -39,9 +39,18 @@ def amount(op: Op) -> tuple[str, float] | None:
     if primitive is None:
         return None
     if primitive == "tables":
-        # alkaid raises the cost of tables of few bits, which Yosys maps to one LUT for each.
-        return primitive, op.cost / max(1.5625 - 0.109375 * sum(op.qint.kif), 1.0)
+        return primitive, _table(op.cost, sum(op.qint.kif))
     return primitive, 1.0 if primitive in COUNTED else op.cost
+
+
+def _table(cost: float, width: int) -> float:
+    """The amount of a table whose levels have ``width`` bits.
+
+    alkaid raises the cost of narrow tables. Up to addresses of eight bits, four LUTs for each bit,
+    Yosys needs no more than the LUTs that hold the entries.
+    """
+    entries = cost / max(1.5625 - 0.109375 * width, 1.0)
+    return entries if entries <= 4 * width else cost
 
 
 def lut(op: Op) -> float:
