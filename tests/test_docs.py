@@ -24,7 +24,16 @@ MARKDOWN = sorted(
         ),
     ]
 )
-HOW_TO = ("own-data", "own-network", "payload", "rates", "search", "small-network", "vendor-tools")
+HOW_TO = (
+    "own-data",
+    "own-network",
+    "payload",
+    "rates",
+    "search",
+    "small-network",
+    "trees",
+    "vendor-tools",
+)
 PAGES = ("tutorial.md", *(f"how-to/{name}.md" for name in HOW_TO))
 
 pytestmark = pytest.mark.minutes

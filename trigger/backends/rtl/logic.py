@@ -23,8 +23,9 @@ from trigger.fixedpoint.types import Integers
 # The operation codes of alkaid used here, and one for a value that a shared kernel makes.
 INPUT, WRAP, CONSTANT, LOOKUP = -1, 3, 5, 8
 SHARED = -100
-# alkaid counts the wires behind an addition or a choice, but not those behind a table.
-_WIRE_NS = 0.425
+# A table takes at least as long as a choice, one LUT with its wires: alkaid counts no wires of
+# small tables.
+_TABLE_NS = 0.5
 
 
 class Logic(NamedTuple):
@@ -158,7 +159,7 @@ class _Part:
             before = max((layer.ops[i].latency for i in op.addr), default=0.0)
             data = (op.data[0] + first_table,) if op.opcode == LOOKUP else op.data
             moved = op._replace(addr=tuple(places[i] for i in op.addr), data=data)
-            delay = max(op.latency - before, 0.0) + _WIRE_NS * (op.opcode == LOOKUP)
+            delay = max(op.latency - before, _TABLE_NS if op.opcode == LOOKUP else 0.0)
             places.append(self.append(group, moved, delay, known))
         outputs = []
         for index, shift, negative in zip(
