@@ -7,6 +7,7 @@ import os
 import sys
 import sysconfig
 from collections.abc import Iterator
+from functools import cache
 from importlib.machinery import PathFinder, all_suffixes
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +18,7 @@ from trigger.support.executed import executed, existing
 
 _PROGRAM = __name__.partition(".")[0]
 _PACKAGE = Path(__file__).resolve().parents[1]
+_STANDARD = sysconfig.get_path("stdlib") + os.sep
 _INSTALLED = ("site-packages", "dist-packages")
 # The digest of each file at its last import in this process.
 _imported: dict[Path, str] = {}
@@ -140,7 +142,20 @@ def _meant(name: str) -> Path | None:
 def _loaded(name: str) -> Path | None:
     """The file that a module was imported from."""
     file = getattr(sys.modules.get(name), "__file__", None)
-    return Path(file).resolve() if file else None
+    if not file:
+        return None
+    return _resolved(file) if _of_library(file) else Path(file).resolve()
+
+
+def _of_library(file: str) -> bool:
+    return file.startswith(_STANDARD) or any(
+        f"{os.sep}{part}{os.sep}" in file for part in _INSTALLED
+    )
+
+
+@cache  # thousands of modules, for each import of a user's file
+def _resolved(file: str) -> Path:
+    return Path(file).resolve()
 
 
 def _places() -> list[Path]:

@@ -77,6 +77,7 @@ def fit(
         jit_compile=True,
         steps_per_execution=1 if shrinking is not None and shrinking.every_step else steps,
     )
+    _make_variables(model, train)
 
     def counts(epoch: int) -> bool:
         return epoch >= first and (shrinking is None or shrinking.counts(epoch))
@@ -120,6 +121,18 @@ def fit(
     return {name: [float(v) for v in values] for name, values in history.history.items()} | {
         "best_epoch": [float(best.epoch)]
     }
+
+
+def _make_variables(model: keras.Model, events: Events) -> None:
+    """Make the variables of layers, loss, metrics and optimiser: a step that makes some is traced
+    twice.
+    """
+    outputs = model(shaped(model, events.x[:1]), training=False)
+    batch = {"x": None, "y": events.y[:1], "y_pred": outputs, "sample_weight": events.weight[:1]}
+    model.compute_loss(**batch, training=False)
+    model.compute_metrics(**batch)
+    model.reset_metrics()
+    model.optimizer.build(model.trainable_variables)
 
 
 def loss_on(model: keras.Model, events: Events, loss: Loss | None = None) -> Callable[[], float]:
