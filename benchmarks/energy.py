@@ -1,9 +1,9 @@
 """The energy of a jet: the network of a build against linear fits in the same bits.
 
 Every method is a graph and runs in integers: the network; the sum of the rings times one factor;
-least squares; ridge regression of the relative error; and ridge regression with a monotone table
-behind it. Fitted on training jets (20 to 200 GeV), the table on validation jets, measured on test
-jets of 10 to 500 GeV: bias and resolution, turn-on at equal rate, rate at equal efficiency.
+least squares; ridge regression of the relative error; and ridge and the network with a monotone
+table behind them. Fitted on training jets (20 to 200 GeV), the tables on validation jets, measured
+on test jets of 10 to 500 GeV: bias and resolution, turn-on at equal rate, rate at equal efficiency.
 """
 
 import argparse
@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from sklearn.isotonic import IsotonicRegression
 
-from trigger.artifacts.folder import integer_events, read_graph
+from trigger.artifacts.folder import integer_events, read_graph, real_events
 from trigger.backends.rtl import RtlOptions, plan
 from trigger.events.jet_energy import RINGS, TRAINING_RANGE
 from trigger.fixedpoint.build import Builder, constant
@@ -27,6 +27,7 @@ from trigger.fixedpoint.evaluate import run
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.passes.decision import scores
 from trigger.fixedpoint.types import Fixed, Integers, Overflow, Rounding
+from trigger.frontends import keras_backend
 from trigger.physics.rates import Estimate, efficiency
 from trigger.spec.spec import find
 from trigger.workflow.build import Build, open_build
@@ -141,6 +142,19 @@ def with_table(method: Method, validation: Jets) -> Method:
     return Method(builder.graph("table"), lambda energy: energy)
 
 
+def calibrated(build: Build) -> Graph:
+    """The network of the build with ``calibration`` for its head."""
+    keras_backend.start(build.spec.training.backend)
+    from trigger.frontends.loading import load
+    from trigger.frontends.networks import lower
+    from trigger.training.calibration import calibrated as with_calibration
+
+    energy = build.spec.heads["energy"].model_copy(update={"calibration": "isotonic"})
+    spec = build.spec.model_copy(update={"heads": {"energy": energy}})
+    model = load(build.root / "model" / "network.keras")
+    return lower(with_calibration(model, real_events(build)["validation"], spec), spec.input_types)
+
+
 def methods(build: Build, found: dict[str, Jets]) -> dict[str, Method]:
     train, validation = found["train"], found["validation"]
     types = build.spec.input_types
@@ -151,6 +165,7 @@ def methods(build: Build, found: dict[str, Jets]) -> dict[str, Method]:
         "ridge": best,
         "ridge and table": with_table(best, validation),
         "network": Method(scores(read_graph(build.root)), np.exp2),
+        "network and table": Method(calibrated(build), np.exp2),
     }
 
 
@@ -256,7 +271,7 @@ def picture(energies: dict[str, np.ndarray], test: Jets, curves: dict[str, list[
     mpl.rcParams["svg.hashsalt"] = "energy"
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4))
     edges = np.geomspace(BINS[0], BINS[-1], 14)
-    for name in ("sum", "ridge and table", "network"):
+    for name in ("sum", "ridge and table", "network", "network and table"):
         ratio = energies[name] / test.pt
         bins = [(test.pt >= a) & (test.pt < b) for a, b in pairwise(edges)]
         left.plot(

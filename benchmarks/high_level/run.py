@@ -1,7 +1,8 @@
 """Low-level or high-level variables, in float and in bits: AUC with intervals, LUT and latency.
 
 Every result is kept in ``results.json``; what is there is not made again. Ends with the table and
-the picture of all that is there. ``--yosys`` counts the LUTs of the methods in bits by Yosys, too.
+the picture of all that is there. ``--yosys`` counts the LUTs of the methods in bits by Yosys, too;
+a method without its count is trained again.
 """
 
 import argparse
@@ -50,8 +51,8 @@ def task(sample: Sample, variables: str, method: str) -> Task:
     return Task(sample.splits(columns), sample.types(columns), method)
 
 
-def result(sample: Sample, variables: str, method: str, kind: str) -> dict:
-    """One method on one set of variables."""
+def result(sample: Sample, variables: str, method: str, kind: str, yosys: bool) -> dict:
+    """One method on one set of variables; of a method in bits with the LUTs by Yosys if asked."""
     given = task(sample, variables, method)
     begin = time.monotonic()
     found = METHODS[method, kind](given)
@@ -64,7 +65,10 @@ def result(sample: Sample, variables: str, method: str, kind: str) -> dict:
         "test": len(y),
         "seconds": round(time.monotonic() - begin),
     }
-    return made if found.graph is None else made | size(found.graph)
+    if found.graph is None:
+        return made
+    counted = {"lut": count(found.graph)} if yosys else {}
+    return made | size(found.graph) | counted
 
 
 def interval(y: np.ndarray, scores: np.ndarray) -> list[float]:
@@ -79,10 +83,8 @@ def size(graph: Graph) -> dict:
     return {"lut_estimated": planned.estimate["lut"], "latency": planned.core.interface.latency}
 
 
-def count(sample: Sample, variables: str, method: str) -> int:
-    """LUTs by Yosys of a method in bits, which is trained again, with the same result."""
-    graph = METHODS[method, "bits"](task(sample, variables, method)).graph
-    assert graph is not None
+def count(graph: Graph) -> int:
+    """LUTs by Yosys."""
     with tempfile.TemporaryDirectory() as work:
         rtl = write(graph, Path(work) / "rtl", RtlOptions(PART, CLOCK_MHZ))
         job = Job(rtl, Path(work), "Vitis", part(PART), CLOCK_MHZ)
@@ -126,7 +128,8 @@ def _size(row: dict | None) -> str:
 def picture(samples: list[Sample], results: dict[str, dict]) -> None:
     """AUC of each method, one line for each set of variables; filled markers are in bits."""
     plt.rcParams["svg.hashsalt"] = "trigger"
-    _, axes = plt.subplots(1, len(samples), figsize=(11, 4), layout="constrained", squeeze=False)
+    size = (3.6 * len(samples), 4.2)
+    figure, axes = plt.subplots(1, len(samples), figsize=size, layout="constrained", squeeze=False)
     places = {method: number for number, (method, _) in enumerate([*METHODS][::2])}
     for panel, sample in zip(axes[0], samples, strict=True):
         panel.set_title(sample.title, fontsize=8)
@@ -148,8 +151,8 @@ def picture(samples: list[Sample], results: dict[str, dict]) -> None:
                     mfc=f"C{shift}" if kind == "bits" else "white",
                     label=f"{title}, {kind}",
                 )
-    axes[0, 0].legend(fontsize=6)
-    plt.savefig(PICTURE, metadata={"Date": None})
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    figure.savefig(PICTURE, metadata={"Date": None})
 
 
 def main() -> None:
@@ -162,10 +165,9 @@ def main() -> None:
     jobs = [(s, v, m, k) for s in samples for v in SETS for m, k in METHODS]
     for number, (sample, variables, method, kind) in enumerate(jobs, 1):
         key = f"{sample.name} {variables} {method} {kind}"
-        if key not in results:
-            results[key] = result(sample, variables, method, kind)
-        if asked.yosys and kind == "bits" and "lut" not in results[key]:
-            results[key]["lut"] = count(sample, variables, method)
+        wanted = "lut" if asked.yosys and kind == "bits" else "auc"
+        if wanted not in results.get(key, {}):
+            results[key] = result(sample, variables, method, kind, asked.yosys)
         path.write_text(json.dumps(results, indent=1) + "\n")
         print(f"{number}/{len(jobs)} {key}: AUC {results[key]['auc']:.4f}", flush=True)
     text = "\n".join(table(sample, results) for sample in samples)

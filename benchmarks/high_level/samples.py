@@ -13,7 +13,8 @@ from trigger.fixedpoint.types import Fixed, Integers, smallest
 
 HERE = Path(__file__).resolve().parent
 UCI = HERE.parents[2] / "shared" / "data" / "higgs" / "higgs.csv"
-# The published variables are of the order of one.
+# The published variables are of the order of one; azimuths too, so that half a turn is not pi: it is
+# the largest of them.
 UCI_STEP = 2.0**-6
 SHARES = (0.6, 0.8)
 
@@ -83,7 +84,9 @@ def _uci(path: Path) -> Sample:
     x = np.stack([columns[column] for column in names[:-1]], axis=1).astype(float)
     y = columns["label"].astype(float).astype(int)
     title = "UCI HIGGS, published, sample of 10,984 events"
-    return _with_turned("uci", title, x, y, names[:21], names[21:-1], 2 * np.pi, UCI_STEP)
+    azimuths = [number for number, name in enumerate(names) if name.endswith("phi")]
+    turn = 2 * np.abs(x[:, azimuths]).max()
+    return _with_turned("uci", title, x, y, names[:21], names[21:-1], turn, UCI_STEP)
 
 
 SAMPLES = {
@@ -98,7 +101,7 @@ SAMPLES = {
 PATHS = {"higgs": HERE / "higgs.parquet", "htautau": HERE / "htautau.parquet", "uci": UCI}
 REMEDIES = {
     "higgs": "it comes with the repository",
-    "htautau": f"make it with: trigger events htautau {PATHS['htautau']} --events 10000 --seed 1",
+    "htautau": "it comes with the repository",
     "uci": "rows of the HIGGS data set of the UCI repository, below a line of names",
 }
 

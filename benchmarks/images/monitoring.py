@@ -19,12 +19,13 @@ from trigger.training import fit, teaching
 
 FALSE_ALARMS = 0.01
 FAULTS = ("dead", "hot", "weak")
-SEEDS = {"train": 1, "validation": 2, "test": 3}
+# The test maps of seed 3 were looked at while networks were tried; those of 4 were not.
+SEEDS = {"train": 1, "validation": 2, "test": 4}
 COUNTS = {
-    "good": (5000, 3000, 3000),
-    "dead": (1000, 300, 500),
-    "hot": (1000, 300, 500),
-    "weak": (1000, 300, 500),
+    "good": (7000, 3000, 3000),
+    "dead": (1500, 300, 500),
+    "hot": (1500, 300, 500),
+    "weak": (1500, 300, 500),
 }
 # For the student alone.
 EXPOSED = {"exposed": (3000, 600, 100)}

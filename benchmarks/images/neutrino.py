@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import chamber
 import numpy as np
-from results import Trained, percent, row, size, trained
+from results import Trained, accuracy, percent, row, size, trained
 from sample import SPLITS, labels_of, trigger_folder, write
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
@@ -22,8 +22,11 @@ from trigger.training import fit
 
 WEIGHT_BITS = 8
 TREES = 50
-SEEDS = {"train": 1, "validation": 2, "test": 3}
+# The test images of seed 3 were looked at while networks were tried; those of 4 were not.
+SEEDS = {"train": 1, "validation": 2, "test": 4}
 SHARES = {"train": 0.6, "validation": 0.2, "test": 0.2}
+# Filters, hidden neurons and the share of pruned weights.
+CONFIGURATIONS = ((5, 12, 0.5), (5, 12, 0.2), (8, 16, 0.5), (8, 16, 0.2))
 
 
 class Method(NamedTuple):
@@ -104,14 +107,29 @@ def confusion(scores: np.ndarray, y: np.ndarray) -> list[str]:
     return lines
 
 
+def configurations(folder: Path) -> None:
+    """What each of them reaches on the validation images."""
+    head = ["filters, hidden neurons, pruned", "validation accuracy", "LUT, estimated", "cycles"]
+    print(row(head), "|---|---:|---:|---:|", sep="\n")
+    for filters, hidden, pruned in CONFIGURATIONS:
+        name = f"{filters}, {hidden}, {100 * pruned:.0f} %"
+        print(row([name, *accuracy(folder, filters, hidden, pruned)]), flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--events", type=int, default=10_000)
+    parser.add_argument("--events", type=int, default=20_000)
+    parser.add_argument(
+        "--configurations", action="store_true", help="only compare networks on validation images"
+    )
     parser.add_argument("--output", type=Path, default=Path("build/images"))
     given = parser.parse_args()
     folder = trigger_folder("neutrino", given.output)
     write_events(folder, given.events)
     keras_backend.start()
+    if given.configurations:
+        configurations(folder)
+        return
     made = trained(folder)
     found = methods(made)
     y = made.events["test"].y

@@ -10,6 +10,7 @@ import numpy as np
 from trigger.backends.rtl import RtlOptions, plan
 from trigger.events.dataset import Events
 from trigger.events.hardware import splits, to_real
+from trigger.fixedpoint.evaluate import run
 from trigger.fixedpoint.graph import Graph
 from trigger.frontends.networks import lower
 from trigger.physics.rates import efficiency
@@ -57,6 +58,23 @@ def trained(folder: Path) -> Trained:
 
 def unseen(logs: Mapping[str, float]) -> None:
     pass
+
+
+def accuracy(folder: Path, filters: int, hidden: int, sparsity: float) -> tuple[str, str, str]:
+    """On validation images, of a network of these filters and hidden neurons, of whose weights this
+    share is pruned; with its LUT, estimated, and cycles.
+    """
+    spec = load(folder / "trigger.toml")
+    assert spec.pruning is not None
+    model = spec.model.model_copy(update={"arguments": {"filters": filters, "hidden": hidden}})
+    pruning = spec.pruning.model_copy(update={"sparsity": sparsity})
+    spec = spec.model_copy(update={"model": model, "pruning": pruning})
+    events = splits(spec, folder).events
+    made = recipe.trained(spec, to_real(events, spec), folder, unseen)
+    graph = lower(made, spec.input_types)
+    validation = events["validation"]
+    lut, cycles = size(graph)
+    return percent(run(graph, validation.x).argmax(axis=1) == validation.y), lut, cycles
 
 
 def size(graph: Graph) -> list[str]:
