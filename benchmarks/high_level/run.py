@@ -95,7 +95,7 @@ def table(sample: Sample, results: dict[str, dict]) -> str:
     """AUC with half of its interval, and of the methods in bits LUT and latency."""
     head = f"| {' | '.join(SETS.values())} |\n|---|{'---:|' * len(SETS)}\n"
     auc = f"### {sample.title}\n\n| AUC {head}"
-    size = f"\n| LUT, cycles {head}"
+    size = f"\n| LUT by Yosys (estimated), cycles {head}"
     for method, kind in METHODS:
         rows = [results.get(f"{sample.name} {variables} {method} {kind}") for variables in SETS]
         auc += _line(f"{method}, {kind}", [_auc(row) for row in rows])
@@ -121,8 +121,8 @@ def _auc(row: dict | None) -> str:
 def _size(row: dict | None) -> str:
     if row is None:
         return ""
-    counted = f" ({row['lut']:,} by Yosys)" if "lut" in row else ""
-    return f"{row['lut_estimated']:,}{counted}, {row['latency']}"
+    counted = f"{row['lut']:,} " if "lut" in row else ""
+    return f"{counted}({row['lut_estimated']:,}), {row['latency']}"
 
 
 def picture(samples: list[Sample], results: dict[str, dict]) -> None:
@@ -131,10 +131,14 @@ def picture(samples: list[Sample], results: dict[str, dict]) -> None:
     size = (3.6 * len(samples), 4.2)
     figure, axes = plt.subplots(1, len(samples), figsize=size, layout="constrained", squeeze=False)
     places = {method: number for number, (method, _) in enumerate([*METHODS][::2])}
+    axes[0, 0].set_ylabel("AUC")
     for panel, sample in zip(axes[0], samples, strict=True):
-        panel.set_title(sample.title, fontsize=8)
+        panel.set_title(sample.title.replace(", ", "\n", 1), fontsize=9)
         panel.set_xticks([*places.values()], [*places])
-        panel.set_ylabel("AUC")
+        panel.set_xlim(-0.5, len(places) - 0.5)
+        panel.grid(axis="y", alpha=0.3)
+        for border in range(1, len(places)):
+            panel.axvline(border - 0.5, color="0.85", linewidth=0.8)
         for shift, (variables, title) in enumerate(SETS.items()):
             for kind in ("float", "bits"):
                 rows = [results[f"{sample.name} {variables} {m} {kind}"] for m in places]
