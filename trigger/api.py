@@ -73,15 +73,18 @@ class Graph(fixedpoint.Graph):
         part: str = "xcvu13p-flga2577-2-e",
         clock_mhz: float = 240.0,
         project_name: str = "network",
+        latency_cycles: int | None = None,
     ) -> "Rtl":
         """Write pipelined Verilog or VHDL; ``.compile()`` and ``.predict(x)`` of the result run its
         simulation.
 
-        Raises TriggerError for options that cannot be met.
+        The latency is the least in clock cycles, or exactly ``latency_cycles``. Raises TriggerError
+        for options that cannot be met.
         """
         from trigger.backends.rtl import RtlOptions, write
 
-        return write(self, Path(directory), RtlOptions(part, clock_mhz, language, project_name))
+        options = RtlOptions(part, clock_mhz, language, project_name, latency_cycles=latency_cycles)
+        return write(self, Path(directory), options)
 
 
 def lower(

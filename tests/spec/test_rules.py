@@ -388,6 +388,12 @@ CASES = {
         "as training.target_lut; "
         "did you mean 'training'?",
     ),
+    "target.latency_is_within_its_budget": (
+        ("clock_mhz = 360", "clock_mhz = 360\nlatency_cycles = 19"),
+        ("[budget]", "[budget]\nlatency_ns = 50"),
+        "target.latency_cycles = 19 at 360 MHz is 52.8 ns, above budget.latency_ns = 50; change "
+        "one of them",
+    ),
     "unused.keys_have_an_effect": (
         after('zero_bias = "noise"', 'turn_on = ["a"]'),
         ('zero_bias = "noise"\n', ""),

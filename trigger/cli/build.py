@@ -34,6 +34,13 @@ FromScratch = Annotated[
     bool,
     typer.Option("--from-scratch", help="Train without the warm start that trigger.toml names."),
 ]
+Like = Annotated[
+    Path | None,
+    typer.Option(
+        help="A finished build: refuse firmware whose clock, latency, ports, links or registers "
+        "differ from its own."
+    ),
+]
 
 
 def build(
@@ -47,6 +54,7 @@ def build(
     part: FpgaPart = None,
     clock: Clock = None,
     from_scratch: FromScratch = False,
+    like: Like = None,
 ) -> None:
     """Build verified firmware and a report.
 
@@ -59,7 +67,7 @@ def build(
         target = _adopt(*of_a_network)
     elif any(option is not None for option in of_a_network):
         raise _neither()
-    _build(target, output, from_scratch)
+    _build(target, output, from_scratch, like)
 
 
 def _adopt(
@@ -89,8 +97,8 @@ def _neither() -> TriggerError:
     return TriggerError("build: name either a trigger, or --network, --events, --part and --clock")
 
 
-def _build(target: str, output: Path, from_scratch: bool) -> None:
+def _build(target: str, output: Path, from_scratch: bool, like: Path | None) -> None:
     from trigger.workflow.build import build as run
 
-    root = run(target, output, from_scratch)
+    root = run(target, output, from_scratch, like)
     typer.echo(f"exact: {shown(root / 'report' / 'index.html')}")

@@ -137,8 +137,8 @@ def _run(task: Task, rungs: "_Rungs") -> Outcome:
             "choose another --output"
         )
     keras_backend.start(spec.training.backend)
-    from trigger.backends.rtl import RtlOptions, plan
-    from trigger.board.shell import SHELL_LATENCY
+    from trigger.backends.rtl import plan
+    from trigger.board.core import core_options
     from trigger.events.hardware import splits, to_real
     from trigger.fixedpoint.passes.decision import decide
     from trigger.fixedpoint.serialize import fingerprint
@@ -161,8 +161,9 @@ def _run(task: Task, rungs: "_Rungs") -> Outcome:
             np.array([p[key] for p in points.values()]) for key in ("element", "threshold")
         )
         graph = decide(graph, elements, thresholds)
-    planned = plan(graph, RtlOptions(spec.target.fpga, spec.target.clock_mhz))
-    cycles = planned.core.interface.latency + (SHELL_LATENCY if spec.payload else 0)
+    options = core_options(spec)
+    planned = plan(graph, options)
+    cycles = planned.core.interface.latency + options.shell_cycles
     cost = planned.estimate["lut"], planned.estimate["ff"], cycles * 1000 / spec.target.clock_mhz
     return Outcome(COMPLETE, "", metric, *cost, fingerprint(graph))
 

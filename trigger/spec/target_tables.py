@@ -9,6 +9,9 @@ from trigger.errors import TriggerError, quoted
 from trigger.spec.parts import TOTALS, Part, families, own_part, part
 from trigger.spec.tables import Name, Positive, PositiveInt, Section, nearest
 
+# Results that wait longer would fill the FPGA with registers.
+MOST_CYCLES = 1000
+
 
 def strategy_problem(backend: str, strategy: str, reuse_factor: int) -> str | None:
     """Why hls4ml does not support a combination of its options, or would ignore one; or None."""
@@ -57,6 +60,7 @@ class Target(Section):
     device: Device | None = None
     part: str
     clock_mhz: Annotated[float, Field(gt=0, lt=2000)]
+    latency_cycles: Annotated[int, Field(ge=1, le=MOST_CYCLES)] | None = None
     backend: Literal["Vitis", "Vivado", "Quartus", "oneAPI", "Catapult"] = "Vitis"
     strategy: Literal["latency", "resource", "distributed_arithmetic"] = "latency"
     reuse_factor: PositiveInt = 1

@@ -11,8 +11,9 @@ import numpy as np
 from trigger.artifacts.built_payload import output_fields
 from trigger.artifacts.built_payload import payload as built_payload
 from trigger.artifacts.folder import Build, integer_events, read_graph
-from trigger.backends.rtl import RtlOptions, open_project
+from trigger.backends.rtl import open_project
 from trigger.backends.rtl import write as write_rtl
+from trigger.board.core import core_options
 from trigger.board.decisions import Decisions, decide
 from trigger.board.patterns import END, ORBIT, START, VALID, Pattern, pattern
 from trigger.board.shell import ORBIT as ORBIT_LENGTH
@@ -82,9 +83,7 @@ def export(
     spec = build.spec
     graph = read_graph(build.root)
     _asked(build)
-    names = [spec.data.features, spec.outputs]
-    options = RtlOptions(spec.target.fpga, spec.target.clock_mhz, language, spec.name, *names)
-    rtl = write_rtl(graph, directory / "core", options)
+    rtl = write_rtl(graph, directory / "core", core_options(spec, language))
     payload = built_payload(build.root, spec, rtl, directory)
     fields = _fields(payload, build, kind)
     write_payload(payload, fingerprint(graph))

@@ -10,6 +10,7 @@ from typing import Any
 
 from trigger.artifacts import staging
 from trigger.artifacts.folder import SECONDS, Build, stage_seconds
+from trigger.artifacts.interface import check_like, interface
 from trigger.artifacts.outcome import DIFFERENT, outcome, summary
 from trigger.errors import TriggerError
 from trigger.spec import spec as specification
@@ -45,13 +46,14 @@ class Unusable(TriggerError):
     """The build is exact and reported, but its scores, or an accept bit, are constant."""
 
 
-def build(target: str, output: Path, from_scratch: bool = False) -> Path:
+def build(target: str, output: Path, from_scratch: bool = False, like: Path | None = None) -> Path:
     """Build a trigger: a zoo name, a folder or a trigger.toml. Returns the build folder, ``output``
     / name.
 
-    With ``from_scratch`` the network is trained without the warm start of the spec. Raises
-    TriggerError for errors that the user can correct, Different if verification found a difference,
-    OverBudget if a budget is not met, and Unusable if the scores or an accept bit are constant.
+    With ``from_scratch`` the network is trained without the warm start of the spec. ``like`` is a
+    finished build whose interface is kept. Raises TriggerError for errors that the user can
+    correct, Different if verification found a difference, OverBudget if a budget is not met, and
+    Unusable if the scores or an accept bit are constant.
     """
     path = specification.find(target)
     spec = specification.load(path)
@@ -60,6 +62,7 @@ def build(target: str, output: Path, from_scratch: bool = False) -> Path:
         text = specification.without_warm_start(text)
         spec = specification.parse(text, path)
     root = (output / spec.name).resolve()
+    kept = interface(open_sealed(like, ("rtl", "graph"))) if like is not None else None
     with _readable_errors(root):
         _check_own(root)
         root.mkdir(parents=True, exist_ok=True)
@@ -70,6 +73,8 @@ def build(target: str, output: Path, from_scratch: bool = False) -> Path:
             files.write_text(staged / staging.SPEC, text)
             _keep_synthesised(root, staged)
             for stage in STAGES:
+                if stage.name == "verification" and like is not None and kept is not None:
+                    check_like(current, like, kept)
                 if stage.wanted(spec):
                     _run(stage, current, root)
                 else:

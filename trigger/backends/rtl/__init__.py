@@ -42,7 +42,9 @@ DESCRIPTION = "rtl.json"
 class RtlOptions(NamedTuple):
     """Options of the RTL.
 
-    ``clock_mhz`` in MHz; names of features and outputs appear only in the port map.
+    ``clock_mhz`` in MHz; names of features and outputs appear only in the port map. A latency of
+    exactly ``latency_cycles`` includes ``shell_cycles`` outside the core; by default it is the
+    least.
     """
 
     part: str | Part
@@ -51,6 +53,8 @@ class RtlOptions(NamedTuple):
     project_name: str = "network"
     features: Sequence[str] = ()
     outputs: Sequence[str] = ()
+    latency_cycles: int | None = None
+    shell_cycles: int = 0
 
     def check(self) -> None:
         """Raises TriggerError for a value that cannot be met."""
@@ -212,8 +216,12 @@ def plan(graph: Graph, options: RtlOptions, done: Callable[[int], None] = _nobod
     options.check()
     fpga = find_part(options.part)
     logic = to_logic(optimize(graph), done)
-    scheduled = schedule(logic, 1000 / options.clock_mhz * (1 - CLOCK_UNCERTAINTY) / fpga.delay)
+    budget_ns = 1000 / options.clock_mhz * (1 - CLOCK_UNCERTAINTY) / fpga.delay
+    # One more cycle takes the inputs into registers.
+    stages = (options.latency_cycles or 0) - options.shell_cycles - 1
+    scheduled = schedule(logic, budget_ns, stages)
     core = to_core(as_hdl_name(options.project_name), graph, logic, scheduled)
+    _check_latency(core.interface.latency, options)
     slowest = scheduled.longest * fpga.delay / (1 - CLOCK_UNCERTAINTY)
     layers: dict[str, float] = {}
     for group, cost in zip(logic.groups, logic.costs, strict=True):
@@ -225,6 +233,18 @@ def plan(graph: Graph, options: RtlOptions, done: Callable[[int], None] = _nobod
         "layers": {name: round(cost) for name, cost in layers.items() if round(cost)},
     }
     return Plan(core, estimate)
+
+
+def _check_latency(core: int, options: RtlOptions) -> None:
+    """Raise TriggerError if the latency asked for is less than the least."""
+    wanted, shell = options.latency_cycles, options.shell_cycles
+    if wanted is not None and wanted < core + shell:
+        parts = f", {core} of the core and {shell} of the shell" if shell else ""
+        raise TriggerError(
+            f"rtl: latency_cycles = {wanted} is too short at {options.clock_mhz:g} MHz: the least "
+            f"is {core + shell}{parts}; allow more cycles, use fewer bits, or lower clock_mhz, "
+            "which makes the cycles longer"
+        )
 
 
 def lut_by_passes(graph: Graph, with_all: int | None = None) -> dict[str, int]:

@@ -28,19 +28,28 @@ class Run(NamedTuple):
 class Schedule(NamedTuple):
     """The stage of each operation, the runs of shared kernels, and the longest path in a stage in
     nanoseconds of the delay model.
+
+    After the last operation, the results wait ``idle`` stages.
     """
 
     stages: list[int]
     runs: list[Run]
     longest: float
+    idle: int = 0
 
     @property
     def last(self) -> int:
         return max(self.stages, default=0)
 
+    @property
+    def count(self) -> int:
+        """The number of stages."""
+        return self.last + 1 + self.idle
 
-def schedule(logic: Logic, budget_ns: float) -> Schedule:
-    """The schedule with the fewest stages of at most ``budget_ns`` in the delay model.
+
+def schedule(logic: Logic, budget_ns: float, least: int = 1) -> Schedule:
+    """The schedule with the fewest stages of at most ``budget_ns`` in the delay model, but at
+    ``least`` so many.
 
     With that number of stages, the slowest is made as fast as possible. Raises TriggerError if a
     single operation exceeds ``budget_ns``.
@@ -53,15 +62,16 @@ def schedule(logic: Logic, budget_ns: float) -> Schedule:
             "lower target.clock_mhz or use fewer bits"
         )
     best = _as_soon_as_possible(logic, budget_ns)
+    count = max(best.count, least)
     low, high = slowest, budget_ns
     for _ in range(_BALANCING_STEPS):
         middle = (low + high) / 2
         tried = _as_soon_as_possible(logic, middle)
-        if tried.last == best.last:
+        if tried.count <= count:
             best, high = tried, middle
         else:
             low = middle
-    return best
+    return best._replace(idle=count - best.count)
 
 
 def _slowest(logic: Logic) -> Iterator[tuple[float, str]]:

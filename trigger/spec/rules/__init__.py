@@ -16,6 +16,7 @@ from trigger.spec.rules import (
     physics,
     robustness,
     search,
+    target,
     training,
     unused,
 )
@@ -88,6 +89,7 @@ RULES: tuple[Rule, ...] = (
     search.efficiency_is_of_accept_bits,
     search.parameters_are_keys_of_tables,
     training.pruning_leaves_epochs,
+    target.latency_is_within_its_budget,
     unused.keys_have_an_effect,
 )
 

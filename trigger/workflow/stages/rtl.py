@@ -17,30 +17,23 @@ DATA = (*parts.DATA, *area.DATA, "synth/rtl")
 def reads(build: Build) -> Mapping[str, Any]:
     spec = build.spec
     names = [spec.data.features, spec.outputs]
-    target = spec.target.model_dump(include={"part", "device", "clock_mhz"})
+    target = spec.target.model_dump(include={"part", "device", "clock_mhz", "latency_cycles"})
     graph = file_digest(build.root / "graph" / "graph.json")
     return {
         "graph": graph,
         "target": target,
         "names": names,
         "name": spec.name,
+        "payload": spec.payload is not None,
     }
 
 
 def run(build: Build, folder: Path) -> None:
     """Write the RTL project."""
-    from trigger.backends.rtl import RtlOptions, write
+    from trigger.backends.rtl import write
     from trigger.backends.rtl.logic import weights
+    from trigger.board.core import core_options
 
-    spec = build.spec
     graph = read_graph(build.root)
-    options = RtlOptions(
-        spec.target.fpga,
-        spec.target.clock_mhz,
-        "verilog",
-        spec.name,
-        spec.data.features,
-        spec.outputs,
-    )
     with progress("tracing the logic", weights(optimize(graph)), "weights") as done:
-        write(graph, folder, options, done)
+        write(graph, folder, core_options(build.spec), done)

@@ -1,0 +1,20 @@
+"""The core that a trigger asks for: with a payload, the latency asked for includes its shell."""
+
+from trigger.backends.rtl import RtlOptions
+from trigger.board.shell import SHELL_LATENCY
+from trigger.spec.spec import Spec
+
+
+def core_options(spec: Spec, language: str = "verilog") -> RtlOptions:
+    """The options of the core's RTL."""
+    target = spec.target
+    return RtlOptions(
+        target.fpga,
+        target.clock_mhz,
+        language,
+        spec.name,
+        spec.data.features,
+        spec.outputs,
+        target.latency_cycles,
+        SHELL_LATENCY if spec.payload else 0,
+    )
