@@ -148,7 +148,7 @@ class _Scope(NamedTuple):
 
 def to_core(name: str, graph: Graph, logic: Logic, schedule: Schedule) -> Core:
     """Cut scheduled logic into blocks, kernels and registers."""
-    end = schedule.count
+    end = schedule.total
     inputs = ports(graph.input.types)
     layers = module_names(logic.groups)
     readers = _readers(logic, schedule.stages)

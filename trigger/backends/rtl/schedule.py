@@ -42,7 +42,7 @@ class Schedule(NamedTuple):
         return max(self.stages, default=0)
 
     @property
-    def count(self) -> int:
+    def total(self) -> int:
         """The number of stages."""
         return self.last + 1 + self.idle
 
@@ -62,16 +62,16 @@ def schedule(logic: Logic, budget_ns: float, least: int = 1) -> Schedule:
             "lower target.clock_mhz or use fewer bits"
         )
     best = _as_soon_as_possible(logic, budget_ns)
-    count = max(best.count, least)
+    total = max(best.total, least)
     low, high = slowest, budget_ns
     for _ in range(_BALANCING_STEPS):
         middle = (low + high) / 2
         tried = _as_soon_as_possible(logic, middle)
-        if tried.count <= count:
+        if tried.total <= total:
             best, high = tried, middle
         else:
             low = middle
-    return best._replace(idle=count - best.count)
+    return best._replace(idle=total - best.total)
 
 
 def _slowest(logic: Logic) -> Iterator[tuple[float, str]]:
