@@ -166,7 +166,7 @@ NOT_A_NUMBER = (
             "QConv1D, QConv2D, QEinsumDense, QEinsumDenseBatchnorm, QBatchNormalization, QAdd, QSubtract, "
             "QMultiply, QMaximum, QMinimum, QAveragePow2, QDot, QEinsum, QSum, QMeanPow2, QMaxPooling, "
             "QAveragePooling, QUnaryFunctionLUT, QSoftmax, Quantizer, PReLU, Embedding, "
-            "Thermometer, LookupLayer, PopCount, ReLU, LeakyReLU, Softmax (last), Add, "
+            "Thermometer, LookupLayer, PopCount, TableDense, ReLU, LeakyReLU, Softmax (last), Add, "
             "Subtract, Multiply, Average, Maximum, Minimum, Concatenate, Dot, Rescaling, MaxPooling, AveragePooling, "
             "Flatten, Reshape, Permute, RepeatVector, Cropping, ZeroPadding, UpSampling, Masking, the Dropout layers, the "
             "operators and functions of keras.ops that add, multiply, compare, sum or move elements.",

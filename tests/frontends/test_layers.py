@@ -10,7 +10,7 @@ from keras import layers
 from qkeras import QActivation, QDense
 from qkeras.qdense_batchnorm import QDenseBatchnorm
 
-from trigger.layers import LookupLayer, PopCount, Thermometer
+from trigger.layers import LookupLayer, PopCount, TableDense, Thermometer
 
 pytest_generate_tests = parametrize
 
@@ -57,12 +57,15 @@ def _three_branches(x):
 
 
 def _weightless(x):
-    """Neurons that read comparators, neurons and a quantiser of one bit, beside a Dense."""
+    """Neurons that read comparators, neurons and a quantiser of one bit, beside a Dense and tables
+    on edges.
+    """
     first = LookupLayer(6, n=4, seed=1)(Thermometer(3)(x))
     sign = QActivation("quantized_relu(1,1)")(x)
     second = LookupLayer(4, n=3, seed=2)(layers.Concatenate()([first, sign]))
     dense = QActivation(RELU)(QDense(2, kernel_quantizer=W, bias_quantizer=W)(first))
-    return layers.Concatenate()([PopCount(2)(second), dense])
+    edges = TableDense(2, seed=2)(TableDense(3, bits=4, seed=1)(x))
+    return layers.Concatenate()([PopCount(2)(second), dense, edges])
 
 
 def _shared(x):
@@ -171,7 +174,10 @@ class TestStructure(Battery):
                 QActivation("quantized_bits(9,2,alpha=1)")(x)
             )
         ),
-    ) | {"wide squares": partial(around, _wide_squares, 5)}
+    ) | {
+        "wide squares": partial(around, _wide_squares, 5),
+        "weightless": partial(around, _weightless, 5),
+    }
 
 
 def _twice(x):

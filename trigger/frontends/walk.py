@@ -35,7 +35,7 @@ from trigger.frontends.inexact import Inexact, Problem, Refusal
 from trigger.frontends.keras_private import layers_inside, maker
 from trigger.frontends.methods import check_methods
 from trigger.frontends.nested import inlined, nodes
-from trigger.layers import LookupLayer, PopCount, Thermometer
+from trigger.layers import LookupLayer, PopCount, TableDense, Thermometer
 from trigger.support.names import as_identifier
 from trigger.support.spelling import read_type
 
@@ -251,6 +251,7 @@ class Walk(ABC):
             (Thermometer, partial(self._plainly, weightless.thermometer)),
             (LookupLayer, partial(self._plainly, weightless.lookup_layer)),
             (PopCount, partial(self._plainly, weightless.pop_count)),
+            (TableDense, partial(self._plainly, weightless.table_dense)),
             (keras.layers.Softmax, lambda call: self.leave_out_softmax(call, call.layer.axis)),
         )
 

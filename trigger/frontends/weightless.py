@@ -1,4 +1,4 @@
-"""The layers of ``trigger.layers``: comparators, truth tables and counts of ones."""
+"""The layers of ``trigger.layers``: comparators, truth tables, counts of ones, tables of edges."""
 
 from typing import Any
 
@@ -6,17 +6,18 @@ import numpy as np
 
 from trigger.fixedpoint.build import Builder, constant
 from trigger.fixedpoint.ops import Constant
-from trigger.fixedpoint.types import Fixed, Overflow, Rounding
+from trigger.fixedpoint.types import Fixed, Overflow, Rounding, smallest
 from trigger.frontends.calls import Call
-from trigger.frontends.constants import as_numpy
+from trigger.frontends.constants import as_numpy, exact
 from trigger.frontends.inexact import Refusal
-from trigger.layers import LookupLayer, PopCount, Thermometer
+from trigger.layers import LookupLayer, PopCount, TableDense, Thermometer
 
-NAMES = "Thermometer, LookupLayer, PopCount"
-LAYERS = (Thermometer, LookupLayer, PopCount)
+NAMES = "Thermometer, LookupLayer, PopCount, TableDense"
+LAYERS = (Thermometer, LookupLayer, PopCount, TableDense)
 # The layers whose outputs are of the type ``BIT``.
 MAKING_BITS = (Thermometer, LookupLayer)
 BIT = Fixed(False, 1, 1)
+_ENTRIES = "use entries between -8 and 8, and a fraction of at most 16"
 
 
 def weights(layer: Any) -> list[np.ndarray]:
@@ -24,6 +25,9 @@ def weights(layer: Any) -> list[np.ndarray]:
     if isinstance(layer, Thermometer):
         moved = [np.zeros_like(layer.places)] if layer.learned else []
         return [as_numpy(layer.values()), as_numpy(layer.spacing), *moved]
+    if isinstance(layer, TableDense):
+        knots, fraction, _, *others = map(as_numpy, layer.weights)
+        return [np.zeros_like(knots), fraction, as_numpy(layer.entries()), *others]
     return [as_numpy(weight) for weight in layer.weights]
 
 
@@ -57,6 +61,51 @@ def pop_count(builder: Builder, call: Call) -> str:
     members = len(builder[bits].types) // groups
     ones = constant(np.kron(np.eye(groups), np.ones((members, 1))))
     return builder.dense(call.name, bits, ones, constant(np.zeros(groups)))
+
+
+def table_dense(builder: Builder, call: Call) -> str:
+    """Append a table for each edge that is not constant, and the sums of their values."""
+    layer = call.layer
+    addresses = _addresses(builder, call)
+    entries = exact("table", as_numpy(layer.entries(), "tables"), _ENTRIES)
+    # A table begins at zero, with no zero bit at the end; the sum of what it loses is one constant.
+    least = entries.values.min(axis=2)
+    lost = least.sum(axis=0)
+    bias = Constant(lost, smallest(int(lost.min()), int(lost.max()), entries.type.fraction))
+    levels = entries.values - least[..., None]
+    inputs, units = np.nonzero(levels.any(axis=2))
+    if not len(inputs):
+        return builder.dense(call.name, addresses, constant(np.zeros(least.shape)), bias)
+    levels = levels[inputs, units]
+    used = np.bitwise_or.reduce(levels, axis=1)
+    last = used & -used
+    levels //= last[:, None]
+    # Negative addresses are the upper half in two's complement.
+    signed = np.array([t.signed for t in builder[addresses].types])[inputs]
+    levels[signed] = np.roll(levels[signed], 1 << layer.bits - 1, axis=1)
+    tables = builder.truth_table(
+        f"{call.name}_tables",
+        addresses,
+        inputs[:, None],
+        Constant(levels, smallest(0, int(levels.max()), 0)),
+        np.full((len(inputs), 1), layer.bits),
+    )
+    sums = np.zeros((len(inputs), layer.units))
+    sums[np.arange(len(inputs)), units] = np.ldexp(last.astype(np.float64), -entries.type.fraction)
+    return builder.dense(call.name, tables, constant(sums), bias)
+
+
+def _addresses(builder: Builder, call: Call) -> str:
+    """What the tables are read with: each input rounded down to its step, and saturated."""
+    (value,) = call.inputs
+    layer = call.layer
+    fractions = np.rint(as_numpy(layer.address_fraction())).astype(np.int64)
+    signed = as_numpy(layer.is_signed()) > 0
+    types = tuple(
+        Fixed(bool(sign), layer.bits, layer.bits - int(fraction))
+        for sign, fraction in zip(signed, fractions, strict=True)
+    )
+    return builder.quantize(f"{call.name}_address", value.node, types, Rounding.TRN, Overflow.SAT)
 
 
 def _bits(builder: Builder, call: Call) -> str:

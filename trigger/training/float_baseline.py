@@ -6,9 +6,11 @@ import keras
 import qkeras
 
 from trigger.frontends import kernels
-from trigger.layers import LookupLayer, PopCount, Thermometer
+from trigger.layers import LookupLayer, PopCount, TableDense, Thermometer
 from trigger.quantizers import FixedPoint, LearnedActivation
 
+# The hidden neurons for each unit of a TableDense.
+_HIDDEN = 4
 # The float functions of quantisers other than the identity.
 _FLOAT: dict[type, str] = {
     qkeras.quantized_relu: "relu",
@@ -40,7 +42,16 @@ def _float_layer(layer: keras.layers.Layer) -> keras.layers.Layer:
         return keras.layers.Dense(layer.units, "relu", name=layer.name)
     if isinstance(layer, PopCount):
         return keras.layers.Dense(layer.groups, name=layer.name)
+    if isinstance(layer, TableDense):
+        return _functions_of_inputs(layer)
     return type(layer).from_config(layer.get_config())
+
+
+def _functions_of_inputs(layer: TableDense) -> keras.layers.Layer:
+    """About as many numbers as the tables have, and as little of a straight line."""
+    hidden = keras.layers.Dense(_HIDDEN * layer.units, "relu")
+    stages = [keras.layers.BatchNormalization(), hidden, keras.layers.Dense(layer.units)]
+    return keras.Sequential(stages, name=layer.name)
 
 
 def _float_activation(activation: Any) -> Any:

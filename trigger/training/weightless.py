@@ -1,4 +1,5 @@
-"""The LUTs of weightless networks: of comparators in use, of neurons, and of counts of ones.
+"""The LUTs of the layers of ``trigger.layers``: of comparators in use, of neurons, of counts of
+ones, and of tables on edges and their sums.
 
 A comparator counts once, however many neurons read it, and by the bits that it compares: an integer
 with k zeros at the end compares k bits fewer. So training that pays for LUTs shares comparators,
@@ -17,10 +18,10 @@ from keras import ops
 from trigger.fixedpoint.types import Fixed
 from trigger.frontends.nested import nodes
 from trigger.frontends.qkeras.quantizers import quantizer_types
-from trigger.layers import LookupLayer, PopCount, Thermometer
+from trigger.layers import LookupLayer, PopCount, TableDense, Thermometer
 from trigger.quantizers import LearnedWeights
 
-LAYERS = (Thermometer, LookupLayer, PopCount)
+LAYERS = (Thermometer, LookupLayer, PopCount, TableDense)
 # A table of an FPGA reads this many bits; each further one of a comparison reads its carry, too.
 _INPUTS = 6
 # Bits of a value of unknown type.
@@ -30,8 +31,14 @@ _UNKNOWN = 8
 _A_COMPARATOR = 0.5
 _A_LINK = 0.4
 _A_BIT = 0.8
+# LUTs of a bit of a sum of tables, the bits that it grows by, and LUTs of an input that saturates.
+_A_SUM = 0.8
+_GROWTH = 1.0
+_A_SATURATION = 20.0
 # The margin to a probability of one, which has no logarithm.
 _CERTAIN = 1e-6
+# A spread that has a logarithm, and no table that is not constant.
+_LEAST_SPREAD = 1e-6
 
 Tensor = Any
 Terms = Callable[[], Tensor]
@@ -44,13 +51,17 @@ def has_tables(model: keras.Model) -> bool:
 
 def adapt(model: keras.Model, x: np.ndarray, types: tuple[Fixed, ...]) -> None:
     """Place the thresholds of every Thermometer that learns at quantiles of events (events,
-    features), where they read the inputs at integers of few bits.
+    features), where they read the inputs at integers of few bits; and set the ranges of every
+    TableDense that reads inputs, or values that training does not change.
     """
     for node in nodes(model):
         layer = node.operation
-        if not isinstance(layer, Thermometer) or not layer.trainable:
+        if not isinstance(layer, Thermometer | TableDense) or not layer.trainable:
             continue
         (source,) = node.arguments.keras_tensors
+        # The ranges of values that training moves are its own.
+        if isinstance(layer, TableDense) and keras.Model(model.input, source).trainable_weights:
+            continue
         if len(model.inputs) == 1 and source is model.inputs[0]:
             layer.adapt(x, np.array([2.0**-t.fraction for t in types]))
         else:
@@ -83,6 +94,10 @@ def lut_of(model: keras.Model, inputs: tuple[Fixed, ...]) -> Terms:
             terms.append(partial(_priced, prices, used))
         elif isinstance(layer, LookupLayer):
             terms.append(partial(_priced, partial(table, layer.n), uses.active(node.outputs[0])))
+        elif isinstance(layer, TableDense):
+            (source,) = node.arguments.keras_tensors
+            address = _address(layer, _types(model, source, inputs))
+            terms.append(partial(_edges, layer, address, used))
         else:
             (source,) = node.arguments.keras_tensors
             terms.append(partial(_sums, layer.groups, uses.active(source)))
@@ -145,6 +160,47 @@ def _priced(prices: Callable[[], Tensor], used: Terms) -> Tensor:
     return ops.sum(prices() * used())
 
 
+def _edges(layer: TableDense, address: np.ndarray, used: Terms) -> Tensor:
+    """The LUTs of tables, of the sums of their values, and of the addresses in use."""
+    bits, there = edge_bits(layer)
+    each = bits * (table(layer.bits) + _A_SUM) + _GROWTH * _A_SUM * there
+    return ops.sum(each * used()) + ops.sum(address * _tabled(layer, used))
+
+
+def edge_bits(layer: TableDense) -> tuple[Tensor, Tensor]:
+    """The bits of the values of each table (inputs, units), and 1 where there are any.
+
+    The value is that of the entries as they are. Its gradient is that of the spread of a table in
+    steps: so cost enlarges the steps, and levels tables until they are constant.
+    """
+    fraction = layer.fraction + ops.stop_gradient(ops.round(layer.fraction) - layer.fraction)
+    entries = layer.entries()
+    most = (ops.max(entries, axis=2) - ops.min(entries, axis=2)) * 2.0**fraction
+    used = ops.where(most > 0, ops.floor(ops.log2(ops.maximum(most, 1.0) + 0.5)) + 1.0, 0.0)
+    lines = layer.unrounded()
+    spread = ops.std(lines, axis=2) + _LEAST_SPREAD
+    span = ops.stop_gradient((ops.max(lines, axis=2) - ops.min(lines, axis=2)) / spread) * spread
+    may = ops.relu(ops.log2(span + _LEAST_SPREAD) + fraction + 1.0)
+    there = ops.minimum(may, 1.0)
+    return (
+        may + ops.stop_gradient(used - may),
+        there + ops.stop_gradient(ops.minimum(used, 1.0) - there),
+    )
+
+
+def _address(layer: TableDense, types: tuple[Fixed, ...] | None) -> np.ndarray:
+    """The LUTs to saturate each input, 0 if no value of its type is outside the range."""
+    if types is None:
+        return np.full(layer.range.shape, _A_SATURATION, dtype=np.float32)
+    ranges = ops.convert_to_numpy(ops.round(layer.range))
+    signed = ops.convert_to_numpy(layer.is_signed()) > 0
+    fits = [
+        t.integer - t.signed <= range_ and t.signed <= sign
+        for t, range_, sign in zip(types, ranges, signed, strict=True)
+    ]
+    return np.where(fits, 0.0, _A_SATURATION).astype(np.float32)
+
+
 def _sums(groups: int, used: Terms) -> Tensor:
     """The LUTs of counts of ones."""
     bits = ops.sum(ops.reshape(used(), (groups, -1)), axis=1)
@@ -183,6 +239,8 @@ class _Uses:
                     reader = partial(_wired, layer, active)
             elif isinstance(layer, keras.layers.Concatenate) and len(tensor.shape) == 2:
                 reader = partial(_part, used, start, start + size)
+            elif isinstance(layer, TableDense):
+                reader = partial(_tabled, layer, used)
             elif isinstance(getattr(layer, "kernel_quantizer_internal", None), LearnedWeights):
                 reader = partial(_weighted, layer)
             elif len(tensors) == 1 and size == _elements(node.outputs[0]):
@@ -209,6 +267,11 @@ def _weighted(layer: Any) -> Tensor:
     """1 for each input of a Dense layer that has a weight."""
     bits = layer.kernel_quantizer_internal.used(layer.kernel)
     return ops.stop_gradient(ops.minimum(ops.max(bits, axis=1), 1.0))
+
+
+def _tabled(layer: TableDense, used: Terms) -> Tensor:
+    """1 for each input of a TableDense with a table that is not constant."""
+    return ops.stop_gradient(ops.max(edge_bits(layer)[1] * used(), axis=1))
 
 
 def _active(layer: LookupLayer, used: Terms) -> Terms:

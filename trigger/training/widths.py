@@ -14,7 +14,7 @@ from trigger.fixedpoint.types import Fixed
 from trigger.frontends.nested import nodes
 from trigger.frontends.qkeras.quantizers import quantizer_types
 from trigger.frontends.tensors import alone
-from trigger.layers import LookupLayer, PopCount, Thermometer
+from trigger.layers import LookupLayer, PopCount, TableDense, Thermometer
 from trigger.quantizers import LearnedActivation, LearnedWeights
 from trigger.training import weightless
 from trigger.training.fit import Shrinking
@@ -77,7 +77,8 @@ def is_learned(model: keras.Model) -> bool:
         for layer in model.layers
         for name in ("kernel_quantizer_internal", "activation")
     )
-    return any(isinstance(part, LearnedWeights | LearnedActivation) for part in parts)
+    tables = any(isinstance(layer, TableDense) for layer in model.layers)
+    return tables or any(isinstance(part, LearnedWeights | LearnedActivation) for part in parts)
 
 
 def cost(model: keras.Model, inputs: tuple[Fixed, ...]) -> Cost:
