@@ -4,8 +4,8 @@ benchmarks/systematics.py CASE OUTPUT.json [FIGURE.svg], with CASE w_jets or l1_
 
 w_jets: W jets against quarks and gluons, with the features of jet_tagger. The nuisance is the scale
 of the jet mass. l1_topology: top pairs against zero bias. The nuisance is the scale of the energies
-of all jets. Both networks are trained without and with adversaries of several strengths. Each gets
-the threshold with the same fraction of background on the validation events.
+of all jets. Both networks are trained without and with adversaries of several strengths, each with
+several seeds. Each gets the threshold with the same fraction of background on the validation events.
 
 On the test events it is then a counting experiment: 1,000 background events b are accepted, and as
 many signal events s without an adversary. The statistical uncertainty of s is sqrt(s + b) / s. The
@@ -43,6 +43,8 @@ EPOCHS = 40
 # Without an adversary; with shifted events, but nothing learnt from the adversary; and with it.
 STRENGTHS = (None, 1e-6, 3, 10, 30, 100)
 SYNTHESISED = (None, 10)
+# The first one is that of the tables with all columns.
+SEEDS = (1, 2, 3)
 SHIFTS = {"up": 1.03, "down": 0.97}
 
 
@@ -95,7 +97,7 @@ CASES = {
 }
 
 
-def spec_of(case, strength):
+def spec_of(case, strength, seed):
     """The trigger of a case with the shifts of this benchmark, and an adversary if any."""
     path = find(case.trigger)
     document = tomlkit.parse(path.read_text())
@@ -105,7 +107,7 @@ def spec_of(case, strength):
         document.pop(table, None)
         if keys is not None:
             document[table] = keys
-    document["training"]["epochs"] = EPOCHS
+    document["training"] |= {"epochs": EPOCHS, "seed": seed}
     document["pruning"] |= {"start_epoch": 4, "end_epoch": EPOCHS // 2 - 2}
     document["robustness"] = {
         name: {"features": case.features, "scale": scale}
@@ -120,12 +122,12 @@ def spec_of(case, strength):
     return parse(tomlkit.dumps(document), path), path.parent
 
 
-def measured(case, strength):
+def measured(case, strength, seed):
     """One network: its efficiencies, what the shifts do to them, and its cost."""
     from trigger.frontends.networks import lower
     from trigger.training.recipe import trained
 
-    spec, folder = spec_of(case, strength)
+    spec, folder = spec_of(case, strength, seed)
     integers = splits(spec, folder).events
     training = integers if strength is None else integers | nuisance_events(spec, folder)
     model = trained(spec, to_real(training, spec), folder, lambda logs: None)
@@ -145,6 +147,7 @@ def measured(case, strength):
     nominal = outputs[:, 0] >= bound
     row = {
         "strength": strength,
+        "seed": seed,
         "auc": roc(outputs, test, classes.index(case.signal), places).auc,
     }
     for name, here in (("s", test.y == classes.index(case.signal)), ("b", of(test))):
@@ -156,7 +159,7 @@ def measured(case, strength):
     decided = decide(graph, np.array([0]), np.array([real]))
     options = rtl.RtlOptions(spec.target.fpga, spec.target.clock_mhz, project_name="core")
     row["lut"] = int(rtl.plan(decided, options).estimate["lut"])
-    if strength in SYNTHESISED:
+    if strength in SYNTHESISED and seed == SEEDS[0]:
         with tempfile.TemporaryDirectory() as work:
             project = rtl.write(decided, Path(work) / "rtl", options)
             target = spec.target
@@ -182,13 +185,14 @@ def uncertainties(row, scale):
 
 
 def table(rows):
-    scale = BACKGROUND / rows[0]["s"][0]
+    """All columns, of the first seed."""
+    scale = scale_of(rows, SEEDS[0])
     print(
         "| strength | AUC | background, % | signal, % | signal at +3 %, % | background at +3 %, % | "
         "statistical, % | systematic, % | LUT, estimated | LUT, Yosys |\n"
         "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
     )
-    for row in rows:
+    for row in (row for row in rows if row["seed"] == SEEDS[0]):
         statistical, systematic = uncertainties(row, scale)
         relative = [100 * np.array(row[f"{name}_up"]) / row[name][0] for name in "sb"]
         cells = [
@@ -205,6 +209,30 @@ def table(rows):
         print(f"| {' | '.join(cells)} |")
 
 
+def table_of_seeds(rows):
+    """Statistical and systematic uncertainty, and both together, of each seed."""
+    print(f"\n| strength | {' | '.join(f'seed {seed}' for seed in SEEDS)} | mean in all |")
+    print(f"|---|{'---:|' * (len(SEEDS) + 1)}")
+    for strength in STRENGTHS:
+        found = {row["seed"]: row for row in rows if row["strength"] == strength}
+        pairs = [
+            (statistical, systematic[0])
+            for seed in SEEDS
+            for statistical, systematic in [uncertainties(found[seed], scale_of(rows, seed))]
+        ]
+        cells = [f"{one:.1f} and {other:.1f}: {np.hypot(one, other):.1f}" for one, other in pairs]
+        mean = np.mean([np.hypot(*pair) for pair in pairs])
+        print(f"| {label(found[SEEDS[0]])} | {' | '.join(cells)} | {mean:.1f} |")
+
+
+def scale_of(rows, seed):
+    """The number of signal events at an efficiency of 1: without an adversary there are as many as
+    of background.
+    """
+    (plain,) = (row for row in rows if row["strength"] is None and row["seed"] == seed)
+    return BACKGROUND / plain["s"][0]
+
+
 def interval(values, form):
     value, low, high = (format(each, form) for each in values)
     return f"{value} ({low} to {high})"
@@ -219,13 +247,11 @@ def figure(rows, path):
     mpl.use("svg")
     import matplotlib.pyplot as plt
 
-    scale = BACKGROUND / rows[0]["s"][0]
     shown, axes = plt.subplots(figsize=(6.4, 4.6), layout="constrained")
     for row in rows:
-        statistical, (value, low, high) = uncertainties(row, scale)
-        axes.errorbar(
-            statistical, value, [[value - low], [high - value]], fmt="o", color="tab:blue"
-        )
+        statistical, (value, low, high) = uncertainties(row, scale_of(rows, row["seed"]))
+        color = f"C{SEEDS.index(row['seed'])}"
+        axes.errorbar(statistical, value, [[value - low], [high - value]], fmt="o", color=color)
         axes.annotate(label(row), (statistical, value), (6, 4), textcoords="offset points")
     axes.set(
         xlabel="Statistical uncertainty of the signal [%]",
@@ -239,12 +265,14 @@ def main() -> None:
     case, output, *figures = sys.argv[1:]
     keras_backend.start()
     rows = json.loads(Path(output).read_text()) if Path(output).exists() else []
-    for strength in STRENGTHS[len(rows) :]:
-        say(f"strength {strength}, {len(rows) + 1} of {len(STRENGTHS)}")
-        rows.append(measured(CASES[case], strength))
+    wanted = [(strength, seed) for seed in SEEDS for strength in STRENGTHS]
+    for strength, seed in wanted[len(rows) :]:
+        say(f"strength {strength}, seed {seed}, {len(rows) + 1} of {len(wanted)}")
+        rows.append(measured(CASES[case], strength, seed))
         Path(output).write_text(json.dumps(rows, indent=1, default=float))
     rows = json.loads(Path(output).read_text())
     table(rows)
+    table_of_seeds(rows)
     if figures:
         figure(rows, figures[0])
 

@@ -79,10 +79,13 @@ def test_the_gradient_is_reversed():
 
 
 def test_the_loss(tmp_path):
-    """That of the network, plus the strength times what the adversary knows, in nats."""
+    """That of the network, plus the strength times what the adversary knows on average, in nats; never
+    less than nothing.
+    """
     spec = spec_of(tmp_path, SHIFT.format(3) + UP.format("add = 1"))
     y = np.arange(100) % 2
-    events = Events(np.zeros((100, 3)), y, np.ones(100), None, np.arange(100.0))
+    weight = np.where(y == 1, 6.0, 2.0)
+    events = Events(np.zeros((100, 3)), y, weight, None, np.arange(100.0))
     inputs = keras.Input((3,))
     model = keras.Model(inputs, keras.layers.Dense(2)(inputs))
     of_both = {"train": events, "validation": events}
@@ -101,8 +104,15 @@ def test_the_loss(tmp_path):
     assert np.asarray(loss(truth, ignorant)) == pytest.approx(y + 0.5, abs=1e-5)
     knowing = ignorant + 0
     knowing[np.arange(100), 2 + truth[:, 1].astype(int)] = 50
-    expected = y + 0.5 + 3 * 2 * y * np.log(10)
-    assert np.asarray(loss(truth, knowing)) == pytest.approx(expected, abs=1e-4)
+    assert np.asarray(loss(truth, knowing)) == pytest.approx(
+        y + 0.5 + 3 * 1.5 * np.log(10), abs=1e-4
+    )
+    half = np.where(np.arange(100)[:, None] < 50, knowing, ignorant)
+    told = np.asarray(loss(truth, half)) - np.asarray(loss(truth, ignorant))
+    assert told == pytest.approx(3 * 0.75 * np.log(10), abs=1e-4)
+    misled = ignorant + 0
+    misled[np.arange(100), 2 + (truth[:, 1].astype(int) + 1) % 10] = 50
+    assert np.asarray(loss(truth, misled)) == pytest.approx(y + 0.5, abs=1e-4)
 
 
 def toy(folder, epochs):

@@ -16,7 +16,7 @@ from trigger.errors import TriggerError
 from trigger.events.dataset import Events
 from trigger.spec.spec import Spec
 from trigger.spec.tables import Adversary
-from trigger.training.fit import Loss
+from trigger.training.fit import Loss, normalized
 
 _UNITS = (32, 32)
 # The number of intervals, with equal numbers of events, one of which the adversary names as the
@@ -65,7 +65,8 @@ def contest(
         split = events[name]
         assert split.nuisance is not None
         share = seen_by_adversary[name] / train.mean()
-        columns = [split.y, np.digitize(split.nuisance, edges), share]
+        weight = normalized(split.weight)
+        columns = [split.y, np.digitize(split.nuisance, edges), share, weight]
         return split._replace(y=np.column_stack(columns).astype(np.float32))
 
     scores = model.outputs[0]
@@ -88,16 +89,19 @@ def contest(
 def _both(loss: Loss, strength: float, intervals: int, flat: bool) -> Loss:
     """The loss of the network plus ``strength`` times the information, in nats, that the adversary
     has about the nuisance. The adversary itself minimises its cross entropy.
+
+    The information is the mean of a batch, and at least 0: an adversary that is worse than a guess
+    has none. Otherwise the epochs with the worst adversaries would be the best ones.
     """
 
     def value(y_true: Any, y_pred: Any) -> Any:
-        own = y_true[:, 0] if flat else y_true[:, :-2]
+        own = y_true[:, 0] if flat else y_true[:, :-3]
         learned = loss(own, y_pred[:, :-intervals])
-        interval, share = ops.cast(y_true[:, -2], "int32"), y_true[:, -1]
+        interval, share, weight = ops.cast(y_true[:, -3], "int32"), y_true[:, -2], y_true[:, -1]
         entropy = share * keras.losses.sparse_categorical_crossentropy(
             interval, y_pred[:, -intervals:], from_logits=True
         )
-        information = share * np.log(intervals) - entropy
+        information = ops.relu(ops.mean(weight * (share * np.log(intervals) - entropy)))
         # Only the value: the gradient of the network comes through the reversal.
         return learned + entropy + ops.stop_gradient(strength * information - entropy)
 

@@ -96,13 +96,13 @@ def fit(
     history = model.fit(
         shaped(model, train.x[:rows]),
         train.y[:rows],
-        sample_weight=_normalized(train.weight[:rows]),
+        sample_weight=normalized(train.weight[:rows]),
         batch_size=batch,
         epochs=training.epochs,
         validation_data=(
             shaped(model, validation.x),
             validation.y,
-            _normalized(validation.weight),
+            normalized(validation.weight),
         ),
         validation_batch_size=len(validation.x),
         callbacks=callbacks,
@@ -140,7 +140,7 @@ def loss_on(model: keras.Model, events: Events, loss: Loss | None = None) -> Cal
     model.compile(loss=_loss(model)["loss"] if loss is None else loss, jit_compile=True)
     x, y, weight = (
         keras.ops.convert_to_tensor(part)
-        for part in (shaped(model, events.x), events.y, _normalized(events.weight))
+        for part in (shaped(model, events.x), events.y, normalized(events.weight))
     )
     return lambda: float(model.test_on_batch(x, y, weight, return_dict=True)["loss"])
 
@@ -198,9 +198,10 @@ def _temperature(model: keras.Model) -> float:
     return _OF_COUNTS * math.sqrt(last.input.shape[-1] / last.groups)
 
 
-def _normalized(weight: np.ndarray) -> np.ndarray:
-    normalized: np.ndarray = (weight / weight.mean()).astype(np.float32)
-    return normalized
+def normalized(weight: np.ndarray) -> np.ndarray:
+    """The weights of events as ``fit`` uses them: with a mean of 1."""
+    scaled: np.ndarray = (weight / weight.mean()).astype(np.float32)
+    return scaled
 
 
 class _BestEpoch(keras.callbacks.Callback):
