@@ -12,6 +12,8 @@ import numpy as np
 from keras import ops
 from quantizers import get_fixed_quantizer
 
+from trigger.support.quantiles import thresholds
+
 # A table of this many bits is 64 six-input tables of an FPGA.
 MOST_INPUTS = 12
 # The temperature of the softmax over the candidates of a wire, which has only a gradient.
@@ -78,11 +80,7 @@ class Thermometer(keras.layers.Layer):
             self.build(x.shape)
         if not isinstance(self.thresholds, int):
             return
-        ends = (np.arange(2 * self.thresholds + 1) + 0.5) / (2 * self.thresholds + 1)
-        quantiles = np.quantile(np.asarray(x, dtype=np.float64), ends, axis=0).T
-        places = quantiles[:, 1::2]
-        if step is not None:
-            places = _roundest(quantiles, np.broadcast_to(step, len(quantiles)))
+        places = thresholds(x, self.thresholds, step)
         self.places.assign(places)
         self.spacing.assign(_spacing(places))
 
@@ -388,19 +386,6 @@ def _spacing(places: np.ndarray) -> np.ndarray:
     mean = span / max(places.shape[1] - 1, 1)
     spacing: np.ndarray = np.where(mean > 0, mean, 1.0)
     return spacing
-
-
-def _roundest(quantiles: np.ndarray, step: np.ndarray) -> np.ndarray:
-    """Between two quantiles each, the multiple of the highest power of two times the step: features
-    by quantiles, of which every second is the middle of two others.
-    """
-    integers = np.rint(quantiles / step[:, None])
-    low, found, high = integers[:, :-2:2], integers[:, 1::2], integers[:, 2::2]
-    for power in 2.0 ** np.arange(1, 32):
-        highest = np.floor(high / power) * power
-        found = np.where(highest > low, highest, found)
-    places: np.ndarray = found * step[:, None]
-    return places
 
 
 def _differences(tables: Any, n: int) -> Any:

@@ -7,13 +7,13 @@ import argparse
 import json
 import tempfile
 import time
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from trigger.fixedpoint import evaluate
+from trigger.fixedpoint.graph import Graph
 from trigger.frontends import keras_backend
 
 keras_backend.start()
@@ -28,19 +28,33 @@ from trigger.physics.metrics import accuracy
 from trigger.spec.parts import part
 from trigger.spec.spec import Spec, find, load
 from trigger.spec.tables import Pruning, Training
+from trigger.support.quantiles import thresholds
 from trigger.synthesis.run import synthesise
 from trigger.synthesis.tool import Job
 
 UNITS = (64, 32, 32)
 BATCH, FIRST_BITS, LEARNING_RATE = 512, 3, 0.005
+# Ours, weightless: LUT for each unit of a class, comparators at most for each feature, passes of refinement.
+LUT_A_UNIT, THRESHOLDS, TABLE_PASSES = 15, 32, 24
+# Ours, trees: integers that thresholds may have, bits of leaves, and the most trees a class of three levels, not four.
+EDGES, LEAF_BITS, MOST_SHALLOW = 63, 3, 10
 # Ours: small networks come out best at HGQ2's learning rate, larger ones than this at twice as much.
 SMALL = 1000
 PASSES = 8
 
 
-def ours(
-    setting: str, target_lut: float, spec: Spec, events: dict[str, Events], epochs: int, seed: int
-) -> keras.Model:
+class Task(NamedTuple):
+    """A network to train: ``setting`` of the method, and ``point`` on its curve."""
+
+    setting: str
+    point: float
+    spec: Spec
+    events: dict[str, Events]
+    epochs: int
+    seed: int
+
+
+def ours(task: Task) -> keras.Model:
     """The zoo's network from fewer bits, steered to LUT; it finds the events normalised, its own normalisation does nothing.
 
     Refined in passes where the setting says so: its training then ends with more LUT.
@@ -48,15 +62,72 @@ def ours(
     from trigger.training.recipe import trained
     from trigger.training.refine import trained_to
 
-    model = spec.model.model_copy(update={"arguments": {"fraction": FIRST_BITS}})
-    target = round(target_lut)
-    passes, end = (PASSES, trained_to(target)) if setting == "refined" else (0, target)
+    model = task.spec.model.model_copy(update={"arguments": {"fraction": FIRST_BITS}})
+    spec, target = task.spec, round(task.point)
+    passes, end = (PASSES, trained_to(target)) if task.setting == "refined" else (0, target)
     rate = LEARNING_RATE if end <= SMALL else 2 * LEARNING_RATE
     training = _training(
-        spec, epochs, seed=seed, target_lut=target, refinement=passes, learning_rate=rate
+        spec, task.epochs, seed=task.seed, target_lut=target, refinement=passes, learning_rate=rate
     )
     spec = spec.model_copy(update={"training": training, "model": model})
-    return trained(spec, events, find(spec.name).parent, lambda logs: None)
+    return trained(spec, task.events, find(spec.name).parent, lambda logs: None)
+
+
+def weightless(task: Task) -> keras.Model:
+    """Comparators and six-input neurons, steered to LUT. Gradients give a start only; refinement, which tries every wire and
+    entry, does the rest."""
+    from trigger.training.recipe import trained
+
+    spec, target = task.spec, round(task.point)
+    units = 2 ** max(1, int(np.log2(target / LUT_A_UNIT)))
+    training = _training(
+        spec,
+        task.epochs // 15,
+        seed=task.seed,
+        target_lut=target,
+        refinement=TABLE_PASSES,
+        learning_rate=0.01,
+        batch_size=128,
+    )
+    arguments = {"units": units, "thresholds": THRESHOLDS, "seed": task.seed}
+    model = {"file": "weightless.py", "function": "network", "arguments": arguments}
+    spec = spec.model_copy(
+        update={"training": training, "model": spec.model.model_copy(update=model)}
+    )
+    return trained(spec, task.events, Path(__file__).parent, lambda logs: None)
+
+
+def trees(task: Task) -> Graph:
+    """XGBoost, with features rounded down to the roundest integers between their quantiles: comparators of few bits."""
+    import xgboost
+
+    import trigger.trees
+
+    depth = 3 if task.point <= MOST_SHALLOW else 4
+    spec, train = task.spec, task.events["train"]
+    step = np.array([2.0**-t.fraction for t in spec.input_types])
+    edges = thresholds(train.x, EDGES, step)
+    model = xgboost.XGBClassifier(
+        n_estimators=round(task.point),
+        max_depth=depth,
+        max_bin=EDGES + 1,
+        min_child_weight=20,
+        random_state=task.seed,
+        n_jobs=1,
+    )
+    model.fit(_rounded_down(train.x, edges), train.y)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "trees.json"
+        model.save_model(path)
+        return trigger.trees.lower(path, list(spec.input_types), LEAF_BITS)
+
+
+def _rounded_down(x: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    columns = []
+    for values, own in zip(x.T, edges, strict=True):
+        ends = np.unique([values.min(), *own])
+        columns.append(ends[np.searchsorted(ends, values, side="right") - 1])
+    return np.stack(columns, axis=1)
 
 
 def _training(spec: Spec, epochs: int, **changes: Any) -> Training:
@@ -70,40 +141,36 @@ def _training(spec: Spec, epochs: int, **changes: Any) -> Training:
     return spec.training.model_copy(update={**same, **changes})
 
 
-def qkeras(
-    width: str, sparsity: float, spec: Spec, events: dict[str, Events], epochs: int, seed: int
-) -> keras.Model:
+def qkeras(task: Task) -> keras.Model:
     """The same width for all weights and values, magnitude pruning."""
     from qkeras import QActivation, QDense
 
     from trigger.training.recipe import train
 
-    bits = int(width)
+    bits = int(task.setting)
     one = f"quantized_bits({bits},0,alpha=1)"
-    keras.utils.set_random_seed(seed)
-    x = inputs = keras.Input((len(spec.data.features),))
+    keras.utils.set_random_seed(task.seed)
+    x = inputs = keras.Input((len(task.spec.data.features),))
     x = QActivation(f"quantized_bits({bits},2,alpha=1)")(x)
     for units in UNITS:
         x = QDense(units, kernel_quantizer=one, bias_quantizer=one)(x)
         x = QActivation(f"quantized_relu({bits},{min(bits, 3)})")(x)
     model = keras.Model(
-        inputs, QDense(len(spec.data.classes), kernel_quantizer=one, bias_quantizer=one)(x)
+        inputs, QDense(len(task.spec.data.classes), kernel_quantizer=one, bias_quantizer=one)(x)
     )
+    epochs = task.epochs
     pruning = (
-        Pruning(sparsity=sparsity, start_epoch=epochs // 10, end_epoch=epochs // 2)
-        if sparsity
+        Pruning(sparsity=task.point, start_epoch=epochs // 10, end_epoch=epochs // 2)
+        if task.point
         else None
     )
-    spec = spec.model_copy(
-        update={"training": _training(spec, epochs, target_lut=None), "pruning": pruning}
-    )
-    train(model, events, spec, None, lambda logs: None)
+    training = _training(task.spec, epochs, target_lut=None)
+    spec = task.spec.model_copy(update={"training": training, "pruning": pruning})
+    train(model, task.events, spec, None, lambda logs: None)
     return model
 
 
-def hgq2(
-    setting: str, beta: float, spec: Spec, events: dict[str, Events], epochs: int, seed: int
-) -> keras.Model:
+def hgq2(task: Task) -> keras.Model:
     """Its authors' recipe for jets: kbi weights, kif values that wrap, EBOPs weighed by beta; Adam, its rate a cosine.
 
     Of the last third of the epochs the best on validation is kept. The setting is another learning rate.
@@ -113,7 +180,7 @@ def hgq2(
     from hgq.regularizers import MonoL1
     from hgq.utils.sugar import FreeEBOPs
 
-    keras.utils.set_random_seed(seed)
+    keras.utils.set_random_seed(task.seed)
     with (
         QuantizerConfigScope(
             place="all", k0=1, b0=3, i0=0, default_q_type="kbi", overflow_mode="sat_sym"
@@ -126,16 +193,18 @@ def hgq2(
         outputs = QuantizerConfig(place="datalane", k0=1, fr=MonoL1(1e-3))
         model = keras.Sequential(
             [
-                keras.Input((len(spec.data.features),)),
-                QDense(UNITS[0], beta0=beta, iq_conf=inputs, activation="relu"),
-                *(QDense(units, beta0=beta, activation="relu") for units in UNITS[1:]),
-                QDense(len(spec.data.classes), beta0=beta, enable_oq=True, oq_conf=outputs),
+                keras.Input((len(task.spec.data.features),)),
+                QDense(UNITS[0], beta0=task.point, iq_conf=inputs, activation="relu"),
+                *(QDense(units, beta0=task.point, activation="relu") for units in UNITS[1:]),
+                QDense(
+                    len(task.spec.data.classes), beta0=task.point, enable_oq=True, oq_conf=outputs
+                ),
             ]
         )
-    train, validation = events["train"], events["validation"]
+    train, validation = task.events["train"], task.events["validation"]
     steps = len(train.x) // BATCH
     schedule = keras.optimizers.schedules.CosineDecay(
-        float(setting or LEARNING_RATE), steps * epochs, alpha=0.01
+        float(task.setting or LEARNING_RATE), steps * task.epochs, alpha=0.01
     )
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(
@@ -145,13 +214,13 @@ def hgq2(
         jit_compile=True,
         steps_per_execution=steps,
     )
-    best = _Best(2 * epochs // 3)
+    best = _Best(2 * task.epochs // 3)
     rows = steps * BATCH
     model.fit(
         train.x[:rows].astype(np.float32),
         train.y[:rows],
         batch_size=BATCH,
-        epochs=epochs,
+        epochs=task.epochs,
         validation_data=(validation.x.astype(np.float32), validation.y),
         validation_batch_size=len(validation.x),
         callbacks=[FreeEBOPs(), best, keras.callbacks.TerminateOnNaN()],
@@ -213,14 +282,23 @@ def alkaid_rtl(model, graph, own: Rtl, folder: Path) -> Rtl:
     return Rtl(folder, graph, own.interface, "verilog", own.part, own.clock_mhz, sources)
 
 
+METHODS = {
+    "ours": ours,
+    "ours-weightless": weightless,
+    "ours-trees": trees,
+    "hgq2": hgq2,
+    "qkeras": qkeras,
+}
+
+
 def measure(method: str, point: float, seed: int, epochs: int) -> dict:
     spec, events, exact = normalised(load(find("jet_tagger")))
     start = time.monotonic()
     kind, _, setting = method.partition("-")
-    train = partial({"ours": ours, "hgq2": hgq2, "qkeras": qkeras}[kind], setting)
-    model = train(point, spec, events, epochs, seed)
+    train = METHODS.get(method) or METHODS[kind]
+    model = train(Task(setting, point, spec, events, epochs, seed))
     trained = time.monotonic() - start
-    graph = lower(model, spec.input_types)
+    graph = model if isinstance(model, Graph) else lower(model, spec.input_types)
     scores = {
         name: np.ldexp(evaluate.run(graph, e.x).astype(float), -graph.output.fractions)
         for name, e in exact.items()
@@ -259,9 +337,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
         "method",
-        help="ours, ours-refined, hgq2, hgq2-0.01 (the learning rate), qkeras-8, qkeras-6 or qkeras-4",
+        help="ours, ours-refined, ours-weightless, ours-trees, hgq2, hgq2-0.01 (the learning rate), qkeras-8, qkeras-6 or "
+        "qkeras-4",
     )
-    parser.add_argument("point", type=float, help="target in LUT; beta; sparsity")
+    parser.add_argument("point", type=float, help="target in LUT; trees a class; beta; sparsity")
     parser.add_argument("seed", type=int)
     parser.add_argument("epochs", type=int)
     parser.add_argument("result", type=Path)
