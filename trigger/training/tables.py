@@ -3,8 +3,7 @@
 With all other neurons as they are, the loss of each event depends on the bit of one neuron alone.
 So the best table follows from two losses of each event: an entry is a one where ones lower the loss
 of the events at its address, by more than chance. For a wire, this is found for all bits that it
-may read at once. Pass
-by pass, this is coordinate descent, at a price of LUTs.
+may read at once. Pass by pass, this is coordinate descent, at a price of LUTs.
 """
 
 import math
