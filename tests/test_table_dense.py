@@ -8,6 +8,7 @@ import pytest
 from qkeras import QActivation, QDense
 
 import trigger
+from trigger.events.dataset import Events
 from trigger.fixedpoint import evaluate
 from trigger.fixedpoint.types import Fixed
 from trigger.frontends.inexact import Inexact
@@ -15,15 +16,18 @@ from trigger.frontends.loading import load
 from trigger.frontends.networks import outputs
 from trigger.layers import LookupLayer, PopCount, TableDense, Thermometer
 from trigger.quantizers import LearnedActivation, LearnedWeights
-from trigger.training import weightless, widths
+from trigger.training import tables, weightless, widths
 from trigger.training.fit import losses
 from trigger.training.float_baseline import float_baseline
+from trigger.training.refine import Schedule
+from trigger.training.task import Task, mean_loss
 
 RNG = np.random.default_rng(1)
 TYPES = (Fixed(True, 8, 4), Fixed(False, 8, 6), Fixed(True, 6, 3))
 STEPS = np.array([2.0**-t.fraction for t in TYPES])
 X = np.stack([RNG.integers(t.minimum, t.maximum + 1, 400) for t in TYPES], axis=1) * STEPS
 Y = (np.abs(X[:, 0]) + X[:, 1] / 16 > 5).astype(int)
+EVENTS = Events(X, Y, np.ones(len(X)))
 FIRST, LAST = {"units": 3, "bits": 4, "seed": 1}, {"units": 2, "bits": 6, "seed": 2}
 
 
@@ -64,6 +68,12 @@ def of_layer(layer, events):
                 sums[j] += round(entry / step) * step
         outputs.append(sums)
     return outputs
+
+
+def copy(model):
+    same = network()
+    same.set_weights(model.get_weights())
+    return same
 
 
 def by_hand(model, x):
@@ -157,11 +167,56 @@ def test_training_to_a_target_removes_tables():
     steered.compile(keras.optimizers.Adam(0.05), losses(model), jit_compile=False)
     steered.strength.assign(0.005)
     keras.utils.set_random_seed(1)
-    steered.fit(X, Y, batch_size=40, epochs=12, verbose=0)
+    steered.fit(X, Y, batch_size=40, epochs=8, verbose=0)
     assert float(lut()) < 0.6 * before
     there = np.concatenate([np.ravel(weightless.edge_bits(layer)[1]) for layer in model.layers[1:]])
     assert 0 < there.sum() < there.size
     assert (outputs(model, X).argmax(axis=1) == Y).mean() > 0.8
+
+
+def refined(model, target, passes):
+    task = Task(TYPES, EVENTS, losses(model))
+    lut = widths.lut_of(model, TYPES)
+    return tables.refine(model, task, lut, Schedule(target, passes, 1), lambda found: None)
+
+
+def test_after_refinement_few_entries_are_better_a_step_higher(trained):
+    model = copy(trained)
+    task = Task(TYPES, EVENTS, losses(model))
+    found = refined(model, 10_000, 8)
+    assert found.loss == pytest.approx(mean_loss(model, task), abs=1e-6)
+    assert found.loss < mean_loss(trained, task) - 0.005
+    assert better_higher(model) < 0.1 * better_higher(trained)
+
+
+def better_higher(model):
+    """How many entries of the last layer lower the loss by more than its error a step higher."""
+    layer = model.get_layer("last")
+    addresses = np.asarray(layer.addresses(model.get_layer("first")(X))).astype(int)
+    entries, steps = np.asarray(layer.entries()), 2.0 ** -np.rint(np.asarray(layer.fraction))
+    sums = entries[np.arange(3), :, addresses].sum(axis=1)
+    assert (sums == outputs(model, X)).all()
+    count = 0
+    for i, j, address in np.argwhere(entries < entries.max(axis=2)[..., None]):
+        events = addresses[:, i] == address
+        moved = sums[events]
+        moved[:, j] += steps[i, j]
+        change = each_of(moved, Y[events]) - each_of(sums[events], Y[events])
+        count += change.sum() + np.sqrt((change**2).sum()) < -1e-4
+    return count
+
+
+def each_of(values, truth):
+    return np.log(np.exp(values).sum(axis=1)) - values[np.arange(len(values)), truth]
+
+
+def test_refinement_meets_its_target_and_stays_exact(trained):
+    model = copy(trained)
+    before = float(widths.lut_of(model, TYPES)())
+    found = refined(model, round(before / 2), 6)
+    assert found.lut <= round(before / 2)
+    assert (outputs(model, X) == by_hand(model, X)).all()
+    assert (outputs(model, X).argmax(axis=1) == Y).mean() > 0.85
 
 
 def test_beside_kernels_and_neurons_it_is_exact_and_counts():

@@ -315,10 +315,17 @@ class TableDense(keras.layers.Layer):
         knots = _FIXED.round(self.knots, float(_KNOT_FRACTION))
         return ops.matmul(knots, ops.cast(self._lines, knots.dtype)) + self.details
 
+    def addresses(self, x: Any) -> Any:
+        """The whole numbers that tables are read at for inputs (events, inputs)."""
+        place = ops.floor(ops.stop_gradient(self._places(x)))
+        return ops.clip(place, 0, 2**self.bits - 1)
+
+    def _places(self, x: Any) -> Any:
+        return x * 2.0 ** self.address_fraction() + self.is_signed() * 2 ** (self.bits - 1)
+
     def call(self, x: Any, training: bool | None = None) -> Any:
         x = ops.convert_to_tensor(x)
-        place = x * 2.0 ** self.address_fraction() + self.is_signed() * 2 ** (self.bits - 1)
-        address = ops.clip(ops.floor(ops.stop_gradient(place)), 0, 2**self.bits - 1)
+        address = self.addresses(x)
         rows = ops.reshape(ops.transpose(self.entries(), (0, 2, 1)), (-1, self.units))
         inputs = x.shape[1]
         if not training:
@@ -326,7 +333,7 @@ class TableDense(keras.layers.Layer):
             return ops.sum(ops.take(rows, ops.cast(address, "int32") + first, axis=0), axis=1)
         # The slope of a table is that of straight lines between the middles of its steps.
         every = np.arange(2**self.bits, dtype=np.float32)
-        middle = ops.clip(place - 0.5, 0, 2**self.bits - 1)[..., None]
+        middle = ops.clip(self._places(x) - 0.5, 0, 2**self.bits - 1)[..., None]
         soft = ops.relu(1.0 - ops.abs(middle - every))
         hard = ops.cast(ops.equal(address[..., None], every), soft.dtype)
         hot = soft + ops.stop_gradient(hard - soft)

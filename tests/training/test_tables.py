@@ -16,10 +16,11 @@ from trigger.frontends.inexact import Inexact
 from trigger.layers import LookupLayer, PopCount, Thermometer
 from trigger.quantizers import LearnedWeights
 from trigger.spec.spec import load
-from trigger.training import network, recipe, tables, weightless, widths
+from trigger.training import distill, network, recipe, tables, weightless, widths
 from trigger.training.fit import losses
 from trigger.training.float_baseline import float_baseline
 from trigger.training.refine import Schedule
+from trigger.training.task import Task
 
 TYPES = (Fixed(False, 8, 8), Fixed(False, 8, 8))
 THRESHOLDS = [[128.0, 96.0, 97.0], [64.0, 1.0, 255.0]]
@@ -54,7 +55,7 @@ def small(seed=1, units=4):
 
 
 def refined(model, target, passes, price=None):
-    task = tables.Task(TYPES, EVENTS, losses(model))
+    task = Task(TYPES, EVENTS, losses(model))
     lut = weightless.lut_of(model, TYPES)
     seen = []
     found = tables.refine(model, task, lut, Schedule(target, passes, 1), seen.append)
@@ -179,7 +180,7 @@ def test_a_target_below_what_refinement_finds_is_an_error():
         refined(model, target=1, passes=1)
     assert str(error.value) == (
         "training: refinement reached 25 LUT by count, but training.target_lut is 1; raise it, "
-        "give the LookupLayers fewer units, or raise training.refinement"
+        "give its layers fewer units, or raise training.refinement"
     )
 
 
@@ -237,6 +238,25 @@ def test_a_trigger_of_tables_is_trained_and_refined_to_its_target(trigger):
     assert float(widths.lut_of(model, spec.input_types)()) <= 14
     x, y = events["train"].x, events["train"].y
     assert (np.asarray(model(x)).argmax(axis=1) == y).mean() > 0.85
+
+
+def test_a_trigger_of_tables_is_distilled_and_refined(trigger):
+    folder, change = trigger
+    spec = change("distillation = 0.5\ntarget_lut = 14\nrefinement = 4")
+    events = three_features()
+    model = recipe.trained(spec, events, folder, lambda logs: None)
+    assert float(widths.lut_of(model, spec.input_types)()) <= 14
+    x, y = events["train"].x, events["train"].y
+    assert (np.asarray(model(x)).argmax(axis=1) == y).mean() > 0.75
+
+
+def test_the_loss_of_distilled_counts_is_that_of_a_softmax_of_them_over_a_temperature():
+    counts = made(Thermometer(2), LookupLayer(8, n=2, seed=1), PopCount(2))
+    truth = np.array([[1, 0.5, -1.0, 2.0], [0, 0.0, 1.0, 0.5]], np.float32)
+    scores = np.array([[3.0, 1.0], [0.0, 4.0]], np.float32)
+    found = distill.loss(counts)(truth, scores)
+    expected = distill.loss(made(keras.layers.Dense(2)))(truth, scores / 0.9)
+    assert np.asarray(found).tolist() == pytest.approx(np.asarray(expected).tolist())
 
 
 def test_values_where_bits_are_read_are_refused_before_training(trigger):

@@ -11,7 +11,7 @@ from keras import ops
 
 from trigger.events.dataset import Events
 from trigger.frontends.networks import head
-from trigger.training.fit import scores
+from trigger.training.fit import scores, temperature
 
 # The temperature: softer probabilities give more weight to the wrong classes.
 _TEMPERATURE = 2.0
@@ -37,6 +37,7 @@ def targets(events: dict[str, Events], teacher: keras.Model, share: float) -> di
 def loss(model: keras.Model) -> Callable[[Any, Any], Any]:
     """The weighted sum of the cross entropies with the labels and with the teacher."""
     function = head(model)
+    divisor = temperature(model)
     binary = model.outputs[0].shape[-1] == 1
 
     def two_classes(z: Any) -> Any:
@@ -44,7 +45,7 @@ def loss(model: keras.Model) -> Callable[[Any, Any], Any]:
 
     def logits(y: Any) -> Any:
         if function == "linear":
-            return y
+            return y / divisor
         y = ops.clip(y, _LEAST, 1 - _LEAST)
         return ops.log(y) - (ops.log(1 - y) if function == "sigmoid" else 0.0)
 

@@ -156,11 +156,11 @@ def _loss(model: keras.Model) -> dict[str, Any]:
     if model.outputs[0].shape[-1] == 1:
         threshold = 0.5 if function == "sigmoid" else 0.0
         accuracy = keras.metrics.BinaryAccuracy(name="accuracy", threshold=threshold)
-        if _temperature(model) != 1.0:
+        if temperature(model) != 1.0:
             return {"loss": losses(model), "weighted_metrics": [accuracy]}
         binary = keras.losses.BinaryCrossentropy(from_logits=function != "sigmoid")
         return {"loss": binary, "weighted_metrics": [accuracy]}
-    if _temperature(model) != 1.0:
+    if temperature(model) != 1.0:
         return {"loss": losses(model), "weighted_metrics": ["accuracy"]}
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=function != "softmax")
     return {"loss": loss, "weighted_metrics": ["accuracy"]}
@@ -173,26 +173,28 @@ def losses(model: keras.Model) -> Loss:
     softmax of such differences has no slope.
     """
     function = head(model)
-    temperature = _temperature(model)
+    divisor = temperature(model)
 
     # Keras warns of a lambda when it saves a network.
     def of_one(y: Any, scores: Any) -> Any:
         truth = keras.ops.reshape(y, (-1, 1))
         return keras.losses.binary_crossentropy(
-            truth, scores / temperature, from_logits=function != "sigmoid"
+            truth, scores / divisor, from_logits=function != "sigmoid"
         )
 
     def of_classes(y: Any, scores: Any) -> Any:
         return keras.losses.sparse_categorical_crossentropy(
-            y, scores / temperature, from_logits=function != "softmax"
+            y, scores / divisor, from_logits=function != "softmax"
         )
 
     return of_one if model.outputs[0].shape[-1] == 1 else of_classes
 
 
-def _temperature(model: keras.Model) -> float:
-    """That of an output of counts, by the members of a group; 1 of any other network."""
-    last = last_layers(model)[0]
+def temperature(model: keras.Model, number: int = 0) -> float:
+    """What to divide an output by before a softmax: counts of bits differ by much, the more the
+    more bits there are; 1 for any other output.
+    """
+    last = last_layers(model)[number]
     if not isinstance(last, PopCount):
         return 1.0
     return _OF_COUNTS * math.sqrt(last.input.shape[-1] / last.groups)

@@ -34,8 +34,9 @@ from trigger.training import (
     widths,
 )
 from trigger.training.compact import compact
-from trigger.training.fit import History, Loss, Shrinking, Watch, fit, loss_on, losses
+from trigger.training.fit import History, Loss, Shrinking, Watch, fit, loss_on, losses, temperature
 from trigger.training.float_baseline import float_baseline
+from trigger.training.task import Task
 
 # The numbers of training events that evaluate neurons, single weights, and tables.
 _SAMPLE = 4096
@@ -157,7 +158,7 @@ def train(
         loss = distill.loss(model)
     first = 0
     if contested is not None:
-        own = loss or several.of_head(spec.scoring[0], heads.kinds(model)[0])
+        own = loss or several.of_head(spec.scoring[0], heads.kinds(model)[0], temperature(model))
         trained, taught, loss = adversary.contest(trained, taught, contested, own, spec)
         first = spec.training.epochs // 2  # by then the adversary has learnt
     if is_float(model):
@@ -182,7 +183,7 @@ def _refined(
     target = training.target_lut
     if weightless.has_tables(model):
         best = _refined_tables(model, trained, spec, events, loss)
-        if not widths.is_learned(model):
+        if not (widths.is_learned(model) and widths.dense_layers(model, spec.input_types)):
             return {"refined_loss": [best.loss], "refined_lut": [best.lut]}
         target -= math.ceil(float(weightless.lut_of(model, spec.input_types)()))
     few = _some(events, _REFINED_ON, training.seed)
@@ -208,15 +209,13 @@ def _refined(
 def _refined_tables(
     model: keras.Model, trained: keras.Model, spec: Spec, events: Events, loss: Loss | None
 ) -> refine.Found:
-    """Refine the neurons that are tables to their share of the target."""
+    """Refine neurons and edges that are tables to their share of the target."""
     training = spec.training
     assert training.target_lut is not None
     own = weightless.lut_of(model, spec.input_types)
     whole = float(widths.lut_of(model, spec.input_types)())
     target = max(round(training.target_lut * float(own()) / whole), 1)
-    task = tables.Task(
-        spec.input_types, _some(events, _TABLES_ON, training.seed), loss or losses(trained)
-    )
+    task = Task(spec.input_types, _some(events, _TABLES_ON, training.seed), loss or losses(trained))
     schedule = refine.Schedule(target, training.refinement, training.seed)
     with progress("refining the tables", training.refinement, "passes") as done:
         return tables.refine(trained, task, own, schedule, lambda now: done(1))

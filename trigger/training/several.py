@@ -13,6 +13,7 @@ from trigger.errors import TriggerError
 from trigger.events.dataset import Events
 from trigger.frontends.networks import head as head_of
 from trigger.spec.head_tables import Scoring
+from trigger.training.fit import temperature
 
 _LARGEST_TRUTH = 1e15
 
@@ -45,7 +46,10 @@ def targets(events: Mapping[str, Events], heads: Sequence[Scoring]) -> dict[str,
 
 def loss(model: keras.Model, heads: Sequence[Scoring]) -> Callable[[Any, Any], Any]:
     """The weighted sum of the losses of all heads, for ``targets`` and ``joined``."""
-    parts = [of_head(head, head_of(model, number)) for number, head in enumerate(heads)]
+    parts = [
+        of_head(head, head_of(model, number), temperature(model, number))
+        for number, head in enumerate(heads)
+    ]
 
     def value(y_true: Any, y_pred: Any) -> Any:
         total = 0.0
@@ -84,9 +88,9 @@ def _fraction(events: Events, head: Scoring) -> float:
     return float(np.average(present, weights=events.weight))
 
 
-def of_head(head: Scoring, activation: str) -> Callable[[Any, Any], Any]:
+def of_head(head: Scoring, activation: str, divisor: float = 1.0) -> Callable[[Any, Any], Any]:
     """The loss of each event, from the truth (events,) and the scores (events, scores) of a head;
-    ``activation`` is the function at its end.
+    ``activation`` is the function at its end, ``divisor`` the ``temperature`` of its classes.
     """
     if head.head is not None and head.is_regression:
         function = getattr(keras.losses, head.head.loss or "mean_squared_error")
@@ -94,9 +98,9 @@ def of_head(head: Scoring, activation: str) -> Callable[[Any, Any], Any]:
     if len(head.outputs) == 1:
         from_logits = activation != "sigmoid"
         return lambda y, scores: keras.losses.binary_crossentropy(
-            y[:, None], scores, from_logits=from_logits
+            y[:, None], scores / divisor, from_logits=from_logits
         )
     logits = activation != "softmax"
     return lambda y, scores: keras.losses.sparse_categorical_crossentropy(
-        ops.cast(y, "int32"), scores, from_logits=logits
+        ops.cast(y, "int32"), scores / divisor, from_logits=logits
     )

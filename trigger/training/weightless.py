@@ -45,8 +45,8 @@ Terms = Callable[[], Tensor]
 
 
 def has_tables(model: keras.Model) -> bool:
-    """Whether a network has weightless neurons."""
-    return any(isinstance(layer, LookupLayer) for layer in model.layers)
+    """Whether a network has weightless neurons or tables on edges."""
+    return any(isinstance(layer, LookupLayer | TableDense) for layer in model.layers)
 
 
 def adapt(model: keras.Model, x: np.ndarray, types: tuple[Fixed, ...]) -> None:
@@ -95,8 +95,7 @@ def lut_of(model: keras.Model, inputs: tuple[Fixed, ...]) -> Terms:
         elif isinstance(layer, LookupLayer):
             terms.append(partial(_priced, partial(table, layer.n), uses.active(node.outputs[0])))
         elif isinstance(layer, TableDense):
-            (source,) = node.arguments.keras_tensors
-            address = _address(layer, _types(model, source, inputs))
+            address = address_prices(model, inputs, node)
             terms.append(partial(_edges, layer, address, used))
         else:
             (source,) = node.arguments.keras_tensors
@@ -163,8 +162,13 @@ def _priced(prices: Callable[[], Tensor], used: Terms) -> Tensor:
 def _edges(layer: TableDense, address: np.ndarray, used: Terms) -> Tensor:
     """The LUTs of tables, of the sums of their values, and of the addresses in use."""
     bits, there = edge_bits(layer)
-    each = bits * (table(layer.bits) + _A_SUM) + _GROWTH * _A_SUM * there
+    each = edge(layer.bits, bits, there)
     return ops.sum(each * used()) + ops.sum(address * _tabled(layer, used))
+
+
+def edge(address: int, bits: Any, there: Any) -> Any:
+    """The LUTs of a table of ``bits``, and of adding its values; 0 if it is not there."""
+    return bits * (table(address) + _A_SUM) + _GROWTH * _A_SUM * there
 
 
 def edge_bits(layer: TableDense) -> tuple[Tensor, Tensor]:
@@ -188,8 +192,11 @@ def edge_bits(layer: TableDense) -> tuple[Tensor, Tensor]:
     )
 
 
-def _address(layer: TableDense, types: tuple[Fixed, ...] | None) -> np.ndarray:
-    """The LUTs to saturate each input, 0 if no value of its type is outside the range."""
+def address_prices(model: keras.Model, inputs: tuple[Fixed, ...], node: Any) -> np.ndarray:
+    """The LUTs to saturate each input of a TableDense, 0 if no value of its type is outside."""
+    layer = node.operation
+    (source,) = node.arguments.keras_tensors
+    types = _types(model, source, inputs)
     if types is None:
         return np.full(layer.range.shape, _A_SATURATION, dtype=np.float32)
     ranges = ops.convert_to_numpy(ops.round(layer.range))
