@@ -219,20 +219,36 @@ def test_refinement_meets_its_target_and_stays_exact(trained):
     assert (outputs(model, X).argmax(axis=1) == Y).mean() > 0.85
 
 
-def test_beside_kernels_and_neurons_it_is_exact_and_counts():
+def mixed():
+    """Neurons, tables and a kernel, side by side and one after the other."""
     x = inputs = keras.Input((3,))
     bits = LookupLayer(4, n=3, seed=1)(Thermometer([[1.0], [2.0], [0.0]])(x))
     sums = QActivation(LearnedActivation(3, integer=1.0))(TableDense(3, seed=1)(x))
     dense = QDense(
         2, kernel_quantizer=LearnedWeights(3, integer=1), bias_quantizer=LearnedWeights(3)
     )(sums)
-    heads = [PopCount(2)(bits), dense, TableDense(2, bits=2, seed=1)(bits)]
-    model = keras.Model(inputs, keras.layers.Add()(heads))
+    heads = [PopCount(2)(bits), dense, TableDense(2, bits=2, seed=1)(bits), TableDense(2)(x)]
+    return keras.Model(inputs, keras.layers.Add()(heads))
+
+
+def check_exact(model):
     graph = trigger.lower(model, TYPES)
     integers = np.rint(X / STEPS).astype(np.int64)
     made = np.ldexp(evaluate.run(graph, integers), -graph.output.fractions)
     assert (made == outputs(model, X)).all()
+
+
+def test_beside_kernels_and_neurons_it_is_exact_and_counts():
+    model = mixed()
+    check_exact(model)
     assert float(widths.lut_of(model, TYPES)()) > 0
+
+
+def test_beside_kernels_and_neurons_it_is_refined():
+    model = mixed()
+    before = mean_loss(model, Task(TYPES, EVENTS, losses(model)))
+    assert refined(model, 10_000, 2).loss < before
+    check_exact(model)
 
 
 def test_the_float_network_beside_it_ends_in_values_of_any_sign():

@@ -9,6 +9,7 @@ from keras import ops
 
 from trigger.events.dataset import Events
 from trigger.fixedpoint.types import Fixed
+from trigger.frontends.nested import nodes
 from trigger.frontends.networks import outputs, shaped
 
 # An entry of a table changes where that lowers the loss by more than this many standard errors:
@@ -49,21 +50,52 @@ def read(model: keras.Model, node: Any, task: Task) -> np.ndarray:
 
 
 def judge(model: keras.Model, node: Any, task: Task) -> Callable[[np.ndarray], np.ndarray]:
-    """The losses of all events, float64 (events,), from the outputs (events, units) of a layer."""
-    values_of_layer = node.outputs[0]
+    """The losses of all events, float64 (events,), from the outputs (events, units) of a layer.
+
+    Only what depends on the layer is computed again.
+    """
     truth = ops.convert_to_tensor(task.events.y)
-    given = keras.tree.flatten(shaped(model, task.events.x))
-    rest = None
-    if values_of_layer is not model.outputs[0]:
-        rest = keras.Model([values_of_layer, *model.inputs], model.outputs)
+    after = _after(model, node)
+    kept = _kept(model, node, after, task)
 
     def losses(values: np.ndarray) -> np.ndarray:
-        made = values if rest is None else rest([values, *given], training=False)
-        found = task.losses(truth, made)
+        known = {**kept, id(node.outputs[0]): ops.convert_to_tensor(values)}
+        for use in after:
+            arguments, options = use.arguments.fill_in(known)
+            made = keras.tree.flatten(use.operation(*arguments, **options))
+            known.update((id(t), value) for t, value in zip(use.outputs, made, strict=True))
+        found = task.losses(truth, known[id(model.outputs[0])])
         each: np.ndarray = ops.convert_to_numpy(found).astype(np.float64)
         return each
 
     return losses
+
+
+def _after(model: keras.Model, node: Any) -> list[Any]:
+    """The uses of layers that depend on a node, in order."""
+    moved = {id(tensor) for tensor in node.outputs}
+    after = []
+    for use in nodes(model):
+        if use is not node and any(id(t) in moved for t in use.arguments.keras_tensors):
+            after.append(use)
+            moved.update(map(id, use.outputs))
+    return after
+
+
+def _kept(model: keras.Model, node: Any, after: list[Any], task: Task) -> dict[int, Any]:
+    """What the uses of layers after a node read besides it and each other, by tensor."""
+    made = {id(tensor) for use in (node, *after) for tensor in use.outputs}
+    read_too = {
+        id(tensor): tensor
+        for use in after
+        for tensor in use.arguments.keras_tensors
+        if id(tensor) not in made
+    }
+    if not read_too:
+        return {}
+    part = keras.Model(model.input, list(read_too.values()))
+    values = keras.tree.flatten(part(shaped(model, task.events.x), training=False))
+    return dict(zip(read_too, values, strict=True))
 
 
 def gains_of(address: np.ndarray, change: np.ndarray, cells: int) -> np.ndarray:
