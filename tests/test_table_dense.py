@@ -175,14 +175,14 @@ def test_training_to_a_target_removes_tables():
 
 
 def refined(model, target, passes):
-    task = Task(TYPES, EVENTS, losses(model))
+    task = Task(TYPES, EVENTS, EVENTS, losses(model))
     lut = widths.lut_of(model, TYPES)
     return tables.refine(model, task, lut, Schedule(target, passes, 1), lambda found: None)
 
 
 def test_after_refinement_few_entries_are_better_a_step_higher(trained):
     model = copy(trained)
-    task = Task(TYPES, EVENTS, losses(model))
+    task = Task(TYPES, EVENTS, EVENTS, losses(model))
     found = refined(model, 10_000, 8)
     assert found.loss == pytest.approx(mean_loss(model, task), abs=1e-6)
     assert found.loss < mean_loss(trained, task) - 0.005
@@ -246,7 +246,7 @@ def test_beside_kernels_and_neurons_it_is_exact_and_counts():
 
 def test_beside_kernels_and_neurons_it_is_refined():
     model = mixed()
-    before = mean_loss(model, Task(TYPES, EVENTS, losses(model)))
+    before = mean_loss(model, Task(TYPES, EVENTS, EVENTS, losses(model)))
     assert refined(model, 10_000, 2).loss < before
     check_exact(model)
 

@@ -1,6 +1,7 @@
 """Weightless networks: the price of what they use, and tables and wires chosen by the loss."""
 
 import itertools
+import math
 
 import keras
 import numpy as np
@@ -55,7 +56,7 @@ def small(seed=1, units=4):
 
 
 def refined(model, target, passes, price=None):
-    task = Task(TYPES, EVENTS, losses(model))
+    task = Task(TYPES, EVENTS, EVENTS, losses(model))
     lut = weightless.lut_of(model, TYPES)
     seen = []
     found = tables.refine(model, task, lut, Schedule(target, passes, 1), seen.append)
@@ -152,6 +153,18 @@ def test_after_refinement_no_entry_of_a_table_and_no_wire_is_better():
             moved = wires.copy()
             moved[unit, k] = wire
             assert worth_by_hand(unit, moved, ones, bits) > least[unit] - 1e-6
+
+
+def test_refinement_keeps_a_network_that_no_pass_makes_better():
+    model = small()
+    weightless.adapt(model, X, TYPES)
+    found = refined(model, target=1000, passes=20)
+    before = [np.array(weight) for weight in model.get_weights()]
+    again = refined(model, target=math.ceil(found.lut), passes=1)
+    assert again.loss <= found.loss
+    if again.loss == found.loss:
+        for old, new in zip(before, model.get_weights(), strict=True):
+            np.testing.assert_array_equal(old, new)
 
 
 def test_refinement_meets_its_target_and_more_lut_lose_less():

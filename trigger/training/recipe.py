@@ -167,11 +167,11 @@ def train(
     frozen = transfer.frozen_weights(model, spec)
     history = fit(trained, taught, spec.training, shrinking, folder, watch, loss, first)
     transfer.check_frozen(model, frozen)
-    return history | _refined(model, trained, spec, taught["train"], loss)
+    return history | _refined(model, trained, spec, taught, loss)
 
 
 def _refined(
-    model: keras.Model, trained: keras.Model, spec: Spec, events: Events, loss: Any
+    model: keras.Model, trained: keras.Model, spec: Spec, events: dict[str, Events], loss: Any
 ) -> History:
     """Refine ``model``, a part of the fitted network, if the spec says so; returns final loss and
     LUT.
@@ -186,7 +186,7 @@ def _refined(
         if not (widths.is_learned(model) and widths.dense_layers(model, spec.input_types)):
             return {"refined_loss": [best.loss], "refined_lut": [best.lut]}
         target -= math.ceil(float(weightless.lut_of(model, spec.input_types)()))
-    few = _some(events, _REFINED_ON, training.seed)
+    few = _some(events["train"], _REFINED_ON, training.seed)
     schedule = refine.Schedule(target, training.refinement, training.seed)
     part = model
     judged = trained
@@ -207,7 +207,11 @@ def _refined(
 
 
 def _refined_tables(
-    model: keras.Model, trained: keras.Model, spec: Spec, events: Events, loss: Loss | None
+    model: keras.Model,
+    trained: keras.Model,
+    spec: Spec,
+    events: dict[str, Events],
+    loss: Loss | None,
 ) -> refine.Found:
     """Refine neurons and edges that are tables to their share of the target."""
     training = spec.training
@@ -215,7 +219,8 @@ def _refined_tables(
     own = weightless.lut_of(model, spec.input_types)
     whole = float(widths.lut_of(model, spec.input_types)())
     target = max(round(training.target_lut * float(own()) / whole), 1)
-    task = Task(spec.input_types, _some(events, _TABLES_ON, training.seed), loss or losses(trained))
+    few, others = (_some(events[k], _TABLES_ON, training.seed) for k in ("train", "validation"))
+    task = Task(spec.input_types, few, others, loss or losses(trained))
     schedule = refine.Schedule(target, training.refinement, training.seed)
     with progress("refining the tables", training.refinement, "passes") as done:
         return tables.refine(trained, task, own, schedule, lambda now: done(1))

@@ -36,22 +36,24 @@ def refine(
     """Refine the tables of a network in place, until ``lut`` of it is within the target; returns
     the final state.
 
-    ``watch`` is called after each pass. The result is the network with the least loss within the
-    target after a pass. Raises TriggerError if there is none.
+    ``watch`` is called after each pass. The result is the network with the least validation loss
+    within the target, before the first pass or after one. Raises TriggerError if there is none.
     """
     random = np.random.default_rng(schedule.seed)
     price = _FIRST_PRICE / schedule.target
     best = Found(math.inf, math.inf)
     weights = None
-    for _ in range(schedule.passes):
-        _refine_at(model, task, price, random)
+    for number in range(schedule.passes + 1):
+        if number:
+            _refine_at(model, task, price, random)
         now = Found(mean_loss(model, task), float(lut()))
-        watch(now)
         within = now.lut <= schedule.target
         if within and now.loss < best.loss:
             best = now
             weights = model.get_weights()
-        price *= _FALL if within else _RISE * (now.lut / schedule.target) ** 2
+        if number:
+            watch(now)
+            price *= _FALL if within else _RISE * (now.lut / schedule.target) ** 2
     if weights is None:
         raise TriggerError(
             f"training: refinement reached {now.lut:,.0f} LUT by count, but training.target_lut is "

@@ -22,10 +22,13 @@ Losses = Callable[[Any, Any], Any]
 
 
 class Task(NamedTuple):
-    """What a network shall do: the types of its inputs, training events, and their losses."""
+    """What a network shall do: the types of its inputs, training events, others that the best pass
+    is chosen by, and the losses of events.
+    """
 
     inputs: tuple[Fixed, ...]
     events: Events
+    validation: Events
     losses: Losses
 
     @property
@@ -36,11 +39,12 @@ class Task(NamedTuple):
 
 
 def mean_loss(model: keras.Model, task: Task) -> float:
+    """The mean loss of the validation events."""
+    others = task.validation
     found = task.losses(
-        ops.convert_to_tensor(task.events.y),
-        model(shaped(model, task.events.x), training=False),
+        ops.convert_to_tensor(others.y), model(shaped(model, others.x), training=False)
     )
-    return float(np.average(ops.convert_to_numpy(found), weights=task.events.weight))
+    return float(np.average(ops.convert_to_numpy(found), weights=others.weight))
 
 
 def read(model: keras.Model, node: Any, task: Task) -> np.ndarray:
