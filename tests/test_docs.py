@@ -34,7 +34,7 @@ HOW_TO = (
     "trees",
     "vendor-tools",
 )
-PAGES = ("tutorial.md", *(f"how-to/{name}.md" for name in HOW_TO))
+PAGES = ("tutorial.md", "reference/layers.md", *(f"how-to/{name}.md" for name in HOW_TO))
 
 pytestmark = pytest.mark.minutes
 
