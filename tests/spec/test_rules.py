@@ -5,7 +5,7 @@ what to do.
 import pytest
 
 from trigger import TriggerError
-from trigger.spec import rules
+from trigger.spec import families, rules
 from trigger.spec.rules import RULES
 from trigger.spec.spec import parse
 
@@ -59,6 +59,10 @@ def heads(*tables):
     """The same trigger with these heads; its accept bit decides on the first score of all."""
     bit = BIT.replace("threshold", 'output = "kind_signal"\nthreshold')
     return *TWO, (BIT, bit + "".join(tables))
+
+
+def family(name, more=""):
+    return 'function = "network"\n', f'family = "{name}"\n{more}'
 
 
 def after(text, more):
@@ -366,6 +370,29 @@ CASES = {
         "training.adversary.classes has 'nois', which is not a class of the training events; did "
         "you mean 'noise'?",
     ),
+    "family.has_arguments": (
+        family("trees", "arguments = { dept = 3 }\n"),
+        "model.arguments has 'dept', which is not an argument of model.family 'trees'; its "
+        "arguments are trees, depth, bits, learning_rate; did you mean 'depth'?",
+    ),
+    "family.separates_or_estimates": (
+        *ANOMALY,
+        USUAL,
+        family("mlp"),
+        "model.family 'mlp' is for classification and [heads]; for task \"anomaly\" write the "
+        "network in model.py, and set model.function instead",
+    ),
+    "family.suits_its_heads": (
+        *heads(KIND, ENERGY),
+        family("weightless"),
+        'heads.energy is a regression, but model.family "weightless" counts ones, which have no '
+        'scale; set model.family to "mixed", whose neurons have learned weights',
+    ),
+    "family.is_trained_with_its_keys": (
+        family("trees"),
+        "training.epochs has no effect: trees are not trained in epochs; remove it, and set their "
+        "number, depth and learning_rate in model.arguments",
+    ),
     "search.is_of_networks_trained_here": (
         *TRAINED,
         end(SEARCH.format("auc", "training.epochs")),
@@ -453,3 +480,65 @@ def test_a_rule_reads_and_does_not_change(rule, tmp_path):
     before = parsed.model_dump_json()
     assert rule(parsed) == rule(parsed)
     assert parsed.model_dump_json() == before
+
+
+UNTRAINED = ("[training]\nepochs = 50\n", "")
+OTHERWISE = "write the network in model.py, and set model.function instead"
+
+
+def test_the_arguments_have_defaults(tmp_path):
+    spec = parse(edited([family("trees"), UNTRAINED]), tmp_path / "trigger.toml")
+    assert families.arguments(spec) == families.Trees(trees=10, depth=3, bits=3, learning_rate=0.3)
+    assert spec.model_files == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            [family("tree")],
+            "model.family is 'tree'; it must be 'mlp', 'weightless', 'tables', 'mixed' or 'trees'",
+        ),
+        (
+            [family("mlp", 'file = "a.py"\n')],
+            "model: family is a network of this program; remove file, or remove family",
+        ),
+        (
+            [family("mlp", 'arguments = { units = "8-" }\n')],
+            "model.arguments.units is '8-'; it must have the neurons of each hidden layer, as in "
+            '"32-16"',
+        ),
+        (
+            [family("trees", "arguments = { depth = 9 }\n"), UNTRAINED],
+            "model.arguments.depth is 9; it must be less than or equal to 8",
+        ),
+        (
+            [family("mixed")],
+            "training.target_lut is missing; set it to the LUT that model.family 'mixed' may take",
+        ),
+        (
+            [family("trees"), UNTRAINED, end("[pruning]\nsparsity = 0.5\nend_epoch = 3")],
+            "[pruning] is for a network of model.function; remove it: model.arguments has the "
+            "number and the depth of trees",
+        ),
+        (
+            [family("trees"), UNTRAINED, end("[cross_validation]\nfolds = 3")],
+            "[cross_validation] trains networks of Keras, not trees; remove it",
+        ),
+        (
+            [family("mlp"), *heads(KIND, ENERGY + 'monotone = ["a"]\n')],
+            "heads.energy.monotone needs layers made for it, which model.family 'mlp' has not; "
+            f"remove it, or {OTHERWISE}",
+        ),
+        (
+            [family("trees"), UNTRAINED, *heads(KIND, ENERGY + 'loss = "huber"\n')],
+            'heads.energy.loss is "huber", which trees are not trained with; set it to '
+            '"mean_squared_error" or "mean_absolute_error"',
+        ),
+    ],
+)
+def test_what_a_family_cannot_do(changes, message, tmp_path):
+    path = tmp_path / "trigger.toml"
+    with pytest.raises(TriggerError) as error:
+        parse(edited(changes), path)
+    assert str(error.value) == f"{path}: {message}"

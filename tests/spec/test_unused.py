@@ -87,7 +87,7 @@ CASES = {
 READ = """
 name task description data.files data.source data.events data.arguments data.features data.label data.classes data.split.column
 data.split.train data.split.validation data.split.test model.function model.network model.weights
-model.output training.epochs training.batch_size training.learning_rate training.patience
+model.output model.family training.epochs training.batch_size training.learning_rate training.patience
 training.target_lut training.refinement training.distillation training.classes
 training.warm_start.network training.warm_start.epochs training.warm_start.learning_rate
 training.freeze.network training.freeze.layers cross_validation.folds cross_validation.fractions

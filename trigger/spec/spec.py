@@ -112,11 +112,8 @@ class Spec(Section):
     def model_files(self) -> list[str]:
         """The files of the network."""
         others = [self.training.warm_start, self.training.freeze]
-        files = (
-            [self.model.file]
-            if self.model.network is None
-            else [self.model.network, self.model.weights]
-        )
+        own = [self.model.file] if self.model.function is not None else []
+        files = [*own, self.model.network, self.model.weights]
         return [name for name in [*files, *(one and one.network for one in others)] if name]
 
     @property

@@ -122,13 +122,15 @@ class Data(Section):
 
 
 class Model(Section):
-    """The network: made by ``function(features, classes, **arguments)`` of ``file``, or trained
-    already, in ``network``. ``teacher(features)`` makes the autoencoder whose errors it learns.
+    """The network: made by ``function(features, classes, **arguments)`` of ``file``, built in, of a
+    ``family``, or trained already, in ``network``. ``teacher(features)`` makes the autoencoder
+    whose errors it learns.
     """
 
     file: FileName = "model.py"
     function: Name | None = None
     teacher: Name | None = None
+    family: Literal["mlp", "weightless", "tables", "mixed", "trees"] | None = None
     arguments: dict[Name, int | Finite | str | bool] = {}
     network: FileName | None = None
     weights: FileName | None = None
@@ -136,6 +138,13 @@ class Model(Section):
 
     @model_validator(mode="after")
     def _is_one_of_both(self) -> "Model":
+        if self.family is not None:
+            others = ("function", "file", "network", "weights", "teacher")
+            if given := [name for name in others if name in self.model_fields_set]:
+                raise ValueError(
+                    f"family is a network of this program; remove {given[0]}, or remove family"
+                )
+            return self
         if (self.function is None) == (self.network is None):
             raise ValueError(
                 "set either function, to train a network, or network, for a trained one"

@@ -57,7 +57,7 @@ def create(folder: Path, like: str) -> None:
 
 def _model_files(spec: specification.Spec) -> dict[str, str]:
     """The files of the network by their keys of [model]."""
-    keys = ("file",) if spec.model.network is None else ("network", "weights")
+    keys = ("file",) if spec.model.function is not None else ("network", "weights")
     names = {key: getattr(spec.model, key) for key in keys}
     return {key: name for key, name in names.items() if name}
 
@@ -66,7 +66,7 @@ def _helpers(spec: specification.Spec, source: Path) -> dict[str, str]:
     """The modules beside the file of the network that it imports, and their paths in the new
     folder. Those elsewhere are on Python's own search path, and are found from there.
     """
-    if spec.model.network is not None:
+    if spec.model.function is None:
         return {}
     file = source / spec.model.file
     here = PurePath(_inside(spec.model.file)).parent

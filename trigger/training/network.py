@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from trigger.errors import TriggerError
+from trigger.errors import TriggerError, quoted
 from trigger.events.dataset import Events
 from trigger.fixedpoint.types import Fixed
 from trigger.frontends import heads, keras_backend
@@ -48,6 +48,8 @@ def make(spec: Spec, folder: Path) -> keras.Model:
     """Call the model function. Raises TriggerError if it is missing or does not return a
     network.
     """
+    if spec.model.family is not None:
+        return _built_in(spec)
     assert spec.model.function is not None
     path = folder / spec.model.file
     features = len(spec.data.features)
@@ -60,6 +62,21 @@ def make(spec: Spec, folder: Path) -> keras.Model:
     _check_shapes(model, spec, f"{where} returns")
     _check_saving(model, where)
     _check_running(model, features, where)
+    return model
+
+
+def _built_in(spec: Spec) -> keras.Model:
+    """The network of a family. Raises TriggerError without QKeras, which its layers need."""
+    from trigger.training import builtin
+
+    try:
+        model = builtin.network(spec)
+    except ImportError as error:
+        raise TriggerError(
+            f"model.family {quoted(spec.model.family)} needs QKeras; install "
+            "trigger-compiler[qkeras] in an environment of its own"
+        ) from error
+    _check_running(model, len(spec.data.features), "model.family")
     return model
 
 

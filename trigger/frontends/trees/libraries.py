@@ -22,15 +22,23 @@ def record(path: Path, forest: Forest, rounded: Forest, x: Reals) -> Recording:
     Where the library is not installed, the trees as read from the file say which leaves. Raises
     TriggerError if the library predicts something else than the trees.
     """
-    heads = (Head(LINEAR, "trees", forest.outputs),)
     predict = {xgboost.LIBRARY: _of_xgboost, lightgbm.LIBRARY: _of_lightgbm}.get(forest.library)
     module = _installed(forest.library.lower()) if predict else None
     if predict is None or module is None:
-        leaves = rounded.leaves(x)
-        return Recording(x, rounded.scores(leaves), heads, f"trees of {path.name}")
+        return recorded(rounded, x, f"trees of {path.name}")
     leaves, scores = predict(module, path, forest, x)
     name = f"{forest.library} {module.__version__}"
     _check(name, path, forest, leaves, scores)
+    return _recording(rounded, x, leaves, name)
+
+
+def recorded(rounded: Forest, x: Reals, name: str) -> Recording:
+    """The scores of a forest for ``x``, as it says itself."""
+    return _recording(rounded, x, rounded.leaves(x), name)
+
+
+def _recording(rounded: Forest, x: Reals, leaves: Integers, name: str) -> Recording:
+    heads = (Head(LINEAR, "trees", rounded.outputs),)
     return Recording(x, rounded.scores(leaves), heads, name)
 
 

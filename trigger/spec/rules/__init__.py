@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from trigger.spec.rules import (
     adversary,
+    family,
     features,
     heads,
     outputs,
@@ -40,6 +41,10 @@ RULES: tuple[Rule, ...] = (
     features.take_whole_objects,
     features.types_are_of_features,
     features.have_types,
+    family.has_arguments,
+    family.separates_or_estimates,
+    family.suits_its_heads,
+    family.is_trained_with_its_keys,
     training.is_of_networks_trained_here,
     training.needs_labels,
     training.quantization_needs_a_float_network,

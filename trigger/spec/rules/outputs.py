@@ -40,7 +40,7 @@ def several_are_not_all(spec: "Spec") -> str | None:
 
 
 def anomaly_is_trained_here(spec: "Spec") -> str | None:
-    if spec.task != "anomaly" or spec.model.function is not None:
+    if spec.task != "anomaly" or spec.model.network is None:
         return None
     return 'task "anomaly" needs a network that is trained here; model.network is already trained'
 

@@ -13,7 +13,7 @@ _NOT_IN_TRIALS = ("cross_validation", "robustness", "synth")
 
 
 def is_of_networks_trained_here(spec: "Spec") -> str | None:
-    if spec.search is None or spec.model.function is not None:
+    if spec.search is None or spec.model.network is None:
         return None
     return "search needs a network that is trained here; model.network is already trained"
 

@@ -29,7 +29,7 @@ def quantization_needs_a_float_network(spec: "Spec") -> str | None:
 
 
 def cross_validation_trains(spec: "Spec") -> str | None:
-    if spec.cross_validation is None or spec.model.function is not None:
+    if spec.cross_validation is None or spec.model.network is None:
         return None
     return "cross_validation trains the network again; model.network is already trained"
 

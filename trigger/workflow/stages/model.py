@@ -11,7 +11,9 @@ import numpy as np
 from trigger.artifacts.folder import NUISANCE, Build, training_events, write_json
 from trigger.events.dataset import Events
 from trigger.fixedpoint.graph import Graph
+from trigger.frontends.trees.forest import Forest
 from trigger.spec import network_files
+from trigger.spec.families import TREES
 from trigger.spec.spec import Spec
 from trigger.support.archive import normalise
 from trigger.support.code import code_digest
@@ -63,6 +65,9 @@ def run(build: Build, folder: Path) -> None:
     events = training_events(build)
     if boosted.wanted(spec):
         np.save(folder / "boosted_scores.npy", boosted.scores(events, spec))
+    if spec.model.family == TREES:
+        _train_forest(spec, events, folder)
+        return
     if (path := forests.file_of(spec, build.source)) is not None:
         _keep_forest(path, spec, events, folder)
         return
@@ -178,11 +183,36 @@ def _keep_forest(path: Path, spec: Spec, events: Mapping[str, Events], folder: P
         write_json(folder / "quantization.json", {"bits": chosen.bits, "rows": rows, "notes": []})
         rounded = chosen.forest
         np.save(folder / "float_scores.npy", forests.scores(forest, test))
-    graph = lower(rounded, spec.input_types)
-    for note in graph.notes:
-        say(f"  {note}")
+    graph = _told(lower(rounded, spec.input_types))
     asked = _asked(graph, spec, test[:_EVENTS])
     libraries.record(path, forest, rounded, asked).save(folder / "trained.npz")
+    _write_forest(rounded, test, folder)
+
+
+def _train_forest(spec: Spec, events: Mapping[str, Events], folder: Path) -> None:
+    """Train the trees of family "trees", and record what they give."""
+    from trigger.frontends.trees import libraries
+    from trigger.frontends.trees.lowering import lower
+    from trigger.training import boosting
+
+    with progress("training the trees", 1, "forest") as done:
+        forest = boosting.trained(spec, events)
+        done(1)
+    test = events["test"].x
+    asked = _asked(_told(lower(forest, spec.input_types)), spec, test[:_EVENTS])
+    libraries.recorded(forest, asked, "boosted trees").save(folder / "trained.npz")
+    _write_forest(forest, test, folder)
+
+
+def _told(graph: Graph) -> Graph:
+    for note in graph.notes:
+        say(f"  {note}")
+    return graph
+
+
+def _write_forest(rounded: Forest, test: np.ndarray, folder: Path) -> None:
+    from trigger.training import forests
+
     forests.save(rounded, folder / "network.json")
     np.save(folder / "network_scores.npy", forests.scores(rounded, test))
     parameters = forests.parameters(rounded)
