@@ -128,8 +128,10 @@ def _size(row: dict | None) -> str:
 def picture(samples: list[Sample], results: dict[str, dict]) -> None:
     """AUC of each method, one line for each set of variables; filled markers are in bits."""
     plt.rcParams["svg.hashsalt"] = "trigger"
-    size = (3.6 * len(samples), 4.2)
-    figure, axes = plt.subplots(1, len(samples), figsize=size, layout="constrained", squeeze=False)
+    inches = (3.6 * len(samples), 4.2)
+    figure, axes = plt.subplots(
+        1, len(samples), figsize=inches, layout="constrained", squeeze=False
+    )
     places = {method: number for number, (method, _) in enumerate([*METHODS][::2])}
     axes[0, 0].set_ylabel("AUC")
     for panel, sample in zip(axes[0], samples, strict=True):
