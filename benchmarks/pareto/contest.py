@@ -1,4 +1,4 @@
-"""Our families, HGQ2 and uniform QKeras networks on the same jets: accuracy against LUT by the same Yosys flow.
+"""Our families and those of other tools on the same jets: accuracy against LUT by the same Yosys flow.
 
 Each network is a process of its own and leaves a file in ``results/``; what is there is not made again. Ends with the table
 and the picture of all that is there, ``results.md`` and ``results.svg``.
@@ -13,9 +13,11 @@ from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from itertools import zip_longest
 from pathlib import Path
+from typing import NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
+from others import PYTHON, SCRIPTS
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -30,6 +32,10 @@ POINTS = {
     "qkeras-8": (0.98, 0.97, 0.96, 0.95, 0.94, 0.93, 0.92, 0.9, 0.85, 0.8),
     "qkeras-6": (0.98, 0.97, 0.96, 0.95, 0.93, 0.9, 0.85, 0.8, 0.7),
     "qkeras-4": (0.97, 0.96, 0.95, 0.92, 0.9, 0.85, 0.8, 0.7, 0.5),
+    "dwn": (10, 20, 50, 100, 200, 360),
+    "torchlogix": (500, 1000, 2000),
+    "treelut": (1, 2, 4, 8, 13),
+    "conifer": (1, 2, 4, 10, 20),
 }
 NAMES = {
     "ours": "ours, learned widths",
@@ -38,6 +44,19 @@ NAMES = {
     "ours-trees": "ours, trees",
     "hgq2": "HGQ2 + alkaid",
     "hgq2-0.01": "HGQ2 + alkaid at 0.01",
+    "qkeras-8": "QKeras 8",
+    "qkeras-6": "QKeras 6",
+    "qkeras-4": "QKeras 4",
+    "dwn": "DWN",
+    "treelut": "TreeLUT",
+}
+# Families by colour, methods by marker.
+FAMILIES = {
+    "MLP": ("C0", {"ours": "o", "ours-refined": "s", "hgq2": "^", "hgq2-0.01": "v"}),
+    "uniform MLP": ("C7", {"qkeras-8": "o", "qkeras-6": "s", "qkeras-4": "^"}),
+    "weightless": ("C3", {"ours-weightless": "o", "dwn": "^"}),
+    "gates": ("C4", {"torchlogix": "^"}),
+    "trees": ("C2", {"ours-trees": "o", "treelut": "^", "conifer": "v"}),
 }
 # Accuracies at which LUT are compared: shares of the float network's excess over chance.
 CHANCE, SHARES = 0.2, (0.6, 0.7, 0.8, 0.85, 0.9, 0.92, 0.94, 0.96, 0.97, 0.98, 1.0)
@@ -55,8 +74,13 @@ def run(job: tuple[str, float, int], end: float) -> None:
     if result(job).exists() or time.monotonic() > end:
         return
     method, point, seed = job
+    if method in SCRIPTS and PYTHON not in os.environ:
+        return
     python = ROOT / (".venv-hgq" if method.startswith("hgq2") else ".venv") / "bin" / "python"
-    command = [python, HERE / "train.py", method, str(point), str(seed), str(EPOCHS), result(job)]
+    asked = [method, str(point), str(seed)]
+    command = [python, HERE / "train.py", *asked, str(EPOCHS), result(job)]
+    if method in SCRIPTS:
+        command = [python, HERE / "others.py", *asked, result(job)]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **THREADS})
     if done.returncode:
         print(f"{job}: {done.stderr.strip().splitlines()[-1]}", flush=True)
@@ -73,8 +97,19 @@ def lut(row: dict) -> int:
     return min(row["lut"], row.get("lut_alkaid", row["lut"]))
 
 
-def curves() -> dict[str, list[tuple[float, float, float, float, int]]]:
-    """For each method, point by point: mean and spread of LUT, mean and spread of the test accuracy, networks."""
+class Point(NamedTuple):
+    """Mean and spread of LUT and of the test accuracy of some networks, and their mean latency."""
+
+    lut: float
+    lut_spread: float
+    accuracy: float
+    accuracy_spread: float
+    latency_ns: float
+    networks: int
+
+
+def curves() -> dict[str, list[Point]]:
+    """The points of each method, by LUT."""
     rows: dict[tuple[str, float], list[dict]] = defaultdict(list)
     for path in sorted((HERE / "results").glob("*.json")):
         row = json.loads(path.read_text())
@@ -82,63 +117,108 @@ def curves() -> dict[str, list[tuple[float, float, float, float, int]]]:
     found = defaultdict(list)
     for (method, _), group in rows.items():
         sizes, accuracies = [lut(r) for r in group], [r["test_accuracy"] for r in group]
-        figures = np.mean(sizes), np.std(sizes), np.mean(accuracies), np.std(accuracies)
-        found[method].append((*map(float, figures), len(group)))
+        latency = np.mean([r["latency_ns"] for r in group])
+        figures = np.mean(sizes), np.std(sizes), np.mean(accuracies), np.std(accuracies), latency
+        found[method].append(Point(*map(float, figures), len(group)))
     return {method: sorted(found[method]) for method in POINTS if method in found}
 
 
-def needed(curve: list[tuple[float, float, float, float, int]], accuracy: float) -> float | None:
-    """LUT at an accuracy, between the points of a curve whose accuracy rises; None where it does not reach it."""
-    size, reached = np.log([p[0] + 1 for p in curve]), np.maximum.accumulate([p[2] for p in curve])
-    if not reached[0] <= accuracy <= reached[-1]:
+def needed(curve: list[Point], accuracy: float) -> float | None:
+    """LUT at an accuracy, between the points of a curve whose accuracy rises; None where it does not reach it.
+
+    Where the smallest network of the curve is better already, this is its LUT.
+    """
+    size = np.log([p.lut + 1 for p in curve])
+    reached = np.maximum.accumulate([p.accuracy for p in curve])
+    if accuracy > reached[-1]:
         return None
     return float(np.exp(np.interp(accuracy, reached, size)) - 1)
 
 
-def table(found: dict, float_accuracy: float) -> str:
+def name(method: str) -> str:
+    return NAMES.get(method, method)
+
+
+def cell(size: float | None) -> str:
+    return "—" if size is None else f"{size:,.0f}"
+
+
+def table(found: dict[str, list[Point]], float_accuracy: float) -> str:
+    accuracies = [CHANCE + share * (float_accuracy - CHANCE) for share in SHARES]
+    sizes = [{m: needed(curve, accuracy) for m, curve in found.items()} for accuracy in accuracies]
+    ends = [
+        f"| {share:.0%} | {100 * accuracy:.2f} %"
+        for share, accuracy in zip(SHARES, accuracies, strict=True)
+    ]
     lines = [
-        "| method | networks | LUT, mean ± spread | test accuracy, mean ± spread |",
-        "|---|---:|---:|---:|",
+        "LUT at equal test accuracy, between the points of each curve; that of its smallest network "
+        "where this one is better already:",
+        "",
+        "| share of float's excess | test accuracy | ours | LUT | best of the others | LUT | ratio |",
+        "|---:|---:|---|---:|---|---:|---:|",
+    ]
+    for end, row in zip(ends, sizes, strict=True):
+        (ours, own), (other, least) = best(row, True), best(row, False)
+        ratio = f"{own / least:.2f}" if own and least else "—"
+        lines.append(f"{end} | {ours} | {cell(own)} | {other} | {cell(least)} | {ratio} |")
+    lines += ["", "| share | test accuracy | " + " | ".join(map(name, found)) + " |"]
+    lines.append("|---:|---:|" + "---:|" * len(found))
+    for end, row in zip(ends, sizes, strict=True):
+        lines.append(f"{end} | {' | '.join(map(cell, row.values()))} |")
+    lines += [
+        "",
+        "| method | networks | LUT, mean ± spread | test accuracy, mean ± spread | latency, ns |",
+        "|---|---:|---:|---:|---:|",
     ]
     for method, curve in found.items():
         lines += [
-            f"| {NAMES.get(method, method)} | {n} | {size:,.0f} ± {spread:,.0f} | {100 * mean:.2f} % ± {100 * sigma:.2f} % |"
-            for size, spread, mean, sigma, n in curve
+            f"| {name(method)} | {p.networks} | {p.lut:,.0f} ± {p.lut_spread:,.0f} | "
+            f"{100 * p.accuracy:.2f} % ± {100 * p.accuracy_spread:.2f} % | {p.latency_ns:.1f} |"
+            for p in curve
         ]
-    lines += [
-        "",
-        "| share of float's excess | test accuracy | "
-        + " | ".join(NAMES.get(m, m) for m in found)
-        + " | ours / best of the others |",
-    ]
-    lines.append("|---:|---:|" + "---:|" * len(found) + "---:|")
-    for share in SHARES:
-        accuracy = CHANCE + share * (float_accuracy - CHANCE)
-        sizes = {method: needed(curve, accuracy) for method, curve in found.items()}
-        ours, others = (
-            min(
-                (s for method, s in sizes.items() if method.startswith("ours") == own and s),
-                default=None,
-            )
-            for own in (True, False)
-        )
-        ratio = ours / others if ours and others else None
-        cells = [f"{size:,.0f}" if size is not None else "—" for size in sizes.values()]
-        lines.append(
-            f"| {share:.0%} | {100 * accuracy:.2f} % | {' | '.join(cells)} | {f'{ratio:.2f}' if ratio else '—'} |"
-        )
     return "\n".join(lines) + "\n"
 
 
-def picture(found: dict, float_accuracy: float) -> None:
+def best(sizes: dict[str, float | None], own: bool) -> tuple[str, float | None]:
+    """The smallest of our methods, or of the others, and its LUT."""
+    reached = {m: size for m, size in sizes.items() if size and m.startswith("ours") == own}
+    if not reached:
+        return "—", None
+    method = min(reached, key=lambda m: reached[m])
+    return name(method).removeprefix("ours, "), reached[method]
+
+
+def picture(found: dict[str, list[Point]], float_accuracy: float) -> None:
     plt.rcParams["svg.hashsalt"] = "trigger"
-    _, axes = plt.subplots(figsize=(7.5, 5), layout="constrained")
-    for method, curve in found.items():
-        size, spread, mean, sigma, _ = (np.array(column) for column in zip(*curve, strict=True))
-        axes.errorbar(size, mean, sigma, spread, "o-", ms=4, lw=1, label=NAMES.get(method, method))
-    axes.axhline(float_accuracy, color="gray", ls=":", label="float")
-    axes.set(xscale="log", xlabel="LUT (Yosys)", ylabel="test accuracy", ylim=(0.5, None))
-    axes.legend(loc="lower right")
+    figure, axes = plt.subplots(figsize=(9, 5), layout="constrained")
+    for family, (colour, methods) in FAMILIES.items():
+        for method, marker in methods.items():
+            if method not in found:
+                continue
+            own = method.startswith("ours")
+            curve = found[method]
+            axes.errorbar(
+                [p.lut for p in curve],
+                [p.accuracy for p in curve],
+                [p.accuracy_spread for p in curve],
+                [p.lut_spread for p in curve],
+                color=colour,
+                fmt=f"{marker}{'-' if own else ':'}",
+                ms=5,
+                mfc=colour if own else "white",
+                lw=1.4 if own else 0.9,
+                elinewidth=0.7,
+                label=f"{family}: {name(method)}",
+            )
+    axes.axhline(float_accuracy, color="gray", ls="--", lw=0.8, label="float MLP")
+    axes.set(
+        xscale="log",
+        xlabel="LUT (Yosys), inputs counted",
+        ylabel="test accuracy",
+        ylim=(0.6, 0.74),
+        xlim=(25, 15000),
+    )
+    figure.legend(loc="outside right upper", fontsize=8)
     plt.savefig(HERE / "results.svg", metadata={"Date": None})
 
 
@@ -156,10 +236,10 @@ def main() -> None:
     asked = parser.parse_args()
     (HERE / "results").mkdir(exist_ok=True)
     uniform = tuple(method for method in POINTS if method.startswith("qkeras"))
-    learned = tuple(method for method in POINTS if method not in uniform)
+    learned = tuple(method for method in POINTS if method not in (*uniform, *SCRIPTS))
     jobs = [
         (method, point, seed)
-        for methods in (learned, uniform)
+        for methods in (learned, uniform, tuple(SCRIPTS))
         for seed in SEEDS
         for points in zip_longest(*(POINTS[method] for method in methods))
         for method, point in zip(methods, points, strict=True)

@@ -7,30 +7,25 @@ import argparse
 import json
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from trigger.fixedpoint import evaluate
 from trigger.fixedpoint.graph import Graph
 from trigger.frontends import keras_backend
 
 keras_backend.start()
 import keras
+from count import counted, normalised
 
-from trigger.backends.rtl import Rtl, RtlOptions, write
+from trigger.backends.rtl import Rtl
 from trigger.events.dataset import Events
-from trigger.events.hardware import splits, to_real
-from trigger.fixedpoint.types import smallest
 from trigger.frontends.networks import lower
-from trigger.physics.metrics import accuracy
-from trigger.spec.parts import part
 from trigger.spec.spec import Spec, find, load
 from trigger.spec.tables import Pruning, Training
 from trigger.support.quantiles import thresholds
-from trigger.synthesis.run import synthesise
-from trigger.synthesis.tool import Job
 
 UNITS = (64, 32, 32)
 BATCH, FIRST_BITS, LEARNING_RATE = 512, 3, 0.005
@@ -242,28 +237,6 @@ class _Best(keras.callbacks.Callback):
             self._least, self.weights = logs["val_loss"], self.model.get_weights()
 
 
-def normalised(spec: Spec) -> tuple[Spec, dict[str, Events], dict[str, Events]]:
-    """The jets less their mean over a power of two, for all methods alike and at no cost.
-
-    Returns the spec with the types of the results, and the events in real numbers and in integers.
-    """
-    integers = splits(spec, find(spec.name).parent).events
-    events = to_real(integers, spec)
-    step = np.array([2.0**-t.fraction for t in spec.input_types])
-    mean = np.rint(events["train"].x.mean(axis=0) / step)
-    shift = np.rint(np.log2(np.maximum(events["train"].x.std(axis=0), step))).astype(int)
-    types = {}
-    for name, kind, offset, exponent in zip(
-        spec.data.features, spec.input_types, mean, shift, strict=True
-    ):
-        low, high = int(kind.minimum - offset), int(kind.maximum - offset)
-        types[name] = str(smallest(low, high, kind.fraction + int(exponent)))
-    spec = spec.model_copy(update={"inputs": spec.inputs.model_copy(update={"types": types})})
-    real = {name: e._replace(x=(e.x - mean * step) / 2.0**shift) for name, e in events.items()}
-    exact = {name: e._replace(x=e.x - mean.astype(np.int64)) for name, e in integers.items()}
-    return spec, real, exact
-
-
 def alkaid_rtl(model, graph, own: Rtl, folder: Path) -> Rtl:
     """An HGQ2 network by alkaid's own converter, in as many stages as ours."""
     from alkaid.codegen import RTLModel
@@ -297,39 +270,11 @@ def measure(method: str, point: float, seed: int, epochs: int) -> dict:
     kind, _, setting = method.partition("-")
     train = METHODS.get(method) or METHODS[kind]
     model = train(Task(setting, point, spec, events, epochs, seed))
-    trained = time.monotonic() - start
+    trained = {"training_s": round(time.monotonic() - start)}
     graph = model if isinstance(model, Graph) else lower(model, spec.input_types)
-    scores = {
-        name: np.ldexp(evaluate.run(graph, e.x).astype(float), -graph.output.fractions)
-        for name, e in exact.items()
-    }
-    found = {
-        f"{name}_accuracy": accuracy(scores[name], exact[name]) for name in ("validation", "test")
-    }
-    target = spec.target
-    with tempfile.TemporaryDirectory() as folder:
-        project = write(
-            graph,
-            Path(folder) / "rtl",
-            RtlOptions(target.part, target.clock_mhz, project_name="core"),
-        )
-        designs = {"lut": project}
-        if kind == "hgq2":
-            designs["lut_alkaid"] = alkaid_rtl(model, graph, project, Path(folder) / "alkaid")
-        for name, design in designs.items():
-            job = Job(design, Path(folder), target.backend, part(target.part), target.clock_mhz)
-            synthesis = synthesise("yosys", job, Path(folder) / name)
-            found[name] = synthesis.lut
-    found |= {
-        "lut_estimated": project.estimate["lut"],
-        "ff": synthesis.ff,
-        "latency_ns": 1000 * project.interface.latency / target.clock_mhz,
-    }
-    found |= {
-        "tool": synthesis.tool,
-        "training_s": round(trained),
-        "seconds": round(time.monotonic() - start),
-    }
+    more = {"lut_alkaid": partial(alkaid_rtl, model)} if kind == "hgq2" else {}
+    found = counted(graph, spec, exact, more) | trained
+    found["seconds"] = round(time.monotonic() - start)
     return {"method": method, "point": point, "seed": seed, "epochs": epochs, **found}
 
 
