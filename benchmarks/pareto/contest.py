@@ -151,7 +151,7 @@ def table(found: dict[str, list[Point]], float_accuracy: float) -> str:
         for share, accuracy in zip(SHARES, accuracies, strict=True)
     ]
     lines = [
-        "LUT at equal test accuracy, between the points of each curve; that of its smallest network "
+        "LUT at equal test accuracy, between the points of each curve; that of its smallest network,",
         "where this one is better already:",
         "",
         "| share of float's excess | test accuracy | ours | LUT | best of the others | LUT | ratio |",
