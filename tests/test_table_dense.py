@@ -153,7 +153,7 @@ def test_the_price_is_bits_and_sums_of_the_tables_that_are_not_constant():
     details[0, 0, 7] = 5
     layer.details.assign(details)
     # Four tables of six bits and an adder for each of three bits; the input saturates.
-    one = 3 * (4 + weightless._A_SUM) + weightless._GROWTH * weightless._A_SUM
+    one = 3 * (4 + weightless._A_SUM) + weightless._A_GROWTH
     assert float(lut()) == pytest.approx(one + weightless._A_SATURATION)
     layer.range.assign([3, 1, 1])
     assert float(widths.lut_of(model, TYPES)()) == pytest.approx(one)
@@ -248,6 +248,29 @@ def test_beside_kernels_and_neurons_it_is_refined():
     model = mixed()
     before = mean_loss(model, Task(TYPES, EVENTS, EVENTS, losses(model)))
     assert refined(model, 10_000, 2).loss < before
+    check_exact(model)
+
+
+def test_inputs_and_heads_side_by_side_count_and_are_refined():
+    left, right = keras.Input((1,)), keras.Input((2,))
+    counts = PopCount(2)(LookupLayer(6, n=2, seed=1)(Thermometer(4, name="bits")(left)))
+    edges = TableDense(2, seed=1)(right)
+    model = keras.Model([left, right], [counts, edges])
+    weightless.adapt(model, X, TYPES)
+    places = np.asarray(model.get_layer("bits").places)
+    assert (places == np.rint(places)).all()
+    joined = keras.Model(model.input, keras.layers.Concatenate()(model.outputs))
+
+    one = losses(made(TableDense(2)))
+
+    def both(truth, scores):
+        return one(truth, scores[:, :2] / 2) + one(truth, scores[:, 2:])
+
+    task = Task(TYPES, EVENTS, EVENTS, both)
+    before = mean_loss(joined, task)
+    lut = widths.lut_of(model, TYPES)
+    found = tables.refine(joined, task, lut, Schedule(10_000, 2, 1), lambda found: None)
+    assert found.loss < before - 0.01
     check_exact(model)
 
 

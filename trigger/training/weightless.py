@@ -9,6 +9,7 @@ prefers round thresholds and drops features.
 import math
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import keras
@@ -31,9 +32,9 @@ _UNKNOWN = 8
 _A_COMPARATOR = 0.5
 _A_LINK = 0.4
 _A_BIT = 0.8
-# LUTs of a bit of a sum of tables, the bits that it grows by, and LUTs of an input that saturates.
+# LUTs of a bit of a sum of tables, of each table in it, and of an input that saturates.
 _A_SUM = 0.8
-_GROWTH = 1.0
+_A_GROWTH = 0.8
 _A_SATURATION = 20.0
 # The margin to a probability of one, which has no logarithm.
 _CERTAIN = 1e-6
@@ -62,10 +63,9 @@ def adapt(model: keras.Model, x: np.ndarray, types: tuple[Fixed, ...]) -> None:
         # The ranges of values that training moves are its own.
         if isinstance(layer, TableDense) and keras.Model(model.input, source).trainable_weights:
             continue
-        if len(model.inputs) == 1 and source is model.inputs[0]:
-            layer.adapt(x, np.array([2.0**-t.fraction for t in types]))
-        else:
-            layer.adapt(_values(model, source, x))
+        read = types_of_inputs(model, types).get(id(source))
+        step = None if read is None else np.array([2.0**-t.fraction for t in read])
+        layer.adapt(_values(model, source, x), step)
 
 
 def _values(model: keras.Model, tensor: Any, x: np.ndarray) -> np.ndarray:
@@ -168,7 +168,7 @@ def _edges(layer: TableDense, address: np.ndarray, used: Terms) -> Tensor:
 
 def edge(address: int, bits: Any, there: Any) -> Any:
     """The LUTs of a table of ``bits``, and of adding its values; 0 if it is not there."""
-    return bits * (table(address) + _A_SUM) + _GROWTH * _A_SUM * there
+    return bits * (table(address) + _A_SUM) + _A_GROWTH * there
 
 
 def edge_bits(layer: TableDense) -> tuple[Tensor, Tensor]:
@@ -304,13 +304,21 @@ def _wired(layer: LookupLayer, active: Terms) -> Tensor:
 
 def _types(model: keras.Model, tensor: Any, inputs: tuple[Fixed, ...]) -> tuple[Fixed, ...] | None:
     """The type of each element of a tensor; None if it is unknown."""
-    if len(model.inputs) == 1 and tensor is model.inputs[0]:
-        return inputs
+    given = types_of_inputs(model, inputs)
+    if id(tensor) in given:
+        return given[id(tensor)]
     for node in nodes(model):
         if node.outputs[0] is tensor:
             rule = quantizer_types(getattr(node.operation, "activation", None))
             return None if rule is None else (rule[0],) * _elements(tensor)
     return None
+
+
+def types_of_inputs(model: keras.Model, types: tuple[Fixed, ...]) -> dict[int, tuple[Fixed, ...]]:
+    """The types of the elements of each input of a network, by tensor."""
+    ends = np.cumsum([0, *map(_elements, model.inputs)])
+    parts = (types[start:stop] for start, stop in pairwise(ends))
+    return dict(zip(map(id, model.inputs), parts, strict=True))
 
 
 def _elements(tensor: Any) -> int:

@@ -100,7 +100,8 @@ def dense_layers(model: keras.Model, inputs: tuple[Fixed, ...]) -> list[DenseLay
     """The Dense layers of a network in order, for inputs of these types. Raises as ``lut_of``."""
     order = nodes(model)
     bits: dict[int, Terms | None] = {
-        id(model.inputs[0]): _constant([t.width - t.signed for t in inputs], len(inputs))
+        tensor: _constant([t.width - t.signed for t in types], len(types))
+        for tensor, types in weightless.types_of_inputs(model, inputs).items()
     }
     neurons = _neurons(order, model.outputs)
     layers: list[DenseLayer] = []
