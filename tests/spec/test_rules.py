@@ -409,6 +409,11 @@ CASES = {
         end(SEARCH.format("efficiency", "training.epochs")),
         'search.metric "efficiency" needs both decision.accept and physics.zero_bias',
     ),
+    "search.families_are_known": (
+        end("[search.family.tree]"),
+        "search.family has 'tree'; the families are mlp, weightless, tables, mixed, trees, model, "
+        "where model is the network of [model]; did you mean 'trees'?",
+    ),
     "search.parameters_are_keys_of_tables": (
         end(SEARCH.format("auc", "trainng.epochs")),
         "search.parameters has 'trainng.epochs', which is not a key of a table, such "

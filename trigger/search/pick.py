@@ -101,6 +101,7 @@ def figure(point: Point, name: str, metric: str) -> float:
 def describe(point: Point, metric: str) -> str:
     """A trial in one line."""
     o = point.outcome
+    name = f"trial {point.number}{', ' if point.family else ''}{point.family}"
     if o.metric is None:
-        return f"trial {point.number}: {o.state}: {o.reason}"
-    return f"trial {point.number}: {metric} {o.metric:.4f}, {o.lut:,} LUT, {o.latency_ns:.1f} ns"
+        return f"{name}: {o.state}: {o.reason}"
+    return f"{name}: {metric} {o.metric:.4f}, {o.lut:,} LUT, {o.latency_ns:.1f} ns"

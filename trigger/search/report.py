@@ -8,6 +8,7 @@ from trigger.backends.rtl.area import lut_error
 from trigger.report import plots
 from trigger.report.page import environment
 from trigger.search.pick import figure, of_budget
+from trigger.search.space import FAMILY
 from trigger.search.study import Point, front
 from trigger.search.trial import COMPLETE
 from trigger.spec.spec import Spec
@@ -24,8 +25,8 @@ def write_page(points: Sequence[Point], spec: Spec, folder: Path) -> Path:
     names = {metric: metric, "lut": "LUT, predicted", "latency_ns": "latency, ns"}
     pictures = [
         plots.front(
-            [(figure(p, x, metric), figure(p, y, metric)) for p in complete],
-            [(figure(p, x, metric), figure(p, y, metric)) for p in best],
+            _places(complete, x, y, metric),
+            _places(best, x, y, metric),
             (names[x], names[y]),
             {c.name: c.bound for c in budgets}.get(x),
         )
@@ -45,7 +46,9 @@ def write_page(points: Sequence[Point], spec: Spec, folder: Path) -> Path:
             budgets=budgets,
             within={p.number for p in complete if all(c.met(p, metric) for c in budgets)},
             pictures=pictures,
-            keys=list(spec.search.parameters),
+            families=list(spec.search.family),
+            keys=[] if spec.search.family else list(spec.search.parameters),
+            family_key=FAMILY,
             lut_error=lut_error(),
         )
     )
@@ -54,3 +57,11 @@ def write_page(points: Sequence[Point], spec: Spec, folder: Path) -> Path:
     trials = [{**p._asdict(), "outcome": p.outcome._asdict()} for p in points]
     write_text(folder / "trials.json", json.dumps(trials, indent=1) + "\n")
     return folder / "index.html"
+
+
+def _places(points: Sequence[Point], x: str, y: str, metric: str) -> dict[str, plots.Points]:
+    """Two figures of each point, by family."""
+    return {
+        family: [(figure(p, x, metric), figure(p, y, metric)) for p in points if p.family == family]
+        for family in sorted({p.family for p in points})
+    }

@@ -56,7 +56,7 @@ def opened(target: str, output: Path, resume: bool) -> Iterator[Search]:
         )
     text = specification.without_warm_start(path.read_text(encoding="utf-8"))
     source = path.resolve().parent
-    space.check(text, path, spec.search)
+    space.check(text, path, spec)
     spec = specification.parse(text, path)
     root = output / f"{spec.name}-search"
     study = root / FILE_NAME
@@ -116,7 +116,8 @@ def _run(search: Search, trials: int, client: Client) -> None:
     def begin(number: int, values: space.Values) -> None:
         text = space.with_values(search.text, values)
         spec = specification.parse(text, search.source / specification.FILE_NAME)
-        task = Task(text, str(search.source), study.files, study.bars(spec), study.program)
+        bars = study.bars(spec, str(values.get(space.FAMILY, "")))
+        task = Task(text, str(search.source), study.files, bars, study.program)
         future = client.submit(
             run_in_process, task, key=f"{search.spec.name}-{number}-{uuid.uuid4()}", pure=False
         )

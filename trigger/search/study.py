@@ -10,8 +10,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from trigger.errors import TriggerError
 from trigger.events.sources import identity
-from trigger.search import optuna_private, trial
-from trigger.search.space import Values, distributions
+from trigger.search import optuna_private, space, trial
+from trigger.search.space import Values
 from trigger.search.trial import COMPLETE, FAILED, HOPELESS, RUNGS, Outcome
 from trigger.spec import network_files
 from trigger.spec.spec import Spec
@@ -25,6 +25,8 @@ from trigger.support.versions import versions
 FILE_NAME = "study.db"
 _STATES = {COMPLETE: TrialState.COMPLETE, HOPELESS: TrialState.PRUNED, FAILED: TrialState.FAIL}
 _OUTCOME = "outcome"
+# Between a family and a key of its own, in the names that Optuna has.
+_OF_FAMILY = ": "
 # The number of trials on the front that must have reached a rung before it is used.
 _LEAST_RIVALS = 3
 
@@ -35,6 +37,11 @@ class Point(NamedTuple):
     number: int
     values: dict[str, Any]
     outcome: Outcome
+
+    @property
+    def family(self) -> str:
+        """The family of its network; "" in a search without families."""
+        return str(self.values.get(space.FAMILY, ""))
 
 
 class Study:
@@ -47,7 +54,8 @@ class Study:
     def __init__(self, folder: Path, spec: Spec, source: Path, resume: bool) -> None:
         assert spec.search is not None
         self._spec = spec
-        self._space = distributions(spec.search)
+        self._space = space.distributions(spec.search)
+        self._families = space.by_family(spec)
         self.files = {
             **{name: file_digest(source / name) for name in spec.data.files},
             **{
@@ -73,9 +81,8 @@ class Study:
                 f"--resume, or choose another --output"
             )
         self._check_made_of(folder)
-        self._study.sampler = optuna.samplers.TPESampler(
-            seed=spec.search.seed + done, multivariate=True
-        )
+        seed = spec.search.seed + done
+        self._study.sampler = optuna_private.sampler(seed, bool(self._families))
 
     def waiting(self) -> list[tuple[int, Values]]:
         """Unfinished trials of an earlier search that was stopped.
@@ -86,21 +93,12 @@ class Study:
         begun = [
             self._trial(t.number) for t in self._study.get_trials(states=(TrialState.RUNNING,))
         ]
-        return [
-            (
-                t.number,
-                {
-                    name: optuna_private.value(t, name, values)
-                    for name, values in self._space.items()
-                },
-            )
-            for t in begun
-        ]
+        return [(t.number, self._drawn(t)) for t in begun]
 
     def ask(self) -> tuple[int, Values]:
         """The number of a new trial, and its values."""
-        asked = self._study.ask(self._space)
-        return asked.number, asked.params
+        asked = self._study.ask()
+        return asked.number, self._drawn(asked)
 
     def known(self, values: Values) -> Outcome | None:
         """The outcome of a complete trial with exactly these values."""
@@ -121,19 +119,19 @@ class Study:
     def finished(self) -> list[Point]:
         """All trials that have an outcome, by number."""
         trials = self._study.get_trials(states=tuple(_STATES.values()))
-        return [Point(t.number, t.params, _outcome(t)) for t in trials]
+        return [Point(t.number, _values(t.params), _outcome(t)) for t in trials]
 
     def complete(self) -> list[Point]:
         return [p for p in self.finished() if p.outcome.state == COMPLETE]
 
-    def bars(self, spec: Spec) -> tuple[float, ...]:
+    def bars(self, spec: Spec, family: str = "") -> tuple[float, ...]:
         """The loss at each rung above which a trial of this spec is given up.
 
-        The trial is compared with networks on the front that have no more LUT than its target, and
-        given up if it is worse than half of them. Without a target it is compared with the whole
-        front, and given up if it is worse than all.
+        The trial is compared with networks on the front of its family that have no more LUT than
+        its target, and given up if it is worse than half of them. Without a target it is compared
+        with the whole front, and given up if it is worse than all.
         """
-        best = front(self.complete())
+        best = front([point for point in self.complete() if point.family == family])
         target = spec.training.target_lut
         rivals = [p.outcome for p in best if target is None or (p.outcome.lut or 0) <= target]
         levels = []
@@ -148,6 +146,20 @@ class Study:
                 else losses[len(losses) // 2]
             )
         return tuple(levels)
+
+    def _drawn(self, asked: optuna.Trial) -> Values:
+        """The values of a trial, those of its family if there are families; recorded or new."""
+        if not self._families:
+            return {
+                key: optuna_private.value(asked, key, values) for key, values in self._space.items()
+            }
+        names = optuna.distributions.CategoricalDistribution(tuple(self._families))
+        family = optuna_private.value(asked, space.FAMILY, names)
+        drawn = {
+            key: optuna_private.value(asked, f"{family}{_OF_FAMILY}{key}", values)
+            for key, values in self._families[family].items()
+        }
+        return {space.FAMILY: family, **drawn}
 
     def _trial(self, number: int) -> optuna.Trial:
         (frozen,) = (t for t in self._study.get_trials(deepcopy=False) if t.number == number)
@@ -204,6 +216,12 @@ def _study(**stored: Any) -> optuna.Study:
     """A study of metric, LUT and latency: in memory, unless ``stored`` names a storage."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     return optuna.create_study(directions=["maximize", "minimize", "minimize"], **stored)
+
+
+def _values(recorded: dict[str, Any]) -> dict[str, Any]:
+    """The values by key of trigger.toml."""
+    prefix = f"{recorded.get(space.FAMILY)}{_OF_FAMILY}"
+    return {name.removeprefix(prefix): value for name, value in recorded.items()}
 
 
 def _objectives(outcome: Outcome) -> tuple[float, float, float]:

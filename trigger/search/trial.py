@@ -142,20 +142,20 @@ def _run(task: Task, rungs: "_Rungs") -> Outcome:
     from trigger.events.hardware import splits, to_real
     from trigger.fixedpoint.passes.decision import decide
     from trigger.fixedpoint.serialize import fingerprint
-    from trigger.frontends.networks import ends, left_out, lower
+    from trigger.physics import monotone
     from trigger.physics.working_points import working_points
     from trigger.search.metrics import measure
-    from trigger.training.recipe import trained
+    from trigger.training.family import trained
 
     integers = splits(spec, source).events
     rungs.epochs = spec.training.epochs
-    model = trained(spec, to_real(integers, spec), source, rungs.see)
-    graph = lower(model, spec.input_types)
+    network = trained(spec, to_real(integers, spec), source, rungs.see)
+    graph = monotone.proven(network.lower(spec.input_types), spec)
     _check_that_it_decides(graph, spec)
     validation = integers["validation"]
-    points = working_points(spec, graph, validation, left_out(model, graph))
+    points = working_points(spec, graph, validation, network.left_out(graph))
     assert spec.search is not None
-    metric = measure(spec.search.metric, graph, ends(model, graph), validation, points, spec)
+    metric = measure(spec.search.metric, graph, network.ends(graph), validation, points, spec)
     if spec.decides:
         elements, thresholds = (
             np.array([p[key] for p in points.values()]) for key in ("element", "threshold")

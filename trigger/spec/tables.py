@@ -337,11 +337,30 @@ class Parameter(Section):
         return self
 
 
+class SearchedFamily(Section):
+    """The ranges of a family in a search, where they differ from its own."""
+
+    parameters: dict[Name, Parameter] = {}
+
+
 class Search(Section):
-    """The keys of trigger.toml that ``trigger search`` varies, and the validation metric that it
-    maximises.
+    """The keys of trigger.toml that ``trigger search`` varies, the families of networks that it
+    tries, and the validation metric that it maximises.
     """
 
-    parameters: Annotated[dict[Name, Parameter], Field(min_length=1)]
+    parameters: dict[Name, Parameter]
+    family: dict[Name, SearchedFamily] = {}
     metric: Literal["accuracy", "auc", "efficiency"] = "auc"
     seed: Seed = 1
+
+    @model_validator(mode="before")
+    @classmethod
+    def _families_have_parameters(cls, data: Any) -> Any:
+        families = isinstance(data, dict) and data.get("family")
+        return {"parameters": {}, **data} if families else data
+
+    @model_validator(mode="after")
+    def _varies(self) -> "Search":
+        if not self.parameters and not self.family:
+            raise ValueError("parameters is empty; set the keys to vary, or name families")
+        return self

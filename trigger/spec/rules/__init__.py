@@ -92,6 +92,7 @@ RULES: tuple[Rule, ...] = (
     search.accuracy_is_of_classes,
     search.auc_and_accuracy_are_of_a_classification,
     search.efficiency_is_of_accept_bits,
+    search.families_are_known,
     search.parameters_are_keys_of_tables,
     training.pruning_leaves_epochs,
     target.latency_is_within_its_budget,

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from trigger.errors import quoted
+from trigger.spec import families
 from trigger.spec.tables import Section, nearest
 
 if TYPE_CHECKING:
@@ -41,19 +42,37 @@ def efficiency_is_of_accept_bits(spec: "Spec") -> str | None:
     return 'search.metric "efficiency" needs both decision.accept and physics.zero_bias'
 
 
+def families_are_known(spec: "Spec") -> str | None:
+    known = (*families.FAMILIES, families.OWN)
+    for name in spec.search.family if spec.search is not None else ():
+        if name not in known:
+            return (
+                f"search.family has {quoted(name)}; the families are {', '.join(known)}, where "
+                f"{families.OWN} is the network of [model]{nearest(name, known)}"
+            )
+    return None
+
+
 def parameters_are_keys_of_tables(spec: "Spec") -> str | None:
+    if spec.search is None:
+        return None
     tables = _tables(type(spec)) - {"search", *_NOT_IN_TRIALS}
-    for key in spec.search.parameters if spec.search is not None else ():
+    asked = [("search.parameters", key) for key in spec.search.parameters]
+    for name, family in spec.search.family.items():
+        asked += [(f"search.family.{name}.parameters", key) for key in family.parameters]
+    for where, key in asked:
         table, dot, _ = key.partition(".")
+        if key == "model.family":
+            return f"{where} has {quoted(key)}; name the families in [search.family] instead"
         if not dot or table not in tables:
             if table in _NOT_IN_TRIALS:
                 return (
-                    f"search.parameters has {quoted(key)}, which has no effect: a trial neither "
+                    f"{where} has {quoted(key)}, which has no effect: a trial neither "
                     f"trains nor measures with [{table}]; vary another key"
                 )
             hint = nearest(table, tables)
             return (
-                f"search.parameters has {quoted(key)}, which is not a key of a "
+                f"{where} has {quoted(key)}, which is not a key of a "
                 f"table, such as training.target_lut{hint}"
             )
     return None
