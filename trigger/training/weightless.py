@@ -82,25 +82,26 @@ def lut_of(model: keras.Model, inputs: tuple[Fixed, ...]) -> Terms:
     wires to be there.
     """
     uses = _Uses(model)
-    terms: list[Terms] = []
-    for node in nodes(model):
-        layer = node.operation
-        if not isinstance(layer, LAYERS):
-            continue
-        used = uses.of(node.outputs[0])
-        if isinstance(layer, Thermometer):
-            (source,) = node.arguments.keras_tensors
-            prices = partial(comparators, layer, _types(model, source, inputs))
-            terms.append(partial(_priced, prices, used))
-        elif isinstance(layer, LookupLayer):
-            terms.append(partial(_priced, partial(table, layer.n), uses.active(node.outputs[0])))
-        elif isinstance(layer, TableDense):
-            address = address_prices(model, inputs, node)
-            terms.append(partial(_edges, layer, address, used))
-        else:
-            (source,) = node.arguments.keras_tensors
-            terms.append(partial(_sums, layer.groups, uses.active(source)))
+    terms = [_lut(model, node, uses, inputs) for node in nodes(model) if _is_counted(node)]
     return lambda: sum((term() for term in terms), ops.convert_to_tensor(0.0))
+
+
+def _is_counted(node: Any) -> bool:
+    return isinstance(node.operation, LAYERS)
+
+
+def _lut(model: keras.Model, node: Any, uses: "_Uses", inputs: tuple[Fixed, ...]) -> Terms:
+    """The LUTs of one use of a layer."""
+    layer = node.operation
+    (source,) = node.arguments.keras_tensors
+    used = uses.of(node.outputs[0])
+    if isinstance(layer, Thermometer):
+        return partial(_priced, partial(comparators, layer, _types(model, source, inputs)), used)
+    if isinstance(layer, LookupLayer):
+        return partial(_priced, partial(table, layer.n), uses.active(node.outputs[0]))
+    if isinstance(layer, TableDense):
+        return partial(_edges, layer, address_prices(model, inputs, node), used)
+    return partial(_sums, layer.groups, uses.active(source))
 
 
 def prices(model: keras.Model, inputs: tuple[Fixed, ...], reader: Any) -> np.ndarray:
@@ -233,29 +234,36 @@ class _Uses:
         return partial(_any, readers, _elements(tensor))
 
     def _read(self, node: Any, without: Any) -> None:
-        layer, tensors = node.operation, node.arguments.keras_tensors
+        layer = node.operation
         used = self.of(node.outputs[0])
+        if isinstance(layer, LookupLayer):
+            used = self._active[id(node.outputs[0])] = _active(layer, used)
         start = 0
-        for tensor in tensors:
-            size = _elements(tensor)
-            if isinstance(layer, LookupLayer):
-                active = _active(layer, used)
-                self._active[id(node.outputs[0])] = active
-                reader: Terms = partial(ops.zeros, ())
-                if layer is not without:
-                    reader = partial(_wired, layer, active)
-            elif isinstance(layer, keras.layers.Concatenate) and len(tensor.shape) == 2:
-                reader = partial(_part, used, start, start + size)
-            elif isinstance(layer, TableDense):
-                reader = partial(_tabled, layer, used)
-            elif isinstance(getattr(layer, "kernel_quantizer_internal", None), LearnedWeights):
-                reader = partial(_weighted, layer)
-            elif len(tensors) == 1 and size == _elements(node.outputs[0]):
-                reader = used
-            else:
-                reader = partial(ops.ones, ())
+        for tensor in node.arguments.keras_tensors:
+            stop = start + _elements(tensor)
+            reader = (
+                partial(ops.zeros, ()) if layer is without else _reader(node, used, start, stop)
+            )
             self._readers.setdefault(id(tensor), []).append(reader)
-            start += size
+            start = stop
+
+
+def _reader(node: Any, used: Terms, start: int, stop: int) -> Terms:
+    """How much a use of a layer reads the elements of a tensor, which is this part of its inputs,
+    where its outputs are used.
+    """
+    layer = node.operation
+    if isinstance(layer, LookupLayer):
+        return partial(_wired, layer, used)
+    if isinstance(layer, keras.layers.Concatenate) and len(node.outputs[0].shape) == 2:
+        return partial(_part, used, start, stop)
+    if isinstance(layer, TableDense):
+        return partial(_tabled, layer, used)
+    if isinstance(getattr(layer, "kernel_quantizer_internal", None), LearnedWeights):
+        return partial(_weighted, layer)
+    if len(node.arguments.keras_tensors) == 1 and stop == _elements(node.outputs[0]):
+        return used
+    return partial(ops.ones, ())
 
 
 def _any(readers: list[Terms], elements: int) -> Tensor:
