@@ -10,23 +10,12 @@ from typing import Any
 import keras
 import numpy as np
 from keras import ops
-from quantizers import get_fixed_quantizer
 
+from trigger.layers.common import MOST_INPUTS, Within, elements
 from trigger.support.quantiles import thresholds
 
-# A table of this many bits is 64 six-input tables of an FPGA.
-MOST_INPUTS = 12
 # The temperature of the softmax over the candidates of a wire, which has only a gradient.
 _SOFTNESS = 1.0
-# The fraction of events within the range of an input.
-_MOST = 0.99
-_LARGEST_FRACTION = 16.0
-# The pieces of a learned function, and the size and fractional bits of their ends: a line between
-# two has 24 significant bits at most, also with tables of 12 bits.
-_PIECES = 8
-_LARGEST_KNOT = 8.0
-_KNOT_FRACTION = 12
-_FIXED = get_fixed_quantizer("RND_CONV", "SAT")
 
 
 @keras.saving.register_keras_serializable(package="trigger")
@@ -48,7 +37,7 @@ class Thermometer(keras.layers.Layer):
         _check_thresholds(self.name, thresholds)
 
     def build(self, shape: tuple[int | None, ...]) -> None:
-        features = _elements(self.name, shape)
+        features = elements(self.name, shape)
         if isinstance(self.thresholds, int):
             first = np.tile(np.linspace(-1.0, 1.0, self.thresholds + 2)[1:-1], (features, 1))
         else:
@@ -100,7 +89,7 @@ class Thermometer(keras.layers.Layer):
         return ops.reshape(bits, (-1, int(np.prod(self.places.shape))))
 
     def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        features = _elements(self.name, shape)
+        features = elements(self.name, shape)
         count = self.thresholds if isinstance(self.thresholds, int) else len(self.thresholds[0])
         return shape[0], features * count
 
@@ -132,14 +121,14 @@ class LookupLayer(keras.layers.Layer):
             )
 
     def build(self, shape: tuple[int | None, ...]) -> None:
-        candidates = _elements(self.name, shape)
+        candidates = elements(self.name, shape)
         uniform = keras.initializers.RandomUniform
         seeds = (None, None) if self.seed is None else (2 * self.seed, 2 * self.seed + 1)
         self.tables = self.add_weight(
             name="tables",
             shape=(self.units, 2**self.n),
             initializer=uniform(-1.0, 1.0, seeds[0]),
-            constraint=_Within(),
+            constraint=Within(),
         )
         self.wiring = self.add_weight(
             name="wiring",
@@ -197,7 +186,7 @@ class PopCount(keras.layers.Layer):
             raise ValueError(f"{self.name}: groups is {groups}; a PopCount needs at least 1")
 
     def build(self, shape: tuple[int | None, ...]) -> None:
-        bits = _elements(self.name, shape)
+        bits = elements(self.name, shape)
         if bits % self.groups:
             raise ValueError(
                 f"{self.name}: {bits} bits do not divide into {self.groups} groups: use "
@@ -214,162 +203,6 @@ class PopCount(keras.layers.Layer):
         return {**super().get_config(), "groups": self.groups}
 
 
-@keras.saving.register_keras_serializable(package="trigger")
-class TableDense(keras.layers.Layer):
-    """Sums of learned functions of each input, (events, inputs) to (events, units): a Dense layer
-    whose weights are tables (KANELE, arXiv:2512.12850; HGQ-LUT, arXiv:2604.22293).
-
-    Output j is the sum over i of ``entries()[i, j, a]``, a multiple of 2**-``fraction[i, j]``. The
-    address a has ``bits`` bits: input i rounded down to a step of a power of two, and saturated.
-    The range of inputs is -2 to 2; ``adapt`` finds that of events. Training learns straight lines
-    between ``knots`` (inputs, units, knots), and the steps, from ``fraction`` on; ``details``
-    (inputs, units, 2**bits) are added to the lines. Equal seeds give equal weights to begin with.
-    Raises ValueError for fewer than one bit, or more than 12.
-    """
-
-    def __init__(
-        self,
-        units: int,
-        bits: int = 6,
-        fraction: float = 4.0,
-        seed: int | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.units = units
-        self.bits = bits
-        self.first_fraction = fraction
-        self.seed = seed
-        if units < 1:
-            raise ValueError(f"{self.name}: units is {units}; a TableDense needs at least 1")
-        if not 1 <= bits <= MOST_INPUTS:
-            raise ValueError(
-                f"{self.name}: bits is {bits}, but an input has 1 to {MOST_INPUTS} bits: use "
-                "bits=6, the tables of an FPGA, and more units or another TableDense"
-            )
-
-    def build(self, shape: tuple[int | None, ...]) -> None:
-        inputs = _elements(self.name, shape)
-        edges = (inputs, self.units)
-        self._lines = _lines(self.bits)
-        self.knots = self.add_weight(
-            name="knots",
-            shape=(*edges, self._lines.shape[0]),
-            initializer=self._first_knots,
-            constraint=_Within(_LARGEST_KNOT),
-        )
-        self.fraction = self.add_weight(
-            name="fraction",
-            shape=edges,
-            initializer=keras.initializers.Constant(self.first_fraction),
-            constraint=_Within(_LARGEST_FRACTION),
-        )
-        self.details = self.add_weight(
-            name="details", shape=(*edges, 2**self.bits), initializer="zeros", trainable=False
-        )
-        self.range = self.add_weight(
-            name="range", shape=(inputs,), initializer="ones", trainable=False
-        )
-        self.signed = self.add_weight(
-            name="signed", shape=(inputs,), initializer="ones", trainable=False
-        )
-
-    def _first_knots(self, shape: tuple[int, ...], dtype: Any = None) -> Any:
-        """Straight lines through zero, whose sums are about as large as the inputs."""
-        slopes = keras.random.normal((*shape[:2], 1), 0.0, 1.0, dtype, self.seed)
-        line = np.linspace(-2.0, 2.0, shape[2]) / np.sqrt(shape[0])
-        return slopes * ops.cast(line, slopes.dtype)
-
-    def adapt(self, x: np.ndarray, step: np.ndarray | float | None = None) -> None:
-        """Set ``range``, the integer bits of each input without the sign, to the fewest that hold
-        99 % of events (events, inputs), and ``signed`` where one is negative.
-
-        ``step`` is the least difference between two values of each input; no address is finer.
-        """
-        if not self.built:
-            self.build(x.shape)
-        x = np.asarray(x, dtype=np.float64)
-        signed = (x < 0).any(axis=0)
-        largest = np.quantile(np.where(x < 0, -x, x + (0 if step is None else step)), _MOST, axis=0)
-        bits = np.ceil(np.log2(np.maximum(largest, 2.0**-_LARGEST_FRACTION)))
-        if step is not None:
-            bits = np.maximum(bits, self.bits - signed + np.log2(step))
-        self.range.assign(bits)
-        self.signed.assign(signed)
-
-    def is_signed(self) -> Any:
-        """1 for each input whose range has negative values, (inputs,)."""
-        return ops.cast(self.signed > 0.5, self.signed.dtype)
-
-    def address_fraction(self) -> Any:
-        """The fractional bits of the address of each input, (inputs,)."""
-        return self.bits - self.is_signed() - ops.round(self.range)
-
-    def entries(self) -> Any:
-        """The entries of the tables (inputs, units, 2**bits), rounded half to even."""
-        fraction = self.fraction + ops.stop_gradient(ops.round(self.fraction) - self.fraction)
-        return _FIXED.round(self.unrounded(), fraction[..., None])
-
-    def unrounded(self) -> Any:
-        # Knots are multiples of a small step, so that float32 computes lines exactly.
-        knots = _FIXED.round(self.knots, float(_KNOT_FRACTION))
-        return ops.matmul(knots, ops.cast(self._lines, knots.dtype)) + self.details
-
-    def addresses(self, x: Any) -> Any:
-        """The whole numbers that tables are read at for inputs (events, inputs)."""
-        place = ops.floor(ops.stop_gradient(self._places(x)))
-        return ops.clip(place, 0, 2**self.bits - 1)
-
-    def _places(self, x: Any) -> Any:
-        return x * 2.0 ** self.address_fraction() + self.is_signed() * 2 ** (self.bits - 1)
-
-    def call(self, x: Any, training: bool | None = None) -> Any:
-        x = ops.convert_to_tensor(x)
-        address = self.addresses(x)
-        rows = ops.reshape(ops.transpose(self.entries(), (0, 2, 1)), (-1, self.units))
-        inputs = x.shape[1]
-        if not training:
-            first = np.arange(inputs, dtype=np.int32) * 2**self.bits
-            return ops.sum(ops.take(rows, ops.cast(address, "int32") + first, axis=0), axis=1)
-        # The slope of a table is that of straight lines between the middles of its steps.
-        every = np.arange(2**self.bits, dtype=np.float32)
-        middle = ops.clip(self._places(x) - 0.5, 0, 2**self.bits - 1)[..., None]
-        soft = ops.relu(1.0 - ops.abs(middle - every))
-        hard = ops.cast(ops.equal(address[..., None], every), soft.dtype)
-        hot = soft + ops.stop_gradient(hard - soft)
-        return ops.matmul(ops.reshape(hot, (-1, inputs * 2**self.bits)), rows)
-
-    def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        return shape[0], self.units
-
-    def get_config(self) -> dict[str, Any]:
-        own = {"units": self.units, "bits": self.bits, "fraction": self.first_fraction}
-        return {**super().get_config(), **own, "seed": self.seed}
-
-
-@keras.saving.register_keras_serializable(package="trigger")
-class _Within(keras.constraints.Constraint):
-    """Weights stay between two ends, where a few steps can change them."""
-
-    def __init__(self, most: float = 1.0) -> None:
-        self._most = most
-
-    def __call__(self, w: Any) -> Any:
-        return ops.clip(w, -self._most, self._most)
-
-    def get_config(self) -> dict[str, Any]:
-        return {"most": self._most}
-
-
-def _elements(name: str, shape: tuple[int | None, ...]) -> int:
-    if len(shape) != 2 or shape[1] is None:
-        raise ValueError(
-            f"{name}: it reads one vector for each event, not the shape {tuple(shape[1:])}: put a "
-            "Flatten before it"
-        )
-    return shape[1]
-
-
 def _check_thresholds(name: str, thresholds: int | list[list[float]]) -> None:
     counts = {thresholds} if isinstance(thresholds, int) else {len(row) for row in thresholds}
     if len(counts) != 1 or min(counts) < 1:
@@ -377,14 +210,6 @@ def _check_thresholds(name: str, thresholds: int | list[list[float]]) -> None:
             f"{name}: thresholds is {thresholds}; give a number above 0, or as many thresholds "
             "for each feature"
         )
-
-
-def _lines(bits: int) -> np.ndarray:
-    """The share of each knot (knots, 1) in each entry (1, 2**bits) of straight lines between."""
-    pieces = min(_PIECES, 2**bits)
-    places = np.arange(2**bits) * pieces / 2**bits
-    shares: np.ndarray = np.maximum(1 - abs(places - np.arange(pieces + 1)[:, None]), 0)
-    return shares.astype(np.float32)
 
 
 def _spacing(places: np.ndarray) -> np.ndarray:
