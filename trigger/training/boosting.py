@@ -23,6 +23,8 @@ from trigger.support.quantiles import thresholds
 
 # The integers that a feature is compared with, at most.
 _EDGES = 63
+# Leaves of few or pure events stay small, so that the others keep their bits.
+_SHRINKAGE = 20.0
 _LOSSES = {"mean_squared_error": "squared_error", "mean_absolute_error": "absolute_error"}
 
 
@@ -47,7 +49,7 @@ def fitted(x: Reals, y: np.ndarray, weight: Reals, edges: Reals, model: Any) -> 
     """The forest of a model of scikit-learn fitted to features rounded down to ``edges``, which
     compares the features themselves.
     """
-    model.fit(rounded_down(x, edges), y, weight)
+    model.fit(rounded_down(x, edges), y, weight / weight.mean())
     forest = scikit_learn.forest(model)
     trees = tuple(_on_edges(tree, edges) for tree in forest.trees)
     comparison = Comparison(strict=True, single=False)
@@ -89,6 +91,7 @@ def _of_head(
         "max_leaf_nodes": None,
         "learning_rate": given.learning_rate,
         "early_stopping": False,
+        "l2_regularization": _SHRINKAGE,
         "random_state": spec.training.seed,
     }
     seen, _ = train.of(head)
