@@ -66,6 +66,16 @@ TABLES = {
 }
 
 
+def test_a_table_of_constants_is_a_constant():
+    """Also where no pass has folded it."""
+    builder = Builder((Fixed(False, 4, 0),) * 2)
+    builder.clip("inside", "inputs", np.zeros(2), np.zeros(2))
+    levels = Constant(np.arange(16)[None], Fixed(False, 4, 4))
+    widths = np.full((1, 2), 2)
+    graph = builder.graph(builder.truth_table("out", "inside", np.array([[0, 1]]), levels, widths))
+    assert sum(to_logic(graph).costs) == 0
+
+
 def write_rtl(language: str, graph, folder, name: str):
     return rtl.write(graph, folder, rtl.RtlOptions(PART, 100, language, name))
 

@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 
 from trigger.support.process import together
 from trigger.support.progress import Advance, progress
+from trigger.synthesis.luts import as_luts
 from trigger.synthesis.portions import portions
 from trigger.synthesis.result import SYNTHESISED, Synthesis
 from trigger.synthesis.tool import Job, ToolFailed, read_report, run_tool, write_script
@@ -53,6 +54,9 @@ def mapped(
     """
     end = time.monotonic() + timeout_s
     names = copied_sources(sources, work)
+    for name in names:
+        path = work / name
+        path.write_text(as_luts(path.read_text(encoding="utf-8")), encoding="utf-8")
     parts = portions(core, sources)
     fields = {"family": family, "top": top, "core": core}
     if parts:

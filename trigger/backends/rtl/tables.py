@@ -91,7 +91,8 @@ def truth_table(x: Sequence[FVariable], node: TruthTable, source: Operation) -> 
             whole = x[element] * 2.0 ** source.types[element].fraction
             address = joined(whole.quantize(0, width, 0) * 2.0**bits, address)
             bits += width
-        read = integers(address) * round(address.step)
+        # The step of a constant zero is beyond integers.
+        read = (integers(address) * float(address.step)).astype(np.int64)
         outputs.append(_levels(address, levels[entries[read]], node.levels.type.fraction))
     return outputs
 
