@@ -48,7 +48,7 @@ def lut(graph: Graph, spec: Spec) -> int | None:
 
 
 def main() -> None:
-    path = find("jet_tagger")
+    path = find("jet_mlp")
     spec = load(path)
     graph = lower(load_network(path.parent / spec.training.warm_start.network), spec.input_types)
     wraps, saturates = lut(graph, spec), lut(saturated(graph), spec)

@@ -30,6 +30,7 @@ def test_what_there_is():
         "calo_anomaly",
         "jet_constituents",
         "jet_energy",
+        "jet_mlp",
         "jet_tagger",
         "l1_anomaly",
         "l1_topology",

@@ -265,7 +265,7 @@ METHODS = {
 
 
 def measure(method: str, point: float, seed: int, epochs: int) -> dict:
-    spec, events, exact = normalised(load(find("jet_tagger")))
+    spec, events, exact = normalised(load(find("jet_mlp")))
     start = time.monotonic()
     kind, _, setting = method.partition("-")
     train = METHODS.get(method) or METHODS[kind]

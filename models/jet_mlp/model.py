@@ -1,4 +1,4 @@
-"""The jet tagger: 16-64-32-32-5, the network of arXiv:1804.06913, with bit widths that are learned
+"""A jet tagger: 16-64-32-32-5, the network of arXiv:1804.06913, with bit widths that are learned
 weight by weight.
 """
 
@@ -8,7 +8,7 @@ from qkeras import QActivation, QDense
 from trigger.quantizers import LearnedActivation, LearnedWeights
 
 
-def jet_tagger(
+def jet_mlp(
     features: int,
     classes: int,
     units: str = "64-32-32",
@@ -43,4 +43,4 @@ def jet_tagger(
             LearnedActivation(fraction, relu=True, rounding="RND", overflow="WRAP"),
             name=f"relu_{layer}",
         )(x)
-    return keras.Model(inputs, dense(classes, "scores")(x), name="jet_tagger")
+    return keras.Model(inputs, dense(classes, "scores")(x), name="jet_mlp")

@@ -12,7 +12,7 @@ from trigger.support.resources import folder
 
 # Pruned instead of with learned widths, so that both can be got wrong.
 PRUNING = "[pruning]\nsparsity = 0.7\nstart_epoch = 10\nend_epoch = 70\n\n[inputs.types]"
-JETS = (folder("models") / "jet_tagger" / "trigger.toml").read_text()
+JETS = (folder("models") / "jet_mlp" / "trigger.toml").read_text()
 GOOD = re.sub("target_lut = .*\n", "", without_warm_start(JETS)).replace("[inputs.types]", PRUNING)
 
 
@@ -44,7 +44,7 @@ def test_the_zoo_is_valid(name):
         ("[pruning]", "[prunning]", "unknown key prunning; did you mean 'pruning'?"),
         ("batch_size", "batchsize", "unknown key training.batchsize; did you mean 'batch_size'?"),
         ("train = 0.6", "trian = 0.6", "unknown key data.split.trian; did you mean 'train'?"),
-        ('name = "jet_tagger"', "", "the key name is missing"),
+        ('name = "jet_mlp"', "", "the key name is missing"),
         (
             "clock_mhz = 240",
             'clock_mhz = "240 MHz"',
@@ -73,12 +73,12 @@ def test_the_zoo_is_valid(name):
             "target.part: no part 'xcvu13p'; did you mean 'xcvu13p-",
         ),
         (
-            'name = "jet_tagger"',
+            'name = "jet_mlp"',
             'name = "jet tagger"',
             "name: 'jet tagger' cannot name a C++ function; use letters, digits",
         ),
         (
-            'name = "jet_tagger"',
+            'name = "jet_mlp"',
             'name = "class"',
             "name: 'class' cannot name a C++ function: it is reserved by C++ or "
             "hls4ml; use another name",
@@ -130,23 +130,23 @@ def test_the_zoo_is_valid(name):
         ('"classification"', '"regression"', "task is 'regression'; it must be 'classification'"),
         ("[data]", "[data", "not TOML: "),
         (
-            'function = "jet_tagger"',
+            'function = "jet_mlp"',
             'network = "a.keras"',
             "training needs a network that is trained here",
         ),
         (
-            'function = "jet_tagger"',
-            'function = "jet_tagger"\noutput = "t"',
+            'function = "jet_mlp"',
+            'function = "jet_mlp"\noutput = "t"',
             "model.output is 't'; with two classes it must name the scored one",
         ),
         (
-            'function = "jet_tagger"',
-            'function = "jet_tagger"\noutput = ["t", "Wz"]',
+            'function = "jet_mlp"',
+            'function = "jet_mlp"\noutput = ["t", "Wz"]',
             "model.output has 'Wz', which is not a class; did you mean 'W'?",
         ),
         (
-            'function = "jet_tagger"',
-            'function = "jet_tagger"\noutput = ["t", "W", "Z", "q", "g"]',
+            'function = "jet_mlp"',
+            'function = "jet_mlp"\noutput = ["t", "W", "Z", "q", "g"]',
             "model.output must list some, but not all, of the classes",
         ),
         (
@@ -235,8 +235,8 @@ def test_unknown_triggers():
         find("jet_taggr")
     assert str(error.value) == (
         "no trigger 'jet_taggr': neither a file, a folder with trigger.toml, nor in the zoo "
-        "(calo_anomaly, jet_constituents, jet_energy, jet_tagger, l1_anomaly, l1_topology, "
-        "track_doublets); did you mean 'jet_tagger'?"
+        "(calo_anomaly, jet_constituents, jet_energy, jet_mlp, jet_tagger, l1_anomaly, "
+        "l1_topology, track_doublets); did you mean 'jet_tagger'?"
     )
 
 
@@ -266,5 +266,5 @@ def test_the_documentation_has_every_key_and_no_other():
 def test_types_in_the_spelling_of_cpp():
     written = JETS.replace('"ufixed<12,10>"', '"ap_ufixed<12, 10, AP_RND_CONV, AP_SAT>"')
     assert written != JETS
-    path = folder("models") / "jet_tagger" / "trigger.toml"
+    path = folder("models") / "jet_mlp" / "trigger.toml"
     assert parse(written, path).input_types == load(path).input_types

@@ -1,10 +1,11 @@
-"""Tables of up to six inputs as the LUTs that they are, so that Yosys does not map each on its own."""
+"""Tables of up to six inputs as LUTs, so that Yosys does not map each of them on its own."""
 
 import re
 
 # A small table as ``trigger.backends.rtl.emit`` writes it.
 _MODULE = re.compile(
-    r"^module (?P<name>\w+_lut_\w+)\(input \[(?P<last>\d):0\] in, output reg \[(?P<top>\d+):0\] out\);\n"
+    r"^module (?P<name>\w+_lut_\w+)"
+    r"\(input \[(?P<last>\d):0\] in, output reg \[(?P<top>\d+):0\] out\);\n"
     r"always @\(\*\) case \(in\)\n(?P<rows>.*?)^default: .*?^endcase\nendmodule$",
     re.MULTILINE | re.DOTALL,
 )
