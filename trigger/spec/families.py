@@ -80,6 +80,11 @@ def _as_given(training: Training) -> dict[str, Any]:  # noqa: ARG001
     return {}
 
 
+def _of_mixed(training: Training) -> dict[str, Any]:  # noqa: ARG001
+    """Learned widths need all epochs to reach their target."""
+    return dict(_TABLES)
+
+
 def _of_tables(training: Training) -> dict[str, Any]:
     return {**_TABLES, "epochs": max(_LEAST_EPOCHS, training.epochs // _FEWER_EPOCHS)}
 
@@ -104,7 +109,7 @@ FAMILIES = {
         },
         (100, _MOST_LUT),
     ),
-    "mixed": Family(Mixed, _of_tables, _THRESHOLDS, (60, _MOST_WEIGHTLESS)),
+    "mixed": Family(Mixed, _of_mixed, _THRESHOLDS, (60, _MOST_WEIGHTLESS)),
     TREES: Family(
         Trees,
         _as_given,
