@@ -250,10 +250,12 @@ def _layers(graph: Graph) -> list[dict[str, Any]]:
 
 
 def _zeros(layers: Sequence[Dense]) -> float | None:
-    """The fraction of zero weights; None if there are no weights."""
-    weights = sum(node.weights.values.size for node in layers)
-    zero = sum(int((node.weights.values == 0).sum()) for node in layers)
-    return zero / weights if weights else None
+    """The fraction of zero weights; None if there are none but those of sums, such as counts of
+    ones, whose zeros only say what is added.
+    """
+    weights = [node.weights.values for node in layers if node.weights.type.width > 1]
+    zero = sum(int((values == 0).sum()) for values in weights)
+    return zero / sum(values.size for values in weights) if weights else None
 
 
 def _shape(node: Dense) -> str:

@@ -16,7 +16,7 @@ from trigger.backends.rtl import positions
 from trigger.backends.rtl.area import lut
 from trigger.backends.rtl.tracing import traced
 from trigger.fixedpoint.graph import Graph
-from trigger.fixedpoint.ops import Dense, Operation, Select
+from trigger.fixedpoint.ops import Dense, Operation, Select, TruthTable
 from trigger.fixedpoint.ranges import ranges
 from trigger.fixedpoint.types import Integers
 
@@ -351,12 +351,12 @@ class _Tracer:
 
 
 def _layers(graph: Graph) -> Iterator[tuple[str, list[Operation]]]:
-    """The nodes by layer: each Dense with its followers up to the next one, and those before the
-    first.
+    """The nodes by layer: each Dense or TruthTable with its followers up to the next one, and those
+    before the first.
     """
     layers: list[list[Operation]] = [[]]
     for node in graph.nodes[1:]:
-        if isinstance(node, Dense) and layers[-1]:
+        if isinstance(node, Dense | TruthTable) and layers[-1]:
             layers.append([])
         layers[-1].append(node)
     return ((nodes[0].name, nodes) for nodes in layers if nodes)
