@@ -18,6 +18,7 @@ from trigger.frontends import keras_backend
 from trigger.spec.spec import Spec, find, load
 
 keras_backend.start()
+import keras
 
 from trigger.training.recipe import trained
 
@@ -55,7 +56,9 @@ def main() -> None:
         x, y = np.concatenate([own.x, more.x]), np.concatenate([own.y, more.y])
         events["train"] = Events(x, y, np.ones(len(y)), None)
         model = trained(spec, events, path.parent, lambda logs: None)
-        model.save(Path(folder) / "network.keras")
+        copy = keras.models.clone_model(model)  # without the state of the optimiser
+        copy.set_weights(model.get_weights())
+        copy.save(Path(folder) / "network.keras")
         compress(Path(folder) / "network.keras", asked.network)
 
 
