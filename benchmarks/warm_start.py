@@ -56,7 +56,8 @@ def main() -> None:
         x, y = np.concatenate([own.x, more.x]), np.concatenate([own.y, more.y])
         events["train"] = Events(x, y, np.ones(len(y)), None)
         model = trained(spec, events, path.parent, lambda logs: None)
-        copy = keras.models.clone_model(model)  # without the state of the optimiser
+        # Without loss and optimiser, whose state is larger than the network.
+        copy = type(model).from_config(model.get_config())
         copy.set_weights(model.get_weights())
         copy.save(Path(folder) / "network.keras")
         compress(Path(folder) / "network.keras", asked.network)
