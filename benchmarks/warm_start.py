@@ -18,7 +18,6 @@ from trigger.frontends import keras_backend
 from trigger.spec.spec import Spec, find, load
 
 keras_backend.start()
-import keras
 
 from trigger.training.recipe import trained
 

@@ -3,6 +3,7 @@
 import json
 import re
 
+import keras
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -129,6 +130,12 @@ def test_every_implementation_is_exact(built):
         "payload (SystemVerilog)": 0,
         "trained network (float32)": 0,
     }
+
+
+def test_the_network_is_loaded_without_its_losses(built):
+    """Its file does not name the losses of its training."""
+    network = keras.models.load_model(built / "model" / "network.keras")
+    assert not network.compiled
 
 
 def test_each_head_learns_its_truth(built):

@@ -29,13 +29,24 @@ def save(model: keras.Model, path: Path, x: np.ndarray) -> None:
     ``x`` are real inputs, shape (events, features). Raises Inexact with the first layer that does
     not, and TriggerError if the file does not load.
     """
-    model.save(path)
+    write(model, path)
     again = load(path)
     for (name, before), (_, after) in zip(
         _values(model, x[:_PROBED]), _values(again, x[:_PROBED]), strict=True
     ):
         _check(name, path, before, after)
     _check(model.name, path, outputs(model, x), outputs(again, x))
+
+
+def write(model: keras.Model, path: Path) -> None:
+    """Save a network alone, without the loss of its training: Keras would look for that function
+    wherever the file is loaded.
+    """
+    compiled, model.compiled = model.compiled, False
+    try:
+        model.save(path)
+    finally:
+        model.compiled = compiled
 
 
 def _values(model: keras.Model, x: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:

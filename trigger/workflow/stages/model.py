@@ -57,7 +57,7 @@ def run(build: Build, folder: Path) -> None:
 
     keras_backend.start(build.spec.training.backend)
     from trigger.frontends.networks import lower, record
-    from trigger.frontends.saving import save
+    from trigger.frontends.saving import save, write
     from trigger.training import boosted, fit, forests, network, prune, teaching
     from trigger.training.calibration import calibrated
 
@@ -85,7 +85,7 @@ def run(build: Build, folder: Path) -> None:
             own.save(folder / "trained.npz")
             save(final, folder / "network.keras", own.x)
         else:
-            model.save(folder / f"{name}.keras")
+            write(model, folder / f"{name}.keras")
         normalise(folder / f"{name}.keras")
         find = teaching.scores if name == "teacher" else fit.scores
         np.save(folder / f"{name}_scores.npy", find(final, events["test"].x))
