@@ -19,12 +19,18 @@ def save(model: Any, path: str | Path) -> None:
     """Write a fitted tree, forest or gradient boosting of scikit-learn for ``trigger build
     --network``: numbers in JSON, no code.
 
-    Raises TriggerError for any other object.
+    The file is read again, and must give the scores that the model itself gives. Raises
+    TriggerError for any other object.
     """
-    from trigger.frontends.trees import conifer, scikit_learn
+    from trigger.frontends.trees import conifer, reading, saved, scikit_learn
 
     made = conifer.document(scikit_learn.forest(model))
     files.write_text(Path(path), json.dumps(made) + "\n")
+    try:
+        saved.check(model, reading.read(Path(path)))
+    except TriggerError:
+        files.remove(Path(path))
+        raise
 
 
 def lower(

@@ -1,6 +1,7 @@
 """Forests from files: what their libraries predict, and what is refused."""
 
 import json
+import re
 import struct
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from sklearn.tree import DecisionTreeClassifier
 import trigger.trees
 from trigger.errors import TriggerError
 from trigger.frontends.inexact import Inexact
-from trigger.frontends.trees import ubjson
+from trigger.frontends.trees import conifer, ubjson
 from trigger.frontends.trees.reading import is_forest, read
 
 MODELS = Path(__file__).parent / "trees"
@@ -99,6 +100,29 @@ def test_scikit_learn_is_saved_as_numbers(model, labels, head, tmp_path):
         own = own[:, 1:]
     assert forest.head == head
     np.testing.assert_allclose(scores, own, rtol=0, atol=1e-14)  # sums in another order
+
+
+@pytest.mark.parametrize(("what", "change"), [("threshold", 1e-6), ("value", 1e-7)])
+def test_a_file_that_is_not_the_model_is_refused(what, change, tmp_path, monkeypatch):
+    """A witness of its own: the model, on and beside its thresholds."""
+    made = conifer.document
+
+    def wrong(forest):
+        document = made(forest)
+        document["trees"][1][0][what][0 if what == "threshold" else -1] += change
+        return document
+
+    monkeypatch.setattr(conifer, "document", wrong)
+    model = GradientBoostingRegressor(n_estimators=3, max_depth=2, random_state=1).fit(X, Y)
+    with pytest.raises(TriggerError) as error:
+        trigger.trees.save(model, tmp_path / "model.json")
+    assert re.fullmatch(
+        r"trees\.save: GradientBoostingRegressor is saved as another model: for the features "
+        r"\[.*\] it gives .* as score 0, the file .*; this is a fault of trigger, please report it "
+        r"with the model",
+        str(error.value),
+    )
+    assert not (tmp_path / "model.json").exists()
 
 
 @pytest.mark.parametrize(
