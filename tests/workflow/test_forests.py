@@ -186,9 +186,14 @@ def test_the_library_is_a_witness(sample, monkeypatch):
     monkeypatch.setattr(libraries, "_installed", lambda name: None)
     own = libraries.record(path, forest, forest, x)
     assert own.name == "trees of lightgbm_binary.txt"
+    assert libraries.missing(forest) == (
+        "LightGBM is not installed, so only this program says which leaves events reach; to ask "
+        "the library too: pip install lightgbm"
+    )
     monkeypatch.setattr(libraries, "_installed", lambda name: stand_in(forest))
     found = libraries.record(path, forest, forest, x)
     assert found.name == "LightGBM 9"
+    assert libraries.missing(forest) is None
     np.testing.assert_array_equal(found.y, own.y)
 
     def other(leaves):

@@ -22,14 +22,23 @@ def record(path: Path, forest: Forest, rounded: Forest, x: Reals) -> Recording:
     Where the library is not installed, the trees as read from the file say which leaves. Raises
     TriggerError if the library predicts something else than the trees.
     """
-    predict = {xgboost.LIBRARY: _of_xgboost, lightgbm.LIBRARY: _of_lightgbm}.get(forest.library)
-    module = _installed(forest.library.lower()) if predict else None
-    if predict is None or module is None:
+    module = _installed(forest.library)
+    if module is None:
         return recorded(rounded, x, f"trees of {path.name}")
-    leaves, scores = predict(module, path, forest, x)
+    leaves, scores = _PREDICT[forest.library](module, path, forest, x)
     name = f"{forest.library} {module.__version__}"
     _check(name, path, forest, leaves, scores)
     return _recording(rounded, x, leaves, name)
+
+
+def missing(forest: Forest) -> str | None:
+    """What to tell the user where the library of a forest could be a witness but is not there."""
+    if forest.library not in _PREDICT or _installed(forest.library) is not None:
+        return None
+    return (
+        f"{forest.library} is not installed, so only this program says which leaves events reach; "
+        f"to ask the library too: pip install {forest.library.lower()}"
+    )
 
 
 def recorded(rounded: Forest, x: Reals, name: str) -> Recording:
@@ -42,9 +51,10 @@ def _recording(rounded: Forest, x: Reals, leaves: Integers, name: str) -> Record
     return Recording(x, rounded.scores(leaves), heads, name)
 
 
-def _installed(name: str) -> Any:
+def _installed(library: str) -> Any:
+    """The module of a library that can say which leaves it reaches, if it is there."""
     try:
-        return importlib.import_module(name)
+        return importlib.import_module(library.lower()) if library in _PREDICT else None
     except ImportError:
         return None
 
@@ -89,3 +99,6 @@ def _check(name: str, path: Path, forest: Forest, leaves: Integers, scores: Real
             f"but its trees add up to {forest.scores(leaves)[event, output]:.9g}: this version "
             f"writes files that are not read correctly; write the model with another"
         )
+
+
+_PREDICT = {xgboost.LIBRARY: _of_xgboost, lightgbm.LIBRARY: _of_lightgbm}

@@ -184,6 +184,8 @@ def _keep_forest(path: Path, spec: Spec, events: Mapping[str, Events], folder: P
         rounded = chosen.forest
         np.save(folder / "float_scores.npy", forests.scores(forest, test))
     graph = _told(lower(rounded, spec.input_types))
+    if (note := libraries.missing(forest)) is not None:
+        say(f"  {note}")
     asked = _asked(graph, spec, test[:_EVENTS])
     libraries.record(path, forest, rounded, asked).save(folder / "trained.npz")
     _write_forest(rounded, test, folder)
