@@ -1,5 +1,7 @@
 """Monotone tables behind the regressions of a network, fitted on validation events."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -135,3 +137,24 @@ def test_a_head_of_too_many_values_is_refused(spec):
         "each; end the head in a quantiser of at most 12 bits"
     )
     calibration.check(network("quantized_bits(12,4,alpha=1)"), spec)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda sample: {"weight": np.zeros(len(sample.x))},
+            "no validation event with a truth has a weight",
+        ),
+        (
+            lambda sample: {"truth": sample.truth * 1e9},
+            r"it makes [\d.e+]+ steps of the head out of a prediction, more than float32 holds "
+            "exactly; give the truth in a unit in which it is smaller",
+        ),
+    ],
+)
+def test_a_truth_that_makes_no_table_is_refused(change, message, spec):
+    sample = events()
+    with pytest.raises(TriggerError) as error:
+        calibration.calibrated(network(), sample._replace(**change(sample)), spec)
+    assert re.fullmatch(f"heads\\.energy\\.calibration: {message}", str(error.value))

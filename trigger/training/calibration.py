@@ -25,6 +25,8 @@ from trigger.spec.spec import Spec
 
 # A larger table would cost more than most networks.
 _LARGEST_BITS = 12
+# The entries of an Embedding are float32.
+_LARGEST_LEVEL = 2**24
 # The table follows the events between these quantiles of the prediction. Beyond them there are too
 # few: what is added to a prediction stays the same from there on.
 _TAIL = 0.01
@@ -35,7 +37,8 @@ _TABLE = re.compile(_NAME.format(r"\d+", "table"))
 def calibrated(model: keras.Model, validation: Events, spec: Spec) -> keras.Model:
     """The network with a table behind each head of ``calibration``; the same one without any.
 
-    ``validation`` are events in physical units. Raises TriggerError if a head has too many values.
+    ``validation`` are events in physical units. Raises TriggerError if a head has too many values,
+    and if its truth makes no table.
     """
     asked = _asked(spec)
     if not asked:
@@ -47,7 +50,11 @@ def calibrated(model: keras.Model, validation: Events, spec: Spec) -> keras.Mode
         low, high = _ends(graph, head)
         fraction = int(graph.output.fractions[head.first])
         predicted, seen = seen_by(head, values, validation)
-        levels = isotonic(predicted[:, 0], np.ldexp(seen.y, fraction), seen.weight, low, high)
+        truth = np.ldexp(seen.y, fraction)
+        try:
+            levels = isotonic(predicted[:, 0], truth, seen.weight, low, high)
+        except ValueError as error:
+            raise TriggerError(f"heads.{head.name}.calibration: {error}") from error
         table = np.ldexp(levels.astype(np.float64), -fraction)
         outputs[number] = _behind(model, number, (2.0**fraction, -low), table)
     ends = outputs if len(outputs) > 1 else outputs[0]
@@ -96,8 +103,13 @@ def _ends(graph: Graph, head: Scoring) -> tuple[int, int]:
 def isotonic(
     predicted: Integers, truth: np.ndarray, weight: np.ndarray, low: int, high: int
 ) -> Integers:
-    """What each prediction from ``low`` to ``high`` becomes, in its steps; never decreasing."""
+    """What each prediction from ``low`` to ``high`` becomes, in its steps; never decreasing.
+
+    Raises ValueError if no event has a weight, or a truth is too far from the predictions.
+    """
     used = weight > 0
+    if not used.any():
+        raise ValueError("no validation event with a truth has a weight")
     values, places = np.unique(predicted[used], return_inverse=True)
     total = np.bincount(places, weights=weight[used])
     mean = np.bincount(places, weights=weight[used] * truth[used]) / total
@@ -105,8 +117,14 @@ def isotonic(
     inside = (below >= _TAIL) & (below - total / total.sum() <= 1 - _TAIL)
     added = _increasing(mean, total)[inside] - values[inside]
     every = np.arange(low, high + 1)
-    levels: Integers = np.rint(every + np.interp(every, values[inside], added)).astype(np.int64)
-    return levels
+    levels = np.rint(every + np.interp(every, values[inside], added))
+    if np.abs(levels).max() > _LARGEST_LEVEL:
+        raise ValueError(
+            f"it makes {np.abs(levels).max():.3g} steps of the head out of a prediction, more than "
+            "float32 holds exactly; give the truth in a unit in which it is smaller"
+        )
+    whole: Integers = levels.astype(np.int64)
+    return whole
 
 
 def _increasing(mean: np.ndarray, weight: np.ndarray) -> np.ndarray:
