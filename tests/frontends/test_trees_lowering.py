@@ -112,6 +112,7 @@ def test_a_forest_of_single_leaves_is_constant():
     made = forest(tree(1.5), tree(-0.25, number=1), base=(1.0,))
     graph = check(made, types, np.array([[0, 0], [-128, 127]]))
     assert evaluate.predict(graph, np.zeros((1, 2))) == 2.25
+    check(forest(tree(3.0 * 2.0**100)), types, np.array([[0, 0], [-128, 127]]))
 
 
 @pytest.mark.parametrize(
@@ -208,6 +209,19 @@ def test_scores_of_too_many_steps_are_refused():
         "the network cannot be compiled exactly: 1 problem\n"
         "  leaves: the scores have 8e+30 steps of 2^-3, which exceeds 53 bits. Remedy: train "
         "again with values of one order of magnitude, or with more bits."
+    )
+
+
+@pytest.mark.parametrize("scale", [2.0**-500, 2.0**500])
+def test_leaves_too_far_from_one_are_refused(scale):
+    made = forest(tree((0, 0.0, 1, 2), -3.0 * scale, 4.0 * scale))
+    with pytest.raises(Inexact) as refused:
+        lower(made, EIGHT[:2])
+    point = int(np.log2(scale))
+    assert str(refused.value) == (
+        "the network cannot be compiled exactly: 1 problem\n"
+        f"  leaves: their steps of 2^{point} are too far from 1. Remedy: train again on labels of "
+        "another unit, so that the scores are nearer to 1."
     )
 
 

@@ -13,6 +13,7 @@ from sklearn.ensemble import (
     GradientBoostingClassifier,
     GradientBoostingRegressor,
     HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
     RandomForestClassifier,
 )
 from sklearn.tree import DecisionTreeClassifier
@@ -82,6 +83,7 @@ def test_a_forest_knows_its_scores(name, head, outputs, notes):
         (HistGradientBoostingClassifier(max_iter=3), Y3, "softmax"),
         (GradientBoostingClassifier(n_estimators=3), Y, "sigmoid"),
         (GradientBoostingClassifier(n_estimators=3, init="zero"), Y3, "softmax"),
+        (GradientBoostingClassifier(n_estimators=3, loss="exponential"), Y, "linear"),
         (GradientBoostingRegressor(n_estimators=3), Y, "linear"),
         (RandomForestClassifier(n_estimators=3), Y, "probability"),
         (RandomForestClassifier(n_estimators=3), Y3, "probability"),
@@ -100,6 +102,34 @@ def test_scikit_learn_is_saved_as_numbers(model, labels, head, tmp_path):
         own = own[:, 1:]
     assert forest.head == head
     np.testing.assert_allclose(scores, own, rtol=0, atol=1e-14)  # sums in another order
+
+
+@pytest.mark.parametrize(
+    ("model", "left_out"),
+    [
+        (
+            GradientBoostingClassifier(n_estimators=1, loss="exponential"),
+            "the sigmoid of twice the score",
+        ),
+        (HistGradientBoostingRegressor(max_iter=1, loss="poisson"), "the exponential"),
+    ],
+)
+def test_what_scikit_learn_makes_of_the_scores_is_left_out(model, left_out, tmp_path):
+    trigger.trees.save(model.fit(X, Y), tmp_path / "model.json")
+    note = f"{left_out} that the loss {model.loss!r} takes of the scores is left out"
+    assert read(tmp_path / "model.json").notes == (note,)
+
+
+def test_a_split_of_missing_values_alone(tmp_path):
+    """Its threshold is infinite, which scikit-learn takes for no feature."""
+    x = np.where(Y[:, None] == 1, np.nan, X)
+    model = DecisionTreeClassifier().fit(x, Y)
+    assert np.isinf(model.tree_.threshold[0])
+    trigger.trees.save(model, tmp_path / "model.json")
+    forest = read(tmp_path / "model.json")
+    np.testing.assert_array_equal(
+        forest.scores(forest.leaves(X))[:, 0], model.predict_proba(X)[:, 1]
+    )
 
 
 @pytest.mark.parametrize(("what", "change"), [("threshold", 1e-6), ("value", 1e-7)])
@@ -353,6 +383,10 @@ def old_logit(model):
     model["learner"]["objective"]["name"] = "binary:logitraw"
 
 
+def certain(model):
+    model["learner"]["learner_model_param"]["base_score"] = "1E-7"
+
+
 def unknown_objective(model):
     model["learner"]["objective"]["name"] = "reg:mine"
 
@@ -375,6 +409,11 @@ def unknown_objective(model):
             "objective: what base_score means with 'binary:logitraw' has changed in XGBoost 2. "
             "Remedy: load the model in XGBoost 2 or later, compare its predictions, and save it "
             "again.",
+        ),
+        (
+            certain,
+            "base_score: versions of XGBoost limit base_score = 1.00000001e-07 in different ways. "
+            "Remedy: train with base_score between 1e-6 and 1 - 1e-6, as base_score=0.5.",
         ),
         (
             unknown_objective,
@@ -483,7 +522,7 @@ def set_parameter(key, value):
         ),
         (set_in_tree("split_conditions", -1, 1e39), "tree 0: the value of leaf 14 is not finite"),
         (set_in_tree("split_indices", 0, -5), "tree 0: node 0 reads feature -5 of 3"),
-        (set_parameter("base_score", "0E0"), "its base scores are not finite"),
+        (set_parameter("base_score", "NaN"), "its base scores are not finite"),
         (set_parameter("base_score", "[1E-1,2E-1]"), "base_score has 2 values for 1 scores"),
         (set_parameter("num_class", "9999999"), "it has 9,999,999 scores; at most 4,096 are read"),
         (

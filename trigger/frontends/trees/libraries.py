@@ -89,7 +89,9 @@ def _by_tree(leaves: np.ndarray, forest: Forest, events: int) -> Integers:
 
 def _check(name: str, path: Path, forest: Forest, leaves: Integers, scores: Reals) -> None:
     """Compare scores before the leaves are rounded, within the rounding of float32."""
-    largest = sum(np.abs(tree.value).max() for tree in forest.trees) + np.abs(forest.base).max()
+    largest = (
+        sum(np.abs(tree.leaf_values).max() for tree in forest.trees) + np.abs(forest.base).max()
+    )
     error = largest * (len(forest.trees) + 8) * _ROUNDOFF
     apart = np.abs(forest.scores(leaves) - scores)
     if apart.max() > error:

@@ -174,7 +174,10 @@ def _sums(
         source = nodes[0]
     read = np.array(outputs) if nodes else np.full(len(builder[source].types), -1)
     weights = np.equal.outer(read, np.arange(len(base))).astype(np.int64)
-    return builder.dense("scores", source, Constant(weights, _ONE), _constant(base, fraction))
+    # Of scores that are constant, the inputs must not say the step.
+    point = fraction - max(one.fraction for one in builder[source].types)
+    of_weights = _ONE if nodes else Fixed(False, 1, 1 - point)
+    return builder.dense("scores", source, Constant(weights, of_weights), _constant(base, fraction))
 
 
 def _constant(steps: Integers, fraction: int) -> Constant:

@@ -49,6 +49,10 @@ def check_exact(forest: Forest, types: tuple[Fixed, ...]) -> int:
     values = _reached(forest, types)
     every = np.concatenate([forest.base, *values])
     fraction = int(fraction_bits(every[every != 0]).max()) if every.any() else 0
+    if abs(fraction) > _FARTHEST_POINT:
+        reason = f"their steps of 2^{-fraction} are too far from 1"
+        remedy = "train again on labels of another unit, so that the scores are nearer to 1"
+        raise Inexact([Problem("leaves", reason, remedy)])
     needed = int(np.frexp(_largest(values, forest.base, fraction))[1]) + 1
     if needed > _EXACT_BITS:
         reason = (

@@ -12,6 +12,7 @@ from trigger.frontends.trees.forest import Forest
 _EVENTS = 1000
 # Sums of the same numbers in another order, relative to the greatest.
 _ROUNDING = 1e-9
+_FLOAT32 = np.finfo(np.float32)
 
 
 def check(model: Any, forest: Forest) -> None:
@@ -51,8 +52,11 @@ def _events(forest: Forest) -> Reals:
     x = np.zeros((_EVENTS, forest.features))
     for feature in range(forest.features):
         own = [tree.threshold[tree.feature == feature] for tree in forest.trees]
-        thresholds = np.concatenate([*own, np.zeros(1)]).astype(np.float32)
+        thresholds = np.concatenate([*own, np.zeros(1)])
+        # An infinite one separates missing values, which no event here has.
+        thresholds = thresholds[abs(thresholds) < _FLOAT32.max].astype(np.float32)
         away = random.choice(np.array([-np.inf, 0, np.inf], dtype=np.float32), _EVENTS)
         at = random.choice(thresholds, _EVENTS)
-        x[:, feature] = np.where(away == 0, at, np.nextafter(at, away))
+        beside = np.where(away == 0, at, np.nextafter(at, away))
+        x[:, feature] = np.clip(beside, _FLOAT32.min, _FLOAT32.max)
     return x

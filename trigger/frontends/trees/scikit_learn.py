@@ -47,6 +47,13 @@ _TREES = (
     ExtraTreeRegressor,
 )
 
+# What follows the scores, where it is neither the usual sigmoid nor a softmax.
+_LEFT_OUT = {
+    "exponential": "the sigmoid of twice the score",
+    "gamma": "the exponential",
+    "poisson": "the exponential",
+}
+
 
 def forest(model: Any) -> Forest:
     """The forest of a fitted model. Raises TriggerError for any other object."""
@@ -70,6 +77,7 @@ def forest(model: Any) -> Forest:
         Comparison(strict=False, single=not histograms),
         _head(model, len(base)),
         tuple(str(column) for column in getattr(model, "feature_names_in_", ())),
+        _notes(model),
     )
 
 
@@ -79,7 +87,17 @@ def _head(model: Any, outputs: int) -> str:
         return "linear"
     if isinstance(model, (*_FORESTS, *_TREES)):
         return "probability"
+    if model.loss == "exponential":
+        return "linear"
     return "sigmoid" if outputs == 1 else "softmax"
+
+
+def _notes(model: Any) -> tuple[str, ...]:
+    """What a user must know of the scores."""
+    loss = getattr(model, "loss", None)
+    if loss not in _LEFT_OUT:
+        return ()
+    return (f"{_LEFT_OUT[loss]} that the loss {loss!r} takes of the scores is left out",)
 
 
 def _histograms(model: Any) -> tuple[Reals, list[Tree]]:

@@ -23,6 +23,8 @@ COMPARISON = Comparison(strict=True, single=True)
 Single = np.float32
 Singles = NDArray[np.float32]
 _CATEGORICAL = 1
+# Newer versions take no base_score of a logistic objective nearer to 0 or 1.
+_LEAST = Single(1e-6)
 _SIGMOID = ("binary:logistic", "reg:logistic")
 _SOFTMAX = ("multi:softprob", "multi:softmax")
 
@@ -178,6 +180,10 @@ def _base(text: Any, objective: str, outputs: int) -> Reals:
     given = np.atleast_1d(np.asarray(json.loads(str(text)), dtype=Single))
     if len(given) not in (1, outputs):
         raise ValueError(f"base_score has {len(given)} values for {outputs} scores")
+    if _LINKS[objective] is _logit and ((given < _LEAST) | (given > 1 - _LEAST)).any():
+        reason = f"versions of XGBoost limit base_score = {given.min():.9g} in different ways"
+        remedy = "train with base_score between 1e-6 and 1 - 1e-6, as base_score=0.5"
+        raise Inexact([Problem("base_score", reason, remedy)])
     with np.errstate(divide="ignore", invalid="ignore"):  # checked with the whole forest
         scores = _LINKS[objective](given)
     return np.broadcast_to(scores, (outputs,)).astype(np.float64)
