@@ -275,6 +275,10 @@ def tree_of(model):
         ),
         (lambda m: m.update(init_predict=[float("inf")]), "its base scores are not finite"),
         (lambda m: m.update(init_predict=[1, 2, 3]), "init_predict has 3 values for 1 scores"),
+        (
+            lambda m: m.update(feature_map={f"f{k}": k + 1 for k in range(m["n_features"])}),
+            f"feature_map does not number its features from 0 to {CONIFER['n_features'] - 1}",
+        ),
         (lambda m: m["trees"][0].append({}), "2 trees in a row instead of 1"),
         (lambda m: m.pop("norm"), "it has no 'norm'"),
         (lambda m: m.update(trees=[[7]]), "'int' object has no attribute 'get'"),

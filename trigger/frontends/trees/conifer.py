@@ -127,5 +127,7 @@ def _base(given: Any, outputs: int) -> Reals:
 def _names(numbers: Mapping[str, int], features: int) -> tuple[str, ...]:
     """The names of the features in order; none where the file made them up."""
     names = tuple(sorted(numbers, key=lambda name: int(numbers[name])))
+    if len(names) == features and [int(numbers[name]) for name in names] != list(range(features)):
+        raise ValueError(f"feature_map does not number its features from 0 to {features - 1}")
     made_up = all(name == f"feat_{k}" for k, name in enumerate(names))
     return () if made_up or len(names) != features else names
