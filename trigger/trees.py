@@ -24,12 +24,17 @@ def save(model: Any, path: str | Path) -> None:
     """
     from trigger.frontends.trees import conifer, reading, saved, scikit_learn
 
+    path = Path(path)
+    if path.suffix != ".json" or path.is_dir():
+        raise TriggerError(f"trees.save: {path} is no name of a file that ends in .json; give one")
+    if not path.parent.is_dir():
+        raise TriggerError(f"trees.save: {path.parent} is no folder; make it, or give another path")
     made = conifer.document(scikit_learn.forest(model))
-    files.write_text(Path(path), json.dumps(made) + "\n")
+    files.write_text(path, json.dumps(made) + "\n")
     try:
-        saved.check(model, reading.read(Path(path)))
+        saved.check(model, reading.read(path))
     except TriggerError:
-        files.remove(Path(path))
+        files.remove(path)
         raise
 
 

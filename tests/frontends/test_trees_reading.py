@@ -120,6 +120,22 @@ def test_what_scikit_learn_makes_of_the_scores_is_left_out(model, left_out, tmp_
     assert read(tmp_path / "model.json").notes == (note,)
 
 
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("model.txt", "{} is no name of a file that ends in .json; give one"),
+        (".", "{} is no name of a file that ends in .json; give one"),
+        ("none/model.json", "{.parent} is no folder; make it, or give another path"),
+    ],
+)
+def test_a_name_that_no_build_reads_is_refused(name, message, tmp_path):
+    path = tmp_path / name
+    with pytest.raises(TriggerError) as refused:
+        trigger.trees.save(DecisionTreeClassifier().fit(X, Y), path)
+    assert str(refused.value) == f"trees.save: {message.format(path)}"
+    assert not path.is_file()
+
+
 def test_a_split_of_missing_values_alone(tmp_path):
     """Its threshold is infinite, which scikit-learn takes for no feature."""
     x = np.where(Y[:, None] == 1, np.nan, X)
