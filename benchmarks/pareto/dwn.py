@@ -109,24 +109,28 @@ def judged(logits, validation):
         return float((logits(validation[0]).argmax(dim=1) == validation[1]).float().mean())
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("method", choices=("dwn",))
+def run(about, method, what, bits, epochs, trained):
+    """The command of a network of tables over comparisons with ``bits`` quantiles a feature.
+
+    ``trained`` gives its layers, and their accuracy on validation events.
+    """
+    parser = argparse.ArgumentParser(description=about.splitlines()[0])
+    parser.add_argument("method", choices=(method,))
     parser.add_argument("events", type=Path)
-    parser.add_argument("units", type=float, help="neurons of all classes")
+    parser.add_argument("units", type=float, help=what)
     parser.add_argument("seed", type=int)
     parser.add_argument("result", type=Path)
     asked = parser.parse_args()
     torch.manual_seed(asked.seed)
     torch.set_num_threads(1)
     events = np.load(asked.events)
-    comparisons = quantiles(events["train_x"])
+    comparisons = quantiles(events["train_x"], bits)
     x, v = (encoded(comparisons, events[f"{name}_x"]) for name in ("train", "validation"))
     y, truth = (torch.tensor(events[f"{name}_y"]).long() for name in ("train", "validation"))
     start = time.process_time()
-    layers, reached = dwn(round(asked.units), x, y, (v, truth))
+    layers, reached = trained(round(asked.units), x, y, (v, truth))
     notes = {
-        "epochs": EPOCHS,
+        "epochs": epochs,
         "training_cpu_s": round(time.process_time() - start),
         "trained_validation_accuracy": reached,
     }
@@ -135,4 +139,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    run(__doc__, "dwn", "neurons of all classes", BITS, EPOCHS, dwn)

@@ -2,14 +2,8 @@
 with two inputs, wired at random, Adam at 0.01. Needs torchlogix, PyTorch and NumPy.
 """
 
-import argparse
-import json
-import time
-from pathlib import Path
-
-import numpy as np
 import torch
-from dwn import CLASSES, TEMPERATURE, batches, encoded, judged, quantiles
+from dwn import CLASSES, TEMPERATURE, batches, judged, run
 from torchlogix.layers import GroupSum, LogicDense
 
 EPOCHS, RATE, BITS = 30, 0.01, 16
@@ -42,30 +36,5 @@ def layer(gate):
     return wires.tolist(), gate.get_luts().int().tolist()
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("method", choices=("torchlogix",))
-    parser.add_argument("events", type=Path)
-    parser.add_argument("units", type=float, help="gates of a layer")
-    parser.add_argument("seed", type=int)
-    parser.add_argument("result", type=Path)
-    asked = parser.parse_args()
-    torch.manual_seed(asked.seed)
-    torch.set_num_threads(1)
-    events = np.load(asked.events)
-    comparisons = quantiles(events["train_x"], BITS)
-    x, v = (encoded(comparisons, events[f"{name}_x"]) for name in ("train", "validation"))
-    y, truth = (torch.tensor(events[f"{name}_y"]).long() for name in ("train", "validation"))
-    start = time.process_time()
-    layers, reached = trained(round(asked.units), x, y, (v, truth))
-    notes = {
-        "epochs": EPOCHS,
-        "training_cpu_s": round(time.process_time() - start),
-        "trained_validation_accuracy": reached,
-    }
-    network = {"comparisons": comparisons, "layers": layers, "classes": CLASSES, "notes": notes}
-    asked.result.write_text(json.dumps(network))
-
-
 if __name__ == "__main__":
-    main()
+    run(__doc__, "torchlogix", "gates of a layer", BITS, EPOCHS, trained)

@@ -47,11 +47,11 @@ def trained(
         script = [os.environ[PYTHON], HERE / SCRIPTS[method]]
         subprocess.run([*script, method, given, str(point), str(seed), found], check=True)
         network = json.loads(found.read_text())
-        graph = _forest if "trees" in network else _tables
-        return graph(network, types, Path(folder)), network["notes"]
+    graph = _forest if "trees" in network else _tables
+    return graph(network, types), network["notes"]
 
 
-def _tables(network: dict[str, Any], types: tuple[Fixed, ...], folder: Path) -> Graph:  # noqa: ARG001
+def _tables(network: dict[str, Any], types: tuple[Fixed, ...]) -> Graph:
     """Comparisons, layers of truth tables, and the number of ones of each class."""
     builder = Builder(types)
     features, bounds = np.array(network["comparisons"], dtype=np.int64).T
@@ -65,16 +65,17 @@ def _tables(network: dict[str, Any], types: tuple[Fixed, ...], folder: Path) -> 
     return builder.graph(builder.dense("scores", source, ones, constant(np.zeros(groups))))
 
 
-def _forest(network: dict[str, Any], types: tuple[Fixed, ...], folder: Path) -> Graph:
+def _forest(network: dict[str, Any], types: tuple[Fixed, ...]) -> Graph:
     """Trees in the JSON of conifer, of which thresholds are hardware integers."""
     steps = np.array([2.0**-t.fraction for t in types])
     for row in network["trees"]:
         for tree in row:
             features = np.maximum(tree["feature"], 0)
             tree["threshold"] = (np.array(tree["threshold"]) * steps[features]).tolist()
-    path = folder / "trees.json"
-    path.write_text(json.dumps(network))
-    return trigger.trees.lower(path, list(types))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "trees.json"
+        path.write_text(json.dumps(network))
+        return trigger.trees.lower(path, list(types))
 
 
 def main() -> None:

@@ -97,6 +97,7 @@ def trees(task: Task) -> Graph:
     import xgboost
 
     import trigger.trees
+    from trigger.training.boosting import rounded_down
 
     depth = 3 if task.point <= MOST_SHALLOW else 4
     spec, train = task.spec, task.events["train"]
@@ -110,19 +111,11 @@ def trees(task: Task) -> Graph:
         random_state=task.seed,
         n_jobs=1,
     )
-    model.fit(_rounded_down(train.x, edges), train.y)
+    model.fit(rounded_down(train.x, edges), train.y)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "trees.json"
         model.save_model(path)
         return trigger.trees.lower(path, list(spec.input_types), LEAF_BITS)
-
-
-def _rounded_down(x: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    columns = []
-    for values, own in zip(x.T, edges, strict=True):
-        ends = np.unique([values.min(), *own])
-        columns.append(ends[np.searchsorted(ends, values, side="right") - 1])
-    return np.stack(columns, axis=1)
 
 
 def _training(spec: Spec, epochs: int, **changes: Any) -> Training:

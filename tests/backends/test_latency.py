@@ -82,3 +82,9 @@ def test_too_few(shell, parts):
             f"{core + shell}{parts.format(core=core)}; allow more cycles, use fewer bits, or lower "
             "clock_mhz, which makes the cycles longer"
         )
+
+
+def test_too_many():
+    with pytest.raises(TriggerError) as caught:
+        rtl.plan(random_graph(3), options(1001))
+    assert str(caught.value) == "rtl: latency_cycles must be at most 1000; got 1001"

@@ -1,5 +1,7 @@
 """Tables in everything that is emitted, against rational numbers: long ones, wide ones, and far from zero."""
 
+import re
+
 import numpy as np
 import oracle
 import pytest
@@ -17,6 +19,7 @@ from trigger.backends.rtl.logic import to_logic
 from trigger.fixedpoint.build import Builder
 from trigger.fixedpoint.ops import Constant
 from trigger.fixedpoint.types import Fixed, Overflow, Rounding, smallest
+from trigger.synthesis.luts import as_luts
 
 
 def table(kind: Fixed, bits: int, low: int, high: int):
@@ -127,6 +130,16 @@ def test_tables_in_ac_types(backend, strategy, name, tmp_path):
     csim = write(graph, tmp_path, Hls4mlOptions(PART, 240, backend, strategy=strategy)).compile()
     x = events(graph, 4, 200)
     np.testing.assert_array_equal(csim.run(x), oracle.outputs(graph, x))
+
+
+def test_small_tables_are_luts_for_yosys(tmp_path):
+    """As they are written: none of them is left to be mapped."""
+    sources = write_rtl("verilog", TABLES["of six bits"], tmp_path, "core").sources
+    text = next(path for path in sources if path.name == "core_tables.v").read_text()
+    made = as_luts(text)
+    assert text.count("module core_lut_") == 20 and "core_table_" not in text
+    assert len(re.findall(r"^LUT[1-6] #", made, re.MULTILINE)) == 20
+    assert "case" not in made
 
 
 def test_levels_too_wide_for_one_part_cost_no_adder(tmp_path):

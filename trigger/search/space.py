@@ -121,7 +121,7 @@ def _set_family(document: Any, family: str) -> None:
     for key in list(training):
         if key in ("warm_start", "freeze") or (family == families.TREES and key not in TREES_READ):
             del training[key]
-    for key, value in families.FAMILIES[family].training(given).items():
+    for key, value in families.training(family, given).items():
         training[key] = value
     dropped = ("pruning", "quantization", *(["cross_validation"] * (family == families.TREES)))
     for table in dropped:

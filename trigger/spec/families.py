@@ -2,7 +2,7 @@
 differs from [training], and what a search varies.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field, ValidationError
@@ -66,27 +66,15 @@ class Trees(Section):
 
 
 class Family(NamedTuple):
-    """A family: the table of its arguments, the changes of [training], and the ranges of a search
-    by key of trigger.toml; both without those of LUT.
+    """A family: the table of its arguments, the ranges of a search by key of trigger.toml, without
+    and in LUT, the keys of [training] that differ, and whether it trains for fewer epochs.
     """
 
     arguments: type[Section]
-    training: Callable[[Training], dict[str, Any]]
     ranges: Mapping[str, Mapping[str, Any]]
     lut: tuple[int, int] | None
-
-
-def _as_given(training: Training) -> dict[str, Any]:  # noqa: ARG001
-    return {}
-
-
-def _of_mixed(training: Training) -> dict[str, Any]:  # noqa: ARG001
-    """Learned widths need all epochs to reach their target."""
-    return dict(_TABLES)
-
-
-def _of_tables(training: Training) -> dict[str, Any]:
-    return {**_TABLES, "epochs": max(_LEAST_EPOCHS, training.epochs // _FEWER_EPOCHS)}
+    training: Mapping[str, Any] = {}
+    few_epochs: bool = False
 
 
 _RATE = {"training.learning_rate": {"low": 0.003, "high": 0.02, "log": True}}
@@ -94,14 +82,12 @@ _THRESHOLDS = {"model.arguments.thresholds": {"choices": [8, 16, 32]}}
 FAMILIES = {
     "mlp": Family(
         Mlp,
-        _as_given,
         {**_RATE, "model.arguments.units": {"choices": ["16", "32-16", "32-32", "64-32-32"]}},
         (200, _MOST_LUT),
     ),
-    "weightless": Family(Weightless, _of_tables, _THRESHOLDS, (30, _MOST_WEIGHTLESS)),
+    "weightless": Family(Weightless, _THRESHOLDS, (30, _MOST_WEIGHTLESS), _TABLES, few_epochs=True),
     "tables": Family(
         Tables,
-        _as_given,
         {
             **_RATE,
             "model.arguments.units": {"choices": ["4", "8", "16"]},
@@ -109,10 +95,10 @@ FAMILIES = {
         },
         (100, _MOST_LUT),
     ),
-    "mixed": Family(Mixed, _of_mixed, _THRESHOLDS, (60, _MOST_WEIGHTLESS)),
+    # Its learned widths need all epochs to reach their target.
+    "mixed": Family(Mixed, _THRESHOLDS, (60, _MOST_WEIGHTLESS), _TABLES),
     TREES: Family(
         Trees,
-        _as_given,
         {
             "model.arguments.trees": {"low": 1, "high": 40, "log": True},
             "model.arguments.depth": {"low": 2, "high": 5},
@@ -122,6 +108,13 @@ FAMILIES = {
         None,
     ),
 }
+
+
+def training(family: str, given: Training) -> dict[str, Any]:
+    """The keys of [training] that differ for a family."""
+    known = FAMILIES[family]
+    epochs = {"epochs": max(_LEAST_EPOCHS, given.epochs // _FEWER_EPOCHS)}
+    return {**known.training, **(epochs if known.few_epochs else {})}
 
 
 def arguments(spec: "Spec") -> Any:

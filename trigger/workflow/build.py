@@ -62,7 +62,7 @@ def build(target: str, output: Path, from_scratch: bool = False, like: Path | No
         text = specification.without_warm_start(text)
         spec = specification.parse(text, path)
     root = (output / spec.name).resolve()
-    kept = interface(open_sealed(like, ("rtl", "graph"))) if like is not None else None
+    kept = (like, interface(open_sealed(like, ("rtl", "graph")))) if like is not None else None
     with _readable_errors(root):
         _check_own(root)
         root.mkdir(parents=True, exist_ok=True)
@@ -73,8 +73,8 @@ def build(target: str, output: Path, from_scratch: bool = False, like: Path | No
             files.write_text(staged / staging.SPEC, text)
             _keep_synthesised(root, staged)
             for stage in STAGES:
-                if stage.name == "verification" and like is not None and kept is not None:
-                    check_like(current, like, kept)
+                if stage.name == "verification" and kept is not None:
+                    check_like(current, *kept)
                 if stage.wanted(spec):
                     _run(stage, current, root)
                 else:

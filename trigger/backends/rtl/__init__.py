@@ -26,6 +26,7 @@ from trigger.fixedpoint.serialize import to_json
 from trigger.fixedpoint.types import Fixed, Integers
 from trigger.spec.parts import Part
 from trigger.spec.parts import part as find_part
+from trigger.spec.target_tables import MOST_CYCLES
 from trigger.support.files import write_text
 from trigger.support.names import as_hdl_name, identifier, printable
 from trigger.support.resources import folder
@@ -68,6 +69,10 @@ class RtlOptions(NamedTuple):
         if self.language not in LANGUAGES:
             raise TriggerError(
                 f"rtl: no language {self.language!r}; available: {', '.join(LANGUAGES)}"
+            )
+        if self.latency_cycles is not None and self.latency_cycles > MOST_CYCLES:
+            raise TriggerError(
+                f"rtl: latency_cycles must be at most {MOST_CYCLES}; got {self.latency_cycles}"
             )
         if not 0 < self.clock_mhz < 2000:
             raise TriggerError(

@@ -110,7 +110,7 @@ def write_core(core: Core, folder: Path, language: str) -> list[str]:
 
 
 def _with_luts(name: str, text: str, small: Container[str]) -> str:
-    """Tables of at most six inputs are named as LUTs, which the scripts for Yosys keep."""
+    """Tables of at most six inputs are named as LUTs, which Yosys gets as such."""
     return re.sub(
         rf"\b{name}_table_(\w+)",
         lambda match: f"{name}_{'lut' if match[0] in small else 'table'}_{match[1]}",
