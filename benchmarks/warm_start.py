@@ -1,6 +1,6 @@
 """The warm start of models/jet_tagger: the same training on its training jets and 60,000 more.
 
-Needs the extra [generator]; some ten minutes on 2 cores.
+Needs the extra [generator]; some ten to thirty minutes (estimated), most of it for the events.
 """
 
 import argparse
