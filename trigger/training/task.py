@@ -13,8 +13,8 @@ from trigger.frontends.nested import nodes
 from trigger.frontends.networks import outputs, shaped
 
 # An entry of a table changes where that lowers the loss by more than this many standard errors:
-# what fewer events seem to gain is mostly chance. Two jet taggers, of 110 and 230 LUT, gained 0.4 and
-# 0.2 points on validation events by it.
+# what fewer events seem to gain is mostly chance. Two jet taggers, of 110 and 230 LUT, gained 0.4
+# and 0.2 points on validation events by it.
 _DOUBT = 1.0
 
 # The losses of events (events,), from their truth and the outputs for them.
