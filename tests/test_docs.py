@@ -80,7 +80,7 @@ def test_the_site_is_built_without_a_warning(tmp_path):
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (result.returncode, result.stderr) == (0, "")
     commands = (tmp_path / "reference" / "cli.html").read_text()
-    names = "build search verify rates synth report show new list doctor events-jets export-emulator export-onnx export-qonnx"
+    names = "build search verify rates synth report show compare new list doctor events-jets export-emulator export-onnx export-qonnx"
     names += (
         " events-level1 events-regions events-higgs events-htautau events-tracks events-jet-energy"
     )

@@ -7,6 +7,7 @@ from payloads import MODEL, TOML, make_trigger
 
 from trigger.errors import TriggerError
 from trigger.workflow.build import build, open_build
+from trigger.workflow.compare import compare
 
 # Without Yosys.
 QUICK = TOML.replace("xcvu9p-flga2104-2L-e", "xcvp1802-lsvc4072-2MP-e-S")
@@ -39,6 +40,26 @@ def test_a_retrained_network_in_the_same_place(first, tmp_path):
         found = json.loads((root / "verification" / "results.json").read_text())
         payload = json.loads((root / "payload" / "payload.json").read_text())
         assert found["equal"] and payload["latency"] == 14
+    changes = compare(first, again).changes
+    assert changes.same_interface is True and not changes.none and not changes.notes
+    figures = {pair.key: pair for pair in changes.figures}
+    assert figures["latency_cycles"].before == (14, "payload, simulated", None)
+    assert {"rate_khz.loose", "rate_khz.any", "efficiency.tight.signal"} <= figures.keys()
+
+
+def test_a_core_against_a_payload(first, small_build):
+    """The cores are compared; the interface is another."""
+    comparison = compare(small_build[1], first)
+    notes = dict(comparison.changes.notes)
+    assert notes["payload"] == "only the second build has one: the cores are compared"
+    figures = {pair.key: pair for pair in comparison.changes.figures}
+    assert figures["latency_cycles"].after == (
+        json.loads((first / "rtl" / "rtl.json").read_text())["latency"],
+        "simulated",
+        None,
+    )
+    assert comparison.changes.interface[0] == ("firmware", "core alone", "payload")
+    assert comparison.changes.same_interface is False
 
 
 def refusal(folder, first, text, model=FIXED_SCORES):

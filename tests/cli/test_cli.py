@@ -21,6 +21,7 @@ def test_help_names_every_command():
         "synth",
         "report",
         "show",
+        "compare",
         "new",
         "list",
         "doctor",

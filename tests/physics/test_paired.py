@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from trigger.physics.paired import error_of_quantiles, of_aucs, of_fractions
-from trigger.physics.rates import efficiency
+from trigger.physics.paired import error_of_quantiles, of_aucs, of_fractions, of_separate
+from trigger.physics.rates import Estimate, efficiency
 
 ONES = np.ones(1000)
 
@@ -99,3 +99,18 @@ def test_the_error_of_a_median():
     before, _ = one(1)
     # Whoever moves all values alike makes no error.
     assert error_of_quantiles(before, before + 1, np.ones(400), half, median) < 1e-12
+
+
+def test_separate_fractions_as_published():
+    """Method 10 of R. G. Newcombe, Statistics in Medicine 17 (1998) 873, for 56 of 70 and 48 of 80:
+    the 95 % interval of the difference from Wilson's intervals of both is 0.0524 to 0.3339.
+    """
+
+    def wilson(kept, total, z=1.959964):
+        share = kept / total
+        center = share + z**2 / (2 * total)
+        half = z * np.sqrt(share * (1 - share) / total + z**2 / (4 * total**2))
+        return Estimate(share, *((center + s * half) / (1 + z**2 / total) for s in (-1, 1)))
+
+    change = of_separate(wilson(48, 80), wilson(56, 70))
+    assert [round(part, 4) for part in change] == [0.2, 0.0524, 0.3339]

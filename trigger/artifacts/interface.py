@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from trigger.artifacts import built_payload
 from trigger.artifacts.folder import Build, read_graph, read_json
@@ -16,6 +16,15 @@ _LATENCY = "latency"
 _SCORE = "score "
 _OUTPUT = "output "
 _MOST_LINES = 12
+_NONE = "none"
+
+
+class Difference(NamedTuple):
+    """A name, and what it stands for in two builds, in words; "none" where one has no such name."""
+
+    name: str
+    before: str
+    after: str
 
 
 def interface(build: Build) -> dict[str, str]:
@@ -25,20 +34,30 @@ def interface(build: Build) -> dict[str, str]:
     return dict(_core(build) if build.spec.payload is None else _payload(build))
 
 
+def core_interface(build: Build) -> dict[str, str]:
+    """The same of the core alone."""
+    return dict(_core(build))
+
+
+def differences(before: Mapping[str, str], after: Mapping[str, str]) -> list[Difference]:
+    """The names that do not stand for the same."""
+    return [
+        Difference(name, before.get(name, _NONE), after.get(name, _NONE))
+        for name in dict.fromkeys([*before, *after])
+        if before.get(name) != after.get(name)
+    ]
+
+
 def check_like(build: Build, path: Path, expected: Mapping[str, str]) -> None:
     """Raise TriggerError, with all differences, if the interface of a build is not that of the
     build at ``path``.
     """
     own = interface(build)
-    differences = [
-        f"{name}: {expected.get(name, 'none')}, here {own.get(name, 'none')}"
-        for name in dict.fromkeys([*expected, *own])
-        if expected.get(name) != own.get(name)
-    ]
-    if not differences:
+    different = [f"{name}: {old}, here {new}" for name, old, new in differences(expected, own)]
+    if not different:
         return
-    more = len(differences) - _MOST_LINES
-    lines = differences[:_MOST_LINES] + ([f"and {counted(more, 'more difference')}"] * (more > 0))
+    more = len(different) - _MOST_LINES
+    lines = different[:_MOST_LINES] + ([f"and {counted(more, 'more difference')}"] * (more > 0))
     lines += _remedies(expected, own)
     raise TriggerError(
         f"build: the firmware does not fit in the place of {shown(path)}:\n  " + "\n  ".join(lines)

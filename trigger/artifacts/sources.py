@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from trigger.artifacts.folder import Build
+from trigger.artifacts.folder import Build, read_json
 from trigger.events.sources import identity
 from trigger.spec.tables import check_named
 from trigger.support.digest import data_digest, file_digest
@@ -30,6 +30,19 @@ def event_sources(build: Build) -> Mapping[str, Any]:
         "files": data_digests(build),
         "data": build.spec.data.model_dump(),
         "inputs": build.spec.inputs.model_dump(),
+        "heads": {
+            name: head.model_dump(include={"task", "label", "classes", "mask"})
+            for name, head in build.spec.heads.items()
+        },
+    }
+
+
+def recorded_sources(build: Build) -> Mapping[str, Any]:
+    """What says which events of which files are the test events of a finished build."""
+    keys = {"source", "events", "arguments", "label", "classes", "weight", "split", "seed"}
+    return {
+        "files": [*read_json(build.root / "events" / "summary.json")["files"].values()],
+        "data": build.spec.data.model_dump(include=keys),
         "heads": {
             name: head.model_dump(include={"task", "label", "classes", "mask"})
             for name, head in build.spec.heads.items()

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from trigger.cli.build import build
+from trigger.cli.compare import compare
 from trigger.cli.doctor import doctor
 from trigger.cli.events import (
     constituents,
@@ -57,6 +58,7 @@ app.command()(rates)
 app.command()(synth)
 app.command()(report)
 app.command()(show)
+app.command()(compare)
 app.command()(new)
 app.command("list")(list_zoo)
 app.command()(doctor)

@@ -1,6 +1,7 @@
-"""Differences of figures between two outputs for the same events, with intervals.
+"""Differences of figures between two outputs, with intervals.
 
-An event that both treat alike adds nothing to the error of a difference.
+The outputs are for the same events, but for ``of_separate``. An event that both treat alike adds
+nothing to the error of a difference.
 """
 
 from collections.abc import Callable
@@ -28,6 +29,16 @@ def of_fractions(before: np.ndarray, after: np.ndarray, weight: np.ndarray) -> E
     down = _joined(gained.value - gained.low, lost.high - lost.value, correlation)
     up = _joined(gained.high - gained.value, lost.value - lost.low, correlation)
     return Estimate(change, max(change - down, -share), min(change + up, 1 - share))
+
+
+def of_separate(before: Estimate, after: Estimate) -> Estimate:
+    """The change of a fraction, or of a rate, between different events; its interval joins those of
+    the two without a correlation (Newcombe, as above).
+    """
+    change = after.value - before.value
+    down = _joined(after.value - after.low, before.high - before.value, 0.0)
+    up = _joined(after.high - after.value, before.value - before.low, 0.0)
+    return Estimate(change, change - down, change + up)
 
 
 def of_aucs(before: np.ndarray, after: np.ndarray, signal: np.ndarray, w: np.ndarray) -> Estimate:

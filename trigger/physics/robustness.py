@@ -53,21 +53,22 @@ def effects(nominal: Outputs, shifted: Outputs, events: Events, spec: Spec) -> l
     if nominal.bits is not None and shifted.bits is not None:
         before, after = nominal.bits.astype(bool), shifted.bits.astype(bool)
         for k, name in enumerate(spec.accept):
-            changes += _of_bit(name, before[:, k], after[:, k], events, spec)
+            changes += of_bit(name, before[:, k], after[:, k], events, spec)
         if len(spec.accept) > 1:
-            changes += _of_bit(TOTAL, _any(before), _any(after), events, spec)
+            changes += of_bit(TOTAL, _any(before), _any(after), events, spec)
     if spec.data.label is not None or spec.heads:
         for head in spec.scoring:
             if head.is_regression:
-                changes += _of_regression(head, nominal.scores, shifted.scores, events)
+                changes += of_regression(head, nominal.scores, shifted.scores, events)
             else:
-                changes += _of_classes(head, nominal.scores, shifted.scores, events, spec)
+                changes += of_classes(head, nominal.scores, shifted.scores, events, spec)
     return changes
 
 
-def _of_bit(
+def of_bit(
     name: str, before: np.ndarray, after: np.ndarray, events: Events, spec: Spec
 ) -> list[Effect]:
+    """The effects on an accept bit, from booleans (events,)."""
     rate: list[Effect] = []
     shares = []
     for number, name_of_class in enumerate(spec.data.classes if spec.data.label else ["events"]):
@@ -86,9 +87,10 @@ def _any(kept: np.ndarray) -> np.ndarray:
     return np.asarray(kept.any(axis=1))
 
 
-def _of_classes(
+def of_classes(
     head: Scoring, before: np.ndarray, after: np.ndarray, events: Events, spec: Spec
 ) -> Iterator[Effect]:
+    """The effects on a head that separates classes, from the logits of all heads."""
     old, seen = seen_by(head, before, events)
     new, _ = seen_by(head, after, events)
     taught = np.isin(seen.y, head.taught)
@@ -106,9 +108,10 @@ def _of_classes(
         yield Effect(head.name, False, "auc", name, areas[0], areas[1], change)
 
 
-def _of_regression(
+def of_regression(
     head: Scoring, before: np.ndarray, after: np.ndarray, events: Events
 ) -> Iterator[Effect]:
+    """The effects on a head of task "regression", from the scores of all heads."""
     totals = [regression(scores, events, head).total for scores in (before, after)]
     _, seen = seen_by(head, before, events)
     residuals = [seen_by(head, scores, events)[0][:, 0] - seen.y for scores in (before, after)]

@@ -1,0 +1,67 @@
+"""What changed between two graphs, layer by layer."""
+
+import numpy as np
+
+from trigger.artifacts.changes.network import network
+from trigger.artifacts.changes.result import Changes, Detail, Note
+from trigger.fixedpoint.build import Builder, constant
+from trigger.fixedpoint.ops import Constant
+from trigger.fixedpoint.types import Fixed, Overflow, Rounding
+
+INPUT = Fixed(True, 6, 3)
+
+
+def graph(weights, names=("hidden", "out"), rounding=Rounding.RND, inputs=2, extra=False):
+    dense, quantizer = names
+    build = Builder((INPUT,) * inputs)
+    made = constant(weights) if isinstance(weights, np.ndarray) else weights
+    build.dense(dense, "inputs", made, constant(np.zeros(made.values.shape[1])))
+    kinds = (Fixed(True, 4, 2),) * made.values.shape[1]
+    last = build.quantize(quantizer, dense, kinds, rounding, Overflow.SAT)
+    if extra:
+        last = build.select("turned", quantizer, np.arange(len(kinds))[::-1].copy())
+    return build.graph(last)
+
+
+ONES = np.array([[1.0, 2.0], [3.0, 4.0]])
+
+
+def test_equal_graphs():
+    assert network(graph(ONES), graph(ONES)) == Changes()
+
+
+def test_weights_of_other_types_are_compared_by_value():
+    """Integers with other fractional bits are the same weight if their values are."""
+    coarse = Constant(np.array([[1, 2], [3, 4]]), Fixed(True, 8, 8))
+    fine = Constant(np.array([[4, 8], [12, 17]]), Fixed(True, 8, 6))
+    changes = network(graph(coarse), graph(fine))
+    weights = next(detail for detail in changes.layers if detail.what == "weights")
+    assert weights == Detail(
+        "hidden",
+        "weights",
+        "2 × 2 fixed<8,8>, 0 zero",
+        "2 × 2 fixed<8,6>, 0 zero",
+        1,
+        4,
+        0.25,
+    )
+
+
+def test_other_shapes_roundings_and_layers():
+    first = graph(ONES)
+    second = graph(np.ones((2, 3)), rounding=Rounding.TRN, extra=True)
+    told = {
+        (d.layer, d.what): (d.before, d.after, d.changed) for d in network(first, second).layers
+    }
+    assert told["hidden", "weights"][2] is None
+    assert told["out", "rounding"] == ("RND", "TRN", None)
+    assert told["out", "types"] == ("fixed<4,2>", "fixed<4,2>", None)
+    assert told["turned", "layer"] == ("none", "select of 3, fixed<4,2>", None)
+    back = {(d.layer, d.what): (d.before, d.after) for d in network(second, first).layers}
+    assert back["turned", "layer"] == ("select of 3, fixed<4,2>", "none")
+
+
+def test_no_layer_in_common():
+    changes = network(graph(ONES), graph(np.ones((3, 2)), names=("a", "b"), inputs=3))
+    assert changes.notes == (Note("types and weights", "no layer in common: hidden, out; a, b"),)
+    assert changes.layers == (Detail("inputs", "types", "fixed<6,3>", "fixed<6,3>", None, 3),)

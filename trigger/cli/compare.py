@@ -1,0 +1,72 @@
+"""``trigger compare``: what changed between two builds."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from trigger.errors import TriggerError
+from trigger.support.files import write_text
+
+if TYPE_CHECKING:
+    from trigger.artifacts.changes.limits import Comparison
+
+First = Annotated[Path, typer.Argument(help="A build folder: what there was before.")]
+Second = Annotated[Path, typer.Argument(help="The build folder that is compared with it.")]
+FailIf = Annotated[
+    list[str] | None,
+    typer.Option(
+        help='A change that is too large: "lut=+5%", "accuracy=-0.3%", "efficiency.tight=-1%", '
+        '"latency_cycles=+0", "interface"; may be repeated.'
+    ),
+]
+Html = Annotated[Path | None, typer.Option(help="Write the comparison as a page.")]
+Json = Annotated[Path | None, typer.Option(help="Write the comparison as JSON.")]
+
+
+def compare(
+    first: First,
+    second: Second,
+    fail_if: FailIf = None,
+    html: Html = None,
+    json: Json = None,
+) -> None:
+    """Compare two builds: what changed.
+
+    Accuracy, rates, efficiencies, latency, area, types, weights, ports, links, registers and
+    sources. A limit is the allowed change of a figure: up with +, down with -, both ways without a
+    sign; in its unit, or with % in percent of the first build's, for accuracy and efficiency in
+    percent of the events. A change with an interval exceeds it if the whole interval does.
+
+    Exit status: 0 compared, 2 could not run or a limit cannot be checked, 3 a limit is exceeded.
+    """
+    from trigger.artifacts.changes.limits import parse
+    from trigger.report.changes import is_our_json, is_our_page, page, table, to_json
+    from trigger.support.destinations import check_file
+    from trigger.workflow.compare import compare as compared
+
+    limits = [parse(text) for text in fail_if or ()]
+    if html is not None:
+        check_file(html, is_our_page, "a page of `trigger compare`")
+    if json is not None:
+        check_file(json, is_our_json, "a JSON file of `trigger compare`")
+    comparison = compared(first, second, limits)
+    if html is not None:
+        write_text(html, page(comparison))
+    if json is not None:
+        write_text(json, to_json(comparison))
+    typer.echo(table(comparison, sys.stdout.isatty()))
+    _object(comparison)
+
+
+def _object(comparison: "Comparison") -> None:
+    """Raise OverBudget if a limit is exceeded, or TriggerError if one cannot be checked."""
+    from trigger.artifacts.changes.words import objections
+    from trigger.workflow.build import OverBudget
+
+    lines = objections(comparison)
+    if any(checked.met is False for checked in comparison.limits):
+        raise OverBudget("\n  ".join(["changed too much", *lines]))
+    if lines:
+        raise TriggerError("\n  ".join(["limits that cannot be checked", *lines]))
