@@ -11,6 +11,7 @@ Graph             that graph: predict, run, to_hls4ml, to_rtl
 verify            compare graphs, csims and RTL with the network
 assert_bit_exact  the same as an assertion, for tests
 build             run `trigger build`: from trigger.toml to the report
+Report            verdict and figures of a finished build
 Inexact           raised where a network cannot be exact: layer, reason, remedy
 TriggerError      raised for every other error that the user can correct
 
@@ -28,12 +29,26 @@ if TYPE_CHECKING:
     from trigger.api import Graph, build, lower, verify
     from trigger.frontends.inexact import Inexact
     from trigger.testing import assert_bit_exact
+    from trigger.workflow.opened import Report
 
 __version__ = "0.1.0"
-__all__ = ["Graph", "Inexact", "TriggerError", "assert_bit_exact", "build", "lower", "verify"]
+__all__ = [
+    "Graph",
+    "Inexact",
+    "Report",
+    "TriggerError",
+    "assert_bit_exact",
+    "build",
+    "lower",
+    "verify",
+]
 
 # Heavy modules are imported on demand, so that `trigger --help` is instant.
-_HOMES = {"Inexact": "trigger.frontends.inexact", "assert_bit_exact": "trigger.testing"}
+_HOMES = {
+    "Inexact": "trigger.frontends.inexact",
+    "Report": "trigger.workflow.opened",
+    "assert_bit_exact": "trigger.testing",
+}
 
 
 def __dir__() -> list[str]:

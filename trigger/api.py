@@ -13,6 +13,7 @@ from trigger.fixedpoint import graph as fixedpoint
 from trigger.fixedpoint.ops import GraphError
 from trigger.fixedpoint.passes.decision import scores
 from trigger.fixedpoint.types import Fixed, Integers
+from trigger.support import layers
 from trigger.support.numbers import counted
 from trigger.verification import compare as comparison
 
@@ -29,6 +30,16 @@ class Graph(fixedpoint.Graph):
     ``predict(x)`` takes real inputs, float64 of shape (events, features), and gives the exact real
     outputs; ``run(x)`` takes and gives integers.
     """
+
+    def summary(self, rtl: "Rtl | None" = None) -> None:
+        """Print a table of the layers, as Keras does for a model: shapes, types, weights; with an
+        RTL project of this graph also the LUTs of each layer, estimated.
+        """
+        print(layers.text(self, {} if rtl is None else rtl.estimate.get("layers", {})))
+
+    def _repr_html_(self) -> str:
+        """The same table for a notebook, and the notes of the lowering."""
+        return layers.page(self)
 
     def quantize_inputs(self, x: np.ndarray) -> Integers:
         """Real inputs, shape (events, features), to the integers the hardware receives."""

@@ -112,17 +112,17 @@ def outcome(build: Build) -> Outcome:
     # Without labels no performance can be measured.
     labelled = spec.data.label is not None or spec.heads
     measured = [_measured(scores, test, spec, head) for head in spec.scoring if labelled]
-    lines = budgets(build)
+    limits = budgets(build)
     same = constant.recorded(read_json(build.root / "graph" / "summary.json"))
     return Outcome(
         headline(
             results,
-            over(lines),
+            over(limits),
             _apart(scores, test, measured, reference(build.root)),
             constant.told(same, spec),
         ),
         results,
-        lines,
+        limits,
         figures(spec.target, synthesis_results(build.root)[0], timing(build)),
         scores,
         measured,
@@ -187,8 +187,8 @@ def count_apart(keras: np.ndarray, csim: np.ndarray) -> int:
     return int((apart | np.isnan(keras).any(axis=1)).sum())
 
 
-def summary(build: Build, result: Outcome) -> str:
-    """The outcome as text: the verdict, then one line per figure with its budget."""
+def lines(build: Build, result: Outcome) -> list[tuple[str, str, str]]:
+    """One line a figure: its name, the figure, and its budget."""
     limits = {line.name: line for line in result.budgets}
     rows = [(name, text, "") for name, text in _figures_of_heads(result)]
     if (validated := cross_validated(build)) is not None:
@@ -198,17 +198,23 @@ def summary(build: Build, result: Outcome) -> str:
         (_name(name), str(figure), _against(limits.get(name)))
         for name, figure in _costs(result).items()
     ]
+    return rows
+
+
+def summary(build: Build, result: Outcome) -> str:
+    """The outcome as text: the verdict, then one line per figure with its budget."""
+    rows = lines(build, result)
     wide = max((len(value) for _, value, _ in rows), default=0)
     rows += [(name, text, "") for name, text in robust.lines(build.root, build.spec)]
     first = max([14, *(len(name) for name, _, _ in rows)])
-    lines = [f"{build.spec.name}: {result.headline.text}"]
-    lines += [f"  warning: {warning}" for warning in result.warnings]
+    told = [f"{build.spec.name}: {result.headline.text}"]
+    told += [f"  warning: {warning}" for warning in result.warnings]
     for name, value, limit in rows:
-        lines.append(f"  {name:<{first}} {value:<{wide}}  {limit}".rstrip())
+        told.append(f"  {name:<{first}} {value:<{wide}}  {limit}".rstrip())
     if seconds := stage_seconds(build.root):
         by_stage = ", ".join(f"{name} {plain(value, 2)}" for name, value in seconds.items())
-        lines.append(f"  {'seconds':<{first}} {by_stage}")
-    return "\n".join(lines)
+        told.append(f"  {'seconds':<{first}} {by_stage}")
+    return "\n".join(told)
 
 
 def _firmware(build: Build, test: Events) -> tuple[dict[str, np.ndarray], np.ndarray | None]:

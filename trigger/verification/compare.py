@@ -9,7 +9,8 @@ from trigger.fixedpoint.evaluate import GoldenModel, trace
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.ops import Dense, Operation, Select, Threshold
 from trigger.fixedpoint.types import Integers
-from trigger.support.numbers import counted
+from trigger.support import html
+from trigger.support.numbers import counted, plain
 
 
 @runtime_checkable
@@ -96,6 +97,13 @@ class Comparison(NamedTuple):
     def equal(self) -> bool:
         return not self.differing and not self.failure
 
+    @property
+    def state(self) -> str:
+        """Equal, different or failed, in words."""
+        if self.failure:
+            return f"failed: {self.failure}"
+        return "equal" if self.equal else f"DIFFERENT in {counted(self.differing, 'event')}"
+
 
 class Verdict(NamedTuple):
     """All comparisons; true if every one found every event equal."""
@@ -114,17 +122,18 @@ class Verdict(NamedTuple):
     def __bool__(self) -> bool:
         return self.equal
 
+    def _repr_html_(self) -> str:
+        """The comparisons and their witnesses, for a notebook."""
+        title = "equal to the bit" if self.equal else "DIFFERENT"
+        rows = [(c.name, plain(c.events), c.state) for c in self.comparisons]
+        witnesses = [html.block(str(c.witness)) for c in self.comparisons if c.witness]
+        table = html.table(("implementation", "events#", "verdict"), rows)
+        return "".join([html.paragraph(title), table, *witnesses])
+
     def __str__(self) -> str:
         lines = []
         for c in self.comparisons:
-            state = (
-                f"failed: {c.failure}"
-                if c.failure
-                else "equal"
-                if c.equal
-                else f"DIFFERENT in {counted(c.differing, 'event')}"
-            )
-            lines.append(f"{c.name}: {counted(c.events, 'event')}, {state}")
+            lines.append(f"{c.name}: {counted(c.events, 'event')}, {c.state}")
             if c.witness:
                 lines.append(f"  {c.witness}")
         return "\n".join(lines)

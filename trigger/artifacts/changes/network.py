@@ -7,7 +7,7 @@ import numpy as np
 from trigger.artifacts.changes.result import Changes, Detail, Note
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.ops import Constant, Operation
-from trigger.fixedpoint.types import Fixed
+from trigger.fixedpoint.summary import types
 
 _LAYER = "layer"
 _NONE = "none"
@@ -42,7 +42,7 @@ def _layers(before: dict[str, Operation], after: dict[str, Operation]) -> Iterat
 
 
 def _described(node: Operation | None) -> str:
-    return _NONE if node is None else f"{node.op} of {len(node.types)}, {_types(node.types)}"
+    return _NONE if node is None else f"{node.op} of {len(node.types)}, {types(node)}"
 
 
 def _node(old: Operation, new: Operation) -> Iterator[Detail]:
@@ -51,7 +51,7 @@ def _node(old: Operation, new: Operation) -> Iterator[Detail]:
         changed = None
         if len(old.types) == len(new.types):
             changed = sum(one != two for one, two in zip(old.types, new.types, strict=True))
-        text = (_types(old.types), _types(new.types))
+        text = (types(old), types(new))
         yield Detail(old.name, _TYPES, *text, changed, len(new.types))
     for name, value in vars(old).items():
         other = getattr(new, name)
@@ -63,13 +63,6 @@ def _node(old: Operation, new: Operation) -> Iterator[Detail]:
             yield from _integers(old.name, name, value, other)
         elif value != other:
             yield Detail(old.name, name, _plain(value), _plain(other))
-
-
-def _types(types: tuple[Fixed, ...]) -> str:
-    kinds = sorted(set(types), key=lambda t: t.width)
-    if len(kinds) == 1:
-        return str(kinds[0])
-    return f"{len(kinds)} types of {kinds[0].width} to {kinds[-1].width} bits"
 
 
 def _constant(layer: str, name: str, old: Constant, new: Constant) -> Iterator[Detail]:

@@ -24,7 +24,7 @@ from trigger.fixedpoint.evaluate import quantize_inputs
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.ops import Concatenate, GraphError
 from trigger.fixedpoint.types import Integers
-from trigger.support import compiled, process
+from trigger.support import compiled, html, process
 
 # One project runs many events; with many small projects most of the time goes into compiling.
 OPTIMIZE = ("-O3", "-flto", "-fno-semantic-interposition")
@@ -79,6 +79,16 @@ class Csim:
     def label(self) -> str:
         """The name of this implementation in comparisons."""
         return f"csim ({self.backend})"
+
+    def _repr_html_(self) -> str:
+        """What it is and where, for a notebook."""
+        rows = [
+            ("folder", str(self.directory)),
+            ("backend", self.backend),
+            ("graph", repr(self.graph)),
+            ("csim", "compiled" if self.library else "not compiled: call compile()"),
+        ]
+        return html.paragraph(f"hls4ml project {self.project_name}") + html.facts(rows)
 
     def compile(self, into: Path | None = None) -> "Csim":
         """Compile the csim of this project, if a source has changed, and return the project.

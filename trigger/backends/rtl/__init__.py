@@ -6,7 +6,7 @@ timing in alkaid's delay model, with a tenth of the period reserved for clock un
 """
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -27,8 +27,10 @@ from trigger.fixedpoint.types import Fixed, Integers
 from trigger.spec.parts import Part
 from trigger.spec.parts import part as find_part
 from trigger.spec.target_tables import MOST_CYCLES
+from trigger.support import html
 from trigger.support.files import write_text
 from trigger.support.names import as_hdl_name, identifier, printable
+from trigger.support.numbers import plain
 from trigger.support.resources import folder
 from trigger.support.templates import environment
 
@@ -119,6 +121,29 @@ class Rtl:
     def label(self) -> str:
         """The name of this implementation in comparisons."""
         return f"RTL ({LANGUAGES[self.language]}){', with stalls' if self.stalls else ''}"
+
+    def _repr_html_(self) -> str:
+        """Its place, timing and estimated area, for a notebook."""
+        cycles = self.interface.latency
+        rows = [
+            ("folder", str(self.directory)),
+            ("language", LANGUAGES[self.language]),
+            ("part", f"{self.part} at {plain(self.clock_mhz)} MHz"),
+            ("graph", repr(self.graph)),
+            ("latency", f"{cycles} clock cycles = {plain(1000 * cycles / self.clock_mhz)} ns"),
+            *self._estimates(),
+            ("simulation", "compiled" if self.simulation else "not compiled: call compile()"),
+        ]
+        return html.paragraph(f"{self.label} {self.interface.name}") + html.facts(rows)
+
+    def _estimates(self) -> Iterator[tuple[str, str]]:
+        """The figures before synthesis that are known."""
+        for name, title in (("lut", "LUT"), ("ff", "FF"), ("clock_mhz", "highest clock, MHz")):
+            if self.estimate.get(name) is not None:
+                yield f"{title}, estimated", plain(self.estimate[name])
+        if layers := self.estimate.get("layers"):
+            counts = ", ".join(f"{layer} {plain(count)}" for layer, count in layers.items())
+            yield "LUT by layer, estimated", counts
 
     @property
     def simulation(self) -> Simulation | GhdlSimulation | None:
