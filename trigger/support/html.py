@@ -1,4 +1,4 @@
-"""Tables for notebooks, which have the colours of the notebook's own theme.
+"""Tables and bars for notebooks, which have the colours of the notebook's own theme.
 
 Every text is escaped: names may come from a user's files.
 """
@@ -32,6 +32,16 @@ def paragraph(text: str) -> str:
 def block(text: str) -> str:
     """A text as it stands, of several lines."""
     return f'<pre style="white-space: pre-wrap">{escape(text)}</pre>'
+
+
+def line(text: str) -> str:
+    """A text of one line."""
+    return f"<div>{escape(text)}</div>"
+
+
+def bar(text: str, done: int, total: int) -> str:
+    """A bar of what is done, and a text behind it."""
+    return f'<div><progress value="{done}" max="{total}"></progress> {escape(text)}</div>'
 
 
 def notes(texts: Sequence[str]) -> str:
