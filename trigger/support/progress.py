@@ -1,4 +1,6 @@
-"""Progress of long steps: a bar with rate and time left on a terminal and in a notebook, or lines."""
+"""Progress of long steps: a bar with rate and time left on a terminal and in a notebook; elsewhere
+plain lines.
+"""
 
 import importlib
 import sys
@@ -54,32 +56,69 @@ def _is_notebook() -> bool:
     return ipython is not None and hasattr(ipython.get_ipython(), "kernel")
 
 
+class _Count:
+    """What is finished of ``total`` units, and since when."""
+
+    def __init__(self, what: str, total: int, unit: str) -> None:
+        self.what = what
+        self.total = total
+        self.unit = unit
+        self.done = 0
+        self.note = ""
+        self.start = self.last = time.monotonic()
+
+    def add(self, count: int, note: str) -> None:
+        self.done += count
+        self.note = note
+
+    def is_due(self, seconds: float) -> bool:
+        """Whether this time has passed since it was due before."""
+        now = time.monotonic()
+        if now - self.last < seconds:
+            return False
+        self.last = now
+        return True
+
+    @property
+    def rate(self) -> float:
+        return self.done / max(time.monotonic() - self.start, 1e-9)
+
+    def state(self) -> str:
+        """How much is done, how fast, and the time left."""
+        left = f"{(self.total - self.done) / self.rate:.0f} s left" if self.done else "not begun"
+        done = f"{self.what}: {self.done}/{self.total} {self.unit}"
+        return f"{done}, {_rate(self.rate)}, {left}{self._note()}"
+
+    def summed(self) -> str:
+        """How much was done, and how fast."""
+        seconds = time.monotonic() - self.start
+        done = f"{self.what}: {self.done} {self.unit} in {seconds:.1f} s"
+        return f"{done}, {_rate(self.rate)}{self._note()}"
+
+    def _note(self) -> str:
+        return f"; {self.note}" if self.note else ""
+
+
 @contextmanager
 def _notebook(what: str, total: int, unit: str) -> Iterator[Advance]:
     display = importlib.import_module("IPython.display").display
-    start = last = time.monotonic()
-    done = 0
-    last_note = ""
-    handle = display(_drawn(f"{what}: 0/{total} {unit}", 0, total), raw=True, display_id=True)
+    counted = _Count(what, total, unit)
+    first = _drawn(f"{what}: 0/{total} {unit}", counted)
+    handle = display(first, raw=True, display_id=True)
 
     def advance(count: int, note: str = "") -> None:
-        nonlocal done, last, last_note
-        done += count
-        last_note = note
-        now = time.monotonic()
-        if now - last >= _SECONDS_BETWEEN_UPDATES:
-            last = now
-            text = f"{what}: {_state(done, total, unit, now - start)}{_behind(note)}"
-            handle.update(_drawn(text, done, total), raw=True)
+        counted.add(count, note)
+        if counted.is_due(_SECONDS_BETWEEN_UPDATES):
+            handle.update(_drawn(counted.state(), counted), raw=True)
 
     yield advance
-    text = _summed(what, done, unit, start, last_note)
+    text = counted.summed()
     handle.update({"text/plain": text, "text/html": html.line(text)}, raw=True)
 
 
-def _drawn(text: str, done: int, total: int) -> dict[str, str]:
+def _drawn(text: str, counted: _Count) -> dict[str, str]:
     """A bar for a notebook, and its text for other readers."""
-    return {"text/plain": text, "text/html": html.bar(text, done, total)}
+    return {"text/plain": text, "text/html": html.bar(text, counted.done, counted.total)}
 
 
 @contextmanager
@@ -100,60 +139,29 @@ def _bar(what: str, total: int, unit: str) -> Iterator[Advance]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
     )
-    done = 0
-    last_note = ""
     with Progress(*columns, transient=True) as bars:
         task = bars.add_task(what, total=total, rate="…", note="")
-        start = time.monotonic()
+        counted = _Count(what, total, unit)
 
         def advance(count: int, note: str = "") -> None:
-            nonlocal done, last_note
-            done += count
-            last_note = note
-            rate = _rate(done / max(time.monotonic() - start, 1e-9))
-            bars.update(task, advance=count, rate=rate, note=note)
+            counted.add(count, note)
+            bars.update(task, advance=count, rate=_rate(counted.rate), note=note)
 
         yield advance
-    _finished(what, done, unit, start, last_note)
+    say(f"  {counted.summed()}")
 
 
 @contextmanager
 def _lines(what: str, total: int, unit: str) -> Iterator[Advance]:
-    start = last = time.monotonic()
-    done = 0
-    last_note = ""
+    counted = _Count(what, total, unit)
 
     def advance(count: int, note: str = "") -> None:
-        nonlocal done, last, last_note
-        done += count
-        last_note = note
-        now = time.monotonic()
-        if now - last >= _SECONDS_BETWEEN_LINES:
-            last = now
-            say(f"  {what}: {_state(done, total, unit, now - start)}{_behind(note)}")
+        counted.add(count, note)
+        if counted.is_due(_SECONDS_BETWEEN_LINES):
+            say(f"  {counted.state()}")
 
     yield advance
-    _finished(what, done, unit, start, last_note)
-
-
-def _state(done: int, total: int, unit: str, seconds: float) -> str:
-    """How much is done, how fast, and the time left."""
-    rate = done / max(seconds, 1e-9)
-    left = f"{(total - done) / rate:.0f} s left" if rate else "not begun"
-    return f"{done}/{total} {unit}, {_rate(rate)}, {left}"
-
-
-def _finished(what: str, done: int, unit: str, start: float, note: str) -> None:
-    say(f"  {_summed(what, done, unit, start, note)}")
-
-
-def _summed(what: str, done: int, unit: str, start: float, note: str) -> str:
-    seconds = max(time.monotonic() - start, 1e-9)
-    return f"{what}: {done} {unit} in {seconds:.1f} s, {_rate(done / seconds)}{_behind(note)}"
-
-
-def _behind(note: str) -> str:
-    return f"; {note}" if note else ""
+    say(f"  {counted.summed()}")
 
 
 def _rate(rate: float) -> str:
