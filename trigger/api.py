@@ -35,7 +35,8 @@ class Graph(fixedpoint.Graph):
         """Print a table of the layers, as Keras does for a model: shapes, types, weights; with an
         RTL project of this graph also the LUTs of each layer, estimated.
         """
-        print(layers.text(self, {} if rtl is None else rtl.estimate.get("layers", {})))
+        estimate = {} if rtl is None else rtl.estimate
+        print(layers.text(self, estimate.get("layers", {}), estimate.get("lut")))
 
     def _repr_html_(self) -> str:
         """The same table for a notebook, and the notes of the lowering."""

@@ -28,7 +28,13 @@ def table(comparison: Comparison, is_terminal: bool = False) -> str:
 
     file = io.StringIO()
     width = shutil.get_terminal_size().columns if is_terminal else _WIDE
-    console = Console(file=file, width=width, force_terminal=is_terminal, highlight=False)
+    console = Console(
+        file=file,
+        width=width,
+        force_terminal=is_terminal,
+        force_jupyter=False,
+        highlight=False,
+    )
     for first, build in zip(("before", "after"), comparison.builds, strict=True):
         text = f"{first:<7} {build.folder} ({build.name}): {build.verdict or 'verdict not known'}"
         console.print(escaped(text), markup=False, soft_wrap=True)

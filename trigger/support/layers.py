@@ -1,7 +1,7 @@
 """The layers of a graph as a table, for the terminal and for notebooks."""
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.summary import Row, rows
@@ -15,8 +15,10 @@ _WIDE = 10_000
 _MOST_ROWS = 40
 
 
-def text(graph: Graph, lut: Mapping[str, int]) -> str:
-    """A table in boxes, as Keras prints one, and the sums; ``lut`` by layer where it is known."""
+def text(graph: Graph, lut: Mapping[str, int], total: int | None = None) -> str:
+    """A table in boxes, as Keras prints one, and the sums; with the LUTs by layer, if they are
+    known, and their total.
+    """
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -29,9 +31,12 @@ def text(graph: Graph, lut: Mapping[str, int]) -> str:
     for row in found:
         made.add_row(*(Text(cell) for cell in _cells(row, lut)))
     file = io.StringIO()
-    Console(file=file, width=_WIDE, force_terminal=False, color_system=None).print(made)
+    # In a notebook rich would display the table beside this text.
+    console = Console(file=file, width=_WIDE, force_jupyter=False, color_system=None)
+    console.print(made)
     lines = [line.rstrip() for line in file.getvalue().splitlines()]
-    return "\n".join([_title(graph), *lines, *(f" {line}" for line in _sums(found, lut))])
+    sums = [_sum(found)] + ([] if total is None else [f"LUT: {plain(total)}, estimated"])
+    return "\n".join([_title(graph), *lines, *(f" {line}" for line in sums)])
 
 
 def page(graph: Graph) -> str:
@@ -43,7 +48,7 @@ def page(graph: Graph) -> str:
         [
             html.paragraph(_title(graph)),
             html.table(_HEADS, [_cells(row, {}) for row in found[:_MOST_ROWS]]),
-            html.notes([*left_out, *_sums(found, {}), *graph.notes]),
+            html.notes([*left_out, _sum(found), *graph.notes]),
         ]
     )
 
@@ -59,10 +64,8 @@ def _cells(row: Row, lut: Mapping[str, int]) -> Sequence[str]:
     return (*cells, plain(lut[row.name]) if row.name in lut else "") if lut else cells
 
 
-def _sums(found: Sequence[Row], lut: Mapping[str, int]) -> Iterator[str]:
+def _sum(found: Sequence[Row]) -> str:
     weights, zeros, bits = (
         sum(getattr(row, name) for row in found) for name in ("weights", "zeros", "bits")
     )
-    yield f"Weights: {plain(weights)} in {plain(bits)} bits, {plain(zeros)} of them zero"
-    if lut:
-        yield f"LUT: {plain(sum(lut.values()))}, estimated"
+    return f"Weights: {plain(weights)} in {plain(bits)} bits, {plain(zeros)} of them zero"
