@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import keras
 import numpy as np
@@ -10,8 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 from trigger_command import trigger_here
 
+from trigger.artifacts.folder import read_graph
 from trigger.artifacts.outcome import outcome
 from trigger.workflow.build import build, open_build
+from trigger.workflow.prove import sealed
 
 TOML = """
 name = "two_heads"
@@ -158,6 +161,35 @@ def test_each_head_learns_its_truth(built):
     assert [(each.low, each.high) for each in bins] == [(-2, 0), (0, 1), (1, 2)]
     inside = sum(each.residuals.events for each in bins)
     assert 0 < inside <= total.events < len(found.scores["csim"])
+
+
+def test_builds_are_compared_by_head(built, tmp_path):
+    """A second build whose energies are two steps higher: the bias moves by just these."""
+    other = tmp_path / "other"
+    shutil.copytree(built, other, symlinks=True)
+    path = other / "verification" / "outputs.npy"
+    outputs = np.load(path)
+    outputs[:, 4] += 2
+    np.save(path, outputs)
+    (other / "manifest.json").write_text(sealed(open_build(other)))
+    target = tmp_path / "found.json"
+    limits = ("--fail-if", "accuracy=0", "--fail-if", "auc.tag=0", "--fail-if", "bias=0.001")
+    result = trigger_here("compare", built, other, "--json", target, *limits)
+    figures = {one["figure"]: one for one in json.loads(target.read_text())["figures"]}
+    step = 2.0 ** -read_graph(built).output.fractions[4]
+    bias = figures["bias.energy"]
+    assert bias["unit"] == "GeV" and bias["before"]["origin"] == "csim, test events"
+    assert bias["change"] == pytest.approx(2 * step)
+    assert bias["interval"] == [pytest.approx(2 * step)] * 2  # all events move alike
+    assert figures["resolution.energy"]["change"] == pytest.approx(0)
+    assert {name for name in figures if name.startswith(("accuracy", "auc.tag"))} == {
+        "accuracy.flavour", "accuracy.tag", "auc.tag.no", "auc.tag.yes"
+    }  # fmt: skip
+    assert figures["efficiency.energetic.bottom"]["change"] > 0
+    assert figures["efficiency.tagged.bottom"]["change"] == 0
+    assert result.returncode == 3
+    assert len(result.stderr.splitlines()) == 2
+    assert result.stderr.splitlines()[1].startswith("  bias=0.001: bias energy, GeV from ")
 
 
 def test_the_report_shows_each_head(built):

@@ -13,8 +13,12 @@ pytest.importorskip("ipykernel", reason="needs the extra [test]")
 
 
 def executed(name, folder):
+    """The outputs of each cell of code of a notebook of docs/."""
+    return run(nbformat.read(FOLDER / f"{name}.ipynb", as_version=4), folder)
+
+
+def run(notebook, folder):
     """The outputs of each cell of code: by type of data, and what was printed."""
-    notebook = nbformat.read(FOLDER / f"{name}.ipynb", as_version=4)
     client = nbclient.NotebookClient(
         notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
     )
@@ -63,6 +67,22 @@ def test_accuracy_against_lut(folder):
     assert "<p><b>Fixed-point graph: 2 inputs, 1 output</b></p>" in html(outputs)
     assert any("image/png" in one.get("data", {}) for cell in outputs for one in cell)
     assert printed(outputs).count(" LUT\n") == 4
+
+
+def test_progress_is_a_bar(folder):
+    """It ends as one line, in the place of the bar."""
+    code = """
+from trigger.support.progress import progress
+
+with progress("counting", 3, "events") as done:
+    done(3)
+print("after")
+"""
+    cells = [nbformat.v4.new_code_cell(code)]
+    ((bar, after),) = run(nbformat.v4.new_notebook(cells=cells), folder)
+    assert bar.data["text/plain"].startswith("counting: 3 events in ")
+    assert bar.data["text/html"] == f"<div>{bar.data['text/plain']}</div>"
+    assert after.text == "after\n"
 
 
 def test_both_are_tested_and_without_outputs():

@@ -9,8 +9,9 @@ from trigger.synthesis.budget import Figure
 
 _TITLES = {"auc": "AUC", "latency_cycles": "latency, clock cycles", "ii": "II"}
 _COUNTS = ("lut", "ff", "dsp", "bram")
-_RISES = ("accuracy", "efficiency", "auc", "clock_mhz")
-_UNDECIDED = ("bias",)
+_RISES = ("accuracy", "auc", "clock_mhz")
+# A class may be one that the trigger rejects.
+_UNDECIDED = ("bias", "efficiency")
 BETTER = "good"
 WORSE = "bad"
 # The figures of a headline; of accept bits only all together, or the only one.
