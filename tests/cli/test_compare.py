@@ -370,6 +370,21 @@ def test_a_build_of_another_version(builds, name, key, what):
     assert what in dict(section(result.stdout, "Not compared"))
 
 
+@pytest.mark.parametrize("content", [b"", b"null"])
+@pytest.mark.parametrize("name", ["events/test.npz", "verification/outputs.npy"])
+def test_arrays_that_cannot_be_read(builds, name, content):
+    """They are sealed as they are; the other parts are compared."""
+    _, root = builds
+    (root / name).write_bytes(content)
+    seal(root)
+    result = compare()
+    assert (result.returncode, result.stderr) == (0, "")
+    ((what, why),) = section(result.stdout, "Not compared")
+    assert what == "accuracy, rates and efficiencies"
+    assert why.startswith("cannot be read (") and why.endswith("); another version built it?")
+    assert any(row[0] == "LUT" for row in section(result.stdout, "Figures"))
+
+
 def test_folders_without_a_build(builds, tmp_path):
     first, root = builds
     result = trigger_here("compare", first, tmp_path / "none")

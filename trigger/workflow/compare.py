@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
+from zipfile import BadZipFile
 
 from trigger.artifacts.changes.cost import cost
 from trigger.artifacts.changes.interfaces import interfaces
@@ -20,7 +21,7 @@ from trigger.workflow.build import open_sealed, steady
 from trigger.workflow.prove import require
 
 # What reading the result of another version of this program may raise.
-_UNREADABLE = (OSError, ValueError, KeyError, TypeError)
+_UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile)
 _MEASURED = ("events", "model", "graph", "verification", "payload", "synthesis", "synth")
 
 Pair = tuple[Build, Build]
