@@ -1,12 +1,19 @@
-"""What changed between two graphs, layer by layer."""
+"""What changed between two graphs, layer by layer, and between two figures."""
+
+import math
+import re
+from pathlib import Path
 
 import numpy as np
+import pytest
 
+from trigger.artifacts.changes.limits import FIGURES, check, parse
 from trigger.artifacts.changes.network import network
-from trigger.artifacts.changes.result import Changes, Detail, Note
+from trigger.artifacts.changes.result import Changes, Detail, Note, Pair
 from trigger.fixedpoint.build import Builder, constant
 from trigger.fixedpoint.ops import Constant
 from trigger.fixedpoint.types import Fixed, Overflow, Rounding
+from trigger.synthesis.budget import Figure
 
 INPUT = Fixed(True, 6, 3)
 
@@ -65,3 +72,57 @@ def test_no_layer_in_common():
     changes = network(graph(ONES), graph(np.ones((3, 2)), names=("a", "b"), inputs=3))
     assert changes.notes == (Note("types and weights", "no layer in common: hidden, out; a, b"),)
     assert changes.layers == (Detail("inputs", "types", "fixed<6,3>", "fixed<6,3>", None, 3),)
+
+
+def pair(before, after, name="lut", interval=None, of=()):
+    return Pair(name, of, "", Figure(before, "a tool"), Figure(after, "a tool"), interval)
+
+
+@pytest.mark.parametrize("value", [0.0, 5.0, math.inf, math.nan])
+def test_equal_figures(value):
+    """Infinities and no numbers too: their difference is no number."""
+    assert not pair(value, value).changed
+    assert pair(value, 7.0).changed and pair(7.0, value).changed
+    assert pair(value, value)._replace(after=None).changed
+
+
+@pytest.mark.parametrize(
+    ("limit", "changed", "met"),
+    [
+        ("lut=+5%", pair(100, 105), True),
+        ("lut=+5%", pair(100, 106), False),
+        ("lut=+5%", pair(100, 50), True),
+        ("lut=-5%", pair(100, 95), True),
+        ("lut=-5%", pair(100, 94), False),
+        ("lut=5%", pair(100, 94), False),
+        ("lut=5%", pair(100, 106), False),
+        ("bias=5%", pair(-2.0, -2.2, "bias"), False),
+        ("bias=5%", pair(-2.0, -2.05, "bias"), True),
+        # Of the events, not of the accuracy.
+        ("accuracy=-1%", pair(0.5, 0.4925, "accuracy", (-0.012, -0.0075)), True),
+        ("accuracy=-1%", pair(0.5, 0.45, "accuracy", (-0.06, -0.0101)), False),
+        ("accuracy=-1%", pair(0.5, 0.45, "accuracy", (-0.06, -0.0099)), True),
+        ("accuracy=-0.01", pair(0.5, 0.45, "accuracy", (-0.06, -0.0101)), False),
+        ("auc.b=-0", pair(0.5, 0.4, "auc", None, ("b",)), False),
+        ("auc=-0", pair(0.5, 0.4, "auc", None, ("b",)), False),
+        ("efficiency.x.y=-0", pair(0.5, 0.4, "efficiency", None, ("tight", "x.y")), False),
+        ("efficiency.tight.x.y=-0", pair(0.5, 0.4, "efficiency", None, ("tight", "x.y")), False),
+        ("lut=+5%", pair(math.inf, math.inf), None),
+        ("lut=+5%", pair(1, 2, "ff"), None),
+        ("auc.a=-0", pair(0.5, 0.4, "auc", None, ("b",)), None),
+    ],
+)
+def test_limits(limit, changed, met):
+    (checked,) = check([parse(limit)], Changes(figures=(changed,)))
+    assert checked.met is met
+
+
+def test_the_limits_in_the_documentation():
+    page = (Path(__file__).resolve().parents[2] / "docs" / "ci" / "README.md").read_text()
+    limits = re.findall(r"^\| `([a-z].*?)` \|", page, re.MULTILINE)
+    limits += re.findall(r"--fail-if (\S+)", page)
+    assert len(limits) == 10
+    for limit in limits:
+        parse(limit)
+    listed = page[page.index("- **Figures** are ") : page.index(". A limit holds")]
+    assert set(re.findall("`(.*?)`", listed)) == set(FIGURES)

@@ -1,5 +1,6 @@
 """What was found to have changed, as data."""
 
+import math
 from typing import NamedTuple
 
 from trigger.artifacts.interface import Difference
@@ -42,7 +43,10 @@ class Pair(NamedTuple):
 
     @property
     def changed(self) -> bool:
-        return self.change != 0
+        if self.before is None or self.after is None:
+            return True
+        values = (self.before.value, self.after.value)
+        return values[0] != values[1] and not all(map(math.isnan, values))
 
     @property
     def key(self) -> str:
