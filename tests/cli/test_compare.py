@@ -268,6 +268,26 @@ def test_rates_and_efficiencies(builds, tmp_path):
     )
 
 
+def test_other_crossings(builds, tmp_path):
+    """A rate then changes though no event does, and its interval joins those of both."""
+    _, root = builds
+    for each in builds:
+        decide(each, (-8, 8))
+    path = root / "trigger.toml"
+    path.write_text(path.read_text().replace("[physics]", "[physics]\nfilled_bunches = 1380"))
+    seal(root)
+    target = tmp_path / "found.json"
+    assert compare("--json", target).returncode == 0
+    found = json.loads(target.read_text())
+    assert found["not_compared"] == []
+    figures = {one["figure"]: one for one in found["figures"]}
+    rate = figures["rate_khz.loose"]
+    assert rate["relative"] == pytest.approx(-0.5)
+    assert rate["interval"][0] < rate["change"] < rate["interval"][1]
+    efficiency = figures["efficiency.loose.signal"]
+    assert efficiency["change"] == 0
+
+
 def test_other_events(builds, tmp_path):
     """Intervals then join those of both builds, and areas have none."""
     _, root = builds
@@ -346,6 +366,7 @@ def test_parts_that_are_missing_or_edited(builds):
         ": MISSING since the build; run `trigger build` again"
     )
     assert len(notes) == 3
+    assert result.stdout.startswith("before  small (small): Exact: ")
     assert result.stdout.splitlines()[1] == "after   again (small): verdict not known"
     assert (result.returncode, result.stderr) == (
         2,

@@ -1,9 +1,8 @@
 """Two finished builds, compared part by part; a part that cannot be read is named, not compared."""
 
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TypeVar
 from zipfile import BadZipFile
 
 from trigger.artifacts.changes.cost import cost
@@ -24,15 +23,9 @@ from trigger.workflow.prove import require
 _UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile)
 _MEASURED = ("events", "model", "graph", "verification", "payload", "synthesis", "synth")
 
-Pair = tuple[Build, Build]
+_PHYSICS = "accuracy, rates and efficiencies"
 
-
-class _Part(NamedTuple):
-    """What is compared, and the parts of a build that it reads."""
-
-    what: str
-    reads: Sequence[str]
-    compare: Callable[[Build, Build], Changes]
+Made = TypeVar("Made")
 
 
 def compare(first: Path, second: Path, limits: Sequence[Limit] = ()) -> Comparison:
@@ -41,45 +34,56 @@ def compare(first: Path, second: Path, limits: Sequence[Limit] = ()) -> Comparis
     Raises TriggerError if a folder holds no finished build, or if its trigger.toml was edited.
     """
     builds = (open_sealed(first, (SPEC,)), open_sealed(second, (SPEC,)))
-    with ExitStack() as kept:
-        for build in builds:
-            kept.enter_context(steady(build.root))
-        results: list[Outcome] = []
-
-        def physics(*pair: Build) -> Changes:
-            results.extend(outcome(build) for build in pair)
-            return performance((pair[0], pair[1]), (results[0], results[1]))
-
-        parts = (
-            _Part("accuracy, rates and efficiencies", _MEASURED, physics),
-            _Part("cost", ("rtl", "firmware", "payload", "synthesis", "synth"), cost),
-            _Part("types and weights", ("graph",), _graphs),
-            _Part("the interface", ("rtl", "graph", "payload"), interfaces),
-            _Part("sources", (), sources),
-        )
+    with steady(builds[0].root), steady(builds[1].root):
+        outcomes = [_outcome(build) for build in builds]
         changes = Changes()
-        for part in parts:
-            changes = changes.joined(_compared(part, builds))
-    folders = (first, second)
-    summaries = [
-        Summary(str(folder), build.spec.name, *(results[k].headline if len(results) == 2 else ()))
-        for k, (folder, build) in enumerate(zip(folders, builds, strict=True))
-    ]
-    return Comparison((summaries[0], summaries[1]), changes, tuple(check(limits, changes)))
+        for part in (_performance(builds, outcomes), *_parts(builds)):
+            found = Changes(notes=(part,)) if isinstance(part, Note) else part
+            changes = changes.joined(found)
+    one, other = (
+        Summary(str(folder), build.spec.name, *(() if isinstance(of, Note) else of.headline))
+        for folder, build, of in zip((first, second), builds, outcomes, strict=True)
+    )
+    return Comparison((one, other), changes, tuple(check(limits, changes)))
+
+
+def _outcome(build: Build) -> Outcome | Note:
+    return _tried(_PHYSICS, [build], _MEASURED, lambda: outcome(build))
+
+
+def _performance(builds: tuple[Build, Build], outcomes: Sequence[Outcome | Note]) -> Changes | Note:
+    one, other = outcomes
+    if isinstance(one, Note):
+        return one
+    if isinstance(other, Note):
+        return other
+    return _tried(_PHYSICS, builds, (), lambda: performance(builds, (one, other)))
+
+
+def _parts(builds: tuple[Build, Build]) -> Iterator[Changes | Note]:
+    """The changes of all parts but performance."""
+    made = ("rtl", "firmware", "payload", "synthesis", "synth")
+    yield _tried("cost", builds, made, lambda: cost(*builds))
+    yield _tried("types and weights", builds, ("graph",), lambda: _graphs(*builds))
+    around = ("rtl", "graph", "payload")
+    yield _tried("the interface", builds, around, lambda: interfaces(*builds))
+    yield _tried("sources", builds, (), lambda: sources(*builds))
 
 
 def _graphs(first: Build, second: Build) -> Changes:
     return network(read_graph(first.root), read_graph(second.root))
 
 
-def _compared(part: _Part, builds: Pair) -> Changes:
-    """The changes of one part; a note if a build does not have it as it was built."""
+def _tried(
+    what: str, builds: Sequence[Build], reads: Sequence[str], make: Callable[[], Made]
+) -> Made | Note:
+    """What is made of these parts of builds; a note if one does not have them as it was built."""
     try:
         for build in builds:
-            require(build.root, part.reads)
-        return part.compare(*builds)
+            require(build.root, reads)
+        return make()
     except TriggerError as error:
         why = str(error)
     except _UNREADABLE as error:
         why = f"cannot be read ({type(error).__name__}: {error}); another version built it?"
-    return Changes(notes=(Note(part.what, why),))
+    return Note(what, why)

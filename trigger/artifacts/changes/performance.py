@@ -166,11 +166,10 @@ def _separate(
 
 
 def _same_events(first: Measuring, second: Measuring) -> bool:
-    """Whether the test events are the same, in the same order, with the same truth and rate."""
+    """Whether the test events are the same, in the same order, with the same truth."""
     one, two = (recorded_sources(measuring.build) for measuring in (first, second))
     return (
         one == two
-        and first.build.spec.physics.crossings_khz == second.build.spec.physics.crossings_khz
         and np.array_equal(first.test.y, second.test.y)
         and np.array_equal(first.test.weight, second.test.weight)
         and _equal_truth(first.test.truth, second.test.truth)
@@ -200,9 +199,12 @@ def _paired(first: Measuring, second: Measuring) -> Iterator[tuple[Key, Effect]]
         for effect in effects:
             yield (effect.figure, *filter(None, [effect.of, effect.what])), effect
     bits, others = (_bits(measuring) for measuring in (first, second))
+    crossings = {measuring.build.spec.physics.crossings_khz for measuring in (first, second)}
     for name in bits.keys() & others.keys():
         for effect in of_bit(name, bits[name], others[name], first.test, spec):
             figure = "efficiency" if effect.figure == "accepted" else effect.figure
+            if figure == "rate_khz" and len(crossings) > 1:
+                continue
             yield (figure, name, *filter(None, [effect.what])), effect
 
 
