@@ -74,21 +74,40 @@ def tables() -> Graph:
     return builder.graph(builder.lookup("table", source, 0, levels))
 
 
+def long(layers: int = 1, narrow: bool = False) -> Graph:
+    """70 positions of one channel, padded; ``narrow``: the first one saturates earlier."""
+    positions = 70
+    builder = Builder((Fixed(True, 4, 2),) * positions)
+    source = builder.last
+    for k in range(layers):
+        source, _ = windows(builder, f"windows{k}", source, 1, 3, 1)
+        source = kernel(builder, f"conv{k}", source, 3, 1, positions)
+        kinds = (Fixed(False, 2 if narrow else 4, 0 if narrow else 2),)
+        kinds += (Fixed(False, 4, 2),) * (positions - 1)
+        source = builder.quantize(f"relu{k}", source, kinds, Rounding.RND_CONV, Overflow.SAT)
+    return builder.graph(source)
+
+
 GRAPHS = {
     "padded": convolution(7, around=1),
     "two layers": convolution(9, around=1, layers=2),
     "valid": convolution(8, layers=2),
     "deep sets": deep_sets(),
     "tables": tables(),
+    "long": long(layers=2),
+    "narrow edge": long(narrow=True),
 }
-# Each shared module, and the number of its instances. The positions at the ends, those that read one
-# of these, and sums of values of different ranges are logic of their own.
+# Each shared module, and the number of its instances. The positions at the ends of a short
+# convolution, those that read one of these, and sums of values of different ranges are logic of
+# their own.
 MODULES = {
     "padded": {"k0_conv0": 5},
     "two layers": {"k0_conv0": 7, "k1_conv1": 5},
     "valid": {"k0_conv0": 6, "k1_conv1": 4},
     "deep sets": {"k0_one": 5, "k1_two": 5},
     "tables": {"k0_conv": 4},
+    "long": {"k0_conv0": 70, "k1_conv1": 70},
+    "narrow edge": {"k0_conv0": 69},
 }
 
 
@@ -140,6 +159,17 @@ def test_the_logic_does_not_grow_with_the_positions(tmp_path):
 
     assert lines(4) == lines(40)
     assert len(lines(4)) > 10
+
+
+def test_padding_costs_little():
+    """The ends of a long convolution multiply zeros: two of three taps each."""
+    valid, padded = (
+        sum(to_logic(optimize(convolution(length, around))).costs)
+        for length, around in ((102, 0), (100, 1))
+    )
+    assert padded == pytest.approx(valid)
+    own = sum(to_logic(optimize(convolution(10, around=1))).costs)
+    assert valid < 1.01 * (90 / 100 * valid + own)
 
 
 def test_the_pipeline_is_that_of_one_position(tmp_path):

@@ -57,12 +57,14 @@ class Shared(NamedTuple):
 
     Each row of ``given`` has the values that one position reads, as the inputs of ``kernel``. The
     outputs are the operations from ``first`` on: all of the first row, then those of the next one.
+    ``padding`` are values that are always zero; the first row has none.
     """
 
     group: str
     kernel: Logic
     given: Integers
     first: int
+    padding: frozenset[int] = frozenset()
 
     @property
     def outputs(self) -> Integers:
@@ -180,13 +182,15 @@ class _Part:
         self.logic.tables.extend(layer.lookup_tables or ())
         return first
 
-    def share(self, group: str, layer: CombLogic, given: Integers) -> Integers:
+    def share(
+        self, group: str, layer: CombLogic, given: Integers, padding: frozenset[int]
+    ) -> Integers:
         """Append a kernel at several positions, whose inputs are the rows of ``given``.
 
         Returns the places of the outputs, shape (positions, outputs).
         """
         kernel, inputs, places = _kernel(group, layer)
-        shared = Shared(group, kernel.logic, given[:, inputs], len(self.logic.ops))
+        shared = Shared(group, kernel.logic, given[:, inputs], len(self.logic.ops), padding)
         if kernel.logic.outputs:
             number = len(self.logic.shared)
             self.logic.shared.append(shared)
@@ -254,6 +258,7 @@ class _Tracer:
         self.part = _Part()
         self.values = {graph.input.name: list(range(len(graph.input.types)))}
         self._graph, self._intervals, self._done = graph, ranges(graph), done
+        self._zeros: dict[QInterval, int] = {}
         for i, input_type in enumerate(graph.input.types):
             interval = _interval(input_type.minimum, input_type.maximum, input_type.fraction)
             self.part.append("inputs", Op((), INPUT, (i,), interval, 0, 0))
@@ -320,7 +325,9 @@ class _Tracer:
                 lambda node: None,
             )
             if len(rows) > 1:
-                shared.append(self.part.share(name, layer, given[rows]))
+                alike = self._as_first(name, given[rows])
+                padding = frozenset(self._zeros.values())
+                shared.append(self.part.share(name, layer, alike, padding))
             else:
                 own = given[rows[0]].tolist()
                 places = self.part.adopt(name, layer, own, self.part.tables(layer), known)
@@ -337,8 +344,31 @@ class _Tracer:
         places = given.ravel().tolist()
         read = {i: codes.setdefault(self._interval(i), len(codes)) for i in set(places)}
         kinds = np.array([read[i] for i in places]).reshape(given.shape)
-        facts = positions.facts(self._graph, self._intervals, nodes)
-        return positions.equal_rows(np.concatenate([kinds, facts], axis=1))
+        zero = np.isin(kinds, [code for interval, code in codes.items() if not any(interval[:2])])
+        reads = positions.Read(kinds, zero)
+        return positions.members(self._graph, self._intervals, nodes, reads)
+
+    def _as_first(self, group: str, given: Integers) -> Integers:
+        """The values that positions read, zeros with the bits of what the first position reads."""
+        same = given.copy()
+        zeros = [i for i in np.unique(given).tolist() if not any(self._interval(i)[:2])]
+        for row, column in np.argwhere(np.isin(given, zeros)).tolist():
+            wanted = self._interval(given[0, column])
+            if any(wanted[:2]):
+                same[row, column] = self._zero(group, wanted)
+        return same
+
+    def _zero(self, group: str, interval: QInterval) -> int:
+        """A zero of so many bits, which no constant has: those below the only one of a power of
+        two.
+        """
+        if interval not in self._zeros:
+            bits = sum(interval.kif)
+            power = interval.step * 2.0**bits
+            constant = Op((), CONSTANT, (1 << bits,), QInterval(power, power, interval.step), 0, 0)
+            zero = Op((self.part.append(group, constant),), WRAP, (0,), interval, 0, 0)
+            self._zeros[interval] = self.part.append(group, zero)
+        return self._zeros[interval]
 
     def _interval(self, i: int) -> QInterval:
         interval: QInterval = self.part.logic.ops[i].qint

@@ -1,7 +1,7 @@
 """One kernel at several positions: those that compute the same are traced once."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,8 +20,14 @@ from trigger.fixedpoint.ops import (
     Staircase,
 )
 from trigger.fixedpoint.ranges import Interval
-from trigger.fixedpoint.types import Fixed, Integers
+from trigger.fixedpoint.types import Fixed, Flags, Integers, Overflow, bounds
 
+# Positions that read zeros, at the edges of a padded convolution, use the kernel of the others as
+# long as at most this part of the layer's products is spent on zeros: kernels of their own would
+# save these LUTs, but take as long to trace and to write.
+_SPENT_ON_ZEROS = 0.01
+# They keep every value: their types are only wide enough.
+_EXACT = (Dense, Affine, Clip, LeakyRelu)
 _ELEMENTWISE = (Quantize, Affine, Clip, LeakyRelu, Staircase, Lookup)
 
 
@@ -33,6 +39,27 @@ class Position(NamedTuple):
 
     graph: Graph
     intervals: Mapping[str, Interval]
+
+
+class Read(NamedTuple):
+    """What the positions of a layer read: numbers that tell intervals, and what is always zero."""
+
+    kinds: Integers
+    zero: Flags
+
+
+class _Facts(NamedTuple):
+    """A row for each position: positions compute the same if their rows are equal.
+
+    The kernel of one also serves another one whose intervals, from ``low`` to ``high``, are as wide
+    at most, and which is ``equal`` except for what is ``free`` there: inputs that are zero, and
+    ends of types that no value reaches.
+    """
+
+    equal: Integers
+    free: Flags
+    low: Integers
+    high: Integers
 
 
 def parts(nodes: Sequence[Operation]) -> list[Sequence[Operation]]:
@@ -50,23 +77,79 @@ def parts(nodes: Sequence[Operation]) -> list[Sequence[Operation]]:
     return [part for part in (nodes[:count], nodes[count:]) if part]
 
 
-def facts(graph: Graph, intervals: Mapping[str, Interval], nodes: Sequence[Operation]) -> Integers:
-    """A row of integers for each position; equal rows are of positions that compute the same of
-    equal values.
+def members(
+    graph: Graph, intervals: Mapping[str, Interval], nodes: Sequence[Operation], read: Read
+) -> list[list[int]]:
+    """The positions of each kernel, the first of which is the one that it is made for.
 
     ``nodes`` are the first part of a layer from ``parts``.
     """
     dense = nodes[0]
     assert isinstance(dense, Dense)
+    facts = _facts(graph, intervals, nodes, read)
+    own = equal_rows(np.concatenate([facts.equal, facts.low, facts.high], axis=1))
+    weights = np.count_nonzero(dense.weights.values, axis=1)
+    spent = np.where(read.zero, 0, weights).sum(axis=1).tolist()
+    left = _SPENT_ON_ZEROS * sum(spent)
+    host = max(own, key=len)
+    most = spent[host[0]]
+    served = list(host)
+    for rows in sorted(own, key=lambda rows: len(rows) * (most - spent[rows[0]])):
+        more = len(rows) * (most - spent[rows[0]])
+        if rows is not host and 0 <= more <= left and _serves(facts, host[0], rows[0]):
+            served += rows
+            left -= more
+    others = [rows for rows in own if rows[0] not in served]
+    return [served, *others]
+
+
+def _serves(facts: _Facts, host: int, other: int) -> bool:
+    """Whether the kernel of one position is also right for another one."""
+    return bool(
+        ((facts.equal[host] == facts.equal[other]) | facts.free[other]).all()
+        and (facts.low[host] <= facts.low[other]).all()
+        and (facts.high[host] >= facts.high[other]).all()
+    )
+
+
+def _facts(
+    graph: Graph, intervals: Mapping[str, Interval], nodes: Sequence[Operation], read: Read
+) -> _Facts:
+    source = graph[nodes[0].inputs[0]]
     codes: dict[Fixed, int] = {}
-    columns: list[Integers] = []
-    for node in (graph[dense.inputs[0]], *nodes):
-        columns.append(np.array([codes.setdefault(fixed, len(codes)) for fixed in node.types]))
-        columns += intervals[node.name]
-        columns += [
-            value.values if isinstance(value, Constant) else value for value in _each(node).values()
-        ]
-    return np.concatenate([column.reshape(dense.positions, -1) for column in columns], axis=1)
+    columns = [(read.kinds, read.zero), (source.fractions, read.zero)]
+    for node in nodes:
+        columns += _columns(node, intervals[node.name], codes)
+    equal, free = zip(*columns, strict=True)
+    low, high = zip(*(intervals[node.name] for node in (source, *nodes)), strict=True)
+    count = len(read.kinds)
+    return _Facts(*(_by_position(part, count) for part in (equal, free, low, high)))
+
+
+def _columns(
+    node: Operation, reach: Interval, codes: dict[Fixed, int]
+) -> Iterator[tuple[Integers, Flags]]:
+    """What must be equal to make the same of equal values, and where it need not be."""
+    nowhere = np.zeros(len(node.types), dtype=bool)
+    if isinstance(node, _EXACT):
+        yield node.fractions, nowhere
+    elif isinstance(node, Quantize) and node.overflow is not Overflow.WRAP:
+        low, high = bounds(node.types, node.overflow)
+        yield node.fractions, nowhere
+        yield low, reach.low > low
+        yield high, reach.high < high
+    else:
+        yield _codes(node, codes), nowhere
+    for value in _each(node).values():
+        yield value.values if isinstance(value, Constant) else value, nowhere
+
+
+def _by_position(columns: Sequence[np.ndarray], positions: int) -> np.ndarray:
+    return np.concatenate([column.reshape(positions, -1) for column in columns], axis=1)
+
+
+def _codes(node: Operation, codes: dict[Fixed, int]) -> Integers:
+    return np.array([codes.setdefault(fixed, len(codes)) for fixed in node.types])
 
 
 def equal_rows(table: Integers) -> list[list[int]]:

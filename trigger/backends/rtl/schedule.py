@@ -124,6 +124,10 @@ class _Placement:
             np.array(self.stages)[shared.given],
             np.array(self.finished)[shared.given],
         )
+        # Padding is ready at any time, so with what the first position reads in its place.
+        padding = np.isin(shared.given, list(shared.padding))
+        stages = np.where(padding, stages[0], stages)
+        finished = np.where(padding, finished[0], finished)
         starts = stages.min(axis=1)
         made = np.zeros(shared.outputs.shape, dtype=np.int64)
         ready = np.zeros(shared.outputs.shape)
