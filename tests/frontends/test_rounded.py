@@ -211,8 +211,9 @@ def test_a_table_that_is_too_large():
     assert error.value.problems == (
         (
             "q",
-            "the function decreases somewhere",
-            "use one that never does",
+            "the function decreases somewhere, and its input has 18 bits",
+            "use one that never does, or quantise its input first, for example with "
+            "quantized_bits(14, 4, alpha=1)",
         ),
     )
 

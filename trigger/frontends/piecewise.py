@@ -133,26 +133,29 @@ def staircase(
     def ask(integers: Integers) -> np.ndarray:
         return function(np.ldexp(integers.astype(np.float64), -fraction))
 
+    narrow = f"quantized_bits({MAX_TABLE_BITS - 2}, 4, alpha=1)"
+    quantised = f"quantise its input first, for example with {narrow}"
     enumerable = high - low < _ENUMERATED
     if not enumerable and not bisectable:
         raise Refusal(
             f"its input has {(high - low).bit_length()} bits, too many for a table",
-            f"quantise its input first, for example with "
-            f"quantized_bits({MAX_TABLE_BITS - 2}, 4, alpha=1)",
+            quantised,
         )
     integers = (
         np.arange(low, high + 1) if enumerable else _with_neighbours(ask, _bisect(ask, low, high))
     )
     values = ask(integers)
     if (np.diff(values) < 0).any():
-        raise Decreases("the function decreases somewhere", "use one that never does")
+        raise Decreases(
+            f"the function decreases somewhere, and its input has {(high - low).bit_length()} bits",
+            f"use one that never does, or {quantised}",
+        )
     changes = np.flatnonzero(np.diff(values)) + 1
     if len(changes) > MAX_STEPS and high - low >= 1 << MAX_TABLE_BITS:
         raise Refusal(
             f"its {len(changes)} steps over an input of {(high - low).bit_length()} "
             f"bits are too many for a table",
-            f"use fewer bits, or quantise its input first, for example with "
-            f"quantized_bits({MAX_TABLE_BITS - 2}, 4, alpha=1)",
+            f"use fewer bits, or {quantised}",
         )
     try:
         levels = constant(values[np.concatenate([[0], changes])], 40)

@@ -9,9 +9,48 @@ _CONVOLUTION = "use Flatten and a QDense whose kernel holds the same products at
 # Names, and their remedy.
 _LAYERS = (
     (
-        "RandomBrightness RandomContrast RandomCrop RandomFlip RandomRotation RandomTranslation "
-        "RandomZoom",
+        "AugMix AutoContrast ContrastLimitedAdaptiveHistogramEqualization CutMix Equalization "
+        "MaxNumBoundingBoxes MixUp RandAugment RandomBrightness RandomColorDegeneration "
+        "RandomColorJitter RandomContrast RandomCrop RandomElasticTransform RandomErasing "
+        "RandomFlip RandomGaussianBlur RandomGrayscale RandomHue RandomInvert RandomPerspective "
+        "RandomPosterization RandomRotation RandomSaturation RandomSharpness RandomShear "
+        "RandomTranslation RandomZoom Solarization",
         "remove it from the network, and augment the training events beforehand",
+    ),
+    (
+        "AdditiveAttention Attention GroupedQueryAttention MultiHeadAttention",
+        "use keras.ops.matmul with a quantiser after each product, or QMultiHeadAttention of HGQ2",
+    ),
+    (
+        "AveragePooling3D GlobalAveragePooling3D GlobalMaxPooling3D MaxPooling3D",
+        "use keras.ops.mean or keras.ops.max after keras.ops.reshape, or pool in 2D and then in 1D",
+    ),
+    (
+        "AdaptiveAveragePooling1D AdaptiveAveragePooling2D AdaptiveAveragePooling3D "
+        "AdaptiveMaxPooling1D AdaptiveMaxPooling2D AdaptiveMaxPooling3D",
+        "use AveragePooling or MaxPooling with the pool_size and strides that give this shape",
+    ),
+    ("Cropping3D", "use a slice, such as x[:, 1:-1, 1:-1, 1:-1]"),
+    ("CenterCrop", "use Cropping2D"),
+    ("ZeroPadding3D", "use keras.ops.pad"),
+    ("UpSampling3D", "use keras.ops.repeat, once an axis"),
+    ("Resizing", "use AveragePooling2D or UpSampling2D, or resize the images beforehand"),
+    (
+        "Discretization",
+        "use Thermometer of trigger.layers; PopCount(1) after it gives the number of the bin",
+    ),
+    ("CategoryEncoding", "use an Embedding whose rows are those of an identity matrix"),
+    (
+        "HashedCrossing Hashing IntegerLookup StringLookup TextVectorization",
+        "give the network the number that it computes, and read it with an Embedding",
+    ),
+    (
+        "MelSpectrogram STFTSpectrogram",
+        "use QConv1D whose kernel holds the transform, or compute it beforehand",
+    ),
+    (
+        "FlaxLayer JaxLayer Pipeline TFSMLayer TorchModuleWrapper",
+        "replace it with the layers of Keras that compute the same",
     ),
     ("Lambda", "replace it with layers"),
     (
@@ -19,10 +58,11 @@ _LAYERS = (
         "use the wrapped layer itself; its kernel is already normalised",
     ),
     (
-        "RNN ConvLSTM1D ConvLSTM2D ConvLSTM3D",
+        "RNN StackedRNNCells ConvLSTM1D ConvLSTM2D ConvLSTM3D",
         "use QSimpleRNN, QGRU or QLSTM, one after the other",
     ),
     ("QAdaptiveActivation", "use QActivation with the learned quantiser"),
+    ("QScaleShift", "use QBatchNormalization, or x * scale + shift with constants"),
     ("QSoftmax", "use keras.layers.Softmax as the last layer"),
     (
         "LayerNormalization GroupNormalization UnitNormalization RMSNormalization",
@@ -31,7 +71,8 @@ _LAYERS = (
     ("EinsumDense QEinsumDense", "use Dense or QDense, which act on the last axis"),
     ("QLinformerAttention", "use QMultiHeadAttention"),
     (
-        "Conv3D QConv3D DepthwiseConv3D Conv1DTranspose Conv2DTranspose Conv3DTranspose",
+        "Conv3D QConv3D DepthwiseConv3D Conv1DTranspose Conv2DTranspose Conv3DTranspose "
+        "QConv2DTranspose QDepthwiseConv2DTranspose QSeparableConv2DTranspose",
         _CONVOLUTION,
     ),
 )
