@@ -263,6 +263,15 @@ def test_what_has_no_quantised_form_is_refused(layer, message):
             "layer 'exp': the operation Exp of Keras has no quantised form; use a layer that computes the same",
         ),
         (
+            lambda: network(
+                chain(
+                    layers.Reshape((2, 3)), layers.Masking(), layers.GlobalAveragePooling1D(name="it")
+                )
+            ),
+            "layer 'it': its input has a mask, with which GlobalAveragePooling1D computes something else; use no Masking "
+            "and mask_zero=False, and set what is absent to zero by a multiplication",
+        ),
+        (
             lambda: network(normalised_along_a_row),
             "layer 'it': it normalises along axis 1 of the shape (2, 3); use axis=-1",
         ),

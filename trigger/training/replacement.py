@@ -12,6 +12,7 @@ import numpy as np
 import qkeras
 
 from trigger.errors import TriggerError
+from trigger.frontends import masks
 from trigger.frontends.nested import nodes
 from trigger.frontends.qkeras import constants
 from trigger.training import float_layers, rounding
@@ -128,6 +129,8 @@ class _Replacement:
         except float_layers.Unfit as unfit:
             raise TriggerError(f"quantization: {': '.join(unfit.args)}") from unfit
         float_layers.check_ends(model)
+        for layer, reason, remedy in masks.problems(model):
+            raise TriggerError(f"quantization: layer {layer!r}: {reason}; {remedy}")
         first = model.inputs[0]
         if first.dtype not in ("float32", "float64"):
             raise TriggerError(
