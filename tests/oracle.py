@@ -3,6 +3,7 @@
 It shares no arithmetic with ``trigger``: no shifts, no integers of a fixed size, no intervals.
 """
 
+import functools
 from fractions import Fraction
 from math import floor
 
@@ -134,6 +135,7 @@ def _reals(values: list[int], kinds: tuple[Fixed, ...]) -> list[Fraction]:
     return [value * _step(kind) for value, kind in zip(values, kinds, strict=True)]
 
 
+@functools.lru_cache(maxsize=64)  # the same for every event
 def _constant(constant: g.Constant):
     step = _step(constant.type)
 
