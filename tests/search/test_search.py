@@ -11,8 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import warm
 from dask.distributed import Client, LocalCluster
 from searches import NO_NUMBER, outcome, searched
+from trigger_command import trigger
 
 from trigger import TriggerError
 from trigger.artifacts.folder import read_graph
@@ -23,11 +25,6 @@ from trigger.search.trial import COMPLETE, FAILED
 from trigger.spec.spec import load
 
 pytestmark = pytest.mark.minutes
-
-
-def trigger(*arguments, cwd):
-    command = [sys.executable, "-m", "trigger", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +122,7 @@ class TestCommand:
     def test_a_search_that_is_killed_goes_on(self, tmp_path):
         """No trial is lost, none is counted twice, and those that were running are run with the values they had."""
         searched(tmp_path / "small")
-        command = [sys.executable, "-m", "trigger", "search", "small", "--trials", "4"]
+        command = [warm.commands() / "trigger", "search", "small", "--trials", "4"]
         with subprocess.Popen(
             command, cwd=tmp_path, stdout=subprocess.PIPE, text=True, start_new_session=True
         ) as process:
@@ -238,9 +235,23 @@ def test_batch_systems_are_asked_for_workers(program, tmp_path, monkeypatch):
     )
     fake.chmod(0o755)
     environment = {**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
-    script = f"{code.replace('jobs=40', 'jobs=2')}\nimport time\ntime.sleep(3)\ncluster.close()\n"
+    # Without cluster.close(), which waits for workers that never come.
+    wait = f"""
+import os, pathlib, sys, time
+while len(list(pathlib.Path({str(tmp_path)!r}).glob("asked-*"))) < 2:
+    time.sleep(0.1)
+time.sleep(1)
+sys.stdout.flush()
+os._exit(0)
+"""
+    script = code.replace("jobs=40", "jobs=2") + wait
     result = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=False
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=60,
+        check=False,
     )
     assert re.match(r"tcp://", result.stdout), result.stderr
     asked = [path.read_text() for path in tmp_path.glob("asked-*")]
