@@ -208,7 +208,9 @@ def test_files_that_are_refused(tmp_path, columns):
     assert str(error.value) == f"{path}: column 'a', line 3: 'x' is not a number"
     path = tmp_path / "short.npz"
     np.savez(path, a=np.zeros(3), b=np.zeros(2), c=np.zeros((3, 2)), d=np.zeros(()))
-    assert refused(path, "ab") == f"{path}: column 'b' has 2 rows, 'a' has 3"
+    assert refused(path, "ab") == (
+        f"{path}: column 'b' has 2 rows, 'a' has 3; give every column one row an event"
+    )
     assert refused(path, "d") == (
         f"{path}: column 'd' is a single value; one number or text a row is needed"
     )

@@ -133,7 +133,9 @@ def test_columns_of_different_lengths(tmp_path):
     np.savez(path, a=np.zeros(3), b=np.zeros(4))
     with pytest.raises(TriggerError) as error:
         read(path, ["a", "b"])
-    assert str(error.value) == f"{path}: column 'a' has 3 rows, 'b' has 4"
+    assert str(error.value) == (
+        f"{path}: column 'a' has 3 rows, 'b' has 4; give every column one row an event"
+    )
 
 
 def test_several_trees(tmp_path):

@@ -140,7 +140,7 @@ def check_shapes(where: Rows, shapes: Mapping[str, tuple[int, ...]]) -> None:
         names = sorted(lengths, key=lambda name: lengths[name])
         raise TriggerError(
             f"{where}: column {quoted(names[0])} has {lengths[names[0]]} rows, "
-            f"{quoted(names[-1])} has {lengths[names[-1]]}"
+            f"{quoted(names[-1])} has {lengths[names[-1]]}; give every column one row an event"
         )
 
 
