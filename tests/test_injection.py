@@ -272,8 +272,8 @@ def test_code_comes_from_backends_alone(contexts):
     }
     filters = set().union(*(template.environment.filters for template, _ in contexts.values()))
     assert filters - set(environment(ROOTS[0]).filters) == {
-        "bits", "checked", "clocked", "connected", "header", "hex64", "joined", "logic", "registers", "signals",
-        "signed64", "stages", "wires",
+        "bits", "by_stage", "checked", "chosen", "clocked", "connected", "enters", "header", "hex64", "joined",
+        "logic", "registers", "signals", "signed64", "stages", "wires",
     }  # fmt: skip
 
 

@@ -86,16 +86,20 @@ class Graph(fixedpoint.Graph):
         clock_mhz: float = 240.0,
         project_name: str = "network",
         latency_cycles: int | None = None,
+        ii: int = 1,
     ) -> "Rtl":
         """Write pipelined Verilog or VHDL; ``.compile()`` and ``.predict(x)`` of the result run its
         simulation.
 
-        The latency is the least in clock cycles, or exactly ``latency_cycles``. Raises TriggerError
-        for options that cannot be met.
+        The latency is the least in clock cycles, or exactly ``latency_cycles``. With an event every
+        ``ii`` clock cycles or later, positions that compute the same share hardware where that
+        saves LUTs. Raises TriggerError for options that cannot be met.
         """
         from trigger.backends.rtl import RtlOptions, write
 
-        options = RtlOptions(part, clock_mhz, language, project_name, latency_cycles=latency_cycles)
+        options = RtlOptions(
+            part, clock_mhz, language, project_name, latency_cycles=latency_cycles, interval=ii
+        )
         return write(self, Path(directory), options)
 
 

@@ -10,6 +10,7 @@ PAYLOAD = json.loads((HERE / "payload.json").read_text())
 LINKS, FRAMES, WORD_BITS = PAYLOAD["links"], PAYLOAD["frames"], PAYLOAD["word_bits"]
 OUTPUT = PAYLOAD.get("output", [])  # of an EMP board: where the parts of a decision go
 OUTPUT_LINKS = sorted({part["link"] for part in OUTPUT})
+APART = PAYLOAD["apart"]  # clock cycles from one event to the next
 LATENCY, ORBIT, POINTS = PAYLOAD["latency"], PAYLOAD["orbit"], PAYLOAD["points"]
 CONTROL, SNAPSHOT, CLEAR = 0x01, 1, 2
 

@@ -6,6 +6,7 @@ import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, RisingEdge
 from payload import (
+    APART,
     CONTROL,
     FRAMES,
     LATENCY,
@@ -61,18 +62,18 @@ async def ipbus(dut, address, value=None):
 
 
 async def run(dut, vectors):
-    """All events, a frame every cycle; returns the decisions as (cycle after its last frame, data,
+    """All events, as close as allowed; returns the decisions as (cycle after its last frame, data,
     start of orbit).
     """
-    frames = [
-        (k, number, data)
+    frames = {
+        APART * k + number: (k, number, data)
         for k, event in enumerate(vectors)
         for number, data in enumerate(event.frames)
-    ]
+    }
     taken, found = [], []
-    for cycle in range(len(frames) + LATENCY + 1):
+    for cycle in range(APART * len(vectors) + LATENCY + 1):
         dut.in_valid.value = 0
-        if cycle < len(frames):
+        if cycle in frames:
             k, number, data = frames[cycle]
             dut.in_valid.value = ALL
             dut.in_start.value = ALL if number == 0 else 0

@@ -8,6 +8,7 @@ import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, RisingEdge
 from payload import (
+    APART,
     CLEAR,
     CONTROL,
     FRAMES,
@@ -32,6 +33,7 @@ class Bench:
     def __init__(self, dut):
         self.dut = dut
         self.cycle = 0
+        self.next = 0  # the first cycle in which an event may begin
         self.found = []  # (cycle, accept bits, score bits, bunch crossing)
 
     async def start(self):
@@ -47,6 +49,7 @@ class Bench:
         self.idle()
         await self.edges(edges)
         self.dut.rst.value = 0
+        self.next = 0
         self.found.clear()
 
     def idle(self):
@@ -68,6 +71,9 @@ class Bench:
                 self.found.append((self.cycle, *(int(port.value) for port in outputs)))
 
     async def frame(self, data, start=False, orbit=False, valid=ALL):
+        if start:
+            await self.edges(max(self.next - self.cycle, 0))
+            self.next = self.cycle + APART
         self.dut.in_valid.value = valid
         self.dut.in_start.value = ALL if start else 0
         self.dut.in_start_of_orbit.value = ALL if orbit else 0
@@ -312,3 +318,28 @@ async def broken_events(dut):
             await bench.frame(data, start=number == 0, valid=1)
         await bench.drain()
         assert len(bench.found) == 1 and await bench.read(0x02) == 2
+
+
+@cocotb.test(skip=APART == FRAMES)
+async def too_early(dut):
+    """An event that comes too early is dropped and reported, and is a bunch crossing; those before
+    and after it are complete.
+    """
+    bench, vectors = Bench(dut), events()
+    await bench.start()
+    for early in range(APART - FRAMES):
+        await bench.write(CONTROL, CLEAR)
+        sent = [(await bench.send(vectors[1], orbit=True), vectors[1])]
+        await bench.edges(early)
+        bench.next = 0
+        await bench.send(vectors[2])
+        bench.next = sent[0][0] + APART - FRAMES
+        await bench.edges(max(bench.next - bench.cycle, 0))
+        after = [(await bench.send(vectors[3]), vectors[3])]
+        await bench.drain()
+        assert await bench.read(0x02) & 0b1000
+        taken = [entry for entry in bench.found if entry[3] == 0]
+        bench.found = [entry for entry in bench.found if entry[3] != 0]
+        check(bench, after, first_bx=2)
+        bench.found = taken
+        check(bench, sent)

@@ -4,7 +4,8 @@
 -- event is one bunch crossing:
 -- `start_of_orbit` on its first frame makes it crossing 0, the next event is crossing 1, and so on. What breaks these rules
 -- raises an error for one cycle: an event that is cut short, or goes on without a start, is dropped (error(0)); links that
--- disagree about valid or start are read as link 0 has it (error(1)); an orbit that begins too early or too late begins (error(2)).
+-- disagree about valid or start are read as link 0 has it (error(1)); an orbit that begins too early or too late begins (error(2));
+-- an event that ends less than INTERVAL cycles after the one before is dropped, but has its bunch crossing (error(3)).
 library ieee;
 use ieee.std_logic_1164.all;
 use ieee.numeric_std.all;
@@ -15,6 +16,7 @@ entity trigger_framer is
         WORD_BITS : positive := 64;
         FRAMES    : positive := 1;
         GAPS      : boolean  := false;
+        INTERVAL  : positive := 1;
         ORBIT     : positive := 3564
     );
     port (
@@ -29,7 +31,7 @@ entity trigger_framer is
         event_bx       : out std_logic_vector(11 downto 0);
         -- frame 0 in the lowest bits, in it link 0
         event_data     : out std_logic_vector(FRAMES * LINKS * WORD_BITS - 1 downto 0);
-        error          : out std_logic_vector(2 downto 0)
+        error          : out std_logic_vector(3 downto 0)
     );
 end entity;
 
@@ -41,6 +43,7 @@ architecture rtl of trigger_framer is
     signal frame    : natural range 0 to FRAMES - 1;  -- the frame that is expected; 0 between events
     signal in_orbit : std_logic;                      -- a start of orbit has been seen
     signal bx       : natural range 0 to ORBIT - 1;
+    signal pause    : natural range 0 to INTERVAL - 1;  -- cycles in which no event may end
 begin
     event_bx <= std_logic_vector(to_unsigned(bx, 12));
 
@@ -49,19 +52,29 @@ begin
         variable place    : natural range 0 to FRAMES - 1;
         variable stalled  : boolean;
         variable cut      : boolean;
+        variable complete : boolean;
+        variable early    : boolean;
     begin
         if rising_edge(clk) then
             accepted := valid(0) = '1' and (start(0) = '1' or frame /= 0);
             stalled := GAPS and valid(0) = '0';
             place := 0 when start(0) = '1' else frame;
+            complete := accepted and place = FRAMES - 1;
+            early := pause /= 0;
             if rst = '1' then
                 frame <= 0;
                 in_orbit <= '0';
                 bx <= ORBIT - 1;
                 event_valid <= '0';
-                error <= "000";
+                pause <= 0;
+                error <= "0000";
             elsif ce = '1' then
-                event_valid <= '1' when accepted and place = FRAMES - 1 else '0';
+                event_valid <= '1' when complete and not early else '0';
+                if early then
+                    pause <= pause - 1;
+                elsif complete then
+                    pause <= INTERVAL - 1;
+                end if;
                 if accepted and place /= FRAMES - 1 then
                     frame <= place + 1;
                 elsif not stalled then
@@ -72,6 +85,7 @@ begin
                 error(1) <= '1' when (valid /= ALL_ZEROS and valid /= ALL_ONES)
                                   or (valid(0) = '1' and start /= ALL_ZEROS and start /= ALL_ONES) else '0';
                 error(2) <= '0';
+                error(3) <= '1' when complete and early else '0';
                 if valid(0) = '1' and start(0) = '1' then
                     in_orbit <= in_orbit or start_of_orbit(0);
                     if in_orbit = '1' and (start_of_orbit(0) = '1') /= (bx = ORBIT - 1) then

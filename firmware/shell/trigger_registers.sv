@@ -26,8 +26,8 @@ module trigger_registers #(
     input  wire [POINTS*64-1:0] accepted,
     input  wire [63:0] total,
     input  wire [63:0] saturated,
-    input  wire [2:0] error,
-    output logic [2:0] errors                    // stays until it is cleared
+    input  wire [3:0] error,
+    output logic [3:0] errors                    // stays until it is cleared
 );
 
 localparam logic [7:0] CONTROL = 8'h01, FIRST_POINT = 8'h10;
@@ -82,7 +82,7 @@ always_ff @(posedge clk) begin
     else
         case (address)
             8'h00: read_data <= VERSION;
-            8'h02: read_data <= {29'd0, errors};
+            8'h02: read_data <= {28'd0, errors};
             8'h03: read_data <= LATENCY;
             8'h04: read_data <= total_seen[63:32];
             8'h05: read_data <= total_seen[31:0];

@@ -29,8 +29,8 @@ entity trigger_registers is
         accepted        : in  std_logic_vector(POINTS * 64 - 1 downto 0);
         total           : in  std_logic_vector(63 downto 0);
         saturated       : in  std_logic_vector(63 downto 0);
-        error           : in  std_logic_vector(2 downto 0);
-        errors          : out std_logic_vector(2 downto 0)    -- stays until it is cleared
+        error           : in  std_logic_vector(3 downto 0);
+        errors          : out std_logic_vector(3 downto 0)    -- stays until it is cleared
     );
 end entity;
 
@@ -70,7 +70,7 @@ begin
             end if;
 
             if rst = '1' or clear = '1' then
-                errors <= "000";
+                errors <= "0000";
             else
                 errors <= errors or error;
             end if;
@@ -98,7 +98,7 @@ begin
             else
                 case place is
                     when 0 => read_data <= VERSION;
-                    when 2 => read_data(2 downto 0) <= errors;
+                    when 2 => read_data(3 downto 0) <= errors;
                     when 3 => read_data <= std_logic_vector(to_unsigned(LATENCY, 32));
                     when 4 => read_data <= total_seen(63 downto 32);
                     when 5 => read_data <= total_seen(31 downto 0);

@@ -37,9 +37,9 @@ def test_patterns_say_what_the_payload_does(built, shell, tmp_path, capsys):
     inputs, expected = read(tmp_path / "inputs.txt"), read(tmp_path / "expected.txt")
     assert (inputs.links, expected.links) == ((4, 9), (12,))
     assert inputs.data.shape == (
-        150 * 5,
+        150 * 6,
         2,
-    )  # at 240 MHz five frames a crossing, of which two are an event's
+    )  # at 240 MHz six frames a crossing, of which two are an event's
     starts = np.flatnonzero(inputs.flags[:, 0, 1])
     words = np.stack([inputs.data[starts], inputs.data[starts + 1]], axis=1)
     x = unpack(link_map(built.spec), words)
@@ -113,13 +113,13 @@ def test_more_events_than_a_buffer_holds(built, shell, tmp_path):
     asked = ["patterns", "write", str(built.root), str(tmp_path), "--events", "500"]
     result = CliRunner().invoke(app, asked)
     # Five frames a crossing; the answer to the last event is due after its two frames and the latency.
-    most = (1024 - 2 - shell.latency) // 5
+    most = (1024 - 2 - shell.latency) // 6
     sizes = [most, most, 500 - 2 * most]
     lines = []
     for number, size in enumerate(sizes):
-        lines.append(f"{tmp_path}/inputs_{number}.txt: {5 * size} frames, 2 links")
+        lines.append(f"{tmp_path}/inputs_{number}.txt: {6 * size} frames, 2 links")
         lines.append(
-            f"{tmp_path}/expected_{number}.txt: {5 * size + 2 + shell.latency} frames, 1 link"
+            f"{tmp_path}/expected_{number}.txt: {6 * size + 2 + shell.latency} frames, 1 link"
         )
     message = (
         f"500 events do not fit a buffer of 1024 frames: 3 pairs of files, of up to {most} events"
@@ -139,7 +139,7 @@ def test_more_events_than_a_buffer_holds(built, shell, tmp_path):
 
 
 def test_a_buffer_that_holds_no_event(built, shell):
-    needed = 5 + 2 + shell.latency
+    needed = 6 + 2 + shell.latency
     with pytest.raises(TriggerError) as error:
         pattern_files(built, 10, needed - 1)
     assert str(error.value) == (

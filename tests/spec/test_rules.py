@@ -426,6 +426,24 @@ CASES = {
         "target.latency_cycles = 19 at 360 MHz is 52.8 ns, above budget.latency_ns = 50; change "
         "one of them",
     ),
+    "target.interval_is_within_its_budget": (
+        ("clock_mhz = 360", "clock_mhz = 360\nii = 9"),
+        ("[budget]", "[budget]\nii = 8"),
+        "target.ii = 9 is above budget.ii = 8; change one of them",
+    ),
+    "target.interval_is_within_a_crossing": (
+        ("clock_mhz = 360", "clock_mhz = 360\nii = 10"),
+        "target.ii = 10 at 360 MHz is an event every 27.8 ns, but bunches cross every 25 ns, 9 clock "
+        "cycles; use at most 9, or raise target.clock_mhz to 400",
+    ),
+    "target.interval_is_met_by_links": (
+        (FEATURES, 'features = ["jet1_pt", "jet1_eta"]\n'),
+        ("[inputs]\n" + TYPE, JETS.format(word=2)),
+        ("clock_mhz = 360", "clock_mhz = 360\nii = 2"),
+        end("[payload]"),
+        "target.ii is 2; inputs.objects put an event into 3 words of a link, which arrive in 3 "
+        "clock cycles; use more links, or set target.ii to 3 or more",
+    ),
     "unused.keys_have_an_effect": (
         after('zero_bias = "noise"', 'turn_on = ["a"]'),
         ('zero_bias = "noise"\n', ""),

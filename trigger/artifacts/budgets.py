@@ -36,7 +36,7 @@ def timing(build: Build) -> Timing | None:
     if build.spec.payload is None:
         return None
     payload = read_json(build.root / "payload" / "payload.json")
-    return Timing(payload["latency"], payload["frames"])
+    return Timing(payload["latency"], payload["apart"])
 
 
 def _rate(build: Build) -> Figure | None:

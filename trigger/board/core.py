@@ -17,4 +17,5 @@ def core_options(spec: Spec, language: str = "verilog") -> RtlOptions:
         spec.outputs,
         target.latency_cycles,
         SHELL_LATENCY if spec.payload else 0,
+        target.ii,
     )

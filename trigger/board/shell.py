@@ -49,6 +49,11 @@ class Payload(NamedTuple):
         return self.core.latency + SHELL_LATENCY
 
     @property
+    def apart(self) -> int:
+        """The least number of clock cycles from one event to the next."""
+        return max(self.links.words, self.core.interval)
+
+    @property
     def sources(self) -> tuple[Path, ...]:
         """The sources of core and shell in compilation order, the top last."""
         suffix = LANGUAGES[self.rtl.language]
@@ -157,6 +162,7 @@ def _description(payload: Payload, version: str) -> dict[str, Any]:
         "latency": payload.latency,
         "links": payload.links.links,
         "frames": payload.links.words,
+        "apart": payload.apart,
         "word_bits": payload.links.word_bits,
         "orbit": ORBIT,
         "points": [point.described() for point in payload.points],

@@ -59,7 +59,7 @@ class PayloadSimulation:
         self._reset_in_an_event(x, rows)
         done(len(x))
         last = np.zeros(len(rows), dtype=bool)
-        last[payload.links.words - 1 :: payload.links.words] = True
+        last[payload.links.words - 1 :: payload.apart] = True
         scores, accept, bx, valid, error = np.split(
             rows, np.cumsum([len(payload.core.outputs), len(payload.points), 1, 1]), axis=1
         )
@@ -91,7 +91,8 @@ class PayloadSimulation:
         """
         assert self.simulation is not None
         rows = frames(self.payload, x[:_BEFORE_RESET])
-        before = rows[:-1]
+        idle = self.payload.apart - self.payload.links.words
+        before = rows[: len(rows) - idle - 1]
         after = frames(self.payload, x[:_AFTER_RESET])
         resets = np.zeros(len(before) + len(after), dtype=bool)
         resets[len(before)] = True
@@ -107,13 +108,13 @@ class PayloadSimulation:
 
 
 def frames(payload: Payload, x: Integers) -> Integers:
-    """Consecutive events as rows of the bench: the words of each link, valid, start, start of
-    orbit.
+    """Events as close as allowed, as rows of the bench: the words of each link, valid, start, start
+    of orbit.
     """
     links = payload.links
-    words = pack(links, x).reshape(len(x) * links.words, links.links).view(np.int64)
-    flags = np.zeros((len(x), links.words, 3), dtype=np.int64)
-    flags[..., 0] = 1
-    flags[:, 0, 1] = 1
-    flags[::ORBIT, 0, 2] = 1
-    return np.concatenate([words, flags.reshape(-1, 3)], axis=1)
+    rows = np.zeros((len(x), payload.apart, links.links + 3), dtype=np.int64)
+    rows[:, : links.words, :-3] = pack(links, x).view(np.int64)
+    rows[:, : links.words, -3] = 1
+    rows[:, 0, -2] = 1
+    rows[::ORBIT, 0, -1] = 1
+    return rows.reshape(len(x) * payload.apart, -1)

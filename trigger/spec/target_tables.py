@@ -11,6 +11,13 @@ from trigger.spec.tables import Name, Positive, PositiveInt, Section, nearest
 
 # Results that wait longer would fill the FPGA with registers.
 MOST_CYCLES = 1000
+# The clocks of boards are multiples of that of the LHC, 40.079 MHz, which are named by this.
+_NOMINAL_MHZ = 40
+
+
+def cycles_per_crossing(clock_mhz: float) -> int:
+    """The whole clock cycles from one bunch crossing to the next."""
+    return int(clock_mhz / _NOMINAL_MHZ)
 
 
 def strategy_problem(backend: str, strategy: str, reuse_factor: int) -> str | None:
@@ -61,9 +68,10 @@ class Target(Section):
     part: str
     clock_mhz: Annotated[float, Field(gt=0, lt=2000)]
     latency_cycles: Annotated[int, Field(ge=1, le=MOST_CYCLES)] | None = None
+    ii: Annotated[int, Field(ge=1, le=MOST_CYCLES)] = 1
     backend: Literal["Vitis", "Vivado", "Quartus", "oneAPI", "Catapult"] = "Vitis"
     strategy: Literal["latency", "resource", "distributed_arithmetic"] = "latency"
-    reuse_factor: PositiveInt = 1
+    reuse_factor: PositiveInt | None = None
 
     @field_validator("part")
     @classmethod
@@ -82,10 +90,19 @@ class Target(Section):
 
     @model_validator(mode="after")
     def _is_of_hls4ml(self) -> "Target":
-        problem = strategy_problem(self.backend, self.strategy, self.reuse_factor)
+        problem = strategy_problem(self.backend, self.strategy, self.sharing)
         if problem is not None:
             raise ValueError(problem)
         return self
+
+    @property
+    def sharing(self) -> int:
+        """hls4ml's reuse factor: by default, multipliers are shared in as many clock cycles as an
+        event leaves.
+        """
+        if self.reuse_factor is not None:
+            return self.reuse_factor
+        return self.ii if self.strategy == "resource" else 1
 
     @property
     def fpga(self) -> Part:

@@ -36,7 +36,7 @@ def estimate(job: Job) -> Synthesis:
         bram=0,
         clock_mhz=estimated["clock_mhz"],
         latency=job.rtl.interface.latency,
-        ii=1,
+        ii=job.rtl.interface.interval,
         layers=estimated["layers"],
         notes=(lut_error(),),
     )

@@ -78,7 +78,7 @@ class Job(NamedTuple):
     @property
     def ii(self) -> int:
         """Clock cycles from one event to the next; a payload takes one word per link and cycle."""
-        return self.payload.links.words if self.payload else 1
+        return self.payload.apart if self.payload else self.rtl.interface.interval
 
 
 class Tool(Protocol):

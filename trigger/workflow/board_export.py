@@ -26,7 +26,7 @@ from trigger.fixedpoint.types import Integers, bounds
 from trigger.spec.links import pack
 from trigger.spec.payload_tables import MOST_POINTS, WORD_BITS, OutputField
 from trigger.spec.payload_tables import Payload as PayloadSection
-from trigger.spec.tables import CROSSINGS_MHZ
+from trigger.spec.target_tables import cycles_per_crossing
 from trigger.support.resources import folder
 from trigger.support.templates import Code, environment
 
@@ -149,6 +149,7 @@ def _fields(payload: Payload, build: Build, kind: str) -> dict[str, Any]:
         "points": payload.points,
         "core": payload.core,
         "latency": payload.latency,
+        "apart": payload.apart,
         "input_links": channels,
         "output_links": output_links,
         "output_fields": fields,
@@ -274,7 +275,7 @@ def pattern_files(build: Build, events: int, frames: int) -> list[PatternPair]:
 class _PatternSource:
     """Makes the patterns of one build.
 
-    Bunch crossings are ``apart`` frames apart, the whole clock cycles per crossing at the LHC.
+    Bunch crossings are ``apart`` frames apart.
     """
 
     def __init__(self, build: Build) -> None:
@@ -285,7 +286,7 @@ class _PatternSource:
         project = open_project(build.root / "rtl", self.graph)
         self.shell = built_payload(build.root, spec, project)
         self.fields = _fields(self.shell, build, "emp")
-        self.apart = int(spec.target.clock_mhz / CROSSINGS_MHZ)
+        self.apart = cycles_per_crossing(spec.target.clock_mhz)
         words = self.shell.links.words
         if self.apart < words:
             raise TriggerError(

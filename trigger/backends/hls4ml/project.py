@@ -54,7 +54,7 @@ _INPUT_BITS = 100
 class Hls4mlOptions(NamedTuple):
     """Options for hls4ml.
 
-    ``clock_mhz`` in MHz; ``reuse_factor`` multiplications share one multiplier.
+    ``clock_mhz`` in MHz; up to ``reuse_factor`` multiplications share one multiplier.
     """
 
     part: str | Part
@@ -153,7 +153,11 @@ def write(graph: Graph, directory: Path, options: Hls4mlOptions) -> Csim:
             "Strategy": options.strategy,
         },
         "LayerName": {
-            node.name: {"Precision": precision, "Trace": True}
+            node.name: {
+                "Precision": precision,
+                "Trace": True,
+                "ReuseFactor": _shared(node, options.reuse_factor, backend),
+            }
             for node, precision in zip(graph.nodes, precisions, strict=True)
         },
     }
@@ -179,6 +183,17 @@ def write(graph: Graph, directory: Path, options: Hls4mlOptions) -> Csim:
 def _is_dense(node: Operation) -> TypeGuard[Dense]:
     """Whether a node is hls4ml's own Dense layer."""
     return isinstance(node, Dense) and node.positions == 1
+
+
+def _shared(node: Operation, most: int, backend: Any) -> int:
+    """The most multiplications, up to ``most``, of which a layer of hls4ml can share a multiplier.
+
+    Asked for a number that does not divide a layer, hls4ml takes the closest, which may be larger.
+    """
+    if most == 1 or not _is_dense(node):
+        return 1
+    possible = backend.get_valid_reuse_factors(*node.weights.values.shape)
+    return int(max(number for number in possible if number <= most))
 
 
 def _check_sharing(graph: Graph, reuse_factor: int) -> None:

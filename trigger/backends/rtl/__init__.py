@@ -47,7 +47,7 @@ class RtlOptions(NamedTuple):
 
     ``clock_mhz`` in MHz; names of features and outputs appear only in the port map. A latency of
     exactly ``latency_cycles`` includes ``shell_cycles`` outside the core; by default it is the
-    least.
+    least. Events come every ``interval`` clock cycles or later.
     """
 
     part: str | Part
@@ -58,6 +58,7 @@ class RtlOptions(NamedTuple):
     outputs: Sequence[str] = ()
     latency_cycles: int | None = None
     shell_cycles: int = 0
+    interval: int = 1
 
     def check(self) -> None:
         """Raises TriggerError for a value that cannot be met."""
@@ -76,6 +77,8 @@ class RtlOptions(NamedTuple):
             raise TriggerError(
                 f"rtl: latency_cycles must be at most {MOST_CYCLES}; got {self.latency_cycles}"
             )
+        if not 1 <= self.interval <= MOST_CYCLES:
+            raise TriggerError(f"rtl: ii must be 1 to {MOST_CYCLES}; got {self.interval}")
         if not 0 < self.clock_mhz < 2000:
             raise TriggerError(
                 f"rtl: clock_mhz must be above 0 and below 2000; got {self.clock_mhz:g}"
@@ -221,7 +224,7 @@ def write(
         "part": find_part(options.part).name,
         "clock_mhz": options.clock_mhz,
         "latency": core.interface.latency,
-        "initiation_interval": 1,
+        "initiation_interval": core.interface.interval,
         "sources": sources,
         "inputs": _port_map(core.interface.inputs, options.features),
         "outputs": _port_map(core.interface.outputs, options.outputs),
@@ -240,22 +243,22 @@ def plan(graph: Graph, options: RtlOptions, done: Callable[[int], None] = _nobod
     Raises TriggerError if an option cannot be met or a node has no exact logic.
     """
     from trigger.backends.rtl.core import to_core
+    from trigger.backends.rtl.folding import fold
     from trigger.backends.rtl.logic import to_logic
     from trigger.backends.rtl.schedule import schedule
 
     options.check()
     fpga = find_part(options.part)
-    logic = to_logic(optimize(graph), done)
+    logic = fold(to_logic(optimize(graph), done), options.interval)
     budget_ns = 1000 / options.clock_mhz * (1 - CLOCK_UNCERTAINTY) / fpga.delay
     # One more cycle takes the inputs into registers.
     stages = (options.latency_cycles or 0) - options.shell_cycles - 1
     scheduled = schedule(logic, budget_ns, stages)
-    core = to_core(as_hdl_name(options.project_name), graph, logic, scheduled)
+    name = as_hdl_name(options.project_name)
+    core = to_core(name, graph, logic, scheduled, options.interval)
     _check_latency(core.interface.latency, options)
     slowest = scheduled.longest * fpga.delay / (1 - CLOCK_UNCERTAINTY)
-    layers: dict[str, float] = {}
-    for group, cost in zip(logic.groups, logic.costs, strict=True):
-        layers[group] = layers.get(group, 0.0) + cost
+    layers = logic.luts
     estimate = {
         "lut": round(sum(layers.values())),
         "ff": core.register_bits,
@@ -318,7 +321,13 @@ def open_project(directory: Path, graph: Graph) -> Rtl:
         return Rtl(
             directory.resolve(),
             graph,
-            Interface(description["name"], inputs, outputs, description["latency"]),
+            Interface(
+                description["name"],
+                inputs,
+                outputs,
+                description["latency"],
+                description["initiation_interval"],
+            ),
             description["language"],
             description["part"],
             description["clock_mhz"],

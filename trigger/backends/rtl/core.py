@@ -8,6 +8,7 @@ last stage hold the outputs.
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import chain, pairwise
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -53,11 +54,14 @@ class Block(NamedTuple):
 
 
 class Register(NamedTuple):
-    """A register at the entry of ``stage``: it takes ``source`` at every enabled clock edge."""
+    """A register at the entry of ``stage``: it takes ``source`` at every enabled clock edge; if it
+    is ``held``, only when an event enters the stage.
+    """
 
     name: str
     stage: int
     source: Bits
+    held: bool = False
 
     @property
     def width(self) -> int:
@@ -82,6 +86,33 @@ class Kernel(NamedTuple):
         return sum(register.width for register in self.registers)
 
 
+class Phase(NamedTuple):
+    """A counter of the clock cycles since an event entered ``stage``, for ``phases`` positions."""
+
+    stage: int
+    phases: int
+
+    @property
+    def name(self) -> str:
+        return f"phase_s{self.stage}_of_{self.phases}"
+
+    @property
+    def width(self) -> int:
+        return (self.phases - 1).bit_length()
+
+
+class Choice(NamedTuple):
+    """A signal that is one of ``sources``: the first in phase 0, and so on."""
+
+    signal: str
+    phase: Phase
+    sources: tuple[Bits, ...]
+
+    @property
+    def width(self) -> int:
+        return self.sources[0].width
+
+
 class Connection(NamedTuple):
     """A port of a module, and the connected signal of the core."""
 
@@ -90,7 +121,7 @@ class Connection(NamedTuple):
 
 
 class Instance(NamedTuple):
-    """A kernel at one position; ``outputs`` are its signals of the core."""
+    """A copy of a kernel; ``outputs`` are its signals of the core."""
 
     name: str
     module: str
@@ -107,11 +138,18 @@ class Core(NamedTuple):
     instances: tuple[Instance, ...]
     registers: tuple[Register, ...]
     results: tuple[Bits, ...]
+    choices: tuple[Choice, ...] = ()
+
+    @property
+    def phases(self) -> tuple[Phase, ...]:
+        """The counters that the choices read."""
+        return tuple(dict.fromkeys(choice.phase for choice in self.choices))
 
     @property
     def register_bits(self) -> int:
-        """The number of flip-flops, for data and the valid bit."""
+        """The number of flip-flops, for data, the valid bit and the counters."""
         own = sum(register.width for register in self.registers) + self.interface.latency
+        own += sum(phase.width for phase in self.phases)
         bits = {kernel.name: kernel.register_bits for kernel in self.kernels}
         return own + sum(bits[instance.module] for instance in self.instances)
 
@@ -146,30 +184,47 @@ class _Scope(NamedTuple):
         return Wire(i, _width(self.logic.ops[i]), self.signal(i, stage))
 
 
-def to_core(name: str, graph: Graph, logic: Logic, schedule: Schedule) -> Core:
-    """Cut scheduled logic into blocks, kernels and registers."""
+def to_core(name: str, graph: Graph, logic: Logic, schedule: Schedule, interval: int = 1) -> Core:
+    """Cut scheduled logic, for an event every ``interval`` clock cycles, into blocks, kernels and
+    registers.
+    """
     end = schedule.total
     inputs = ports(graph.input.types)
-    layers = module_names(logic.groups)
+    layers = module_names(chain(logic.groups, *(s.kernel.groups for s in logic.shared)))
     readers = _readers(logic, schedule.stages)
     for i in logic.outputs:
         readers[i].add((end, ""))
     scope = _Scope(name, logic, schedule.stages, readers, layers, False)
     kernels: list[Kernel] = []
     instances: list[Instance] = []
+    folded = _Folded([], [], set())
     for run in schedule.runs:
         inside = _kernel_scope(f"{name}_b{len(kernels)}", run, layers)
         module = f"{name}_k{len(kernels)}_{layers[run.shared.group]}"
         kernels.append(_kernel(module, inside))
-        instances += _instances(run, kernels[-1], inside, scope)
+        if run.shared.phases > 1:
+            instances += _copies(run, kernels[-1], inside, scope, folded)
+        else:
+            instances += _instances(run, kernels[-1], inside, scope)
     results = tuple(
         bits
         for i, output_type in zip(logic.outputs, graph.output.types, strict=True)
         for bits in _extended(logic.ops[i], output_type, f"r{end}_v{i}")
     )
-    interface = Interface(name, inputs, ports(graph.output.types), end + 1)
-    registers = _registers(scope, inputs)
-    return Core(interface, _blocks(scope), tuple(kernels), tuple(instances), registers, results)
+    interface = Interface(name, inputs, ports(graph.output.types), end + 1, interval)
+    registers = [
+        register._replace(held=register.name in folded.held)
+        for register in _registers(scope, inputs)
+    ]
+    return Core(
+        interface,
+        _blocks(scope),
+        tuple(kernels),
+        tuple(instances),
+        tuple(sorted([*registers, *folded.registers], key=attrgetter("stage"))),
+        results,
+        tuple(folded.choices),
+    )
 
 
 def _readers(logic: Logic, stages: Sequence[int]) -> list[set[tuple[int, str]]]:
@@ -223,6 +278,73 @@ def _instances(run: Run, kernel: Kernel, inside: _Scope, scope: _Scope) -> Itera
             for port, wire in zip(kernel.outputs, outputs, strict=True)
         )
         yield Instance(f"{kernel.name}_{row}", kernel.name, (*clock, *inputs, *results), outputs)
+
+
+class _Folded(NamedTuple):
+    """What copies that compute several positions add: what they read, registers of what they read
+    later and of what they made, and the names of the registers that are held.
+    """
+
+    choices: list[Choice]
+    registers: list[Register]
+    held: set[str]
+
+
+def _copies(
+    run: Run, kernel: Kernel, inside: _Scope, scope: _Scope, folded: _Folded
+) -> Iterator[Instance]:
+    """The copies of a kernel; what they add is entered in ``folded`` and as readers."""
+    read = [(inside.logic.ops[i].data[0], stage) for i, stage in _readings(inside)]
+    clock = [Connection(name, name) for name in ("clk", "ce") if kernel.registers]
+    for number, rows in enumerate(run.shared.copies):
+        name = f"{kernel.name}_{number}"
+        _choose(run, rows, dict(read), name, scope, folded)
+        inputs = [
+            Connection(wire.signal, _chosen(name, column, stage))
+            for (column, stage), wire in zip(read, kernel.inputs, strict=True)
+        ]
+        made = run.shared.outputs[rows.start : rows.stop].tolist()
+        outputs = tuple(scope.wire(i, scope.stages[i]) for i in made[-1])
+        results = (
+            Connection(f"y{port.value}", wire.signal)
+            for port, wire in zip(kernel.outputs, outputs, strict=True)
+        )
+        # The results of the positions before the last one wait in a chain for it.
+        for earlier, later in pairwise(made):
+            for i, j in zip(earlier, later, strict=True):
+                wire, stage = scope.wire(j, scope.stages[j]), scope.stages[i]
+                source = Bits(wire.signal, 0, wire.width)
+                folded.registers.append(Register(scope.signal(i, stage), stage, source))
+        yield Instance(name, kernel.name, (*clock, *inputs, *results), outputs)
+
+
+def _choose(
+    run: Run, rows: range, latest: Mapping[int, int], name: str, scope: _Scope, folded: _Folded
+) -> None:
+    """Choose the inputs of a copy, and keep each until its ``latest`` stage.
+
+    The last position comes in the last phase.
+    """
+    start = run.starts[0].item()
+    phase = Phase(start, run.shared.phases)
+    given = run.shared.given[rows.start : rows.stop]
+    for column, last in latest.items():
+        sources = []
+        for i in given[:, column].tolist():
+            scope.readers[i].add((start, ""))
+            wire = scope.wire(i, start)
+            folded.held.add(wire.signal)
+            sources.append(Bits(wire.signal, 0, wire.width))
+        waiting = sources[:1] * (phase.phases - len(sources))
+        folded.choices.append(Choice(_chosen(name, column, 0), phase, (*waiting, *sources)))
+        for stage in range(last):
+            source = Bits(_chosen(name, column, stage), 0, sources[0].width)
+            later = _chosen(name, column, stage + 1)
+            folded.registers.append(Register(later, start + stage + 1, source))
+
+
+def _chosen(copy: str, column: int, stage: int) -> str:
+    return f"m{stage}_{copy}_x{column}"
 
 
 def _registers(scope: _Scope, inputs: Sequence[Port]) -> tuple[Register, ...]:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from trigger.backends.rtl.interface import Interface
 from trigger.backends.rtl.verilator import RtlFailed
 from trigger.fixedpoint.types import Flags, Integers
 
@@ -32,18 +33,27 @@ class Edges(NamedTuple):
 
 
 def drive(
-    events: int, latency: int, rng: np.random.Generator, stalls: bool, resets: Flags | None = None
+    events: int,
+    core: Interface,
+    rng: np.random.Generator,
+    stalls: bool,
+    resets: Flags | None = None,
 ) -> Edges:
-    """Edges that send each event once (at least one) and wait for its result.
+    """Edges that send each event once (at least one), as often as allowed, and wait for its result.
 
     With ``stalls`` events pause and the clock enable drops now and then. The design is reset
     before each event of ``resets``, shape (events,), whatever its inputs and clock enable are.
     """
-    count = 2 * events + 64 if stalls else events
+    pauses = rng.geometric(3 / 4, events) - 1 if stalls else np.zeros(events, dtype=np.int64)
+    # Counted in edges with the clock enable.
+    places = np.cumsum(core.interval + pauses) - core.interval
+    count = 2 * places[-1] + 64 if stalls else places[-1] + 1
     enabled = rng.random(count) < (7 / 8 if stalls else 1)
-    valid = rng.random(count) < (3 / 4 if stalls else 1)
-    taken = np.flatnonzero(enabled & valid)[:events]
-    valid[taken[-1] + 1 :] = False
+    taken = np.flatnonzero(enabled)[places]
+    count = taken[-1] + 1
+    enabled = enabled[:count]
+    valid = (rng.random(count) < 3 / 4) & ~enabled
+    valid[taken] = True
     event = np.full(count, -1)
     event[taken] = np.arange(events)
     reset = np.zeros(count, dtype=bool)
@@ -54,7 +64,7 @@ def drive(
         enabled = np.insert(enabled, where, rng.random(len(where)) < 1 / 2)
         valid = np.insert(valid, where, True)
         event = np.insert(event, where, -1)
-    waiting = latency + _LATE
+    waiting = core.latency + _LATE
     return Edges(
         np.concatenate([[True], reset, np.zeros(waiting, dtype=bool)]),
         np.concatenate([[True], enabled, np.ones(waiting, dtype=bool)]),

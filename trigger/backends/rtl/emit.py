@@ -1,7 +1,9 @@
 """A core as Verilog or VHDL: the pipeline from a template, the logic in the blocks from alkaid."""
 
 import re
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +14,7 @@ from alkaid.codegen.rtl.vhdl.comb import ssa_gen as vhdl_logic
 from alkaid.codegen.rtl.vhdl.lookup import lookup_source as vhdl_tables
 from alkaid.types import CombLogic
 
-from trigger.backends.rtl.core import Bits, Block, Core, Kernel, Register
+from trigger.backends.rtl.core import Bits, Block, Choice, Core, Kernel, Register
 from trigger.support.files import write_text
 from trigger.support.templates import Code, environment, word
 
@@ -37,6 +39,8 @@ class Language(NamedTuple):
     connect: Callable[[str, str], str]
     register: Callable[[str, int], str]
     wire: Callable[[str, int], str]
+    valid: Callable[[int], str]
+    choose: Callable[[Choice], str]
 
 
 def _verilog_bits(bits: Sequence[Bits]) -> str:
@@ -56,6 +60,35 @@ def _vhdl_bits(bits: Sequence[Bits]) -> str:
     )
 
 
+def _verilog_choice(choice: Choice) -> str:
+    return f"assign {word(choice.signal)} = {_chosen(choice, choice.sources)};"
+
+
+def _chosen(choice: Choice, sources: Sequence[Bits]) -> str:
+    """Some of the sources, whose number decides which bits of the phase choose one."""
+    if len(set(sources)) == 1:
+        return _verilog_bits(sources[:1])
+    bit = (len(sources) - 1).bit_length() - 1
+    lower, upper = sources[: 1 << bit], sources[1 << bit :]
+    which = f"{word(choice.phase.name)}[{bit}]"
+    return f"({which} ? {_chosen(choice, upper)} : {_chosen(choice, lower)})"
+
+
+def _vhdl_choice(choice: Choice) -> str:
+    """The last source is for all other phases, which never come."""
+    cases = [
+        f'{_vhdl_bits([source])} when "{number:0{choice.phase.width}b}",'
+        for number, source in enumerate(choice.sources[:-1])
+    ]
+    cases.append(f"{_vhdl_bits(choice.sources[-1:])} when others;")
+    return "\n".join(
+        [
+            f"    with {word(choice.phase.name)} select {word(choice.signal)} <=",
+            *(f"        {case}" for case in cases),
+        ]
+    )
+
+
 def _vhdl_signal(name: str, width: int) -> str:
     return f"    signal {word(name)} : std_logic_vector({width - 1} downto 0);"
 
@@ -71,6 +104,8 @@ LANGUAGES = {
         lambda port, signal: f"    .{word(port)}({word(signal)})",
         lambda name, width: f"reg [{width - 1}:0] {word(name)};",
         lambda name, width: f"wire [{width - 1}:0] {word(name)};",
+        lambda place: f"valid[{place}]",
+        _verilog_choice,
     ),
     "vhdl": Language(
         "vhd",
@@ -82,6 +117,8 @@ LANGUAGES = {
         lambda port, signal: f"            {word(port)} => {word(signal)}",
         _vhdl_signal,
         _vhdl_signal,
+        lambda place: f"valid({place})",
+        _vhdl_choice,
     ),
 }
 
@@ -136,6 +173,9 @@ def _top(core: Core, syntax: Language) -> tuple[str, set[str]]:
     # One filter for many lines: with many positions they are most of the text.
     templates.filters |= {
         "stages": _stages,
+        "by_stage": _by_stage,
+        "enters": lambda stage: Code(syntax.valid(stage - 1)) if stage else "x_valid",
+        "chosen": lambda choices: _lines(map(syntax.choose, choices)),
         "registers": lambda registers: _lines(syntax.register(r.name, r.width) for r in registers),
         "clocked": lambda registers: _lines(
             syntax.clock(r.name, syntax.joined([r.source])) for r in registers
@@ -162,6 +202,15 @@ def _stages(part: Core | Kernel, count: int = 0) -> list[tuple[list[Register], l
     for block in part.blocks:
         stages[block.stage][1].append(block)
     return stages
+
+
+def _by_stage(
+    registers: Sequence[Register],
+) -> Iterator[tuple[int, list[Register], list[Register]]]:
+    """The registers of each stage that move with the clock, and those that are held."""
+    for stage, group in groupby(registers, key=attrgetter("stage")):
+        own = list(group)
+        yield stage, [r for r in own if not r.held], [r for r in own if r.held]
 
 
 def _statements(block: Block, syntax: Language) -> str:

@@ -40,7 +40,7 @@ class GhdlSimulation(_Analysed, Simulator):
         self, x: Integers, stalls: bool, seed: int, whole: bool, resets: Flags | None
     ) -> tuple[Integers, Flags]:
         rng = np.random.default_rng(seed)
-        edges = drive(len(x), self.core.latency, rng, stalls, resets)
+        edges = drive(len(x), self.core, rng, stalls, resets)
         return self._run(x, edges, rng)
 
     def _run(self, x: Integers, edges: Edges, rng: np.random.Generator) -> tuple[Integers, Flags]:

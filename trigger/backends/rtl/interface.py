@@ -18,12 +18,15 @@ class Port(NamedTuple):
 
 
 class Interface(NamedTuple):
-    """``latency`` is the number of clock edges from taking an event to showing its result."""
+    """``latency`` is the number of clock edges from taking an event to showing its result, and
+    ``interval`` the least number from one event to the next.
+    """
 
     name: str
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
     latency: int
+    interval: int = 1
 
     @property
     def input_width(self) -> int:

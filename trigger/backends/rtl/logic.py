@@ -45,11 +45,24 @@ class Logic(NamedTuple):
     shared: list["Shared"]
 
     def every_op(self) -> Iterator[Op]:
-        """The operations as hardware has them: those of a kernel at each of its positions."""
+        """The operations as hardware has them: those of a kernel in each of its copies."""
         yield from self.ops
         for shared in self.shared:
-            for _ in shared.given:
+            for _ in shared.copies:
                 yield from shared.kernel.ops
+
+    @property
+    def luts(self) -> dict[str, float]:
+        """The LUTs of each layer."""
+        luts: dict[str, float] = {}
+        for group, op, cost in zip(self.groups, self.ops, self.costs, strict=True):
+            if op.opcode != SHARED:
+                luts[group] = luts.get(group, 0.0) + cost
+        for shared in self.shared:
+            luts[shared.group] = luts.get(shared.group, 0.0) + shared.choosing
+            for group, cost in shared.kernel.luts.items():
+                luts[group] = luts.get(group, 0.0) + len(shared.copies) * cost
+        return luts
 
 
 class Shared(NamedTuple):
@@ -58,6 +71,8 @@ class Shared(NamedTuple):
     Each row of ``given`` has the values that one position reads, as the inputs of ``kernel``. The
     outputs are the operations from ``first`` on: all of the first row, then those of the next one.
     ``padding`` are values that are always zero; the first row has none.
+    A copy of the kernel computes up to ``phases`` positions, one after the other; to choose what
+    it reads takes ``choosing`` LUTs in all.
     """
 
     group: str
@@ -65,6 +80,16 @@ class Shared(NamedTuple):
     given: Integers
     first: int
     padding: frozenset[int] = frozenset()
+    phases: int = 1
+    choosing: float = 0.0
+
+    @property
+    def copies(self) -> list[range]:
+        """The positions of each copy."""
+        count = len(self.given)
+        return [
+            range(first, min(first + self.phases, count)) for first in range(0, count, self.phases)
+        ]
 
     @property
     def outputs(self) -> Integers:

@@ -5,18 +5,22 @@ from typing import NamedTuple
 
 import numpy as np
 
-from trigger.backends.rtl.logic import INPUT, SHARED, Logic, Shared
+from trigger.backends.rtl.logic import CONSTANT, INPUT, SHARED, Logic, Shared
 from trigger.backends.rtl.positions import equal_rows
 from trigger.errors import TriggerError
 from trigger.fixedpoint.types import Integers
 
 _BALANCING_STEPS = 12
+# One LUT with its wires, as of a choice in alkaid's delay model; two bits of an address choose one
+# of four.
+_CHOICE_NS = 0.5
 
 
 class Run(NamedTuple):
     """Positions of ``shared`` whose operations fall into the same stages.
 
     ``rows`` are their numbers and ``starts`` their first stages, from which ``stages`` are counted.
+    If copies of the kernel compute several positions, all start with the first one.
     """
 
     shared: Shared
@@ -79,7 +83,14 @@ def _slowest(logic: Logic) -> Iterator[tuple[float, str]]:
     longest = max(logic.delays, default=0.0)
     yield longest, logic.groups[logic.delays.index(longest)] if logic.delays else ""
     for shared in logic.shared:
+        yield _choice_ns(shared), shared.group
         yield from _slowest(shared.kernel)
+
+
+def _choice_ns(shared: Shared) -> float:
+    """The time to choose what the copies of a kernel read."""
+    address = (shared.phases - 1).bit_length()
+    return -(-address // 2) * _CHOICE_NS
 
 
 def _as_soon_as_possible(logic: Logic, budget_ns: float) -> Schedule:
@@ -96,6 +107,7 @@ class _Placement:
         self.finished: list[float] = []
         self.runs: list[Run] = []
         self.longest = 0.0
+        self._logic = logic
         self._budget_ns = budget_ns
         stages, finished = self.stages, self.finished  # local names are faster
         for place, (op, delay) in enumerate(zip(logic.ops, logic.delays, strict=True)):
@@ -120,6 +132,9 @@ class _Placement:
 
         Those that then differ only in their first stages are one run.
         """
+        if shared.phases > 1:
+            self._add_folded(shared)
+            return
         stages, finished = (
             np.array(self.stages)[shared.given],
             np.array(self.finished)[shared.given],
@@ -146,3 +161,25 @@ class _Placement:
         self.finished += ready.ravel().tolist()
         for own, rows in runs.items():
             self.runs.append(Run(shared, np.array(rows), starts[rows], list(own)))
+
+    def _add_folded(self, shared: Shared) -> None:
+        """Place a kernel whose copies compute several positions.
+
+        The copies start when the inputs of all positions are in registers. The results of all
+        positions are there with the last one.
+        """
+        given = set(shared.given.ravel().tolist()) - shared.padding
+        start = max(
+            0 if op.opcode in (INPUT, CONSTANT) else self.stages[i] + 1
+            for i in given
+            for op in [self._logic.ops[i]]
+        )
+        chosen = [(0, _choice_ns(shared))] * shared.given.shape[1]
+        placed = _Placement(shared.kernel, self._budget_ns, chosen)
+        self.longest = max(self.longest, placed.longest)
+        last = start + shared.phases - 1
+        positions = len(shared.given)
+        self.stages += [last + placed.stages[i] for i in shared.kernel.outputs] * positions
+        self.finished += [placed.finished[i] for i in shared.kernel.outputs] * positions
+        rows = np.arange(positions)
+        self.runs.append(Run(shared, rows, np.full(positions, start), placed.stages))

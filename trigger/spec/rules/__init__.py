@@ -96,6 +96,9 @@ RULES: tuple[Rule, ...] = (
     search.parameters_are_keys_of_tables,
     training.pruning_leaves_epochs,
     target.latency_is_within_its_budget,
+    target.interval_is_within_its_budget,
+    target.interval_is_within_a_crossing,
+    target.interval_is_met_by_links,
     unused.keys_have_an_effect,
 )
 

@@ -34,7 +34,7 @@ def run(build: Build, folder: Path) -> None:
         target.clock_mhz,
         backend=target.backend,
         strategy=target.strategy,
-        reuse_factor=target.reuse_factor,
+        reuse_factor=target.sharing,
         project_name=build.spec.name,
     )
     write(read_graph(build.root), folder, options)

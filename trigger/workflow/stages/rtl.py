@@ -17,7 +17,7 @@ DATA = (*parts.DATA, *area.DATA, "synth/rtl")
 def reads(build: Build) -> Mapping[str, Any]:
     spec = build.spec
     names = [spec.data.features, spec.outputs]
-    target = spec.target.model_dump(include={"part", "device", "clock_mhz", "latency_cycles"})
+    target = spec.target.model_dump(include={"part", "device", "clock_mhz", "latency_cycles", "ii"})
     graph = file_digest(build.root / "graph" / "graph.json")
     return {
         "graph": graph,

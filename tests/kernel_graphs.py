@@ -1,0 +1,87 @@
+"""Graphs with kernels that several positions share: convolutions, DeepSets, tables."""
+
+import numpy as np
+from corner_graphs import integers
+
+from trigger.fixedpoint.build import Builder, constant
+from trigger.fixedpoint.graph import Graph
+from trigger.fixedpoint.types import Fixed, Overflow, Rounding
+
+
+def relu(builder: Builder, name: str, source: str) -> str:
+    kinds = (Fixed(False, 5, 3),) * len(builder[source].types)
+    return builder.quantize(name, source, kinds, Rounding.RND_CONV, Overflow.SAT)
+
+
+def kernel(builder: Builder, name: str, source: str, inputs: int, outputs: int, positions: int):
+    rng = np.random.default_rng(inputs + outputs)
+    weights = constant(rng.integers(-15, 16, (inputs, outputs)) / 16)
+    bias = constant(rng.integers(-15, 16, outputs) / 16)
+    return builder.dense(name, source, weights, bias, positions)
+
+
+def windows(builder: Builder, name: str, source: str, channels: int, taps: int, around: int):
+    """The windows of a convolution, with ``around`` zeros at either end."""
+    length = len(builder[source].types) // channels
+    starts = np.arange(-around, length + around - taps + 1)
+    places = starts[:, None] + np.arange(taps)
+    elements = places[:, :, None] * channels + np.arange(channels)
+    elements[(places < 0) | (places >= length)] = -1
+    return builder.select(name, source, elements.ravel()), len(starts)
+
+
+def convolution(length: int, around: int = 0, layers: int = 1) -> Graph:
+    builder = Builder((Fixed(True, 5, 2),) * (2 * length))
+    source, channels = builder.last, 2
+    for k in range(layers):
+        source, positions = windows(builder, f"windows{k}", source, channels, 3, around)
+        source = kernel(builder, f"conv{k}", source, 3 * channels, 3, positions)
+        source, channels = relu(builder, f"relu{k}", source), 3
+    return builder.graph(source)
+
+
+def deep_sets() -> Graph:
+    """Five particles of three features: a network for each, the sum of all, and a table."""
+    builder = Builder((Fixed(True, 5, 2),) * 15)
+    source = relu(builder, "first", kernel(builder, "one", builder.last, 3, 4, 5))
+    source = relu(builder, "second", kernel(builder, "two", source, 4, 3, 5))
+    turned = builder.select("turned", source, np.arange(15).reshape(5, 3).T.ravel())
+    source = builder.dense("sum", turned, integers(*[[1]] * 5), integers(0), 3)
+    return builder.graph(kernel(builder, "out", source, 3, 2, 1))
+
+
+def tables() -> Graph:
+    """A table and a constant output inside the kernel, and one of its inputs as it is."""
+    builder = Builder((Fixed(False, 3, 3),) * 8)
+    source = builder.dense(
+        "conv", builder.last, integers([1, 0, 2], [0, 0, 1]), integers(0, 5, 0), 4
+    )
+    narrow = (Fixed(False, 4, 4),) * 12
+    source = builder.quantize("narrow", source, narrow, Rounding.TRN, Overflow.SAT)
+    levels = constant(np.random.default_rng(0).integers(-9, 9, 16))
+    return builder.graph(builder.lookup("table", source, 0, levels))
+
+
+def long(layers: int = 1, narrow: bool = False) -> Graph:
+    """70 positions of one channel, padded; ``narrow``: the first one saturates earlier."""
+    positions = 70
+    builder = Builder((Fixed(True, 4, 2),) * positions)
+    source = builder.last
+    for k in range(layers):
+        source, _ = windows(builder, f"windows{k}", source, 1, 3, 1)
+        source = kernel(builder, f"conv{k}", source, 3, 1, positions)
+        kinds = (Fixed(False, 2 if narrow else 4, 0 if narrow else 2),)
+        kinds += (Fixed(False, 4, 2),) * (positions - 1)
+        source = builder.quantize(f"relu{k}", source, kinds, Rounding.RND_CONV, Overflow.SAT)
+    return builder.graph(source)
+
+
+GRAPHS = {
+    "padded": convolution(7, around=1),
+    "two layers": convolution(9, around=1, layers=2),
+    "valid": convolution(8, layers=2),
+    "deep sets": deep_sets(),
+    "tables": tables(),
+    "long": long(layers=2),
+    "narrow edge": long(narrow=True),
+}
