@@ -1,4 +1,4 @@
-"""LUT, FF and latency of a built trigger whose positions share hardware, by initiation interval.
+"""LUT, FF and latency of a network whose parts share hardware, by initiation interval.
 
 Every core is simulated at its interval, with pauses and resets, before it is counted.
 """
@@ -8,28 +8,43 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import scaling
 
 from trigger.artifacts.folder import integer_events, read_graph
 from trigger.backends.rtl import RtlOptions, write
 from trigger.fixedpoint import evaluate
 from trigger.fixedpoint.graph import Graph
+from trigger.fixedpoint.types import Integers, bounds
 from trigger.spec.parts import part
 from trigger.synthesis.run import synthesise
 from trigger.synthesis.tool import Job
 from trigger.workflow.build import open_build
 
-CLOCK_MHZ = 360.0
+PART = "xcvu13p-flga2577-2-e"
 EVENTS = 2000
 
 
-def measured(graph: Graph, x: np.ndarray, name: str, interval: int) -> str:
+def of_build(folder: Path) -> tuple[Graph, Integers]:
+    """The graph of a build, and test events."""
+    build = open_build(folder)
+    return read_graph(build.root), integer_events(build)["test"].x[:EVENTS]
+
+
+def of_sizes(sizes: str) -> tuple[Graph, Integers]:
+    """A random MLP of benchmarks/scaling.py, and random events."""
+    graph = scaling.network(sizes)
+    low, high = bounds(graph.input.types)
+    return graph, np.random.default_rng(0).integers(low, high + 1, (EVENTS, len(low)))
+
+
+def measured(graph: Graph, x: Integers, clock_mhz: float, interval: int) -> str:
     """A row of the table."""
     with tempfile.TemporaryDirectory() as work:
-        options = RtlOptions(name, CLOCK_MHZ, project_name="core", interval=interval)
+        options = RtlOptions(PART, clock_mhz, project_name="core", interval=interval)
         rtl = write(graph, Path(work) / "rtl", options)
         found = rtl.compile().with_stalls().run(x)
         np.testing.assert_array_equal(found, evaluate.run(graph, x))
-        job = Job(rtl, Path(work), "Vitis", part(name), CLOCK_MHZ)
+        job = Job(rtl, Path(work), "Vitis", part(PART), clock_mhz)
         synthesis = synthesise("yosys", job, Path(work) / "yosys")
     return (
         f"| {interval} | {rtl.estimate['lut']:,} | {synthesis.lut:,} | {synthesis.ff:,} | "
@@ -39,17 +54,17 @@ def measured(graph: Graph, x: np.ndarray, name: str, interval: int) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("build", type=Path, help="a folder that trigger build has made")
+    parser.add_argument("network", help="the folder of a build, or sizes such as 16-64-32-32-5")
     parser.add_argument("--ii", type=int, nargs="*", default=[1, 2, 4, 8], help="the intervals")
+    parser.add_argument("--clock", type=float, default=360.0, help="MHz")
     arguments = parser.parse_args()
-    build = open_build(arguments.build)
-    graph = read_graph(build.root)
-    x = integer_events(build)["test"].x[:EVENTS]
+    folder = Path(arguments.network)
+    graph, x = of_build(folder) if folder.is_dir() else of_sizes(arguments.network)
     print(
         "| interval | LUT, estimated | LUT, Yosys | FF, Yosys | cycles |\n|---:|---:|---:|---:|---:|"
     )
     for interval in arguments.ii:
-        print(measured(graph, x, build.spec.target.part, interval), flush=True)
+        print(measured(graph, x, arguments.clock, interval), flush=True)
 
 
 if __name__ == "__main__":

@@ -92,8 +92,8 @@ class Graph(fixedpoint.Graph):
         simulation.
 
         The latency is the least in clock cycles, or exactly ``latency_cycles``. With an event every
-        ``ii`` clock cycles or later, positions that compute the same share hardware where that
-        saves LUTs. Raises TriggerError for options that cannot be met.
+        ``ii`` clock cycles or later, positions that compute the same, and outputs of dense layers,
+        share hardware where that saves LUTs. Raises TriggerError for options that cannot be met.
         """
         from trigger.backends.rtl import RtlOptions, write
 

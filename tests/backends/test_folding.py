@@ -55,7 +55,29 @@ def steps() -> Graph:
     return builder.graph(state)
 
 
-OWN = {"particles": particles(), "five particles": particles(5, layers=1), "steps": steps()}
+def mlp(bits=6, kept=1.0, shape=(6, 16, 8)) -> Graph:
+    """Dense layers; of their weights the fraction ``kept`` is not zero."""
+    rng = np.random.default_rng(2)
+    builder = Builder((Fixed(True, bits, 2), Fixed(False, bits, 1)) * (shape[0] // 2))
+    source = builder.last
+    for k, units in enumerate(shape[1:]):
+        count = len(builder[source].types)
+        drawn = rng.integers(1 - 2 ** (bits - 1), 2 ** (bits - 1), (count, units))
+        drawn *= rng.random(drawn.shape) < kept
+        weights = constant(drawn / 2 ** (bits - 1))
+        bias = constant(rng.integers(-9, 10, units) / 8)
+        source = builder.dense(f"dense{k}", source, weights, bias)
+        kinds = tuple(Fixed(False, bits - n % 2, 1) for n in range(units))
+        source = builder.quantize(f"relu{k}", source, kinds, Rounding.RND, Overflow.SAT)
+    return builder.graph(source)
+
+
+OWN = {
+    "particles": particles(),
+    "five particles": particles(5, layers=1),
+    "steps": steps(),
+    "mlp": mlp(),
+}
 
 
 def simulated(graphs, tmp_path, mhz):
@@ -120,6 +142,25 @@ def test_it_saves_luts_and_costs_cycles():
     assert per_particle[-1] < 0.2 * per_particle[0]
     cycles = {interval: plan.core.interface.latency for interval, plan in plans.items()}
     assert all(cycles[interval] <= cycles[1] + 2 * interval for interval in (2, 4, 8))
+
+
+def test_outputs_of_a_dense_layer_share_multipliers():
+    """Where additions of shifted values, of all outputs at once, are not smaller."""
+    luts = {
+        (kept, interval): rtl.plan(mlp(kept=kept), options(interval)).estimate["lut"]
+        for kept, interval in ((1.0, 1), (1.0, 2), (1.0, 8), (0.2, 1), (0.2, 8))
+    }
+    assert luts[1.0, 2] == luts[1.0, 1] and luts[1.0, 8] < 0.6 * luts[1.0, 1]
+    assert luts[0.2, 8] == luts[0.2, 1]
+
+
+def test_sums_that_may_be_too_wide_stay():
+    """Each product fits, but with any weight of the others the sum would not."""
+    builder = Builder((Fixed(True, 26, 2),) * 2)
+    weights = constant(np.array([[2.0**25, 1.0], [1.0, 2.0**25]]) / 2**25)
+    graph = builder.graph(builder.dense("out", "inputs", weights, constant(np.zeros(2))))
+    plans = [rtl.plan(graph, options(interval)) for interval in (1, 2)]
+    assert plans[0].estimate == plans[1].estimate and not plans[1].core.choices
 
 
 def test_what_saves_nothing_stays():

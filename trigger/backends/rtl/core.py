@@ -328,9 +328,13 @@ def _choose(
     start = run.starts[0].item()
     phase = Phase(start, run.shared.phases)
     given = run.shared.given[rows.start : rows.stop]
+    inputs = [op for op in run.shared.kernel.ops if op.opcode == INPUT]
     for column, last in latest.items():
         sources = []
         for i in given[:, column].tolist():
+            if (value := _constant_as(scope.logic.ops[i], inputs[column])) is not None:
+                sources.append(value)
+                continue
             scope.readers[i].add((start, ""))
             wire = scope.wire(i, start)
             folded.held.add(wire.signal)
@@ -341,6 +345,14 @@ def _choose(
             source = Bits(_chosen(name, column, stage), 0, sources[0].width)
             later = _chosen(name, column, stage + 1)
             folded.registers.append(Register(later, start + stage + 1, source))
+
+
+def _constant_as(op: Op, read: Op) -> Bits | None:
+    """The bits of a constant value as an input reads them; None for another value."""
+    if _constant(op) is None:
+        return None
+    width = _width(read)
+    return Bits("", round(op.qint.min / read.qint.step) & ((1 << width) - 1), width)
 
 
 def _chosen(copy: str, column: int, stage: int) -> str:

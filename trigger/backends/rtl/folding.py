@@ -13,13 +13,19 @@ from typing import NamedTuple
 import numpy as np
 from alkaid.types import Op
 
-from trigger.backends.rtl.logic import CONSTANT, INPUT, LOOKUP, SHARED, Logic, Shared
+from trigger.backends.rtl.logic import (
+    CONSTANT,
+    INPUT,
+    LEAST_SAVED,
+    LOOKUP,
+    SHARED,
+    Logic,
+    Shared,
+)
 from trigger.fixedpoint.types import Integers
 
-# A LUT of six inputs chooses one of four bits.
-_CHOSEN_PER_LUT = 4
-# Sharing costs latency, so it must save at least this fraction of the LUTs.
-_LEAST_SAVED = 0.25
+# A LUT of six inputs chooses one of four bits, or holds 64 constant ones.
+_CHOSEN_PER_LUT, _ENTRIES_PER_LUT = 4, 64
 
 
 class _Unit(NamedTuple):
@@ -49,7 +55,7 @@ def fold(logic: Logic, interval: int) -> Logic:
     known = [_Unit(s.group, s.kernel, s.given, s.outputs, s.padding) for s in logic.shared]
     chosen: list[tuple[_Unit, int]] = []
     for unit in _fused(logic, [*_alike(logic, known), *known]):
-        phases = _phases(unit, interval)
+        phases = _phases(logic, unit, interval)
         if phases > 1:
             chosen.append((unit, phases))
         else:
@@ -57,32 +63,39 @@ def fold(logic: Logic, interval: int) -> Logic:
     return _Rebuilt(logic, chosen).logic
 
 
-def choosing_luts(kernel: Logic, given: Integers, copies: Sequence[range]) -> float:
-    """The LUTs of the multiplexers that choose what the copies of a kernel read."""
-    widths = [sum(op.qint.kif) for op in kernel.ops if op.opcode == INPUT]
+def choosing_luts(logic: Logic, unit: _Unit, copies: Sequence[range]) -> float:
+    """The LUTs that choose what the copies of a kernel read: multiplexers, and tables where all
+    that is read is constant.
+    """
+    widths = [sum(op.qint.kif) for op in unit.kernel.ops if op.opcode == INPUT]
     return float(
         sum(
-            width * _choice(len(np.unique(given[rows.start : rows.stop, column])))
+            width * _choice(logic, unit.given[rows.start : rows.stop, column])
             for rows in copies
             for column, width in enumerate(widths)
         )
     )
 
 
-def _choice(sources: int) -> int:
-    """The LUTs that choose one of so many bits."""
-    return -(-(sources - 1) // (_CHOSEN_PER_LUT - 1))
+def _choice(logic: Logic, values: Integers) -> int:
+    """The LUTs that choose one bit of these values."""
+    sources = np.unique(values).tolist()
+    if len(sources) == 1:
+        return 0
+    if all(_is_constant(logic.ops[i]) for i in sources):
+        return -(-len(values) // _ENTRIES_PER_LUT)
+    return -(-(len(sources) - 1) // (_CHOSEN_PER_LUT - 1))
 
 
-def _phases(unit: _Unit, interval: int) -> int:
+def _phases(logic: Logic, unit: _Unit, interval: int) -> int:
     """The number of positions that a copy computes; 1 where sharing saves too little."""
     positions = len(unit.given)
     copies = -(-positions // interval)
     phases = -(-positions // copies)
     shared = Shared(unit.group, unit.kernel, unit.given, 0, unit.padding, phases)
     cost = sum(unit.kernel.costs)
-    left = copies * cost + choosing_luts(unit.kernel, unit.given, shared.copies)
-    return phases if left < (1 - _LEAST_SAVED) * positions * cost else 1
+    left = copies * cost + choosing_luts(logic, unit, shared.copies)
+    return phases if left < (1 - LEAST_SAVED) * positions * cost else 1
 
 
 def _as_before(unit: _Unit) -> Iterator[_Unit]:
@@ -156,7 +169,12 @@ def _alike(logic: Logic, known: Sequence[_Unit]) -> list[_Unit]:
 
 
 def _is_inner(op: Op) -> bool:
-    return op.opcode not in (INPUT, CONSTANT, SHARED) and op.qint.min != op.qint.max
+    return op.opcode not in (INPUT, CONSTANT, SHARED) and not _is_constant(op)
+
+
+def _is_constant(op: Op) -> bool:
+    constant: bool = op.qint.min == op.qint.max
+    return constant
 
 
 def _connected(logic: Logic) -> list[list[int]]:
@@ -260,7 +278,7 @@ def _fused(logic: Logic, units: list[_Unit]) -> list[_Unit]:
         match = next(_matches(logic, units), None)
         if match is None:
             return units
-        both = _joined(logic, match, _needed(logic, units, match.second))
+        both = _joined(match, _needed(logic, units, match.second))
         units = [unit for unit in units if unit is not match.first and unit is not match.second]
         units.append(both)
 
@@ -359,24 +377,28 @@ def _needed(logic: Logic, units: Sequence[_Unit], second: _Unit) -> np.ndarray:
     return needed
 
 
-def _joined(logic: Logic, match: _Match, needed: np.ndarray) -> _Unit:
+def _joined(match: _Match, needed: np.ndarray) -> _Unit:
     """One unit of two; ``needed`` says which values are read by others than the second one."""
     first, second, first_rows, second_rows = match
     kernel = _Kernel()
     given: dict[bytes, tuple[int, Integers]] = {}
     made: dict[int, int] = {}  # the places of the first position's values
 
-    def read(values: Integers) -> int:
+    def read(values: Integers, op: Op) -> int:
         if values[0] in made:
             return made[values[0]]
         key = values.tobytes()
         if key not in given:
-            given[key] = kernel.input(first.group, logic.ops[values[0]]), values
+            given[key] = kernel.input(first.group, op), values
         return given[key][0]
 
     for unit, rows in (first, first_rows.T), (second, second_rows.T):
         for own in rows:
-            places = [read(np.ascontiguousarray(column)) for column in unit.given[own].T]
+            inputs = (op for op in unit.kernel.ops if op.opcode == INPUT)
+            places = [
+                read(np.ascontiguousarray(column), op)
+                for column, op in zip(unit.given[own].T, inputs, strict=True)
+            ]
             results = kernel.take_all(unit.kernel, places)
             made |= zip(unit.made[own[0]].tolist(), results, strict=True)
     values = np.concatenate(
@@ -387,11 +409,10 @@ def _joined(logic: Logic, match: _Match, needed: np.ndarray) -> _Unit:
         axis=1,
     )
     kernel.logic.outputs.extend(made[i] for i in values[0].tolist())
-    inputs = np.stack([column for _, column in given.values()], axis=1)
     return _Unit(
         first.group,
         _inputs_first(kernel.logic),
-        inputs,
+        np.stack([column for _, column in given.values()], axis=1),
         values,
         first.padding | second.padding,
         known=False,
@@ -467,7 +488,7 @@ class _Rebuilt:
         first = len(self.logic.ops)
         shared = Shared(unit.group, unit.kernel, np.array(places), first, padding, phases)
         if phases > 1:
-            choosing = choosing_luts(unit.kernel, unit.given, shared.copies)
+            choosing = choosing_luts(self._old, unit, shared.copies)
             shared = shared._replace(choosing=choosing)
         number = len(self.logic.shared)
         self.logic.shared.append(shared)

@@ -5,19 +5,19 @@ alkaid turns arithmetic on its symbolic variables into a list of operations on b
 operation is known. Equal positions of a layer are one kernel, whose logic is held once.
 """
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from alkaid.trace.fixed_variable import LookupTable
 from alkaid.types import CombLogic, Op, QInterval
 
-from trigger.backends.rtl import positions
+from trigger.backends.rtl import multipliers, positions
 from trigger.backends.rtl.area import lut
 from trigger.backends.rtl.tracing import traced
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.ops import Dense, Operation, Select, TruthTable
-from trigger.fixedpoint.ranges import ranges
+from trigger.fixedpoint.ranges import Interval, ranges
 from trigger.fixedpoint.types import Integers
 
 # The operation codes of alkaid used here, and one for a value that a shared kernel makes.
@@ -26,6 +26,8 @@ SHARED = -100
 # A table takes at least as long as a choice, one LUT with its wires: alkaid counts no wires of
 # small tables.
 _TABLE_NS = 0.5
+# Sharing costs latency, so it must save at least this fraction of the LUTs.
+LEAST_SAVED = 0.25
 
 
 class Logic(NamedTuple):
@@ -113,13 +115,30 @@ def _first_half(node: Operation) -> int:
     return _weights(node) // 2
 
 
-def to_logic(graph: Graph, done: Callable[[int], None] = lambda weights: None) -> Logic:
+class Cycles(NamedTuple):
+    """The clock cycles from one event to the next, and the nanoseconds of logic in each."""
+
+    number: int
+    ns: float
+
+
+_ONE_CYCLE = Cycles(1, 0.0)
+
+
+def to_logic(
+    graph: Graph,
+    done: Callable[[int], None] = lambda weights: None,
+    cycles: Cycles = _ONE_CYCLE,
+) -> Logic:
     """Trace a graph, layer by layer. Raises TriggerError for a node without exact logic.
+
+    With several ``cycles`` for an event, a dense layer whose outputs share multipliers is a kernel
+    at as many positions, if that is smaller.
 
     ``done`` is called with numbers of non-zero weights: half of a product's when its additions are
     found, and the rest when the layer is finished.
     """
-    tracer = _Tracer(graph, done)
+    tracer = _Tracer(graph, done, cycles)
     for name, layer in _layers(graph):
         for nodes in positions.parts(layer):
             inside = {node.name for node in nodes}
@@ -264,6 +283,16 @@ def _kernel(group: str, layer: CombLogic) -> tuple[_Part, list[int], list[int]]:
     return part, inputs, outputs
 
 
+def _slowest(kernel: CombLogic) -> float:
+    """The time of the slowest operation in nanoseconds."""
+    before = (max((kernel.ops[i].latency for i in op.addr), default=0.0) for op in kernel.ops)
+    return max(
+        float(op.latency - start)
+        for op, start in zip(kernel.ops, before, strict=True)
+        if op.opcode != INPUT
+    )
+
+
 def _arrival(kernel: Logic, ready: np.ndarray) -> np.ndarray:
     """When the outputs of a kernel are ready, from when its inputs are: a row for each position."""
     times: list[np.ndarray] = []
@@ -279,8 +308,10 @@ def _arrival(kernel: Logic, ready: np.ndarray) -> np.ndarray:
 class _Tracer:
     """The logic so far, and the operations of each node by name."""
 
-    def __init__(self, graph: Graph, done: Callable[[int], None]) -> None:
+    def __init__(self, graph: Graph, done: Callable[[int], None], cycles: Cycles) -> None:
         self.part = _Part()
+        self._cycles = cycles
+        self._constants: dict[Hashable, int] = {}
         self.values = {graph.input.name: list(range(len(graph.input.types)))}
         self._graph, self._intervals, self._done = graph, ranges(graph), done
         self._zeros: dict[QInterval, int] = {}
@@ -296,6 +327,14 @@ class _Tracer:
             return
         if all(isinstance(node, Select) for node in nodes):
             self._add_wiring(name, nodes)
+            return
+        if (
+            self._cycles.number > 1
+            and isinstance(first, Dense)
+            and self._share_multipliers(name, first)
+        ):
+            if nodes[1:]:
+                self.add(name, nodes[1:], [node for node in results if node is not first])
             return
         inside = {node.name for node in nodes}
         sources = list(dict.fromkeys(s for node in nodes for s in node.inputs if s not in inside))
@@ -314,6 +353,56 @@ class _Tracer:
         for node in results:
             self.values[node.name] = [next(indices) for _ in node.types]
         self._done(sum(_weights(node) - _first_half(node) for node in nodes))
+
+    def _share_multipliers(self, name: str, dense: Dense) -> bool:
+        """Add a dense layer whose outputs share multipliers, if that is smaller than constants."""
+        source = self._graph[dense.inputs[0]]
+        one = multipliers.output(dense, source.types)
+        if one is None:
+            return False
+        values = self.values[source.name]
+        given = [values[i] for i in one.read.tolist()]
+        reach = [(self._interval(i), self.part.arrival[i]) for i in values]
+        alone = self._traced(self._graph, self._intervals, [dense], reach)
+        reach = [reach[i] for i in one.read.tolist()] + [(q, 0.0) for q in one.intervals]
+        kernel = self._traced(one.graph, ranges(one.graph), one.graph.nodes[1:], reach)
+        outputs = len(one.numbers)
+        copies = -(-outputs // self._cycles.number)
+        chosen = copies * sum(sum(q.kif) for q in one.intervals if q.min != q.max)
+        cost = copies * sum(map(lut, kernel.ops)) + chosen
+        if (
+            cost > (1 - LEAST_SAVED) * sum(map(lut, alone.ops))
+            or _slowest(kernel) > self._cycles.ns
+        ):
+            return False
+        rows = [
+            [
+                *given,
+                *(self._constant(name, *pair) for pair in zip(row, one.intervals, strict=True)),
+            ]
+            for row in one.numbers.tolist()
+        ]
+        made = self.part.share(name, kernel, np.array(rows), frozenset())
+        self.values[dense.name] = made[:, 0].tolist()
+        self._done(_weights(dense))
+        return True
+
+    def _traced(
+        self,
+        graph: Graph,
+        intervals: Mapping[str, Interval],
+        nodes: Sequence[Operation],
+        reach: Sequence[tuple[QInterval, float]],
+    ) -> CombLogic:
+        """The logic of nodes that follow each other."""
+        sources = [nodes[0].inputs[0]]
+        return traced(graph, intervals, nodes, sources, nodes[-1:], reach, lambda node: None)
+
+    def _constant(self, group: str, value: float, interval: QInterval) -> int:
+        """A constant, once for each value."""
+        own = QInterval(value, value, interval.step)
+        op = Op((), CONSTANT, (round(value / interval.step),), own, 0, 0)
+        return self.part.append(group, op, 0.0, self._constants)
 
     def _add_wiring(self, name: str, nodes: Sequence[Operation]) -> None:
         for node in nodes:

@@ -65,7 +65,9 @@ def run(build: Build, folder: Path) -> None:
         failures.append(str(failure).replace(str(folder), "synthesis"))
         say(f"  {failures[-1]}")
     say("  estimating LUT without each pass")
-    passes = lut_by_passes(core.rtl.graph, core.rtl.estimate["lut"])
+    # The passes are compared for an event in every clock cycle.
+    whole = core.rtl.estimate["lut"] if core.rtl.interface.interval == 1 else None
+    passes = lut_by_passes(core.rtl.graph, whole)
     write_json(
         folder / "results.json",
         {"results": [r._asdict() for r in results], "failures": failures, "passes": passes},
