@@ -66,8 +66,8 @@ def run(build: Build, folder: Path) -> None:
         say(f"  {failures[-1]}")
     say("  estimating LUT without each pass")
     # The passes are compared for an event in every clock cycle.
-    whole = core.rtl.estimate["lut"] if core.rtl.interface.interval == 1 else None
-    passes = lut_by_passes(core.rtl.graph, whole)
+    known = core.rtl.estimate["lut"] if core.rtl.interface.interval == 1 else None
+    passes = lut_by_passes(core.rtl.graph, known)
     write_json(
         folder / "results.json",
         {"results": [r._asdict() for r in results], "failures": failures, "passes": passes},
