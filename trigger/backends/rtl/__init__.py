@@ -1,5 +1,5 @@
-"""The graph as pipelined RTL, in Verilog or VHDL-2008: one event per clock cycle, distributed
-arithmetic, no vendor tool.
+"""The graph as pipelined RTL, in Verilog or VHDL-2008: an event in every clock cycle or in every
+N-th, distributed arithmetic, no vendor tool.
 
 The pipeline is made for the clock: every operation goes into the first stage in which it meets
 timing in alkaid's delay model, with a tenth of the period reserved for clock uncertainty.
