@@ -52,3 +52,15 @@ def test_a_network_without_logic_has_no_picture_of_its_layers():
     assert {"dense", "core: Yosys"} <= set(
         words(plots.area_by_layer({"core: Yosys": {"dense": 3}}))
     )
+
+
+def test_turns_of_shared_kernels():
+    """A row for each of the first copies, a cell for each position, by its number."""
+    kernel = {"layers": ["each", "$x"], "copies": [12, 12, 5], "first": 0, "cycles": 15}
+    shown = words(plots.turns([kernel, kernel | {"copies": [2] * 9}]))
+    assert [word for word in shown if word.startswith("each")] == [
+        *(f"each, $x: {number} of 3" for number in (1, 2, 3)),
+        *(f"each, $x: {number} of 9" for number in (1, 2, 3, 4)),
+    ]
+    assert {str(number) for number in range(29)} <= set(shown) and "29" not in shown
+    assert plots.turns([]) == ""

@@ -91,6 +91,7 @@ def write_report(build: Build, folder: Path) -> None:
             area_svg=plots.area_by_layer(
                 {f"{r.title}: {r.origin}": r.layers for r in runs if r.layers}
             ),
+            turns_svg=plots.turns(_read(build, "rtl/rtl.json")["turns"]),
             heads=result.heads,
             alike=_alike(result),
             reference=result.reference,

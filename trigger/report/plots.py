@@ -31,6 +31,8 @@ _CURVE_POINTS = 240
 _STYLES = ("-", "--", ":", "-.")
 # The networks that the others are compared with.
 _REFERENCES = ("Keras", "trees")
+# The copies of a kernel that are drawn.
+_MOST_COPIES = 4
 _AREA_COLORS = ("lightgray", "tab:blue", "tab:orange", "tab:green", "tab:purple")
 
 # Colours that people with colour blindness tell apart (Okabe and Ito), and a marker each.
@@ -204,6 +206,45 @@ def area_by_layer(areas: Mapping[str, Mapping[str, int]]) -> str:
             axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=1)
 
     return _svg(draw, height=2.2 + 0.5 * max((len(area) for area in areas.values()), default=0))
+
+
+def turns(kernels: Sequence[Mapping[str, Any]]) -> str:
+    """Which position a copy of a shared kernel computes in which clock cycle: a row for each copy,
+    of the first few; ``kernels`` as in rtl.json. Empty if there are none.
+    """
+    rows = [
+        (kernel, number, positions)
+        for kernel in kernels
+        for number, positions in enumerate(kernel["copies"][:_MOST_COPIES])
+    ]
+    if not rows:
+        return ""
+
+    def draw(axes: Axes) -> None:
+        labels = []
+        for row, (kernel, number, positions) in enumerate(rows):
+            # The last position of a copy comes in the last turn.
+            turns, before = kernel["copies"][0], sum(kernel["copies"][:number])
+            start = kernel["first"] + turns - positions
+            cells = [(start + turn, 1) for turn in range(positions)]
+            colors = [class_color(before + turn) for turn in range(positions)]
+            axes.broken_barh(cells, (row - 0.4, 0.8), facecolors=colors)
+            for turn in range(positions):
+                middle = start + turn + 0.5
+                axes.text(middle, row, str(before + turn), fontsize=7, ha="center", va="center")
+            axes.plot(
+                [start + positions, kernel["first"] + kernel["cycles"]], [row, row], "k-", lw=1
+            )
+            copies = len(kernel["copies"])
+            labels.append(f"{', '.join(kernel['layers'])}: {number + 1} of {copies}")
+        axes.set_yticks(range(len(rows)), labels, fontsize=9)
+        for label in axes.get_yticklabels():
+            label.set_parse_math(False)
+        axes.minorticks_off()
+        axes.tick_params(axis="y", length=0)
+        axes.set(xlabel="Clock cycle", xlim=(0, None), ylim=(len(rows) - 0.5, -0.5))
+
+    return _svg(draw, 1.5 + 0.4 * len(rows))
 
 
 def front(

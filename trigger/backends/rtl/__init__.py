@@ -36,6 +36,7 @@ from trigger.support.templates import environment
 
 if TYPE_CHECKING:
     from trigger.backends.rtl.core import Core
+    from trigger.backends.rtl.schedule import Run
 
 LANGUAGES = {"verilog": "Verilog", "vhdl": "VHDL"}
 CLOCK_UNCERTAINTY = 0.1
@@ -88,10 +89,14 @@ class RtlOptions(NamedTuple):
 class Plan(NamedTuple):
     """A pipelined core before writing; ``estimate`` has the LUTs in total and per layer, the FFs,
     and the clock in MHz.
+
+    ``turns`` has an entry for each kernel whose copies compute several positions: its layers, the
+    positions of each copy, the first clock cycle, and the cycles from there to the last result.
     """
 
     core: "Core"
     estimate: dict[str, Any]
+    turns: list[dict[str, Any]]
 
 
 @dataclass(eq=False)
@@ -229,6 +234,7 @@ def write(
         "inputs": _port_map(core.interface.inputs, options.features),
         "outputs": _port_map(core.interface.outputs, options.outputs),
         "estimate": planned.estimate,
+        "turns": planned.turns,
     }
     # An item a line: ``indent`` would do without the fast encoder.
     text = json.dumps(description, separators=(",\n", ": "))
@@ -266,7 +272,16 @@ def plan(graph: Graph, options: RtlOptions, done: Callable[[int], None] = _nobod
         "clock_mhz": round(1000 / slowest, 1) if slowest else None,
         "layers": {name: round(cost) for name, cost in layers.items() if round(cost)},
     }
-    return Plan(core, estimate)
+    return Plan(core, estimate, [_turns(run) for run in scheduled.runs if run.shared.phases > 1])
+
+
+def _turns(run: "Run") -> dict[str, Any]:
+    return {
+        "layers": list(dict.fromkeys(run.shared.kernel.groups)),
+        "copies": [len(rows) for rows in run.shared.copies],
+        "first": int(run.starts[0]),
+        "cycles": run.shared.phases + max(run.stages),
+    }
 
 
 def _check_latency(core: int, options: RtlOptions) -> None:
