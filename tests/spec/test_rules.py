@@ -436,14 +436,6 @@ CASES = {
         "target.ii = 10 at 360 MHz is an event every 27.8 ns, but bunches cross every 25 ns, 9 clock "
         "cycles; use at most 9, or raise target.clock_mhz to 400",
     ),
-    "target.interval_is_met_by_links": (
-        (FEATURES, 'features = ["jet1_pt", "jet1_eta"]\n'),
-        ("[inputs]\n" + TYPE, JETS.format(word=2)),
-        ("clock_mhz = 360", "clock_mhz = 360\nii = 2"),
-        end("[payload]"),
-        "target.ii is 2; inputs.objects put an event into 3 words of a link, which arrive in 3 "
-        "clock cycles; use more links, or set target.ii to 3 or more",
-    ),
     "unused.keys_have_an_effect": (
         after('zero_bias = "noise"', 'turn_on = ["a"]'),
         ('zero_bias = "noise"\n', ""),
@@ -495,6 +487,22 @@ def test_a_rule_refuses_with_its_message(name, tmp_path, monkeypatch):
         parse(edited(changes), path)
     assert str(error.value) == f"{path}: {message}"
     assert broken == [name]
+
+
+def test_an_interval_below_the_words_of_an_event(tmp_path):
+    """The other key of this rule; what is not set is no interval."""
+    *changes, _ = CASES["payload.takes_as_many_cycles_as_words"]
+    changes[2] = ("clock_mhz = 360", "clock_mhz = 360\nii = 2")
+    path = tmp_path / "trigger.toml"
+    with pytest.raises(TriggerError) as error:
+        parse(edited(changes), path)
+    assert str(error.value) == (
+        f"{path}: target.ii is 2; inputs.objects put an event into 3 words of a link, which arrive "
+        "in 3 clock cycles; use more links, or raise target.ii to 3"
+    )
+    for enough in ("ii = 1", "ii = 3"):
+        changes[2] = ("clock_mhz = 360", f"clock_mhz = 360\n{enough}")
+        parse(edited(changes), path)
 
 
 @pytest.mark.parametrize("rule", RULES, ids=name_of)

@@ -12,12 +12,12 @@ from trigger.spec.tables import Name, Positive, PositiveInt, Section, nearest
 # Results that wait longer would fill the FPGA with registers.
 MOST_CYCLES = 1000
 # The clocks of boards are multiples of that of the LHC, 40.079 MHz, which are named by this.
-_NOMINAL_MHZ = 40
+NOMINAL_MHZ = 40
 
 
 def cycles_per_crossing(clock_mhz: float) -> int:
     """The whole clock cycles from one bunch crossing to the next."""
-    return int(clock_mhz / _NOMINAL_MHZ)
+    return int(clock_mhz / NOMINAL_MHZ)
 
 
 def strategy_problem(backend: str, strategy: str, reuse_factor: int) -> str | None:

@@ -98,7 +98,6 @@ RULES: tuple[Rule, ...] = (
     target.latency_is_within_its_budget,
     target.interval_is_within_its_budget,
     target.interval_is_within_a_crossing,
-    target.interval_is_met_by_links,
     unused.keys_have_an_effect,
 )
 

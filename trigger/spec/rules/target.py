@@ -2,8 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from trigger.spec.links import link_map
-from trigger.spec.target_tables import cycles_per_crossing
+from trigger.spec.target_tables import NOMINAL_MHZ, cycles_per_crossing
 
 if TYPE_CHECKING:
     from trigger.spec.spec import Spec
@@ -37,19 +36,6 @@ def interval_is_within_a_crossing(spec: "Spec") -> str | None:
         return None
     return (
         f"target.ii = {ii} at {clock:g} MHz is an event every {1000 * ii / clock:.1f} ns, but "
-        f"bunches cross every 25 ns, {most} clock cycles; use at most {max(most, 1)}, or "
-        f"raise target.clock_mhz to {40 * ii}"
-    )
-
-
-def interval_is_met_by_links(spec: "Spec") -> str | None:
-    """Links that need more cycles for an event than the network leave hardware idle."""
-    if spec.payload is None or spec.target.ii == 1:
-        return None
-    words = link_map(spec).words
-    if spec.target.ii >= words:
-        return None
-    return (
-        f"target.ii is {spec.target.ii}; inputs.objects put an event into {words} words of a link, "
-        f"which arrive in {words} clock cycles; use more links, or set target.ii to {words} or more"
+        f"bunches cross every {1000 / NOMINAL_MHZ:g} ns, {most} clock cycles; use at most "
+        f"{max(most, 1)}, or raise target.clock_mhz to {NOMINAL_MHZ * ii}"
     )
