@@ -163,6 +163,16 @@ def test_sums_that_may_be_too_wide_stay():
     assert plans[0].estimate == plans[1].estimate and not plans[1].core.choices
 
 
+@pytest.mark.parametrize("weights", [[[1.0, 1.0]], [[2.0, 2.0]], [[1.0, 0.0]], [[0.0, 0.0]]])
+@pytest.mark.parametrize("bias", [[0.0, 0.0], [1.0, 1.0], [0.0, 2.0]])
+def test_dense_layers_of_wires_and_constants(weights, bias):
+    builder = Builder((Fixed(True, 4, 2),))
+    layer = constant(np.array(weights)), constant(np.array(bias))
+    graph = builder.graph(builder.dense("out", "inputs", *layer))
+    plans = [rtl.plan(graph, options(interval)) for interval in (1, 2)]
+    assert plans[0].estimate == plans[1].estimate and not plans[1].core.choices
+
+
 def test_what_saves_nothing_stays():
     """A comparison is smaller than the multiplexers in front of a shared one."""
     builder = Builder((Fixed(False, 6, 6),) * 8)

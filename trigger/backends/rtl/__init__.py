@@ -35,8 +35,8 @@ from trigger.support.resources import folder
 from trigger.support.templates import environment
 
 if TYPE_CHECKING:
-    from trigger.backends.rtl.core import Core
     from trigger.backends.rtl.schedule import Run
+    from trigger.backends.rtl.structure import Core
 
 LANGUAGES = {"verilog": "Verilog", "vhdl": "VHDL"}
 CLOCK_UNCERTAINTY = 0.1

@@ -6,8 +6,15 @@ from typing import NamedTuple
 import numpy as np
 from alkaid.types import Op
 
-from trigger.backends.rtl.logic import CONSTANT, INPUT, LOOKUP, SHARED, Logic
-from trigger.backends.rtl.units import Kernel, Unit, depends, is_constant
+from trigger.backends.rtl.operations import (
+    CONSTANT,
+    INPUT,
+    LOOKUP,
+    SHARED,
+    Logic,
+    is_constant,
+)
+from trigger.backends.rtl.units import Kernel, Unit, depends
 
 
 class _Part(NamedTuple):
@@ -110,7 +117,7 @@ def _unit(logic: Logic, parts: Sequence[_Part], shown: np.ndarray) -> Unit:
             if source not in places:  # a constant
                 op = logic.ops[source]
                 value = round(op.qint.min / op.qint.step) if op.qint.min else 0
-                places[source] = kernel.add(group, Op((), CONSTANT, (value,), op.qint, 0, 0))
+                places[source] = kernel.logic.add(group, Op((), CONSTANT, (value,), op.qint, 0, 0))
         places[i] = kernel.take(logic, i, places)
     kernel.logic.outputs.extend(places[first.members[k]] for k in outputs)
     given = np.array([part.given for part in parts])

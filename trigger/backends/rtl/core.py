@@ -1,9 +1,4 @@
-"""The pipelined core as data: which value goes where. ``emit`` writes it in one HDL or the other.
-
-Values are numbered as in ``Logic``. Stage k reads the registers ``r<k>_v<value>`` and makes the
-wires ``s<k>_v<value>`` in one block of combinational logic per active layer; the registers of the
-last stage hold the outputs.
-"""
+"""Scheduled logic cut into the blocks, kernels and registers of a pipelined core."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,147 +11,22 @@ from alkaid.trace.fixed_variable import LookupTable
 from alkaid.types import CombLogic, Op, QInterval
 
 from trigger.backends.rtl.interface import Interface, Port, ports
-from trigger.backends.rtl.logic import CONSTANT, INPUT, LOOKUP, SHARED, Logic
+from trigger.backends.rtl.operations import CONSTANT, INPUT, LOOKUP, SHARED, Logic
 from trigger.backends.rtl.schedule import Run, Schedule
+from trigger.backends.rtl.structure import (
+    Bits,
+    Block,
+    Choice,
+    Connection,
+    Core,
+    Instance,
+    Kernel,
+    Phase,
+    Register,
+    Wire,
+)
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.types import Fixed
-
-
-class Bits(NamedTuple):
-    """``width`` bits of ``signal`` from bit ``low`` up; if ``signal`` is empty, the integer
-    ``low``.
-    """
-
-    signal: str
-    low: int
-    width: int
-
-
-class Wire(NamedTuple):
-    """A port of a block: the value, its width, and the connected signal of the core."""
-
-    value: int
-    width: int
-    signal: str
-
-
-class Block(NamedTuple):
-    """The combinational logic of one layer in one stage; ports in the order of ``logic``'s inputs
-    and outputs.
-    """
-
-    name: str
-    stage: int
-    layer: str
-    logic: CombLogic
-    inputs: tuple[Wire, ...]
-    outputs: tuple[Wire, ...]
-
-
-class Register(NamedTuple):
-    """A register at the entry of ``stage``: it takes ``source`` at every enabled clock edge; if it
-    is ``held``, only when an event enters the stage.
-    """
-
-    name: str
-    stage: int
-    source: Bits
-    held: bool = False
-
-    @property
-    def width(self) -> int:
-        return self.source.width
-
-
-class Kernel(NamedTuple):
-    """A module for several positions of a layer: blocks and registers with stages of its own.
-
-    The values of its ports are those of its logic. A value that it reads in several stages has an
-    input for each, whose register is outside, because other positions may read it, too.
-    """
-
-    name: str
-    blocks: tuple[Block, ...]
-    registers: tuple[Register, ...]
-    inputs: tuple[Wire, ...]
-    outputs: tuple[Wire, ...]
-
-    @property
-    def register_bits(self) -> int:
-        return sum(register.width for register in self.registers)
-
-
-class Phase(NamedTuple):
-    """A counter of the clock cycles since an event entered ``stage``, for ``phases`` positions."""
-
-    stage: int
-    phases: int
-
-    @property
-    def name(self) -> str:
-        return f"phase_s{self.stage}_of_{self.phases}"
-
-    @property
-    def width(self) -> int:
-        return (self.phases - 1).bit_length()
-
-
-class Choice(NamedTuple):
-    """A signal that is one of ``sources``: the first in phase 0, and so on."""
-
-    signal: str
-    phase: Phase
-    sources: tuple[Bits, ...]
-
-    @property
-    def width(self) -> int:
-        return self.sources[0].width
-
-
-class Connection(NamedTuple):
-    """A port of a module, and the connected signal of the core."""
-
-    port: str
-    signal: str
-
-
-class Instance(NamedTuple):
-    """A copy of a kernel; ``outputs`` are its signals of the core."""
-
-    name: str
-    module: str
-    connections: tuple[Connection, ...]
-    outputs: tuple[Wire, ...]
-
-
-class Core(NamedTuple):
-    """A whole design; ``results`` are the bits of ``y``, lowest first."""
-
-    interface: Interface
-    blocks: tuple[Block, ...]
-    kernels: tuple[Kernel, ...]
-    instances: tuple[Instance, ...]
-    registers: tuple[Register, ...]
-    results: tuple[Bits, ...]
-    choices: tuple[Choice, ...] = ()
-
-    @property
-    def phases(self) -> tuple[Phase, ...]:
-        """The counters that the choices read."""
-        return tuple(dict.fromkeys(choice.phase for choice in self.choices))
-
-    @property
-    def register_bits(self) -> int:
-        """The number of flip-flops, for data, the valid bit and the counters."""
-        own = sum(register.width for register in self.registers) + self.interface.latency
-        own += sum(phase.width for phase in self.phases)
-        bits = {kernel.name: kernel.register_bits for kernel in self.kernels}
-        return own + sum(bits[instance.module] for instance in self.instances)
-
-    @property
-    def every_block(self) -> list[Block]:
-        """The blocks of the core and of its kernels."""
-        return [*self.blocks, *(block for kernel in self.kernels for block in kernel.blocks)]
 
 
 class _Scope(NamedTuple):

@@ -14,7 +14,7 @@ from alkaid.codegen.rtl.vhdl.comb import ssa_gen as vhdl_logic
 from alkaid.codegen.rtl.vhdl.lookup import lookup_source as vhdl_tables
 from alkaid.types import CombLogic
 
-from trigger.backends.rtl.core import Bits, Block, Choice, Core, Kernel, Register
+from trigger.backends.rtl.structure import Bits, Block, Choice, Core, Kernel, Register
 from trigger.support.files import write_text
 from trigger.support.templates import Code, environment, word
 

@@ -13,8 +13,16 @@ from alkaid.types import Op
 
 from trigger.backends.rtl.alike import alike
 from trigger.backends.rtl.fusing import fused
-from trigger.backends.rtl.logic import INPUT, LEAST_SAVED, SHARED, Logic, Shared
-from trigger.backends.rtl.units import Unit, is_constant
+from trigger.backends.rtl.operations import (
+    INPUT,
+    LEAST_SAVED,
+    SHARED,
+    Logic,
+    Shared,
+    empty,
+    is_constant,
+)
+from trigger.backends.rtl.units import Unit
 from trigger.fixedpoint.types import Integers
 
 # A LUT of six inputs chooses one of four bits, or holds 64 constant ones.
@@ -86,7 +94,7 @@ class _Rebuilt:
     """The logic with other kernels, each with its phases; what no output needs is left out."""
 
     def __init__(self, old: Logic, units: Sequence[tuple[Unit, int]]) -> None:
-        self.logic = Logic([], [], [], [], old.tables, [], [])
+        self.logic = empty(old.tables)
         self._old = old
         self._place: dict[int, int] = {}
         self._maker = {i: chosen for chosen in units for i in chosen[0].made.ravel().tolist()}
@@ -122,8 +130,8 @@ class _Rebuilt:
             return
         op = self._old.ops[i]
         op = op._replace(addr=tuple(self._place[source] for source in op.addr))
-        self._place[i] = len(self.logic.ops)
-        self._append_op(op, self._old.groups[i], self._old.delays[i], self._old.costs[i])
+        old = self._old
+        self._place[i] = self.logic.add(old.groups[i], op, old.delays[i], old.costs[i])
 
     def _append_unit(self, unit: Unit, phases: int) -> None:
         places = [[self._place[i] for i in row] for row in unit.given.tolist()]
@@ -137,12 +145,5 @@ class _Rebuilt:
         self.logic.shared.append(shared)
         for row, made in enumerate(unit.made.tolist()):
             for k, i in enumerate(made):
-                self._place[i] = len(self.logic.ops)
                 op = Op((), SHARED, (number, row, k), self._old.ops[i].qint, 0, 0)
-                self._append_op(op, unit.group, 0.0, 0.0)
-
-    def _append_op(self, op: Op, group: str, delay: float, cost: float) -> None:
-        self.logic.ops.append(op)
-        self.logic.groups.append(group)
-        self.logic.delays.append(delay)
-        self.logic.costs.append(cost)
+                self._place[i] = self.logic.add(unit.group, op)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from alkaid.types import Op
 
-from trigger.backends.rtl.logic import INPUT, Logic
+from trigger.backends.rtl.operations import INPUT, Logic
 from trigger.backends.rtl.units import Kernel, Unit, depends
 from trigger.fixedpoint.types import Integers
 

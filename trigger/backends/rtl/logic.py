@@ -9,95 +9,31 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from alkaid.trace.fixed_variable import LookupTable
 from alkaid.types import CombLogic, Op, QInterval
 
 from trigger.backends.rtl import multipliers, positions
 from trigger.backends.rtl.area import lut
+from trigger.backends.rtl.operations import (
+    CONSTANT,
+    INPUT,
+    LEAST_SAVED,
+    LOOKUP,
+    SHARED,
+    WRAP,
+    Logic,
+    Shared,
+    empty,
+    is_constant,
+)
 from trigger.backends.rtl.tracing import traced
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.ops import Dense, Operation, Select, TruthTable
 from trigger.fixedpoint.ranges import Interval, ranges
 from trigger.fixedpoint.types import Integers
 
-# The operation codes of alkaid used here, and one for a value that a shared kernel makes.
-INPUT, WRAP, CONSTANT, LOOKUP = -1, 3, 5, 8
-SHARED = -100
 # A table takes at least as long as a choice, one LUT with its wires: alkaid counts no wires of
 # small tables.
 _TABLE_NS = 0.5
-# Sharing costs latency, so it must save at least this fraction of the LUTs.
-LEAST_SAVED = 0.25
-
-
-class Logic(NamedTuple):
-    """All operations in order, inputs first; addresses and ``outputs`` are positions in ``ops``.
-
-    ``groups[i]`` names the layer that operation i belongs to; ``delays[i]`` is in nanoseconds as
-    alkaid estimates them for UltraScale+, ``costs[i]`` in LUTs by ``area``. ``tables`` belong to
-    the look-ups, ``shared`` to the operations ``SHARED``, whose costs are those of their kernels.
-    """
-
-    ops: list[Op]
-    groups: list[str]
-    delays: list[float]
-    costs: list[float]
-    tables: list[LookupTable]
-    outputs: list[int]
-    shared: list["Shared"]
-
-    def every_op(self) -> Iterator[Op]:
-        """The operations as hardware has them: those of a kernel in each of its copies."""
-        yield from self.ops
-        for shared in self.shared:
-            for _ in shared.copies:
-                yield from shared.kernel.ops
-
-    @property
-    def luts(self) -> dict[str, float]:
-        """The LUTs of each layer."""
-        luts: dict[str, float] = {}
-        for group, op, cost in zip(self.groups, self.ops, self.costs, strict=True):
-            if op.opcode != SHARED:
-                luts[group] = luts.get(group, 0.0) + cost
-        for shared in self.shared:
-            luts[shared.group] = luts.get(shared.group, 0.0) + shared.choosing
-            for group, cost in shared.kernel.luts.items():
-                luts[group] = luts.get(group, 0.0) + len(shared.copies) * cost
-        return luts
-
-
-class Shared(NamedTuple):
-    """A kernel at several positions of a layer.
-
-    Each row of ``given`` has the values that one position reads, as the inputs of ``kernel``. The
-    outputs are the operations from ``first`` on: all of the first row, then those of the next one.
-    ``padding`` are values that are always zero; the first row has none.
-    A copy of the kernel computes up to ``phases`` positions, one after the other; to choose what
-    it reads takes ``choosing`` LUTs in all.
-    """
-
-    group: str
-    kernel: Logic
-    given: Integers
-    first: int
-    padding: frozenset[int] = frozenset()
-    phases: int = 1
-    choosing: float = 0.0
-
-    @property
-    def copies(self) -> list[range]:
-        """The positions of each copy."""
-        count = len(self.given)
-        return [
-            range(first, min(first + self.phases, count)) for first in range(0, count, self.phases)
-        ]
-
-    @property
-    def outputs(self) -> Integers:
-        """The numbers of the operations that each position makes, shape (positions, outputs)."""
-        shape = len(self.given), len(self.kernel.outputs)
-        return self.first + np.arange(shape[0] * shape[1]).reshape(shape)
 
 
 def weights(graph: Graph) -> int:
@@ -157,7 +93,7 @@ class _Part:
     """Logic that grows, and when each of its operations is ready."""
 
     def __init__(self) -> None:
-        self.logic = Logic([], [], [], [], [], [], [])
+        self.logic = empty()
         self.arrival: list[float] = []
 
     def append(
@@ -178,12 +114,8 @@ class _Part:
         return place
 
     def _append(self, group: str, op: Op, delay: float, cost: float, arrival: float) -> int:
-        self.logic.ops.append(op)
-        self.logic.groups.append(group)
-        self.logic.delays.append(delay)
-        self.logic.costs.append(cost)
         self.arrival.append(arrival)
-        return len(self.logic.ops) - 1
+        return self.logic.add(group, op, delay, cost)
 
     def adopt(
         self,
@@ -268,7 +200,7 @@ def _kernel(group: str, layer: CombLogic) -> tuple[_Part, list[int], list[int]]:
     places = [-1] * layer.shape[0]
     for i, op in enumerate(layer.ops):
         if op.opcode == INPUT and i in read:
-            if op.qint.min == op.qint.max:
+            if is_constant(op):
                 value = round(op.qint.min / op.qint.step) if op.qint.min else 0
                 own = Op((), CONSTANT, (value,), op.qint, 0, 0)
             else:
@@ -278,19 +210,20 @@ def _kernel(group: str, layer: CombLogic) -> tuple[_Part, list[int], list[int]]:
     outputs = part.adopt(group, layer, places, part.tables(layer))
     for place in dict.fromkeys(outputs):
         op = part.logic.ops[place]
-        if op.opcode != INPUT and op.qint.min != op.qint.max:
+        if op.opcode != INPUT and not is_constant(op):
             part.logic.outputs.append(place)
     return part, inputs, outputs
 
 
 def _slowest(kernel: CombLogic) -> float:
-    """The time of the slowest operation in nanoseconds."""
+    """The time of the slowest operation in nanoseconds; 0 without any."""
     before = (max((kernel.ops[i].latency for i in op.addr), default=0.0) for op in kernel.ops)
-    return max(
+    times = (
         float(op.latency - start)
         for op, start in zip(kernel.ops, before, strict=True)
         if op.opcode != INPUT
     )
+    return max(times, default=0.0)
 
 
 def _arrival(kernel: Logic, ready: np.ndarray) -> np.ndarray:
@@ -371,7 +304,7 @@ class _Tracer:
         chosen = copies * sum(sum(q.kif) for q in one.intervals if q.min != q.max)
         cost = copies * sum(map(lut, kernel.ops)) + chosen
         if (
-            cost > (1 - LEAST_SAVED) * sum(map(lut, alone.ops))
+            cost >= (1 - LEAST_SAVED) * sum(map(lut, alone.ops))
             or _slowest(kernel) > self._cycles.ns
         ):
             return False

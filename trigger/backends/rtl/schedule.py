@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from trigger.backends.rtl.logic import CONSTANT, INPUT, SHARED, Logic, Shared
+from trigger.backends.rtl.operations import CONSTANT, INPUT, SHARED, Logic, Shared
 from trigger.backends.rtl.positions import equal_rows
 from trigger.errors import TriggerError
 from trigger.fixedpoint.types import Integers

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from alkaid.types import Op
 
-from trigger.backends.rtl.logic import INPUT, LOOKUP, Logic
+from trigger.backends.rtl.operations import INPUT, LOOKUP, Logic, empty
 from trigger.fixedpoint.types import Integers
 
 
@@ -30,20 +30,13 @@ class Kernel:
     """The logic of a kernel, taken over from operations elsewhere."""
 
     def __init__(self) -> None:
-        self.logic = Logic([], [], [], [], [], [], [])
+        self.logic = empty()
         self._inputs = 0
-
-    def add(self, group: str, op: Op, delay: float = 0.0, cost: float = 0.0) -> int:
-        self.logic.ops.append(op)
-        self.logic.groups.append(group)
-        self.logic.delays.append(delay)
-        self.logic.costs.append(cost)
-        return len(self.logic.ops) - 1
 
     def input(self, group: str, op: Op) -> int:
         """A new input that reads the value of ``op``."""
         self._inputs += 1
-        return self.add(group, Op((), INPUT, (self._inputs - 1,), op.qint, 0, 0))
+        return self.logic.add(group, Op((), INPUT, (self._inputs - 1,), op.qint, 0, 0))
 
     def take(self, logic: Logic, i: int, places: Mapping[int, int]) -> int:
         """Operation i of ``logic``, whose values are at ``places`` here."""
@@ -53,7 +46,7 @@ class Kernel:
             op = op._replace(data=(len(self.logic.tables), *op.data[1:]))
             self.logic.tables.append(table)
         op = op._replace(addr=tuple(places[source] for source in op.addr))
-        return self.add(logic.groups[i], op, logic.delays[i], logic.costs[i])
+        return self.logic.add(logic.groups[i], op, logic.delays[i], logic.costs[i])
 
     def take_all(self, kernel: Logic, inputs: Sequence[int]) -> list[int]:
         """All operations of a kernel that reads ``inputs``; returns the places of its outputs."""
@@ -61,11 +54,6 @@ class Kernel:
         for i, op in enumerate(kernel.ops):
             places[i] = inputs[op.data[0]] if op.opcode == INPUT else self.take(kernel, i, places)
         return [places[i] for i in kernel.outputs]
-
-
-def is_constant(op: Op) -> bool:
-    constant: bool = op.qint.min == op.qint.max
-    return constant
 
 
 def depends(logic: Logic, units: Sequence[Unit], values: Integers, sources: Integers) -> bool:

@@ -1,0 +1,105 @@
+"""Traced logic as data: operations of alkaid, and kernels that several positions share."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from alkaid.trace.fixed_variable import LookupTable
+from alkaid.types import Op
+
+from trigger.fixedpoint.types import Integers
+
+# The operation codes of alkaid used here, and one for a value that a shared kernel makes.
+INPUT, WRAP, CONSTANT, LOOKUP = -1, 3, 5, 8
+SHARED = -100
+# Sharing costs latency, so it must save at least this fraction of the LUTs.
+LEAST_SAVED = 0.25
+
+
+class Logic(NamedTuple):
+    """All operations in order, inputs first; addresses and ``outputs`` are positions in ``ops``.
+
+    ``groups[i]`` names the layer that operation i belongs to; ``delays[i]`` is in nanoseconds as
+    alkaid estimates them for UltraScale+, ``costs[i]`` in LUTs by ``area``. ``tables`` belong to
+    the look-ups, ``shared`` to the operations ``SHARED``, whose costs are those of their kernels.
+    """
+
+    ops: list[Op]
+    groups: list[str]
+    delays: list[float]
+    costs: list[float]
+    tables: list[LookupTable]
+    outputs: list[int]
+    shared: list["Shared"]
+
+    def add(self, group: str, op: Op, delay: float = 0.0, cost: float = 0.0) -> int:
+        """Append an operation; returns its place."""
+        self.ops.append(op)
+        self.groups.append(group)
+        self.delays.append(delay)
+        self.costs.append(cost)
+        return len(self.ops) - 1
+
+    def every_op(self) -> Iterator[Op]:
+        """The operations as hardware has them: those of a kernel in each of its copies."""
+        yield from self.ops
+        for shared in self.shared:
+            for _ in shared.copies:
+                yield from shared.kernel.ops
+
+    @property
+    def luts(self) -> dict[str, float]:
+        """The LUTs of each layer."""
+        luts: dict[str, float] = {}
+        for group, op, cost in zip(self.groups, self.ops, self.costs, strict=True):
+            if op.opcode != SHARED:
+                luts[group] = luts.get(group, 0.0) + cost
+        for shared in self.shared:
+            luts[shared.group] = luts.get(shared.group, 0.0) + shared.choosing
+            for group, cost in shared.kernel.luts.items():
+                luts[group] = luts.get(group, 0.0) + len(shared.copies) * cost
+        return luts
+
+
+class Shared(NamedTuple):
+    """A kernel at several positions of a layer.
+
+    Each row of ``given`` has the values that one position reads, as the inputs of ``kernel``. The
+    outputs are the operations from ``first`` on: all of the first row, then those of the next one.
+    ``padding`` are values that are always zero; the first row has none.
+    A copy of the kernel computes up to ``phases`` positions, one after the other; to choose what
+    it reads takes ``choosing`` LUTs in all.
+    """
+
+    group: str
+    kernel: Logic
+    given: Integers
+    first: int
+    padding: frozenset[int] = frozenset()
+    phases: int = 1
+    choosing: float = 0.0
+
+    @property
+    def copies(self) -> list[range]:
+        """The positions of each copy."""
+        count = len(self.given)
+        return [
+            range(first, min(first + self.phases, count)) for first in range(0, count, self.phases)
+        ]
+
+    @property
+    def outputs(self) -> Integers:
+        """The numbers of the operations that each position makes, shape (positions, outputs)."""
+        shape = len(self.given), len(self.kernel.outputs)
+        return self.first + np.arange(shape[0] * shape[1]).reshape(shape)
+
+
+def empty(tables: list[LookupTable] | None = None) -> Logic:
+    """Logic to which operations are added; it has these tables."""
+    return Logic([], [], [], [], tables or [], [], [])
+
+
+def is_constant(op: Op) -> bool:
+    """Whether a value never changes."""
+    constant: bool = op.qint.min == op.qint.max
+    return constant
