@@ -96,6 +96,10 @@ def test_equal_figures(value):
         ("lut=-5%", pair(100, 94), False),
         ("lut=5%", pair(100, 94), False),
         ("lut=5%", pair(100, 106), False),
+        # 1 and 11 cycles at 120 MHz: of the floats the difference is more than 1000 %.
+        ("latency_ns=+1000%", pair(1000 / 120, 11000 / 120, "latency_ns"), True),
+        ("latency_ns=+999.9999%", pair(1000 / 120, 11000 / 120, "latency_ns"), False),
+        ("clock_mhz=-5%", pair(343.6, 326.42, "clock_mhz"), True),
         ("bias=5%", pair(-2.0, -2.2, "bias"), False),
         ("bias=5%", pair(-2.0, -2.05, "bias"), True),
         # Of the events, not of the accuracy.
@@ -108,6 +112,7 @@ def test_equal_figures(value):
         ("efficiency.x.y=-0", pair(0.5, 0.4, "efficiency", None, ("tight", "x.y")), False),
         ("efficiency.tight.x.y=-0", pair(0.5, 0.4, "efficiency", None, ("tight", "x.y")), False),
         ("lut=+5%", pair(math.inf, math.inf), None),
+        ("auc=-0", pair(0.5, 0.4, "auc", (math.nan, math.nan), ("b",)), None),
         ("lut=+5%", pair(1, 2, "ff"), None),
         ("auc.a=-0", pair(0.5, 0.4, "auc", None, ("b",)), None),
     ],

@@ -25,6 +25,7 @@ FIGURES = (
     "dsp",
     "bram",
 )
+_MOST_PARTS = 1_000_000
 _LIMIT = re.compile(r"([a-z_]+)(?:\.([^=]+))?=([+-]?)(\d{1,12}(?:\.\d{1,12})?)(%?)")
 
 
@@ -47,7 +48,7 @@ class Limit(NamedTuple):
         if not self.percent:
             return self.amount
         assert pair.before is not None
-        whole = Fraction(1) if self.name in FRACTIONS else abs(Fraction(pair.before.value))
+        whole = Fraction(1) if self.name in FRACTIONS else abs(_exact(pair.before.value))
         return self.amount * whole / 100
 
     def applies(self, pair: Pair) -> bool:
@@ -76,6 +77,8 @@ def parse(text: str) -> Limit:
     """A limit. Raises TriggerError for anything else."""
     if text == INTERFACE:
         return Limit(text, INTERFACE)
+    if text.startswith(f"{INTERFACE}="):
+        raise TriggerError(f'--fail-if: "{INTERFACE}" takes no amount: it may not change')
     match = _LIMIT.fullmatch(text)
     if match is None:
         raise TriggerError(
@@ -109,13 +112,24 @@ def _check(limit: Limit, changes: Changes) -> Iterator[Checked]:
 
 def _met(limit: Limit, pair: Pair) -> bool | None:
     """None if unknown. An uncertain change exceeds its limit if its whole interval does."""
-    if pair.change is None or not math.isfinite(pair.change):
+    if pair.before is None or pair.after is None:
         return None
-    low, high = pair.interval or (pair.change, pair.change)
+    values = (pair.before.value, pair.after.value)
+    if not all(map(math.isfinite, (*values, *(pair.interval or ())))):
+        return None
+    before, after = map(_exact, values)
+    low, high = pair.interval or (after - before, after - before)
     allowed = limit.allowed(pair)
     rose = limit.sign != "-" and low > allowed
     fell = limit.sign != "+" and high < -allowed
     return not (rose or fell)
+
+
+def _exact(value: float) -> Fraction:
+    """The simple fraction that a quotient was rounded from: 50/3 ns are 4 cycles at 240 MHz."""
+    exact = Fraction(value)
+    simple = exact.limit_denominator(_MOST_PARTS)
+    return simple if abs(simple - exact) <= Fraction(math.ulp(value)) else exact
 
 
 def _parts(of: Sequence[str]) -> set[str]:
