@@ -31,10 +31,11 @@ def test_verify_does_not_import_tensorflow(small_build):
 
 def test_verify_equal(small_build, tmp_path):
     _, root = small_build
-    result = trigger("verify", root, "--junit", tmp_path / "out.xml")
+    junit = tmp_path / "new" / "out.xml"
+    result = trigger("verify", root, "--junit", junit)
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout.splitlines()[-2].endswith(" events, equal")
-    assert ElementTree.parse(tmp_path / "out.xml").getroot().attrib["failures"] == "0"
+    assert ElementTree.parse(junit).getroot().attrib["failures"] == "0"
 
 
 def test_verify_other_events(small_build, tmp_path):

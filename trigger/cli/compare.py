@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from trigger.errors import TriggerError
-from trigger.support.files import write_text
 
 if TYPE_CHECKING:
     from trigger.artifacts.changes.limits import Comparison
@@ -42,20 +41,20 @@ def compare(
     Exit status: 0 compared, 2 could not run or a limit cannot be checked, 3 a limit is exceeded.
     """
     from trigger.artifacts.changes.limits import parse
-    from trigger.report.changes import is_our_json, is_our_page, page, table, to_json
-    from trigger.support.destinations import check_file
+    from trigger.report.changes import KIND, is_our_page, page, table, to_json
+    from trigger.support.destinations import check_file, check_json, write_file
     from trigger.workflow.compare import compare as compared
 
     limits = [parse(text) for text in fail_if or ()]
     if html is not None:
         check_file(html, is_our_page, "a page of `trigger compare`")
     if json is not None:
-        check_file(json, is_our_json, "a JSON file of `trigger compare`")
+        check_json(json, KIND, "compare")
     comparison = compared(first, second, limits)
     if html is not None:
-        write_text(html, page(comparison))
+        write_file(html, page(comparison))
     if json is not None:
-        write_text(json, to_json(comparison))
+        write_file(json, to_json(comparison))
     typer.echo(table(comparison, sys.stdout.isatty()))
     _object(comparison)
 

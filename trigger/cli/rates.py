@@ -8,7 +8,6 @@ import typer
 
 from trigger.cli.arguments import BuildFolder
 from trigger.errors import TriggerError
-from trigger.support.files import write_text
 
 
 class Engine(StrEnum):
@@ -49,17 +48,17 @@ def rates(
     The rate of each accept bit and of all, with intervals, alone and together with others. The
     files are read in blocks. Repeat the command to continue after an interruption.
     """
-    from trigger.support.destinations import check_file
+    from trigger.support.destinations import check_json, write_file
     from trigger.workflow.rates.run import Generate
     from trigger.workflow.rates.run import rates as found_on
-    from trigger.workflow.rates.table import is_ours, table, to_json
+    from trigger.workflow.rates.table import KIND, table, to_json
 
     if (events is None) == (generate is None):
         raise TriggerError("rates: name event files with --events, or their number with --generate")
     given = events or Generate(generate or 0, seed)
     if json is not None:
-        check_file(json, is_ours, "a JSON file of `trigger rates`")
+        check_json(json, KIND, "rates")
     counted_rates = found_on(folder, given, engine.value, workers, scheduler)
     if json is not None:
-        write_text(json, to_json(counted_rates))
+        write_file(json, to_json(counted_rates))
     typer.echo(table(counted_rates))

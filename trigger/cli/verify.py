@@ -9,7 +9,6 @@ import typer
 
 from trigger.cli.status import DIFFERENT
 from trigger.errors import TriggerError
-from trigger.support.files import write_text
 
 if TYPE_CHECKING:
     from trigger.spec.spec import Spec
@@ -144,10 +143,11 @@ def _tell(name: str, verdict: "Verdict", junit: Path | None) -> None:
     """Print a verdict, and write it as JUnit XML where asked; a difference ends in its exit
     status.
     """
+    from trigger.support.destinations import write_file
     from trigger.verification.junit import to_junit
 
     if junit is not None:
-        write_text(junit, to_junit(name, verdict))
+        write_file(junit, to_junit(name, verdict))
     typer.echo(str(verdict))
     if not verdict:
         raise typer.Exit(DIFFERENT)

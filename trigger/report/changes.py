@@ -89,15 +89,6 @@ def is_our_page(data: bytes) -> bool:
     return _MARK.encode() in data
 
 
-def is_our_json(data: bytes) -> bool:
-    """Whether a file was written from ``to_json``."""
-    try:
-        found = json.loads(data)
-    except (ValueError, RecursionError):
-        return False
-    return isinstance(found, dict) and found.get("kind") == KIND
-
-
 class _Table(NamedTuple):
     """A table of texts; ``kinds`` has the kind of each row."""
 

@@ -98,6 +98,25 @@ def check_file(target: Path, is_ours: Callable[[bytes], bool], what: str) -> Non
         )
 
 
+def check_json(target: Path, kind: str, command: str) -> None:
+    """The same for a JSON file of a command of `trigger`, whose key ``kind`` says what it is."""
+
+    def is_ours(data: bytes) -> bool:
+        try:
+            found = json.loads(data)
+        except (ValueError, RecursionError):
+            return False
+        return isinstance(found, dict) and found.get("kind") == kind
+
+    check_file(target, is_ours, f"a JSON file of `trigger {command}`")
+
+
+def write_file(target: Path, text: str) -> None:
+    """Write a file after its check, and make the folders above it."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    files.write_text(target, text)
+
+
 def check_absent(target: Path) -> None:
     """Raise TriggerError if anything exists here, or nothing can be written here."""
     files.check_parents(target)

@@ -36,15 +36,6 @@ def to_json(rates: Rates) -> str:
     return json.dumps(data, indent=1) + "\n"
 
 
-def is_ours(data: bytes) -> bool:
-    """Whether a file was written by ``to_json``."""
-    try:
-        found = json.loads(data)
-    except (ValueError, RecursionError):
-        return False
-    return isinstance(found, dict) and found.get("kind") == KIND
-
-
 def _samples(rates: Rates) -> list[str]:
     """The names of the samples in the order of the classes, zero bias first."""
     spec = rates.build.spec
