@@ -192,6 +192,22 @@ def test_builds_are_compared_by_head(built, tmp_path):
     assert result.stderr.splitlines()[1].startswith("  bias=0.001: bias energy, GeV from ")
 
 
+def test_figures_in_other_units_are_not_compared(built, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(built, other, symlinks=True)
+    path = other / "trigger.toml"
+    path.write_text(path.read_text().replace('unit = "GeV"', 'unit = "TeV"'))
+    (other / "manifest.json").write_text(sealed(open_build(other)))
+    result = trigger_here("compare", built, other, "--fail-if", "bias=100")
+    assert "\nhead energy  the unit is GeV in the first build, TeV in the second\n" in (
+        f"{result.stdout}\n"
+    )
+    assert (result.returncode, result.stderr) == (
+        2,
+        "trigger: limits that cannot be checked\n  bias=100: bias is not a figure of both builds\n",
+    )
+
+
 def test_the_report_shows_each_head(built):
     page = (built / "report" / "index.html").read_text()
     assert [

@@ -4,6 +4,7 @@ The second build is a copy of the first whose results were edited and sealed aga
 """
 
 import json
+import math
 import shutil
 
 import numpy as np
@@ -171,27 +172,29 @@ def test_limits_of_what_is_counted(builds):
 
 
 def worse(root, number):
-    """Let the csim put so many more test events into the wrong class. Returns the change."""
+    """Let the csim put so many more test events into the wrong class. Returns the accuracies."""
     path = root / "verification" / "outputs.npy"
     outputs = np.load(path)
     with np.load(root / "events" / "test.npz") as file:
         y = file["y"]
-    right = np.flatnonzero(outputs[: len(y)].argmax(axis=1) == y)[:number]
-    outputs[right] = outputs[right][:, ::-1]
+    right = np.flatnonzero(outputs[: len(y)].argmax(axis=1) == y)
+    outputs[right[:number]] = outputs[right[:number]][:, ::-1]
     np.save(path, outputs)
     seal(root)
-    return -len(right) / len(y)
+    return len(right) / len(y), (len(right) - number) / len(y)
 
 
 def test_accuracy_and_its_limit(builds, tmp_path):
     """The interval is of the events that changed; the whole of it must be beyond a limit."""
     _, root = builds
-    change = worse(root, 12)
+    old, new = worse(root, 12)
+    change = new - old
     target = tmp_path / "found.json"
     assert compare("--json", target).returncode == 0
     found = json.loads(target.read_text())
     accuracy = next(one for one in found["figures"] if one["figure"] == "accuracy")
-    assert accuracy["change"] == pytest.approx(change, abs=1e-12)
+    assert (accuracy["before"]["value"], accuracy["after"]["value"]) == (old, new)
+    assert accuracy["change"] == change
     low, high = accuracy["interval"]
     assert low < change < high < 0
     # Twelve of 120 events: the error of a binomial count, not that of two accuracies.
@@ -248,13 +251,12 @@ def test_rates_and_efficiencies(builds, tmp_path):
     old, new = (np.mean(scores[y == 0] >= bound) for bound in (8, 0))
     assert new > old
     tight = figures["efficiency.tight.signal"]
-    assert tight["before"]["value"] == pytest.approx(old)
-    assert tight["after"]["value"] == pytest.approx(new)
+    assert (tight["before"]["value"], tight["after"]["value"]) == (old, new)
     assert figures["efficiency.any.signal"]["change"] == 0
     assert "efficiency.tight.background" not in figures
     rate = figures["rate_khz.tight"]
-    khz = 1000 * 40.0789 * 2760 / 3564
-    assert rate["after"]["value"] == pytest.approx(khz * np.mean(scores[y == 1] >= 0), rel=1e-3)
+    khz = 1000 * 40.079 * 2760 / 3564
+    assert rate["after"]["value"] == khz * np.mean(scores[y == 1] >= 0)
     assert rate["unit"] == "kHz" and rate["before"]["value"] < rate["after"]["value"]
     # No scores: the network's stand for them.
     assert figures["accuracy"]["before"]["origin"] == "Keras, test events"
@@ -264,7 +266,8 @@ def test_rates_and_efficiencies(builds, tmp_path):
     assert limited(builds[1], "efficiency.strict=-1%") == (
         2,
         "trigger: limits that cannot be checked\n"
-        "  efficiency.strict=-1%: efficiency.strict is not a figure of both builds\n",
+        "  efficiency.strict=-1%: efficiency.strict is not a figure of both builds; these are: "
+        "efficiency.loose.signal, efficiency.tight.signal, efficiency.any.signal\n",
     )
 
 
@@ -282,10 +285,29 @@ def test_other_crossings(builds, tmp_path):
     assert found["not_compared"] == []
     figures = {one["figure"]: one for one in found["figures"]}
     rate = figures["rate_khz.loose"]
-    assert rate["relative"] == pytest.approx(-0.5)
+    assert rate["relative"] == -0.5
     assert rate["interval"][0] < rate["change"] < rate["interval"][1]
     efficiency = figures["efficiency.loose.signal"]
     assert efficiency["change"] == 0
+
+
+def test_rates_of_other_zero_bias(builds):
+    """They are not of the same thing, so none passes a limit."""
+    _, root = builds
+    for each in builds:
+        decide(each, (-8, 8))
+    path = root / "trigger.toml"
+    path.write_text(path.read_text().replace('zero_bias = "background"', 'zero_bias = "signal"'))
+    seal(root)
+    result = compare(_LIMITS, "rate_khz.any=+1000%")
+    assert section(result.stdout, "Not compared") == [
+        ["rates", "zero bias is background in the first build, signal in the second"]
+    ]
+    assert (result.returncode, result.stderr) == (
+        2,
+        "trigger: limits that cannot be checked\n"
+        "  rate_khz.any=+1000%: rate_khz.any is not a figure of both builds\n",
+    )
 
 
 def test_other_events(builds, tmp_path):
@@ -302,8 +324,8 @@ def test_other_events(builds, tmp_path):
     accuracy = figures["accuracy"]
     low, high = accuracy["before"]["interval"]
     value = accuracy["before"]["value"]
-    error = np.hypot(value - low, high - value)
-    assert accuracy["interval"] == [pytest.approx(-error), pytest.approx(error)]
+    error = math.sqrt((value - low) ** 2 + (high - value) ** 2)
+    assert accuracy["interval"] == [-error, error]
     assert figures["auc.signal"]["interval"] is None
 
 
@@ -391,6 +413,18 @@ def test_a_build_of_another_version(builds, name, key, what):
     assert what in dict(section(result.stdout, "Not compared"))
 
 
+def test_a_result_of_another_form(builds):
+    _, root = builds
+    edit(root, "events/summary.json", lambda data: data.update(files=3))
+    result = compare()
+    assert (result.returncode, result.stderr) == (0, "")
+    why = "cannot be read (AttributeError: 'int' object has no attribute '{}'); another version"
+    assert section(result.stdout, "Not compared") == [
+        ["accuracy, rates and efficiencies", f"{why.format('values')} built it?"],
+        ["sources", f"{why.format('items')} built it?"],
+    ]
+
+
 @pytest.mark.parametrize("content", [b"", b"null"])
 @pytest.mark.parametrize("name", ["events/test.npz", "verification/outputs.npy"])
 def test_arrays_that_cannot_be_read(builds, name, content):
@@ -438,6 +472,13 @@ def test_folders_without_a_build(builds, tmp_path):
             '\'lut=+5 %\' is not a limit; write "lut=+5%", "accuracy=-0.3%" or "interface"',
         ),
         (
+            "acc=-1%",
+            "no figure 'acc'; did you mean 'accuracy'?; available: accuracy, efficiency, auc, "
+            "bias, resolution, rate_khz, latency_cycles, latency_ns, ii, clock_mhz, lut, ff, dsp, "
+            "bram, interface",
+        ),
+        ("interface=1", '"interface" takes no amount: it may not change'),
+        (
             "lutt=+5%",
             "no figure 'lutt'; did you mean 'lut'?; available: accuracy, efficiency, auc, bias, "
             "resolution, rate_khz, latency_cycles, latency_ns, ii, clock_mhz, lut, ff, dsp, bram, "
@@ -456,14 +497,14 @@ def test_the_page(builds, tmp_path):
         path = root / "trigger.toml"
         path.write_text(path.read_text().replace('"signal"', f'"{hostile}"'))
         seal(root)
-    change = worse(builds[1], 12)
-    target = tmp_path / "page.html"
+    old, new = worse(builds[1], 12)
+    target = tmp_path / "pages" / "page.html"
     for _ in range(2):
         result = compare("--html", target, _LIMITS, "accuracy=-0.1%")
         assert result.returncode == 3
     page = target.read_text()
     assert hostile not in page and "AUC &lt;script&gt;alert(1)&lt;/script&gt;" in page
-    assert f'<div class="verdict bad">accuracy {100 * change:+.2f} %</div>' in page
+    assert f'<div class="verdict bad">accuracy {100 * (new - old):+.2f} %</div>' in page
     assert '<p class="bad">Limit: accuracy=-0.1%: accuracy from ' in page
     assert '<tr class="bad"><td>accuracy</td>' in page
     assert str(tmp_path) not in page
@@ -479,6 +520,20 @@ def test_the_page(builds, tmp_path):
     result = compare("--json", foreign)
     assert result.returncode == 2 and "is not a JSON file of `trigger compare`" in result.stderr
     assert foreign.read_text() == "<p>mine</p>"
+
+
+@pytest.mark.parametrize("text", ["[]", "{", '{"kind": "trigger rates"}', "[" * 100_000])
+def test_a_json_file_of_another_command_stays(builds, tmp_path, text):
+    foreign = tmp_path / "own.json"
+    foreign.write_text(text)
+    result = compare("--json", foreign)
+    assert (result.returncode, result.stdout, result.stderr) == (
+        2,
+        "",
+        f"trigger: {foreign}: already exists and is not a JSON file of `trigger compare`; remove "
+        "it, or name another file\n",
+    )
+    assert foreign.read_text() == text
 
 
 def test_a_terminal_gets_colours(builds):

@@ -156,6 +156,11 @@ def test_the_zoo_is_valid(name):
         ),
         (
             "[physics]",
+            "[decision.accept]\nany.threshold = 1\ntight.threshold = 2\n\n[physics]",
+            "decision: accept.any: this is the name of all accept bits together; use another one",
+        ),
+        (
+            "[physics]",
             "[decision.accept.a]\nthreshold = 1\n\n[physics]",
             "decision.accept.a.output is missing; set it to the class",
         ),

@@ -25,14 +25,20 @@ Finite = Annotated[float, Field(allow_inf_nan=False)]
 # The LHC at 6.8 TeV: 3564 bunch slots, each crossing 11,245 times per second.
 CROSSINGS_MHZ = 40.079
 BUNCHES = 3564
+# All accept bits together, where figures name accept bits.
+ANY = "any"
 # User-given names and paths. Each output quotes them for its own language.
 Name = Annotated[str, AfterValidator(printable)]
 FileName = Annotated[str, AfterValidator(file_name)]
 
 
 def nearest(name: str, known: Any, likeness: float = 0.4) -> str:
-    """The end of a message with the nearest known name, or "" if none is as like, from 0 to 1."""
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=likeness)
+    """The end of a message with the nearest known name, or "" if none is as like, from 0 to 1; the
+    first one that an abbreviation of three letters or more begins is the nearest.
+    """
+    names = list(known)
+    longer = [one for one in names if len(name) > 2 and one.startswith(name)]
+    close = longer or difflib.get_close_matches(name, names, n=1, cutoff=likeness)
     return f"; did you mean {quoted(close[0])}?" if close else ""
 
 
@@ -289,6 +295,14 @@ class Decision(Section):
     """Accept bits instead of scores; the core then omits everything that cannot change them."""
 
     accept: Annotated[dict[Name, WorkingPoint], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _names_none_of_several_as_all(self) -> "Decision":
+        if ANY in self.accept and len(self.accept) > 1:
+            raise ValueError(
+                f"accept.{ANY}: this is the name of all accept bits together; use another one"
+            )
+        return self
 
 
 class Physics(Section):

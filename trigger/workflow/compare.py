@@ -20,7 +20,15 @@ from trigger.workflow.build import open_sealed, steady
 from trigger.workflow.prove import require
 
 # What reading the result of another version of this program may raise.
-_UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile)
+_UNREADABLE = (
+    AttributeError,
+    BadZipFile,
+    EOFError,
+    LookupError,
+    OSError,
+    TypeError,
+    ValueError,
+)
 _MEASURED = ("events", "model", "graph", "verification", "payload", "synthesis", "synth")
 
 _PHYSICS = "accuracy, rates and efficiencies"

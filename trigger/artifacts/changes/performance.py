@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from trigger.artifacts.changes.result import ANY, Changes, Note, Pair
+from trigger.artifacts.changes.result import Changes, Note, Pair
 from trigger.artifacts.folder import Build, integer_events
 from trigger.artifacts.outcome import Measured, Outcome
 from trigger.artifacts.sources import recorded_sources
@@ -15,11 +15,19 @@ from trigger.physics.metrics import correct, seen_by
 from trigger.physics.rates import Estimate, Kept, efficiency
 from trigger.physics.robustness import Effect, of_bit, of_classes, of_regression
 from trigger.spec.head_tables import Scoring
+from trigger.spec.tables import ANY
 from trigger.synthesis.budget import UNITS, Figure
 
 _ON = "test events"
+_RATE = "rate_khz"
 
-_LEARNS = ("the task is", "the classes are", "training sees", "classes that score low are")
+_LEARNS = (
+    "the task is",
+    "the unit is",
+    "the classes are",
+    "training sees",
+    "classes that score low are",
+)
 
 Key = tuple[str, ...]
 
@@ -45,6 +53,12 @@ def performance(builds: tuple[Build, Build], results: tuple[Outcome, Outcome]) -
     notes = list(_unlike(first, second))
     alike = [measured.head.name for measured, _ in _heads(first, second)]
     before, after = (dict(_own(one, alike)) for one in (first, second))
+    if different := _zero_biases(first, second):
+        notes.append(Note("rates", different))
+        before, after = (
+            {key: figure for key, figure in figures.items() if key[0] != _RATE}
+            for figures in (before, after)
+        )
     intervals = _separate(before, after)
     if _same_events(first, second):
         intervals |= {key: (e.change.low, e.change.high) for key, e in _paired(first, second)}
@@ -77,14 +91,20 @@ def _unlike_heads(one: Scoring, other: Scoring, first: Measuring, second: Measur
     return ""
 
 
-def _learns(head: Scoring, measuring: Measuring) -> tuple[str, str, str, str]:
+def _learns(head: Scoring, measuring: Measuring) -> tuple[str, ...]:
     """What a head learns, in the order of ``_LEARNS``."""
 
     def named(numbers: tuple[int, ...] | None) -> str:
         return "none" if numbers is None else ", ".join(head.classes[k] for k in numbers)
 
     task = "regression" if head.is_regression else measuring.build.spec.task or "classification"
-    return task, ", ".join(head.classes), named(head.taught), named(head.background)
+    return (
+        task,
+        head.unit or "none",
+        ", ".join(head.classes),
+        named(head.taught),
+        named(head.background),
+    )
 
 
 def _unlike(first: Measuring, second: Measuring) -> Iterator[Note]:
@@ -99,6 +119,14 @@ def _unlike(first: Measuring, second: Measuring) -> Iterator[Note]:
             yield Note(title, f"only of the {'first' if name in heads else 'second'} build")
         elif why := _unlike_heads(heads[name], others[name], first, second):
             yield Note(title, why)
+
+
+def _zero_biases(first: Measuring, second: Measuring) -> str:
+    """Why the rates of two builds are not of the same thing; "" if they are, or one has none."""
+    old, new = (measuring.build.spec.physics.zero_bias for measuring in (first, second))
+    if old is None or new is None or old == new:
+        return ""
+    return f"zero bias is {old} in the first build, {new} in the second"
 
 
 def _own(measuring: Measuring, alike: list[str]) -> Iterator[tuple[Key, Figure]]:
@@ -135,7 +163,7 @@ def _of_head(measured: Measured, measuring: Measuring) -> Iterator[tuple[Key, Fi
 
 def _of_bit(name: str, kept: Kept, measuring: Measuring) -> Iterator[tuple[Key, Figure]]:
     if kept.rate is not None:
-        yield ("rate_khz", name), _figure(kept.rate, _ON)
+        yield (_RATE, name), _figure(kept.rate, _ON)
     for of_class, share in kept.efficiency.items():
         if of_class != measuring.build.spec.physics.zero_bias:
             yield ("efficiency", name, of_class), _figure(share, _ON)
@@ -203,7 +231,7 @@ def _paired(first: Measuring, second: Measuring) -> Iterator[tuple[Key, Effect]]
     for name in bits.keys() & others.keys():
         for effect in of_bit(name, bits[name], others[name], first.test, spec):
             figure = "efficiency" if effect.figure == "accepted" else effect.figure
-            if figure == "rate_khz" and len(crossings) > 1:
+            if figure == _RATE and len(crossings) > 1:
                 continue
             yield (figure, name, *filter(None, [effect.what])), effect
 

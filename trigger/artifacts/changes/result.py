@@ -9,8 +9,6 @@ from trigger.synthesis.budget import Figure
 # Figures that are fractions, shown in percent: their changes in percent are differences.
 FRACTIONS = ("accuracy", "efficiency")
 INTERFACE = "interface"
-# The OR of all accept bits, among their names.
-ANY = "any"
 
 
 class Pair(NamedTuple):

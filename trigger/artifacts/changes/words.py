@@ -3,7 +3,8 @@
 from typing import NamedTuple
 
 from trigger.artifacts.changes.limits import Checked, Comparison
-from trigger.artifacts.changes.result import ANY, FRACTIONS, INTERFACE, Changes, Detail, Pair
+from trigger.artifacts.changes.result import FRACTIONS, INTERFACE, Changes, Detail, Pair
+from trigger.spec.tables import ANY
 from trigger.support.numbers import counted, plain
 from trigger.synthesis.budget import Figure
 
@@ -99,20 +100,29 @@ def verdict(checked: Checked) -> str:
 
 def objections(comparison: Comparison) -> list[str]:
     """A line for each limit that is exceeded, or that cannot be checked."""
-    return [_objection(checked) for checked in comparison.limits if not checked.met]
+    return [
+        _objection(checked, comparison.changes) for checked in comparison.limits if not checked.met
+    ]
 
 
-def _objection(checked: Checked) -> str:
+def _objection(checked: Checked, changes: Changes) -> str:
     limit = checked.limit.text
     if checked.met is None and checked.key == INTERFACE:
         return f"{limit}: it was not compared"
     if checked.met is None:
-        return f"{limit}: {checked.key} is not a figure of both builds"
+        return f"{limit}: {checked.key} is not a figure of both builds{_others(checked, changes)}"
     if checked.pair is None:
         return f"{limit}: it changed"
     pair = checked.pair
     numbers = f"{_value(pair, pair.before)} to {_value(pair, pair.after)}: {change(pair)}"
     return f"{limit}: {title(pair)} from {numbers}"
+
+
+def _others(checked: Checked, changes: Changes) -> str:
+    """The figures of that name that a limit can check, where it selects none of them."""
+    name = checked.limit.name
+    keys = [pair.key for pair in changes.figures if pair.name == name and pair.change is not None]
+    return f"; these are: {', '.join(keys)}" if keys and checked.pair is None else ""
 
 
 def _short(pair: Pair) -> str:
