@@ -182,6 +182,23 @@ def test_what_saves_nothing_stays():
     assert both[0].estimate == both[1].estimate
 
 
+@pytest.mark.parametrize(
+    ("mhz", "copies"), [(500, [35, 35]), (900, [14] * 5), (1700, [4] * 17 + [2])]
+)
+def test_a_fast_clock_limits_the_positions_of_a_copy(mhz, copies, tmp_path):
+    """Among fewer positions one is chosen sooner, so that no clock is refused for an interval."""
+    builder = Builder((Fixed(False, 6, 6),) * 70)
+    source, levels = builder.last, integers(*np.random.default_rng(0).permutation(64))
+    for k in range(3):
+        source = builder.lookup(f"table{k}", source, 0, levels)
+    graph = builder.graph(source)
+    core = rtl.write(graph, tmp_path, options(70, mhz=mhz))
+    assert core.interface.interval == 70
+    x = events(graph, 0, 100)
+    np.testing.assert_array_equal(core.compile().run(x), oracle.outputs(graph, x))
+    assert [turns["copies"] for turns in rtl.plan(graph, options(70, mhz=mhz)).turns] == [copies]
+
+
 def test_an_exact_latency(tmp_path):
     graph = particles()
     least = rtl.plan(graph, options(3)).core.interface.latency

@@ -251,18 +251,19 @@ def plan(graph: Graph, options: RtlOptions, done: Callable[[int], None] = _nobod
     from trigger.backends.rtl.core import to_core
     from trigger.backends.rtl.folding import fold
     from trigger.backends.rtl.logic import Cycles, to_logic
-    from trigger.backends.rtl.schedule import schedule
+    from trigger.backends.rtl.schedule import most_phases, schedule
 
     options.check()
     fpga = find_part(options.part)
     budget_ns = 1000 / options.clock_mhz * (1 - CLOCK_UNCERTAINTY) / fpga.delay
-    interval = options.interval
-    logic = fold(to_logic(optimize(graph), done, Cycles(interval, budget_ns)), interval)
+    # A copy with more positions would choose among them for longer than a cycle.
+    phases = min(options.interval, most_phases(budget_ns))
+    logic = fold(to_logic(optimize(graph), done, Cycles(phases, budget_ns)), phases)
     # One more cycle takes the inputs into registers.
     stages = (options.latency_cycles or 0) - options.shell_cycles - 1
     scheduled = schedule(logic, budget_ns, stages)
     name = as_hdl_name(options.project_name)
-    core = to_core(name, graph, logic, scheduled, interval)
+    core = to_core(name, graph, logic, scheduled, options.interval)
     _check_latency(core.interface.latency, options)
     slowest = scheduled.longest * fpga.delay / (1 - CLOCK_UNCERTAINTY)
     layers = logic.luts

@@ -87,6 +87,12 @@ def _slowest(logic: Logic) -> Iterator[tuple[float, str]]:
         yield from _slowest(shared.kernel)
 
 
+def most_phases(budget_ns: float) -> int:
+    """The most positions of which one is chosen in ``budget_ns``."""
+    most: int = 4 ** int(budget_ns / _CHOICE_NS)
+    return most
+
+
 def _choice_ns(shared: Shared) -> float:
     """The time to choose what the copies of a kernel read."""
     address = (shared.phases - 1).bit_length()
