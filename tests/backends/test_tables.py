@@ -53,8 +53,20 @@ def logic(kinds: tuple[Fixed, ...], outputs: int, bits: int, seed: int):
     return builder.graph(builder.truth_table("out", "inside", elements, constant, widths))
 
 
+def of_constants():
+    """Tables over the lowest bits of elements of which two never change, one of them below zero."""
+    builder = Builder((Fixed(True, 4, 4),) * 3)
+    ends = np.array([6.0, -6.0, -8.0]), np.array([6.0, -6.0, 7.0])
+    builder.clip("inside", "inputs", *ends)
+    elements = np.array([[0, 2], [2, 1], [1, 0]])
+    widths = np.full(elements.shape, 2)
+    levels = Constant(np.arange(48).reshape(3, 16), Fixed(False, 6, 6))
+    return builder.graph(builder.truth_table("out", "inside", elements, levels, widths))
+
+
 TABLES = {
     "of six bits": logic((Fixed(False, 1, 1),) * 6, 20, 1, 1),
+    "of constants": of_constants(),
     "of several elements": logic(
         (Fixed(True, 3, 1), Fixed(False, 2, 2), Fixed(True, 9, 4)), 4, 5, 2
     ),

@@ -89,12 +89,19 @@ def truth_table(x: Sequence[FVariable], node: TruthTable, source: Operation) -> 
             values = np.arange(1 << width) << node.offsets[row, member]
             entries = (entries + values[:, None]).ravel()
             whole = x[element] * 2.0 ** source.types[element].fraction
-            address = joined(whole.quantize(0, width, 0) * 2.0**bits, address)
+            address = joined(_lowest_bits(whole, width) * 2.0**bits, address)
             bits += width
         # The step of a constant zero is beyond integers.
         read = (integers(address) * float(address.step)).astype(np.int64)
         outputs.append(_levels(address, levels[entries[read]], node.levels.type.fraction))
     return outputs
+
+
+def _lowest_bits(x: FVariable, width: int) -> FVariable:
+    """The lowest bits of an integer, as an integer of no sign."""
+    if x.low == x.high:  # alkaid's own would not wrap a constant
+        return variable(float(np.mod(x.low, 2.0**width)))
+    return x.quantize(0, width, 0)
 
 
 def _levels(x: FVariable, levels: Integers, fraction: int) -> FVariable:
