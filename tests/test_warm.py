@@ -2,6 +2,8 @@
 
 import os
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import time
@@ -60,3 +62,13 @@ def test_a_program_ends_with_its_command(number):
     while os.path.exists(f"/proc/{program}") and time.monotonic() < end:  # noqa: PTH110
         time.sleep(0.01)
     assert not os.path.exists(f"/proc/{program}")  # noqa: PTH110
+
+
+def test_a_request_that_breaks_off_ends():
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(60)
+        client.connect(str(warm.commands() / "socket"))
+        socket.send_fds(client, [struct.pack("i", 100)], [0, 1, 2])
+        client.sendall(b"{")
+        client.shutdown(socket.SHUT_WR)
+        assert client.recv(4) == b""

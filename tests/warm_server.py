@@ -66,9 +66,9 @@ def _keep(connection: socket.socket) -> None:
 def _received(connection: socket.socket) -> tuple[dict, list[int]]:
     head, outputs, _, _ = socket.recv_fds(connection, 4, 3)
     (length,) = struct.unpack("i", head)
-    text = b""
-    while len(text) < length:
-        text += connection.recv(length - len(text))
+    text = connection.recv(length, socket.MSG_WAITALL)
+    if len(text) < length:  # its client has ended
+        os._exit(0)
     return json.loads(text), outputs
 
 
