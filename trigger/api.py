@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from operator import index
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -98,7 +99,12 @@ class Graph(fixedpoint.Graph):
         from trigger.backends.rtl import RtlOptions, write
 
         options = RtlOptions(
-            part, clock_mhz, language, project_name, latency_cycles=latency_cycles, interval=ii
+            part,
+            clock_mhz,
+            language,
+            project_name,
+            latency_cycles=latency_cycles,
+            interval=index(ii),  # NumPy's integers, too
         )
         return write(self, Path(directory), options)
 

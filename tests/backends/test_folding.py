@@ -10,6 +10,7 @@ from corner_graphs import integers
 from kernel_graphs import GRAPHS, kernel, relu
 from random_graphs import events, random_graph
 
+import trigger
 from trigger.backends import rtl
 from trigger.backends.rtl import ghdl, simulate
 from trigger.errors import TriggerError
@@ -239,6 +240,13 @@ def test_a_wrong_choice_is_caught(tmp_path):
     expected = oracle.outputs(graph, x)
     np.testing.assert_array_equal(right.run(x), expected)
     assert [bool((one.run(x) != expected).any()) for one in wrong] == [True] * 3
+
+
+def test_an_interval_of_numpy(tmp_path):
+    """A scan over intervals takes them from an array."""
+    graph = trigger.Graph(OWN["particles"].nodes)
+    rtl_project = graph.to_rtl(tmp_path, ii=np.arange(8)[3])
+    assert rtl_project.interface.interval == 3
 
 
 @pytest.mark.parametrize("interval", [0, -1, 1001])
