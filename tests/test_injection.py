@@ -254,6 +254,14 @@ def test_code_comes_from_backends_alone(contexts):
         for place in texts(context, kind=Code)
     }
     assert code == {
+        # What a register means, in words of its declaration.
+        ("README.md.j2", "registers"),
+        ("bench.sv.j2", "registers"),
+        ("bench.vhd.j2", "registers"),
+        ("trigger.sv.j2", "registers"),
+        ("trigger.vhd.j2", "registers"),
+        ("trigger_registers.sv.j2", "registers"),
+        ("trigger_registers.vhd.j2", "registers"),
         ("axi.sv.j2", "axi"),
         ("emp_bench.vhd.j2", "axi"),
         ("emp_payload.vhd.j2", "axi"),

@@ -12,7 +12,7 @@ OUTPUT = PAYLOAD.get("output", [])  # of an EMP board: where the parts of a deci
 OUTPUT_LINKS = sorted({part["link"] for part in OUTPUT})
 APART = PAYLOAD["apart"]  # clock cycles from one event to the next
 LATENCY, ORBIT, POINTS = PAYLOAD["latency"], PAYLOAD["orbit"], PAYLOAD["points"]
-CONTROL, SNAPSHOT, CLEAR = 0x01, 1, 2
+REGISTERS = {register["name"]: register for register in PAYLOAD["registers"]}
 
 
 class Event:
@@ -72,12 +72,43 @@ def threshold_words(bound):
     return (bound >> 32) & 0xFFFFFFFF, bound & 0xFFFFFFFF
 
 
+def address(name):
+    """The address of a register, such as "control"."""
+    return REGISTERS[name]["address"]
+
+
 def register(point, field):
     """The address of a working point's register."""
-    return (
-        0x10
-        + 8 * point
-        + {"threshold_high": 0, "threshold": 1, "prescale": 2, "accepted_high": 3, "accepted": 4}[
-            field
-        ]
-    )
+    return address(f"{POINTS[point]['registers']}.{field}")
+
+
+def addresses(access):
+    """The addresses of all words with this access, "r" or "w"."""
+    return {
+        register["address"] + word
+        for register in PAYLOAD["registers"]
+        if access in register["access"]
+        for word in range(register["words"])
+    }
+
+
+def initial_values():
+    """What each address gives after a reset, in their order; zero if it is not readable."""
+    values = [0] * (1 << PAYLOAD["address_bits"])
+    for register in PAYLOAD["registers"]:
+        for word in range(register["words"]):
+            values[register["address"] + word] = register["reset"] or 0
+    return values
+
+
+def mask(name, bits):
+    """The mask of named bits of a register."""
+    (found,) = (part for part in REGISTERS[name]["bits"] if part["name"] == bits)
+    return (1 << found["high"] + 1) - (1 << found["low"])
+
+
+READABLE, WRITABLE = addresses("r"), addresses("w")
+# They are held until the low word of their number is written.
+HIGH_WORDS = {REGISTERS[name]["address"] for name in REGISTERS if name.endswith("_high")}
+CONTROL = address("control")
+SNAPSHOT, CLEAR = mask("control", "snapshot"), mask("control", "clear")

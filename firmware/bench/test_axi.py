@@ -12,6 +12,7 @@ from payload import (
     LATENCY,
     POINTS,
     SNAPSHOT,
+    address,
     events,
     register,
     threshold_words,
@@ -124,12 +125,13 @@ async def reset_in_the_middle(dut):
 async def registers(dut):
     """Registers are written and read while the pipeline stalls; a short write is refused."""
     master = await begin(dut)
-    assert await master.read_dword(4 * 0x03) == LATENCY
+    assert await master.read_dword(4 * address("latency")) == LATENCY
     high, low = threshold_words(-5)
     await master.write_dword(4 * register(0, "threshold_high"), high)
-    await master.write_dword(4 * register(0, "threshold"), low)
+    await master.write_dword(4 * register(0, "threshold_low"), low)
     words = [
-        await master.read_dword(4 * register(0, name)) for name in ("threshold_high", "threshold")
+        await master.read_dword(4 * register(0, name))
+        for name in ("threshold_high", "threshold_low")
     ]
     assert words == [high, low]
     answer = await master.write(4 * register(0, "prescale"), b"\x07")
@@ -139,6 +141,6 @@ async def registers(dut):
     await receive(dut, 10, lambda: False)
     await ClockCycles(dut.aclk, 2)
     await master.write_dword(4 * CONTROL, SNAPSHOT)
-    assert await master.read_dword(4 * 0x05) == 10
+    assert await master.read_dword(4 * address("total_low")) == 10
     accepted = sum(event.scores[POINTS[0]["element"]] >= -5 for event in vectors)
-    assert await master.read_dword(4 * register(0, "accepted")) == accepted
+    assert await master.read_dword(4 * register(0, "accepted_low")) == accepted

@@ -14,6 +14,7 @@ from payload import (
     OUTPUT_LINKS,
     POINTS,
     SNAPSHOT,
+    address,
     decision_words,
     events,
     register,
@@ -132,12 +133,12 @@ async def reset_in_the_middle(dut):
 async def registers(dut):
     """Over IPbus, which has its own clock."""
     await begin(dut)
-    assert await ipbus(dut, 0x03) == LATENCY
+    assert await ipbus(dut, address("latency")) == LATENCY
     for bound in (-3, 1 << 60, 5):
         high, low = threshold_words(bound)
         await ipbus(dut, register(0, "threshold_high"), high)
-        await ipbus(dut, register(0, "threshold"), low)
-    assert await ipbus(dut, register(0, "threshold")) == 5
+        await ipbus(dut, register(0, "threshold_low"), low)
+    assert await ipbus(dut, register(0, "threshold_low")) == 5
     vectors = events()[:50]
     found = await run(dut, vectors)
     bounds = [5, *(point["bound"] for point in POINTS[1:])]
@@ -145,6 +146,6 @@ async def registers(dut):
         decision_words(event, k, bounds) for k, event in enumerate(vectors)
     ]
     await ipbus(dut, CONTROL, SNAPSHOT)
-    assert await ipbus(dut, 0x05) == 50
+    assert await ipbus(dut, address("total_low")) == 50
     accepted = sum(event.accept_bits(bounds) & 1 for event in vectors)
-    assert await ipbus(dut, register(0, "accepted")) == accepted
+    assert await ipbus(dut, register(0, "accepted_low")) == accepted

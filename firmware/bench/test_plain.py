@@ -12,12 +12,17 @@ from payload import (
     CLEAR,
     CONTROL,
     FRAMES,
+    HIGH_WORDS,
     LATENCY,
     LINKS,
     ORBIT,
     POINTS,
+    READABLE,
     SNAPSHOT,
+    WRITABLE,
+    address,
     events,
+    initial_values,
     register,
     threshold_words,
 )
@@ -125,13 +130,14 @@ class Bench:
         await self.edges()
         return int(self.dut.reg_read_data.value)
 
-    async def counter(self, high, low):
+    async def counter(self, name):
+        high, low = (address(f"{name}_{part}") for part in ("high", "low"))
         return (await self.read(high) << 32) + await self.read(low)
 
     async def threshold(self, point, bound):
         high, low = threshold_words(bound)
         await self.write(register(point, "threshold_high"), high)
-        await self.write(register(point, "threshold"), low)
+        await self.write(register(point, "threshold_low"), low)
 
 
 def check(bench, sent, first_bx=0):
@@ -159,17 +165,40 @@ async def back_to_back(dut):
     sent = [(await bench.send(event, orbit=k == 0), event) for k, event in enumerate(vectors)]
     await bench.drain()
     check(bench, sent)
-    assert await bench.counter(0x04, 0x05) == 0, "a counter that nobody asked a snapshot of"
+    assert await bench.counter("total") == 0, "a counter that nobody asked a snapshot of"
     await bench.write(CONTROL, SNAPSHOT)
-    assert await bench.counter(0x04, 0x05) == len(vectors)
-    assert await bench.counter(0x06, 0x07) == sum(event.saturated for event in vectors)
+    assert await bench.counter("total") == len(vectors)
+    assert await bench.counter("saturated") == sum(event.saturated for event in vectors)
     for k in range(len(POINTS)):
         expected = sum(event.accept_bits() >> k & 1 for event in vectors)
-        assert (
-            await bench.counter(register(k, "accepted_high"), register(k, "accepted")) == expected
-        )
-    assert (await bench.read(0x02), int(dut.error.value)) == (0, 0)
-    assert await bench.read(0x03) == LATENCY and await bench.read(0x08) == len(POINTS)
+        assert await bench.counter(f"{POINTS[k]['registers']}.accepted") == expected
+    assert (await bench.read(address("errors")), int(dut.error.value)) == (0, 0)
+    assert await bench.read(address("latency")) == LATENCY and await bench.read(
+        address("points")
+    ) == len(POINTS)
+
+
+@cocotb.test()
+async def every_register(dut):
+    """After a reset every address has the value of payload.json, or zero; a write changes those
+    that can be written, and no other.
+    """
+    bench = Bench(dut)
+    await bench.start()
+    expected = initial_values()
+    assert [await bench.read(number) for number in range(len(expected))] == expected
+    for number in range(len(expected)):
+        if number not in WRITABLE:
+            await bench.write(number, 0xFFFFFFFF)
+    assert [await bench.read(number) for number in range(len(expected))] == expected
+    for number in WRITABLE & READABLE:
+        await bench.write(number, expected[number] ^ 1)
+    changed = [await bench.read(number) for number in range(len(expected))]
+    different = {
+        k for k, (old, new) in enumerate(zip(expected, changed, strict=True)) if old != new
+    }
+    assert {address for address in WRITABLE & READABLE if address not in HIGH_WORDS} <= different
+    assert different <= WRITABLE & READABLE
 
 
 @cocotb.test()
@@ -205,7 +234,7 @@ async def reset_in_the_middle(dut):
     await bench.drain()
     check(bench, sent)
     await bench.write(CONTROL, SNAPSHOT)
-    assert await bench.counter(0x04, 0x05) == 20 and await bench.read(0x02) == 0
+    assert await bench.counter("total") == 20 and await bench.read(address("errors")) == 0
 
 
 @cocotb.test()
@@ -233,7 +262,7 @@ async def thresholds_on_the_fly(dut):
             event = next(
                 (event for event in vectors if low and event.scores[element] == bound), event
             )
-            bench.dut.reg_address.value = register(0, "threshold" if low else "threshold_high")
+            bench.dut.reg_address.value = register(0, "threshold_low" if low else "threshold_high")
             bench.dut.reg_write_data.value = threshold_words(bound)[low]
             bench.dut.reg_write.value = 1
             if low:
@@ -286,13 +315,13 @@ async def orbits(dut):
     sent = [(await bench.send(zero, orbit=k % ORBIT == 0), zero) for k in range(ORBIT + 3)]
     await bench.drain()
     check(bench, sent)
-    assert await bench.read(0x02) == 0
+    assert await bench.read(address("errors")) == 0
     sent = [(await bench.send(zero, orbit=k == 0), zero) for k in range(3)]
     await bench.drain()
     check(bench, sent)
-    assert (await bench.read(0x02), int(dut.error.value)) == (4, 1)
+    assert (await bench.read(address("errors")), int(dut.error.value)) == (4, 1)
     await bench.write(CONTROL, CLEAR)
-    assert (await bench.read(0x02), int(dut.error.value)) == (0, 0)
+    assert (await bench.read(address("errors")), int(dut.error.value)) == (0, 0)
 
 
 @cocotb.test()
@@ -307,17 +336,17 @@ async def broken_events(dut):
         sent = [(await bench.send(good), good)]
         await bench.drain()
         check(bench, sent, first_bx=1)
-        assert await bench.read(0x02) == 1
+        assert await bench.read(address("errors")) == 1
         await bench.write(CONTROL, CLEAR)
     await bench.frame(good.frames[0])
     await bench.drain()
-    assert not bench.found and await bench.read(0x02) == 1
+    assert not bench.found and await bench.read(address("errors")) == 1
     await bench.write(CONTROL, CLEAR)
     if LINKS > 1:
         for number, data in enumerate(good.frames):
             await bench.frame(data, start=number == 0, valid=1)
         await bench.drain()
-        assert len(bench.found) == 1 and await bench.read(0x02) == 2
+        assert len(bench.found) == 1 and await bench.read(address("errors")) == 2
 
 
 @cocotb.test(skip=APART == FRAMES)
@@ -337,7 +366,7 @@ async def too_early(dut):
         await bench.edges(max(bench.next - bench.cycle, 0))
         after = [(await bench.send(vectors[3]), vectors[3])]
         await bench.drain()
-        assert await bench.read(0x02) & 0b1000
+        assert await bench.read(address("errors")) & 0b1000
         taken = [entry for entry in bench.found if entry[3] == 0]
         bench.found = [entry for entry in bench.found if entry[3] != 0]
         check(bench, after, first_bx=2)

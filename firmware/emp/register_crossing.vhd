@@ -6,13 +6,16 @@ use ieee.std_logic_1164.all;
 use work.ipbus.all;
 
 entity register_crossing is
+    generic (
+        ADDRESS_BITS : positive := 8
+    );
     port (
         ipb_clk    : in  std_logic;
         ipb_rst    : in  std_logic;
         ipb_in     : in  ipb_wbus;
         ipb_out    : out ipb_rbus;
         clk        : in  std_logic;
-        address    : out std_logic_vector(7 downto 0);
+        address    : out std_logic_vector(ADDRESS_BITS - 1 downto 0);
         write      : out std_logic;
         write_data : out std_logic_vector(31 downto 0);
         read_data  : in  std_logic_vector(31 downto 0)  -- of the address one cycle before
@@ -40,7 +43,7 @@ begin
             elsif busy = '0' and ack = '0' and ipb_in.ipb_strobe = '1' then
                 busy <= '1';
                 asks <= not asks;
-                address <= ipb_in.ipb_addr(7 downto 0);
+                address <= ipb_in.ipb_addr(ADDRESS_BITS - 1 downto 0);
                 write_data <= ipb_in.ipb_wdata;
                 is_write <= ipb_in.ipb_write;
             elsif busy = '1' and answers_far(2) /= answers_far(1) then

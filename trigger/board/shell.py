@@ -13,6 +13,7 @@ from trigger.backends.rtl import Rtl
 from trigger.backends.rtl.interface import Interface, ports
 from trigger.backends.rtl.simulate import Design
 from trigger.board.decisions import Point
+from trigger.board.registers import Registers, registers
 from trigger.errors import TriggerError
 from trigger.fixedpoint.types import Fixed
 from trigger.spec.links import LinkMap, Place
@@ -21,7 +22,9 @@ from trigger.support.resources import folder
 from trigger.support.templates import environment
 
 LANGUAGES = {"verilog": "sv", "vhdl": "vhd"}
-PARTS = ("trigger_framer", "trigger_working_point", "trigger_registers")
+# The parts around the core, in compilation order; those of PLAIN are copied, others are generated.
+PLAIN = ("trigger_framer", "trigger_working_point")
+PARTS = (*PLAIN, "trigger_registers")
 # Cycles besides the core: one to collect the last frame, one for the threshold, one for the
 # prescale.
 SHELL_LATENCY = 3
@@ -52,6 +55,10 @@ class Payload(NamedTuple):
     def apart(self) -> int:
         """The least number of clock cycles from one event to the next."""
         return max(self.links.words, self.core.interval)
+
+    def registers(self, version: str) -> Registers:
+        """The registers; ``version`` is eight hexadecimal digits."""
+        return registers(self.points, self.latency, version)
 
     @property
     def sources(self) -> tuple[Path, ...]:
@@ -113,6 +120,7 @@ def write_payload(payload: Payload, version: str) -> None:
         )
     suffix = LANGUAGES[rtl.language]
     wires = [_wire(place, links) for place in links.places]
+    known = payload.registers(version)
     fields: dict[str, Any] = {
         "name": name,
         "links": links,
@@ -124,6 +132,8 @@ def write_payload(payload: Payload, version: str) -> None:
         "bench": payload.bench.interface,
         "clock_mhz": rtl.clock_mhz,
         "orbit": ORBIT,
+        "registers": known.registers,
+        "address_bits": known.address_bits,
     }
     source = folder("firmware") / "shell"
     templates = environment(source)
@@ -132,9 +142,10 @@ def write_payload(payload: Payload, version: str) -> None:
     templates.filters["signed64"] = lambda value: f"{'-' if value < 0 else ''}64'sd{abs(value)}"
     for part in ("src", "sim"):
         (directory / part).mkdir(parents=True, exist_ok=True)
-    for part in PARTS:
+    for part in PLAIN:
         shutil.copyfile(source / f"{part}.{suffix}", directory / "src" / f"{part}.{suffix}")
     for template, target in (
+        (f"trigger_registers.{suffix}", f"src/trigger_registers.{suffix}"),
         (f"trigger.{suffix}", f"src/{name}.{suffix}"),
         (f"bench.{suffix}", f"sim/{name}_bench.{suffix}"),
     ):
@@ -143,7 +154,7 @@ def write_payload(payload: Payload, version: str) -> None:
     readme = templates.get_template("README.md.j2").render(**fields)
     (directory / "README.md").write_text(readme, encoding="utf-8")
     (directory / "payload.json").write_text(
-        json.dumps(_description(payload, version), indent=1) + "\n"
+        json.dumps(_description(payload, version, known), indent=1) + "\n"
     )
 
 
@@ -155,7 +166,7 @@ def _wire(place: Place, links: LinkMap) -> _Wire:
     )
 
 
-def _description(payload: Payload, version: str) -> dict[str, Any]:
+def _description(payload: Payload, version: str, known: Registers) -> dict[str, Any]:
     return {
         "name": payload.name,
         "version": version,
@@ -165,7 +176,12 @@ def _description(payload: Payload, version: str) -> dict[str, Any]:
         "apart": payload.apart,
         "word_bits": payload.links.word_bits,
         "orbit": ORBIT,
-        "points": [point.described() for point in payload.points],
+        "points": [
+            {**point.described(), "registers": f"points.{name}"}
+            for point, name in zip(payload.points, known.points, strict=True)
+        ],
+        "address_bits": known.address_bits,
+        "registers": known.described(),
         "scores": [
             {"low": p.low, "high": p.high, "type": str(p.type)} for p in payload.core.outputs
         ],

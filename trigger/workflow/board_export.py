@@ -150,6 +150,7 @@ def _fields(payload: Payload, build: Build, kind: str) -> dict[str, Any]:
         "core": payload.core,
         "latency": payload.latency,
         "apart": payload.apart,
+        "address_bits": payload.registers(fingerprint(read_graph(build.root))).address_bits,
         "input_links": channels,
         "output_links": output_links,
         "output_fields": fields,

@@ -1,0 +1,232 @@
+"""The registers of a payload, declared once: RTL, pages, files for software and tests follow.
+
+A register is a 32-bit word. Its address counts words. What is added here appears by itself in the
+address decoder, README.md, payload.json and in every file for software.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from trigger.board.decisions import Point
+from trigger.support.templates import Code
+
+FIRST_POINT = 0x10
+STRIDE = 8
+# The least width of an address, which the ports of the shells have.
+_ADDRESS_BITS = 8
+_WORD = (1 << 32) - 1
+
+
+class Signal(NamedTuple):
+    """Bits of a signal of ``trigger_registers``; all 32 bits of a word that is read, or fewer."""
+
+    name: str
+    low: int
+    width: int
+
+    @property
+    def high(self) -> int:
+        return self.low + self.width - 1
+
+
+class Strobe(NamedTuple):
+    """One bit of ``signal``, high in the cycle of a write; with ``bit``, of a write that sets it.
+
+    ``element`` is the bit of a vector.
+    """
+
+    signal: str
+    element: int | None = None
+    bit: int | None = None
+
+
+class Bits(NamedTuple):
+    """Named bits of a register."""
+
+    name: str
+    low: int
+    high: int
+    meaning: Code
+
+    @property
+    def mask(self) -> int:
+        return (1 << self.high + 1) - (1 << self.low)
+
+
+class Register(NamedTuple):
+    """``words`` registers from ``address`` on, or one.
+
+    ``read`` is what a read gives: bits of a signal, or a constant. ``strobes`` are what a write
+    does. ``reset`` is the value after a reset. ``point`` numbers the working point, if it has one.
+    """
+
+    name: str
+    address: int
+    meaning: Code
+    read: Signal | int | None = None
+    strobes: tuple[Strobe, ...] = ()
+    reset: int = 0
+    bits: tuple[Bits, ...] = ()
+    words: int = 1
+    point: int | None = None
+
+    @property
+    def access(self) -> str:
+        """``r``, ``w`` or ``rw``."""
+        return ("r" if self.read is not None else "") + ("w" if self.strobes else "")
+
+    @property
+    def last(self) -> int:
+        """The address of the last word."""
+        return self.address + self.words - 1
+
+    @property
+    def constant(self) -> int | None:
+        """What every read gives, if that is known."""
+        return self.read if isinstance(self.read, int) else None
+
+    @property
+    def initial(self) -> int | None:
+        """What a read gives after a reset; None if it cannot be read."""
+        if self.read is None:
+            return None
+        return self.reset if self.constant is None else self.constant
+
+
+class Registers(NamedTuple):
+    """All registers, in the order of their addresses. ``points`` name the working points, in words
+    that software can use in an identifier.
+    """
+
+    registers: tuple[Register, ...]
+    points: tuple[str, ...]
+
+    @property
+    def address_bits(self) -> int:
+        """The width of a word's address."""
+        return max(_ADDRESS_BITS, max(r.last for r in self.registers).bit_length())
+
+    def path(self, register: Register) -> tuple[str, ...]:
+        """Its name for software, from the outermost group in."""
+        if register.point is None:
+            return (register.name,)
+        return ("points", self.points[register.point], register.name)
+
+    def described(self) -> list[dict[str, Any]]:
+        """The registers for payload.json."""
+        return [
+            {
+                "name": ".".join(self.path(register)),
+                "address": register.address,
+                "words": register.words,
+                "access": register.access,
+                "reset": register.initial,
+                "bits": [bits._asdict() for bits in register.bits],
+                "meaning": register.meaning,
+            }
+            for register in self.registers
+        ]
+
+
+def registers(points: Sequence[Point], latency: int, version: str) -> Registers:
+    """The registers of a shell. ``version`` is eight hexadecimal digits."""
+    each = [register for k, point in enumerate(points) for register in _point(k, point)]
+    common = _common(len(points), latency, int(version, 16))
+    return Registers((*common, *each), identifiers([point.name for point in points]))
+
+
+def identifiers(names: Sequence[str]) -> tuple[str, ...]:
+    """Names as words of letters, digits and underscores, all different, also in capitals."""
+    words = [re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_") for name in names]
+    plain = [word if word[:1].isalpha() else f"point_{word}".rstrip("_") for word in words]
+    capitals = [word.upper() for word in plain]
+    if len(set(capitals)) == len(plain):
+        return tuple(plain)
+    return tuple(f"{word}_{number}" for number, word in enumerate(plain))
+
+
+def _common(points: int, latency: int, version: int) -> Iterator[Register]:
+    yield Register("version", 0x00, Code("fingerprint of the network"), version)
+    yield Register(
+        "control",
+        0x01,
+        Code("what a write does"),
+        strobes=(Strobe("snapshot", bit=0), Strobe("clear", bit=1)),
+        bits=(
+            Bits("snapshot", 0, 0, Code("take a snapshot of all counters")),
+            Bits("clear", 1, 1, Code("clear counters and errors")),
+        ),
+    )
+    yield Register(
+        "errors",
+        0x02,
+        Code("what was wrong with the inputs since the last clear"),
+        Signal("errors", 0, 4),
+        bits=(
+            Bits("broken", 0, 0, Code("an event ended early or continued without a start")),
+            Bits("links", 1, 1, Code("links disagreed")),
+            Bits("orbit", 2, 2, Code("an orbit started at the wrong time")),
+            Bits("early", 3, 3, Code("an event came too early and was dropped")),
+        ),
+    )
+    yield Register("latency", 0x03, Code("clock edges from the last frame to a decision"), latency)
+    yield from _wide("total", 0x04, "number of decisions, at the snapshot", "total_seen")
+    yield from _wide(
+        "saturated",
+        0x06,
+        "number of these events with a feature at the upper end of its type",
+        "saturated_seen",
+    )
+    yield Register("points", 0x08, Code("number of working points"), points)
+
+
+def _point(number: int, point: Point) -> Iterator[Register]:
+    """The registers of a working point."""
+    base = FIRST_POINT + STRIDE * number
+    step = f"an integer in units of the score's LSB ({point.port.type})"
+    high, low = _wide("threshold", base, step, "threshold", number)
+    yield high._replace(
+        meaning=Code(f"{high.meaning}; held until the low word is written"),
+        strobes=(Strobe("threshold_high_write", number),),
+        reset=point.bound >> 32 & _WORD,
+    )
+    yield low._replace(
+        meaning=Code(f"{low.meaning}; a write sets both"),
+        strobes=(Strobe("threshold_write", number),),
+        reset=point.bound & _WORD,
+    )
+    yield Register(
+        "prescale",
+        base + 2,
+        Code("0: no event; 1: every event that passes; n: every n-th"),
+        Signal("prescale", 32 * number, 32),
+        (Strobe("prescale_write", number),),
+        reset=1,
+        point=number,
+    )
+    meaning = "number of accepted events, at the snapshot"
+    yield from _wide("accepted", base + 3, meaning, "accepted_seen", number)
+
+
+def _wide(
+    name: str, address: int, meaning: str, signal: str, point: int | None = None
+) -> tuple[Register, Register]:
+    """A number of 64 bits of a signal that has one for each working point: high and low word."""
+    first = 64 * (point or 0)
+    return (
+        Register(
+            f"{name}_high",
+            address,
+            Code(f"{meaning}, high word"),
+            Signal(signal, first + 32, 32),
+            point=point,
+        ),
+        Register(
+            f"{name}_low",
+            address + 1,
+            Code(f"{meaning}, low word"),
+            Signal(signal, first, 32),
+            point=point,
+        ),
+    )
