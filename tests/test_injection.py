@@ -239,10 +239,11 @@ def test_every_text_is_written_by_some_template(contexts):
             read |= {place} if is_read(template, context, place) else set()
     assert every - read == {
         # They choose between texts of the templates.
-        ("kind",), ("language",), ("simulator",),
+        ("kind",), ("language",), ("simulator",), ("axi", "ports", "0", "direction"),
         # They come with what is written.
         ("core", "blocks", "0", "layer"), ("core", "kernels", "0", "blocks", "0", "layer"),
         ("cores", "0", "name"), ("links", "places", "0", "name"),
+        ("axi", "ports", "0", "interface"), ("axi", "ports", "0", "signal"),
     }  # fmt: skip
 
 
@@ -256,13 +257,14 @@ def test_code_comes_from_backends_alone(contexts):
     assert code == {
         # What a register means, in words of its declaration.
         ("README.md.j2", "registers"),
+        ("registers.h.j2", "registers"),
         ("bench.sv.j2", "registers"),
         ("bench.vhd.j2", "registers"),
         ("trigger.sv.j2", "registers"),
         ("trigger.vhd.j2", "registers"),
         ("trigger_registers.sv.j2", "registers"),
         ("trigger_registers.vhd.j2", "registers"),
-        ("axi.sv.j2", "axi"),
+        ("axi.v.j2", "axi"),
         ("emp_bench.vhd.j2", "axi"),
         ("emp_payload.vhd.j2", "axi"),
         ("stubs.vhd.j2", "axi"),

@@ -3,9 +3,12 @@ decide.
 """
 
 import json
+import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+# The benches import what the software of the payload imports.
+sys.path.insert(0, str(HERE.parent / "software"))
 PAYLOAD = json.loads((HERE / "payload.json").read_text())
 LINKS, FRAMES, WORD_BITS = PAYLOAD["links"], PAYLOAD["frames"], PAYLOAD["word_bits"]
 OUTPUT = PAYLOAD.get("output", [])  # of an EMP board: where the parts of a decision go

@@ -4,6 +4,7 @@ import random
 
 import cocotb
 from cocotb.clock import Clock
+from cocotb.task import bridge, resume
 from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster
 from payload import (
@@ -17,6 +18,8 @@ from payload import (
     register,
     threshold_words,
 )
+from software import session
+from trigger_board import Mapped
 
 
 async def begin(dut):
@@ -144,3 +147,17 @@ async def registers(dut):
     assert await master.read_dword(4 * address("total_low")) == 10
     accepted = sum(event.scores[POINTS[0]["element"]] >= -5 for event in vectors)
     assert await master.read_dword(4 * register(0, "accepted_low")) == accepted
+
+
+@cocotb.test()
+async def software(dut):
+    """The class of software/ over AXI4-Lite."""
+    master = await begin(dut)
+
+    async def send_all(vectors):
+        cocotb.start_soon(send(dut, vectors, lambda: False))
+        await receive(dut, len(vectors), lambda: False)
+        await ClockCycles(dut.aclk, 2)
+
+    bus = Mapped(resume(master.read_dword), resume(master.write_dword))
+    await bridge(session)(bus, resume(send_all))

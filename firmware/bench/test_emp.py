@@ -2,24 +2,33 @@
 event.
 """
 
+import xml.etree.ElementTree as ET
+
 import cocotb
 from cocotb.clock import Clock
+from cocotb.task import bridge, resume
 from cocotb.triggers import FallingEdge, RisingEdge
 from payload import (
     APART,
     CONTROL,
     FRAMES,
+    HERE,
     LATENCY,
     LINKS,
     OUTPUT_LINKS,
     POINTS,
+    READABLE,
     SNAPSHOT,
+    WRITABLE,
     address,
     decision_words,
     events,
+    initial_values,
     register,
     threshold_words,
 )
+from software import session
+from trigger_board import Ipbus
 
 ALL = (1 << LINKS) - 1
 ALL_OUT = (1 << len(OUTPUT_LINKS)) - 1
@@ -149,3 +158,74 @@ async def registers(dut):
     assert await ipbus(dut, address("total_low")) == 50
     accepted = sum(event.accept_bits(bounds) & 1 for event in vectors)
     assert await ipbus(dut, register(0, "accepted_low")) == accepted
+
+
+class Device:
+    """A board with this payload, as uHAL shows it: nodes of the address table, and a dispatch."""
+
+    def __init__(self, read, write):
+        self.nodes = {}
+        table = ET.parse(HERE.parent / "addr_table" / "emp_payload.xml")
+        self._add(table.getroot(), "payload", 0, read, write)
+
+    def _add(self, element, path, base, read, write):
+        address = base + int(element.get("address", "0"), 0)
+        assert path not in self.nodes, f"two nodes are {path}"
+        self.nodes[path] = Node(element, address, read, write)
+        for child in element.findall("node"):
+            self._add(child, f"{path}.{child.get('id')}", address, read, write)
+
+    def getNode(self, path):  # noqa: N802 - uHAL's name
+        return self.nodes[path]
+
+    def dispatch(self):
+        """Nothing waits here."""
+
+
+class Node:
+    """A node whose mask and permission are obeyed, as uHAL does."""
+
+    def __init__(self, element, address, read, write):
+        self.address, self._read, self._write = address, read, write
+        self.permission = element.get("permission", "rw")
+        self.mask = int(element.get("mask", "0xffffffff"), 0)
+        self.has_registers = element.find("node") is not None
+
+    def read(self):
+        assert "r" in self.permission
+        shift = (self.mask & -self.mask).bit_length() - 1
+        return (self._read(self.address) & self.mask) >> shift
+
+    def write(self, value):
+        assert "w" in self.permission and self.mask == 0xFFFFFFFF
+        self._write(self.address, value)
+
+
+@cocotb.test()
+async def software(dut):
+    """The class of software/ over the nodes of the address table."""
+    await begin(dut)
+
+    async def send_all(vectors):
+        await run(dut, vectors)
+
+    read = resume(lambda address: ipbus(dut, address))
+    write = resume(lambda address, value: ipbus(dut, address, value))
+    device = Device(read, write)
+    await bridge(session)(Ipbus(device), resume(send_all))
+    written = {node.address for node in device.nodes.values() if "w" in node.permission}
+    assert written >= WRITABLE
+
+
+@cocotb.test()
+async def address_table(dut):
+    """Every node reads what payload.json says of a board after a reset."""
+    await begin(dut)
+    expected = initial_values()
+    device = Device(None, None)
+    leaves = {path: node for path, node in device.nodes.items() if not node.has_registers}
+    assert {node.address for node in leaves.values()} == READABLE | WRITABLE
+    for path, node in leaves.items():
+        shift = (node.mask & -node.mask).bit_length() - 1
+        found = (await ipbus(dut, node.address) & node.mask) >> shift
+        assert found == (expected[node.address] & node.mask) >> shift, path

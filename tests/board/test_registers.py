@@ -25,7 +25,7 @@ def test_a_payload_describes_its_registers(built, shell):
         "saturated_low": 7,
         "points": 8,
         **{
-            f"points.{name}.{field}": FIRST_POINT + STRIDE * number + k
+            f"accept.{name}.{field}": FIRST_POINT + STRIDE * number + k
             for number, name in enumerate(("loose", "tight"))
             for k, field in enumerate(
                 ("threshold_high", "threshold_low", "prescale", "accepted_high", "accepted_low")
@@ -33,15 +33,15 @@ def test_a_payload_describes_its_registers(built, shell):
         },
     }
     assert [point["registers"] for point in description["points"]] == [
-        "points.loose",
-        "points.tight",
+        "accept.loose",
+        "accept.tight",
     ]
     for point in description["points"]:
         high, low = (found[f"{point['registers']}.threshold_{part}"] for part in ("high", "low"))
         assert (high["reset"] << 32 | low["reset"]) == point["bound"] % (1 << 64)
     assert found["version"]["reset"] == int(description["version"], 16)
     assert found["latency"]["reset"] == description["latency"] == shell.latency
-    assert found["control"]["access"] == "w" and found["control"]["reset"] is None
+    assert found["control"]["access"] == "rw" and found["control"]["reset"] == 0
     assert found["errors"]["bits"][3] == {
         "name": "early",
         "low": 3,
@@ -59,6 +59,8 @@ def test_no_address_is_given_twice(shell):
     assert len(taken) == len(set(taken)) and taken == sorted(taken)
     paths = [known.path(register) for register in known.registers]
     assert len(paths) == len(set(paths))
+    groups = {path[:length] for path in paths for length in range(1, len(path))}
+    assert not groups & set(paths), "a register has the name of a group"
     assert known.address_bits == 8 and max(taken) < 256
     wide = known.registers[0]._replace(address=0x100, words=0x100)
     assert known._replace(registers=(wide,)).address_bits == 9

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 from trigger.board.decisions import Point
 from trigger.support.templates import Code
 
+# The group of all working points, whose registers are accept.NAME.threshold_high and so on.
+GROUP = "accept"
 FIRST_POINT = 0x10
 STRIDE = 8
 # The least width of an address, which the ports of the shells have.
@@ -111,7 +113,7 @@ class Registers(NamedTuple):
         """Its name for software, from the outermost group in."""
         if register.point is None:
             return (register.name,)
-        return ("points", self.points[register.point], register.name)
+        return (GROUP, self.points[register.point], register.name)
 
     def described(self) -> list[dict[str, Any]]:
         """The registers for payload.json."""
@@ -151,7 +153,8 @@ def _common(points: int, latency: int, version: int) -> Iterator[Register]:
     yield Register(
         "control",
         0x01,
-        Code("what a write does"),
+        Code("what a write does; reads as zero"),
+        0,
         strobes=(Strobe("snapshot", bit=0), Strobe("clear", bit=1)),
         bits=(
             Bits("snapshot", 0, 0, Code("take a snapshot of all counters")),
@@ -184,7 +187,7 @@ def _common(points: int, latency: int, version: int) -> Iterator[Register]:
 def _point(number: int, point: Point) -> Iterator[Register]:
     """The registers of a working point."""
     base = FIRST_POINT + STRIDE * number
-    step = f"an integer in units of the score's LSB ({point.port.type})"
+    step = f"threshold in units of the score's LSB ({point.port.type})"
     high, low = _wide("threshold", base, step, "threshold", number)
     yield high._replace(
         meaning=Code(f"{high.meaning}; held until the low word is written"),
@@ -199,7 +202,7 @@ def _point(number: int, point: Point) -> Iterator[Register]:
     yield Register(
         "prescale",
         base + 2,
-        Code("0: no event; 1: every event that passes; n: every n-th"),
+        Code("prescale; 0: no event; 1: every event that passes; n: every n-th"),
         Signal("prescale", 32 * number, 32),
         (Strobe("prescale_write", number),),
         reset=1,

@@ -13,7 +13,7 @@ from trigger.backends.rtl import Rtl
 from trigger.backends.rtl.interface import Interface, ports
 from trigger.backends.rtl.simulate import Design
 from trigger.board.decisions import Point
-from trigger.board.registers import Registers, registers
+from trigger.board.registers import GROUP, Registers, registers
 from trigger.errors import TriggerError
 from trigger.fixedpoint.types import Fixed
 from trigger.spec.links import LinkMap, Place
@@ -177,7 +177,7 @@ def _description(payload: Payload, version: str, known: Registers) -> dict[str, 
         "word_bits": payload.links.word_bits,
         "orbit": ORBIT,
         "points": [
-            {**point.described(), "registers": f"points.{name}"}
+            {**point.described(), "registers": f"{GROUP}.{name}"}
             for point, name in zip(payload.points, known.points, strict=True)
         ],
         "address_bits": known.address_bits,

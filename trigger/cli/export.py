@@ -80,7 +80,9 @@ def export_payload(
     """Write the trigger for a board, with benches.
 
     Link words in, accept bits out, with registers and counters. README.md documents every bit and
-    register; python sim/run.py runs the benches.
+    register; python sim/run.py runs the benches. software/ reads and writes the registers: a Python
+    class, with an address table for IPbus (emp), or a C header and IP-XACT (axi). vivado.tcl or
+    quartus.tcl is a project of the whole payload.
     """
     from trigger.workflow.exports import to_payload
 

@@ -42,7 +42,7 @@ class Quartus:
             top=job.name,
             quartus=job.part.quartus,
         )
-        write_script("rtl/clock.sdc.j2", work / "clock.sdc", clock_mhz=job.clock_mhz)
+        write_script("rtl/clock.sdc.j2", work / "clock.sdc", clocks={"clk": job.clock_mhz})
         log = run_tool("quartus_sh", [program, "-t", str(script)], work, timeout_s)
         figures = parse_fit(read_report("quartus_sh", work / f"{job.name}.fit.summary"))
         slack = parse_slack(read_report("quartus_sh", work / f"{job.name}.sta.summary"))

@@ -13,11 +13,13 @@ from trigger.artifacts.built_payload import payload as built_payload
 from trigger.artifacts.folder import Build, integer_events, read_graph
 from trigger.backends.rtl import open_project
 from trigger.backends.rtl import write as write_rtl
+from trigger.board.axi import AxiPort, Widths, axi_ports
 from trigger.board.core import core_options
 from trigger.board.decisions import Decisions, decide
 from trigger.board.patterns import END, ORBIT, START, VALID, Pattern, pattern
 from trigger.board.shell import ORBIT as ORBIT_LENGTH
 from trigger.board.shell import Payload, write_payload
+from trigger.board.software import Design, write_software
 from trigger.errors import TriggerError, quoted
 from trigger.events.hardware import structured
 from trigger.fixedpoint.evaluate import run
@@ -31,39 +33,54 @@ from trigger.support.resources import folder
 from trigger.support.templates import Code, environment
 
 _BENCH_EVENTS = 120
+# The clock of IPbus on EMP boards.
+IPBUS_MHZ = 31.25
 
 
 class Shell(NamedTuple):
     """A board shell: its languages, the first by default, and its files besides those of the plain
     shell.
 
-    ``board`` is the module for the board, ``top`` that of the simulation. ``files`` are templates
-    of ``firmware``, by the name of what they make; ``simulation`` those for simulation only.
+    ``board`` is the module for the board, ``top`` that of the simulation. ``clock`` is the port of
+    the payload's clock; ``slow`` has the others with their MHz. ``files`` are templates of
+    ``firmware``, by the name of what they make; ``simulation`` those for simulation only, of which
+    ``packages`` stand for those of the board's framework.
     """
 
     languages: tuple[str, ...]
     board: str
     top: str
     bench: str
+    clock: str
     files: dict[str, str] = {}  # noqa: RUF012 - a default that nobody changes
     simulation: dict[str, str] = {}  # noqa: RUF012
+    packages: tuple[str, ...] = ()
+    slow: dict[str, float] = {}  # noqa: RUF012
 
 
 SHELLS = {
-    "plain": Shell(("verilog", "vhdl"), "{name}", "{name}", "test_plain"),
+    "plain": Shell(("verilog", "vhdl"), "{name}", "{name}", "test_plain", "clk"),
     "axi": Shell(
-        ("verilog",), "{name}_axi", "{name}_axi", "test_axi", {"{name}_axi.sv": "axi/axi.sv.j2"}
+        ("verilog",),
+        "{name}_axi",
+        "{name}_axi",
+        "test_axi",
+        "aclk",
+        {"{name}_axi.v": "axi/axi.v.j2"},
     ),
     "emp": Shell(
         ("vhdl",),
         "emp_payload",
         "{name}_emp_bench",
         "test_emp",
+        "clk_p",
         {
             "register_crossing.vhd": "emp/register_crossing.vhd",
             "emp_payload.vhd": "emp/emp_payload.vhd.j2",
         },
         {"stubs.vhd": "emp/stubs.vhd.j2", "{name}_emp_bench.vhd": "emp/emp_bench.vhd.j2"},
+        ("stubs.vhd",),
+        {"clk": IPBUS_MHZ},
     ),
 }
 _SIMULATORS = {"verilog": "icarus", "vhdl": "ghdl"}
@@ -85,24 +102,39 @@ def export(
     _asked(build)
     rtl = write_rtl(graph, directory / "core", core_options(spec, language))
     payload = built_payload(build.root, spec, rtl, directory)
+    version = fingerprint(graph)
     fields = _fields(payload, build, kind)
-    write_payload(payload, fingerprint(graph))
+    write_payload(payload, version)
     sim = directory / "sim"
     for where, files in ((directory / "src", shell.files), (sim, shell.simulation)):
         for target, template in files.items():
             _make(folder("firmware") / template, where / target.format(name=payload.name), fields)
+    design = _design(payload, kind, fields["axi"]["ports"])
     about = {
         "kind": kind,
         "simulator": _SIMULATORS[language],
-        "top": shell.board.format(name=payload.name),
-        "files": [path.relative_to(directory).as_posix() for path in sources(payload, kind)],
+        "top": design.top,
+        "files": design.files,
+        **write_software(payload, payload.registers(version), design),
     }
     with (directory / "README.md").open("a", encoding="utf-8") as readme:
-        for home in ("bench",) if kind == "plain" else (kind, "bench"):
+        for home in ("software", "bench") if kind == "plain" else (kind, "software", "bench"):
             page = environment(folder("firmware") / home).get_template("README.md.j2")
             readme.write(page.render(**fields, **about))
     _write_benches(payload, build, kind)
     return payload
+
+
+def _design(payload: Payload, kind: str, ports: Sequence[AxiPort]) -> Design:
+    shell = SHELLS[kind]
+    return Design(
+        kind,
+        shell.board.format(name=payload.name),
+        [path.relative_to(payload.directory).as_posix() for path in sources(payload, kind)],
+        [f"sim/{name}" for name in shell.packages],
+        {shell.clock: payload.rtl.clock_mhz, **shell.slow},
+        ports,
+    )
 
 
 def sources(payload: Payload, kind: str) -> list[Path]:
@@ -143,6 +175,8 @@ def _fields(payload: Payload, build: Build, kind: str) -> dict[str, Any]:
     output_links = sorted({field.link for field in fields})
     # The smallest power of two that is at least 32 + width.
     beat = 32 << (-(-width // 32)).bit_length()
+    address_bits = payload.registers(fingerprint(read_graph(build.root))).address_bits
+    widths = Widths(count * payload.links.word_bits, beat, address_bits + 2)
     return {
         "name": payload.name,
         "links": payload.links,
@@ -150,7 +184,7 @@ def _fields(payload: Payload, build: Build, kind: str) -> dict[str, Any]:
         "core": payload.core,
         "latency": payload.latency,
         "apart": payload.apart,
-        "address_bits": payload.registers(fingerprint(read_graph(build.root))).address_bits,
+        "address_bits": address_bits,
         "input_links": channels,
         "output_links": output_links,
         "output_fields": fields,
@@ -158,6 +192,7 @@ def _fields(payload: Payload, build: Build, kind: str) -> dict[str, Any]:
         "regions": max(18, *(channel // 4 + 1 for channel in (*channels, *output_links))),
         "axi": {
             "width": beat,
+            "ports": axi_ports(widths),
             "padding": _zeros(beat - 32 - width),
             "unused": _zeros(MOST_POINTS - len(payload.points)),
         },
@@ -196,7 +231,7 @@ def _write_benches(payload: Payload, build: Build, kind: str) -> None:
     shell = SHELLS[kind]
     sim = payload.directory / "sim"
     home = folder("firmware") / "bench"
-    for name in ("payload.py", f"{shell.bench}.py", "run.py"):
+    for name in ("payload.py", "software.py", f"{shell.bench}.py", "run.py"):
         shutil.copyfile(home / name, sim / name)
     description = json.loads((payload.directory / "payload.json").read_text(encoding="utf-8"))
     if kind == "emp":

@@ -16,6 +16,7 @@ import numpy as np
 
 from trigger.backends.rtl.ghdl import GhdlSimulation, analyse
 from trigger.backends.rtl.interface import Interface, Port
+from trigger.backends.rtl.scripts import Project, write_scripts
 from trigger.backends.rtl.simulate import Design, Simulation, compile_together
 from trigger.backends.rtl.verilator import RtlFailed
 from trigger.errors import TriggerError
@@ -239,7 +240,7 @@ def write(
     # An item a line: ``indent`` would do without the fast encoder.
     text = json.dumps(description, separators=(",\n", ": "))
     write_text(directory / DESCRIPTION, f"{text}\n")
-    _write_project(directory, description, find_part(options.part).quartus)
+    _write_project(directory, description, find_part(options.part))
     return open_project(directory, graph)
 
 
@@ -366,14 +367,10 @@ def _port_map(ports: Sequence[Port], names: Sequence[str]) -> list[dict[str, Any
     ]
 
 
-def _write_project(
-    directory: Path, description: dict[str, Any], quartus: dict[str, str] | None
-) -> None:
+def _write_project(directory: Path, description: dict[str, Any], fpga: Part) -> None:
     """Write the port map, constraints and a project script for the vendor's tool."""
-    templates = environment(folder("synth"))
-    names = ["ports.md"] + (
-        ["quartus.tcl", "clock.sdc"] if quartus else ["vivado.tcl", "clock.xdc"]
-    )
-    for name in names:
-        text = templates.get_template(f"rtl/{name}.j2").render(**description, quartus=quartus)
-        write_text(directory / name, text)
+    page = environment(folder("synth")).get_template("rtl/ports.md.j2")
+    write_text(directory / "ports.md", page.render(**description))
+    files = [f"src/{source}" for source in description["sources"]]
+    clocks = {"clk": description["clock_mhz"]}
+    write_scripts(directory, Project("core", description["name"], files, fpga, clocks))

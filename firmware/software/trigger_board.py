@@ -1,0 +1,171 @@
+"""A trigger on a board: thresholds, prescales, counters and errors over AXI4-Lite, IPbus or any
+other access to its registers. Needs Python 3.9 and nothing else; payload.json says which registers
+there are.
+"""
+
+import json
+from pathlib import Path
+
+WORD = 0xFFFFFFFF
+HERE = Path(__file__).resolve().parent
+PAYLOAD = HERE.parent / "payload.json"
+
+
+class Mapped:
+    """Registers in an address space, such as AXI4-Lite.
+
+    ``read(address)`` returns a word of 32 bits and ``write(address, word)`` writes one. The first
+    register is at ``base``, and each other ``step`` further: four bytes with AXI, 1 at the port of
+    the plain shell.
+    """
+
+    def __init__(self, read, write, base=0, step=4):
+        self._read, self._write, self._base, self._step = read, write, base, step
+
+    def read(self, register, word=0):
+        """A word of a register, as payload.json describes it."""
+        return int(self._read(self._address(register, word)))
+
+    def write(self, register, value, word=0):
+        """Write a word of a register."""
+        self._write(self._address(register, word), value)
+
+    def _address(self, register, word):
+        return self._base + self._step * (register["address"] + word)
+
+
+class Ipbus:
+    """Registers on IPbus. ``device`` is a uhal.HwInterface; ``node`` is the node of the payload in
+    its address table, or "" if the table is that of the payload alone.
+    """
+
+    def __init__(self, device, node="payload"):
+        self._device, self._prefix = device, f"{node}." if node else ""
+
+    def read(self, register, word=0):
+        """A word of a register, as payload.json describes it."""
+        node = self._node(register)
+        is_block = register["words"] > 1
+        found = node.readBlockOffset(1, word) if is_block else node.read()
+        self._device.dispatch()
+        return int(found[0] if is_block else found)
+
+    def write(self, register, value, word=0):
+        """Write a word of a register."""
+        node = self._node(register)
+        if register["words"] > 1:
+            node.writeBlockOffset([value], word)
+        else:
+            node.write(value)
+        self._device.dispatch()
+
+    def _node(self, register):
+        return self._device.getNode(self._prefix + register["name"])
+
+
+class Accept:
+    """One accept bit: its ``threshold``, an integer in units of the score's LSB, its ``prescale``,
+    and the number of events ``accepted`` at the last snapshot.
+    """
+
+    def __init__(self, trigger, name, registers):
+        self.name = name
+        self._trigger, self._registers = trigger, registers
+
+    @property
+    def threshold(self):
+        """The threshold in use; the board limits it to what a score can be."""
+        value = self._trigger.read_wide(f"{self._registers}.threshold")
+        return value - (1 << 64) if value >> 63 else value
+
+    @threshold.setter
+    def threshold(self, value):
+        if not -(1 << 63) <= value < 1 << 63:
+            raise ValueError(f"{self.name}: threshold {value} does not fit 64 bits")
+        # Writing the low word sets both.
+        self._trigger.write(f"{self._registers}.threshold_high", value >> 32 & WORD)
+        self._trigger.write(f"{self._registers}.threshold_low", value & WORD)
+
+    @property
+    def prescale(self):
+        """0: no event is accepted; 1: every event that passes; n: every n-th of them."""
+        return self._trigger.read(f"{self._registers}.prescale")
+
+    @prescale.setter
+    def prescale(self, value):
+        self._trigger.write(f"{self._registers}.prescale", value)
+
+    @property
+    def accepted(self):
+        return self._trigger.read_wide(f"{self._registers}.accepted")
+
+
+class Trigger:
+    """The trigger behind a bus: ``accept`` has its accept bits by name.
+
+    Raises RuntimeError if the board does not run the network that payload.json is for.
+    """
+
+    def __init__(self, bus, payload=PAYLOAD):
+        described = json.loads(Path(payload).read_text(encoding="utf-8"))
+        self._bus = bus
+        self.registers = {register["name"]: register for register in described["registers"]}
+        self.accept = {
+            point["name"]: Accept(self, point["name"], point["registers"])
+            for point in described["points"]
+        }
+        found, expected = f"{self.read('version'):08x}", described["version"]
+        if found != expected:
+            raise RuntimeError(
+                f"the board has version {found}, {payload} is for version {expected}; "
+                "use the files of the export that is on the board"
+            )
+
+    def read(self, name, word=0):
+        """A word of a register by its name in payload.json."""
+        return self._bus.read(self._register(name, "r", word), word)
+
+    def write(self, name, value, word=0):
+        """Write a word of a register."""
+        if not 0 <= value <= WORD:
+            raise ValueError(f"{name}: {value} does not fit 32 bits")
+        self._bus.write(self._register(name, "w", word), value, word)
+
+    def read_wide(self, name):
+        """A number of 64 bits from its two registers."""
+        return self.read(f"{name}_high") << 32 | self.read(f"{name}_low")
+
+    def errors(self):
+        """The names of all errors since the last clear; payload.json says what they mean."""
+        value = self.read("errors")
+        bits = self.registers["errors"]["bits"]
+        return [bit["name"] for bit in bits if value >> bit["low"] & 1]
+
+    def counters(self):
+        """All counters at one moment: ``total``, ``saturated``, and the events of each accept
+        bit.
+        """
+        self._pulse("snapshot")
+        return {
+            "total": self.read_wide("total"),
+            "saturated": self.read_wide("saturated"),
+            "accepted": {name: one.accepted for name, one in self.accept.items()},
+        }
+
+    def clear(self):
+        """Clear counters and errors."""
+        self._pulse("clear")
+
+    def _pulse(self, action):
+        (low,) = (bit["low"] for bit in self.registers["control"]["bits"] if bit["name"] == action)
+        self.write("control", 1 << low)
+
+    def _register(self, name, access, word):
+        if name not in self.registers:
+            raise KeyError(f"no register {name!r}; there are {', '.join(self.registers)}")
+        register = self.registers[name]
+        if access not in register["access"]:
+            raise PermissionError(f"{name} cannot be {'read' if access == 'r' else 'written'}")
+        if not 0 <= word < register["words"]:
+            raise IndexError(f"{name} has {register['words']} words; there is no word {word}")
+        return register

@@ -1,0 +1,138 @@
+"""The page about software: its table is that of the registers, its examples run."""
+
+import ast
+import importlib.util
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from trigger.backends.rtl.interface import Port
+from trigger.board.decisions import Point
+from trigger.board.registers import registers
+from trigger.fixedpoint.types import Fixed
+from trigger.support.resources import folder
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "software.md"
+SCORE = Fixed(True, 8, 4)
+POINTS = [Point(name, 0, Port(0, SCORE), 3) for name in ("loose", "tight")]
+
+
+def rows(known):
+    """The table of the first working point, as the page has it."""
+    for one in known.registers:
+        if one.point:
+            continue
+        name = ".".join(known.path(one)).replace("loose", "NAME")
+        meaning = one.meaning.replace(f" ({SCORE})", "")
+        bits = "".join(f"; bit {bit.low} `{bit.name}`: {bit.meaning}" for bit in one.bits)
+        yield f"| 0x{one.address:02x} | {one.access} | `{name}` | {meaning}{bits} |"
+
+
+def test_the_table_is_that_of_the_registers():
+    known = registers(POINTS, 9, "00c0ffee")
+    text = PAGE.read_text()
+    table = text[text.index("| address | access |") :].split("\n\n")[0].splitlines()
+    assert table[2:] == list(rows(known))
+
+
+class Board:
+    """Registers in memory, at byte addresses from a base, and as nodes of uHAL."""
+
+    def __init__(self, known, base):
+        self.base, self.known = base, known
+        self.words = {register["address"]: register["reset"] for register in known}
+
+    def read(self, address):
+        return self.words[(address - self.base) // 4]
+
+    def write(self, address, value):
+        self.words[(address - self.base) // 4] = value
+
+    def getNode(self, path):  # noqa: N802
+        (found,) = (one for one in self.known if f"payload.{one['name']}" == path)
+        return Node(self, self.base + 4 * found["address"])
+
+    def dispatch(self):
+        pass
+
+
+class Node:
+    def __init__(self, board, address):
+        self.board, self.address = board, address
+
+    def read(self):
+        return self.board.read(self.address)
+
+    def write(self, value):
+        self.board.write(self.address, value)
+
+    def readBlockOffset(self, count, offset):  # noqa: N802
+        assert count == 1
+        return [self.board.read(self.address + 4 * offset)]
+
+    def writeBlockOffset(self, values, offset):  # noqa: N802
+        (value,) = values
+        self.board.write(self.address + 4 * offset, value)
+
+
+@pytest.fixture
+def software(tmp_path, monkeypatch):
+    """``trigger_board`` as in an exported folder, and the description that it reads."""
+    known = registers(POINTS, 9, "00c0ffee")
+    described = {
+        "version": "00c0ffee",
+        "address_bits": known.address_bits,
+        "points": [
+            {"name": point.name, "registers": f"accept.{name}"}
+            for point, name in zip(POINTS, known.points, strict=True)
+        ],
+        "registers": known.described(),
+    }
+    (tmp_path / "payload.json").write_text(json.dumps(described))
+    (tmp_path / "software").mkdir()
+    path = tmp_path / "software" / "trigger_board.py"
+    path.write_text((folder("firmware") / "software" / "trigger_board.py").read_text())
+    spec = importlib.util.spec_from_file_location("trigger_board", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setitem(sys.modules, "trigger_board", module)
+    return module, described
+
+
+def test_the_class_needs_python_3_9_alone():
+    text = (folder("firmware") / "software" / "trigger_board.py").read_text()
+    tree = ast.parse(text, feature_version=(3, 9))
+    imported = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+    assert [ast.unparse(node) for node in imported] == ["import json", "from pathlib import Path"]
+
+
+def test_the_examples_run(software, capsys):
+    _, described = software
+    board = Board(described["registers"], 0xA000_0000)
+    mapped, ipbus = re.findall(r"^```py\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    exec(mapped, {"read": board.read, "write": board.write})
+    exec(ipbus, {"device": board})
+    shown = "{'total': 0, 'saturated': 0, 'accepted': {'loose': 0, 'tight': 0}} []\n"
+    assert capsys.readouterr().out == 2 * shown
+    assert (board.words[0x18], board.words[0x19], board.words[0x12]) == (0, 12, 100)
+
+
+@pytest.mark.parametrize("bus", ["mapped", "ipbus"])
+def test_a_window_of_words(software, tmp_path, bus):
+    """A register of several words, which a payload may get."""
+    module, described = software
+    window = {**described["registers"][-1], "name": "window", "address": 0x80, "words": 4}
+    described["registers"].append({**window, "access": "rw"})
+    board = Board(described["registers"], 0)
+    board.words |= {0x80 + k: k * k for k in range(4)}
+    (tmp_path / "payload.json").write_text(json.dumps(described))
+    made = module.Mapped(board.read, board.write) if bus == "mapped" else module.Ipbus(board)
+    trigger = module.Trigger(made)
+    assert [trigger.read("window", k) for k in range(4)] == [0, 1, 4, 9]
+    trigger.write("window", 77, 2)
+    assert board.words[0x82] == 77
+    with pytest.raises(IndexError, match="^window has 4 words; there is no word 4$"):
+        trigger.read("window", 4)
