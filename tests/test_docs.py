@@ -27,6 +27,7 @@ MARKDOWN = sorted(
 )
 HOW_TO = (
     "own-data",
+    "onnx",
     "own-network",
     "payload",
     "rates",

@@ -15,6 +15,7 @@ Report            verdict and figures of a finished build
 Inexact           raised where a network cannot be exact: layer, reason, remedy
 TriggerError      raised for every other error that the user can correct
 
+trigger.onnx reads quantised networks in ONNX, such as those of Brevitas.
 trigger.trees reads boosted trees, and writes those of scikit-learn so that they can be read.
 trigger.quantizers has quantisers whose bit widths are learned, for the networks of a model.py.
 """

@@ -73,14 +73,14 @@ def training_events(build: Build) -> dict[str, Events]:
 
 
 def network_file(root: Path) -> Path:
-    """The network of a build: a forest in network.json, or a network of Keras."""
-    forest = root / "model" / "network.json"
-    return forest if forest.exists() else root / "model" / "network.keras"
+    """The network of a build: a forest in network.json, a file of ONNX, or a network of Keras."""
+    others = [root / "model" / name for name in ("network.json", "network.onnx")]
+    return next((path for path in others if path.exists()), root / "model" / "network.keras")
 
 
 def reference(root: Path) -> str:
     """The name of the network that is the reference of a build, among its scores."""
-    return "trees" if network_file(root).suffix == ".json" else "Keras"
+    return {".json": "trees", ".onnx": "ONNX"}.get(network_file(root).suffix, "Keras")
 
 
 def read_graph(root: Path) -> Graph:

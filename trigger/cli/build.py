@@ -16,8 +16,8 @@ Output = Annotated[Path, typer.Option(help="The folder for builds.")]
 Network = Annotated[
     Path | None,
     typer.Option(
-        help="Instead of a trigger: a trained network (.keras, .h5, .json with --weights) or "
-        "boosted trees (.json, .ubj, .txt)."
+        help="Instead of a trigger: a trained network (.keras, .h5, .onnx, .json with --weights) "
+        "or boosted trees (.json, .ubj, .txt)."
     ),
 ]
 Weights = Annotated[Path | None, typer.Option(help="The weights (.h5) of a network in .json.")]

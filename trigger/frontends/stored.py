@@ -1,4 +1,4 @@
-"""The network of a build from its file: of Keras, or a forest."""
+"""The network of a build from its file: of Keras, of ONNX, or a forest."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,8 +18,8 @@ class Reference(Protocol):
 
 
 class Opened(NamedTuple):
-    """A network, with the module whose functions take it: ``frontends.networks`` or
-    ``frontends.trees.network``.
+    """A network, with the module whose functions take it: ``frontends.networks``,
+    ``frontends.onnx.network`` or ``frontends.trees.network``.
     """
 
     frontend: Any
@@ -48,6 +48,10 @@ def opened(path: Path) -> Opened:
         from trigger.frontends.trees import network
 
         return Opened(network, network.load(path))
+    if path.suffix == ".onnx":
+        from trigger.frontends.onnx import network as of_onnx
+
+        return Opened(of_onnx, of_onnx.load(path))
     from trigger.frontends import loading, networks
 
     return Opened(networks, loading.load(path))

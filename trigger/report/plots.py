@@ -30,7 +30,7 @@ _STYLE: Any = [
 _CURVE_POINTS = 240
 _STYLES = ("-", "--", ":", "-.")
 # The networks that the others are compared with.
-_REFERENCES = ("Keras", "trees")
+_REFERENCES = ("Keras", "ONNX", "trees")
 # The copies of a kernel that are drawn.
 _MOST_COPIES = 4
 _AREA_COLORS = ("lightgray", "tab:blue", "tab:orange", "tab:green", "tab:purple")
@@ -59,9 +59,9 @@ def roc_curves(curves: Mapping[str, Mapping[str, Roc]], signal_efficiency: float
     Keras or trees, csim, boosted trees), then by class.
     """
     lines: dict[str, Any] = {"teacher": "-.", "float": ":", "csim": "--"}
-    lines |= {"Keras": "-", "trees": "-", "boosted trees": (0, (1, 4))}
+    lines |= {"Keras": "-", "ONNX": "-", "trees": "-", "boosted trees": (0, (1, 4))}
     widths = {"teacher": 1, "float": 1.5, "csim": 1.5}
-    widths |= {"Keras": 3.5, "trees": 3.5, "boosted trees": 1}
+    widths |= {"Keras": 3.5, "ONNX": 3.5, "trees": 3.5, "boosted trees": 1}
 
     def draw(axes: Axes) -> None:
         for implementation, by_class in curves.items():

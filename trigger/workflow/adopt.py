@@ -123,6 +123,8 @@ def _network(asked: Adoption) -> _Network:
 
     if asked.weights is None and is_forest(asked.network):
         return _forest(asked.network)
+    if asked.weights is None and asked.network.suffix == ".onnx":
+        return _onnx(asked.network)
     return _keras(asked.network, asked.weights)
 
 
@@ -135,6 +137,21 @@ def _forest(path: Path) -> _Network:
         return forest.scores(forest.leaves(x.astype(np.float64)))
 
     return _Network(forest.features, [forest.outputs], forest.names, scores, None, True, True)
+
+
+def _onnx(path: Path) -> _Network:
+    from trigger.frontends.onnx import network, reference
+
+    model = network.load(path)
+    own = network.input_types(model)
+    return _Network(
+        model.features,
+        network.output_sizes(model),
+        (),
+        reference.in_float32(model),
+        str(own[0]) if own and len(set(own)) == 1 else None,
+        False,
+    )
 
 
 def _keras(path: Path, weights: Path | None) -> _Network:

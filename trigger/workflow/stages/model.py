@@ -18,6 +18,7 @@ from trigger.spec.spec import Spec
 from trigger.support.archive import normalise
 from trigger.support.code import code_digest
 from trigger.support.digest import data_digest, file_digest
+from trigger.support.files import write_bytes
 from trigger.support.progress import Advance, progress, say
 from trigger.support.versions import versions
 
@@ -70,6 +71,9 @@ def run(build: Build, folder: Path) -> None:
         return
     if (path := forests.file_of(spec, build.source)) is not None:
         _keep_forest(path, spec, events, folder)
+        return
+    if spec.model.network is not None and spec.model.network.endswith(".onnx"):
+        _keep_onnx(build.source / spec.model.network, spec, events, folder)
         return
     network.reset_names()
     summary: dict[str, Any] = {}
@@ -189,6 +193,29 @@ def _keep_forest(path: Path, spec: Spec, events: Mapping[str, Events], folder: P
     asked = _asked(graph, spec, test[:_EVENTS])
     libraries.record(path, forest, rounded, asked).save(folder / "trained.npz")
     _write_forest(rounded, test, folder)
+
+
+def _keep_onnx(path: Path, spec: Spec, events: Mapping[str, Events], folder: Path) -> None:
+    """Copy an ONNX file, and record what it gives."""
+    from trigger.frontends.onnx import network
+    from trigger.training import onnx_files
+
+    model = onnx_files.trained(spec, path)
+    graph = _told(network.lower(model, spec.input_types))
+    test = events["test"].x
+    asked = _asked(graph, spec, test[:_EVENTS])
+    network.record(model, graph, asked).save(folder / "trained.npz")
+    if apart := network.apart(model, graph, asked):
+        say(
+            f"  in {apart:,} of {len(asked):,} events float32 gives other outputs: some of its "
+            f"factors are no powers of two, and it rounds a value next to a step of a quantiser "
+            f"to the other side; the firmware gives the exact one"
+        )
+    write_bytes(folder / "network.onnx", path.read_bytes())
+    np.save(folder / "network_scores.npy", onnx_files.scores(model, graph, test))
+    parameters = onnx_files.parameters(model)
+    summary = {"history": {}, "sparsity": 0.0, "parameters": parameters, "cost": None}
+    write_json(folder / "summary.json", {"network": summary})
 
 
 def _train_forest(spec: Spec, events: Mapping[str, Events], folder: Path) -> None:

@@ -1,0 +1,1 @@
+"""Networks in ONNX: with the quantisers of QONNX, or with QuantizeLinear and DequantizeLinear."""

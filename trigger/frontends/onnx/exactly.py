@@ -1,0 +1,41 @@
+"""Exact numbers in arrays: Python's fractions in place of floats."""
+
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+# An array of fractions, dtype object.
+Exact = np.ndarray
+
+
+def exact(values: Any, shape: tuple[int, ...] | None = None) -> Exact:
+    """Finite numbers as fractions, also broadcast to a shape. Equal numbers share one object."""
+    given = np.asarray(values)
+    made = np.empty(given.shape, dtype=object)
+    known: dict[Any, Fraction] = {}
+    for place, value in enumerate(given.ravel().tolist()):
+        if value not in known:
+            known[value] = Fraction(value)
+        made.flat[place] = known[value]
+    return made if shape is None else np.broadcast_to(made, shape)
+
+
+def floats(values: Exact) -> np.ndarray | None:
+    """The same numbers in float64; None if one of them has no float64 of its own."""
+    flat = values.ravel().tolist()
+    if not all(_fits(value) for value in set(flat)):
+        return None
+    return np.array([float(value) for value in flat], dtype=np.float64).reshape(values.shape)
+
+
+def _fits(value: Fraction) -> bool:
+    size = value.denominator
+    if size & (size - 1) or abs(value.numerator).bit_length() > 1000 or size.bit_length() > 400:
+        return False
+    return Fraction(float(value)) == value
+
+
+def is_power_of_two(value: Fraction) -> bool:
+    """Whether a number is a power of two, positive."""
+    return value > 0 and all(n & (n - 1) == 0 for n in (value.numerator, value.denominator))
