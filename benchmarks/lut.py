@@ -94,6 +94,7 @@ def measure(seed: int) -> dict:
 
     keras_backend.start()
     from trigger.backends.rtl import RtlOptions, write
+    from trigger.backends.rtl.hardware import every_op
     from trigger.backends.rtl.logic import to_logic
     from trigger.fixedpoint.passes import optimize
     from trigger.frontends.networks import lower
@@ -103,7 +104,7 @@ def measure(seed: int) -> dict:
 
     graph = lower(network(seed), "fixed<12,4>")
     amounts = dict.fromkeys(area.KINDS, 0.0)
-    for kind, amount in filter(None, map(area.amount, to_logic(optimize(graph)).every_op())):
+    for kind, amount in filter(None, map(area.amount, every_op(to_logic(optimize(graph))))):
         amounts[kind] += amount
     with tempfile.TemporaryDirectory() as work:
         project = write(graph, Path(work) / "rtl", RtlOptions(PART, CLOCK_MHZ, project_name="core"))

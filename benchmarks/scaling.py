@@ -1,9 +1,9 @@
 """Time, LUT and memory from graph to written RTL, for random quantised MLPs of growing size, and for one kernel of a
-convolution at 1 and at 100 positions, also with padding.
+convolution at 1 and at 100 positions, also with padding, in one and in two dimensions.
 
 Each network is compiled in a process of its own, one per processor at a time. The growth is, of an MLP, the power of
 the number of weights with which the processor's time grows from the one above, and of a kernel the ratio of the
-processor's time to that of the first kernel.
+processor's time to that of the kernel at one position before it.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from math import log
+from math import log, prod
 from pathlib import Path
 from typing import TypedDict
 
@@ -31,6 +31,7 @@ from trigger.fixedpoint.types import Fixed, Overflow, Rounding
 
 MLPS = ("16-64-32-32-5", "64-64-64-64-10", "128-128-128-10", "256-256-10")
 KERNELS = ("48-32@1", "48-32@100", "48-32@100p")
+PLANES = ("144-32@1x1", "144-32@10x10", "144-32@10x10p")
 TAPS = 3
 BITS = 6
 PART, CLOCK_MHZ = "xcvu13p-flga2577-2-e", 240.0
@@ -56,17 +57,11 @@ def network(size: str, bits: int = BITS, seed: int = 0) -> Graph:
     rng = np.random.default_rng(seed)
     features, *layers = map(int, size.partition("@")[0].split("-"))
     positions = count_of_positions(size)
-    channels = features // TAPS
-    around = TAPS // 2 if size.endswith("p") else 0
-    length = positions + TAPS - 1 - 2 * around
-    inputs = length * channels if "@" in size else features
-    builder = Builder((Fixed(True, bits, 1),) * inputs)
+    windows = elements(size, features) if "@" in size else np.arange(features)
+    builder = Builder((Fixed(True, bits, 1),) * (windows.max() + 1))
     last = builder.last
     if "@" in size:
-        starts = (np.arange(positions)[:, None] - around) * channels
-        windows = starts + np.arange(features)
-        windows[(windows < 0) | (windows >= inputs)] = -1
-        last = builder.select("windows", last, windows.ravel())
+        last = builder.select("windows", last, windows)
     for number, units in enumerate(layers):
         fan_in = len(builder[last].types) // positions
         largest = (1 << (bits - 1)) - 1
@@ -80,6 +75,19 @@ def network(size: str, bits: int = BITS, seed: int = 0) -> Graph:
             kind = (Fixed(False, bits, 0),) * (units * positions)
             last = builder.quantize(f"relu{number}", last, kind, Rounding.RND_CONV, Overflow.SAT)
     return builder.graph(last)
+
+
+def elements(size: str, features: int) -> np.ndarray:
+    """What each position of a convolution reads, position by position; -1 is padding."""
+    around = TAPS // 2 if size.endswith("p") else 0
+    sides = [int(side) for side in size.partition("@")[2].removesuffix("p").split("x")]
+    channels = features // TAPS ** len(sides)
+    inside = [side + TAPS - 1 - 2 * around for side in sides]
+    image = np.arange(np.prod(inside) * channels).reshape(*inside, channels)
+    image = np.pad(image, [(around, around)] * len(sides) + [(0, 0)], constant_values=-1)
+    axes = tuple(range(len(sides)))
+    windows = np.lib.stride_tricks.sliding_window_view(image, (TAPS,) * len(sides), axes)
+    return np.moveaxis(windows, len(sides), -1).ravel()
 
 
 def measure(size: str, simulations: bool) -> Row:
@@ -124,11 +132,15 @@ def seconds(work) -> float:
 
 
 def count_of_positions(size: str) -> int:
-    return int(size.partition("@")[2].removesuffix("p") or 1)
+    sides = size.partition("@")[2].removesuffix("p").split("x")
+    return prod(int(side or 1) for side in sides)
 
 
 def growth(row: Row, before: Row | None) -> str:
-    if before is None or ("@" in row["size"]) != ("@" in before["size"]):
+    kernel = "@" in row["size"]
+    if before is None or kernel != ("@" in before["size"]):
+        return ""
+    if kernel and count_of_positions(row["size"]) == 1:
         return ""
     time, weights = (row[key] / before[key] for key in ("processor", "weights"))
     return f"× {time:.2f}" if "@" in row["size"] else f"{log(time) / log(weights):.2f}"
@@ -161,8 +173,8 @@ def main() -> None:
     parser.add_argument(
         "sizes",
         nargs="*",
-        default=(*MLPS, *KERNELS),
-        help="such as 16-64-32-32-5, or 48-32@100 for 100 positions, 48-32@100p with padding",
+        default=(*MLPS, *KERNELS, *PLANES),
+        help="such as 16-64-32-32-5, or 48-32@100 for 100 positions, 144-32@10x10p with padding",
     )
     parser.add_argument("--simulations", action="store_true", help="compile RTL and csim, too")
     parser.add_argument("--one", help=argparse.SUPPRESS)
@@ -189,7 +201,7 @@ def main() -> None:
         ]
         cells += [f"{row[key]:.1f}" for key in ("verilator", "csim") if key in row]
         print("| " + " | ".join(cells) + " |", flush=True)
-        if before is None or "@" not in before["size"]:
+        if count_of_positions(row["size"]) == 1:
             before = row
 
 

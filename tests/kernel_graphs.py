@@ -76,6 +76,19 @@ def long(layers: int = 1, narrow: bool = False) -> Graph:
     return builder.graph(source)
 
 
+def plane(side: int = 5, around: int = 1) -> Graph:
+    """An image of one channel, and windows of 3 by 3 pixels with two filters, padded."""
+    builder = Builder((Fixed(True, 4, 2),) * side**2)
+    places = np.arange(-around, side + around - 2)[:, None] + np.arange(3)
+    inside = (places >= 0) & (places < side)
+    rows, columns = places[:, None, :, None], places[None, :, None, :]
+    both = inside[:, None, :, None] & inside[None, :, None, :]
+    elements = np.where(both, rows * side + columns, -1)
+    source = builder.select("windows", builder.last, elements.ravel())
+    source = kernel(builder, "conv", source, 9, 2, len(places) ** 2)
+    return builder.graph(relu(builder, "relu", source))
+
+
 GRAPHS = {
     "padded": convolution(7, around=1),
     "two layers": convolution(9, around=1, layers=2),

@@ -283,7 +283,7 @@ def test_code_comes_from_backends_alone(contexts):
     filters = set().union(*(template.environment.filters for template, _ in contexts.values()))
     assert filters - set(environment(ROOTS[0]).filters) == {
         "bits", "by_stage", "checked", "chosen", "clocked", "connected", "enters", "header", "hex64", "joined",
-        "logic", "registers", "signals", "signed64", "stages", "wires",
+        "logic", "registers", "signals", "signed64", "stages", "tied", "wires",
     }  # fmt: skip
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import oracle
 import pytest
 from battery import PART
-from kernel_graphs import GRAPHS, convolution
+from kernel_graphs import GRAPHS, convolution, plane
 from random_graphs import events
 
 from trigger.backends import rtl
@@ -16,17 +16,24 @@ from trigger.backends.rtl.logic import to_logic
 from trigger.fixedpoint import evaluate
 from trigger.fixedpoint.passes import optimize
 
-# Each shared module, and the number of its instances. The positions at the ends of a short
-# convolution, those that read one of these, and sums of values of different ranges are logic of
-# their own.
+# Each shared module, and the number of its instances; those with a z have zeros at some inputs. The
+# positions at the ends of a short convolution, those that read one of these, and sums of values of
+# different ranges are logic of their own.
 MODULES = {
     "padded": {"k0_conv0": 5},
     "two layers": {"k0_conv0": 7, "k1_conv1": 5},
     "valid": {"k0_conv0": 6, "k1_conv1": 4},
     "deep sets": {"k0_one": 5, "k1_two": 5},
     "tables": {"k0_conv": 4},
-    "long": {"k0_conv0": 70, "k1_conv1": 70},
-    "narrow edge": {"k0_conv0": 69},
+    "long": {
+        "k0_conv0": 68,
+        "k0z1_conv0": 1,
+        "k0z2_conv0": 1,
+        "k1_conv1": 68,
+        "k1z1_conv1": 1,
+        "k1z2_conv1": 1,
+    },
+    "narrow edge": {"k0_conv0": 68, "k0z1_conv0": 1},
 }
 
 
@@ -70,25 +77,95 @@ def test_modules_and_instances(tmp_path):
         assert sorted(used) == sorted(defined)
 
 
+def adders(core: rtl.Rtl) -> list[str]:
+    return re.findall(r"^.*shift_adder.*$", core.sources[-1].read_text(), re.MULTILINE)
+
+
 def test_the_logic_does_not_grow_with_the_positions(tmp_path):
-    def lines(length: int) -> list[str]:
-        core = rtl.write(convolution(length), tmp_path / str(length), rtl.RtlOptions(PART, 240))
-        text = core.sources[-1].read_text()
-        return re.findall(r"^.*shift_adder.*$", text, re.MULTILINE)
-
-    assert lines(4) == lines(40)
-    assert len(lines(4)) > 10
-
-
-def test_padding_costs_little():
-    """The ends of a long convolution multiply zeros: two of three taps each."""
-    valid, padded = (
-        sum(to_logic(optimize(convolution(length, around))).costs)
-        for length, around in ((102, 0), (100, 1))
+    few, many = (
+        adders(rtl.write(convolution(length), tmp_path / str(length), rtl.RtlOptions(PART, 240)))
+        for length in (4, 40)
     )
-    assert padded == pytest.approx(valid)
-    own = sum(to_logic(optimize(convolution(10, around=1))).costs)
-    assert valid < 1.01 * (90 / 100 * valid + own)
+    assert few == many
+    assert len(few) > 10
+
+
+def test_padding_saves_logic():
+    """The ends of a long convolution are smaller than its inside, if not the smallest possible."""
+    valid, padded, inner, short = (
+        sum(to_logic(optimize(convolution(length, around))).costs)
+        for length, around in ((102, 0), (100, 1), (12, 0), (10, 1))
+    )
+    position = valid / 100
+    assert inner == pytest.approx(10 * position)
+    own = short - 8 * position
+    assert own < padded - 98 * position < 0.85 * 2 * position
+
+
+@pytest.fixture
+def shared_plane(monkeypatch):
+    """An image whose edges use the kernel of its inside, as those of larger images do."""
+    monkeypatch.setattr("trigger.backends.rtl.positions._WITH_ZEROS", 1)
+    return plane()
+
+
+def test_the_edges_of_an_image_in_vhdl(shared_plane, tmp_path):
+    options = rtl.RtlOptions(PART, 240, "vhdl", "net")
+    core = rtl.write(shared_plane, tmp_path / "net", options).compile().with_stalls()
+    x = events(core.graph, 0, 30)
+    np.testing.assert_array_equal(core.run(x), oracle.outputs(core.graph, x))
+
+
+def test_the_edges_of_an_image_are_traced_with_its_inside(shared_plane, tmp_path):
+    padded, valid = (
+        rtl.write(graph, tmp_path / name, rtl.RtlOptions(PART, 240, project_name="net"))
+        for name, graph in (("padded", shared_plane), ("valid", plane(7, around=0)))
+    )
+    text = padded.sources[-1].read_text()
+    assert adders(padded) == adders(valid)
+    used = Counter(re.findall(r"^net_(k\w+) net_k\w+ \($", text, re.MULTILINE))
+    assert sorted(used.values()) == [1, 1, 1, 1, 3, 3, 3, 3, 9]
+    assert padded.interface.latency == valid.interface.latency
+    assert padded.estimate["lut"] < 0.95 * valid.estimate["lut"]
+    assert padded.estimate["ff"] < valid.estimate["ff"]
+
+
+def test_a_wrong_zero_at_the_edge_of_an_image_is_caught(shared_plane, tmp_path):
+    core = rtl.write(shared_plane, tmp_path / "net", rtl.RtlOptions(PART, 240, project_name="net"))
+    text = core.sources[-1].read_text()
+    zero = re.search(r"\.x\w+\((4'd0)\)", text)
+    wrong = f"{text[: zero.start(1)]}4'd1{text[zero.end(1) :]}"
+    designs = []
+    for name, own in (("net", text), ("bad", re.sub(r"\bnet(?=\b|_)", "bad", wrong))):
+        sources = [tmp_path / f"{name}{source.name}" for source in core.sources]
+        for source, copy in zip(core.sources, sources, strict=True):
+            copy.write_text(re.sub(r"\bnet(?=\b|_)", name, source.read_text()))
+        sources[-1].write_text(own)
+        designs.append(simulate.Design(core.interface._replace(name=name), tuple(sources)))
+    right, bad = simulate.compile_together(designs, tmp_path / "bench", "-O0")
+    x = events(core.graph, 0, 200)
+    expected = oracle.outputs(core.graph, x)
+    np.testing.assert_array_equal(right.run(x), expected)
+    np.testing.assert_array_equal(right.run(x, stalls=True), expected)
+    assert 1 <= (bad.run(x) != expected).any(axis=0).sum() <= 2
+
+
+def test_a_small_image_has_kernels_for_its_edges(tmp_path):
+    """They take no time worth mentioning, and less logic."""
+    padded, valid = (
+        rtl.write(graph, tmp_path / name, rtl.RtlOptions(PART, 240, project_name="net"))
+        for name, graph in (("padded", plane()), ("valid", plane(7, around=0)))
+    )
+    assert len(adders(padded)) > 3 * len(adders(valid))
+
+
+def test_a_slow_image_has_none(monkeypatch, tmp_path):
+    monkeypatch.setattr("trigger.backends.rtl.positions._SLOW", 0)
+    padded, valid = (
+        rtl.write(graph, tmp_path / name, rtl.RtlOptions(PART, 240, project_name="net"))
+        for name, graph in (("padded", plane(12)), ("valid", plane(14, around=0)))
+    )
+    assert adders(padded) == adders(valid)
 
 
 def test_the_pipeline_is_that_of_one_position(tmp_path):

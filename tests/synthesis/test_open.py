@@ -4,6 +4,7 @@ import json
 import re
 
 import keras
+import kernel_graphs
 import numpy as np
 import pytest
 from battery import PART, around, prepare, randomize
@@ -68,7 +69,7 @@ def convolution():
 
 def check_netlist(graph, netlist):
     low, high = bounds(graph.input.types)
-    x = np.random.default_rng(0).integers(low, high + 1, (2000, 7))
+    x = np.random.default_rng(0).integers(low, high + 1, (2000, len(low)))
     np.testing.assert_array_equal(netlist.run(x), evaluate.run(graph, x))
 
 
@@ -102,6 +103,32 @@ def test_portions_of_modules_give_the_same_cells(tmp_path, monkeypatch, capsys):
     assert re.search(r"^  Yosys: \d+ lines of logic in ", shown, re.MULTILINE)
     assert not list((tmp_path / "parts").glob("portion*"))
     check_netlist(graph, Netlist(this.rtl, PART).compile(tmp_path / "netlist"))
+
+
+def test_synthesis_removes_what_padding_makes_redundant(tmp_path, monkeypatch):
+    monkeypatch.setattr("trigger.backends.rtl.positions._WITH_ZEROS", 1)
+    graph = kernel_graphs.convolution(6, around=1)
+    this = job(graph, tmp_path / "rtl", mhz=240.0)
+    result = TOOLS["yosys"]().synthesise(this, tmp_path, 300)
+    modules = json.loads((tmp_path / "stat.json").read_text())["modules"]
+    luts, registers = (
+        {
+            name: sum(n for cell, n in counts["num_cells_by_type"].items() if cell.startswith(kind))
+            for name, counts in modules.items()
+            if name.startswith("\\net_k")
+        }
+        for kind in ("LUT", "FD")
+    )
+    inside, *edges = sorted(luts)
+    assert (inside, edges) == ("\\net_k0_conv0", ["\\net_k0z1_conv0", "\\net_k0z2_conv0"])
+    assert all(luts[edge] < 0.9 * luts[inside] for edge in edges)
+    assert all(registers[edge] < registers[inside] for edge in edges)
+    assert list(result.layers) == ["conv0"]
+    check_netlist(graph, Netlist(this.rtl, PART).compile(tmp_path / "netlist"))
+    monkeypatch.setattr("trigger.synthesis.portions._LINES", 1)
+    found = portions("net", this.sources)
+    assert sorted(f"\\{name}" for portion in found for name in portion.modules) == sorted(luts)
+    assert min(portion.lines for portion in found) > 50
 
 
 def test_the_estimate_is_of_the_right_size(synthesised):

@@ -41,7 +41,7 @@ def portions(core: str, sources: Iterable[Path]) -> list[Portion]:
 def _lines(core: str, sources: Iterable[Path]) -> Mapping[str, int]:
     """The lines of each block and kernel, those of a kernel with its own blocks."""
     module = re.compile(
-        rf"^module ({re.escape(core)}_(?:([bk]\d+)|s\d+)_\w+) .*?^endmodule",
+        rf"^module ({re.escape(core)}_(?:([bpk]\d+)(?:z\d+)?|s\d+)_\w+) .*?^endmodule",
         re.MULTILINE | re.DOTALL,
     )
     own: dict[str, int] = {}
@@ -51,7 +51,7 @@ def _lines(core: str, sources: Iterable[Path]) -> Mapping[str, int]:
         for match in module.finditer(source.read_text()):
             name, group = match[1], match[2] or ""
             count = match[0].count("\n")
-            if group.startswith("b"):
+            if group.startswith(("b", "p")):
                 inner[group[1:]] = inner.get(group[1:], 0) + count
                 continue
             own[name] = count

@@ -140,7 +140,7 @@ def parse(statistics: dict[str, Any], depth: str, job: Job) -> Synthesis:
     layers: Counter[str] = Counter()
     used = sum((Counter(m["num_cells_by_type"]) for m in statistics["modules"].values()), Counter())
     for module, counts in statistics["modules"].items():
-        match = re.fullmatch(rf"\\?{re.escape(job.core)}_[sk]\d+_(\w+)", module)
+        match = re.fullmatch(rf"\\?{re.escape(job.core)}_(?:s\d+|k\d+(?:z\d+)?)_(\w+)", module)
         if match:
             own = sum(_lut_by_size(counts["num_cells_by_type"]).values())
             layers[names.get(match[1], match[1])] += own * used[module.lstrip("\\")]

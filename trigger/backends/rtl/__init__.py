@@ -251,6 +251,7 @@ def plan(graph: Graph, options: RtlOptions, done: Callable[[int], None] = _nobod
     """
     from trigger.backends.rtl.core import to_core
     from trigger.backends.rtl.folding import fold
+    from trigger.backends.rtl.hardware import luts
     from trigger.backends.rtl.logic import Cycles, to_logic
     from trigger.backends.rtl.schedule import most_phases, schedule
 
@@ -267,7 +268,7 @@ def plan(graph: Graph, options: RtlOptions, done: Callable[[int], None] = _nobod
     core = to_core(name, graph, logic, scheduled, options.interval)
     _check_latency(core.interface.latency, options)
     slowest = scheduled.longest * fpga.delay / (1 - CLOCK_UNCERTAINTY)
-    layers = logic.luts
+    layers = luts(logic)
     estimate = {
         "lut": round(sum(layers.values())),
         "ff": core.register_bits,

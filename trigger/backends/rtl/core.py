@@ -7,9 +7,11 @@ from itertools import chain, pairwise
 from operator import attrgetter
 from typing import NamedTuple
 
+import numpy as np
 from alkaid.trace.fixed_variable import LookupTable
 from alkaid.types import CombLogic, Op, QInterval
 
+from trigger.backends.rtl.hardware import forms
 from trigger.backends.rtl.interface import Interface, Port, ports
 from trigger.backends.rtl.operations import CONSTANT, INPUT, LOOKUP, SHARED, Logic
 from trigger.backends.rtl.schedule import Run, Schedule
@@ -19,6 +21,7 @@ from trigger.backends.rtl.structure import (
     Choice,
     Connection,
     Core,
+    Form,
     Instance,
     Kernel,
     Phase,
@@ -26,7 +29,7 @@ from trigger.backends.rtl.structure import (
     Wire,
 )
 from trigger.fixedpoint.graph import Graph
-from trigger.fixedpoint.types import Fixed
+from trigger.fixedpoint.types import Fixed, Flags, Integers
 
 
 class _Scope(NamedTuple):
@@ -69,13 +72,17 @@ def to_core(name: str, graph: Graph, logic: Logic, schedule: Schedule, interval:
     instances: list[Instance] = []
     folded = _Folded([], [], set())
     for run in schedule.runs:
-        inside = _kernel_scope(f"{name}_b{len(kernels)}", run, layers)
-        module = f"{name}_k{len(kernels)}_{layers[run.shared.group]}"
-        kernels.append(_kernel(module, inside))
+        number = len(kernels)
+        inside = _kernel_scope(f"{name}_b{number}", run, layers)
+        zero = run.shared.zero[run.rows] & (run.shared.phases == 1)
+        kernel, rows = _kernel(f"{name}_{{}}_{layers[run.shared.group]}", number, inside, zero)
+        kernels.append(kernel)
         if run.shared.phases > 1:
-            instances += _copies(run, kernels[-1], inside, scope, folded)
-        else:
-            instances += _instances(run, kernels[-1], inside, scope)
+            instances += _copies(run, kernel, inside, scope, folded)
+            continue
+        for form, numbers in zip(kernel.forms, rows, strict=True):
+            part = run._replace(rows=run.rows[numbers], starts=run.starts[numbers])
+            instances += _instances(part, kernel, form, inside, scope)
     results = tuple(
         bits
         for i, output_type in zip(logic.outputs, graph.output.types, strict=True)
@@ -114,11 +121,27 @@ def _kernel_scope(name: str, run: Run, layers: Mapping[str, str]) -> _Scope:
     return _Scope(name, logic, run.stages, readers, layers, True)
 
 
-def _kernel(name: str, scope: _Scope) -> Kernel:
+def _kernel(name: str, number: int, scope: _Scope, zero: Flags) -> tuple[Kernel, list[list[int]]]:
+    """A kernel and the positions of each of its forms; ``zero`` says which inputs of each position
+    are always zero.
+
+    ``name`` is completed by the kind of a module.
+    """
     inputs = tuple(scope.wire(i, stage) for i, stage in _readings(scope))
     outputs = tuple(scope.wire(i, scope.stages[i]) for i in scope.logic.outputs)
     blocks, registers = _blocks(scope), _registers(scope, ())
-    return Kernel(name, blocks, registers, inputs, outputs)
+    bits = _register_bits(scope)
+    column = {wire: scope.logic.ops[wire.value].data[0] for wire in inputs}
+    made: list[Form] = []
+    rows: list[list[int]] = []
+    for form in forms(scope.logic, zero):
+        own = frozenset(wire for wire in inputs if form.zero[column[wire]])
+        module = f"k{number}z{len(made)}" if own else f"k{number}"
+        made.append(Form(name.format(module), own, int(bits[~form.constant].sum())))
+        rows.append(form.rows)
+    module = f"p{number}" if zero.any() else f"k{number}"
+    kernel = Kernel(name.format(module), blocks, registers, inputs, outputs, tuple(made))
+    return kernel, rows
 
 
 def _readings(scope: _Scope) -> list[tuple[int, int]]:
@@ -131,15 +154,23 @@ def _readings(scope: _Scope) -> list[tuple[int, int]]:
     ]
 
 
-def _instances(run: Run, kernel: Kernel, inside: _Scope, scope: _Scope) -> Iterator[Instance]:
-    """The instances of a kernel; their stages are entered as readers of what they read."""
-    read = [(inside.logic.ops[i].data[0], stage) for i, stage in _readings(inside)]
+def _instances(
+    run: Run, kernel: Kernel, form: Form, inside: _Scope, scope: _Scope
+) -> Iterator[Instance]:
+    """The instances of a form of a kernel; their stages are entered as readers of what they
+    read.
+    """
+    read = [
+        (wire, inside.logic.ops[i].data[0], stage)
+        for wire, (i, stage) in zip(kernel.inputs, _readings(inside), strict=True)
+        if wire not in form.zero
+    ]
     made = run.shared.outputs
     clock = [Connection(name, name) for name in ("clk", "ce") if kernel.registers]
     for row, start in zip(run.rows.tolist(), run.starts.tolist(), strict=True):
         given = run.shared.given[row].tolist()
         inputs: list[Connection] = []
-        for (column, stage), wire in zip(read, kernel.inputs, strict=True):
+        for wire, column, stage in read:
             scope.readers[given[column]].add((start + stage, ""))
             inputs.append(Connection(wire.signal, scope.signal(given[column], start + stage)))
         outputs = tuple(scope.wire(i, scope.stages[i]) for i in made[row].tolist())
@@ -147,7 +178,7 @@ def _instances(run: Run, kernel: Kernel, inside: _Scope, scope: _Scope) -> Itera
             Connection(f"y{port.value}", wire.signal)
             for port, wire in zip(kernel.outputs, outputs, strict=True)
         )
-        yield Instance(f"{kernel.name}_{row}", kernel.name, (*clock, *inputs, *results), outputs)
+        yield Instance(f"{form.name}_{row}", form.name, (*clock, *inputs, *results), outputs)
 
 
 class _Folded(NamedTuple):
@@ -234,20 +265,35 @@ def _registers(scope: _Scope, inputs: Sequence[Port]) -> tuple[Register, ...]:
     last one that reads it. Those of a kernel's inputs are outside.
     """
     registers: list[Register] = []
-    for i, op in enumerate(scope.logic.ops):
-        if _constant(op) is not None or (op.opcode == INPUT and scope.is_kernel):
-            continue
+    for i, made, last in _kept(scope):
+        op = scope.logic.ops[i]
         width = _width(op)
         if op.opcode == INPUT:
-            made, source = -1, Bits("x", inputs[i].low, width)
+            source = Bits("x", inputs[i].low, width)
         else:
-            made, source = scope.stages[i], Bits(f"s{scope.stages[i]}_v{i}", 0, width)
-        last, _ = max(scope.readers[i], default=(-1, ""))
+            source = Bits(f"s{made}_v{i}", 0, width)
         for stage in range(made + 1, last + 1):
             name = f"r{stage}_v{i}"
             registers.append(Register(name, stage, source))
             source = Bits(name, 0, width)
     return tuple(sorted(registers, key=attrgetter("stage")))
+
+
+def _kept(scope: _Scope) -> Iterator[tuple[int, int, int]]:
+    """The values in registers, with the stage that makes each and the last one that reads it."""
+    for i, op in enumerate(scope.logic.ops):
+        if _constant(op) is None and not (op.opcode == INPUT and scope.is_kernel):
+            made = -1 if op.opcode == INPUT else scope.stages[i]
+            last, _ = max(scope.readers[i], default=(-1, ""))
+            yield i, made, last
+
+
+def _register_bits(scope: _Scope) -> Integers:
+    """The number of flip-flops of each value."""
+    bits = np.zeros(len(scope.logic.ops), dtype=np.int64)
+    for i, made, last in _kept(scope):
+        bits[i] = max(last - made, 0) * _width(scope.logic.ops[i])
+    return bits
 
 
 def _blocks(scope: _Scope) -> tuple[Block, ...]:

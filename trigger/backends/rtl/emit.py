@@ -14,7 +14,7 @@ from alkaid.codegen.rtl.vhdl.comb import ssa_gen as vhdl_logic
 from alkaid.codegen.rtl.vhdl.lookup import lookup_source as vhdl_tables
 from alkaid.types import CombLogic
 
-from trigger.backends.rtl.structure import Bits, Block, Choice, Core, Kernel, Register
+from trigger.backends.rtl.structure import Bits, Block, Choice, Core, Form, Kernel, Register
 from trigger.support.files import write_text
 from trigger.support.templates import Code, environment, word
 
@@ -101,7 +101,7 @@ LANGUAGES = {
         _verilog_bits,
         lambda target, source: f"assign {target} = {source};",
         lambda target, source: f"    {word(target)} <= {source};",
-        lambda port, signal: f"    .{word(port)}({word(signal)})",
+        lambda port, value: f"    .{word(port)}({value})",
         lambda name, width: f"reg [{width - 1}:0] {word(name)};",
         lambda name, width: f"wire [{width - 1}:0] {word(name)};",
         lambda place: f"valid[{place}]",
@@ -114,7 +114,7 @@ LANGUAGES = {
         _vhdl_bits,
         lambda target, source: f"{target} <= {source};",
         lambda target, source: f"                {word(target)} <= {source};",
-        lambda port, signal: f"            {word(port)} => {word(signal)}",
+        lambda port, value: f"            {word(port)} => {value}",
         _vhdl_signal,
         _vhdl_signal,
         lambda place: f"valid({place})",
@@ -181,11 +181,23 @@ def _top(core: Core, syntax: Language) -> tuple[str, set[str]]:
             syntax.clock(r.name, syntax.joined([r.source])) for r in registers
         ),
         "wires": lambda wires: _lines(syntax.wire(w.signal, w.width) for w in wires),
+        "tied": lambda kernel, form: Code(",\n".join(_tied(kernel, form, syntax))),
         "connected": lambda connections: Code(
-            ",\n".join(syntax.connect(*connection) for connection in connections)
+            ",\n".join(syntax.connect(c.port, word(c.signal)) for c in connections)
         ),
     }
     return templates.get_template(f"core.{syntax.suffix}.j2").render(core=core), cells
+
+
+def _tied(kernel: Kernel, form: Form, syntax: Language) -> Iterator[str]:
+    """The ports of a kernel inside one of its forms, whose ports have the same names."""
+    for port in ("clk", "ce") if kernel.registers else ():
+        yield syntax.connect(port, port)
+    for wire in kernel.inputs:
+        zero = syntax.joined([Bits("", 0, wire.width)])
+        yield syntax.connect(wire.signal, zero if wire in form.zero else word(wire.signal))
+    for wire in kernel.outputs:
+        yield syntax.connect(f"y{wire.value}", f"y{wire.value}")
 
 
 def _lines(lines: Iterable[str]) -> Code:

@@ -13,6 +13,7 @@ from alkaid.types import Op
 
 from trigger.backends.rtl.alike import alike
 from trigger.backends.rtl.fusing import fused
+from trigger.backends.rtl.hardware import costs
 from trigger.backends.rtl.operations import (
     INPUT,
     LEAST_SAVED,
@@ -77,9 +78,9 @@ def _phases(logic: Logic, unit: Unit, interval: int) -> int:
     copies = -(-positions // interval)
     phases = -(-positions // copies)
     shared = Shared(unit.group, unit.kernel, unit.given, 0, unit.padding, phases)
-    cost = sum(unit.kernel.costs)
-    left = copies * cost + _choosing_luts(logic, unit, shared.copies)
-    return phases if left < (1 - LEAST_SAVED) * positions * cost else 1
+    left = copies * sum(unit.kernel.costs) + _choosing_luts(logic, unit, shared.copies)
+    alone = costs(unit.kernel, shared.zero).sum()
+    return phases if left < (1 - LEAST_SAVED) * alone else 1
 
 
 def _as_before(unit: Unit) -> Iterator[Unit]:

@@ -13,6 +13,7 @@ from alkaid.types import CombLogic, Op, QInterval
 
 from trigger.backends.rtl import multipliers, positions
 from trigger.backends.rtl.area import lut
+from trigger.backends.rtl.hardware import costs
 from trigger.backends.rtl.operations import (
     CONSTANT,
     INPUT,
@@ -170,12 +171,12 @@ class _Part:
         if kernel.logic.outputs:
             number = len(self.logic.shared)
             self.logic.shared.append(shared)
-            cost = [sum(kernel.logic.costs), *[0.0] * (len(kernel.logic.outputs) - 1)]
+            cost = costs(kernel.logic, shared.zero).tolist()
             arrival = _arrival(kernel.logic, np.array(self.arrival)[shared.given])
             for row, ready in enumerate(arrival.tolist()):
                 for k, place in enumerate(kernel.logic.outputs):
                     op = Op((), SHARED, (number, row, k), kernel.logic.ops[place].qint, 0, 0)
-                    self._append(group, op, 0.0, cost[k], ready[k])
+                    self._append(group, op, 0.0, cost[row] if k == 0 else 0.0, ready[k])
         column = {place: k for k, place in enumerate(kernel.logic.outputs)}
         results: list[Integers] = []
         for place in places:
@@ -247,7 +248,6 @@ class _Tracer:
         self._constants: dict[Hashable, int] = {}
         self.values = {graph.input.name: list(range(len(graph.input.types)))}
         self._graph, self._intervals, self._done = graph, ranges(graph), done
-        self._zeros: dict[QInterval, int] = {}
         for i, input_type in enumerate(graph.input.types):
             interval = _interval(input_type.minimum, input_type.maximum, input_type.fraction)
             self.part.append("inputs", Op((), INPUT, (i,), interval, 0, 0))
@@ -372,9 +372,8 @@ class _Tracer:
                 lambda node: None,
             )
             if len(rows) > 1:
-                alike = self._as_first(name, given[rows])
-                padding = frozenset(self._zeros.values())
-                shared.append(self.part.share(name, layer, alike, padding))
+                padding = self._zeros(given[rows])
+                shared.append(self.part.share(name, layer, given[rows], padding))
             else:
                 own = given[rows[0]].tolist()
                 places = self.part.adopt(name, layer, own, self.part.tables(layer), known)
@@ -395,27 +394,9 @@ class _Tracer:
         reads = positions.Read(kinds, zero)
         return positions.members(self._graph, self._intervals, nodes, reads)
 
-    def _as_first(self, group: str, given: Integers) -> Integers:
-        """The values that positions read, zeros with the bits of what the first position reads."""
-        same = given.copy()
-        zeros = [i for i in np.unique(given).tolist() if not any(self._interval(i)[:2])]
-        for row, column in np.argwhere(np.isin(given, zeros)).tolist():
-            wanted = self._interval(given[0, column])
-            if any(wanted[:2]):
-                same[row, column] = self._zero(group, wanted)
-        return same
-
-    def _zero(self, group: str, interval: QInterval) -> int:
-        """A zero of so many bits, which no constant has: those below the only one of a power of
-        two.
-        """
-        if interval not in self._zeros:
-            bits = sum(interval.kif)
-            power = interval.step * 2.0**bits
-            constant = Op((), CONSTANT, (1 << bits,), QInterval(power, power, interval.step), 0, 0)
-            zero = Op((self.part.append(group, constant),), WRAP, (0,), interval, 0, 0)
-            self._zeros[interval] = self.part.append(group, zero)
-        return self._zeros[interval]
+    def _zeros(self, given: Integers) -> frozenset[int]:
+        """Those of the values that are always zero."""
+        return frozenset(i for i in np.unique(given).tolist() if not any(self._interval(i)[:2]))
 
     def _interval(self, i: int) -> QInterval:
         interval: QInterval = self.part.logic.ops[i].qint

@@ -1,13 +1,12 @@
 """Traced logic as data: operations of alkaid, and kernels that several positions share."""
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 from alkaid.trace.fixed_variable import LookupTable
 from alkaid.types import Op
 
-from trigger.fixedpoint.types import Integers
+from trigger.fixedpoint.types import Flags, Integers
 
 # The operation codes of alkaid used here, and one for a value that a shared kernel makes.
 INPUT, WRAP, CONSTANT, LOOKUP = -1, 3, 5, 8
@@ -40,33 +39,13 @@ class Logic(NamedTuple):
         self.costs.append(cost)
         return len(self.ops) - 1
 
-    def every_op(self) -> Iterator[Op]:
-        """The operations as hardware has them: those of a kernel in each of its copies."""
-        yield from self.ops
-        for shared in self.shared:
-            for _ in shared.copies:
-                yield from shared.kernel.ops
-
-    @property
-    def luts(self) -> dict[str, float]:
-        """The LUTs of each layer."""
-        luts: dict[str, float] = {}
-        for group, op, cost in zip(self.groups, self.ops, self.costs, strict=True):
-            if op.opcode != SHARED:
-                luts[group] = luts.get(group, 0.0) + cost
-        for shared in self.shared:
-            luts[shared.group] = luts.get(shared.group, 0.0) + shared.choosing
-            for group, cost in shared.kernel.luts.items():
-                luts[group] = luts.get(group, 0.0) + len(shared.copies) * cost
-        return luts
-
 
 class Shared(NamedTuple):
     """A kernel at several positions of a layer.
 
     Each row of ``given`` has the values that one position reads, as the inputs of ``kernel``. The
     outputs are the operations from ``first`` on: all of the first row, then those of the next one.
-    ``padding`` are values that are always zero; the first row has none.
+    ``padding`` are constants of zero; the first row has none.
     A copy of the kernel computes up to ``phases`` positions, one after the other; to choose what
     it reads takes ``choosing`` LUTs in all.
     """
@@ -78,6 +57,11 @@ class Shared(NamedTuple):
     padding: frozenset[int] = frozenset()
     phases: int = 1
     choosing: float = 0.0
+
+    @property
+    def zero(self) -> Flags:
+        """Which inputs of each position are padding."""
+        return np.isin(self.given, list(self.padding))
 
     @property
     def copies(self) -> list[range]:

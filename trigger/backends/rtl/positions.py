@@ -23,9 +23,11 @@ from trigger.fixedpoint.ranges import Interval
 from trigger.fixedpoint.types import Fixed, Flags, Integers, Overflow, bounds
 
 # Positions that read zeros, at the edges of a padded convolution, use the kernel of the others as
-# long as at most this part of the layer's products is spent on zeros: kernels of their own would
-# save these LUTs, but take as long to trace and to write.
-_SPENT_ON_ZEROS = 0.01
+# long as at most this part of the layer's products is with zeros. Synthesis simplifies it there;
+# kernels of their own would be smaller still, but take as long to trace and to write: so more is
+# allowed where all kernels of their own would have so many weights, which take a second.
+_WITH_ZEROS, _WITH_ZEROS_IF_SLOW = 0.01, 0.15
+_SLOW = 5_000
 # They keep every value: their types are only wide enough.
 _EXACT = (Dense, Affine, Clip, LeakyRelu)
 _ELEMENTWISE = (Quantize, Affine, Clip, LeakyRelu, Staircase, Lookup)
@@ -89,27 +91,42 @@ def members(
     facts = _facts(graph, intervals, nodes, read)
     own = equal_rows(np.concatenate([facts.equal, facts.low, facts.high], axis=1))
     weights = np.count_nonzero(dense.weights.values, axis=1)
-    spent = np.where(read.zero, 0, weights).sum(axis=1).tolist()
-    left = _SPENT_ON_ZEROS * sum(spent)
-    host = max(own, key=len)
-    most = spent[host[0]]
-    served = list(host)
-    for rows in sorted(own, key=lambda rows: len(rows) * (most - spent[rows[0]])):
-        more = len(rows) * (most - spent[rows[0]])
-        if rows is not host and 0 <= more <= left and _serves(facts, host[0], rows[0]):
-            served += rows
-            left -= more
-    others = [rows for rows in own if rows[0] not in served]
-    return [served, *others]
+    products = np.where(read.zero, 0, weights).sum(axis=1)
+    slow = sum(products[rows[0]] for rows in own) > _SLOW
+    left = (_WITH_ZEROS_IF_SLOW if slow else _WITH_ZEROS) * products.sum()
+    # Those with the most products first: no other kernel serves them.
+    own.sort(key=lambda rows: (-products[rows[0]], -len(rows)))
+    host_of = _hosts(facts, np.array([rows[0] for rows in own]))
+    served = {k: list(own[k]) for k, host in enumerate(host_of) if k == host}
+    zeros = [
+        len(rows) * int(products[own[host][0]] - products[rows[0]])
+        for rows, host in zip(own, host_of, strict=True)
+    ]
+    for k in sorted(set(range(len(own))) - set(served), key=lambda k: zeros[k]):
+        if zeros[k] <= left:
+            served[host_of[k]] += own[k]
+            left -= zeros[k]
+        else:
+            served[k] = own[k]
+    return list(served.values())
 
 
-def _serves(facts: _Facts, host: int, other: int) -> bool:
-    """Whether the kernel of one position is also right for another one."""
-    return bool(
-        ((facts.equal[host] == facts.equal[other]) | facts.free[other]).all()
-        and (facts.low[host] <= facts.low[other]).all()
-        and (facts.high[host] >= facts.high[other]).all()
-    )
+def _hosts(facts: _Facts, firsts: Integers) -> list[int]:
+    """The number of the first position whose kernel is also right for each one: maybe its own."""
+    host_of = np.full(len(firsts), -1)
+    for k, host in enumerate(firsts):
+        waiting = np.flatnonzero(host_of < 0)
+        if host_of[k] >= 0:
+            continue
+        others = firsts[waiting]
+        right = (
+            ((facts.equal[host] == facts.equal[others]) | facts.free[others]).all(axis=1)
+            & (facts.low[host] <= facts.low[others]).all(axis=1)
+            & (facts.high[host] >= facts.high[others]).all(axis=1)
+        )
+        host_of[waiting[right]] = k
+    numbers: list[int] = host_of.tolist()
+    return numbers
 
 
 def _facts(
@@ -152,7 +169,7 @@ def _codes(node: Operation, codes: dict[Fixed, int]) -> Integers:
     return np.array([codes.setdefault(fixed, len(codes)) for fixed in node.types])
 
 
-def equal_rows(table: Integers) -> list[list[int]]:
+def equal_rows(table: Integers | Flags) -> list[list[int]]:
     """The numbers of the rows that are equal, in the order of the first of each."""
     groups: dict[bytes, list[int]] = {}
     for number, row in enumerate(table):

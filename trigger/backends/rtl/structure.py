@@ -59,11 +59,22 @@ class Register(NamedTuple):
         return self.source.width
 
 
+class Form(NamedTuple):
+    """A module for the positions at which some inputs of a kernel, ``zero``, are always zero: the
+    kernel with zeros there, which synthesis simplifies. It has ``register_bits`` then.
+    """
+
+    name: str
+    zero: frozenset[Wire]
+    register_bits: int
+
+
 class Kernel(NamedTuple):
     """A module for several positions of a layer: blocks and registers with stages of its own.
 
     The values of its ports are those of its logic. A value that it reads in several stages has an
     input for each, whose register is outside, because other positions may read it, too.
+    The instances are of its ``forms``. The only one without zeros is the kernel itself.
     """
 
     name: str
@@ -71,10 +82,12 @@ class Kernel(NamedTuple):
     registers: tuple[Register, ...]
     inputs: tuple[Wire, ...]
     outputs: tuple[Wire, ...]
+    forms: tuple[Form, ...]
 
     @property
-    def register_bits(self) -> int:
-        return sum(register.width for register in self.registers)
+    def wrappers(self) -> tuple[Form, ...]:
+        """The forms that are modules around the kernel."""
+        return tuple(form for form in self.forms if form.name != self.name)
 
 
 class Phase(NamedTuple):
@@ -141,7 +154,7 @@ class Core(NamedTuple):
         """The number of flip-flops, for data, the valid bit and the counters."""
         own = sum(register.width for register in self.registers) + self.interface.latency
         own += sum(phase.width for phase in self.phases)
-        bits = {kernel.name: kernel.register_bits for kernel in self.kernels}
+        bits = {form.name: form.register_bits for kernel in self.kernels for form in kernel.forms}
         return own + sum(bits[instance.module] for instance in self.instances)
 
     @property
