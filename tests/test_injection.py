@@ -28,6 +28,7 @@ from trigger.fixedpoint.build import Builder, constant
 from trigger.fixedpoint.serialize import to_json
 from trigger.fixedpoint.types import Fixed, Overflow, Rounding
 from trigger.report import page
+from trigger.spec.emulator_tables import Emulator
 from trigger.spec.parts import part
 from trigger.spec.spec import parse
 from trigger.support.resources import folder
@@ -130,7 +131,8 @@ def contexts(tmp_path_factory):
 
 def write_everything(patch):
     graph, here = small_graph(), Path.cwd()
-    emulator.write(graph, here / "emulator", "net", ["a b", "c"], ["s", "b"])
+    handed = Emulator(input="ap_fixed<9,5>*", output="std::array<double, 2>").handed
+    emulator.write(graph, here / "emulator", "net", ["a b", "c"], ["s", "b"], interface=handed)
     projects = [
         rtl.write(graph, here / language, rtl.RtlOptions(kind, 240, language, "net", "ab", "sb"))
         for language, kind in (("verilog", AMD), ("vhdl", INTEL))
@@ -279,6 +281,17 @@ def test_code_comes_from_backends_alone(contexts):
         ("Makefile.j2", "body"),
         ("CMakeLists.txt.j2", "body"),
         ("README.md.j2", "body"),
+        ("callers.h.j2", "body"),
+        # What the spec has parsed.
+        ("callers.h.j2", "interface"),
+        ("emulator.cpp.j2", "interface"),
+        ("emulator.h.j2", "interface"),
+        ("operations.h.j2", "interface"),
+        ("cmssw.cpp.j2", "interface"),
+        ("binding.py.j2", "interface"),
+        ("Makefile.j2", "interface"),
+        ("CMakeLists.txt.j2", "interface"),
+        ("README.md.j2", "interface"),
     }
     filters = set().union(*(template.environment.filters for template, _ in contexts.values()))
     assert filters - set(environment(ROOTS[0]).filters) == {

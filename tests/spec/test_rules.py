@@ -227,6 +227,10 @@ CASES = {
         "name 2 channels, or leave it out "
         "for channels 0 to 1",
     ),
+    "emulator.types_have_a_value_for_each_name": (
+        end('[emulator]\ninput = "float*"\noutput = "std::pair<std::array<double, 2>, double>"'),
+        "emulator.output: std::pair<std::array<double, 2>, double> has 3 values; the network has 1",
+    ),
     "payload.takes_as_many_cycles_as_words": (
         (FEATURES, 'features = ["jet1_pt", "jet1_eta"]\n'),
         ("[inputs]\n" + TYPE, JETS.format(word=2)),

@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from trigger import TriggerError
+from trigger.artifacts.folder import read_graph
 from trigger.backends import emulator
 from trigger.backends.onnx import integer, qonnx
 from trigger.cli.app import app
@@ -132,3 +133,25 @@ def test_damaged_records_are_as_none(small_build, damaged):
     _, root = small_build
     (root / "stages.json").write_text(damaged)
     assert open_build(root).digests == {}
+
+
+def test_an_emulator_with_the_types_of_its_callers(small_build, tmp_path, monkeypatch):
+    """Set in trigger.toml, without anything trained again; a type that is too small is refused."""
+    source, root = small_build
+    monkeypatch.chdir(tmp_path)
+    path = source / "trigger.toml"
+    text = path.read_text()
+    before = {p: p.stat().st_mtime_ns for p in root.rglob("*.npz")}
+    path.write_text(text + '[emulator]\ninput = "float*"\noutput = "std::array<double, 2>"\n')
+    assert run("build", source).exit_code == 0
+    assert {p: p.stat().st_mtime_ns for p in root.rglob("*.npz")} == before
+    assert run("export", "emulator", root).exit_code == 0
+    header = (tmp_path / "small_emulator" / "callers.h").read_text()
+    assert "using Input = float;" in header and "using Output = std::array<double, 2>;" in header
+    path.write_text(text + '[emulator]\noutput = "ap_int<2>*"\n')
+    assert run("build", source).exit_code == 0
+    kind = read_graph(root).output.types[0]
+    assert refused("export", "emulator", root) == (
+        "export: emulator.output: ap_int<2> does not hold every value of the output 'signal', "
+        f"which is {kind}; ap_{kind} does"
+    )

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, assert_never
 
 import numpy as np
 
-from trigger.errors import TriggerError
+from trigger.errors import TriggerError, quoted
 from trigger.fixedpoint.arithmetic import (
     add_shifts,
     affine_terms,
@@ -44,6 +44,8 @@ from trigger.fixedpoint.ops import (
 from trigger.fixedpoint.ranges import ranges
 from trigger.fixedpoint.serialize import fingerprint
 from trigger.fixedpoint.types import FARTHEST_SHIFT, Fixed, Integers, bounds
+from trigger.spec.cpp_types import WIDEST
+from trigger.spec.emulator_tables import Interface
 from trigger.support.names import identifier, printable
 from trigger.support.resources import folder
 from trigger.support.templates import Code, environment
@@ -84,11 +86,13 @@ def write(
     inputs: Sequence[str],
     outputs: Sequence[str],
     version: str | None = None,
+    interface: Interface = Interface(),  # noqa: B008 - a tuple
 ) -> None:
     """Write the emulator into a folder, which may exist; equal graphs give equal bytes.
 
-    ``version`` is that of the network, by default its digest. Raises TriggerError for names that
-    C++ does not accept.
+    ``version`` is that of the network, by default its digest. ``interface`` has the types that
+    CMSSW's loader hands over besides pointers to integers. Raises TriggerError for names that C++
+    does not accept, and for types of results that do not hold every result.
     """
     version = version or version_of(graph)
     try:
@@ -98,6 +102,7 @@ def write(
             printable(label)
     except ValueError as error:
         raise TriggerError(f"export: {error}") from error
+    check_holds(interface, graph, outputs)
     sources = _Sources(graph)
     for node in graph.nodes[1:]:
         sources.write(node)
@@ -112,6 +117,7 @@ def write(
         "guard": f"{name}_{version}".upper(),
         "inputs": ports[0],
         "outputs": ports[1],
+        "interface": _spelled(interface),
         "rows": list(itertools.zip_longest(*ports)),
         "body": [
             *map(Code, sources.body),
@@ -120,12 +126,43 @@ def write(
     }
     directory.mkdir(parents=True, exist_ok=True)
     templates = environment(folder("firmware") / "emulator")
-    for template, target in _FILES.items():
+    others = {} if interface == Interface() else {"callers.h.j2": "callers.h"}
+    for template, target in (_FILES | others).items():
         text = templates.get_template(template).render(**fields)
         (directory / target.format(name=name)).write_text(text, encoding="utf-8")
     (directory / "weights.h").write_text(
         sources.weights(str(fields["namespace"]), str(fields["guard"]))
     )
+
+
+def check_holds(interface: Interface, graph: Graph, outputs: Sequence[str]) -> None:
+    """Raise TriggerError unless the types of results hold every value of the graph's outputs."""
+    if interface.output is None:
+        return
+    kinds = graph.output.types
+    for name, held, scalar in zip(
+        outputs, kinds, interface.output.scalars(len(kinds)), strict=True
+    ):
+        if not scalar.holds(held):
+            fits = f"ap_{held}" if held.width <= WIDEST else "double"
+            raise TriggerError(
+                f"export: emulator.output: {scalar.text} does not hold every value of the output "
+                f"{quoted(name)}, which is {held}; {fits} does"
+            )
+
+
+def _spelled(interface: Interface) -> dict[str, Any]:
+    """The types in C++: the spec has parsed them, so that they are code and not a user's text."""
+    handed = {
+        key: one
+        and {
+            "text": Code(one.text),
+            "type": Code(one.type.text),
+            "is_pointer": one.is_pointer,
+        }
+        for key, one in interface._asdict().items()
+    }
+    return {**handed, "needs_ap_types": interface.needs_ap_types}
 
 
 class _Sources:

@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails
 
 from trigger.errors import TriggerError, quoted
 from trigger.fixedpoint.types import Fixed
+from trigger.spec.emulator_tables import Emulator
 from trigger.spec.head_tables import Head, Scoring, scored_high, scorings
 from trigger.spec.input_tables import Inputs
 from trigger.spec.payload_tables import Payload
@@ -67,6 +68,7 @@ class Spec(Section):
     budget: Budget = Budget()
     decision: Decision | None = None
     payload: Payload | None = None
+    emulator: Emulator = Emulator()
     physics: Physics = Physics()
     robustness: dict[Name, Shift] = Field(default_factory=dict)
     search: Search | None = None

@@ -103,6 +103,7 @@ def to_emulator(root: Path, output: Path | None = None, version: str | None = No
             build.spec.data.features,
             build.spec.outputs,
             version,
+            build.spec.emulator.handed,
         )
         with tempfile.TemporaryDirectory() as work:
             shutil.copytree(path, work, dirs_exist_ok=True)

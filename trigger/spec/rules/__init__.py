@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from trigger.spec.rules import (
     adversary,
+    emulator,
     family,
     features,
     heads,
@@ -80,6 +81,7 @@ RULES: tuple[Rule, ...] = (
     payload.has_room_for_events,
     payload.names_as_many_channels_as_links,
     payload.takes_as_many_cycles_as_words,
+    emulator.types_have_a_value_for_each_name,
     robustness.shifts_have_an_effect_to_measure,
     robustness.shifts_are_of_features,
     robustness.shifts_are_of_quantities,
