@@ -28,6 +28,7 @@ def main() -> int:
             file=sys.stderr,
         )
         return 2
+    uhal.setLogLevelTo(uhal.LogLevel.WARNING)
     manager = uhal.ConnectionManager(f"file://{asked.connections}")
     trigger = Trigger(Ipbus(manager.getDevice(asked.device), asked.node))
     if asked.prescale:
