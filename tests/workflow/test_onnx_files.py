@@ -76,7 +76,8 @@ def test_a_network_of_float_scales_is_adopted_recorded_and_lowered(sample, tmp_p
     np.testing.assert_array_equal(evaluate.run(read_graph(root), expected.x), expected.outputs)
     agreement = trained_network(root)
     assert agreement.comparison.equal
-    assert agreement.comparison.name == "onnx's reference evaluator (float64)"
+    assert agreement.comparison.name == "onnx's reference evaluator (float32)"
+    assert agreement.exact == agreement.comparison.events > 100
     said = capsys.readouterr().out
     assert "Softmax_8: the softmax is left out; it cannot change the order of the classes" in said
     assert "outputs: their common factor 0.0193488" in said

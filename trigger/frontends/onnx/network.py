@@ -29,6 +29,10 @@ __all__ = [
 
 # Outputs without their common factor are whole steps; float64 is much nearer to them than this.
 _NEAR_STEP = 2.0**-6
+# So near are outputs in float32 to whole steps, and so far are its values from a tie.
+_NEAR_WHOLE = 2.0**-4
+_MARGIN = 2.0**-14
+_FLOAT32 = "onnx's reference evaluator (float32)"
 
 
 class Reference:
@@ -65,33 +69,45 @@ class Reference:
 
 
 def record(model: Model, graph: Graph, x: np.ndarray) -> Recording:
-    """The outputs of the file itself for real inputs (events, features).
+    """The outputs of the file itself in float32 for real inputs (events, features).
 
-    They are those in float32 where all factors are powers of two. Elsewhere float32 rounds every
-    value, and they are those in float64.
+    Where factors are no powers of two, float32 rounds every value. Then only those events are
+    recorded in which no value comes next to a tie of a quantiser, and their outputs before heads,
+    on the steps of the graph.
     """
     made = _made(model, graph)
     if made.plain:
         y = reference.in_float32(model)(x)
         if not np.isfinite(y).all():
             raise TriggerError(f"{model.path}: it gives outputs that are not finite")
-        return Recording(x, y, tuple(_heads(made)), "onnx's reference evaluator (float32)")
-    y = Reference(model, graph).predict(x)
-    heads = (Head(LINEAR, "outputs", y.shape[1]),)
-    return Recording(x, y, heads, "onnx's reference evaluator (float64)")
+        return Recording(x, y, tuple(_heads(made)), _FLOAT32)
+    heads = (Head(LINEAR, "outputs", sum(size for _, size in made.heads)),)
+    steps = _float32_steps(model, made, x)
+    whole = np.rint(steps)
+    sure = (np.abs(steps - whole) <= _NEAR_WHOLE).all(axis=1)
+    sure &= reference.margins(model)(x) > _MARGIN
+    if not sure.any() or any(_is_table(head, graph) for head in _heads(made)):
+        y = Reference(model, graph).predict(x)
+        return Recording(x, y, heads, "onnx's reference evaluator (float64)")
+    return Recording(x[sure], np.ldexp(whole[sure], -made.fractions), heads, _FLOAT32)
 
 
-def apart(model: Model, graph: Graph, x: np.ndarray) -> int | None:
-    """In how many events float32 gives another output than the graph, by more than half a step;
-    None where float32 is recorded, or a head makes them other numbers.
+def apart(model: Model, graph: Graph, x: np.ndarray) -> int:
+    """In how many events float32 gives another output before heads than exact arithmetic, by more
+    than half a step; 0 where it cannot.
     """
     made = _made(model, graph)
-    if made.plain or any(head.kind != LINEAR for head, _ in made.heads):
-        return None
-    given = reference.in_float32(model)(x).astype(np.float64)
-    steps = np.ldexp(given / float(made.factor), made.fractions)
-    exact = np.ldexp(Reference(model, graph).predict(x), made.fractions)
-    return int((np.abs(steps - exact) > 0.5).any(axis=1).sum())
+    if made.plain:
+        return 0
+    exact = reference.in_float64(model, snap=True)(x)
+    steps = np.ldexp(exact / float(made.factor), made.fractions)
+    return int((np.abs(_float32_steps(model, made, x) - steps) > 0.5).any(axis=1).sum())
+
+
+def _float32_steps(model: Model, made: lowering.Lowered, x: np.ndarray) -> Reals:
+    """The outputs before heads in float32, in steps of the graph."""
+    y = reference.in_float32(model, heads=False)(x).astype(np.float64)
+    return np.ldexp(y / float(made.factor), made.fractions)
 
 
 def ends(model: Model, graph: Graph) -> list[tuple[str, int]]:

@@ -6,7 +6,7 @@ in float64, with quantised weights that are not rounded, it is the reference of 
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
@@ -28,17 +28,31 @@ _NEAR = 2.0**-36
 Run = Callable[[np.ndarray], np.ndarray]
 
 
-def in_float32(model: Model) -> Run:
-    """The outputs (events, scores) of a file for real inputs, in float32."""
-    proto = _prepared(model)
-    evaluator = ReferenceEvaluator(proto, new_ops=_operators(0.0, in_64=False))
-    return _runner(model, evaluator, np.float32, [value.name for value in model.proto.graph.output])
+class _Arithmetic(NamedTuple):
+    """How numbers are computed. With ``snap`` one next to a quantiser's tie is the tie.
+
+    ``margins`` collects, for each quantiser, how far the values of each event stay away from its
+    ties, relative to the largest value.
+    """
+
+    kind: type
+    snap: bool = False
+    margins: list[np.ndarray] | None = None
+
+
+def in_float32(model: Model, heads: bool = True) -> Run:
+    """The outputs (events, scores) of a file for real inputs, in float32; also before its heads."""
+    outputs = [value.name for value in model.proto.graph.output]
+    if not heads:
+        outputs = [head.before for head in trimmed(model, folding.folded(model)[1]).heads]
+    evaluator = ReferenceEvaluator(_prepared(model), new_ops=_operators(_Arithmetic(np.float32)))
+    return _runner(model, evaluator, np.float32, outputs)
 
 
 def output_sizes(model: Model) -> list[int]:
     """The number of scores of each output."""
     names = [value.name for value in model.proto.graph.output]
-    evaluator = ReferenceEvaluator(_prepared(model), new_ops=_operators(0.0, in_64=False))
+    evaluator = ReferenceEvaluator(_prepared(model), new_ops=_operators(_Arithmetic(np.float32)))
     outputs = _outputs(model, evaluator, np.zeros((2, model.features), np.float32), names)
     return [y.shape[1] for y in outputs]
 
@@ -47,6 +61,28 @@ def in_float64(model: Model, snap: bool) -> Run:
     """The outputs before their heads in float64; with ``snap`` a number next to a quantiser's tie
     is the tie.
     """
+    return _in_float64(model, _Arithmetic(np.float64, snap))
+
+
+def margins(model: Model) -> Run:
+    """How far the values of each event stay away from the ties of all quantisers, relative to the
+    largest value before one.
+    """
+    found: list[np.ndarray] = []
+    run = _in_float64(model, _Arithmetic(np.float64, True, found))
+
+    def least(x: np.ndarray) -> np.ndarray:
+        parts = []
+        for part in np.split(x, range(_BATCH, len(x), _BATCH)):
+            found.clear()
+            run(part)
+            parts.append(np.min([np.ones(len(part)), *found], axis=0))
+        return np.concatenate(parts)
+
+    return least
+
+
+def _in_float64(model: Model, arithmetic: _Arithmetic) -> Run:
     known, left, _ = folding.folded(model)
     parts = trimmed(model, left)
     proto = _prepared(model)
@@ -58,7 +94,7 @@ def in_float64(model: Model, snap: bool) -> Run:
         del field[:]
     proto.graph.node.extend(nodes)
     proto.graph.output.extend(onnx.ValueInfoProto(name=name) for name in wanted)
-    evaluator = ReferenceEvaluator(proto, new_ops=_operators(_NEAR if snap else 0.0, in_64=True))
+    evaluator = ReferenceEvaluator(proto, new_ops=_operators(arithmetic))
     for name, values in known.items():
         evaluator.rt_inits_[name] = _freed(values) if name in shapes else values
     return _runner(model, evaluator, np.float64, [head.before for head in parts.heads])
@@ -146,52 +182,75 @@ def _freed(shape: np.ndarray) -> np.ndarray:
     return np.concatenate([[0 if (shape == -1).any() else -1], shape[1:]]).astype(np.int64)
 
 
-def _operators(near: float, in_64: bool) -> list[type[OpRun]]:
-    """The operators of QONNX; in float64 also those of ONNX that round."""
-    made = [_operator(QONNX, name, function, near) for name, function in _SPECIFIED.items()]
-    if in_64:
-        made += [_operator("", name, function, near) for name, function in _ROUNDING.items()]
+def _operators(arithmetic: _Arithmetic) -> list[type[OpRun]]:
+    """The operators of QONNX and those of ONNX that quantise, which onnx does not have for every
+    operator set; in float64 also those whose constants are folded in float32.
+    """
+    made = [_operator(QONNX, name, made, arithmetic) for name, made in _SPECIFIED.items()]
+    made += [_operator("", name, made, arithmetic) for name, made in _LINEAR.items()]
+    if arithmetic.kind is np.float64:
+        made.append(_operator("", "BatchNormalization", _normalise, arithmetic))
     return made
 
 
-def _operator(domain: str, name: str, function: Callable[..., Any], near: float) -> type[OpRun]:
+def _operator(
+    domain: str, name: str, function: Callable[..., Any], arithmetic: _Arithmetic
+) -> type[OpRun]:
     def run(self: Any, *given: Any, **attributes: Any) -> tuple[Any]:  # noqa: ARG001
         node = Node(name, name, (), (), attributes, 1, domain)
         try:
-            return (np.asarray(function(node, near, *given)),)
+            return (np.asarray(function(node, arithmetic, *given)),)
         except Refusal as refusal:
             raise ValueError(refusal.reason) from refusal
 
     return type(name, (OpRun,), {"op_domain": domain, "_run": run})
 
 
-def _snapped(steps: Reals, near: float) -> Reals:
-    """Steps, where those next to a half or a whole are that."""
-    if not near:
+def _steps(arithmetic: _Arithmetic, steps: Reals, mode: str = "ROUND") -> Reals:
+    """Numbers before they are rounded, where those next to a half or a whole are that."""
+    if arithmetic.margins is not None:
+        shifted = steps if mode in _AT_WHOLES else steps - 0.5
+        _note(arithmetic, np.abs(shifted - np.rint(shifted)), steps)
+    if not arithmetic.snap:
         return steps
     halves = np.rint(2 * steps) / 2
-    error = near * np.maximum(np.abs(steps), 1)
+    error = _NEAR * np.maximum(np.abs(steps), 1)
     return np.where(np.abs(steps - halves) <= error, halves, steps)
 
 
-def _quant(node: Node, near: float, x: Any, scale: Any, zero: Any, bits: Any) -> Any:
+# Roundings whose steps lie at whole numbers.
+_AT_WHOLES = ("CEIL", "FLOOR", "UP", "DOWN", "ROUND_TO_ZERO")
+
+
+def _note(arithmetic: _Arithmetic, distance: np.ndarray, values: np.ndarray) -> None:
+    """Add the margins of a quantiser, for each event."""
+    if arithmetic.margins is not None:
+        flat = [np.asarray(part).reshape(len(values), -1) for part in (distance, np.abs(values))]
+        arithmetic.margins.append(flat[0].min(axis=1) / np.maximum(flat[1].max(axis=1), 1))
+
+
+def _quant(node: Node, how: _Arithmetic, x: Any, scale: Any, zero: Any, bits: Any) -> Any:
     parameters = quantisers.quant(node, [np.asarray(part) for part in (scale, zero, bits)])
-    steps = _snapped(x / scale + zero, near)
     if quantisers.is_binary(parameters):
-        return np.where(steps >= 0, x.dtype.type(1), x.dtype.type(-1)) * scale
+        return _bipolar(node, how, x / scale + zero, np.ones((), x.dtype)) * scale
+    steps = _steps(how, x / scale + zero, parameters.rounding)
     limited = np.clip(steps, parameters.low, parameters.high)
     whole = quantisers.ROUND[parameters.rounding](limited)
     return ((whole - zero) * scale).astype(x.dtype)
 
 
-def _bipolar(node: Node, near: float, x: Any, scale: Any) -> Any:
+def _bipolar(node: Node, how: _Arithmetic, x: Any, scale: Any) -> Any:
     del node
-    least = -near * float(np.abs(x).max(initial=0.0))
+    largest = float(np.abs(x).max(initial=0.0))
+    _note(how, np.abs(x) / max(largest, 1e-300), np.ones_like(x))
+    least = -_NEAR * largest if how.snap else 0.0
     return (np.where(x >= least, x.dtype.type(1), x.dtype.type(-1)) * scale).astype(x.dtype)
 
 
-def _trunc(node: Node, near: float, x: Any, scale: Any, zero: Any, bits: Any, *out: Any) -> Any:
-    steps = np.rint(_snapped(x / scale + zero, near))
+def _trunc(
+    node: Node, how: _Arithmetic, x: Any, scale: Any, zero: Any, bits: Any, *out: Any
+) -> Any:
+    steps = np.rint(_steps(how, x / scale + zero))
     rounded = quantisers.ROUND[str(node.get("rounding_mode", "FLOOR"))]
     if len(out) == 1:
         whole = rounded(steps / 2.0 ** float(bits - out[0]))
@@ -202,32 +261,34 @@ def _trunc(node: Node, near: float, x: Any, scale: Any, zero: Any, bits: Any, *o
     return ((whole - zero / ratio) * out[0]).astype(x.dtype)
 
 
-def _thresholds(node: Node, near: float, x: Any, bounds: Any) -> Any:
+def _thresholds(node: Node, how: _Arithmetic, x: Any, bounds: Any) -> Any:
     layout = str(node.get("data_layout", "")) or {2: "NC", 3: "NWC", 4: "NCHW"}.get(x.ndim, "NC")
-    last = np.moveaxis(x, layout.index("C") if "C" in layout else 1, -1)[..., None]
-    count = (last >= bounds - near * np.abs(bounds)).sum(axis=-1).astype(x.dtype)
-    made = np.moveaxis(count, -1, layout.index("C") if "C" in layout else 1)
+    axis = layout.index("C") if "C" in layout else 1
+    last = np.moveaxis(x, axis, -1)[..., None]
+    size = np.maximum(np.abs(bounds), np.abs(x).max(initial=0.0)) + 1e-300
+    _note(how, np.abs(last - bounds) / size, np.ones_like(x))
+    near = _NEAR * np.abs(bounds) if how.snap else 0.0
+    made = np.moveaxis((last >= bounds - near).sum(axis=-1).astype(x.dtype), -1, axis)
     scale, offset = (
         np.float32(node.get(key, default)) for key, default in (("out_scale", 1), ("out_bias", 0))
     )
     return (made * scale + offset).astype(x.dtype)
 
 
-def _quantize(node: Node, near: float, x: Any, *given: Any) -> Any:
+def _quantize(node: Node, how: _Arithmetic, x: Any, *given: Any) -> Any:
     integers = given[1].dtype if len(given) > 1 else np.dtype(np.uint8)
     parts = quantisers.linear(node, [np.asarray(part) for part in given], x.shape, integers)
-    whole = np.rint(_snapped(x / parts.scale, near)) + parts.zero
-    return np.clip(whole, parts.low, parts.high).astype(np.int64)
+    whole = np.rint(_steps(how, x / parts.scale.astype(x.dtype))).astype(np.float64)
+    return np.clip(whole + parts.zero, parts.low, parts.high).astype(np.int64)
 
 
-def _dequantize(node: Node, near: float, x: Any, *given: Any) -> Any:
-    del near
+def _dequantize(node: Node, how: _Arithmetic, x: Any, *given: Any) -> Any:
     parts = quantisers.linear(node, [np.asarray(part) for part in given], x.shape, np.int8)
-    return (x.astype(np.int64) - parts.zero) * parts.scale
+    return (x.astype(np.int64) - parts.zero).astype(how.kind) * parts.scale.astype(how.kind)
 
 
-def _normalise(node: Node, near: float, x: Any, *given: Any) -> Any:
-    del near
+def _normalise(node: Node, how: _Arithmetic, x: Any, *given: Any) -> Any:
+    del how
     scale, offset = operators.normalisation(node, given)
     shape = [1, -1, *([1] * (x.ndim - 2))]
     return x * scale.reshape(shape) + offset.reshape(shape)
@@ -240,8 +301,7 @@ _SPECIFIED: dict[str, Callable[..., Any]] = {
     "Trunc": _trunc,
     "MultiThreshold": _thresholds,
 }
-_ROUNDING: dict[str, Callable[..., Any]] = {
+_LINEAR: dict[str, Callable[..., Any]] = {
     "QuantizeLinear": _quantize,
     "DequantizeLinear": _dequantize,
-    "BatchNormalization": _normalise,
 }
