@@ -6,6 +6,7 @@ is its integer times the scale of its quantiser, without the rounding of float32
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -87,6 +88,9 @@ _ARITHMETIC: dict[str, Callable[..., Any]] = {
     "Add": np.add, "Sub": np.subtract, "Mul": np.multiply, "Div": np.divide, "Neg": np.negative,
     "Sqrt": np.sqrt, "Reciprocal": np.reciprocal, "Abs": np.abs, "Exp": np.exp, "Log": np.log,
     "Pow": np.power, "Floor": np.floor, "Ceil": np.ceil, "Round": np.rint,
+    "Min": lambda *given: reduce(np.minimum, given),
+    "Max": lambda *given: reduce(np.maximum, given),
+    "Greater": np.greater, "Less": np.less, "Equal": np.equal,
 }  # fmt: skip
 
 
@@ -109,8 +113,21 @@ def _filled(node: Node, given: Sequence[Any]) -> np.ndarray:
     return np.full(shape, fill.ravel()[0], dtype=fill.dtype)
 
 
+def _clip(node: Node, given: Sequence[Any]) -> np.ndarray:
+    ends = [*given[1:], None, None]
+    low, high = (
+        node.get(name) if end is None else end
+        for name, end in zip(("min", "max"), ends, strict=False)
+    )
+    x = given[0] if low is None else np.maximum(given[0], low)
+    x = x if high is None else np.minimum(x, high)
+    return np.asarray(x, dtype=given[0].dtype)
+
+
 _OTHERS: dict[str, Callable[[Node, Sequence[Any]], np.ndarray]] = {
     "Cast": _cast,
+    "Clip": _clip,
+    "Where": lambda node, given: np.where(*given),
     "ConstantOfShape": _filled,
     "Shape": lambda node, given: np.array(given[0].shape, dtype=np.int64),
 }

@@ -31,7 +31,7 @@ __all__ = [
 _NEAR_STEP = 2.0**-6
 # So near are outputs in float32 to whole steps, and so far are its values from a tie.
 _NEAR_WHOLE = 2.0**-4
-_MARGIN = 2.0**-14
+_MARGIN = 2.0**-18
 _FLOAT32 = "onnx's reference evaluator (float32)"
 
 

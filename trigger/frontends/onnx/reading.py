@@ -51,7 +51,9 @@ class Node(NamedTuple):
 
 
 class Model(NamedTuple):
-    """A checked file; shapes have 1 in place of the batch."""
+    """A checked file; shapes have 1 in place of the batch. ``outputs`` are those that depend on the
+    event.
+    """
 
     path: Path
     proto: onnx.ModelProto
@@ -156,10 +158,28 @@ def _checked(path: Path, proto: onnx.ModelProto) -> Model:
         if made := [name for name in node.outputs if name and name in known]:
             raise ValueError(f"{node.name} makes {made[0]!r} a second time")
         known.update(node.outputs)
-    outputs = tuple(value.name for value in graph.output)
-    if missing := [name for name in outputs if name not in known]:
+    if missing := [value.name for value in graph.output if value.name not in known]:
         raise ValueError(f"no node makes its output {missing[0]!r}")
-    return Model(path, proto, nodes, inputs, outputs, constants)
+    depends = set(inputs)
+    for node in nodes:
+        if depends.intersection(node.inputs):
+            depends.update(node.outputs)
+    # Brevitas also gives the scale and the bits of its outputs.
+    outputs = tuple(value.name for value in graph.output if value.name in depends)
+    if not outputs:
+        raise ValueError("its outputs do not depend on its inputs")
+    return Model(path, proto, _needed(nodes, outputs), inputs, outputs, constants)
+
+
+def _needed(nodes: tuple[Node, ...], outputs: tuple[str, ...]) -> tuple[Node, ...]:
+    """The nodes that the outputs depend on."""
+    read = set(outputs)
+    kept = []
+    for node in reversed(nodes):
+        if read.intersection(node.outputs):
+            read.update(node.inputs)
+            kept.append(node)
+    return tuple(reversed(kept))
 
 
 def _node(node: onnx.NodeProto, opsets: Mapping[str, int]) -> Node:

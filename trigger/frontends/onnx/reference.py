@@ -24,6 +24,7 @@ from trigger.frontends.onnx.reading import QONNX, Model, Node
 _BATCH = 2048
 # Two numbers this near, in steps, are the same number where factors are no powers of two.
 _NEAR = 2.0**-36
+_FAR = 1 << 40
 
 Run = Callable[[np.ndarray], np.ndarray]
 
@@ -42,7 +43,7 @@ class _Arithmetic(NamedTuple):
 
 def in_float32(model: Model, heads: bool = True) -> Run:
     """The outputs (events, scores) of a file for real inputs, in float32; also before its heads."""
-    outputs = [value.name for value in model.proto.graph.output]
+    outputs = list(model.outputs)
     if not heads:
         outputs = [head.before for head in trimmed(model, folding.folded(model)[1]).heads]
     evaluator = ReferenceEvaluator(_prepared(model), new_ops=_operators(_Arithmetic(np.float32)))
@@ -51,9 +52,8 @@ def in_float32(model: Model, heads: bool = True) -> Run:
 
 def output_sizes(model: Model) -> list[int]:
     """The number of scores of each output."""
-    names = [value.name for value in model.proto.graph.output]
     evaluator = ReferenceEvaluator(_prepared(model), new_ops=_operators(_Arithmetic(np.float32)))
-    outputs = _outputs(model, evaluator, np.zeros((2, model.features), np.float32), names)
+    outputs = _outputs(model, evaluator, np.zeros((2, model.features), np.float32), model.outputs)
     return [y.shape[1] for y in outputs]
 
 
@@ -183,14 +183,9 @@ def _freed(shape: np.ndarray) -> np.ndarray:
 
 
 def _operators(arithmetic: _Arithmetic) -> list[type[OpRun]]:
-    """The operators of QONNX and those of ONNX that quantise, which onnx does not have for every
-    operator set; in float64 also those whose constants are folded in float32.
-    """
+    """The operators of QONNX, and those of ONNX that onnx does not have for every operator set."""
     made = [_operator(QONNX, name, made, arithmetic) for name, made in _SPECIFIED.items()]
-    made += [_operator("", name, made, arithmetic) for name, made in _LINEAR.items()]
-    if arithmetic.kind is np.float64:
-        made.append(_operator("", "BatchNormalization", _normalise, arithmetic))
-    return made
+    return made + [_operator("", name, made, arithmetic) for name, made in _OWN.items()]
 
 
 def _operator(
@@ -206,11 +201,16 @@ def _operator(
     return type(name, (OpRun,), {"op_domain": domain, "_run": run})
 
 
-def _steps(arithmetic: _Arithmetic, steps: Reals, mode: str = "ROUND") -> Reals:
-    """Numbers before they are rounded, where those next to a half or a whole are that."""
+def _steps(
+    arithmetic: _Arithmetic, steps: Reals, ends: tuple[int, int], mode: str = "ROUND"
+) -> Reals:
+    """Numbers before they are rounded and limited to ``ends``; those next to a half or a whole are
+    that.
+    """
     if arithmetic.margins is not None:
-        shifted = steps if mode in _AT_WHOLES else steps - 0.5
-        _note(arithmetic, np.abs(shifted - np.rint(shifted)), steps)
+        inside = 0.0 if mode in _AT_WHOLES else 0.5
+        ties = np.clip(np.rint(steps - inside), ends[0], ends[1] - 2 * inside) + inside
+        _note(arithmetic, np.abs(steps - ties), steps)
     if not arithmetic.snap:
         return steps
     halves = np.rint(2 * steps) / 2
@@ -233,8 +233,8 @@ def _quant(node: Node, how: _Arithmetic, x: Any, scale: Any, zero: Any, bits: An
     parameters = quantisers.quant(node, [np.asarray(part) for part in (scale, zero, bits)])
     if quantisers.is_binary(parameters):
         return _bipolar(node, how, x / scale + zero, np.ones((), x.dtype)) * scale
-    steps = _steps(how, x / scale + zero, parameters.rounding)
-    limited = np.clip(steps, parameters.low, parameters.high)
+    ends = parameters.low, parameters.high
+    limited = np.clip(_steps(how, x / scale + zero, ends, parameters.rounding), *ends)
     whole = quantisers.ROUND[parameters.rounding](limited)
     return ((whole - zero) * scale).astype(x.dtype)
 
@@ -250,7 +250,7 @@ def _bipolar(node: Node, how: _Arithmetic, x: Any, scale: Any) -> Any:
 def _trunc(
     node: Node, how: _Arithmetic, x: Any, scale: Any, zero: Any, bits: Any, *out: Any
 ) -> Any:
-    steps = np.rint(_steps(how, x / scale + zero))
+    steps = np.rint(_steps(how, x / scale + zero, (-_FAR, _FAR)))
     rounded = quantisers.ROUND[str(node.get("rounding_mode", "FLOOR"))]
     if len(out) == 1:
         whole = rounded(steps / 2.0 ** float(bits - out[0]))
@@ -278,7 +278,9 @@ def _thresholds(node: Node, how: _Arithmetic, x: Any, bounds: Any) -> Any:
 def _quantize(node: Node, how: _Arithmetic, x: Any, *given: Any) -> Any:
     integers = given[1].dtype if len(given) > 1 else np.dtype(np.uint8)
     parts = quantisers.linear(node, [np.asarray(part) for part in given], x.shape, integers)
-    whole = np.rint(_steps(how, x / parts.scale.astype(x.dtype))).astype(np.float64)
+    least, most = (int(end - parts.zero.min()) for end in (parts.low, parts.high))
+    steps = _steps(how, x / parts.scale.astype(x.dtype), (least, most))
+    whole = np.rint(steps).astype(np.float64)
     return np.clip(whole + parts.zero, parts.low, parts.high).astype(np.int64)
 
 
@@ -288,10 +290,13 @@ def _dequantize(node: Node, how: _Arithmetic, x: Any, *given: Any) -> Any:
 
 
 def _normalise(node: Node, how: _Arithmetic, x: Any, *given: Any) -> Any:
-    del how
-    scale, offset = operators.normalisation(node, given)
     shape = [1, -1, *([1] * (x.ndim - 2))]
-    return x * scale.reshape(shape) + offset.reshape(shape)
+    if how.kind is np.float64:  # with the constants that executors fold in float32
+        scale, offset = operators.normalisation(node, given)
+        return x * scale.reshape(shape) + offset.reshape(shape)
+    gamma, beta, mean, variance = (part.reshape(shape) for part in given)
+    deviation = np.sqrt(variance + np.float32(node.get("epsilon", 1e-5)))
+    return (x - mean) / deviation * gamma + beta
 
 
 _SPECIFIED: dict[str, Callable[..., Any]] = {
@@ -301,7 +306,8 @@ _SPECIFIED: dict[str, Callable[..., Any]] = {
     "Trunc": _trunc,
     "MultiThreshold": _thresholds,
 }
-_LINEAR: dict[str, Callable[..., Any]] = {
+_OWN: dict[str, Callable[..., Any]] = {
     "QuantizeLinear": _quantize,
     "DequantizeLinear": _dequantize,
+    "BatchNormalization": _normalise,
 }
