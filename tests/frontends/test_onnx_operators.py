@@ -139,6 +139,13 @@ EXACT = {
     "conv dilated": lambda: convolution(*IMAGE, kernel=(2, 2), dilations=[2, 3]),
     "conv groups": lambda: convolution(*IMAGE, kernel=(2, 2), group=2),
     "conv same upper": lambda: convolution(*IMAGE, kernel=(2, 3), auto_pad="SAME_UPPER"),
+    "conv same strides": lambda: convolution(
+        *IMAGE, kernel=(3, 3), auto_pad="SAME_UPPER", strides=[2, 2]
+    ),
+    "average pool ceil": lambda: of_values(
+        ("AveragePool", (), {"kernel_shape": [2, 2], "strides": [2, 2], "ceil_mode": 1}),
+        shape=(1, 5, 5),
+    ),
     "conv same lower": lambda: convolution(*IMAGE, kernel=(2, 2), auto_pad="SAME_LOWER"),
     "gemm": lambda: of_values(
         ("Gemm", (weights(3, 4), weights(3)), {"transB": 1, "alpha": 0.5, "beta": 2.0})

@@ -162,11 +162,6 @@ REFUSED = {
         "outputs: the output transpose1_0 of the shape (2, 1) has no batch axis. Remedy: keep the "
         "events on the first axis.",
     ),
-    "padding": (
-        of("Conv", np.ones((1, 1, 3, 3)), shape=(1, 5, 5), auto_pad="SAME_UPPER", strides=[2, 2]),
-        "Conv_1: its padding is automatic (SAME_UPPER) with strides, where executors differ. "
-        "Remedy: export the network with explicit pads.",
-    ),
     "shape": (
         of("MatMul", np.ones((3, 2))),
         "MatMul_1: its weights (3, 2) do not fit values (1, 4). Remedy: export it again.",

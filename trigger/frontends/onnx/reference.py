@@ -16,7 +16,7 @@ from onnx.reference.op_run import OpRun
 from trigger.errors import TriggerError
 from trigger.fixedpoint.types import Reals
 from trigger.frontends.inexact import Refusal
-from trigger.frontends.onnx import folding, operators, quantisers
+from trigger.frontends.onnx import folding, operators, quantisers, spatial
 from trigger.frontends.onnx.ends import trimmed
 from trigger.frontends.onnx.levels import limits
 from trigger.frontends.onnx.reading import QONNX, Model, Node
@@ -183,7 +183,9 @@ def _freed(shape: np.ndarray) -> np.ndarray:
 
 
 def _operators(arithmetic: _Arithmetic) -> list[type[OpRun]]:
-    """The operators of QONNX, and those of ONNX that onnx does not have for every operator set."""
+    """The operators of QONNX, and those of ONNX that onnx does not have for every operator set, or
+    computes event by event.
+    """
     made = [_operator(QONNX, name, made, arithmetic) for name, made in _SPECIFIED.items()]
     return made + [_operator("", name, made, arithmetic) for name, made in _OWN.items()]
 
@@ -192,7 +194,8 @@ def _operator(
     domain: str, name: str, function: Callable[..., Any], arithmetic: _Arithmetic
 ) -> type[OpRun]:
     def run(self: Any, *given: Any, **attributes: Any) -> tuple[Any]:  # noqa: ARG001
-        node = Node(name, name, (), (), attributes, 1, domain)
+        options = {key: value for key, value in attributes.items() if value is not None}
+        node = Node(name, name, (), (), options, 1, domain)
         try:
             return (np.asarray(function(node, arithmetic, *given)),)
         except Refusal as refusal:
@@ -310,4 +313,7 @@ _OWN: dict[str, Callable[..., Any]] = {
     "QuantizeLinear": _quantize,
     "DequantizeLinear": _dequantize,
     "BatchNormalization": _normalise,
+    "Conv": lambda node, how, *given: spatial.convolved(node, *given),
+    "MaxPool": lambda node, how, x: spatial.largest(node, x),
+    "AveragePool": lambda node, how, x: spatial.mean(node, x),
 }

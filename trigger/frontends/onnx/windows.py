@@ -39,11 +39,6 @@ def window(node: Node, spatial: tuple[int, ...], sizes: list[int]) -> Window:
     elif auto == "VALID":
         pads = [(0, 0)] * axes
     else:
-        if max(strides) > 1:
-            raise Refusal(
-                f"its padding is automatic ({auto}) with strides, where executors differ",
-                "export the network with explicit pads",
-            )
         pads = []
         for length, extent, stride in zip(spatial, reach, strides, strict=True):
             total = max((-(-length // stride) - 1) * stride + extent - length, 0)
