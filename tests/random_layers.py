@@ -31,15 +31,14 @@ def random_layers(seed: int) -> keras.Model:
     for _ in range(draw.rng.integers(0, 2)):
         joined = draw.layer(joined)
     joined = layers.Flatten()(joined) if len(joined.shape) > 2 else joined
-    heads = [
+    heads: Any = [
         draw.dense(joined, int(draw.rng.integers(1, 4))) for _ in range(draw.one_of((1, 1, 2)))
     ]
-    model = randomize(
-        keras.Model(
-            inputs if len(inputs) > 1 else inputs[0], heads if len(heads) > 1 else heads[0]
-        ),
-        seed,
-    )
+    if draw.rng.random() < 0.25:
+        heads = dict(zip("ba", heads, strict=False))
+    elif len(heads) == 1:
+        (heads,) = heads
+    model = randomize(keras.Model(inputs if len(inputs) > 1 else inputs[0], heads), seed)
     for layer in model.layers:
         if isinstance(layer, layers.Embedding | layers.PReLU):
             layer.set_weights([np.rint(w * 16) / 16 for w in layer.get_weights()])
@@ -154,6 +153,23 @@ def _average(draw: _Draw, x: Any) -> Any:
     return draw.quantised(ops.mean(x, axis=int(draw.rng.integers(1, len(x.shape)))))
 
 
+def _twice(draw: _Draw, x: Any) -> Any:
+    """A network inside the network, at two places."""
+    inner = keras.Input(x.shape[1:])
+    last = draw.quantised(draw.dense(inner, int(x.shape[-1])))
+    model = keras.Model(inner, draw.quantised(last + inner) if draw.rng.random() < 0.5 else last)
+    return draw.quantised(model(x) - model(draw.quantised(model(x))))
+
+
+def _folded(draw: _Draw, x: Any) -> Any:
+    units = int(draw.rng.integers(1, 4))
+    return draw.quantised(qkeras.QDenseBatchnorm(units, **draw.weights("kernel", "bias"))(x))
+
+
+def _repeated(draw: _Draw, x: Any) -> Any:
+    return layers.RepeatVector(int(draw.rng.integers(1, 4)))(x)
+
+
 def _reshaped(draw: _Draw, x: Any) -> Any:
     return layers.Reshape((x.shape[1], 1))(x)
 
@@ -182,6 +198,23 @@ def _convolution(draw: _Draw, x: Any) -> Any:
             int(draw.rng.integers(1, 4)), size, **options, **draw.weights("kernel", "bias")
         )(x)
     )
+
+
+def _odd_convolution(draw: _Draw, x: Any) -> Any:
+    """Dilated, in groups, or separable."""
+    size = int(draw.rng.integers(1, min(3, x.shape[1]) + 1))
+    groups = int(draw.one_of([n for n in (1, 2, 3) if x.shape[2] % n == 0]))
+    filters = groups * int(draw.rng.integers(1, 3))
+    both = draw.weights("kernel", "bias")
+    apart = draw.weights("depthwise", "pointwise", "bias")
+    spread = int(draw.rng.integers(1, 3)) if (size - 1) * 2 < x.shape[1] else 1
+    kinds: tuple[Callable[[], Any], ...] = (
+        lambda: qkeras.QConv1D(filters, size, dilation_rate=spread, padding="same", **both),
+        lambda: qkeras.QConv1D(filters, size, dilation_rate=spread, **both),
+        lambda: qkeras.QConv1D(filters, size, groups=groups, **both),
+        lambda: qkeras.QSeparableConv1D(filters, size, padding="same", **apart),
+    )
+    return draw.quantised(draw.one_of(kinds)()(x))
 
 
 def _recurrent(draw: _Draw, x: Any) -> Any:
@@ -247,6 +280,39 @@ def _plane(draw: _Draw, x: Any) -> Any:
     return draw.quantised(draw.one_of(kinds)()(x))
 
 
+def _odd_plane(draw: _Draw, x: Any) -> Any:
+    """Dilated, in groups, folded with a normalisation, or with a kernel that is no square."""
+    height, width = (int(draw.rng.integers(1, min(3, side) + 1)) for side in x.shape[1:3])
+    groups = int(draw.one_of([n for n in (1, 2) if x.shape[3] % n == 0]))
+    filters = groups * int(draw.rng.integers(1, 3))
+    padding = draw.one_of(("valid", "same"))
+    both = draw.weights("kernel", "bias")
+    deep = draw.weights("depthwise", "bias")
+    strides = tuple(int(step) for step in draw.rng.integers(1, 3, 2))
+    size = (height, width)
+    kinds: tuple[Callable[[], Any], ...] = (
+        lambda: qkeras.QConv2D(filters, size, strides=strides, padding=padding, **both),
+        lambda: qkeras.QConv2D(filters, size, groups=groups, padding=padding, **both),
+        lambda: qkeras.QConv2D(filters, (2, 1), dilation_rate=2, padding="same", **both),
+        lambda: qkeras.QConv2DBatchnorm(filters, size, padding=padding, **both),
+        lambda: qkeras.QDepthwiseConv2D(size, depth_multiplier=2, padding=padding, **deep),
+        lambda: qkeras.QDepthwiseConv2DBatchnorm(size, padding=padding, **deep),
+    )
+    return draw.quantised(draw.one_of(kinds)()(x))
+
+
+def _moved_plane(draw: _Draw, x: Any) -> Any:
+    forms = ("channels_last", "channels_first")
+    kinds: tuple[Callable[[], Any], ...] = (
+        lambda: layers.Permute(draw.one_of(((2, 1, 3), (3, 1, 2), (1, 3, 2)))),
+        lambda: layers.ZeroPadding2D(((1, 0), (0, 1)), data_format=draw.one_of(forms)),
+        lambda: layers.Cropping2D(((1, 0), (0, x.shape[2] > 1))),
+        lambda: layers.UpSampling2D((1, 2), data_format=draw.one_of(forms)),
+        lambda: layers.Flatten(data_format=draw.one_of(forms)),
+    )
+    return draw.one_of(kinds)()(x)
+
+
 def _pooled_plane(draw: _Draw, x: Any) -> Any:
     size = tuple(int(draw.rng.integers(1, min(3, side) + 1)) for side in x.shape[1:3])
     kinds: tuple[Callable[[], Any], ...] = (
@@ -263,10 +329,16 @@ def _rows(draw: _Draw, x: Any) -> Any:
     return layers.Reshape((x.shape[1], x.shape[2] * x.shape[3]))(x)
 
 
-_ANY = (_dense, _table, _slopes, _merged, _operators, _average)
+_ANY = (_dense, _table, _slopes, _merged, _operators, _average, _twice)
 # What is drawn for a value of this rank, without its events.
 _BY_RANK: dict[int, tuple[Callable[[_Draw, Any], Any], ...]] = {
-    1: (_dense, _table, _slopes, _merged, _operators, _normalised, _reshaped),
-    2: (*_ANY, _moved, _convolution, _recurrent, _recurrent, _pooled, _products, _over_time, _flat),
-    3: (*_ANY, _plane, _plane, _pooled_plane, _rows, _flat),
+    1: (
+        *(_dense, _table, _slopes, _merged, _operators, _normalised, _reshaped),
+        *(_twice, _folded, _repeated),
+    ),
+    2: (
+        *(*_ANY, _moved, _convolution, _odd_convolution, _recurrent, _recurrent, _pooled),
+        *(_products, _over_time, _flat),
+    ),
+    3: (*_ANY, _plane, _odd_plane, _odd_plane, _moved_plane, _pooled_plane, _rows, _flat),
 }
