@@ -89,6 +89,16 @@ def plane(side: int = 5, around: int = 1) -> Graph:
     return builder.graph(relu(builder, "relu", source))
 
 
+def never_zero(positions: int = 70) -> Graph:
+    """A padded convolution of x - x + 1: the logic knows that this is 1, the graph does not."""
+    builder = Builder((Fixed(True, 4, 2),) * positions)
+    nothing = builder.add("nothing", (builder.last, builder.last), (1, -1))
+    one = constant(np.ones(positions))
+    source = builder.affine("one", nothing, one, one)
+    source, _ = windows(builder, "windows", source, 1, 3, 1)
+    return builder.graph(relu(builder, "relu", kernel(builder, "conv", source, 3, 2, positions)))
+
+
 GRAPHS = {
     "padded": convolution(7, around=1),
     "two layers": convolution(9, around=1, layers=2),
@@ -97,4 +107,5 @@ GRAPHS = {
     "tables": tables(),
     "long": long(layers=2),
     "narrow edge": long(narrow=True),
+    "never zero": never_zero(),
 }

@@ -34,6 +34,7 @@ MODULES = {
         "k1z2_conv1": 1,
     },
     "narrow edge": {"k0_conv0": 68, "k0z1_conv0": 1},
+    "never zero": {},
 }
 
 

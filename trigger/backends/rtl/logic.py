@@ -390,8 +390,8 @@ class _Tracer:
         places = given.ravel().tolist()
         read = {i: codes.setdefault(self._interval(i), len(codes)) for i in set(places)}
         kinds = np.array([read[i] for i in places]).reshape(given.shape)
-        zero = np.isin(kinds, [code for interval, code in codes.items() if not any(interval[:2])])
-        reads = positions.Read(kinds, zero)
+        low, high = (np.array([interval[end] for interval in codes])[kinds] for end in (0, 1))
+        reads = positions.Read(kinds, (low == 0) & (high == 0), low > 0, high < 0)
         return positions.members(self._graph, self._intervals, nodes, reads)
 
     def _zeros(self, given: Integers) -> frozenset[int]:

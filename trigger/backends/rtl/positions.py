@@ -44,10 +44,14 @@ class Position(NamedTuple):
 
 
 class Read(NamedTuple):
-    """What the positions of a layer read: numbers that tell intervals, and what is always zero."""
+    """What the positions of a layer read: numbers that tell intervals, what is always zero, and
+    what is never zero: above or below it.
+    """
 
     kinds: Integers
     zero: Flags
+    above: Flags
+    below: Flags
 
 
 class _Facts(NamedTuple):
@@ -139,6 +143,8 @@ def _facts(
         columns += _columns(node, intervals[node.name], codes)
     equal, free = zip(*columns, strict=True)
     low, high = zip(*(intervals[node.name] for node in (source, *nodes)), strict=True)
+    # The intervals of the logic may be narrower than the graph's, and leave out the zero.
+    low, high = (*low, read.above.astype(np.int64)), (*high, -read.below.astype(np.int64))
     count = len(read.kinds)
     return _Facts(*(_by_position(part, count) for part in (equal, free, low, high)))
 
