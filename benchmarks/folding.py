@@ -30,9 +30,9 @@ def of_build(folder: Path) -> tuple[Graph, Integers]:
     return read_graph(build.root), integer_events(build)["test"].x[:EVENTS]
 
 
-def of_sizes(sizes: str) -> tuple[Graph, Integers]:
+def of_sizes(sizes: str, reloadable: bool) -> tuple[Graph, Integers]:
     """A random MLP of benchmarks/scaling.py, and random events."""
-    graph = scaling.network(sizes)
+    graph = scaling.network(sizes, reloadable=reloadable)
     low, high = bounds(graph.input.types)
     return graph, np.random.default_rng(0).integers(low, high + 1, (EVENTS, len(low)))
 
@@ -57,9 +57,13 @@ def main() -> None:
     parser.add_argument("network", help="the folder of a build, or sizes such as 16-64-32-32-5")
     parser.add_argument("--ii", type=int, nargs="*", default=[1, 2, 4, 8], help="the intervals")
     parser.add_argument("--clock", type=float, default=360.0, help="MHz")
+    parser.add_argument("--reloadable", action="store_true", help="weights of an MLP are loaded")
     arguments = parser.parse_args()
     folder = Path(arguments.network)
-    graph, x = of_build(folder) if folder.is_dir() else of_sizes(arguments.network)
+    if folder.is_dir():
+        graph, x = of_build(folder)
+    else:
+        graph, x = of_sizes(arguments.network, arguments.reloadable)
     print(
         "| interval | LUT, estimated | LUT, Yosys | FF, Yosys | cycles |\n|---:|---:|---:|---:|---:|"
     )

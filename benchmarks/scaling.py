@@ -52,13 +52,13 @@ class Row(TypedDict, total=False):
     csim: float
 
 
-def network(size: str, bits: int = BITS, seed: int = 0) -> Graph:
+def network(size: str, bits: int = BITS, seed: int = 0, reloadable: bool = False) -> Graph:
     """Uniform weights and biases of ``bits`` bits, none pruned; ReLU of ``bits`` bits behind all layers but the last."""
     rng = np.random.default_rng(seed)
     features, *layers = map(int, size.partition("@")[0].split("-"))
     positions = count_of_positions(size)
     windows = elements(size, features) if "@" in size else np.arange(features)
-    builder = Builder((Fixed(True, bits, 1),) * (windows.max() + 1))
+    builder = Builder((Fixed(True, bits, 1),) * (windows.max() + 1), reloadable=reloadable)
     last = builder.last
     if "@" in size:
         last = builder.select("windows", last, windows)
@@ -68,9 +68,9 @@ def network(size: str, bits: int = BITS, seed: int = 0) -> Graph:
         drawn = rng.integers(-largest, largest + 1, (fan_in, units))
         bias = rng.integers(-largest, largest + 1, units)
         unit = 2.0 ** (1 - bits - round(log(fan_in, 2) / 2))
-        last = builder.dense(
-            f"dense{number}", last, constant(drawn * unit), constant(bias * unit), positions
-        )
+        trained = np.ones((fan_in + 1, units), dtype=bool)
+        constants = constant(drawn * unit), constant(bias * unit)
+        last = builder.dense(f"dense{number}", last, *constants, positions, trained)
         if number < len(layers) - 1 or "@" in size:
             kind = (Fixed(False, bits, 0),) * (units * positions)
             last = builder.quantize(f"relu{number}", last, kind, Rounding.RND_CONV, Overflow.SAT)

@@ -23,12 +23,16 @@ from trigger.backends.hls4ml import csim
 from trigger.backends.hls4ml.project import Hls4mlOptions
 from trigger.backends.hls4ml.project import write as write_hls4ml
 from trigger.backends.rtl import ghdl, simulate
+from trigger.board.decisions import Point
+from trigger.board.shell import Payload
+from trigger.board.weights import Weights, write_weights
 from trigger.errors import TriggerError
 from trigger.fixedpoint.build import Builder, constant
 from trigger.fixedpoint.serialize import to_json
 from trigger.fixedpoint.types import Fixed, Overflow, Rounding
 from trigger.report import page
 from trigger.spec.emulator_tables import Emulator
+from trigger.spec.links import link_map
 from trigger.spec.parts import part
 from trigger.spec.spec import parse
 from trigger.support.resources import folder
@@ -177,9 +181,25 @@ def write_everything(patch):
     with pytest.raises(Rendered):
         Netlist(verilog, AMD).compile(here / "netlist")
     build = finished_build(graph, here / "build")
+    weights_of_another(here / "weights")
     export(build, here / "axi", "axi")
     export(build, here / "emp", "emp")
     adopted_network(here)
+
+
+def weights_of_another(folder):
+    builder = Builder((Fixed(True, 4, 2), Fixed(True, 4, 2)), reloadable=True)
+    ones = constant(np.array([[1.0], [1.0]]))
+    trained = np.array([[True], [True], [False]])
+    builder.dense("dense", "inputs", ones, constant(np.zeros(1)), 1, trained)
+    graph = builder.graph("dense")
+    project = rtl.write(
+        graph, folder / "rtl", rtl.RtlOptions(AMD, 240, "verilog", "net", "ab", "s")
+    )
+    spec = parse(TOML, folder / "trigger.toml")
+    points = (Point("high pt", 0, project.interface.outputs[0], 1),)
+    shell = Payload(folder, "net_trigger", link_map(spec), points, project)
+    write_weights(Weights("net", graph, graph, {"high pt": 1}), shell, folder)
 
 
 def finished_build(graph, root):
@@ -295,8 +315,8 @@ def test_code_comes_from_backends_alone(contexts):
     }
     filters = set().union(*(template.environment.filters for template, _ in contexts.values()))
     assert filters - set(environment(ROOTS[0]).filters) == {
-        "bits", "by_stage", "checked", "chosen", "clocked", "connected", "enters", "header", "hex64", "joined",
-        "logic", "registers", "signals", "signed64", "stages", "tied", "wires",
+        "bits", "by_stage", "checked", "chosen", "clocked", "connected", "enters", "header", "hex64", "initial",
+        "joined", "loads", "logic", "registers", "signals", "signed64", "stages", "tied", "wires",
     }  # fmt: skip
 
 

@@ -113,18 +113,21 @@ def lower(
     model: "keras.Model",
     inputs: str | Fixed | Sequence[str | Fixed] | None = None,
     kernels: Mapping[str, str | Fixed] | None = None,
+    reloadable: bool | Graph = False,
 ) -> Graph:
     """A trained network of Keras, QKeras or HGQ2 as the fixed-point graph with the same integers.
 
     ``inputs`` is the hardware type of the features, such as "fixed<16,6>", one for all or one for
     each; ``ap_fixed<16,6>`` and ``ap_uint<8>`` are read too. Values enter rounded half to even, and
     saturated. It may be omitted if the network starts with a rounding quantiser of QKeras.
-    ``kernels`` gives plain Dense layers an explicit type by layer name. Raises ``Inexact``, with
+    ``kernels`` gives plain Dense layers an explicit type by layer name. If ``reloadable``, RTL can
+    load other kernels and biases, within the ranges of their quantisers, or of those of a
+    reloadable graph that hardware was made from. Raises ``Inexact``, with
     everything that cannot be exact, if there is no such graph.
     """
     from trigger.frontends.networks import lower as lower_keras
 
-    graph = lower_keras(model, inputs, kernels)
+    graph = lower_keras(model, inputs, kernels, reloadable)
     return Graph(graph.nodes, graph.notes)
 
 

@@ -49,6 +49,35 @@ class Event:
         )
 
 
+class Weights:
+    """Other weights that came with a payload: ``writes`` (address, value) bring them, the last one
+    puts them into force. ``events`` are the same with the scores of that network.
+    """
+
+    def __init__(self, writes, network, bounds, scores):
+        self.writes, self.network, self.bounds = writes, network, bounds
+        self.events = events()
+        for event, row in zip(self.events, scores, strict=True):
+            event.scores = row
+
+
+def weights():
+    """The other weights, of a payload that can load them."""
+    return Weights(**json.loads((HERE / "other.json").read_text()))
+
+
+RELOADABLE = (HERE / "other.json").exists()
+
+
+def switched(found, before, after):
+    """The number of decisions before the other weights came into force: each must be that of the
+    weights in force.
+    """
+    first = next(k for k, pair in enumerate(zip(found, before, strict=True)) if len({*pair}) > 1)
+    assert found[first:] == after[first:], f"after event {first}"
+    return first
+
+
 def decision_words(event, bx, bounds=None):
     """The words of the output links of an EMP board, in rising order of the links, as one integer;
     the first the lowest.

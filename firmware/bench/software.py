@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from payload import LATENCY, PAYLOAD, POINTS, events
+from payload import LATENCY, PAYLOAD, POINTS, RELOADABLE, events, weights
 from trigger_board import Trigger
 
 
@@ -31,6 +31,40 @@ def session(bus, send):
         one.threshold = -bound - 1
         assert one.threshold == -bound - 1
     refusals(trigger)
+    if RELOADABLE:
+        another_network(trigger, send)
+
+
+def another_network(trigger, send):
+    """Other weights and thresholds, with the next event; those of another structure are refused."""
+    other = weights()
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "weights.json"
+        words = [f"{word:08x}" for _, word in other.writes[1:-1]]
+        given = {
+            "structure": f"{other.writes[0][1]:08x}",
+            "network": f"{other.network:08x}",
+            "words": words,
+        }
+        path.write_text(json.dumps({**given, "structure": "0badcafe"}))
+        count = len(words)
+        assert refusal(lambda: trigger.load(path)) == (
+            f"{path} is for the structure 0badcafe of {count} words, but the board has "
+            f"{given['structure']} of {count} words"
+        )
+        path.write_text(json.dumps(given))
+        assert refusal(lambda: trigger.load(path, attempts=3)) == (
+            "no event came since the weights were written; they wait for it"
+        )
+        assert refusal(lambda: trigger.load(path)) == (
+            "other weights are coming into force; wait for an event"
+        )
+    for one in trigger.accept.values():
+        one.prescale = 1
+    trigger.clear()
+    check(trigger, send, other.events, other.bounds, 1)
+    assert trigger.read("version") == other.network
+    assert [one.threshold for one in trigger.accept.values()] == other.bounds
 
 
 def check(trigger, send, vectors, bounds, prescale):
@@ -75,8 +109,9 @@ def another_network_is_refused(bus):
     """A description of another network than that on the board."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "payload.json"
-        path.write_text(json.dumps({**PAYLOAD, "version": "0badcafe"}))
+        name = "structure" if RELOADABLE else "version"
+        path.write_text(json.dumps({**PAYLOAD, name: "0badcafe"}))
         assert refusal(lambda: Trigger(bus, path)) == (
-            f"the board has version {PAYLOAD['version']}, {path} is for version 0badcafe; "
+            f"the board has {name} {PAYLOAD[name]}, {path} is for {name} 0badcafe; "
             "use the files of the export that is on the board"
         )

@@ -12,11 +12,14 @@ from payload import (
     FRAMES,
     LATENCY,
     POINTS,
+    RELOADABLE,
     SNAPSHOT,
     address,
     events,
     register,
+    switched,
     threshold_words,
+    weights,
 )
 from software import session
 from trigger_board import Mapped
@@ -161,3 +164,24 @@ async def software(dut):
 
     bus = Mapped(resume(master.read_dword), resume(master.write_dword))
     await bridge(session)(bus, resume(send_all))
+
+
+@cocotb.test(skip=not RELOADABLE)
+async def other_weights(dut):
+    """Weights are loaded while events flow and both sides stall: each decision is that of the
+    weights and thresholds in force.
+    """
+    master = await begin(dut)
+    other, chance = weights(), random.Random(4)
+    repeats = 2 + 16 * len(other.writes) // len(other.events)
+    vectors = events() * repeats
+    cocotb.start_soon(send(dut, vectors, lambda: chance.random() < 0.2))
+    decisions = cocotb.start_soon(receive(dut, len(vectors), lambda: chance.random() < 0.2))
+    for word, value in other.writes:
+        await master.write_dword(4 * word, value)
+    found = [(data & 0xFFFF, data >> 32) for data, _ in await decisions]
+    before = [(event.accept_bits(), event.score_bits) for event in vectors]
+    after = [(event.accept_bits(other.bounds), event.score_bits) for event in other.events]
+    assert switched(found, before, after * repeats) > 0
+    assert await master.read_dword(4 * address("version")) == other.network
+    assert await master.read_dword(4 * address("errors")) == 0

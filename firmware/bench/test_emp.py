@@ -18,6 +18,7 @@ from payload import (
     OUTPUT_LINKS,
     POINTS,
     READABLE,
+    RELOADABLE,
     SNAPSHOT,
     WRITABLE,
     address,
@@ -25,7 +26,9 @@ from payload import (
     events,
     initial_values,
     register,
+    switched,
     threshold_words,
+    weights,
 )
 from software import session
 from trigger_board import Ipbus
@@ -229,3 +232,24 @@ async def address_table(dut):
         shift = (node.mask & -node.mask).bit_length() - 1
         found = (await ipbus(dut, node.address) & node.mask) >> shift
         assert found == (expected[node.address] & node.mask) >> shift, path
+
+
+@cocotb.test(skip=not RELOADABLE)
+async def other_weights(dut):
+    """Over IPbus while events flow: each decision is that of the weights and thresholds in
+    force.
+    """
+    await begin(dut)
+    other = weights()
+    repeats = 2 + 80 * len(other.writes) // (APART * len(other.events))
+    vectors, theirs = events() * repeats, other.events * repeats
+    decisions = cocotb.start_soon(run(dut, vectors))
+    for word, value in other.writes:
+        await ipbus(dut, word, value)
+    found = [data for _, data, _ in await decisions]
+    assert len(found) == len(vectors)
+    before = [decision_words(event, k) for k, event in enumerate(vectors)]
+    after = [decision_words(event, k, other.bounds) for k, event in enumerate(theirs)]
+    assert switched(found, before, after) > 0
+    assert await ipbus(dut, address("version")) == other.network
+    assert await ipbus(dut, address("errors")) == 0

@@ -19,6 +19,7 @@ from payload import (
     ORBIT,
     POINTS,
     READABLE,
+    RELOADABLE,
     SNAPSHOT,
     WRITABLE,
     address,
@@ -26,6 +27,7 @@ from payload import (
     initial_values,
     register,
     threshold_words,
+    weights,
 )
 from software import session
 from trigger_board import Mapped, Trigger
@@ -393,3 +395,91 @@ async def too_early(dut):
         check(bench, after, first_bx=2)
         bench.found = taken
         check(bench, sent)
+
+
+async def send_with_writes(bench, pairs, writes, pauses):
+    """Each event of ``pairs`` (before, after the load), with a write beside its first frame as long
+    as there are any; returns what was sent as (cycle, event) from the last write on, and before.
+    """
+    loaded, sent = None, []
+    for pair in pairs:
+        for number, data in enumerate(pair[0].frames):
+            write = writes.pop(0) if writes and number == 0 else None
+            if number == 0:
+                await bench.edges(max(bench.next - bench.cycle, 0) + pauses())
+            if write:
+                bench.dut.reg_address.value, bench.dut.reg_write_data.value = write
+                bench.dut.reg_write.value = 1
+                if not writes:
+                    loaded = bench.cycle + 1
+            await bench.frame(data, start=number == 0, orbit=not sent and number == 0)
+            bench.dut.reg_write.value = 0
+        # The core takes an event in the cycle after its last frame.
+        sent.append((bench.cycle, pair[loaded is not None and bench.cycle >= loaded]))
+    return sent
+
+
+@cocotb.test(skip=not RELOADABLE)
+@cocotb.parametrize(pause=[0, 2])
+async def other_weights(dut, pause):
+    """Weights are loaded while events flow: each decision is that of the weights and thresholds in
+    force, and none is lost.
+    """
+    bench, other, chance = Bench(dut), weights(), random.Random(3)
+    own = [point["bound"] for point in POINTS]
+    await bench.start()
+    version = await bench.read(address("version"))
+    pairs = list(zip(events(), other.events, strict=True)) * 3
+    sent = await send_with_writes(bench, pairs, [*other.writes], lambda: chance.choice([0, pause]))
+    await bench.drain()
+    assert len(bench.found) == len(sent)
+    theirs = {id(event) for event in other.events}
+    for (cycle, accept, score, _), (taken, event) in zip(bench.found, sent, strict=True):
+        bounds = other.bounds if id(event) in theirs else own
+        assert cycle - taken + 1 == LATENCY
+        assert (accept, score) == (event.accept_bits(bounds), event.score_bits)
+    assert {id(event) in theirs for _, event in sent} == {False, True}
+    assert await bench.read(address("version")) == other.network != version
+    assert await bench.read(address("errors")) == 0
+    await bench.reset()
+    assert await bench.read(address("version")) == version
+    sent = [(await bench.send(event, orbit=k == 0), event) for k, event in enumerate(events()[:9])]
+    await bench.drain()
+    check(bench, sent)
+
+
+@cocotb.test(skip=not RELOADABLE)
+async def weights_that_do_not_come_into_force(dut):
+    """Too few or too many words, another structure, and words during a change are reported; the
+    weights in force stay.
+    """
+    bench, other = Bench(dut), weights()
+    begin, *words, load = other.writes
+    wrong = [
+        [begin, *words[:-1], load],
+        [begin, *words, words[0], load],
+        [(begin[0], begin[1] ^ 1), *words, load],
+        [load],
+    ]
+    for writes in wrong:
+        await bench.start()
+        for write in writes:
+            await bench.write(*write)
+        sent = [(await bench.send(e, orbit=k == 0), e) for k, e in enumerate(events()[:9])]
+        await bench.drain()
+        check(bench, sent)
+        assert (await bench.read(address("errors")), int(dut.error.value)) == (16, 1)
+        await bench.write(CONTROL, CLEAR)
+        assert await bench.read(address("errors")) == 0
+    await bench.start()
+    for write in other.writes:
+        await bench.write(*write)
+    assert await bench.read(address("weights_state")) == 0b11 << 30 | len(words)
+    for write in (begin, words[0], load):
+        await bench.write(*write)
+        assert await bench.read(address("errors")) == 16
+        await bench.write(CONTROL, CLEAR)
+    await bench.send(events()[0], orbit=True)
+    await bench.drain()
+    assert await bench.read(address("version")) == other.network
+    assert await bench.read(address("weights_state")) == 1 << 30 | len(words)

@@ -103,7 +103,8 @@ class Accept:
 class Trigger:
     """The trigger behind a bus: ``accept`` has its accept bits by name.
 
-    Raises RuntimeError if the board does not run the network that payload.json is for.
+    Raises RuntimeError if the board has another network than payload.json is for; if weights can be
+    loaded, one of another structure.
     """
 
     def __init__(self, bus, payload=PAYLOAD):
@@ -114,10 +115,13 @@ class Trigger:
             point["name"]: Accept(self, point["name"], point["registers"])
             for point in described["points"]
         }
-        found, expected = f"{self.read('version'):08x}", described["version"]
+        name, register = "version", "version"
+        if described.get("structure") is not None:
+            name, register = "structure", "weights_structure"
+        found, expected = f"{self.read(register):08x}", described[name]
         if found != expected:
             raise RuntimeError(
-                f"the board has version {found}, {payload} is for version {expected}; "
+                f"the board has {name} {found}, {payload} is for {name} {expected}; "
                 "use the files of the export that is on the board"
             )
 
@@ -156,9 +160,42 @@ class Trigger:
         """Clear counters and errors."""
         self._pulse("clear")
 
+    def load(self, weights, attempts=1000):
+        """Put the weights and thresholds of a weights.json into force, with the next event.
+
+        Raises RuntimeError if they are for another structure, if a word was lost, and if no event
+        came in so many ``attempts`` to see one: they then wait for it.
+        """
+        given = json.loads(Path(weights).read_text(encoding="utf-8"))
+        words = [int(word, 16) for word in given["words"]]
+        here = f"{self.read('weights_structure'):08x}", self.read("weights_words")
+        if here != (given["structure"], len(words)):
+            raise RuntimeError(
+                f"{weights} is for the structure {given['structure']} of {len(words)} words, but "
+                f"the board has {here[0]} of {here[1]} words"
+            )
+        if self._state("busy"):
+            raise RuntimeError("other weights are coming into force; wait for an event")
+        self.write("weights_begin", int(given["structure"], 16))
+        for word in words:
+            self.write("weights_data", word)
+        if not self._state("whole"):
+            raise RuntimeError("a word was lost; the weights in force are as before")
+        self._pulse("load")
+        if all(self._state("busy") for _ in range(attempts)):
+            raise RuntimeError("no event came since the weights were written; they wait for it")
+        if f"{self.read('version'):08x}" != given["network"]:
+            raise RuntimeError(f"the board has version {self.read('version'):08x} in force")
+
+    def _state(self, name):
+        return self.read("weights_state") >> self._bit("weights_state", name) & 1
+
     def _pulse(self, action):
-        (low,) = (bit["low"] for bit in self.registers["control"]["bits"] if bit["name"] == action)
-        self.write("control", 1 << low)
+        self.write("control", 1 << self._bit("control", action))
+
+    def _bit(self, register, name):
+        (low,) = (bit["low"] for bit in self.registers[register]["bits"] if bit["name"] == name)
+        return low
 
     def _register(self, name, access, word):
         if name not in self.registers:

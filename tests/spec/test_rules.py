@@ -440,6 +440,20 @@ CASES = {
         "target.ii = 10 at 360 MHz is an event every 27.8 ns, but bunches cross every 25 ns, 9 clock "
         "cycles; use at most 9, or raise target.clock_mhz to 400",
     ),
+    "target.reloadable_networks_have_kernels": (
+        ("clock_mhz = 360", 'clock_mhz = 360\nweights = "reloadable"'),
+        family("weightless"),
+        after("epochs = 50", "target_lut = 300"),
+        'target.weights = "reloadable" loads kernels of dense layers and convolutions, but '
+        "model.family is 'weightless'; set it to 'mlp', or target.weights to \"constant\"",
+    ),
+    "target.reloadable_networks_give_scores": (
+        ("clock_mhz = 360", 'clock_mhz = 360\nweights = "reloadable"'),
+        end("[decision.accept.seen]\nthreshold = 0.5"),
+        'target.weights = "reloadable" needs thresholds in registers, but those of [decision] are '
+        'part of the core; add [payload] with thresholds = "registers", or set target.weights to '
+        '"constant"',
+    ),
     "unused.keys_have_an_effect": (
         after('zero_bias = "noise"', 'turn_on = ["a"]'),
         ('zero_bias = "noise"\n', ""),

@@ -83,6 +83,7 @@ def _core(build: Build) -> Iterator[tuple[str, str]]:
     rtl = read_json(build.root / "rtl" / DESCRIPTION)
     yield from _timing(rtl["clock_mhz"], rtl["latency"])
     yield "initiation interval", counted(rtl["initiation_interval"], "clock cycle")
+    yield from _weights(rtl)
     for kind, key in (("input ", "inputs"), (_OUTPUT, "outputs")):
         for number, port in enumerate(rtl[key]):
             yield f"{kind}{number}", _port(port)
@@ -95,6 +96,7 @@ def _payload(build: Build) -> Iterator[tuple[str, str]]:
     yield from _timing(project.clock_mhz, payload.latency)
     yield "links", f"{links.links} of {links.word_bits} bits"
     yield "words of an event", str(links.words)
+    yield from _weights(read_json(build.root / "rtl" / DESCRIPTION))
     for place in links.places:
         last = place.low + place.type.width - 1
         yield (
@@ -126,6 +128,12 @@ def _channels(build: Build, payload: Payload) -> Iterator[tuple[str, str]]:
             field.described,
             f"{counted(field.width, 'bit')} from bit {field.low} of channel {field.link} on",
         )
+
+
+def _weights(rtl: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What other weights for this hardware must be made for."""
+    if weights := rtl.get("weights"):
+        yield "weights", f"{weights['words']} words of the structure {weights['structure']}"
 
 
 def _timing(clock_mhz: float, latency: int) -> Iterator[tuple[str, str]]:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+from trigger.backends.rtl.image import Image
 from trigger.board.decisions import Point
 from trigger.support.templates import Code
 
@@ -109,6 +110,12 @@ class Registers(NamedTuple):
         """The width of a word's address."""
         return max(_ADDRESS_BITS, max(r.last for r in self.registers).bit_length())
 
+    @property
+    def error_bits(self) -> int:
+        """The number of errors that are told apart."""
+        (errors,) = (register for register in self.registers if register.name == "errors")
+        return len(errors.bits)
+
     def path(self, register: Register) -> tuple[str, ...]:
         """Its name for software, from the outermost group in."""
         if register.point is None:
@@ -131,10 +138,16 @@ class Registers(NamedTuple):
         ]
 
 
-def registers(points: Sequence[Point], latency: int, version: str) -> Registers:
-    """The registers of a shell. ``version`` is eight hexadecimal digits."""
+def registers(
+    points: Sequence[Point], latency: int, version: str, weights: Image | None = None
+) -> Registers:
+    """The registers of a shell. ``version`` is eight hexadecimal digits, ``weights`` the image if
+    others can be loaded.
+    """
     each = [register for k, point in enumerate(points) for register in _point(k, point)]
-    common = _common(len(points), latency, int(version, 16))
+    common = [*_common(len(points), latency, int(version, 16))]
+    if weights is not None:
+        common = [*map(_reloadable, common), *_weights(weights, len(points))]
     return Registers((*common, *each), identifiers([point.name for point in points]))
 
 
@@ -182,6 +195,62 @@ def _common(points: int, latency: int, version: int) -> Iterator[Register]:
         "saturated_seen",
     )
     yield Register("points", 0x08, Code("number of working points"), points)
+
+
+def _reloadable(register: Register) -> Register:
+    """A register of a shell whose core can get other weights."""
+    match register.name:
+        case "version":
+            return register._replace(
+                meaning=Code("fingerprint of the network in force"),
+                read=Signal("network", 0, 32),
+                reset=register.initial or 0,
+            )
+        case "control":
+            load = Bits("load", 2, 2, Code("put the image into force with the next event"))
+            return register._replace(
+                strobes=(*register.strobes, Strobe("load", bit=2)), bits=(*register.bits, load)
+            )
+        case "errors":
+            meaning = (
+                "weights of another structure, not all of them, or while others came into force: "
+                "ignored"
+            )
+            return register._replace(
+                read=Signal("errors", 0, 5),
+                bits=(*register.bits, Bits("weights", 4, 4, Code(meaning))),
+            )
+    return register
+
+
+def _weights(image: Image, points: int) -> Iterator[Register]:
+    meaning = "what other weights must be made for"
+    yield Register("weights_structure", 0x09, Code(meaning), image.structure)
+    count = len(image.words) + 2 * points
+    yield Register("weights_words", 0x0A, Code("number of words of an image"), count)
+    yield Register(
+        "weights_begin",
+        0x0B,
+        Code("begins an image; write the structure"),
+        strobes=(Strobe("weights_begin"),),
+    )
+    yield Register(
+        "weights_data",
+        0x0C,
+        Code("the words of the image, from the first to the last"),
+        strobes=(Strobe("weights_write"),),
+    )
+    yield Register(
+        "weights_state",
+        0x0D,
+        Code("of the image"),
+        Signal("weights_state", 0, 32),
+        bits=(
+            Bits("written", 0, 23, Code("number of words since it began")),
+            Bits("whole", 30, 30, Code("it is complete and of the right structure")),
+            Bits("busy", 31, 31, Code("it comes into force, and cannot be changed")),
+        ),
+    )
 
 
 def _point(number: int, point: Point) -> Iterator[Register]:

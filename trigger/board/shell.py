@@ -6,15 +6,18 @@ mapping of word bits to features, the working points, and all widths.
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from trigger.backends.rtl import Rtl
+from trigger.backends.rtl.image import image
 from trigger.backends.rtl.interface import Interface, ports
 from trigger.backends.rtl.simulate import Design
 from trigger.board.decisions import Point
 from trigger.board.registers import GROUP, Registers, registers
 from trigger.errors import TriggerError
+from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.types import Fixed
 from trigger.spec.links import LinkMap, Place
 from trigger.spec.payload_tables import MOST_FRAMES, MOST_POINTS
@@ -22,9 +25,9 @@ from trigger.support.resources import folder
 from trigger.support.templates import environment
 
 LANGUAGES = {"verilog": "sv", "vhdl": "vhd"}
-# The parts around the core, in compilation order; those of PLAIN are copied, others are generated.
+# The parts around the core that are copied, and the one for other weights.
 PLAIN = ("trigger_framer", "trigger_working_point")
-PARTS = (*PLAIN, "trigger_registers")
+LOADER = "trigger_weights"
 # Cycles besides the core: one to collect the last frame, one for the threshold, one for the
 # prescale.
 SHELL_LATENCY = 3
@@ -58,7 +61,37 @@ class Payload(NamedTuple):
 
     def registers(self, version: str) -> Registers:
         """The registers; ``version`` is eight hexadecimal digits."""
-        return registers(self.points, self.latency, version)
+        return registers(self.points, self.latency, version, image(self.rtl.graph))
+
+    def image(self, network: Graph, bounds: Sequence[int]) -> tuple[int, ...]:
+        """The words that bring another network, with these thresholds, into force."""
+        loaded = image(network)
+        assert loaded is not None
+        words = [bound >> shift & 0xFFFFFFFF for bound in bounds for shift in (0, 32)]
+        return (*loaded.words, *words)
+
+    def loading(self, words: Sequence[int]) -> list[tuple[int, int]]:
+        """The writes, address and value, that bring an image and put it into force."""
+        loaded = image(self.rtl.graph)
+        assert loaded is not None
+        known = {register.name: register for register in self.registers("0").registers}
+        (load,) = (bits for bits in known["control"].bits if bits.name == "load")
+        data = known["weights_data"].address
+        return [
+            (known["weights_begin"].address, loaded.structure),
+            *((data, word) for word in words),
+            (known["control"].address, load.mask),
+        ]
+
+    @property
+    def plain(self) -> tuple[str, ...]:
+        """The parts around the core that are copied."""
+        return (*PLAIN, LOADER) if self.core.words else PLAIN
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The parts around the core, in compilation order."""
+        return (*self.plain, "trigger_registers")
 
     @property
     def sources(self) -> tuple[Path, ...]:
@@ -66,7 +99,7 @@ class Payload(NamedTuple):
         suffix = LANGUAGES[self.rtl.language]
         return (
             *self.rtl.sources,
-            *(self.directory / "src" / f"{part}.{suffix}" for part in (*PARTS, self.name)),
+            *(self.directory / "src" / f"{part}.{suffix}" for part in (*self.parts, self.name)),
         )
 
     @property
@@ -134,6 +167,8 @@ def write_payload(payload: Payload, version: str) -> None:
         "orbit": ORBIT,
         "registers": known.registers,
         "address_bits": known.address_bits,
+        "error_bits": known.error_bits,
+        "weights": image(rtl.graph),
     }
     source = folder("firmware") / "shell"
     templates = environment(source)
@@ -142,7 +177,7 @@ def write_payload(payload: Payload, version: str) -> None:
     templates.filters["signed64"] = lambda value: f"{'-' if value < 0 else ''}64'sd{abs(value)}"
     for part in ("src", "sim"):
         (directory / part).mkdir(parents=True, exist_ok=True)
-    for part in PLAIN:
+    for part in payload.plain:
         shutil.copyfile(source / f"{part}.{suffix}", directory / "src" / f"{part}.{suffix}")
     for template, target in (
         (f"trigger_registers.{suffix}", f"src/trigger_registers.{suffix}"),
@@ -167,9 +202,11 @@ def _wire(place: Place, links: LinkMap) -> _Wire:
 
 
 def _description(payload: Payload, version: str, known: Registers) -> dict[str, Any]:
+    weights = image(payload.rtl.graph)
     return {
         "name": payload.name,
         "version": version,
+        "structure": f"{weights.structure:08x}" if weights else None,
         "latency": payload.latency,
         "links": payload.links.links,
         "frames": payload.links.words,

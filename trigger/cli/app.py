@@ -21,7 +21,13 @@ from trigger.cli.events import (
     regions,
     tracks,
 )
-from trigger.cli.export import export_emulator, export_onnx, export_payload, export_qonnx
+from trigger.cli.export import (
+    export_emulator,
+    export_onnx,
+    export_payload,
+    export_qonnx,
+    export_weights,
+)
 from trigger.cli.patterns import compare_patterns, write_patterns
 from trigger.cli.rates import rates
 from trigger.cli.search import search
@@ -80,6 +86,7 @@ _export.command("onnx")(export_onnx)
 _export.command("qonnx")(export_qonnx)
 _export.command("emulator")(export_emulator)
 _export.command("payload")(export_payload)
+_export.command("weights")(export_weights)
 app.add_typer(_export, name="export")
 
 _patterns = _group("Write and compare pattern files of EMP boards.")

@@ -89,6 +89,25 @@ def export_payload(
     _exported(to_payload(folder, output, shell, language))
 
 
+def export_weights(
+    folder: BuildFolder,
+    network: Annotated[
+        Path, typer.Argument(help="The retrained network (.keras, .h5), or a build of it.")
+    ],
+    output: Annotated[
+        Path | None, typer.Argument(help="The folder to write; NAME_weights by default.")
+    ] = None,
+) -> None:
+    """Write other weights for firmware with reloadable weights.
+
+    The register writes as text, C and Python (any bus, or IPbus). The network is compared with
+    Keras, and loaded into the simulated core while events flow.
+    """
+    from trigger.workflow.weights import to_weights
+
+    _exported(to_weights(folder, network, output))
+
+
 def _exported(what: "Exported") -> None:
     typer.echo(shown(what.path))
     typer.echo(what)

@@ -15,6 +15,7 @@ from trigger.fixedpoint.ops import (
     Clip,
     Concatenate,
     Dense,
+    Ends,
     Input,
     LeakyRelu,
     Lookup,
@@ -69,7 +70,7 @@ def dense_terms(node: Dense, source: Node) -> DenseTerms:
 
     An input without weights is not shifted, because the shifted value might not fit 64 bits.
     """
-    read = np.tile(node.weights.values.any(axis=1), node.positions)
+    read = np.tile(node.reads, node.positions)
     common = int(source.fractions[read].max(initial=source.fractions.min()))
     products = node.types[0].fraction - common - node.weights.type.fraction
     bias = node.bias.values << (node.types[0].fraction - node.bias.type.fraction)
@@ -152,13 +153,6 @@ def extremum(node: Maximum | Minimum, source: Operation, x: Integers) -> Integer
     members = x[..., node.groups] << group_shifts(node, source)
     ends: Integers = members.max(-1) if isinstance(node, Maximum) else members.min(-1)
     return ends
-
-
-class Ends(NamedTuple):
-    """The smallest and the largest value of each element, as integers or as real numbers."""
-
-    low: np.ndarray
-    high: np.ndarray
 
 
 def product_ends(node: Multiply, factors: Sequence[Ends]) -> Ends:

@@ -30,7 +30,7 @@ from trigger.fixedpoint.ops import (
 )
 from trigger.fixedpoint.ranges import Interval, TooWide, interval
 from trigger.fixedpoint.shapes import check_shapes
-from trigger.fixedpoint.types import MAX_WIDTH, Fixed, Integers, Overflow, Rounding, smallest
+from trigger.fixedpoint.types import MAX_WIDTH, Fixed, Flags, Integers, Overflow, Rounding, smallest
 
 # One value for all elements, one for each, or none.
 Bound = float | np.ndarray | None
@@ -71,9 +71,17 @@ class Builder:
     A name that is taken or reserved gets a number appended. Names that differ only in case count as
     equal, because hls4ml and VHDL do not distinguish them. Exact operations raise ``TooWide`` if a
     value would need more than 53 bits.
+
+    If the graph is ``reloadable``, trained kernels are values that may be loaded anew, and all
+    types hold what any of their values gives; ``kernels`` counts those so far.
     """
 
-    def __init__(self, types: tuple[Fixed, ...], name: str = "inputs") -> None:
+    def __init__(
+        self, types: tuple[Fixed, ...], name: str = "inputs", reloadable: bool = False
+    ) -> None:
+        self.reloadable = reloadable
+        self.kernels = 0
+        self._parameters = 0
         self._nodes: dict[str, Operation] = {}
         self._ranges: dict[str, Interval] = {}
         self._taken: set[str] = set()
@@ -102,13 +110,31 @@ class Builder:
         self._taken.discard(name.casefold())
 
     def dense(
-        self, name: str, source: str, weights: Constant, bias: Constant, positions: int = 1
+        self,
+        name: str,
+        source: str,
+        weights: Constant,
+        bias: Constant,
+        positions: int = 1,
+        trained: Flags | None = None,
     ) -> str:
+        """The products with constants and their sums.
+
+        ``trained`` (inputs + 1, outputs), the bias last, says where a reloadable graph may get
+        other values; all others must be zero.
+        """
         fraction = max(
             int(self[source].fractions.max()) + weights.type.fraction, bias.type.fraction
         )
         types = _placeholder(fraction, positions * len(bias.values))
-        return self._exact(Dense(name, (source,), types, weights, bias, positions))
+        parameters = None
+        if self.reloadable and trained is not None:
+            parameters = np.full(trained.shape, -1, dtype=np.int64)
+            count = int(np.count_nonzero(trained))
+            parameters[trained] = self._parameters + np.arange(count)
+            self._parameters += count
+            self.kernels += 1
+        return self._exact(Dense(name, (source,), types, weights, bias, positions, parameters))
 
     def affine(self, name: str, source: str, scale: Constant, bias: Constant) -> str:
         fractions = np.maximum(self[source].fractions + scale.type.fraction, bias.type.fraction)

@@ -9,11 +9,11 @@ over ``Operation`` ends in ``assert_never``, so that a missing operation is a ty
 
 import re
 from dataclasses import dataclass
-from typing import cast, get_args
+from typing import NamedTuple, cast, get_args
 
 import numpy as np
 
-from trigger.fixedpoint.types import Fixed, Integers, Overflow, Rounding, fractions
+from trigger.fixedpoint.types import Fixed, Flags, Integers, Overflow, Rounding, fractions
 
 # The longest table.
 MAX_ENTRIES = 1 << 16
@@ -33,6 +33,18 @@ class Constant:
     @property
     def real(self) -> np.ndarray:
         return np.ldexp(self.values.astype(np.float64), -self.type.fraction)
+
+
+class Ends(NamedTuple):
+    """The smallest and the largest value of each element, as integers or as real numbers."""
+
+    low: np.ndarray
+    high: np.ndarray
+
+
+def _ends(constant: Constant, loaded: Flags) -> Ends:
+    values, fixed = constant.values, constant.type
+    return Ends(np.where(loaded, fixed.minimum, values), np.where(loaded, fixed.maximum, values))
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,11 +87,33 @@ class Dense(Node):
 
     It reads ``positions`` vectors of ``inputs`` elements, one after the other, and gives as many
     vectors of ``outputs`` elements. A ``Select`` before it gathers the windows of a convolution.
+
+    ``parameters`` (inputs + 1, outputs), the bias last, numbers what hardware may load anew: any
+    value of the type. Where it is -1 the value is zero and stays. None: all values stay.
     """
 
     weights: Constant
     bias: Constant
     positions: int = 1
+    parameters: Integers | None = None
+
+    @property
+    def reads(self) -> Flags:
+        """Whether each input has a weight, shape (inputs,)."""
+        used = self.weights.values != 0
+        if self.parameters is not None:
+            used |= self.parameters[:-1] >= 0
+        read: Flags = used.any(axis=1)
+        return read
+
+    @property
+    def ends(self) -> tuple[Ends, Ends]:
+        """The smallest and the largest integers of the weights, and of the bias."""
+        weights, bias = self.weights, self.bias
+        if self.parameters is None:
+            return Ends(weights.values, weights.values), Ends(bias.values, bias.values)
+        loaded = self.parameters >= 0
+        return _ends(weights, loaded[:-1]), _ends(bias, loaded[-1])
 
 
 @dataclass(frozen=True, eq=False)

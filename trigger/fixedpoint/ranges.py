@@ -11,7 +11,6 @@ from typing import NamedTuple, assert_never
 import numpy as np
 
 from trigger.fixedpoint.arithmetic import (
-    Ends,
     add_shifts,
     affine,
     at_positions,
@@ -34,6 +33,7 @@ from trigger.fixedpoint.ops import (
     Concatenate,
     Constant,
     Dense,
+    Ends,
     GraphError,
     Input,
     LeakyRelu,
@@ -170,19 +170,14 @@ def interval(node: Operation, inputs: Mapping[str, tuple[Operation, Interval]]) 
             return Interval(*product_ends(node, [Ends(*end) for end in reads]))
         case Dense():
             largest = at_positions(node, magnitude(source, x))
-            sums = largest @ np.abs(node.weights.real) + np.abs(node.bias.real)
-            _check_width(node, largest[:, node.weights.values.any(axis=1)].ravel(), sums.ravel())
-            terms = dense_terms(node, source)
-            common = Interval(*(at_positions(node, end << terms.inputs) for end in x))
-            positive, negative = (
-                np.maximum(node.weights.values, 0),
-                np.minimum(node.weights.values, 0),
+            weights, bias = (
+                np.ldexp(np.maximum(np.abs(ends.low), ends.high).astype(np.float64), -fraction)
+                for ends, fraction in zip(
+                    node.ends, (node.weights.type.fraction, node.bias.type.fraction), strict=True
+                )
             )
-            low = common.low @ positive + common.high @ negative
-            high = common.high @ positive + common.low @ negative
-            return Interval(
-                *(side_by_side((end << terms.products) + terms.bias) for end in (low, high))
-            )
+            _check_width(node, largest[:, node.reads].ravel(), (largest @ weights + bias).ravel())
+            return Interval(*_dense_ends(node, source, x))
         case Affine():
             scaled = magnitude(source, x) * np.abs(node.scale.real) + np.abs(node.bias.real)
             _check_width(node, scaled)
@@ -221,6 +216,26 @@ def interval(node: Operation, inputs: Mapping[str, tuple[Operation, Interval]]) 
             return Interval(*((end[node.elements] >= node.bounds).astype(np.int64) for end in x))
         case _:
             assert_never(node)
+
+
+def _dense_ends(node: Dense, source: Operation, x: Interval) -> Ends:
+    """The smallest and the largest sums at all positions, one after the other."""
+    terms = dense_terms(node, source)
+    low, high = (at_positions(node, end << terms.inputs) for end in x)
+    weights, bias = node.ends
+    shift = node.types[0].fraction - node.bias.type.fraction
+    if node.parameters is None:
+        positive, negative = np.maximum(weights.high, 0), np.minimum(weights.low, 0)
+        sums = [low @ positive + high @ negative, high @ positive + low @ negative]
+    else:
+        products = np.stack([a[:, :, None] * b for a in (low, high) for b in weights])
+        sums = [products.min(axis=0).sum(axis=1), products.max(axis=0).sum(axis=1)]
+    return Ends(
+        *(
+            side_by_side((end << terms.products) + (b << shift))
+            for end, b in zip(sums, bias, strict=True)
+        )
+    )
 
 
 def magnitude(node: Operation, x: Interval) -> np.ndarray:

@@ -27,7 +27,7 @@ FORMAT, VERSIONS = "trigger fixed-point graph", (1, 2)
 # Graphs without these stay readable for programs that know version 1 alone.
 _SINCE_VERSION_2 = ("select", "maximum", "minimum", "lookup", "multiply")
 # Left out where they have the value that a version 1 graph means.
-_POSITIONS, _SIGNS = "positions", "signs"
+_POSITIONS, _SIGNS, _PARAMETERS = "positions", "signs", "parameters"
 
 
 def to_json(graph: Graph) -> str:
@@ -40,7 +40,8 @@ def to_json(graph: Graph) -> str:
 
 
 def _is_new(entry: Mapping[str, Any]) -> bool:
-    return entry["op"] in _SINCE_VERSION_2 or _POSITIONS in entry or _SIGNS in entry
+    later = (_POSITIONS, _SIGNS, _PARAMETERS)
+    return entry["op"] in _SINCE_VERSION_2 or any(name in entry for name in later)
 
 
 def from_json(text: str | bytes) -> Graph:
@@ -127,6 +128,8 @@ def _node_to_json(node: Operation) -> dict[str, Any]:
         del entry[_POSITIONS]
     if entry.get(_SIGNS) == ():
         del entry[_SIGNS]
+    if entry.get(_PARAMETERS, ()) is None:
+        del entry[_PARAMETERS]
     return entry
 
 
@@ -154,6 +157,8 @@ def _node_from_json(entry: Mapping[str, Any]) -> Operation:
                 values[_POSITIONS] = _positions(entry.get(_POSITIONS, 1))
             elif field.name == _SIGNS:
                 values[_SIGNS] = _signs(entry.get(_SIGNS, []))
+            elif field.name == _PARAMETERS:
+                values[_PARAMETERS] = _parameters(entry)
             elif field.name not in values:
                 values[field.name] = _field_from_json(operation, field.name, entry[field.name])
         return operation(**values)
@@ -201,6 +206,10 @@ def _positions(value: Any) -> int:
     if type(value) is not int or value < 1:
         raise ValueError(f"positions {value!r} is not a whole number above 0")
     return value
+
+
+def _parameters(entry: Mapping[str, Any]) -> np.ndarray | None:
+    return _integers(entry[_PARAMETERS]) if _PARAMETERS in entry else None
 
 
 def _integers(value: Any) -> np.ndarray:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import assert_never
 
+import numpy as np
+
 from trigger.fixedpoint.ops import (
     MAX_ENTRIES,
     Add,
@@ -58,6 +60,8 @@ def check_shapes(node: Operation, sources: Sequence[Operation]) -> None:
     for name, least in _numbers(node).items():
         if not all(least <= k < sizes[0] for k in getattr(node, name).ravel().tolist()):
             raise ValueError(f"{name} are numbers from {least} to {sizes[0] - 1}")
+    if isinstance(node, Dense) and node.parameters is not None:
+        _check_parameters(node, node.parameters)
     if not isinstance(node, Input) and len(node.types) != _elements(node, sizes):
         raise ValueError("the number of types differs from the number of elements")
 
@@ -66,6 +70,12 @@ def _check_positions(node: Dense, elements: int) -> None:
     for what, count in (("reads", elements), ("has", len(node.types))):
         if node.positions < 1 or count % node.positions:
             raise ValueError(f"{what} {count} elements, not as many at each of its positions")
+
+
+def _check_parameters(node: Dense, parameters: Integers) -> None:
+    values = np.concatenate([node.weights.values, node.bias.values[None]])
+    if (parameters < -1).any() or values[parameters < 0].any():
+        raise ValueError("parameters are numbers, or -1 where a weight or bias is zero for ever")
 
 
 def _check_addresses(node: TruthTable) -> None:
@@ -91,7 +101,8 @@ def _constants(node: Operation, elements: int) -> Mapping[str, tuple[int, ...]]:
     match node:
         case Dense():
             inputs, units = elements // node.positions, outputs // node.positions
-            return {"weights": (inputs, units), "bias": (units,)}
+            loaded = {} if node.parameters is None else {"parameters": (inputs + 1, units)}
+            return {"weights": (inputs, units), "bias": (units,), **loaded}
         case Affine():
             return {"scale": (elements,), "bias": (elements,)}
         case Clip():

@@ -7,6 +7,7 @@ import numpy as np
 
 from trigger.fixedpoint.build import constant
 from trigger.fixedpoint.ops import Constant
+from trigger.fixedpoint.types import Fixed, enclosing
 from trigger.frontends.inexact import Refusal
 
 # A weight of HGQ2's quantisers that only training reads; it is infinite at first.
@@ -47,6 +48,16 @@ def exact(what: str, values: np.ndarray, remedy: str) -> Constant:
         return constant(finite(what, values))
     except ValueError as error:
         raise Refusal(f"its {what} spans too many bits ({error})", remedy) from error
+
+
+def within(constant: Constant, fixed: Fixed) -> Constant:
+    """The same values in this type, or in a wider one if it does not hold them."""
+    shift = fixed.fraction - constant.type.fraction
+    values = constant.values << max(shift, 0)
+    if shift >= 0 and fixed.minimum <= values.min() and values.max() <= fixed.maximum:
+        return Constant(values, fixed)
+    both = enclosing((constant.type, fixed))
+    return Constant(constant.values << (both.fraction - constant.type.fraction), both)
 
 
 def check_weights(layer: Any) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from trigger.fixedpoint.build import Builder
 from trigger.fixedpoint.ops import Constant
-from trigger.fixedpoint.types import Integers
+from trigger.fixedpoint.types import Flags, Integers
 from trigger.frontends import wiring
 from trigger.frontends.calls import Value
 from trigger.frontends.inexact import Refusal
@@ -93,8 +93,24 @@ def lower(
     for part in before:
         matrix = _matrix(layer, part, kernels[part])
         zero = Constant(np.zeros(matrix.values.shape[1], dtype=np.int64), matrix.type)
-        source = builder.dense(f"{name}_{part}", source, matrix, zero, len(windows))
-    return builder.dense(name, source, _matrix(layer, last, kernels[last]), bias, len(windows))
+        trained = _trained(layer, part, kernels[part], False)
+        source = builder.dense(f"{name}_{part}", source, matrix, zero, len(windows), trained)
+    trained = _trained(layer, last, kernels[last], has_bias(layer))
+    matrix = _matrix(layer, last, kernels[last])
+    return builder.dense(name, source, matrix, bias, len(windows), trained)
+
+
+def has_bias(layer: Any) -> bool:
+    """Whether training sets a bias: that of the layer, or of a batch normalisation folded into
+    it.
+    """
+    return getattr(layer, "bias", None) is not None or hasattr(layer, "batchnorm")
+
+
+def _trained(layer: Any, name: str, kernel: Constant, with_bias: bool) -> Flags:
+    """Which weights of the matrix, and in a last row which biases, training sets."""
+    weights = _matrix(layer, name, Constant(np.ones_like(kernel.values), kernel.type)).values > 0
+    return np.concatenate([weights, np.full((1, weights.shape[1]), with_bias)])
 
 
 def _matrix(layer: Any, name: str, kernel: Constant) -> Constant:

@@ -6,8 +6,12 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from trigger.errors import TriggerError
 from trigger.fixedpoint.graph import Graph
+from trigger.fixedpoint.parameters import parameters
 from trigger.fixedpoint.passes.decision import LeftOut
+
+CONSTANT = 'set target.weights to "constant"'
 
 
 class Reference(Protocol):
@@ -25,8 +29,16 @@ class Opened(NamedTuple):
     frontend: Any
     model: Any
 
-    def lower(self, types: Sequence[Any]) -> Graph:
-        graph: Graph = self.frontend.lower(self.model, types)
+    def lower(self, types: Sequence[Any], reloadable: bool | Graph = False) -> Graph:
+        """The graph. Raises TriggerError if it shall be reloadable, and has nothing to load."""
+        if not reloadable:
+            graph: Graph = self.frontend.lower(self.model, types)
+            return graph
+        if not hasattr(self.model, "layers"):
+            raise TriggerError(f"kernels of Keras networks can be loaded, no others; {CONSTANT}")
+        graph = self.frontend.lower(self.model, types, reloadable=reloadable)
+        if not parameters(graph).types:
+            raise TriggerError(f"the network has no kernels that can be loaded; {CONSTANT}")
         return graph
 
     def left_out(self, graph: Graph) -> list[LeftOut | None]:

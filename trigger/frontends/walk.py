@@ -15,6 +15,7 @@ from trigger.errors import quoted
 from trigger.fixedpoint.build import Builder, free_name
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.ops import GraphError
+from trigger.fixedpoint.parameters import loaded_types
 from trigger.fixedpoint.ranges import TooWide
 from trigger.fixedpoint.types import Fixed
 from trigger.frontends import (
@@ -72,9 +73,14 @@ class Walk(ABC):
     input_remedy = 'give it, as in inputs="fixed<16,6>"'
 
     def __init__(
-        self, model: keras.Model, inputs: str | Fixed | Sequence[str | Fixed] | None
+        self,
+        model: keras.Model,
+        inputs: str | Fixed | Sequence[str | Fixed] | None,
+        reloadable: bool | Graph = False,
     ) -> None:
         self.notes: list[str] = []
+        # The types of what a given graph loads, kernel by kernel.
+        self.loaded = loaded_types(reloadable) if isinstance(reloadable, Graph) else []
         own.check_network(model)
         own.check_inputs(model)
         given, model = model, inlined(model)
@@ -83,7 +89,8 @@ class Walk(ABC):
         self._methods = dict((*self._plain(), *self.methods()))
         self._outputs = _ends(model, [node for node, _ in uses])
         shapes = [tuple(tensor.shape[1:]) for tensor in model.inputs]
-        self.builder = Builder(self._input_types(model, inputs, sum(map(math.prod, shapes))))
+        types = self._input_types(model, inputs, sum(map(math.prod, shapes)))
+        self.builder = Builder(types, reloadable=bool(reloadable))
         self.builder.reserve(name for _, name in uses)
         self._values = dict(
             zip(map(id, model.inputs), self._divided(model.inputs, shapes), strict=True)

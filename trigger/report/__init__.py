@@ -92,6 +92,7 @@ def write_report(build: Build, folder: Path) -> None:
                 {f"{r.title}: {r.origin}": r.layers for r in runs if r.layers}
             ),
             turns_svg=plots.turns(_read(build, "rtl/rtl.json")["turns"]),
+            weights=_read(build, "rtl/rtl.json").get("weights"),
             heads=result.heads,
             alike=_alike(result),
             reference=result.reference,

@@ -150,7 +150,8 @@ def _run(task: Task, rungs: "_Rungs") -> Outcome:
     integers = splits(spec, source).events
     rungs.epochs = spec.training.epochs
     network = trained(spec, to_real(integers, spec), source, rungs.see)
-    graph = monotone.proven(network.lower(spec.input_types), spec)
+    lowered = network.lower(spec.input_types, spec.target.reloadable)
+    graph = monotone.proven(lowered, spec)
     _check_that_it_decides(graph, spec)
     validation = integers["validation"]
     points = working_points(spec, graph, validation, network.left_out(graph))

@@ -69,6 +69,7 @@ class Target(Section):
     clock_mhz: Annotated[float, Field(gt=0, lt=2000)]
     latency_cycles: Annotated[int, Field(ge=1, le=MOST_CYCLES)] | None = None
     ii: Annotated[int, Field(ge=1, le=MOST_CYCLES)] = 1
+    weights: Literal["constant", "reloadable"] = "constant"
     backend: Literal["Vitis", "Vivado", "Quartus", "oneAPI", "Catapult"] = "Vitis"
     strategy: Literal["latency", "resource", "distributed_arithmetic"] = "latency"
     reuse_factor: PositiveInt | None = None
@@ -94,6 +95,11 @@ class Target(Section):
         if problem is not None:
             raise ValueError(problem)
         return self
+
+    @property
+    def reloadable(self) -> bool:
+        """Whether hardware can get other weights."""
+        return self.weights == "reloadable"
 
     @property
     def sharing(self) -> int:

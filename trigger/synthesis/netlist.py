@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trigger.backends.rtl import Rtl, simulate
+from trigger.backends.rtl.interface import simulated
 from trigger.fixedpoint.types import Integers
 from trigger.spec.parts import Part, part
 from trigger.synthesis.tool import ToolFailed, write_script
@@ -44,7 +45,7 @@ class Netlist:
         mapped(self.rtl.sources, family, top, top, folder, _TIMEOUT_S)
         write_script("yosys/netlist.ys.j2", folder / "netlist.ys", top=top)
         run_script("netlist.ys", folder, _TIMEOUT_S)
-        design = simulate.Design(self.rtl.interface, (folder / "simulated.v",))
+        design = simulate.Design(simulated(self.rtl.interface), (folder / "simulated.v",))
         (self.simulation,) = simulate.compile_together(
             [design], folder / "simulation", "-O1", flags=simulate.NETLIST_FLAGS
         )

@@ -12,7 +12,6 @@ from typing import NamedTuple, assert_never
 import numpy as np
 
 from trigger.fixedpoint.arithmetic import (
-    Ends,
     at_positions,
     extremes,
     product_ends,
@@ -27,6 +26,7 @@ from trigger.fixedpoint.ops import (
     Clip,
     Concatenate,
     Dense,
+    Ends,
     Input,
     LeakyRelu,
     Lookup,

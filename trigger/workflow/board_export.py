@@ -13,6 +13,7 @@ from trigger.artifacts.built_payload import payload as built_payload
 from trigger.artifacts.folder import Build, integer_events, read_graph
 from trigger.backends.rtl import open_project
 from trigger.backends.rtl import write as write_rtl
+from trigger.backends.rtl.reloading import others
 from trigger.board.axi import AxiPort, Widths, axi_ports
 from trigger.board.core import core_options
 from trigger.board.decisions import Decisions, decide
@@ -252,6 +253,9 @@ def _write_benches(payload: Payload, build: Build, kind: str) -> None:
         for event, y, s in zip(words, scores, saturated, strict=True)
     ]
     (sim / "vectors.json").write_text("[\n" + ",\n".join(map(json.dumps, rows)) + "\n]\n")
+    if payload.core.words:
+        text = json.dumps(_other_weights(payload, x))
+        (sim / "other.json").write_text(f"{text}\n")
     files = [
         *(sim / name.format(name=payload.name) for name in shell.simulation),
         *sources(payload, kind),
@@ -263,6 +267,22 @@ def _write_benches(payload: Payload, build: Build, kind: str) -> None:
         "sources": [path.relative_to(payload.directory).as_posix() for path in files],
     }
     (sim / "bench.json").write_text(json.dumps(bench, indent=1) + "\n")
+
+
+def _other_weights(payload: Payload, x: Integers) -> dict[str, Any]:
+    """Random weights for the benches: the writes that bring them, their thresholds, the first word
+    of the image, and the scores of all events.
+    """
+    other = others(payload.rtl.graph)[0]
+    scores = run(other, x)
+    bounds = [int(np.median(scores[:, point.element])) for point in payload.points]
+    words = payload.image(other, bounds)
+    return {
+        "writes": payload.loading(words),
+        "network": words[0],
+        "bounds": bounds,
+        "scores": scores.tolist(),
+    }
 
 
 def vectors(build: Build, count: int) -> Integers:

@@ -110,7 +110,7 @@ def to_emulator(root: Path, output: Path | None = None, version: str | None = No
             return _verified(build, "the emulator, compiled with g++,", _emulator(Path(work), name))
 
     target = output or Path(f"{name}_emulator")
-    return _into_folder(target, "emulator", make, (f"lib{name}.so", f"{name}.so", _BYTECODE))
+    return into_folder(target, "emulator", make, (f"lib{name}.so", f"{name}.so", _BYTECODE))
 
 
 def to_payload(
@@ -134,7 +134,7 @@ def to_payload(
             return _verified(build, what, simulation.run)
 
     target = output or Path(f"{build.spec.name}_payload")
-    return _into_folder(target, "payload", make, ("sim/build/*", f"sim/{_BYTECODE}"))
+    return into_folder(target, "payload", make, ("sim/build/*", f"sim/{_BYTECODE}"))
 
 
 def to_patterns(root: Path, output: Path, events: int, frames: int) -> "dict[Path, Pattern]":
@@ -158,7 +158,7 @@ def to_patterns(root: Path, output: Path, events: int, frames: int) -> "dict[Pat
             files.write_text(path / name, text(pattern))
         return ""
 
-    _into_folder(output, "patterns", make)
+    into_folder(output, "patterns", make)
     return {output / name: pattern for name, pattern in named.items()}
 
 
@@ -180,7 +180,7 @@ def _is_our_onnx(data: bytes) -> bool:
     return is_ours(data)
 
 
-def _into_folder(
+def into_folder(
     target: Path, kind: str, make: Callable[[Path], str], by_products: Sequence[str] = ()
 ) -> Exported:
     """The same for a folder; ``by_products`` as in ``check_folder``."""

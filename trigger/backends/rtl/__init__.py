@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from trigger.backends.rtl.ghdl import GhdlSimulation, analyse
-from trigger.backends.rtl.interface import Interface, Port
+from trigger.backends.rtl.image import image
+from trigger.backends.rtl.interface import Interface, Port, simulated
+from trigger.backends.rtl.reloading import reload
 from trigger.backends.rtl.scripts import Project, write_scripts
 from trigger.backends.rtl.simulate import Design, Simulation, compile_together
 from trigger.backends.rtl.verilator import RtlFailed
@@ -129,7 +131,8 @@ class Rtl:
     @property
     def label(self) -> str:
         """The name of this implementation in comparisons."""
-        return f"RTL ({LANGUAGES[self.language]}){', with stalls' if self.stalls else ''}"
+        stalls = ", with stalls and other weights" if self.interface.words else ", with stalls"
+        return f"RTL ({LANGUAGES[self.language]}){stalls if self.stalls else ''}"
 
     def _repr_html_(self) -> str:
         """Its place, timing and estimated area, for a notebook."""
@@ -168,14 +171,15 @@ class Rtl:
         into = into or self.directory / "simulation"
         self._compiled.simulation = None  # if a tool fails, an older one must not run instead
         if self.language == "vhdl":
-            self._compiled.simulation = analyse(self.interface, self.sources)
+            self._compiled.simulation = analyse(simulated(self.interface), self.sources)
         else:
-            design = Design(self.interface, self.sources)
+            design = Design(simulated(self.interface), self.sources)
             (self._compiled.simulation,) = compile_together([design], into, "-O3")
         return self
 
     def with_stalls(self) -> "Rtl":
-        """The same project, simulated with pauses between events, clock-enable stalls and resets.
+        """The same project, simulated with pauses between events, clock-enable stalls and resets;
+        and, if weights can be loaded, with other weights loaded while events flow.
 
         Compiling either compiles both.
         """
@@ -184,11 +188,15 @@ class Rtl:
     def run(self, x: Integers, done: Callable[[int], None] = lambda events: None) -> Integers:
         """Integer inputs, shape (events, features), to integer outputs, shape (events, outputs).
 
-        Raises RtlFailed if it is not compiled, or if a result is missing or has the wrong latency.
+        Raises RtlFailed if it is not compiled, if a result is missing or has the wrong latency, or
+        if an event is not that of the weights in force.
         """
         if self.simulation is None:
             raise RtlFailed(f"rtl: {self.interface.name} is not compiled; call compile() first")
-        return self.simulation.run(x, self.stalls, done=done)
+        y = self.simulation.run(x, self.stalls, done=done)
+        if self.stalls and self.interface.words:
+            reload(self.simulation, self.interface, self.graph, x)
+        return y
 
     def trace(self, x: Integers) -> dict[str, Integers]:
         """No inner node is visible."""
@@ -231,6 +239,7 @@ def write(
         "clock_mhz": options.clock_mhz,
         "latency": core.interface.latency,
         "initiation_interval": core.interface.interval,
+        **_weights(graph),
         "sources": sources,
         "inputs": _port_map(core.interface.inputs, options.features),
         "outputs": _port_map(core.interface.outputs, options.outputs),
@@ -346,6 +355,7 @@ def open_project(directory: Path, graph: Graph) -> Rtl:
                 outputs,
                 description["latency"],
                 description["initiation_interval"],
+                description.get("weights", {}).get("words", 0),
             ),
             description["language"],
             description["part"],
@@ -357,6 +367,14 @@ def open_project(directory: Path, graph: Graph) -> Rtl:
         raise RtlFailed(f"rtl: {directory} holds no RTL project") from error
     except (ValueError, KeyError, TypeError) as error:
         raise RtlFailed(f"rtl: {directory / DESCRIPTION}: damaged: {error}") from error
+
+
+def _weights(graph: Graph) -> dict[str, Any]:
+    """The number of words of an image, and the structure it must have, if one can be loaded."""
+    own = image(graph)
+    return (
+        {"weights": {"words": len(own.words), "structure": f"{own.structure:08x}"}} if own else {}
+    )
 
 
 def _port_map(ports: Sequence[Port], names: Sequence[str]) -> list[dict[str, Any]]:
@@ -371,7 +389,7 @@ def _port_map(ports: Sequence[Port], names: Sequence[str]) -> list[dict[str, Any
 def _write_project(directory: Path, description: dict[str, Any], fpga: Part) -> None:
     """Write the port map, constraints and a project script for the vendor's tool."""
     page = environment(folder("synth")).get_template("rtl/ports.md.j2")
-    write_text(directory / "ports.md", page.render(**description))
+    write_text(directory / "ports.md", page.render(**{"weights": None, **description}))
     files = [f"src/{source}" for source in description["sources"]]
     clocks = {"clk": description["clock_mhz"]}
     write_scripts(directory, Project("core", description["name"], files, fpga, clocks))

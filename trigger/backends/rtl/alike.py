@@ -8,11 +8,11 @@ from alkaid.types import Op
 
 from trigger.backends.rtl.operations import (
     CONSTANT,
-    INPUT,
     LOOKUP,
     SHARED,
     Logic,
     is_constant,
+    is_given,
 )
 from trigger.backends.rtl.units import Kernel, Unit, depends
 
@@ -40,7 +40,7 @@ def alike(logic: Logic, known: Sequence[Unit]) -> list[Unit]:
 
 
 def _is_inner(op: Op) -> bool:
-    return op.opcode not in (INPUT, CONSTANT, SHARED) and not is_constant(op)
+    return not is_given(op) and op.opcode != SHARED and not is_constant(op)
 
 
 def _connected(logic: Logic) -> list[list[int]]:

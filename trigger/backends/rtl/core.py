@@ -12,8 +12,17 @@ from alkaid.trace.fixed_variable import LookupTable
 from alkaid.types import CombLogic, Op, QInterval
 
 from trigger.backends.rtl.hardware import forms
+from trigger.backends.rtl.image import image
 from trigger.backends.rtl.interface import Interface, Port, ports
-from trigger.backends.rtl.operations import CONSTANT, INPUT, LOOKUP, SHARED, Logic
+from trigger.backends.rtl.operations import (
+    CONSTANT,
+    INPUT,
+    LOOKUP,
+    PARAMETER,
+    SHARED,
+    Logic,
+    is_given,
+)
 from trigger.backends.rtl.schedule import Run, Schedule
 from trigger.backends.rtl.structure import (
     Bits,
@@ -50,6 +59,8 @@ class _Scope(NamedTuple):
         """The signal with value i in a stage."""
         if self.is_kernel and self.logic.ops[i].opcode == INPUT:
             return f"x{i}_s{stage}"
+        if self.logic.ops[i].opcode == PARAMETER:
+            return f"p{stage}_v{i}"
         before = self.logic.ops[i].opcode == INPUT or self.stages[i] < stage
         return f"{'r' if before else 's'}{stage}_v{i}"
 
@@ -61,6 +72,7 @@ def to_core(name: str, graph: Graph, logic: Logic, schedule: Schedule, interval:
     """Cut scheduled logic, for an event every ``interval`` clock cycles, into blocks, kernels and
     registers.
     """
+    loaded = image(graph)
     end = schedule.total
     inputs = ports(graph.input.types)
     layers = module_names(chain(logic.groups, *(s.kernel.groups for s in logic.shared)))
@@ -88,11 +100,13 @@ def to_core(name: str, graph: Graph, logic: Logic, schedule: Schedule, interval:
         for i, output_type in zip(logic.outputs, graph.output.types, strict=True)
         for bits in _extended(logic.ops[i], output_type, f"r{end}_v{i}")
     )
-    interface = Interface(name, inputs, ports(graph.output.types), end + 1, interval)
+    words = loaded.words if loaded else ()
+    interface = Interface(name, inputs, ports(graph.output.types), end + 1, interval, len(words))
     registers = [
         register._replace(held=register.name in folded.held)
         for register in _registers(scope, inputs)
     ]
+    registers += _loaded(scope, loaded.lows) if loaded else ()
     return Core(
         interface,
         _blocks(scope),
@@ -101,6 +115,7 @@ def to_core(name: str, graph: Graph, logic: Logic, schedule: Schedule, interval:
         tuple(sorted([*registers, *folded.registers], key=attrgetter("stage"))),
         results,
         tuple(folded.choices),
+        words,
     )
 
 
@@ -282,7 +297,8 @@ def _registers(scope: _Scope, inputs: Sequence[Port]) -> tuple[Register, ...]:
 def _kept(scope: _Scope) -> Iterator[tuple[int, int, int]]:
     """The values in registers, with the stage that makes each and the last one that reads it."""
     for i, op in enumerate(scope.logic.ops):
-        if _constant(op) is None and not (op.opcode == INPUT and scope.is_kernel):
+        is_outside = op.opcode == PARAMETER or (op.opcode == INPUT and scope.is_kernel)
+        if _constant(op) is None and not is_outside:
             made = -1 if op.opcode == INPUT else scope.stages[i]
             last, _ = max(scope.readers[i], default=(-1, ""))
             yield i, made, last
@@ -296,11 +312,20 @@ def _register_bits(scope: _Scope) -> Integers:
     return bits
 
 
+def _loaded(scope: _Scope, lows: Sequence[int]) -> Iterator[Register]:
+    """A parameter is in a register of its own at the entry of each stage that reads it."""
+    for i, op in enumerate(scope.logic.ops):
+        if op.opcode == PARAMETER:
+            source = Bits("image", lows[op.data[0]], _width(op))
+            for stage in sorted({stage for stage, _ in scope.readers[i]}):
+                yield Register(scope.signal(i, stage), stage, source, loaded=True)
+
+
 def _blocks(scope: _Scope) -> tuple[Block, ...]:
     """A block for the operations of each layer in each stage, by stage."""
     members: dict[tuple[int, str], list[int]] = {}
     for i, (op, stage) in enumerate(zip(scope.logic.ops, scope.stages, strict=True)):
-        if op.opcode not in (INPUT, CONSTANT, SHARED):
+        if not is_given(op) and op.opcode != SHARED:
             members.setdefault((stage, scope.logic.groups[i]), []).append(i)
     by_stage = sorted(members.items(), key=lambda item: item[0][0])
     blocks = (_block(scope, stage, layer, inside) for (stage, layer), inside in by_stage)

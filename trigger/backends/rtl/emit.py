@@ -40,6 +40,9 @@ class Language(NamedTuple):
     register: Callable[[str, int], str]
     wire: Callable[[str, int], str]
     valid: Callable[[int], str]
+    load: Callable[[int], str]
+    first_load: str
+    words: Callable[[Sequence[int]], str]
     choose: Callable[[Choice], str]
 
 
@@ -105,6 +108,9 @@ LANGUAGES = {
         lambda name, width: f"reg [{width - 1}:0] {word(name)};",
         lambda name, width: f"wire [{width - 1}:0] {word(name)};",
         lambda place: f"valid[{place}]",
+        lambda place: f"load[{place}]",
+        "(x_valid && w_load)",
+        lambda words: ",\n".join(f"    32'h{one:08x}" for one in reversed(words)),
         _verilog_choice,
     ),
     "vhdl": Language(
@@ -118,6 +124,9 @@ LANGUAGES = {
         _vhdl_signal,
         _vhdl_signal,
         lambda place: f"valid({place})",
+        lambda place: f"load({place})",
+        "(x_valid and w_load)",
+        lambda words: " &\n".join(f'        x"{one:08x}"' for one in reversed(words)),
         _vhdl_choice,
     ),
 }
@@ -175,6 +184,12 @@ def _top(core: Core, syntax: Language) -> tuple[str, set[str]]:
         "stages": _stages,
         "by_stage": _by_stage,
         "enters": lambda stage: Code(syntax.valid(stage - 1)) if stage else "x_valid",
+        "loads": lambda stage: Code(syntax.load(stage - 1)) if stage else Code(syntax.first_load),
+        "initial": lambda registers: _lines(
+            syntax.clock(r.name, syntax.joined([r.source._replace(signal="INITIAL")]))
+            for r in registers
+        ),
+        "words": lambda words: Code(syntax.words(words)),
         "chosen": lambda choices: _lines(map(syntax.choose, choices)),
         "registers": lambda registers: _lines(syntax.register(r.name, r.width) for r in registers),
         "clocked": lambda registers: _lines(
@@ -218,11 +233,15 @@ def _stages(part: Core | Kernel, count: int = 0) -> list[tuple[list[Register], l
 
 def _by_stage(
     registers: Sequence[Register],
-) -> Iterator[tuple[int, list[Register], list[Register]]]:
-    """The registers of each stage that move with the clock, and those that are held."""
+) -> Iterator[tuple[int, list[Register], list[Register], list[Register]]]:
+    """The registers of each stage that move with the clock, those that are held, and those that are
+    loaded.
+    """
     for stage, group in groupby(registers, key=attrgetter("stage")):
         own = list(group)
-        yield stage, [r for r in own if not r.held], [r for r in own if r.held]
+        loaded = [r for r in own if r.loaded]
+        held = [r for r in own if r.held and not r.loaded]
+        yield stage, [r for r in own if not r.held and not r.loaded], held, loaded
 
 
 def _statements(block: Block, syntax: Language) -> str:

@@ -6,7 +6,8 @@ those of each position. Kernels that follow each other at the same positions bec
 that the values between them need neither.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from alkaid.types import Op
@@ -38,14 +39,29 @@ def fold(logic: Logic, interval: int) -> Logic:
     if interval == 1:
         return logic
     known = [Unit(s.group, s.kernel, s.given, s.outputs, s.padding) for s in logic.shared]
-    chosen: list[tuple[Unit, int]] = []
-    for unit in fused(logic, [*alike(logic, known), *known]):
-        phases = _phases(logic, unit, interval)
-        if phases > 1:
-            chosen.append((unit, phases))
-        else:
-            chosen += [(part, 1) for part in _as_before(unit)]
+    units = fused(logic, [*alike(logic, known), *known])
+    chosen = [pair for unit in units for pair in _smallest(logic, unit, interval).units]
     return _Rebuilt(logic, chosen).logic
+
+
+class _Form(NamedTuple):
+    """Units, each with the positions that a copy computes, and their LUTs."""
+
+    units: list[tuple[Unit, int]]
+    luts: float
+
+
+def _smallest(logic: Logic, unit: Unit, interval: int) -> _Form:
+    """The smaller form of a unit: as one, or as what it was made of, which takes more cycles."""
+    phases, luts = _phases(logic, unit, interval)
+    whole = [(unit, phases)] if phases > 1 or (unit.known and not unit.parts) else []
+    if not unit.parts:
+        return _Form(whole, luts)
+    parts = [_smallest(logic, part, interval) for part in unit.parts]
+    total = sum(part.luts for part in parts)
+    if phases > 1 and total >= (1 - LEAST_SAVED) * luts:
+        return _Form(whole, luts)
+    return _Form([pair for part in parts for pair in part.units], total)
 
 
 def _choosing_luts(logic: Logic, unit: Unit, copies: Sequence[range]) -> float:
@@ -72,23 +88,17 @@ def _choice(logic: Logic, values: Integers) -> int:
     return -(-(len(sources) - 1) // (_CHOSEN_PER_LUT - 1))
 
 
-def _phases(logic: Logic, unit: Unit, interval: int) -> int:
-    """The number of positions that a copy computes; 1 where sharing saves too little."""
+def _phases(logic: Logic, unit: Unit, interval: int) -> tuple[int, float]:
+    """The number of positions that a copy computes, 1 where sharing saves too little, and the
+    LUTs.
+    """
     positions = len(unit.given)
     copies = -(-positions // interval)
     phases = -(-positions // copies)
     shared = Shared(unit.group, unit.kernel, unit.given, 0, unit.padding, phases)
     left = copies * sum(unit.kernel.costs) + _choosing_luts(logic, unit, shared.copies)
-    alone = costs(unit.kernel, shared.zero).sum()
-    return phases if left < (1 - LEAST_SAVED) * alone else 1
-
-
-def _as_before(unit: Unit) -> Iterator[Unit]:
-    """The kernels of the logic that a unit was made of."""
-    for part in unit.parts:
-        yield from _as_before(part)
-    if unit.known and not unit.parts:
-        yield unit
+    alone = float(costs(unit.kernel, shared.zero).sum())
+    return (phases, left) if left < (1 - LEAST_SAVED) * alone else (1, alone)
 
 
 class _Rebuilt:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trigger.backends.rtl.edges import Edges, drive, results
-from trigger.backends.rtl.interface import Interface, Port
+from trigger.backends.rtl.interface import LOADING_BITS, Interface, Port
 from trigger.backends.rtl.simulation import Simulator
 from trigger.backends.rtl.verilator import RtlFailed
 from trigger.fixedpoint.types import Flags, Integers
@@ -79,6 +79,8 @@ def analyse(interface: Interface, sources: Sequence[Path]) -> GhdlSimulation:
         "name": interface.name,
         "input_width": interface.input_width,
         "output_width": interface.output_width,
+        "features_width": interface.input_width - (LOADING_BITS if interface.words else 0),
+        "words": interface.words,
     }
     bench.write_text(template.render(**fields))
     _ghdl(["-a", *map(str, sources), str(bench)], folder)

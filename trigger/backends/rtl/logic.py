@@ -19,6 +19,7 @@ from trigger.backends.rtl.operations import (
     INPUT,
     LEAST_SAVED,
     LOOKUP,
+    PARAMETER,
     SHARED,
     WRAP,
     Logic,
@@ -29,8 +30,9 @@ from trigger.backends.rtl.operations import (
 from trigger.backends.rtl.tracing import traced
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.ops import Dense, Operation, Select, TruthTable
+from trigger.fixedpoint.parameters import types_by_number
 from trigger.fixedpoint.ranges import Interval, ranges
-from trigger.fixedpoint.types import Integers
+from trigger.fixedpoint.types import Fixed, Integers
 
 # A table takes at least as long as a choice, one LUT with its wires: alkaid counts no wires of
 # small tables.
@@ -38,13 +40,15 @@ _TABLE_NS = 0.5
 
 
 def weights(graph: Graph) -> int:
-    """The number of non-zero weights, which take nearly all the time of ``to_logic``."""
+    """The number of weights that hardware has, which take nearly all the time of ``to_logic``."""
     return sum(map(_weights, graph.nodes))
 
 
 def _weights(node: Operation) -> int:
     if not isinstance(node, Dense):
         return 0
+    if node.parameters is not None:
+        return node.positions * int(np.count_nonzero(node.parameters[:-1] >= 0))
     return node.positions * int(np.count_nonzero(node.weights.values))
 
 
@@ -251,10 +255,21 @@ class _Tracer:
         for i, input_type in enumerate(graph.input.types):
             interval = _interval(input_type.minimum, input_type.maximum, input_type.fraction)
             self.part.append("inputs", Op((), INPUT, (i,), interval, 0, 0))
+        self._parameters: dict[int, int] = {}
+        for number, (layer, own) in sorted(types_by_number(graph).items()):
+            interval = _interval(own.minimum, own.maximum, own.fraction)
+            op = Op((), PARAMETER, (number,), interval, 0, 0)
+            self._parameters[number] = self.part.append(layer, op)
 
     def add(self, name: str, nodes: Sequence[Operation], results: Sequence[Operation]) -> None:
         """Add the nodes of a layer, of which ``results`` are read later."""
         first = nodes[0]
+        if isinstance(first, Dense) and first.parameters is not None:
+            self._add_loaded(name, first, first.parameters)
+            later = [node for node in results if node is not first]
+            if later:
+                self.add(name, nodes[1:], later)
+            return
         if isinstance(first, Dense) and first.positions > 1:
             self._add_positions(name, first, nodes, results)
             return
@@ -286,6 +301,37 @@ class _Tracer:
         for node in results:
             self.values[node.name] = [next(indices) for _ in node.types]
         self._done(sum(_weights(node) - _first_half(node) for node in nodes))
+
+    def _add_loaded(self, name: str, dense: Dense, parameters: Integers) -> None:
+        """Add a dense layer whose weights are loaded: a kernel for outputs that read alike."""
+        source = self._graph[dense.inputs[0]]
+        types = np.array(source.types, dtype=object).reshape(dense.positions, -1, 3)
+        values = np.array(self.values[source.name]).reshape(dense.positions, -1)
+        alike: dict[Hashable, list[tuple[int, int]]] = {}
+        for output, numbers in enumerate(parameters.T):
+            read = numbers[:-1] >= 0
+            for position in range(dense.positions):
+                own = map(self._interval, values[position, read].tolist())
+                key = (*own, bool(numbers[-1] >= 0))
+                alike.setdefault(key, []).append((position, output))
+        made = np.zeros((dense.positions, parameters.shape[1]), dtype=np.int64)
+        for places in alike.values():
+            first, output = places[0]
+            read = parameters[:-1, output] >= 0
+            kernel = multipliers.loaded(dense, [Fixed(*t) for t in types[first, read]], output)
+            rows = np.array([self._given(values[p], parameters[:, o]) for p, o in places])
+            arrival = self._arrival(rows)
+            reach = [(self._interval(i), t) for i, t in zip(rows[0].tolist(), arrival, strict=True)]
+            layer = self._traced(kernel, ranges(kernel), kernel.nodes[1:], reach)
+            results = self.part.share(name, layer, rows, frozenset())[:, 0]
+            made[tuple(np.array(places).T)] = results
+        self.values[dense.name] = made.ravel().tolist()
+        self._done(_weights(dense))
+
+    def _given(self, values: Integers, parameters: Integers) -> list[int]:
+        """What an output reads: values, their weights, and the bias if there is one."""
+        read: list[int] = values[parameters[:-1] >= 0].tolist()
+        return read + [self._parameters[n] for n in parameters[parameters >= 0].tolist()]
 
     def _share_multipliers(self, name: str, dense: Dense) -> bool:
         """Add a dense layer whose outputs share multipliers, if that is smaller than constants."""

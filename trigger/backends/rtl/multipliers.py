@@ -35,21 +35,40 @@ def output(dense: Dense, types: Sequence[Fixed]) -> Output | None:
         return None
     kinds = [_type(row, weights) for row in weights.values[read]]
     try:
-        builder = Builder((*(types[i] for i in read.tolist()), *kinds, _type(bias.values, bias)))
-        count = len(read)
-        x = builder.select("x", builder.last, np.arange(count))
-        w = builder.select("weights", "inputs", np.arange(count, 2 * count))
-        b = builder.select("bias", "inputs", np.array([2 * count]))
-        terms = builder.concatenate("terms", (builder.multiply("products", x, w), b))
-        ones = constant(np.ones((count + 1, 1)))
-        graph = builder.graph(builder.dense(dense.name, terms, ones, constant(np.zeros(1))))
+        graph = _sum(dense.name, [types[i] for i in read.tolist()], kinds, _type(bias.values, bias))
     except GraphError:
         return None
     numbers = np.concatenate([weights.real[read], bias.real[None]]).T
     ends = zip(numbers.min(axis=0).tolist(), numbers.max(axis=0).tolist(), strict=True)
-    steps = [2.0**-kind.fraction for kind in builder["inputs"].types[count:]]
+    steps = [2.0**-kind.fraction for kind in graph.input.types[len(read) :]]
     intervals = [QInterval(*pair, step) for pair, step in zip(ends, steps, strict=True)]
     return Output(graph, read, numbers, intervals)
+
+
+def loaded(dense: Dense, types: Sequence[Fixed], output: int) -> Graph:
+    """The graph of an output whose weights are loaded; its inputs are what the output reads, of
+    these types, then the weights, and the bias if one is loaded.
+    """
+    assert dense.parameters is not None
+    bias = dense.bias.type if dense.parameters[-1, output] >= 0 else None
+    return _sum(dense.name, types, [dense.weights.type] * len(types), bias)
+
+
+def _sum(name: str, types: Sequence[Fixed], weights: Sequence[Fixed], bias: Fixed | None) -> Graph:
+    """The sum of products of inputs and weights, which are inputs, too, and of a bias if there is
+    one.
+    """
+    biases = (bias,) if bias else ()
+    builder = Builder((*types, *weights, *biases))
+    count = len(types)
+    x = builder.select("x", builder.last, np.arange(count))
+    w = builder.select("weights", "inputs", np.arange(count, 2 * count))
+    terms = builder.multiply("products", x, w)
+    if biases:
+        b = builder.select("bias", "inputs", np.array([2 * count]))
+        terms = builder.concatenate("terms", (terms, b))
+    ones = constant(np.ones((count + len(biases), 1)))
+    return builder.graph(builder.dense(name, terms, ones, constant(np.zeros(1))))
 
 
 def _type(values: Integers, of: Constant) -> Fixed:

@@ -8,9 +8,10 @@ from alkaid.types import Op
 
 from trigger.fixedpoint.types import Flags, Integers
 
-# The operation codes of alkaid used here, and one for a value that a shared kernel makes.
+# The operation codes of alkaid used here, one for a value that a shared kernel makes, and one for a
+# parameter that is loaded, whose data is its number.
 INPUT, WRAP, CONSTANT, LOOKUP = -1, 3, 5, 8
-SHARED = -100
+SHARED, PARAMETER = -100, -101
 # Sharing costs latency, so it must save at least this fraction of the LUTs.
 LEAST_SAVED = 0.25
 
@@ -81,6 +82,12 @@ class Shared(NamedTuple):
 def empty(tables: list[LookupTable] | None = None) -> Logic:
     """Logic to which operations are added; it has these tables."""
     return Logic([], [], [], [], tables or [], [], [])
+
+
+def is_given(op: Op) -> bool:
+    """Whether no logic makes a value."""
+    given: bool = op.opcode in (INPUT, CONSTANT, PARAMETER)
+    return given
 
 
 def is_constant(op: Op) -> bool:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from trigger.backends.rtl.operations import CONSTANT, INPUT, SHARED, Logic, Shared
+from trigger.backends.rtl.operations import INPUT, SHARED, Logic, Shared, is_given
 from trigger.backends.rtl.positions import equal_rows
 from trigger.errors import TriggerError
 from trigger.fixedpoint.types import Integers
@@ -176,9 +176,7 @@ class _Placement:
         """
         given = set(shared.given.ravel().tolist()) - shared.padding
         start = max(
-            0 if op.opcode in (INPUT, CONSTANT) else self.stages[i] + 1
-            for i in given
-            for op in [self._logic.ops[i]]
+            0 if is_given(op) else self.stages[i] + 1 for i in given for op in [self._logic.ops[i]]
         )
         chosen = [(0, _choice_ns(shared))] * shared.given.shape[1]
         placed = _Placement(shared.kernel, self._budget_ns, chosen)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from trigger.backends.rtl.interface import Interface
+from trigger.backends.rtl.interface import LOADING_BITS, Interface
 from trigger.backends.rtl.simulation import Simulator
 from trigger.backends.rtl.verilator import EXTEND, RtlFailed, find_verilator, library
 from trigger.fixedpoint.types import Flags, Integers
@@ -36,7 +36,7 @@ NETLIST_FLAGS = ("-Wno-lint", "-Wno-fatal", "-fno-dfg")
 
 
 class Design(NamedTuple):
-    """A simulated design: its interface and its Verilog files."""
+    """A simulated design: its interface in the bench, and its Verilog files."""
 
     interface: Interface
     sources: tuple[Path, ...]
@@ -146,10 +146,12 @@ def _bench(designs: Sequence[Design]) -> str:
         ports += [f"input wire {name}_{k}" for name in ("clk", "rst", "ce", "x_valid")]
         ports += [f"input wire [{core.input_width - 1}:0] x_{k}", f"output wire y_valid_{k}"]
         ports.append(f"output wire [{core.output_width - 1}:0] y_{k}")
-        names = ("clk", "rst", "ce", "x_valid", "x", "y_valid", "y")
-        instances.append(
-            f"{core.name} core_{k} ({', '.join(f'.{name}({name}_{k})' for name in names)});"
-        )
+        names = ("clk", "rst", "ce", "x_valid", "y_valid", "y")
+        connected = [f".{name}({name}_{k})" for name in names]
+        if core.words:
+            instances.append(f"wire busy_{k}; wire [31:0] network_{k};")
+        connected += _loading(core, k) if core.words else [f".x(x_{k})"]
+        instances.append(f"{core.name} core_{k} ({', '.join(connected)});")
     return (
         "`timescale 1 ns / 1 ps\nmodule bench (\n  "
         + ",\n  ".join(ports)
@@ -157,3 +159,15 @@ def _bench(designs: Sequence[Design]) -> str:
         + "\n".join(instances)
         + "\nendmodule\n"
     )
+
+
+def _loading(core: Interface, k: int) -> list[str]:
+    """The inputs of a core whose weights can be loaded, which come with the events."""
+    low = core.input_width - LOADING_BITS
+    return [
+        f".x(x_{k}[{low - 1}:0])",
+        f".w_load(x_{k}[{low}])",
+        f".w_write(ce_{k} && x_valid_{k} && x_{k}[{low + 1}])",
+        f".w_data(x_{k}[{low + 33}:{low + 2}])",
+        f".w_busy(busy_{k}), .w_network(network_{k})",
+    ]

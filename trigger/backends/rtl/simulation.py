@@ -63,9 +63,17 @@ class Simulator(ABC):
         """
         return self._simulate(x, False, 1, _silent, True, resets)
 
+    def loading(self, x: Integers, stalls: bool) -> Integers:
+        """The outputs of events that also load weights, as ``simulated`` says, from a single
+        reset on.
+        """
+        return self._simulate(x, stalls, 1, _silent, True, None)[0]
+
     def _simulate(
         self, x: Integers, stalls: bool, seed: int, done: Done, whole: bool, resets: Flags | None
     ) -> tuple[Integers, Flags]:
+        # Features alone load nothing.
+        x = np.pad(x, ((0, 0), (0, len(self.core.inputs) - x.shape[1])))
         y = np.zeros((len(x), len(self.core.outputs)), dtype=np.int64)
         lost = np.zeros(len(x), dtype=bool)
         size = max(len(x), 1) if whole else self.chunk

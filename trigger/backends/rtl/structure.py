@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from alkaid.types import CombLogic
 
+from trigger.backends.rtl.image import WORD_BITS
 from trigger.backends.rtl.interface import Interface
 
 
@@ -46,13 +47,15 @@ class Block(NamedTuple):
 
 class Register(NamedTuple):
     """A register at the entry of ``stage``: it takes ``source`` at every enabled clock edge; if it
-    is ``held``, only when an event enters the stage.
+    is ``held``, only when an event enters the stage, and if it is ``loaded``, only when the first
+    event with another image does.
     """
 
     name: str
     stage: int
     source: Bits
     held: bool = False
+    loaded: bool = False
 
     @property
     def width(self) -> int:
@@ -134,7 +137,10 @@ class Instance(NamedTuple):
 
 
 class Core(NamedTuple):
-    """A whole design; ``results`` are the bits of ``y``, lowest first."""
+    """A whole design; ``results`` are the bits of ``y``, lowest first.
+
+    ``image`` has the words of the weights after a reset, if others can be loaded.
+    """
 
     interface: Interface
     blocks: tuple[Block, ...]
@@ -143,6 +149,12 @@ class Core(NamedTuple):
     registers: tuple[Register, ...]
     results: tuple[Bits, ...]
     choices: tuple[Choice, ...] = ()
+    image: tuple[int, ...] = ()
+
+    @property
+    def loads(self) -> int:
+        """The stages that an image goes through, from the first one to the last that reads it."""
+        return max([1, *(register.stage for register in self.registers if register.loaded)])
 
     @property
     def phases(self) -> tuple[Phase, ...]:
@@ -154,6 +166,8 @@ class Core(NamedTuple):
         """The number of flip-flops, for data, the valid bit and the counters."""
         own = sum(register.width for register in self.registers) + self.interface.latency
         own += sum(phase.width for phase in self.phases)
+        if self.image:
+            own += WORD_BITS * (len(self.image) + 1) + self.loads
         bits = {form.name: form.register_bits for kernel in self.kernels for form in kernel.forms}
         return own + sum(bits[instance.module] for instance in self.instances)
 

@@ -120,7 +120,8 @@ def _needed(node: Dense, own: Flags) -> _Kernel:
     elements = own.reshape(node.positions, -1)
     positions = np.asarray(elements.any(axis=1))
     outputs = np.asarray(elements.any(axis=0))
-    inputs = np.asarray(node.weights.values[:, outputs].any(axis=1))
+    small = dataclasses.replace(node, **_part(node, slice(None), outputs))
+    inputs = small.reads.copy()
     if not inputs.any():
         inputs[0] = True  # a layer that only outputs its bias still needs an input
     return _Kernel(positions, inputs, outputs)
@@ -140,9 +141,8 @@ def _kept_dense(node: Dense, graph: Graph, live: Mapping[str, Integers]) -> list
     small = dataclasses.replace(
         node,
         types=tuple(node.types[i] for i in own),
-        weights=_chosen(node.weights, np.ix_(kept.inputs, kept.outputs)),
-        bias=_chosen(node.bias, kept.outputs),
         positions=int(kept.positions.sum()),
+        **_part(node, kept.inputs, kept.outputs),
     )
     read = np.flatnonzero(np.outer(kept.positions, kept.inputs))
     if len(read) == len(live[source.name]):
@@ -160,10 +160,7 @@ def _kept(node: Operation, live: Mapping[str, Integers]) -> Operation:
     source = live[node.inputs[0]]
     match node:
         case Dense():
-            weights = Constant(node.weights.values[np.ix_(source, own)], node.weights.type)
-            return dataclasses.replace(
-                node, types=types, weights=weights, bias=_chosen(node.bias, own)
-            )
+            return dataclasses.replace(node, types=types, **_part(node, source, own))
         case Affine():
             return dataclasses.replace(
                 node, types=types, scale=_chosen(node.scale, own), bias=_chosen(node.bias, own)
@@ -202,6 +199,15 @@ def _kept(node: Operation, live: Mapping[str, Integers]) -> Operation:
             return dataclasses.replace(node, types=types)
         case _:
             assert_never(node)
+
+
+def _part(node: Dense, inputs: Any, outputs: Any) -> dict[str, Any]:
+    """What a ``Dense`` holds for some of its inputs and outputs."""
+    parameters = node.parameters
+    if parameters is not None:
+        parameters = np.concatenate([parameters[:-1][inputs], parameters[-1:]])[:, outputs]
+    weights = Constant(node.weights.values[inputs][:, outputs], node.weights.type)
+    return {"weights": weights, "bias": _chosen(node.bias, outputs), "parameters": parameters}
 
 
 def _chosen(constant: Constant, elements: Any) -> Constant:

@@ -91,7 +91,12 @@ def lower_decision(graph: Graph) -> Graph:
         reach = ranges(graph)[before.name]
         if never_decreases(source, accept.elements, *reach):
             moved = _through(accept, source, before, reach)
-        elif isinstance(source, Dense) and source.positions == 1 and source.bias.values.any():
+        elif (
+            isinstance(source, Dense)
+            and source.parameters is None
+            and source.positions == 1
+            and source.bias.values.any()
+        ):
             return Graph(
                 (*(n for n in nodes if n is not source), *_into_bound(accept, source, graph)),
                 graph.notes,

@@ -29,7 +29,7 @@ def fold_constants(graph: Graph) -> Graph:
             return _constant(graph.input, node, intervals[node.name].low)
         if isinstance(node, Multiply):
             return _scaled(node, graph, intervals)
-        if not isinstance(node, Dense):
+        if not isinstance(node, Dense) or node.parameters is not None:
             return node
         node = _folded(node, graph[node.inputs[0]], intervals[node.inputs[0]])
         return node if node.weights.values.any() else _reading(graph.input, node)

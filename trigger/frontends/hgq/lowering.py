@@ -51,14 +51,19 @@ def lower(
     model: keras.Model,
     inputs: str | Fixed | Sequence[str | Fixed] | None = None,
     kernels: Mapping[str, str | Fixed] | None = None,
+    reloadable: bool | Graph = False,
 ) -> Graph:
     """The network as a fixed-point graph that computes the same integers.
 
     ``inputs`` is the hardware type of the features, one for all or one for each. ``kernels`` must
     be empty: these networks have no Dense layers without quantisers. Raises Inexact with everything
-    in the network that cannot be exact.
+    in the network that cannot be exact, and if it shall be ``reloadable``: HGQ2 learns a width for
+    each weight, which fits no others.
     """
     walk = _HgqWalk(model, given.input_types(inputs))
+    if reloadable:
+        learned = "its weights each have a learned width, so no others can be loaded"
+        walk.problems.append(Problem(model.name, learned, "use QKeras, or constant weights"))
     walk.problems += [
         Problem(name, "a layer of HGQ2 has its own types", "give no kernel type")
         for name in kernels or {}

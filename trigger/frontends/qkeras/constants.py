@@ -19,8 +19,9 @@ from qkeras.quantizers import bernoulli
 
 from trigger.fixedpoint.build import constant
 from trigger.fixedpoint.ops import Constant, Operation
+from trigger.fixedpoint.types import Fixed
 from trigger.frontends import kernels
-from trigger.frontends.constants import as_numpy, check_variance, exact, finite
+from trigger.frontends.constants import as_numpy, check_variance, exact, finite, within
 from trigger.frontends.inexact import Refusal
 from trigger.frontends.methods import check_methods
 from trigger.frontends.own import called
@@ -28,6 +29,7 @@ from trigger.frontends.piecewise import is_power_of_two
 from trigger.frontends.qkeras import recurrent
 from trigger.frontends.qkeras.functions import name_of
 from trigger.frontends.qkeras.qkeras_private import kernel_mask
+from trigger.frontends.qkeras.quantizers import value_type
 
 # Layers with a batch normalisation folded into their kernel.
 FOLDED = (QDenseBatchnorm, QConv2DBatchnorm, QDepthwiseConv2DBatchnorm)
@@ -172,6 +174,29 @@ def _quantized_kind(layer: Any) -> str:
 def bias_constant(bias: np.ndarray) -> Constant:
     """The bias as integers; refused if it needs more than 53 bits."""
     return exact("bias", bias, _BIAS_REMEDY)
+
+
+def in_its_range(layer: Any, name: str, constant: Constant, built: Fixed | None = None) -> Constant:
+    """A kernel or bias in the type that holds all that its quantiser gives, or in that of a
+    ``built`` network; refused without one, or if that does not hold it.
+    """
+    what = "bias" if name == "bias" else kernel_name(name)
+    if built is not None:
+        if within(constant, built).type != built:
+            raise Refusal(
+                f"the {what} has values that {built}, the type of the build, does not hold",
+                "train it with a quantiser of this range, or build the firmware anew",
+            )
+        return within(constant, built)
+    quantizer = _quantizer(layer, name)
+    fixed = None if quantizer is None else value_type(quantizer)
+    if fixed is None:
+        rounds = f"quantised by {name_of(quantizer)}" if quantizer else "not quantised"
+        raise Refusal(
+            f"the {what} is {rounds}, so its values have no fixed range and cannot be loaded anew",
+            f"give it a {name}_quantizer such as quantized_bits(8,2,alpha=1)",
+        )
+    return within(constant, fixed)
 
 
 def check_bias_step(bias: Constant, kernel: Constant, source: Operation) -> None:

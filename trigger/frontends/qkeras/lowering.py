@@ -14,6 +14,7 @@ from trigger.frontends import given, heads, kernels
 from trigger.frontends.calls import Call, Value
 from trigger.frontends.constants import exact
 from trigger.frontends.inexact import Problem, Refusal
+from trigger.frontends.kernels import has_bias
 from trigger.frontends.nested import every_layer, inlined, nodes
 from trigger.frontends.qkeras import constants, pooling, recurrent, rounded
 from trigger.frontends.qkeras.activations import lower_activation
@@ -49,6 +50,7 @@ def lower(
     model: keras.Model,
     inputs: str | Fixed | Sequence[str | Fixed] | None = None,
     kernels: Mapping[str, str | Fixed] | None = None,
+    reloadable: bool | Graph = False,
 ) -> Graph:
     """The network as a fixed-point graph that computes the same integers.
 
@@ -56,10 +58,12 @@ def lower(
     if the first layer is a rounding quantiser. ``kernels`` gives plain Dense layers an explicit
     type, by layer name; their kernel and bias must already be values of it. A final softmax is left
     out; a final sigmoid or tanh is rounded to 16 bits, or left out if its input is too wide for a
-    table; the graph's ``notes`` say so. Raises Inexact with everything in the network that cannot
-    be exact.
+    table; the graph's ``notes`` say so. If ``reloadable``, kernels and biases are values that may
+    be loaded anew, within the ranges of their quantisers, or within those of a reloadable graph.
+    Raises Inexact with everything in the network that cannot be exact.
     """
-    return _KerasWalk(model, given.input_types(inputs), given.kernel_types(kernels)).graph()
+    kernel_types = given.kernel_types(kernels)
+    return _KerasWalk(model, given.input_types(inputs), kernel_types, reloadable).graph()
 
 
 class _KerasWalk(Walk):
@@ -79,10 +83,16 @@ class _KerasWalk(Walk):
     )
     input_remedy = f'{Walk.input_remedy}, or start with QActivation("quantized_bits(16,5,alpha=1)")'
 
-    def __init__(self, model: keras.Model, inputs: Any, kernels: Mapping[str, Fixed]) -> None:
+    def __init__(
+        self,
+        model: keras.Model,
+        inputs: Any,
+        kernels: Mapping[str, Fixed],
+        reloadable: bool | Graph,
+    ) -> None:
         self._kernels = kernels
         self._leaves_out: dict[int, bool] = {}
-        super().__init__(model, inputs)
+        super().__init__(model, inputs, reloadable)
         unknown = set(kernels) - {layer.name for layer in every_layer(model)}
         self.problems += [
             Problem(name, "the network has no layer with this name", "correct the name")
@@ -124,6 +134,8 @@ class _KerasWalk(Walk):
             self._note_unquantised(layer, exact_kernels, bias)
         is_linear = known_as(layer.activation) == "linear"
         name = call.name if is_linear else f"{call.name}_sum"
+        if self.builder.reloadable:
+            exact_kernels, bias = self._in_their_ranges(layer, exact_kernels, bias)
         try:
             dense = kernels.lower(self.builder, name, layer, value, exact_kernels, bias)
         except GraphError:
@@ -132,6 +144,20 @@ class _KerasWalk(Walk):
                 constants.check_bias_step(bias, kernel, self.builder[value.node])
             raise
         return self._activate(call, call.name, dense, layer.activation)
+
+    def _in_their_ranges(
+        self, layer: Any, exact_kernels: dict[str, Constant], bias: Constant
+    ) -> tuple[dict[str, Constant], Constant]:
+        """The constants of the next kernels in the types of all values that may be loaded."""
+        unknown = [(None, None)] * len(exact_kernels)
+        built = [*self.loaded[self.builder.kernels :], *unknown][: len(exact_kernels)]
+        in_range = {
+            part: constants.in_its_range(layer, part, kernel, fixed)
+            for (part, kernel), (fixed, _) in zip(exact_kernels.items(), built, strict=True)
+        }
+        if has_bias(layer):
+            bias = constants.in_its_range(layer, "bias", bias, built[-1][1])
+        return in_range, bias
 
     def _recurrent(self, call: Call) -> tuple[str, ...]:
         layer = call.layer

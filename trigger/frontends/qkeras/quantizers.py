@@ -26,7 +26,7 @@ from trigger.frontends.piecewise import clip, is_power_of_two, scaled, slope_shi
 from trigger.frontends.qkeras.float64 import evaluate
 from trigger.frontends.qkeras.functions import name_of
 from trigger.frontends.qkeras.qkeras_private import is_sigmoid_hard
-from trigger.quantizers import FixedPoint, LearnedActivation
+from trigger.quantizers import FixedPoint, LearnedActivation, LearnedWeights
 
 
 def lower_quantizer(builder: Builder, name: str, source: str, activation: Any) -> str:
@@ -125,6 +125,37 @@ def quantizer_types(activation: Any) -> tuple[Fixed, Rounding, Overflow] | None:
             Overflow.SAT,
         )
     return None
+
+
+def value_type(quantizer: Any) -> Fixed | None:
+    """The type that holds all values that a quantiser of weights gives; None without one."""
+    if type(quantizer) is LearnedWeights:
+        return _learned_type(quantizer)
+    if type(quantizer) in (q.binary, q.ternary):
+        fixed = Fixed(True, 2, 2)
+    else:
+        rule = quantizer_types(quantizer)
+        if rule is None:
+            return None
+        fixed = rule[0]
+    try:
+        scale = _alpha(quantizer)
+    except Refusal:
+        return None
+    return fixed._replace(integer=fixed.integer + int(math.log2(scale)))
+
+
+def _learned_type(quantizer: LearnedWeights) -> Fixed | None:
+    """The type that encloses those of all elements; None if all are pruned."""
+    integer, fraction = (
+        np.rint(keras.ops.convert_to_numpy(bits)).astype(int)
+        for bits in (quantizer.integer, quantizer.fraction)
+    )
+    kept = integer + fraction > 0
+    if not kept.any():
+        return None
+    whole = 1 + int(integer[kept].max())
+    return Fixed(True, whole + int(fraction[kept].max()), whole)
 
 
 def keras_values(activation: Any, x: np.ndarray) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from trigger.errors import quoted
+from trigger.spec import families
 from trigger.spec.target_tables import NOMINAL_MHZ, cycles_per_crossing
 
 if TYPE_CHECKING:
@@ -38,4 +40,26 @@ def interval_is_within_a_crossing(spec: "Spec") -> str | None:
         f"target.ii = {ii} at {clock:g} MHz is an event every {1000 * ii / clock:.1f} ns, but "
         f"bunches cross every {1000 / NOMINAL_MHZ:g} ns, {most} clock cycles; use at most "
         f"{max(most, 1)}, or raise target.clock_mhz to {NOMINAL_MHZ * ii}"
+    )
+
+
+def reloadable_networks_have_kernels(spec: "Spec") -> str | None:
+    family = spec.model.family
+    if not spec.target.reloadable or family in (None, families.MLP):
+        return None
+    return (
+        f'target.weights = "reloadable" loads kernels of dense layers and convolutions, but '
+        f"model.family is {quoted(family)}; set it to {quoted(families.MLP)}, or target.weights "
+        'to "constant"'
+    )
+
+
+def reloadable_networks_give_scores(spec: "Spec") -> str | None:
+    """Thresholds of other weights are others."""
+    if not spec.target.reloadable or not spec.decides:
+        return None
+    return (
+        'target.weights = "reloadable" needs thresholds in registers, but those of [decision] are '
+        'part of the core; add [payload] with thresholds = "registers", or set target.weights to '
+        '"constant"'
     )

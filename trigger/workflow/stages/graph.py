@@ -31,6 +31,7 @@ def reads(build: Build) -> Mapping[str, Any]:
         "events": build.digests["events"],
         "spec": spec.model_dump(include={"task", "inputs", "decision"}),
         "decides": spec.decides,
+        "weights": spec.target.weights,
         "classes": spec.data.classes,
         "features": spec.data.features,
         "scores": spec.scores,
@@ -52,7 +53,8 @@ def run(build: Build, folder: Path) -> None:
     from trigger.verification import vectors
 
     network = opened(network_file(build.root))
-    graph = monotone.proven(network.lower(build.spec.input_types), build.spec, say)
+    lowered = network.lower(build.spec.input_types, build.spec.target.reloadable)
+    graph = monotone.proven(lowered, build.spec, say)
     events = integer_events(build)["validation"]
     points = working_points(build.spec, graph, events, network.left_out(graph))
     decided = WorkingPoints(

@@ -1,0 +1,174 @@
+"""Weights that are loaded anew: each event is that of the weights in force, in both HDLs, at any
+interval, and the check notices a stage that is early or late.
+"""
+
+import re
+import shutil
+
+import numpy as np
+import pytest
+from battery import PART
+from kernel_graphs import relu, windows
+
+from trigger.backends import rtl
+from trigger.backends.rtl import reloading
+from trigger.backends.rtl.image import image
+from trigger.backends.rtl.verilator import RtlFailed
+from trigger.fixedpoint.build import Builder
+from trigger.fixedpoint.evaluate import run
+from trigger.fixedpoint.graph import Graph
+from trigger.fixedpoint.ops import Constant
+from trigger.fixedpoint.parameters import parameters, replaced
+from trigger.fixedpoint.types import Fixed, bounds
+
+RNG = np.random.default_rng(23)
+WEIGHT, BIAS = Fixed(True, 4, 1), Fixed(True, 5, 2)
+
+
+def kernel(builder, name, source, trained, positions=1):
+    """A kernel with random weights where ``trained`` (inputs + 1, outputs) allows one."""
+    weights = np.where(trained[:-1], RNG.integers(-8, 8, trained[:-1].shape), 0)
+    bias = np.where(trained[-1], RNG.integers(-16, 16, trained.shape[1]), 0)
+    constants = Constant(weights, WEIGHT), Constant(bias, BIAS)
+    return builder.dense(name, source, *constants, positions, trained)
+
+
+def every(inputs, outputs, with_bias=True):
+    trained = np.ones((inputs + 1, outputs), dtype=bool)
+    trained[-1] = with_bias
+    return trained
+
+
+def dense() -> Graph:
+    builder = Builder((Fixed(True, 6, 3),) * 4, reloadable=True)
+    hidden = relu(builder, "relu", kernel(builder, "hidden", "inputs", every(4, 6)))
+    return builder.graph(kernel(builder, "out", hidden, every(6, 2, with_bias=False)))
+
+
+def convolution() -> Graph:
+    """Padded, with groups: some weights are zero for ever; then one kernel at many positions."""
+    builder = Builder((Fixed(True, 5, 2), Fixed(False, 3, 3)) * 6, reloadable=True)
+    source, count = windows(builder, "windows", "inputs", 2, 3, 1)
+    groups = np.tile(np.eye(2, dtype=bool), (3, 1))
+    trained = np.concatenate([groups, [[True, False]]])
+    source = relu(builder, "relu", kernel(builder, "conv", source, trained, count))
+    source = relu(builder, "each_relu", kernel(builder, "each", source, every(2, 3), count))
+    return builder.graph(kernel(builder, "out", source, every(3 * count, 2)))
+
+
+def pruned() -> Graph:
+    """All weights of one input and of one output are zero now, but others may be loaded."""
+    graph = dense()
+    own = parameters(graph).values.copy()
+    own[:6] = 0
+    own[2::6] = 0
+    return replaced(graph, own)
+
+
+GRAPHS = {"dense": dense(), "convolution": convolution(), "pruned": pruned()}
+
+
+def project(graph, folder, interval=1, language="verilog", mhz=360):
+    options = rtl.RtlOptions(PART, mhz, language, "core", interval=interval)
+    return rtl.write(graph, folder / "rtl", options)
+
+
+def inputs(graph, count=300):
+    low, high = bounds(graph.input.types)
+    return RNG.integers(low, high, (count, len(low)), endpoint=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "interval", "language"),
+    [
+        *((name, interval, "verilog") for name in GRAPHS for interval in (1, 8)),
+        *((name, 3, "vhdl") for name in GRAPHS),
+    ],
+)
+def test_each_event_is_that_of_the_weights_in_force(name, interval, language, tmp_path):
+    """Own weights, random and extreme ones, without and with stalls; and another network, from its
+    first event on.
+    """
+    if language == "vhdl" and shutil.which("ghdl") is None:
+        pytest.skip("ghdl is not installed")
+    graph = GRAPHS[name]
+    made = project(graph, tmp_path, interval, language).compile(tmp_path / "simulation")
+    x = inputs(graph, 300 if language == "verilog" else 60)
+    assert np.array_equal(made.run(x), run(graph, x))
+    stalled = made.with_stalls()
+    assert stalled.label.endswith(", with stalls and other weights")
+    assert np.array_equal(stalled.run(x), run(graph, x))
+    low, high = bounds(parameters(graph).types)
+    other = replaced(graph, RNG.integers(low, high, endpoint=True))
+    assert not np.array_equal(run(other, x), run(graph, x))
+    loaded = reloading.loaded(made.simulation, made.interface, other, x)
+    assert np.array_equal(loaded, run(other, x))
+
+
+MUTATIONS = {
+    "a stage takes the image early": (
+        r"else if \(ce && load\[3\]\) begin",
+        "else if (ce && load[2]) begin",
+    ),
+    "a stage takes the image late": (r"\(ce && load\[0\]\)", "(ce && load[1])"),
+    "a stage ignores the clock enable": (r"\(ce && load\[0\]\)", "(load[0])"),
+    "the first word gets highest": (r"\{w_data, image\[(\d+):32\]\}", r"{image[\1-32:0], w_data}"),
+}
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS)
+def test_a_mutation_is_found(mutation, tmp_path):
+    graph = GRAPHS["dense"]
+    made = project(graph, tmp_path)
+    (source,) = (path for path in made.sources if path.name == "core.v")
+    text, count = re.subn(*MUTATIONS[mutation], source.read_text())
+    assert count
+    source.write_text(text)
+    made = made.compile(tmp_path / "simulation")
+    x = inputs(graph)
+    assert np.array_equal(made.run(x), run(graph, x))
+    message = r"rtl: core, event \d+, \d+ after weights \d came into force: \[.*\], expected \[.*\]"
+    with pytest.raises(RtlFailed, match=message):
+        made.with_stalls().run(x)
+
+
+def test_sharing_multipliers():
+    """With time for it, outputs share the multipliers of loaded weights."""
+    options = rtl.RtlOptions(PART, 360, interval=8)
+    alone = rtl.plan(GRAPHS["dense"], options._replace(interval=1)).estimate["lut"]
+    shared = rtl.plan(GRAPHS["dense"], options)
+    assert shared.estimate["lut"] < alone / 2
+    assert [turn["layers"] for turn in shared.turns] == [["hidden"], ["out"]]
+
+
+def test_the_words_of_an_image():
+    """The first word tells networks apart; the parameters follow bit by bit, in their order."""
+    graph = GRAPHS["dense"]
+    own = image(graph)
+    bits = "".join(f"{word:032b}" for word in reversed(own.words))
+    for fixed, value, low in zip(*parameters(graph), own.lows, strict=True):
+        end = len(bits) - low
+        field = int(bits[end - fixed.width : end], 2)
+        assert field - ((field >> (fixed.width - 1)) << fixed.width) == value
+    assert len(own.words) == 1 + -(-(36 * 4 + 6 * 5) // 32)
+    other = image(replaced(graph, parameters(graph).values * 0))
+    assert (own.structure, own.words[0] == other.words[0]) == (other.structure, False)
+
+
+def test_constants_have_no_image(tmp_path):
+    builder = Builder((Fixed(True, 6, 3),) * 4)
+    graph = builder.graph(kernel(builder, "out", "inputs", every(4, 2)))
+    assert image(graph) is None
+    made = project(graph, tmp_path)
+    assert made.interface.words == 0
+    assert "w_load" not in (made.directory / "src" / "core.v").read_text()
+    assert "w_load" not in (made.directory / "ports.md").read_text()
+
+
+def test_ports_are_documented(tmp_path):
+    made = project(GRAPHS["dense"], tmp_path)
+    text = (made.directory / "ports.md").read_text()
+    words = made.interface.words
+    assert f"| `w_data` | in | 32 | the next of {words} words of an image |" in text
+    opened = rtl.open_project(made.directory, GRAPHS["dense"])
+    assert opened.interface == made.interface

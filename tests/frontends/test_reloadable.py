@@ -1,0 +1,124 @@
+"""Networks whose kernels may be loaded anew: the graph of another network fits, or what does not is
+named.
+"""
+
+import keras
+import numpy as np
+import pytest
+from as_called import stacked
+from battery import randomize
+from keras import layers
+from qkeras import QActivation, QConv1D, QConv2D, QDense, QDepthwiseConv2D
+from qkeras.qdense_batchnorm import QDenseBatchnorm
+
+import trigger
+from trigger import Inexact
+from trigger.fixedpoint.evaluate import run
+from trigger.fixedpoint.parameters import difference, parameters, replaced
+from trigger.fixedpoint.types import bounds
+from trigger.quantizers import LearnedWeights
+
+W, B = "quantized_bits(4,0,alpha=1)", "quantized_bits(5,1,alpha=1)"
+KERNEL = {"kernel_quantizer": W, "bias_quantizer": B}
+DEPTHWISE = {"depthwise_quantizer": W, "bias_quantizer": B}
+NETWORKS = {
+    "dense": ((5,), lambda: QDense(4, **KERNEL)),
+    "dense without bias": ((5,), lambda: QDense(4, kernel_quantizer=W, use_bias=False)),
+    "dense of particles": ((3, 4), lambda: QDense(4, **KERNEL)),
+    "half as large": (
+        (5,),
+        lambda: QDense(4, **KERNEL | {"kernel_quantizer": "ternary(alpha=0.5)"}),
+    ),
+    "batch normalisation": ((5,), lambda: QDenseBatchnorm(4, **KERNEL)),
+    "groups": ((5, 4), lambda: QConv1D(4, 2, groups=2, padding="same", **KERNEL)),
+    "images": ((4, 3, 2), lambda: QConv2D(3, 2, strides=2, **KERNEL)),
+    "depthwise": ((4, 3, 2), lambda: QDepthwiseConv2D(2, depth_multiplier=2, **DEPTHWISE)),
+    "learned": ((5,), lambda: QDense(4, kernel_quantizer=LearnedWeights(3, "tensor"))),
+}
+
+
+def network(shape, layer, seed=0):
+    model = stacked(
+        shape,
+        QActivation("quantized_bits(6,2,alpha=1)"),
+        layer(),
+        QActivation("quantized_relu(4,2)"),
+        layers.Flatten(),
+        QDense(2, **KERNEL, name="out"),
+    )
+    return randomize(model, seed)
+
+
+def quantised_bias(model):
+    """A layer without a bias quantiser gets values that five bits hold."""
+    for layer in model.layers:
+        if isinstance(getattr(layer, "kernel_quantizer_internal", None), LearnedWeights):
+            layer.use_bias, layer.bias = False, None
+    return model
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_another_network_fits(name):
+    """The graph of the first network, with the parameters of the second one, is the second graph;
+    both give what Keras gives.
+    """
+    first, second = (quantised_bias(network(*NETWORKS[name], seed)) for seed in (1, 2))
+    built = trigger.lower(first, reloadable=True)
+    other = trigger.lower(second, reloadable=built)
+    assert difference(built, other) is None
+    moved = replaced(built, parameters(other).values)
+    assert parameters(built).values.tolist() != parameters(other).values.tolist()
+    low, high = bounds(built.input.types)
+    x = np.random.default_rng(3).integers(low, high, (500, len(low)), endpoint=True)
+    real = np.ldexp(x.astype(float), -built.input.fractions)
+    for model, graph in ((first, built), (second, other)):
+        verdict = trigger.verify(model, [trigger.lower(model)], real)
+        assert verdict.equal
+        plain = trigger.lower(model)
+        shift = graph.output.fractions - plain.output.fractions
+        assert np.array_equal(run(graph, x), run(plain, x) << shift)
+    assert np.array_equal(run(moved, x), run(other, x))
+
+
+def test_types_are_those_of_the_quantisers():
+    """Not only those of the present weights; a bias that is not trained has no parameter."""
+    model = network((3,), NETWORKS["dense"][1])
+    model.set_weights([np.zeros_like(w) for w in model.get_weights()])
+    built = trigger.lower(model, reloadable=True)
+    assert [str(t) for t in dict.fromkeys(parameters(built).types)] == ["fixed<4,1>", "fixed<5,2>"]
+    without = network((3,), NETWORKS["dense without bias"][1])
+    assert len(parameters(trigger.lower(without, reloadable=True)).types) == 3 * 4 + 4 * 2 + 2
+
+
+def refused(model, reloadable=True) -> str:
+    with pytest.raises(Inexact) as error:
+        trigger.lower(model, reloadable=reloadable)
+    return str(error.value)
+
+
+def test_without_a_range():
+    fixed = "so its values have no fixed range and cannot be loaded anew"
+    scaled = network((3,), lambda: QDense(2, kernel_quantizer="quantized_bits(4,0)", name="d"))
+    text = refused(scaled)
+    assert "d: the kernel is quantised by quantized_bits(4,0" in text and fixed in text
+    assert "give it a kernel_quantizer such as quantized_bits(8,2,alpha=1)" in text
+    plain = network((3,), lambda: QDense(2, kernel_quantizer=W, name="d"))
+    assert f"d: the bias is not quantised, {fixed}" in refused(plain)
+
+
+def test_values_outside_the_range_of_the_build():
+    built = trigger.lower(network((3,), NETWORKS["dense"][1]), reloadable=True)
+    wide = {"kernel_quantizer": "quantized_bits(6,2,alpha=1)", "bias_quantizer": B}
+    model = network((3,), lambda: QDense(4, **wide, name="wide"))
+    model.get_layer("wide").kernel.assign(np.full((3, 4), 3.0))
+    text = "wide: the kernel has values that fixed<4,1>, the type of the build, does not hold"
+    assert text in refused(model, built)
+
+
+def test_constants_stay():
+    """Pooling and normalisation are no parameters."""
+    inputs = keras.Input((4, 2))
+    x = QActivation("quantized_bits(6,2,alpha=1)")(inputs)
+    x = layers.GlobalAveragePooling1D()(x)
+    model = randomize(keras.Model(inputs, QDense(1, **KERNEL)(x)), 0)
+    assert len(parameters(trigger.lower(model, reloadable=True)).types) == 3
