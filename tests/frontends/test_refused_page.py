@@ -3,12 +3,7 @@
 Run as a script, this file writes the page.
 """
 
-import re
-import sys
 import textwrap
-from collections.abc import Callable
-from pathlib import Path
-from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -17,46 +12,28 @@ import qkeras
 from as_called import assert_itself
 from keras import layers, ops
 from qkeras import QLSTM, QActivation, QAveragePooling2D, QConv1D, QConv2D, QDense, QSimpleRNN
+from refused_page import (
+    IMAGE,
+    PAGE,
+    STEPS,
+    VECTOR,
+    Refused,
+    assert_own,
+    cases,
+    one,
+    others,
+    parts,
+    without_a_form,
+)
 
 import trigger
-from trigger.frontends import remedies
-from trigger.frontends.inexact import Inexact, Problem
+from trigger.frontends.inexact import Inexact
 from trigger.layers import PopCount, Thermometer
 
-PAGE = Path(__file__).parents[2] / "docs" / "reference" / "refused.md"
 W = "quantized_bits(4,0,alpha=1)"
 KERNEL = {"kernel_quantizer": W, "bias_quantizer": W}
 GATES = {"activation": "quantized_tanh(4)", "recurrent_quantizer": W, **KERNEL}
 BITS = "quantized_bits(8,3,alpha=1)"
-
-
-class Refused(NamedTuple):
-    """Stages of a network behind an input of this shape and type, of which one is refused."""
-
-    shape: tuple[int | None, ...]
-    stages: tuple[Callable, ...]
-    inputs: str | None = "fixed<8,4>"
-
-    def problem(self) -> Problem:
-        x = given = keras.Input(self.shape, name="inputs")
-        for stage in self.stages:
-            x = stage(x)
-        model = keras.Model(given, x)
-        rng = np.random.default_rng(0)
-        for weight in model.weights:
-            if weight.dtype == "float32":
-                weight.assign(rng.uniform(0.1, 1, weight.shape))
-        with pytest.raises(Inexact) as error:
-            trigger.lower(model, self.inputs)
-        return error.value.problems[0]
-
-
-VECTOR, STEPS, IMAGE = (4,), (5, 4), (4, 4, 4)
-
-
-def one(shape, stage, inputs="fixed<8,4>"):
-    return Refused(shape, (stage,), inputs)
-
 
 CASES = {
     "Kernels, sums and averages": {
@@ -184,17 +161,7 @@ NO_LAYERS |= {"QGRUCell", "QLSTMCell", "QSimpleRNNCell", "Model", "ReversibleEmb
 
 def layers_without_a_form() -> dict[str, list[str]]:
     """The layers of Keras and QKeras that have no exact form, by their remedy."""
-    found: dict[str, list[str]] = {}
-    for library in (layers, qkeras):
-        for kind in {k for k in vars(library).values() if isinstance(k, type)}:
-            if not issubclass(kind, layers.Layer) or kind.__name__ in NO_LAYERS:
-                continue
-            if kind.__name__ in EXACT.split():
-                continue
-            stand_in = type(kind.__name__, (layers.Layer,), {})()
-            remedy = remedies.of_layer(stand_in, "one of the layers above")
-            found.setdefault(remedy, []).append(kind.__name__)
-    return {remedy: sorted(names) for remedy, names in sorted(found.items())}
+    return without_a_form((layers, qkeras), NO_LAYERS.union(EXACT.split()))
 
 
 HEAD = """# What is refused, and what to write instead
@@ -208,50 +175,24 @@ These layers of Keras and QKeras have an exact form:
 
 {exact}.
 
-Those that learn a kernel need a quantiser for it; `ELU` needs a quantiser after it. For HGQ2 see
-the README; its networks are refused in the same way.
-"""
-TABLE = """
-## {title}
-
-| network | reason | remedy |
-|---|---|---|
-"""
-OTHERS = """
-## Layers without an exact form
-
-The reason is "a layer of the type … has no exact lowering".
-
-| layer | remedy |
-|---|---|
+Those that learn a kernel need a quantiser for it; `ELU` needs a quantiser after it. The layers of
+HGQ2 are at the end.
 """
 
 
 def page() -> str:
     exact = ", ".join(f"`{name}`" for name in sorted(EXACT.split()))
     text = HEAD.replace("{exact}.", textwrap.fill(f"{exact}.", 100))
-    for title, cases in CASES.items():
-        text += TABLE.format(title=title)
-        for name, case in cases.items():
-            problem = case.problem()
-            text += f"| {name} | {escaped(problem.reason)} | {escaped(problem.remedy)} |\n"
-    text += OTHERS
-    for remedy, names in layers_without_a_form().items():
-        text += f"| {', '.join(f'`{name}`' for name in names)} | {escaped(remedy)} |\n"
-    return text
-
-
-def escaped(text: str) -> str:
-    """As Markdown in a cell of a table."""
-    return re.sub(r"([|*<>\[\]])", r"\\\1", text)
+    text += "".join(cases(f"## {title}", refused) for title, refused in CASES.items())
+    return text + others("## Layers without an exact form", layers_without_a_form())
 
 
 def test_the_page_is_what_the_program_says():
-    assert page() == PAGE.read_text(), f"write it again: python {Path(__file__).name}"
+    assert page() == parts()[0], "write it again: python tests/frontends/test_refused_page.py"
 
 
 def test_every_other_layer_has_a_remedy_of_its_own():
-    assert not [remedy for remedy in layers_without_a_form() if "layers above" in remedy]
+    assert_own(layers_without_a_form())
 
 
 @pytest.mark.parametrize("name", ["Attention", "Discretization", "MaxPooling3D", "ZeroPadding3D"])
@@ -310,4 +251,4 @@ def test_the_remedies_are_exact(name):
 
 
 if __name__ == "__main__":
-    sys.stdout.write(page())
+    PAGE.write_text(page() + parts()[1])

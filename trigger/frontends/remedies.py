@@ -22,7 +22,8 @@ _LAYERS = (
         "use keras.ops.matmul with a quantiser after each product, or QMultiHeadAttention of HGQ2",
     ),
     (
-        "AveragePooling3D GlobalAveragePooling3D GlobalMaxPooling3D MaxPooling3D",
+        "AveragePooling3D GlobalAveragePooling3D GlobalMaxPooling3D MaxPooling3D "
+        "QAveragePooling3D QGlobalAveragePooling3D QGlobalMaxPooling3D QMaxPooling3D",
         "use keras.ops.mean or keras.ops.max after keras.ops.reshape, or pool in 2D and then in 1D",
     ),
     (
@@ -69,7 +70,21 @@ _LAYERS = (
         "use BatchNormalization, whose statistics are constants, and retrain",
     ),
     ("EinsumDense QEinsumDense", "use Dense or QDense, which act on the last axis"),
-    ("QLinformerAttention", "use QMultiHeadAttention"),
+    ("QLinformerAttention QLinformerAttentionT QMultiHeadAttentionT", "use QMultiHeadAttention"),
+    ("QDenseT", "use TableDense of trigger.layers, which learns a table for each edge"),
+    (
+        "QConvT1D QConvT2D QEinsumDenseT",
+        "use QConv1D, QConv2D or QEinsumDense, or a Flatten and TableDense of trigger.layers",
+    ),
+    (
+        "QAffinedUnaryFunctionLUT",
+        "use QUnaryFunctionLUT after x * scale + bias, with the learned constants in few bits",
+    ),
+    ("QGRU QSimpleRNN", "use the one of QKeras, in an environment without HGQ2"),
+    (
+        "QLIF QSimpleSNN QLIFCell QSimpleSNNCell",
+        "use QSimpleRNN of QKeras, in an environment without HGQ2, or layers without a state",
+    ),
     (
         "Conv3D QConv3D DepthwiseConv3D Conv1DTranspose Conv2DTranspose Conv3DTranspose "
         "QConv2DTranspose QDepthwiseConv2DTranspose QSeparableConv2DTranspose",
@@ -113,6 +128,11 @@ def of_layer(operation: Any, taken: str) -> str:
     name = type(operation).__name__
     table = _LAYERS if isinstance(operation, keras.Layer) else _OPERATIONS
     return _find(table, name) or f"use Input, {taken}"
+
+
+def of_subclass(name: str, base: str) -> str:
+    """The remedy for a subclass of a supported layer."""
+    return _find(_LAYERS, name) or f"use {base}"
 
 
 def of_activation(name: str, taken: str) -> str:

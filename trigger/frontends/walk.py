@@ -277,7 +277,7 @@ class Walk(ABC):
                 raise Refusal(
                     f"{layer_class.__name__} is a subclass of {base.__name__} "
                     "and may compute anything",
-                    f"use {base.__name__}",
+                    remedies.of_subclass(layer_class.__name__, base.__name__),
                 )
         what = "a layer of the type" if isinstance(call.layer, keras.Layer) else "the operation"
         raise Refusal(

@@ -25,8 +25,10 @@ def affine_constants(layer: hgq.layers.QBatchNormalization) -> tuple[np.ndarray,
 
 
 def input_quantizers(layer: Any) -> tuple[Any, ...]:
-    """The quantisers of a layer's inputs, in their order; none if they are switched off."""
-    if not getattr(layer, "enable_iq", False):
+    """The quantisers of a layer's inputs, in their order; none if they are switched off, or if only
+    its parts have some, as those of a recurrent layer.
+    """
+    if not getattr(layer, "enable_iq", False) or not hasattr(layer, "iq"):
         return ()
     several = isinstance(layer, hgq.layers.QLayerBaseMultiInputs)
     return tuple(layer.iq) if several else (layer.iq,)
