@@ -350,6 +350,10 @@ def made_twice(model):
     model.graph.node[1].output[0] = model.graph.node[0].output[0]
 
 
+def without_outputs(model):
+    del model.graph.node[0].output[:]
+
+
 def of_another_domain(model):
     model.graph.node[0].domain = "evil"
 
@@ -399,6 +403,10 @@ DAMAGED = {
     "twice": (
         changed(made_twice),
         "a damaged ONNX file: MatMul_1 makes 'quant0_0' a second time",
+    ),
+    "no outputs": (
+        changed(without_outputs),
+        "a damaged ONNX file: the node 'Quant_0' (Quant) makes nothing",
     ),
     "domain": (
         changed(of_another_domain),

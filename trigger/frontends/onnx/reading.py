@@ -183,20 +183,27 @@ def _needed(nodes: tuple[Node, ...], outputs: tuple[str, ...]) -> tuple[Node, ..
 
 
 def _node(node: onnx.NodeProto, opsets: Mapping[str, int]) -> Node:
-    name = node.name or f"{node.op_type} that makes {quoted(node.output[0])}"
     attributes = {
         attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute
     }
-    texts = {key: v.decode() for key, v in attributes.items() if isinstance(v, bytes)}
+    decoded = {key: v.decode() for key, v in attributes.items() if isinstance(v, bytes)}
+    texts = (node.name, node.op_type, node.domain, *node.input, *node.output)
+    if not all(isinstance(text, str) for text in texts):
+        raise ValueError("a name in it is no text")
+    if not node.output:
+        raise ValueError(f"the node {quoted(node.name)} ({node.op_type}) makes nothing")
     if node.domain not in DOMAINS:
-        raise ValueError(f"{name} has the operator {quoted(node.op_type)} of {quoted(node.domain)}")
+        raise ValueError(
+            f"{node.name} has the operator {quoted(node.op_type)} of {quoted(node.domain)}"
+        )
     domain = "" if node.domain == "ai.onnx" else node.domain
+    name = node.name or f"{node.op_type} that makes {quoted(node.output[0])}"
     return Node(
         name,
         node.op_type,
         tuple(node.input),
         tuple(node.output),
-        {**attributes, **texts},
+        {**attributes, **decoded},
         opsets.get(domain, opsets.get(node.domain, 1)),
         domain,
     )

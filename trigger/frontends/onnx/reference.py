@@ -5,7 +5,8 @@ in float64, with quantised weights that are not rounded, it is the reference of 
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -46,13 +47,13 @@ def in_float32(model: Model, heads: bool = True) -> Run:
     outputs = list(model.outputs)
     if not heads:
         outputs = [head.before for head in trimmed(model, folding.folded(model)[1]).heads]
-    evaluator = ReferenceEvaluator(_prepared(model), new_ops=_operators(_Arithmetic(np.float32)))
+    evaluator = _evaluator(model, _prepared(model), _Arithmetic(np.float32))
     return _runner(model, evaluator, np.float32, outputs)
 
 
 def output_sizes(model: Model) -> list[int]:
     """The number of scores of each output."""
-    evaluator = ReferenceEvaluator(_prepared(model), new_ops=_operators(_Arithmetic(np.float32)))
+    evaluator = _evaluator(model, _prepared(model), _Arithmetic(np.float32))
     outputs = _outputs(model, evaluator, np.zeros((2, model.features), np.float32), model.outputs)
     return [y.shape[1] for y in outputs]
 
@@ -94,10 +95,28 @@ def _in_float64(model: Model, arithmetic: _Arithmetic) -> Run:
         del field[:]
     proto.graph.node.extend(nodes)
     proto.graph.output.extend(onnx.ValueInfoProto(name=name) for name in wanted)
-    evaluator = ReferenceEvaluator(proto, new_ops=_operators(arithmetic))
+    evaluator = _evaluator(model, proto, arithmetic)
     for name, values in known.items():
         evaluator.rt_inits_[name] = _freed(values) if name in shapes else values
     return _runner(model, evaluator, np.float64, [head.before for head in parts.heads])
+
+
+def _evaluator(model: Model, proto: onnx.ModelProto, arithmetic: _Arithmetic) -> ReferenceEvaluator:
+    with _readable_errors(model):
+        return ReferenceEvaluator(proto, new_ops=_operators(arithmetic))
+
+
+@contextmanager
+def _readable_errors(model: Model) -> Iterator[None]:
+    try:
+        with np.errstate(all="ignore"):
+            yield
+    except Exception as error:  # an evaluator may raise anything
+        text = re.sub(r"\s+", " ", str(error))[:300]
+        raise TriggerError(
+            f"{model.path}: onnx's reference evaluator cannot run it: {type(error).__name__}: "
+            f"{text}"
+        ) from error
 
 
 def _runner(model: Model, evaluator: ReferenceEvaluator, kind: type, outputs: Sequence[str]) -> Run:
@@ -120,15 +139,8 @@ def _outputs(
         name: part.reshape(len(x), *shape[1:])
         for (name, shape), part in zip(model.inputs.items(), parts, strict=True)
     }
-    try:
-        with np.errstate(all="ignore"):
-            made = evaluator.run(list(outputs), given)
-    except Exception as error:  # an evaluator may raise anything
-        text = re.sub(r"\s+", " ", str(error))[:300]
-        raise TriggerError(
-            f"{model.path}: onnx's reference evaluator cannot run it on {len(x)} events: "
-            f"{type(error).__name__}: {text}"
-        ) from error
+    with _readable_errors(model):
+        made = evaluator.run(list(outputs), given)
     for name, y in zip(outputs, made, strict=True):
         if np.ndim(y) < 1 or len(y) != len(x):
             raise TriggerError(

@@ -72,28 +72,28 @@ class _Rows(NamedTuple):
 
 
 def _rows(builder: Builder, value: Value, levels: Levels) -> _Rows:
-    """The rises of all elements; elements with equal steps and ranges share theirs."""
+    """The rises of all elements; elements with equal steps share theirs, for all their ranges."""
     low, high = builder.range(value.node)
     fractions = builder[value.node].fractions
-    known: dict[object, int] = {}
-    distinct: list[_Rises] = []
+    numbers: dict[Any, int] = {}
     rows: list[int] = []
-    bounds = 0
-    for place, element in zip(np.ndindex(value.shape), range(value.elements.size), strict=True):
+    ends: list[tuple[int, int]] = []
+    for element, place in enumerate(np.ndindex(value.shape)):
         steps = tuple(step.of(place) for step in value.steps)
-        ends = int(low[element]), int(high[element])
-        fraction = int(fractions[element])
-        key = (steps, levels.keys[place], ends, fraction)
-        if key not in known:
-            known[key] = len(distinct)
-            distinct.append(_rises(steps, levels, levels.keys[place], ends, fraction))
-            bounds += len(distinct[-1].places)
-            if bounds > _MOST_BOUNDS:
-                raise Refusal(
-                    f"its elements have more than {_MOST_BOUNDS:,} different levels together",
-                    "use fewer bits, or powers of two as scales",
-                )
-        rows.append(known[key])
+        row = numbers.setdefault((steps, levels.keys[place], int(fractions[element])), len(ends))
+        own = int(low[element]), int(high[element])
+        if row == len(ends):
+            ends.append(own)
+        ends[row] = min(ends[row][0], own[0]), max(ends[row][1], own[1])
+        rows.append(row)
+    distinct: list[_Rises] = []
+    for (steps, key, fraction), reach in zip(numbers, ends, strict=True):
+        distinct.append(_rises(steps, levels, key, reach, fraction))
+        if sum(len(each.places) for each in distinct) > _MOST_BOUNDS:
+            raise Refusal(
+                f"its elements have more than {_MOST_BOUNDS:,} different levels together",
+                "use fewer bits, or powers of two as scales",
+            )
     return _Rows(distinct, rows)
 
 
