@@ -155,6 +155,27 @@ def test_outputs_of_a_dense_layer_share_multipliers():
     assert luts[0.2, 8] == luts[0.2, 1]
 
 
+def test_what_was_weighed_is_said():
+    """Layers that share, that would save too little, and whose products take too long."""
+
+    def weighed(graph, interval, mhz=360):
+        plan = rtl.plan(graph, options(interval, mhz=mhz))
+        return plan.estimate["lut"], {one.layers: one for one in plan.weighed}
+
+    alone, none = weighed(mlp(), 1)
+    assert none == {}
+    luts, found = weighed(mlp(), 8)
+    taken = [one for one in found.values() if one.taken]
+    assert {one.layers[0] for one in taken} <= {"dense0", "dense1"} and taken
+    saved = sum(one.alone - one.shared for one in taken)
+    assert abs(alone - luts - saved) < 0.1 * alone
+    _, few = weighed(mlp(kept=0.2), 8)
+    assert few and not any(one.taken or one.slow for one in few.values())
+    assert all(one.shared >= 0.75 * one.alone for one in few.values())
+    _, fast = weighed(mlp(bits=8), 8, mhz=560)
+    assert any(one.slow and not one.taken for one in fast.values())
+
+
 def test_sums_that_may_be_too_wide_stay():
     """Each product fits, but with any weight of the others the sum would not."""
     builder = Builder((Fixed(True, 26, 2),) * 2)

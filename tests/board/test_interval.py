@@ -1,5 +1,6 @@
 """A trigger whose objects share hardware, behind every shell: an event every six clock cycles."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -60,6 +61,9 @@ def test_a_build(shared):
     shell = built_payload.payload(shared.root, shared.spec, project)
     assert (shell.links.words, shell.apart) == (2, INTERVAL)
     assert timing(shared) == (shell.latency, INTERVAL)
+    page = (shared.root / "report" / "index.html").read_text()
+    (row,) = re.findall(r"<tr><td>rescaling, each</td>.*?</tr>", page, re.DOTALL)
+    assert "<td>shared</td>" in row
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """The report: one HTML page that opens from disk, with configuration, results and proof."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +92,7 @@ def write_report(build: Build, folder: Path) -> None:
                 {f"{r.title}: {r.origin}": r.layers for r in runs if r.layers}
             ),
             turns_svg=plots.turns(_read(build, "rtl/rtl.json")["turns"]),
+            weighed=_weighed(_read(build, "rtl/rtl.json")["weighed"]),
             weights=_read(build, "rtl/rtl.json").get("weights"),
             heads=result.heads,
             alike=_alike(result),
@@ -112,6 +113,12 @@ def write_report(build: Build, folder: Path) -> None:
         )
     )
     (folder / "index.html").write_text(page, encoding="utf-8")
+
+
+def _weighed(layers: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """What could share hardware, the largest first, without what has no logic."""
+    seen = [one for one in layers if one["alone"]]
+    return sorted(seen, key=lambda one: -one["alone"])
 
 
 def _picture(measured: Measured, result: Outcome, test: Events, spec: Spec) -> dict[str, str]:

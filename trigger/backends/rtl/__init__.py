@@ -38,6 +38,7 @@ from trigger.support.resources import folder
 from trigger.support.templates import environment
 
 if TYPE_CHECKING:
+    from trigger.backends.rtl.operations import Weighed
     from trigger.backends.rtl.schedule import Run
     from trigger.backends.rtl.structure import Core
 
@@ -95,11 +96,13 @@ class Plan(NamedTuple):
 
     ``turns`` has an entry for each kernel whose copies compute several positions: its layers, the
     positions of each copy, the first clock cycle, and the cycles from there to the last result.
+    ``weighed`` has the LUTs of layers that could share hardware, and whether they do.
     """
 
     core: "Core"
     estimate: dict[str, Any]
     turns: list[dict[str, Any]]
+    weighed: list["Weighed"]
 
 
 @dataclass(eq=False)
@@ -245,6 +248,7 @@ def write(
         "outputs": _port_map(core.interface.outputs, options.outputs),
         "estimate": planned.estimate,
         "turns": planned.turns,
+        "weighed": [_rounded(one) for one in planned.weighed],
     }
     # An item a line: ``indent`` would do without the fast encoder.
     text = json.dumps(description, separators=(",\n", ": "))
@@ -284,7 +288,16 @@ def plan(graph: Graph, options: RtlOptions, done: Callable[[int], None] = _nobod
         "clock_mhz": round(1000 / slowest, 1) if slowest else None,
         "layers": {name: round(cost) for name, cost in layers.items() if round(cost)},
     }
-    return Plan(core, estimate, [_turns(run) for run in scheduled.runs if run.shared.phases > 1])
+    turns = [_turns(run) for run in scheduled.runs if run.shared.phases > 1]
+    return Plan(core, estimate, turns, logic.weighed)
+
+
+def _rounded(weighed: "Weighed") -> dict[str, Any]:
+    return {
+        **weighed._asdict(),
+        "alone": round(weighed.alone),
+        "shared": round(weighed.shared),
+    }
 
 
 def _turns(run: "Run") -> dict[str, Any]:

@@ -21,6 +21,7 @@ from trigger.backends.rtl.operations import (
     SHARED,
     Logic,
     Shared,
+    Weighed,
     empty,
     is_constant,
 )
@@ -40,28 +41,43 @@ def fold(logic: Logic, interval: int) -> Logic:
         return logic
     known = [Unit(s.group, s.kernel, s.given, s.outputs, s.padding) for s in logic.shared]
     units = fused(logic, [*alike(logic, known), *known])
-    chosen = [pair for unit in units for pair in _smallest(logic, unit, interval).units]
-    return _Rebuilt(logic, chosen).logic
+    forms = [_smallest(logic, unit, interval) for unit in units]
+    folded = _Rebuilt(logic, [pair for form in forms for pair in form.units]).logic
+    folded.weighed.extend(_weighed(logic, forms))
+    return folded
 
 
 class _Form(NamedTuple):
-    """Units, each with the positions that a copy computes, and their LUTs."""
+    """Units, each with the positions that a copy computes, and their LUTs; ``weighed`` are those of
+    each unit that could share.
+    """
 
     units: list[tuple[Unit, int]]
     luts: float
+    weighed: list[Weighed]
 
 
 def _smallest(logic: Logic, unit: Unit, interval: int) -> _Form:
     """The smaller form of a unit: as one, or as what it was made of, which takes more cycles."""
-    phases, luts = _phases(logic, unit, interval)
+    phases, own = _phases(logic, unit, interval)
+    luts = own.shared if own.taken else own.alone
     whole = [(unit, phases)] if phases > 1 or (unit.known and not unit.parts) else []
     if not unit.parts:
-        return _Form(whole, luts)
+        return _Form(whole, luts, [own])
     parts = [_smallest(logic, part, interval) for part in unit.parts]
     total = sum(part.luts for part in parts)
     if phases > 1 and total >= (1 - LEAST_SAVED) * luts:
-        return _Form(whole, luts)
-    return _Form([pair for part in parts for pair in part.units], total)
+        return _Form(whole, luts, [own])
+    each = [one for part in parts for one in part.weighed]
+    return _Form([pair for part in parts for pair in part.units], total, each)
+
+
+def _weighed(logic: Logic, forms: Sequence[_Form]) -> list[Weighed]:
+    """All that could share. Outputs that share multipliers would have constants otherwise."""
+    constants = {one.layers[0]: one.alone for one in logic.weighed if one.taken}
+    others = [one for one in logic.weighed if not one.taken]
+    units = [one for form in forms for one in form.weighed]
+    return others + [one._replace(alone=constants.get(one.layers[0], one.alone)) for one in units]
 
 
 def _choosing_luts(logic: Logic, unit: Unit, copies: Sequence[range]) -> float:
@@ -88,17 +104,17 @@ def _choice(logic: Logic, values: Integers) -> int:
     return -(-(len(sources) - 1) // (_CHOSEN_PER_LUT - 1))
 
 
-def _phases(logic: Logic, unit: Unit, interval: int) -> tuple[int, float]:
-    """The number of positions that a copy computes, 1 where sharing saves too little, and the
-    LUTs.
-    """
+def _phases(logic: Logic, unit: Unit, interval: int) -> tuple[int, Weighed]:
+    """The number of positions that a copy computes, 1 where sharing saves too little."""
     positions = len(unit.given)
     copies = -(-positions // interval)
     phases = -(-positions // copies)
     shared = Shared(unit.group, unit.kernel, unit.given, 0, unit.padding, phases)
     left = copies * sum(unit.kernel.costs) + _choosing_luts(logic, unit, shared.copies)
     alone = float(costs(unit.kernel, shared.zero).sum())
-    return (phases, left) if left < (1 - LEAST_SAVED) * alone else (1, alone)
+    layers = tuple(dict.fromkeys(unit.kernel.groups))
+    weighed = Weighed(layers, alone, left, left < (1 - LEAST_SAVED) * alone)
+    return (phases if weighed.taken else 1), weighed
 
 
 class _Rebuilt:

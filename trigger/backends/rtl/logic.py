@@ -24,6 +24,7 @@ from trigger.backends.rtl.operations import (
     WRAP,
     Logic,
     Shared,
+    Weighed,
     empty,
     is_constant,
 )
@@ -349,10 +350,10 @@ class _Tracer:
         copies = -(-outputs // self._cycles.number)
         chosen = copies * sum(sum(q.kif) for q in one.intervals if q.min != q.max)
         cost = copies * sum(map(lut, kernel.ops)) + chosen
-        if (
-            cost >= (1 - LEAST_SAVED) * sum(map(lut, alone.ops))
-            or _slowest(kernel) > self._cycles.ns
-        ):
+        own, slow = sum(map(lut, alone.ops)), _slowest(kernel) > self._cycles.ns
+        taken = cost < (1 - LEAST_SAVED) * own and not slow
+        self.part.logic.weighed.append(Weighed((name,), own, cost, taken, slow))
+        if not taken:
             return False
         rows = [
             [

@@ -16,12 +16,26 @@ SHARED, PARAMETER = -100, -101
 LEAST_SAVED = 0.25
 
 
+class Weighed(NamedTuple):
+    """Layers that could share hardware, and their LUTs: ``alone``, with hardware for each position
+    and output, and ``shared``. If it is not ``taken``, it saves too little, or a product is too
+    ``slow`` for a clock cycle.
+    """
+
+    layers: tuple[str, ...]
+    alone: float
+    shared: float
+    taken: bool
+    slow: bool = False
+
+
 class Logic(NamedTuple):
     """All operations in order, inputs first; addresses and ``outputs`` are positions in ``ops``.
 
     ``groups[i]`` names the layer that operation i belongs to; ``delays[i]`` is in nanoseconds as
     alkaid estimates them for UltraScale+, ``costs[i]`` in LUTs by ``area``. ``tables`` belong to
     the look-ups, ``shared`` to the operations ``SHARED``, whose costs are those of their kernels.
+    ``weighed`` says what could share hardware.
     """
 
     ops: list[Op]
@@ -31,6 +45,7 @@ class Logic(NamedTuple):
     tables: list[LookupTable]
     outputs: list[int]
     shared: list["Shared"]
+    weighed: list[Weighed]
 
     def add(self, group: str, op: Op, delay: float = 0.0, cost: float = 0.0) -> int:
         """Append an operation; returns its place."""
@@ -81,7 +96,7 @@ class Shared(NamedTuple):
 
 def empty(tables: list[LookupTable] | None = None) -> Logic:
     """Logic to which operations are added; it has these tables."""
-    return Logic([], [], [], [], tables or [], [], [])
+    return Logic([], [], [], [], tables or [], [], [], [])
 
 
 def is_given(op: Op) -> bool:
