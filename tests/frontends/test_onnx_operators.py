@@ -71,6 +71,16 @@ def pair(operator, first=0.25, second=0.5):
     return net
 
 
+def residual(operator, *after):
+    """A sum of two values of different float scales, quantised."""
+    net, x = entered(4)
+    x = net.node(operator, net.quant(x, 0.21317931, 5), net.quant(x, 0.37163983, 4))
+    for name, constants in after:
+        x = net.node(name, x, *constants)
+    net.quant(x, 0.29170417, 5)
+    return net
+
+
 def normalised(scale):
     net, x = entered(2, 3)
     parts = (RNG.uniform(0.5, 2, 2), RNG.normal(size=2), RNG.normal(size=2), RNG.uniform(1, 2, 2))
@@ -205,6 +215,11 @@ ROUNDED = {
     "normalised": lambda: normalised(0.25),
     "normalised, float scale": lambda: normalised(0.081),
     "turned": turned,
+    "residual": lambda: residual("Add"),
+    "residual difference": lambda: residual("Sub", ("Relu", ())),
+    "residual, turned": lambda: residual(
+        "Add", ("Mul", (np.float32([-0.37, 0.61, -1, 0.5]),)), ("Add", (weights(4),))
+    ),
     "average of nine": lambda: quantised_pool(0.25),
     "average at borders": lambda: quantised_pool(0.187, pads=[1, 1, 1, 1]),
     "average, padding counted": lambda: quantised_pool(
@@ -370,3 +385,25 @@ def test_four_bits(tmp_path):
     q = net.node("QuantizeLinear", y, np.float32(0.5), "z4")
     net.node("DequantizeLinear", q, np.float32(0.5), "z4")
     check(net, by_onnxruntime, tmp_path, True)
+
+
+def test_a_residual_sum_has_short_factors(tmp_path):
+    """All pairs of its two values, with factors far shorter than the scales."""
+    net = Net(2)
+    x = net.quant("x", 1, 8)
+    left, right = (net.node("Gather", x, np.array([k]), axis=1) for k in (0, 1))
+    total = net.node(
+        "Add",
+        net.node("Mul", left, np.float32(0.0317931)),
+        net.node("Mul", right, np.float32(0.0263983)),
+    )
+    net.quant(total, 0.0917042, 5)
+    model = reading.read(net.save(tmp_path / "net.onnx"))
+    graph = lowering.lower(model, None)
+    x = np.stack(np.meshgrid(np.arange(-128, 128), np.arange(-128, 128)), -1).reshape(-1, 2)
+    y = evaluate.run(graph, x)
+    np.testing.assert_array_equal(y, network.Reference(model, graph).predict(x))
+    differing = (y != np.rint(by_qonnx(net, x) / 0.0917042)).any(axis=1)
+    assert differing.sum() == network.apart(model, graph, x.astype(float)) < 5
+    assert all(node.op != "steps" for node in graph.nodes)
+    assert max(fixed.width for node in graph.nodes for fixed in node.types) < 32

@@ -13,6 +13,8 @@ NAMES = {"hgq": "HGQ2", "qkeras": "qkeras-v3", "sklearn": "scikit-learn"}
 # What these do shows in no integer, no line of firmware and no figure.
 WITHOUT_EFFECT = {
     "filelock",
+    # Of protobuf only an error is imported.
+    "google",
     "grimp",
     "matplotlib",
     "mplhep",

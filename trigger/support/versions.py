@@ -23,6 +23,7 @@ PACKAGES = (
     "threadpoolctl",
     "xgboost",
     "lightgbm",
+    "onnx",
     "pyarrow",
     "h5py",
     "uproot",

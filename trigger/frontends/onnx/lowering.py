@@ -15,6 +15,7 @@ from trigger.frontends.inexact import Inexact, Problem, Refusal
 from trigger.frontends.onnx import ends, folding
 from trigger.frontends.onnx.operators import OPERATORS, Call, Joined
 from trigger.frontends.onnx.reading import Model, Node
+from trigger.frontends.onnx.sums import Sum
 from trigger.frontends.onnx.values import Value, real
 from trigger.support.names import as_identifier
 
@@ -85,6 +86,7 @@ class _Walk:
         self.model = model
         self.notes: list[str] = []
         self.joined: list[Joined] = []
+        self.sums: dict[str, Sum] = {}
         known, left, self.problems = folding.folded(model)
         self.constants: dict[str, np.ndarray] = known
         self.builder = Builder(types)
@@ -204,7 +206,9 @@ class _Walk:
 
     def _call(self, node: Node, name: str) -> Call:
         given = [self.values.get(i, self.constants.get(i)) for i in node.inputs]
-        return Call(self.builder, node, name, given, self.constants.get, self.notes, self.joined)
+        return Call(
+            self.builder, node, name, given, self.constants.get, self.notes, self.joined, self.sums
+        )
 
     def _operator(self, node: Node) -> Callable[[Call], Sequence[Any]]:
         if node.operator in OPERATORS:

@@ -74,18 +74,18 @@ class _Steps:
         """A factor and an offset that make all steps."""
         least, most = self.factors(shift)
         reach = int(np.abs(self.places).max()) + 1
-        for factor in dict.fromkeys((_simplest(least, most), least, (least + most) // 2, most)):
+        for factor in dict.fromkeys((simplest(least, most), least, (least + most) // 2, most)):
             fits = factor.bit_length() + reach.bit_length() < _MOST_BITS
             if least <= factor <= most and fits:
                 levels = self.levels << shift
                 low = int((levels - self.places * factor).max())
                 high = int((levels - (self.places - 1) * factor).min()) - 1
                 if low <= high:
-                    return Multiplier(factor, _simplest(low, high), shift)
+                    return Multiplier(factor, simplest(low, high), shift)
         return None
 
 
-def _simplest(low: int, high: int) -> int:
+def simplest(low: int, high: int) -> int:
     """The number from low to high with the most zeros at its end."""
     if low <= 0 <= high:
         return 0

@@ -19,6 +19,7 @@ from trigger.frontends.onnx.levels import Grid, Levels
 from trigger.frontends.onnx.reading import Node
 from trigger.frontends.onnx.requantise import requantise
 from trigger.frontends.onnx.steps import Clip, Leaky, Line, Smooth, same
+from trigger.frontends.onnx.sums import Sum
 from trigger.frontends.onnx.values import ZERO, Value, gathered, real, scaled
 
 _CONSTANT = "give it as a constant of the file"
@@ -51,6 +52,8 @@ class Call(NamedTuple):
     known: Callable[[str], np.ndarray | None]
     notes: list[str]
     joined: list[Joined]
+    # The exact sums of values with different scales, by their nodes.
+    sums: dict[str, Sum]
 
     @property
     def value(self) -> Value:
@@ -148,10 +151,15 @@ def _added(call: Call, first: Value, second: Value, sign: int) -> Value:
     else:
         nodes = [real(call.builder, f"{call.name}_{k}", v.value) for k, v in enumerate(parts, 1)]
         scale = None
-    made = Value(
-        call.builder.add(call.name, tuple(nodes), (1, sign)),
-        np.arange(math.prod(shape)).reshape(shape),
-    )
+    total = call.builder.add(call.name, tuple(nodes), (1, sign))
+    if scale is None:
+        one, other = (
+            gathered(call.builder, f"{call.name}_{k}_short", part.node, part.elements)
+            for k, part in enumerate(parts, 1)
+        )
+        scales = parts[0].scales.ravel(), parts[1].scales.ravel() * sign
+        call.sums[total] = Sum((one, other), scales)
+    made = Value(total, np.arange(math.prod(shape)).reshape(shape))
     return made if scale is None else made.line(scale)
 
 
@@ -389,7 +397,7 @@ def _on_grid(call: Call, value: Value, grid: Grid) -> Value:
 
 
 def _requantised(call: Call, value: Value, made: Levels) -> Value:
-    result = requantise(call.builder, call.name, value, made)
+    result = requantise(call.builder, call.name, value, made, call.sums)
     call.notes.extend(result.notes)
     powers = all(map(_is_power, value.steps)) and all(map(is_power_of_two, made.scales))
     call.joined.append(Joined(call.node.name, not powers))

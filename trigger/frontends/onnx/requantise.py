@@ -1,6 +1,6 @@
 """A step function after the steps of a value: together a step function of integers of the graph."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from fractions import Fraction
 from typing import Any, NamedTuple
@@ -15,6 +15,7 @@ from trigger.frontends.inexact import Refusal
 from trigger.frontends.onnx.levels import Levels
 from trigger.frontends.onnx.multiplier import Multiplier, multiplier
 from trigger.frontends.onnx.steps import Side, Slope, Smooth
+from trigger.frontends.onnx.sums import Stairs, Sum, shortened
 from trigger.frontends.onnx.values import Value, gathered
 from trigger.verification.float32 import FUNCTION_ERROR, near_note
 
@@ -30,6 +31,7 @@ class _Rises(NamedTuple):
     places: Integers
     first: int
     falls: bool
+    slope: Fraction | None
 
     @property
     def last(self) -> int:
@@ -43,16 +45,26 @@ class Requantised(NamedTuple):
     notes: tuple[str, ...]
 
 
-def requantise(builder: Builder, name: str, value: Value, levels: Levels) -> Requantised:
-    """Append the integers that a step function makes of a value.
+def requantise(
+    builder: Builder, name: str, value: Value, levels: Levels, sums: Mapping[str, Sum]
+) -> Requantised:
+    """Append the integers that a step function makes of a value. ``sums`` are exact sums of values
+    with long scales, by their nodes.
 
     Raises Refusal if there are too many.
     """
+    added = sums.get(value.node)
     node = gathered(builder, f"{name}_elements", value.node, value.elements)
     elements = np.arange(value.elements.size).reshape(value.shape)
     if any(isinstance(step, Smooth) for step in value.steps):
         return _tables(builder, name, Value(node, elements, value.steps), levels)
     rows = _rows(builder, Value(node, elements, value.steps), levels)
+    if (
+        added is not None
+        and node == value.node
+        and (short := _of_sum(builder, name, node, added, rows))
+    ):
+        return Requantised(Value(short, elements), ())
     made = [multiplier(row.places, row.first) for row in rows.distinct]
     found = [one for one in made if one is not None]
     if len(found) == len(made):
@@ -129,7 +141,12 @@ def _rises(
             f"use at most {_MOST_LEVELS.bit_length() - 1} bits here, or powers of two as scales",
         )
     places = [reached(level) for level in range(start, stop)]
-    return _Rises(np.array(places, dtype=np.int64), start, falls)
+    slope = None
+    if stop - start > 1:
+        one, other = (_before(steps, levels.side(level, key)) for level in (start, stop - 1))
+        if one.bound != other.bound:
+            slope = (stop - 1 - start) / (other.bound - one.bound)
+    return _Rises(np.array(places, dtype=np.int64), start, falls, slope)
 
 
 def _first(holds: Callable[[int], bool], low: int, high: int) -> int:
@@ -164,6 +181,24 @@ def _multiplied(
     scale = np.ldexp(np.array(signed, dtype=np.float64), fractions - shifts)
     offset = np.ldexp(np.array([one.offset for one in factors], dtype=np.float64), -shifts)
     product = builder.affine(f"{name}_scaled", node, constant(scale), constant(offset))
+    return _limited(builder, name, product, rows)
+
+
+def _of_sum(builder: Builder, name: str, node: str, added: Sum, rows: _Rows) -> str | None:
+    """The levels of a sum of two values, from short factors; None if there are none."""
+    each = [
+        Stairs(row.places, row.first, row.falls, row.slope) if row.slope is not None else None
+        for row in rows.distinct
+    ]
+    stairs = [each[row] for row in rows.of_element]
+    with suppress(TooWide, ValueError):
+        short = shortened(builder, name, added, stairs, int(builder[node].fractions[0]))
+        return None if short is None else _limited(builder, name, short, rows)
+    return None
+
+
+def _limited(builder: Builder, name: str, product: str, rows: _Rows) -> str:
+    """A product rounded down, and limited to the levels that each element reaches."""
     low = np.array([row.first - 1 for row in rows.each()])
     high = np.array([row.last for row in rows.each()])
     types = tuple(
