@@ -99,6 +99,16 @@ def never_zero(positions: int = 70) -> Graph:
     return builder.graph(relu(builder, "relu", kernel(builder, "conv", source, 3, 2, positions)))
 
 
+def zero_at_an_end(positions: int = 110) -> Graph:
+    """Multiples of four; the first one is always zero, and its type has no bit for another."""
+    builder = Builder((Fixed(True, 4, 4),) * (2 * positions))
+    source, _ = windows(builder, "windows", builder.last, 2, 2, 1)
+    source = builder.select("first_positions", source, np.arange(4 * positions))
+    return builder.graph(
+        builder.dense("conv", source, integers([4], [4], [0], [0]), integers(0), positions)
+    )
+
+
 GRAPHS = {
     "padded": convolution(7, around=1),
     "two layers": convolution(9, around=1, layers=2),
@@ -108,4 +118,5 @@ GRAPHS = {
     "long": long(layers=2),
     "narrow edge": long(narrow=True),
     "never zero": never_zero(),
+    "zero at an end": zero_at_an_end(),
 }

@@ -35,6 +35,7 @@ MODULES = {
     },
     "narrow edge": {"k0_conv0": 68, "k0z1_conv0": 1},
     "never zero": {},
+    "zero at an end": {"k0_conv": 109, "k0z1_conv": 1},
 }
 
 

@@ -416,6 +416,8 @@ def _extended(op: Op, fixed: Fixed, register: str) -> tuple[Bits, ...]:
         return (Bits("", value & ((1 << fixed.width) - 1), fixed.width),)
     below = fixed.fraction - op.qint.kif.fractional
     assert below >= 0, "an output has no finer steps than its type"
+    if below >= fixed.width:  # at this position the value of a shared kernel is always zero
+        return (Bits("", 0, fixed.width),)
     width = min(_width(op), fixed.width - below)
     above = fixed.width - below - width
     sign = [Bits(register, width - 1, 1)] * above if op.qint.min < 0 else [Bits("", 0, above)]
