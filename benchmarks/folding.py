@@ -11,7 +11,7 @@ import numpy as np
 import scaling
 
 from trigger.artifacts.folder import integer_events, read_graph
-from trigger.backends.rtl import RtlOptions, write
+from trigger.backends.rtl import RtlOptions, plan, write
 from trigger.fixedpoint import evaluate
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.types import Integers, bounds
@@ -52,23 +52,35 @@ def measured(graph: Graph, x: Integers, clock_mhz: float, interval: int) -> str:
     )
 
 
+def estimated(graph: Graph, clock_mhz: float, interval: int) -> str:
+    """A row of the table without synthesis."""
+    planned = plan(graph, RtlOptions(PART, clock_mhz, interval=interval))
+    estimate = planned.estimate
+    latency = planned.core.interface.latency
+    return f"| {interval} | {estimate['lut']:,} | | {estimate['ff']:,} | {latency} |"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("network", help="the folder of a build, or sizes such as 16-64-32-32-5")
     parser.add_argument("--ii", type=int, nargs="*", default=[1, 2, 4, 8], help="the intervals")
     parser.add_argument("--clock", type=float, default=360.0, help="MHz")
     parser.add_argument("--reloadable", action="store_true", help="weights of an MLP are loaded")
+    parser.add_argument("--estimate", action="store_true", help="neither simulated nor synthesised")
     arguments = parser.parse_args()
     folder = Path(arguments.network)
     if folder.is_dir():
         graph, x = of_build(folder)
     else:
         graph, x = of_sizes(arguments.network, arguments.reloadable)
-    print(
-        "| interval | LUT, estimated | LUT, Yosys | FF, Yosys | cycles |\n|---:|---:|---:|---:|---:|"
-    )
+    flip_flops = "FF, estimated" if arguments.estimate else "FF, Yosys"
+    print(f"| interval | LUT, estimated | LUT, Yosys | {flip_flops} | cycles |")
+    print("|---:|---:|---:|---:|---:|")
     for interval in arguments.ii:
-        print(measured(graph, x, arguments.clock, interval), flush=True)
+        if arguments.estimate:
+            print(estimated(graph, arguments.clock, interval), flush=True)
+        else:
+            print(measured(graph, x, arguments.clock, interval), flush=True)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ MARKDOWN = sorted(
     ]
 )
 HOW_TO = (
+    "new-weights",
     "own-data",
     "onnx",
     "own-network",
@@ -88,7 +89,9 @@ def test_the_site_is_built_without_a_warning(tmp_path):
     names += (
         " events-level1 events-regions events-higgs events-htautau events-tracks events-jet-energy"
     )
-    names += " export-onnx export-qonnx export-payload patterns-write patterns-compare"
+    names += (
+        " export-onnx export-qonnx export-payload export-weights patterns-write patterns-compare"
+    )
     for command in names.split():
         assert f'id="trigger-{command}"' in commands, command
     functions = (tmp_path / "reference" / "python.html").read_text()
