@@ -6,7 +6,7 @@ from trigger.backends.rtl import RtlOptions, write
 from trigger.fixedpoint import evaluate
 from trigger.fixedpoint.build import Builder, constant
 from trigger.fixedpoint.passes.decision import decide
-from trigger.fixedpoint.types import Fixed
+from trigger.fixedpoint.types import Fixed, Overflow, Rounding
 
 OPTIONS = RtlOptions("xcvu13p-flga2577-2-e", 240, "verilog", "bits")
 
@@ -27,3 +27,17 @@ def test_constant_bits_in_rtl(tmp_path):
         assert (rtl.estimate["lut"] == 0) == (name == "all")
         found = rtl.compile(tmp_path / f"{name}-simulation").run(x)
         np.testing.assert_array_equal(found, evaluate.run(graph, x))
+
+
+def test_a_slope_below_zero_takes_constants(tmp_path):
+    """alkaid takes the sign of -1, -2 and -4 for that of a positive number."""
+    builder = Builder((Fixed(True, 4, 2),))
+    bias = constant(np.array([0.5, -1.0, -2.0, -3.0, -4.0]))
+    source = builder.dense("dense", "inputs", constant(np.eye(1, 5)), bias)
+    types = (Fixed(True, 3, 3),) * 5
+    builder.quantize("rounded", source, types, Rounding.RND, Overflow.WRAP)
+    graph = builder.graph(builder.leaky_relu("out", "rounded", 1))
+    x = np.arange(-8, 8)[:, None]
+    found = write(graph, tmp_path / "rtl", OPTIONS).compile(tmp_path / "simulation").run(x)
+    np.testing.assert_array_equal(found, evaluate.run(graph, x))
+    np.testing.assert_array_equal(found[:, 1:], np.tile([-1, -2, -3, -4], (16, 1)))

@@ -80,7 +80,7 @@ def lower(
             )
             return [minimum(maximum(v, a), b) for v, a, b in zip(x, low, high, strict=True)]
         case LeakyRelu():
-            return [v if v.low >= 0 else v.msb_mux(v * 2.0**-node.shift, v) for v in x]
+            return [_leaky(v, 2.0**-node.shift) for v in x]
         case Staircase():
             return [staircase(v, node) for v in x]
         case Lookup():
@@ -112,6 +112,14 @@ def lower(
             return [_in_pairs(smaller, [x[m] for m in group]) for group in node.groups]
         case _:
             assert_never(node)
+
+
+def _leaky(x: FVariable, slope: float) -> FVariable:
+    if x.low >= 0:
+        return x
+    if x.high < 0:  # also constants, of which alkaid mistakes the sign of some
+        return x * slope
+    return x.msb_mux(x * slope, x)
 
 
 def _in_pairs(
