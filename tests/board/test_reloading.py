@@ -8,6 +8,7 @@ import json
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import find_libpython
 import keras
@@ -25,6 +26,8 @@ from trigger.frontends.loading import load
 from trigger.support.resources import folder
 from trigger.workflow.board_export import SHELLS, export
 from trigger.workflow.build import build, open_build
+
+FOREST = Path(__file__).parents[1] / "frontends" / "trees" / "xgboost_binary.json"
 
 pytestmark = pytest.mark.minutes
 
@@ -279,4 +282,6 @@ def test_what_does_not_fit(reloadable, small_build, tmp_path):
         f"export: the weights of {small_build[1]} are constants; set target.weights to "
         '"reloadable" and build it again'
     )
+    shutil.copy(FOREST, path := tmp_path / "forest.json")
+    assert message() == f"export: {path} is no network of Keras; no others can be loaded"
     assert not target.exists()

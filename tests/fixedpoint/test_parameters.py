@@ -131,6 +131,16 @@ def test_what_does_not_fit_is_named(other, message):
     assert structure_id(network()) != structure_id(network(**other))
 
 
+def test_a_longer_or_another_network_is_named():
+    graph = network()
+    assert difference(Graph(graph.nodes[:3]), graph) == "sum comes after the last node of the build"
+    assert difference(graph, Graph(graph.nodes[:3])) == "it ends before sum of the build"
+    builder = Builder(graph.input.types, "x", reloadable=True)
+    clipped = builder.graph(builder.clip("clipped", "x", 0.0, 1.0))
+    message = "clipped is the clip where the build has the dense hidden"
+    assert difference(graph, clipped) == message
+
+
 def test_names_do_not_matter():
     """Keras numbers layers without a name anew in each program."""
     assert difference(network(), network(name="other")) is None

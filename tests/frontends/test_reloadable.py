@@ -90,6 +90,26 @@ def test_types_are_those_of_the_quantisers():
     assert len(parameters(trigger.lower(without, reloadable=True)).types) == 3 * 4 + 4 * 2 + 2
 
 
+def test_zeros_are_values_of_any_type():
+    """Also of one whose step is larger than 1, as biases are before training."""
+    large = {
+        "kernel_quantizer": "quantized_bits(2,3,alpha=1)",
+        "bias_quantizer": "quantized_bits(2,4,alpha=1)",
+    }
+    first, second = (network((3,), lambda: QDense(4, **large), seed) for seed in (1, 2))
+    first.set_weights([np.zeros_like(w) for w in first.get_weights()])
+    layer = next(layer for layer in second.layers if isinstance(layer, QDense))
+    layer.set_weights([w * 9 for w in layer.get_weights()])
+    zero, other = (trigger.lower(model, reloadable=True) for model in (first, second))
+    assert parameters(other).values[:12].any()
+    assert [str(t) for t in dict.fromkeys(parameters(zero).types)][:2] == [
+        "fixed<2,4>",
+        "fixed<2,5>",
+    ]
+    assert difference(zero, trigger.lower(second, reloadable=zero)) is None
+    assert difference(other, trigger.lower(first, reloadable=other)) is None
+
+
 def refused(model, reloadable=True) -> str:
     with pytest.raises(Inexact) as error:
         trigger.lower(model, reloadable=reloadable)

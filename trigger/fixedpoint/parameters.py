@@ -88,14 +88,16 @@ def difference(built: Graph, other: Graph) -> str | None:
     ours, theirs = structure(built).nodes, structure(other).nodes
     for mine, its, node, old in zip(ours, theirs, other.nodes, built.nodes, strict=False):
         if mine.op != its.op:
-            return f"{node.name} is a {its.op} where the build has the {mine.op} {old.name}"
+            return f"{node.name} is the {its.op} where the build has the {mine.op} {old.name}"
         # Constants and options first: types follow from them.
         for part in sorted(vars(its), key=lambda part: part == "types"):
             fault = _fault(part, getattr(mine, part), getattr(its, part))
             if fault:
                 return f"{node.name}: {fault}"
-    if len(ours) != len(theirs):
-        return f"{len(theirs)} nodes, in the build {len(ours)}"
+    if len(theirs) > len(ours):
+        return f"{other.nodes[len(ours)].name} comes after the last node of the build"
+    if len(ours) > len(theirs):
+        return f"it ends before {built.nodes[len(theirs)].name} of the build"
     return None
 
 

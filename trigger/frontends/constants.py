@@ -52,6 +52,8 @@ def exact(what: str, values: np.ndarray, remedy: str) -> Constant:
 
 def within(constant: Constant, fixed: Fixed) -> Constant:
     """The same values in this type, or in a wider one if it does not hold them."""
+    if not constant.values.any():  # zero has no fractional bits, and is a value of any type
+        return Constant(constant.values, fixed)
     shift = fixed.fraction - constant.type.fraction
     values = constant.values << max(shift, 0)
     if shift >= 0 and fixed.minimum <= values.min() and values.max() <= fixed.maximum:

@@ -29,15 +29,19 @@ class Opened(NamedTuple):
     frontend: Any
     model: Any
 
+    @property
+    def is_keras(self) -> bool:
+        return hasattr(self.model, "layers")
+
     def lower(self, types: Sequence[Any], reloadable: bool | Graph = False) -> Graph:
         """The graph. Raises TriggerError if it shall be reloadable, and has nothing to load."""
         if not reloadable:
             graph: Graph = self.frontend.lower(self.model, types)
             return graph
-        if not hasattr(self.model, "layers"):
+        if not self.is_keras:
             raise TriggerError(f"kernels of Keras networks can be loaded, no others; {CONSTANT}")
         graph = self.frontend.lower(self.model, types, reloadable=reloadable)
-        if not parameters(graph).types:
+        if reloadable is True and not parameters(graph).types:
             raise TriggerError(f"the network has no kernels that can be loaded; {CONSTANT}")
         return graph
 

@@ -68,6 +68,8 @@ def _lowered(build: Build, network: Path, x: np.ndarray) -> Weights:
     say(f"  reading {path}")
     built = read_graph(build.root)
     loadable = opened(path)
+    if not loadable.is_keras:
+        raise TriggerError(f"export: {network} is no network of Keras; no others can be loaded")
     graph = monotone.proven(loadable.lower(build.spec.input_types, built), build.spec, say)
     fault = difference(built, graph)
     if fault:
