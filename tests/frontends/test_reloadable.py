@@ -10,12 +10,14 @@ from battery import randomize
 from keras import layers
 from qkeras import QActivation, QConv1D, QConv2D, QDense, QDepthwiseConv2D
 from qkeras.qdense_batchnorm import QDenseBatchnorm
+from qkeras.quantizers import get_quantizer
 
 import trigger
 from trigger import Inexact
 from trigger.fixedpoint.evaluate import run
 from trigger.fixedpoint.parameters import difference, parameters, replaced
 from trigger.fixedpoint.types import bounds
+from trigger.frontends.qkeras.quantizers import value_type
 from trigger.quantizers import LearnedWeights
 
 W, B = "quantized_bits(4,0,alpha=1)", "quantized_bits(5,1,alpha=1)"
@@ -88,6 +90,30 @@ def test_types_are_those_of_the_quantisers():
     assert [str(t) for t in dict.fromkeys(parameters(built).types)] == ["fixed<4,1>", "fixed<5,2>"]
     without = network((3,), NETWORKS["dense without bias"][1])
     assert len(parameters(trigger.lower(without, reloadable=True)).types) == 3 * 4 + 4 * 2 + 2
+
+
+@pytest.mark.parametrize(
+    ("quantizer", "fixed"),
+    [
+        ("quantized_bits(1,2,alpha=0.5)", "fixed<2,1>"),
+        ("quantized_bits(3,1,keep_negative=False,alpha=1)", "ufixed<3,1>"),
+        ("quantized_linear(5,1,alpha=0.25,symmetric=0)", "fixed<5,0>"),
+        ("quantized_linear(3,1,keep_negative=False)", "ufixed<3,1>"),
+        ("quantized_linear(1,2,alpha=1)", "fixed<2,3>"),
+        ("quantized_relu(4,1)", "ufixed<4,1>"),
+        ("binary(alpha=0.5)", "fixed<2,1>"),
+    ],
+)
+def test_the_type_of_a_quantiser(quantizer, fixed):
+    """It holds the largest and the smallest of its values, and no narrower one does."""
+    rule = get_quantizer(quantizer)
+    found = value_type(rule)
+    assert str(found) == fixed
+    values = np.asarray(rule(np.linspace(-50, 50, 4001).astype(np.float32)))
+    integers = np.ldexp(values, found.fraction)
+    assert np.array_equal(integers, np.rint(integers))
+    assert found.minimum <= integers.min() <= found.minimum + 1
+    assert integers.max() == found.maximum
 
 
 def test_zeros_are_values_of_any_type():

@@ -131,18 +131,29 @@ def value_type(quantizer: Any) -> Fixed | None:
     """The type that holds all values that a quantiser of weights gives; None without one."""
     if type(quantizer) is LearnedWeights:
         return _learned_type(quantizer)
-    if type(quantizer) in (q.binary, q.ternary):
-        fixed = Fixed(True, 2, 2)
-    else:
-        rule = quantizer_types(quantizer)
-        if rule is None:
-            return None
-        fixed = rule[0]
+    fixed = _unscaled_type(quantizer)
+    if fixed is None:
+        return None
     try:
         scale = _alpha(quantizer)
     except Refusal:
         return None
     return fixed._replace(integer=fixed.integer + int(math.log2(scale)))
+
+
+def _unscaled_type(quantizer: Any) -> Fixed | None:
+    """The same with alpha=1."""
+    if type(quantizer) in (q.quantized_bits, q.quantized_linear):
+        signed = bool(quantizer.keep_negative)
+        bits, integer = int(quantizer.bits), int(quantizer.integer) + signed
+        if bits > signed:
+            return Fixed(signed, bits, integer)
+        # A single bit is a sign: of 1, or of half the range.
+        return Fixed(True, 2, 2 if type(quantizer) is q.quantized_bits else integer)
+    if type(quantizer) in (q.binary, q.ternary):
+        return Fixed(True, 2, 2)
+    rule = quantizer_types(quantizer)
+    return None if rule is None else rule[0]
 
 
 def _learned_type(quantizer: LearnedWeights) -> Fixed | None:
