@@ -12,11 +12,13 @@ from trigger.backends import rtl
 from trigger.backends.rtl.reloading import loaded
 from trigger.board.weights import Weights, write_weights
 from trigger.errors import TriggerError
-from trigger.fixedpoint.evaluate import run
+from trigger.fixedpoint.evaluate import quantize_inputs, run
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.parameters import difference
+from trigger.fixedpoint.types import Integers
 from trigger.support.destinations import check_folder
 from trigger.support.progress import progress, say
+from trigger.verification import vectors
 from trigger.workflow.exports import Exported, into_folder, open_exact
 
 
@@ -34,13 +36,12 @@ def to_weights(root: Path, network: Path, output: Path | None = None) -> Exporte
         )
     target = output or Path(f"{build.spec.name}_weights")
     check_folder(target, "weights")  # before the work
-    x, _, _ = implementations.recorded_expectations(build.root)
-    retrained = _lowered(build, network, x.astype(np.int64))
+    retrained, x = _lowered(build, network)
 
     def make(path: Path) -> str:
         path.mkdir()
         project = rtl.open_project(build.root / "rtl", retrained.built)
-        count = _simulated(project, retrained.network, x.astype(np.int64))
+        count = _simulated(project, retrained.network, x)
         has_shell = build.spec.payload is not None
         shell = built_payload(build.root, build.spec, project) if has_shell else None
         write_weights(retrained, shell, path)
@@ -52,8 +53,10 @@ def to_weights(root: Path, network: Path, output: Path | None = None) -> Exporte
     return into_folder(target, "weights", make)
 
 
-def _lowered(build: Build, network: Path, x: np.ndarray) -> Weights:
-    """The network as a graph for the hardware of the build, equal to Keras for all ``x``."""
+def _lowered(build: Build, network: Path) -> tuple[Weights, Integers]:
+    """The network as a graph for the hardware of the build, and the events for which it is equal to
+    Keras.
+    """
     from trigger.frontends import keras_backend
 
     keras_backend.start(build.spec.training.backend)
@@ -76,6 +79,7 @@ def _lowered(build: Build, network: Path, x: np.ndarray) -> Weights:
         raise TriggerError(
             f"export: {network} does not fit the firmware of {build.root}: {fault}; build it anew"
         )
+    x = _events(build, graph)
     expected, off_grid = keras_integers(graph, loadable.reference(graph), x, None)
     wrong = off_grid | (run(graph, x) != expected).any(axis=1)
     if wrong.any():
@@ -86,10 +90,17 @@ def _lowered(build: Build, network: Path, x: np.ndarray) -> Weights:
     events = integer_events(build)["validation"]
     points = working_points(build.spec, graph, events, loadable.left_out(graph))
     bounds = {name: point["bound"] for name, point in points.items()}
-    return Weights(build.spec.name, built, graph, bounds)
+    return Weights(build.spec.name, built, graph, bounds), x
 
 
-def _simulated(project: rtl.Rtl, graph: Graph, x: np.ndarray) -> int:
+def _events(build: Build, graph: Graph) -> Integers:
+    """The events and vectors of the build, and vectors for the graph: its ties and ends."""
+    recorded, _, _ = implementations.recorded_expectations(build.root)
+    own = vectors.generate(graph, build.spec.training.seed).families.values()
+    return np.concatenate([recorded.astype(np.int64), *(quantize_inputs(graph, x) for x in own)])
+
+
+def _simulated(project: rtl.Rtl, graph: Graph, x: Integers) -> int:
     """Load the graph into the simulated core. Raises TriggerError if an event differs."""
     with tempfile.TemporaryDirectory() as work:
         say("  compiling the RTL simulation")
