@@ -166,6 +166,8 @@ class Trigger:
         Raises RuntimeError if they are for another structure, if a word was lost, and if no event
         came in so many ``attempts`` to see one: they then wait for it.
         """
+        if "weights_structure" not in self.registers:
+            raise RuntimeError("the weights of this firmware are constants")
         given = json.loads(Path(weights).read_text(encoding="utf-8"))
         words = [int(word, 16) for word in given["words"]]
         here = f"{self.read('weights_structure'):08x}", self.read("weights_words")

@@ -80,7 +80,7 @@ def test_a_build(reloadable):
     registers = {register["name"]: register for register in payload["registers"]}
     # Two words for each of two thresholds.
     assert registers["weights_words"]["reset"] == described["words"] + 4
-    assert registers["weights_structure"]["reset"] == int(described["structure"], 16)
+    assert registers["weights_structure"]["reset"] == int(payload["structure"], 16)
     assert registers["version"]["reset"] == int(payload["version"], 16)
 
 
@@ -180,6 +180,10 @@ def test_the_python_that_loads(reloadable, weights):
         lost.load(weights / "weights.json")
     other = Registers(described(reloadable))
     trigger = board(reloadable, other)
+    del trigger.registers["weights_structure"]
+    with pytest.raises(RuntimeError, match="^the weights of this firmware are constants$"):
+        trigger.load(weights / "weights.json")
+    trigger = board(reloadable, other)
     other.values[other.at["weights_words"]] = 1
     with pytest.raises(RuntimeError, match="words, but the board has [0-9a-f]{8} of 1 words$"):
         trigger.load(weights / "weights.json")
@@ -244,7 +248,18 @@ def test_the_words_are_those_of_the_network(reloadable, weights, retrained):
     project = open_project(reloadable.root / "rtl", read_graph(reloadable.root))
     shell = built_payload.payload(reloadable.root, reloadable.spec, project)
     assert len(words) == shell.core.words + 4
+    assert text["structure"] == f"{shell.weights.structure:08x}"
     assert list(bounds) == [point.bound for point in shell.points]  # equal real thresholds
+
+
+def test_another_order_is_another_structure(reloadable):
+    """Of the accept bits, whose thresholds come by order, and of the features."""
+    project = open_project(reloadable.root / "rtl", read_graph(reloadable.root))
+    shell = built_payload.payload(reloadable.root, reloadable.spec, project)
+    links = shell.links._replace(places=shell.links.places[::-1])
+    others = [shell._replace(points=shell.points[::-1]), shell._replace(links=links)]
+    found = {one.weights.structure for one in (shell, *others)}
+    assert len(found) == 3
 
 
 def test_a_build_of_the_other_network(reloadable, tmp_path):
@@ -282,6 +297,13 @@ def test_what_does_not_fit(reloadable, small_build, tmp_path):
         f"export: the weights of {small_build[1]} are constants; set target.weights to "
         '"reloadable" and build it again'
     )
+    path = small_build[1]  # reads other features
+    fault = "feature 1 is a, in the build met_pt"
+    assert message() == (
+        f"export: {path} does not fit the firmware of {reloadable.root}: {fault}; build it anew"
+    )
+    path = tmp_path
+    assert message() == f"{path}: holds no finished build; run `trigger build` first"
     shutil.copy(FOREST, path := tmp_path / "forest.json")
     assert message() == f"export: {path} is no network of Keras; no others can be loaded"
     assert not target.exists()

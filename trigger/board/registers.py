@@ -224,7 +224,7 @@ def _reloadable(register: Register) -> Register:
 
 
 def _weights(image: Image, points: int) -> Iterator[Register]:
-    meaning = "what other weights must be made for"
+    meaning = "what other weights must be made for: network, features and accept bits"
     yield Register("weights_structure", 0x09, Code(meaning), image.structure)
     count = len(image.words) + 2 * points
     yield Register("weights_words", 0x0A, Code("number of words of an image"), count)

@@ -6,12 +6,13 @@ mapping of word bits to features, the working points, and all widths.
 
 import json
 import shutil
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from trigger.backends.rtl import Rtl
-from trigger.backends.rtl.image import image
+from trigger.backends.rtl.image import Image, image
 from trigger.backends.rtl.interface import Interface, ports
 from trigger.backends.rtl.simulate import Design
 from trigger.board.decisions import Point
@@ -61,7 +62,20 @@ class Payload(NamedTuple):
 
     def registers(self, version: str) -> Registers:
         """The registers; ``version`` is eight hexadecimal digits."""
-        return registers(self.points, self.latency, version, image(self.rtl.graph))
+        return registers(self.points, self.latency, version, self.weights)
+
+    @property
+    def weights(self) -> Image | None:
+        """The image of the network, if others can be loaded; its structure also tells features and
+        accept bits, in their order, from others.
+        """
+        own = image(self.rtl.graph)
+        if own is None:
+            return None
+        features = [place.name for place in self.links.places]
+        accept_bits = [(point.name, point.element) for point in self.points]
+        text = json.dumps([own.structure, features, accept_bits])
+        return own._replace(structure=zlib.crc32(text.encode()))
 
     def image(self, network: Graph, bounds: Sequence[int]) -> tuple[int, ...]:
         """The words that bring another network, with these thresholds, into force."""
@@ -72,7 +86,7 @@ class Payload(NamedTuple):
 
     def loading(self, words: Sequence[int]) -> list[tuple[int, int]]:
         """The writes, address and value, that bring an image and put it into force."""
-        loaded = image(self.rtl.graph)
+        loaded = self.weights
         assert loaded is not None
         known = {register.name: register for register in self.registers("0").registers}
         (load,) = (bits for bits in known["control"].bits if bits.name == "load")
@@ -168,7 +182,7 @@ def write_payload(payload: Payload, version: str) -> None:
         "registers": known.registers,
         "address_bits": known.address_bits,
         "error_bits": known.error_bits,
-        "weights": image(rtl.graph),
+        "weights": payload.weights,
     }
     source = folder("firmware") / "shell"
     templates = environment(source)
@@ -202,7 +216,7 @@ def _wire(place: Place, links: LinkMap) -> _Wire:
 
 
 def _description(payload: Payload, version: str, known: Registers) -> dict[str, Any]:
-    weights = image(payload.rtl.graph)
+    weights = payload.weights
     return {
         "name": payload.name,
         "version": version,

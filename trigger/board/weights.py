@@ -31,14 +31,16 @@ def write_weights(weights: Weights, shell: Payload | None, directory: Path) -> N
     """Write them for the core alone, or for the payload around it: as JSON, C and text."""
     own = image(weights.network)
     assert own is not None
+    structure: int = own.structure
     words: Sequence[int] = own.words
-    if shell is not None:
+    if shell is not None and shell.weights is not None:
+        structure = shell.weights.structure
         words = shell.image(weights.network, list(weights.bounds.values()))
     fields: dict[str, Any] = {
         "name": weights.name,
         "firmware": fingerprint(weights.built),
         "network": fingerprint(weights.network),
-        "structure": f"{own.structure:08x}",
+        "structure": f"{structure:08x}",
         "thresholds": weights.bounds,
         "words": [f"{word:08x}" for word in words],
     }

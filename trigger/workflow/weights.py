@@ -1,6 +1,7 @@
 """Other weights for firmware that is in the field, verified before they are written."""
 
 import tempfile
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from trigger.fixedpoint.types import Integers
 from trigger.support.destinations import check_folder
 from trigger.support.progress import progress, say
 from trigger.verification import vectors
+from trigger.workflow.build import open_sealed
 from trigger.workflow.exports import Exported, into_folder, open_exact
 
 
@@ -65,7 +67,7 @@ def _lowered(build: Build, network: Path) -> tuple[Weights, Integers]:
     from trigger.physics.working_points import working_points
     from trigger.verification.keras_integers import keras_integers
 
-    path = network_file(network) if network.is_dir() else network
+    path = _file(build, network)
     if not path.is_file():
         raise TriggerError(f"{network}: no such network")
     say(f"  reading {path}")
@@ -76,9 +78,7 @@ def _lowered(build: Build, network: Path) -> tuple[Weights, Integers]:
     graph = monotone.proven(loadable.lower(build.spec.input_types, built), build.spec, say)
     fault = difference(built, graph)
     if fault:
-        raise TriggerError(
-            f"export: {network} does not fit the firmware of {build.root}: {fault}; build it anew"
-        )
+        raise _misfit(build, network, fault)
     x = _events(build, graph)
     expected, off_grid = keras_integers(graph, loadable.reference(graph), x, None)
     wrong = off_grid | (run(graph, x) != expected).any(axis=1)
@@ -98,6 +98,31 @@ def _events(build: Build, graph: Graph) -> Integers:
     recorded, _, _ = implementations.recorded_expectations(build.root)
     own = vectors.generate(graph, build.spec.training.seed).families.values()
     return np.concatenate([recorded.astype(np.int64), *(quantize_inputs(graph, x) for x in own)])
+
+
+def _file(build: Build, network: Path) -> Path:
+    """The file of a network, or that of another build, whose features and scores must be those of
+    the build, in their order.
+    """
+    if not network.is_dir():
+        return network
+    other = open_sealed(network)
+    for what, own, theirs in (
+        ("feature", build.spec.data.features, other.spec.data.features),
+        ("score", build.spec.outputs, other.spec.outputs),
+    ):
+        pairs = enumerate(zip_longest(theirs, own, fillvalue="none"), 1)
+        for number, (here, there) in pairs:
+            if here != there:
+                fault = f"{what} {number} is {here}, in the build {there}"
+                raise _misfit(build, network, fault)
+    return network_file(network)
+
+
+def _misfit(build: Build, network: Path, fault: str) -> TriggerError:
+    return TriggerError(
+        f"export: {network} does not fit the firmware of {build.root}: {fault}; build it anew"
+    )
 
 
 def _simulated(project: rtl.Rtl, graph: Graph, x: Integers) -> int:
