@@ -75,7 +75,8 @@ def test_a_build(reloadable):
     assert found["equal"]
     described = read_json(reloadable.root / "rtl" / "rtl.json")["weights"]
     page = (reloadable.root / "report" / "index.html").read_text()
-    assert f"An image of {described['words']} words of 32 bits brings those of another" in page
+    words = f"An image of {described['words']} words of 32 bits, and two for each threshold, brings"
+    assert words in page
     payload = read_json(reloadable.root / "payload" / "payload.json")
     registers = {register["name"]: register for register in payload["registers"]}
     # Two words for each of two thresholds.
