@@ -13,7 +13,8 @@ from trigger.fixedpoint.ranges import TooWide
 from trigger.fixedpoint.types import Fixed, Integers
 from trigger.frontends.inexact import Inexact, Problem, Refusal
 from trigger.frontends.onnx import ends, folding
-from trigger.frontends.onnx.operators import OPERATORS, Call, Joined
+from trigger.frontends.onnx.calls import Call, Joined
+from trigger.frontends.onnx.operators import OPERATORS
 from trigger.frontends.onnx.reading import Model, Node
 from trigger.frontends.onnx.sums import Sum
 from trigger.frontends.onnx.values import Value, real

@@ -17,7 +17,8 @@ from onnx.reference.op_run import OpRun
 from trigger.errors import TriggerError
 from trigger.fixedpoint.types import Reals
 from trigger.frontends.inexact import Refusal
-from trigger.frontends.onnx import folding, operators, quantisers, spatial
+from trigger.frontends.onnx import folding, quantisers, spatial
+from trigger.frontends.onnx.arithmetic import normalisation
 from trigger.frontends.onnx.ends import trimmed
 from trigger.frontends.onnx.levels import limits
 from trigger.frontends.onnx.reading import QONNX, Model, Node
@@ -307,7 +308,7 @@ def _dequantize(node: Node, how: _Arithmetic, x: Any, *given: Any) -> Any:
 def _normalise(node: Node, how: _Arithmetic, x: Any, *given: Any) -> Any:
     shape = [1, -1, *([1] * (x.ndim - 2))]
     if how.kind is np.float64:  # with the constants that executors fold in float32
-        scale, offset = operators.normalisation(node, given)
+        scale, offset = normalisation(node, given)
         return x * scale.reshape(shape) + offset.reshape(shape)
     gamma, beta, mean, variance = (part.reshape(shape) for part in given)
     deviation = np.sqrt(variance + np.float32(node.get("epsilon", 1e-5)))
