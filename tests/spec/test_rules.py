@@ -440,12 +440,11 @@ CASES = {
         "target.ii = 10 at 360 MHz is an event every 27.8 ns, but bunches cross every 25 ns, 9 clock "
         "cycles; use at most 9, or raise target.clock_mhz to 400",
     ),
-    "target.reloadable_networks_have_kernels": (
+    "target.reloadable_networks_have_fixed_widths": (
         ("clock_mhz = 360", 'clock_mhz = 360\nweights = "reloadable"'),
-        family("weightless"),
         after("epochs = 50", "target_lut = 300"),
-        'target.weights = "reloadable" loads kernels of dense layers and convolutions, but '
-        "model.family is 'weightless'; set it to 'mlp', or target.weights to \"constant\"",
+        "training.target_lut learns the widths of a network, and no other network then fits: "
+        'remove it, or set target.weights to "constant"',
     ),
     "target.reloadable_networks_give_scores": (
         ("clock_mhz = 360", 'clock_mhz = 360\nweights = "reloadable"'),
@@ -533,6 +532,22 @@ def test_a_rule_reads_and_does_not_change(rule, tmp_path):
 
 UNTRAINED = ("[training]\nepochs = 50\n", "")
 OTHERWISE = "write the network in model.py, and set model.function instead"
+
+
+def test_built_in_networks_have_no_fixed_widths(tmp_path):
+    changes = (
+        ("clock_mhz = 360", 'clock_mhz = 360\nweights = "reloadable"'),
+        family("mlp"),
+        after("epochs = 50", "target_lut = 300"),
+    )
+    path = tmp_path / "trigger.toml"
+    with pytest.raises(TriggerError) as error:
+        parse(edited(changes), path)
+    assert str(error.value) == (
+        f"{path}: model.family 'mlp' has no kernels with fixed widths, which target.weights = "
+        '"reloadable" loads; write the network in model.py, and set model.function instead, or '
+        'target.weights to "constant"'
+    )
 
 
 def test_the_arguments_have_defaults(tmp_path):

@@ -13,7 +13,7 @@ from trigger.spec.tables import Parameter, PositiveInt, Section, Training, neare
 if TYPE_CHECKING:
     from trigger.spec.spec import Spec
 
-MLP, TREES = "mlp", "trees"
+TREES = "trees"
 # The network of [model] itself, among those of a search.
 OWN = "model"
 # A range in LUT ends here where budget.lut does not end it.

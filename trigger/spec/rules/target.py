@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING
 
 from trigger.errors import quoted
-from trigger.spec import families
 from trigger.spec.target_tables import NOMINAL_MHZ, cycles_per_crossing
 
 if TYPE_CHECKING:
@@ -43,14 +42,21 @@ def interval_is_within_a_crossing(spec: "Spec") -> str | None:
     )
 
 
-def reloadable_networks_have_kernels(spec: "Spec") -> str | None:
-    family = spec.model.family
-    if not spec.target.reloadable or family in (None, families.MLP):
+def reloadable_networks_have_fixed_widths(spec: "Spec") -> str | None:
+    """Another network has the ranges of its own quantisers."""
+    if not spec.target.reloadable:
+        return None
+    if spec.model.family is not None:
+        return (
+            f"model.family {quoted(spec.model.family)} has no kernels with fixed widths, which "
+            'target.weights = "reloadable" loads; write the network in model.py, and set '
+            'model.function instead, or target.weights to "constant"'
+        )
+    if spec.training.target_lut is None:
         return None
     return (
-        f'target.weights = "reloadable" loads kernels of dense layers and convolutions, but '
-        f"model.family is {quoted(family)}; set it to {quoted(families.MLP)}, or target.weights "
-        'to "constant"'
+        "training.target_lut learns the widths of a network, and no other network then fits: "
+        'remove it, or set target.weights to "constant"'
     )
 
 
