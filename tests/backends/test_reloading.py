@@ -132,6 +132,15 @@ def test_a_mutation_is_found(mutation, tmp_path):
         made.with_stalls().run(x)
 
 
+def test_columns_that_are_no_features(tmp_path):
+    """They are not taken for features that are missing, nor for weights to be loaded."""
+    made = project(GRAPHS["dense"], tmp_path).compile(tmp_path / "simulation")
+    for columns in (3, 5, 6, 8):
+        with pytest.raises(RtlFailed) as error:
+            made.run(np.zeros((4, columns), dtype=np.int64))
+        assert str(error.value) == f"rtl: core has 4 features; got {columns} columns"
+
+
 def test_sharing_multipliers():
     """With time for it, outputs share the multipliers of loaded weights."""
     options = rtl.RtlOptions(PART, 360, interval=8)

@@ -6,7 +6,8 @@ from collections.abc import Callable
 import numpy as np
 
 from trigger.backends.rtl.edges import with_resets
-from trigger.backends.rtl.interface import Interface
+from trigger.backends.rtl.interface import LOADING, Interface
+from trigger.backends.rtl.verilator import RtlFailed
 from trigger.fixedpoint.types import Flags, Integers
 
 Done = Callable[[int], None]
@@ -72,8 +73,14 @@ class Simulator(ABC):
     def _simulate(
         self, x: Integers, stalls: bool, seed: int, done: Done, whole: bool, resets: Flags | None
     ) -> tuple[Integers, Flags]:
-        # Features alone load nothing.
-        x = np.pad(x, ((0, 0), (0, len(self.core.inputs) - x.shape[1])))
+        loading = len(LOADING) if self.core.words else 0
+        features = len(self.core.inputs) - loading
+        if x.shape[1] == features:  # they load nothing
+            x = np.pad(x, ((0, 0), (0, loading))) if loading else x
+        elif x.shape[1] != features + loading:
+            raise RtlFailed(
+                f"rtl: {self.core.name} has {features} features; got {x.shape[1]} columns"
+            )
         y = np.zeros((len(x), len(self.core.outputs)), dtype=np.int64)
         lost = np.zeros(len(x), dtype=bool)
         size = max(len(x), 1) if whole else self.chunk
