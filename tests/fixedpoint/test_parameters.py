@@ -46,6 +46,13 @@ def test_parameters_are_numbered_by_layer():
     assert parameters(network(reloadable=False)).types == ()
 
 
+def test_numbers_with_a_gap():
+    """As in a file that was edited."""
+    text = to_json(network()).replace('"parameters":[[0,1],', '"parameters":[[9,1],')
+    with pytest.raises(GraphError, match="^7 parameters have other numbers than 0 to 6$"):
+        parameters(from_json(text))
+
+
 def test_other_values():
     graph = network()
     values = np.array([3, -4, 1, 0, -1, 7, -8])

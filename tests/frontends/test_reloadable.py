@@ -161,6 +161,13 @@ def test_values_outside_the_range_of_the_build():
     assert text in refused(model, built)
 
 
+def test_a_graph_of_constants_gives_no_types():
+    model = network((3,), NETWORKS["dense"][1])
+    with pytest.raises(trigger.TriggerError) as error:
+        trigger.lower(model, reloadable=trigger.lower(model))
+    assert str(error.value) == "reloadable: the graph has no weights that can be loaded"
+
+
 def test_constants_stay():
     """Pooling and normalisation are no parameters."""
     inputs = keras.Input((4, 2))

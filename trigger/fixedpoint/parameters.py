@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from trigger.fixedpoint.graph import Graph
-from trigger.fixedpoint.ops import Constant, Dense, Operation
+from trigger.fixedpoint.ops import Constant, Dense, GraphError, Operation
 from trigger.fixedpoint.serialize import fingerprint
 from trigger.fixedpoint.types import Fixed, Integers
 
@@ -23,7 +23,10 @@ class Parameters(NamedTuple):
 
 
 def parameters(graph: Graph) -> Parameters:
-    """The parameters of a graph as a frontend made it; none of one that is not reloadable."""
+    """The parameters of a graph as a frontend made it; none of one that is not reloadable.
+
+    Raises GraphError if they are not numbered from 0 on.
+    """
     types: dict[int, Fixed] = {}
     values: dict[int, int] = {}
     for _, constant, numbers in _kernels(graph):
@@ -32,6 +35,8 @@ def parameters(graph: Graph) -> Parameters:
         types |= dict.fromkeys(own, constant.type)
         values |= zip(own, constant.values[loaded].tolist(), strict=True)
     every = range(len(types))
+    if set(types) != set(every):
+        raise GraphError(f"{len(types)} parameters have other numbers than 0 to {len(types) - 1}")
     return Parameters(
         tuple(types[k] for k in every), np.array([values[k] for k in every], dtype=np.int64)
     )

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from trigger.errors import quoted
+from trigger.errors import TriggerError, quoted
 from trigger.fixedpoint.build import Builder, free_name
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.ops import GraphError
@@ -81,6 +81,8 @@ class Walk(ABC):
         self.notes: list[str] = []
         # The types of what a given graph loads, kernel by kernel.
         self.loaded = loaded_types(reloadable) if isinstance(reloadable, Graph) else []
+        if isinstance(reloadable, Graph) and not self.loaded:
+            raise TriggerError("reloadable: the graph has no weights that can be loaded")
         own.check_network(model)
         own.check_inputs(model)
         given, model = model, inlined(model)

@@ -22,10 +22,6 @@ class Image(NamedTuple):
     lows: tuple[int, ...]
     words: tuple[int, ...]
 
-    @property
-    def width(self) -> int:
-        return WORD_BITS * len(self.words)
-
 
 def image(graph: Graph) -> Image | None:
     """The image of a graph as a frontend made it; None if it is not reloadable."""

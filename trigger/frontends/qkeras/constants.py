@@ -182,12 +182,13 @@ def in_its_range(layer: Any, name: str, constant: Constant, built: Fixed | None 
     """
     what = "bias" if name == "bias" else kernel_name(name)
     if built is not None:
-        if within(constant, built).type != built:
+        same = within(constant, built)
+        if same.type != built:
             raise Refusal(
                 f"the {what} has values that {built}, the type of the build, does not hold",
                 "train it with a quantiser of this range, or build the firmware anew",
             )
-        return within(constant, built)
+        return same
     quantizer = _quantizer(layer, name)
     fixed = None if quantizer is None else value_type(quantizer)
     if fixed is None:
