@@ -224,7 +224,10 @@ def _reloadable(register: Register) -> Register:
 
 
 def _weights(image: Image, points: int) -> Iterator[Register]:
-    meaning = "what other weights must be made for: network, features and accept bits"
+    meaning = (
+        "fingerprint of the network without its weights, the features and the accept bits; other "
+        "weights must have the same"
+    )
     yield Register("weights_structure", 0x09, Code(meaning), image.structure)
     count = len(image.words) + 2 * points
     yield Register("weights_words", 0x0A, Code("number of words of an image"), count)
@@ -243,7 +246,7 @@ def _weights(image: Image, points: int) -> Iterator[Register]:
     yield Register(
         "weights_state",
         0x0D,
-        Code("of the image"),
+        Code("state of the image"),
         Signal("weights_state", 0, 32),
         bits=(
             Bits("written", 0, 23, Code("number of words since it began")),
