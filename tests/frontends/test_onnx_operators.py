@@ -350,6 +350,15 @@ def qdq_moved():
     return net
 
 
+def qdq_of_type(*zero, **attributes):
+    """The type of the integers without a zero point that has one."""
+    net = Net(4)
+    x = net.qdq("x", 0.25, np.int8(0))
+    integers = net.node("QuantizeLinear", x, np.float32(0.5), *zero, **attributes)
+    net.node("DequantizeLinear", integers, np.float32(0.5), *zero)
+    return net
+
+
 QDQ = {
     "powers of two": (lambda: qdq_dense([0.25, 0.125, 0.5] * 2, np.uint8, 0, 0.5), True),
     "with zero points": (lambda: qdq_dense([0.25, 0.125, 0.5] * 2, np.uint8, 35, 0.5), True),
@@ -364,6 +373,8 @@ QDQ = {
     "16 bits": (lambda: qdq_dense([0.25, 0.125, 0.5] * 2, np.int16, 0, 0.25), True),
     "convolution": (qdq_convolution, False),
     "moved": (qdq_moved, True),
+    "named type": (lambda: qdq_of_type(output_dtype=TensorProto.INT8), True),
+    "zero point left out": (lambda: qdq_of_type(""), True),
 }
 
 

@@ -76,7 +76,7 @@ def input_types(
     node: Node, known: Mapping[str, np.ndarray], shape: tuple[int, ...]
 ) -> list[Fixed] | None:
     """The types of the features that a quantiser reads, if its steps are powers of two."""
-    given = [known.get(name) for name in node.inputs[1:]]
+    given = [known.get(name) for name in node.inputs[1:] if name]
     if any(values is None for values in given):
         return None
     try:
@@ -88,8 +88,7 @@ def input_types(
                 return None
             scale = parameters.scale
         elif node.operator == "QuantizeLinear":
-            integers = given[1].dtype if len(given) > 1 and given[1] is not None else np.uint8
-            linear = quantisers.linear(node, given, shape, integers)
+            linear = quantisers.linear(node, given, shape, quantisers.integer_type(node, given))
             if linear.zero.any():
                 return None
             scale, low, high = linear.scale, linear.low, linear.high

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from onnx import helper
 
 from trigger.fixedpoint.types import Reals
 from trigger.frontends.inexact import Refusal
@@ -59,13 +60,27 @@ class Linear(NamedTuple):
 def linear(node: Node, given: Sequence[Any], shape: tuple[int, ...], integers: Any) -> Linear:
     """The parameters, with their axis in place; ``integers`` is the type of the integers."""
     scale = checked(given[0])
-    zero = np.zeros(1, dtype=np.int64) if len(given) < 2 else given[1]
+    zero = _zero(given)
+    zero = np.zeros(1, dtype=np.int64) if zero is None else zero
     if node.get("block_size", 0):
         raise Refusal("it quantises in blocks", "quantise by tensor or by channel")
     low, high = _ends(integers)
     axis = int(node.get("axis", 1))
     parts = [along(values, shape, axis) for values in (_positive(scale), zero.astype(np.int64))]
     return Linear(parts[0], parts[1], low, high)
+
+
+def integer_type(node: Node, given: Sequence[Any]) -> Any:
+    """The type of the integers of QuantizeLinear, of its inputs after the first."""
+    zero = _zero(given)
+    if zero is not None:
+        return zero.dtype
+    named = node.get("output_dtype", 0)
+    return helper.tensor_dtype_to_np_dtype(named) if named else np.dtype(np.uint8)
+
+
+def _zero(given: Sequence[Any]) -> Any:
+    return given[1] if len(given) > 1 else None
 
 
 def along(values: np.ndarray, shape: tuple[int, ...], axis: int) -> np.ndarray:
@@ -95,7 +110,7 @@ def of_constants(node: Node, given: Sequence[np.ndarray]) -> Any:
     if node.operator == "BipolarQuant":
         return np.where(x >= 0, 1.0, -1.0) * checked(others[0])
     if node.operator == "QuantizeLinear":
-        integers = others[1].dtype if len(others) > 1 else np.dtype(np.uint8)
+        integers = integer_type(node, others)
         parts = linear(node, others, x.shape, integers)
         whole = np.rint(_steps(x, parts.scale)).astype(np.int64) + parts.zero
         return np.clip(whole, parts.low, parts.high).astype(integers)

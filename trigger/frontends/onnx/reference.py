@@ -292,7 +292,8 @@ def _thresholds(node: Node, how: _Arithmetic, x: Any, bounds: Any) -> Any:
 
 
 def _quantize(node: Node, how: _Arithmetic, x: Any, *given: Any) -> Any:
-    integers = given[1].dtype if len(given) > 1 else np.dtype(np.uint8)
+    given = tuple(part for part in given if part is not None)
+    integers = quantisers.integer_type(node, given)
     parts = quantisers.linear(node, [np.asarray(part) for part in given], x.shape, integers)
     least, most = (int(end - parts.zero.min()) for end in (parts.low, parts.high))
     steps = _steps(how, x / parts.scale.astype(x.dtype), (least, most))
@@ -301,6 +302,7 @@ def _quantize(node: Node, how: _Arithmetic, x: Any, *given: Any) -> Any:
 
 
 def _dequantize(node: Node, how: _Arithmetic, x: Any, *given: Any) -> Any:
+    given = tuple(part for part in given if part is not None)
     parts = quantisers.linear(node, [np.asarray(part) for part in given], x.shape, np.int8)
     return (x.astype(np.int64) - parts.zero).astype(how.kind) * parts.scale.astype(how.kind)
 

@@ -78,8 +78,8 @@ def trunc(call: Call) -> list[Value]:
 def quantize_linear(call: Call) -> list[Value]:
     """QuantizeLinear."""
     given = call.constants()
-    integers = given[1].dtype if len(given) > 1 and given[1] is not None else np.dtype(np.uint8)
     value = call.value
+    integers = quantisers.integer_type(call.node, given)
     parts = quantisers.linear(call.node, given, value.shape, integers)
     zeros = np.unique(parts.zero)
     if len(zeros) > 1:
