@@ -78,6 +78,27 @@ def of_quant(**changes):
     return net
 
 
+def of_misfit_weights():
+    net, x = entered()
+    net.node("MatMul", x, net.quant(net.constant(EIGHTHS), np.ones(5), 4))
+    return net
+
+
+def of_constant_that_is_no_tensor():
+    net, x = entered()
+    net.nodes.append(helper.make_node("Constant", [], ["k"], name="number", value=3.5))
+    net.node("Add", x, "k")
+    return net
+
+
+def without_scale():
+    net, x = entered()
+    net.nodes.append(helper.make_node("QuantizeLinear", [x], ["y"], name="whole"))
+    net.node("DequantizeLinear", "y", np.float32(0.5))
+    return net
+
+
+WINDOW = {"shape": (1, 2), "kernel_shape": [2], "dilations": [3], "pads": [1, 1]}
 QUANTISE = "put a quantiser after it, or use powers of two as its factors"
 REFUSED = {
     "operator": (
@@ -165,6 +186,41 @@ REFUSED = {
     "shape": (
         of("MatMul", np.ones((3, 2))),
         "MatMul_1: its weights (3, 2) do not fit values (1, 4). Remedy: export it again.",
+    ),
+    "infinite": (
+        of("Add", np.float32([0, 0, np.inf, 0])),
+        "Add_1: its constants are not finite. Remedy: use finite numbers.",
+    ),
+    "no axis": (
+        of("Squeeze", shape=(1,)),
+        "outputs: the output squeeze1_0 of the shape () has no batch axis. Remedy: keep the events "
+        "on the first axis.",
+    ),
+    "no elements": (
+        of("Slice", np.array([0]), np.array([0]), np.array([1])),
+        "outputs: the output slice1_0 has no elements. Remedy: remove it from the network.",
+    ),
+    "largest of padding": (
+        of("MaxPool", **WINDOW),
+        "MaxPool_1: one of its windows lies in the padding alone. Remedy: use less padding.",
+    ),
+    "average of padding": (
+        of("AveragePool", **WINDOW),
+        "AveragePool_1: one of its windows lies in the padding alone. Remedy: use less padding.",
+    ),
+    "scales of weights": (
+        of_misfit_weights(),
+        "Quant_1: its constants do not fit: operands could not be broadcast together with shapes "
+        "(4,3) (5,). Remedy: export the network again.",
+    ),
+    "no tensor": (
+        of_constant_that_is_no_tensor(),
+        "number: its constants do not fit: 'float' object has no attribute 'HasField'. Remedy: "
+        "export the network again.",
+    ),
+    "no scale": (
+        without_scale(),
+        "whole: its inputs do not fit: list index out of range. Remedy: export the network again.",
     ),
 }  # fmt: skip
 

@@ -12,7 +12,7 @@ from trigger.fixedpoint.types import Fixed, smallest
 from trigger.frontends.inexact import Refusal
 from trigger.frontends.onnx import quantisers
 from trigger.frontends.onnx.exactly import exact, is_power_of_two
-from trigger.frontends.onnx.reading import Model, Node
+from trigger.frontends.onnx.reading import MISFITS, Model, Node
 from trigger.frontends.onnx.steps import Line
 from trigger.frontends.onnx.values import Value, scaled
 from trigger.support.names import as_identifier
@@ -95,7 +95,7 @@ def input_types(
         else:
             return None
         steps = np.broadcast_to(exact(scale), shape).ravel().tolist()
-    except (Refusal, ValueError):
+    except (Refusal, *MISFITS):
         return None
     if not all(map(is_power_of_two, steps)):
         return None

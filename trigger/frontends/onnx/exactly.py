@@ -5,13 +5,20 @@ from typing import Any
 
 import numpy as np
 
+from trigger.frontends.inexact import Refusal
+
 # An array of fractions, dtype object.
 Exact = np.ndarray
 
 
 def exact(values: Any, shape: tuple[int, ...] | None = None) -> Exact:
-    """Finite numbers as fractions, also broadcast to a shape. Equal numbers share one object."""
+    """Numbers as fractions, also broadcast to a shape. Equal numbers share one object.
+
+    Raises Refusal if one is not finite.
+    """
     given = np.asarray(values)
+    if given.dtype.kind == "f" and not np.isfinite(given).all():
+        raise Refusal("its constants are not finite", "use finite numbers")
     made = np.empty(given.shape, dtype=object)
     known: dict[Any, Fraction] = {}
     for place, value in enumerate(given.ravel().tolist()):

@@ -13,7 +13,7 @@ import numpy as np
 
 from trigger.frontends.inexact import Problem, Refusal
 from trigger.frontends.onnx import moves, quantisers
-from trigger.frontends.onnx.reading import MOST_WEIGHTS, Model, Node, as_array
+from trigger.frontends.onnx.reading import MISFITS, MOST_WEIGHTS, Model, Node, as_array
 
 Constants = dict[str, np.ndarray]
 
@@ -43,20 +43,25 @@ def widened(values: np.ndarray) -> np.ndarray:
 
 def computed(node: Node, known: Mapping[str, np.ndarray]) -> Sequence[np.ndarray]:
     """The outputs of a node of constants. Raises Refusal if they cannot be computed."""
+    try:
+        return _computed(node, known)
+    except MISFITS as error:
+        text = " ".join(str(error).split())
+        raise Refusal(f"its constants do not fit: {text}", "export the network again") from error
+
+
+def _computed(node: Node, known: Mapping[str, np.ndarray]) -> Sequence[np.ndarray]:
     if node.operator == "Constant":
         return [_constant(node)]
     given = [known[name] if name else None for name in node.inputs]
     if node.operator in quantisers.OPERATORS:
         return [quantisers.of_constants(node, [values for values in given if values is not None])]
-    try:
-        if node.operator in moves.OPERATORS:
-            return moves.moved(node, given, known.get)
-        if node.operator in _ARITHMETIC:
-            return [_arithmetic(node.operator, [v for v in given if v is not None])]
-        if node.operator in _OTHERS:
-            return [_OTHERS[node.operator](node, given)]
-    except (ValueError, IndexError, TypeError, ZeroDivisionError) as error:
-        raise Refusal(f"its constants do not fit: {error}", "export the network again") from error
+    if node.operator in moves.OPERATORS:
+        return moves.moved(node, given, known.get)
+    if node.operator in _ARITHMETIC:
+        return [_arithmetic(node.operator, [v for v in given if v is not None])]
+    if node.operator in _OTHERS:
+        return [_OTHERS[node.operator](node, given)]
     raise Refusal(
         f"the operator {node.operator} of constants is not computed",
         "simplify the network before, for example with onnxsim or qonnx-cleanup",

@@ -15,7 +15,7 @@ from trigger.frontends.inexact import Inexact, Problem, Refusal
 from trigger.frontends.onnx import ends, folding
 from trigger.frontends.onnx.calls import Call, Joined
 from trigger.frontends.onnx.operators import OPERATORS
-from trigger.frontends.onnx.reading import Model, Node
+from trigger.frontends.onnx.reading import MISFITS, Model, Node
 from trigger.frontends.onnx.sums import Sum
 from trigger.frontends.onnx.values import Value, real
 from trigger.support.names import as_identifier
@@ -156,7 +156,9 @@ class _Walk:
         value = self.values.get(head.before)
         if value is None:
             raise Refusal(f"the output {head.before} is constant", "remove it from the network")
-        if value.shape[0] != 1:
+        if not value.elements.size:
+            raise Refusal(f"the output {head.before} has no elements", "remove it from the network")
+        if value.shape[:1] != (1,):
             raise Refusal(
                 f"the output {head.before} of the shape {value.shape} has no batch axis",
                 "keep the events on the first axis",
@@ -192,7 +194,7 @@ class _Walk:
         except GraphError as error:
             remedy = "use constants of fewer bits"
             self.problems.append(Problem(node.name, str(error), remedy))
-        except (ValueError, IndexError, TypeError) as error:
+        except MISFITS as error:
             text = " ".join(str(error).split())
             reason = f"its inputs do not fit: {text}"
             self.problems.append(Problem(node.name, reason, "export the network again"))

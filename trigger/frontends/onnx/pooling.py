@@ -24,9 +24,16 @@ def max_pool(call: Call) -> list[Value]:
     where = windows.window(call.node, value.shape[2:], sizes)
     numbers = np.arange(value.elements.size).reshape(value.shape[1:])
     places, counts = windows.under(numbers, where)
+    _check_inside(places >= 0)
     groups = places.reshape(-1, places.shape[-1])
     groups = np.where(groups < 0, groups.max(axis=1, keepdims=True), groups)
     return [_largest(call, value, groups, (1, value.shape[1], *counts))]
+
+
+def _check_inside(counted: np.ndarray) -> None:
+    """Refuse windows (channels, positions, members) that hold nothing."""
+    if not counted.any(axis=-1).all():
+        raise Refusal("one of its windows lies in the padding alone", "use less padding")
 
 
 def pooled(call: Call, largest: bool) -> Value:
@@ -46,6 +53,7 @@ def average_pool(call: Call) -> list[Value]:
     places, counts = windows.under(numbers, where, -2)
     counted = places >= (-2 if node.get("count_include_pad", 0) else 0)
     counted &= places != windows.OUTSIDE
+    _check_inside(counted)
     shape = (1, value.shape[1], *counts)
     groups = np.maximum(places, windows.OUTSIDE).reshape(-1, places.shape[-1])
     made = kernels.total(call.builder, call.name, value, groups, shape)

@@ -27,6 +27,8 @@ DOMAINS = ("", "ai.onnx", QONNX, "onnx.brevitas", "finn.custom_op.general", "com
 MOST_ELEMENTS = 1 << 20
 MOST_WEIGHTS = 1 << 26
 _MOST_BYTES = 1 << 28
+# What Python and NumPy raise for inputs and attributes that are missing, or do not fit.
+MISFITS = (ValueError, IndexError, TypeError, AttributeError, ArithmeticError)
 _MOST_NODES = 10_000
 
 
