@@ -115,12 +115,9 @@ def register(point, field):
 
 
 def addresses(access):
-    """The addresses of all words with this access, "r" or "w"."""
+    """The addresses of all registers with this access, "r" or "w"."""
     return {
-        register["address"] + word
-        for register in PAYLOAD["registers"]
-        if access in register["access"]
-        for word in range(register["words"])
+        register["address"] for register in PAYLOAD["registers"] if access in register["access"]
     }
 
 
@@ -128,8 +125,7 @@ def initial_values():
     """What each address gives after a reset, in their order; zero if it is not readable."""
     values = [0] * (1 << PAYLOAD["address_bits"])
     for register in PAYLOAD["registers"]:
-        for word in range(register["words"]):
-            values[register["address"] + word] = register["reset"] or 0
+        values[register["address"]] = register["reset"] or 0
     return values
 
 

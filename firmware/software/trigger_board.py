@@ -22,16 +22,16 @@ class Mapped:
     def __init__(self, read, write, base=0, step=4):
         self._read, self._write, self._base, self._step = read, write, base, step
 
-    def read(self, register, word=0):
-        """A word of a register, as payload.json describes it."""
-        return int(self._read(self._address(register, word)))
+    def read(self, register):
+        """The word of a register, as payload.json describes it."""
+        return int(self._read(self._address(register)))
 
-    def write(self, register, value, word=0):
-        """Write a word of a register."""
-        self._write(self._address(register, word), value)
+    def write(self, register, value):
+        """Write the word of a register."""
+        self._write(self._address(register), value)
 
-    def _address(self, register, word):
-        return self._base + self._step * (register["address"] + word)
+    def _address(self, register):
+        return self._base + self._step * register["address"]
 
 
 class Ipbus:
@@ -42,21 +42,15 @@ class Ipbus:
     def __init__(self, device, node="payload"):
         self._device, self._prefix = device, f"{node}." if node else ""
 
-    def read(self, register, word=0):
-        """A word of a register, as payload.json describes it."""
-        node = self._node(register)
-        is_block = register["words"] > 1
-        found = node.readBlockOffset(1, word) if is_block else node.read()
+    def read(self, register):
+        """The word of a register, as payload.json describes it."""
+        found = self._node(register).read()
         self._device.dispatch()
-        return int(found[0] if is_block else found)
+        return int(found)
 
-    def write(self, register, value, word=0):
-        """Write a word of a register."""
-        node = self._node(register)
-        if register["words"] > 1:
-            node.writeBlockOffset([value], word)
-        else:
-            node.write(value)
+    def write(self, register, value):
+        """Write the word of a register."""
+        self._node(register).write(value)
         self._device.dispatch()
 
     def _node(self, register):
@@ -125,15 +119,15 @@ class Trigger:
                 "use the files of the export that is on the board"
             )
 
-    def read(self, name, word=0):
-        """A word of a register by its name in payload.json."""
-        return self._bus.read(self._register(name, "r", word), word)
+    def read(self, name):
+        """The word of a register by its name in payload.json."""
+        return self._bus.read(self._register(name, "r"))
 
-    def write(self, name, value, word=0):
-        """Write a word of a register."""
+    def write(self, name, value):
+        """Write the word of a register."""
         if not 0 <= value <= WORD:
             raise ValueError(f"{name}: {value} does not fit 32 bits")
-        self._bus.write(self._register(name, "w", word), value, word)
+        self._bus.write(self._register(name, "w"), value)
 
     def read_wide(self, name):
         """A number of 64 bits from its two registers."""
@@ -199,12 +193,10 @@ class Trigger:
         (low,) = (bit["low"] for bit in self.registers[register]["bits"] if bit["name"] == name)
         return low
 
-    def _register(self, name, access, word):
+    def _register(self, name, access):
         if name not in self.registers:
             raise KeyError(f"no register {name!r}; there are {', '.join(self.registers)}")
         register = self.registers[name]
         if access not in register["access"]:
             raise PermissionError(f"{name} cannot be {'read' if access == 'r' else 'written'}")
-        if not 0 <= word < register["words"]:
-            raise IndexError(f"{name} has {register['words']} words; there is no word {word}")
         return register

@@ -10,11 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from trigger.board.address_table import xml
-from trigger.board.axi import Widths, axi_ports
-from trigger.board.ipxact import Core, component
-from trigger.board.registers import Signal, registers
-from trigger.board.software import header
 from trigger.workflow.board_export import export
 
 pytestmark = pytest.mark.minutes
@@ -36,15 +31,6 @@ def described(folder):
     """The registers of payload.json by name."""
     found = json.loads((folder / "payload.json").read_text())["registers"]
     return {register["name"]: register for register in found}
-
-
-def with_window(shell):
-    """The registers of a shell, and a window of 64 words that is like none of them."""
-    known = registers(shell.points, shell.latency, "00c0ffee")
-    window = known.registers[0]._replace(
-        name="window", address=0x180, words=64, read=Signal("window", 0, 32)
-    )
-    return known._replace(registers=(*known.registers, window))
 
 
 def nodes(element, path=(), base=0):
@@ -80,27 +66,6 @@ def test_the_address_table_has_the_registers(exported):
         assert (address, node.get("permission")) == (register["address"], register["access"])
         mask = int(node.get("mask"), 0)
         assert mask == (1 << bit["high"] + 1) - (1 << bit["low"])
-
-
-def test_windows_of_words(shell):
-    """Registers of several words, which this shell has none of, in every file."""
-    known = with_window(shell)
-    top = ET.fromstring(xml("it", known))
-    assert top.get("fwinfo") == "endpoint;width=9"
-    (window,) = (node for path, _, node in nodes(top) if path == "window")
-    assert (window.get("address"), window.get("mode"), window.get("size")) == (
-        "0x180",
-        "incremental",
-        "64",
-    )
-    assert "#define IT_WINDOW_OFFSET 0x600u\n#define IT_WINDOW_WORDS 64u\n" in header("it", known)
-    block = ET.fromstring(component(Core("it", [], axi_ports(Widths(8, 64, 11)), known))).find(
-        f".//{SPIRIT}addressBlock"
-    )
-    assert block.find(f"{SPIRIT}range").text == str(4 << 9)
-    last = block.findall(f"{SPIRIT}register")[-1]
-    facts = {child.tag.removeprefix(SPIRIT): child.text for child in last}
-    assert (facts["name"], facts["dim"], facts["addressOffset"]) == ("window", "64", "0x600")
 
 
 def test_ipbb_finds_the_files(exported):

@@ -79,14 +79,6 @@ class Node:
     def write(self, value):
         self.board.write(self.address, value)
 
-    def readBlockOffset(self, count, offset):  # noqa: N802
-        assert count == 1
-        return [self.board.read(self.address + 4 * offset)]
-
-    def writeBlockOffset(self, values, offset):  # noqa: N802
-        (value,) = values
-        self.board.write(self.address + 4 * offset, value)
-
 
 @pytest.fixture
 def software(tmp_path, monkeypatch):
@@ -128,21 +120,3 @@ def test_the_examples_run(software, capsys):
     shown = "{'total': 0, 'saturated': 0, 'accepted': {'loose': 0, 'tight': 0}} []\n"
     assert capsys.readouterr().out == 2 * shown
     assert (board.words[0x18], board.words[0x19], board.words[0x12]) == (0, 12, 100)
-
-
-@pytest.mark.parametrize("bus", ["mapped", "ipbus"])
-def test_a_window_of_words(software, tmp_path, bus):
-    """A register of several words, which a payload may get."""
-    module, described = software
-    window = {**described["registers"][-1], "name": "window", "address": 0x80, "words": 4}
-    described["registers"].append({**window, "access": "rw"})
-    board = Board(described["registers"], 0)
-    board.words |= {0x80 + k: k * k for k in range(4)}
-    (tmp_path / "payload.json").write_text(json.dumps(described))
-    made = module.Mapped(board.read, board.write) if bus == "mapped" else module.Ipbus(board)
-    trigger = module.Trigger(made)
-    assert [trigger.read("window", k) for k in range(4)] == [0, 1, 4, 9]
-    trigger.write("window", 77, 2)
-    assert board.words[0x82] == 77
-    with pytest.raises(IndexError, match="^window has 4 words; there is no word 4$"):
-        trigger.read("window", 4)

@@ -1,7 +1,7 @@
 """The registers of an EMP payload for the IPbus software: an address table, and a list of files
 for its builder.
 
-``xml`` is in the format that uHAL reads: nodes with address, mask, permission, mode and size.
+``xml`` is in the format that uHAL reads: nodes with address, mask and permission.
 ``dep`` is a dependency file of ipbb, whose commands are read from the last to the first.
 """
 
@@ -62,9 +62,6 @@ def _node(name: str, register: Register) -> ET.Element:
         permission=register.access,
         description=register.meaning,
     )
-    if register.words > 1:
-        node.set("mode", "incremental")
-        node.set("size", str(register.words))
     node.extend(_masked(bits, register.access) for bits in register.bits)
     return node
 

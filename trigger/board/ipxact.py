@@ -145,13 +145,11 @@ def _memory_map(registers: Registers) -> ET.Element:
 
 
 def _register(name: str, register: Register) -> ET.Element:
-    several = [_text("dim", register.words)] * (register.words > 1)
     known = [] if register.initial is None else [_reset(register.initial)]
     return _element(
         "register",
         _text("name", name),
         _text("description", register.meaning),
-        *several,
         _text("addressOffset", f"0x{4 * register.address:x}"),
         _text("size", 32),
         _text("access", _ACCESS[register.access]),

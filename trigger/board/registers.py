@@ -58,9 +58,7 @@ class Bits(NamedTuple):
 
 
 class Register(NamedTuple):
-    """``words`` registers from ``address`` on, or one.
-
-    ``read`` is what a read gives: bits of a signal, or a constant. ``strobes`` are what a write
+    """``read`` is what a read gives: bits of a signal, or a constant. ``strobes`` are what a write
     does. ``reset`` is the value after a reset. ``point`` numbers the working point, if it has one.
     """
 
@@ -71,18 +69,12 @@ class Register(NamedTuple):
     strobes: tuple[Strobe, ...] = ()
     reset: int = 0
     bits: tuple[Bits, ...] = ()
-    words: int = 1
     point: int | None = None
 
     @property
     def access(self) -> str:
         """``r``, ``w`` or ``rw``."""
         return ("r" if self.read is not None else "") + ("w" if self.strobes else "")
-
-    @property
-    def last(self) -> int:
-        """The address of the last word."""
-        return self.address + self.words - 1
 
     @property
     def constant(self) -> int | None:
@@ -108,7 +100,7 @@ class Registers(NamedTuple):
     @property
     def address_bits(self) -> int:
         """The width of a word's address."""
-        return max(_ADDRESS_BITS, max(r.last for r in self.registers).bit_length())
+        return max(_ADDRESS_BITS, max(r.address for r in self.registers).bit_length())
 
     @property
     def error_bits(self) -> int:
@@ -128,7 +120,6 @@ class Registers(NamedTuple):
             {
                 "name": ".".join(self.path(register)),
                 "address": register.address,
-                "words": register.words,
                 "access": register.access,
                 "reset": register.initial,
                 "bits": [bits._asdict() for bits in register.bits],
