@@ -109,6 +109,18 @@ def bipolar(scale):
     return net
 
 
+def one_bit(**options):
+    net, x = entered(4)
+    net.node("Add", net.quant(x, 0.5, 1, **options), x)
+    return net
+
+
+def one_bit_weights():
+    net, x = entered(4)
+    net.node("MatMul", x, net.quant(net.constant(weights(4, 3)), 0.5, 1, zero=1.0))
+    return net
+
+
 def truncated(mode):
     net, x = entered(4)
     inputs = [np.float32(value) for value in (0.25, 0, 6, 3)]
@@ -191,6 +203,14 @@ EXACT = {
     "leaky": lambda: of_values(("LeakyRelu", (), {"alpha": 0.125})),
     "bounds": lambda: of_values(("Min", (np.float32(3),), {}), ("Max", (np.float32(-2),), {})),
     "bipolar": lambda: bipolar(0.5),
+    **{
+        f"one bit, signed {signed}, narrow {narrow}": lambda signed=signed, narrow=narrow: one_bit(
+            signed=signed, narrow=narrow
+        )
+        for signed in (0, 1)
+        for narrow in (0, 1)
+    },
+    "one bit, weights with a zero point": one_bit_weights,
     "moves": lambda: of_values(
         ("Transpose", (), {"perm": [0, 2, 1]}),
         ("Unsqueeze", (np.array([1]),), {}),

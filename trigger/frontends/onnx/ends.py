@@ -83,7 +83,7 @@ def input_types(
         if node.operator in ("Quant", "IntQuant"):
             parameters = quantisers.quant(node, given)
             low, high = parameters.low, parameters.high
-            binary = quantisers.is_binary(parameters)
+            binary = parameters.is_binary
             if parameters.zero.any() or binary or parameters.rounding not in ("ROUND", "HALF_EVEN"):
                 return None
             scale = parameters.scale

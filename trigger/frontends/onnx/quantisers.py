@@ -26,6 +26,12 @@ class Parameters(NamedTuple):
     low: int
     high: int
     rounding: str
+    signed: bool
+
+    @property
+    def is_binary(self) -> bool:
+        """One bit with a sign: QONNX makes it -1 and 1."""
+        return self.signed and self.high == 0
 
     @property
     def grid(self) -> Grid:
@@ -40,12 +46,7 @@ def quant(node: Node, given: Sequence[Any]) -> Parameters:
     if (zero != np.rint(zero)).any():
         raise Refusal(f"its zero point {zero.ravel()[0]:g} is no integer", "use an integer")
     mode = rounding(str(node.get("rounding_mode", "ROUND")))
-    return Parameters(_positive(scale), zero, low, high, mode)
-
-
-def is_binary(parameters: Parameters) -> bool:
-    """One bit with a sign: QONNX makes it -1 and 1."""
-    return (parameters.low, parameters.high) in {(-1, 0), (0, 0)}
+    return Parameters(_positive(scale), zero, low, high, mode, signed)
 
 
 class Linear(NamedTuple):
@@ -102,8 +103,8 @@ def of_constants(node: Node, given: Sequence[np.ndarray]) -> Any:
     if node.operator in ("Quant", "IntQuant"):
         parameters = quant(node, others)
         steps = _steps(x, parameters.scale) + np.float32(1) * parameters.zero.astype(np.float32)
-        if is_binary(parameters):
-            return np.where(steps >= 0, 1.0, -1.0) * parameters.scale
+        if parameters.is_binary:
+            return (np.where(steps >= 0, 1.0, -1.0) - parameters.zero) * parameters.scale
         limited = np.clip(steps, parameters.low, parameters.high)
         whole = ROUND[parameters.rounding](limited).astype(np.float64)
         return (whole - parameters.zero) * parameters.scale

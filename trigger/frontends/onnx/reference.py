@@ -247,7 +247,7 @@ def _note(arithmetic: _Arithmetic, distance: np.ndarray, values: np.ndarray) -> 
 
 def _quant(node: Node, how: _Arithmetic, x: Any, scale: Any, zero: Any, bits: Any) -> Any:
     parameters = quantisers.quant(node, [np.asarray(part) for part in (scale, zero, bits)])
-    if quantisers.is_binary(parameters):
+    if parameters.is_binary:
         return _bipolar(node, how, x / scale + zero, np.ones((), x.dtype)) * scale
     ends = parameters.low, parameters.high
     limited = np.clip(_steps(how, x / scale + zero, ends, parameters.rounding), *ends)

@@ -36,7 +36,7 @@ def quant(call: Call) -> list[Value]:
     """Quant and IntQuant."""
     parameters = quantisers.quant(call.node, call.constants())
     value = call.value
-    if quantisers.is_binary(parameters):
+    if parameters.is_binary:
         if parameters.zero.any():
             raise Refusal("it has one bit and a zero point", "use BipolarQuant")
         return [_signs(call, value, parameters.scale)]
