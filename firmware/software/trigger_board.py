@@ -4,6 +4,7 @@ there are.
 """
 
 import json
+import operator
 from pathlib import Path
 
 WORD = 0xFFFFFFFF
@@ -74,6 +75,7 @@ class Accept:
 
     @threshold.setter
     def threshold(self, value):
+        value = _integer(f"{self.name}: threshold", value)
         if not -(1 << 63) <= value < 1 << 63:
             raise ValueError(f"{self.name}: threshold {value} does not fit 64 bits")
         # Writing the low word sets both.
@@ -94,21 +96,26 @@ class Accept:
         return self._trigger.read_wide(f"{self._registers}.accepted")
 
 
+class _AcceptBits(dict):
+    def __missing__(self, name):
+        raise KeyError(f"no accept bit {name!r}; there are {', '.join(self)}")
+
+
 class Trigger:
     """The trigger behind a bus: ``accept`` has its accept bits by name.
 
     Raises RuntimeError if the board has another network than payload.json is for; if weights can be
-    loaded, one of another structure.
+    loaded, one of another structure. Raises ValueError for another file than payload.json.
     """
 
     def __init__(self, bus, payload=PAYLOAD):
-        described = json.loads(Path(payload).read_text(encoding="utf-8"))
+        described = _content(payload, "payload.json", "registers")
         self._bus = bus
         self.registers = {register["name"]: register for register in described["registers"]}
-        self.accept = {
-            point["name"]: Accept(self, point["name"], point["registers"])
+        self.accept = _AcceptBits(
+            (point["name"], Accept(self, point["name"], point["registers"]))
             for point in described["points"]
-        }
+        )
         name, register = "version", "version"
         if described.get("structure") is not None:
             name, register = "structure", "weights_structure"
@@ -125,6 +132,7 @@ class Trigger:
 
     def write(self, name, value):
         """Write the word of a register."""
+        value = _integer(name, value)
         if not 0 <= value <= WORD:
             raise ValueError(f"{name}: {value} does not fit 32 bits")
         self._bus.write(self._register(name, "w"), value)
@@ -158,11 +166,12 @@ class Trigger:
         """Put the weights and thresholds of a weights.json into force, with the next event.
 
         Raises RuntimeError if they are for another structure, if a word was lost, and if no event
-        came in so many ``attempts`` to see one: they then wait for it.
+        came in so many ``attempts`` to see one: they then wait for it. Raises ValueError for
+        another file than weights.json.
         """
         if "weights_structure" not in self.registers:
             raise RuntimeError("the weights of this firmware are constants")
-        given = json.loads(Path(weights).read_text(encoding="utf-8"))
+        given = _content(weights, "weights.json", "words")
         words = [int(word, 16) for word in given["words"]]
         here = f"{self.read('weights_structure'):08x}", self.read("weights_words")
         if here != (given["structure"], len(words)):
@@ -200,3 +209,22 @@ class Trigger:
         if access not in register["access"]:
             raise PermissionError(f"{name} cannot be {'read' if access == 'r' else 'written'}")
         return register
+
+
+def _content(path, name, key):
+    """What a file of an export has, which is known by a key."""
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except ValueError:
+        content = None
+    if not isinstance(content, dict) or key not in content:
+        raise ValueError(f"{path} is not the {name} of an export")
+    return content
+
+
+def _integer(name, value):
+    """An integer of Python or NumPy as one of Python."""
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name}: {value!r} is not an integer") from None

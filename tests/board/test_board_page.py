@@ -7,6 +7,7 @@ import re
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from trigger.backends.rtl.image import Image
@@ -108,7 +109,11 @@ def test_the_class_needs_python_3_9_alone():
     text = (folder("firmware") / "software" / "trigger_board.py").read_text()
     tree = ast.parse(text, feature_version=(3, 9))
     imported = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
-    assert [ast.unparse(node) for node in imported] == ["import json", "from pathlib import Path"]
+    assert [ast.unparse(node) for node in imported] == [
+        "import json",
+        "import operator",
+        "from pathlib import Path",
+    ]
 
 
 def test_the_examples_run(software, capsys):
@@ -120,3 +125,31 @@ def test_the_examples_run(software, capsys):
     shown = "{'total': 0, 'saturated': 0, 'accepted': {'loose': 0, 'tight': 0}} []\n"
     assert capsys.readouterr().out == 2 * shown
     assert (board.words[0x18], board.words[0x19], board.words[0x12]) == (0, 12, 100)
+
+
+def test_what_software_refuses(software, tmp_path):
+    """Names what it is about, and takes the integers of NumPy."""
+    module, described = software
+    board = Board(described["registers"], 0)
+    bus = module.Mapped(board.read, board.write)
+    trigger = module.Trigger(bus)
+    trigger.accept["tight"].threshold = np.int64(-5)
+    trigger.accept["tight"].prescale = np.uint32(7)
+    assert trigger.accept["tight"].threshold == -5
+    assert [type(word) for word in board.words.values()] == [int] * len(board.words)
+    before = dict(board.words)
+    with pytest.raises(TypeError, match=r"^tight: threshold: 0\.5 is not an integer$"):
+        trigger.accept["tight"].threshold = 0.5
+    with pytest.raises(TypeError, match="^accept.tight.prescale: '3' is not an integer$"):
+        trigger.accept["tight"].prescale = "3"
+    with pytest.raises(KeyError, match="no accept bit 'lose'; there are loose, tight"):
+        trigger.accept["lose"].prescale = 1
+    assert board.words == before
+    trigger.registers["weights_structure"] = None  # weights can be loaded
+    path = tmp_path / "other.json"
+    for text in ("{}", "[]", "no JSON", '{"version": 1}'):
+        path.write_text(text)
+        with pytest.raises(ValueError, match=f"^{path} is not the payload.json of an export$"):
+            module.Trigger(bus, path)
+        with pytest.raises(ValueError, match=f"^{path} is not the weights.json of an export$"):
+            trigger.load(path)
