@@ -248,7 +248,8 @@ def _note(arithmetic: _Arithmetic, distance: np.ndarray, values: np.ndarray) -> 
 def _quant(node: Node, how: _Arithmetic, x: Any, scale: Any, zero: Any, bits: Any) -> Any:
     parameters = quantisers.quant(node, [np.asarray(part) for part in (scale, zero, bits)])
     if parameters.is_binary:
-        return _bipolar(node, how, x / scale + zero, np.ones((), x.dtype)) * scale
+        signs = _bipolar(node, how, x / scale + zero, np.ones((), x.dtype))
+        return ((signs - zero) * scale).astype(x.dtype)
     ends = parameters.low, parameters.high
     limited = np.clip(_steps(how, x / scale + zero, ends, parameters.rounding), *ends)
     whole = quantisers.ROUND[parameters.rounding](limited)
