@@ -98,6 +98,28 @@ def without_scale():
     return net
 
 
+def cast_end():
+    net, x = entered()
+    net.node("Cast", net.node("Sigmoid", x), to=TensorProto.INT64)
+    return net
+
+
+def cast_constant(kind):
+    net, x = entered()
+    short = net.node("Cast", np.float32(0.1), to=kind)
+    net.node("Mul", x, net.node("Cast", short, to=TensorProto.FLOAT))
+    return net
+
+
+def namesakes():
+    """A softmax that may not be left out, with the name of a node whose axis it could be over."""
+    net, x = entered(6, 1)
+    net.node("Softmax", net.node("Concat", x, axis=1), axis=2)
+    net.nodes[-1].name = net.nodes[-2].name
+    return net
+
+
+CAST = "it casts values to integers or to shorter floats"
 WINDOW = {"shape": (1, 2), "kernel_shape": [2], "dilations": [3], "pads": [1, 1]}
 QUANTISE = "put a quantiser after it, or use powers of two as its factors"
 REFUSED = {
@@ -186,6 +208,33 @@ REFUSED = {
     "shape": (
         of("MatMul", np.ones((3, 2))),
         "MatMul_1: its weights (3, 2) do not fit values (1, 4). Remedy: export it again.",
+    ),
+    "softmax of a namesake": (
+        namesakes(),
+        "outputs: its softmax over axis 2 of the shape (1, 6, 1) cannot be left out: the sum is not "
+        "over all outputs. Remedy: remove the softmax from the network and apply it in "
+        "software.",
+    ),
+    "axis that is no number": (
+        of("Softmax", axis="last"),
+        "outputs: its inputs do not fit: invalid literal for int() with base 10: 'last'. Remedy: "
+        "export the network again.",
+    ),
+    "integers of a sigmoid": (
+        cast_end(),
+        f"Cast_2: {CAST}. Remedy: cast to float, or use a quantiser.",
+    ),
+    "float16": (
+        of("Cast", to=TensorProto.FLOAT16),
+        f"Cast_1: {CAST}. Remedy: cast to float, or use a quantiser.",
+    ),
+    "float16 of a constant": (
+        cast_constant(TensorProto.FLOAT16),
+        "Cast_1: its constants do not fit a shorter float. Remedy: keep constants in float32.",
+    ),
+    "bfloat16 of a constant": (
+        cast_constant(TensorProto.BFLOAT16),
+        "Cast_1: its constants do not fit a shorter float. Remedy: keep constants in float32.",
     ),
     "infinite": (
         of("Add", np.float32([0, 0, np.inf, 0])),

@@ -3,14 +3,14 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from trigger.fixedpoint.build import Builder
 from trigger.fixedpoint.types import Fixed, smallest
 from trigger.frontends.inexact import Refusal
-from trigger.frontends.onnx import quantisers
+from trigger.frontends.onnx import moves, quantisers
 from trigger.frontends.onnx.exactly import exact, is_power_of_two
 from trigger.frontends.onnx.reading import MISFITS, Model, Node
 from trigger.frontends.onnx.steps import Line
@@ -26,11 +26,14 @@ _ONE_ROUNDING = Fraction(1, 1 << 23)
 
 
 class Head(NamedTuple):
-    """The end of an output: the function, its node, and the tensor that it reads."""
+    """The end of an output: the function, its node, the tensor that it reads, and the axis of a
+    softmax.
+    """
 
     kind: str
     node: str
     before: str
+    axis: Any = -1
 
 
 class Trimmed(NamedTuple):
@@ -64,8 +67,11 @@ def _head(
         alone = readers == 1
         if alone and node.operator in _FUNCTIONS:
             dropped.update([place, *passed])
-            return Head(_FUNCTIONS[node.operator], node.name, node.inputs[0])
+            kind = _FUNCTIONS[node.operator]
+            return Head(kind, node.name, node.inputs[0], node.get("axis", -1))
         if not alone or node.operator not in _PASSED:
+            break
+        if node.operator == "Cast" and not moves.keeps(node):
             break
         passed.append(place)
         place = node.inputs[0]

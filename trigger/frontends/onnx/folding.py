@@ -10,6 +10,7 @@ from functools import reduce
 from typing import Any
 
 import numpy as np
+from onnx import helper
 
 from trigger.frontends.inexact import Problem, Refusal
 from trigger.frontends.onnx import moves, quantisers
@@ -103,7 +104,10 @@ def _cast(node: Node, given: Sequence[Any]) -> np.ndarray:
     to = int(node.get("to", 1))
     whole = {2: np.uint8, 3: np.int8, 4: np.uint16, 5: np.int16, 6: np.int32, 7: np.int64, 9: bool}
     if to in (1, 10, 11, 16):
-        return np.asarray(given[0], dtype=np.float64)
+        x = np.asarray(given[0], dtype=np.float64)
+        if to in (10, 16) and (x.astype(helper.tensor_dtype_to_np_dtype(to)) != x).any():
+            raise Refusal("its constants do not fit a shorter float", "keep constants in float32")
+        return x
     if to not in whole:
         raise Refusal("it casts constants to a type that is not read", "export the network again")
     return np.asarray(given[0]).astype(whole[to])

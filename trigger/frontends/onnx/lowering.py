@@ -115,6 +115,8 @@ class _Walk:
             raise Inexact([problem]) from refusal
         except TooWide as wide:
             raise Inexact([_too_wide("outputs", wide)]) from wide
+        except MISFITS as error:
+            raise Inexact([_misfit("outputs", error)]) from error
 
     def _finished(self) -> Lowered:
         values = [self._output(head) for head in self.ends.heads]
@@ -164,8 +166,7 @@ class _Walk:
                 "keep the events on the first axis",
             )
         if head.kind == "softmax":
-            axis = next(n.get("axis") for n in self.model.nodes if n.name == head.node)
-            ends.check_softmax(value, -1 if axis is None else int(axis))
+            ends.check_softmax(value, int(head.axis))
         return value.moved(lambda x: x.reshape(1, -1))
 
     def _leave_out(self, factor: Fraction) -> None:
@@ -195,9 +196,7 @@ class _Walk:
             remedy = "use constants of fewer bits"
             self.problems.append(Problem(node.name, str(error), remedy))
         except MISFITS as error:
-            text = " ".join(str(error).split())
-            reason = f"its inputs do not fit: {text}"
-            self.problems.append(Problem(node.name, reason, "export the network again"))
+            self.problems.append(_misfit(node.name, error))
 
     def _lower(self, node: Node, name: str) -> None:
         if all(i in self.constants or not i for i in node.inputs):
@@ -238,6 +237,11 @@ def _names(nodes: Sequence[Node]) -> list[str]:
         taken.add(name.casefold())
         names.append(name)
     return names
+
+
+def _misfit(name: str, error: Exception) -> Problem:
+    text = " ".join(str(error).split())
+    return Problem(name, f"its inputs do not fit: {text}", "export the network again")
 
 
 def _too_wide(name: str, wide: TooWide) -> Problem:

@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from onnx import TensorProto
 
 from trigger.frontends.inexact import Refusal
 from trigger.frontends.onnx.reading import MOST_ELEMENTS, Node
@@ -45,6 +46,11 @@ def integers(node: Node, known: Known, place: int, attribute: str) -> list[int] 
     if given is None:
         return None
     return [int(value) for value in (given if isinstance(given, list | tuple) else [given])]
+
+
+def keeps(node: Node) -> bool:
+    """Whether Cast gives numbers of 32 or 64 bits, and keeps them as they are."""
+    return int(node.get("to", TensorProto.FLOAT)) in (TensorProto.FLOAT, TensorProto.DOUBLE)
 
 
 def _reshape(node: Node, known: Known, shape: tuple[int, ...]) -> Move:

@@ -106,8 +106,10 @@ def _shape(call: Call) -> list[np.ndarray]:
 
 
 def _cast(call: Call) -> list[Value]:
-    if int(call.node.get("to", 1)) not in (1, 10, 11):
-        raise Refusal("it casts values to integers", "use a quantiser")
+    if not moves.keeps(call.node):
+        raise Refusal(
+            "it casts values to integers or to shorter floats", "cast to float, or use a quantiser"
+        )
     return [call.value]
 
 
