@@ -236,6 +236,10 @@ REFUSED = {
         cast_constant(TensorProto.BFLOAT16),
         "Cast_1: its constants do not fit a shorter float. Remedy: keep constants in float32.",
     ),
+    "parts": (
+        of("Split", np.array([1, 2]), outputs=2, axis=1),
+        "Split_1: its parts [1, 2] do not fit its axis 1. Remedy: export it again.",
+    ),
     "infinite": (
         of("Add", np.float32([0, 0, np.inf, 0])),
         "Add_1: its constants are not finite. Remedy: use finite numbers.",
@@ -463,8 +467,12 @@ def of_another_domain(model):
     model.graph.node[0].domain = "evil"
 
 
+def of_old_operators(model):
+    model.opset_import[0].version = 6
+
+
 DAMAGED = {
-    "garbage": (b"\\xff" * 100, "not an ONNX file, or damaged"),
+    "garbage": (b"\xff" * 100, "not an ONNX file, or damaged"),
     "empty": (b"", "not an ONNX file, or it has no nodes"),
     "external": (
         changed(elsewhere),
@@ -512,6 +520,11 @@ DAMAGED = {
     "no outputs": (
         changed(without_outputs),
         "a damaged ONNX file: the node 'Quant_0' (Quant) makes nothing",
+    ),
+    "operator set": (
+        changed(of_old_operators),
+        "its operator set 6 broadcasts in another way; convert it with "
+        "onnx.version_converter.convert_version(model, 13)",
     ),
     "domain": (
         changed(of_another_domain),

@@ -85,7 +85,10 @@ def _arithmetic(operator: str, given: Sequence[np.ndarray]) -> np.ndarray:
     real = any(values.dtype.kind == "f" for values in given)
     narrow = [values.astype(np.float32) if real else values for values in given]
     if not real and operator == "Div":
-        return np.asarray(narrow[0] // narrow[1])
+        if not narrow[1].all():
+            raise Refusal("it divides by zero", "divide by other constants")
+        signs = np.sign(narrow[0]) * np.sign(narrow[1])
+        return np.asarray(np.abs(narrow[0]) // np.abs(narrow[1]) * signs)  # towards zero
     with np.errstate(all="ignore"):
         return widened(np.asarray(_ARITHMETIC[operator](*narrow)))
 
@@ -138,5 +141,6 @@ _OTHERS: dict[str, Callable[[Node, Sequence[Any]], np.ndarray]] = {
     "Clip": _clip,
     "Where": lambda node, given: np.where(*given),
     "ConstantOfShape": _filled,
-    "Shape": lambda node, given: np.array(given[0].shape, dtype=np.int64),
+    "Concat": lambda node, given: np.concatenate(given, axis=int(node.get("axis", 1))),
+    "Shape": lambda node, given: moves.sizes(node, given[0].shape),
 }

@@ -53,6 +53,11 @@ def keeps(node: Node) -> bool:
     return int(node.get("to", TensorProto.FLOAT)) in (TensorProto.FLOAT, TensorProto.DOUBLE)
 
 
+def sizes(node: Node, shape: tuple[int, ...]) -> np.ndarray:
+    """Shape: the sizes of a tensor, from ``start`` to ``end``."""
+    return np.array(shape[node.get("start", 0) : node.get("end")], dtype=np.int64)
+
+
 def _reshape(node: Node, known: Known, shape: tuple[int, ...]) -> Move:
     wanted = integers(node, known, 1, "shape") or []
     if not node.get("allowzero", 0):
@@ -106,6 +111,8 @@ def _split(node: Node, known: Known, shape: tuple[int, ...]) -> list[Move]:
         parts = len(node.outputs)
         each = -(-shape[axis] // parts)
         sizes = [each] * (parts - 1) + [shape[axis] - each * (parts - 1)]
+    if sum(sizes) != shape[axis]:
+        raise Refusal(f"its parts {sizes} do not fit its axis {axis}", "export it again")
     ends = np.cumsum([0, *sizes])
 
     def part(start: int, stop: int) -> Move:

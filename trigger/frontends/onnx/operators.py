@@ -102,7 +102,7 @@ def _conv(call: Call) -> list[Value]:
 
 
 def _shape(call: Call) -> list[np.ndarray]:
-    return [np.array(call.value.shape, dtype=np.int64)]
+    return [moves.sizes(call.node, call.value.shape)]
 
 
 def _cast(call: Call) -> list[Value]:

@@ -30,6 +30,8 @@ _MOST_BYTES = 1 << 28
 # What Python and NumPy raise for inputs and attributes that are missing, or do not fit.
 MISFITS = (ValueError, IndexError, TypeError, AttributeError, ArithmeticError)
 _MOST_NODES = 10_000
+# Since then, operators broadcast as NumPy does.
+_FIRST_OPSET = 7
 
 
 def as_array(tensor: onnx.TensorProto) -> np.ndarray:
@@ -152,6 +154,12 @@ def _checked(path: Path, proto: onnx.ModelProto) -> Model:
             f"{path}: its inputs have more than {MOST_ELEMENTS:,} elements. Is it the right file?"
         )
     opsets = {opset.domain: int(opset.version) for opset in proto.opset_import}
+    opset = opsets.get("", opsets.get("ai.onnx", 1))
+    if opset < _FIRST_OPSET:
+        raise TriggerError(
+            f"{path}: its operator set {opset} broadcasts in another way; convert it with "
+            f"onnx.version_converter.convert_version(model, 13)"
+        )
     nodes = tuple(_node(node, opsets) for node in graph.node)
     known = {*constants, *inputs, ""}
     for node in nodes:
