@@ -121,6 +121,15 @@ def one_bit_weights():
     return net
 
 
+def shaped():
+    """A part of a shape, and a quotient of integers, which ONNX rounds towards zero."""
+    net, x = entered(3, 2)
+    part = net.node("Shape", x, start=1, end=-1)
+    whole = net.node("Div", np.array([-7]), net.node("Sub", part, np.array([1])))
+    net.node("Mul", x, net.node("Cast", whole, to=TensorProto.FLOAT))
+    return net
+
+
 def truncated(mode):
     net, x = entered(4)
     inputs = [np.float32(value) for value in (0.25, 0, 6, 3)]
@@ -147,7 +156,6 @@ def branches():
 
 
 IMAGE = (2, 5, 6)
-INTEGERS = np.array([1, -1])
 EXACT = {
     **{f"round {mode}": lambda mode=mode: rounded(mode) for mode in ROUNDINGS},
     **{f"round {mode}, zero": lambda mode=mode: rounded(mode, zero=3.0) for mode in ROUNDINGS},
@@ -220,6 +228,10 @@ EXACT = {
         ("Pad", (np.array([0, 1, 0, 0, 0, 2]), np.float32(0)), {}),
         ("Reshape", (np.array([0, -1]),), {}),
         shape=(2, 5),
+    ),
+    "shape": shaped,
+    "cast": lambda: of_values(
+        ("Cast", (), {"to": TensorProto.FLOAT}), ("Mul", (np.float32(0.5),), {})
     ),
     "flatten": lambda: of_values(("Relu", (), {}), ("Flatten", (), {}), shape=IMAGE),
     "branches": branches,
@@ -379,6 +391,16 @@ def qdq_of_type(*zero, **attributes):
     return net
 
 
+def viewed():
+    """As PyTorch writes x.view(len(x), -1)."""
+    net = Net(3, 2)
+    x = net.qdq("x", 0.25, np.int8(0))
+    events = net.node("Gather", net.node("Shape", x), np.array(0))
+    shape = net.node("Concat", net.node("Unsqueeze", events, np.array([0])), np.array([-1]), axis=0)
+    net.node("Reshape", x, shape)
+    return net
+
+
 QDQ = {
     "powers of two": (lambda: qdq_dense([0.25, 0.125, 0.5] * 2, np.uint8, 0, 0.5), True),
     "with zero points": (lambda: qdq_dense([0.25, 0.125, 0.5] * 2, np.uint8, 35, 0.5), True),
@@ -393,6 +415,7 @@ QDQ = {
     "16 bits": (lambda: qdq_dense([0.25, 0.125, 0.5] * 2, np.int16, 0, 0.25), True),
     "convolution": (qdq_convolution, False),
     "moved": (qdq_moved, True),
+    "view": (viewed, True),
     "named type": (lambda: qdq_of_type(output_dtype=TensorProto.INT8), True),
     "zero point left out": (lambda: qdq_of_type(""), True),
 }

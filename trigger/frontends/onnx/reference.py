@@ -11,13 +11,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
+from onnx import helper
 from onnx.reference import ReferenceEvaluator
 from onnx.reference.op_run import OpRun
 
 from trigger.errors import TriggerError
 from trigger.fixedpoint.types import Reals
 from trigger.frontends.inexact import Refusal
-from trigger.frontends.onnx import folding, quantisers, spatial
+from trigger.frontends.onnx import folding, moves, quantisers, spatial
 from trigger.frontends.onnx.arithmetic import normalisation
 from trigger.frontends.onnx.ends import trimmed
 from trigger.frontends.onnx.levels import limits
@@ -308,6 +309,11 @@ def _dequantize(node: Node, how: _Arithmetic, x: Any, *given: Any) -> Any:
     return (x.astype(np.int64) - parts.zero).astype(how.kind) * parts.scale.astype(how.kind)
 
 
+def _cast(node: Node, how: _Arithmetic, x: Any) -> Any:
+    exact = how.kind is np.float64 and moves.keeps(node)
+    return x.astype(np.float64 if exact else helper.tensor_dtype_to_np_dtype(node.get("to")))
+
+
 def _normalise(node: Node, how: _Arithmetic, x: Any, *given: Any) -> Any:
     shape = [1, -1, *([1] * (x.ndim - 2))]
     if how.kind is np.float64:  # with the constants that executors fold in float32
@@ -329,6 +335,7 @@ _OWN: dict[str, Callable[..., Any]] = {
     "QuantizeLinear": _quantize,
     "DequantizeLinear": _dequantize,
     "BatchNormalization": _normalise,
+    "Cast": _cast,
     "Conv": lambda node, how, *given: spatial.convolved(node, *given),
     "MaxPool": lambda node, how, x: spatial.largest(node, x),
     "AveragePool": lambda node, how, x: spatial.mean(node, x),
