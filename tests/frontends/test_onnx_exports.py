@@ -49,7 +49,9 @@ def test_an_exported_network_gives_the_integers_of_its_executor(path):
     y = evaluate.run(graph, x)
     assert len(np.unique(y)) > 30
     steps = np.ldexp(executed(path, model, real) / float(made.factor), graph.output.fractions)
-    np.testing.assert_array_equal(np.rint(steps), y)
+    if not made.plain:  # the executor adds products of float scales, and rounds each sum to float32
+        steps = np.rint(steps)
+    np.testing.assert_array_equal(steps, y)
     reference = network.Reference(model, graph).predict(real)
     np.testing.assert_array_equal(np.ldexp(reference, graph.output.fractions), y)
     assert network.apart(model, graph, real) == 0
