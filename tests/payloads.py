@@ -1,8 +1,15 @@
-"""Payloads of a small trigger, and what stands on their links."""
+"""Payloads of a small trigger, what stands on their links, and their benches."""
 
+import shutil
+import subprocess
+import sys
+
+import find_libpython
 import numpy as np
+import pytest
 
 from trigger.spec.payload_tables import Payload
+from trigger.workflow.board_export import export
 
 TOML = """
 name = "shelled"
@@ -93,3 +100,19 @@ OUTPUT = {
     "crossing": [5, 0],
     "scores": {"signal": [112, 20]},
 }
+
+
+def export_for_benches(built, folder, kind, language):
+    """Export a payload, where its benches can be run; the test is skipped elsewhere."""
+    program = {"verilog": "iverilog", "vhdl": "ghdl"}[language]
+    if shutil.which(program) is None:
+        pytest.skip(f"{program} is not installed")
+    if find_libpython.find_libpython() is None:
+        pytest.skip("this Python was built without its shared library, which cocotb needs")
+    export(built, folder, kind, language)
+
+
+def run_benches(folder):
+    """The benches of an exported payload, as a user runs them."""
+    command = [sys.executable, "sim/run.py"]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)

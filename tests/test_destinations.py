@@ -7,23 +7,12 @@ import shutil
 import onnx
 import pytest
 from onnx import TensorProto, helper
-from typer.testing import CliRunner
+from trigger_command import invoke, refused
 
 from trigger import TriggerError
-from trigger.cli.app import app
 from trigger.support import destinations
 from trigger.support.destinations import check_sample, replace_folder
 from trigger.support.digest import file_digest
-
-
-def run(*arguments):
-    return CliRunner().invoke(app, list(map(str, arguments)))
-
-
-def refused(*arguments) -> str:
-    result = run(*arguments)
-    assert isinstance(result.exception, TriggerError), result.output
-    return str(result.exception)
 
 
 def content(folder):
@@ -55,13 +44,13 @@ def test_the_folder_of_a_user_is_left_alone(small_build, tmp_path):
 
 def test_an_export_is_replaced_by_the_next(small_build, tmp_path):
     target = tmp_path / "out"
-    assert run("export", "emulator", small_build[1], target, "--version", "a").exit_code == 0
+    assert invoke("export", "emulator", small_build[1], target, "--version", "a").exit_code == 0
     first = content(target)
     # What its own Makefile and its Python binding leave.
     (target / "libsmall.so").write_text("")
     (target / "__pycache__").mkdir()
     (target / "__pycache__" / "small_emulator.cpython-312.pyc").write_text("")
-    assert run("export", "emulator", small_build[1], target, "--version", "b").exit_code == 0
+    assert invoke("export", "emulator", small_build[1], target, "--version", "b").exit_code == 0
     second = content(target)
     assert second.keys() == first.keys()
     assert second["small.h"] != first["small.h"]
@@ -74,13 +63,13 @@ def test_an_export_is_replaced_by_the_next(small_build, tmp_path):
 def test_an_export_into_an_empty_folder(small_build, tmp_path, monkeypatch):
     (tmp_path / "empty").mkdir()
     monkeypatch.chdir(tmp_path / "empty")
-    assert run("export", "emulator", small_build[1], ".").exit_code == 0
+    assert invoke("export", "emulator", small_build[1], ".").exit_code == 0
     assert (tmp_path / "empty" / "small.h").is_file()
 
 
 def test_files_of_ones_own_in_an_export(small_build, tmp_path):
     target = tmp_path / "out"
-    run("export", "emulator", small_build[1], target)
+    invoke("export", "emulator", small_build[1], target)
     (target / "notes.txt").write_text("mine")
     assert refused("export", "emulator", small_build[1], target) == (
         f"{target / 'notes.txt'}: does not belong to the export in this "
@@ -274,13 +263,13 @@ def test_an_onnx_file_of_a_user_is_left_alone(small_build, tmp_path, kind, write
 
 def test_an_onnx_file_is_replaced_by_the_next(small_build, tmp_path):
     for kind in ("onnx", "qonnx", "onnx"):
-        assert run("export", kind, small_build[1], tmp_path / "x.onnx").exit_code == 0
+        assert invoke("export", kind, small_build[1], tmp_path / "x.onnx").exit_code == 0
 
 
 @pytest.mark.parametrize("kind", ["onnx", "qonnx"])
 def test_an_onnx_file_that_was_edited(small_build, tmp_path, kind):
     path = tmp_path / "x.onnx"
-    assert run("export", kind, small_build[1], path).exit_code == 0
+    assert invoke("export", kind, small_build[1], path).exit_code == 0
     model = onnx.load(path)
     model.doc_string = "mine"
     onnx.save(model, path)
@@ -303,7 +292,7 @@ def test_an_onnx_file_where_a_pipe_or_a_folder_is(small_build, tmp_path):
 def test_a_junit_file(small_build, tmp_path):
     path = tmp_path / "out.xml"
     for _ in range(2):
-        assert run("verify", small_build[1], "--junit", path).exit_code == 0
+        assert invoke("verify", small_build[1], "--junit", path).exit_code == 0
     for text in ("mine", '<?xml version="1.0"?><testsuite name="pytest"></testsuite>', ""):
         path.write_text(text)
         assert refused("verify", small_build[1], "--junit", path) == (

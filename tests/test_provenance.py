@@ -8,13 +8,12 @@ import shutil
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
+from trigger_command import invoke, refused
 
 from trigger import TriggerError
 from trigger.artifacts.folder import read_graph
 from trigger.backends import rtl
 from trigger.backends.hls4ml import csim
-from trigger.cli.app import app
 from trigger.support.digest import data_digest
 from trigger.support.versions import versions
 from trigger.workflow.build import build, open_build, open_sealed, rewrite_report
@@ -58,20 +57,13 @@ def recorded(root, events, families=None):
         (root / "graph" / "summary.json").write_text(json.dumps(summary | {"families": families}))
 
 
-def command(*arguments):
-    """A command of the command line that ends in a TriggerError: its text."""
-    result = CliRunner().invoke(app, list(map(str, arguments)))
-    assert isinstance(result.exception, TriggerError), result.output
-    return str(result.exception)
-
-
 def problems(root) -> list[str]:
     return [str(finding) for finding in prove(open_build(root)) if finding.problem]
 
 
 def test_a_whole_build_is_proven_from_the_command_line(small_build):
     _, root = small_build
-    result = CliRunner().invoke(app, ["verify", str(root), "--manifest"])
+    result = invoke("verify", root, "--manifest")
     assert result.exit_code == 0
     first, files, *rest = result.stdout.splitlines()
     assert [first, *rest] == WHOLE
@@ -114,14 +106,14 @@ def test_every_command_refuses_references_that_were_edited(small_build, name):
         shutil.copytree(root, saved)
         EDITS[file](root / file)
         problem = {"events/test.npz": "MISSING", "synth/vivado/result.json": "ADDED"}
-        assert command(*COMMANDS[name](root)) == (
+        assert refused(*COMMANDS[name](root)) == (
             f"{root / file}: {problem.get(file, 'EDITED')} since the build; run "
             f"`trigger build` again"
         )
         shutil.rmtree(root)
         saved.rename(root)
     edit(root / "manifest.json", '"name": "small"', '"name": "large"')
-    assert command(*COMMANDS[name](root)) == (
+    assert refused(*COMMANDS[name](root)) == (
         f"{root / 'manifest.json'}: EDITED; run `trigger build` again"
     )
 
@@ -141,7 +133,7 @@ def test_what_was_edited_is_not_sealed_again(small_build, name, file, problem):
     manifest = (root / "manifest.json").read_text()
     with (root / file).open("a") as text:
         text.write(" ")
-    assert command(*COMMANDS[name](root)) == (
+    assert refused(*COMMANDS[name](root)) == (
         f"{root / file}: {problem} since the build; run `trigger build` again"
     )
     assert (root / "manifest.json").read_text() == manifest
@@ -152,12 +144,12 @@ def test_expectations_that_a_forger_cut_short_and_sealed_again(small_build):
     count = sum(json.loads((root / "manifest.json").read_text())["events"].values())
     recorded(root, 1)
     seal(root)
-    assert command("verify", root) == (
+    assert refused("verify", root) == (
         f"{root / 'graph' / 'expected.npz'}: 1, 1, 1 events and results; the build has {count}"
     )
     recorded(root, 0, {"test events": 0})
     seal(root)
-    assert command("verify", root) == "verify: no events to compare"
+    assert refused("verify", root) == "verify: no events to compare"
 
 
 def test_results_that_a_forger_sealed_again(small_build):
@@ -177,7 +169,7 @@ def test_a_link_is_no_file_of_a_build(small_build, tmp_path):
         link.symlink_to(tmp_path / link.name)
     found = problems(root)
     assert found[0] == "graph: ADDED" and found[-1] == "rtl/rtl.json: EDITED"
-    assert command("verify", root) == (
+    assert refused("verify", root) == (
         f"{root / 'graph'}: ADDED since the build; run `trigger build` again"
     )
     build(str(source), root.parent)
@@ -207,7 +199,7 @@ def test_sources_of_the_rtl_lie_in_its_folder(small_build, place):
     assert str(refusal.value) == (
         f"rtl: {root / 'rtl' / 'rtl.json'}: damaged: {place!r} is not in src"
     )
-    assert command("verify", root) == (
+    assert refused("verify", root) == (
         f"{root / 'rtl' / 'rtl.json'}: EDITED since the build; run `trigger build` again"
     )
 
@@ -232,12 +224,12 @@ def test_a_build_that_is_replaced_while_it_is_verified(small_build, monkeypatch)
     for change in (another, (root / "manifest.json").unlink):
         for fails in (False, True):
             meanwhile(change, fails)
-            assert command("verify", root) == replaced
+            assert refused("verify", root) == replaced
             (root / "manifest.json").write_text(real)
     meanwhile(lambda: None, fails=True)
-    assert command("verify", root) == "firmware: no such file"
+    assert refused("verify", root) == "firmware: no such file"
     meanwhile(lambda: rewrite_report(root))
-    assert CliRunner().invoke(app, ["verify", str(root)]).exit_code == 0
+    assert invoke("verify", root).exit_code == 0
 
 
 def test_edited_added_and_missing_files_are_named(small_build):
@@ -252,7 +244,7 @@ def test_edited_added_and_missing_files_are_named(small_build):
     for name in ("result.json", "notes.txt"):
         (root / "synth" / "vivado").mkdir(parents=True, exist_ok=True)
         (root / "synth" / "vivado" / name).write_text("mine")
-    result = CliRunner().invoke(app, ["verify", str(root), "--manifest"])
+    result = invoke("verify", root, "--manifest")
     assert result.exit_code == 1
     assert result.output.splitlines() == [
         "manifest.json: unchanged",

@@ -1,4 +1,4 @@
-"""The command `trigger`, run as a user runs it, or in this process."""
+"""The command `trigger`, run as a user runs it, or in this process with what it prints or raises."""
 
 import contextlib
 import io
@@ -8,8 +8,10 @@ import sys
 from unittest import mock
 
 import warm
+from typer.testing import CliRunner
 
-from trigger.cli.app import main
+from trigger.cli.app import app, main
+from trigger.errors import TriggerError
 
 # Commands that import Keras; the others start faster without it.
 WARM = ("build", "search", "verify")
@@ -37,6 +39,18 @@ def trigger_here(*arguments):
         except SystemExit as end:
             status = end.code
     return subprocess.CompletedProcess(command, status, out.getvalue(), err.getvalue())
+
+
+def invoke(*arguments):
+    """In this process: the output, the exit status, and the exception before it is a message."""
+    return CliRunner().invoke(app, list(map(str, arguments)))
+
+
+def refused(*arguments) -> str:
+    """The message of the TriggerError with which the command must end."""
+    result = invoke(*arguments)
+    assert isinstance(result.exception, TriggerError), result.output
+    return str(result.exception)
 
 
 @contextlib.contextmanager

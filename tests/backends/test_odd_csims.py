@@ -3,11 +3,10 @@
 import shutil
 
 import pytest
-from typer.testing import CliRunner
+from trigger_command import invoke
 
 from trigger import TriggerError
 from trigger.backends.hls4ml import csim
-from trigger.cli.app import app
 
 PLACE = "    // hls-fpga-machine-learning insert load weights"
 
@@ -21,8 +20,7 @@ def verify(build, tmp_path, code):
     assert PLACE in text
     path.write_text("#include <cstdio>\n#include <cstdlib>\n" + text.replace(PLACE, code))
     network = root / "model" / "network.keras"
-    options = ["verify", "--hls4ml", tmp_path / "project", "--against", network]
-    return CliRunner().invoke(app, [*map(str, options)])
+    return invoke("verify", "--hls4ml", tmp_path / "project", "--against", network)
 
 
 def refused(*arguments) -> str:

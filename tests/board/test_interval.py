@@ -1,19 +1,15 @@
 """A trigger whose objects share hardware, behind every shell: an event every six clock cycles."""
 
 import re
-import shutil
-import subprocess
-import sys
 
-import find_libpython
 import pytest
-from payloads import TOML, make_trigger
+from payloads import TOML, export_for_benches, make_trigger, run_benches
 
 from trigger.artifacts import built_payload
 from trigger.artifacts.budgets import timing
 from trigger.artifacts.folder import read_graph
 from trigger.backends.rtl import open_project
-from trigger.workflow.board_export import SHELLS, export
+from trigger.workflow.board_export import SHELLS
 from trigger.workflow.build import build, open_build
 
 pytestmark = pytest.mark.minutes
@@ -72,14 +68,8 @@ def test_a_build(shared):
 )
 def test_benches(shared, tmp_path, kind, language):
     """Events that come too early are dropped, reported, and leave the others as they are."""
-    program = {"verilog": "iverilog", "vhdl": "ghdl"}[language]
-    if shutil.which(program) is None:
-        pytest.skip(f"{program} is not installed")
-    if find_libpython.find_libpython() is None:
-        pytest.skip("this Python was built without its shared library, which cocotb needs")
-    export(shared, tmp_path / "p", kind, language)
-    run = [sys.executable, "sim/run.py"]
-    result = subprocess.run(run, cwd=tmp_path / "p", capture_output=True, text=True, check=False)
+    export_for_benches(shared, tmp_path / "p", kind, language)
+    result = run_benches(tmp_path / "p")
     assert result.returncode == 0, result.stdout
     assert ("too_early" in result.stdout) == (kind == "plain")
     if kind != "plain":
@@ -89,5 +79,5 @@ def test_benches(shared, tmp_path, kind, language):
     guard = {"verilog": "complete && !early;", "vhdl": "complete and not early else"}[language]
     assert guard in text
     path.write_text(text.replace(guard, guard.replace("!early", "1").replace("not early", "true")))
-    result = subprocess.run(run, cwd=tmp_path / "p", capture_output=True, text=True, check=False)
+    result = run_benches(tmp_path / "p")
     assert result.returncode == 1, result.stdout

@@ -7,10 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import find_libpython
 import numpy as np
 import pytest
-from payloads import OUTPUT, asking
+from payloads import OUTPUT, asking, export_for_benches, run_benches
 from typer.testing import CliRunner
 
 from trigger.cli.app import app
@@ -28,20 +27,14 @@ pytestmark = pytest.mark.minutes
 )
 def test_benches(built, tmp_path, kind, language):
     """Every cocotb bench, as a user runs it, and that it finds an error."""
-    program = {"verilog": "iverilog", "vhdl": "ghdl"}[language]
-    if shutil.which(program) is None:
-        pytest.skip(f"{program} is not installed")
-    if find_libpython.find_libpython() is None:
-        pytest.skip("this Python was built without its shared library, which cocotb needs")
     if kind == "emp, as asked":  # on the last channels of the largest boards
         built, kind = asking(built, input_links=[0, 127], output_link=None, output=OUTPUT), "emp"
-    export(built, tmp_path / "p", kind, language)
+    export_for_benches(built, tmp_path / "p", kind, language)
     readme = (tmp_path / "p" / "README.md").read_text()
     boundary = {"plain": "", "axi": "## AXI: `src/", "emp": "## EMP: `src/emp_payload.vhd`"}[kind]
     assert boundary in readme and (" | bunch crossing |" in readme) == (kind != "plain")
     assert "\n    python sim/run.py\n" in readme
-    run = [sys.executable, "sim/run.py"]
-    result = subprocess.run(run, cwd=tmp_path / "p", capture_output=True, text=True, check=False)
+    result = run_benches(tmp_path / "p")
     assert result.returncode == 0, result.stdout
     assert result.stdout.splitlines()[-1].endswith(" tests, 0 failed")
     path = next((tmp_path / "p" / "src").glob("trigger_working_point.*"))
@@ -50,7 +43,7 @@ def test_benches(built, tmp_path, kind, language):
             "wide >= held", "wide > held" if kind == "plain" else "wide < held"
         )
     )
-    result = subprocess.run(run, cwd=tmp_path / "p", capture_output=True, text=True, check=False)
+    result = run_benches(tmp_path / "p")
     assert result.returncode == 1, result.stdout
 
 
@@ -66,19 +59,13 @@ def test_benches(built, tmp_path, kind, language):
 )  # fmt: skip
 def test_benches_watch_reset_and_clock_enable(built, tmp_path, kind, language, bench, old, new):
     """A valid bit of the shell that ignores one of the two."""
-    program = {"verilog": "iverilog", "vhdl": "ghdl"}[language]
-    if shutil.which(program) is None:
-        pytest.skip(f"{program} is not installed")
-    if find_libpython.find_libpython() is None:
-        pytest.skip("this Python was built without its shared library, which cocotb needs")
-    export(built, tmp_path / "p", kind, language)
+    export_for_benches(built, tmp_path / "p", kind, language)
     suffix = {"verilog": "sv", "vhdl": "vhd"}[language]
     path = tmp_path / "p" / "src" / f"shelled_trigger.{suffix}"
     right = path.read_text()
     path.write_text(right.replace(old, new, 1))
     assert path.read_text() != right
-    run = [sys.executable, "sim/run.py"]
-    result = subprocess.run(run, cwd=tmp_path / "p", capture_output=True, text=True, check=False)
+    result = run_benches(tmp_path / "p")
     assert result.returncode == 1, result.stdout
     assert re.search(rf"{bench} +FAIL", result.stdout), result.stdout
 

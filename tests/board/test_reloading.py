@@ -7,24 +7,20 @@ import importlib.util
 import json
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
-import find_libpython
 import keras
 import numpy as np
 import pytest
-from payloads import TOML, make_trigger
-from typer.testing import CliRunner
+from payloads import TOML, export_for_benches, make_trigger, run_benches
+from trigger_command import invoke, refused
 
 from trigger.artifacts import built_payload
 from trigger.artifacts.folder import read_graph, read_json
 from trigger.backends.rtl import open_project
-from trigger.cli.app import app
-from trigger.errors import TriggerError
 from trigger.frontends.loading import load
 from trigger.support.resources import folder
-from trigger.workflow.board_export import SHELLS, export
+from trigger.workflow.board_export import SHELLS
 from trigger.workflow.build import build, open_build
 
 FOREST = Path(__file__).parents[1] / "frontends" / "trees" / "xgboost_binary.json"
@@ -58,16 +54,6 @@ def changed(built, path, largest):
     return path
 
 
-def run(*arguments):
-    return CliRunner().invoke(app, list(map(str, arguments)))
-
-
-def refused(*arguments) -> str:
-    result = run(*arguments)
-    assert isinstance(result.exception, TriggerError), result.output
-    return str(result.exception)
-
-
 def test_a_build(reloadable):
     found = read_json(reloadable.root / "verification" / "results.json")
     names = [one["name"] for one in found["comparisons"]]
@@ -91,16 +77,8 @@ def test_a_build(reloadable):
 )
 def test_benches(reloadable, tmp_path, kind, language):
     """Each decision is that of the weights and thresholds in force, over each bus."""
-    program = {"verilog": "iverilog", "vhdl": "ghdl"}[language]
-    if shutil.which(program) is None:
-        pytest.skip(f"{program} is not installed")
-    if find_libpython.find_libpython() is None:
-        pytest.skip("this Python was built without its shared library, which cocotb needs")
-    export(reloadable, tmp_path / "p", kind, language)
-    command = [sys.executable, "sim/run.py"]
-    result = subprocess.run(
-        command, cwd=tmp_path / "p", capture_output=True, text=True, check=False
-    )
+    export_for_benches(reloadable, tmp_path / "p", kind, language)
+    result = run_benches(tmp_path / "p")
     assert result.returncode == 0, result.stdout
     assert "other_weights" in result.stdout
 
@@ -109,7 +87,7 @@ def test_benches(reloadable, tmp_path, kind, language):
 def weights(reloadable, retrained, tmp_path_factory):
     """The exported weights of the other network."""
     target = tmp_path_factory.mktemp("exported") / "weights"
-    result = run("export", "weights", reloadable.root, retrained, target)
+    result = invoke("export", "weights", reloadable.root, retrained, target)
     assert result.exit_code == 0, result.output
     lines = result.output.splitlines()
     assert lines[-2].endswith("weights")
@@ -267,7 +245,7 @@ def test_a_build_of_the_other_network(reloadable, tmp_path):
     """Retrained with the same trigger.toml: its weights fit, and its own words are exported."""
     made = make_trigger(tmp_path / "trigger", RELOADABLE.replace("epochs = 4", "epochs = 2"))
     again = build(str(made), tmp_path / "build", like=reloadable.root)
-    result = run("export", "weights", reloadable.root, again, tmp_path / "weights")
+    result = invoke("export", "weights", reloadable.root, again, tmp_path / "weights")
     assert result.exit_code == 0, result.output
     text = json.loads((tmp_path / "weights" / "weights.json").read_text())
     payload = read_json(again / "payload" / "payload.json")

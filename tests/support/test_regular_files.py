@@ -6,10 +6,9 @@ import signal
 import socket
 
 import pytest
-from typer.testing import CliRunner
+from trigger_command import invoke, refused
 
 from trigger import TriggerError
-from trigger.cli.app import app
 from trigger.workflow.adopt import Adoption, adopt
 
 _SECONDS = 60
@@ -27,12 +26,6 @@ def _no_waiting():
     yield
     signal.alarm(0)
     signal.signal(signal.SIGALRM, before)
-
-
-def refused(*arguments) -> str:
-    result = CliRunner().invoke(app, list(map(str, arguments)))
-    assert isinstance(result.exception, TriggerError), result.output
-    return str(result.exception)
 
 
 def pipe(path):
@@ -195,5 +188,5 @@ def test_a_pipe_as_the_secret_of_compiled_code_is_not_waited_for(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     (tmp_path / "cache" / "trigger").mkdir(parents=True)
     pipe(tmp_path / "cache" / "trigger" / "secret")
-    result = CliRunner().invoke(app, ["verify", str(small_build[1])])
+    result = invoke("verify", small_build[1])
     assert result.exit_code == 0, result.output

@@ -8,13 +8,11 @@ import json
 import re
 
 import pytest
-from typer.testing import CliRunner
+from trigger_command import invoke, refused
 
-from trigger import TriggerError
 from trigger.artifacts.folder import read_graph
 from trigger.backends import emulator
 from trigger.backends.onnx import integer, qonnx
-from trigger.cli.app import app
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.ops import Dense
 from trigger.workflow.build import open_build
@@ -28,16 +26,6 @@ KINDS = {
 }
 
 
-def run(*arguments):
-    return CliRunner().invoke(app, list(map(str, arguments)))
-
-
-def refused(*arguments) -> str:
-    result = run(*arguments)
-    assert isinstance(result.exception, TriggerError), result.output
-    return str(result.exception)
-
-
 def wrong(graph: Graph) -> Graph:
     """The graph with the lowest bit of one weight flipped."""
     node = next(n for n in graph.nodes if isinstance(n, Dense))
@@ -49,7 +37,7 @@ def wrong(graph: Graph) -> Graph:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_was_verified_is_said(small_build, tmp_path, kind):
-    lines = run("export", kind, small_build[1], tmp_path / "out").output.splitlines()
+    lines = invoke("export", kind, small_build[1], tmp_path / "out").output.splitlines()
     assert lines[-2].endswith("out")
     said = f"  verified: {KINDS[kind]} gives the network's integers for {EVENTS}"
     assert re.fullmatch(said, lines[-1])
@@ -66,7 +54,7 @@ def hide(monkeypatch, package: str) -> None:
 
 def test_onnx_without_onnxruntime(small_build, tmp_path, monkeypatch):
     hide(monkeypatch, "onnxruntime")
-    said = run("export", "onnx", small_build[1], tmp_path / "out").output.splitlines()[-1]
+    said = invoke("export", "onnx", small_build[1], tmp_path / "out").output.splitlines()[-1]
     assert re.fullmatch(
         f"  verified: onnx' reference evaluator gives the network's integers for {EVENTS}", said
     )
@@ -143,13 +131,13 @@ def test_an_emulator_with_the_types_of_its_callers(small_build, tmp_path, monkey
     text = path.read_text()
     before = {p: p.stat().st_mtime_ns for p in root.rglob("*.npz")}
     path.write_text(text + '[emulator]\ninput = "float*"\noutput = "std::array<double, 2>"\n')
-    assert run("build", source).exit_code == 0
+    assert invoke("build", source).exit_code == 0
     assert {p: p.stat().st_mtime_ns for p in root.rglob("*.npz")} == before
-    assert run("export", "emulator", root).exit_code == 0
+    assert invoke("export", "emulator", root).exit_code == 0
     header = (tmp_path / "small_emulator" / "callers.h").read_text()
     assert "using Input = float;" in header and "using Output = std::array<double, 2>;" in header
     path.write_text(text + '[emulator]\noutput = "ap_int<2>*"\n')
-    assert run("build", source).exit_code == 0
+    assert invoke("build", source).exit_code == 0
     kind = read_graph(root).output.types[0]
     assert refused("export", "emulator", root) == (
         "export: emulator.output: ap_int<2> does not hold every value of the output 'signal', "

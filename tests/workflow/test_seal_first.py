@@ -3,16 +3,7 @@
 import shutil
 
 import pytest
-from typer.testing import CliRunner
-
-from trigger import TriggerError
-from trigger.cli.app import app
-
-
-def refused(*arguments) -> str:
-    result = CliRunner().invoke(app, list(map(str, arguments)))
-    assert isinstance(result.exception, TriggerError), result.output
-    return str(result.exception)
+from trigger_command import refused
 
 
 def said(path, problem):
