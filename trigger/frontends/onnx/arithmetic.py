@@ -154,12 +154,12 @@ def normalised(call: Call) -> list[Value]:
     """Batch normalisation with the constants that executors fold in float32."""
     if call.node.get("training_mode", 0):
         raise Refusal("it normalises by the events of a batch", "export it for inference")
-    scale, offset = normalisation(call.node, call.constants())
+    scale, offset = _normalisation(call.node, call.constants())
     shape = [1, -1, *([1] * (len(call.value.shape) - 2))]
     return [call.value.line(scale.reshape(shape), offset.reshape(shape))]
 
 
-def normalisation(node: Node, given: Sequence[Any]) -> tuple[np.ndarray, np.ndarray]:
+def _normalisation(node: Node, given: Sequence[Any]) -> tuple[np.ndarray, np.ndarray]:
     """Scale and offset of each channel, as onnxruntime folds them: in float32."""
     gamma, beta, mean, variance = (part.astype(np.float32) for part in given)
     with np.errstate(all="ignore"):

@@ -19,7 +19,6 @@ from trigger.errors import TriggerError
 from trigger.fixedpoint.types import Reals
 from trigger.frontends.inexact import Refusal
 from trigger.frontends.onnx import folding, moves, quantisers, spatial
-from trigger.frontends.onnx.arithmetic import normalisation
 from trigger.frontends.onnx.ends import trimmed
 from trigger.frontends.onnx.levels import limits
 from trigger.frontends.onnx.reading import QONNX, Model, Node
@@ -316,12 +315,12 @@ def _cast(node: Node, how: _Arithmetic, x: Any) -> Any:
 
 def _normalise(node: Node, how: _Arithmetic, x: Any, *given: Any) -> Any:
     shape = [1, -1, *([1] * (x.ndim - 2))]
-    if how.kind is np.float64:  # with the constants that executors fold in float32
-        scale, offset = normalisation(node, given)
-        return x * scale.reshape(shape) + offset.reshape(shape)
-    gamma, beta, mean, variance = (part.reshape(shape) for part in given)
+    gamma, beta, mean, variance = (part.astype(np.float32).reshape(shape) for part in given)
     deviation = np.sqrt(variance + np.float32(node.get("epsilon", 1e-5)))
-    return (x - mean) / deviation * gamma + beta
+    if how.kind is np.float32:
+        return (x - mean) / deviation * gamma + beta
+    scale = gamma / deviation  # executors fold these constants, in float32
+    return x * scale.astype(np.float64) + (beta - mean * scale).astype(np.float64)
 
 
 _SPECIFIED: dict[str, Callable[..., Any]] = {
