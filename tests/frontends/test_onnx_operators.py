@@ -192,6 +192,8 @@ EXACT = {
         ("AveragePool", (), {"kernel_shape": [2, 2], "strides": [1, 2]}), shape=IMAGE
     ),
     "global max pool": lambda: of_values(("GlobalMaxPool", (), {}), shape=IMAGE),
+    "global max pool 1d": lambda: of_values(("GlobalMaxPool", (), {}), shape=(2, 4)),
+    "global average pool 1d": lambda: of_values(("GlobalAveragePool", (), {}), shape=(2, 4)),
     "global average pool": lambda: of_values(("GlobalAveragePool", (), {}), shape=(2, 4, 4)),
     "mean": lambda: of_values(("ReduceMean", (np.array([1]),), {"keepdims": 0}), shape=(4, 3)),
     "sum": lambda: of_values(("ReduceSum", (np.array([2]),), {"keepdims": 1}), shape=(4, 3)),

@@ -338,4 +338,6 @@ _OWN: dict[str, Callable[..., Any]] = {
     "Conv": lambda node, how, *given: spatial.convolved(node, *given),
     "MaxPool": lambda node, how, x: spatial.largest(node, x),
     "AveragePool": lambda node, how, x: spatial.mean(node, x),
+    # onnx's own takes the last two axes, whatever the rank.
+    "GlobalMaxPool": lambda node, how, x: x.max(axis=tuple(range(2, x.ndim)), keepdims=True),
 }
