@@ -560,6 +560,21 @@ def test_tensors_that_grow_without_end_are_refused(tmp_path):
     assert expanded.value.reason == "it makes too many elements"
 
 
+def test_constants_that_grow_without_end_are_refused(tmp_path):
+    long = np.ones((1 << 14, 1), np.float32)
+    rows = np.zeros(1 << 14, np.int64)
+    for operator, other, reason in (
+        ("Add", long.T, "its constant is too large"),
+        ("Gather", rows, "it gathers too many elements"),
+    ):
+        net, x = entered()
+        first = long if operator == "Add" else long.reshape(1, -1)
+        net.node("Add", x, net.node(operator, first, other))
+        with pytest.raises(Inexact) as refused:
+            trigger.onnx.lower(net.save(tmp_path / "net.onnx"))
+        assert refused.value.reason == reason
+
+
 def test_names_of_brevitas_and_of_one_event(tmp_path):
     """Brevitas' own domain, and shapes that were exported for a batch of 1."""
     net, x = entered(2, 2)

@@ -82,6 +82,7 @@ def _constant(node: Node) -> np.ndarray:
 def _arithmetic(operator: str, given: Sequence[np.ndarray]) -> np.ndarray:
     if any(values.dtype.kind not in "fiub" for values in given):
         raise Refusal("its constants are no numbers", "export the network again")
+    _check_size(np.broadcast_shapes(*(values.shape for values in given)))
     real = any(values.dtype.kind == "f" for values in given)
     narrow = [values.astype(np.float32) if real else values for values in given]
     if not real and operator == "Div":
@@ -91,6 +92,11 @@ def _arithmetic(operator: str, given: Sequence[np.ndarray]) -> np.ndarray:
         return np.asarray(np.abs(narrow[0]) // np.abs(narrow[1]) * signs)  # towards zero
     with np.errstate(all="ignore"):
         return widened(np.asarray(_ARITHMETIC[operator](*narrow)))
+
+
+def _check_size(shape: Sequence[int]) -> None:
+    if math.prod(shape) > MOST_WEIGHTS:
+        raise Refusal("its constant is too large", "export the network again")
 
 
 _ARITHMETIC: dict[str, Callable[..., Any]] = {
@@ -118,8 +124,7 @@ def _cast(node: Node, given: Sequence[Any]) -> np.ndarray:
 
 def _filled(node: Node, given: Sequence[Any]) -> np.ndarray:
     shape = [int(size) for size in given[0]]
-    if math.prod(max(size, 0) for size in shape) > MOST_WEIGHTS:
-        raise Refusal("its constant is too large", "export the network again")
+    _check_size([max(size, 0) for size in shape])
     value = node.get("value")
     fill = np.zeros(1) if value is None else widened(as_array(value))
     return np.full(shape, fill.ravel()[0], dtype=fill.dtype)

@@ -11,7 +11,7 @@ import numpy as np
 from onnx import TensorProto
 
 from trigger.frontends.inexact import Refusal
-from trigger.frontends.onnx.reading import MOST_ELEMENTS, Node
+from trigger.frontends.onnx.reading import MOST_ELEMENTS, MOST_WEIGHTS, Node
 from trigger.frontends.onnx.steps import Move
 
 # The values of the other inputs of a node, or of an attribute that was one before.
@@ -121,16 +121,17 @@ def _split(node: Node, known: Known, shape: tuple[int, ...]) -> list[Move]:
     return [part(int(a), int(b)) for a, b in pairwise(ends)]
 
 
-def _gather(node: Node, known: Known, shape: tuple[int, ...]) -> Move:  # noqa: ARG001
+def _gather(node: Node, known: Known, shape: tuple[int, ...]) -> Move:
     numbers = known(node.inputs[1])
     if numbers is None or numbers.dtype.kind not in "iu":
         raise Refusal(
             "its indices depend on the event",
             "give constant indices; elements of the graph are wires",
         )
-    if numbers.size > MOST_ELEMENTS:
-        raise Refusal("it gathers too many elements", "gather fewer")
     axis = int(node.get("axis", 0))
+    others = math.prod(shape) // max(shape[axis], 1)
+    if numbers.size * max(others, 1) > MOST_WEIGHTS:
+        raise Refusal("it gathers too many elements", "gather fewer")
     return lambda x: x.take(numbers.astype(np.int64), axis)
 
 
