@@ -51,6 +51,9 @@ def write_weights(weights: Weights, shell: Payload | None, directory: Path) -> N
         pages += ["weights.h", "writes.txt"]
         known = shell.registers(fields["firmware"]).registers
         fields["at"] = {register.name: register.address for register in known}
+        fields["masks"] = {
+            register.name: {bits.name: bits.mask for bits in register.bits} for register in known
+        }
         fields["writes"] = shell.loading(words)
     templates = environment(folder("firmware") / "weights")
     for page in pages:
