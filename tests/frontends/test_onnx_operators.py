@@ -237,7 +237,7 @@ EXACT = {
     ),
     "flatten": lambda: of_values(("Relu", (), {}), ("Flatten", (), {}), shape=IMAGE),
     "branches": branches,
-    **{f"trunc {mode}": lambda mode=mode: truncated(mode) for mode in ROUNDINGS},
+    **{f"trunc {mode}": lambda mode=mode: truncated(mode) for mode in (*ROUNDINGS, "floor")},
     "thresholds": lambda: counted(True),
     "thresholds, channels last": lambda: counted(False),
 }

@@ -20,7 +20,7 @@ from trigger.fixedpoint.types import Reals
 from trigger.frontends.inexact import Refusal
 from trigger.frontends.onnx import folding, moves, quantisers, spatial
 from trigger.frontends.onnx.ends import trimmed
-from trigger.frontends.onnx.levels import limits
+from trigger.frontends.onnx.levels import limits, rounding
 from trigger.frontends.onnx.reading import QONNX, Model, Node
 
 _BATCH = 2048
@@ -268,7 +268,7 @@ def _trunc(
     node: Node, how: _Arithmetic, x: Any, scale: Any, zero: Any, bits: Any, *out: Any
 ) -> Any:
     steps = np.rint(_steps(how, x / scale + zero, (-_FAR, _FAR)))
-    rounded = quantisers.ROUND[str(node.get("rounding_mode", "FLOOR"))]
+    rounded = quantisers.ROUND[rounding(str(node.get("rounding_mode", "FLOOR")))]
     if len(out) == 1:
         whole = rounded(steps / 2.0 ** float(bits - out[0]))
         return ((whole - zero) * scale).astype(x.dtype)
