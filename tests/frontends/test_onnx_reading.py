@@ -459,6 +459,14 @@ def made_twice(model):
     model.graph.node[1].output[0] = model.graph.node[0].output[0]
 
 
+def with_namesakes(model):
+    model.graph.initializer.append(model.graph.initializer[0])
+
+
+def with_an_input_twice(model):
+    model.graph.input.append(model.graph.input[0])
+
+
 def without_outputs(model):
     del model.graph.node[0].output[:]
 
@@ -517,6 +525,8 @@ DAMAGED = {
         changed(made_twice),
         "a damaged ONNX file: MatMul_1 makes 'quant0_0' a second time",
     ),
+    "weights twice": (changed(with_namesakes), "a damaged ONNX file: it has 'c0' 2 times"),
+    "input twice": (changed(with_an_input_twice), "a damaged ONNX file: it has 'x' 2 times"),
     "no outputs": (
         changed(without_outputs),
         "a damaged ONNX file: the node 'Quant_0' (Quant) makes nothing",

@@ -1,6 +1,7 @@
 """ONNX files, without executing any code in them and without opening any other file."""
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -143,6 +144,10 @@ def _tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
 
 def _checked(path: Path, proto: onnx.ModelProto) -> Model:
     graph = proto.graph
+    for values in (graph.initializer, graph.input):
+        for name, times in Counter(value.name for value in values).items():
+            if times > 1:
+                raise ValueError(f"it has {name!r} {times} times")
     constants = {tensor.name: as_array(tensor) for tensor in graph.initializer}
     inputs = {
         value.name: _shape(path, value) for value in graph.input if value.name not in constants
