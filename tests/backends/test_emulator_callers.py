@@ -212,4 +212,7 @@ def test_the_readme_says_what_is_taken(tmp_path):
         f"| `prepare_input` | {raw}; `std::array<float, 3>`, itself or a pointer to it |",
         f"| `read_result` | {raw}; a pointer to `ap_fixed<40,20>`, one for each output |",
     ]
-    assert not (exported(tmp_path / "plain", network(1), "v1", {}) / "callers.h").exists()
+    assert "| `callers.h` |" in text and (folder / "callers.h").is_file()
+    plain = exported(tmp_path / "plain", network(1), "v1", {})
+    assert not (plain / "callers.h").exists()
+    assert "callers.h" not in (plain / "README.md").read_text()

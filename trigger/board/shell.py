@@ -1,7 +1,8 @@
 """The payload: the core in a shell from link words to accept bits, with registers and README.
 
-The shell is hand-written, in ``firmware/shell``. This module generates the top around it: the
-mapping of word bits to features, the working points, and all widths.
+Templates and handwritten parts are in ``firmware/shell``. This module generates the top around
+them, with the mapping of word bits to features, the working points and all widths, and the
+registers from their declaration.
 """
 
 import json
