@@ -42,14 +42,10 @@ class Call(NamedTuple):
     @property
     def value(self) -> Value:
         """The first input. Raises Refusal if it is a constant."""
-        return self.values(1)[0]
-
-    def values(self, count: int) -> list[Value]:
-        """The first inputs, all of which depend on the event."""
-        values = self.given[:count]
-        if not all(isinstance(value, Value) for value in values):
-            raise Refusal("one of its inputs is constant", "give values of the event there")
-        return values
+        value = self.given[0]
+        if not isinstance(value, Value):
+            raise Refusal("its first input is constant", "give values of the event there")
+        return value
 
     def constants(self, first: int = 1) -> list[Any]:
         """The inputs from a place on. Raises Refusal if one depends on the event."""

@@ -11,7 +11,7 @@ from trigger.fixedpoint.build import Builder
 from trigger.fixedpoint.types import Fixed, smallest
 from trigger.frontends.inexact import Refusal
 from trigger.frontends.onnx import moves, quantisers
-from trigger.frontends.onnx.exactly import exact, is_power_of_two
+from trigger.frontends.onnx.exactly import exact, fraction_of, is_power_of_two, is_short
 from trigger.frontends.onnx.reading import MISFITS, Model, Node
 from trigger.frontends.onnx.steps import Line
 from trigger.frontends.onnx.values import Value, scaled
@@ -20,8 +20,6 @@ from trigger.support.names import as_identifier
 # Functions at the end of a network that are a table there, or left out.
 _FUNCTIONS = {"Sigmoid": "sigmoid", "Tanh": "tanh", "Softmax": "softmax"}
 _PASSED = ("Identity", "Flatten", "Cast", "Dropout")
-# A factor of all outputs with more bits than this is left out.
-_SHORT_BITS = 12
 _ONE_ROUNDING = Fraction(1, 1 << 23)
 
 
@@ -106,8 +104,7 @@ def input_types(
     if not all(map(is_power_of_two, steps)):
         return None
     whole = smallest(low, high, 0)
-    fractions = (s.denominator.bit_length() - s.numerator.bit_length() for s in steps)
-    return [smallest(whole.minimum, whole.maximum, fraction) for fraction in fractions]
+    return [smallest(whole.minimum, whole.maximum, fraction_of(step)) for step in steps]
 
 
 def without_factor(builder: Builder, name: str, value: Value) -> tuple[Value, Fraction]:
@@ -117,13 +114,9 @@ def without_factor(builder: Builder, name: str, value: Value) -> tuple[Value, Fr
     if len(factors) > 1 or made.scale is None:
         return made.value, Fraction(1)
     (factor,) = factors
-    if factor <= 0 or (_is_short(factor) and is_dyadic(factor)):
+    if factor <= 0 or (is_short(factor) and is_dyadic(factor)):
         return made.value, Fraction(1)
     return Value(made.node, made.elements), factor
-
-
-def _is_short(factor: Fraction) -> bool:
-    return factor.numerator.bit_length() <= _SHORT_BITS or is_power_of_two(factor)
 
 
 def is_dyadic(factor: Fraction) -> bool:
@@ -139,7 +132,7 @@ def _aligned(builder: Builder, value: Value) -> Value:
         return value
     line = value.steps[0]
     scale = line.scale.ravel()[0]
-    if not line.offset.any() or scale <= 0 or not (line.scale == scale).all() or _is_short(scale):
+    if not line.offset.any() or scale <= 0 or not (line.scale == scale).all() or is_short(scale):
         return value
     step = scale / 2 ** int(builder[value.node].fractions.max())
     counts = [round(offset / step) for offset in line.offset.ravel().tolist()]

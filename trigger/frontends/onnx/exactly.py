@@ -9,6 +9,8 @@ from trigger.frontends.inexact import Refusal
 
 # An array of fractions, dtype object.
 Exact = np.ndarray
+# A factor with more bits is left out of the graph, or is cheaper together with a quantiser.
+_SHORT_BITS = 12
 
 
 def exact(values: Any, shape: tuple[int, ...] | None = None) -> Exact:
@@ -46,3 +48,13 @@ def _fits(value: Fraction) -> bool:
 def is_power_of_two(value: Fraction) -> bool:
     """Whether a number is a power of two, positive."""
     return value > 0 and all(n & (n - 1) == 0 for n in (value.numerator, value.denominator))
+
+
+def is_short(factor: Fraction) -> bool:
+    """Whether a factor costs little as it is: it has few bits, or is a power of two."""
+    return factor.numerator.bit_length() <= _SHORT_BITS or is_power_of_two(abs(factor))
+
+
+def fraction_of(power: Fraction) -> int:
+    """The number of fractional bits of a type whose step is this power of two."""
+    return power.denominator.bit_length() - power.numerator.bit_length()

@@ -10,7 +10,7 @@ from trigger.frontends.inexact import Refusal
 from trigger.frontends.onnx import levels, quantisers
 from trigger.frontends.onnx.arithmetic import spread_to
 from trigger.frontends.onnx.calls import Call, Joined
-from trigger.frontends.onnx.exactly import exact, is_power_of_two
+from trigger.frontends.onnx.exactly import exact, fraction_of, is_power_of_two, is_short
 from trigger.frontends.onnx.levels import Grid, Levels
 from trigger.frontends.onnx.requantise import requantise
 from trigger.frontends.onnx.steps import Clip, Leaky, Line, Smooth
@@ -22,10 +22,6 @@ _PLAIN = {
     "FLOOR": Rounding.TRN,
     "HALF_UP": Rounding.RND_INF,
 }
-
-
-# A factor with more bits is cheaper together with the quantiser after it.
-_SHORT_BITS = 12
 
 
 # The layouts that QONNX assumes for tensors of these ranks.
@@ -144,7 +140,7 @@ def _plain(call: Call, value: Value, grid: Grid) -> Value | None:
     scales = set(grid.scale.ravel().tolist())
     if grid.rounding not in _PLAIN or grid.zero.any() or not all(map(is_power_of_two, scales)):
         return None
-    if not all(map(_is_short, value.steps)):
+    if not all(map(_costs_little, value.steps)):
         return None
     try:
         node = real(call.builder, f"{call.name}_values", value)
@@ -153,7 +149,7 @@ def _plain(call: Call, value: Value, grid: Grid) -> Value | None:
     overflow = Overflow.SAT_SYM if grid.low < 0 and grid.low == -grid.high else Overflow.SAT
     whole = smallest(grid.low - (overflow is Overflow.SAT_SYM), grid.high, 0)
     spread = np.broadcast_to(grid.scale, value.shape).ravel().tolist()
-    types = tuple(smallest(whole.minimum, whole.maximum, _fraction(scale)) for scale in spread)
+    types = tuple(smallest(whole.minimum, whole.maximum, fraction_of(scale)) for scale in spread)
     made = call.builder.quantize(call.name, node, types, _PLAIN[grid.rounding], overflow)
     least = whole.minimum + (overflow is Overflow.SAT_SYM)
     if (least, whole.maximum) != (grid.low, grid.high):
@@ -170,17 +166,10 @@ def _is_power(step: Any) -> bool:
     return all(is_power_of_two(abs(factor)) for factor in set(factors.ravel().tolist()) - {0})
 
 
-def _is_short(step: Any) -> bool:
+def _costs_little(step: Any) -> bool:
     """Whether a step costs little as it is: factors of few bits."""
     if isinstance(step, Smooth):
         return False
     if isinstance(step, Clip | Leaky):
         return True
-    return all(
-        scale.numerator.bit_length() <= _SHORT_BITS or is_power_of_two(abs(scale))
-        for scale in set(step.scale.ravel().tolist())
-    )
-
-
-def _fraction(power: Fraction) -> int:
-    return power.denominator.bit_length() - power.numerator.bit_length()
+    return all(map(is_short, set(step.scale.ravel().tolist())))
