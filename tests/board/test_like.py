@@ -3,14 +3,13 @@
 import json
 
 import pytest
-from payloads import MODEL, TOML, make_trigger
+from payloads import MODEL, QUICK, make_trigger
 
 from trigger.errors import TriggerError
 from trigger.workflow.build import build, open_build
 from trigger.workflow.compare import compare
 
 # Without Yosys.
-QUICK = TOML.replace("xcvu9p-flga2104-2L-e", "xcvp1802-lsvc4072-2MP-e-S")
 FIXED = QUICK.replace("clock_mhz = 240", "clock_mhz = 240\nlatency_cycles = 14")
 FIXED_SCORES = MODEL.replace(
     'return keras.Model(inputs, QDense(classes, **weights, name="out")(x))',

@@ -12,7 +12,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from payloads import TOML, export_for_benches, make_trigger, run_benches
+from payloads import QUICK, export_for_benches, make_trigger, run_benches
 from trigger_command import invoke, refused
 
 from trigger.artifacts import built_payload
@@ -27,8 +27,6 @@ FOREST = Path(__file__).parents[1] / "frontends" / "trees" / "xgboost_binary.jso
 
 pytestmark = pytest.mark.minutes
 
-# Without Yosys.
-QUICK = TOML.replace("xcvu9p-flga2104-2L-e", "xcvp1802-lsvc4072-2MP-e-S")
 RELOADABLE = QUICK.replace("clock_mhz = 240", 'clock_mhz = 240\nweights = "reloadable"')
 
 
