@@ -570,6 +570,14 @@ def test_tensors_that_grow_without_end_are_refused(tmp_path):
     assert expanded.value.reason == "it makes too many elements"
 
 
+def test_too_many_axes_are_refused(tmp_path):
+    net = of("Expand", np.ones(40, np.int64))
+    with pytest.raises(Inexact) as refused:
+        trigger.onnx.lower(net.save(tmp_path / "net.onnx"))
+    assert refused.value.layer == "Expand_1"
+    assert refused.value.reason.startswith("its inputs do not fit: ")  # the rest is NumPy's
+
+
 def test_constants_that_grow_without_end_are_refused(tmp_path):
     long = np.ones((1 << 14, 1), np.float32)
     rows = np.zeros(1 << 14, np.int64)

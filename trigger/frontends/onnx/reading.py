@@ -28,8 +28,9 @@ DOMAINS = ("", "ai.onnx", QONNX, "onnx.brevitas", "finn.custom_op.general", "com
 MOST_ELEMENTS = 1 << 20
 MOST_WEIGHTS = 1 << 26
 _MOST_BYTES = 1 << 28
-# What Python and NumPy raise for inputs and attributes that are missing, or do not fit.
-MISFITS = (ValueError, IndexError, TypeError, AttributeError, ArithmeticError)
+# What Python and NumPy raise for inputs and attributes that are missing, or do not fit; a
+# RuntimeError for too many axes.
+MISFITS = (ValueError, IndexError, TypeError, AttributeError, ArithmeticError, RuntimeError)
 _MOST_NODES = 10_000
 # Since then, operators broadcast as NumPy does.
 _FIRST_OPSET = 7
