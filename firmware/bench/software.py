@@ -42,6 +42,7 @@ def another_network(trigger, send):
         path = Path(folder) / "weights.json"
         words = [f"{word:08x}" for _, word in other.writes[1:-1]]
         given = {
+            "version": 1,
             "structure": f"{other.writes[0][1]:08x}",
             "network": f"{other.network:08x}",
             "words": words,

@@ -8,6 +8,7 @@ import operator
 from pathlib import Path
 
 WORD = 0xFFFFFFFF
+WEIGHTS_VERSION = 1
 HERE = Path(__file__).resolve().parent
 PAYLOAD = HERE.parent / "payload.json"
 
@@ -172,6 +173,11 @@ class Trigger:
         if "weights_structure" not in self.registers:
             raise RuntimeError("the weights of this firmware are constants")
         given = _content(weights, "weights.json", "words")
+        if given.get("version") != WEIGHTS_VERSION:
+            raise ValueError(
+                f"{weights} has version {given.get('version')} of the format; this class reads "
+                f"version {WEIGHTS_VERSION}: use that of the export that is on the board"
+            )
         words = [int(word, 16) for word in given["words"]]
         here = f"{self.read('weights_structure'):08x}", self.read("weights_words")
         if here != (given["structure"], len(words)):

@@ -144,7 +144,7 @@ def board(reloadable, registers):
     return module.Trigger(bus, reloadable.root / "payload" / "payload.json")
 
 
-def test_the_python_that_loads(reloadable, weights):
+def test_the_python_that_loads(reloadable, weights, tmp_path):
     """Each fault is told; the benches load the weights over the buses."""
     registers = Registers(described(reloadable))
     board(reloadable, registers).load(weights / "weights.json")
@@ -164,6 +164,10 @@ def test_the_python_that_loads(reloadable, weights):
     other.values[other.at["weights_words"]] = 1
     with pytest.raises(RuntimeError, match="words, but the board has [0-9a-f]{8} of 1 words$"):
         trigger.load(weights / "weights.json")
+    later = tmp_path / "weights.json"
+    later.write_text(json.dumps({"version": 2, "words": []}))
+    with pytest.raises(ValueError, match="has version 2 of the format; this class reads version 1"):
+        trigger.load(later)
 
 
 C = """
