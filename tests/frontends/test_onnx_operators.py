@@ -232,6 +232,7 @@ EXACT = {
         shape=(2, 5),
     ),
     "shape": shaped,
+    "dropout": lambda: of_values(("Dropout", (np.float32(0.5), np.array(False)), {})),
     "cast": lambda: of_values(
         ("Cast", (), {"to": TensorProto.FLOAT}), ("Mul", (np.float32(0.5),), {})
     ),

@@ -236,6 +236,10 @@ REFUSED = {
         cast_constant(TensorProto.BFLOAT16),
         "Cast_1: its constants do not fit a shorter float. Remedy: keep constants in float32.",
     ),
+    "dropout": (
+        of("Dropout", np.float32(0.5), np.array(True)),
+        "Dropout_1: it drops values at random. Remedy: export it for inference.",
+    ),
     "parts": (
         of("Split", np.array([1, 2]), outputs=2, axis=1),
         "Split_1: its parts [1, 2] do not fit its axis 1. Remedy: export it again.",

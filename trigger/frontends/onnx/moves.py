@@ -146,6 +146,12 @@ def _same(node: Node, known: Known, shape: tuple[int, ...]) -> Move:  # noqa: AR
     return lambda x: x
 
 
+def _dropout(node: Node, known: Known, shape: tuple[int, ...]) -> Move:  # noqa: ARG001
+    if any(integers(node, known, 2, "training_mode") or ()):
+        raise Refusal("it drops values at random", "export it for inference")
+    return lambda x: x
+
+
 OPERATORS: dict[str, Callable[[Node, Known, tuple[int, ...]], Move | list[Move]]] = {
     "Reshape": _reshape,
     "Flatten": _flatten,
@@ -157,5 +163,5 @@ OPERATORS: dict[str, Callable[[Node, Known, tuple[int, ...]], Move | list[Move]]
     "Gather": _gather,
     "Expand": _expand,
     "Identity": _same,
-    "Dropout": _same,
+    "Dropout": _dropout,
 }
