@@ -11,7 +11,7 @@ import numpy as np
 import scaling
 
 from trigger.artifacts.folder import integer_events, read_graph
-from trigger.backends.rtl import RtlOptions, plan, write
+from trigger.backends.rtl import MULTIPLIERS, RtlOptions, plan, write
 from trigger.fixedpoint import evaluate
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.types import Integers, bounds
@@ -37,27 +37,29 @@ def of_sizes(sizes: str, reloadable: bool) -> tuple[Graph, Integers]:
     return graph, np.random.default_rng(0).integers(low, high + 1, (EVENTS, len(low)))
 
 
-def measured(graph: Graph, x: Integers, clock_mhz: float, interval: int) -> str:
+def measured(graph: Graph, x: Integers, options: RtlOptions) -> str:
     """A row of the table."""
     with tempfile.TemporaryDirectory() as work:
-        options = RtlOptions(PART, clock_mhz, project_name="core", interval=interval)
         rtl = write(graph, Path(work) / "rtl", options)
         found = rtl.compile().with_stalls().run(x)
         np.testing.assert_array_equal(found, evaluate.run(graph, x))
-        job = Job(rtl, Path(work), "Vitis", part(PART), clock_mhz)
+        job = Job(rtl, Path(work), "Vitis", part(PART), options.clock_mhz)
         synthesis = synthesise("yosys", job, Path(work) / "yosys")
     return (
-        f"| {interval} | {rtl.estimate['lut']:,} | {synthesis.lut:,} | {synthesis.ff:,} | "
-        f"{rtl.interface.latency} |"
+        f"| {options.interval} | {rtl.estimate['lut']:,} | {synthesis.lut:,} | {synthesis.ff:,} | "
+        f"{synthesis.dsp:,} | {rtl.interface.latency} |"
     )
 
 
-def estimated(graph: Graph, clock_mhz: float, interval: int) -> str:
+def estimated(graph: Graph, options: RtlOptions) -> str:
     """A row of the table without synthesis."""
-    planned = plan(graph, RtlOptions(PART, clock_mhz, interval=interval))
+    planned = plan(graph, options)
     estimate = planned.estimate
     latency = planned.core.interface.latency
-    return f"| {interval} | {estimate['lut']:,} | | {estimate['ff']:,} | {latency} |"
+    return (
+        f"| {options.interval} | {estimate['lut']:,} | | {estimate['ff']:,} | "
+        f"{estimate['dsp']:,} | {latency} |"
+    )
 
 
 def main() -> None:
@@ -66,6 +68,7 @@ def main() -> None:
     parser.add_argument("--ii", type=int, nargs="*", default=[1, 2, 4, 8], help="the intervals")
     parser.add_argument("--clock", type=float, default=360.0, help="MHz")
     parser.add_argument("--reloadable", action="store_true", help="weights of an MLP are loaded")
+    parser.add_argument("--multipliers", choices=MULTIPLIERS, default="lut")
     parser.add_argument("--estimate", action="store_true", help="neither simulated nor synthesised")
     arguments = parser.parse_args()
     folder = Path(arguments.network)
@@ -74,13 +77,20 @@ def main() -> None:
     else:
         graph, x = of_sizes(arguments.network, arguments.reloadable)
     flip_flops = "FF, estimated" if arguments.estimate else "FF, Yosys"
-    print(f"| interval | LUT, estimated | LUT, Yosys | {flip_flops} | cycles |")
-    print("|---:|---:|---:|---:|---:|")
+    print(f"| interval | LUT, estimated | LUT, Yosys | {flip_flops} | DSP | cycles |")
+    print("|---:|---:|---:|---:|---:|---:|")
     for interval in arguments.ii:
+        options = RtlOptions(
+            PART,
+            arguments.clock,
+            project_name="core",
+            interval=interval,
+            multipliers=arguments.multipliers,
+        )
         if arguments.estimate:
-            print(estimated(graph, arguments.clock, interval), flush=True)
+            print(estimated(graph, options), flush=True)
         else:
-            print(measured(graph, x, arguments.clock, interval), flush=True)
+            print(measured(graph, x, options), flush=True)
 
 
 if __name__ == "__main__":

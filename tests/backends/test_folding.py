@@ -7,7 +7,7 @@ import oracle
 import pytest
 from battery import PART
 from corner_graphs import integers
-from kernel_graphs import GRAPHS, kernel, relu
+from kernel_graphs import GRAPHS, mlp, particles
 from random_graphs import events, random_graph
 
 import trigger
@@ -26,21 +26,6 @@ def options(interval, name="core", language="verilog", mhz=360, latency=None):
     return rtl.RtlOptions(PART, mhz, language, name, latency_cycles=latency, interval=interval)
 
 
-def particles(count=6, layers=2) -> Graph:
-    """Each particle: rounded inputs, some layers, and a product with its presence; then the sum."""
-    builder = Builder((Fixed(True, 8, 4), Fixed(False, 6, 6)) * count)
-    kinds = (Fixed(True, 5, 3), Fixed(False, 4, 6)) * count
-    source = rounded = builder.quantize("rounded", "inputs", kinds, Rounding.RND_CONV, Overflow.SAT)
-    for k in range(layers):
-        fan_in = len(builder[source].types) // count
-        source = relu(builder, f"relu{k}", kernel(builder, f"dense{k}", source, fan_in, 4, count))
-    present = builder.select("kind", rounded, np.arange(count).repeat(4) * 2 + 1)
-    source = builder.multiply("present", source, present)
-    turned = builder.select("turned", source, np.arange(4 * count).reshape(count, 4).T.ravel())
-    total = builder.dense("sum", turned, integers(*[[1]] * count), integers(0), 4)
-    return builder.graph(kernel(builder, "out", total, 4, 2, 1))
-
-
 def steps() -> Graph:
     """A recurrent layer: the same table at positions that read each other, which cannot share."""
     builder = Builder((Fixed(True, 4, 2),) * 4)
@@ -54,23 +39,6 @@ def steps() -> Graph:
         state = builder.lookup(f"table{k}", both, -8, levels)
         state = builder.quantize(f"state{k}", state, narrow, Rounding.TRN, Overflow.WRAP)
     return builder.graph(state)
-
-
-def mlp(bits=6, kept=1.0, shape=(6, 16, 8)) -> Graph:
-    """Dense layers; of their weights the fraction ``kept`` is not zero."""
-    rng = np.random.default_rng(2)
-    builder = Builder((Fixed(True, bits, 2), Fixed(False, bits, 1)) * (shape[0] // 2))
-    source = builder.last
-    for k, units in enumerate(shape[1:]):
-        count = len(builder[source].types)
-        drawn = rng.integers(1 - 2 ** (bits - 1), 2 ** (bits - 1), (count, units))
-        drawn *= rng.random(drawn.shape) < kept
-        weights = constant(drawn / 2 ** (bits - 1))
-        bias = constant(rng.integers(-9, 10, units) / 8)
-        source = builder.dense(f"dense{k}", source, weights, bias)
-        kinds = tuple(Fixed(False, bits - n % 2, 1) for n in range(units))
-        source = builder.quantize(f"relu{k}", source, kinds, Rounding.RND, Overflow.SAT)
-    return builder.graph(source)
 
 
 OWN = {

@@ -19,7 +19,7 @@ from trigger.backends.rtl.logic import to_logic
 from trigger.fixedpoint.build import Builder
 from trigger.fixedpoint.ops import Constant
 from trigger.fixedpoint.types import Fixed, Overflow, Rounding, smallest
-from trigger.synthesis.luts import as_luts
+from trigger.synthesis.primitives import as_primitives
 
 
 def table(kind: Fixed, bits: int, low: int, high: int):
@@ -148,10 +148,10 @@ def test_small_tables_are_luts_for_yosys(tmp_path):
     """As they are written: none of them is left to be mapped."""
     sources = write_rtl("verilog", TABLES["of six bits"], tmp_path, "core").sources
     text = next(path for path in sources if path.name == "core_tables.v").read_text()
-    made = as_luts(text)
+    made, products = as_primitives(text)
     assert text.count("module core_lut_") == 20 and "core_table_" not in text
     assert len(re.findall(r"^LUT[1-6] #", made, re.MULTILINE)) == 20
-    assert "case" not in made
+    assert "case" not in made and not products
 
 
 def test_levels_too_wide_for_one_part_cost_no_adder(tmp_path):

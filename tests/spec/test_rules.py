@@ -440,6 +440,12 @@ CASES = {
         "target.ii = 10 at 360 MHz is an event every 27.8 ns, but bunches cross every 25 ns, 9 clock "
         "cycles; use at most 9, or raise target.clock_mhz to 400",
     ),
+    "target.dsp_blocks_are_allowed": (
+        ("clock_mhz = 360", 'clock_mhz = 360\nmultipliers = "dsp"'),
+        ("[budget]", "[budget]\ndsp = 0"),
+        'target.multipliers = "dsp" needs DSP blocks, but budget.dsp is 0; remove it, raise it, or '
+        'set target.multipliers to "auto"',
+    ),
     "target.reloadable_networks_have_fixed_widths": (
         ("clock_mhz = 360", 'clock_mhz = 360\nweights = "reloadable"'),
         after("epochs = 50", "target_lut = 300"),

@@ -95,7 +95,7 @@ cross_validation.metric training.backend training.seed pruning.sparsity pruning.
 quantization.bits quantization.max_auc_loss inputs.type inputs.types inputs.word_bits inputs.objects
 inputs.units target.device.family target.device.lut target.device.ff target.device.dsp
 target.device.bram target.device.delay target.part target.clock_mhz target.latency_cycles target.ii target.weights
-target.backend
+target.multipliers target.backend
 target.strategy target.reuse_factor budget.latency_ns budget.ii budget.lut budget.ff budget.dsp budget.bram
 budget.rate_khz heads decision.accept payload.thresholds payload.input_links payload.output_link
 payload.output.accept payload.output.crossing payload.output.scores

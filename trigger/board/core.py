@@ -18,4 +18,6 @@ def core_options(spec: Spec, language: str = "verilog") -> RtlOptions:
         target.latency_cycles,
         SHELL_LATENCY if spec.payload else 0,
         target.ii,
+        target.multipliers,
+        spec.budget.dsp,
     )

@@ -70,6 +70,7 @@ class Target(Section):
     latency_cycles: Annotated[int, Field(ge=1, le=MOST_CYCLES)] | None = None
     ii: Annotated[int, Field(ge=1, le=MOST_CYCLES)] = 1
     weights: Literal["constant", "reloadable"] = "constant"
+    multipliers: Literal["lut", "dsp", "auto"] = "lut"
     backend: Literal["Vitis", "Vivado", "Quartus", "oneAPI", "Catapult"] = "Vitis"
     strategy: Literal["latency", "resource", "distributed_arithmetic"] = "latency"
     reuse_factor: PositiveInt | None = None

@@ -18,7 +18,8 @@ _HELP = {
     "smaller layer, or with hls4ml a reuse_factor",
     "ff": "fewer bits, a higher pruning.sparsity, or a lower target.clock_mhz, which "
     "needs fewer pipeline stages",
-    "dsp": "the RTL or strategy distributed_arithmetic, which need none, or a reuse_factor",
+    "dsp": 'target.multipliers = "auto" or "lut"; with hls4ml strategy distributed_arithmetic, '
+    "which needs none, or a reuse_factor",
     "bram": "narrower inputs of tables, or activations that need no table",
     "rate_khz": "a higher threshold, or decision.accept.NAME.rate_khz, which finds it",
     "clock_mhz": "a lower target.clock_mhz, fewer bits, or a part with a faster grade",

@@ -36,6 +36,7 @@ class Ecp5:
             work / "synth.ys",
             sources=copied_sources(job.sources, work),
             top=job.name,
+            dsp=job.rtl.estimate["dsp"],
         )
         run_script("synth.ys", work, timeout_s)
         reports = together(

@@ -32,7 +32,7 @@ def estimate(job: Job) -> Synthesis:
         job.part.name,
         lut=estimated["lut"],
         ff=estimated["ff"],
-        dsp=0,
+        dsp=estimated["dsp"],
         bram=0,
         clock_mhz=estimated["clock_mhz"],
         latency=job.rtl.interface.latency,

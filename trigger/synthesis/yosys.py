@@ -19,13 +19,14 @@ from typing import Any, ClassVar
 
 from trigger.support.process import together
 from trigger.support.progress import Advance, progress
-from trigger.synthesis.luts import as_luts
 from trigger.synthesis.portions import portions
+from trigger.synthesis.primitives import as_primitives
 from trigger.synthesis.result import SYNTHESISED, Synthesis
 from trigger.synthesis.tool import Job, ToolFailed, read_report, run_tool, write_script
 
 # The entry of the shell among the layers of a payload; no layer can have this name.
 SHELL = "(shell)"
+PRODUCTS = "products.v"
 # The part of the top in the progress of portions, as lines of logic: it is registers and wires.
 _TOP_LINES = 100
 # pyosys exits on any error, so it runs in a separate process.
@@ -48,15 +49,20 @@ class Yosys:
 def mapped(
     sources: Sequence[Path], family: str, top: str, core: str, work: Path, timeout_s: float
 ) -> None:
-    """Map a design in the folder ``work``; leaves ``netlist.v``, ``stat.json`` and ``depth.txt``.
+    """Map a design in the folder ``work``; leaves ``netlist.v``, ``stat.json`` and ``depth.txt``,
+    and ``products.v`` with the cells of products in DSP blocks, which it does not map.
 
     A large core is mapped in portions, one per processor at a time. Raises ToolFailed.
     """
     end = time.monotonic() + timeout_s
     names = copied_sources(sources, work)
+    products: list[str] = []
     for name in names:
         path = work / name
-        path.write_text(as_luts(path.read_text(encoding="utf-8")), encoding="utf-8")
+        text, cells = as_primitives(path.read_text(encoding="utf-8"))
+        path.write_text(text, encoding="utf-8")
+        products.append(cells)
+    (work / PRODUCTS).write_text("\n".join(products), encoding="utf-8")
     parts = portions(core, sources)
     fields = {"family": family, "top": top, "core": core}
     if parts:
@@ -154,7 +160,7 @@ def parse(statistics: dict[str, Any], depth: str, job: Job) -> Synthesis:
         job.part.name,
         lut=sum(sizes.values()),
         ff=sum(n for cell, n in cells.items() if re.fullmatch(r"FD[RSCP]E(_1)?", cell)),
-        dsp=sum(n for cell, n in cells.items() if cell.startswith("DSP")),
+        dsp=sum(n for cell, n in cells.items() if cell.endswith("_dsp_product")),
         bram=sum(n for cell, n in cells.items() if cell.startswith("RAMB")),
         carry=cells["CARRY4"] + cells["CARRY8"],
         depth=int(longest[1]) if longest else None,

@@ -6,7 +6,7 @@ timing in alkaid's delay model, with a tenth of the period reserved for clock un
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -38,11 +38,13 @@ from trigger.support.resources import folder
 from trigger.support.templates import environment
 
 if TYPE_CHECKING:
-    from trigger.backends.rtl.operations import Weighed
+    from trigger.backends.rtl.logic import Cycles
+    from trigger.backends.rtl.operations import Logic, Weighed
     from trigger.backends.rtl.schedule import Run
     from trigger.backends.rtl.structure import Core
 
 LANGUAGES = {"verilog": "Verilog", "vhdl": "VHDL"}
+MULTIPLIERS = ("lut", "dsp", "auto")
 CLOCK_UNCERTAINTY = 0.1
 DESCRIPTION = "rtl.json"
 
@@ -52,7 +54,9 @@ class RtlOptions(NamedTuple):
 
     ``clock_mhz`` in MHz; names of features and outputs appear only in the port map. A latency of
     exactly ``latency_cycles`` includes ``shell_cycles`` outside the core; by default it is the
-    least. Events come every ``interval`` clock cycles or later.
+    least. Events come every ``interval`` clock cycles or later. Products of two variables are in
+    logic (``multipliers = "lut"``), in DSP blocks ("dsp"), or in at most ``dsp`` of these
+    ("auto"; by default, as many as the part has).
     """
 
     part: str | Part
@@ -64,6 +68,8 @@ class RtlOptions(NamedTuple):
     latency_cycles: int | None = None
     shell_cycles: int = 0
     interval: int = 1
+    multipliers: str = "lut"
+    dsp: int | None = None
 
     def check(self) -> None:
         """Raises TriggerError for a value that cannot be met."""
@@ -84,6 +90,10 @@ class RtlOptions(NamedTuple):
             )
         if not 1 <= self.interval <= MOST_CYCLES:
             raise TriggerError(f"rtl: ii must be 1 to {MOST_CYCLES}; got {self.interval}")
+        if self.multipliers not in MULTIPLIERS:
+            raise TriggerError(
+                f"rtl: no multipliers {self.multipliers!r}; available: {', '.join(MULTIPLIERS)}"
+            )
         if not 0 < self.clock_mhz < 2000:
             raise TriggerError(
                 f"rtl: clock_mhz must be above 0 and below 2000; got {self.clock_mhz:g}"
@@ -91,8 +101,8 @@ class RtlOptions(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """A pipelined core before writing; ``estimate`` has the LUTs in total and per layer, the FFs,
-    and the clock in MHz.
+    """A pipelined core before writing; ``estimate`` has the LUTs in total and per layer, the FFs
+    and DSP blocks, and the clock in MHz.
 
     ``turns`` has an entry for each kernel whose copies compute several positions: its layers, the
     positions of each copy, the first clock cycle, and the cycles from there to the last result.
@@ -263,9 +273,9 @@ def plan(graph: Graph, options: RtlOptions, done: Callable[[int], None] = _nobod
     Raises TriggerError if an option cannot be met or a node has no exact logic.
     """
     from trigger.backends.rtl.core import to_core
-    from trigger.backends.rtl.folding import fold
+    from trigger.backends.rtl.dsp import blocks
     from trigger.backends.rtl.hardware import luts
-    from trigger.backends.rtl.logic import Cycles, to_logic
+    from trigger.backends.rtl.logic import Cycles
     from trigger.backends.rtl.schedule import most_phases, schedule
 
     options.check()
@@ -273,7 +283,7 @@ def plan(graph: Graph, options: RtlOptions, done: Callable[[int], None] = _nobod
     budget_ns = 1000 / options.clock_mhz * (1 - CLOCK_UNCERTAINTY) / fpga.delay
     # A copy with more positions would choose among them for longer than a cycle.
     phases = min(options.interval, most_phases(budget_ns))
-    logic = fold(to_logic(optimize(graph), done, Cycles(phases, budget_ns)), phases)
+    logic = _logic(graph, options, Cycles(phases, budget_ns), done)
     # One more cycle takes the inputs into registers.
     stages = (options.latency_cycles or 0) - options.shell_cycles - 1
     scheduled = schedule(logic, budget_ns, stages)
@@ -285,11 +295,33 @@ def plan(graph: Graph, options: RtlOptions, done: Callable[[int], None] = _nobod
     estimate = {
         "lut": round(sum(layers.values())),
         "ff": core.register_bits,
+        "dsp": blocks(logic),
         "clock_mhz": round(1000 / slowest, 1) if slowest else None,
         "layers": {name: round(cost) for name, cost in layers.items() if round(cost)},
     }
     turns = [_turns(run) for run in scheduled.runs if run.shared.phases > 1]
     return Plan(core, estimate, turns, logic.weighed)
+
+
+def _logic(
+    graph: Graph, options: RtlOptions, cycles: "Cycles", done: Callable[[int], None]
+) -> "Logic":
+    """The logic of a graph, with products in LUTs or in DSP blocks."""
+    from trigger.backends.rtl import dsp
+    from trigger.backends.rtl.folding import fold
+    from trigger.backends.rtl.logic import to_logic
+
+    optimized = optimize(graph)
+
+    def logic(in_dsp: Container[str], done: Callable[[int], None]) -> "Logic":
+        return fold(to_logic(optimized, done, cycles, in_dsp), cycles.number)
+
+    layers = {node.name for node in optimized.nodes}
+    found = logic(layers if options.multipliers != "lut" else (), done)
+    most = find_part(options.part).dsp if options.dsp is None else options.dsp
+    while options.multipliers == "auto" and most is not None and dsp.blocks(found) > most:
+        found = logic(dsp.within(found, most), _nobody)
+    return found
 
 
 def _rounded(weighed: "Weighed") -> dict[str, Any]:

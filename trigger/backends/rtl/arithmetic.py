@@ -42,11 +42,16 @@ from trigger.fixedpoint.types import Fixed, Overflow, bounds
 
 
 def lower(
-    node: Operation, source: Operation, reach: Interval, read: Sequence[list[FVariable]]
+    node: Operation,
+    source: Operation,
+    reach: Interval,
+    read: Sequence[list[FVariable]],
+    dsp: bool,
 ) -> list[Any]:
     """The elements of a node from those of the nodes it reads, the first being ``source``.
 
     A constant may be a number. ``reach`` is the source's interval, tighter than that of alkaid.
+    Products of two variables are for DSP blocks if ``dsp``.
     Raises ValueError, or alkaid's AssertionError, if there is no exact form.
     """
     assert not isinstance(node, Input)  # it is given, not computed
@@ -101,7 +106,7 @@ def lower(
             ]
             return [sum(rest, start=first) for first, *rest in zip(*signed, strict=True)]
         case Multiply():
-            return [multiplied(a, b) for a, b in zip(*read, strict=True)]
+            return [multiplied(a, b, dsp) for a, b in zip(*read, strict=True)]
         case Concatenate():
             return [v for part in read for v in part]
         case Select():

@@ -16,9 +16,11 @@ from trigger.backends.rtl.image import image
 from trigger.backends.rtl.interface import Interface, Port, ports
 from trigger.backends.rtl.operations import (
     CONSTANT,
+    DSP,
     INPUT,
     LOOKUP,
     PARAMETER,
+    PRODUCT,
     SHARED,
     Logic,
     is_given,
@@ -341,6 +343,7 @@ def _block(scope: _Scope, stage: int, layer: str, inside: Sequence[int]) -> Bloc
     places: dict[int, int] = {}
     tables: list[LookupTable] = []
     constant = [j for j in outside if _constant(logic.ops[j]) is not None]
+    products: list[int] = []
     for j in [*variable, *constant, *inside]:
         op = logic.ops[j]
         if j in members:
@@ -348,6 +351,9 @@ def _block(scope: _Scope, stage: int, layer: str, inside: Sequence[int]) -> Bloc
             if op.opcode == LOOKUP:
                 op = op._replace(data=(len(tables), *op.data[1:]))
                 tables.append(logic.tables[logic.ops[j].data[0]])
+            elif op.opcode == DSP:
+                op = op._replace(opcode=PRODUCT)
+                products.append(len(ops))
         elif (value := _constant(op)) is not None:
             op = Op((), CONSTANT, (value,), op.qint, 0, 0)
         else:
@@ -376,6 +382,7 @@ def _block(scope: _Scope, stage: int, layer: str, inside: Sequence[int]) -> Bloc
         combinational,
         tuple(scope.wire(j, stage) for j in variable),
         tuple(scope.wire(i, stage) for i in shown),
+        tuple(products),
     )
 
 

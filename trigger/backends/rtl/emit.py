@@ -19,8 +19,16 @@ from trigger.support.files import write_text
 from trigger.support.templates import Code, environment, word
 
 # The parametrised modules that alkaid's logic uses.
-_CELLS = ("binop", "multiplier", "mux", "negative", "shift_adder", "ternary_adder")
+_CELLS = ("binop", "dsp_product", "multiplier", "mux", "negative", "shift_adder", "ternary_adder")
 _CELL = re.compile(rf"\b({'|'.join(_CELLS)})\b")
+# A product as alkaid writes it.
+_VERILOG_PRODUCT = re.compile(
+    r"\bmultiplier #\((\d+),(\d+),(\d),(\d),(\d+)\) op_(\d+) \(([^,]+),([^,]+),([^,]+)\);"
+)
+_VHDL_PRODUCT = re.compile(r"\bop_(\d+):entity work\.multiplier")
+# The cells of products, and what tells Vivado and Quartus whether they are for DSP blocks.
+_PRODUCTS = {"multiplier": ("no", "logic"), "dsp_product": ("yes", "dsp")}
+_PARAMETERS = ("BW_INPUT0", "BW_INPUT1", "SIGNED0", "SIGNED1", "BW_OUT")
 
 _SMALL_TABLE = re.compile(r"^module (\w+)\(input \[[0-5]:0\]", re.MULTILINE)
 
@@ -44,6 +52,8 @@ class Language(NamedTuple):
     first_load: str
     words: Callable[[Sequence[int]], str]
     choose: Callable[[Choice], str]
+    in_dsp: Callable[[str, Container[int]], str]
+    product: Callable[[str, str, str], str]
 
 
 def _verilog_bits(bits: Sequence[Bits]) -> str:
@@ -92,6 +102,31 @@ def _vhdl_choice(choice: Choice) -> str:
     )
 
 
+def _verilog_in_dsp(text: str, places: Container[int]) -> str:
+    """The products at these places as cells for DSP blocks, whose parameters have names: synthesis
+    reads them from a cell without content.
+    """
+
+    def cell(match: re.Match[str]) -> str:
+        *sizes, place, first, second, result = match.groups()
+        if int(place) not in places:
+            return match[0]
+        values = ", ".join(
+            f".{name}({size})" for name, size in zip(_PARAMETERS, sizes, strict=True)
+        )
+        return (
+            f"dsp_product #({values}) op_{place} (.in0({first}), .in1({second}), .out({result}));"
+        )
+
+    return _VERILOG_PRODUCT.sub(cell, text)
+
+
+def _vhdl_in_dsp(text: str, places: Container[int]) -> str:
+    return _VHDL_PRODUCT.sub(
+        lambda match: f"{match[0][:-10]}dsp_product" if int(match[1]) in places else match[0], text
+    )
+
+
 def _vhdl_signal(name: str, width: int) -> str:
     return f"    signal {word(name)} : std_logic_vector({width - 1} downto 0);"
 
@@ -112,6 +147,10 @@ LANGUAGES = {
         "(x_valid && w_load)",
         lambda words: ",\n".join(f"    32'h{one:08x}" for one in reversed(words)),
         _verilog_choice,
+        _verilog_in_dsp,
+        lambda text, amd, intel: re.sub(
+            r"^module", f'(* use_dsp = "{amd}", multstyle = "{intel}" *)\nmodule', text, flags=re.M
+        ),
     ),
     "vhdl": Language(
         "vhd",
@@ -128,6 +167,17 @@ LANGUAGES = {
         "(x_valid and w_load)",
         lambda words: " &\n".join(f'        x"{one:08x}"' for one in reversed(words)),
         _vhdl_choice,
+        _vhdl_in_dsp,
+        lambda text, amd, intel: re.sub(
+            r"^architecture rtl .*$",
+            rf'''\g<0>
+    attribute use_dsp : string;
+    attribute use_dsp of rtl : architecture is "{amd}";
+    attribute multstyle : string;
+    attribute multstyle of rtl : architecture is "{intel}";''',
+            text,
+            flags=re.M,
+        ),
     ),
 }
 
@@ -252,6 +302,8 @@ def _statements(block: Block, syntax: Language) -> str:
         ports[low] = f"x{wire.value}"
         low += wire.width
     text = "\n".join(syntax.logic(block.logic)[1])
+    if block.dsp:
+        text = syntax.in_dsp(text, block.dsp)
     bus = r"model_inp[\[(]\d+(?::| downto )(\d+)[\])]"
     text = re.sub(bus, lambda match: ports[int(match[1])], text)
     # Use the VHDL-2008 reduction operators, which need no non-standard package.
@@ -268,10 +320,15 @@ def _source(language: str, syntax: Language, cells: Container[str]) -> str:
         Path(__file__).parent,
         Path(alkaid.__file__).parent / "codegen" / "rtl" / language / "source",
     )
-    files = [f"{cell}.{syntax.suffix}" for cell in _CELLS if cell in cells]
-    return "\n".join(
-        ((ours if (ours / file).exists() else theirs) / file).read_text() for file in files
-    )
+
+    def text(cell: str) -> str:
+        if cell in _PRODUCTS:
+            product = (theirs / f"multiplier.{syntax.suffix}").read_text()
+            return syntax.product(product.replace("multiplier", cell), *_PRODUCTS[cell])
+        file = f"{cell}.{syntax.suffix}"
+        return ((ours if (ours / file).exists() else theirs) / file).read_text()
+
+    return "\n".join(text(cell) for cell in _CELLS if cell in cells)
 
 
 def _own_names(name: str, text: str) -> str:

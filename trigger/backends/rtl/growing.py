@@ -11,6 +11,7 @@ from trigger.backends.rtl.area import lut
 from trigger.backends.rtl.hardware import costs
 from trigger.backends.rtl.operations import (
     CONSTANT,
+    DSP,
     INPUT,
     LOOKUP,
     SHARED,
@@ -76,6 +77,8 @@ class Part:
             data = (op.data[0] + first_table,) if op.opcode == LOOKUP else op.data
             moved = op._replace(addr=tuple(places[i] for i in op.addr), data=data)
             delay = max(op.latency - before, _TABLE_NS if op.opcode == LOOKUP else 0.0)
+            if op.opcode == DSP:  # it has stages of its own
+                delay = 0.0
             places.append(self.append(group, moved, delay, known))
         outputs = []
         for index, shift, negative in zip(
@@ -154,12 +157,12 @@ def _kernel(group: str, layer: CombLogic) -> tuple[Part, list[int], list[int]]:
 
 
 def slowest(kernel: CombLogic) -> float:
-    """The time of the slowest operation in nanoseconds; 0 without any."""
+    """The time of the slowest operation in logic in nanoseconds; 0 without any."""
     before = (max((kernel.ops[i].latency for i in op.addr), default=0.0) for op in kernel.ops)
     times = (
         float(op.latency - start)
         for op, start in zip(kernel.ops, before, strict=True)
-        if op.opcode != INPUT
+        if op.opcode not in (INPUT, DSP)
     )
     return max(times, default=0.0)
 

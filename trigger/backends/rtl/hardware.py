@@ -11,11 +11,20 @@ from typing import NamedTuple
 import numpy as np
 from alkaid.types import Op
 
-from trigger.backends.rtl.operations import CONSTANT, INPUT, SHARED, WRAP, Logic, Shared
+from trigger.backends.rtl.operations import (
+    CONSTANT,
+    DSP,
+    INPUT,
+    PRODUCT,
+    SHARED,
+    WRAP,
+    Logic,
+    Shared,
+)
 from trigger.backends.rtl.positions import equal_rows
 from trigger.fixedpoint.types import Flags
 
-_NEGATION, _ADD, _SUBTRACT, _RELU, _PRODUCT, _SUM = -2, 0, 1, 2, 7, 11
+_NEGATION, _ADD, _SUBTRACT, _RELU, _SUM = -2, 0, 1, 2, 11
 # They make zero of zeros, as additions do.
 _KEEP_ZERO = (_NEGATION, _RELU, WRAP, _SUM)
 
@@ -67,7 +76,7 @@ def _never_changes(kernel: Logic, patterns: Flags) -> tuple[Flags, Flags]:
                 same &= constant[source]
             if op.opcode in (_ADD, _SUBTRACT):  # of zero
                 wires = zero[op.addr[1]] | (zero[op.addr[0]] if op.opcode == _ADD else 0)
-            elif op.opcode == _PRODUCT:
+            elif op.opcode in (PRODUCT, DSP):
                 none = zero[op.addr[0]] | zero[op.addr[1]]
             elif op.opcode not in _KEEP_ZERO:
                 none = 0

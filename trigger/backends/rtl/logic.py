@@ -5,7 +5,7 @@ alkaid turns arithmetic on its symbolic variables into a list of operations on b
 operation is known. Equal positions of a layer are one kernel, whose logic is held once.
 """
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Hashable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -61,16 +61,18 @@ def to_logic(
     graph: Graph,
     done: Callable[[int], None] = lambda weights: None,
     cycles: Cycles = _ONE_CYCLE,
+    in_dsp: Container[str] = (),
 ) -> Logic:
     """Trace a graph, layer by layer. Raises TriggerError for a node without exact logic.
 
     With several ``cycles`` for an event, a dense layer whose outputs share multipliers is a kernel
-    at as many positions, if that is smaller.
+    at as many positions, if that is smaller. Products of two variables are in DSP blocks in the
+    layers ``in_dsp``.
 
     ``done`` is called with numbers of weights: half of a product's when its additions are
     found, and the rest when the layer is finished.
     """
-    tracer = _Tracer(graph, done, cycles)
+    tracer = _Tracer(graph, done, cycles, in_dsp)
     for name, layer in _layers(graph):
         for nodes in positions.parts(layer):
             inside = {node.name for node in nodes}
@@ -88,9 +90,11 @@ def to_logic(
 class _Tracer:
     """The logic so far, and the operations of each node by name."""
 
-    def __init__(self, graph: Graph, done: Callable[[int], None], cycles: Cycles) -> None:
+    def __init__(
+        self, graph: Graph, done: Callable[[int], None], cycles: Cycles, in_dsp: Container[str]
+    ) -> None:
         self.part = Part()
-        self._cycles = cycles
+        self._cycles, self._in_dsp = cycles, in_dsp
         self._constants: dict[Hashable, int] = {}
         self.values = {graph.input.name: list(range(len(graph.input.types)))}
         self._graph, self._intervals, self._done = graph, ranges(graph), done
@@ -138,6 +142,7 @@ class _Tracer:
             results,
             reached,
             lambda node: self._done(_first_half(node)),
+            name in self._in_dsp,
         )
         indices = iter(self.part.adopt(name, layer, given, self.part.tables(layer)))
         for node in results:
@@ -164,7 +169,7 @@ class _Tracer:
             rows = np.array([self._given(values[p], parameters[:, o]) for p, o in places])
             arrival = self._arrival(rows)
             reach = [(self._interval(i), t) for i, t in zip(rows[0].tolist(), arrival, strict=True)]
-            layer = self._traced(kernel, ranges(kernel), kernel.nodes[1:], reach)
+            layer = self._traced(name, kernel, ranges(kernel), kernel.nodes[1:], reach)
             results = self.part.share(name, layer, rows, frozenset())[:, 0]
             made[tuple(np.array(places).T)] = results
         self.values[dense.name] = made.ravel().tolist()
@@ -184,9 +189,9 @@ class _Tracer:
         values = self.values[source.name]
         given = [values[i] for i in one.read.tolist()]
         reach = [(self._interval(i), self.part.arrival[i]) for i in values]
-        alone = self._traced(self._graph, self._intervals, [dense], reach)
+        alone = self._traced(name, self._graph, self._intervals, [dense], reach)
         reach = [reach[i] for i in one.read.tolist()] + [(q, 0.0) for q in one.intervals]
-        kernel = self._traced(one.graph, ranges(one.graph), one.graph.nodes[1:], reach)
+        kernel = self._traced(name, one.graph, ranges(one.graph), one.graph.nodes[1:], reach)
         outputs = len(one.numbers)
         copies = -(-outputs // self._cycles.number)
         chosen = copies * sum(sum(q.kif) for q in one.intervals if q.min != q.max)
@@ -210,14 +215,17 @@ class _Tracer:
 
     def _traced(
         self,
+        name: str,
         graph: Graph,
         intervals: Mapping[str, Interval],
         nodes: Sequence[Operation],
         reach: Sequence[tuple[QInterval, float]],
     ) -> CombLogic:
-        """The logic of nodes that follow each other."""
-        sources = [nodes[0].inputs[0]]
-        return traced(graph, intervals, nodes, sources, nodes[-1:], reach, lambda node: None)
+        """The logic of nodes of a layer that follow each other."""
+        sources, in_dsp = [nodes[0].inputs[0]], name in self._in_dsp
+        return traced(
+            graph, intervals, nodes, sources, nodes[-1:], reach, lambda node: None, in_dsp
+        )
 
     def _constant(self, group: str, value: float, interval: QInterval) -> int:
         """A constant, once for each value."""
@@ -258,6 +266,7 @@ class _Tracer:
                 [one.graph[node.name] for node in results],
                 list(zip(read, arrival, strict=True)),
                 lambda node: None,
+                name in self._in_dsp,
             )
             if len(rows) > 1:
                 padding = self._zeros(given[rows])

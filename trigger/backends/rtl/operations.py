@@ -8,10 +8,10 @@ from alkaid.types import Op
 
 from trigger.fixedpoint.types import Flags, Integers
 
-# The operation codes of alkaid used here, one for a value that a shared kernel makes, and one for a
-# parameter that is loaded, whose data is its number.
-INPUT, WRAP, CONSTANT, LOOKUP = -1, 3, 5, 8
-SHARED, PARAMETER = -100, -101
+# The operation codes of alkaid used here, one for a value that a shared kernel makes, one for a
+# parameter that is loaded, whose data is its number, and one for a product in a DSP block.
+INPUT, WRAP, CONSTANT, PRODUCT, LOOKUP = -1, 3, 5, 7, 8
+SHARED, PARAMETER, DSP = -100, -101, -102
 # Sharing costs latency, so it must save at least this fraction of the LUTs.
 LEAST_SAVED = 0.25
 

@@ -34,7 +34,7 @@ class Wire(NamedTuple):
 
 class Block(NamedTuple):
     """The combinational logic of one layer in one stage; ports in the order of ``logic``'s inputs
-    and outputs.
+    and outputs. The products at the places ``dsp`` are for DSP blocks.
     """
 
     name: str
@@ -43,6 +43,7 @@ class Block(NamedTuple):
     logic: CombLogic
     inputs: tuple[Wire, ...]
     outputs: tuple[Wire, ...]
+    dsp: tuple[int, ...] = ()
 
 
 class Register(NamedTuple):

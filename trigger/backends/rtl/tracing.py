@@ -9,6 +9,7 @@ from alkaid.types import CombLogic, QInterval
 from trigger.backends.rtl import rational
 from trigger.backends.rtl.alkaid_private import optimized
 from trigger.backends.rtl.arithmetic import lower
+from trigger.backends.rtl.dsp import placed
 from trigger.backends.rtl.sums import HARDWARE, narrowed, variable
 from trigger.errors import TriggerError
 from trigger.fixedpoint.evaluate import evaluate
@@ -30,11 +31,13 @@ def traced(
     results: Sequence[Operation],
     given: Sequence[tuple[QInterval, float]],
     multiplied: Callable[[Dense], None],
+    dsp: bool,
 ) -> CombLogic:
     """One layer as alkaid's logic, from its source elements, with intervals and arrival times, to
     results.
 
-    ``multiplied`` is called when the additions of a product are found.
+    ``multiplied`` is called when the additions of a product are found. Products of two variables
+    are in DSP blocks if ``dsp``.
     """
     inputs = [FVariable(*interval, latency=latency, hwconf=HARDWARE) for interval, latency in given]
     symbols: dict[str, list[FVariable]] = {}
@@ -47,7 +50,7 @@ def traced(
             symbols[node.name] = [
                 narrowed(variable(v), low, high)
                 for v, low, high in zip(
-                    lower(node, graph[node.inputs[0]], intervals[node.inputs[0]], read),
+                    lower(node, graph[node.inputs[0]], intervals[node.inputs[0]], read, dsp),
                     *_bounds(node, intervals[node.name]),
                     strict=True,
                 )
@@ -64,7 +67,7 @@ def traced(
     except (AssertionError, KeyError, ValueError, OverflowError) as error:
         raise _lost(results[-1].name) from error
     _check(graph, intervals, nodes, sources, results, [interval for interval, _ in given], logic)
-    return logic
+    return placed(logic) if dsp else logic
 
 
 def _check(

@@ -100,6 +100,7 @@ RULES: tuple[Rule, ...] = (
     target.latency_is_within_its_budget,
     target.interval_is_within_its_budget,
     target.interval_is_within_a_crossing,
+    target.dsp_blocks_are_allowed,
     target.reloadable_networks_have_fixed_widths,
     target.reloadable_networks_give_scores,
     unused.keys_have_an_effect,

@@ -42,6 +42,16 @@ def interval_is_within_a_crossing(spec: "Spec") -> str | None:
     )
 
 
+def dsp_blocks_are_allowed(spec: "Spec") -> str | None:
+    """Products in DSP blocks need some."""
+    if spec.target.multipliers != "dsp" or spec.budget.dsp != 0:
+        return None
+    return (
+        'target.multipliers = "dsp" needs DSP blocks, but budget.dsp is 0; remove it, raise it, or '
+        'set target.multipliers to "auto"'
+    )
+
+
 def reloadable_networks_have_fixed_widths(spec: "Spec") -> str | None:
     """Another network has the ranges of its own quantisers."""
     if not spec.target.reloadable:

@@ -1,4 +1,6 @@
-"""Tables of up to six inputs as LUTs, so that Yosys does not map each of them on its own."""
+"""What Yosys gets as primitives: tables of up to six inputs as LUTs, so that it does not map each
+of them on its own, and products in DSP blocks as black boxes.
+"""
 
 import re
 
@@ -12,9 +14,14 @@ _MODULE = re.compile(
 _ROW = re.compile(r"^\d+'h([0-9A-Fa-f]+): out = \d+'h([0-9A-Fa-f]+);$", re.MULTILINE)
 
 
-def as_luts(text: str) -> str:
-    """Verilog with a LUT of AMD's library for each bit of each small table."""
-    return _MODULE.sub(_luts, text)
+_PRODUCT = re.compile(r"^\(\* use_dsp = \"yes\".*?^endmodule$", re.MULTILINE | re.DOTALL)
+
+
+def as_primitives(text: str) -> tuple[str, str]:
+    """Verilog with a LUT of AMD's library for each bit of each small table, without the cells of
+    products in DSP blocks; and these cells.
+    """
+    return _PRODUCT.sub("", _MODULE.sub(_luts, text)), "\n".join(_PRODUCT.findall(text))
 
 
 def _luts(module: re.Match[str]) -> str:

@@ -1,6 +1,6 @@
 """Small tables as LUTs of AMD's library, for Yosys."""
 
-from trigger.synthesis.luts import as_luts
+from trigger.synthesis.primitives import as_primitives
 
 BEFORE = """module other(input a, output b);
 assign b = a;
@@ -31,4 +31,4 @@ endmodule
 
 def test_only_small_tables_become_luts():
     first, rest = BEFORE.index("module net_lut"), BEFORE.index("module net_table")
-    assert as_luts(BEFORE) == f"{BEFORE[:first]}{AFTER}\n{BEFORE[rest:]}"
+    assert as_primitives(BEFORE) == (f"{BEFORE[:first]}{AFTER}\n{BEFORE[rest:]}", "")
