@@ -125,7 +125,7 @@ def test_accept_bits(small_build):
     assert [table.title for table in tables] == titles
     assert tables[0].columns == ["rate, kHz", "signal accepted"]
     assert [name for name, _ in tables[0].rows] == ["up", "pile <up>"]
-    assert "signal accepted" in relative_changes([up, pile_up], spec)
+    assert "signal accepted" in relative_changes([up, pile_up], spec).svg
     (root / "report" / "robustness.json").write_text(json.dumps([up]))
     ((name, text),) = lines(root, spec)
     assert name == "shift up"

@@ -11,7 +11,11 @@ from trigger.artifacts.folder import read_graph
 from trigger.fixedpoint.build import Builder, constant
 from trigger.fixedpoint.types import Fixed, Overflow, Rounding
 from trigger.physics.metrics import Roc
-from trigger.report import _bits, _layers, plots, write_report
+from trigger.physics.rates import Estimate
+from trigger.report import write_report
+from trigger.report.network import bits, layers
+from trigger.report.plots import network, rates, scores
+from trigger.report.plots.drawing import class_color
 from trigger.workflow.build import open_build
 
 
@@ -49,7 +53,7 @@ def test_the_page(small_build):
         "Manifest",
     ):
         assert f"<h2>{heading}</h2>" in page
-    assert page.count("<svg") == 4
+    assert page.count("<svg") == page.count("<figure") == 13
     assert ">exact</td>" in page
     assert ">different</td>" not in page
 
@@ -59,7 +63,11 @@ def test_the_page_needs_no_network(small_build):
     page = (root / "report" / "index.html").read_text()
     tags = Tags()
     tags.feed(page)
-    assert not [tag for tag, _ in tags.seen if tag in ("script", "link", "img", "iframe")]
+    assert not [tag for tag, _ in tags.seen if tag in ("link", "img")]
+    assert [attributes for tag, attributes in tags.seen if tag == "script"] == [{}]
+    # What differs between two builds is beside the sealed files, and may do nothing on the page.
+    (frame,) = [attributes for tag, attributes in tags.seen if tag == "iframe"]
+    assert frame["src"] == "../made.html" and frame["sandbox"] is None
     # SVG names its namespaces by address; nothing is fetched from them.
     addresses = set(re.findall(r"https?://[^\s\"'<)]+", page))
     assert all(
@@ -81,13 +89,14 @@ def test_widths_are_those_of_one_element():
     build.quantize("q", "inputs", (Fixed(True, 5, 1),) * 4, Rounding.RND, Overflow.WRAP)
     build.dense("sum", "q", constant(np.ones((4, 1))), constant(np.zeros(1)))
     graph = build.graph("sum")
-    assert _bits(graph) == {"inputs": (12, 0), "q": (1, 4), "sum": (3, 4)}
-    assert {row["name"]: row["by_design"] for row in _layers(graph)} == {
+    assert bits(graph) == {"inputs": (12, 0), "q": (1, 4), "sum": (3, 4)}
+    assert {row["name"]: row["by_design"] for row in layers(graph)} == {
         "inputs": True,
         "q": True,
         "sum": False,
     }
-    svg = plots.bit_widths({"a": (12, 0), "b": (1, 4), "wide": (8, -5), "small": (-2, 6)})
+    drawn = {"a": (12, 0), "b": (1, 4), "wide": (8, -5), "small": (-2, 6)}
+    svg = network.bit_widths(drawn).svg
     assert all(f">{width}</text>" in svg for width in (12, 5, 3, 4))
     assert ">Integer bits | fractional bits</text>" in svg
 
@@ -113,14 +122,20 @@ def test_the_proof_lists_apart_what_saturates_by_design(small_build):
 
 def test_a_class_has_one_colour_in_all_pictures():
     curve = Roc(np.array([0, 1]), np.array([0, 1]), 0.5)
-    rates = plots.rate_curves({"b": curve}, {"b": 1}, 1000.0, [])
-    turn_on = plots.turn_on({"a": (np.arange(2), []), "b": (np.arange(2), [])}, "pt")
-    roc = plots.roc_curves({"Keras": {"a": curve, "b": curve}}, 0.5)
-    second = colors.to_hex(plots.class_color(1))
-    assert all(second in svg for svg in (rates, turn_on, roc))
-    assert colors.to_hex(plots.class_color(0)) not in rates
-    assert len({plots.class_color(number) for number in range(20)}) == 20
-    plots.roc_curves({"Keras": dict.fromkeys(map(str, range(25)), curve)}, 0.5)
+    places = {"a": 0, "b": 1}
+    khz = rates.rate_curves({"b": curve}, places, 1000.0, [])
+    turn_on = rates.turn_on({"": {"a": (np.arange(2), []), "b": (np.arange(2), [])}}, "pt")
+    roc = scores.roc_curves({"Keras": {"b": curve}}, 0.5, places)
+    shift = rates.changes({"b accepted": {"up": Estimate(1, 0, 2)}}, ["up"], {"b accepted": 1})
+    line = np.linspace(0, 1, 3)
+    one = scores.Histogram("s", line, {"b": line[1:]}, {})
+    pictures = (khz, turn_on, roc, shift, scores.distributions([one], places, "score"))
+    second = colors.to_hex(class_color(1))
+    assert all(second in picture.svg for picture in pictures)
+    assert all(colors.to_hex(class_color(0)) not in p.svg for p in pictures if p != turn_on)
+    assert len({class_color(number) for number in range(20)}) == 20
+    many = {str(k): k for k in range(25)}
+    scores.roc_curves({"Keras": dict.fromkeys(many, curve)}, 0.5, many)
 
 
 def test_agreement_within_float32_is_not_called_exact(small_build, tmp_path):

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from trigger import TriggerError, report
+from trigger import TriggerError
 from trigger.events.dataset import Events
 from trigger.physics.rates import turn_on
+from trigger.report import performance
 from trigger.spec.spec import parse
 
 TOML = """
@@ -52,12 +53,16 @@ def test_sums_are_in_units_of_the_lsb(tmp_path, monkeypatch):
         seen.append((kept.tolist(), values.tolist()))
         return turn_on(kept, values, weight)
 
-    monkeypatch.setattr(report, "turn_on", draw)
+    monkeypatch.setattr(performance, "turn_on", draw)
     x = np.array([[1, 2, 3], [4, 0, 0], [10, 20, 30]])
     events = Events(x, np.array([0, 0, 1]), np.ones(3))
     bits = np.array([[False], [True], [True]])
-    pictures = report._turn_ons(bits, events, spec)
-    assert list(pictures) == ["the sum of region_et", "region2_et"]
+    pictures = performance.turn_ons(bits, events, spec)
+    captions = [picture.caption for picture in pictures]
+    assert captions == [
+        f"Turn-on: efficiency of each accept bit in bins of {name}."
+        for name in ("the sum of region_et", "region2_et")
+    ]
     assert seen == [
         ([False, True], [3, 2]),
         ([True], [30]),

@@ -128,7 +128,7 @@ def test_a_damaged_stage_is_redone(small_build, capsys):
 def test_two_builds_in_two_folders_are_the_same(small_build, tmp_path):
     source, root = small_build
     again = build(str(source), tmp_path / "elsewhere")
-    compiled = ("csim", "simulation", "seconds.json")
+    compiled = ("csim", "simulation", "seconds.json", "made.html")
     names = [
         {path.relative_to(folder) for path in files.entries(folder)} for folder in (root, again)
     ]

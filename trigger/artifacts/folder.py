@@ -33,6 +33,8 @@ STAGES = (
 NUISANCE = "nuisance.npz"
 # Separate from stages.json, because it differs between two builds of the same trigger.
 SECONDS = "seconds.json"
+# When, where and how it was made; separate for the same reason.
+MADE = "made.html"
 
 
 class Build(NamedTuple):

@@ -6,7 +6,9 @@ from typing import Any, NamedTuple
 from trigger.artifacts.robust import recorded_effects, shown, title
 from trigger.physics.rates import Estimate
 from trigger.physics.robustness import TOTAL, Effect
-from trigger.report import plots
+from trigger.report.figures import numbers_of_classes
+from trigger.report.plots.drawing import Picture
+from trigger.report.plots.rates import changes as changes_plot
 from trigger.spec.spec import Spec
 
 
@@ -34,17 +36,21 @@ def panels(shifts: Sequence[dict[str, Any]], spec: Spec) -> list[Panel]:
     return list(by_unit.values())
 
 
-def relative_changes(shifts: Sequence[dict[str, Any]], spec: Spec) -> str:
-    """A plot of the relative changes of the OR of all accept bits; "" without accept bits."""
+def relative_changes(shifts: Sequence[dict[str, Any]], spec: Spec) -> Picture | None:
+    """A plot of the relative changes of the OR of all accept bits; None without accept bits."""
     whole = TOTAL if len(spec.accept) > 1 else next(iter(spec.accept), None)
     changes: dict[str, dict[str, Estimate]] = {}
+    numbers = numbers_of_classes(spec)
+    classes: dict[str, int] = {}
     for shift in shifts:
         for effect in _seen(shift, spec):
             if effect.accept and effect.of == whole and effect.nominal:
                 name = title(effect, spec).partition(",")[0]
                 relative = effect.change.times(1 / effect.nominal)
                 changes.setdefault(name, {})[shift["name"]] = relative
-    return plots.changes(changes, [shift["name"] for shift in shifts]) if changes else ""
+                if effect.what in numbers:
+                    classes[name] = numbers[effect.what]
+    return changes_plot(changes, [s["name"] for s in shifts], classes) if changes else None
 
 
 def _heading(of: str, accept: bool) -> str:

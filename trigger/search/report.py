@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from trigger.backends.rtl.area import lut_error
-from trigger.report import plots
 from trigger.report.page import environment
+from trigger.report.plots.search import Points
+from trigger.report.plots.search import front as front_plot
 from trigger.search.pick import figure, of_budget
 from trigger.search.space import FAMILY
 from trigger.search.study import Point, front
@@ -24,7 +25,7 @@ def write_page(points: Sequence[Point], spec: Spec, folder: Path) -> Path:
     budgets = of_budget(spec.budget)
     names = {metric: metric, "lut": "LUT, predicted", "latency_ns": "latency, ns"}
     pictures = [
-        plots.front(
+        front_plot(
             _places(complete, x, y, metric),
             _places(best, x, y, metric),
             (names[x], names[y]),
@@ -59,7 +60,7 @@ def write_page(points: Sequence[Point], spec: Spec, folder: Path) -> Path:
     return folder / "index.html"
 
 
-def _places(points: Sequence[Point], x: str, y: str, metric: str) -> dict[str, plots.Points]:
+def _places(points: Sequence[Point], x: str, y: str, metric: str) -> dict[str, Points]:
     """Two figures of each point, by family."""
     return {
         family: [(figure(p, x, metric), figure(p, y, metric)) for p in points if p.family == family]

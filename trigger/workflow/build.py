@@ -18,6 +18,7 @@ from trigger.support import files
 from trigger.support.digest import file_digest, folder_digest
 from trigger.support.progress import say, shown
 from trigger.synthesis.budget import over
+from trigger.workflow import making
 from trigger.workflow.prove import (
     EVERYTHING,
     FILE_NAME,
@@ -80,7 +81,8 @@ def build(target: str, output: Path, from_scratch: bool = False, like: Path | No
                 else:
                     files.remove(staged / stage.name)
             seconds = {**stage_seconds(root), **stage_seconds(staged)}
-            _finish(current, root)
+            if _finish(current, root):
+                making.record(root, making.command(target, output, from_scratch, like))
             _write_seconds(root, seconds)
             current = current._replace(root=root)
     result = outcome(current)
@@ -131,6 +133,7 @@ def rewrite_report(root: Path) -> Path:
             files.write_text(made / FILE_NAME, resealed(finished.root, made, "report"))
             seconds = {**stage_seconds(finished.root), **stage_seconds(made)}
             staging.commit(made, finished.root)
+            making.complete(finished.root)
             _write_seconds(finished.root, seconds)
         finally:
             files.remove(made)
@@ -240,17 +243,20 @@ def _is(folder: Path, digest: str | None) -> bool:
     return False
 
 
-def _finish(build: Build, root: Path) -> None:
-    """Seal a complete build, and publish it unless it equals the finished one."""
+def _finish(build: Build, root: Path) -> bool:
+    """Seal a complete build, and publish it unless it equals the finished one; whether it is
+    published.
+    """
     manifest = sealed(build)
     same = _is_file_of(root / FILE_NAME, manifest) and _read_records(build.root) == _read_records(
         root
     )
     if same and not _edited(root):
         files.remove(build.root)
-        return
+        return False
     files.write_text(build.root / FILE_NAME, manifest)
     staging.commit(build.root, root)
+    return True
 
 
 def _is_file_of(path: Path, text: str) -> bool:

@@ -9,7 +9,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from trigger.artifacts.folder import SECONDS, Build, read_graph, read_json
+from trigger.artifacts.folder import MADE, SECONDS, Build, read_graph, read_json
 from trigger.artifacts.manifest import facts
 from trigger.artifacts.manifest import parts as parts_of
 from trigger.artifacts.staging import (
@@ -32,7 +32,7 @@ FILE_NAME = MANIFEST
 REFERENCES = (SPEC, "events", "model", "graph", "synth")
 EVERYTHING = (SPEC, *(stage.name for stage in STAGES), "synth")
 # Other contents of a build: records that no result depends on, and compiled files.
-_UNSEALED = (MANIFEST, RECORDS, SECONDS, ".lock", NEXT, *COMPILED, "netlist", "rates")
+_UNSEALED = (MANIFEST, RECORDS, SECONDS, MADE, ".lock", NEXT, *COMPILED, "netlist", "rates")
 
 # Stages that are regenerated and compared byte for byte, with their source.
 _MADE_AGAIN = {

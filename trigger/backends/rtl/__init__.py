@@ -101,18 +101,20 @@ class RtlOptions(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """A pipelined core before writing; ``estimate`` has the LUTs in total and per layer, the FFs
-    and DSP blocks, and the clock in MHz.
+    """A pipelined core before writing; ``estimate`` has the LUTs and the FFs, in total and per
+    layer, the DSP blocks, and the clock in MHz.
 
     ``turns`` has an entry for each kernel whose copies compute several positions: its layers, the
     positions of each copy, the first clock cycle, and the cycles from there to the last result.
     ``weighed`` has the LUTs of layers that could share hardware, and whether they do.
+    ``pipeline`` has the longest path of each stage, and the LUTs of its layers.
     """
 
     core: "Core"
     estimate: dict[str, Any]
     turns: list[dict[str, Any]]
     weighed: list["Weighed"]
+    pipeline: list[dict[str, Any]]
 
 
 @dataclass(eq=False)
@@ -259,6 +261,7 @@ def write(
         "estimate": planned.estimate,
         "turns": planned.turns,
         "weighed": [_rounded(one) for one in planned.weighed],
+        "pipeline": planned.pipeline,
     }
     # An item a line: ``indent`` would do without the fast encoder.
     text = json.dumps(description, separators=(",\n", ": "))
@@ -276,6 +279,7 @@ def plan(graph: Graph, options: RtlOptions, done: Callable[[int], None] = _nobod
     from trigger.backends.rtl.dsp import blocks
     from trigger.backends.rtl.hardware import luts
     from trigger.backends.rtl.logic import Cycles
+    from trigger.backends.rtl.pipeline import registers_by_layer, stages
     from trigger.backends.rtl.schedule import most_phases, schedule
 
     options.check()
@@ -285,8 +289,8 @@ def plan(graph: Graph, options: RtlOptions, done: Callable[[int], None] = _nobod
     phases = min(options.interval, most_phases(budget_ns))
     logic = _logic(graph, options, Cycles(phases, budget_ns), done)
     # One more cycle takes the inputs into registers.
-    stages = (options.latency_cycles or 0) - options.shell_cycles - 1
-    scheduled = schedule(logic, budget_ns, stages)
+    least = (options.latency_cycles or 0) - options.shell_cycles - 1
+    scheduled = schedule(logic, budget_ns, least)
     name = as_hdl_name(options.project_name)
     core = to_core(name, graph, logic, scheduled, options.interval)
     _check_latency(core.interface.latency, options)
@@ -298,9 +302,10 @@ def plan(graph: Graph, options: RtlOptions, done: Callable[[int], None] = _nobod
         "dsp": blocks(logic),
         "clock_mhz": round(1000 / slowest, 1) if slowest else None,
         "layers": {name: round(cost) for name, cost in layers.items() if round(cost)},
+        "ff_layers": registers_by_layer(core, logic, scheduled),
     }
     turns = [_turns(run) for run in scheduled.runs if run.shared.phases > 1]
-    return Plan(core, estimate, turns, logic.weighed)
+    return Plan(core, estimate, turns, logic.weighed, stages(logic, scheduled, fpga.delay))
 
 
 def _logic(

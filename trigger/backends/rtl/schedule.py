@@ -1,6 +1,6 @@
 """Placement of pipeline registers: assign operations to stages that meet the clock period."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -32,16 +32,21 @@ class Run(NamedTuple):
 
 
 class Schedule(NamedTuple):
-    """The stage that makes each value, the runs of shared kernels, the longest path in a stage in
-    nanoseconds of the delay model, and the number of stages.
+    """The stage that makes each value, the runs of shared kernels, the longest path in each stage
+    in nanoseconds of the delay model, and the number of stages.
 
     Of those, the results wait in the ones after the last operation.
     """
 
     stages: list[int]
     runs: list[Run]
-    longest: float
+    paths: dict[int, float]
     total: int
+
+    @property
+    def longest(self) -> float:
+        """The longest path in any stage."""
+        return max(self.paths.values(), default=0.0)
 
 
 def schedule(logic: Logic, budget_ns: float, least: int = 1) -> Schedule:
@@ -104,7 +109,7 @@ def _as_soon_as_possible(logic: Logic, budget_ns: float, timing: dsp.Timing) -> 
     placed = _Placement(logic, budget_ns, timing, [(0, 0.0)] * len(inputs))
     # A product in a DSP block is in a register when it is read.
     last = (max(m + 1, r) for m, r in zip(placed.stages, placed.ready, strict=True))
-    return Schedule(placed.stages, placed.runs, placed.longest, max(last, default=1))
+    return Schedule(placed.stages, placed.runs, placed.paths, max(last, default=1))
 
 
 class _Placement:
@@ -125,7 +130,7 @@ class _Placement:
         self.ready: list[int] = []
         self.finished: list[float] = []
         self.runs: list[Run] = []
-        self.longest = 0.0
+        self.paths: dict[int, float] = {}
         self._logic = logic
         self._budget_ns, self._timing = budget_ns, timing
         stages, ready, finished = self.stages, self.ready, self.finished  # local names are faster
@@ -148,7 +153,14 @@ class _Placement:
             stages.append(stage)
             ready.append(stage)
             finished.append(start + delay)
-        self.longest = max([self.longest, *finished])
+        self._reach(zip(ready, finished, strict=True))
+
+    def _reach(self, ends: Iterable[tuple[int, float]]) -> None:
+        """Lengthen the longest path of each stage to these ends of paths."""
+        paths = self.paths
+        for stage, end in ends:
+            if end > paths.get(stage, -1.0):
+                paths[stage] = end
 
     def _add_product(self, op: Op) -> None:
         """Place a product in a DSP block, between registers."""
@@ -156,7 +168,7 @@ class _Placement:
         self.stages.append(stage)
         self.ready.append(stage + self._timing.stages)
         self.finished.append(0.0)
-        self.longest = max(self.longest, self._timing.ns)
+        self._reach((stage + k, self._timing.ns) for k in range(self._timing.stages))
 
     def _add(self, shared: Shared) -> None:
         """Place a kernel once for all positions whose values are ready at the same times.
@@ -181,7 +193,8 @@ class _Placement:
         for rows in equal_rows(np.concatenate([stages, finished], axis=1)):
             waits = (stages[rows[0]] - starts[rows[0]]).tolist()
             latest = finished[rows[0]].tolist()
-            placed = self._kernel(shared, list(zip(waits, latest, strict=True)))
+            own = list(zip(waits, latest, strict=True))
+            placed = self._kernel(shared, own, set(starts[rows].tolist()))
             runs.setdefault(tuple(placed.stages), []).extend(rows)
             outputs = shared.kernel.outputs
             made[rows] = np.array(placed.stages)[outputs] + starts[rows][:, None]
@@ -193,9 +206,13 @@ class _Placement:
         for own, rows in runs.items():
             self.runs.append(Run(shared, np.array(rows), starts[rows], list(own)))
 
-    def _kernel(self, shared: Shared, inputs: Sequence[tuple[int, float]]) -> "_Placement":
+    def _kernel(
+        self, shared: Shared, inputs: Sequence[tuple[int, float]], starts: set[int]
+    ) -> "_Placement":
+        """Place the operations of a kernel whose positions have these first stages."""
         placed = _Placement(shared.kernel, self._budget_ns, self._timing, inputs)
-        self.longest = max(self.longest, placed.longest)
+        for start in starts:
+            self._reach((start + stage, end) for stage, end in placed.paths.items())
         return placed
 
     def _add_folded(self, shared: Shared) -> None:
@@ -209,7 +226,8 @@ class _Placement:
             0 if is_given(self._logic.ops[i]) else max(self.stages[i] + 1, self.ready[i])
             for i in given
         )
-        placed = self._kernel(shared, [(0, _choice_ns(shared))] * shared.given.shape[1])
+        chosen = [(0, _choice_ns(shared))] * shared.given.shape[1]
+        placed = self._kernel(shared, chosen, {start})
         last = start + shared.phases - 1
         positions, outputs = len(shared.given), shared.kernel.outputs
         self.stages += [last + placed.stages[i] for i in outputs] * positions

@@ -1,0 +1,35 @@
+"""What rtl.json says of each stage of the pipeline, and of the registers of each layer."""
+
+import pytest
+from battery import PART
+from kernel_graphs import GRAPHS
+from random_graphs import random_graph
+
+from trigger.backends import rtl
+
+
+@pytest.fixture(params=[*sorted(GRAPHS), 3, 8])
+def graph(request):
+    return GRAPHS.get(request.param) or random_graph(request.param)
+
+
+@pytest.mark.parametrize("interval", [1, 4])
+def test_stages_and_registers_add_up_to_the_core(graph, interval):
+    """Each LUT is in one stage of the pipeline, each flip-flop in one layer."""
+    planned = rtl.plan(graph, rtl.RtlOptions(PART, 360, interval=interval))
+    estimate = planned.estimate
+    by_layer = {}
+    for stage in planned.pipeline:
+        for layer, count in stage["lut"].items():
+            by_layer[layer] = by_layer.get(layer, 0) + count
+    rounding = 0.5 + 0.05 * len(planned.pipeline)
+    for layer in by_layer.keys() | estimate["layers"].keys():
+        expected = estimate["layers"].get(layer, 0)
+        assert by_layer.get(layer, 0) == pytest.approx(expected, abs=rounding)
+    assert sum(estimate["ff_layers"].values()) == estimate["ff"]
+    assert min(estimate["ff_layers"].values()) > 0
+    assert len(planned.pipeline) == planned.core.interface.latency - 1
+    slowest = max(stage["ns"] for stage in planned.pipeline) / (1 - rtl.CLOCK_UNCERTAINTY)
+    assert estimate["clock_mhz"] is None or slowest == pytest.approx(
+        1000 / estimate["clock_mhz"], abs=0.02
+    )
