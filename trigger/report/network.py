@@ -92,7 +92,7 @@ def _box(node: Operation, luts: Mapping[str, int], ffs: Mapping[str, int]) -> Bo
         node.name,
         node.inputs,
         (f"{node.op}{weights}", " · ".join(cost)) if cost else (f"{node.op}{weights}",),
-        f"{_elements(node)} × {_type(node)}" if len(set(node.types)) == 1 else _several(node),
+        f"{_elements(node)} {_type(node)}" if len(set(node.types)) == 1 else _several(node),
     )
 
 
@@ -100,7 +100,7 @@ def _several(node: Operation) -> str:
     """The shape of a value whose elements differ in type."""
     wide = [t.width for t in node.types]
     bits = f"{min(wide)} to {max(wide)}" if min(wide) < max(wide) else str(max(wide))
-    return f"{_elements(node)}: {_type(node)}, {bits} bits"
+    return f"{_elements(node)} of {_type(node)}, {bits} bits"
 
 
 def _elements(node: Operation) -> str:

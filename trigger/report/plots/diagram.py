@@ -10,8 +10,8 @@ from trigger.report.plots.drawing import Picture
 MOST_NODES = 150
 _MOST_WIDE = 2400
 
-_BOX, _WIRE = 230, 30
-_HIGH, _BETWEEN = 58, 44
+_BOX, _WIRE = 330, 30
+_HIGH, _BETWEEN = 56, 36
 _MARGIN = 14
 _SWEEPS = 6
 _BOLD = 'font-weight="600"'
@@ -136,7 +136,7 @@ def _lines(boxes: Sequence[Box], places: dict[Item, _Place]) -> Iterable[str]:
         if box.name not in read:
             yield _line(place, _Place(place.x, place.y + _HIGH + _BETWEEN - 8), True)
         yield (
-            f'<text x="{place.x + 8:g}" y="{place.y + _HIGH + 17:g}" {_SMALL}>'
+            f'<text x="{place.x + 8:g}" y="{place.y + _HIGH + 15:g}" {_SMALL}>'
             f"{escape(box.value)}</text>"
         )
 
@@ -164,5 +164,5 @@ def _drawn(box: Box, place: _Place) -> str:
     )
 
 
-def _short(text: str, most: int = 30) -> str:
+def _short(text: str, most: int = 44) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"

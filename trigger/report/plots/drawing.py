@@ -33,6 +33,8 @@ _STYLE: Any = [
     },
 ]
 _CURVE_POINTS = 240
+# Text on colours of a plot, which are the same in both themes.
+INK = "#1b1f24"
 # Colours of what is no class.
 SERIES = ("lightgray", "tab:blue", "tab:orange", "tab:green", "tab:purple")
 

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from trigger.report.plots.drawing import (
+    INK,
     SERIES,
     Picture,
     class_color,
@@ -18,15 +19,18 @@ from trigger.report.plots.drawing import (
     shown,
     svg,
 )
-from trigger.spec.links import LinkMap
+from trigger.spec.links import LinkMap, Place
 
 # The copies of a kernel that are drawn.
 _MOST_COPIES = 4
 # In a wider pipeline the numbers would touch; a longer legend says nothing.
 _MOST_NUMBERS = 20
 _MOST_KINDS = 12
-# The words of an event that are drawn.
-_MOST_LINES = 80
+# More words than this are drawn side by side, a link a row; of so many links.
+_MOST_WORDS = 24
+_MOST_ROWS = 80
+# Letters of the names in a row.
+_LETTERS = 150
 # Inches; the map takes the whole page.
 _WIDE = 11
 
@@ -116,7 +120,7 @@ def pipeline(stages: Sequence[Mapping[str, Any]], period_ns: float) -> Picture |
         lower.imshow(shown, aspect="auto", interpolation="none", cmap="Blues", vmin=0)
         for (row, stage), count in np.ndenumerate(luts):
             if count and len(stages) <= _MOST_NUMBERS:
-                color = "white" if count > 0.55 * luts.max() else "#1b1f24"
+                color = "white" if count > 0.55 * luts.max() else INK
                 text = f"{count:.0f}" if count >= 0.5 else "<1"
                 lower.text(stage, row, text, fontsize=9, color=color, ha="center", va="center")
         name_rows(lower, layers)
@@ -134,33 +138,32 @@ def pipeline(stages: Sequence[Mapping[str, Any]], period_ns: float) -> Picture |
 
 
 def links(places: LinkMap, kinds: Mapping[str, str]) -> Picture:
-    """The bits of each word on each link; ``kinds`` has the kind of each feature, which gives its
-    colour.
+    """The bits of each link; ``kinds`` has the kind of each feature, which gives its colour.
+
+    A row is a word of a link, or, if these are many, a link with its words side by side.
     """
-    lines = sorted({(place.link, place.word) for place in places.places})[:_MOST_LINES]
-    rows = {line: number for number, line in enumerate(lines)}
+    beside = len({(place.link, place.word) for place in places.places}) > _MOST_WORDS
+    bits = places.word_bits * (places.words if beside else 1)
+    at = {one: (one.link, 0 if beside else one.word) for one in places.places}
+    rows = {line: number for number, line in enumerate(sorted(set(at.values()))[:_MOST_ROWS])}
     names = list(dict.fromkeys(kinds.values()))
     palette = colormaps["Set3"].colors  # type: ignore[attr-defined]
     colors = {name: palette[number % len(palette)] for number, name in enumerate(names)}
-    drawn = [place for place in places.places if (place.link, place.word) in rows]
 
     def draw(axes: Axes) -> None:
         for row in rows.values():
-            axes.barh(row, places.word_bits, 0.84, color="none", edgecolor="gray", linewidth=0.6)
-        for place in drawn:
-            row, wide = rows[place.link, place.word], place.type.width
-            color = colors[kinds[place.name]]
-            axes.barh(row, wide, 0.84, place.low, color=color, edgecolor="gray", linewidth=0.6)
-            if len(place.name) * places.word_bits <= 95 * wide:
-                middle = place.low + wide / 2
-                axes.text(
-                    middle, row, place.name, fontsize=7, color="#1b1f24", ha="center", va="center"
-                )
+            axes.barh(row, bits, 0.84, color="none", edgecolor="gray", linewidth=0.6)
+        for place, line in at.items():
+            if line in rows:
+                low = place.low + (places.word_bits * place.word if beside else 0)
+                _field(axes, place, rows[line], (low, bits), colors[kinds[place.name]])
         for name in names if len(names) <= _MOST_KINDS else ():
             axes.barh(0, 0, color=colors[name], label=shown(name))
-        name_rows(axes, [f"link {link}, word {word}" for link, word in lines], 9)
-        ticks = range(0, places.word_bits + 1, 8 if places.word_bits > 16 else 4)
-        axes.set(xlabel="Bit", xlim=(0, places.word_bits), xticks=ticks)
+        titles = [f"link {link}" + ("" if beside else f", word {word}") for link, word in rows]
+        name_rows(axes, titles, 9)
+        step = places.word_bits // 2 if beside else 8 if bits > 16 else 4
+        what = "Bit, all words of an event one after the other" if beside else "Bit"
+        axes.set(xlabel=what, xlim=(0, bits), xticks=range(0, bits + 1, step))
         axes.tick_params(top=False, right=False, direction="out")
         if axes.get_legend_handles_labels()[0]:
             axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=4)
@@ -170,6 +173,16 @@ def links(places: LinkMap, kinds: Mapping[str, str]) -> Picture:
         for place in places.places
     ]
     columns = ("feature", "link", "word", "first bit", "last bit")
-    height = 1.5 + 0.3 * len(lines)
+    height = 1.5 + 0.3 * len(rows)
     picture = panels(lambda figure: draw(figure.subplots()), height, _WIDE)
     return Picture(picture, columns, written)
+
+
+def _field(axes: Axes, place: Place, row: int, where: tuple[int, int], color: Any) -> None:
+    """A feature from a bit on, in a row of so many bits; its name only if it fits."""
+    low, bits = where
+    wide = place.type.width
+    axes.barh(row, wide, 0.84, low, color=color, edgecolor="gray", linewidth=0.6)
+    if len(place.name) * bits <= _LETTERS * wide:
+        middle = low + wide / 2
+        axes.text(middle, row, place.name, fontsize=7, color=INK, ha="center", va="center")

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from trigger.physics.metrics import Roc
 from trigger.physics.regression import Regression
 from trigger.report.plots.drawing import (
+    INK,
     SERIES,
     SIZE,
     Picture,
@@ -144,7 +145,7 @@ def confusion(
     def draw(axes: Axes) -> None:
         axes.imshow(100 * shares, cmap="Blues", vmin=0, vmax=100, aspect="auto")
         for (row, column), share in np.ndenumerate(shares):
-            color = "white" if share > 0.55 else "#1b1f24"
+            color = "white" if share > 0.55 else INK
             text = f"{100 * share:.1f}"
             axes.text(column, row, text, color=color, fontsize=size, ha="center", va="center")
         axes.set_xticks(range(len(decisions)), decisions, fontsize=11)
