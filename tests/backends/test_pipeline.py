@@ -13,10 +13,11 @@ def graph(request):
     return GRAPHS.get(request.param) or random_graph(request.param)
 
 
-@pytest.mark.parametrize("interval", [1, 4])
-def test_stages_and_registers_add_up_to_the_core(graph, interval):
+@pytest.mark.parametrize(("interval", "multipliers"), [(1, "lut"), (4, "lut"), (1, "dsp")])
+def test_stages_and_registers_add_up_to_the_core(graph, interval, multipliers):
     """Each LUT is in one stage of the pipeline, each flip-flop in one layer."""
-    planned = rtl.plan(graph, rtl.RtlOptions(PART, 360, interval=interval))
+    options = rtl.RtlOptions(PART, 360, interval=interval, multipliers=multipliers)
+    planned = rtl.plan(graph, options)
     estimate = planned.estimate
     by_layer = {}
     for stage in planned.pipeline:

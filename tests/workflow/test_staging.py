@@ -184,6 +184,7 @@ PARTS = [
     *ALWAYS,
     "manifest.json",
     "seconds.json",
+    "made.html",
     "stages.json",
     "trigger.toml",
 ]

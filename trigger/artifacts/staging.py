@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Collection
 from pathlib import Path
 
-from trigger.artifacts.folder import STAGES
+from trigger.artifacts.folder import MADE, STAGES
 from trigger.support import files
 
 NEXT = ".next"
@@ -68,7 +68,7 @@ def recover(root: Path) -> None:
                 files.remove(root / name)
                 (ready / name).rename(root / name)
         _drop(root, sealed)
-        for name in (SPEC, RECORDS, MANIFEST):
+        for name in (SPEC, RECORDS, MADE, MANIFEST):
             if (ready / name).is_file():
                 (ready / name).replace(root / name)
     files.remove(ready)

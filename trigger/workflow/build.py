@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from trigger.artifacts import staging
-from trigger.artifacts.folder import SECONDS, Build, stage_seconds
+from trigger.artifacts.folder import MADE, SECONDS, Build, stage_seconds
 from trigger.artifacts.interface import check_like, interface
 from trigger.artifacts.outcome import DIFFERENT, outcome, summary
 from trigger.errors import TriggerError
@@ -81,8 +81,7 @@ def build(target: str, output: Path, from_scratch: bool = False, like: Path | No
                 else:
                     files.remove(staged / stage.name)
             seconds = {**stage_seconds(root), **stage_seconds(staged)}
-            if _finish(current, root):
-                making.record(root, making.command(target, output, from_scratch, like))
+            _finish(current, root, making.command(target, output, from_scratch, like))
             _write_seconds(root, seconds)
             current = current._replace(root=root)
     result = outcome(current)
@@ -130,10 +129,11 @@ def rewrite_report(root: Path) -> Path:
             _redo(STAGES[-1], finished, made)
             records = {**_read_records(finished.root), **_read_records(made)}
             files.write_text(made / staging.RECORDS, json.dumps(records, indent=1))
+            if not (finished.root / MADE).exists():
+                making.record_none(made)
             files.write_text(made / FILE_NAME, resealed(finished.root, made, "report"))
             seconds = {**stage_seconds(finished.root), **stage_seconds(made)}
             staging.commit(made, finished.root)
-            making.complete(finished.root)
             _write_seconds(finished.root, seconds)
         finally:
             files.remove(made)
@@ -243,9 +243,9 @@ def _is(folder: Path, digest: str | None) -> bool:
     return False
 
 
-def _finish(build: Build, root: Path) -> bool:
-    """Seal a complete build, and publish it unless it equals the finished one; whether it is
-    published.
+def _finish(build: Build, root: Path, command: str) -> None:
+    """Seal a complete build, which this command made, and publish it unless it equals the finished
+    one.
     """
     manifest = sealed(build)
     same = _is_file_of(root / FILE_NAME, manifest) and _read_records(build.root) == _read_records(
@@ -253,10 +253,10 @@ def _finish(build: Build, root: Path) -> bool:
     )
     if same and not _edited(root):
         files.remove(build.root)
-        return False
+        return
+    making.record(build.root, command)
     files.write_text(build.root / FILE_NAME, manifest)
     staging.commit(build.root, root)
-    return True
 
 
 def _is_file_of(path: Path, text: str) -> bool:

@@ -24,16 +24,17 @@ def command(target: str, output: Path, from_scratch: bool, like: Path | None) ->
 
 
 def record(root: Path, command: str) -> None:
-    """Record that this command has just made a build here."""
+    """Record that this command makes the build in this folder now."""
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     host = f"{platform.node()} ({platform.system()} {platform.machine()}, {os.cpu_count()} CPUs)"
     _write(root, now, host, command)
 
 
-def complete(root: Path) -> None:
-    """Say of a build without a record that it has none, so that its report finds the file."""
-    if not (root / MADE).exists():
-        _write(root, "", "", "")
+def record_none(root: Path) -> None:
+    """Say that nothing is recorded, as of builds by older versions, so that the report finds the
+    file.
+    """
+    _write(root, "", "", "")
 
 
 def _write(root: Path, date: str, host: str, command: str) -> None:

@@ -193,8 +193,8 @@ class _Placement:
         for rows in equal_rows(np.concatenate([stages, finished], axis=1)):
             waits = (stages[rows[0]] - starts[rows[0]]).tolist()
             latest = finished[rows[0]].tolist()
-            own = list(zip(waits, latest, strict=True))
-            placed = self._kernel(shared, own, set(starts[rows].tolist()))
+            inputs = list(zip(waits, latest, strict=True))
+            placed = self._kernel(shared, inputs, set(starts[rows].tolist()))
             runs.setdefault(tuple(placed.stages), []).extend(rows)
             outputs = shared.kernel.outputs
             made[rows] = np.array(placed.stages)[outputs] + starts[rows][:, None]
