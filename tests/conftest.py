@@ -7,6 +7,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from made_once import made_once
 
 from trigger.frontends import keras_backend
 
@@ -129,8 +130,12 @@ def write_small_trigger(folder: Path) -> Path:
 def _small_build(tmp_path_factory):
     from trigger.workflow.build import build
 
-    base = tmp_path_factory.mktemp("small")
-    return write_small_trigger(base / "trigger"), build(str(base / "trigger"), base / "build")
+    base = made_once(
+        tmp_path_factory,
+        "small",
+        lambda base: build(str(write_small_trigger(base / "trigger")), base / "build"),
+    )
+    return base / "trigger", base / "build" / "small"
 
 
 @pytest.fixture

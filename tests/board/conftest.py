@@ -1,6 +1,7 @@
 """A build with a payload, made once for all tests of the board."""
 
 import pytest
+from made_once import made_once
 from payloads import make_trigger
 
 from trigger.artifacts import built_payload
@@ -11,8 +12,12 @@ from trigger.workflow.build import build, open_build
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory):
-    base = tmp_path_factory.mktemp("payload")
-    return open_build(build(str(make_trigger(base / "trigger")), base / "build"))
+    base = made_once(
+        tmp_path_factory,
+        "payload",
+        lambda base: build(str(make_trigger(base / "trigger")), base / "build"),
+    )
+    return open_build(base / "build" / "shelled")
 
 
 @pytest.fixture(scope="session")

@@ -204,8 +204,12 @@ def _rows(path: str) -> list[str]:
 
 def test_a_worker_that_is_killed_loses_no_trial(tmp_path):
     path = searched(tmp_path / "small")
+    # Their trials start from a process that has imported Keras.
+    warmed = f"import sys; sys.executable = {str(warm.commands() / 'python')!r}"
     with (
-        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster,
+        LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address=":0", preload=[warmed]
+        ) as cluster,
         Client(cluster) as client,
         run.opened(str(path), tmp_path / "build", resume=False) as search,
         ThreadPoolExecutor(1) as thread,

@@ -101,6 +101,7 @@ def _beside(folder: Path) -> list[Path]:
     ]
 
 
+@functools.cache
 def _source(module: str) -> Path:
     path = _PACKAGE.parent.joinpath(*module.split("."))
     return path / "__init__.py" if path.is_dir() else path.with_name(f"{path.name}.py")

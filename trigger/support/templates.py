@@ -8,10 +8,12 @@ backend; otherwise it is an error.
 import json
 import re
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 import jinja2
 import tomlkit
+from jinja2.bccache import Bucket
 
 from trigger.errors import TriggerError, quoted
 
@@ -87,6 +89,23 @@ def path(text: str) -> Code:
     return Code(text)
 
 
+class _InMemory(jinja2.BytecodeCache):
+    """What this process has compiled, by the template and its text."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str], CodeType | None] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        bucket.code = self._known.get((bucket.key, bucket.checksum))
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._known[bucket.key, bucket.checksum] = bucket.code
+
+
+# Compiling a template takes longer than filling it in. The filters are those of each environment.
+COMPILED = _InMemory()
+
+
 def environment(folder: Path) -> jinja2.Environment:
     """Templates in a folder; lines that hold only a block leave no empty line."""
     templates = jinja2.Environment(
@@ -95,6 +114,7 @@ def environment(folder: Path) -> jinja2.Environment:
         finalize=_checked,
         trim_blocks=True,
         keep_trailing_newline=True,
+        bytecode_cache=COMPILED,
         autoescape=False,  # noqa: S701 - this is not HTML
     )
     templates.filters |= {

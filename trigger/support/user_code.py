@@ -155,7 +155,14 @@ def _of_library(file: str) -> bool:
 
 @cache  # thousands of modules, for each import of a user's file
 def _resolved(file: str) -> Path:
-    return Path(file).resolve()
+    folder, name = os.path.split(file)
+    path = _resolved_folder(folder) / name
+    return path.resolve() if path.is_symlink() else path
+
+
+@cache  # most modules share their folder with others
+def _resolved_folder(folder: str) -> Path:
+    return Path(folder).resolve()
 
 
 def _places() -> list[Path]:

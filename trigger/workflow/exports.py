@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 # A staircase without a table needs memory for one comparison per step and event.
 _CHUNK = 4096
+# The simulation of a payload repeats its events around a reset for each chunk.
+_PAYLOAD_CHUNK = 16_384
 _BYTECODE = "__pycache__/*"
 _ONNX = "pip install 'trigger-compiler[onnx]'"
 
@@ -131,7 +133,7 @@ def to_payload(
             what = (
                 "the trigger inside the shell, simulated," if shell != "plain" else "its simulation"
             )
-            return _verified(build, what, simulation.run)
+            return _verified(build, what, simulation.run, _PAYLOAD_CHUNK)
 
     target = output or Path(f"{build.spec.name}_payload")
     return into_folder(target, "payload", make, ("sim/build/*", f"sim/{_BYTECODE}"))
@@ -201,15 +203,17 @@ def _check_outside_builds(target: Path) -> None:
             )
 
 
-def _verified(build: Build, what: str, run: Callable[[Integers], Integers]) -> str:
-    """Run the exported network on all recorded events.
+def _verified(
+    build: Build, what: str, run: Callable[[Integers], Integers], chunk: int = _CHUNK
+) -> str:
+    """Run the exported network on all recorded events, ``chunk`` at a time.
 
     Raises TriggerError for the first that differs.
     """
     x, expected, _ = implementations.recorded_expectations(build.root)
     with progress("verifying the export", len(x), "events") as done:
-        for start in range(0, len(x), _CHUNK):
-            rows = slice(start, start + _CHUNK)
+        for start in range(0, len(x), chunk):
+            rows = slice(start, start + chunk)
             differs = (run(x[rows].astype(np.int64)) != expected[rows]).any(axis=1)
             if differs.any():
                 event = start + int(np.argmax(differs))

@@ -1,5 +1,6 @@
 """The stages of a build in order: what each reads, and what it writes into its folder."""
 
+import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
@@ -23,6 +24,9 @@ from trigger.workflow.stages import (
     synthesis,
     verification,
 )
+
+# Each key needs them, and the packages of a running program stay the same.
+_versions = functools.cache(versions)
 
 
 class Stage(NamedTuple):
@@ -50,7 +54,7 @@ class Stage(NamedTuple):
             {
                 "stage": self.name,
                 "code": code_digest(self.code, self.data),
-                "versions": versions(),
+                "versions": _versions(),
                 "reads": self.reads(build),
             }
         )
