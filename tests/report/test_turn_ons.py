@@ -20,7 +20,7 @@ classes = ["noise", "signal"]
 function = "network"
 [inputs.objects.region]
 at = [[0, 0, 0], [0, 0, 16], [0, 0, 32]]
-fields.et = { bits = [0, 9], lsb = 0.5 }
+fields.et = { bits = [0, 9], lsb = 0.5, unit = "GeV" }
 [target]
 part = "xcvu9p-flga2104-2L-e"
 clock_mhz = 360
@@ -63,6 +63,8 @@ def test_sums_are_in_units_of_the_lsb(tmp_path, monkeypatch):
         f"Turn-on: efficiency of each accept bit in bins of {name}."
         for name in ("the sum of region_et", "region2_et")
     ]
+    axes = [picture.picture.columns[2] for picture in pictures]
+    assert axes == ["the sum of region_et [GeV], from", "region2_et [GeV], from"]
     assert seen == [
         ([False, True], [3, 2]),
         ([True], [30]),

@@ -112,7 +112,7 @@ def _made(build: Build, result: Outcome, test: Events) -> dict[str, Any]:
         "zeros": network.zeros([node for node in graph.nodes if isinstance(node, Dense)]),
         "network": network.pictures(graph, test, sized.layers, hardware.registers(build)),
         "most_rows": MOST_ROWS,
-        "hardware": hardware.pictures(build, runs),
+        "hardware": hardware.pictures(build, runs, graph),
         "figures": result.figures,
         "shares": hardware.shares(result, spec),
         "budgets": result.budgets,

@@ -6,6 +6,7 @@ from typing import Any
 from trigger.artifacts.budgets import timing
 from trigger.artifacts.folder import Build, read_json
 from trigger.artifacts.outcome import Outcome
+from trigger.fixedpoint.graph import Graph
 from trigger.report.plots import hardware as plots
 from trigger.report.plots.drawing import Picture
 from trigger.spec.links import link_map
@@ -55,15 +56,20 @@ def shares(result: Outcome, spec: Spec) -> dict[str, float]:
     }
 
 
-def pictures(build: Build, results: Sequence[Synthesis]) -> dict[str, Picture | None]:
-    """The pictures of the hardware by name."""
+def pictures(build: Build, results: Sequence[Synthesis], graph: Graph) -> dict[str, Picture | None]:
+    """The pictures of the hardware by name; layers are in the order of the graph."""
+    places = {node.name: place for place, node in enumerate(graph.nodes)}
+
+    def ordered(layers: Mapping[str, int]) -> dict[str, int]:
+        return dict(sorted(layers.items(), key=lambda one: places.get(one[0], len(places))))
+
     rtl = described(build)
     origin = next(f"{r.title}: {r.origin}" for r in results if r.design == CORE)
     return {
         "luts": plots.area_by_layer(
-            {f"{r.title}: {r.origin}": r.layers for r in results if r.layers}
+            {f"{r.title}: {r.origin}": ordered(r.layers) for r in results if r.layers}
         ),
-        "ffs": plots.area_by_layer({origin: registers(build)}, "FF"),
+        "ffs": plots.area_by_layer({origin: ordered(registers(build))}, "FF"),
         "stages": plots.pipeline(rtl.get("pipeline", []), 1000 / rtl["clock_mhz"]),
         "turns": plots.turns(rtl["turns"]),
         "links": _links(build.spec),

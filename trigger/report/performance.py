@@ -92,6 +92,7 @@ def _head(
             _distributions(firmware, test, head, spec),
             f"{title}{the} firmware’s scores on the test events, by true class; each class adds up "
             f"to 1{', grey lines are thresholds' if firmware.thresholds else ''}.",
+            len(head.outputs) > 1,
         ),
     ]
     if spec.task != "anomaly":
@@ -164,9 +165,10 @@ def _edges(values: np.ndarray) -> np.ndarray:
     """Edges of bins that hold equal numbers of the steps of a score, up to its outermost values."""
     known = np.unique(values)
     step = float(np.diff(known).min()) if len(known) > 1 else 1.0
-    low, high = np.quantile(values, [0.0005, 0.9995])
-    steps = max(1, int(np.ceil((high - low) / step / _BINS)))
-    bins = int((high - low) / (steps * step) + 0.5) + 1
+    low, high = np.quantile(values, [0.0005, 0.9995], method="nearest")
+    wide = round((high - low) / step)
+    steps = max(1, -(-wide // _BINS))
+    bins = wide // steps + 1
     return np.asarray(low - step / 2 + np.arange(bins + 1) * steps * step)
 
 
@@ -236,6 +238,8 @@ def turn_ons(bits: np.ndarray | None, test: Events, spec: Spec) -> list[Shown]:
     for place, name in enumerate(spec.physics.turn_on):
         summands = spec.summands(name)
         shown = f"the sum of {name}" if len(summands) > 1 else name
+        fields = spec.inputs.fields()
+        unit = fields[summands[0]].field.unit if fields else None
         values = _values(summands, test, spec)
         curves: dict[str, dict[str, Any]] = {bit: {} for bit in kept}
         for number, of_class in enumerate(spec.data.classes if spec.data.label else ["events"]):
@@ -243,7 +247,7 @@ def turn_ons(bits: np.ndarray | None, test: Events, spec: Spec) -> list[Shown]:
             for bit, fired in kept.items():
                 curves[bit][of_class] = turn_on(fired[here], values[here], test.weight[here])
         caption = f"Turn-on: efficiency of each accept bit in bins of {shown}."
-        picture = rate_plots.turn_on(curves, shown)
+        picture = rate_plots.turn_on(curves, f"{shown} [{unit}]" if unit else shown)
         pictures.append(Shown(f"turn-on-{place + 1}", picture, caption, len(kept) > 1))
     return pictures
 

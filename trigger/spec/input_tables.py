@@ -21,7 +21,8 @@ def _type(text: str) -> str:
 
 
 class ObjectField(Section):
-    """One field of an object: its first and last bit, counted from the lowest, and its LSB.
+    """One field of an object: its first and last bit, counted from the lowest, its LSB, and the
+    ``unit`` of that.
 
     An angle ``wraps``: 2 pi and 0 are the same.
     """
@@ -29,6 +30,7 @@ class ObjectField(Section):
     bits: Annotated[list[int], Field(min_length=2, max_length=2)]
     signed: bool = False
     lsb: Annotated[float, Field(gt=1e-12, lt=1e12)] = 1.0
+    unit: Name | None = None
     wraps: bool = False
 
     @model_validator(mode="after")

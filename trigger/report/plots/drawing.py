@@ -35,8 +35,8 @@ _STYLE: Any = [
 _CURVE_POINTS = 240
 # Text on colours of a plot, which are the same in both themes.
 INK = "#1b1f24"
-# Colours of what is no class.
-SERIES = ("lightgray", "tab:blue", "tab:orange", "tab:green", "tab:purple")
+# Colours of what is no class, none of which a class has.
+SERIES = ("lightgray", "#54809f", "#c8a028", "#2f9486", "#b2667a")
 
 
 class Picture(NamedTuple):
@@ -130,4 +130,5 @@ def name_rows(axes: Axes, names: Sequence[str], size: float = 10) -> None:
         label.set_parse_math(False)
     axes.minorticks_off()
     axes.tick_params(axis="y", length=0)
+    axes.tick_params(axis="x", direction="out", top=False)
     axes.set_ylim(len(names) - 0.4, -0.6)

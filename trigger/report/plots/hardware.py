@@ -103,17 +103,21 @@ def pipeline(stages: Sequence[Mapping[str, Any]], period_ns: float) -> Picture |
     """The LUTs of each layer in each stage, and the longest path of the stage against the clock
     period; ``stages`` as in rtl.json. None if nothing is in them.
     """
-    layers = list(dict.fromkeys(name for stage in stages for name in stage["lut"]))
-    if not layers:
+    names = list(dict.fromkeys(name for stage in stages for name in stage["lut"]))
+    if not names:
         return None
-    luts = np.array([[stage["lut"].get(name, 0.0) for stage in stages] for name in layers])
+    luts = np.array([[stage["lut"].get(name, 0.0) for stage in stages] for name in names])
+    # In the order in which an event passes through them.
+    middle = luts @ np.arange(len(stages)) / luts.sum(axis=1)
+    order = np.argsort(middle, kind="stable")
+    layers, luts = [names[place] for place in order], luts[order]
     paths = [stage["ns"] for stage in stages]
 
     def draw(figure: Figure) -> None:
         high = 0.35 * len(layers) + 0.4
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(1.6, high))
-        upper.bar(range(len(stages)), paths, 0.8, color="tab:blue")
-        upper.axhline(period_ns, color="tab:red", lw=1, label="clock period")
+        upper.bar(range(len(stages)), paths, 0.8, color=SERIES[1])
+        upper.axhline(period_ns, color=SERIES[4], lw=1, label="clock period")
         upper.set(ylabel="Longest\npath [ns]")
         upper.legend(loc="lower center", bbox_to_anchor=(0.5, 1))
         shown = np.ma.masked_equal(luts, 0)
@@ -126,6 +130,7 @@ def pipeline(stages: Sequence[Mapping[str, Any]], period_ns: float) -> Picture |
         name_rows(lower, layers)
         lower.xaxis.set_major_locator(MaxNLocator(integer=True))
         upper.minorticks_off()
+        upper.tick_params(direction="out", top=False, right=False)
         lower.set(xlabel="Pipeline stage", xlim=(-0.5, len(stages) - 0.5))
 
     rows = [
@@ -164,7 +169,6 @@ def links(places: LinkMap, kinds: Mapping[str, str]) -> Picture:
         step = places.word_bits // 2 if beside else 8 if bits > 16 else 4
         what = "Bit, all words of an event one after the other" if beside else "Bit"
         axes.set(xlabel=what, xlim=(0, bits), xticks=range(0, bits + 1, step))
-        axes.tick_params(top=False, right=False, direction="out")
         if axes.get_legend_handles_labels()[0]:
             axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=4)
 

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from trigger.report.plots.drawing import Picture, name_rows, panels, svg
+from trigger.report.plots.drawing import SERIES, Picture, name_rows, panels, svg
 
 # Of larger networks the first nodes are drawn; their numbers are those of all.
 MOST_ROWS = 60
@@ -33,8 +33,8 @@ def bit_widths(widths: Mapping[str, tuple[int, int]]) -> Picture:
         starts = np.maximum(-integer, 0)
         left = np.maximum(integer + ends, 0)
         right = np.maximum(fraction - starts, 0)
-        axes.barh(places, -left, left=ends, color="tab:blue", label="integer bits, with the sign")
-        axes.barh(places, right, left=starts, color="tab:orange", label="fractional bits")
+        axes.barh(places, -left, left=ends, color=SERIES[1], label="integer bits, with the sign")
+        axes.barh(places, right, left=starts, color=SERIES[2], label="fractional bits")
         for place, (i, f) in enumerate(zip(integer, fraction, strict=True)):
             axes.annotate(
                 str(i + f), (f, place), (4, 0), textcoords="offset points", va="center", fontsize=10
@@ -76,22 +76,20 @@ def profiles(found: Sequence[Profile], what: str) -> Picture:
         for row, one in enumerate(drawn):
             low, high = np.log2(one.step), np.log2(one.largest)
             label = "range of the type" if row == 0 else None
-            axes.barh(
-                row, high - low, 0.8, low, color="tab:gray", alpha=0.3, linewidth=0, label=label
-            )
+            axes.barh(row, high - low, 0.8, low, color="gray", alpha=0.3, linewidth=0, label=label)
             if one.quantiles:
                 first, lower, middle, upper, last = np.log2(one.quantiles)
-                axes.plot([first, last], [row, row], color="tab:blue", lw=1)
+                axes.plot([first, last], [row, row], color=SERIES[1], lw=1)
                 axes.barh(
                     row,
                     max(upper - lower, 0.04),
                     0.5,
                     lower,
-                    color="tab:blue",
+                    color=SERIES[1],
                     linewidth=0,
                     label="middle half of the values" if row == 0 else None,
                 )
-                axes.plot([middle, middle], [row - 0.32, row + 0.32], color="tab:orange", lw=2)
+                axes.plot([middle, middle], [row - 0.32, row + 0.32], color=SERIES[2], lw=2)
         name_rows(axes, [one.name for one in drawn])
         axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True, nbins=10))
         axes.xaxis.set_major_formatter(lambda power, _: "2" + f"{power:.0f}".translate(_RAISED))

@@ -105,7 +105,7 @@ def distributions(
     histograms: Sequence[Histogram], classes: Mapping[str, int], axis: str
 ) -> Picture:
     """Scores by class, a panel each; ``classes`` has the number of the colour of each class."""
-    across = min(2, len(histograms))
+    across = min(3, len(histograms))
     lines = -(-len(histograms) // across)
 
     def draw(figure: Figure) -> None:
@@ -116,9 +116,7 @@ def distributions(
                 axes.stairs(share, edges, color=color, lw=1.6, label=shown(name))
             for value in thresholds.values():
                 axes.axvline(value, color="gray", lw=1)
-            axes.set(yscale="log", xlabel=axis)
-            if len(histograms) > 1:
-                axes.set_title(title)
+            axes.set(yscale="log", xlabel=f"{axis}, {title}" if len(histograms) > 1 else axis)
         for axes in grid[::across]:
             axes.set_ylabel("Fraction of the class")
         for axes in grid[len(histograms) :]:
@@ -132,8 +130,8 @@ def distributions(
         for k, share in enumerate(of_class)
     ]
     columns = ("score", "class", "from", "to", "fraction of the class")
-    height = SIZE[1] if across == 1 else 0.9 + 2.6 * lines
-    return Picture(panels(draw, height), columns, rows)
+    size = (SIZE[1], SIZE[0]) if across == 1 else (0.9 + 3.2 * lines, 3.9 * across)
+    return Picture(panels(draw, *size), columns, rows)
 
 
 def confusion(

@@ -6,9 +6,9 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from trigger.artifacts.cross_validated import CrossValidated
-from trigger.report.plots.drawing import Picture, svg
+from trigger.report.plots.drawing import SERIES, Picture, svg
 
-_COLORS = ("tab:gray", "tab:blue")
+_COLORS = ("gray", SERIES[1])
 
 
 def training_curves(
@@ -24,7 +24,7 @@ def training_curves(
             axes.plot(history["val_loss"], "-", color=color, lw=1.5, label=f"{name}, validation")
             axes.axvline(history["best_epoch"][0], color=color, lw=1, ls=":")
         if pruning:
-            axes.axvspan(*pruning, color="tab:orange", alpha=0.12, label="pruning")
+            axes.axvspan(*pruning, color=SERIES[2], alpha=0.12, label="pruning")
         top = max(np.quantile(h["val_loss"][2:] or h["val_loss"], 0.98) for h in histories.values())
         axes.set(xlabel="Epoch", ylabel=loss, ylim=(None, 1.05 * float(top)))
         axes.legend()
