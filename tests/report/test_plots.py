@@ -123,6 +123,10 @@ def test_widths_of_many_elements():
         ("few", 0, 1, 3), ("few", 2, 2, 5),
         ("many", 0, 29_999, 4), ("many", 30_000, 30_000, 9), ("many", 30_001, 39_999, 4),
     ]  # fmt: skip
+    changing = np.tile([4, 7], 20_000)
+    picture = network.widths_by_element({"changing": changing.tolist()})
+    assert picture.rows[:2] == [("changing", 0, 165, 7), ("changing", 166, 332, 7)]
+    assert len(picture.rows) == 240 and picture.rows[-1][2] == 39_999
     kernel = np.zeros((2000, 300), dtype=np.int64)
     kernel[1999, 299] = 7
     picture = network.weight_bits({"kernel": kernel})

@@ -13,6 +13,10 @@ _MOST_WIDE = 2400
 _BOX, _WIRE = 330, 30
 _HIGH, _BETWEEN = 56, 36
 _MARGIN = 14
+# Types may be wider than half a box.
+_RIGHT = 44
+# A line that crosses a type leaves room for it.
+_HALO = 'paint-order="stroke" stroke="var(--page, white)" stroke-width="4"'
 _SWEEPS = 6
 _BOLD = 'font-weight="600"'
 _SMALL = 'font-size="12" fill-opacity="0.75"'
@@ -51,8 +55,9 @@ def diagram(boxes: Sequence[Box]) -> Picture | None:
     height = len(ranks) * (_HIGH + _BETWEEN) + 2 * _MARGIN
     parts = [*_lines(boxes, places), *(_drawn(box, places[box.name]) for box in boxes)]
     svg = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
-        f'viewBox="0 0 {width} {height}" font-family="system-ui, sans-serif" font-size="14">'
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width + _RIGHT}" height="{height}" '
+        f'viewBox="0 0 {width + _RIGHT} {height}" '
+        'font-family="system-ui, sans-serif" font-size="14">'
         f"{''.join(parts)}</svg>"
     )
     rows = [(box.name, " ".join(box.inputs), "; ".join(box.lines), box.value) for box in boxes]
@@ -136,7 +141,7 @@ def _lines(boxes: Sequence[Box], places: dict[Item, _Place]) -> Iterable[str]:
         if box.name not in read:
             yield _line(place, _Place(place.x, place.y + _HIGH + _BETWEEN - 8), True)
         yield (
-            f'<text x="{place.x + 8:g}" y="{place.y + _HIGH + 15:g}" {_SMALL}>'
+            f'<text x="{place.x + 8:g}" y="{place.y + _HIGH + 15:g}" {_SMALL} {_HALO}>'
             f"{escape(box.value)}</text>"
         )
 
@@ -152,8 +157,9 @@ def _line(start: _Place, end: _Place, arrow: bool) -> str:
 
 def _drawn(box: Box, place: _Place) -> str:
     left = place.x - _BOX / 2 + 6
+    first = place.y + (_HIGH - 16 * (1 + len(box.lines))) / 2 + 13
     texts = [
-        f'<text x="{place.x:g}" y="{place.y + 18 + 16 * number:g}" text-anchor="middle" '
+        f'<text x="{place.x:g}" y="{first + 16 * number:g}" text-anchor="middle" '
         f"{_BOLD if number == 0 else _SMALL}>{escape(_short(line))}</text>"
         for number, line in enumerate((box.name, *box.lines))
     ]

@@ -1,7 +1,7 @@
 """The plots of the types and the values of a network."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import NamedTuple
 
 import matplotlib as mpl
@@ -15,6 +15,8 @@ from trigger.report.plots.drawing import SERIES, Picture, name_rows, panels, svg
 MOST_ROWS = 60
 _MOST_KERNELS = 9
 _CELLS = 240
+# More changes of width than this along a node are written as they are drawn.
+_MOST_RUNS = 2000
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -133,10 +135,8 @@ def widths_by_element(widths: Mapping[str, Sequence[int]]) -> Picture:
         bar.ax.yaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True))
         bar.ax.minorticks_off()
 
-    rows = [
-        (name, first, last, bits) for name in widths for first, last, bits in runs(widths[name])
-    ]
-    columns = ("node", "first element", "last element", "bits")
+    rows = [(name, *run) for name, values in widths.items() for run in _listed(values)]
+    columns = ("node", "first element", "last element", "most bits")
     return Picture(svg(draw, 1.2 + 0.32 * len(drawn)), columns, rows)
 
 
@@ -190,6 +190,19 @@ def runs(values: Sequence[int]) -> Iterator[tuple[int, int, int]]:
         count = len(list(ones))
         yield place, place + count - 1, value
         place += count
+
+
+def _listed(values: Sequence[int]) -> list[tuple[int, int, int]]:
+    """The runs of a node, or, of very many, the cells that are drawn: first and last element, and
+    the most bits.
+    """
+    found = list(runs(values))
+    if len(found) <= _MOST_RUNS:
+        return found
+    cells = _spread(values).tolist()
+    ends = [k * len(values) // _CELLS for k in range(_CELLS + 1)]
+    spans = zip(pairwise(ends), cells, strict=True)
+    return [(first, last - 1, bits) for (first, last), bits in spans]
 
 
 def _spread(values: Sequence[int]) -> np.ndarray:
