@@ -7,13 +7,15 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 # Duration of `make fuzz`.
 MINUTES ?= 60
+# Pythons of `make smoke`.
+PYTHONS ?= $(PYTHON)
 # pytest workers: one per core, or fewer where memory is short (about 2 GB each).
 WORKERS ?= auto
 # Tests that share a compiled csim run on the same worker.
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-core test-full test-hgq coverage docs fuzz lint setup clean
+.PHONY: help demo test test-core test-full test-hgq coverage docs fuzz smoke licences lint setup clean
 
 help: ## this list
 	@echo "make TARGET [WORKERS=2], where TARGET is"
@@ -44,6 +46,12 @@ docs: setup ## the documentation as a site, in build/site
 
 fuzz: setup ## a slice of the fuzzing campaign, MINUTES=60 long; the next run continues
 	$(BIN)/python benchmarks/fuzz.py --minutes $(MINUTES)
+
+smoke: ## wheel and sdist in new environments, PYTHONS="python3.11 python3.12", oldest and newest versions
+	.ci/smoke $(PYTHONS)
+
+licences: setup ## the licences of all that is installed
+	$(BIN)/pip-licenses --from=mixed --with-urls --format=markdown
 
 lint: setup ## ruff, mypy, import contracts
 	$(BIN)/ruff check .

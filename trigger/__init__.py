@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from trigger.testing import assert_bit_exact
     from trigger.workflow.opened import Report
 
-__version__ = "0.1.0"
+    __version__: str
+
 __all__ = [
     "Graph",
     "Inexact",
@@ -59,4 +60,6 @@ def __dir__() -> list[str]:
 def __getattr__(name: str) -> Any:
     if name in __all__:
         return getattr(import_module(_HOMES.get(name, "trigger.api")), name)
+    if name == "__version__":
+        return import_module("importlib.metadata").version("trigger-compiler")
     raise AttributeError(f"module 'trigger' has no attribute {name!r}")
