@@ -15,6 +15,7 @@ from trigger.fixedpoint import evaluate
 from trigger.fixedpoint.build import Builder, constant
 from trigger.fixedpoint.types import Fixed, Overflow, Rounding, bounds
 from trigger.spec.parts import part
+from trigger.synthesis import packing
 from trigger.synthesis.netlist import Netlist
 from trigger.synthesis.portions import portions
 from trigger.synthesis.run import TOOLS, estimate
@@ -52,6 +53,9 @@ def test_yosys_counts(synthesised):
     # Yosys may merge flip-flops that hold the same bit, and finds none that the estimate has not counted.
     assert 0.8 * this.rtl.estimate["ff"] < result.ff <= this.rtl.estimate["ff"]
     assert (result.dsp, result.bram) == (0, 0)
+    functions = sum(count for size, count in result.lut_by_size.items() if size != "SRL")
+    assert functions / 2 / packing.model()["factor"] <= result.packed < result.lut
+    assert result.notes[-1] == packing.note()
     assert result.carry > 10 and 2 < result.depth < 40
 
 

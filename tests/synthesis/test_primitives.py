@@ -22,6 +22,8 @@ default: out = {1{1'bx}};
 endcase
 endmodule
 """
+# The name of a large table may look like that of a small one.
+BEFORE += BEFORE[BEFORE.index("module net_table") :].replace("net_table_00_b", "a_lut_net_table_c")
 AFTER = """module net_lut_00_a(input [1:0] in, output [1:0] out);
 LUT2 #(.INIT(4'h9)) bit0 (.O(out[0]), .I0(in[0]), .I1(in[1]));
 LUT2 #(.INIT(4'ha)) bit1 (.O(out[1]), .I0(in[0]), .I1(in[1]));

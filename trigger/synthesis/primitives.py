@@ -7,7 +7,7 @@ import re
 # A small table as ``trigger.backends.rtl.emit`` writes it.
 _MODULE = re.compile(
     r"^module (?P<name>\w+_lut_\w+)"
-    r"\(input \[(?P<last>\d):0\] in, output reg \[(?P<top>\d+):0\] out\);\n"
+    r"\(input \[(?P<last>[0-5]):0\] in, output reg \[(?P<top>\d+):0\] out\);\n"
     r"always @\(\*\) case \(in\)\n(?P<rows>.*?)^default: .*?^endcase\nendmodule$",
     re.MULTILINE | re.DOTALL,
 )

@@ -26,7 +26,8 @@ class Synthesis(NamedTuple):
     ``tool`` is its name and version, ``label`` the origin of the figures, ``design`` one of
     ``CORE``, ``PAYLOAD`` and ``HLS``. ``clock_mhz`` is the highest clock, ``latency`` is in cycles,
     ``depth`` is the longest path in cells. ``layers`` has LUT by layer, ``lut_by_size`` by number
-    of inputs; ``notes`` are remarks for the reader.
+    of inputs; ``packed`` estimates a vendor's count of LUTs from that of an open tool; ``notes``
+    are remarks for the reader.
     """
 
     tool: str
@@ -44,6 +45,7 @@ class Synthesis(NamedTuple):
     ii: int | None = None
     layers: dict[str, int] = {}  # noqa: RUF012 - a default that nobody changes
     lut_by_size: dict[str, int] = {}  # noqa: RUF012
+    packed: int | None = None
     notes: tuple[str, ...] = ()
 
     @property

@@ -5,6 +5,7 @@ from trigger.synthesis.result import Synthesis
 
 _NAMES = {
     "lut": "LUT",
+    "packed": "LUT, packed, estimated",
     "ff": "FF",
     "dsp": "DSP",
     "bram": "BRAM",

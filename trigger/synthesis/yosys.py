@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 
 from trigger.support.process import together
 from trigger.support.progress import Advance, progress
+from trigger.synthesis import packing
 from trigger.synthesis.portions import portions
 from trigger.synthesis.primitives import as_primitives
 from trigger.synthesis.result import SYNTHESISED, Synthesis
@@ -43,7 +44,9 @@ class Yosys:
             raise ToolFailed(f"yosys: no synthesis for {job.part.family}; use the vendor's tool")
         mapped(job.sources, job.part.yosys, job.name, job.core, work, timeout_s)
         statistics = json.loads(read_report("yosys", work / "stat.json"))
-        return parse(statistics, read_report("yosys", work / "depth.txt"), job)
+        result = parse(statistics, read_report("yosys", work / "depth.txt"), job)
+        packed = packing.packed(read_report("yosys", work / "netlist.v"))
+        return result._replace(packed=packed, notes=(*result.notes, packing.note()))
 
 
 def mapped(

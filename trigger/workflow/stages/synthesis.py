@@ -12,11 +12,12 @@ from trigger.spec import parts
 from trigger.spec.spec import Spec
 from trigger.support.digest import file_digest
 from trigger.support.progress import say
+from trigger.synthesis import packing
 
 if TYPE_CHECKING:
     from trigger.synthesis.tool import Job
 
-DATA = (*parts.DATA, *area.DATA, "synth/yosys")
+DATA = (*parts.DATA, *area.DATA, *packing.DATA, "synth/yosys")
 
 
 def reads(build: Build) -> Mapping[str, Any]:
