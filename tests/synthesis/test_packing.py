@@ -3,6 +3,7 @@
 import pytest
 
 from trigger.synthesis import packing
+from trigger.synthesis.packing import Function
 
 NETLIST = r"""module net(x, y);
   LUT3 #(
@@ -34,14 +35,26 @@ NETLIST = r"""module net(x, y);
     .A0(1'h1),
     .Q(_6_)
   );
+  CARRY4 _4_ (
+    .CI(1'h0),
+    .DI(4'h0),
+    .S({ 1'h0, \net.c [4:3], _9_ })
+  );
+  FDSE _5_ (
+    .D(_5_),
+    .S(_8_)
+  );
 endmodule
 """
 
 
 def test_the_functions_of_a_netlist():
-    """With their inputs, without constants; inverters are none."""
+    """With their inputs, without constants; inverters are none. One is a bit of a carry chain."""
     six = {f"x[{k}]" for k in range(5)} | {r"\net.b(2) "}
-    assert list(packing.functions(NETLIST)) == [{"x[0]", r"\net.a [1]"}, six]
+    found = [({"x[0]", r"\net.a [1]"}, True), (six, False)]
+    assert list(packing.functions(NETLIST)) == found
+    sliced = NETLIST.replace("_9_ })", "1'h0 })").replace("O(_9_)", r"O(\net.c [3])")
+    assert list(packing.functions(sliced)) == found
 
 
 @pytest.mark.parametrize(
@@ -59,7 +72,16 @@ def test_the_functions_of_a_netlist():
     ],
 )
 def test_pairs_have_five_inputs_at_most(functions, pairs):
-    assert packing.pairs([frozenset(inputs) for inputs in functions]) == pairs
+    assert packing.pairs([Function(frozenset(inputs)) for inputs in functions]) == pairs
+
+
+def test_bits_of_carry_chains_are_not_paired():
+    bit, other = Function(frozenset("ab"), True), Function(frozenset("ab"))
+    assert [packing.pairs(both) for both in ([bit, bit], [bit, other], [bit, bit, other])] == [
+        0,
+        1,
+        1,
+    ]
 
 
 def test_the_factor_is_that_of_published_networks():

@@ -2,8 +2,9 @@
 
 A LUT of six inputs also holds two functions that read the same five inputs. Vendor tools use this,
 Yosys does not; nor does it absorb inverters. Pairs are chosen greedily among functions that have an
-input in common. What remains is the vendor's further optimisation, which one factor stands for: it
-and its error in ``synth/packing.toml`` come from published networks whose papers print the LUTs
+input in common. Bits of carry chains are not paired with each other, because each has a LUT in a
+place of its own. What remains is the vendor's further optimisation, which one factor stands for: it
+and its error in ``synth/packing.toml`` come from published networks, whose papers print the LUTs
 that Vivado counted after place and route (``benchmarks/packing.py``).
 """
 
@@ -11,7 +12,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from trigger.support.resources import folder
 
@@ -23,7 +24,19 @@ _SHARED_INPUTS = 5
 _MOST_READERS = 64
 _LUT = re.compile(r"^  LUT(\d) #\(.*?^  \) .*? \(\n(.*?)^  \);$", re.MULTILINE | re.DOTALL)
 _INPUT = re.compile(r"^    \.I\d\((.*?)\),?$", re.MULTILINE)
+_OUTPUT = re.compile(r"^    \.O\((.*?)\),?$", re.MULTILINE)
 _CONSTANT = re.compile(r"\d+'")
+_CARRIES = re.compile(
+    r"^  CARRY\d .*?^    \.S\((?:\{ )?(.*?)(?: \})?\),?$", re.MULTILINE | re.DOTALL
+)
+_SLICE = re.compile(r"(.*)\[(\d+):(\d+)\]")
+
+
+class Function(NamedTuple):
+    """The nets that a LUT reads, and whether it is a bit of a carry chain."""
+
+    inputs: frozenset[str]
+    carries: bool = False
 
 
 def packed(netlist: str) -> int:
@@ -44,36 +57,54 @@ def note() -> str:
     )
 
 
-def pairs(functions: Sequence[frozenset[str]]) -> int:
-    """The number of pairs that share a LUT, of functions given by their inputs."""
+def pairs(functions: Sequence[Function]) -> int:
+    """The number of pairs that share a LUT."""
     small = sorted(
-        (inputs for inputs in functions if len(inputs) <= _SHARED_INPUTS),
-        key=lambda inputs: (-len(inputs), sorted(inputs)),
+        (function for function in functions if len(function.inputs) <= _SHARED_INPUTS),
+        key=lambda function: (-len(function.inputs), sorted(function.inputs), function.carries),
     )
     readers: dict[str, list[int]] = {}
-    for number, inputs in enumerate(small):
-        for net in inputs:
+    for number, function in enumerate(small):
+        for net in function.inputs:
             readers.setdefault(net, []).append(number)
     near = {net: found for net, found in readers.items() if len(found) <= _MOST_READERS}
     taken = [False] * len(small)
     count = 0
-    for number, inputs in enumerate(small):
+    for number, (inputs, carries) in enumerate(small):
         if taken[number]:
             continue
         taken[number] = True
         others = {other for net in inputs for other in near.get(net, ()) if not taken[other]}
-        fitting = [other for other in others if len(inputs | small[other]) <= _SHARED_INPUTS]
+        fitting = [
+            other
+            for other in others
+            if len(inputs | small[other].inputs) <= _SHARED_INPUTS
+            and not (carries and small[other].carries)
+        ]
         if fitting:
             # The one with most inputs in common leaves the others most free.
-            taken[max(fitting, key=lambda other: (len(inputs & small[other]), -other))] = True
+            _, best = max((len(inputs & small[other].inputs), -other) for other in fitting)
+            taken[-best] = True
             count += 1
     return count
 
 
-def functions(netlist: str) -> Iterator[frozenset[str]]:
-    """The inputs of each function in a LUT of a flat netlist; shift registers are none."""
+def functions(netlist: str) -> Iterator[Function]:
+    """The functions in LUTs of a flat netlist; shift registers are none."""
+    carried = {net for match in _CARRIES.finditer(netlist) for net in _bits(match[1])}
     for match in _LUT.finditer(netlist):
-        yield frozenset(_nets(_INPUT.findall(match[2])))
+        inputs = frozenset(_nets(_INPUT.findall(match[2])))
+        yield Function(inputs, not carried.isdisjoint(_OUTPUT.findall(match[2])))
+
+
+def _bits(joined: str) -> Iterator[str]:
+    """The nets that are joined in a port."""
+    for part in joined.split(", "):
+        if match := _SLICE.fullmatch(part):
+            last, first = int(match[2]), int(match[3])
+            yield from (f"{match[1]}[{bit}]" for bit in range(first, last + 1))
+        else:
+            yield part
 
 
 def _nets(inputs: Iterable[str]) -> Iterator[str]:
