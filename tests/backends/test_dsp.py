@@ -79,6 +79,15 @@ def test_exact(mhz, graphs, tmp_path):
         np.testing.assert_array_equal(simulation.run(x, stalls=True), expected)
 
 
+def test_outputs_that_share_multipliers_share_dsp_blocks(tmp_path):
+    """Few outputs, too: to choose their weights takes about as many LUTs as the additions take."""
+    graph = mlp(shape=(4, 4))
+    core = rtl.write(graph, tmp_path / "rtl", options(interval=3)).compile()
+    assert core.estimate["dsp"] == 2 * 4
+    x = events(graph, 0, 300)
+    np.testing.assert_array_equal(core.run(x), oracle.outputs(graph, x))
+
+
 @pytest.mark.parametrize(("mhz", "waits"), [(360, 1), (500, 2)])
 def test_nothing_else_is_in_the_stage_of_a_product(mhz, waits):
     """Its operands come from registers, and its result waits in as many as the clock needs."""

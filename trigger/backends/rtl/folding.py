@@ -105,7 +105,10 @@ def _choice(logic: Logic, values: Integers) -> int:
 
 
 def _phases(logic: Logic, unit: Unit, interval: int) -> tuple[int, Weighed]:
-    """The number of positions that a copy computes, 1 where sharing saves too little."""
+    """The number of positions that a copy computes, 1 where sharing saves too little.
+
+    Outputs that share multipliers were weighed against constants already: they always share.
+    """
     positions = len(unit.given)
     copies = -(-positions // interval)
     phases = -(-positions // copies)
@@ -113,8 +116,18 @@ def _phases(logic: Logic, unit: Unit, interval: int) -> tuple[int, Weighed]:
     left = copies * sum(unit.kernel.costs) + _choosing_luts(logic, unit, shared.copies)
     alone = float(costs(unit.kernel, shared.zero).sum())
     layers = tuple(dict.fromkeys(unit.kernel.groups))
-    weighed = Weighed(layers, alone, left, left < (1 - LEAST_SAVED) * alone)
+    taken = left < (1 - LEAST_SAVED) * alone or _multiplies_constants(logic, unit)
+    weighed = Weighed(layers, alone, left, taken)
     return (phases if weighed.taken else 1), weighed
+
+
+def _multiplies_constants(logic: Logic, unit: Unit) -> bool:
+    """Whether the kernel reads constants, other than padding, as variables."""
+    inputs = [op for op in unit.kernel.ops if op.opcode == INPUT]
+    return any(
+        not is_constant(op) and any(is_constant(logic.ops[i]) for i in set(column) - unit.padding)
+        for op, column in zip(inputs, unit.given.T.tolist(), strict=True)
+    )
 
 
 class _Rebuilt:
