@@ -35,7 +35,8 @@ test-full: setup ## the tests with their long campaigns
 
 # HGQ2 and QKeras cannot be installed together, so the HGQ2 tests have a separate environment.
 test-hgq: $(VENV)-hgq/.ready ## the tests of HGQ2's networks
-	$(VENV)-hgq/bin/python -m pytest -n $(WORKERS) tests/frontends/test_hgq*.py
+	$(VENV)-hgq/bin/python -m pytest -n $(WORKERS) tests/frontends/test_hgq*.py \
+	  "tests/test_docs.py::test_the_page_works[coming-from/hgq2.md]"
 
 coverage: setup ## the tests, with the lines they reach
 	$(PYTEST) --cov --cov-report=term:skip-covered
