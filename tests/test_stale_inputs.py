@@ -294,3 +294,21 @@ def test_a_helper_that_is_edited_is_imported_again(trigger):
     assert make(spec, other).layers[-1].name == "others"
     assert make(spec, folder).layers[-1].name == "new"
     assert list(folder.rglob("*.pyc")) == []
+
+
+def test_where_products_are(trigger):
+    """The RTL depends on it, and on the DSP blocks that are allowed where these decide."""
+    folder, keys = trigger
+    path = folder / "trigger.toml"
+    text = path.read_text()
+    forms = [
+        text.replace("[target]", f"[budget]\ndsp = {most}\n[target]\nmultipliers = {chosen!r}", 1)
+        for chosen in ("lut", "dsp", "auto")
+        for most in (5, 6)
+    ]
+    found = []
+    for form in forms:
+        path.write_text(form)
+        found.append(keys()["rtl"])
+    assert len(set(found)) == 4
+    assert found[0] == found[1] and found[2] == found[3] and found[4] != found[5]

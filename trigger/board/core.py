@@ -19,5 +19,12 @@ def core_options(spec: Spec, language: str = "verilog") -> RtlOptions:
         SHELL_LATENCY if spec.payload else 0,
         target.ii,
         target.multipliers,
-        spec.budget.dsp,
+        allowed_dsp(spec),
     )
+
+
+def allowed_dsp(spec: Spec) -> int | None:
+    """The DSP blocks that products may take; None for all that the part has, or if it is fixed
+    which products are in them.
+    """
+    return spec.budget.dsp if spec.target.multipliers == "auto" else None

@@ -1,6 +1,5 @@
 """The stages of a build in order: what each reads, and what it writes into its folder."""
 
-import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
@@ -24,9 +23,6 @@ from trigger.workflow.stages import (
     synthesis,
     verification,
 )
-
-# Each key needs them, and the packages of a running program stay the same.
-_versions = functools.cache(versions)
 
 
 class Stage(NamedTuple):
@@ -54,7 +50,7 @@ class Stage(NamedTuple):
             {
                 "stage": self.name,
                 "code": code_digest(self.code, self.data),
-                "versions": _versions(),
+                "versions": versions(),
                 "reads": self.reads(build),
             }
         )

@@ -6,6 +6,7 @@ from typing import Any
 
 from trigger.artifacts.folder import Build, read_graph
 from trigger.backends.rtl import area
+from trigger.board.core import allowed_dsp
 from trigger.fixedpoint.passes import optimize
 from trigger.spec import parts
 from trigger.support.digest import file_digest
@@ -17,11 +18,13 @@ DATA = (*parts.DATA, *area.DATA, "synth/rtl")
 def reads(build: Build) -> Mapping[str, Any]:
     spec = build.spec
     names = [spec.data.features, spec.outputs]
-    target = spec.target.model_dump(include={"part", "device", "clock_mhz", "latency_cycles", "ii"})
+    used = {"part", "device", "clock_mhz", "latency_cycles", "ii", "multipliers"}
+    target = spec.target.model_dump(include=used)
     graph = file_digest(build.root / "graph" / "graph.json")
     return {
         "graph": graph,
         "target": target,
+        "dsp": allowed_dsp(spec),
         "names": names,
         "name": spec.name,
         "payload": spec.payload is not None,
