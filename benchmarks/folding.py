@@ -11,7 +11,8 @@ import numpy as np
 import scaling
 
 from trigger.artifacts.folder import integer_events, read_graph
-from trigger.backends.rtl import MULTIPLIERS, RtlOptions, plan, write
+from trigger.backends.rtl import RtlOptions, plan, write
+from trigger.backends.rtl.planning import MULTIPLIERS
 from trigger.fixedpoint import evaluate
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.types import Integers, bounds

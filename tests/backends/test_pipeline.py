@@ -6,6 +6,7 @@ from kernel_graphs import GRAPHS
 from random_graphs import random_graph
 
 from trigger.backends import rtl
+from trigger.backends.rtl import planning
 
 
 @pytest.fixture(params=[*sorted(GRAPHS), 3, 8])
@@ -30,7 +31,7 @@ def test_stages_and_registers_add_up_to_the_core(graph, interval, multipliers):
     assert sum(estimate["ff_layers"].values()) == estimate["ff"]
     assert min(estimate["ff_layers"].values()) > 0
     assert len(planned.pipeline) == planned.core.interface.latency - 1
-    slowest = max(stage["ns"] for stage in planned.pipeline) / (1 - rtl.CLOCK_UNCERTAINTY)
+    slowest = max(stage["ns"] for stage in planned.pipeline) / (1 - planning.CLOCK_UNCERTAINTY)
     assert estimate["clock_mhz"] is None or slowest == pytest.approx(
         1000 / estimate["clock_mhz"], abs=0.02
     )

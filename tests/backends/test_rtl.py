@@ -17,7 +17,7 @@ from random_networks import random_network
 import trigger
 from trigger import TriggerError
 from trigger.backends import rtl
-from trigger.backends.rtl import simulate
+from trigger.backends.rtl import planning, simulate
 from trigger.backends.rtl.logic import weights
 from trigger.fixedpoint import evaluate
 from trigger.fixedpoint.build import Builder, constant
@@ -73,9 +73,9 @@ def test_the_pipeline_follows_the_clock(network, tmp_path):
 def test_narrower_types_need_no_more_logic():
     """A narrower type is proven to hold its values: nothing is made to saturate into it."""
     graph = lower(random_network(2, widest=10))
-    found = rtl.lut_by_passes(graph)
+    found = planning.lut_by_passes(graph)
     planned = rtl.plan(graph, rtl.RtlOptions(PART, 240))
-    assert rtl.lut_by_passes(graph, planned.estimate["lut"]) == found
+    assert planning.lut_by_passes(graph, planned.estimate["lut"]) == found
     assert found["with all"] <= found["without range narrowing"] == found["without any"]
 
 
@@ -85,7 +85,7 @@ def test_a_network_that_answers_the_same_for_every_event():
     x = QActivation("quantized_relu(4,2)")(QDense(4, **w)(inputs))
     model = keras.Model(inputs, QDense(1, **w)(x))
     model.set_weights([np.zeros(weights.shape) for weights in model.get_weights()])
-    assert set(rtl.lut_by_passes(lower(model, "fixed<6,3>")).values()) == {0}
+    assert set(planning.lut_by_passes(lower(model, "fixed<6,3>")).values()) == {0}
 
 
 def test_progress_counts_weights(network, tmp_path):

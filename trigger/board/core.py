@@ -1,6 +1,6 @@
 """The core that a trigger asks for: with a payload, the latency asked for includes its shell."""
 
-from trigger.backends.rtl import RtlOptions
+from trigger.backends.rtl.planning import RtlOptions
 from trigger.board.shell import SHELL_LATENCY
 from trigger.spec.spec import Spec
 

@@ -137,7 +137,7 @@ def _run(task: Task, rungs: "_Rungs") -> Outcome:
             "choose another --output"
         )
     keras_backend.start(spec.training.backend)
-    from trigger.backends.rtl import plan
+    from trigger.backends.rtl.planning import plan
     from trigger.board.core import core_options
     from trigger.events.hardware import splits, to_real
     from trigger.fixedpoint.passes.decision import decide

@@ -38,7 +38,7 @@ def run(build: Build, folder: Path) -> None:
 
     Both together may take ``synth.minutes``.
     """
-    from trigger.backends.rtl import lut_by_passes
+    from trigger.backends.rtl.planning import lut_by_passes
     from trigger.synthesis.run import estimate, synthesise
     from trigger.synthesis.table import line
     from trigger.synthesis.tool import OutOfTime, ToolFailed
