@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from operator import index
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -88,18 +88,19 @@ class Graph(fixedpoint.Graph):
         project_name: str = "network",
         latency_cycles: int | None = None,
         ii: int = 1,
-        multipliers: Literal["lut", "dsp", "auto"] = "lut",
+        multipliers: str = "lut",
     ) -> "Rtl":
         """Write pipelined Verilog or VHDL; ``.compile()`` and ``.predict(x)`` of the result run its
         simulation.
 
         The latency is the least in clock cycles, or exactly ``latency_cycles``. With an event every
         ``ii`` clock cycles or later, positions that compute the same, and outputs of dense layers,
-        share hardware where that saves LUTs. Products of two variables are in logic, in DSP blocks,
-        or, with ``multipliers="auto"``, in as many of these as the part has. Raises TriggerError
-        for options that cannot be met.
+        share hardware where that saves LUTs. Products of two variables are in logic ("lut"), in
+        DSP blocks ("dsp"), or in as many of these as the part has ("auto"). Raises TriggerError for
+        options that cannot be met.
         """
-        from trigger.backends.rtl import RtlOptions, write
+        from trigger.backends.rtl import write
+        from trigger.backends.rtl.planning import RtlOptions
 
         options = RtlOptions(
             part,
