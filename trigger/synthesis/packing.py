@@ -22,7 +22,7 @@ DATA = (f"synth/{FILE_NAME}",)
 _SHARED_INPUTS = 5
 # A net that more functions read brings together none that belong together.
 _MOST_READERS = 64
-_LUT = re.compile(r"^  LUT(\d) #\(.*?^  \) .*? \(\n(.*?)^  \);$", re.MULTILINE | re.DOTALL)
+_LUT = re.compile(r"^  LUT\d #\(.*?^  \) .*? \(\n(.*?)^  \);$", re.MULTILINE | re.DOTALL)
 _INPUT = re.compile(r"^    \.I\d\((.*?)\),?$", re.MULTILINE)
 _OUTPUT = re.compile(r"^    \.O\((.*?)\),?$", re.MULTILINE)
 _CONSTANT = re.compile(r"\d+'")
@@ -93,8 +93,8 @@ def functions(netlist: str) -> Iterator[Function]:
     """The functions in LUTs of a flat netlist; shift registers are none."""
     carried = {net for match in _CARRIES.finditer(netlist) for net in _bits(match[1])}
     for match in _LUT.finditer(netlist):
-        inputs = frozenset(_nets(_INPUT.findall(match[2])))
-        yield Function(inputs, not carried.isdisjoint(_OUTPUT.findall(match[2])))
+        inputs = frozenset(_nets(_INPUT.findall(match[1])))
+        yield Function(inputs, not carried.isdisjoint(_OUTPUT.findall(match[1])))
 
 
 def _bits(joined: str) -> Iterator[str]:
