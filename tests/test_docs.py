@@ -162,7 +162,8 @@ def test_the_architecture_has_every_room_in_its_place():
 def test_the_citation_has_the_version():
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
     changelog = (ROOT / "CHANGELOG.md").read_text()
-    assert f"\nThis will be {citation['version']}, " in changelog
+    version = citation["version"]
+    assert f"\nThis will be {version}, " in changelog or f"\n## [{version}]" in changelog
     assert citation["license"] == "Apache-2.0"
 
 
