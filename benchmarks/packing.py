@@ -1,7 +1,7 @@
 """The factor of ``synth/packing.toml``: LUTs after packing against those that a paper prints, for published networks.
 
 FOLDER holds a clone of the repository of KANELÉ (arXiv:2512.12850), whose trained networks lie there as VHDL; the LUTs
-after place and route are those of tables 3 to 5 of the paper, and of the report of Vivado in benchmarks/RL. Needs GHDL.
+after place and route are those of tables 3 and 4 of the paper, and of the report of Vivado in benchmarks/RL. Needs GHDL.
 """
 
 import argparse
