@@ -1,6 +1,8 @@
 """The learned generator of calorimeter regions in benchmarks/: an installed source of events, and what it is compared by."""
 
 import importlib
+import json
+import re
 import subprocess
 import sys
 import tomllib
@@ -14,7 +16,10 @@ from trigger.events.hardware import splits
 from trigger.fixedpoint.evaluate import run
 from trigger.spec.spec import load
 
-FOLDER = Path(__file__).resolve().parents[1] / "benchmarks" / "regions"
+ROOT = Path(__file__).resolve().parents[1]
+FOLDER = ROOT / "benchmarks" / "regions"
+# The page without its line ends and its percent signs.
+PAGE = " ".join((ROOT / "docs/physics/fast-simulation.md").read_text().replace(" %", "").split())
 SHOWN = """
 import sys
 sys.path.insert(0, sys.argv[1])
@@ -41,7 +46,7 @@ def modules(tmp_path_factory):
     paths = [str(FOLDER), str(home)]
     sys.path[:0] = paths
     toy_source.forget()
-    names = ("full", "train", "classifiers", "compare", "anomaly")
+    names = ("full", "train", "classifiers", "compare", "anomaly", "speed")
     try:
         yield {name: importlib.import_module(name) for name in names}
     finally:
@@ -210,7 +215,7 @@ def test_distances_and_correlations(modules):
     back_to_back[0, [1, 10], [3, 8]] = 20, 50
     np.testing.assert_allclose(compare.missing(back_to_back.reshape(1, -1)), 30)
     shares = compare.shares(np.array([-1, 0, 1, 7]), np.array([1, 1, 2, 4]), np.array([0, 1, 2]))
-    np.testing.assert_allclose(shares, [0.25, 0.75])
+    assert shares.tolist() == [0.25, 0.75]
 
 
 def test_classifiers_tell_what_differs_and_nothing_else(modules, monkeypatch):
@@ -231,4 +236,40 @@ def test_the_convolution_goes_around(modules):
     scores = modules["classifiers"].convolution(x, np.arange(40) % 2)
     image = x[:5].reshape(5, 18, 14)
     again = scores(np.roll(image, 7, axis=1).reshape(5, -1))
-    np.testing.assert_allclose(scores(x[:5]), again, rtol=1e-4)
+    np.testing.assert_allclose(scores(x[:5]), again, rtol=1e-5)
+
+
+def test_the_page_has_the_results(modules, capsys):
+    """Each figure with an interval or an error, and the distances, as the comparison prints them."""
+    modules["compare"].tables(json.loads((FOLDER / "results.json").read_text()))
+    printed = capsys.readouterr().out.replace(" %", "")
+    for form in (r"[\d.]+ \([\d.]+ to [\d.]+\)", r"[\d.]+ ± [\d.]+ \| .* \| [\d.]+ \| [\d.]+ \|"):
+        found = set(re.findall(form, PAGE.replace("| |", "|\n|")))
+        assert len(found) >= 4
+        assert found <= set(re.findall(form, printed))
+    events = json.loads((FOLDER / "results.json").read_text())["events"]
+    assert {f"{number:,}" for number in events.values()} <= set(PAGE.split())
+
+
+def test_the_page_has_the_speeds():
+    speed = json.loads((FOLDER / "speed.json").read_text())
+    learned, full = speed["learned"], speed["full"]
+    assert f"**{learned['events/s']:,.0f} events in a second of processor time**" in PAGE
+    assert (
+        f"makes {full['events/s']:.0f} ({full['events']:,} events in {full['seconds']:.1f} s, "
+        f"with Pythia {speed['versions']['pythia8mc']}): "
+        f"**{learned['events/s'] / full['events/s']:.0f} times as fast**"
+    ) in PAGE
+
+
+def test_the_page_tells_of_rare_soft_collisions(modules):
+    """Regions above 35 GeV in the softest stratum of zero bias."""
+    largest = {}
+    for names in (("train",), ("validation", "test")):
+        events = modules["full"].sample(*names)
+        softest = events.weight > 1.9
+        assert softest.sum() == {1: 7200, 2: 4800}[len(names)]
+        largest[names[0]] = events.x[softest].max(axis=1) / 2
+    assert (largest["validation"] > 35).sum() == 0
+    assert (largest["train"] > 65).sum() == 56
+    assert "of 70 and 95 GeV, seen in 56 of 7,200 crossings of the softest stratum" in PAGE

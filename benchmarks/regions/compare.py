@@ -1,17 +1,14 @@
 """The learned generator of calorimeter regions against the full one, on events of neither's training.
 
-benchmarks/regions/compare.py build/calo_anomaly build/learned_anomaly [--generate]
+benchmarks/regions/compare.py build/calo_anomaly build/learned_anomaly
 
 The full events are the validation and test events of models/calo_anomaly; the generator was trained
-on its training events, which are the control. --generate also times the full generator, which needs
-the extra [generator]. Writes results.json and the figure of docs/physics/fast-simulation.md.
+on its training events, which are the control. Writes results.json and the figure of
+docs/physics/fast-simulation.md.
 """
 
 import argparse
 import json
-import resource
-import tempfile
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -22,7 +19,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 from calo_regions.canvas import ETA, PHI
 from calo_regions.source import calo_regions
-from threadpoolctl import threadpool_limits
 
 from trigger.artifacts.folder import read_graph
 from trigger.events import level1
@@ -34,11 +30,10 @@ from trigger.workflow.build import open_build
 
 HERE = Path(__file__).resolve().parent
 PICTURE = HERE.parents[1] / "docs" / "physics" / "fast-simulation.svg"
-EVENTS = 60_000
+EVENTS = 40_000
 SEED = 1
 BLOCK = 1 << 14
 RATES = (20, 100)
-GENERATED = (4000, 400)
 # Of an event: the numbers that are compared, and the edges of their histograms.
 QUANTITIES: dict[str, tuple[Callable[[np.ndarray], np.ndarray], np.ndarray]] = {
     "total ET, GeV": (lambda x: x.sum(axis=1) / 2, np.arange(100, 1001, 25)),
@@ -164,35 +159,6 @@ def accept_rates(build, samples: Mapping[str, full.Sample]) -> dict:
     return found
 
 
-def seconds() -> float:
-    """Processor time of this process and of those it has ended."""
-    spent = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(each.ru_utime + each.ru_stime for each in spent)
-
-
-def timed(make: Callable[[], int]) -> dict[str, float]:
-    """Events per second of processor time."""
-    begun = seconds(), time.monotonic()
-    events = make()
-    spent = seconds() - begun[0]
-    return {"events": events, "seconds": spent, "events/s": events / spent}
-
-
-def generated() -> int:
-    """Events of the full generator, none of which are kept."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "regions.parquet"
-        return level1.write_events(file, *GENERATED, seed=SEED, view=level1.REGIONS)["events"]
-
-
-def speeds(with_full: bool) -> dict:
-    with threadpool_limits(1):
-        found = {"learned": timed(lambda: len(learned(BLOCK, SEED).x))}
-    if with_full:
-        found["full"] = timed(generated)
-    return found
-
-
 def text(values: list[float], form: str = ".1f") -> str:
     value, low, high = (format(each, form) for each in Estimate(*values))
     return f"{value} ({low} to {high})"
@@ -224,9 +190,6 @@ def tables(found: dict) -> None:
             for which, cells in samples.items():
                 row = [name, which, *(text(cell) for cell in cells.values())]
                 print(f"| {' | '.join(row)} |")
-    print()
-    for name, speed in found["speed"].items():
-        print(f"{name}: {speed['events/s']:,.0f} events/s of processor time")
 
 
 def picture(found: dict) -> None:
@@ -256,15 +219,14 @@ def picture(found: dict) -> None:
     figure.savefig(PICTURE, metadata={"Date": None})
 
 
-def compared(builds: list[Path], events: int, with_full: bool) -> dict:
+def compared(builds: list[Path]) -> dict:
     """All results, as JSON holds them."""
     samples = {
         "full": full.sample("validation", "test"),
-        "learned": learned(events, SEED),
+        "learned": learned(EVENTS, SEED),
         "control": full.sample("train"),
     }
     found: dict = {"events": {name: len(sample.x) for name, sample in samples.items()}}
-    found["speed"] = speeds(with_full)
     say("distributions")
     neutral = {name: zero_bias(sample) for name, sample in samples.items()}
     found["distributions"] = distributions(neutral)
@@ -288,11 +250,9 @@ def compared(builds: list[Path], events: int, with_full: bool) -> dict:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("builds", type=Path, nargs="*", help="builds of calo_anomaly's network")
-    parser.add_argument("--generate", action="store_true", help="time the full generator, too")
-    parser.add_argument("--events", type=int, default=EVENTS, help="learned ones")
     given = parser.parse_args()
     keras_backend.start()
-    found = compared(given.builds, given.events, given.generate)
+    found = compared(given.builds)
     (HERE / "results.json").write_text(json.dumps(found, indent=1) + "\n")
     tables(found)
     picture(found)
