@@ -24,14 +24,10 @@ def test_stages_and_registers_add_up_to_the_core(graph, interval, multipliers):
     for stage in planned.pipeline:
         for layer, count in stage["lut"].items():
             by_layer[layer] = by_layer.get(layer, 0) + count
-    rounding = 0.5 + 0.05 * len(planned.pipeline)
-    for layer in by_layer.keys() | estimate["layers"].keys():
-        expected = estimate["layers"].get(layer, 0)
-        assert by_layer.get(layer, 0) == pytest.approx(expected, abs=rounding)
+    counted = {layer: round(count) for layer, count in by_layer.items() if round(count)}
+    assert counted == estimate["layers"]
     assert sum(estimate["ff_layers"].values()) == estimate["ff"]
     assert min(estimate["ff_layers"].values()) > 0
     assert len(planned.pipeline) == planned.core.interface.latency - 1
     slowest = max(stage["ns"] for stage in planned.pipeline) / (1 - planning.CLOCK_UNCERTAINTY)
-    assert estimate["clock_mhz"] is None or slowest == pytest.approx(
-        1000 / estimate["clock_mhz"], abs=0.02
-    )
+    assert estimate["clock_mhz"] == (round(1000 / slowest, 1) if slowest else None)

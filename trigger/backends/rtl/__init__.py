@@ -161,6 +161,7 @@ def write(
     TriggerError if an option cannot be met or a node has no exact logic.
     """
     from trigger.backends.rtl.emit import write_core
+    from trigger.backends.rtl.pipeline import written
 
     planned = plan(graph, options, done)
     core = planned.core
@@ -179,7 +180,7 @@ def write(
         "estimate": planned.estimate,
         "turns": planned.turns,
         "weighed": [_rounded(one) for one in planned.weighed],
-        "pipeline": planned.pipeline,
+        "pipeline": [written(stage) for stage in planned.pipeline],
     }
     # An item a line: ``indent`` would do without the fast encoder.
     text = json.dumps(description, separators=(",\n", ": "))

@@ -3,7 +3,7 @@ made.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -27,11 +27,14 @@ def stages(logic: Logic, schedule: Schedule, delay: float) -> list[dict[str, Any
     for stage, layer, cost in _costs(logic, schedule):
         if cost:
             luts[stage][layer] = luts[stage].get(layer, 0.0) + cost
-    paths = [schedule.paths.get(stage, 0.0) * delay for stage in range(schedule.total)]
-    return [
-        {"ns": round(ns, 2), "lut": {name: round(cost, 1) for name, cost in sorted(of.items())}}
-        for ns, of in zip(paths, luts, strict=True)
-    ]
+    paths = (schedule.paths.get(stage, 0.0) * delay for stage in range(schedule.total))
+    return [{"ns": ns, "lut": of} for ns, of in zip(paths, luts, strict=True)]
+
+
+def written(stage: Mapping[str, Any]) -> dict[str, Any]:
+    """A stage with as many digits as rtl.json has, its layers by name."""
+    luts = {name: round(cost, 1) for name, cost in sorted(stage["lut"].items())}
+    return {"ns": round(stage["ns"], 2), "lut": luts}
 
 
 def registers_by_layer(core: Core, logic: Logic, schedule: Schedule) -> dict[str, int]:
