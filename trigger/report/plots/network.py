@@ -92,6 +92,7 @@ def profiles(found: Sequence[Profile], what: str) -> Picture:
                     label="middle half of the values" if row == 0 else None,
                 )
                 axes.plot([middle, middle], [row - 0.32, row + 0.32], color=SERIES[2], lw=2)
+        axes.use_sticky_edges = False
         name_rows(axes, [one.name for one in drawn])
         axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True, nbins=10))
         axes.xaxis.set_major_formatter(lambda power, _: "2" + f"{power:.0f}".translate(_RAISED))
