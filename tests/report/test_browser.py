@@ -168,7 +168,7 @@ class Quiet(SimpleHTTPRequestHandler):
 
 
 def test_the_numbers_of_a_figure(page, root):
-    """The CSV file of the ROC curves has the curves, and that of the matrix its numbers."""
+    """The CSV file of the ROC curves has the curves, that of the matrix its numbers, to six digits."""
     build = open_build(root)
     result, test = outcome(build), integer_events(build)["test"]
     rows = table(page, "roc-1")
@@ -177,17 +177,17 @@ def test_the_numbers_of_a_figure(page, root):
         curve = curves_of(scores, test, head)["signal"]
         own = [row for row in rows if row["network"] == label]
         assert {row["class"] for row in own} == {"signal"}
-        x, y = (
-            [float(row[name]) for row in own]
-            for name in ("signal efficiency", "background efficiency")
-        )
-        np.testing.assert_allclose(y, np.interp(x, curve.efficiency, curve.background), atol=1e-5)
+        x = np.linspace(0, 1, len(own))
+        drawn = zip(x, np.interp(x, curve.efficiency, curve.background), strict=True)
+        assert [(row["signal efficiency"], row["background efficiency"]) for row in own] == [
+            (f"{efficiency:.6g}", f"{background:.6g}") for efficiency, background in drawn
+        ]
     given = result.scores["csim"].argmax(axis=1)
     for row in table(page, "confusion-1"):
         here = test.y == head.classes.index(row["true class"])
         assert int(row["test events"]) == here.sum()
         share = np.mean(given[here] == head.classes.index(row["given class"]))
-        assert float(row["fraction of the true class"]) == pytest.approx(share, abs=1e-5)
+        assert row["fraction of the true class"] == f"{share:.6g}"
     layers = {row["layer"]: int(row["FF"]) for row in table(page, "ff-by-layer")}
     assert layers == read_json(root / "rtl" / "rtl.json")["estimate"]["ff_layers"]
 
