@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from trigger.report.figures import hex_colors, numbers_of_classes, told_apart
-from trigger.report.performance import _edges
+from trigger.report.performance import bin_edges
 from trigger.spec.spec import parse
 
 TOML = """
@@ -61,8 +61,8 @@ def test_classes_of_heads_have_the_colours_of_the_events(tmp_path):
 def test_each_bin_holds_as_many_steps_of_a_score(step):
     """Otherwise the histogram of an integer score looks like a comb."""
     values = np.arange(-3000, 3001) * step
-    edges = _edges(values)
+    edges = bin_edges(values)
     counts, _ = np.histogram(np.clip(values, edges[0], edges[-1]), edges)
     assert len(counts) <= 42 and counts.sum() == len(values)
     assert len(set(counts[1:-1].tolist())) == 1
-    assert _edges(np.array([3.0, 3.0])).tolist() == [2.5, 3.5]
+    assert bin_edges(np.array([3.0, 3.0])).tolist() == [2.5, 3.5]

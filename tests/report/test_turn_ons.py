@@ -6,7 +6,7 @@ import pytest
 from trigger import TriggerError
 from trigger.events.dataset import Events
 from trigger.physics.rates import turn_on
-from trigger.report import performance
+from trigger.report import accepting
 from trigger.spec.spec import parse
 
 TOML = """
@@ -53,11 +53,11 @@ def test_sums_are_in_units_of_the_lsb(tmp_path, monkeypatch):
         seen.append((kept.tolist(), values.tolist()))
         return turn_on(kept, values, weight)
 
-    monkeypatch.setattr(performance, "turn_on", draw)
+    monkeypatch.setattr(accepting, "turn_on", draw)
     x = np.array([[1, 2, 3], [4, 0, 0], [10, 20, 30]])
     events = Events(x, np.array([0, 0, 1]), np.ones(3))
     bits = np.array([[False], [True], [True]])
-    pictures = performance.turn_ons(bits, events, spec)
+    pictures = accepting.turn_ons(bits, events, spec)
     captions = [picture.caption for picture in pictures]
     assert captions == [
         f"Turn-on: efficiency of each accept bit in bins of {name}."

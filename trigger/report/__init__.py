@@ -12,7 +12,7 @@ from trigger.artifacts.robust import FILE_NAME, robustness
 from trigger.events.dataset import Events
 from trigger.fixedpoint.ops import Dense
 from trigger.physics.rates import crossings_khz
-from trigger.report import files, hardware, network, performance
+from trigger.report import accepting, files, hardware, network, performance
 from trigger.report.figures import hex_colors, numbers_of_classes
 from trigger.report.page import environment
 from trigger.report.plots import training as training_plots
@@ -86,15 +86,16 @@ def _trained(build: Build) -> dict[str, Any]:
 
 def _measured(build: Build, result: Outcome, test: Events) -> dict[str, Any]:
     """What the page says of the figures on the test events."""
+    firmware = performance.firmware_of(build, test)
     return {
-        "heads": performance.heads(build, result, test),
+        "heads": performance.heads(result, test, build.spec, firmware),
         "alike": _alike(result),
         "baseline": "boosted trees" in result.scores,
         "few": performance.FEW,
         "menu": result.menu,
         "crossings_khz": crossings_khz(build.spec),
-        "rates": performance.rate_curves(build, test),
-        "turn_ons": performance.turn_ons(result.bits, test, build.spec),
+        "rates": accepting.rate_curves(firmware, test, build.spec),
+        "turn_ons": accepting.turn_ons(result.bits, test, build.spec),
     }
 
 

@@ -1,9 +1,7 @@
-"""What the report says of the figures on the test events: tables and plots of heads and accept
-bits.
-"""
+"""What the report says of the heads on the test events: tables and plots."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,11 +11,8 @@ from trigger.events.dataset import Events
 from trigger.fixedpoint.evaluate import run
 from trigger.fixedpoint.passes.decision import scores as scores_of
 from trigger.physics.intervals import Intervals, intervals
-from trigger.physics.metrics import curves_of, roc, seen_by
-from trigger.physics.rates import crossings_khz, turn_on
-from trigger.physics.robustness import TOTAL
+from trigger.physics.metrics import curves_of, seen_by
 from trigger.report.figures import numbers_of_classes, told_apart
-from trigger.report.plots import rates as rate_plots
 from trigger.report.plots import scores as score_plots
 from trigger.report.plots.drawing import Picture
 from trigger.spec.head_tables import Scoring
@@ -59,12 +54,21 @@ class Head(NamedTuple):
     pictures: Sequence[Shown]
 
 
-def heads(build: Build, result: Outcome, test: Events) -> list[Head]:
+def firmware_of(build: Build, test: Events) -> Firmware:
+    """Where the firmware gives accept bits alone, its scores are those before the thresholds."""
+    graph = scores_of(read_graph(build.root))
+    scores = np.ldexp(run(graph, test.x).astype(np.float64), -graph.output.fractions)
+    points = read_json(build.root / "graph" / "summary.json")["working_points"]
+    thresholds: dict[int, dict[str, float]] = {}
+    for name, point in points.items():
+        bound = float(np.ldexp(point["bound"], -int(graph.output.fractions[point["element"]])))
+        thresholds.setdefault(point["element"], {})[name] = bound
+    return Firmware(scores, thresholds)
+
+
+def heads(result: Outcome, test: Events, spec: Spec, firmware: Firmware) -> list[Head]:
     """The heads with figures."""
-    if not result.heads:
-        return []
-    firmware = _firmware(build, test)
-    return [_head(measured, result, test, build.spec, firmware) for measured in result.heads]
+    return [_head(measured, result, test, spec, firmware) for measured in result.heads]
 
 
 def _head(
@@ -148,7 +152,7 @@ def _distributions(firmware: Firmware, test: Events, head: Scoring, spec: Spec) 
     histograms = []
     for number, name in list(enumerate(head.outputs))[:_MOST_PANELS]:
         values = own[:, number]
-        edges = _edges(values)
+        edges = bin_edges(values)
         shares = {}
         for place, of_class in enumerate(head.classes):
             here = seen.y == place
@@ -161,7 +165,7 @@ def _distributions(firmware: Firmware, test: Events, head: Scoring, spec: Spec) 
     return score_plots.distributions(histograms, numbers_of_classes(spec), "Score of the firmware")
 
 
-def _edges(values: np.ndarray) -> np.ndarray:
+def bin_edges(values: np.ndarray) -> np.ndarray:
     """Edges of bins that hold equal numbers of the steps of a score, up to its outermost values."""
     known = np.unique(values)
     step = float(np.diff(known).min()) if len(known) > 1 else 1.0
@@ -185,76 +189,3 @@ def _confusion(scores: np.ndarray, test: Events, head: Scoring) -> Picture:
     shares = np.divide(shares, totals, out=np.zeros_like(shares), where=totals > 0)
     events = np.bincount(seen.y, minlength=len(head.classes)).tolist()
     return score_plots.confusion(shares, head.classes, decisions, events)
-
-
-def _firmware(build: Build, test: Events) -> Firmware:
-    """Where the firmware gives accept bits alone, its scores are those before the thresholds."""
-    graph = scores_of(read_graph(build.root))
-    scores = np.ldexp(run(graph, test.x).astype(np.float64), -graph.output.fractions)
-    points = read_json(build.root / "graph" / "summary.json")["working_points"]
-    thresholds: dict[int, dict[str, float]] = {}
-    for name, point in points.items():
-        bound = float(np.ldexp(point["bound"], -int(graph.output.fractions[point["element"]])))
-        thresholds.setdefault(point["element"], {})[name] = bound
-    return Firmware(scores, thresholds)
-
-
-def rate_curves(build: Build, test: Events) -> Picture | None:
-    """Zero-bias rate against the efficiency of each other class, for every output with an accept
-    bit.
-    """
-    spec = build.spec
-    if spec.decision is None or spec.physics.zero_bias is None:
-        return None
-    points = read_json(build.root / "graph" / "summary.json")["working_points"].values()
-    values = run(scores_of(read_graph(build.root)), test.x)
-    background = spec.data.classes.index(spec.physics.zero_bias)
-    curves = {}
-    colors = {}
-    for element in dict.fromkeys(point["element"] for point in points):
-        for number, name in enumerate(spec.data.classes):
-            if number != background:
-                label = name if len(spec.scores) == 1 else f"{name}, score {spec.scores[element]}"
-                curves[label] = roc(values[:, [element]], test, number, (background,))
-                colors[label] = number
-    return rate_plots.rate_curves(
-        curves,
-        colors,
-        crossings_khz(spec),
-        [p.rate_khz for p in spec.decision.accept.values() if p.rate_khz],
-    )
-
-
-def turn_ons(bits: np.ndarray | None, test: Events, spec: Spec) -> list[Shown]:
-    """For each feature in physics.turn_on, or sum of a field over its objects, the efficiency of
-    each accept bit, and of any of several, by class.
-    """
-    if bits is None:
-        return []
-    kept = {name: bits[:, k].astype(bool) for k, name in enumerate(spec.accept)}
-    if len(kept) > 1:
-        kept[TOTAL] = np.asarray(bits.any(axis=1))
-    pictures = []
-    for place, name in enumerate(spec.physics.turn_on):
-        summands = spec.summands(name)
-        shown = f"the sum of {name}" if len(summands) > 1 else name
-        fields = spec.inputs.fields()
-        unit = fields[summands[0]].field.unit if fields else None
-        values = _values(summands, test, spec)
-        curves: dict[str, dict[str, Any]] = {bit: {} for bit in kept}
-        for number, of_class in enumerate(spec.data.classes if spec.data.label else ["events"]):
-            here = test.y == number
-            for bit, fired in kept.items():
-                curves[bit][of_class] = turn_on(fired[here], values[here], test.weight[here])
-        caption = f"Turn-on: efficiency of each accept bit in bins of {shown}."
-        picture = rate_plots.turn_on(curves, f"{shown} [{unit}]" if unit else shown)
-        pictures.append(Shown(f"turn-on-{place + 1}", picture, caption, len(kept) > 1))
-    return pictures
-
-
-def _values(summands: Sequence[str], test: Events, spec: Spec) -> np.ndarray:
-    """A feature, or a sum of several of one type, in its own unit."""
-    fields = spec.inputs.fields()
-    numbers = [spec.data.features.index(feature) for feature in summands]
-    lsb = fields[summands[0]].field.lsb if fields else 2.0 ** -spec.input_types[numbers[0]].fraction
-    return np.asarray(test.x[:, numbers].sum(axis=1) * lsb)

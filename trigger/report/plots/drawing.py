@@ -64,7 +64,7 @@ def _written(value: Any) -> Any:
 
 def class_color(number: int) -> Any:
     """The colour of a class, by its position in data.classes, equal in every plot."""
-    colors = mpl.colormaps["tab20"].colors  # type: ignore[attr-defined]
+    colors = mpl.color_sequences["tab20"]
     return colors[(2 * number + (number % 20 >= 10)) % 20]
 
 
@@ -115,12 +115,29 @@ def _themed(text: str) -> str:
     return re.sub(r'<g id="[^"]*"', "<g", text)
 
 
-def legend_above(figure: Figure, axes: Axes) -> None:
-    """One legend for panels that show the same."""
-    handles, labels = axes.get_legend_handles_labels()
-    legend = figure.legend(handles, labels, loc="outside upper center", ncols=6)
-    for text in legend.get_texts():
-        text.set_parse_math(False)
+def side_by_side(
+    draws: Sequence[Callable[[Axes], None]], ylabel: str, same_scale: bool = False
+) -> str:
+    """Panels that show the same, three in a row, with one legend."""
+    columns = min(3, len(draws))
+    lines = -(-len(draws) // columns)
+
+    def draw(figure: Figure) -> None:
+        grid = figure.subplots(lines, columns, sharey=same_scale, squeeze=False).ravel()
+        for axes, one in zip(grid, draws, strict=False):
+            one(axes)
+        for axes in grid[::columns]:
+            axes.set_ylabel(ylabel)
+        for axes in grid[len(draws) :]:
+            axes.set_axis_off()
+        legend = figure.legend(
+            *grid[0].get_legend_handles_labels(), loc="outside upper center", ncols=6
+        )
+        for text in legend.get_texts():
+            text.set_parse_math(False)
+
+    size = (SIZE[1], SIZE[0]) if columns == 1 else (0.8 + 3.4 * lines, 3.9 * columns)
+    return panels(draw, *size)
 
 
 def name_rows(axes: Axes, names: Sequence[str], size: float = 10) -> None:

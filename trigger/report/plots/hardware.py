@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib import colormaps
+from matplotlib import color_sequences
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -152,7 +152,7 @@ def links(places: LinkMap, kinds: Mapping[str, str]) -> Picture:
     at = {one: (one.link, 0 if beside else one.word) for one in places.places}
     rows = {line: number for number, line in enumerate(sorted(set(at.values()))[:_MOST_ROWS])}
     names = list(dict.fromkeys(kinds.values()))
-    palette = colormaps["Set3"].colors  # type: ignore[attr-defined]
+    palette = color_sequences["Set3"]
     colors = {name: palette[number % len(palette)] for number, name in enumerate(names)}
 
     def draw(axes: Axes) -> None:

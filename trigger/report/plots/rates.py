@@ -1,11 +1,11 @@
 """The plots of accept bits: rates, turn-ons, and what shifts of the inputs do."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from trigger.physics.metrics import Roc
 from trigger.physics.rates import Curve, Estimate
@@ -13,10 +13,9 @@ from trigger.report.plots.drawing import (
     SIZE,
     Picture,
     class_color,
-    legend_above,
     name_rows,
-    panels,
     shown,
+    side_by_side,
     svg,
     thinned,
 )
@@ -65,22 +64,14 @@ def turn_on(curves: Mapping[str, Mapping[str, Curve]], feature: str) -> Picture:
     """Efficiency of each accept bit in bins of a feature, with its interval, for each class in the
     order of data.classes; ``curves`` by accept bit, then by class.
     """
-    columns = min(3, len(curves))
-    lines = -(-len(curves) // columns)
 
-    def draw(figure: Figure) -> None:
-        grid = figure.subplots(lines, columns, sharey=True, squeeze=False).ravel()
-        for axes, (bit, by_class) in zip(grid, curves.items(), strict=False):
-            _turn_on(axes, by_class)
-            axes.set(xlabel=feature, ylim=(0, 1.05))
-            if len(curves) > 1:
-                axes.set_title(bit)
-        for axes in grid[::columns]:
-            axes.set_ylabel("Efficiency")
-        for axes in grid[len(curves) :]:
-            axes.set_axis_off()
-        legend_above(figure, grid[0])
+    def draw(bit: str, by_class: Mapping[str, Curve], axes: Axes) -> None:
+        _turn_on(axes, by_class)
+        axes.set(xlabel=feature, ylim=(0, 1.05))
+        if len(curves) > 1:
+            axes.set_title(bit)
 
+    draws = [partial(draw, bit, by_class) for bit, by_class in curves.items()]
     rows = [
         (bit, name, edges[k], edges[k + 1], *estimate)
         for bit, by_class in curves.items()
@@ -89,8 +80,7 @@ def turn_on(curves: Mapping[str, Mapping[str, Curve]], feature: str) -> Picture:
         if estimate is not None
     ]
     names = ("accept bit", "class", f"{feature}, from", "to", "efficiency", "low", "high")
-    size = (SIZE[1], SIZE[0]) if columns == 1 else (0.8 + 3.4 * lines, 3.9 * columns)
-    return Picture(panels(draw, *size), names, rows)
+    return Picture(side_by_side(draws, "Efficiency", same_scale=True), names, rows)
 
 
 def _turn_on(axes: Axes, by_class: Mapping[str, Curve]) -> None:

@@ -1,23 +1,21 @@
 """The plots of scores: ROC curves, distributions, confusion, and residuals."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from trigger.physics.metrics import Roc
 from trigger.physics.regression import Regression
 from trigger.report.plots.drawing import (
     INK,
     SERIES,
-    SIZE,
     Picture,
     class_color,
-    legend_above,
-    panels,
     shown,
+    side_by_side,
     svg,
     thinned,
 )
@@ -105,24 +103,16 @@ def distributions(
     histograms: Sequence[Histogram], classes: Mapping[str, int], axis: str
 ) -> Picture:
     """Scores by class, a panel each; ``classes`` has the number of the colour of each class."""
-    across = min(3, len(histograms))
-    lines = -(-len(histograms) // across)
 
-    def draw(figure: Figure) -> None:
-        grid = figure.subplots(lines, across, squeeze=False).ravel()
-        for axes, (title, edges, shares, thresholds) in zip(grid, histograms, strict=False):
-            for name, share in shares.items():
-                color = class_color(classes[name])
-                axes.stairs(share, edges, color=color, lw=1.6, label=shown(name))
-            for value in thresholds.values():
-                axes.axvline(value, color="gray", lw=1)
-            axes.set(yscale="log", xlabel=f"{axis}, {title}" if len(histograms) > 1 else axis)
-        for axes in grid[::across]:
-            axes.set_ylabel("Fraction of the class")
-        for axes in grid[len(histograms) :]:
-            axes.set_axis_off()
-        legend_above(figure, grid[0])
+    def draw(one: Histogram, axes: Axes) -> None:
+        for name, share in one.shares.items():
+            color = class_color(classes[name])
+            axes.stairs(share, one.edges, color=color, lw=1.6, label=shown(name))
+        for value in one.thresholds.values():
+            axes.axvline(value, color="gray", lw=1)
+        axes.set(yscale="log", xlabel=f"{axis}, {one.title}" if len(histograms) > 1 else axis)
 
+    draws = [partial(draw, one) for one in histograms]
     rows = [
         (one.title, name, one.edges[k], one.edges[k + 1], share)
         for one in histograms
@@ -130,8 +120,7 @@ def distributions(
         for k, share in enumerate(of_class)
     ]
     columns = ("score", "class", "from", "to", "fraction of the class")
-    size = (SIZE[1], SIZE[0]) if across == 1 else (0.9 + 3.2 * lines, 3.9 * across)
-    return Picture(panels(draw, *size), columns, rows)
+    return Picture(side_by_side(draws, "Fraction of the class"), columns, rows)
 
 
 def confusion(
