@@ -174,11 +174,11 @@ def test_logic_of_more_than_64_bits_is_compared_with_the_graph(monkeypatch):
 
 
 def test_steps_that_alkaid_takes_for_others():
-    """The cube of an element with binary point 70 bits away: alkaid holds no step below 2^-128."""
+    """The square of an element with binary point 78 bits away: alkaid holds no step below 2^-128."""
     with pytest.raises(TriggerError) as error:
         logic.to_logic(optimize(random_graph(217, operations=15)))
     assert str(error.value) == (
-        "n4: alkaid loses bits of its constants or intervals, so there is no exact logic; "
+        "n3: alkaid loses bits of its constants or intervals, so there is no exact logic; "
         "use fewer bits, or closer binary points"
     )
 

@@ -186,6 +186,64 @@ def test_vendor_tools_are_told(language, tmp_path):
         )
 
 
+def _far(kind: str, width: int, integer: int) -> Graph:
+    """A graph of two elements whose binary point is far from their bits."""
+    builder = Builder((Fixed(False, width, integer),) * 2)
+    first, second = (builder.select(name, "inputs", np.array([k])) for k, name in enumerate("ab"))
+    match kind:
+        case "input":
+            out = "inputs"
+        case "square":
+            out = builder.multiply("out", first, first)
+        case "product":
+            out = builder.multiply("out", first, second)
+        case "sum":
+            out = builder.add("out", (first, second))
+        case "dense":
+            weights = constant(np.array([[3.0], [-5.0]]))
+            out = builder.dense("out", "inputs", weights, constant(np.zeros(1)))
+    return builder.graph(out)
+
+
+@pytest.mark.parametrize("multipliers", ["lut", "dsp"])
+@pytest.mark.parametrize(
+    ("kind", "width", "integer", "node"),
+    [
+        ("square", 22, -66, "out"),
+        ("product", 22, -66, "out"),
+        ("product", 8, -120, "inputs"),
+        ("product", 8, 100, "out"),
+        ("sum", 8, -119, "inputs"),
+        ("sum", 8, 126, "out"),
+        ("sum", 8, 140, "inputs"),
+        ("dense", 22, -104, "out"),  # its sums have finer steps than itself
+        ("input", 8, 140, "inputs"),
+    ],
+)
+def test_binary_points_that_alkaid_does_not_hold(kind, width, integer, node, multipliers):
+    with pytest.raises(TriggerError) as error:
+        rtl.plan(_far(kind, width, integer), options(multipliers=multipliers))
+    assert str(error.value) == (
+        f"{node}: alkaid loses bits of its constants or intervals, so there is no exact logic; use "
+        "fewer bits, or closer binary points"
+    )
+
+
+def test_the_farthest_binary_points(tmp_path):
+    far = [("square", 22, -41), ("product", 8, 62), ("sum", 8, 125), ("dense", 22, -102)]
+    graphs = [_far(*one) for one in far for _ in range(2)]
+    designs = []
+    for number, graph in enumerate(graphs):
+        multipliers = ("lut", "dsp")[number % 2]
+        own = options(name=f"far{number}", multipliers=multipliers)
+        core = rtl.write(graph, tmp_path / str(number), own)
+        designs.append(simulate.Design(core.interface, core.sources))
+    simulations = simulate.compile_together(designs, tmp_path / "bench", "-O0")
+    for graph, simulation in zip(graphs, simulations, strict=True):
+        x = events(graph, 0, 100)
+        np.testing.assert_array_equal(simulation.run(x), oracle.outputs(graph, x))
+
+
 def test_bad_options():
     with pytest.raises(TriggerError) as error:
         rtl.plan(GRAPHS["signed"], options(multipliers="fast"))

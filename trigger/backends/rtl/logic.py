@@ -22,7 +22,7 @@ from trigger.backends.rtl.operations import (
     Logic,
     Weighed,
 )
-from trigger.backends.rtl.tracing import traced
+from trigger.backends.rtl.tracing import check_binary_points, traced
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.ops import Dense, Operation, Select, TruthTable
 from trigger.fixedpoint.parameters import types_by_number
@@ -72,6 +72,7 @@ def to_logic(
     ``done`` is called with numbers of weights: half of a product's when its additions are
     found, and the rest when the layer is finished.
     """
+    check_binary_points(graph, ranges(graph))
     tracer = _Tracer(graph, done, cycles, in_dsp)
     for name, layer in _layers(graph):
         for nodes in positions.parts(layer):

@@ -21,6 +21,22 @@ from trigger.fixedpoint.types import Integers
 # The number of events on which the logic of a layer is compared with the graph; fewer if its values
 # need rational numbers, which are slow.
 _SAMPLES, _FEW_SAMPLES = 1000, 25
+# alkaid holds intervals in float32, and binary points in eight bits.
+_LARGEST = 2.0**126
+
+
+def check_binary_points(graph: Graph, intervals: Mapping[str, Interval]) -> None:
+    """Raise TriggerError for a node whose values are too large, or their steps too small, for
+    alkaid.
+    """
+    for node in graph.nodes:
+        ends = zip(*_bounds(node, intervals[node.name]), node.fractions, strict=True)
+        if not all(_is_held(QInterval(low, high, 2.0**-f)) for low, high, f in ends):
+            raise _lost(node.name)
+
+
+def _is_held(x: QInterval) -> bool:
+    return bool(x.min == x.max or (x.step >= 1 / _LARGEST and max(-x.min, x.max) < _LARGEST))
 
 
 def traced(
@@ -66,6 +82,9 @@ def traced(
         logic = optimized(trace(inputs, outputs, optimize=False))
     except (AssertionError, KeyError, ValueError, OverflowError) as error:
         raise _lost(results[-1].name) from error
+    # Sums within a product have finer steps than it has.
+    if not all(_is_held(op.qint) for op in logic.ops):
+        raise _lost(results[-1].name)
     _check(graph, intervals, nodes, sources, results, [interval for interval, _ in given], logic)
     return placed(logic) if dsp else logic
 
