@@ -2,8 +2,9 @@
 
 import json
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -53,10 +54,10 @@ class Shell(NamedTuple):
     top: str
     bench: str
     clock: str
-    files: dict[str, str] = {}  # noqa: RUF012 - a default that nobody changes
-    simulation: dict[str, str] = {}  # noqa: RUF012
+    files: Mapping[str, str] = MappingProxyType({})
+    simulation: Mapping[str, str] = MappingProxyType({})
     packages: tuple[str, ...] = ()
-    slow: dict[str, float] = {}  # noqa: RUF012
+    slow: Mapping[str, float] = MappingProxyType({})
 
 
 SHELLS = {
