@@ -54,6 +54,7 @@ def jet_mlp(left: Axes, right: Axes) -> None:
     """The bits of the weights of two layers."""
     from trigger.api import lower
     from trigger.frontends import keras_backend
+    from trigger.report.network import needed_bits
     from trigger.spec.spec import find, load
 
     keras_backend.start()
@@ -63,16 +64,9 @@ def jet_mlp(left: Axes, right: Axes) -> None:
     graph = lower(trained, load(find("jet_mlp")).input_types)
     layers = [node for node in graph.nodes if node.op == "dense"]
     for panel, layer, title in ((left, layers[0], "first"), (right, layers[1], "second")):
-        image = panel.imshow(significant_bits(layer.weights.values), vmin=0, vmax=6, aspect="auto")
+        image = panel.imshow(needed_bits(layer.weights.values), vmin=0, vmax=6, aspect="auto")
         panel.set(xlabel="neuron", ylabel="input", title=f"{title} layer")
-    left.figure.colorbar(image, ax=[left, right], label="bits of a weight")
-
-
-def significant_bits(weights: np.ndarray) -> np.ndarray:
-    """The bits between the first and the last one of each weight's size; 0 for no weight."""
-    size = np.abs(np.asarray(weights, dtype=np.int64))
-    lowest = np.where(size == 0, 1, size & -size)
-    return np.frexp((size // lowest).astype(float))[1]
+    left.figure.colorbar(image, ax=[left, right], label="bits of a weight, with its sign")
 
 
 def jet_constituents(left: Axes, right: Axes) -> None:

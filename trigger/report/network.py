@@ -8,7 +8,7 @@ import numpy as np
 from trigger.events.dataset import Events
 from trigger.fixedpoint.evaluate import trace
 from trigger.fixedpoint.graph import Graph
-from trigger.fixedpoint.ops import Concatenate, Constant, Dense, Operation, Select
+from trigger.fixedpoint.ops import Concatenate, Dense, Operation, Select
 from trigger.fixedpoint.ranges import overflow_proof
 from trigger.fixedpoint.types import Fixed
 from trigger.report.plots import network as plots
@@ -75,7 +75,11 @@ def pictures(
             {node.name: [t.width for t in node.types] for node in graph.nodes}
         ),
         "weight_bits": plots.weight_bits(
-            {node.name: _needed(node.weights) for node in kernels if node.weights.values.size > 1}
+            {
+                node.name: needed_bits(node.weights.values)
+                for node in kernels
+                if node.weights.values.size > 1
+            }
         ),
         "value_profiles": plots.profiles(_profiles(graph, test), "Absolute value"),
         "weight_profiles": plots.profiles(found, "Absolute value")
@@ -121,9 +125,8 @@ def _shape(node: Dense) -> str:
     return f"{shape} {node.weights.type}{places}"
 
 
-def _needed(weights: Constant) -> np.ndarray:
+def needed_bits(values: np.ndarray) -> np.ndarray:
     """The bits that each weight needs, with its sign, without the zeros at its end; 0 for 0."""
-    values = weights.values
     odd = np.abs(values // np.maximum(values & -values, 1))
     return np.asarray(np.frexp(odd.astype(np.float64))[1] + (values < 0))
 
