@@ -89,13 +89,14 @@ def pictures(
 
 
 def _box(node: Operation, luts: Mapping[str, int], ffs: Mapping[str, int]) -> Box:
-    cost = [f"{counts[node.name]:,} {name}" for name, counts in (("LUT", luts), ("FF", ffs))
-            if node.name in counts]  # fmt: skip
+    counted = {"LUT": luts.get(node.name), "FF": ffs.get(node.name)}
+    cost = " · ".join(f"{count:,} {name}" for name, count in counted.items() if count is not None)
     weights = f" {_shape(node)}" if isinstance(node, Dense) else ""
+    operation = f"{node.op}{weights}"
     return Box(
         node.name,
         node.inputs,
-        (f"{node.op}{weights}", " · ".join(cost)) if cost else (f"{node.op}{weights}",),
+        (operation, cost) if cost else (operation,),
         f"{_elements(node)} {_type(node)}" if len(set(node.types)) == 1 else _several(node),
     )
 

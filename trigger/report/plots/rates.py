@@ -1,5 +1,6 @@
 """The plots of accept bits: rates, turn-ons, and what shifts of the inputs do."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -39,12 +40,11 @@ def rate_curves(
     rows: list[tuple[Any, ...]] = []
 
     def draw(axes: Axes) -> None:
+        drawn: Counter[int] = Counter()
         for name, curve in curves.items():
             efficiency, share = thinned(curve)
-            again = [
-                n for n in list(curves)[: list(curves).index(name)] if classes[n] == classes[name]
-            ]
-            style = _STYLES[len(again) % len(_STYLES)]
+            style = _STYLES[drawn[classes[name]] % len(_STYLES)]
+            drawn[classes[name]] += 1
             khz = share * crossings_khz
             rows.extend((name, *both) for both in zip(efficiency, khz, strict=True))
             axes.plot(
