@@ -161,6 +161,19 @@ def test_the_netlist_is_exact(tmp_path):
     assert found.dsp == core.estimate["dsp"] == 3 * 4
 
 
+def test_an_open_part_takes_the_blocks_that_were_asked_for(tmp_path):
+    """Products of fewer than twenty LUTs stay in logic there, too."""
+    builder = Builder(tuple(Fixed(True, width, 2) for width in (8, 3, 8, 4)))
+    first, second = (
+        builder.select(name, "inputs", np.array(elements))
+        for name, elements in (("first", (0, 1)), ("second", (2, 3)))
+    )
+    graph = builder.graph(builder.multiply("products", first, second))
+    core = rtl.write(graph, tmp_path / "rtl", options(100))
+    found = synthesise("ecp5", Job(core, tmp_path, "Vitis", part(PART), 100), tmp_path / "work")
+    assert found.dsp == core.estimate["dsp"] == 1
+
+
 @pytest.mark.parametrize("language", ["verilog", "vhdl"])
 def test_vendor_tools_are_told(language, tmp_path):
     """Products in logic must not go into DSP blocks either, which Vivado would choose."""
