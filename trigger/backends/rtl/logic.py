@@ -72,7 +72,6 @@ def to_logic(
     ``done`` is called with numbers of weights: half of a product's when its additions are
     found, and the rest when the layer is finished.
     """
-    check_binary_points(graph, ranges(graph))
     tracer = _Tracer(graph, done, cycles, in_dsp)
     for name, layer in _layers(graph):
         for nodes in positions.parts(layer):
@@ -99,6 +98,7 @@ class _Tracer:
         self._constants: dict[Hashable, int] = {}
         self.values = {graph.input.name: list(range(len(graph.input.types)))}
         self._graph, self._intervals, self._done = graph, ranges(graph), done
+        check_binary_points(graph, self._intervals)
         for i, input_type in enumerate(graph.input.types):
             interval = _interval(input_type.minimum, input_type.maximum, input_type.fraction)
             self.part.append("inputs", Op((), INPUT, (i,), interval, 0, 0))
