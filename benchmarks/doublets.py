@@ -9,6 +9,7 @@ quoted on the test crossings; both are generated here and are not those of the b
 
 import argparse
 import itertools
+import json
 import re
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -42,6 +43,7 @@ from trigger.synthesis.run import synthesise
 from trigger.synthesis.tool import Job
 from trigger.workflow.build import open_build
 
+RESULTS = Path(__file__).resolve().parent / "results" / "tracking.json"
 EFFICIENCY = 0.99
 PT_BINS = (2, 2.5, 3, 5, 10, np.inf)
 CLOCK_MHZ = 360
@@ -224,6 +226,37 @@ def by_momentum(filters: Sequence[Filter], pairs: Pairs) -> None:
     table(["pT", "pairs", *(each.name for each in filters)], rows())
 
 
+def measured(filters: Sequence[Filter], network: Graph, pairs: Pairs) -> dict:
+    """What the pictures show: tracks kept and purity of each filter, by pT of the last ones, and
+    both at any threshold of the network.
+    """
+    kept = {each.name: each.kept(pairs.x) for each in filters}
+    edges = (1, 1.5, *PT_BINS[:-1])
+    inside = [(pairs.pt > low) & (pairs.pt <= high) for low, high in itertools.pairwise(edges)]
+    return {
+        "filters": {
+            name: [share(keep[pairs.label == TRACK]), share(pairs.label[keep] == TRACK)]
+            for name, keep in kept.items()
+        },
+        "minimum": MIN_PT,
+        "momentum": {
+            "edges": edges,
+            "kept": {
+                each.name: [share(kept[each.name][rows]) for rows in inside]
+                for each in (*filters[1:3], filters[-1])
+            },
+        },
+        "curve": curve(scores(network, pairs.x), pairs.label == TRACK),
+    }
+
+
+def curve(values: np.ndarray, tracks: np.ndarray) -> list[tuple[float, float]]:
+    """The share of tracks that is kept, and purity, at thresholds that keep 95 % and more."""
+    bounds = np.unique(np.quantile(values[tracks], np.linspace(0, 0.05, 51), method="lower"))
+    kept = [values >= bound for bound in bounds]
+    return [(float(keep[tracks].mean()), float(tracks[keep].mean())) for keep in kept]
+
+
 def quantile(counts: np.ndarray) -> str:
     """With the order statistics one standard deviation to both sides."""
     ordered = np.sort(counts.ravel())
@@ -275,6 +308,7 @@ def main() -> None:
     ]
     performance(filters, test, spec.target.part, arguments.yosys)
     by_momentum([windows[1], windows[2], filters[-1]], test)
+    RESULTS.write_text(json.dumps(measured(filters, graph, test)) + "\n")
 
     def rows() -> Iterator[list[str]]:
         yield occupancy("1 and 2", counts)

@@ -143,7 +143,13 @@ class Fill(gymnasium.Env):
         rate = counted[1] / self.menu.limit
         kept = min(1.0, 1 / rate) * self.rates.efficiency(self._registers.threshold)
         reward = kept - PENALTY * max(0.0, abs(rate - 1) - self.menu.band)
-        facts = {"rate": rate, "kept": kept, "registers": self._registers}
+        facts = {
+            "rate": rate,
+            "kept": kept,
+            "registers": self._registers,
+            "luminosity": self.luminosity,
+            "hot": self._section in self._hot,
+        }
         ended = self._section == SECTIONS
         return self._observed(self._of(counted)), reward, False, ended, facts
 

@@ -10,7 +10,7 @@ import argparse
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from fill import Fill, Menu, Registers, Scores
@@ -23,6 +23,7 @@ from trigger.physics.rates import bound_for, crossings_khz
 from trigger.workflow.build import open_sealed
 
 Controller = Callable[[np.ndarray], np.ndarray]
+RESULTS = Path(__file__).resolve().parent / "results" / "rate_control.json"
 HIDDEN = 6
 OBSERVED = 9
 NETWORK_SIZE = HIDDEN * (OBSERVED + 1) + 2 * (HIDDEN + 1)
@@ -65,15 +66,22 @@ def network(weights: np.ndarray, before: Controller) -> Controller:
     return control
 
 
-def played(fill: Fill, controller: Controller, seed: int) -> Result:
-    """One fill from its start to its end."""
+def sections(fill: Fill, controller: Controller, seed: int) -> dict[str, list[Any]]:
+    """One fill from its start to its end: the facts of each section, and its reward."""
     seen, _ = fill.reset(seed=seed)
-    rows = []
+    found: dict[str, list[Any]] = {}
     ended = False
     while not ended:
         seen, reward, _, ended, facts = fill.step(controller(seen))
-        rows.append((facts["rate"], facts["kept"], reward))
-    rate, kept, reward = np.array(rows).T
+        for name, value in (facts | {"reward": reward}).items():
+            found.setdefault(name, []).append(value)
+    return found
+
+
+def played(fill: Fill, controller: Controller, seed: int) -> Result:
+    """What a controller reaches in one fill."""
+    found = sections(fill, controller, seed)
+    rate, kept, reward = (np.array(found[name]) for name in ("rate", "kept", "reward"))
     band = fill.menu.band
     inside = np.abs(rate - 1) <= band
     return Result(inside.mean(), (rate > 1 + band).mean(), kept.mean(), reward.mean())
@@ -137,12 +145,27 @@ def scores_in(build: Path, signal: str, activity: Sequence[str]) -> tuple[Scores
     )
 
 
-def row(name: str, results: Sequence[Result]) -> str:
-    cells = []
-    for values, factor in zip(np.array(results).T[:3], (100, 100, 100), strict=True):
-        error = values.std(ddof=1) / np.sqrt(len(values))
-        cells.append(f"{factor * values.mean():.2f} ± {factor * error:.2f}")
+def means(results: Sequence[Result]) -> list[tuple[float, float]]:
+    """Means of the first three shares in percent, with their errors."""
+    values = 100 * np.array(results)[:, :3]
+    errors = values.std(axis=0, ddof=1) / np.sqrt(len(values))
+    return list(zip(values.mean(axis=0).tolist(), errors.tolist(), strict=True))
+
+
+def row(name: str, found: Sequence[tuple[float, float]]) -> str:
+    cells = [f"{mean:.2f} ± {error:.2f}" for mean, error in found]
     return f"| {name} | " + " | ".join(cells) + " |"
+
+
+def course(fill: Fill, controllers: dict[str, Controller]) -> dict[str, Any]:
+    """The first fill with a hot channel of which much is seen, with each controller."""
+    plays = ({n: sections(fill, c, seed) for n, c in controllers.items()} for seed in range(100))
+    found = next(play for play in plays if sum(play["fixed"]["hot"]) >= 40)
+    return {
+        "luminosity": np.round(found["fixed"]["luminosity"], 4).tolist(),
+        "hot": found["fixed"]["hot"],
+        "rates": {name: np.round(play["rate"], 4).tolist() for name, play in found.items()},
+    }
 
 
 def main() -> None:
@@ -177,9 +200,13 @@ def main() -> None:
     results = {}
     for name, controller in controllers.items():
         results[name] = [played(fill, controller, seed) for seed in range(given.fills)]
-        print(row(name, results[name]), flush=True)
+        print(row(name, means(results[name])), flush=True)
     pairs = np.array(results["learned"]) - np.array(results["PID"])
-    print(row("learned − PID, by fill", [Result(*pair) for pair in pairs]))
+    found = {name: means(rows) for name, rows in results.items()}
+    found["learned − PID, fill by fill"] = means([Result(*pair) for pair in pairs])
+    print(row("learned − PID, fill by fill", found["learned − PID, fill by fill"]))
+    kept = {"band": menu.band, "means": found, "fill": course(fill, controllers)}
+    RESULTS.write_text(json.dumps(kept) + "\n")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 SOURCE = Path(__file__).resolve().parents[1] / "models" / "level1" / "level1.parquet"
+RESULTS = Path(__file__).resolve().parent / "results" / "scale.json"
 BLOCK = 1 << 18
 OTHERS = ("label", "weight", "split")
 # Units of phi in a turn.
@@ -102,6 +103,15 @@ def measure(build, files, engine, workers):
     )
     row = f"{engine} | {workers} | {events:,} | {events / wall:,.0f} | {events / cpu:,.0f} | {peak / 1024:,.0f}"
     print(f"| {row} | {kept} |", flush=True)
+    return {
+        "engine": engine,
+        "workers": workers,
+        "events": events,
+        "wall": wall,
+        "processor": cpu,
+        "peak_mib": peak / 1024,
+        "accepted": kept,
+    }
 
 
 def main(build, folder, *runs):
@@ -110,8 +120,11 @@ def main(build, folder, *runs):
         "| engine | workers | events | events/s | events/s of processor time | peak MiB | accepted |"
     )
     print("|---|---:|---:|---:|---:|---:|---|")
-    for engine, workers, count in zip(runs[::3], runs[1::3], runs[2::3], strict=True):
+    found = [
         measure(build, files[: int(count)], engine, int(workers))
+        for engine, workers, count in zip(runs[::3], runs[1::3], runs[2::3], strict=True)
+    ]
+    RESULTS.write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":

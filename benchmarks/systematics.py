@@ -1,6 +1,6 @@
 """Statistical against systematic uncertainty of a selection that is trained against its energy scale.
 
-benchmarks/systematics.py CASE OUTPUT.json [FIGURE.svg], with CASE w_jets or l1_topology
+benchmarks/systematics.py CASE OUTPUT.json, with CASE w_jets or l1_topology
 
 w_jets: W jets against quarks and gluons, with the features of jet_tagger. The nuisance is the scale
 of the jet mass. l1_topology: top pairs against zero bias. The nuisance is the scale of the energies
@@ -20,7 +20,6 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-import matplotlib as mpl
 import numpy as np
 import tomlkit
 
@@ -243,26 +242,8 @@ def label(row):
     return names.get(row["strength"]) or f"{row['strength']:g}"
 
 
-def figure(rows, path):
-    mpl.use("svg")
-    import matplotlib.pyplot as plt
-
-    shown, axes = plt.subplots(figsize=(6.4, 4.6), layout="constrained")
-    for row in rows:
-        statistical, (value, low, high) = uncertainties(row, scale_of(rows, row["seed"]))
-        color = f"C{SEEDS.index(row['seed'])}"
-        axes.errorbar(statistical, value, [[value - low], [high - value]], fmt="o", color=color)
-        axes.annotate(label(row), (statistical, value), (6, 4), textcoords="offset points")
-    axes.set(
-        xlabel="Statistical uncertainty of the signal [%]",
-        ylabel="Systematic uncertainty of the signal, scale ±3 % [%]",
-        ylim=(0, None),
-    )
-    shown.savefig(path)
-
-
 def main() -> None:
-    case, output, *figures = sys.argv[1:]
+    case, output = sys.argv[1:]
     keras_backend.start()
     rows = json.loads(Path(output).read_text()) if Path(output).exists() else []
     wanted = [(strength, seed) for seed in SEEDS for strength in STRENGTHS]
@@ -273,8 +254,6 @@ def main() -> None:
     rows = json.loads(Path(output).read_text())
     table(rows)
     table_of_seeds(rows)
-    if figures:
-        figure(rows, figures[0])
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ from trigger.frontends.networks import lower
 from trigger.spec.spec import Spec, find, load, parse
 from trigger.training import recipe
 
+RESULTS = Path(__file__).resolve().parent / "results" / "transfer.json"
 BODY = ("g", "q", "W", "t")
 TASKS = {"Z or W": ("Z", "W"), "Z or q": ("Z", "q")}
 EVENTS = (100, 300, 1000, 3000)
@@ -144,6 +145,11 @@ def rows(folder: Path, seeds: Sequence[int], epochs: int) -> Iterator[Row]:
         yield Row(task, count, start, found)
 
 
+def text(auc: Sequence[float]) -> str:
+    """Mean and spread of the seeds."""
+    return f"{np.mean(auc):.4f} ± {np.std(auc, ddof=1):.4f}"
+
+
 def unseen(logs: Mapping[str, float]) -> None:
     pass
 
@@ -155,10 +161,12 @@ def main() -> None:
     given = parser.parse_args()
     print("| task | training events | start | AUC, mean and spread of the seeds |")
     print("|---|---:|---|---:|")
+    found = []
     with tempfile.TemporaryDirectory() as folder:
         for row in rows(Path(folder), given.seeds, given.epochs):
-            mean = f"{np.mean(row.auc):.4f} ± {np.std(row.auc, ddof=1):.4f}"
-            print(f"| {row.task} | {row.events:,} | {row.start} | {mean} |", flush=True)
+            print(f"| {row.task} | {row.events:,} | {row.start} | {text(row.auc)} |", flush=True)
+            found.append(row._asdict())
+    RESULTS.write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":

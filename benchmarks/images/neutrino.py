@@ -3,12 +3,13 @@ linear classifier in the same bits, boosted trees, and the same network in float
 """
 
 import argparse
+import json
 from pathlib import Path
 from typing import NamedTuple
 
 import chamber
 import numpy as np
-from results import Trained, accuracy, percent, row, size, trained
+from results import Trained, accuracy, percent, row, share, size, trained
 from sample import SPLITS, labels_of, trigger_folder, write
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
@@ -20,6 +21,7 @@ from trigger.fixedpoint.graph import Graph
 from trigger.frontends import keras_backend
 from trigger.training import fit
 
+RESULTS = Path(__file__).resolve().parents[1] / "results" / "neutrino.json"
 WEIGHT_BITS = 8
 TREES = 50
 # The test images of seed 3 were looked at while networks were tried; those of 4 were not.
@@ -93,18 +95,29 @@ def comparison(found: list[Method], y: np.ndarray) -> list[str]:
     for method in found:
         cost = ["", ""] if method.graph is None else size(method.graph)
         right = method.scores.argmax(axis=1) == y
-        lines.append(row([method.name, percent(right), *cost]))
+        lines.append(row([method.name, percent(share(right)), *cost]))
     return lines
 
 
-def confusion(scores: np.ndarray, y: np.ndarray) -> list[str]:
+def confusion(scores: np.ndarray, y: np.ndarray) -> np.ndarray:
     """A row for each true kind: the shares that are put into each kind."""
+    count = len(chamber.KINDS)
+    found = [scores[y == number].argmax(axis=1) for number in range(count)]
+    return np.stack([np.bincount(kinds, minlength=count) / len(kinds) for kinds in found])
+
+
+def confusion_table(shares: np.ndarray) -> list[str]:
     lines = [row(["true kind", *chamber.KINDS]), f"|---|{'---:|' * len(chamber.KINDS)}"]
-    for number, kind in enumerate(chamber.KINDS):
-        found = scores[y == number].argmax(axis=1)
-        shares = np.bincount(found, minlength=len(chamber.KINDS)) / len(found)
-        lines.append(row([kind, *(f"{100 * share:.1f} %" for share in shares)]))
+    for kind, line in zip(chamber.KINDS, shares, strict=True):
+        lines.append(row([kind, *(f"{100 * share:.1f} %" for share in line)]))
     return lines
+
+
+def examples(events: Events) -> dict[str, list[int]]:
+    """The first plane of the first image of each kind."""
+    first = [int(np.flatnonzero(events.y == number)[0]) for number in range(len(chamber.KINDS))]
+    pixels = events.x[first, : chamber.PIXELS**2]
+    return dict(zip(chamber.KINDS, pixels.tolist(), strict=True))
 
 
 def configurations(folder: Path) -> None:
@@ -132,8 +145,11 @@ def main() -> None:
         return
     made = trained(folder)
     found = methods(made)
-    y = made.events["test"].y
-    print("\n".join([*comparison(found, y), "", *confusion(found[-1].scores, y)]))
+    test = made.events["test"]
+    shares = confusion(found[-1].scores, test.y)
+    print("\n".join([*comparison(found, test.y), "", *confusion_table(shares)]))
+    kept = {"comparison": comparison(found, test.y), "confusion": shares.tolist()}
+    RESULTS.write_text(json.dumps(kept | {"examples": examples(test)}) + "\n")
 
 
 if __name__ == "__main__":

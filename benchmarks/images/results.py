@@ -13,7 +13,7 @@ from trigger.events.hardware import splits, to_real
 from trigger.fixedpoint.evaluate import run
 from trigger.fixedpoint.graph import Graph
 from trigger.frontends.networks import lower
-from trigger.physics.rates import efficiency
+from trigger.physics.rates import Estimate, efficiency
 from trigger.spec.spec import load
 from trigger.testing import assert_bit_exact
 from trigger.training import network, recipe
@@ -74,7 +74,8 @@ def accuracy(folder: Path, filters: int, hidden: int, sparsity: float) -> tuple[
     graph = lower(made, spec.input_types)
     validation = events["validation"]
     lut, cycles = size(graph)
-    return percent(run(graph, validation.x).argmax(axis=1) == validation.y), lut, cycles
+    right = run(graph, validation.x).argmax(axis=1) == validation.y
+    return percent(share(right)), lut, cycles
 
 
 def size(graph: Graph) -> list[str]:
@@ -83,10 +84,14 @@ def size(graph: Graph) -> list[str]:
     return [f"{planned.estimate['lut']:,}", str(planned.core.interface.latency)]
 
 
-def percent(kept: np.ndarray) -> str:
-    """The share of events, with its interval of one standard deviation (Clopper and Pearson)."""
-    share = efficiency(kept, np.ones(len(kept))).times(100)
-    return f"{share.value:.1f} % ({share.low:.1f} to {share.high:.1f})"
+def share(kept: np.ndarray) -> Estimate:
+    """Of events, with its interval of one standard deviation (Clopper and Pearson)."""
+    return efficiency(kept, np.ones(len(kept)))
+
+
+def percent(found: Estimate) -> str:
+    value, low, high = found.times(100)
+    return f"{value:.1f} % ({low:.1f} to {high:.1f})"
 
 
 def row(cells: Sequence[str]) -> str:

@@ -1,0 +1,81 @@
+"""The pages of docs/physics: their tables are what the benchmarks left, and so are their pictures."""
+
+import importlib
+import json
+import sys
+from pathlib import Path
+
+import matplotlib as mpl
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+BENCHMARKS = ROOT / "benchmarks"
+PHYSICS = ROOT / "docs" / "physics"
+SCRIPTS = ("figures", "systematics", "doublets")
+# What the page calls the windows.
+TOLD = {
+    "window in dphi, dz": "window in dphi and dz",
+    "window in dphi, z0": "window in dphi and z0",
+    "window in dphi, z0, bend_inner, bend_outer": "window in dphi, z0 and bends",
+}
+
+
+@pytest.fixture(scope="module")
+def modules():
+    sys.path.insert(0, str(BENCHMARKS))
+    try:
+        yield {name: importlib.import_module(name) for name in SCRIPTS}
+    finally:
+        sys.path.remove(str(BENCHMARKS))
+        for name in SCRIPTS:
+            sys.modules.pop(name, None)
+
+
+def page(name: str) -> str:
+    return (PHYSICS / f"{name}.md").read_text()
+
+
+def rows(text: str) -> set[str]:
+    return {line for line in text.splitlines() if line.startswith("| ")}
+
+
+def test_each_picture_is_drawn_from_the_results(modules, monkeypatch, tmp_path):
+    """To the byte, by the version of Matplotlib that drew it; and shown on a page."""
+    monkeypatch.setattr(modules["figures"], "PICTURES", tmp_path)
+    with mpl.rc_context():
+        modules["figures"].main([])
+    drawn = sorted(path.name for path in tmp_path.iterdir())
+    assert drawn == sorted(f"{name}.svg" for name in modules["figures"].DRAWN)
+    pages = "".join(path.read_text() for path in PHYSICS.glob("*.md"))
+    for name in drawn:
+        committed = (PHYSICS / name).read_bytes()
+        assert f"]({name})" in pages
+        assert len(committed) <= 150_000
+        if f"Matplotlib v{mpl.__version__}, ".encode() in committed:
+            assert committed == (tmp_path / name).read_bytes(), name
+
+
+@pytest.mark.parametrize("case", ["w_jets", "l1_topology"])
+def test_systematics(modules, capsys, case):
+    found = json.loads((BENCHMARKS / "results" / f"{case}.json").read_text())
+    modules["systematics"].table(found)
+    modules["systematics"].table_of_seeds(found)
+    printed = rows(capsys.readouterr().out)
+    assert len(printed) == 14
+    assert printed <= rows(page("systematics"))
+
+
+def test_tracking(modules):
+    """Tracks kept and purity of each filter, and the share that is kept by pT."""
+    percent, estimate = modules["doublets"].percent, modules["doublets"].Estimate
+    found = json.loads((BENCHMARKS / "results" / "tracking.json").read_text())
+    table = rows(page("tracking"))
+    for name, (kept, purity) in found["filters"].items():
+        told = TOLD.get(name, name)
+        (row,) = [row for row in table if row.startswith(f"| {told} |") and row.count("|") == 6]
+        assert percent(estimate(*kept), 1) in row
+        assert percent(estimate(*purity), 1) in row
+    by_pt = zip(*found["momentum"]["kept"].values(), strict=True)
+    for low, estimates in zip(found["momentum"]["edges"], by_pt, strict=False):
+        (row,) = [row for row in table if row.startswith(f"| {low:g} to ")]
+        assert all(percent(estimate(*each), 1) in row for each in estimates)
