@@ -11,23 +11,26 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 BENCHMARKS = ROOT / "benchmarks"
 PHYSICS = ROOT / "docs" / "physics"
-SCRIPTS = ("figures", "systematics", "doublets")
+SCRIPTS = ("figures", "systematics", "doublets", "rate_control", "fill", "transfer")
 # What the page calls the windows.
 TOLD = {
     "window in dphi, dz": "window in dphi and dz",
     "window in dphi, z0": "window in dphi and z0",
     "window in dphi, z0, bend_inner, bend_outer": "window in dphi, z0 and bends",
 }
+IMAGES = ("neutrino", "monitoring", "results", "sample", "chamber", "detector")
 
 
 @pytest.fixture(scope="module")
 def modules():
-    sys.path.insert(0, str(BENCHMARKS))
+    paths = [str(BENCHMARKS), str(BENCHMARKS / "images")]
+    sys.path[:0] = paths
     try:
-        yield {name: importlib.import_module(name) for name in SCRIPTS}
+        yield {name: importlib.import_module(name) for name in (*SCRIPTS, *IMAGES)}
     finally:
-        sys.path.remove(str(BENCHMARKS))
-        for name in SCRIPTS:
+        for path in paths:
+            sys.path.remove(path)
+        for name in (*SCRIPTS, *IMAGES):
             sys.modules.pop(name, None)
 
 
@@ -79,3 +82,12 @@ def test_tracking(modules):
     for low, estimates in zip(found["momentum"]["edges"], by_pt, strict=False):
         (row,) = [row for row in table if row.startswith(f"| {low:g} to ")]
         assert all(percent(estimate(*each), 1) in row for each in estimates)
+
+
+def test_rate_control(modules):
+    found = json.loads((BENCHMARKS / "results" / "rate_control.json").read_text())
+    table = {row.replace("−", "-") for row in rows(page("rate-control"))}
+    for name, means in found["means"].items():
+        assert modules["rate_control"].row(name, means).replace("−", "-").replace("+", "") in {
+            row.replace("+", "") for row in table
+        }

@@ -5,9 +5,9 @@ import json
 import re
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
+import calo_package
 import numpy as np
 import pytest
 import toy_source
@@ -17,7 +17,7 @@ from trigger.fixedpoint.evaluate import run
 from trigger.spec.spec import load
 
 ROOT = Path(__file__).resolve().parents[1]
-FOLDER = ROOT / "benchmarks" / "regions"
+FOLDER = calo_package.FOLDER
 # The page without its line ends and its percent signs.
 PAGE = " ".join((ROOT / "docs/physics/fast-simulation.md").read_text().replace(" %", "").split())
 SHOWN = """
@@ -32,18 +32,7 @@ print([columns[f"region{k}_et"].tolist() for k in range(1, 253)], columns["label
 @pytest.fixture(scope="module", autouse=True)
 def modules(tmp_path_factory):
     """The scripts of the folder, and its package as pip would leave it."""
-    home = tmp_path_factory.mktemp("packages")
-    project = tomllib.loads((FOLDER / "pyproject.toml").read_text())["project"]
-    about = home / "calo_regions-0.1.0.dist-info"
-    about.mkdir()
-    required = "".join(f"Requires-Dist: {each}\n" for each in project["dependencies"])
-    (about / "METADATA").write_text(
-        f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n{required}"
-    )
-    entries = project["entry-points"]["trigger.events"].items()
-    lines = [f"{name} = {value}\n" for name, value in entries]
-    (about / "entry_points.txt").write_text("[trigger.events]\n" + "".join(lines))
-    paths = [str(FOLDER), str(home)]
+    paths = calo_package.install(tmp_path_factory.mktemp("packages"))
     sys.path[:0] = paths
     toy_source.forget()
     names = ("full", "train", "classifiers", "compare", "anomaly", "speed")
