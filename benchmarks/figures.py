@@ -201,6 +201,7 @@ DRAWN: dict[str, Callable[[], Figure]] = {
     "systematics": systematic_curves,
     "tracking": tracking,
     "rate-control": rate_control,
+    "transfer": transfer,
 }
 
 

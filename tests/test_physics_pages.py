@@ -91,3 +91,18 @@ def test_rate_control(modules):
         assert modules["rate_control"].row(name, means).replace("−", "-").replace("+", "") in {
             row.replace("+", "") for row in table
         }
+
+
+def test_transfer(modules):
+    """Both starts of a task and number of events are in one row."""
+    found = json.loads((BENCHMARKS / "results" / "transfer.json").read_text())
+    text = {(r["task"], r["events"], r["start"]): modules["transfer"].text(r["auc"]) for r in found}
+    table = rows(page("transfer"))
+    for task, events, _ in text:
+        cells = [
+            task,
+            f"{events:,}",
+            *(text[task, events, start] for start in ("scratch", "frozen")),
+        ]
+        assert f"| {' | '.join(cells)} |" in table
+    assert len(text) == 16
