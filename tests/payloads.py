@@ -43,6 +43,8 @@ threshold = 0.5
 [payload]
 input_links = [4, 9]
 output_link = 12
+[emulator]
+payload = true
 [physics]
 zero_bias = "zero_bias"
 [budget]

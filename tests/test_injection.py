@@ -31,8 +31,8 @@ from trigger.fixedpoint.build import Builder, constant
 from trigger.fixedpoint.serialize import to_json
 from trigger.fixedpoint.types import Fixed, Overflow, Rounding
 from trigger.report import page
-from trigger.spec.emulator_tables import Emulator
-from trigger.spec.links import link_map
+from trigger.spec.emulator_tables import AcceptBit, EmulatedPayload, Emulator
+from trigger.spec.links import LinkMap, Place, link_map
 from trigger.spec.parts import part
 from trigger.spec.spec import parse
 from trigger.support.resources import folder
@@ -136,6 +136,7 @@ def contexts(tmp_path_factory):
 def write_everything(patch):
     graph, here = small_graph(), Path.cwd()
     handed = Emulator(input="ap_fixed<9,5>*", output="std::array<double, 2>").handed
+    handed = handed._replace(payload=payload_of(graph))
     emulator.write(graph, here / "emulator", "net", ["a b", "c"], ["s", "b"], interface=handed)
     projects = [
         rtl.write(graph, here / language, rtl.RtlOptions(kind, 240, language, "net", "ab", "sb"))
@@ -185,6 +186,14 @@ def write_everything(patch):
     export(build, here / "axi", "axi")
     export(build, here / "emp", "emp")
     adopted_network(here)
+
+
+def payload_of(graph):
+    places = (
+        Place("a b", 0, 0, 0, graph.input.types[0]),
+        Place("c", 0, 0, 8, graph.input.types[1]),
+    )
+    return EmulatedPayload(LinkMap(places, 1, 1, 64), (AcceptBit("high pt", 0, 1),))
 
 
 def weights_of_another(folder):
@@ -302,8 +311,12 @@ def test_code_comes_from_backends_alone(contexts):
         ("CMakeLists.txt.j2", "body"),
         ("README.md.j2", "body"),
         ("callers.h.j2", "body"),
+        ("payload.h.j2", "body"),
+        ("payload.cpp.j2", "body"),
         # What the spec has parsed.
         ("callers.h.j2", "interface"),
+        ("payload.h.j2", "interface"),
+        ("payload.cpp.j2", "interface"),
         ("emulator.cpp.j2", "interface"),
         ("emulator.h.j2", "interface"),
         ("operations.h.j2", "interface"),

@@ -2,45 +2,17 @@
 // (hls4mlEmulatorExtras), called with the types INPUT and OUTPUT by four threads, and asked wrong questions.
 //
 // Its arguments: the events and the results of each version, as doubles, and the two versions without ".so".
-#include "emulator_interface.h"
+#include "emulator_model_loader.h"
 
 #include <array>
 #include <cstdio>
 #include <fstream>
 #include <memory>
-#include <stdexcept>
-#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
-#include <dlfcn.h>
-
 #include DECLARATIONS
-
-namespace hls4mlEmulator {
-class ModelLoader {
-public:
-    explicit ModelLoader(const std::string &name) : name_(name) {}
-    ModelLoader(const ModelLoader &) = delete;
-    ModelLoader &operator=(const ModelLoader &) = delete;
-    ~ModelLoader() {
-        if (library_ != nullptr) dlclose(library_);
-    }
-
-    std::shared_ptr<Model> load_model() {
-        library_ = dlopen((name_ + ".so").c_str(), RTLD_LAZY | RTLD_LOCAL);
-        if (library_ == nullptr) throw std::runtime_error(dlerror());
-        auto *create = reinterpret_cast<Model *(*)()>(dlsym(library_, "create_model"));
-        auto *destroy = reinterpret_cast<void (*)(Model *)>(dlsym(library_, "destroy_model"));
-        return std::shared_ptr<Model>(create(), [destroy](Model *model) { destroy(model); });
-    }
-
-private:
-    std::string name_;
-    void *library_ = nullptr;
-};
-} // namespace hls4mlEmulator
 
 using hls4mlEmulator::Model;
 
@@ -109,16 +81,6 @@ int wrong(Model &model, const std::vector<double> &x, const std::vector<double> 
         count += !event.is(&y[k * OUTPUTS]);
     }
     return count;
-}
-
-template <class F>
-void refused(const F &call) {
-    try {
-        call();
-        std::printf("not refused\n");
-    } catch (const std::invalid_argument &error) {
-        std::printf("%s\n", error.what());
-    }
 }
 
 int main(int, char **arguments) {

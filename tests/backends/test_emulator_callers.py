@@ -90,7 +90,7 @@ def test_a_producer_with_two_versions_and_four_threads(tmp_path, case):
         make(folder, f"AP_TYPES={AP_TYPES}", f"CXXFLAGS={SANITIZED}")
         evaluate.predict(graph, real).tofile(tmp_path / f"{version}.bin")
     handed = Emulator(**asked).handed
-    taken, given = (one.type.text for one in handed)
+    taken, given = (one.type.text for one in handed.types.values())
     (tmp_path / "declared.h").write_text(
         "#include <array>\n#include <cmath>\n#include <utility>\n#include <ap_fixed.h>\n"
         f"using INPUT = {taken};\nusing OUTPUT = {given};\n"

@@ -231,6 +231,11 @@ CASES = {
         end('[emulator]\ninput = "float*"\noutput = "std::pair<std::array<double, 2>, double>"'),
         "emulator.output: std::pair<std::array<double, 2>, double> has 3 values; the network has 1",
     ),
+    "emulator.payload_is_there": (
+        end("[emulator]\npayload = true"),
+        "emulator.payload emulates links, thresholds and prescales; without [payload] there are "
+        "none; add [payload], or remove emulator.payload",
+    ),
     "payload.takes_as_many_cycles_as_words": (
         (FEATURES, 'features = ["jet1_pt", "jet1_eta"]\n'),
         ("[inputs]\n" + TYPE, JETS.format(word=2)),

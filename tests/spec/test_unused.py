@@ -99,7 +99,7 @@ target.multipliers target.backend
 target.strategy target.reuse_factor budget.latency_ns budget.ii budget.lut budget.ff budget.dsp budget.bram
 budget.rate_khz heads decision.accept payload.thresholds payload.input_links payload.output_link
 payload.output.accept payload.output.crossing payload.output.scores
-emulator.input emulator.output search.parameters search.family search.metric
+emulator.input emulator.output emulator.payload search.parameters search.family search.metric
 search.seed robustness training.adversary.shift training.adversary.nuisance
 training.adversary.strength training.adversary.classes
 """

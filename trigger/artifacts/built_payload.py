@@ -9,6 +9,7 @@ from trigger.backends.rtl import Rtl
 from trigger.board.decisions import Point
 from trigger.board.shell import Payload
 from trigger.errors import TriggerError
+from trigger.spec.emulator_tables import AcceptBit
 from trigger.spec.links import link_map
 from trigger.spec.payload_tables import OutputField, ScorePort
 from trigger.spec.spec import Spec
@@ -16,15 +17,11 @@ from trigger.spec.spec import Spec
 
 def payload(root: Path, spec: Spec, project: Rtl, directory: Path | None = None) -> Payload:
     """The payload around a core, in the build or in another folder."""
-    working_points = read_json(root / "graph" / "summary.json")["working_points"]
     ports = project.interface.outputs
-    if spec.decides:
-        points = [Point(name, k, ports[k], 1) for k, name in enumerate(working_points)]
-    else:
-        points = [
-            Point(name, p["element"], ports[p["element"]], p["bound"])
-            for name, p in working_points.items()
-        ]
+    points = [
+        Point(name, element, ports[element], bound)
+        for name, element, bound in accept_bits(root, spec)
+    ]
     return Payload(
         directory or root / "payload",
         f"{spec.name}_trigger",
@@ -32,6 +29,16 @@ def payload(root: Path, spec: Spec, project: Rtl, directory: Path | None = None)
         tuple(points),
         project,
     )
+
+
+def accept_bits(root: Path, spec: Spec) -> tuple[AcceptBit, ...]:
+    """The outputs of the core and the bounds that are the accept bits; those of a core that gives
+    accept bits are 1.
+    """
+    points = read_json(root / "graph" / "summary.json")["working_points"]
+    if spec.decides:
+        return tuple(AcceptBit(name, k, 1) for k, name in enumerate(points))
+    return tuple(AcceptBit(name, p["element"], p["bound"]) for name, p in points.items())
 
 
 def output_fields(spec: Spec, payload: Payload) -> tuple[OutputField, ...]:

@@ -6,6 +6,7 @@ one call per node.
 """
 
 import itertools
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, assert_never
@@ -45,7 +46,7 @@ from trigger.fixedpoint.ranges import ranges
 from trigger.fixedpoint.serialize import fingerprint
 from trigger.fixedpoint.types import FARTHEST_SHIFT, Fixed, Integers, bounds
 from trigger.spec.cpp_types import WIDEST
-from trigger.spec.emulator_tables import Interface
+from trigger.spec.emulator_tables import EmulatedPayload, Interface
 from trigger.support.names import identifier, printable
 from trigger.support.resources import folder
 from trigger.support.templates import Code, environment
@@ -65,6 +66,10 @@ _FILES = {
     "CMakeLists.txt.j2": "CMakeLists.txt",
     "README.md.j2": "README.md",
 }
+_CALLERS = {"callers.h.j2": "callers.h"}
+_PAYLOAD = {"payload.h.j2": "payload.h", "payload.cpp.j2": "payload.cpp"}
+# The same in all emulators.
+_ACCEPT_BITS = "accept_bits.h"
 
 
 class Port(NamedTuple):
@@ -91,8 +96,9 @@ def write(
     """Write the emulator into a folder, which may exist; equal graphs give equal bytes.
 
     ``version`` is that of the network, by default its digest. ``interface`` has the types that
-    CMSSW's loader hands over besides pointers to integers. Raises TriggerError for names that C++
-    does not accept, and for types of results that do not hold every result.
+    CMSSW's loader hands over besides pointers to integers, and the payload to emulate. Raises
+    TriggerError for names that C++ does not accept, and for types of results that do not hold every
+    result.
     """
     version = version or version_of(graph)
     try:
@@ -118,6 +124,7 @@ def write(
         "inputs": ports[0],
         "outputs": ports[1],
         "interface": _spelled(interface),
+        "payload": _described(interface.payload),
         "rows": list(itertools.zip_longest(*ports)),
         "body": [
             *map(Code, sources.body),
@@ -125,11 +132,15 @@ def write(
         ],
     }
     directory.mkdir(parents=True, exist_ok=True)
-    templates = environment(folder("firmware") / "emulator")
-    others = {} if interface == Interface() else {"callers.h.j2": "callers.h"}
-    for template, target in (_FILES | others).items():
+    home = folder("firmware") / "emulator"
+    templates = environment(home)
+    callers = _CALLERS if interface.types else {}
+    around = _PAYLOAD if interface.payload else {}
+    for template, target in (_FILES | callers | around).items():
         text = templates.get_template(template).render(**fields)
         (directory / target.format(name=name)).write_text(text, encoding="utf-8")
+    if interface.payload:
+        shutil.copyfile(home / _ACCEPT_BITS, directory / _ACCEPT_BITS)
     (directory / "weights.h").write_text(
         sources.weights(str(fields["namespace"]), str(fields["guard"]))
     )
@@ -160,9 +171,23 @@ def _spelled(interface: Interface) -> dict[str, Any]:
             "type": Code(one.type.text),
             "is_pointer": one.is_pointer,
         }
-        for key, one in interface._asdict().items()
+        for key, one in {"input": interface.input, "output": interface.output}.items()
     }
     return {**handed, "needs_ap_types": interface.needs_ap_types}
+
+
+def _described(payload: EmulatedPayload | None) -> dict[str, Any] | None:
+    """The links and the accept bits for the templates; a word's number counts frame by frame."""
+    if payload is None:
+        return None
+    links = payload.links
+    return {
+        "links": links.links,
+        "frames": links.words,
+        "word_bits": links.word_bits,
+        "places": [(place.word * links.links + place.link, place) for place in links.places],
+        "accept": payload.accept,
+    }
 
 
 class _Sources:

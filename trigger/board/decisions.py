@@ -38,5 +38,19 @@ def decide(scores: Integers, points: Sequence[Point], orbit: int) -> Decisions:
 
     ``scores`` (events, outputs) are the core's.
     """
-    accept = np.stack([(scores[:, p.element] >= p.bound).astype(np.int64) for p in points], axis=1)
+    accept = passing(scores, [p.element for p in points], [p.bound for p in points])
     return Decisions(accept, np.arange(len(scores)) % orbit)
+
+
+def passing(scores: Integers, elements: Sequence[int], bounds: Sequence[int]) -> Integers:
+    """For each event, 1 for each output ``element`` that is at least its bound, else 0."""
+    pairs = zip(elements, bounds, strict=True)
+    return np.stack([(scores[:, k] >= bound).astype(np.int64) for k, bound in pairs], axis=1)
+
+
+def prescaled(passes: Integers, prescale: int) -> Integers:
+    """The accept bits of consecutive events since a prescale was written, of those that pass."""
+    if prescale == 0:
+        return np.zeros_like(passes)
+    accepted: Integers = passes * (passes.cumsum(axis=0) % prescale == 1 % prescale)
+    return accepted

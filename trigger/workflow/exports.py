@@ -18,7 +18,7 @@ from trigger.artifacts import implementations
 from trigger.artifacts.folder import Build, read_graph, read_json
 from trigger.errors import TriggerError
 from trigger.fixedpoint.types import Integers
-from trigger.support import files, process
+from trigger.support import files
 from trigger.support.destinations import check_file, check_folder, replace_folder
 from trigger.support.progress import progress
 from trigger.workflow.build import open_sealed
@@ -91,11 +91,15 @@ def to_qonnx(root: Path, output: Path | None = None) -> Exported:
 
 
 def to_emulator(root: Path, output: Path | None = None, version: str | None = None) -> Exported:
-    """Export C++17 in integers, compiled with g++ and run through its Python binding."""
+    """Export C++17 in integers, compiled with g++ and run through its Python binding; with
+    ``emulator.payload``, from link words to accept bits.
+    """
     from trigger.backends.emulator import write
+    from trigger.workflow.emulated import interface, runner
 
     build = open_exact(root)
     name = build.spec.name
+    asked = interface(build)
 
     def make(path: Path) -> str:
         write(
@@ -105,11 +109,11 @@ def to_emulator(root: Path, output: Path | None = None, version: str | None = No
             build.spec.data.features,
             build.spec.outputs,
             version,
-            build.spec.emulator.handed,
+            asked,
         )
         with tempfile.TemporaryDirectory() as work:
             shutil.copytree(path, work, dirs_exist_ok=True)
-            return _verified(build, "the emulator, compiled with g++,", _emulator(Path(work), name))
+            return _verified(build, *runner(Path(work), name, asked.payload))
 
     target = output or Path(f"{name}_emulator")
     return into_folder(target, "emulator", make, (f"lib{name}.so", f"{name}.so", _BYTECODE))
@@ -237,20 +241,3 @@ def _needs_onnx() -> Iterator[None]:
 def _require(package: str, remedy: str) -> None:
     if importlib.util.find_spec(package) is None:
         raise TriggerError(f"export: no {package} to verify with; install it with: {remedy}")
-
-
-def _emulator(folder: Path, name: str) -> Callable[[Integers], Integers]:
-    """The Python binding of an exported emulator, with its library compiled in the same folder."""
-    library = folder / f"lib{name}.so"
-    flags = ["-std=c++17", "-O2", "-fPIC", "-shared"]
-    command = ["g++", *flags, str(folder / f"{name}.cpp"), "-o", str(library)]
-    process.run_program(command, lambda message: TriggerError(f"export: {message}"))
-    spec = importlib.util.spec_from_file_location(
-        f"{name}_emulator", folder / f"{name}_emulator.py"
-    )
-    assert spec is not None
-    assert spec.loader is not None
-    binding = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(binding)
-    run: Callable[[Integers], Integers] = binding.run
-    return run

@@ -82,6 +82,7 @@ RULES: tuple[Rule, ...] = (
     payload.names_as_many_channels_as_links,
     payload.takes_as_many_cycles_as_words,
     emulator.types_have_a_value_for_each_name,
+    emulator.payload_is_there,
     robustness.shifts_have_an_effect_to_measure,
     robustness.shifts_are_of_features,
     robustness.shifts_are_of_quantities,

@@ -1,4 +1,6 @@
-"""Rules for the emulator: that its types have a value for each input and output."""
+"""Rules for the emulator: that its types have a value for each input and output, and that there is
+the payload that it emulates.
+"""
 
 from typing import TYPE_CHECKING
 
@@ -8,11 +10,18 @@ if TYPE_CHECKING:
 
 def types_have_a_value_for_each_name(spec: "Spec") -> str | None:
     names = {"input": spec.data.features, "output": spec.outputs}
-    for key, handed in spec.emulator.handed._asdict().items():
-        if handed is None:
-            continue
+    for key, handed in spec.emulator.handed.types.items():
         try:
             handed.scalars(len(names[key]))
         except ValueError as error:
             return f"emulator.{key}: {error}"
     return None
+
+
+def payload_is_there(spec: "Spec") -> str | None:
+    if not spec.emulator.payload or spec.payload is not None:
+        return None
+    return (
+        "emulator.payload emulates links, thresholds and prescales; without [payload] there are "
+        "none; add [payload], or remove emulator.payload"
+    )
