@@ -200,6 +200,8 @@ def scale() -> Figure:
 DRAWN: dict[str, Callable[[], Figure]] = {
     "systematics": systematic_curves,
     "tracking": tracking,
+    "images-particles": particles,
+    "images-maps": occupancy,
     "rate-control": rate_control,
     "transfer": transfer,
 }

@@ -1,27 +1,20 @@
 """The filters of benchmarks/doublets.py on pairs of few crossings, and its counts."""
 
-import importlib
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
+from benchmark_scripts import imported
 
 from trigger.events.tracks import CLASSES, Pairs, crossing
 from trigger.fixedpoint.types import Fixed
 
-BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 TYPES = tuple(Fixed(True, width, width) for width in (12, 12, 12, 3, 3))
 TRACK = CLASSES.index("track")
 
 
 @pytest.fixture(scope="module")
 def doublets():
-    sys.path.insert(0, str(BENCHMARKS))
-    try:
-        yield importlib.import_module("doublets")
-    finally:
-        sys.path.remove(str(BENCHMARKS))
+    with imported("doublets") as modules:
+        yield modules["doublets"]
 
 
 @pytest.fixture(scope="module")

@@ -1,26 +1,18 @@
 """The fits of benchmarks/energy.py on a few jets of the zoo, and its thresholds on energies made here."""
 
-import importlib
-import sys
-from pathlib import Path
-
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from benchmark_scripts import imported
 
 from trigger.fixedpoint.evaluate import run
 from trigger.spec.spec import find, load
 
-BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
-
 
 @pytest.fixture(scope="module")
 def energy():
-    sys.path.insert(0, str(BENCHMARKS))
-    try:
-        yield importlib.import_module("energy")
-    finally:
-        sys.path.remove(str(BENCHMARKS))
+    with imported("energy") as modules:
+        yield modules["energy"]
 
 
 @pytest.fixture(scope="module")

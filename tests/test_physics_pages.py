@@ -1,15 +1,13 @@
 """The pages of docs/physics: their tables are what the benchmarks left, and so are their pictures."""
 
-import importlib
 import json
-import sys
 from pathlib import Path
 
 import matplotlib as mpl
 import pytest
+from benchmark_scripts import BENCHMARKS, imported
 
 ROOT = Path(__file__).resolve().parents[1]
-BENCHMARKS = ROOT / "benchmarks"
 PHYSICS = ROOT / "docs" / "physics"
 SCRIPTS = ("figures", "systematics", "doublets", "rate_control", "fill", "transfer")
 # What the page calls the windows.
@@ -23,15 +21,8 @@ IMAGES = ("neutrino", "monitoring", "results", "sample", "chamber", "detector")
 
 @pytest.fixture(scope="module")
 def modules():
-    paths = [str(BENCHMARKS), str(BENCHMARKS / "images")]
-    sys.path[:0] = paths
-    try:
-        yield {name: importlib.import_module(name) for name in (*SCRIPTS, *IMAGES)}
-    finally:
-        for path in paths:
-            sys.path.remove(path)
-        for name in (*SCRIPTS, *IMAGES):
-            sys.modules.pop(name, None)
+    with imported(*SCRIPTS, *IMAGES, folders=(".", "images")) as found:
+        yield found
 
 
 def page(name: str) -> str:
@@ -91,6 +82,26 @@ def test_rate_control(modules):
         assert modules["rate_control"].row(name, means).replace("−", "-").replace("+", "") in {
             row.replace("+", "") for row in table
         }
+
+
+def test_particles(modules):
+    found = json.loads((BENCHMARKS / "results" / "neutrino.json").read_text())
+    confusion = modules["neutrino"].confusion_table(found["confusion"])
+    table = rows(page("images"))
+    assert set(found["comparison"][2:]) <= table
+    assert {confusion[0], *confusion[2:]} <= table
+
+
+def test_occupancy(modules):
+    estimate, percent, row = (
+        getattr(modules["results"], name) for name in ("Estimate", "percent", "row")
+    )
+    found = json.loads((BENCHMARKS / "results" / "monitoring.json").read_text())
+    lines = {
+        row([name, *(percent(estimate(*e)) for e in es)]) for name, es in found["found"].items()
+    }
+    assert len(lines) == 6
+    assert lines <= rows(page("images"))
 
 
 def test_transfer(modules):

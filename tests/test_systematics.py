@@ -1,28 +1,22 @@
 """benchmarks/systematics.py: one network of it on a few jets, and the uncertainties, by hand."""
 
-import importlib
 import json
 import re
 import shutil
 import sys
-from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from benchmark_scripts import BENCHMARKS, imported
 
 from trigger.spec.spec import find
-
-BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 
 
 @pytest.fixture(scope="module")
 def systematics():
-    sys.path.insert(0, str(BENCHMARKS))
-    try:
-        yield importlib.import_module("systematics")
-    finally:
-        sys.path.remove(str(BENCHMARKS))
+    with imported("systematics") as modules:
+        yield modules["systematics"]
 
 
 @pytest.fixture
