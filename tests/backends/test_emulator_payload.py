@@ -1,5 +1,6 @@
 """Emulators of a payload: link words in, accept bits out, behind the interface of CMS' loader."""
 
+import ctypes
 import importlib.util
 import subprocess
 from pathlib import Path
@@ -135,6 +136,23 @@ def test_a_producer_with_two_versions_and_four_threads(tmp_path):
         f"{gives}bool",
         "no payload",
     ]
+
+
+def test_one_network_with_other_thresholds_or_links(tmp_path):
+    """Its functions have other names, so that a process may hold both."""
+    moved = LINKS._replace(links=3)
+    asked = {"a": ((7, -40), LINKS), "b": ((8, -40), LINKS), "c": ((7, -40), moved)}
+    held = {}
+    for name, (bounds, links) in asked.items():
+        folder = exported(tmp_path / name, network(1), None, bounds, links)
+        make(folder, "libnet.so")
+        held[name] = ctypes.CDLL(str(folder / "libnet.so"), mode=ctypes.RTLD_GLOBAL)
+    x = random_events(50)
+    for name, (bounds, links) in asked.items():
+        emulator = binding(tmp_path / name)
+        np.testing.assert_array_equal(emulator.unpack(pack(links, x)), x)
+        found = [one.threshold for one in emulator.Shell().accept.values()]
+        assert found == list(bounds)
 
 
 @pytest.fixture(scope="module")

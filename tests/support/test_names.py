@@ -48,6 +48,7 @@ def taken(name, other):
                 "parameters",
                 "operations",
                 "cmssw",
+                "accept_bits",
                 "main",
                 "class",
                 "thread_local",

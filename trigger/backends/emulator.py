@@ -7,6 +7,7 @@ one call per node.
 
 import itertools
 import shutil
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, assert_never
@@ -67,7 +68,7 @@ _FILES = {
     "README.md.j2": "README.md",
 }
 _CALLERS = {"callers.h.j2": "callers.h"}
-_PAYLOAD = {"payload.h.j2": "payload.h", "payload.cpp.j2": "payload.cpp"}
+_PAYLOAD = {"payload.h.j2": "{name}_payload.h", "payload.cpp.j2": "{name}_payload.cpp"}
 # The same in all emulators.
 _ACCEPT_BITS = "accept_bits.h"
 
@@ -79,9 +80,12 @@ class Port(NamedTuple):
     type: Fixed
 
 
-def version_of(graph: Graph) -> str:
-    """The identifier that distinguishes this network from others of the same name."""
-    return f"v{fingerprint(graph)}"
+def version_of(graph: Graph, payload: EmulatedPayload | None = None) -> str:
+    """The identifier that distinguishes this network, with the links and thresholds of its payload,
+    from others of the same name.
+    """
+    around = f"_{zlib.crc32(repr(payload).encode()):08x}" if payload else ""
+    return f"v{fingerprint(graph)}{around}"
 
 
 def write(
@@ -95,12 +99,12 @@ def write(
 ) -> None:
     """Write the emulator into a folder, which may exist; equal graphs give equal bytes.
 
-    ``version`` is that of the network, by default its digest. ``interface`` has the types that
-    CMSSW's loader hands over besides pointers to integers, and the payload to emulate. Raises
-    TriggerError for names that C++ does not accept, and for types of results that do not hold every
-    result.
+    ``version`` is that of the network, by default its digest, and one of its payload. ``interface``
+    has the types that CMSSW's loader hands over besides pointers to integers, and the payload to
+    emulate. Raises TriggerError for names that C++ does not accept, and for types of results that
+    do not hold every result.
     """
-    version = version or version_of(graph)
+    version = version or version_of(graph, interface.payload)
     try:
         identifier(name)
         identifier(f"{name}_{version}", longest=_LONGEST_NAMESPACE)

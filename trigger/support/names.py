@@ -25,6 +25,7 @@ hls nnet std
 # Names that generated projects use otherwise, ignoring case: files, variables, CMake and C.
 _TAKEN = """
 x y i in out inputs result defines parameters weights operations callers cmssw
+accept_bits
 trigger_framer trigger_working_point trigger_registers register_crossing emp_payload
 clean help install test
 aliases arpa complex cpio ctype dirent dlfcn elf endian err error fcntl features fenv float fmtmsg

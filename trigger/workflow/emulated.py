@@ -82,7 +82,7 @@ def _compare(what: str, found: Integers, expected: Integers) -> None:
 def _compiled(folder: Path, name: str, has_payload: bool) -> ModuleType:
     """The Python binding of an exported emulator, with its library compiled in the same folder."""
     flags = ["-std=c++17", "-O2", "-fPIC", "-shared"]
-    sources = [f"{name}.cpp", *(["payload.cpp"] if has_payload else [])]
+    sources = [f"{name}.cpp", *([f"{name}_payload.cpp"] if has_payload else [])]
     paths = [str(folder / source) for source in sources]
     command = ["g++", *flags, *paths, "-o", str(folder / f"lib{name}.so")]
     process.run_program(command, lambda message: TriggerError(f"export: {message}"))
