@@ -2,6 +2,7 @@
 
 import ctypes
 import importlib.util
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from trigger.backends.emulator import write
 from trigger.fixedpoint import evaluate, types
 from trigger.fixedpoint.build import Builder, constant
 from trigger.fixedpoint.types import Fixed
-from trigger.spec.emulator_tables import AcceptBit, EmulatedPayload, Interface
+from trigger.spec.emulator_tables import AcceptBit, EmulatedPayload, Emulator, Interface
 from trigger.spec.links import LinkMap, Place, pack
 
 PRODUCER = Path(__file__).with_name("emulator_payload.cpp")
@@ -247,10 +248,23 @@ def test_the_binding_refuses(emulator):
         )
 
 
+@pytest.mark.skipif(shutil.which("cmake") is None, reason="CMake is not installed")
+def test_cmake_builds_both_libraries(tmp_path):
+    folder = exported(tmp_path / "net", network(1), "v1", (7, -40))
+    made = tmp_path / "made"
+    subprocess.run(["cmake", "-S", folder, "-B", made], check=True, capture_output=True)
+    subprocess.run(["cmake", "--build", made], check=True, capture_output=True)
+    assert (made / "net.so").is_file()
+    shutil.copy(made / "libnet.so", folder)
+    x = random_events(50)
+    np.testing.assert_array_equal(binding(folder).unpack(pack(LINKS, x)), x)
+
+
 def test_names_of_any_text(tmp_path):
-    """Accept bits have any printable name, in C++ and in Python."""
+    """Accept bits have any printable name, in C++ and in Python, also beside types of callers."""
     accept = tuple(AcceptBit(name, 0, k) for k, name in enumerate(('η < "2"', "a\\b")))
-    interface = Interface(payload=EmulatedPayload(LINKS, accept))
+    types_too = Emulator(input="float*", output="std::array<double, 2>").handed
+    interface = types_too._replace(payload=EmulatedPayload(LINKS, accept))
     write(network(1), tmp_path / "net", "net", FEATURES, SCORES, "v1", interface)
     make(tmp_path / "net")
     shell = binding(tmp_path / "net").Shell()

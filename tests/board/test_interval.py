@@ -2,10 +2,12 @@
 
 import re
 
+import numpy as np
 import pytest
+from changing_thresholds import check, exported
 from payloads import TOML, export_for_benches, make_trigger, run_benches
 
-from trigger.artifacts import built_payload
+from trigger.artifacts import built_payload, implementations
 from trigger.artifacts.budgets import timing
 from trigger.artifacts.folder import read_graph
 from trigger.backends.rtl import open_project
@@ -60,6 +62,14 @@ def test_a_build(shared):
     page = (shared.root / "report" / "index.html").read_text()
     (row,) = re.findall(r"<tr><td>rescaling, each</td>.*?</tr>", page, re.DOTALL)
     assert "<td>shared</td>" in row
+
+
+def test_its_emulator(shared, tmp_path):
+    """From link words to accept bits, at this interval; thresholds and prescales change."""
+    project = open_project(shared.root / "rtl", read_graph(shared.root))
+    shell = built_payload.payload(shared.root, shared.spec, project)
+    x = implementations.recorded_expectations(shared.root)[0].astype(np.int64)[-20_000:]
+    check(shell, x, exported(shared.root, tmp_path / "out"), tmp_path)
 
 
 @pytest.mark.parametrize(

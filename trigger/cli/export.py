@@ -54,8 +54,9 @@ def export_emulator(
 ) -> None:
     """Write the network as C++17, in integers.
 
-    For experiments' software: C++, C, Python, and CMSSW's hls4ml emulator. Its README.md says how
-    to compile and call it.
+    For experiments' software: C++, C, Python, and CMSSW's hls4ml emulator. With emulator.payload in
+    trigger.toml it goes from link words to accept bits. Its README.md says how to compile and call
+    it.
     """
     from trigger.workflow.exports import to_emulator
 
