@@ -240,6 +240,9 @@ def test_the_binding_refuses(emulator):
             setattr(loose, name, value)
         assert str(error.value) == message
     assert (loose.threshold, loose.prescale) == (7, 1)
+    with pytest.raises(KeyError) as missing:
+        emulator.Shell().accept["lose"].prescale = 2
+    assert missing.value.args == ("no accept bit 'lose'; there are loose, tight",)
     for y in (np.zeros((2, 3), dtype=np.int64), np.zeros((2, 2))):
         with pytest.raises(ValueError, match="scores") as error:
             emulator.Shell().decide(y)
