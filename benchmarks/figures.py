@@ -193,6 +193,7 @@ def scale() -> Figure:
     for panel in (left, right):
         panel.set(xscale="log", xlabel="events", ylim=(0, None))
     right.axhline(1024, color="grey", linewidth=0.5)
+    right.set_ylim(0, 1100)
     left.legend()
     return figure
 
@@ -204,6 +205,7 @@ DRAWN: dict[str, Callable[[], Figure]] = {
     "images-maps": occupancy,
     "rate-control": rate_control,
     "transfer": transfer,
+    "scale": scale,
 }
 
 

@@ -117,3 +117,24 @@ def test_transfer(modules):
         ]
         assert f"| {' | '.join(cells)} |" in table
     assert len(text) == 16
+
+
+def test_scale():
+    found = json.loads((BENCHMARKS / "results" / "scale.json").read_text())
+    table = rows(page("scale"))
+    for run in found:
+        cells = [
+            run["engine"],
+            run["workers"],
+            f"{run['events']:,}",
+            f"{run['events'] / run['processor']:,.0f}",
+            f"{run['events'] / run['wall']:,.0f}",
+            f"{run['peak_mib']:,.0f}",
+            " and ".join(f"{count:,}" for count in run["accepted"]),
+        ]
+        assert f"| {' | '.join(map(str, cells))} |" in table
+    assert max(run["events"] for run in found) == 10**8
+    assert max(run["peak_mib"] for run in found) < 1024
+    accepted = {}
+    for run in found:
+        assert accepted.setdefault(run["events"], run["accepted"]) == run["accepted"]

@@ -11,6 +11,7 @@ import calo_package
 import numpy as np
 import pytest
 import toy_source
+from benchmark_scripts import imported
 
 from trigger.events.hardware import splits
 from trigger.fixedpoint.evaluate import run
@@ -32,18 +33,12 @@ print([columns[f"region{k}_et"].tolist() for k in range(1, 253)], columns["label
 @pytest.fixture(scope="module", autouse=True)
 def modules(tmp_path_factory):
     """The scripts of the folder, and its package as pip would leave it."""
-    paths = calo_package.install(tmp_path_factory.mktemp("packages"))
-    sys.path[:0] = paths
+    folders = calo_package.install(tmp_path_factory.mktemp("packages"))
     toy_source.forget()
     names = ("full", "train", "classifiers", "compare", "anomaly", "speed")
-    try:
-        yield {name: importlib.import_module(name) for name in names}
-    finally:
-        for path in paths:
-            sys.path.remove(path)
-        for name in names:
-            sys.modules.pop(name, None)
-        toy_source.forget()
+    with imported(*names, folders=tuple(folders)) as found:
+        yield found
+    toy_source.forget()
 
 
 @pytest.fixture(scope="module")
