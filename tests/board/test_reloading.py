@@ -18,8 +18,11 @@ from trigger_command import invoke, refused
 from trigger.artifacts import built_payload
 from trigger.artifacts.folder import read_graph, read_json
 from trigger.backends.rtl import open_project
+from trigger.events.hardware import splits, to_real
 from trigger.frontends.loading import load
+from trigger.spec.spec import load as read_spec
 from trigger.support.resources import folder
+from trigger.training import recipe
 from trigger.workflow.board_export import SHELLS
 from trigger.workflow.build import build, open_build
 
@@ -252,6 +255,34 @@ def test_a_build_of_the_other_network(reloadable, tmp_path):
     text = json.loads((tmp_path / "weights" / "weights.json").read_text())
     payload = read_json(again / "payload" / "payload.json")
     assert text["network"] == payload["version"] != text["firmware"]
+
+
+def test_a_frozen_body_keeps_its_words(reloadable, tmp_path):
+    """Of a network whose head alone was trained again, only words of the head differ."""
+    body = load(reloadable.root / "model" / "network.keras")
+    freeze = '\n[training.freeze]\nnetwork = "body.keras"\nlayers = ["hidden"]\n'
+    text = RELOADABLE.replace("epochs = 4", "epochs = 4\nseed = 5") + freeze
+    path = make_trigger(tmp_path / "trigger", text)
+    body.save(path / "body.keras")
+    spec = read_spec(path / "trigger.toml")
+    events = to_real(splits(spec, path).events, spec)
+    recipe.trained(spec, events, path, lambda logs: None).save(tmp_path / "head.keras")
+    body.get_layer("hidden").set_weights([0 * w for w in body.get_layer("hidden").get_weights()])
+    body.save(tmp_path / "other_body.keras")
+    words = []
+    for network in (
+        reloadable.root / "model" / "network.keras",
+        tmp_path / "head.keras",
+        tmp_path / "other_body.keras",
+    ):
+        target = tmp_path / network.stem
+        result = invoke("export", "weights", reloadable.root, network, target)
+        assert result.exit_code == 0, result.output
+        words.append(words_of(target)[1:-4])  # without the fingerprint and the thresholds
+    first, of_head, of_body = map(np.array, words)
+    head, hidden = np.flatnonzero(first != of_head), np.flatnonzero(first != of_body)
+    assert len(head) and len(hidden)
+    assert not np.intersect1d(head, hidden).size
 
 
 def test_what_does_not_fit(reloadable, small_build, tmp_path):
