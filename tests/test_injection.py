@@ -30,6 +30,7 @@ from trigger.errors import TriggerError
 from trigger.fixedpoint.build import Builder, constant
 from trigger.fixedpoint.serialize import to_json
 from trigger.fixedpoint.types import Fixed, Overflow, Rounding
+from trigger.proof.core import prove
 from trigger.report import page
 from trigger.spec.emulator_tables import AcceptBit, EmulatedPayload, Emulator
 from trigger.spec.links import LinkMap, Place, link_map
@@ -175,6 +176,8 @@ def write_everything(patch):
         small.setattr("trigger.synthesis.portions._LINES", 1)
         with pytest.raises(Rendered):
             yosys.mapped(verilog.sources, "xcup", "net", "net", here / "work_yosys", 1)
+    with pytest.raises(Rendered):
+        prove(verilog, here / "proof")
     patch.setattr("trigger.synthesis.netlist.mapped", lambda *_: None)
     patch.setattr("trigger.synthesis.netlist.run_script", lambda *_: None)
     (here / "netlist").mkdir()

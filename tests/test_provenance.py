@@ -31,6 +31,7 @@ WHOLE = [
     "graph, regenerated from the network: unchanged",
     "firmware, regenerated from the graph: unchanged",
     "rtl, regenerated from the graph: unchanged",
+    "proof, regenerated from the RTL and the graph: unchanged",
     "verification, regenerated from all of these: unchanged",
     "report, regenerated from all of these: unchanged",
 ]

@@ -122,6 +122,7 @@ def test_report_and_show(small_build):
     figures = [
         exact,
         r"accuracy +[\d.]+ % float, ([\d.]+ %) Keras, \1 csim, [\d.]+ % boosted trees",
+        r"proof +the RTL equals the graph for every possible input",
         r"latency, ns +[\d.]+ \(simulated\)",
         r"II +1 \(simulated\)",
         r"clock, MHz +[\d.]+ \(estimated, alkaid [\d.]+\) +at least 360: met",

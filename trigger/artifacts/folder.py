@@ -25,6 +25,7 @@ STAGES = (
     "firmware",
     "rtl",
     "payload",
+    "proof",
     "verification",
     "synthesis",
     "report",

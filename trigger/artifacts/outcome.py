@@ -194,11 +194,19 @@ def lines(build: Build, result: Outcome) -> list[tuple[str, str, str]]:
     if (validated := cross_validated(build)) is not None:
         text = f"{validated.points[-1].kept_back}, {validated.folds} folds"
         rows.append((f"cross-validated {validated.title}", text, ""))
+    rows.extend(_proof(build))
     rows += [
         (_name(name), str(figure), _against(limits.get(name)))
         for name, figure in _costs(result).items()
     ]
     return rows
+
+
+def _proof(build: Build) -> Iterator[tuple[str, str, str]]:
+    """What is proven of the core; builds of older versions have no proof."""
+    path = build.root / "proof" / "results.json"
+    if path.exists():
+        yield "proof", read_json(path)["text"], ""
 
 
 def summary(build: Build, result: Outcome) -> str:

@@ -129,6 +129,7 @@ def _made(build: Build, result: Outcome, test: Events) -> dict[str, Any]:
         "passes": _read(build, "synthesis/results.json")["passes"],
         "weighed": hardware.weighed(build),
         "weights": hardware.described(build).get("weights"),
+        "proof": _read(build, "proof/results.json"),
     }
 
 

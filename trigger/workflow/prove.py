@@ -40,6 +40,7 @@ _MADE_AGAIN = {
     "firmware": "the graph",
     "rtl": "the graph",
     "payload": "the graph",
+    "proof": "the RTL and the graph",
     "verification": "all of these",
     "report": "all of these",
 }
