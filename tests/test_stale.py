@@ -46,7 +46,7 @@ USED_BY = {
     "trigger/fixedpoint/graph.py": STAGES[3:],
     "trigger/fixedpoint/passes/narrow.py": ("rtl", "search"),
     "trigger/backends/hls4ml/project.py": ("firmware",),
-    "trigger/backends/hls4ml/csim_worker.py": ("verification",),
+    "trigger/support/csim_worker.py": ("verification",),
     "trigger/backends/rtl/core.v.j2": RTL,
     "trigger/backends/rtl/extend.h": ("verification",),
     "trigger/backends/rtl/harness.cpp.j2": ("verification",),

@@ -7,7 +7,7 @@ from foreign_projects import NEW_TOP, OLD_DEFINES, SUM, edit, saved, write_proje
 from qkeras import QActivation
 
 from trigger import TriggerError
-from trigger.backends.hls4ml.foreign import open_foreign
+from trigger.frontends.hls4ml.foreign import open_foreign
 from trigger.workflow.foreign import compare_project
 
 # --- projects by their headers alone ---------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import pytest
 from trigger_command import invoke
 
 from trigger import TriggerError
-from trigger.backends.hls4ml import csim
+from trigger.support import csim_process
 
 PLACE = "    // hls-fpga-machine-learning insert load weights"
 
@@ -37,7 +37,7 @@ def refused(*arguments) -> str:
     ],
 )
 def test_one_that_never_ends(small_build, tmp_path, monkeypatch, code, finished):
-    monkeypatch.setattr(csim, "_STALLED_S", 5)
+    monkeypatch.setattr(csim_process, "_STALLED_S", 5)
     assert refused(small_build, tmp_path, code) == (
         f"csim: small did nothing for 5 s after {finished} events, and was stopped; "
         "look for a loop in it that does not end"

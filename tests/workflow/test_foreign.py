@@ -11,8 +11,8 @@ from qkeras import QDense
 from typer.testing import CliRunner
 
 from trigger import TriggerError
-from trigger.backends.hls4ml.foreign import open_foreign
 from trigger.cli.app import app
+from trigger.frontends.hls4ml.foreign import open_foreign
 from trigger.workflow.foreign import compare_project
 
 

@@ -75,15 +75,21 @@ def training_events(build: Build) -> dict[str, Events]:
     return to_real(events, build.spec)
 
 
+# The files of networks that are none of Keras, and what their scores are called.
+_NETWORKS = {"network.json": "trees", "network.onnx": "ONNX", "network.zip": "hls4ml"}
+
+
 def network_file(root: Path) -> Path:
-    """The network of a build: a forest in network.json, a file of ONNX, or a network of Keras."""
-    others = [root / "model" / name for name in ("network.json", "network.onnx")]
+    """The network of a build: a forest in network.json, a file of ONNX, a packed hls4ml
+    project, or a network of Keras.
+    """
+    others = [root / "model" / name for name in _NETWORKS]
     return next((path for path in others if path.exists()), root / "model" / "network.keras")
 
 
 def reference(root: Path) -> str:
     """The name of the network that is the reference of a build, among its scores."""
-    return {".json": "trees", ".onnx": "ONNX"}.get(network_file(root).suffix, "Keras")
+    return _NETWORKS.get(network_file(root).name, "Keras")
 
 
 def read_graph(root: Path) -> Graph:

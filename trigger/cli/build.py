@@ -20,6 +20,10 @@ Network = Annotated[
         "or boosted trees (.json, .ubj, .txt)."
     ),
 ]
+Hls4ml = Annotated[
+    Path | None,
+    typer.Option(help="Instead of a trigger: the folder of an hls4ml project, Vivado or Vitis."),
+]
 Weights = Annotated[Path | None, typer.Option(help="The weights (.h5) of a network in .json.")]
 Events = Annotated[Path | None, typer.Option(help="A sample of the network's inputs.")]
 Label = Annotated[str | None, typer.Option(help="The sample's column with the classes.")]
@@ -47,6 +51,7 @@ def build(
     target: Target = None,
     output: Output = Path("build"),
     network: Network = None,
+    hls4ml: Hls4ml = None,
     weights: Weights = None,
     events: Events = None,
     label: Label = None,
@@ -58,12 +63,18 @@ def build(
 ) -> None:
     """Build verified firmware and a report.
 
-    From a trigger.toml, or from a trained network: then NAME.toml is written and built. Exit
-    status: 0 exact and within its budgets, 1 different, 2 could not run, 3 exact, but over budget
-    or with constant outputs.
+    From a trigger.toml, or from a trained network or an hls4ml project: then NAME.toml is written
+    and built. Exit status: 0 exact and within its budgets, 1 different, 2 could not run, 3 exact,
+    but over budget or with constant outputs.
     """
     of_a_network = (network, weights, events, label, inputs, part, clock)
-    if target is None:
+    if hls4ml is not None:
+        if target is not None or network is not None or weights is not None:
+            raise TriggerError(f"build: --hls4ml {hls4ml} is built alone; remove {_other(target)}")
+        if not hls4ml.is_dir():
+            raise TriggerError(f"build: --hls4ml {hls4ml}: no such folder")
+        target = _adopt(hls4ml, None, events, label, inputs, part, clock, "--hls4ml")
+    elif target is None:
         target = _adopt(*of_a_network)
     elif any(option is not None for option in of_a_network):
         raise _neither()
@@ -78,6 +89,7 @@ def _adopt(
     inputs: str | None,
     part: str | None,
     clock: float | None,
+    option: str = "--network",
 ) -> str:
     """Write the trigger.toml of a trained network, and give its path."""
     if network is None:
@@ -85,7 +97,7 @@ def _adopt(
     if events is None or part is None or clock is None:
         needed = {"--events": events, "--part": part, "--clock": clock}
         missing = [option for option, value in needed.items() if value is None]
-        raise TriggerError(f"build: --network also needs {' and '.join(missing)}")
+        raise TriggerError(f"build: {option} also needs {' and '.join(missing)}")
     from trigger.workflow.adopt import Adoption, adopt
 
     written = adopt(Adoption(network, events, part, clock, label, inputs, weights))
@@ -94,7 +106,13 @@ def _adopt(
 
 
 def _neither() -> TriggerError:
-    return TriggerError("build: name either a trigger, or --network, --events, --part and --clock")
+    return TriggerError(
+        "build: name either a trigger, or --network or --hls4ml, with --events, --part and --clock"
+    )
+
+
+def _other(target: str | None) -> str:
+    return "--network and --weights" if target is None else target
 
 
 def _build(target: str, output: Path, from_scratch: bool, like: Path | None) -> None:

@@ -1,4 +1,4 @@
-"""The network of a build from its file: of Keras, of ONNX, or a forest."""
+"""The network of a build from its file: of Keras, of ONNX, an hls4ml project, or a forest."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,7 +23,7 @@ class Reference(Protocol):
 
 class Opened(NamedTuple):
     """A network, with the module whose functions take it: ``frontends.networks``,
-    ``frontends.onnx.network`` or ``frontends.trees.network``.
+    ``frontends.onnx.network``, ``frontends.hls4ml.network`` or ``frontends.trees.network``.
     """
 
     frontend: Any
@@ -68,6 +68,10 @@ def opened(path: Path) -> Opened:
         from trigger.frontends.onnx import network as of_onnx
 
         return Opened(of_onnx, of_onnx.load(path))
+    if path.suffix == ".zip":
+        from trigger.frontends.hls4ml import network as of_hls4ml
+
+        return Opened(of_hls4ml, of_hls4ml.load(path))
     from trigger.frontends import loading, networks
 
     return Opened(networks, loading.load(path))

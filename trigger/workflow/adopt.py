@@ -14,7 +14,7 @@ from trigger.errors import TriggerError, quoted
 from trigger.events.readers import read
 from trigger.fixedpoint.types import Fixed
 from trigger.spec import spec as specification
-from trigger.support.files import regular, write_text
+from trigger.support.files import regular, write_bytes, write_text
 from trigger.support.names import as_project
 from trigger.support.templates import environment
 
@@ -50,18 +50,21 @@ class _Network(NamedTuple):
     type: str | None
     quantize: bool
     is_forest: bool = False
+    name: str = ""
 
 
 def adopt(asked: Adoption) -> Path:
     """Write NAME.toml for a trained network into the working folder; NAME is the file name of the
-    network.
+    network. For a folder with an hls4ml project, NAME is that of the project, which is packed into
+    NAME.zip beside it.
 
     The features are the numeric columns of the sample except the label, in order. Their hardware
     type is the given one, or that of the network's input quantiser, or what the sample needs: an
     integer type for whole numbers, otherwise 16 bits. Raises TriggerError if the sample does not
     fit the network, or if a different file of that name exists.
     """
-    network = _network(asked)
+    project = _project(asked.network) if asked.network.is_dir() else None
+    network = project or _network(asked)
     columns = read(asked.events, None)
     if asked.label is not None and asked.label not in columns:
         raise TriggerError(
@@ -87,7 +90,12 @@ def adopt(asked: Adoption) -> Path:
     if asked.label is not None:
         scores = network.scores(np.stack(list(features.values()), axis=1))
         classes = _classes(columns[asked.label], scores, asked)
-    name = as_project(asked.network.stem)
+    stem = project.name if project else asked.network.stem
+    name = as_project(stem)
+    source = asked.network
+    archive = Path(f"{name}.zip")
+    if project is not None:
+        asked = asked._replace(network=archive)
     here = Path.cwd()
     text = (
         environment(Path(__file__).parent)
@@ -95,6 +103,8 @@ def adopt(asked: Adoption) -> Path:
         .render(
             name=name,
             asked=asked,
+            option="hls4ml" if project else "network",
+            source=_relative(source, here),
             network=_relative(asked.network, here),
             weights=_relative(asked.weights, here) if asked.weights else None,
             events=_relative(asked.events, here),
@@ -114,6 +124,8 @@ def adopt(asked: Adoption) -> Path:
             f"build {path}`, or remove it"
         )
     specification.parse(text, path)
+    if project is not None:
+        _pack(source, archive)
     write_text(path, text)
     return path
 
@@ -126,6 +138,29 @@ def _network(asked: Adoption) -> _Network:
     if asked.weights is None and asked.network.suffix == ".onnx":
         return _onnx(asked.network)
     return _keras(asked.network, asked.weights)
+
+
+def _project(directory: Path) -> _Network:
+    from trigger.frontends.hls4ml import network
+
+    project = network.load(directory)
+    network.lower(project, None)  # before anything is written
+
+    def scores(x: np.ndarray) -> np.ndarray:
+        return network.Reference(project).predict(x)
+
+    inputs = str(project.csim.input_type)
+    outputs = [project.outputs]
+    return _Network(project.features, outputs, (), scores, inputs, False, name=project.csim.name)
+
+
+def _pack(directory: Path, path: Path) -> None:
+    """Write the project into one file, which replaces that of an earlier state of it."""
+    from trigger.frontends.hls4ml.project import is_packed, packed
+
+    if path.exists() and not is_packed(path):
+        raise TriggerError(f"{path}: already exists and is no packed hls4ml project; remove it")
+    write_bytes(path, packed(directory))
 
 
 def _forest(path: Path) -> _Network:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from trigger.backends.hls4ml.foreign import open_foreign
-from trigger.backends.hls4ml.foreign_csim import ForeignProject
 from trigger.errors import TriggerError
 from trigger.events.dataset import numeric_columns
 from trigger.fixedpoint.types import MAX_WIDTH, Fixed, Integers
+from trigger.frontends.hls4ml.foreign import open_foreign
+from trigger.frontends.hls4ml.foreign_csim import ForeignProject
 from trigger.support.numbers import counted
 from trigger.support.progress import progress, say
 from trigger.support.spelling import read_type

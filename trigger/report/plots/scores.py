@@ -21,7 +21,7 @@ from trigger.report.plots.drawing import (
 )
 
 # The networks that the others are compared with.
-_REFERENCES = ("Keras", "ONNX", "trees")
+_REFERENCES = ("Keras", "ONNX", "hls4ml", "trees")
 _LINES: dict[str, Any] = {
     "teacher": "-.",
     "float": ":",

@@ -75,6 +75,9 @@ def run(build: Build, folder: Path) -> None:
     if spec.model.network is not None and spec.model.network.endswith(".onnx"):
         _keep_onnx(build.source / spec.model.network, spec, events, folder)
         return
+    if spec.model.network is not None and spec.model.network.endswith(".zip"):
+        _keep_project(build.source / spec.model.network, spec, events, folder)
+        return
     network.reset_names()
     summary: dict[str, Any] = {}
 
@@ -214,6 +217,22 @@ def _keep_onnx(path: Path, spec: Spec, events: Mapping[str, Events], folder: Pat
     write_bytes(folder / "network.onnx", path.read_bytes())
     np.save(folder / "network_scores.npy", onnx_files.scores(model, graph, test))
     parameters = onnx_files.parameters(model)
+    summary = {"history": {}, "sparsity": 0.0, "parameters": parameters, "cost": None}
+    write_json(folder / "summary.json", {"network": summary})
+
+
+def _keep_project(path: Path, spec: Spec, events: Mapping[str, Events], folder: Path) -> None:
+    """Copy a packed hls4ml project, and record what its csim gives."""
+    from trigger.frontends.hls4ml import network
+    from trigger.training import hls_projects
+
+    project = hls_projects.trained(spec, path)
+    graph = _told(network.lower(project, spec.input_types))
+    test = events["test"].x
+    network.record(project, _asked(graph, spec, test[:_EVENTS])).save(folder / "trained.npz")
+    write_bytes(folder / "network.zip", path.read_bytes())
+    np.save(folder / "network_scores.npy", hls_projects.scores(project, graph, test))
+    parameters = hls_projects.parameters(project)
     summary = {"history": {}, "sparsity": 0.0, "parameters": parameters, "cost": None}
     write_json(folder / "summary.json", {"network": summary})
 

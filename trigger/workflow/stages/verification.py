@@ -13,6 +13,8 @@ from trigger.spec import parts
 from trigger.support.digest import file_digest
 
 DATA = parts.DATA
+# References that are no networks of a library.
+_NAMES = {"trees": "trees", "hls4ml": "hls4ml project"}
 
 
 def reads(build: Build) -> Mapping[str, Any]:
@@ -36,7 +38,7 @@ def run(build: Build, folder: Path) -> None:
     trained = implementations.trained_network(build.root)
     of = reference(build.root)
     results = {
-        "reference": of if of == "trees" else f"{of} network",
+        "reference": _NAMES.get(of, f"{of} network"),
         "trained": {"events": trained.comparison.events, "exact": trained.exact},
         "comparisons": [
             {**c._asdict(), "witness": str(c.witness) if c.witness else None, "equal": c.equal}

@@ -133,6 +133,20 @@ class Headers:
             raise HeaderError(f"the type {spec} is not a fixed-point number")
         return self.fixed(next(iter(meant)), depth + 1)
 
+    def modes(self, name: str) -> tuple[str, ...]:
+        """The modes in the type behind a type name, or behind the elements of an ``nnet::array``:
+        how it rounds, how it overflows, and how many bits wrapping keeps, as far as they are given.
+        """
+        spec = re.sub(r"\bconst\b", "", name).strip()
+        array = re.fullmatch(r"(?:nnet\s*::\s*)?array\s*<(.+),([^,<>]+)>", spec)
+        if array:
+            return self.modes(array[1])
+        match = re.fullmatch(r"(?:\w+::)*ap_u?fixed\s*<(.*)>", spec)
+        if match:
+            return tuple(re.sub(r".*::", "", part.strip()) for part in match[1].split(",")[2:])
+        meant = self._types.get(re.sub(r"^(\w+\s*::\s*)+", "", spec), set())
+        return self.modes(next(iter(meant))) if meant else ()
+
     def _arbitrary(
         self, name: str, family: str, unsigned: str, type_name: str, inside: str
     ) -> Fixed:

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from trigger.backends.hls4ml.csim import FLAGS, INCLUDES, CsimFailed, call, compile_with_gcc
 from trigger.fixedpoint.types import Fixed
+from trigger.support.csim_process import FLAGS, INCLUDES, CsimFailed, call, compile_with_gcc
 from trigger.support.files import regular
 
 # A link to the project whose path is valid in a C++ string, whatever the real path is.

@@ -8,9 +8,9 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from trigger.backends.hls4ml.csim import INCLUDES, CsimFailed
-from trigger.backends.hls4ml.foreign_csim import ForeignProject, read_text
-from trigger.backends.hls4ml.headers import (
+from trigger.fixedpoint.types import MAX_WIDTH, Fixed
+from trigger.frontends.hls4ml.foreign_csim import ForeignProject, read_text
+from trigger.frontends.hls4ml.headers import (
     Array,
     HeaderError,
     Headers,
@@ -19,7 +19,7 @@ from trigger.backends.hls4ml.headers import (
     declares,
     without_comments,
 )
-from trigger.fixedpoint.types import MAX_WIDTH, Fixed
+from trigger.support.csim_process import INCLUDES, CsimFailed
 from trigger.support.files import regular
 from trigger.support.numbers import counted
 

@@ -1,0 +1,1 @@
+"""hls4ml projects as networks: read from their C++, and witnessed by their own csim."""

@@ -1,0 +1,65 @@
+"""The structs in parameters.h, which hold sizes, types and options of each layer."""
+
+import re
+from typing import NamedTuple
+
+from trigger.frontends.hls4ml.headers import HeaderError, Headers, without_comments
+from trigger.frontends.hls4ml.numbers import Number, number
+
+_STRUCT = re.compile(r"\bstruct\s+(\w+)\s*:\s*(?:nnet::)?(\w+)\s*\{")
+
+
+class Config(NamedTuple):
+    """One struct; its ``headers`` know the names inside it and those outside of all structs."""
+
+    name: str
+    base: str
+    body: str
+    headers: Headers
+
+    def size(self, field: str) -> int:
+        """Raises HeaderError if the struct does not define it."""
+        if not re.search(rf"\b{field}\s*=", self.body):
+            raise HeaderError(f"the struct {self.name} has no {field}")
+        return self.headers.size(field)
+
+    def number(self, field: str) -> Number:
+        """The type called ``field`` in the struct. Raises HeaderError if it is not there."""
+        match = re.search(rf"\btypedef\s+([^;]+?)\s+{field}\s*;", self.body)
+        if match is None:
+            raise HeaderError(f"the struct {self.name} has no {field}")
+        return number(self.headers, match[1])
+
+    def option(self, field: str, default: str) -> str:
+        """An enumerated option or a function, by its name without namespace and template."""
+        match = re.search(rf"\b{field}\s*=\s*(?:nnet::)?(?:product::)?(\w+)", self.body)
+        return match[1] if match else default
+
+
+def configs(parameters: str, others: str) -> tuple[Headers, dict[str, Config]]:
+    """The names outside of structs, and the structs. ``others`` are further headers."""
+    text = without_comments(parameters)
+    found: dict[str, tuple[str, str]] = {}
+    outside = ""
+    while match := _STRUCT.search(text):
+        end = _end(text, match.end())
+        if match[1] in found:
+            raise HeaderError(f"the struct {match[1]} is defined twice")
+        found[match[1]] = (match[2], text[match.end() : end])
+        outside += text[: match.start()]
+        text = text[end:]
+    outside = "\n".join([others, outside + text])
+    made = {
+        name: Config(name, base, body, Headers(f"{outside}\n{body}"))
+        for name, (base, body) in found.items()
+    }
+    return Headers(outside), made
+
+
+def _end(text: str, start: int) -> int:
+    depth = 1
+    for place in range(start, len(text)):
+        depth += {"{": 1, "}": -1}.get(text[place], 0)
+        if not depth:
+            return place
+    raise HeaderError("a struct does not end")
