@@ -7,13 +7,16 @@ import keras
 import numpy as np
 
 
-def network(hidden=4, inputs=3, outputs=2):
+def network(hidden=4, inputs=3, outputs=2, softmax=False):
     """Two dense layers with ReLU between them; weights of many bits."""
     rng = np.random.default_rng(5)
     x = source = keras.Input((inputs,), name="x")
     x = keras.layers.Dense(hidden, name="fc")(x)
     x = keras.layers.Activation("relu", name="act")(x)
-    made = keras.Model(source, keras.layers.Dense(outputs, name="scores")(x))
+    x = keras.layers.Dense(outputs, name="scores")(x)
+    if softmax:
+        x = keras.layers.Activation("softmax", name="probabilities")(x)
+    made = keras.Model(source, x)
     made.set_weights([rng.normal(size=w.shape) for w in made.get_weights()])
     return made
 

@@ -52,6 +52,10 @@ def made(tmp_path_factory):
         "parallel": write_default(folder / "parallel", net),
         "stream": write_default(folder / "stream", net, "io_stream", "Resource", 3),
         "modes": write_default(folder / "modes", net, layers=MODES),
+        "softmax": write_default(folder / "softmax", small_network(softmax=True)),
+        "stream_softmax": write_default(
+            folder / "stream_softmax", small_network(softmax=True), "io_stream"
+        ),
     }
 
 
@@ -81,10 +85,18 @@ def compared(folder):
     return int(differ.sum()), len(x)
 
 
-@pytest.mark.parametrize("name", ["parallel", "stream", "modes"])
+@pytest.mark.parametrize("name", ["parallel", "stream", "modes", "softmax", "stream_softmax"])
 def test_the_graph_gives_the_integers_of_the_csim(made, name):
     differing, count = compared(made[name])
     assert differing == 0 and count > 6000
+
+
+def test_a_softmax_at_the_end_is_left_out(made):
+    read = network.load(made["softmax"])
+    lowered = network.lower(read, None)
+    note = "the softmax is left out; it cannot change the order of the classes"
+    assert lowered.notes == (f"probabilities: {note}",)
+    assert [one.name for one in network.left_out(read, lowered)] == ["softmax", "softmax"]
 
 
 def test_the_csim_is_the_projects_own(project):

@@ -23,7 +23,8 @@ class ForeignProject(NamedTuple):
     output.
 
     ``sources`` is its firmware folder; ``lines`` is C++ that calls it for the event ``const double
-    *x, double *y``; ``includes`` are the files that this C++ needs.
+    *x, double *y``; ``includes`` are the files that this C++ needs. With ``before_softmax`` the
+    csim gives what the softmax at its end reads, in place of the outputs.
     """
 
     directory: Path
@@ -36,6 +37,7 @@ class ForeignProject(NamedTuple):
     output_type: Fixed
     lines: tuple[str, ...]
     includes: tuple[Path, ...]
+    before_softmax: bool = False
 
     @property
     def label(self) -> str:
@@ -69,6 +71,7 @@ def _batch(project: ForeignProject) -> str:
     streams are static.
     """
     includes = [project.sources / f"{project.name}.cpp", *project.includes]
+    seen = project.before_softmax
     bridged = any(path.name.endswith("_bridge.cpp") for path in project.includes)
     return "\n".join(
         [
@@ -77,11 +80,13 @@ def _batch(project: ForeignProject) -> str:
             "#include <map>",
             "#include <string>",
             "#include <type_traits>",
+            *_observed(project),
             *(f'#include "{_LINK}/{path.relative_to(project.directory)}"' for path in includes),
             *([] if bridged else [_TRACE]),
-            _CONVERSIONS,
+            *([] if project.before_softmax else [_CONVERSIONS]),
             "static void trigger_event(const double *x, double *y) {",
             *(f"    {line}" for line in project.lines),
+            *([f"    std::copy_n(trigger_seen, {project.outputs}, y);"] if seen else []),
             "}",
             'extern "C" void trigger_batch(const double *x, double *y, size_t events, size_t) {',
             "    for (size_t e = 0; e < events; e++)",
@@ -92,6 +97,36 @@ def _batch(project: ForeignProject) -> str:
     )
 
 
+def _observed(project: ForeignProject) -> list[str]:
+    """C++ before the sources, after which their calls of softmax also keep what they read."""
+    if not project.before_softmax:
+        return []
+    headers = [project.sources / name for name in ("defines.h", "parameters.h")]
+    return [
+        "#include <algorithm>",
+        *(f'#include "{_LINK}/{path.relative_to(project.directory)}"' for path in headers),
+        _CONVERSIONS,
+        f"static double trigger_seen[{project.outputs}];",
+        _SOFTMAX,
+        "#define softmax trigger_softmax",
+    ]
+
+
+_SOFTMAX = """\
+namespace nnet {
+template <class data_T, class res_T, typename CONFIG_T>
+void trigger_softmax(data_T data[CONFIG_T::n_in], res_T res[CONFIG_T::n_in]) {
+    for (unsigned i = 0; i < CONFIG_T::n_in; i++) trigger_seen[i] = trigger_real(data[i]);
+    softmax<data_T, res_T, CONFIG_T>(data, res);
+}
+template <class data_T, class res_T, typename CONFIG_T>
+void trigger_softmax(hls::stream<data_T> &data, hls::stream<res_T> &res) {
+    data_T word = data.read();
+    for (unsigned i = 0; i < data_T::size; i++) trigger_seen[i] = trigger_real(word[i]);
+    data.write(word);
+    softmax<data_T, res_T, CONFIG_T>(data, res);
+}
+}"""
 # Definitions that the bridge of hls4ml provides for its library.
 _TRACE = """namespace nnet {
 bool trace_enabled = false;

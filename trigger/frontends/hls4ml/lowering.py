@@ -46,10 +46,15 @@ class _Walk:
         self.problems: list[Problem] = []
         self.builder = Builder(types)
         self.values: dict[str, Value] = {}
-        source, self.target = project.ports()
+        source, target = project.ports()
+        self.target = target.name
+        self.softmax = project.softmax
+        if self.softmax is not None:
+            self.target = self.softmax.arguments[0]
         self._start(source)
         for call in project.program.calls:
-            self._visit(call)
+            if call is not self.softmax:
+                self._visit(call)
 
     def _start(self, source: Array | Stream) -> None:
         try:
@@ -62,15 +67,21 @@ class _Walk:
     def graph(self) -> Graph:
         if self.problems:
             raise Inexact(self.problems)
-        value = self.values.get(self.target.name)
+        value = self.values.get(self.target)
         if value is None:
-            problem = Problem(self._file(), f"nothing gives {self.target.name}", _again())
+            problem = Problem(self._file(), f"nothing gives {self.target}", _again())
             raise Inexact([problem])
         elements = len(self.builder[value.node].types)
         if elements != self.project.outputs:
-            reason = f"{self.target.name} gets {elements} of {self.project.outputs} elements"
+            reason = f"{self.target} gets {elements} of {self.project.outputs} elements"
             raise Inexact([Problem(self._file(), reason, _again())])
-        return self.builder.graph(value.node)
+        return self.builder.graph(value.node, self._notes())
+
+    def _notes(self) -> tuple[str, ...]:
+        if self.softmax is None:
+            return ()
+        note = "the softmax is left out; it cannot change the order of the classes"
+        return (f"{self.softmax.layer}: {note}",)
 
     def _visit(self, call: Call) -> None:
         try:
@@ -124,8 +135,9 @@ class _Walk:
 
     def _type(self, variable: str) -> Number:
         known = self.project.program.variables
-        if variable == self.target.name:
-            return number(self.project.headers, self.target.type)
+        port = self.project.ports()[1]
+        if variable == port.name:
+            return number(self.project.headers, port.type)
         if variable not in known:
             raise HeaderError(f"the variable {variable} is not declared")
         return number(self.project.headers, known[variable])

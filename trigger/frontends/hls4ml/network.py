@@ -18,10 +18,10 @@ __all__ = ["Reference", "ends", "input_types", "left_out", "load", "lower", "rec
 
 
 class Reference:
-    """The csim of the project itself."""
+    """The csim of the project itself; a softmax at its end is left out."""
 
     def __init__(self, project: Project, graph: Graph | None = None) -> None:
-        self._csim = project.csim
+        self._csim = project.csim._replace(before_softmax=project.softmax is not None)
 
     def predict(self, x: np.ndarray) -> Reals:
         """Real inputs, shape (events, features), to outputs, float64 of shape (events, outputs)."""
@@ -44,5 +44,7 @@ def ends(project: Project, graph: Graph | None = None) -> list[tuple[str, int]]:
 
 
 def left_out(project: Project, graph: Graph) -> list[LeftOut | None]:  # noqa: ARG001
-    """Nothing: functions that the graph does not have are refused."""
-    return [None] * project.outputs
+    """A softmax at the end; other functions that the graph does not have are refused."""
+    from trigger.frontends import heads
+
+    return [heads.SOFTMAX if project.softmax else None] * project.outputs

@@ -18,7 +18,7 @@ from trigger.frontends.hls4ml.foreign import open_foreign
 from trigger.frontends.hls4ml.foreign_csim import ForeignProject, read_text
 from trigger.frontends.hls4ml.headers import Array, HeaderError, Headers, Stream, Top
 from trigger.frontends.hls4ml.numbers import Number, stored
-from trigger.frontends.hls4ml.source import Program, program
+from trigger.frontends.hls4ml.source import Call, Program, program
 from trigger.frontends.inexact import Inexact, Problem
 from trigger.support.files import regular
 
@@ -46,6 +46,14 @@ class Project(NamedTuple):
     @property
     def features(self) -> int:
         return self.csim.inputs
+
+    @property
+    def softmax(self) -> Call | None:
+        """The softmax that gives the output, if the project ends in one."""
+        last = self.program.calls[-1] if self.program.calls else None
+        if last is None or last.function != "softmax" or len(last.arguments) != 2:
+            return None
+        return last if last.arguments[1] == self.ports()[1].name else None
 
     @property
     def outputs(self) -> int:
