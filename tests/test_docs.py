@@ -110,6 +110,15 @@ def test_the_site_is_built_without_a_warning(tmp_path):
     )
     for command in names.split():
         assert f'id="trigger-{command}"' in commands, command
+    gallery = (tmp_path / "zoo.html").read_text()
+    for card in (ROOT / "models").glob("*/README.md"):
+        name = card.parent.name
+        assert f'href="cards/{name}.html"' in gallery, name
+        page = (tmp_path / "cards" / f"{name}.html").read_text()
+        assert f'<h1 class="title">{name}</h1>' in page
+        inside = page[page.index("<h1") : page.index("</article>")]
+        for target in re.findall(r'href="([^":#]+)["#]', inside):
+            assert (tmp_path / "cards" / target).is_file(), f"{name}: {target}"
     functions = (tmp_path / "reference" / "python.html").read_text()
     for name in trigger.__all__:
         assert f'id="trigger.{name}"' in functions or f".{name}" in functions, name

@@ -28,7 +28,7 @@ def test_each_trigger_has_a_row_a_section_a_picture_and_a_card():
     for name in zoo():
         section = PAGE.split(f"\n## {name}\n")[1].split("\n## ")[0]
         assert f"](zoo/{name}.svg)" in section, name
-        assert f"`models/{name}/README.md`" in section, name
+        assert f"](../models/{name}/README.md)" in section, name
 
 
 @pytest.mark.parametrize("name", zoo())
