@@ -15,11 +15,11 @@ WORKERS ?= auto
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-core test-full test-hgq coverage docs fuzz smoke licences lint setup clean
+.PHONY: help demo test test-core test-full test-hgq test-old-hls4ml coverage docs fuzz smoke licences lint setup clean
 
 help: ## this list
 	@echo "make TARGET [WORKERS=2], where TARGET is"
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F '|' '{printf "  %-10s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F '|' '{printf "  %-15s %s\n", $$1, $$2}'
 
 demo: setup ## build the jet tagger: network, firmware, verification, report
 	$(BIN)/trigger build jet_tagger
@@ -37,6 +37,10 @@ test-full: setup ## the tests with their long campaigns
 test-hgq: $(VENV)-hgq/.ready ## the tests of HGQ2's networks
 	$(VENV)-hgq/bin/python -m pytest -n $(WORKERS) tests/frontends/test_hgq*.py \
 	  "tests/test_docs.py::test_the_page_works[coming-from/hgq2.md]"
+
+# hls4ml 0.8 without its dependencies, of which a project needs few.
+test-old-hls4ml: setup $(VENV)-old-hls4ml/.ready ## projects of hls4ml 0.8 against their own csim
+	$(BIN)/python benchmarks/hls4ml_08.py --python $(VENV)-old-hls4ml/bin/python
 
 coverage: setup ## the tests, with the lines they reach
 	$(PYTEST) --cov --cov-report=term:skip-covered
@@ -72,6 +76,13 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	@command -v g++ > /dev/null || { echo "g++ is required; install it (Debian and Ubuntu: apt install g++)"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[qkeras,test]'
+	@touch $@
+
+$(VENV)-old-hls4ml/.ready:
+	$(PYTHON) -m venv $(VENV)-old-hls4ml
+	$(VENV)-old-hls4ml/bin/pip install --quiet --no-deps hls4ml==0.8.1
+	$(VENV)-old-hls4ml/bin/pip install --quiet numpy pyyaml h5py onnx tabulate calmjs.parse \
+	  pydigitalwavetools
 	@touch $@
 
 $(VENV)-hgq/.ready: pyproject.toml constraints.txt

@@ -13,7 +13,11 @@ from trigger_command import invoke
 
 from trigger import TriggerError
 from trigger.artifacts.folder import Build, read_graph, reference
-from trigger.artifacts.implementations import recorded_expectations, trained_network
+from trigger.artifacts.implementations import (
+    compare_with,
+    recorded_expectations,
+    trained_network,
+)
 from trigger.fixedpoint import evaluate
 from trigger.frontends.hls4ml import network
 from trigger.spec.spec import load
@@ -249,6 +253,29 @@ def sample(tmp_path, monkeypatch):
     Path("sample.csv").write_text("\n".join(["a,b,c,kind", *rows]) + "\n")
 
 
+def lowered(path, folder):
+    """A build up to its graph."""
+    made = Build(load(path), Path(), folder, {"events": ""})
+    for name, stage in (("events", events), ("model", model), ("graph", graph)):
+        (folder / name).mkdir(parents=True)
+        stage.run(made, folder / name)
+    return made
+
+
+def test_a_project_of_other_arithmetic_is_told_with_its_first_event(project, sample, tmp_path):
+    """The headers of hls4ml in this project add one step to each ReLU."""
+    header = project / "firmware" / "nnet_utils" / "nnet_activation.h"
+    edit(header, "            res[ii] = datareg;", "            res[ii] = datareg + data_T(0.5);")
+    root = lowered(adopt(Adoption(project, Path("sample.csv"), PART, 240, "kind")), tmp_path).root
+    read = read_graph(root)
+    (found,) = compare_with(
+        read, recorded_expectations(root), {"graph": evaluate.GoldenModel(read)}
+    ).comparisons
+    assert not found.equal and found.differing > 1000
+    assert str(found.witness).startswith("event 0: graph first differs in ")
+    assert not trained_network(root).comparison.equal
+
+
 def test_a_project_is_packed_recorded_and_lowered(project, sample, tmp_path):
     path = adopt(Adoption(project, Path("sample.csv"), PART, 240, "kind"))
     text = path.read_text()
@@ -256,10 +283,7 @@ def test_a_project_is_packed_recorded_and_lowered(project, sample, tmp_path):
     assert "# Written by `trigger build --hls4ml project`." in text
     assert 'type = "fixed<16,6>"' in text
     packed = Path("tiny.zip").read_bytes()
-    made = Build(load(path), Path(), tmp_path / "build", {"events": ""})
-    for name, stage in (("events", events), ("model", model), ("graph", graph)):
-        (made.root / name).mkdir(parents=True)
-        stage.run(made, made.root / name)
+    made = lowered(path, tmp_path / "build")
     assert reference(made.root) == "hls4ml"
     assert (made.root / "model" / "network.zip").read_bytes() == packed
     assert json.loads((made.root / "model" / "summary.json").read_text())["network"] == {
