@@ -20,6 +20,7 @@ from trigger.artifacts.implementations import (
 )
 from trigger.fixedpoint import evaluate
 from trigger.frontends.hls4ml import network
+from trigger.frontends.stored import opened
 from trigger.spec.spec import load
 from trigger.verification import vectors
 from trigger.workflow.adopt import Adoption, adopt
@@ -292,6 +293,8 @@ def test_a_project_is_packed_recorded_and_lowered(project, sample, tmp_path):
     expected = recorded_expectations(made.root)
     assert not expected.off_grid.any()
     np.testing.assert_array_equal(evaluate.run(read_graph(made.root), expected.x), expected.outputs)
+    reference_alone = opened(made.root / "model" / "network.zip").reference(read_graph(made.root))
+    assert reference_alone.predict(np.zeros((2, 3))).shape == (2, 2)
     agreement = trained_network(made.root)
     assert agreement.comparison.equal
     assert agreement.comparison.name == "hls4ml project (Vitis)"

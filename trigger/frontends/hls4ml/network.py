@@ -21,6 +21,7 @@ class Reference:
     """The csim of the project itself; a softmax at its end is left out."""
 
     def __init__(self, project: Project, graph: Graph | None = None) -> None:
+        self._kept = project  # its unpacked files are removed with it
         self._csim = project.csim._replace(before_softmax=project.softmax is not None)
 
     def predict(self, x: np.ndarray) -> Reals:
