@@ -95,15 +95,21 @@ def _verdict(core: str, rtl: Rtl, k: int, milliseconds: int) -> bool | None:
 
 
 def _width(graph: Graph) -> int:
-    """Bits that hold every value, also before it is limited, and what is added to round it."""
-    width = max(t.width for node in graph.nodes for t in node.types)
-    shifts = [
-        abs(own.fraction - before.fraction)
-        for node in graph.nodes
-        if isinstance(node, Quantize)
-        for own, before in zip(node.types, graph[node.inputs[0]].types, strict=True)
-    ]
-    return width + max([0, *shifts]) + 4
+    """Bits that hold every value, also before it is limited, what is added to round it, and thresholds."""
+    sizes = [t.width for node in graph.nodes for t in node.types]
+    shifts = [0]
+    for node in graph.nodes[1:]:
+        source = graph[node.inputs[0]]
+        if isinstance(node, Quantize):
+            shifts += abs(node.fractions - source.fractions).tolist()
+        if isinstance(node, Staircase):
+            edges = [
+                edge
+                for fraction in source.fractions
+                for edge in thresholds(node, fraction).tolist()
+            ]
+            sizes += [abs(edge).bit_length() for edge in edges]
+    return max(sizes) + max(shifts) + 4
 
 
 def _graph(rtl: Rtl, wide: int) -> tuple[list[str], list[str]]:
