@@ -129,5 +129,5 @@ def test_the_limits_in_the_documentation():
     assert len(limits) == 10
     for limit in limits:
         parse(limit)
-    listed = page[page.index("- **Figures** are ") : page.index(". A limit holds")]
+    listed = page[page.index("- **Figures:** ") : page.index(". A limit")]
     assert set(re.findall("`(.*?)`", listed)) == set(FIGURES)
