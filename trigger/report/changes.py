@@ -74,6 +74,7 @@ def to_json(comparison: Comparison) -> str:
         "lut_by_layer": [_pair(pair) for pair in changes.luts],
         "layers": [detail._asdict() for detail in changes.layers],
         "interface": [one._asdict() for one in changes.interface],
+        "loading": changes.loading,
         "sources": [one._asdict() for one in changes.sources],
         "not_compared": [note._asdict() for note in changes.notes],
         "limits": [

@@ -7,6 +7,7 @@ import numpy as np
 from trigger.artifacts.changes.result import Changes, Detail, Note
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.ops import Constant, Operation
+from trigger.fixedpoint.parameters import difference, parameters
 from trigger.fixedpoint.summary import types
 
 _LAYER = "layer"
@@ -18,12 +19,23 @@ def network(first: Graph, second: Graph) -> Changes:
     """The differences of each layer that both graphs have, and the layers of one of them."""
     before, after = (_named(graph.nodes) for graph in (first, second))
     inputs = {first.input.name, second.input.name}
+    loading = _loading(first, second)
     if (before.keys() & after.keys()) - inputs:
-        return Changes(layers=tuple(_layers(before, after)))
+        return Changes(layers=tuple(_layers(before, after)), loading=loading)
     old, new = (", ".join(list(nodes)[1:]) or _NONE for nodes in (before, after))
     note = Note("types and weights", f"no layer in common: {old}; {new}")
     ends = (_named(graph.nodes[:1]) for graph in (first, second))
-    return Changes(layers=tuple(_layers(*ends)), notes=(note,))
+    return Changes(layers=tuple(_layers(*ends)), notes=(note,), loading=loading)
+
+
+def _loading(first: Graph, second: Graph) -> str:
+    """Whether the weights of one graph can be loaded into the hardware of another."""
+    if not len(parameters(first).values):
+        return ""
+    constant = not len(parameters(second).values)
+    fault = "they are constants of the firmware" if constant else difference(first, second)
+    can = f"cannot be loaded into the first: {fault}" if fault else "can be loaded into the first"
+    return f"the weights of the second {can}"
 
 
 def _named(nodes: Sequence[Operation]) -> dict[str, Operation]:
@@ -59,8 +71,11 @@ def _node(old: Operation, new: Operation) -> Iterator[Detail]:
             continue
         if isinstance(value, Constant):
             yield from _constant(old.name, name, value, other)
-        elif isinstance(value, np.ndarray):
+        elif isinstance(value, np.ndarray) and isinstance(other, np.ndarray):
             yield from _integers(old.name, name, value, other)
+        elif isinstance(value, np.ndarray) or isinstance(other, np.ndarray):  # parameters
+            old_text, new_text = (_NONE if x is None else _shape(x) for x in (value, other))
+            yield Detail(old.name, name, old_text, new_text)
         elif value != other:
             yield Detail(old.name, name, _plain(value), _plain(other))
 

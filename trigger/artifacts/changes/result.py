@@ -79,7 +79,8 @@ class Changes(NamedTuple):
     """What changed: ``figures`` and ``luts`` (by layer) list equal ones too; ``layers``,
     ``interface`` and ``sources`` only differences.
 
-    ``compared`` names the sections that were compared; ``notes`` are for the rest.
+    ``compared`` names the sections that were compared; ``notes`` are for the rest. ``loading`` says
+    whether the second network can be loaded into the first firmware, if that takes other weights.
     """
 
     figures: tuple[Pair, ...] = ()
@@ -89,6 +90,7 @@ class Changes(NamedTuple):
     sources: tuple[Difference, ...] = ()
     notes: tuple[Note, ...] = ()
     compared: tuple[str, ...] = ()
+    loading: str = ""
 
     def joined(self, other: "Changes") -> "Changes":
         """These changes and others."""
@@ -100,6 +102,7 @@ class Changes(NamedTuple):
             self.sources + other.sources,
             self.notes + other.notes,
             self.compared + other.compared,
+            self.loading or other.loading,
         )
 
     @property

@@ -83,7 +83,7 @@ def headline(changes: Changes) -> str:
     layers = {detail.layer for detail in changes.layers}
     texts += [f"{counted(len(layers), 'layer')} changed"] if layers else []
     texts += ["another interface"] if changes.interface else []
-    return "; ".join(texts) or "no figure changed"
+    return "; ".join([*(texts or ["no figure changed"]), *filter(None, [changes.loading])])
 
 
 def amount(detail: Detail) -> str:
