@@ -178,6 +178,29 @@ def test_a_net_without_a_driver_is_found(tmp_path):
     assert proof.why == "a cell ($sshl) reads a net that nothing drives"
 
 
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("assign y[0] = ~x[0];", "two cells drive one net"),
+        ("assign x[0] = 1'b0;", "a net has an input and something else that drives it"),
+        ("assign x[1] = x[0];", "a net has an input and something else that drives it"),
+        ("reg held; always @* if (x[0]) held = x[1]; assign y[0] = held;", "$dlatch"),
+        ("reg m[0:1]; always @(posedge clk) m[x[0]] <= x[1]; assign y[0] = m[x[2]];", "$memrd"),
+    ],
+)
+def test_hardware_that_is_no_function_is_found(tmp_path, line, why):
+    """Other hardware in the place of the first output, or beside the inputs."""
+    rtl = rtl_of(mlp(), tmp_path)
+    core = rtl.directory / "src" / "core.v"
+    text = core.read_text()
+    if why.startswith("$"):
+        text = text.replace("assign y = ", "assign y[1] = x[0]; wire [1:0] before = ")
+    core.write_text(text.replace("endmodule", f"{line}\nendmodule", 1))
+    proof = prove(rtl, tmp_path / "work")
+    assert proof.why == why
+    assert not any(proof.outputs)
+
+
 def test_another_latency_is_found(tmp_path):
     rtl = rtl_of(mlp(), tmp_path)
     proof = prove(replace(rtl, interface=rtl.interface._replace(latency=9)), tmp_path / "work")

@@ -7,9 +7,10 @@ import pytest
 from random_graphs import random_graph
 
 from trigger.fixedpoint import evaluate
+from trigger.fixedpoint.build import Builder, constant
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.serialize import from_json, to_json
-from trigger.fixedpoint.types import bounds
+from trigger.fixedpoint.types import Fixed, bounds
 from trigger.proof import network
 from trigger.proof.equality import equal
 from trigger.proof.forms import Ends, Exhausted, Form, Forms
@@ -134,3 +135,46 @@ def test_a_value_that_stays_is_a_constant():
     assert forms.opaque("one", Ends(4, 4)) == Form((), 4)
     x = forms.variable(0, 3)
     assert forms.apply(lambda v: v >> 2, [x]) == Form((), 0)
+
+
+def test_a_table_is_linear_only_if_its_slope_is_exact():
+    """2048 times the distance of the ends is a multiple of 2^64 and 2048 less, as int64 has it."""
+    forms = Forms()
+    x, y = forms.variable(0, 1), forms.variable(0, 1)
+    least, most = -(1 << 52), (1 << 52) - 1
+    levels = np.array([[least, least + 1], [most, most]])
+    value = forms.apply(lambda a, b: levels[a, b], [x, y])
+    assert forms.ends(value) == Ends(least, most)
+    wrapped = forms.apply(lambda v: (v * 2048 + 4096) % 8192 - 4096, [value])
+    assert forms.ends(wrapped) == Ends(-2048, 2048)
+    assert not equal(forms, wrapped, forms.total([(2048, value)], 2048 << 52))
+
+
+def test_a_sum_whose_parts_join_in_a_circle_has_a_form():
+    """Joined with a difference, either function leaves what the other one joins."""
+    forms = Forms()
+    x, y = forms.variable(0, 4095), forms.variable(0, 4095)
+    difference = forms.total([(1, x), (-1, y)])
+    low = forms.apply(lambda v: v & 255, [difference])
+    lower = forms.apply(lambda v: v & 15, [forms.total([(1, y), (-1, low)])])
+    made = forms.total([(1, difference), (1, lower)])
+    assert forms.total([(1, made), (-1, lower)]) == difference
+    assert forms.total([(1, lower), (1, x), (-1, y)]) == made
+
+
+def test_truth_tables_read_the_lowest_bits_of_wide_values():
+    builder = Builder((Fixed(True, 30, 30), Fixed(True, 24, 24)))
+    levels = constant(np.random.default_rng(0).integers(-9, 10, (1, 32)))
+    widths = np.array([[2, 3]])
+    graph = builder.graph(
+        builder.truth_table("table", "inputs", np.array([[0, 1]]), levels, widths)
+    )
+    forms = Forms()
+    x, y = given = network.inputs(forms, graph)
+    (made,) = network.values(forms, graph, given)["table"]
+    low, high = (
+        forms.total([(1, own), (-1 << bits, forms.floor(own, bits))])
+        for own, bits in ((x, 2), (y, 3))
+    )
+    other = forms.apply(lambda v: levels.values[0][v], [forms.total([(1, low), (4, high)])])
+    assert made == other

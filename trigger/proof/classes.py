@@ -70,6 +70,8 @@ def separate(values: Integers, modulus: int) -> list[Integers] | None:
     parts = [
         values[tuple(slice(None) if own == axis else 0 for own in axes)] - origin for axis in axes
     ]
+    if sum(int(abs(part).max()) for part in parts) >= 1 << 62:
+        return None  # sums of them may be more than int64 holds
     rest = values - origin - sum(along(part, k, values.ndim) for k, part in enumerate(parts))
     return None if (rest % modulus if modulus else rest).any() else parts
 

@@ -11,7 +11,9 @@ def equal(forms: Forms, a: Form, b: Form, modulus: int = 0) -> bool:
     tabulated over all that it depends on, if that has few values.
     """
     difference = _reduced(forms.total([(1, a), (-1, b)]), modulus)
-    while difference.terms and forms.fits(difference):
+    seen: set[Form] = set()
+    while difference.terms and difference not in seen and forms.fits(difference):
+        seen.add(difference)
         step = _newest(forms, difference)
         finer = forms.rewritten(difference, *step, modulus) if step else None
         if finer is None:

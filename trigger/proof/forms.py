@@ -176,17 +176,22 @@ class Forms:
 
     def total(self, parts: Sequence[tuple[int, Form]], constant: int = 0) -> Form:
         """The sum of forms, each times a factor, and a constant."""
-        terms: Counter[int] = Counter()
-        for factor, form in parts:
-            constant += factor * form.constant
-            for atom, own in form.terms:
-                terms[atom] += factor * own
-        made = _form(terms, constant)
-        while (alike := self._alike(made)) is not None:
-            joined = self.rewritten(made, *alike)
+        return self._joined(_sum(parts, constant))
+
+    def _joined(self, form: Form) -> Form:
+        """The form with alike functions as one. Where joining some takes others apart again, and so
+        on in a circle, the least form of the circle.
+        """
+        seen: dict[Form, int] = {}
+        while form not in seen:
+            alike = self._alike(form)
+            if alike is None:
+                return form
+            seen[form] = len(seen)
+            joined = self._rewritten(form, *alike)
             assert joined is not None, "alike functions have small tables"
-            made = joined
-        return made
+            form = joined
+        return min(list(seen)[seen[form] :])
 
     def rewritten(
         self, form: Form, variables: Sequence[Terms], numbers: Sequence[int], modulus: int = 0
@@ -194,6 +199,12 @@ class Forms:
         """The form in which the atoms ``numbers``, and the first variable where it is in the form,
         are one function of variables; None if it has too many values.
         """
+        made = self._rewritten(form, variables, numbers, modulus)
+        return made and self._joined(made)
+
+    def _rewritten(
+        self, form: Form, variables: Sequence[Terms], numbers: Sequence[int], modulus: int = 0
+    ) -> Form | None:
         factors = dict(form.terms)
         read = [Form(((number, 1),)) for number in numbers]
         own = [factors[number] for number in numbers]
@@ -207,7 +218,7 @@ class Forms:
         rest = Counter({number: own for number, own in form.terms if number not in numbers})
         for atom, factor in variables[0] if linear else ():
             rest[atom] -= linear * factor
-        return self.total([(1, _form(rest, form.constant)), (1, made)])
+        return _sum([(1, _form(rest, form.constant)), (1, made)])
 
     def _multiple(self, form: Form, direction: Terms) -> int:
         """How often a direction is in a form, so that less than its first atom remains."""
@@ -248,11 +259,13 @@ class Forms:
     def apply(self, function: Callable[..., Integers], read: Sequence[Form]) -> Form | None:
         """A function of forms, which takes and gives arrays; None if it has too many values."""
         if not any(form.terms for form in read):
+            if any(abs(form.constant) >= _LARGEST for form in read):
+                return None
             return Form((), int(function(*(np.array([form.constant]) for form in read))[0]))
         for variables in self._variables(read):
             made = self._over(variables, function, read)
             if made is not None:
-                return made
+                return self._joined(made)
         return None
 
     def floor(self, form: Form, shift: int) -> Form:
@@ -375,6 +388,8 @@ class Forms:
         if self._effort < 0:
             raise Exhausted
         result = np.broadcast_to(function(*(use.values(classes) for use in uses)), shape)
+        if max(abs(int(result.min())), abs(int(result.max()))) >= _LARGEST:
+            return None
         return self._function(variables, [own.of for own in classes], result, modulus)
 
     def _function(
@@ -405,7 +420,7 @@ class Forms:
                 self._function([variable], [labels], part)
                 for variable, labels, part in zip(kept, own, parts, strict=True)
             ]
-            return self.total([(1, part) for part in single], origin)
+            return _sum([(1, part) for part in single], origin)
         differences = values - origin
         step = int(np.gcd.reduce(differences, axis=None))
         if differences.flat[np.flatnonzero(differences)[0]] < 0:
@@ -420,12 +435,13 @@ class Forms:
         """The form of a function of one direction if it is linear."""
         if len(values) != len(classes):
             return None
+        # In Python's integers: a slope times a distance may be more than int64 holds.
         domain, steps = self.domain(direction), values[classes]
-        slope, rest = divmod(int(steps[1] - steps[0]), int(domain[1] - domain[0]))
-        constant = int(steps[0]) - slope * int(domain[0])
-        if rest or (steps != slope * domain + constant).any():
+        distance, rise = int(domain[-1] - domain[0]), int(steps[-1] - steps[0])
+        slope, rest = divmod(rise, distance)
+        if rest or (steps - steps[0] != slope * (domain - domain[0])).any():
             return None
-        return self.total([(slope, Form(direction))], constant)
+        return _sum([(slope, Form(direction))], int(steps[0]) - slope * int(domain[0]))
 
 
 class _Use:
@@ -479,7 +495,8 @@ class _Use:
                 places.append(along(labels[classes[axis].first], axis, len(self._axes)))
             else:
                 domain, values = self._forms.domain(own), self._values_of(own, classes)
-                places.append(labels[np.searchsorted(domain, values)])
+                # Combinations that do not occur may give values that are not in the domain.
+                places.append(labels.take(np.searchsorted(domain, values), mode="clip"))
         made: Integers = function.values[tuple(places)]
         return made
 
@@ -503,6 +520,15 @@ def direction_of(form: Form) -> tuple[Terms, int]:
 
 def _form(terms: Counter[int], constant: int) -> Form:
     return Form(tuple(sorted((atom, own) for atom, own in terms.items() if own)), constant)
+
+
+def _sum(parts: Sequence[tuple[int, Form]], constant: int = 0) -> Form:
+    terms: Counter[int] = Counter()
+    for factor, form in parts:
+        constant += factor * form.constant
+        for atom, own in form.terms:
+            terms[atom] += factor * own
+    return _form(terms, constant)
 
 
 def _weighted(factors: Sequence[int]) -> Callable[..., Integers]:

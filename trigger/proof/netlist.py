@@ -20,6 +20,8 @@ Net = int | str
 _READ = ("A", "B", "S", "ADDR", "D")
 # Cells that shift to the left.
 _SHIFTS = ("$shl", "$sshl")
+# Bits of the address of a memory that is read as a table.
+_WIDEST_ADDRESS = 20
 
 
 class Unknown(Exception):
@@ -55,7 +57,7 @@ def cells(module: Mapping[str, Any]) -> list[Cell]:
             cell["type"],
             cell["parameters"],
             cell["connections"],
-            frozenset(port for port, way in cell["port_directions"].items() if way == "output"),
+            frozenset(p for p, way in cell.get("port_directions", {}).items() if way == "output"),
         )
         for cell in module["cells"].values()
         if cell["type"] != "$scopeinfo"
@@ -67,20 +69,23 @@ class Netlist:
 
     def __init__(self, forms: Forms, module: Mapping[str, Any], clock: Net, enable: Net) -> None:
         self._forms, self._clock, self._enable = forms, clock, enable
-        own = cells(module)
-        self._cells = [cell for cell in own if cell.kind != "$meminit"]
-        self._memories = {cell.parameters["MEMID"]: cell for cell in own if cell.kind == "$meminit"}
-        self._makers = {
-            net: number
-            for number, cell in enumerate(self._cells)
-            for port in cell.outputs
-            for net in cell.ports[port]
-        }
+        self._cells = cells(module)
+        self._makers: dict[Net, int] = {}
+        self._memories: dict[str, list[Cell]] = {}
+        for number, cell in enumerate(self._cells):
+            if "MEMID" in cell.parameters and not cell.outputs:
+                self._memories.setdefault(cell.parameters["MEMID"], []).append(cell)
+            for net in (net for port in cell.outputs for net in cell.ports[port]):
+                if self._makers.setdefault(net, number) != number:
+                    raise Unknown("two cells drive one net")
         self._bits: dict[Net, Bit] = {"0": Bit(Form(()), 0), "1": Bit(Form((), 1), 0)}
 
     def give(self, nets: Sequence[Net], form: Form) -> None:
-        """The value of nets, in cycle 0."""
-        self._bits.update((net, Bit(form, place, 0)) for place, net in enumerate(nets))
+        """The value of nets, in cycle 0. Raises Unknown if something else drives one."""
+        for place, net in enumerate(nets):
+            if net in self._bits or net in self._makers:
+                raise Unknown("a net has an input and something else that drives it")
+            self._bits[net] = Bit(form, place, 0)
 
     def run(self, wanted: Sequence[Net], done: Callable[[int], None] = lambda cells: None) -> None:
         """Find the values of nets. Raises Unknown if one has none."""
@@ -131,6 +136,8 @@ class Netlist:
             self._register(cell)
             return
         port = "DATA" if cell.kind == "$memrd_v2" else "Y"
+        if port not in cell.outputs:
+            raise Unknown(cell.kind)
         cycle, form = self.cycle(read), self._result(cell, len(cell.ports[port]))
         for place, net in enumerate(cell.ports[port]):
             self._bits[net] = Bit(form, place, cycle if form.terms else None)
@@ -141,7 +148,7 @@ class Netlist:
         if not rising or not enabled or list(cell.ports["EN"]) != [self._enable]:
             raise Unknown(f"{cell.kind}: a register with another clock or enable")
         for given, made in zip(cell.ports["D"], cell.ports["Q"], strict=True):
-            bit = self._bits[given]
+            bit = self._bit(given)
             self._bits[made] = bit if bit.cycle is None else bit._replace(cycle=bit.cycle + 1)
 
     # --- what a cell makes
@@ -229,22 +236,32 @@ class Netlist:
     def _read(self, cell: Cell) -> Form:
         if cell.number("CLK_ENABLE"):
             raise Unknown("$memrd_v2: a memory with a clock")
-        memory = self._memories[cell.parameters["MEMID"]]
+        memory, *others = self._memories.get(cell.parameters["MEMID"], [cell])
+        if others or memory.kind != "$meminit":
+            raise Unknown(f"{memory.kind}: a memory that is no table")
         width, first = memory.number("WIDTH"), memory.ports["ADDR"]
         if set(first) - {"0"}:
             raise Unknown("$meminit: a memory that does not start at 0")
         text = "".join(map(str, memory.ports["DATA"]))
         words = [text[k : k + width][::-1] for k in range(0, len(text), width)]
         address = self.unsigned(cell.ports["ADDR"])
+        if len(cell.ports["ADDR"]) > _WIDEST_ADDRESS:
+            raise Unknown("$memrd_v2: a memory of too many words")
         words += ["x"] * (self._forms.ends(address).high + 1 - len(words))
         table = np.array([0 if "x" in word else int(word, 2) for word in words])
         undefined = np.array(["x" in word for word in words])
-        made = self._applied(cell, lambda a: table[a], [address], width, text)
+        made = self._applied(cell, lambda a: table.take(a, mode="clip"), [address], width, text)
         if not undefined.any():
             return made
         forms = self._forms
         anything = forms.product(
-            self._applied(cell, lambda a: undefined[a], [address], 1, text),
+            self._applied(
+                cell,
+                lambda a: undefined.take(a, mode="clip"),
+                [address],
+                1,
+                ("undefined", text),
+            ),
             forms.variable(0, (1 << width) - 1),
         )
         return forms.total([(1, made), (1, anything)])

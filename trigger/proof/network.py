@@ -34,7 +34,7 @@ from trigger.fixedpoint.ops import (
     TruthTable,
 )
 from trigger.fixedpoint.ranges import ranges
-from trigger.fixedpoint.types import Overflow, Rounding, bounds
+from trigger.fixedpoint.types import Integers, Overflow, Rounding, bounds
 from trigger.proof.forms import Ends, Form, Forms
 
 _ZERO = Form(())
@@ -162,9 +162,7 @@ def _leaky(forms: Forms, x: Form, shift: int) -> Form:
 def _looked_up(forms: Forms, node: Staircase | Lookup, source: Operation, x: Form, i: int) -> Form:
     levels = node.levels.values
     if isinstance(node, Lookup):
-        made = forms.apply(lambda v: levels[v - node.first], [x])
-        assert made is not None, "a table is not longer than those of a proof"
-        return made
+        return _entry(forms, levels, forms.total([(1, x)], -node.first))
     edges = thresholds(node, source.fractions[i])
     made = forms.apply(lambda v: levels[np.searchsorted(edges, v, side="right")], [x])
     if made is not None:
@@ -240,11 +238,24 @@ def _tabulated(forms: Forms, node: TruthTable, x: list[Form], i: int) -> Form:
         ends = forms.ends(x[element])
         member = x[element]
         if ends.low < 0 or ends.high >= 1 << width:
-            masked = forms.apply(lambda v, m=(1 << width) - 1: v & m, [member])
-            assert masked is not None
-            member = masked
+            member = _lowest(forms, member, width)
         parts.append((1 << offset, member))
-    address = forms.total(parts)
-    made = forms.apply(lambda v: node.levels.values[i][v], [address])
-    assert made is not None, "a table is not longer than those of a proof"
+    address, levels = forms.total(parts), node.levels.values[i]
+    forms.learn(address, 0, len(levels) - 1)
+    return _entry(forms, levels, address)
+
+
+def _lowest(forms: Forms, x: Form, bits: int) -> Form:
+    """The number that the lowest bits of a form hold."""
+    made = forms.apply(lambda v: v & (1 << bits) - 1, [x])
+    if made is None:
+        made = forms.total([(1, x), (-1 << bits, forms.floor(x, bits))])
+        forms.learn(made, 0, (1 << bits) - 1)
     return made
+
+
+def _entry(forms: Forms, levels: Integers, address: Form) -> Form:
+    """``levels[address]``; a form may hold more values than an address takes."""
+    made = forms.apply(lambda v: levels[v.clip(0, len(levels) - 1)], [address])
+    ends = Ends(int(levels.min()), int(levels.max()))
+    return made or forms.opaque(("entry", levels.tobytes(), address), ends)
