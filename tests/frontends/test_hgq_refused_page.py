@@ -76,8 +76,8 @@ NO_LAYERS |= {"QSimpleSNNCell", "QAffinedUnaryFunctionLUT"}
 HEAD = (
     refused_page.HGQ
     + """
-The layers of HGQ2 have types of their own. The README names those with an exact form; the layers of
-Keras above that learn no kernel have one, too. QKeras and HGQ2 cannot be installed together.
+Layers of HGQ2 bring their own types. The README lists those with an exact form. Layers of Keras
+that learn no kernel can be used between them. QKeras and HGQ2 cannot be installed together.
 """
 )
 

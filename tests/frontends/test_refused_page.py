@@ -166,17 +166,17 @@ def layers_without_a_form() -> dict[str, list[str]]:
 
 HEAD = """# What is refused, and what to write instead
 
-A network is compiled exactly or refused, with the layer, the reason and the remedy: `trigger build`
-refuses before it trains, `trigger.lower` and `trigger build --network` when they read the network.
-All problems of a network are told at once. The tables below are what the program says: a test makes
-each of these networks and compares.
+A network is compiled exactly, or refused with the layer, the reason and the remedy. `trigger build`
+refuses a network before it trains it; `trigger.lower` and `trigger build --network` refuse it when
+they read it. The message lists all problems of the network. The tables below quote these messages:
+a test makes each of the networks and compares.
 
 These layers of Keras and QKeras have an exact form:
 
 {exact}.
 
-Those that learn a kernel need a quantiser for it; `ELU` needs a quantiser after it. The layers of
-HGQ2 are at the end.
+Layers that learn a kernel need a quantiser for it; `ELU` needs a quantiser after it. The layers of
+HGQ2 [follow at the end](#networks-of-hgq2).
 """
 
 
