@@ -176,7 +176,8 @@ def test_list_and_doctor():
         (("bild",), "No such command 'bild'"),
         (
             ("build",),
-            "trigger: build: name either a trigger, or --network, --events, --part and --clock",
+            "trigger: build: name either a trigger, or --network or --hls4ml, with --events, --part "
+            "and --clock",
         ),
         (
             ("events", "jets", "x.csv"),

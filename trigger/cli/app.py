@@ -53,7 +53,7 @@ def _group(text: str, completion: bool = False) -> typer.Typer:
 
 
 app = _group(
-    "Quantised Keras networks as FPGA trigger firmware: equal to the bit, or refused.",
+    "Compile networks and boosted trees to FPGA trigger firmware: equal to the bit, or refused.",
     completion=True,
 )
 # In the order of the help.

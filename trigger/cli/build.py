@@ -25,15 +25,15 @@ Hls4ml = Annotated[
     typer.Option(help="Instead of a trigger: the folder of an hls4ml project, Vivado or Vitis."),
 ]
 Weights = Annotated[Path | None, typer.Option(help="The weights (.h5) of a network in .json.")]
-Events = Annotated[Path | None, typer.Option(help="A sample of the network's inputs.")]
-Label = Annotated[str | None, typer.Option(help="The sample's column with the classes.")]
+Events = Annotated[Path | None, typer.Option(help="A file with events for the network or project.")]
+Label = Annotated[str | None, typer.Option(help="The column of --events with the classes.")]
 Inputs = Annotated[
     str | None, typer.Option(help='The hardware type of the inputs, such as "fixed<16,6>".')
 ]
 FpgaPart = Annotated[
     str | None, typer.Option(help="The FPGA; `trigger doctor --parts` lists them.")
 ]
-Clock = Annotated[float | None, typer.Option(help="Its clock, MHz.")]
+Clock = Annotated[float | None, typer.Option(help="The clock in MHz.")]
 FromScratch = Annotated[
     bool,
     typer.Option("--from-scratch", help="Train without the warm start that trigger.toml names."),
@@ -42,7 +42,7 @@ Like = Annotated[
     Path | None,
     typer.Option(
         help="A finished build: refuse firmware whose clock, latency, ports, links or registers "
-        "differ from its own."
+        "differ from those of this build."
     ),
 ]
 
@@ -63,9 +63,11 @@ def build(
 ) -> None:
     """Build verified firmware and a report.
 
-    From a trigger.toml, or from a trained network or an hls4ml project: then NAME.toml is written
-    and built. Exit status: 0 exact and within its budgets, 1 different, 2 could not run, 3 exact,
-    but over budget or with constant outputs.
+    Build a trigger.toml. Or give a trained network or an hls4ml project: the command writes
+    NAME.toml and builds it.
+
+    Exit status: 0 exact and within its budgets, 1 different, 2 could not run, 3 exact, but over
+    budget or with constant outputs.
     """
     of_a_network = (network, weights, events, label, inputs, part, clock)
     if hls4ml is not None:

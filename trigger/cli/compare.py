@@ -11,8 +11,8 @@ from trigger.errors import TriggerError
 if TYPE_CHECKING:
     from trigger.artifacts.changes.limits import Comparison
 
-First = Annotated[Path, typer.Argument(help="A build folder: what there was before.")]
-Second = Annotated[Path, typer.Argument(help="The build folder that is compared with it.")]
+First = Annotated[Path, typer.Argument(help="The build folder from before the change.")]
+Second = Annotated[Path, typer.Argument(help="The build folder to compare with it.")]
 FailIf = Annotated[
     list[str] | None,
     typer.Option(
@@ -33,10 +33,13 @@ def compare(
 ) -> None:
     """Compare two builds: what changed.
 
-    Accuracy, rates, efficiencies, latency, area, types, weights, ports, links, registers and
-    sources. A limit is the allowed change of a figure: up with +, down with -, both ways without a
-    sign; in its unit, or with % in percent of the first build's, for accuracy and efficiency in
-    percent of the events. A change with an interval exceeds it if the whole interval does.
+    Compares accuracy, rates, efficiencies, latency, area, types, weights, ports, links, registers
+    and sources.
+
+    --fail-if limits the change of one figure: upwards with +, downwards with -, both ways without
+    a sign. The limit is in the unit of the figure. With % it is in percent of the figure of the
+    first build; for accuracy and efficiency, in percent of the events. A change with an interval
+    exceeds the limit only if the whole interval does.
 
     Exit status: 0 compared, 2 could not run or a limit cannot be checked, 3 a limit is exceeded.
     """

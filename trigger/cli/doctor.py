@@ -7,7 +7,7 @@ import typer
 
 def doctor(
     parts: Annotated[
-        bool, typer.Option("--parts", help="List the FPGA parts a trigger may name.")
+        bool, typer.Option("--parts", help="List the FPGA parts that a trigger.toml can name.")
     ] = False,
 ) -> None:
     """List the tools on this machine, with their versions."""

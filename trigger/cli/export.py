@@ -20,7 +20,7 @@ def export_onnx(
 ) -> None:
     """Write the network as ONNX, in integers.
 
-    Standard operators, verified on the build's events by onnxruntime.
+    The file has standard operators only. It is verified on the build's events with onnxruntime.
     """
     from trigger.workflow.exports import to_onnx
 
@@ -35,8 +35,8 @@ def export_qonnx(
 ) -> None:
     """Write the network as QONNX, with its quantisers.
 
-    For tools that read trained networks. Refused where QONNX, which computes in float32, is not
-    exact.
+    The file is for tools that read trained networks. QONNX computes in float32; if that is not
+    exact, the export is refused.
     """
     from trigger.workflow.exports import to_qonnx
 
@@ -54,9 +54,9 @@ def export_emulator(
 ) -> None:
     """Write the network as C++17, in integers.
 
-    For experiments' software: C++, C, Python, and CMSSW's hls4ml emulator. With emulator.payload in
-    trigger.toml it goes from link words to accept bits. Its README.md says how to compile and call
-    it.
+    The emulator is for the software of an experiment: C++, C, Python, and CMSSW's loader of hls4ml
+    emulators. With emulator.payload in trigger.toml it goes from link words to accept bits. Its
+    README.md says how to compile and call it.
     """
     from trigger.workflow.exports import to_emulator
 
@@ -80,10 +80,10 @@ def export_payload(
 ) -> None:
     """Write the trigger for a board, with benches.
 
-    Link words in, accept bits out, with registers and counters. README.md documents every bit and
-    register; python sim/run.py runs the benches. software/ reads and writes the registers: a Python
-    class, with an address table for IPbus (emp), or a C header and IP-XACT (axi). vivado.tcl or
-    quartus.tcl is a project of the whole payload.
+    The payload takes link words and gives accept bits, with registers and counters. README.md
+    documents every bit and register; python sim/run.py runs the benches. software/ reads and writes
+    the registers: it has a Python class, with an address table for IPbus (emp), or a C header and
+    IP-XACT (axi). vivado.tcl or quartus.tcl makes a project of the whole payload.
     """
     from trigger.workflow.exports import to_payload
 
@@ -99,10 +99,10 @@ def export_weights(
         Path | None, typer.Argument(help="The folder to write; NAME_weights by default.")
     ] = None,
 ) -> None:
-    """Write other weights for firmware with reloadable weights.
+    """Write new weights for firmware with reloadable weights.
 
-    The register writes as text, C and Python (any bus, or IPbus). The network is compared with
-    Keras, and loaded into the simulated core while events flow.
+    Writes the register writes as text, for C and for Python. Before that, the network is compared
+    with Keras and loaded into the simulated core while events flow.
     """
     from trigger.workflow.weights import to_weights
 

@@ -15,18 +15,16 @@ from trigger.support.progress import shown
 def write_patterns(
     folder: BuildFolder,
     output: Annotated[Path, typer.Argument(help="The folder for inputs.txt and expected.txt.")],
-    events: Annotated[int, typer.Option(min=2, help="How many events.")] = 100,
+    events: Annotated[int, typer.Option(min=2, help="Number of events.")] = 100,
     frames: Annotated[
         int,
-        typer.Option(min=1, help="Frames of a buffer of the board; more need several files."),
+        typer.Option(min=1, help="Frames in a buffer of the board."),
     ] = 1024,
 ) -> None:
-    """Write the inputs, and the expected outputs.
+    """Write the inputs and expected outputs.
 
-    They are for the buffers of an EMP board.
-
-    Where the events do not fit the buffers, several pairs of files are written, inputs_0.txt,
-    expected_0.txt and so on.
+    The files are for the buffers of an EMP board. If the events do not fit into one buffer,
+    several pairs of files are written: inputs_0.txt, expected_0.txt and so on.
     """
     from trigger.board.patterns import START
     from trigger.workflow.exports import to_patterns
@@ -51,15 +49,15 @@ def compare_patterns(
     found: Annotated[Path, typer.Argument(help="The captured output.")],
     ignore_flags: Annotated[
         bool,
-        typer.Option("--ignore-flags", help="Compare data alone; only valid says which words."),
+        typer.Option("--ignore-flags", help="Compare only the data of valid words, not the flags."),
     ] = False,
 ) -> None:
     """Compare two pattern files.
 
-    Data and flags of the valid words of each link, in their order, at any delay.
+    Compares data and flags of the valid words of each link, in order and with any delay. Flags
+    that are missing in one of the files are not compared.
 
-    Flags that one of the files does not have are not compared. Exit status: 0 equal, 1 different, 2
-    could not compare.
+    Exit status: 0 equal, 1 different, 2 could not compare.
     """
     from trigger.board.patterns import (
         FLAG_NAMES,

@@ -28,9 +28,12 @@ def rates(
     ] = None,
     generate: Annotated[
         int | None,
-        typer.Option(min=1, help="Instead of files: so many new events of the build's source."),
+        typer.Option(
+            min=1,
+            help="Instead of event files: generate this many events with the build's data.source.",
+        ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="With --generate: its seed.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of --generate.")] = 1,
     engine: Annotated[
         Engine, typer.Option(help="The C++ emulator, which needs g++, or the graph in NumPy.")
     ] = Engine.emulator,
@@ -39,14 +42,15 @@ def rates(
     ] = None,
     scheduler: Annotated[
         str | None,
-        typer.Option(help="Count on the Dask cluster of this address, not on this machine."),
+        typer.Option(help="Count on the Dask cluster at this address instead of on this machine."),
     ] = None,
     json: Annotated[Path | None, typer.Option(help="Write all figures as JSON.")] = None,
 ) -> None:
     """Count accept bits on event files of any size.
 
-    The rate of each accept bit and of all, with intervals, alone and together with others. The
-    files are read in blocks. Repeat the command to continue after an interruption.
+    Prints the rate of each accept bit, the unique rate, the rates of pairs and of all bits
+    together, with intervals. The files are read in blocks. Repeat the command to continue after
+    an interruption.
     """
     from trigger.support.destinations import check_json, write_file
     from trigger.workflow.rates.run import Generate

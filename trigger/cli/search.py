@@ -31,22 +31,22 @@ def search(
     pick: Annotated[
         str | None,
         typer.Option(
-            help='Write the best trial that meets this as a trigger.toml: "lut<=2500, '
+            help='Write the best trial that meets these conditions as a trigger.toml: "lut<=2500, '
             'latency_ns<=60", "trial==7".'
         ),
     ] = None,
     scheduler: Annotated[
         str | None,
         typer.Option(
-            help="Run trials on the Dask cluster of this address, not on this machine's cores."
+            help="Run trials on the Dask cluster at this address instead of on this machine."
         ),
     ] = None,
     output: Annotated[Path, typer.Option(help="The folder for NAME-search.")] = Path("build"),
 ) -> None:
     """Search for better values of trigger.toml.
 
-    Trains networks with values that [search] allows, and keeps the Pareto front of metric, LUT and
-    latency.
+    Trains networks with values that the table [search] allows, and keeps the Pareto front of
+    metric, LUT and latency.
 
     Exit status: 0 done, 2 could not run, 3 no trial is within [budget].
     """

@@ -23,8 +23,7 @@ def show(
 ) -> None:
     """Show a build's verdict and figures, or its graph.
 
-    Verdict, accuracy or rate, cost against the budgets, seconds by stage, and the digests of what
-    belongs together.
+    Shows verdict, accuracy or rate, cost and budgets, the time of each stage, and the manifest.
     """
     import json
 

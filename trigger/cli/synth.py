@@ -19,7 +19,7 @@ def synth(
 ) -> None:
     """Synthesise a build with one tool, and check its budgets.
 
-    With [payload] core and shell are synthesised together. The report is rewritten with the
+    With [payload], core and shell are synthesised together. The report is rewritten with the new
     figures.
 
     Exit status: 0 within the budgets, 2 could not run, 3 over a budget.

@@ -25,13 +25,15 @@ Events = Annotated[
 Junit = Annotated[Path | None, typer.Option(help="Write the comparisons as JUnit XML.")]
 Netlist = Annotated[
     bool,
-    typer.Option("--netlist", help="Compare the netlist that Yosys makes, too; takes minutes."),
+    typer.Option(
+        "--netlist", help="Also compare the netlist that Yosys synthesises; takes minutes."
+    ),
 ]
 Manifest = Annotated[
     bool,
     typer.Option(
         "--manifest",
-        help="Check instead that no file was edited, and make all again from the network.",
+        help="Check instead that no file was edited: make everything after the network again.",
     ),
 ]
 Hls4ml = Annotated[
