@@ -130,6 +130,15 @@ def test_tables_end_with_the_effort():
         forms.apply(lambda v: v >> 1, [x])
 
 
+def test_products_of_sums_end_with_the_effort():
+    """Products of all terms with all terms would be half a million here, and their squares next."""
+    forms = Forms(effort=1 << 30)
+    summed = forms.total([(1, forms.variable(0, 1 << 24)) for _ in range(40)])
+    square = forms.product(summed, summed)
+    with pytest.raises(Exhausted):
+        forms.product(square, square)
+
+
 def test_a_value_that_stays_is_a_constant():
     forms = Forms()
     assert forms.opaque("one", Ends(4, 4)) == Form((), 4)

@@ -25,12 +25,15 @@ _MOST_COMBINATIONS = 1 << 16
 _FEW = 1 << 12
 # Tables are of int64; sums of two values must fit, too.
 _LARGEST = 1 << 61
+# What a term of a sum, and a product of two terms, costs, in entries of tables.
+_TERM = 1 << 5
+_PRODUCT = 1 << 14
 
 Terms = tuple[tuple[int, int], ...]
 
 
 class Exhausted(Exception):
-    """The tables of a proof have become too many."""
+    """The tables and sums of a proof have become too many."""
 
 
 class Form(NamedTuple):
@@ -66,7 +69,7 @@ class Atom(NamedTuple):
 
 class Forms:
     """All atoms of a proof, whose forms can be compared. Its tables have ``effort`` entries at
-    most, all together; then ``Exhausted`` is raised.
+    most, all together, and terms of sums count, too; then ``Exhausted`` is raised.
     """
 
     def __init__(self, effort: int = 1 << 62) -> None:
@@ -176,7 +179,13 @@ class Forms:
 
     def total(self, parts: Sequence[tuple[int, Form]], constant: int = 0) -> Form:
         """The sum of forms, each times a factor, and a constant."""
+        self._spend(_TERM * sum(len(form.terms) for _, form in parts))
         return self._joined(_sum(parts, constant))
+
+    def _spend(self, entries: int) -> None:
+        self._effort -= entries
+        if self._effort < 0:
+            raise Exhausted
 
     def _joined(self, form: Form) -> Form:
         """The form with alike functions as one. Where joining some takes others apart again, and so
@@ -323,6 +332,7 @@ class Forms:
             made = self.apply(np.multiply, [a, b])
             if made is not None:
                 return made
+        self._spend(_PRODUCT * len(a.terms) * len(b.terms))
         parts = [(a.constant, Form(b.terms)), (b.constant, Form(a.terms))]
         for (x, m), (y, n) in ((s, t) for s in a.terms for t in b.terms):
             parts.append((m * n, self._product_of_atoms(min(x, y), max(x, y))))
@@ -384,9 +394,7 @@ class Forms:
         shape = [len(own.first) for own in classes]
         if len(variables) > 1 and prod(shape) > _MOST_COMBINATIONS:
             return None
-        self._effort -= prod(shape) + sum(len(own.of) for own in classes)
-        if self._effort < 0:
-            raise Exhausted
+        self._spend(prod(shape) + sum(len(own.of) for own in classes))
         result = np.broadcast_to(function(*(use.values(classes) for use in uses)), shape)
         if max(abs(int(result.min())), abs(int(result.max()))) >= _LARGEST:
             return None
