@@ -35,6 +35,6 @@ def test_one_soft_collision_decides_the_rate_of_its_split():
     hard = softest & (pt > 150)
     assert [(hard & training).sum(), (hard & ~training).sum()] == [67, 0]
     assert (
-        "of the 15,000 training crossings of the softest stratum, 67 have a jet above 75 GeV, and "
-        "of the 10,000 others none"
+        "of the 15,000 training crossings of the softest stratum, 67 have a jet above 75 GeV; "
+        "of the 10,000 others, none"
     ) in " ".join(card("level1").split())
