@@ -121,6 +121,14 @@ def test_products_in_dsp_blocks_are_proven(tmp_path):
     assert prove(rtl, tmp_path / "work").complete
 
 
+def test_tables_of_wide_levels_are_proven(tmp_path):
+    """Their Verilog leaves the default open, which never comes."""
+    builder = Builder((Fixed(False, 2, 2),))
+    levels = constant(np.array([90_001, -65_537, 3, 12_345]))
+    graph = builder.graph(builder.lookup("table", "inputs", 0, levels))
+    assert prove(rtl_of(graph, tmp_path), tmp_path / "work").complete
+
+
 # The number that a fault changes in a line of logic, or in a register, and what it becomes.
 FAULTS = {
     "a shift": (r"shift_adder #\(\d+,\d+,\d,\d,\d+,\d+,(-?\d)", lambda n: str(int(n) + 1)),

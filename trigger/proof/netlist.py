@@ -5,6 +5,7 @@ a register passes on what it reads a cycle later; all that a cell reads must com
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import reduce
 from graphlib import TopologicalSorter
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -220,7 +221,9 @@ class Netlist:
         keys = [self.unsigned([net]) for net in cell.ports["S"]]
         b = cell.ports["B"]
         values = [self._modular(b[k : k + width]) for k in range(0, len(b), width)]
-        other = self._modular(cell.ports["A"])
+        known = self._forms.apply(lambda *read: reduce(np.maximum, read), keys)
+        # A default that never comes, which a table leaves open.
+        other = values[-1] if known == Form((), 1) else self._modular(cell.ports["A"])
 
         def choose(*read: Integers) -> Integers:
             conditions = [key != 0 for key in read[: len(keys)]]
