@@ -124,8 +124,10 @@ def test_products_in_dsp_blocks_are_proven(tmp_path):
 def test_tables_of_wide_levels_are_proven(tmp_path):
     """Their Verilog leaves the default open, which never comes."""
     builder = Builder((Fixed(False, 2, 2),))
-    levels = constant(np.array([90_001, -65_537, 3, 12_345]))
-    graph = builder.graph(builder.lookup("table", "inputs", 0, levels))
+    levels = constant(np.array([9_000_001, -16_065_537, 3, 12_345]))
+    table = builder.lookup("table", "inputs", 0, levels)
+    leaky = builder.leaky_relu("leaky", table, 3)
+    graph = builder.graph(builder.threshold("accept", leaky, np.array([0]), np.array([25])))
     assert prove(rtl_of(graph, tmp_path), tmp_path / "work").complete
 
 
