@@ -128,18 +128,18 @@ ONE = "the network cannot be compiled exactly: 1 problem\n  "
         (
             "firmware/tiny.cpp",
             "nnet::relu<",
-            "nnet::sigmoid<",
-            ONE + "act (firmware/tiny.cpp, line 42, nnet::sigmoid): nnet::sigmoid approximates by "
-            "tables in float32. Remedy: leave it out of the network, or replace it by relu or a "
-            "quantiser, and convert it.",
+            "nnet::softmax<",
+            ONE + "act (firmware/tiny.cpp, line 42, nnet::softmax): nnet::softmax approximates by "
+            "tables in float32. Remedy: leave it out of the network, or use it only at its end.",
         ),
         (
             "firmware/tiny.cpp",
             "nnet::relu<",
-            "nnet::hard_tanh<",
-            ONE + "act (firmware/tiny.cpp, line 42, nnet::hard_tanh): nnet::hard_tanh has no exact "
-            "lowering. Remedy: use only add, concatenate1d, dense, linear, normalize, relu, "
-            "subtract.",
+            "nnet::selu<",
+            ONE + "act (firmware/tiny.cpp, line 42, nnet::selu): nnet::selu has no exact lowering. "
+            "Remedy: use only add, binary_tanh, concatenate1d, dense, elu, hard_sigmoid, hard_tanh,"
+            " leaky_relu, linear, normalize, prelu, relu, relu1, relu6, sigmoid, softplus, "
+            "softsign, subtract, tanh, ternary_tanh, thresholded_relu.",
         ),
         (
             "firmware/tiny.cpp",

@@ -4,9 +4,9 @@ import re
 from typing import NamedTuple
 
 from trigger.frontends.hls4ml.headers import HeaderError, Headers, without_comments
-from trigger.frontends.hls4ml.numbers import Number, number
+from trigger.frontends.hls4ml.numbers import Number, number, real, rounded
 
-_STRUCT = re.compile(r"\bstruct\s+(\w+)\s*:\s*(?:nnet::)?(\w+)\s*\{")
+_STRUCT = re.compile(r"\bstruct\s+(\w+)\s*(?::\s*(?:nnet::)?(\w+)\s*)?\{")
 
 
 class Config(NamedTuple):
@@ -30,6 +30,18 @@ class Config(NamedTuple):
             raise HeaderError(f"the struct {self.name} has no {field}")
         return number(self.headers, match[1])
 
+    def constant(self, field: str) -> float:
+        """A real number that is defined behind the struct, in its type.
+
+        Raises HeaderError if it is not there.
+        """
+        kind = re.search(rf"\bstatic\s+const\s+([^;=]+?)\s+{field}\s*;", self.body)
+        value = re.search(rf"\b{self.name}::{field}\s*=\s*([^;]+?)\s*;", self.headers.text)
+        if kind is None or value is None:
+            raise HeaderError(f"the struct {self.name} has no {field}")
+        (held,) = rounded([real(value[1])], number(self.headers, kind[1]))
+        return float(held)
+
     def option(self, field: str, default: str) -> str:
         """An enumerated option or a function, by its name without namespace and template."""
         match = re.search(rf"\b{field}\s*=\s*(?:nnet::)?(?:product::)?(\w+)", self.body)
@@ -45,7 +57,7 @@ def configs(parameters: str, others: str) -> tuple[Headers, dict[str, Config]]:
         end = _end(text, match.end())
         if match[1] in found:
             raise HeaderError(f"the struct {match[1]} is defined twice")
-        found[match[1]] = (match[2], text[match.end() : end])
+        found[match[1]] = (match[2] or "", text[match.end() : end])
         outside += text[: match.start()]
         text = text[end:]
     outside = "\n".join([others, outside + text])

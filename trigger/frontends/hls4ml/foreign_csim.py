@@ -15,7 +15,7 @@ from trigger.support.csim_process import FLAGS, INCLUDES, CsimFailed, call, comp
 from trigger.support.files import regular
 
 # A link to the project whose path is valid in a C++ string, whatever the real path is.
-_LINK = "project"
+LINK = "project"
 
 
 class ForeignProject(NamedTuple):
@@ -53,17 +53,25 @@ class ForeignProject(NamedTuple):
         Raises CsimFailed if g++ refuses the project or its csim ends the process.
         """
         with tempfile.TemporaryDirectory() as folder:
-            source = Path(folder) / "batch.cpp"
-            library = Path(folder) / "batch.so"
-            source.write_text(_batch(self))
-            (Path(folder) / _LINK).symlink_to(self.directory)
-            weights = _weights(self.sources / "weights", Path(folder) / "weights")
-            flags = ["-std=c++17", "-O1", "-fPIC", "-shared", "-w", f'-DWEIGHTS_DIR="{weights}"']
-            paths = [f"-I{path}" for path in (self.directory, self.sources, *_libraries(self))]
-            compile_with_gcc(
-                [*flags, *FLAGS.get(self.backend, ()), *paths, str(source), "-o", str(library)]
-            )
+            library = self.compiled(_batch(self), Path(folder))
             return call(library, "trigger_batch", x, self.outputs, self.name, done)
+
+    def compiled(self, text: str, folder: Path) -> Path:
+        """A library in the folder, from C++ that includes files of the project below ``LINK``.
+
+        Raises CsimFailed if g++ refuses it.
+        """
+        source = folder / "batch.cpp"
+        library = folder / "batch.so"
+        source.write_text(text)
+        (folder / LINK).symlink_to(self.directory)
+        weights = _weights(self.sources / "weights", folder / "weights")
+        flags = ["-std=c++17", "-O1", "-fPIC", "-shared", "-w", f'-DWEIGHTS_DIR="{weights}"']
+        paths = [f"-I{path}" for path in (self.directory, self.sources, *_libraries(self))]
+        compile_with_gcc(
+            [*flags, *FLAGS.get(self.backend, ()), *paths, str(source), "-o", str(library)]
+        )
+        return library
 
 
 def _batch(project: ForeignProject) -> str:
@@ -81,9 +89,9 @@ def _batch(project: ForeignProject) -> str:
             "#include <string>",
             "#include <type_traits>",
             *_observed(project),
-            *(f'#include "{_LINK}/{path.relative_to(project.directory)}"' for path in includes),
+            *(f'#include "{LINK}/{path.relative_to(project.directory)}"' for path in includes),
             *([] if bridged else [_TRACE]),
-            *([] if project.before_softmax else [_CONVERSIONS]),
+            *([] if project.before_softmax else [CONVERSIONS]),
             "static void trigger_event(const double *x, double *y) {",
             *(f"    {line}" for line in project.lines),
             *([f"    std::copy_n(trigger_seen, {project.outputs}, y);"] if seen else []),
@@ -104,8 +112,8 @@ def _observed(project: ForeignProject) -> list[str]:
     headers = [project.sources / name for name in ("defines.h", "parameters.h")]
     return [
         "#include <algorithm>",
-        *(f'#include "{_LINK}/{path.relative_to(project.directory)}"' for path in headers),
-        _CONVERSIONS,
+        *(f'#include "{LINK}/{path.relative_to(project.directory)}"' for path in headers),
+        CONVERSIONS,
         f"static double trigger_seen[{project.outputs}];",
         _SOFTMAX,
         "#define softmax trigger_softmax",
@@ -133,7 +141,7 @@ bool trace_enabled = false;
 std::map<std::string, void *> *trace_outputs = NULL;
 size_t trace_type_size = sizeof(double);
 }"""
-_CONVERSIONS = """\
+CONVERSIONS = """\
 template <class T> static void trigger_put(T &target, double value) { target = value; }
 template <class T> static double trigger_real(const T &value) {
     const double real = value.to_double();

@@ -1,60 +1,19 @@
 """The functions of hls4ml as nodes of the graph, with the roundings of their C++."""
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import numpy as np
 
-from trigger.fixedpoint.build import Builder, constant
+from trigger.fixedpoint.build import constant
 from trigger.fixedpoint.types import Integers, Overflow
-from trigger.frontends.hls4ml.configs import Config
-from trigger.frontends.hls4ml.headers import HeaderError
-from trigger.frontends.hls4ml.numbers import Number, assigned, values
+from trigger.frontends.hls4ml.layer import Layer
+from trigger.frontends.hls4ml.numbers import Number, assigned, rounded, values
 from trigger.frontends.inexact import Refusal
 
 _STRATEGIES = ("latency", "resource")
 _PRODUCTS = ("mult", "weight_ternary")
 # Products that are rounded each for itself are nodes of the graph.
 _MOST_PRODUCTS = 1 << 14
-
-
-class Value(NamedTuple):
-    """A variable of C++: its node, and the type of its elements."""
-
-    node: str
-    type: Number
-
-
-class Layer(NamedTuple):
-    """A call: its inputs, the type of its result, and its numbers by the name of the argument.
-
-    ``constants`` gives the integers of an argument of so many numbers, of the type.
-    """
-
-    builder: Builder
-    name: str
-    config: Config
-    inputs: list[Value]
-    result: Number
-    stored: list[str]
-    constants: Callable[[str, int, Number], Integers]
-
-    def elements(self, of: int = 0) -> int:
-        return len(self.builder[self.inputs[of].node].types)
-
-    def check_size(self, field: str) -> int:
-        """The number of elements of the first input, which the struct must also say."""
-        size = self.config.size(field)
-        if size != self.elements():
-            raise HeaderError(
-                f"the struct {self.config.name} has {field} = {size}, but its input has "
-                f"{self.elements()} elements"
-            )
-        return size
-
-    def given(self, node: str) -> str:
-        """The result, after its assignment to the type of the variable."""
-        return assigned(self.builder, f"{self.name}_result", node, self.result)
 
 
 def dense(layer: Layer) -> str:
@@ -76,14 +35,7 @@ def dense(layer: Layer) -> str:
     if strategy == "resource":
         kernel = kernel.T
     bias = values(layer.constants(layer.stored[1], outputs, of_bias), of_bias)
-    return layer.given(_summed(layer, kernel, _in_type(bias, accumulator), accumulator))
-
-
-def _in_type(bias: np.ndarray, accumulator: Number) -> np.ndarray:
-    from trigger.frontends.hls4ml.numbers import stored
-
-    integers = [stored(value, accumulator) for value in bias.tolist()]
-    return np.array([float(i) * 2.0**-accumulator.fixed.fraction for i in integers])
+    return layer.given(_summed(layer, kernel, rounded(bias.tolist(), accumulator), accumulator))
 
 
 def _check_product(layer: Layer, of_weights: Number, weights: Integers) -> None:
@@ -122,16 +74,16 @@ def _summed(layer: Layer, kernel: np.ndarray, bias: np.ndarray, accumulator: Num
     every = builder.select(f"{layer.name}_read", source, np.tile(np.arange(inputs), outputs))
     none = constant(np.zeros(kernel.size))
     products = builder.affine(f"{layer.name}_products", every, constant(kernel.T.ravel()), none)
-    rounded = assigned(builder, f"{layer.name}_rounded", products, accumulator)
+    each = assigned(builder, f"{layer.name}_rounded", products, accumulator)
     if accumulator.overflow is not Overflow.WRAP:
-        span = builder.range(rounded)
+        span = builder.range(each)
         low, high = (
-            np.ldexp(end.astype(np.float64), -builder[rounded].fractions).reshape(outputs, inputs).T
+            np.ldexp(end.astype(np.float64), -builder[each].fractions).reshape(outputs, inputs).T
             for end in span
         )
         _check_sums(low, high, bias, accumulator)
     ones = constant(np.ones((inputs, 1)))
-    total = builder.dense(layer.name, rounded, ones, constant(np.zeros(1)), outputs)
+    total = builder.dense(layer.name, each, ones, constant(np.zeros(1)), outputs)
     shifted = builder.affine(
         f"{layer.name}_bias", total, constant(np.ones(outputs)), constant(bias)
     )
@@ -174,13 +126,7 @@ def linear(layer: Layer) -> str:
     return layer.given(layer.inputs[0].node)
 
 
-def relu(layer: Layer) -> str:
-    """The greater of the input and 0."""
-    layer.check_size("n_in")
-    return layer.given(layer.builder.clip(layer.name, layer.inputs[0].node, 0.0, None))
-
-
-def _sum(signs: tuple[int, ...]) -> Callable[[Layer], str]:
+def summed(signs: tuple[int, ...]) -> Callable[[Layer], str]:
     def lowered(layer: Layer) -> str:
         nodes = tuple(value.node for value in layer.inputs)
         if layer.elements(0) != layer.elements(1):
@@ -197,22 +143,3 @@ def concatenate(layer: Layer) -> str:
     """The elements of the first input, then those of the second."""
     nodes = tuple(value.node for value in layer.inputs)
     return layer.given(layer.builder.concatenate(layer.name, nodes))
-
-
-class Function(NamedTuple):
-    """How a function of hls4ml is lowered, and its number of inputs and of stored arguments."""
-
-    lower: Callable[[Layer], str]
-    inputs: int = 1
-    stored: int = 0
-
-
-FUNCTIONS = {
-    "dense": Function(dense, 1, 2),
-    "normalize": Function(normalize, 1, 2),
-    "linear": Function(linear),
-    "relu": Function(relu),
-    "add": Function(_sum((1, 1)), 2),
-    "subtract": Function(_sum((1, -1)), 2),
-    "concatenate1d": Function(concatenate, 2),
-}

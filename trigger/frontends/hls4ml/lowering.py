@@ -1,20 +1,26 @@
 """A walk over the calls of a project's top function, into the fixed-point graph."""
 
 from collections.abc import Sequence
+from functools import cached_property, partial
+
+import numpy as np
 
 from trigger.fixedpoint.build import Builder
 from trigger.fixedpoint.graph import Graph
-from trigger.fixedpoint.ops import GraphError
+from trigger.fixedpoint.ops import MAX_ENTRIES, GraphError
 from trigger.fixedpoint.ranges import TooWide
 from trigger.fixedpoint.types import Fixed
+from trigger.frontends.hls4ml.configs import Config
+from trigger.frontends.hls4ml.foreign_tables import Table, computed
+from trigger.frontends.hls4ml.functions import FUNCTIONS, Function
 from trigger.frontends.hls4ml.headers import Array, HeaderError, Stream
-from trigger.frontends.hls4ml.layers import FUNCTIONS, Layer, Value
+from trigger.frontends.hls4ml.layer import Layer, Value
 from trigger.frontends.hls4ml.numbers import Number, assigned, number
 from trigger.frontends.hls4ml.project import Project
 from trigger.frontends.hls4ml.source import Call
 from trigger.frontends.inexact import Inexact, Problem, Refusal
 
-_TABLES = ("sigmoid", "tanh", "softmax", "softplus", "elu", "selu", "softsign", "hard_sigmoid")
+_TABLES = {name for name, function in FUNCTIONS.items() if function.table}
 
 
 def lower(project: Project, types: Sequence[Fixed] | None) -> Graph:
@@ -99,27 +105,61 @@ class _Walk:
         function = FUNCTIONS.get(call.function)
         if function is None:
             raise Refusal(*_unknown(call.function))
-        if len(call.arguments) != function.inputs + 1 + function.stored:
+        before = function.inputs + function.parameters
+        if len(call.arguments) != before + 1 + function.stored:
             raise Refusal(f"it has {len(call.arguments)} arguments", _again())
         names = call.arguments[: function.inputs]
         if any(name not in self.values for name in names):
             if self.problems:
                 return  # the problem is that of an earlier call
             raise Refusal(f"nothing gives its input {', '.join(names)}", _again())
-        config = self.project.configs.get(call.types[-1])
-        if config is None:
-            raise HeaderError(f"parameters.h has no struct {call.types[-1]}")
-        target = call.arguments[function.inputs]
+        target = call.arguments[before]
         layer = Layer(
             self.builder,
             call.layer,
-            config,
+            self._config(call),
             [self.values[name] for name in names],
             self._type(target),
-            list(call.arguments[function.inputs + 1 :]),
+            list(call.arguments[before + 1 :]),
+            self._parameter(call, function),
+            isinstance(self.project.ports()[0], Stream),
             self.project.constants,
+            partial(self._table, call),
         )
         self.values[target] = Value(function.lower(layer), layer.result)
+
+    def _config(self, call: Call) -> Config:
+        config = self.project.configs.get(call.types[-1])
+        if config is None:
+            raise HeaderError(f"parameters.h has no struct {call.types[-1]}")
+        return config
+
+    def _parameter(self, call: Call, function: Function) -> tuple[str, Number] | None:
+        """The argument between input and result, whose type is that between theirs."""
+        if not function.parameters:
+            return None
+        kind = number(self.project.headers, call.types[1])
+        return call.arguments[function.inputs], kind
+
+    def _table(self, call: Call) -> np.ndarray:
+        return self._tables[self._named(call)]
+
+    @cached_property
+    def _tables(self) -> dict[Table, np.ndarray]:
+        """The tables of all calls, for which g++ runs once."""
+        calls = self.project.program.calls
+        read = [call for call in calls if call.function in _TABLES]
+        return computed(self.project.csim, list(dict.fromkeys(map(self._named, read))))
+
+    def _named(self, call: Call) -> Table:
+        config = self._config(call)
+        size = config.size("table_size")
+        if not 1 <= size <= MAX_ENTRIES:
+            raise HeaderError(
+                f"the struct {config.name} has table_size = {size}; tables have 1 to "
+                f"{MAX_ENTRIES:,} entries"
+            )
+        return Table(FUNCTIONS[call.function].table, config.name, size)
 
     def _clone(self, call: Call) -> None:
         """Streams that are read twice are copied, each into its own type."""
@@ -160,8 +200,7 @@ def _again() -> str:
 
 
 def _unknown(function: str) -> tuple[str, str]:
-    reason = f"nnet::{function} has no exact lowering"
-    if function.removesuffix("_stable") in _TABLES:
-        remedy = "leave it out of the network, or replace it by relu or a quantiser, and convert it"
-        return f"nnet::{function} approximates by tables in float32", remedy
-    return reason, f"use only {', '.join(sorted(FUNCTIONS))}"
+    if function == "softmax":
+        remedy = "leave it out of the network, or use it only at its end"
+        return "nnet::softmax approximates by tables in float32", remedy
+    return f"nnet::{function} has no exact lowering", f"use only {', '.join(sorted(FUNCTIONS))}"

@@ -1,6 +1,7 @@
 """Numbers of ap_fixed types with their modes, and the assignment of a value to one of them."""
 
 import math
+from collections.abc import Iterable
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -89,6 +90,20 @@ def values(integers: Integers, kind: Number) -> np.ndarray:
             "give them a narrower type",
         )
     return np.ldexp(integers.astype(np.float64), -kind.fixed.fraction)
+
+
+def rounded(reals: Iterable[float], kind: Number) -> np.ndarray:
+    """Real numbers after their assignment to variables of the type."""
+    step = Fraction(2) ** -kind.fixed.fraction
+    return np.array([float(stored(value, kind) * step) for value in reals])
+
+
+def real(text: str) -> float:
+    """A number that is written in C++. Raises HeaderError if it is an expression."""
+    try:
+        return float(text)
+    except ValueError as error:
+        raise HeaderError(f"{text!r} is not a number") from error
 
 
 def assigned(builder: Builder, name: str, source: str, kind: Number) -> str:

@@ -1,0 +1,76 @@
+"""Activations that C++ reads from a table: the address by its arithmetic, and the levels."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from trigger.fixedpoint.build import constant
+from trigger.fixedpoint.types import Overflow, Rounding, smallest
+from trigger.frontends.hls4ml.layer import Layer
+from trigger.frontends.hls4ml.numbers import rounded
+from trigger.frontends.inexact import Refusal
+
+# C++ keeps the address in an int.
+_MOST = 2**31
+
+
+def symmetric(span: int) -> Callable[[Layer], str]:
+    """A table over the interval from -span/2 to span/2; inputs beyond it give its ends."""
+
+    def lowered(layer: Layer) -> str:
+        layer.check_size("n_in")
+        levels = rounded(layer.table().tolist(), layer.result)
+        size = len(levels)
+        half = (span // 2) * size // span
+        address = _address(layer, layer.inputs[0].node, size / span, (-half, size - 1 - half))
+        return _looked_up(layer, layer.name, address, levels, -half)
+
+    return lowered
+
+
+def elu(layer: Layer) -> str:
+    """Negative inputs by a table from 0 to -8, times a factor."""
+    layer.check_size("n_in")
+    builder, source = layer.builder, layer.inputs[0].node
+    levels = layer.table() * layer.factor()
+    if levels[0] != 0:
+        raise Refusal("its table does not start with 0", "use the headers that hls4ml wrote")
+    positive = builder.clip(f"{layer.name}_positive", source, 0.0, None)
+    negative = builder.clip(f"{layer.name}_negative", source, None, 0.0)
+    address = _address(layer, negative, len(levels) / -8, (0, len(levels) - 1))
+    looked_up = _looked_up(layer, f"{layer.name}_table", address, levels, 0)
+    return layer.given(builder.add(layer.name, (positive, looked_up)))
+
+
+def _looked_up(layer: Layer, name: str, address: str, levels: np.ndarray, first: int) -> str:
+    """The levels, of which the first is for this address, without those that are never read."""
+    span = layer.builder.range(address)
+    low, high = int(span.low.min()), int(span.high.max())
+    read = constant(levels[low - first : high - first + 1])
+    return layer.builder.lookup(name, address, low, read)
+
+
+def _address(layer: Layer, source: str, scale: float, ends: tuple[int, int]) -> str:
+    """The input times the scale, rounded towards zero and clipped, as an integer."""
+    builder = layer.builder
+    scaled = layer.scaled("_scaled", source, scale)
+    span = builder.range(scaled)
+    reach = np.maximum(np.abs(span.low), np.abs(span.high)) * 2.0 ** -builder[scaled].fractions
+    if reach.max() >= _MOST:
+        raise Refusal(
+            "the address of its table can exceed 32 bits", "give its input a narrower type"
+        )
+    clipped = builder.clip(f"{layer.name}_clipped", scaled, *map(float, ends))
+    if not builder[clipped].fractions.any():
+        return clipped
+    below = builder.clip(f"{layer.name}_below", clipped, None, 0.0)
+    above = builder.clip(f"{layer.name}_above", clipped, 0.0, None)
+    most = 1 - 2.0 ** -int(builder[below].fractions.max())
+    up = layer.scaled("_up", below, 1.0, most)
+    parts = [_floor(layer, f"{layer.name}_{k}", part, ends) for k, part in enumerate((up, above))]
+    return builder.add(f"{layer.name}_address", (parts[0], parts[1]))
+
+
+def _floor(layer: Layer, name: str, source: str, ends: tuple[int, int]) -> str:
+    types = (smallest(*ends, 0),) * len(layer.builder[source].types)
+    return layer.builder.quantize(name, source, types, Rounding.TRN, Overflow.SAT)
