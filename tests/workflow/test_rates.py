@@ -222,7 +222,7 @@ def test_killed_and_continued(root, tmp_path, monkeypatch):
     code = f"""
     import os, signal, sys
     from trigger.events import blocks
-    from trigger.workflow.rates import journal
+    from trigger.workflow.spans import journal
     blocks._SPAN = 200
     add = journal.Journal.add
     added = []

@@ -3,7 +3,7 @@ of any origin.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -11,7 +11,7 @@ from trigger.cli.status import DIFFERENT
 from trigger.errors import TriggerError
 
 if TYPE_CHECKING:
-    from trigger.spec.spec import Spec
+    from trigger.artifacts.folder import Build
     from trigger.verification.compare import Verdict
 
 Folder = Annotated[Path | None, typer.Argument(help="A build folder, such as build/jet_tagger.")]
@@ -19,7 +19,17 @@ Events = Annotated[
     list[str] | None,
     typer.Option(
         help="Verify on the events of these files instead, or of a quoted pattern such as "
-        "'files/*.parquet'; runs Keras."
+        "'files/*.parquet|*.root'; runs Keras."
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(min=1, help="With --events: threads to use, by default one per core."),
+]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(
+        help="With --events: compare on the Dask cluster of this address, not on this machine."
     ),
 ]
 Junit = Annotated[Path | None, typer.Option(help="Write the comparisons as JUnit XML.")]
@@ -51,9 +61,19 @@ Inputs = Annotated[
 ]
 
 
+class _Files(NamedTuple):
+    """Files of events, and where they are compared."""
+
+    events: list[str] | None
+    workers: int | None
+    scheduler: str | None
+
+
 def verify(
     folder: Folder = None,
     events: Events = None,
+    workers: Workers = None,
+    scheduler: Scheduler = None,
     junit: Junit = None,
     netlist: Netlist = False,
     manifest: Manifest = False,
@@ -63,17 +83,21 @@ def verify(
 ) -> None:
     """Compare firmware with the network it was made from.
 
-    The firmware is a build's, or an hls4ml project of any origin.
+    The firmware is a build's, or an hls4ml project of any origin. Files of --events may have any
+    size. Repeat the command to continue after an interruption.
 
     Exit status: 0 equal, 1 different, 2 could not run.
     """
     _check_junit(junit)
+    files = _Files(events, workers, scheduler)
+    if (workers, scheduler) != (None, None) and None in (folder, events):
+        raise TriggerError("verify: --workers and --scheduler need a build folder and --events")
     of_a_project = any(one is not None for one in (hls4ml, against, inputs))
     if folder is not None and not of_a_project:
         if manifest:
             _prove(folder)
         else:
-            _tell(*_of_build(folder, events, netlist), junit)
+            _tell(*_of_build(folder, files, netlist), junit)
     elif (
         folder is None and hls4ml is not None and against is not None and not (manifest or netlist)
     ):
@@ -96,7 +120,7 @@ def _check_junit(junit: Path | None) -> None:
         check_file(junit, is_junit, "a JUnit file of `trigger verify`")
 
 
-def _of_build(folder: Path, events: list[str] | None, netlist: bool) -> "tuple[str, Verdict]":
+def _of_build(folder: Path, files: _Files, netlist: bool) -> "tuple[str, Verdict]":
     """The name of a build, and how its implementations compare on its own events or on those of
     files.
     """
@@ -104,23 +128,22 @@ def _of_build(folder: Path, events: list[str] | None, netlist: bool) -> "tuple[s
 
     build = open_sealed(folder)
     with steady(build.root):
-        return build.spec.name, _compared(build.root, build.spec, events, netlist)
+        return build.spec.name, _compared(build, files, netlist)
 
 
-def _compared(root: Path, spec: "Spec", events: list[str] | None, netlist: bool) -> "Verdict":
+def _compared(build: "Build", files: _Files, netlist: bool) -> "Verdict":
     from trigger.artifacts.implementations import check_implementations, recorded_expectations
     from trigger.workflow.build import seal_first
 
-    if events is None:
+    root = build.root
+    if files.events is None:
         expected = recorded_expectations(root)
         with seal_first(root):
-            return check_implementations(root, spec, expected, netlist)[0]
-    from trigger.artifacts.streamed import check_on_files
-    from trigger.events.matched import matched
+            return check_implementations(root, build.spec, expected, netlist)[0]
+    from trigger.workflow.streamed.run import check_on_files
 
-    paths = matched(events)
     with seal_first(root):
-        return check_on_files(root, spec, paths, netlist)
+        return check_on_files(build, files.events, netlist, files.workers, files.scheduler)
 
 
 def _only(events: list[str] | None) -> Path | None:

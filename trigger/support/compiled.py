@@ -81,6 +81,14 @@ def empty(folder: Path) -> Path:
     return folder
 
 
+def signature(text: str) -> str | None:
+    """A code that only this user can give a text; None without a place for a secret."""
+    secret = _secret()
+    if secret is None:
+        return None
+    return hmac.new(secret, f"text\0{text}".encode(), "sha256").hexdigest()
+
+
 def _locked(descriptor: int) -> bool:
     """Lock the file or folder until this process ends; False if it is in use, or its file system
     has no locks.

@@ -32,7 +32,10 @@ FILE_NAME = MANIFEST
 REFERENCES = (SPEC, "events", "model", "graph", "synth")
 EVERYTHING = (SPEC, *(stage.name for stage in STAGES), "synth")
 # Other contents of a build: records that no result depends on, and compiled files.
-_UNSEALED = (MANIFEST, RECORDS, SECONDS, MADE, ".lock", NEXT, *COMPILED, "netlist", "rates")
+_UNSEALED = (
+    *(MANIFEST, RECORDS, SECONDS, MADE, ".lock", NEXT, *COMPILED),
+    *("netlist", "rates", "verified"),
+)
 
 # Stages that are regenerated and compared byte for byte, with their source.
 _MADE_AGAIN = {

@@ -1,33 +1,33 @@
-"""The rates of a build on files: which spans there are, who counts them, what is kept."""
+"""The rates of a build on files: what is counted, and of which files."""
 
-import contextlib
-from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
-from functools import reduce
+from collections.abc import Callable, Sequence
+from functools import partial, reduce
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from trigger.artifacts.folder import Build, read_graph, read_json
 from trigger.errors import TriggerError, quoted
-from trigger.events.blocks import EventFile, Span
-from trigger.events.matched import check_different, matched
+from trigger.events.blocks import EventFile
 from trigger.events.sources import Generated
 from trigger.fixedpoint.serialize import fingerprint
-from trigger.physics.counts import Counts
-from trigger.support import files
+from trigger.physics.counts import Counts, from_json, to_json
 from trigger.support.cluster import Pool, pool
-from trigger.support.digest import data_digest
-from trigger.support.numbers import counted
-from trigger.support.progress import progress, say
 from trigger.support.versions import versions
 from trigger.workflow.build import open_sealed, steady
 from trigger.workflow.prove import REFERENCES
 from trigger.workflow.rates import worker
-from trigger.workflow.rates.journal import Journal
+from trigger.workflow.spans.collect import (
+    Piece,
+    Words,
+    collected,
+    inspected,
+    of_patterns,
+    opened_journal,
+)
+from trigger.workflow.spans.journal import Codec
 
-# A place has the next span to count while this process writes down the last one.
-_AHEAD = 2
-_MOST_PROBLEMS = 20
+_WORDS = Words("rates", "counting", "counted", "rates")
+_CODEC = Codec(to_json, from_json)
 
 
 class Rates(NamedTuple):
@@ -40,16 +40,26 @@ class Rates(NamedTuple):
     counts: dict[str, Counts]
 
 
-class _Piece(NamedTuple):
-    file: EventFile | Generated
-    span: Span
-
-
 class Generate(NamedTuple):
     """So many events of the source of a build, instead of files; ``seed`` gives others."""
 
     events: int
     seed: int
+
+
+class _Counting:
+    """The work on a span: its counts."""
+
+    words = _WORDS
+
+    def __init__(self, task: worker.Task) -> None:
+        self._task = task
+
+    def call(self, piece: Piece) -> Callable[[], dict[str, Counts]]:
+        return partial(worker.counted, self._task, piece.file, piece.span)
+
+    def take(self, piece: Piece, result: dict[str, Counts]) -> bool:
+        return True
 
 
 def rates(
@@ -69,9 +79,7 @@ def rates(
     this = _opened(root)
     paths: list[Path] = []
     if not isinstance(given, Generate):
-        paths = matched(given)
-        if scheduler is not None:  # its workers have other working folders
-            paths = [path.absolute() for path in paths]
+        paths = of_patterns(given, scheduler)
     elif this.spec.data.source is None:
         raise TriggerError(f"rates: {root} was built of files; --generate needs data.source")
     with steady(this.root), pool(scheduler, workers) as places:
@@ -82,9 +90,11 @@ def rates(
             found = [worker.generated(this.spec, *given)]
         else:
             found = _inspected(this, paths, places)
-        with _journal(this, task) as journal:
-            counts = _counted(task, found, journal, places)
-    return Rates(this, graph, engine, found, counts)
+        with opened_journal(this.root, _WORDS, _made_of(this, task), _CODEC) as journal:
+            results, problems = collected(_Counting(task), found, journal, places)
+    if problems:
+        raise TriggerError("\n".join(problems))
+    return Rates(this, graph, engine, found, reduce(_plus, (counts for _, counts in results)))
 
 
 def _opened(root: Path) -> Build:
@@ -104,19 +114,8 @@ def _opened(root: Path) -> Build:
 
 
 def _inspected(build: Build, paths: Sequence[Path], places: Pool) -> list[EventFile]:
-    """All files, checked. Raises TriggerError that names each file that cannot be used."""
-    found: list[EventFile] = []
-    problems: list[str] = []
-    with progress("checking", len(paths), "files") as done:
-        for future in [places.executor.submit(worker.inspected, build.spec, p) for p in paths]:
-            try:
-                found.append(future.result())
-            except TriggerError as error:
-                problems.append(str(error))
-            done(1)
-    if problems:
-        raise TriggerError("\n".join(_shortened(problems)))
-    check_different(found)
+    """All files, checked; they must be of one kind."""
+    found = inspected(paths, partial(worker.inspected, build.spec), places)
     for what, column in (("classes", build.spec.data.label), ("weights", build.spec.data.weight)):
         without = [file.path for file in found if column not in file.columns]
         if column is not None and 0 < len(without) < len(found):
@@ -128,106 +127,18 @@ def _inspected(build: Build, paths: Sequence[Path], places: Pool) -> list[EventF
     return found
 
 
-@contextlib.contextmanager
-def _journal(build: Build, task: worker.Task) -> Iterator[Journal]:
-    """The journal of this build, engine and program; held by this process."""
+def _made_of(build: Build, task: worker.Task) -> dict[str, Any]:
+    """All that counts depend on, beside the events."""
     spec = build.spec
-    made_of = {
+    return {
         **task._replace(root="")._asdict(),
         "points": read_json(build.root / "graph" / "summary.json")["working_points"],
         "data": spec.data.model_dump(include={"features", "label", "classes", "weight", "tree"}),
         "inputs": spec.inputs.model_dump(),
         "versions": versions(),
     }
-    path = build.root / "rates" / f"{data_digest(made_of)}.jsonl"
-    with contextlib.ExitStack() as held:
-        try:
-            held.enter_context(files.locked(files.folder(path.parent) / ".lock"))
-        except BlockingIOError as error:
-            raise TriggerError(
-                f"{build.root}: another `trigger rates` of this build is running; wait for it"
-            ) from error
-        except OSError:
-            say(f"  {path.parent}: cannot be written; what is counted is not kept for a next run")
-            yield Journal(None)
-            return
-        yield Journal(path)
-
-
-def _counted(
-    task: worker.Task, found: Sequence[EventFile | Generated], journal: Journal, places: Pool
-) -> dict[str, Counts]:
-    """The sum over all spans. Raises TriggerError, at the end, for those that failed."""
-    results: list[dict[str, Counts]] = []
-    waiting: list[_Piece] = []
-    for file in found:
-        if before := journal.changed(file):
-            say(f"  {file.path}: has changed since {counted(before, 'block')} of it were counted")
-        for span in file.spans:
-            known = journal.counts(file, span)
-            if known is None:
-                waiting.append(_Piece(file, span))
-            else:
-                results.append(known)
-    if results:
-        say(f"  {counted(len(results), 'block')} of an earlier run kept")
-    problems: list[str] = []
-    total = sum(piece.span.rows for piece in waiting)
-    with progress("counting", total, "events") as done:
-        for piece, future in _finished(task, waiting, places):
-            try:
-                counts = future.result()
-            except Exception as error:
-                problems.append(_problem(piece, error))
-            else:
-                journal.add(piece.file, piece.span, counts)
-                results.append(counts)
-            done(piece.span.rows)
-    if problems:
-        raise TriggerError(
-            "\n".join(
-                [
-                    *_shortened(problems),
-                    f"{len(problems)} of {counted(len(waiting), 'block')} could not be counted; "
-                    f"the others are kept: correct the files and repeat the command",
-                ]
-            )
-        )
-    return reduce(_plus, results)
-
-
-def _finished(
-    task: worker.Task, pieces: Sequence[_Piece], places: Pool
-) -> Iterator[tuple[_Piece, "Future[dict[str, Counts]]"]]:
-    """Each piece as soon as it is counted, with few waiting at a time."""
-    left = iter(pieces)
-    running: dict[Future[dict[str, Counts]], _Piece] = {}
-    while True:
-        for piece in left:
-            running[places.executor.submit(worker.counted, task, *piece)] = piece
-            if len(running) >= places.places * _AHEAD:
-                break
-        if not running:
-            return
-        ready, _ = wait(running, return_when=FIRST_COMPLETED)
-        for future in ready:
-            yield running.pop(future), future
-
-
-def _problem(piece: _Piece, error: Exception) -> str:
-    """What was wrong with a span; errors of ours name the file."""
-    if isinstance(error, TriggerError):
-        return str(error)
-    first = piece.span.first
-    rows = f"rows {first} to {first + piece.span.rows - 1}"
-    return f"{piece.file.path}: {rows}: {type(error).__name__}: {error}"
 
 
 def _plus(a: dict[str, Counts], b: dict[str, Counts]) -> dict[str, Counts]:
     both = {name: a[name].plus(b[name]) for name in a if name in b}
     return {**a, **b, **both}
-
-
-def _shortened(problems: Sequence[str]) -> list[str]:
-    more = len(problems) - _MOST_PROBLEMS
-    return [*problems[:_MOST_PROBLEMS], *([f"and {more} more problems"] if more > 0 else [])]

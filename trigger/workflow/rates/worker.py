@@ -11,12 +11,11 @@ import numpy as np
 from trigger.artifacts.decided import accept_bits
 from trigger.artifacts.folder import read_graph
 from trigger.artifacts.staging import SPEC
-from trigger.errors import TriggerError
 from trigger.events import sources
 from trigger.events.blocks import EventFile, Span, block_rows, blocks, inspect
 from trigger.events.dataset import Block, block
 from trigger.events.hardware import to_hardware
-from trigger.events.readers import Columns, Rows, Wanted
+from trigger.events.readers import Columns, Rows
 from trigger.events.sources import Generated
 from trigger.fixedpoint.evaluate import GoldenModel
 from trigger.fixedpoint.serialize import fingerprint
@@ -25,6 +24,7 @@ from trigger.physics.counts import Counts, count
 from trigger.spec import spec as specification
 from trigger.spec.spec import Spec
 from trigger.support.code import code_digest
+from trigger.workflow.spans.common import check_same, wanted
 
 GRAPH = "graph"
 EMULATOR = "emulator"
@@ -51,11 +51,6 @@ class _Opened(NamedTuple):
 def program() -> str:
     """A digest of all code that counts depend on."""
     return code_digest([__name__])
-
-
-def wanted(spec: Spec) -> Wanted:
-    """The columns that files must have."""
-    return Wanted(spec.data.features, spec.inputs.lists(), ())
 
 
 def inspected(spec: Spec, path: Path) -> EventFile:
@@ -116,10 +111,7 @@ def _by_class(spec: Spec, events: Block, bits: Integers) -> dict[str, Counts]:
 def _opened(task: Task) -> _Opened:
     root = Path(task.root)
     graph = read_graph(root)
-    if fingerprint(graph) != task.graph:
-        raise TriggerError(f"{root}: was rebuilt meanwhile; repeat the command")
-    if program() != task.program:
-        raise TriggerError("the program of this worker is another version; install the same")
+    check_same(root, fingerprint(graph) == task.graph, program() == task.program)
     if task.engine == GRAPH:
         run = GoldenModel(graph).run
     else:

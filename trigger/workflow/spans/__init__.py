@@ -1,0 +1,1 @@
+"""Event files in spans, which are worked on apart, recorded, and put together in order."""
