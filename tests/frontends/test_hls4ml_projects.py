@@ -331,3 +331,17 @@ def test_the_command_without_such_a_folder(sample):
         "build", "--hls4ml", "p", "--events", "sample.csv", "--part", PART, "--clock", "240"
     )
     assert str(result.exception) == "build: --hls4ml p: no such folder"
+
+
+def test_the_command_ends_with_the_first_event_that_differs(project, sample):
+    """The headers of hls4ml in this project add a half to each positive ReLU."""
+    header = project / "firmware" / "nnet_utils" / "nnet_activation.h"
+    edit(header, "            res[ii] = datareg;", "            res[ii] = datareg + data_T(0.5);")
+    options = ("--events", "sample.csv", "--part", PART, "--clock", "240")
+    result = invoke("build", "--hls4ml", str(project), "--inputs", "fixed<6,4>", *options)
+    assert result.exit_code == 1
+    assert str(result.exception) == (
+        "graph is not the network: event 1: graph first differs in scores_accum, element 0 "
+        "(position 0, channel 0), fixed<16,6>: expected -0xccf = -3.2021484375, "
+        "found -0xb61 = -2.8447265625\n  inputs (integers): -12, 24, -5"
+    )
