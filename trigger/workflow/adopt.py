@@ -20,6 +20,8 @@ from trigger.support.templates import environment
 
 # The width of an input if neither the user nor the network defines it.
 _WIDTH = 16
+# A folder with one of these endings was meant to be the file of a network.
+_FILES = (".h5", ".json", ".keras", ".onnx")
 # The widest column of whole numbers, without the sign.
 _WIDEST_INTEGER = 24
 
@@ -63,7 +65,8 @@ def adopt(asked: Adoption) -> Path:
     integer type for whole numbers, otherwise 16 bits. Raises TriggerError if the sample does not
     fit the network, or if a different file of that name exists.
     """
-    project = _project(asked.network) if asked.network.is_dir() else None
+    is_project = asked.network.is_dir() and asked.network.suffix not in _FILES
+    project = _project(asked.network) if is_project else None
     network = project or _network(asked)
     columns = read(asked.events, None)
     if asked.label is not None and asked.label not in columns:
