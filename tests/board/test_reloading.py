@@ -293,8 +293,13 @@ def test_what_does_not_fit(reloadable, small_build, tmp_path):
         return refused("export", "weights", root, path, target)
 
     assert message() == f"{path}: no such network"
-    keras.Sequential([keras.Input((7,)), keras.layers.Dense(1)]).save(path)
-    assert "the kernel is not quantised" in message()
+    layer = keras.layers.Dense(1, kernel_initializer=keras.initializers.Constant(0.1), name="float")
+    keras.Sequential([keras.Input((7,)), layer]).save(path)
+    assert message() == (
+        "the network cannot be compiled exactly: 1 problem\n"
+        "  float: the kernel has values that fixed<4,1>, the type of the build, does not hold. "
+        "Remedy: train it with a quantiser of this range, or build the firmware anew."
+    )
     model = load(reloadable.root / "model" / "network.keras")
     scale = model.get_layer("scale")
     mean, variance, count = scale.get_weights()
