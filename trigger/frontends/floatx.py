@@ -9,7 +9,8 @@ import numpy as np
 
 from trigger.frontends import tensors
 
-_BATCH = 16384
+# Few enough that what TensorFlow keeps of one call is small beside TensorFlow itself.
+_BATCH = 2048
 
 
 @contextlib.contextmanager

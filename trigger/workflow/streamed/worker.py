@@ -29,6 +29,8 @@ from trigger.workflow.spans.common import check_same, wanted
 
 # The parts of a build that are compared, beside trigger.toml.
 _COMPARED = ("model", "graph", "firmware", "rtl", "payload")
+# The values of all implementations are held for a block.
+_MOST_ROWS = 1 << 14
 _opening = threading.Lock()
 # Keras has one precision for all threads.
 _referring = threading.Lock()
@@ -100,7 +102,7 @@ def compared(
     running = {name: one for name, one in this.implementations.items() if name not in without}
     found: dict[str, Comparison] = {}
     before = 0
-    most = block_rows(len(spec.data.features))
+    most = min(block_rows(len(spec.data.features)), _MOST_ROWS)
     for where, columns in blocks(file, span, wanted(spec), most, spec.data.tree):
         x = to_hardware(block(where, columns, spec.data, spec.inputs).x, spec).x
         expected = _expected(this, x)
