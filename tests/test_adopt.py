@@ -174,7 +174,7 @@ def test_half_of_the_options(arguments):
     result = CliRunner().invoke(app, ["build", *arguments])
     assert (
         str(result.exception)
-        == "build: name either a trigger, or --network, --events, --part and --clock"
+        == "build: name either a trigger, or --network or --hls4ml, with --events, --part and --clock"
     )
 
 

@@ -68,7 +68,16 @@ def built(small_build, capsys):
 def test_scores(built):
     source, root, out = built
     kept = [stage.name for stage in STAGES if f"{stage.name}: up to date" in out]
-    assert kept == ["events", "model", "graph", "firmware", "rtl", "verification", "synthesis"]
+    assert kept == [
+        "events",
+        "model",
+        "graph",
+        "firmware",
+        "rtl",
+        "proof",
+        "verification",
+        "synthesis",
+    ]
     up, pile_up = read_json(root / "report" / "robustness.json")
     assert (up["name"], up["features"], up["scale"]) == ("up", ["a", "c"], 1.3)
     assert pile_up["name"] == "pile <up>"
