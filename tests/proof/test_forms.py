@@ -9,11 +9,13 @@ from random_graphs import random_graph
 from trigger.fixedpoint import evaluate
 from trigger.fixedpoint.build import Builder, constant
 from trigger.fixedpoint.graph import Graph
+from trigger.fixedpoint.ops import GraphError
 from trigger.fixedpoint.serialize import from_json, to_json
 from trigger.fixedpoint.types import Fixed, bounds
 from trigger.proof import network
 from trigger.proof.equality import equal
-from trigger.proof.forms import Ends, Exhausted, Form, Forms
+from trigger.proof.forms import Exhausted, Forms
+from trigger.proof.values import Ends, Form
 
 MOST_EVENTS = 1 << 14
 
@@ -44,7 +46,7 @@ def changed(graph: Graph, rng: np.random.Generator) -> Graph | None:
     try:
         other = from_json(text[:place] + str(rng.integers(0, 10)) + text[place + 1 :])
         evaluate.run(other, every_event(graph)[:1])
-    except Exception:
+    except (GraphError, ValueError):
         return None
     same = other.input.types == graph.input.types and len(other.output.types) == len(
         graph.output.types

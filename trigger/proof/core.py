@@ -11,8 +11,9 @@ from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.passes import PASSES
 from trigger.proof import network
 from trigger.proof.equality import equal
-from trigger.proof.forms import Exhausted, Form, Forms, direction_of
+from trigger.proof.forms import Exhausted, Forms
 from trigger.proof.netlist import Net, Netlist, Unknown
+from trigger.proof.values import Form, direction_of
 from trigger.support.progress import progress
 from trigger.synthesis.tool import write_script
 from trigger.synthesis.yosys import copied_sources, run_script

@@ -1,6 +1,7 @@
 """Whether two forms are equal, where their normal forms alone do not say it."""
 
-from trigger.proof.forms import Form, Forms, Terms
+from trigger.proof.forms import Forms
+from trigger.proof.values import Form, Terms
 
 
 def equal(forms: Forms, a: Form, b: Form, modulus: int = 0) -> bool:

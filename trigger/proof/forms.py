@@ -9,14 +9,23 @@ directions and classes as possible, which makes it unique: how it is computed do
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from functools import reduce
-from math import gcd, prod
-from typing import NamedTuple
+from math import prod
 
 import numpy as np
 
 from trigger.fixedpoint.types import Integers
-from trigger.proof.classes import Classes, along, digest, fewest, joined, separate
+from trigger.proof.classes import digest, fewest, joined, separate
+from trigger.proof.uses import Use
+from trigger.proof.values import (
+    Atom,
+    Ends,
+    Form,
+    Function,
+    Terms,
+    direction_of,
+    form_of,
+    sum_of,
+)
 
 # The most values of a direction, and the most combinations of several, of a table.
 _MOST_VALUES = 1 << 21
@@ -29,42 +38,9 @@ _LARGEST = 1 << 61
 _TERM = 1 << 5
 _PRODUCT = 1 << 14
 
-Terms = tuple[tuple[int, int], ...]
-
 
 class Exhausted(Exception):
     """The tables and sums of a proof have become too many."""
-
-
-class Form(NamedTuple):
-    """``constant`` and the sum of ``terms``: atoms by number, each with its factor."""
-
-    terms: Terms
-    constant: int = 0
-
-
-class Ends(NamedTuple):
-    """The smallest and the largest value."""
-
-    low: int
-    high: int
-
-
-class Function(NamedTuple):
-    """``values[classes[0][a], classes[1][b], ...]`` for the a-th value of the first direction, the
-    b-th of the second, and so on.
-    """
-
-    directions: tuple[Terms, ...]
-    classes: tuple[Integers, ...]
-    values: Integers
-
-
-class Atom(NamedTuple):
-    """A value: a function, or one of which only the ends are known."""
-
-    ends: Ends
-    function: Function | None = None
 
 
 class Forms:
@@ -180,7 +156,7 @@ class Forms:
     def total(self, parts: Sequence[tuple[int, Form]], constant: int = 0) -> Form:
         """The sum of forms, each times a factor, and a constant."""
         self._spend(_TERM * sum(len(form.terms) for _, form in parts))
-        return self._joined(_sum(parts, constant))
+        return self._joined(sum_of(parts, constant))
 
     def _spend(self, entries: int) -> None:
         self._effort -= entries
@@ -227,7 +203,7 @@ class Forms:
         rest = Counter({number: own for number, own in form.terms if number not in numbers})
         for atom, factor in variables[0] if linear else ():
             rest[atom] -= linear * factor
-        return _sum([(1, _form(rest, form.constant)), (1, made)])
+        return sum_of([(1, form_of(rest, form.constant)), (1, made)])
 
     def _multiple(self, form: Form, direction: Terms) -> int:
         """How often a direction is in a form, so that less than its first atom remains."""
@@ -383,7 +359,7 @@ class Forms:
         large = any(max(map(abs, self.ends(form))) >= _LARGEST for form in read)
         if large or any(self.count(variable) > _MOST_VALUES for variable in variables):
             return None
-        uses = [_Use(self, variables, form) for form in read]
+        uses = [Use(self, variables, form) for form in read]
         labels: list[list[Integers | None]] = [[] for _ in variables]
         for axis, own in (pair for use in uses for pair in use.classes()):
             labels[axis].append(own)
@@ -428,7 +404,7 @@ class Forms:
                 self._function([variable], [labels], part)
                 for variable, labels, part in zip(kept, own, parts, strict=True)
             ]
-            return _sum([(1, part) for part in single], origin)
+            return sum_of([(1, part) for part in single], origin)
         differences = values - origin
         step = int(np.gcd.reduce(differences, axis=None))
         if differences.flat[np.flatnonzero(differences)[0]] < 0:
@@ -449,94 +425,7 @@ class Forms:
         slope, rest = divmod(rise, distance)
         if rest or (steps - steps[0] != slope * (domain - domain[0])).any():
             return None
-        return _sum([(slope, Form(direction))], int(steps[0]) - slope * int(domain[0]))
-
-
-class _Use:
-    """How a form depends on variables: directly, or through the functions that are its atoms."""
-
-    def __init__(self, forms: Forms, variables: Sequence[Terms], form: Form) -> None:
-        self._forms, self._form = forms, form
-        self._axes = {variable: axis for axis, variable in enumerate(variables)}
-
-    def classes(self) -> Iterator[tuple[int, Integers | None]]:
-        """The axes of variables, each with labels of the classes that the form tells apart; None
-        for all values.
-        """
-        if not self._form.terms:
-            return
-        yield from self._classes_of(direction_of(self._form)[0])
-
-    def _classes_of(self, direction: Terms) -> Iterator[tuple[int, Integers | None]]:
-        if direction in self._axes:
-            yield self._axes[direction], None
-        elif len(direction) > 1:
-            for atom, _ in direction:
-                yield from self._classes_of(((atom, 1),))
-        else:
-            function = self._function(direction)
-            for own, labels in zip(function.directions, function.classes, strict=True):
-                if own in self._axes:
-                    yield self._axes[own], labels
-                else:
-                    yield from self._classes_of(own)
-
-    def values(self, classes: Sequence[Classes]) -> Integers:
-        """The values of the form for all combinations of classes."""
-        constant = np.full((1,) * len(self._axes), self._form.constant, dtype=np.int64)
-        if not self._form.terms:
-            return constant
-        direction, factor = direction_of(self._form)
-        return constant + factor * self._values_of(direction, classes)
-
-    def _values_of(self, direction: Terms, classes: Sequence[Classes]) -> Integers:
-        if direction in self._axes:
-            return self._direct(direction, classes)
-        if len(direction) > 1:
-            parts = [own * self._values_of(((atom, 1),), classes) for atom, own in direction]
-            return reduce(np.add, parts)
-        function = self._function(direction)
-        places = []
-        for own, labels in zip(function.directions, function.classes, strict=True):
-            if own in self._axes:
-                axis = self._axes[own]
-                places.append(along(labels[classes[axis].first], axis, len(self._axes)))
-            else:
-                domain, values = self._forms.domain(own), self._values_of(own, classes)
-                # Combinations that do not occur may give values that are not in the domain.
-                places.append(labels.take(np.searchsorted(domain, values), mode="clip"))
-        made: Integers = function.values[tuple(places)]
-        return made
-
-    def _direct(self, direction: Terms, classes: Sequence[Classes]) -> Integers:
-        axis = self._axes[direction]
-        return along(self._forms.domain(direction)[classes[axis].first], axis, len(self._axes))
-
-    def _function(self, atom: Terms) -> Function:
-        function = self._forms.beneath(atom)
-        assert function is not None, "a form depends on its variables only"
-        return function
-
-
-def direction_of(form: Form) -> tuple[Terms, int]:
-    """What a form is a multiple of, without its constant, and the factor."""
-    factor = gcd(*(own for _, own in form.terms))
-    if form.terms[0][1] < 0:
-        factor = -factor
-    return tuple((atom, own // factor) for atom, own in form.terms), factor
-
-
-def _form(terms: Counter[int], constant: int) -> Form:
-    return Form(tuple(sorted((atom, own) for atom, own in terms.items() if own)), constant)
-
-
-def _sum(parts: Sequence[tuple[int, Form]], constant: int = 0) -> Form:
-    terms: Counter[int] = Counter()
-    for factor, form in parts:
-        constant += factor * form.constant
-        for atom, own in form.terms:
-            terms[atom] += factor * own
-    return _form(terms, constant)
+        return sum_of([(slope, Form(direction))], int(steps[0]) - slope * int(domain[0]))
 
 
 def _weighted(factors: Sequence[int]) -> Callable[..., Integers]:

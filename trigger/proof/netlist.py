@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from trigger.fixedpoint.types import Integers
-from trigger.proof.forms import Ends, Form, Forms, Terms, direction_of
+from trigger.proof.forms import Forms
+from trigger.proof.values import Ends, Form, Terms, direction_of
 
 Net = int | str
 

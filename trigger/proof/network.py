@@ -35,7 +35,8 @@ from trigger.fixedpoint.ops import (
 )
 from trigger.fixedpoint.ranges import ranges
 from trigger.fixedpoint.types import Integers, Overflow, Rounding, bounds
-from trigger.proof.forms import Ends, Form, Forms
+from trigger.proof.forms import Forms
+from trigger.proof.values import Ends, Form
 
 _ZERO = Form(())
 
