@@ -18,6 +18,7 @@ from trigger.frontends.trees.rounding import rounded
 from trigger.physics.metrics import logits, of_classes
 from trigger.spec.spec import Spec
 from trigger.support.files import write_text
+from trigger.training.calibrations import refuse_calibration
 
 WIDTHS = range(2, 17)
 
@@ -51,12 +52,7 @@ def file_of(spec: Spec, folder: Path) -> Path | None:
 def trained(spec: Spec, path: Path) -> Forest:
     """The forest in trigger.toml. Raises TriggerError if it does not fit the data."""
     forest = read(path)
-    for name, head in spec.heads.items():
-        if head.calibration is not None:
-            raise TriggerError(
-                f"heads.{name}.calibration: is a layer of a Keras network, but {path} holds trees; "
-                f"remove it"
-            )
+    refuse_calibration(spec, path, "holds trees")
     check_names(forest, path, spec.data.features)
     if (forest.features, forest.outputs) == (len(spec.data.features), len(spec.scores)):
         return forest

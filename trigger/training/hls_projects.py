@@ -10,6 +10,7 @@ from trigger.frontends.hls4ml import network
 from trigger.frontends.hls4ml.project import Project
 from trigger.physics.metrics import logits
 from trigger.spec.spec import Spec
+from trigger.training.calibrations import refuse_calibration
 
 
 def trained(spec: Spec, path: Path) -> Project:
@@ -19,12 +20,7 @@ def trained(spec: Spec, path: Path) -> Project:
             f"{path}: [quantization] quantises networks of Keras; an hls4ml project has its types "
             f"already; remove [quantization]"
         )
-    for name, head in spec.heads.items():
-        if head.calibration is not None:
-            raise TriggerError(
-                f"heads.{name}.calibration: is a layer of a Keras network, but {path} is an hls4ml "
-                f"project; remove it"
-            )
+    refuse_calibration(spec, path, "is an hls4ml project")
     project = network.load(path)
     if project.features != len(spec.data.features):
         raise TriggerError(

@@ -10,6 +10,7 @@ from trigger.frontends.onnx import network
 from trigger.frontends.onnx.reading import Model
 from trigger.physics.metrics import logits
 from trigger.spec.spec import Spec
+from trigger.training.calibrations import refuse_calibration
 
 
 def trained(spec: Spec, path: Path) -> Model:
@@ -19,12 +20,7 @@ def trained(spec: Spec, path: Path) -> Model:
             f"{path}: [quantization] quantises networks of Keras; quantise this one where it was "
             f"trained, for example with Brevitas, and remove [quantization]"
         )
-    for name, head in spec.heads.items():
-        if head.calibration is not None:
-            raise TriggerError(
-                f"heads.{name}.calibration: is a layer of a Keras network, but {path} is an ONNX "
-                f"file; remove it"
-            )
+    refuse_calibration(spec, path, "is an ONNX file")
     model = network.load(path)
     if model.features != len(spec.data.features):
         raise TriggerError(
