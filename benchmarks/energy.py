@@ -267,8 +267,8 @@ def table(head: list[str], rows: dict[str, list[str]]) -> str:
     return "\n".join([first, f"|---|{'---:|' * (len(head) - 1)}", *others])
 
 
+@mpl.rc_context({"svg.hashsalt": "energy"})
 def picture(energies: dict[str, np.ndarray], test: Jets, curves: dict[str, list[Estimate]]) -> None:
-    mpl.rcParams["svg.hashsalt"] = "energy"
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4))
     edges = np.geomspace(BINS[0], BINS[-1], 14)
     for name in ("sum", "ridge and table", "network", "network and table"):

@@ -209,8 +209,8 @@ DRAWN: dict[str, Callable[[], Figure]] = {
 }
 
 
+@mpl.rc_context({"svg.hashsalt": "physics"})
 def main(names: Sequence[str]) -> None:
-    mpl.rcParams["svg.hashsalt"] = "physics"
     for name in names or DRAWN:
         path = PICTURES / f"{name}.svg"
         DRAWN[name]().savefig(path, metadata={"Date": None})

@@ -10,12 +10,12 @@ from itertools import pairwise
 from pathlib import Path
 
 import matplotlib as mpl
-import matplotlib.pyplot as plt
 import matplotlib.ticker
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 ROOT = Path(__file__).resolve().parents[1]
 MODELS = ROOT / "models"
@@ -24,16 +24,13 @@ JETS = ("g", "q", "W", "Z", "t")
 LEVEL1 = ("zero_bias", "ttbar", "hbb", "htautau", "wlnu", "a4l")
 
 
+@mpl.rc_context({"svg.hashsalt": "gallery", "svg.fonttype": "none"})
 def main(folder: Path) -> None:
     """Draw all pictures into a folder."""
-    mpl.use("svg")
-    mpl.rcParams["svg.hashsalt"] = "gallery"
-    mpl.rcParams["svg.fonttype"] = "none"
     for name, draw in PICTURES_OF.items():
-        figure, panels = plt.subplots(1, 2, figsize=(7, 2.8), layout="constrained")
-        draw(*panels)
+        figure = Figure(figsize=(7, 2.8), layout="constrained")
+        draw(*figure.subplots(1, 2))
         figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
-        plt.close(figure)
 
 
 def jet_tagger(left: Axes, right: Axes) -> None:

@@ -5,6 +5,7 @@ import re
 import sys
 from pathlib import Path
 
+import matplotlib as mpl
 import pytest
 
 from trigger.spec.spec import zoo
@@ -45,8 +46,10 @@ def test_figures_of_the_readme_are_those_of_the_card(name):
 
 def test_pictures_are_small_and_can_be_drawn(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    settings = mpl.rcParams.find_all("svg")
     importlib.import_module("gallery").main(tmp_path)
     sys.modules.pop("gallery")
+    assert mpl.rcParams.find_all("svg") == settings  # or other pictures would change
     drawn = sorted(path.name for path in tmp_path.iterdir())
     assert drawn == sorted(path.name for path in PICTURES.iterdir())
     assert drawn == [f"{name}.svg" for name in zoo()]

@@ -36,8 +36,7 @@ def rows(text: str) -> set[str]:
 def test_each_picture_is_drawn_from_the_results(modules, monkeypatch, tmp_path):
     """To the byte, by the version of Matplotlib that drew it; and shown on a page."""
     monkeypatch.setattr(modules["figures"], "PICTURES", tmp_path)
-    with mpl.rc_context():
-        modules["figures"].main([])
+    modules["figures"].main([])
     drawn = sorted(path.name for path in tmp_path.iterdir())
     assert drawn == sorted(f"{name}.svg" for name in modules["figures"].DRAWN)
     pages = "".join(path.read_text() for path in PHYSICS.glob("*.md"))

@@ -125,9 +125,9 @@ def _size(row: dict | None) -> str:
     return f"{counted}({row['lut_estimated']:,}), {row['latency']}"
 
 
+@plt.rc_context({"svg.hashsalt": "trigger"})
 def picture(samples: list[Sample], results: dict[str, dict]) -> None:
     """AUC of each method, one line for each set of variables; filled markers are in bits."""
-    plt.rcParams["svg.hashsalt"] = "trigger"
     inches = (3.6 * len(samples), 4.2)
     figure, axes = plt.subplots(
         1, len(samples), figsize=inches, layout="constrained", squeeze=False

@@ -188,8 +188,8 @@ def best(sizes: dict[str, float | None], own: bool) -> tuple[str, float | None]:
     return name(method).removeprefix("ours, "), reached[method]
 
 
+@plt.rc_context({"svg.hashsalt": "trigger"})
 def picture(found: dict[str, list[Point]], float_accuracy: float) -> None:
-    plt.rcParams["svg.hashsalt"] = "trigger"
     figure, axes = plt.subplots(figsize=(9, 5), layout="constrained")
     for family, (colour, methods) in FAMILIES.items():
         for method, marker in methods.items():

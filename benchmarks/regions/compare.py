@@ -192,8 +192,8 @@ def tables(found: dict) -> None:
                 print(f"| {' | '.join(row)} |")
 
 
+@mpl.rc_context({"svg.hashsalt": "regions"})
 def picture(found: dict) -> None:
-    mpl.rcParams["svg.hashsalt"] = "regions"
     figure, axes = plt.subplots(2, 3, figsize=(12, 7), layout="constrained")
     styles = {"full": "C0", "learned": "C1", "control": "0.6"}
     names = ("region ET, GeV", *QUANTITIES)[:4]
