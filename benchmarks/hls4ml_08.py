@@ -50,7 +50,9 @@ def write(folder: Path) -> None:
         config["HLSConfig"] = {
             "Model": {"Precision": "ap_fixed<16,6>", "ReuseFactor": reuse, "Strategy": strategy}
         }
-        ModelGraph(config, _layers(np.random.default_rng(2))).write()
+        for kind, layers in (("", _layers), ("_image", _image)):
+            config["OutputDir"] = str(folder / f"{name}{kind}")
+            ModelGraph(config, layers(np.random.default_rng(2))).write()
 
 
 def _layers(rng: np.random.Generator) -> list[dict[str, Any]]:
@@ -72,6 +74,41 @@ def _layers(rng: np.random.Generator) -> list[dict[str, Any]]:
         },
         _dense(rng, "scores", hidden, outputs, "bn"),
     ]  # fmt: skip
+
+
+def _image(rng: np.random.Generator) -> list[dict[str, Any]]:
+    """A convolution of an image of 6 × 6, with 2 channels and 3 filters, and its maxima."""
+    return [
+        {"class_name": "InputLayer", "name": "x", "input_shape": [6, 6, 2]},
+        {
+            "class_name": "Conv2D", "name": "conv", "inputs": ["x"], "use_bias": True,
+            **_window("filt", 6, 3, 1), "n_chan": 2, "n_filt": 3,
+            "weight_data": rng.normal(size=(3, 3, 2, 3)), "bias_data": rng.normal(size=3),
+            "weight_quantizer": None, "bias_quantizer": None,
+        },
+        {
+            "class_name": "Activation", "name": "act", "activation": "relu", "inputs": ["conv"],
+            "n_in": 48,
+        },
+        {
+            "class_name": "MaxPooling2D", "name": "most", "inputs": ["act"], "n_filt": 3,
+            **_window("pool", 4, 2, 2),
+        },
+        {"class_name": "Reshape", "name": "flat", "inputs": ["most"], "target_shape": [12]},
+        _dense(rng, "scores", 12, 3, "flat"),
+    ]  # fmt: skip
+
+
+def _window(name: str, size: int, window: int, stride: int) -> dict[str, Any]:
+    """Square windows on a square image."""
+    outputs = (size - window) // stride + 1
+    sides = {
+        f"{field}_{side}": value
+        for side in ("height", "width")
+        for field, value in (("in", size), (name, window), ("stride", stride), ("out", outputs))
+    }
+    pads = {f"pad_{side}": 0 for side in ("top", "bottom", "left", "right")}
+    return {"data_format": "channels_last", "padding": "valid", **sides, **pads}
 
 
 def _dense(
@@ -113,7 +150,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         command = [options.python, __file__, "--write", folder]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        found = {name: differing(Path(folder) / name) for name in PROJECTS}
+        projects = [path for path in sorted(Path(folder).iterdir()) if path.is_dir()]
+        found = {project.name: differing(project) for project in projects}
     for name, (wrong, events) in found.items():
         print(f"{name}: {wrong} of {events:,} events differ")
     if any(wrong for wrong, _ in found.values()):

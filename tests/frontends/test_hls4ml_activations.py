@@ -28,6 +28,7 @@ def layers():
         "softsign": every.Activation("softsign", name="a_softsign"),
         "hard_sigmoid": every.Activation("hard_sigmoid", name="a_hard_sigmoid"),
         "elu": every.ELU(alpha=0.7, name="a_elu"),
+        "selu": every.Activation("selu", name="a_selu"),
         "leaky_relu": every.LeakyReLU(negative_slope=0.3, name="a_leaky"),
         "prelu": every.PReLU(name="a_prelu"),
         "thresholded_relu": every.ReLU(threshold=1.3, name="a_thresholded"),
@@ -55,6 +56,7 @@ def projects(tmp_path_factory):
         "a_tanh": {"TableSize": 100, "Precision": {"result": "ap_fixed<9,2>"}},
         "a_softplus": {"TableSize": 16},
         "a_elu": {"TableSize": 64},
+        "a_selu": {"Precision": {"result": "ap_fixed<10,4>"}},
     }
     made = {
         "default": write_default(folder / "default", net),

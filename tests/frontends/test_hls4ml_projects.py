@@ -135,11 +135,14 @@ ONE = "the network cannot be compiled exactly: 1 problem\n  "
         (
             "firmware/tiny.cpp",
             "nnet::relu<",
-            "nnet::selu<",
-            ONE + "act (firmware/tiny.cpp, line 42, nnet::selu): nnet::selu has no exact lowering. "
-            "Remedy: use only add, binary_tanh, concatenate1d, dense, elu, hard_sigmoid, hard_tanh,"
-            " leaky_relu, linear, normalize, prelu, relu, relu1, relu6, sigmoid, softplus, "
-            "softsign, subtract, tanh, ternary_tanh, thresholded_relu.",
+            "nnet::gru<",
+            ONE + "act (firmware/tiny.cpp, line 42, nnet::gru): nnet::gru has no exact lowering. "
+            "Remedy: use only add, average, binary_tanh, concatenate1d, conv_1d_cl, conv_2d_cl, "
+            "dense, depthwise_conv_1d_cl, depthwise_conv_2d_cl, elu, global_pooling1d_cl, "
+            "global_pooling2d_cl, hard_sigmoid, hard_tanh, leaky_relu, linear, maximum, minimum, "
+            "multiply, normalize, pointwise_conv_1d_cl, pointwise_conv_2d_cl, pooling1d_cl, "
+            "pooling2d_cl, prelu, relu, relu1, relu6, selu, sigmoid, softplus, softsign, subtract, "
+            "tanh, ternary_tanh, thresholded_relu, transpose, zeropad1d_cl, zeropad2d_cl.",
         ),
         (
             "firmware/tiny.cpp",

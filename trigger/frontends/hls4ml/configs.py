@@ -17,9 +17,13 @@ class Config(NamedTuple):
     body: str
     headers: Headers
 
+    def has(self, field: str) -> bool:
+        """Whether the struct defines a number of this name."""
+        return re.search(rf"\b{field}\s*=", self.body) is not None
+
     def size(self, field: str) -> int:
         """Raises HeaderError if the struct does not define it."""
-        if not re.search(rf"\b{field}\s*=", self.body):
+        if not self.has(field):
             raise HeaderError(f"the struct {self.name} has no {field}")
         return self.headers.size(field)
 
@@ -29,6 +33,13 @@ class Config(NamedTuple):
         if match is None:
             raise HeaderError(f"the struct {self.name} has no {field}")
         return number(self.headers, match[1])
+
+    def struct(self, field: str) -> str:
+        """The name of the struct that is called ``field`` in this one. Raises HeaderError."""
+        match = re.search(rf"\btypedef\s+(\w+)\s+{field}\s*;", self.body)
+        if match is None:
+            raise HeaderError(f"the struct {self.name} has no {field}")
+        return match[1]
 
     def constant(self, field: str) -> float:
         """A real number that is defined behind the struct, in its type.

@@ -56,15 +56,16 @@ def open_foreign(directory: Path) -> ForeignProject:
     parameters = read_text(sources / "parameters.h", optional=True)
     headers = Headers("\n".join([parameters, read_text(defines), header]))
     bridge = directory / f"{name}_bridge.cpp"
+    place = _Place(directory, sources, name, backend, headers)
+    sizes: tuple[int, int] | tuple[None, None] = (None, None)
     try:
         if bridge.is_file():
-            project = _through_bridge(directory, sources, name, backend, headers)
+            project = _through_bridge(place)
             # Its own bridge silently rounds wider outputs to float64.
             if project.output_type.width <= MAX_WIDTH:
                 return project
-        return _through_headers(
-            directory, sources, name, backend, headers, _top(sources, name, headers)
-        )
+            sizes = project.inputs, project.outputs
+        return _through_headers(place, _top(sources, name, headers), sizes)
     except HeaderError as error:
         raise CsimFailed(f"csim: {defines}: {error}") from error
 
@@ -102,9 +103,18 @@ def _backend(header: str, settings: str) -> str:
     return next((backend for sign, backend in signs.items() if sign in header), _DEFAULT_BACKEND)
 
 
-def _through_bridge(
-    directory: Path, sources: Path, name: str, backend: str, headers: Headers
-) -> ForeignProject:
+class _Place(NamedTuple):
+    """Where a project lies, and what its headers say."""
+
+    directory: Path
+    sources: Path
+    name: str
+    backend: str
+    headers: Headers
+
+
+def _through_bridge(place: _Place) -> ForeignProject:
+    directory, sources, name, backend, headers = place
     path = directory / f"{name}_bridge.cpp"
     bridge = without_comments(read_text(path))
     inputs = re.findall(r"convert_data<double, (\w+), ([\w* ]+)>", bridge)
@@ -143,8 +153,10 @@ class _Port(NamedTuple):
 
 
 def _through_headers(
-    directory: Path, sources: Path, name: str, backend: str, headers: Headers, top: Top
+    place: _Place, top: Top, sizes: tuple[int, int] | tuple[None, None]
 ) -> ForeignProject:
+    """``sizes`` of input and output, if they are known: the type of a stream does not have them."""
+    directory, sources, name, backend, headers = place
     arguments = [argument for argument in top.arguments if argument != "size"]
     stored = {
         argument.name: sources / "weights" / f"{argument.name}.h"
@@ -164,8 +176,8 @@ def _through_headers(
             f"the function {name} has {len(ports) + len(unknown)} inputs and outputs; "
             f"only projects with one of each can be verified"
         )
-    source = _port(headers, ports[0], "in")
-    target = _port(headers, ports[1], "out")
+    source = _port(headers, ports[0], "in", sizes[0])
+    target = _port(headers, ports[1], "out", sizes[1])
     passed = ["trigger_in", *([] if struct else ["trigger_out"]), *stored]
     dummies = [f"trigger_size_{k}" for k in range(top.arguments.count("size"))]
     function = f"{top.namespace}::{name}" if top.namespace else name
@@ -192,38 +204,46 @@ def _through_headers(
     )
 
 
-def _port(headers: Headers, argument: Array | Stream | str, side: str) -> _Port:
-    """One side, "in" or "out", as a variable trigger_in or trigger_out of its own type."""
-    name = f"trigger_{side}"
+def _port(headers: Headers, argument: Array | Stream | str, side: str, known: int | None) -> _Port:
+    """One side, "in" or "out", as a variable trigger_in or trigger_out of its own type.
+
+    A stream has as many words as the ``known`` size needs, or one.
+    """
     if isinstance(argument, Stream):
-        fixed, size = headers.fixed(argument.type)
-        declared = f"{argument.stream}<{argument.type}> {name}; {argument.type} {name}_word;"
-        values = f"{name}_word"
-        before = f"{name}_word = {name}.read(); " if side == "out" else ""
-        after = f" {name}.write({name}_word);" if side == "in" else ""
-    else:
-        members = (argument,) if isinstance(argument, Array) else headers.members(argument)
-        if len(members) != 1:
-            raise HeaderError(
-                f"the struct {argument} has {len(members)} arrays; only projects with "
-                f"one input and one output can be verified"
-            )
-        (array,) = members
-        fixed, count = headers.fixed(array.type)
-        before = ""
-        after = ""
-        size = array.size * count
-        if count > 1:
-            raise HeaderError(f"the array {array.name} has elements that are arrays")
-        declared = f"{array.type} {name}[{size}];"
-        values = name
-        if isinstance(argument, str):
-            declared = f"{argument} {name};"
-            values = f"{name}.{array.name}"
-    moved = (
-        f"trigger_put({values}[i], x[i]);" if side == "in" else f"y[i] = trigger_real({values}[i]);"
-    )
-    return _Port(fixed, size, declared, f"{before}for (int i = 0; i < {size}; i++) {moved}{after}")
+        return _stream(headers, argument, side, known)
+    name = f"trigger_{side}"
+    members = (argument,) if isinstance(argument, Array) else headers.members(argument)
+    if len(members) != 1:
+        raise HeaderError(
+            f"the struct {argument} has {len(members)} arrays; only projects with "
+            f"one input and one output can be verified"
+        )
+    (array,) = members
+    fixed, count = headers.fixed(array.type)
+    size = array.size * count
+    if count > 1:
+        raise HeaderError(f"the array {array.name} has elements that are arrays")
+    declared, values = f"{array.type} {name}[{size}];", name
+    if isinstance(argument, str):
+        declared, values = f"{argument} {name};", f"{name}.{array.name}"
+    return _Port(fixed, size, declared, _moved(side, f"{values}[i]", size))
+
+
+def _stream(headers: Headers, argument: Stream, side: str, known: int | None) -> _Port:
+    fixed, words = headers.fixed(argument.type)
+    name, size = f"trigger_{side}", known or words
+    declared = f"{argument.stream}<{argument.type}> {name}; {argument.type} {name}_word;"
+    first, last = f"i % {words} == 0", f"i % {words} == {words - 1}"
+    before = f"if ({first}) {name}_word = {name}.read(); " if side == "out" else ""
+    after = f" if ({last}) {name}.write({name}_word);" if side == "in" else ""
+    moved = _moved(side, f"{name}_word[i % {words}]", size, before, after)
+    return _Port(fixed, size, declared, moved)
+
+
+def _moved(side: str, value: str, size: int, before: str = "", after: str = "") -> str:
+    """A loop over all elements: from x to a value of the project, or from that to y."""
+    moved = f"trigger_put({value}, x[i]);" if side == "in" else f"y[i] = trigger_real({value});"
+    return f"for (int i = 0; i < {size}; i++) {{ {before}{moved}{after} }}"
 
 
 def _only_one(directory: Path, inputs: int, outputs: int) -> None:

@@ -1,5 +1,6 @@
 """A call of a function of hls4ml, with everything that its lowering needs."""
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -9,8 +10,9 @@ from trigger.fixedpoint.build import Builder, constant
 from trigger.fixedpoint.ops import Constant
 from trigger.fixedpoint.types import Fixed, Integers
 from trigger.frontends.hls4ml.configs import Config
-from trigger.frontends.hls4ml.headers import HeaderError
+from trigger.frontends.hls4ml.headers import HeaderError, Stream
 from trigger.frontends.hls4ml.numbers import Number, assigned, real, rounded
+from trigger.frontends.hls4ml.project import Project
 
 
 class Value(NamedTuple):
@@ -23,9 +25,8 @@ class Value(NamedTuple):
 class Layer(NamedTuple):
     """A call: its inputs, the type of its result, and its numbers by the name of the argument.
 
-    ``parameter`` is the argument between input and result, and its type. ``constants`` gives the
-    integers of an argument of so many numbers, of the type; ``table`` the real values of the
-    function's table. ``is_stream`` chooses between two functions of the same name.
+    ``parameter`` is the argument between input and result, and its type. ``table`` gives the real
+    values of the function's table.
     """
 
     builder: Builder
@@ -35,20 +36,32 @@ class Layer(NamedTuple):
     result: Number
     stored: list[str]
     parameter: tuple[str, Number] | None
-    is_stream: bool
-    constants: Callable[[str, int, Number], Integers]
+    project: Project
     table: Callable[[], np.ndarray]
+
+    @property
+    def is_stream(self) -> bool:
+        """Streams have functions of their own, of the same names."""
+        return isinstance(self.project.ports()[0], Stream)
+
+    def constants(self, name: str, count: int, kind: Number) -> Integers:
+        """The integers of an argument of so many numbers. Raises Inexact if there are others."""
+        return self.project.constants(name, count, kind)
+
+    def written(self, header: str, text: str) -> bool:
+        """Whether a header of hls4ml has this text: functions differ from release to release."""
+        return " ".join(text.split()) in self.project.header(header)
 
     def elements(self, of: int = 0) -> int:
         return len(self.builder[self.inputs[of].node].types)
 
-    def check_size(self, field: str) -> int:
-        """The number of elements of the first input, which the struct must also say."""
-        size = self.config.size(field)
+    def check_size(self, *fields: str) -> int:
+        """The number of elements of the first input, of which the struct has the factors."""
+        size = math.prod(self.config.size(field) for field in fields)
         if size != self.elements():
             raise HeaderError(
-                f"the struct {self.config.name} has {field} = {size}, but its input has "
-                f"{self.elements()} elements"
+                f"the struct {self.config.name} has {' * '.join(fields)} = {size}, but its input "
+                f"has {self.elements()} elements"
             )
         return size
 

@@ -10,7 +10,6 @@ from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.ops import MAX_ENTRIES, GraphError
 from trigger.fixedpoint.ranges import TooWide
 from trigger.fixedpoint.types import Fixed
-from trigger.frontends.hls4ml.configs import Config
 from trigger.frontends.hls4ml.foreign_tables import Table, computed
 from trigger.frontends.hls4ml.functions import FUNCTIONS, Function
 from trigger.frontends.hls4ml.headers import Array, HeaderError, Stream
@@ -20,6 +19,7 @@ from trigger.frontends.hls4ml.project import Project
 from trigger.frontends.hls4ml.source import Call
 from trigger.frontends.inexact import Inexact, Problem, Refusal
 
+_COPIES = ("clone_stream", "repack_stream")
 _TABLES = {name for name, function in FUNCTIONS.items() if function.table}
 
 
@@ -99,8 +99,8 @@ class _Walk:
             self.problems += error.problems
 
     def _lower(self, call: Call) -> None:
-        if call.function == "clone_stream":
-            self._clone(call)
+        if call.function in _COPIES:
+            self._copy(call)
             return
         function = FUNCTIONS.get(call.function)
         if function is None:
@@ -117,22 +117,15 @@ class _Walk:
         layer = Layer(
             self.builder,
             call.layer,
-            self._config(call),
+            self.project.struct(call.types[-1]),
             [self.values[name] for name in names],
             self._type(target),
             list(call.arguments[before + 1 :]),
             self._parameter(call, function),
-            isinstance(self.project.ports()[0], Stream),
-            self.project.constants,
+            self.project,
             partial(self._table, call),
         )
         self.values[target] = Value(function.lower(layer), layer.result)
-
-    def _config(self, call: Call) -> Config:
-        config = self.project.configs.get(call.types[-1])
-        if config is None:
-            raise HeaderError(f"parameters.h has no struct {call.types[-1]}")
-        return config
 
     def _parameter(self, call: Call, function: Function) -> tuple[str, Number] | None:
         """The argument between input and result, whose type is that between theirs."""
@@ -152,7 +145,7 @@ class _Walk:
         return computed(self.project.csim, list(dict.fromkeys(map(self._named, read))))
 
     def _named(self, call: Call) -> Table:
-        config = self._config(call)
+        config = self.project.struct(call.types[-1])
         size = config.size("table_size")
         if not 1 <= size <= MAX_ENTRIES:
             raise HeaderError(
@@ -161,8 +154,8 @@ class _Walk:
             )
         return Table(FUNCTIONS[call.function].table, config.name, size)
 
-    def _clone(self, call: Call) -> None:
-        """Streams that are read twice are copied, each into its own type."""
+    def _copy(self, call: Call) -> None:
+        """Streams that are read twice, or in words of another size, each into its own type."""
         source, *targets = [name for name in call.arguments if not name.isdigit()]
         if source not in self.values:
             if self.problems:

@@ -68,6 +68,16 @@ class Project(NamedTuple):
     def relative(self, path: Path) -> str:
         return path.relative_to(self.csim.directory).as_posix()
 
+    def header(self, name: str) -> str:
+        """A header of hls4ml in the project, with one space for all white space; "" without it."""
+        return " ".join(read_text(self.csim.sources / "nnet_utils" / name, optional=True).split())
+
+    def struct(self, name: str) -> Config:
+        """A struct of parameters.h. Raises HeaderError if it is not there."""
+        if name not in self.configs:
+            raise HeaderError(f"parameters.h has no struct {name}")
+        return self.configs[name]
+
     def constants(self, name: str, count: int, kind: Number) -> Integers:
         """The integers of a variable with weights. Raises Inexact if there are not so many."""
         load = self.program.loads.get(name)

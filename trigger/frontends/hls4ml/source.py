@@ -13,6 +13,8 @@ _DECLARED = re.compile(r"(?P<type>[\w:]+)\s+(?P<name>\w+)\s*\[[^\[\]]+\]")
 _STREAM = re.compile(
     r"hls::stream\s*<\s*(?P<type>[\w:]+)\s*>\s*(?P<name>\w+)\s*(\(\s*\"\w*\"\s*\))?"
 )
+# A value under another name, in another shape.
+_ALIAS = re.compile(r"auto\s*&\s*(?P<name>\w+)\s*=\s*(?P<of>\w+)")
 _CALL = re.compile(r"nnet::(?P<function>\w+)\s*<(?P<types>.*)>\s*\((?P<arguments>[^()]*)\)", re.S)
 _LOAD = re.compile(
     r"nnet::load_weights_from_txt\s*<\s*(?P<type>[\w:]+)\s*,\s*(?P<size>\d+)\s*>\s*"
@@ -62,6 +64,7 @@ def program(text: str, top: str, file: str) -> Program:
     body, start = _body(code, top, file)
     variables: dict[str, str] = {}
     loads: dict[str, Load] = {}
+    aliases: dict[str, str] = {}
     calls: list[Call] = []
     for statement, line, hidden in _statements(body, start, file):
         load = _LOAD.fullmatch(statement)
@@ -72,9 +75,10 @@ def program(text: str, top: str, file: str) -> Program:
         elif not hidden and (call := _CALL.fullmatch(statement)):
             function = call["function"]
             layer = _comment(text, line) or f"{function}_{len(calls) + 1}"
-            calls.append(
-                Call(layer, function, _parts(call["types"]), _parts(call["arguments"]), line)
-            )
+            arguments = tuple(aliases.get(name, name) for name in _parts(call["arguments"]))
+            calls.append(Call(layer, function, _parts(call["types"]), arguments, line))
+        elif not hidden and (alias := _ALIAS.fullmatch(statement)):
+            aliases[alias["name"]] = aliases.get(alias["of"], alias["of"])
         elif not hidden and (
             made := _DECLARED.fullmatch(statement) or _STREAM.fullmatch(statement)
         ):

@@ -5,11 +5,13 @@ from collections.abc import Callable
 import numpy as np
 
 from trigger.fixedpoint.build import constant
-from trigger.fixedpoint.types import Overflow, Rounding, smallest
+from trigger.fixedpoint.types import Fixed, Overflow, Rounding, smallest
 from trigger.frontends.hls4ml.layer import Layer
-from trigger.frontends.hls4ml.numbers import rounded
+from trigger.frontends.hls4ml.numbers import Number, rounded
 from trigger.frontends.inexact import Refusal
 
+_HEADER = "nnet_activation.h"
+_LAMBDA = "1.0507009873554804934193349852946"
 # C++ keeps the address in an int.
 _MOST = 2**31
 
@@ -30,12 +32,32 @@ def symmetric(span: int) -> Callable[[Layer], str]:
 
 def elu(layer: Layer) -> str:
     """Negative inputs by a table from 0 to -8, times a factor."""
+    return _negative_by_table(layer, layer.table() * layer.factor(), 1.0)
+
+
+def selu(layer: Layer) -> str:
+    """Negative inputs by a table from 0 to -8, others times a constant in some type."""
+    if layer.is_stream:
+        kind = layer.inputs[0].type
+    elif layer.written(_HEADER, "typedef ap_ufixed<16, 1> selu_const_t;"):
+        kind = Number(Fixed(False, 16, 1))
+    elif layer.written(_HEADER, f"res_T({_LAMBDA}) * datareg"):
+        kind = layer.result
+    else:
+        raise Refusal("the type of its constant is not known", "use the headers that hls4ml wrote")
+    (factor,) = rounded([float(_LAMBDA)], kind)
+    return _negative_by_table(layer, layer.table(), float(factor))
+
+
+def _negative_by_table(layer: Layer, levels: np.ndarray, factor: float) -> str:
+    """Positive inputs times a factor, negative ones by a table from 0 to -8."""
     layer.check_size("n_in")
     builder, source = layer.builder, layer.inputs[0].node
-    levels = layer.table() * layer.factor()
     if levels[0] != 0:
         raise Refusal("its table does not start with 0", "use the headers that hls4ml wrote")
     positive = builder.clip(f"{layer.name}_positive", source, 0.0, None)
+    if factor != 1:
+        positive = layer.scaled("_linear", positive, factor)
     negative = builder.clip(f"{layer.name}_negative", source, None, 0.0)
     address = _address(layer, negative, len(levels) / -8, (0, len(levels) - 1))
     looked_up = _looked_up(layer, f"{layer.name}_table", address, levels, 0)

@@ -1,0 +1,98 @@
+"""Elements in another order, between zeros, and chosen from two inputs."""
+
+import re
+from collections.abc import Callable
+
+import numpy as np
+
+from trigger.fixedpoint.build import constant
+from trigger.fixedpoint.types import Integers
+from trigger.frontends.hls4ml.headers import HeaderError
+from trigger.frontends.hls4ml.layer import Layer
+from trigger.frontends.inexact import Refusal
+
+_SIDES = (("top", "bottom"), ("left", "right"))
+_ZERO = -1
+
+
+def zero_padded(dimensions: int) -> Callable[[Layer], str]:
+    """An image with zeros around it."""
+
+    def lowered(layer: Layer) -> str:
+        config = layer.config
+        shape = ("in_height", "in_width", "n_chan")[-dimensions - 1 :]
+        layer.check_size(*shape)
+        numbers = np.arange(layer.elements()).reshape([config.size(field) for field in shape])
+        sides = [
+            tuple(config.size(f"pad_{side}") for side in pair) for pair in _SIDES[-dimensions:]
+        ]
+        return _taken(layer, np.pad(numbers, [*sides, (0, 0)], constant_values=_ZERO))
+
+    return lowered
+
+
+def transpose(layer: Layer) -> str:
+    """The axes of an array in another order."""
+    layer.check_size("N")
+    shape, order = (_integers(layer, field) for field in ("from_shape", "perm"))
+    if np.prod(shape) != layer.elements() or sorted(order) != list(range(len(shape))):
+        raise HeaderError(f"the struct {layer.config.name} has from_shape {shape}, perm {order}")
+    return _taken(layer, np.arange(layer.elements()).reshape(shape).transpose(order))
+
+
+def _integers(layer: Layer, field: str) -> list[int]:
+    """The numbers of an array that is defined behind the struct."""
+    config = layer.config
+    found = re.search(
+        rf"\b{config.name}_{field}\s*\[\d+\]\s*=\s*\{{([\d,\s]+)\}}", config.headers.text
+    )
+    if found is None:
+        raise HeaderError(f"the struct {config.name} has no {field}")
+    return [int(part) for part in found[1].split(",")]
+
+
+def _taken(layer: Layer, elements: Integers) -> str:
+    return layer.given(layer.builder.select(layer.name, layer.inputs[0].node, elements.ravel()))
+
+
+def multiply(layer: Layer) -> str:
+    """The product of two values, element by element."""
+    first, second = _alike(layer)
+    return layer.given(layer.builder.multiply(layer.name, first, second))
+
+
+def average(layer: Layer) -> str:
+    """Half the sum of two values, element by element."""
+    if not layer.written("nnet_merge.h", "ap_ufixed<1, 0>(0.5)"):
+        raise Refusal(
+            "it divides by 2 in the type of its result, as hls4ml before 1.2 does",
+            "write the project with hls4ml 1.2 or later",
+        )
+    total = layer.builder.add(f"{layer.name}_sum", _alike(layer))
+    half, none = (constant(np.full(layer.elements(), value)) for value in (0.5, 0.0))
+    return layer.given(layer.builder.affine(layer.name, total, half, none))
+
+
+def greatest(layer: Layer) -> str:
+    """The greater of two values, element by element."""
+    return layer.given(layer.builder.maximum(layer.name, *_pairs(layer)))
+
+
+def least(layer: Layer) -> str:
+    """The smaller of two values, element by element."""
+    return layer.given(layer.builder.minimum(layer.name, *_pairs(layer)))
+
+
+def _pairs(layer: Layer) -> tuple[str, Integers]:
+    both = layer.builder.concatenate(f"{layer.name}_both", _alike(layer))
+    return both, np.arange(2 * layer.elements()).reshape(2, -1).T
+
+
+def _alike(layer: Layer) -> tuple[str, str]:
+    """Two inputs of one size."""
+    if layer.elements(0) != layer.elements(1):
+        raise Refusal(
+            f"its inputs have {layer.elements(0)} and {layer.elements(1)} elements",
+            "give it values of one size",
+        )
+    return layer.inputs[0].node, layer.inputs[1].node
