@@ -14,8 +14,11 @@ from trigger.artifacts.folder import integer_events, read_graph
 from trigger.backends.rtl import RtlOptions, plan, write
 from trigger.backends.rtl.planning import MULTIPLIERS
 from trigger.fixedpoint import evaluate
+from trigger.fixedpoint.build import Builder, constant
 from trigger.fixedpoint.graph import Graph
-from trigger.fixedpoint.types import Integers, bounds
+from trigger.fixedpoint.ops import Constant
+from trigger.fixedpoint.types import Fixed, Integers, bounds
+from trigger.frontends import loaded_tables
 from trigger.spec.parts import part
 from trigger.synthesis.run import synthesise
 from trigger.synthesis.tool import Job
@@ -36,6 +39,26 @@ def of_sizes(sizes: str, reloadable: bool) -> tuple[Graph, Integers]:
     graph = scaling.network(sizes, reloadable=reloadable)
     low, high = bounds(graph.input.types)
     return graph, np.random.default_rng(0).integers(low, high + 1, (EVENTS, len(low)))
+
+
+def of_neurons(count: int, reloadable: bool) -> tuple[Graph, Integers]:
+    """A random weightless network: 8 thresholds for each of 16 values of 8 bits, truth tables of
+    six bits, and counts of two classes; and random events.
+    """
+    rng = np.random.default_rng(0)
+    builder = Builder((Fixed(False, 8, 8),) * 16, reloadable=reloadable)
+    elements, bounds = np.repeat(np.arange(16), 8), rng.integers(1, 256, 128)
+    wires = rng.integers(0, len(elements), (count, 6))
+    ones = rng.integers(0, 2, (count, 64))
+    if reloadable:
+        bits = loaded_tables.threshold(builder, "bits", "inputs", elements, bounds)
+        bits = loaded_tables.truth_table(builder, "neurons", bits, wires, ones)
+    else:
+        bits = builder.threshold("bits", "inputs", elements, bounds)
+        bits = builder.truth_table("neurons", bits, wires, Constant(ones, loaded_tables.BIT))
+    classes = constant(np.eye(2)[np.arange(count) % 2])
+    graph = builder.graph(builder.dense("counts", bits, classes, constant(np.zeros(2))))
+    return graph, rng.integers(0, 256, (EVENTS, 16))
 
 
 def measured(graph: Graph, x: Integers, options: RtlOptions) -> str:
@@ -65,16 +88,21 @@ def estimated(graph: Graph, options: RtlOptions) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("network", help="the folder of a build, or sizes such as 16-64-32-32-5")
+    parser.add_argument(
+        "network",
+        help="the folder of a build, sizes such as 16-64-32-32-5, or the number of truth tables",
+    )
     parser.add_argument("--ii", type=int, nargs="*", default=[1, 2, 4, 8], help="the intervals")
     parser.add_argument("--clock", type=float, default=360.0, help="MHz")
-    parser.add_argument("--reloadable", action="store_true", help="weights of an MLP are loaded")
+    parser.add_argument("--reloadable", action="store_true", help="weights or tables are loaded")
     parser.add_argument("--multipliers", choices=MULTIPLIERS, default="lut")
     parser.add_argument("--estimate", action="store_true", help="neither simulated nor synthesised")
     arguments = parser.parse_args()
     folder = Path(arguments.network)
     if folder.is_dir():
         graph, x = of_build(folder)
+    elif arguments.network.isdecimal():
+        graph, x = of_neurons(int(arguments.network), arguments.reloadable)
     else:
         graph, x = of_sizes(arguments.network, arguments.reloadable)
     flip_flops = "FF, estimated" if arguments.estimate else "FF, Yosys"

@@ -1,13 +1,14 @@
-"""Graphs whose weights can be loaded."""
+"""Graphs whose weights, thresholds and tables can be loaded."""
 
 import numpy as np
 from kernel_graphs import relu, windows
 
-from trigger.fixedpoint.build import Builder
+from trigger.fixedpoint.build import Builder, constant
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.ops import Constant
 from trigger.fixedpoint.parameters import parameters, replaced
 from trigger.fixedpoint.types import Fixed
+from trigger.frontends import loaded_tables
 
 RNG = np.random.default_rng(23)
 WEIGHT, BIAS = Fixed(True, 4, 1), Fixed(True, 5, 2)
@@ -53,4 +54,23 @@ def pruned() -> Graph:
     return replaced(graph, own)
 
 
-GRAPHS = {"dense": dense(), "convolution": convolution(), "pruned": pruned()}
+def tables() -> Graph:
+    """Thresholds on values of several types, tables of five bits and of one, and counts."""
+    builder = Builder((Fixed(True, 5, 2), Fixed(False, 4, 1), Fixed(True, 3, 3)), reloadable=True)
+    elements = np.repeat(np.arange(3), (4, 5, 2))
+    bounds = np.concatenate([RNG.integers(-8, 8, 4), RNG.integers(0, 17, 5), [-4, 4]])
+    bits = loaded_tables.threshold(builder, "bits", "inputs", elements, bounds)
+    for name, size, count in (("wide", 5, 6), ("narrow", 1, 4)):
+        wires = RNG.integers(0, len(builder[bits].types), (count, size))
+        ones = RNG.integers(0, 2, (count, 1 << size))
+        bits = loaded_tables.truth_table(builder, name, bits, wires, ones)
+    counts = constant(np.kron(np.eye(2), np.ones((2, 1))))
+    return builder.graph(builder.dense("counts", bits, counts, constant(np.zeros(2))))
+
+
+GRAPHS = {
+    "dense": dense(),
+    "convolution": convolution(),
+    "pruned": pruned(),
+    "tables": tables(),
+}

@@ -103,6 +103,29 @@ def test_equal_seeds_give_equal_networks_after_training(trained):
     assert (np.asarray(one.wires()) != np.asarray(other.wires())).any()
 
 
+@pytest.mark.parametrize("frozen", ["from the seed", "after training"])
+def test_wires_stay_and_tables_learn(tmp_path, trained, frozen):
+    """Wires from a seed, or those of a trained network; the layer reads hard bits in training."""
+    layer = LookupLayer(8, n=4, seed=3, learned_wiring=False, name="first")
+    if frozen == "from the seed":
+        inputs = keras.Input((X.shape[1],))
+        counts = PopCount(2, name="scores")(layer(Thermometer(5, name="bits")(inputs)))
+        model = keras.Model(inputs, counts)
+    else:
+        trained.save(tmp_path / "network.keras")
+        model = load(tmp_path / "network.keras")
+        layer = model.get_layer("first")
+        layer.wiring.trainable = False
+    before = [np.asarray(value).copy() for value in (layer.wires(), layer.tables)]
+    fit(model, epochs=2)
+    after = [np.asarray(value) for value in (layer.wires(), layer.tables)]
+    assert [bool((a == b).all()) for a, b in zip(before, after, strict=True)] == [True, False]
+    model.save(tmp_path / "again.keras")
+    again = load(tmp_path / "again.keras").get_layer("first")
+    assert again.learned_wiring == (frozen == "after training")
+    assert (np.asarray(again.wires()) == before[0]).all()
+
+
 @pytest.mark.parametrize("learned", [False, True])
 def test_a_network_comes_back_from_its_file(tmp_path, trained, learned):
     model = trained if learned else network()

@@ -18,6 +18,7 @@ from trigger.fixedpoint.evaluate import run
 from trigger.fixedpoint.parameters import difference, parameters, replaced
 from trigger.fixedpoint.types import bounds
 from trigger.frontends.qkeras.quantizers import value_type
+from trigger.layers import LookupLayer, PopCount, Thermometer
 from trigger.quantizers import LearnedWeights
 
 W, B = "quantized_bits(4,0,alpha=1)", "quantized_bits(5,1,alpha=1)"
@@ -134,6 +135,46 @@ def test_zeros_are_values_of_any_type():
     ]
     assert difference(zero, trigger.lower(second, reloadable=zero)) is None
     assert difference(other, trigger.lower(first, reloadable=other)) is None
+
+
+def weightless(thresholds, seed, wires=1):
+    """A weightless network whose wires come from one seed, and its tables from another."""
+    inputs = keras.Input((3,))
+    bits = Thermometer(thresholds, name="bits")(inputs)
+    neurons = LookupLayer(6, n=5, seed=wires, learned_wiring=False, name="neurons")
+    model = keras.Model(inputs, PopCount(2, name="counts")(neurons(bits)))
+    random = np.random.default_rng(seed)
+    neurons.tables.assign(random.uniform(-1, 1, neurons.tables.shape))
+    return model
+
+
+def test_thresholds_and_tables_of_another_network_fit():
+    """Thresholds beyond all inputs, too; the graph of constants gives the same."""
+    first = weightless([[1.5, 3.0], [0.0, 8.0], [-9.0, 2.25]], 1)
+    second = weightless([[2.0, 9.0], [3.5, 3.75], [-2.0, 0.5]], 2)
+    types = ["ufixed<5,3>", "fixed<6,4>", "fixed<4,2>"]
+    built = trigger.lower(first, types, reloadable=True)
+    other = trigger.lower(second, types, reloadable=built)
+    assert difference(built, other) is None
+    assert len(parameters(built).types) == 6 + 6 * 32
+    low, high = bounds(built.input.types)
+    x = np.random.default_rng(3).integers(low, high, (2000, 3), endpoint=True)
+    moved = replaced(built, parameters(other).values)
+    results = []
+    for model, graph in ((first, built), (second, other)):
+        real = np.ldexp(x.astype(np.float32), -built.input.fractions)
+        results.append(run(graph, x))
+        assert np.array_equal(results[-1], model.predict(real, verbose=0))
+        assert np.array_equal(results[-1], run(trigger.lower(model, types), x))
+    assert np.array_equal(run(moved, x), results[1])
+    assert not np.array_equal(*results)
+
+
+def test_other_wires_do_not_fit():
+    thresholds = [[1.5, 3.0], [0.0, 8.0], [-1.0, 2.25]]
+    built = trigger.lower(weightless(thresholds, 1), "fixed<6,4>", reloadable=True)
+    other = trigger.lower(weightless(thresholds, 1, wires=2), "fixed<6,4>", reloadable=built)
+    assert difference(built, other) == "neurons_0: reads other elements than in the build"
 
 
 def refused(model, reloadable=True) -> str:

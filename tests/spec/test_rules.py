@@ -555,9 +555,9 @@ def test_built_in_networks_have_no_fixed_widths(tmp_path):
     with pytest.raises(TriggerError) as error:
         parse(edited(changes), path)
     assert str(error.value) == (
-        f"{path}: model.family 'mlp' has no kernels with fixed widths, which target.weights = "
-        '"reloadable" loads; write the network in model.py, and set model.function instead, or '
-        'target.weights to "constant"'
+        f"{path}: model.family 'mlp' learns its widths or wires, so no other training fits "
+        'firmware with target.weights = "reloadable"; write the network in model.py, and set '
+        'model.function instead, or target.weights to "constant"'
     )
 
 

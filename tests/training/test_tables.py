@@ -155,6 +155,17 @@ def test_after_refinement_no_entry_of_a_table_and_no_wire_is_better():
             assert worth_by_hand(unit, moved, ones, bits) > least[unit] - 1e-6
 
 
+def test_refinement_keeps_wires_that_are_not_learned():
+    model = small()
+    model.get_layer("neurons").wiring.trainable = False
+    weightless.adapt(model, X, TYPES)
+    layer = model.get_layer("neurons")
+    wires, ones = np.array(layer.wires()), np.array(layer.tables) > 0
+    refined(model, target=1000, passes=2)
+    assert np.array_equal(layer.wires(), wires)
+    assert not np.array_equal(np.array(layer.tables) > 0, ones)
+
+
 def test_refinement_keeps_a_network_that_no_pass_makes_better():
     model = small()
     weightless.adapt(model, X, TYPES)

@@ -39,10 +39,10 @@ class Opened(NamedTuple):
             graph: Graph = self.frontend.lower(self.model, types)
             return graph
         if not self.is_keras:
-            raise TriggerError(f"kernels of Keras networks can be loaded, no others; {CONSTANT}")
+            raise TriggerError(f"weights of Keras networks can be loaded, no others; {CONSTANT}")
         graph = self.frontend.lower(self.model, types, reloadable=reloadable)
         if reloadable is True and not parameters(graph).types:
-            raise TriggerError(f"the network has no kernels that can be loaded; {CONSTANT}")
+            raise TriggerError(f"the network has no weights that can be loaded; {CONSTANT}")
         return graph
 
     def left_out(self, graph: Graph) -> list[LeftOut | None]:

@@ -7,6 +7,7 @@ import numpy as np
 from trigger.fixedpoint.build import Builder, constant
 from trigger.fixedpoint.ops import Constant
 from trigger.fixedpoint.types import Fixed, Overflow, Rounding, smallest
+from trigger.frontends import loaded_tables
 from trigger.frontends.calls import Call
 from trigger.frontends.constants import as_numpy, exact
 from trigger.frontends.inexact import Refusal
@@ -16,7 +17,7 @@ NAMES = "Thermometer, LookupLayer, PopCount, TableDense"
 LAYERS = (Thermometer, LookupLayer, PopCount, TableDense)
 # The layers whose outputs are of the type ``BIT``.
 MAKING_BITS = (Thermometer, LookupLayer)
-BIT = Fixed(False, 1, 1)
+BIT = loaded_tables.BIT
 _ENTRIES = "use entries between -8 and 8, and a fraction of at most 16"
 
 
@@ -41,17 +42,19 @@ def thermometer(builder: Builder, call: Call) -> str:
     # Beyond the range a comparator is constant.
     bounds = np.clip(bounds, low[:, None], high[:, None] + 1)
     elements = np.repeat(np.arange(features), count)
-    return builder.threshold(call.name, value.node, elements, bounds.astype(np.int64).ravel())
+    append = loaded_tables.threshold if builder.reloadable else Builder.threshold
+    return append(builder, call.name, value.node, elements, bounds.astype(np.int64).ravel())
 
 
 def lookup_layer(builder: Builder, call: Call) -> str:
     """Append a truth table for each neuron."""
     layer = call.layer
     wires = as_numpy(layer.wiring, "wiring").argmax(axis=0).reshape(layer.units, layer.n)
-    ones = as_numpy(layer.tables, "tables") > 0
-    return builder.truth_table(
-        call.name, _bits(builder, call), wires, Constant(ones.astype(np.int64), BIT)
-    )
+    ones = (as_numpy(layer.tables, "tables") > 0).astype(np.int64)
+    bits = _bits(builder, call)
+    if builder.reloadable:
+        return loaded_tables.truth_table(builder, call.name, bits, wires, ones)
+    return builder.truth_table(call.name, bits, wires, Constant(ones, BIT))
 
 
 def pop_count(builder: Builder, call: Call) -> str:

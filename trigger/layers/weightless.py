@@ -104,14 +104,23 @@ class LookupLayer(keras.layers.Layer):
     It reads bits, 1.0 or 0.0, and gives bits (events, units). ``tables`` (units, 2**n) is a one
     where it is positive; the first wire of a neuron is the lowest bit of the address. Wire k of
     neuron u reads the bit c with the highest ``wiring[c, u * n + k]``. Equal seeds give equal
-    weights to begin with. Raises ValueError for fewer than one bit, or more than 12.
+    weights to begin with. Without ``learned_wiring``, training keeps the wires. Raises ValueError
+    for fewer than one bit, or more than 12.
     """
 
-    def __init__(self, units: int, n: int = 6, seed: int | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        units: int,
+        n: int = 6,
+        seed: int | None = None,
+        learned_wiring: bool = True,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.units = units
         self.n = n
         self.seed = seed
+        self.learned_wiring = learned_wiring
         if units < 1:
             raise ValueError(f"{self.name}: units is {units}; a LookupLayer needs at least 1")
         if not 1 <= n <= MOST_INPUTS:
@@ -134,6 +143,7 @@ class LookupLayer(keras.layers.Layer):
             name="wiring",
             shape=(candidates, self.units * self.n),
             initializer=uniform(-1.0, 1.0, seeds[1]),
+            trainable=self.learned_wiring,
         )
 
     def wires(self) -> Any:
@@ -142,7 +152,8 @@ class LookupLayer(keras.layers.Layer):
 
     def call(self, x: Any, training: bool | None = None) -> Any:
         x = ops.convert_to_tensor(x)
-        read = self._read(x) if training else ops.take(x, self._chosen(), axis=1)
+        soft = training and self.wiring.trainable
+        read = self._read(x) if soft else ops.take(x, self._chosen(), axis=1)
         read = ops.reshape(read, (-1, self.units, self.n))
         bits = ops.cast(ops.stop_gradient(read) > 0.5, "int32")
         address = ops.sum(bits * (2 ** np.arange(self.n, dtype=np.int32)), axis=-1)
@@ -169,7 +180,8 @@ class LookupLayer(keras.layers.Layer):
         return shape[0], self.units
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "units": self.units, "n": self.n, "seed": self.seed}
+        own = {"units": self.units, "n": self.n, "seed": self.seed}
+        return {**super().get_config(), **own, "learned_wiring": self.learned_wiring}
 
 
 @keras.saving.register_keras_serializable(package="trigger")

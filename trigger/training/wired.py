@@ -55,8 +55,9 @@ class Neurons:
         change = self._change(unit)
         self._count(unit, -1)
         wires = self._wires[unit]
-        for k in self._random.permutation(self._layer.n):
-            wires[k] = self._best_wire(wires, int(k), change, price)
+        if self._layer.wiring.trainable:
+            for k in self._random.permutation(self._layer.n):
+                wires[k] = self._best_wire(wires, int(k), change, price)
         self._tables[unit] = self._best_table(wires, change, price)
         self._count(unit, 1)
         self._bits[:, unit] = self._looked_up(unit)

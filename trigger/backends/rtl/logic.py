@@ -156,6 +156,10 @@ class _Tracer:
         types = np.array(source.types, dtype=object).reshape(dense.positions, -1, 3)
         values = np.array(self.values[source.name]).reshape(dense.positions, -1)
         alike: dict[Hashable, list[tuple[int, int]]] = {}
+        if (parameters[:-1] < 0).all():
+            row = [self._parameters[number] for number in parameters[-1].tolist()]
+            self.values[dense.name] = row * dense.positions
+            return
         for output, numbers in enumerate(parameters.T):
             read = numbers[:-1] >= 0
             for position in range(dense.positions):

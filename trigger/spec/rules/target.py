@@ -58,9 +58,9 @@ def reloadable_networks_have_fixed_widths(spec: "Spec") -> str | None:
         return None
     if spec.model.family is not None:
         return (
-            f"model.family {quoted(spec.model.family)} has no kernels with fixed widths, which "
-            'target.weights = "reloadable" loads; write the network in model.py, and set '
-            'model.function instead, or target.weights to "constant"'
+            f"model.family {quoted(spec.model.family)} learns its widths or wires, so no other "
+            'training fits firmware with target.weights = "reloadable"; write the network in '
+            'model.py, and set model.function instead, or target.weights to "constant"'
         )
     if spec.training.target_lut is None:
         return None
