@@ -79,6 +79,7 @@ def test_its_graph_is_its_tables(trained):
     events = np.concatenate([X.astype(int), edges, 64 - np.abs(X.astype(int)) // 2])
     events = np.clip(events, -64, 63)
     assert (evaluate.run(graph, events) == by_hand(trained, events.astype(np.float32))).all()
+    assert trigger.verify(trained, [graph], events)
 
 
 def test_training_changes_thresholds_tables_and_wiring_and_learns(trained):

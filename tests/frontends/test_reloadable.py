@@ -174,7 +174,8 @@ def test_other_wires_do_not_fit():
     thresholds = [[1.5, 3.0], [0.0, 8.0], [-1.0, 2.25]]
     built = trigger.lower(weightless(thresholds, 1), "fixed<6,4>", reloadable=True)
     other = trigger.lower(weightless(thresholds, 1, wires=2), "fixed<6,4>", reloadable=built)
-    assert difference(built, other) == "neurons_0: reads other elements than in the build"
+    fault = "neurons_wires_0: its wires read other elements than in the build"
+    assert difference(built, other) == fault
 
 
 def refused(model, reloadable=True) -> str:

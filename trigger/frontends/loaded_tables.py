@@ -45,7 +45,7 @@ def truth_table(builder: Builder, name: str, source: str, wires: Integers, ones:
     for first in range(0, bits, _WIDEST):
         chosen = wires[:, first : first + _WIDEST]
         last = first + _WIDEST >= bits
-        made = _multiplexed(builder, name if last else f"{name}_{first}", made, source, chosen)
+        made = _multiplexed(builder, name if last else f"{name}_wires_{first}", made, source, chosen)
     return made
 
 

@@ -24,8 +24,9 @@ _ENTRIES = "use entries between -8 and 8, and a fraction of at most 16"
 def weights(layer: Any) -> list[np.ndarray]:
     """The weights of a layer's twin in float64: its thresholds are those of float32."""
     if isinstance(layer, Thermometer):
+        # Keras puts weights that are trained first.
         moved = [np.zeros_like(layer.places)] if layer.learned else []
-        return [as_numpy(layer.values()), as_numpy(layer.spacing), *moved]
+        return [*moved, as_numpy(layer.values()), as_numpy(layer.spacing)]
     if isinstance(layer, TableDense):
         knots, fraction, _, *others = map(as_numpy, layer.weights)
         return [np.zeros_like(knots), fraction, as_numpy(layer.entries()), *others]
