@@ -118,7 +118,9 @@ def _fault(part: str, built: Any, other: Any) -> str | None:
     if isinstance(built, np.ndarray) and isinstance(other, np.ndarray):
         if built.shape != other.shape:
             return f"{part} of the shape {other.shape}, in the build {built.shape}"
-        constants = "its wires read other elements" if part == "elements" else f"{part}: other constants"
+        constants = (
+            "its wires read other elements" if part == "elements" else f"{part}: other constants"
+        )
         return f"{constants} than in the build" if (built != other).any() else None
     if part == "types" and len(built) != len(other):
         return f"{len(other)} elements, in the build {len(built)}"

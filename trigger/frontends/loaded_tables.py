@@ -45,7 +45,8 @@ def truth_table(builder: Builder, name: str, source: str, wires: Integers, ones:
     for first in range(0, bits, _WIDEST):
         chosen = wires[:, first : first + _WIDEST]
         last = first + _WIDEST >= bits
-        made = _multiplexed(builder, name if last else f"{name}_wires_{first}", made, source, chosen)
+        stage = name if last else f"{name}_wires_{first}"
+        made = _multiplexed(builder, stage, made, source, chosen)
     return made
 
 
