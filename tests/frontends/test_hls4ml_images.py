@@ -21,7 +21,17 @@ COARSE = {
     "pixel": {"accum": "ap_fixed<12,6>", "result": "ap_fixed<9,4,AP_RND_INF,AP_SAT_SYM>"},
     "all_mean": {"accum": "ap_fixed<9,5>", "result": "ap_fixed<7,4,AP_RND>"},
 }
+# Integers of C++, to which fixed-point numbers are cut towards zero.
+WHOLE = {
+    "conv": {"accum": "ap_int<9>", "result": "ap_int<7>"},
+    "mean": {"accum": "ap_fixed<12,12>"},
+    "channels": {"result": "ap_int<6>"},
+    "scores": {"bias": "ap_fixed<8,3>", "result": "ap_int<8>"},
+}
 MODES = {name: {"Precision": types} for name, types in COARSE.items()}
+
+
+INTEGERS = {name: {"Precision": types} for name, types in WHOLE.items()}
 
 
 def weighted(made):
@@ -96,6 +106,16 @@ def streamed_image():
     )
 
 
+def integers():
+    return streamed(
+        L.Conv1D(3, 3, name="conv"),
+        L.AveragePooling1D(2, name="mean"),
+        L.DepthwiseConv1D(2, name="channels"),
+        L.Flatten(name="flat"),
+        shape=(9, 2),
+    )
+
+
 def streamed_line():
     return streamed(
         L.Conv1D(3, 1, name="pixel"),
@@ -116,6 +136,7 @@ def projects(tmp_path_factory):
         "line": (line(), "io_parallel", "Resource", {}),
         "streamed_image": (streamed_image(), "io_stream", "Latency", MODES),
         "streamed_line": (streamed_line(), "io_stream", "Resource", {}),
+        "whole": (integers(), "io_parallel", "Latency", INTEGERS),
     }
     return {
         name: write_default(folder / name, net, io_type, strategy, layers=layers_of(net, types))
@@ -128,7 +149,7 @@ def layers_of(net, types):
 
 
 @pytest.mark.parametrize(
-    "name", ["image", "image_coarse", "line", "streamed_image", "streamed_line"]
+    "name", ["image", "image_coarse", "line", "streamed_image", "streamed_line", "whole"]
 )
 def test_the_graph_gives_the_integers_of_the_csim(projects, name):
     read = network.load(projects[name])
@@ -159,6 +180,33 @@ def refused(folder):
             "padding, which hls4ml does not support. Remedy: use io_parallel.",
         ),
         (
+            "streamed",
+            L.Conv2D(2, (1, 3), strides=(2, 1), name="flat_window"),
+            "nnet::conv_2d_cl): its window is 1 pixel high, so that hls4ml does not skip rows of a "
+            "stream, but its stride is 2. Remedy: use a stride of 1 for the height, or "
+            "io_parallel.",
+        ),
+        (
+            "streamed",
+            L.DepthwiseConv2D((1, 2), strides=2, name="flat_channels"),
+            "nnet::depthwise_conv_2d_cl): its window is 1 pixel high, so that hls4ml does not skip "
+            "rows of a stream, but its stride is 2. Remedy: use a stride of 1 for the height, or "
+            "io_parallel.",
+        ),
+        (
+            "streamed",
+            L.Permute((1, 2), name="same_order"),
+            "nnet::transpose): it leaves both axes in their places, but hls4ml swaps the two axes "
+            "of a stream. Remedy: leave it out of the network, or use io_parallel.",
+        ),
+        (
+            "encoded",
+            L.Conv2D(2, (2, 3), name="oblong"),
+            "nnet::conv_2d_cl): its window has 2 x 3 pixels, but hls4ml encodes only those of "
+            "equal height and width. Remedy: set its ConvImplementation to LineBuffer, or use "
+            "io_parallel.",
+        ),
+        (
             "parallel",
             L.Conv2D(2, 1, strides=2, name="skips"),
             "nnet::pointwise_conv_2d_cl): it skips pixels, in an order that differs from release "
@@ -173,10 +221,15 @@ def refused(folder):
     ],
 )
 def test_what_hls4ml_does_not_support_is_refused(tmp_path, name, layer, problem):
-    net = streamed(layer, L.Flatten(name="flat"), shape=(5, 5, 2))
-    io_type = "io_stream" if name == "streamed" else "io_parallel"
+    shape = (5, 2) if layer.name == "same_order" else (5, 5, 2)
+    net = streamed(layer, L.Flatten(name="flat"), shape=shape)
+    io_type = "io_stream" if name in ("streamed", "encoded") else "io_parallel"
     strategy = "Resource" if name == "resource" else "Latency"
-    (found,) = refused(write_default(tmp_path / name, net, io_type, strategy))
+    folder = write_default(tmp_path / name, net, io_type, strategy)
+    if name == "encoded":
+        parameters = folder / "firmware" / "parameters.h"
+        edit(parameters, "implementation::linebuffer", "implementation::encoded")
+    (found,) = refused(folder)
     assert found.startswith(f"{layer.name} (firmware/tiny.cpp, line ")
     assert found.endswith(problem)
 
@@ -220,4 +273,26 @@ def test_a_struct_whose_windows_do_not_fit_is_refused(projects, tmp_path):
     assert found.endswith(
         "nnet::conv_1d_cl): the struct config5 has out_width = 4, but 3 windows fit. Remedy: write "
         "the project again with hls4ml."
+    )
+
+
+def test_a_mean_whose_accumulator_is_an_integer_is_refused(projects, tmp_path):
+    folder = tmp_path / "project"
+    shutil.copytree(projects["whole"], folder)
+    edit(folder / "firmware" / "defines.h", "ap_fixed<12,12>", "ap_int<12>")
+    (found,) = refused(folder)
+    assert found.endswith(
+        "nnet::pooling1d_cl): its accumulator is an integer of 12 bits, and C++ divides negative "
+        "ones as unsigned numbers. Remedy: use ap_fixed<12,12>."
+    )
+
+
+def test_a_reuse_factor_that_hls4ml_does_not_compute_is_refused(projects, tmp_path):
+    folder = tmp_path / "project"
+    shutil.copytree(projects["line"], folder)
+    edit(folder / "firmware" / "parameters.h", "reuse_factor = 1;", "reuse_factor = 10;")
+    (found,) = refused(folder)
+    assert found.endswith(
+        "nnet::conv_1d_cl): its reuse_factor is 10, but hls4ml computes its 9 products a filter in "
+        "at most 9 steps. Remedy: set its ReuseFactor to 9 or less."
     )

@@ -55,7 +55,7 @@ class Config(NamedTuple):
 
     def option(self, field: str, default: str) -> str:
         """An enumerated option or a function, by its name without namespace and template."""
-        match = re.search(rf"\b{field}\s*=\s*(?:nnet::)?(?:product::)?(\w+)", self.body)
+        match = re.search(rf"\b{field}\s*=\s*(?:\w+::)*(\w+)", self.body)
         return match[1] if match else default
 
 

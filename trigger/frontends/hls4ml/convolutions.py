@@ -22,7 +22,15 @@ def convolution(dimensions: int) -> Callable[[Layer], str]:
         members, positions = _gathered(layer, dimensions)
         inputs = len(layer.builder[members].types) // positions
         shape = inputs, layer.config.size("n_filt")
-        return layer.given(sums.weighted(layer, _products(layer), members, shape))
+        products = _products(layer)
+        reuse = products.size("reuse_factor")
+        if sums.strategy(products) == "resource" and not layer.is_stream and reuse > inputs:
+            raise Refusal(
+                f"its reuse_factor is {reuse}, but hls4ml computes its {inputs} products a filter "
+                f"in at most {inputs} steps",
+                f"set its ReuseFactor to {inputs} or less",
+            )
+        return layer.given(sums.weighted(layer, products, members, shape))
 
     return lowered
 
@@ -72,15 +80,37 @@ def _gathered(layer: Layer, dimensions: int) -> tuple[str, int]:
     """The elements under each window, one window after another; and the number of windows."""
     image = windows.axes(layer.config, dimensions, "filt")
     layer.check_size(*_SIZES[dimensions - 1], "n_chan")
-    if layer.is_stream and any(axis.before or axis.after or axis.dilation > 1 for axis in image):
-        raise Refusal(
-            "it reads a stream with padding or dilation, which hls4ml does not support",
-            "pad the image with ZeroPadding, or use io_parallel",
-        )
+    if layer.is_stream:
+        _check_stream(layer.config, image)
     elements = windows.under(image, layer.config.size("n_chan"))
     source = layer.inputs[0].node
     read = layer.builder.select(f"{layer.name}_windows", source, elements.ravel())
     return read, math.prod(axis.outputs for axis in image)
+
+
+def _check_stream(config: Config, image: list[windows.Axis]) -> None:
+    """Refuse what the functions for streams do not compute."""
+    if any(axis.before or axis.after or axis.dilation > 1 for axis in image):
+        raise Refusal(
+            "it reads a stream with padding or dilation, which hls4ml does not support",
+            "pad the image with ZeroPadding, or use io_parallel",
+        )
+    if len(image) == 1:
+        return
+    height, width = image
+    if config.option("implementation", "linebuffer") == "encoded":
+        if height.window != width.window:
+            raise Refusal(
+                f"its window has {height.window} x {width.window} pixels, but hls4ml encodes only "
+                f"those of equal height and width",
+                "set its ConvImplementation to LineBuffer, or use io_parallel",
+            )
+    elif height.window == 1 and height.stride != 1:
+        raise Refusal(
+            f"its window is 1 pixel high, so that hls4ml does not skip rows of a stream, but its "
+            f"stride is {height.stride}",
+            "use a stride of 1 for the height, or io_parallel",
+        )
 
 
 def _products(layer: Layer) -> Config:

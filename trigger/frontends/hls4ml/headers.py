@@ -147,6 +147,18 @@ class Headers:
         meant = self._types.get(re.sub(r"^(\w+\s*::\s*)+", "", spec), set())
         return self.modes(next(iter(meant))) if meant else ()
 
+    def is_integer(self, name: str) -> bool:
+        """Whether the type behind a type name, or that of the elements of an ``nnet::array``, is
+        an integer of C++, which fixed-point numbers are cut to.
+        """
+        spec = re.sub(r"\bconst\b", "", name).strip()
+        array = re.fullmatch(r"(?:nnet\s*::\s*)?array\s*<(.+),([^,<>]+)>", spec)
+        if array:
+            return self.is_integer(array[1])
+        spec = re.sub(r"^(\w+\s*::\s*)+", "", spec)
+        meant = self._types.get(spec, set())
+        return self.is_integer(next(iter(meant))) if meant else "int<" in spec.replace(" ", "")
+
     def _arbitrary(
         self, name: str, family: str, unsigned: str, type_name: str, inside: str
     ) -> Fixed:

@@ -1,5 +1,6 @@
 """Elements in another order, between zeros, and chosen from two inputs."""
 
+import math
 import re
 from collections.abc import Callable
 
@@ -33,11 +34,23 @@ def zero_padded(dimensions: int) -> Callable[[Layer], str]:
 
 def transpose(layer: Layer) -> str:
     """The axes of an array in another order."""
-    layer.check_size("N")
-    shape, order = (_integers(layer, field) for field in ("from_shape", "perm"))
-    if np.prod(shape) != layer.elements() or sorted(order) != list(range(len(shape))):
-        raise HeaderError(f"the struct {layer.config.name} has from_shape {shape}, perm {order}")
-    return _taken(layer, np.arange(layer.elements()).reshape(shape).transpose(order))
+    size, dimensions = layer.check_size("N"), layer.config.size("dims")
+    shape, strides = (_integers(layer, field) for field in ("to_shape", "perm_strides"))
+    places = np.zeros(1, dtype=np.int64)
+    fits = len(shape) == len(strides) == dimensions and math.prod(shape) == size
+    if fits and max(strides) <= size:
+        for length, stride in zip(shape, strides, strict=True):
+            places = (places[:, None] + np.arange(length) * stride).ravel()
+    if len(places) != size or places.max() >= size:
+        raise HeaderError(
+            f"the struct {layer.config.name} has to_shape {shape}, perm_strides {strides}"
+        )
+    if layer.is_stream and dimensions == 2 and strides != [1, shape[0]]:
+        raise Refusal(
+            "it leaves both axes in their places, but hls4ml swaps the two axes of a stream",
+            "leave it out of the network, or use io_parallel",
+        )
+    return _taken(layer, places)
 
 
 def _integers(layer: Layer, field: str) -> list[int]:
@@ -48,7 +61,7 @@ def _integers(layer: Layer, field: str) -> list[int]:
     )
     if found is None:
         raise HeaderError(f"the struct {config.name} has no {field}")
-    return [int(part) for part in found[1].split(",")]
+    return [int(part) for part in found[1].split(",") if part.strip()]
 
 
 def _taken(layer: Layer, elements: Integers) -> str:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from trigger.fixedpoint.build import Builder
+from trigger.fixedpoint.build import Builder, constant
 from trigger.fixedpoint.types import MAX_WIDTH, Fixed, Integers, Overflow, Rounding, smallest
 from trigger.frontends.hls4ml.headers import HeaderError, Headers
 from trigger.frontends.inexact import Refusal
@@ -17,11 +17,12 @@ _OVERFLOWS = {f"AP_{mode}": mode for mode in Overflow}
 
 
 class Number(NamedTuple):
-    """A type of C++ with the modes of ap_fixed."""
+    """A type of C++ with the modes of ap_fixed; an ``integer`` cuts fractions off, towards zero."""
 
     fixed: Fixed
     rounding: Rounding = Rounding.TRN
     overflow: Overflow = Overflow.WRAP
+    integer: bool = False
 
     @property
     def least(self) -> int:
@@ -57,12 +58,14 @@ def number(headers: Headers, name: str) -> Number:
         overflow = _OVERFLOWS[modes[1]]
     if len(modes) > 2 and modes[2] != "0":
         raise HeaderError(f"the type {name} keeps {modes[2]} bits when it wraps")
-    return Number(fixed, rounding, overflow)
+    return Number(fixed, rounding, overflow, headers.is_integer(name))
 
 
 def stored(value: float, kind: Number) -> int:
     """The integer of a real number that C++ assigns to a variable of the type."""
     scaled = Fraction(value) * Fraction(2) ** kind.fixed.fraction
+    if kind.integer:
+        return _fitted(math.trunc(scaled), kind)
     match kind.rounding:
         case Rounding.TRN:
             whole = math.floor(scaled)
@@ -108,6 +111,8 @@ def real(text: str) -> float:
 
 def assigned(builder: Builder, name: str, source: str, kind: Number) -> str:
     """A value after its assignment to a variable of the type; the same node if nothing changes."""
+    if kind.integer and (builder.range(source).low < 0).any():
+        source = cut(builder, name, source)
     low, high = _ends(builder, source, kind)
     node = builder[source]
     if kind.holds(low, high):
@@ -124,6 +129,32 @@ def assigned(builder: Builder, name: str, source: str, kind: Number) -> str:
         )
     types = (fixed,) * len(node.types)
     return builder.quantize(name, source, types, kind.rounding, kind.overflow)
+
+
+def cut(builder: Builder, name: str, source: str) -> str:
+    """A value without its fraction: rounded towards zero."""
+    fractions = builder[source].fractions
+    if (fractions <= 0).all():
+        return source
+    if fractions.max() > MAX_WIDTH:
+        raise Refusal(
+            f"a value of {fractions.max()} fractional bits is rounded towards zero",
+            "use fewer fractional bits before it",
+        )
+    below = builder.clip(f"{name}_below", source, None, 0.0)
+    above = builder.clip(f"{name}_above", source, 0.0, None)
+    ones = constant(np.ones(len(fractions)))
+    most = constant(1 - 2.0 ** -np.maximum(fractions, 0))
+    up = builder.affine(f"{name}_up", below, ones, most)
+    parts = [_floor(builder, f"{name}_{k}", part) for k, part in enumerate((up, above))]
+    return builder.add(f"{name}_cut", (parts[0], parts[1]))
+
+
+def _floor(builder: Builder, name: str, source: str) -> str:
+    # Saturation never happens, but it keeps the interval as narrow as it is.
+    low, high = _ends(builder, source, Number(Fixed(True, 1, 1)))
+    types = (smallest(low, high, 0),) * len(builder[source].types)
+    return builder.quantize(name, source, types, Rounding.TRN, Overflow.SAT)
 
 
 def _ends(builder: Builder, source: str, kind: Number) -> tuple[int, int]:

@@ -26,7 +26,8 @@ def pooling(dimensions: int) -> Callable[[Layer], str]:
         padded = any(axis.before or axis.after for axis in image)
         skips = any(axis.window != axis.stride for axis in image)
         _check_release(layer, padded, skips)
-        if layer.is_stream and (padded or (skips and dimensions == 2)):
+        encoded = layer.config.option("implementation", "linebuffer") == "encoded"
+        if layer.is_stream and (padded or (skips and (encoded or dimensions == 2))):
             raise Refusal(
                 "its windows on a stream overlap, leave gaps or reach into padding, which hls4ml "
                 "does not support",
@@ -115,9 +116,11 @@ def _mean(layer: Layer, groups: Integers, counts: Integers, accumulator: Number)
     builder, source = layer.builder, layer.inputs[0].node
     fraction = accumulator.fixed.fraction
     rounds = builder[source].fractions.max() > fraction
-    if rounds and not layer.is_stream and accumulator.rounding not in _ALONE:
+    alone = accumulator.rounding in _ALONE and not accumulator.integer
+    if rounds and not layer.is_stream and not alone:
+        how = "towards zero" if accumulator.integer else f"by AP_{accumulator.rounding}"
         raise Refusal(
-            f"its accumulator rounds each sum by AP_{accumulator.rounding}",
+            f"its accumulator rounds each sum {how}",
             f"give accum_t {builder[source].fractions.max()} fractional bits, or AP_TRN",
         )
     held = layer.assigned("_held", source, accumulator)
@@ -125,4 +128,10 @@ def _mean(layer: Layer, groups: Integers, counts: Integers, accumulator: Number)
         sums.check_each(layer, source, accumulator)
     total = sums.added(layer, held, groups, accumulator, np.zeros(1))
     total = assigned(builder, f"{layer.name}_total", total, accumulator)
+    if accumulator.integer and (builder.range(total).low < 0).any():
+        raise Refusal(
+            f"its accumulator is an integer of {accumulator.fixed.width} bits, and C++ divides "
+            f"negative ones as unsigned numbers",
+            f"use ap_fixed<{accumulator.fixed.width},{accumulator.fixed.width}>",
+        )
     return divisions.divided(layer, total, counts, fraction)

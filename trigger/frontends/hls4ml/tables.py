@@ -5,9 +5,9 @@ from collections.abc import Callable
 import numpy as np
 
 from trigger.fixedpoint.build import constant
-from trigger.fixedpoint.types import Fixed, Overflow, Rounding, smallest
+from trigger.fixedpoint.types import Fixed
 from trigger.frontends.hls4ml.layer import Layer
-from trigger.frontends.hls4ml.numbers import Number, rounded
+from trigger.frontends.hls4ml.numbers import Number, cut, rounded
 from trigger.frontends.inexact import Refusal
 
 _HEADER = "nnet_activation.h"
@@ -83,16 +83,4 @@ def _address(layer: Layer, source: str, scale: float, ends: tuple[int, int]) -> 
             "the address of its table can exceed 32 bits", "give its input a narrower type"
         )
     clipped = builder.clip(f"{layer.name}_clipped", scaled, *map(float, ends))
-    if not builder[clipped].fractions.any():
-        return clipped
-    below = builder.clip(f"{layer.name}_below", clipped, None, 0.0)
-    above = builder.clip(f"{layer.name}_above", clipped, 0.0, None)
-    most = 1 - 2.0 ** -int(builder[below].fractions.max())
-    up = layer.scaled("_up", below, 1.0, most)
-    parts = [_floor(layer, f"{layer.name}_{k}", part, ends) for k, part in enumerate((up, above))]
-    return builder.add(f"{layer.name}_address", (parts[0], parts[1]))
-
-
-def _floor(layer: Layer, name: str, source: str, ends: tuple[int, int]) -> str:
-    types = (smallest(*ends, 0),) * len(layer.builder[source].types)
-    return layer.builder.quantize(name, source, types, Rounding.TRN, Overflow.SAT)
+    return cut(builder, f"{layer.name}_address", clipped)
