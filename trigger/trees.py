@@ -6,6 +6,7 @@ write such files themselves. ``lower`` gives the fixed-point graph of a file.
 
 import json
 from collections.abc import Sequence
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ def lower(
             f"each"
         )
     if bits is not None:
-        if not 1 <= bits <= 16:
+        if not isinstance(bits, Integral) or not 1 <= bits <= 16:
             raise TriggerError(f"trees.lower: leaves of {bits} bits; give 1 to 16")
         forest = rounding.rounded(forest, each, bits)
     graph = lowering.lower(forest, each)

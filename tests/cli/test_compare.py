@@ -520,6 +520,10 @@ def test_the_page(builds, tmp_path):
     result = compare("--json", foreign)
     assert result.returncode == 2 and "is not a JSON file of `trigger compare`" in result.stderr
     assert foreign.read_text() == "<p>mine</p>"
+    one = tmp_path / "one"
+    result = compare("--html", one, "--json", tmp_path / "." / "one")
+    assert (result.returncode, one.exists()) == (2, False)
+    assert result.stderr == f"trigger: compare: --html and --json both name {one}; name two files\n"
 
 
 @pytest.mark.parametrize("text", ["[]", "{", '{"kind": "trigger rates"}', "[" * 100_000])

@@ -238,3 +238,20 @@ def test_how_a_large_core_becomes_ten_times_smaller():
     )
     assert ten_times_smaller(large, 49_999) == ten_times_smaller(large, None) == ""
     assert ten_times_smaller(table(6), 60_000) == ""
+
+
+@pytest.mark.parametrize(
+    ("multipliers", "first"),
+    [
+        ("dsp", 'target.multipliers = "auto" or "lut"; with hls4ml'),
+        ("auto", 'target.multipliers = "lut"; with hls4ml'),
+        ("lut", "with hls4ml"),
+    ],
+)
+def test_what_needs_fewer_dsp_blocks(multipliers, first):
+    target = TARGET.model_copy(update={"multipliers": multipliers})
+    (line, _) = check_budget(Budget(dsp=0), target, [ESTIMATE._replace(dsp=3)])
+    assert str(line) == (
+        "dsp: 3 (estimated, model) is 3 over the 0 allowed; to reduce it: "
+        f"{first} strategy distributed_arithmetic, which needs none, or a reuse_factor"
+    )

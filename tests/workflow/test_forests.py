@@ -232,6 +232,10 @@ def test_python_takes_files(tmp_path):
             {"inputs": "fixed<4,4>", "bits": 0},
             "trees.lower: leaves of 0 bits; give 1 to 16",
         ),
+        (
+            {"inputs": "fixed<4,4>", "bits": 2.5},
+            "trees.lower: leaves of 2.5 bits; give 1 to 16",
+        ),
     ):
         with pytest.raises(TriggerError) as refused:
             trigger.trees.lower(path, **options)

@@ -49,6 +49,8 @@ def compare(
     from trigger.workflow.compare import compare as compared
 
     limits = [parse(text) for text in fail_if or ()]
+    if html is not None and json is not None and html.resolve() == json.resolve():
+        raise TriggerError(f"compare: --html and --json both name {html}; name two files")
     if html is not None:
         check_file(html, is_our_page, "a page of `trigger compare`")
     if json is not None:

@@ -18,11 +18,16 @@ _HELP = {
     "smaller layer, or with hls4ml a reuse_factor",
     "ff": "fewer bits, a higher pruning.sparsity, or a lower target.clock_mhz, which "
     "needs fewer pipeline stages",
-    "dsp": 'target.multipliers = "auto" or "lut"; with hls4ml strategy distributed_arithmetic, '
-    "which needs none, or a reuse_factor",
+    "dsp": "with hls4ml strategy distributed_arithmetic, which needs none, or a reuse_factor",
     "bram": "narrower inputs of tables, or activations that need no table",
     "rate_khz": "a higher threshold, or decision.accept.NAME.rate_khz, which finds it",
     "clock_mhz": "a lower target.clock_mhz, fewer bits, or a part with a faster grade",
+}
+# What else needs fewer DSP blocks, by target.multipliers.
+_FEWER_DSP = {
+    "dsp": 'target.multipliers = "auto" or "lut"; ',
+    "auto": 'target.multipliers = "lut"; ',
+    "lut": "",
 }
 UNITS = {"latency_ns": "ns", "clock_mhz": "MHz", "rate_khz": "kHz"}
 
@@ -123,8 +128,11 @@ def check_budget(
     """Each budget of area and time in the spec, and the clock, with its figure."""
     values = figures(target, results, payload)
     allowed = {name: getattr(budget, name) for name in ("latency_ns", "ii", *AREA)}
+    helps = {"dsp": _FEWER_DSP[target.multipliers] + _HELP["dsp"]}
     lines = [
-        Line(name, limit, values.get(name)) for name, limit in allowed.items() if limit is not None
+        Line(name, limit, values.get(name), helps.get(name, ""))
+        for name, limit in allowed.items()
+        if limit is not None
     ]
     return [*lines, Line("clock_mhz", target.clock_mhz, values.get("clock_mhz"))]
 
