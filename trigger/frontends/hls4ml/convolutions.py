@@ -105,7 +105,7 @@ def _check_stream(config: Config, image: list[windows.Axis]) -> None:
                 f"those of equal height and width",
                 "set its ConvImplementation to LineBuffer, or use io_parallel",
             )
-    elif height.window == 1 and height.stride != 1:
+    elif height.window == 1 and height.outputs != height.length:
         raise Refusal(
             f"its window is 1 pixel high, so that hls4ml does not skip rows of a stream, but its "
             f"stride is {height.stride}",

@@ -115,20 +115,20 @@ def assigned(builder: Builder, name: str, source: str, kind: Number) -> str:
         source = cut(builder, name, source)
     low, high = _ends(builder, source, kind)
     node = builder[source]
+    fixed, overflow = kind.fixed, kind.overflow
     if kind.holds(low, high):
         if node.fractions.max() <= kind.fixed.fraction:
             return source
-        # Only rounding: in the narrowest type, because that of C++ may have more than 53 bits.
-        fixed = smallest(low, high, kind.fixed.fraction)
-    else:
-        fixed = kind.fixed
+        # Only rounding: in the narrowest type, because that of C++ may have more than 53 bits. It
+        # holds every result, also where AP_SAT_SYM would leave out its least integer.
+        fixed, overflow = smallest(low, high, kind.fixed.fraction), Overflow.SAT
     if fixed.width > MAX_WIDTH:
         raise Refusal(
             f"a value can overflow its type of {fixed.width} bits, but float64 holds {MAX_WIDTH}",
             "widen the type so that it cannot, or use fewer bits",
         )
     types = (fixed,) * len(node.types)
-    return builder.quantize(name, source, types, kind.rounding, kind.overflow)
+    return builder.quantize(name, source, types, kind.rounding, overflow)
 
 
 def cut(builder: Builder, name: str, source: str) -> str:

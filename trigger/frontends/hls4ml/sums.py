@@ -134,12 +134,13 @@ def _ends(layer: Layer, source: str) -> tuple[np.ndarray, np.ndarray]:
 def _check_sums(low: np.ndarray, high: np.ndarray, bias: np.ndarray, kind: Number) -> None:
     """Refuse an accumulator that can saturate: then the sum depends on the order of additions.
 
-    ``low`` and ``high`` are of shape (sums, members, outputs).
+    ``low`` and ``high`` are of shape (sums, members, outputs). Each product is assigned to the
+    accumulator's type by itself, and the bias is added first or last.
     """
     if kind.overflow is Overflow.WRAP:
         return
-    least = bias + np.minimum(low, 0).sum(axis=1)
-    most = bias + np.maximum(high, 0).sum(axis=1)
+    least = np.minimum(bias, 0) + np.minimum(low, 0).sum(axis=1)
+    most = np.maximum(bias, 0) + np.maximum(high, 0).sum(axis=1)
     step = 2.0**-kind.fixed.fraction
     if (least < kind.least * step).any() or (most > kind.fixed.maximum * step).any():
         raise Refusal(
