@@ -64,6 +64,8 @@ class Accept:
     and the number of events ``accepted`` at the last snapshot.
     """
 
+    __slots__ = ("name", "_registers", "_trigger")  # A misspelt name fails.
+
     def __init__(self, trigger, name, registers):
         self.name = name
         self._trigger, self._registers = trigger, registers

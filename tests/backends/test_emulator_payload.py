@@ -1,7 +1,9 @@
 """Emulators of a payload: link words in, accept bits out, behind the interface of CMS' loader."""
 
+import copy
 import ctypes
 import importlib.util
+import pickle
 import shutil
 import subprocess
 from pathlib import Path
@@ -240,6 +242,8 @@ def test_the_binding_refuses(emulator):
             setattr(loose, name, value)
         assert str(error.value) == message
     assert (loose.threshold, loose.prescale) == (7, 1)
+    with pytest.raises(AttributeError, match="'Accept' object has no attribute 'prescal'"):
+        loose.prescal = 2
     with pytest.raises(KeyError) as missing:
         emulator.Shell().accept["lose"].prescale = 2
     assert missing.value.args == ("no accept bit 'lose'; there are loose, tight",)
@@ -249,6 +253,16 @@ def test_the_binding_refuses(emulator):
         assert str(error.value) == (
             f"{y.dtype} of shape {y.shape}; the scores are int64 of shape (events, 2)"
         )
+
+
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_a_shell_has_no_copy(emulator, duplicate):
+    """Two objects with one memory would free it twice."""
+    with pytest.raises(TypeError) as error:
+        duplicate(emulator.Shell())
+    assert str(error.value) == (
+        "a Shell cannot be copied or sent to another process; make one there"
+    )
 
 
 @pytest.mark.skipif(shutil.which("cmake") is None, reason="CMake is not installed")

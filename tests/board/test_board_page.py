@@ -142,6 +142,8 @@ def test_what_software_refuses(software, tmp_path):
         trigger.accept["tight"].threshold = 0.5
     with pytest.raises(TypeError, match="^accept.tight.prescale: '3' is not an integer$"):
         trigger.accept["tight"].prescale = "3"
+    with pytest.raises(AttributeError, match="'Accept' object has no attribute 'prescal'"):
+        trigger.accept["loose"].prescal = 2
     with pytest.raises(KeyError, match="no accept bit 'lose'; there are loose, tight"):
         trigger.accept["lose"].prescale = 1
     assert board.words == before
