@@ -64,7 +64,7 @@ class Accept:
     and the number of events ``accepted`` at the last snapshot.
     """
 
-    __slots__ = ("name", "_registers", "_trigger")  # A misspelt name fails.
+    __slots__ = ("_registers", "_trigger", "name")  # A misspelt name fails.
 
     def __init__(self, trigger, name, registers):
         self.name = name
