@@ -296,3 +296,35 @@ def test_a_reuse_factor_that_hls4ml_does_not_compute_is_refused(projects, tmp_pa
         "nnet::conv_1d_cl): its reuse_factor is 10, but hls4ml computes its 9 products a filter in "
         "at most 9 steps. Remedy: set its ReuseFactor to 9 or less."
     )
+
+
+@pytest.mark.parametrize(
+    ("project", "old", "new", "problem"),
+    [
+        (
+            "streamed_image",
+            "pad_top = 1;",
+            "pad_top = 2147483648;",
+            "nnet::zeropad2d_cl): the struct config8 has in_height = 7, pad_top = 2147483648, "
+            "pad_bottom = 1, but out_height = 9",
+        ),
+        (
+            "streamed_image",
+            "pad_top = 1;",
+            "pad_top = 99999999999999999999;",
+            "nnet::zeropad2d_cl): '99999999999999999999' is no size, because it is too large",
+        ),
+        (
+            "line",
+            "n_elem = 4;",
+            "n_elem = 3;",
+            "nnet::multiply): the struct config8 has n_elem = 3, but its input has 4 elements",
+        ),
+    ],
+)
+def test_a_struct_with_other_sizes_is_refused(projects, tmp_path, project, old, new, problem):
+    folder = tmp_path / "project"
+    shutil.copytree(projects[project], folder)
+    edit(folder / "firmware" / "parameters.h", old, new)
+    found, *_ = refused(folder)
+    assert found.endswith(f"{problem}. Remedy: write the project again with hls4ml.")

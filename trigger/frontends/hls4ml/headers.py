@@ -15,6 +15,8 @@ from trigger.fixedpoint.types import Fixed
 WIDEST = 1000
 _DEEPEST = 20
 _MOST_ELEMENTS = 1 << 20
+# That of an unsigned number of C++.
+_LARGEST = (1 << 32) - 1
 
 
 class HeaderError(Exception):
@@ -62,6 +64,7 @@ class Headers:
                 r"\b(?:const|constexpr)\b[\w\s:]*?\b(\w+)\s*[={]\s*([^;{}]+?)\s*\}?\s*;", self.text
             )
         )
+        self._known: dict[str, int] = {}
         self._types: dict[str, set[str]] = {}
         named = [
             *(
@@ -80,11 +83,15 @@ class Headers:
         """
         plain = re.sub(r"\b\w+\s*::\s*", "", expression.strip())
         plain = re.sub(r"\b(\d+)[uUlL]+\b", r"\1", plain)
-        try:
-            value = self._value(ast.parse(plain, mode="eval").body, depth)
-        except (SyntaxError, ValueError, ZeroDivisionError, RecursionError, MemoryError) as error:
-            raise HeaderError(f"{expression.strip()!r} is not a size") from error
-        return value
+        if plain not in self._known:
+            try:
+                value = self._value(ast.parse(plain, mode="eval").body, depth)
+            except (SyntaxError, ValueError, ZeroDivisionError, RecursionError, MemoryError) as e:
+                raise HeaderError(f"{_shown(expression)!r} is not a size") from e
+            if abs(value) > _LARGEST:
+                raise HeaderError(f"{_shown(expression)!r} is no size, because it is too large")
+            self._known[plain] = value
+        return self._known[plain]
 
     def _value(self, node: ast.expr, depth: int) -> int:
         match node:
@@ -220,6 +227,12 @@ class Headers:
         if struct:
             return struct[1]
         raise HeaderError(f"the argument {text!r} is not understood")
+
+
+def _shown(expression: str) -> str:
+    """An expression in a message, without the end of a long one."""
+    text = expression.strip()
+    return text if len(text) <= 60 else f"{text[:60]}..."
 
 
 def declares(header: str, name: str) -> bool:

@@ -6,6 +6,7 @@ import numpy as np
 
 from trigger.fixedpoint.build import constant
 from trigger.frontends.hls4ml import sums
+from trigger.frontends.hls4ml.headers import HeaderError
 from trigger.frontends.hls4ml.layer import Layer
 from trigger.frontends.hls4ml.numbers import values
 from trigger.frontends.inexact import Refusal
@@ -24,6 +25,8 @@ def normalize(layer: Layer) -> str:
     elements = layer.check_size("n_in")
     filters = config.size("n_filt")
     count = elements if filters in (-1, 2**32 - 1) else filters
+    if count < 1 or elements % count:
+        raise HeaderError(f"the struct {config.name} has n_in = {elements}, n_filt = {filters}")
     of_scale, of_bias = config.number("scale_t"), config.number("bias_t")
     scale = layer.constants(layer.stored[0], count, of_scale)
     bias = layer.constants(layer.stored[1], count, of_bias)
@@ -49,6 +52,7 @@ def summed(signs: tuple[int, ...]) -> Callable[[Layer], str]:
                 f"it adds {layer.elements(0)} and {layer.elements(1)} elements",
                 "add values of one size",
             )
+        layer.check_size("n_elem")
         return layer.given(layer.builder.add(layer.name, nodes, signs))
 
     return lowered

@@ -8,11 +8,13 @@ import numpy as np
 
 from trigger.fixedpoint.build import constant
 from trigger.fixedpoint.types import Integers
+from trigger.frontends.hls4ml.configs import Config
 from trigger.frontends.hls4ml.headers import HeaderError
 from trigger.frontends.hls4ml.layer import Layer
 from trigger.frontends.inexact import Refusal
 
-_SIDES = (("top", "bottom"), ("left", "right"))
+_SIDES = (("height", "top", "bottom"), ("width", "left", "right"))
+_MOST_ELEMENTS = 1 << 20
 _ZERO = -1
 
 
@@ -23,13 +25,29 @@ def zero_padded(dimensions: int) -> Callable[[Layer], str]:
         config = layer.config
         shape = ("in_height", "in_width", "n_chan")[-dimensions - 1 :]
         layer.check_size(*shape)
+        sides = [_padding(config, *names) for names in _SIDES[-dimensions:]]
+        elements = config.size("n_chan") * math.prod(
+            config.size(f"in_{side}") + sum(pads)
+            for (side, *_), pads in zip(_SIDES[-dimensions:], sides, strict=True)
+        )
+        if elements > _MOST_ELEMENTS:
+            raise Refusal(f"its result has {elements:,} elements", "use less padding")
         numbers = np.arange(layer.elements()).reshape([config.size(field) for field in shape])
-        sides = [
-            tuple(config.size(f"pad_{side}") for side in pair) for pair in _SIDES[-dimensions:]
-        ]
         return _taken(layer, np.pad(numbers, [*sides, (0, 0)], constant_values=_ZERO))
 
     return lowered
+
+
+def _padding(config: Config, side: str, before: str, after: str) -> tuple[int, int]:
+    """The zeros at both ends of a side. Raises HeaderError if its length with them is another."""
+    pads = config.size(f"pad_{before}"), config.size(f"pad_{after}")
+    length, padded = config.size(f"in_{side}"), config.size(f"out_{side}")
+    if min(pads) < 0 or length + sum(pads) != padded:
+        raise HeaderError(
+            f"the struct {config.name} has in_{side} = {length}, pad_{before} = {pads[0]}, "
+            f"pad_{after} = {pads[1]}, but out_{side} = {padded}"
+        )
+    return pads
 
 
 def transpose(layer: Layer) -> str:
@@ -108,4 +126,5 @@ def _alike(layer: Layer) -> tuple[str, str]:
             f"its inputs have {layer.elements(0)} and {layer.elements(1)} elements",
             "give it values of one size",
         )
+    layer.check_size("n_elem")
     return layer.inputs[0].node, layer.inputs[1].node
