@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from trigger_command import trigger
+from trigger_command import trigger, trigger_here
 
 pytestmark = pytest.mark.minutes
 
@@ -191,6 +191,21 @@ def test_one_message_for_a_mistake(arguments, message, tmp_path):
     assert result.returncode == 2
     assert message in result.stderr
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"), [("", ""), ("Unable to allocate 8 GiB", " (Unable to allocate 8 GiB)")]
+)
+def test_too_little_memory_is_a_sentence(monkeypatch, said, shown):
+    def build(*_arguments, **_options):
+        raise MemoryError(*filter(None, [said]))
+
+    monkeypatch.setattr("trigger.workflow.build.build", build)
+    result = trigger_here("build", "jet_tagger")
+    assert result.returncode == 2
+    assert result.stderr == (
+        f"trigger: there is not enough memory{shown}; free some, and repeat the command\n"
+    )
 
 
 def test_debug_shows_the_traceback(tmp_path):

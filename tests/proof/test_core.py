@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from tempfile import gettempdir
 
 import numpy as np
 import pytest
@@ -13,12 +14,14 @@ from reloadable_graphs import dense as reloadable
 from trigger.backends.rtl import write
 from trigger.backends.rtl.planning import RtlOptions
 from trigger.backends.rtl.verilator import RtlFailed
+from trigger.errors import TriggerError
 from trigger.fixedpoint import evaluate
 from trigger.fixedpoint.build import Builder, constant
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.passes import PASSES
 from trigger.fixedpoint.types import Fixed, Overflow, Rounding
-from trigger.proof.core import prove
+from trigger.proof.core import CELLS, prove
+from trigger.synthesis.tool import ToolFailed
 
 PART = "xcvu9p-flgb2104-2-e"
 EVERYTHING = "the RTL equals the graph for every possible input"
@@ -242,3 +245,19 @@ def test_large_tables_end_the_proof(tmp_path):
     proof = prove(rtl_of(mlp(), tmp_path), tmp_path / "work", effort=1000)
     assert proof.why == "the tables of the proof are too large"
     assert not proof.complete
+
+
+def test_a_netlist_that_a_full_disk_cut(tmp_path, monkeypatch):
+    """Yosys ends without an error; the build must stop, not count the core as unproven."""
+
+    def cut(script, work, timeout_s):
+        (work / CELLS).write_text('{"modules": {')
+
+    monkeypatch.setattr("trigger.proof.core.run_script", cut)
+    with pytest.raises(TriggerError) as error:
+        prove(rtl_of(mlp(), tmp_path), tmp_path / "work")
+    assert not isinstance(error.value, ToolFailed)
+    assert str(error.value) == (
+        f"proof: Yosys wrote only a part of the netlist; is the disk of {gettempdir()} full? "
+        "Free some space, and repeat the command"
+    )

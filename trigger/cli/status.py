@@ -30,5 +30,8 @@ def message_of(error: Exception) -> str:
         case OSError():
             named = [str(error.filename)] if error.filename else []
             return ": ".join([*named, *filter(None, [reason(error)])])
+        case MemoryError():
+            what = f" ({error})" if str(error) else ""
+            return f"there is not enough memory{what}; free some, and repeat the command"
         case _:
             return f"{type(error).__name__}: {error} (--debug shows where)"

@@ -4,9 +4,11 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from graphlib import CycleError
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any, NamedTuple
 
 from trigger.backends.rtl import Rtl
+from trigger.errors import TriggerError
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.passes import PASSES
 from trigger.proof import network
@@ -66,7 +68,7 @@ def unproven(graph: Graph, why: str) -> Proof:
 def prove(rtl: Rtl, work: Path, effort: int = EFFORT) -> Proof:
     """Prove a core in Verilog, and the passes of its graph. Yosys works in the folder ``work``.
 
-    Raises ToolFailed.
+    Raises ToolFailed, and TriggerError if the disk is full.
     """
     graph, forms = rtl.graph, Forms(effort)
     proof = unproven(graph, "")
@@ -119,7 +121,7 @@ def _netlist(
     names = copied_sources(rtl.sources, work)
     write_script("yosys/cells.ys.j2", work / "cells.ys", sources=names, top=rtl.interface.name)
     run_script("cells.ys", work, _TIMEOUT_S)
-    module = json.loads((work / CELLS).read_text())["modules"][rtl.interface.name]
+    module = _cells(work / CELLS)["modules"][rtl.interface.name]
     ports = _ports(module)
     widths = [len(ports[name]) for name in "xy"]
     if widths != [rtl.interface.input_width, rtl.interface.output_width]:
@@ -128,6 +130,17 @@ def _netlist(
     for form, port in zip(given, rtl.interface.inputs, strict=True):
         netlist.give(ports["x"][port.low : port.high + 1], form)
     return netlist, ports["y"]
+
+
+def _cells(path: Path) -> Any:
+    """What Yosys has written; it ends without an error where a disk is full."""
+    try:
+        return json.loads(path.read_text())
+    except ValueError as error:
+        raise TriggerError(
+            f"proof: Yosys wrote only a part of the netlist; is the disk of {gettempdir()} full? "
+            "Free some space, and repeat the command"
+        ) from error
 
 
 def _ports(module: Mapping[str, Any]) -> Mapping[str, Sequence[Net]]:
