@@ -45,3 +45,14 @@ def test_a_product_that_saturates_before_the_bias_is_added_is_refused(project):
         "between two additions, so the sum depends on their order. Remedy: widen accum_t, or let "
         "it wrap (AP_WRAP)."
     )
+
+
+def test_a_weight_that_only_python_reads_is_refused(project):
+    (project / "firmware" / "weights" / "w2.txt").write_text("1_0")
+    with pytest.raises(Inexact) as caught:
+        network.lower(network.load(project), None)
+    (problem,) = caught.value.problems
+    assert str(problem) == (
+        "firmware/weights/w2.txt: one of its numbers cannot be read: C++ reads only digits, signs, "
+        "points and exponents. Remedy: write the project again with hls4ml."
+    )

@@ -97,6 +97,8 @@ class Project(NamedTuple):
         if len(numbers) != count:
             raise self._refused(path, f"it has {len(numbers)} numbers; {name} needs {count}")
         try:
+            if not re.fullmatch(r"[-+.,\w\s]*", text, re.A) or "_" in text:
+                raise ValueError("C++ reads only digits, signs, points and exponents")
             real = [float(part) for part in numbers]
             return np.array([stored(value, kind) for value in real], dtype=np.int64)
         except (ValueError, OverflowError) as error:
