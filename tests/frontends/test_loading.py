@@ -1,5 +1,6 @@
 """Networks from files: round trips, and files that are broken or hostile."""
 
+import errno
 import zipfile
 
 import h5py
@@ -50,6 +51,16 @@ def test_a_file_cut_short_is_refused(saved, tmp_path, keep):
     path.write_bytes(data[: int(len(data) * keep)])
     with pytest.raises(TriggerError, match=r"network\.keras: not a network that Keras reads: "):
         load(path)
+
+
+def test_a_full_disk_is_no_fault_of_the_file(saved, monkeypatch):
+    def load_model(*_arguments, **_options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(keras.models, "load_model", load_model)
+    with pytest.raises(TriggerError) as error:
+        load(saved[1])
+    assert str(error.value) == f"{saved[1]}: this machine cannot read it: No space left on device"
 
 
 def test_code_in_a_file_is_not_executed(tmp_path):

@@ -1,5 +1,6 @@
 """Trained networks from files, without executing any code in them."""
 
+import errno
 import importlib
 import io
 import json
@@ -22,6 +23,9 @@ _OWN_CODE = re.compile(
     r"(?:Could not locate (?:class|function)|Unknown (?:layer|activation "
     r"function|object):) '?([\w.>]+)"
 )
+
+# Errors that say nothing about the file; a copy of it is unpacked, for example.
+_OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
 def load(path: Path, weights: Path | None = None) -> keras.Model:
@@ -61,6 +65,8 @@ def load(path: Path, weights: Path | None = None) -> keras.Model:
 
 def _reason(error: Exception) -> str:
     """Why a file cannot be read, extracted from the message of Keras."""
+    if isinstance(error, OSError) and error.errno in _OF_THE_MACHINE:
+        return f"this machine cannot read it: {error.strerror}"
     text = str(error).strip() or type(error).__name__
     if "deserialization of a `Lambda` layer" in text:
         return "it has a Lambda layer, whose code is never run; use equivalent Keras layers"
