@@ -210,6 +210,13 @@ ONE = "the network cannot be compiled exactly: 1 problem\n  "
             ONE + "fc (firmware/tiny.cpp, line 40, nnet::dense): its strategy is compressed, whose "
             "sums are of another order. Remedy: set its Strategy to Latency or Resource.",
         ),
+        (
+            "firmware/parameters.h",
+            "strategy = nnet::latency",
+            "strategy = nnet::resource",
+            ONE + "fc (firmware/tiny.cpp, line 40, nnet::dense): the struct config2 has strategy = "
+            "resource, but kernel = DenseLatency. Remedy: write the project again with hls4ml.",
+        ),
     ],
 )
 def test_what_is_not_known_is_refused_with_its_place(project, file, old, new, message):

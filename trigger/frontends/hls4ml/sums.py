@@ -5,6 +5,7 @@ import numpy as np
 from trigger.fixedpoint.build import constant
 from trigger.fixedpoint.types import Integers, Overflow
 from trigger.frontends.hls4ml.configs import Config
+from trigger.frontends.hls4ml.headers import HeaderError
 from trigger.frontends.hls4ml.layer import Layer
 from trigger.frontends.hls4ml.numbers import Number, assigned, rounded, values
 from trigger.frontends.inexact import Refusal
@@ -44,6 +45,9 @@ def strategy(config: Config) -> str:
             f"its strategy is {found}, whose sums are of another order",
             f"set its Strategy to {' or '.join(name.title() for name in _STRATEGIES)}",
         )
+    kernel = config.option("kernel", found.title())
+    if found.title() not in kernel:
+        raise HeaderError(f"the struct {config.name} has strategy = {found}, but kernel = {kernel}")
     return found
 
 
