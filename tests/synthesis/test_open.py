@@ -20,7 +20,7 @@ from trigger.synthesis.netlist import Netlist
 from trigger.synthesis.portions import portions
 from trigger.synthesis.run import TOOLS, estimate
 from trigger.synthesis.table import table
-from trigger.synthesis.tool import Job, ToolFailed
+from trigger.synthesis.tool import Job, ToolFailed, read_json
 from trigger.synthesis.yosys import run_script
 
 pytestmark = pytest.mark.minutes
@@ -163,6 +163,17 @@ def test_broken_verilog_ends_in_one_line(network, tmp_path):
         match=r"^yosys: ended with status \d+: .*ERROR.*syntax error.*[(].*yosys\.log[)]$",
     ):
         TOOLS["yosys"]().synthesise(this, tmp_path, 60)
+
+
+def test_a_report_of_which_the_disk_took_a_part(tmp_path):
+    path = tmp_path / "stat.json"
+    path.write_text('{"modules": {')
+    with pytest.raises(ToolFailed) as error:
+        read_json("yosys", path)
+    assert str(error.value) == (
+        "yosys: finished without an error, but its report stat.json is not complete; is the disk "
+        f"of {tmp_path} full? Free some space, and repeat the command"
+    )
 
 
 def test_missing_tools(network, tmp_path, monkeypatch):

@@ -6,7 +6,6 @@ estimate.
 """
 
 import importlib.metadata
-import json
 import re
 import shutil
 import sys
@@ -16,7 +15,7 @@ from typing import Any, ClassVar
 
 from trigger.support.process import together
 from trigger.synthesis.result import ROUTED, Synthesis
-from trigger.synthesis.tool import Job, ToolFailed, read_report, run_tool, write_script
+from trigger.synthesis.tool import Job, ToolFailed, read_json, run_tool, write_script
 from trigger.synthesis.yosys import copied_sources, run_script
 
 _SEEDS = (1, 2)
@@ -60,7 +59,7 @@ def _route(program: str, seed: int, job: Job, work: Path, timeout_s: float) -> d
     ]
     arguments += ["--timing-allow-fail", "--lpf-allow-unconstrained", "--out-of-context"]
     run_tool("nextpnr-ecp5", [program, *_DEVICE, *arguments], folder, timeout_s)
-    report: dict[str, Any] = json.loads(read_report("nextpnr-ecp5", folder / "report.json"))
+    report: dict[str, Any] = read_json("nextpnr-ecp5", folder / "report.json")
     return report
 
 

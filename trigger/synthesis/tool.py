@@ -1,5 +1,6 @@
 """Running a synthesis tool: each failure gives a one-line message."""
 
+import json
 import os
 import re
 import shutil
@@ -141,6 +142,19 @@ def read_report(tool: str, path: Path) -> str:
     if not text.strip():
         raise ToolFailed(f"{tool}: finished without an error, but its report {path.name} is empty")
     return text
+
+
+def read_json(tool: str, path: Path) -> Any:
+    """A report in JSON. Raises ToolFailed if it is not complete: with a full disk some tools write
+    a part of it and end without an error.
+    """
+    try:
+        return json.loads(read_report(tool, path))
+    except ValueError as error:
+        raise ToolFailed(
+            f"{tool}: finished without an error, but its report {path.name} is not complete; is "
+            f"the disk of {path.parent} full? Free some space, and repeat the command"
+        ) from error
 
 
 def named_sources(sources: Sequence[Path], work: Path) -> list[str]:

@@ -6,7 +6,6 @@ vendor's.
 """
 
 import importlib.util
-import json
 import re
 import shutil
 import sys
@@ -23,7 +22,7 @@ from trigger.synthesis import packing
 from trigger.synthesis.portions import portions
 from trigger.synthesis.primitives import as_primitives
 from trigger.synthesis.result import SYNTHESISED, Synthesis
-from trigger.synthesis.tool import Job, ToolFailed, read_report, run_tool, write_script
+from trigger.synthesis.tool import Job, ToolFailed, read_json, read_report, run_tool, write_script
 
 # The entry of the shell among the layers of a payload; no layer can have this name.
 SHELL = "(shell)"
@@ -43,7 +42,7 @@ class Yosys:
         if job.part.yosys is None:
             raise ToolFailed(f"yosys: no synthesis for {job.part.family}; use the vendor's tool")
         mapped(job.sources, job.part.yosys, job.name, job.core, work, timeout_s)
-        statistics = json.loads(read_report("yosys", work / "stat.json"))
+        statistics = read_json("yosys", work / "stat.json")
         result = parse(statistics, read_report("yosys", work / "depth.txt"), job)
         packed = packing.packed(read_report("yosys", work / "netlist.v"))
         return result._replace(packed=packed, notes=(*result.notes, packing.note()))
