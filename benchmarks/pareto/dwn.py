@@ -1,8 +1,9 @@
 """DWN on the contest's jets, after arXiv:2410.11112. Needs PyTorch and NumPy.
 
 It is a re-implementation, because the package torch-dwn runs on CUDA alone: thermometers of 200
-quantiles, one layer of six-input neurons, extended finite differences, learned wires, Adam at 0.01,
-and a tenth of it twice. The temperature of the softmax falls with the root of the neurons.
+quantiles, or 32 with the method dwn-32, one layer of six-input neurons, extended finite
+differences, learned wires, Adam at 0.01, and a tenth of it twice. The temperature of the softmax
+falls with the root of the neurons.
 """
 
 import argparse
@@ -13,7 +14,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-CLASSES, INPUTS, BITS = 5, 6, 200
+CLASSES, INPUTS = 5, 6
+BITS = {"dwn": 200, "dwn-32": 32}
 EPOCHS, BATCH, RATE = 15, 128, 0.01
 # The weights of the entries around an address, by how many bits they differ in.
 ALPHA, BETA = 0.5 * 0.75 ** (INPUTS - 1), 0.25 / 0.75
@@ -58,7 +60,7 @@ def finite_differences():
     return torch.tensor(np.stack(found), dtype=torch.float32)
 
 
-def quantiles(x, number=BITS):
+def quantiles(x, number):
     """Comparisons (feature, integer) at quantiles of each feature."""
     ends = np.arange(1, number + 1) / (number + 1)
     values = np.floor(np.quantile(x, ends, axis=0)).astype(int) + 1
@@ -109,13 +111,13 @@ def judged(logits, validation):
         return float((logits(validation[0]).argmax(dim=1) == validation[1]).float().mean())
 
 
-def run(about, method, what, bits, epochs, trained):
-    """The command of a network of tables over comparisons with ``bits`` quantiles a feature.
+def run(about, methods, what, epochs, trained):
+    """The command of networks of tables over comparisons with quantiles of each feature.
 
-    ``trained`` gives its layers, and their accuracy on validation events.
+    ``methods`` have their numbers of quantiles. ``trained`` gives its layers, and their accuracy on validation events.
     """
     parser = argparse.ArgumentParser(description=about.splitlines()[0])
-    parser.add_argument("method", choices=(method,))
+    parser.add_argument("method", choices=methods)
     parser.add_argument("events", type=Path)
     parser.add_argument("units", type=float, help=what)
     parser.add_argument("seed", type=int)
@@ -124,7 +126,7 @@ def run(about, method, what, bits, epochs, trained):
     torch.manual_seed(asked.seed)
     torch.set_num_threads(1)
     events = np.load(asked.events)
-    comparisons = quantiles(events["train_x"], bits)
+    comparisons = quantiles(events["train_x"], methods[asked.method])
     x, v = (encoded(comparisons, events[f"{name}_x"]) for name in ("train", "validation"))
     y, truth = (torch.tensor(events[f"{name}_y"]).long() for name in ("train", "validation"))
     start = time.process_time()
@@ -139,4 +141,4 @@ def run(about, method, what, bits, epochs, trained):
 
 
 if __name__ == "__main__":
-    run(__doc__, "dwn", "neurons of all classes", BITS, EPOCHS, dwn)
+    run(__doc__, BITS, "neurons of all classes", EPOCHS, dwn)

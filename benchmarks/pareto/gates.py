@@ -37,4 +37,4 @@ def layer(gate):
 
 
 if __name__ == "__main__":
-    run(__doc__, "torchlogix", "gates of a layer", BITS, EPOCHS, trained)
+    run(__doc__, {"torchlogix": BITS}, "gates of a layer", EPOCHS, trained)

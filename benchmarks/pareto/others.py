@@ -27,6 +27,7 @@ from trigger.spec.spec import find, load
 HERE = Path(__file__).resolve().parent
 SCRIPTS = {
     "dwn": "dwn.py",
+    "dwn-32": "dwn.py",
     "torchlogix": "gates.py",
     "treelut": "forests.py",
     "conifer": "forests.py",
