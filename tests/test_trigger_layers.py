@@ -250,6 +250,18 @@ def test_values_where_bits_are_read_are_refused():
     ]
 
 
+def test_bits_of_comparators_at_the_end_are_refused():
+    inputs = keras.Input((2,))
+    model = keras.Model(inputs, Thermometer([[1.0], [2.0]], name="bits")(inputs))
+    with pytest.raises(Inexact) as refused:
+        trigger.lower(model, "fixed<4,4>")
+    assert [str(problem) for problem in refused.value.problems] == [
+        "bits: its bits are the outputs of the network, but comparators at the end of a graph are "
+        "accept bits. Remedy: put a PopCount after it, or give the thresholds as accept bits of "
+        "[decision]."
+    ]
+
+
 def test_inputs_without_a_type_are_refused():
     assert refused(Thermometer(2), PopCount(2), types=None) == [
         "inputs: the features have no fixed-point type. Remedy: give it, as in "

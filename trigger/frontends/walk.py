@@ -14,7 +14,7 @@ import numpy as np
 from trigger.errors import TriggerError, quoted
 from trigger.fixedpoint.build import Builder, free_name
 from trigger.fixedpoint.graph import Graph
-from trigger.fixedpoint.ops import GraphError
+from trigger.fixedpoint.ops import GraphError, Threshold
 from trigger.fixedpoint.parameters import loaded_types
 from trigger.fixedpoint.ranges import TooWide
 from trigger.fixedpoint.types import Fixed
@@ -106,6 +106,14 @@ class Walk(ABC):
         """Raises Inexact with everything in the network that cannot be exact."""
         if self.problems:
             raise Inexact(self.problems)
+        if isinstance(self.builder[self._output], Threshold):
+            problem = Problem(
+                self._output,
+                "its bits are the outputs of the network, but comparators at the end of a graph "
+                "are accept bits",
+                "put a PopCount after it, or give the thresholds as accept bits of [decision]",
+            )
+            raise Inexact([problem])
         return self.builder.graph(self._output, tuple(self.notes))
 
     @abstractmethod
