@@ -123,8 +123,12 @@ def test_headers_of_every_release(tmp_path, where, defines, top, kinds, backend)
         (("N_INPUT_1_1 2", "N_INPUT_1_1 1/0"), "{t}/tiny.h: '1/0' is not a size"),
         (("N_INPUT_1_1 2", "N_INPUT_1_1 0"), "{t}/tiny.h: fc1_input has 0 elements"),
         (
+            ("N_INPUT_1_1 2", "N_INPUT_1_1 99999999"),
+            "{t}/tiny.h: fc1_input has 99999999 elements",
+        ),
+        (
             ("N_INPUT_1_1 2", "N_INPUT_1_1 9999999999"),
-            "{t}/tiny.h: fc1_input has 9999999999 elements",
+            "{t}/tiny.h: '9999999999' is no size, because it is too large",
         ),
         (
             ("ap_fixed<16,6> input_t", "float input_t"),
