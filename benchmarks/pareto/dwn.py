@@ -114,7 +114,8 @@ def judged(logits, validation):
 def run(about, methods, what, epochs, trained):
     """The command of networks of tables over comparisons with quantiles of each feature.
 
-    ``methods`` have their numbers of quantiles. ``trained`` gives its layers, and their accuracy on validation events.
+    ``methods`` have their numbers of quantiles. ``trained`` gives its layers, and their accuracy on
+    validation events.
     """
     parser = argparse.ArgumentParser(description=about.splitlines()[0])
     parser.add_argument("method", choices=methods)

@@ -25,7 +25,7 @@ HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "level1"
 RATE_KHZ = 20
 SIGNALS = ("ttbar", "hbb")
-# The zoo's network itself has no point.
+# The zoo's network itself has no target.
 POINTS: dict[str, tuple[int, ...]] = {
     "mlp": (150, 300, 600, 1200),
     "weightless": (60, 120, 240, 480),
@@ -33,8 +33,8 @@ POINTS: dict[str, tuple[int, ...]] = {
     "zoo": (0,),
 }
 NAMES = {"mlp": "refined MLP", "weightless": "weightless", "trees": "trees", "zoo": "the zoo's"}
-# Tables that a build of another network does without.
-_LEFT_OUT = ("pruning", "budget", "robustness", "payload")
+# Tables that no build needs here.
+_LEFT_OUT = ("budget", "robustness", "payload")
 _PASSES = 8
 
 
@@ -47,11 +47,11 @@ def specification(family: str, point: int, seed: int) -> str:
     ]
     document["training"]["seed"] = seed
     for table in _LEFT_OUT:
-        if family != "zoo" or table != "pruning":
-            del document[table]
+        del document[table]
     if family == "zoo":
         document["model"]["file"] = str(folder / "model.py")
         return tomlkit.dumps(document)
+    del document["pruning"]
     document["model"] = {"family": family, "output": document["model"]["output"]}
     if family == "trees":
         document["model"]["arguments"] = {"trees": point, "bits": 6, "depth": 4}

@@ -265,37 +265,39 @@ def test_pooling_of_an_early_release_is_refused_where_it_differs(projects, tmp_p
     assert all(text.endswith(problem) for text in found)
 
 
-def test_a_struct_whose_windows_do_not_fit_is_refused(projects, tmp_path):
-    folder = tmp_path / "project"
-    shutil.copytree(projects["streamed_line"], folder)
-    edit(folder / "firmware" / "parameters.h", "out_width = 3;", "out_width = 4;")
-    (found,) = refused(folder)
-    assert found.endswith(
+EDITED = {
+    "windows that do not fit": (
+        "streamed_line",
+        "parameters.h",
+        ("out_width = 3;", "out_width = 4;"),
         "nnet::conv_1d_cl): the struct config5 has out_width = 4, but 3 windows fit. Remedy: write "
-        "the project again with hls4ml."
-    )
-
-
-def test_a_mean_whose_accumulator_is_an_integer_is_refused(projects, tmp_path):
-    folder = tmp_path / "project"
-    shutil.copytree(projects["whole"], folder)
-    edit(folder / "firmware" / "defines.h", "ap_fixed<12,12>", "ap_int<12>")
-    (found,) = refused(folder)
-    assert found.endswith(
+        "the project again with hls4ml.",
+    ),
+    "a mean whose accumulator is an integer": (
+        "whole",
+        "defines.h",
+        ("ap_fixed<12,12>", "ap_int<12>"),
         "nnet::pooling1d_cl): its accumulator is an integer of 12 bits, and C++ divides negative "
-        "ones as unsigned numbers. Remedy: use ap_fixed<12,12>."
-    )
-
-
-def test_a_reuse_factor_that_hls4ml_does_not_compute_is_refused(projects, tmp_path):
-    folder = tmp_path / "project"
-    shutil.copytree(projects["line"], folder)
-    edit(folder / "firmware" / "parameters.h", "reuse_factor = 1;", "reuse_factor = 10;")
-    (found,) = refused(folder)
-    assert found.endswith(
+        "ones as unsigned numbers. Remedy: use ap_fixed<12,12>.",
+    ),
+    "a reuse factor that hls4ml does not compute": (
+        "line",
+        "parameters.h",
+        ("reuse_factor = 1;", "reuse_factor = 10;"),
         "nnet::conv_1d_cl): its reuse_factor is 10, but hls4ml computes its 9 products a filter in "
-        "at most 9 steps. Remedy: set its ReuseFactor to 9 or less."
-    )
+        "at most 9 steps. Remedy: set its ReuseFactor to 9 or less.",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", EDITED)
+def test_an_edit_is_refused(projects, tmp_path, what):
+    name, file, change, problem = EDITED[what]
+    folder = tmp_path / "project"
+    shutil.copytree(projects[name], folder)
+    edit(folder / "firmware" / file, *change)
+    (found,) = refused(folder)
+    assert found.endswith(problem)
 
 
 @pytest.mark.parametrize(

@@ -34,13 +34,17 @@ def test_rounding_alone_reaches_the_least_integer_of_as_many_bits(project):
     assert np.ldexp(evaluate.run(lowered, x), -lowered.output.fractions).tolist() == [[0.5], [-1.0]]
 
 
-def test_a_product_that_saturates_before_the_bias_is_added_is_refused(project):
-    defines = project / "firmware" / "defines.h"
-    edit(defines, "ap_fixed<14,3>", "ap_fixed<12,1,AP_TRN,AP_SAT>")
+def refused(project):
     with pytest.raises(Inexact) as caught:
         network.lower(network.load(project), None)
     (problem,) = caught.value.problems
-    assert str(problem) == (
+    return str(problem)
+
+
+def test_a_product_that_saturates_before_the_bias_is_added_is_refused(project):
+    defines = project / "firmware" / "defines.h"
+    edit(defines, "ap_fixed<14,3>", "ap_fixed<12,1,AP_TRN,AP_SAT>")
+    assert refused(project) == (
         "score (firmware/tiny.cpp, line 32, nnet::dense): its accumulator fixed<12,1> can saturate "
         "between two additions, so the sum depends on their order. Remedy: widen accum_t, or let "
         "it wrap (AP_WRAP)."
@@ -49,10 +53,7 @@ def test_a_product_that_saturates_before_the_bias_is_added_is_refused(project):
 
 def test_a_weight_that_only_python_reads_is_refused(project):
     (project / "firmware" / "weights" / "w2.txt").write_text("1_0")
-    with pytest.raises(Inexact) as caught:
-        network.lower(network.load(project), None)
-    (problem,) = caught.value.problems
-    assert str(problem) == (
+    assert refused(project) == (
         "firmware/weights/w2.txt: one of its numbers cannot be read: C++ reads only digits, signs, "
         "points and exponents. Remedy: write the project again with hls4ml."
     )

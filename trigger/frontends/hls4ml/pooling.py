@@ -1,6 +1,5 @@
 """The greatest and the mean of each window, with the roundings of the accumulator."""
 
-import math
 from collections.abc import Callable
 
 import numpy as np
@@ -50,11 +49,9 @@ def global_pooling(dimensions: int) -> Callable[[Layer], str]:
 
     def lowered(layer: Layer) -> str:
         _check_release(layer, padded=False, skips=False)
-        sizes = _SIZES[dimensions - 1]
-        elements = layer.check_size(*sizes, "n_filt")
+        elements = layer.check_size(*_SIZES[dimensions - 1], "n_filt")
         groups = np.arange(elements).reshape(-1, layer.config.size("n_filt")).T
-        count = math.prod(layer.config.size(size) for size in sizes)
-        return _pooled(layer, groups, np.full(len(groups), count))
+        return _pooled(layer, groups, np.full(len(groups), groups.shape[1]))
 
     return lowered
 
