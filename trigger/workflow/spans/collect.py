@@ -141,7 +141,7 @@ def collected(
         for piece, future in _finished(work, waiting, places):
             try:
                 result = future.result()
-            except Exception as error:  # reading, a worker may raise anything
+            except Exception as error:  # a worker may raise anything
                 problems.append(_problem(piece, error))
             else:
                 if work.take(piece, result):
