@@ -10,9 +10,11 @@ from trigger.fixedpoint.passes.dead import remove_dead
 from trigger.fixedpoint.passes.decision import lower_decision
 from trigger.fixedpoint.passes.fold import fold_constants
 from trigger.fixedpoint.passes.narrow import narrow
+from trigger.fixedpoint.passes.unreached import ignore_unreached
 
 PASSES: dict[str, Callable[[Graph], Graph]] = {
     "decision lowering": lower_decision,
+    "unreached entries": ignore_unreached,
     "constant folding": fold_constants,
     "dead values": remove_dead,
     "range narrowing": narrow,
