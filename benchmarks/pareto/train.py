@@ -5,7 +5,6 @@ Run by ``contest.py`` in the environment that the method needs: HGQ2's own, or t
 
 import argparse
 import json
-import tempfile
 import time
 from functools import partial
 from pathlib import Path
@@ -23,16 +22,18 @@ from count import counted, normalised
 from trigger.backends.rtl import Rtl
 from trigger.events.dataset import Events
 from trigger.frontends.networks import lower
+from trigger.frontends.trees import network as forests
 from trigger.spec.spec import Spec, find, load
 from trigger.spec.tables import Pruning, Training
-from trigger.support.quantiles import thresholds
 
 UNITS = (64, 32, 32)
 BATCH, FIRST_BITS, LEARNING_RATE = 512, 3, 0.005
 # Ours, weightless: LUT for each unit of a class, comparators at most for each feature, passes of refinement.
 LUT_A_UNIT, THRESHOLDS, TABLE_PASSES = 15, 32, 24
-# Ours, trees: integers that thresholds may have, bits of leaves, and the most trees a class of three levels, not four.
-EDGES, LEAF_BITS, MOST_SHALLOW = 63, 3, 10
+# Ours, trees: those of a class, their levels and the bits of leaves up to a target and above it; passes that grow each again.
+SMALL_FOREST, MOST_SMALL = {"trees": 10, "depth": 5, "bits": 3}, 400
+LARGE_FOREST = {"trees": 20, "depth": 3, "bits": 4}
+TREE_PASSES = 2
 # Ours: small networks come out best at HGQ2's learning rate, larger ones than this at twice as much.
 SMALL = 1000
 PASSES = 8
@@ -93,29 +94,20 @@ def weightless(task: Task) -> keras.Model:
 
 
 def trees(task: Task) -> Graph:
-    """XGBoost, with features rounded down to the roundest integers between their quantiles: comparators of few bits."""
-    import xgboost
+    """The built-in family, grown under a price in LUT. Its training draws nothing at random, so there is one seed."""
+    from trigger.training import boosting
 
-    import trigger.trees
-    from trigger.training.boosting import rounded_down
-
-    depth = 3 if task.point <= MOST_SHALLOW else 4
-    spec, train = task.spec, task.events["train"]
-    step = np.array([2.0**-t.fraction for t in spec.input_types])
-    edges = thresholds(train.x, EDGES, step)
-    model = xgboost.XGBClassifier(
-        n_estimators=round(task.point),
-        max_depth=depth,
-        max_bin=EDGES + 1,
-        min_child_weight=20,
-        random_state=task.seed,
-        n_jobs=1,
+    target = round(task.point)
+    arguments = SMALL_FOREST if target <= MOST_SMALL else LARGE_FOREST
+    model = {"family": "trees", "function": None, "arguments": arguments}
+    training = {"target_lut": target, "refinement": TREE_PASSES}
+    spec = task.spec.model_copy(
+        update={
+            "model": task.spec.model.model_copy(update=model),
+            "training": task.spec.training.model_copy(update=training),
+        }
     )
-    model.fit(rounded_down(train.x, edges), train.y)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "trees.json"
-        model.save_model(path)
-        return trigger.trees.lower(path, list(spec.input_types), LEAF_BITS)
+    return forests.lower(boosting.trained(spec, task.events), spec.input_types)
 
 
 def _training(spec: Spec, epochs: int, **changes: Any) -> Training:
@@ -278,7 +270,7 @@ def main() -> None:
         help="ours, ours-refined, ours-weightless, ours-trees, hgq2, hgq2-0.01 (the learning rate), qkeras-8, qkeras-6 or "
         "qkeras-4",
     )
-    parser.add_argument("point", type=float, help="target in LUT; trees a class; beta; sparsity")
+    parser.add_argument("point", type=float, help="target in LUT; beta; sparsity")
     parser.add_argument("seed", type=int)
     parser.add_argument("epochs", type=int)
     parser.add_argument("result", type=Path)

@@ -40,11 +40,11 @@ def test_each_family_has_its_own_values(path):
     """Also those that an earlier process drew, and those that it had not drawn yet."""
     asked = study(path)
     begun = dict(asked.ask() for _ in range(12))
-    arguments = {"model.arguments.trees", "model.arguments.depth", "model.arguments.bits"}
+    names = ("trees", "depth", "bits", "learning_rate")
     expected = {
         "model": set(),
         "mlp": {"training.target_lut", "training.learning_rate", "model.arguments.units"},
-        "trees": {*arguments, "model.arguments.learning_rate"},
+        "trees": {"training.target_lut", *(f"model.arguments.{name}" for name in names)},
         "weightless": {"training.target_lut", "model.arguments.thresholds"},
     }
     found = {values[space.FAMILY]: set(values) - {space.FAMILY} for values in begun.values()}
@@ -77,10 +77,12 @@ def test_a_network_is_given_up_against_its_own_family(path):
 def test_the_trigger_of_a_family(path):
     """What only the network of [model] has is left out; the rest stays as it is."""
     text = path.read_text()
-    made = space.with_values(text, {space.FAMILY: "trees", "model.arguments.depth": 4})
+    given = {space.FAMILY: "trees", "model.arguments.depth": 4, "training.target_lut": 90}
+    made = space.with_values(text, given)
     spec, before = parse(made, path), load(path)
     assert spec.model.family == "trees" and spec.model.arguments == {"depth": 4}
-    assert spec.pruning is None and not spec.training.model_fields_set
+    assert spec.pruning is None
+    assert spec.training.model_fields_set == {"refinement", "target_lut"}
     assert (spec.data, spec.inputs, spec.target) == (before.data, before.inputs, before.target)
     given = {space.FAMILY: "weightless", "training.target_lut": 50}
     training = parse(space.with_values(text, given), path).training
@@ -138,7 +140,7 @@ def test_anomalies_are_of_the_network_of_the_trigger(tmp_path):
 @pytest.mark.parametrize(
     "values",
     [
-        {space.FAMILY: "trees", "model.arguments.trees": 3, "model.arguments.bits": 3},
+        {space.FAMILY: "trees", "training.target_lut": 60, "model.arguments.trees": 3},
         {
             space.FAMILY: "weightless",
             "training.target_lut": 60,
@@ -169,9 +171,9 @@ def test_what_was_picked_says_all(path, tmp_path, monkeypatch):
     )
     spec = load(picked)
     assert spec.search is None and spec.model.family == "trees" and spec.model_files == []
-    assert {f"model.arguments.{k}": v for k, v in spec.model.arguments.items()} == {
-        key: value for key, value in point.values.items() if key != space.FAMILY
-    }
+    drawn = {f"model.arguments.{k}": v for k, v in spec.model.arguments.items()}
+    drawn |= {"training.target_lut": spec.training.target_lut, space.FAMILY: "trees"}
+    assert drawn == point.values
 
 
 def test_the_page_shows_families(path, tmp_path):

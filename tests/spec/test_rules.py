@@ -563,7 +563,7 @@ def test_built_in_networks_have_no_fixed_widths(tmp_path):
 
 def test_the_arguments_have_defaults(tmp_path):
     spec = parse(edited([family("trees"), UNTRAINED]), tmp_path / "trigger.toml")
-    assert families.arguments(spec) == families.Trees(trees=10, depth=3, bits=3, learning_rate=0.3)
+    assert families.arguments(spec) == families.Trees(trees=10, depth=5, bits=3, learning_rate=0.5)
     assert spec.model_files == []
 
 

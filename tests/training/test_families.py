@@ -3,7 +3,6 @@
 import keras
 import numpy as np
 import pytest
-from sklearn.ensemble import HistGradientBoostingClassifier
 
 from trigger.events.dataset import Events
 from trigger.fixedpoint.evaluate import run
@@ -11,7 +10,6 @@ from trigger.frontends import networks
 from trigger.frontends.trees.lowering import lower
 from trigger.frontends.trees.network import Reference
 from trigger.spec.spec import parse
-from trigger.support.quantiles import thresholds
 from trigger.training import boosting, builtin, weightless
 from trigger.training.network import power_of_two_normalization
 
@@ -86,21 +84,6 @@ def test_an_only_score_of_counts_is_negative_for_few_ones():
     weightless.adapt(model, X, spec("weightless").input_types)
     scores = np.asarray(model(X))
     assert scores.min() < 0 < scores.max()
-
-
-def test_trees_are_those_of_scikit_learn_on_rounded_features():
-    """Rounded down to the edges, the library itself gives the scores of the forest."""
-    train = events(3)["train"]
-    edges = thresholds(X, 15, STEP)
-    model = HistGradientBoostingClassifier(max_iter=4, max_depth=3, early_stopping=False)
-    forest = boosting.fitted(X, train.y, train.weight, edges, model)
-    below, between = edges.min(axis=1) - 3, edges.mean(axis=1)
-    asked = np.concatenate([X, edges.T, edges.T - STEP, [below, between]])
-    expected = model.decision_function(boosting.rounded_down(asked, edges))
-    assert np.allclose(forest.scores(forest.leaves(asked)), expected, rtol=0, atol=1e-12)
-    for tree in forest.trees:
-        splits = np.flatnonzero(tree.feature >= 0)
-        assert all(tree.threshold[n] in edges[tree.feature[n]] for n in splits)
 
 
 @pytest.mark.parametrize(

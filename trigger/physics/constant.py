@@ -112,7 +112,8 @@ def remedy(spec: Spec) -> str:
         bits = "raise quantization.bits, or " if spec.quantization else ""
         return f"{bits}check the weights of {spec.model.network} and the types in [inputs]"
     if spec.model.family == "trees":
-        return "raise the trees, depth or bits of model.arguments"
+        target = "training.target_lut, or " if spec.training.target_lut is not None else ""
+        return f"raise {target}the trees, depth or bits of model.arguments"
     if spec.training.target_lut is not None:
         return "raise training.target_lut, or training.epochs"
     if spec.pruning is not None:

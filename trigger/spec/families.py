@@ -24,6 +24,8 @@ _MOST_WEIGHTLESS = 2000
 _FEWER_EPOCHS = 15
 _LEAST_EPOCHS = 5
 _PASSES = 24
+# Passes that grow each tree again.
+_REGROWN = 2
 _TABLES: dict[str, Any] = {"batch_size": 128, "learning_rate": 0.01, "refinement": _PASSES}
 
 Units = Annotated[str, Field(pattern=r"^[1-9]\d{0,3}(-[1-9]\d{0,3})*$")]
@@ -60,9 +62,9 @@ class Trees(Section):
     """Gradient boosting: the trees for each score, their levels, the bits of their leaves."""
 
     trees: Annotated[int, Field(gt=0, le=1000)] = 10
-    depth: Annotated[int, Field(gt=0, le=8)] = 3
+    depth: Annotated[int, Field(gt=0, le=8)] = 5
     bits: Annotated[int, Field(gt=0, le=16)] = 3
-    learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.3
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.5
 
 
 class Family(NamedTuple):
@@ -100,12 +102,13 @@ FAMILIES = {
     TREES: Family(
         Trees,
         {
-            "model.arguments.trees": {"low": 1, "high": 40, "log": True},
-            "model.arguments.depth": {"low": 2, "high": 5},
+            "model.arguments.trees": {"low": 4, "high": 30, "log": True},
+            "model.arguments.depth": {"low": 3, "high": 6},
             "model.arguments.bits": {"low": 2, "high": 5},
-            "model.arguments.learning_rate": {"low": 0.1, "high": 0.6, "log": True},
+            "model.arguments.learning_rate": {"low": 0.2, "high": 0.8, "log": True},
         },
-        None,
+        (30, _MOST_WEIGHTLESS),
+        {"refinement": _REGROWN},
     ),
 }
 

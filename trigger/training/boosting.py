@@ -1,109 +1,306 @@
-"""Boosted trees trained here, as a network of a build: gradient boosting of scikit-learn.
+"""Boosted trees trained here, as a network of a build, under a price in LUT.
 
-Features are rounded down to few integers with few set bits before training, so that comparisons are
-few and cost little; the trees then compare the features themselves.
+Features are rounded down to few integers with few set bits, so that comparators are few and cost
+little; the trees then compare the features themselves. Leaves are rounded while the forest grows:
+each tree corrects the rounding of those before. Later passes grow each tree again among all others,
+and a target in LUT sets the price.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
-from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
-from threadpoolctl import threadpool_limits
 
 from trigger.events.dataset import Events
-from trigger.fixedpoint.types import Reals
-from trigger.frontends.trees import rounding, scikit_learn
-from trigger.frontends.trees.forest import LEAF, Comparison, Forest, Tree
+from trigger.fixedpoint.types import Fixed, Flags, Reals
+from trigger.frontends.trees import rounding
+from trigger.frontends.trees.forest import Comparison, Forest, Tree
 from trigger.spec import families
 from trigger.spec.head_tables import Scoring
 from trigger.spec.spec import Spec
 from trigger.support.quantiles import thresholds
+from trigger.training import tree_losses
+from trigger.training.growing_trees import A_SPLIT, LEAF, Binned, Grown, Growth, grow
+from trigger.training.tree_losses import Loss
+from trigger.training.weightless import comparator
 
 # The integers that a feature is compared with, at most.
 _EDGES = 63
-# Leaves of few or pure events stay small, so that the others keep their bits.
-_SHRINKAGE = 20.0
-_LOSSES = {"mean_squared_error": "squared_error", "mean_absolute_error": "absolute_error"}
+# LUT that add a bit of a tree to the sum.
+_A_BIT = 0.8
+# Sweeps over all leaves, in which each may move by a step.
+_SWEEPS = 3
+# Prices tried for a target in LUT: the first one for a target of 1, and the least one; and how near
+# to the target is enough.
+_TRIALS, _FIRST, _LEAST_PRICE = 8, 0.05, 1e-7
+_NEAR = 0.03
+# The exponent with which the LUT of a forest fall with the price, about.
+_FALL = 0.8
+# The least spread of leaves, and the least loss that a step of a leaf must gain.
+_LEAST_SPREAD, _LEAST_GAIN = 1e-30, 1e-9
+_LOSSES = {"mean_squared_error": tree_losses.SQUARED, "mean_absolute_error": tree_losses.ABSOLUTE}
+
+
+class _Head(NamedTuple):
+    """What the trees of a head learn: the truth of some events, their weights, of mean 1, and the
+    loss.
+    """
+
+    events: Binned
+    truth: Reals
+    weight: Reals
+    loss: Loss
+
+    def total(self, scores: Reals, rows: Any = slice(None)) -> float:
+        """The loss of scores (events, scores) for some of the events."""
+        return float(self.weight[rows] @ self.loss.values(scores, self.truth[rows]))
+
+
+class _Tree(NamedTuple):
+    """A tree with leaves in whole steps, and the score that they add to."""
+
+    output: int
+    nodes: Grown
+
+    @property
+    def splits(self) -> list[tuple[int, int]]:
+        return [node[:2] for node in self.nodes if node.feature != LEAF]
 
 
 def trained(spec: Spec, events: Mapping[str, Events]) -> Forest:
     """The forest of family "trees", trained on the events in physical units, with rounded leaves.
 
-    Raises Inexact if its scores have too many steps.
+    With ``training.target_lut``, the price of a LUT is the one whose forest takes about so many;
+    otherwise LUTs are free. Raises Inexact if its scores have too many steps.
+    """
+    target = spec.training.target_lut
+    edges = _edges(spec, events["train"])
+    if target is None:
+        parts, _ = _of_heads(spec, events["train"], edges, 0.0)
+    else:
+        parts = _of_target(target, lambda price: _of_heads(spec, events["train"], edges, price))
+    bits = families.arguments(spec).bits
+    # Each head has a scale, and so a step, of its own.
+    return _together([rounding.rounded(part, spec.input_types, bits) for part in parts], spec)
+
+
+def _edges(spec: Spec, train: Events) -> list[Reals]:
+    """The edges of each feature, ascending."""
+    step = np.array([2.0**-t.fraction for t in spec.input_types])
+    return [np.unique(own) for own in thresholds(train.x, _EDGES, step)]
+
+
+def _of_target(target: int, made: Callable[[float], tuple[list[Forest], float]]) -> list[Forest]:
+    """The forests that take at most about ``target`` LUT, as many as possible, of those ``made``
+    with some prices; the smallest ones if all take more.
+    """
+    price = _FIRST / target
+    found: list[tuple[float, list[Forest]]] = []
+    for _ in range(_TRIALS):
+        parts, lut = made(price)
+        found.append((lut, parts))
+        if abs(lut / target - 1) < _NEAR or (lut < target and price < _LEAST_PRICE):
+            break
+        price *= (max(lut, 1.0) / target) ** (1 / _FALL)
+    small = [one for one in found if one[0] < (1 + _NEAR) * target]
+    if small:
+        return max(small, key=lambda one: one[0])[1]
+    return min(found, key=lambda one: one[0])[1]
+
+
+def _of_heads(
+    spec: Spec, train: Events, edges: list[Reals], price: float
+) -> tuple[list[Forest], float]:
+    """The forest of each head, and the LUT of all. ``price`` is the share of the loss of the best
+    constant scores that a LUT is worth.
     """
     given = families.arguments(spec)
-    train = events["train"]
-    step = np.array([2.0**-t.fraction for t in spec.input_types])
-    edges = thresholds(train.x, _EDGES, step)
-    # With several threads the order of sums, and so their last bit, changes from run to run.
-    with threadpool_limits(1, "openmp"):
-        parts = [_of_head(train, edges, head, given, spec) for head in spec.scoring]
-    # Each head has a scale, and so a step, of its own.
-    parts = [rounding.rounded(part, spec.input_types, given.bits) for part in parts]
-    return _together(parts, spec)
+    prices = _prices(edges, spec.input_types)
+    used = np.zeros(prices.shape, dtype=bool)
+    parts, lut = [], 0.0
+    for head in spec.scoring:
+        learned = _learned(head, train, edges, prices)
+        growth = Growth(given.depth, given.learning_rate, price, _A_BIT * given.bits)
+        boosting = _Boosting(learned, growth, given.bits, used)
+        for _ in range(given.trees):
+            boosting.add_trees()
+        boosting.move_leaves()
+        for _ in range(spec.training.refinement):
+            boosting.grow_again()
+        used = boosting.used()
+        lut += boosting.lut()
+        forest = boosting.forest(edges)
+        parts.append(_of_two(forest) if len(head.outputs) == 2 else forest)
+    return parts, lut
 
 
-def fitted(x: Reals, y: np.ndarray, weight: Reals, edges: Reals, model: Any) -> Forest:
-    """The forest of a model of scikit-learn fitted to features rounded down to ``edges``, which
-    compares the features themselves.
-    """
-    model.fit(rounded_down(x, edges), y, weight / weight.mean())
-    forest = scikit_learn.forest(model)
-    trees = tuple(_on_edges(tree, edges) for tree in forest.trees)
-    comparison = Comparison(strict=True, single=False)
-    return dataclasses.replace(forest, trees=trees, comparison=comparison, head="linear")
+def _prices(edges: list[Reals], types: Sequence[Fixed]) -> Reals:
+    """The LUT of the comparator with each edge (features, edges); infinite where there is none."""
+    prices = np.full((len(edges), max(map(len, edges))), np.inf)
+    for row, own, kind in zip(prices, edges, types, strict=True):
+        # Signed integers are compared with the highest bit inverted, as unsigned ones.
+        integers = np.rint(np.ldexp(own, kind.fraction)).astype(np.int64) - int(kind.minimum)
+        zeros = sum((integers % 2**power == 0).astype(int) for power in range(1, kind.width))
+        row[: len(own)] = comparator(kind.width - zeros)
+    return prices
 
 
-def rounded_down(x: Reals, edges: Reals) -> Reals:
-    """Each feature (events, features) as the largest of its edges (features, edges) that is not
-    above it, or minus infinity.
-    """
-    columns = []
-    for values, own in zip(x.T, edges, strict=True):
-        ends = np.concatenate([[_below(own)], np.unique(own)])
-        columns.append(ends[np.searchsorted(ends[1:], values, side="right")])
-    return np.stack(columns, axis=1)
-
-
-def _below(edges: Reals) -> float:
-    """A number below all edges."""
-    return float(edges.min() - 1.0)
-
-
-def _on_edges(tree: Tree, edges: Reals) -> Tree:
-    """A tree whose thresholds lie between two edges, which compares with the upper one instead."""
-    moved = tree.threshold.copy()
-    for node in np.flatnonzero(tree.feature != LEAF):
-        own = np.unique(edges[tree.feature[node]])
-        moved[node] = own[np.searchsorted(own, tree.threshold[node], side="right")]
-    return dataclasses.replace(tree, threshold=moved)
-
-
-def _of_head(
-    train: Events, edges: Reals, head: Scoring, given: families.Trees, spec: Spec
-) -> Forest:
-    """The forest of the scores of a head."""
-    options: dict[str, Any] = {
-        "max_iter": given.trees,
-        "max_depth": given.depth,
-        "max_leaf_nodes": None,
-        "learning_rate": given.learning_rate,
-        "early_stopping": False,
-        "l2_regularization": _SHRINKAGE,
-        "random_state": spec.training.seed,
-    }
+def _learned(head: Scoring, train: Events, edges: list[Reals], prices: Reals) -> _Head:
+    """What the trees of a head learn."""
     seen, _ = train.of(head)
     if head.is_regression:
         assert head.head is not None
-        loss = _LOSSES[head.head.loss or "mean_squared_error"]
-        regressor = HistGradientBoostingRegressor(loss=loss, **options)
-        return fitted(seen.x, seen.y, seen.weight, edges, regressor)
-    seen = seen.take(np.flatnonzero(np.isin(seen.y, head.taught)))
-    y = seen.y if head.background is None else (~np.isin(seen.y, head.background)).astype(int)
-    forest = fitted(seen.x, y, seen.weight, edges, HistGradientBoostingClassifier(**options))
-    return _of_two(forest) if len(head.outputs) == 2 else forest
+        truth, loss = seen.y, _LOSSES[head.head.loss or "mean_squared_error"]
+    else:
+        seen = seen.take(np.flatnonzero(np.isin(seen.y, head.taught)))
+        one = head.background is not None or len(head.outputs) == 2
+        truth = seen.y if head.background is None else ~np.isin(seen.y, head.background)
+        loss = tree_losses.BINARY if one else tree_losses.cross_entropy(len(head.outputs))
+    bins = [np.searchsorted(own, x, side="right") for own, x in zip(edges, seen.x.T, strict=True)]
+    weight = seen.weight / seen.weight.mean()
+    return _Head(
+        Binned(np.stack(bins).astype(np.uint8), prices), truth.astype(np.float64), weight, loss
+    )
+
+
+class _Boosting:
+    """The trees of a head while they grow. Comparators that are ``used`` elsewhere are free."""
+
+    def __init__(self, head: _Head, growth: Growth, bits: int, used: Flags) -> None:
+        self._head, self._free, self._most = head, used, 2**bits - 1
+        self.trees: list[_Tree] = []
+        start = head.loss.start(head.truth, head.weight)
+        self._scores = np.tile(start, (len(head.truth), 1))
+        self._growth = growth._replace(price=growth.price * head.total(self._scores))
+        self._step = self._first_step()
+        self._base = np.rint(start / self._step) * self._step
+        self._scores[:] = self._base
+
+    def _first_step(self) -> float:
+        """A power of two, of which the leaves of a first tree of each score span at most so many
+        steps.
+        """
+        spreads = []
+        for output in range(self._scores.shape[1]):
+            values = [node.value for node in self._grown(output, self._growth, self.used())]
+            spreads.append(max(values) - min(values))
+        return float(2.0 ** np.floor(np.log2(max(*spreads, _LEAST_SPREAD) / self._most)))
+
+    def used(self, trees: Sequence[_Tree] | None = None) -> Flags:
+        """The comparators (features, edges) of some trees, by default of all, and elsewhere."""
+        used = self._free.copy()
+        for tree in self.trees if trees is None else trees:
+            for split in tree.splits:
+                used[split] = True
+        return used
+
+    def add_trees(self) -> None:
+        """Add a tree for each score."""
+        for output in range(self._scores.shape[1]):
+            tree = self._rounded(output, self._grown(output, self._growth, self.used()))
+            self.trees.append(tree)
+            self._scores[:, output] += self._of(tree)
+
+    def move_leaves(self) -> None:
+        """Move single leaves by a step while this lowers the loss."""
+        self._move(self.trees)
+
+    def grow_again(self) -> None:
+        """Grow each tree again among all others; keep it if loss and price are lower."""
+        least = self._objective(self.trees)
+        full = self._growth._replace(rate=1.0)
+        for k, old in enumerate(self.trees):
+            others = self.trees[:k] + self.trees[k + 1 :]
+            before = self._scores.copy()
+            self._scores[:, old.output] -= self._of(old)
+            new = self._rounded(old.output, self._grown(old.output, full, self.used(others)))
+            self._scores[:, old.output] += self._of(new)
+            self._move([new])
+            found = self._objective([*others, new])
+            if found < least:
+                least, self.trees[k] = found, new
+            else:
+                self._scores = before
+        self._move(self.trees)
+
+    def _grown(self, output: int, growth: Growth, used: Flags) -> Grown:
+        slopes, curves = self._head.loss.slopes(self._scores, self._head.truth)
+        weight = self._head.weight
+        derivatives = slopes[:, output] * weight, curves[:, output] * weight
+        return grow(self._head.events, derivatives, growth, used)
+
+    def _rounded(self, output: int, nodes: Grown) -> _Tree:
+        """A tree with its leaves in whole steps, which span at most as many as fit."""
+        leaves = [node.feature == LEAF for node in nodes]
+        steps = np.rint([node.value / self._step for node in nodes])
+        middle = np.floor((steps[leaves].max() + steps[leaves].min() - self._most) / 2)
+        steps = np.clip(steps, middle, middle + self._most)
+        rows = zip(nodes, leaves, steps.tolist(), strict=True)
+        return _Tree(output, [n._replace(value=step if leaf else 0.0) for n, leaf, step in rows])
+
+    def _of(self, tree: _Tree) -> Reals:
+        """What a tree adds to the score of each event."""
+        found = np.zeros(len(self._head.truth))
+        for node in tree.nodes:
+            found[node.rows] = node.value * self._step
+        return found
+
+    def _move(self, trees: Sequence[_Tree]) -> None:
+        for _ in range(_SWEEPS):
+            moved = [self._moved(tree, k) for tree in trees for k in range(len(tree.nodes))]
+            if not any(moved):
+                return
+
+    def _moved(self, tree: _Tree, k: int) -> bool:
+        """Move a leaf up or down by a step if this lowers the loss and its tree spans few enough
+        steps.
+        """
+        leaf, output = tree.nodes[k], tree.output
+        if leaf.feature != LEAF:
+            return False
+        values = [node.value for node in tree.nodes if node.feature == LEAF]
+        scores = self._scores[leaf.rows]
+        least, best = self._head.total(scores, leaf.rows) - _LEAST_GAIN, 0.0
+        for step in (-1.0, 1.0):
+            ends = [*values, leaf.value + step]
+            if max(ends) - min(ends) > self._most:
+                continue
+            tried = scores.copy()
+            tried[:, output] += step * self._step
+            if (found := self._head.total(tried, leaf.rows)) < least:
+                least, best = found, step
+        self._scores[leaf.rows, output] += best * self._step
+        tree.nodes[k] = leaf._replace(value=leaf.value + best)
+        return best != 0
+
+    def _objective(self, trees: Sequence[_Tree]) -> float:
+        """The loss of the scores, and the price of the trees."""
+        return self._head.total(self._scores) + self._growth.price * self._lut(trees)
+
+    def lut(self) -> float:
+        """The LUT of all trees, without those of comparators that are free."""
+        return self._lut(self.trees)
+
+    def _lut(self, trees: Sequence[_Tree]) -> float:
+        splits = [len(tree.splits) for tree in trees]
+        comparators = self._head.events.prices[self.used(trees) & ~self._free].sum()
+        sums = self._growth.a_tree * np.count_nonzero(splits)
+        return float(A_SPLIT * sum(splits) + comparators + sums)
+
+    def forest(self, edges: Sequence[Reals]) -> Forest:
+        """The forest as it is, with as many trees for each score; some may be of one leaf."""
+        trees = [_as_tree(tree, edges, self._step) for tree in self.trees]
+        comparison = Comparison(strict=True, single=False)
+        return Forest("trigger", len(edges), self._base, _numbered(trees), comparison)
+
+
+def _as_tree(tree: _Tree, edges: Sequence[Reals], step: float) -> Tree:
+    nodes = tree.nodes
+    features, _, left, right = np.array([node[:4] for node in nodes], dtype=np.int64).T
+    threshold = [edges[n.feature][n.place] if n.feature != LEAF else 0.0 for n in nodes]
+    value = np.array([node.value * step for node in nodes])
+    return Tree(0, tree.output, features, np.array(threshold), left, right, value)
 
 
 def _of_two(forest: Forest) -> Forest:

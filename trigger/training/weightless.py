@@ -154,6 +154,12 @@ def _chain(bits: Any) -> Any:
     return _A_COMPARATOR + _A_LINK * ops.maximum(ops.ceil((bits - 1.0) / (_INPUTS - 1)), 1.0)
 
 
+def comparator(bits: np.ndarray) -> np.ndarray:
+    """The LUTs of comparisons of so many bits, as those of a Thermometer."""
+    links = np.maximum(np.ceil((bits - 1) / (_INPUTS - 1)), 1)
+    return np.where(bits > 1, _A_COMPARATOR + _A_LINK * links, 0.0)
+
+
 def table(n: int) -> float:
     """The LUTs of a table of n bits."""
     return 2.0 ** max(n - _INPUTS, 0)

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from trigger.spec.spec import Spec
 
 # What training of trees reads of [training].
-TREES_READ = ("classes", "seed")
+TREES_READ = ("classes", "refinement", "seed", "target_lut")
 
 
 def has_arguments(spec: "Spec") -> str | None:
