@@ -43,13 +43,13 @@ loss = "{loss}"
 """
 
 
-def trained(training="", arguments="", loss=None, truth=RADIUS, weight=None):
+def trained(training="", arguments="", loss=None, truth=RADIUS, weight=None, x=X):
     heads = "" if loss is None else REGRESSION.format(loss=loss)
     task = 'task = "classification"' if loss is None else ""
     text = TOML.format(task=task, arguments=arguments, training=training, heads=heads)
     spec = parse(text, "trigger.toml")
     weight = np.ones(len(X)) if weight is None else weight
-    train = Events(X, KINDS, weight, None if loss is None else truth[:, None])
+    train = Events(x, KINDS, weight, None if loss is None else truth[:, None])
     return boosting.trained(spec, {"train": train}), spec
 
 
@@ -115,6 +115,20 @@ def test_leaves_have_their_bits(bits):
     assert np.log2(step) == round(np.log2(step)) and not (every % step).any()
     assert max(np.ptp(own) for own in values) <= (2**bits - 1) * step
     assert len(np.unique(every)) > 2 ** (bits - 1)
+
+
+@pytest.mark.parametrize("training", ["", "target_lut = 60"])
+def test_features_of_few_values(training):
+    few = np.floor(X / [1, 16, 64]) * [1, 16, 0]
+    forest, spec = trained(training, x=few)
+    assert {f for f, _ in comparators(forest)} == {0, 1}
+    assert (scores(forest, few).argmax(axis=1) == KINDS).mean() > 0.6
+    assert lut(forest, spec) > 0
+
+
+def test_a_regression_without_differences_has_no_splits():
+    forest, _ = trained(loss="mean_squared_error", truth=np.full(len(X), 0.75))
+    assert splits(forest) == 0 and (scores(forest) == 0.75).all()
 
 
 def test_weights_count():

@@ -105,8 +105,9 @@ def _gains(
         + _lowered(whole - slope, all_curve - curve)
         - _lowered(whole, all_curve)
     )
-    paid = price * (A_SPLIT + np.where(used, 0.0, events.prices))
-    possible = (curve >= _LEAST) & (all_curve - curve >= _LEAST) & np.isfinite(events.prices)
+    edges = np.isfinite(events.prices)
+    paid = price * (A_SPLIT + np.where(edges & ~used, events.prices, 0.0))
+    possible = edges & (curve >= _LEAST) & (all_curve - curve >= _LEAST)
     return np.where(possible, gain - paid, -np.inf)
 
 
