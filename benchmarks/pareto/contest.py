@@ -39,6 +39,9 @@ POINTS = {
     "torchlogix": (500, 1000, 2000),
     "treelut": (1, 2, 4, 8, 13),
     "conifer": (1, 2, 4, 10, 20),
+    "kanele": (1, 2, 3, 5, 8, 16),
+    "neuralut": (0, 2, 4, 8),
+    "neuralut-assemble": (2, 4, 8, 16, 32, 64),
 }
 NAMES = {
     "ours": "ours, learned widths",
@@ -53,6 +56,9 @@ NAMES = {
     "dwn": "DWN",
     "dwn-32": "DWN, 32 quantiles",
     "treelut": "TreeLUT",
+    "kanele": "KANELÉ",
+    "neuralut": "NeuraLUT, 12 bits",
+    "neuralut-assemble": "NeuraLUT-Assemble",
 }
 # Families by colour, methods by marker.
 FAMILIES = {
@@ -61,6 +67,7 @@ FAMILIES = {
     "weightless": ("C3", {"ours-weightless": "o", "dwn": "^", "dwn-32": "v"}),
     "gates": ("C4", {"torchlogix": "^"}),
     "trees": ("C2", {"ours-trees": "o", "treelut": "^", "conifer": "v"}),
+    "tables": ("C1", {"kanele": "^", "neuralut": "v", "neuralut-assemble": "s"}),
 }
 # Accuracies at which LUT are compared: shares of the float network's excess over chance.
 CHANCE, SHARES = 0.2, (0.6, 0.7, 0.8, 0.85, 0.9, 0.92, 0.94, 0.96, 0.97, 0.98, 1.0)
