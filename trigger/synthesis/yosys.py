@@ -144,7 +144,8 @@ def parse(statistics: dict[str, Any], depth: str, job: Job) -> Synthesis:
 
     cells = Counter(statistics["design"]["num_cells_by_type"])
     sizes = _lut_by_size(cells)
-    names = {module: layer for layer, module in module_names(job.rtl.estimate["layers"]).items()}
+    known = job.rtl.estimate.get("layers", {})  # RTL of another tool has no estimate
+    names = {module: layer for layer, module in module_names(known).items()}
     layers: Counter[str] = Counter()
     used = sum((Counter(m["num_cells_by_type"]) for m in statistics["modules"].values()), Counter())
     for module, counts in statistics["modules"].items():
