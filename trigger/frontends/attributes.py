@@ -14,7 +14,11 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-from trigger.frontends.hgq_private import quantizer_of_option, quantizers_of_inputs
+from trigger.frontends.hgq_private import (
+    option_of_table,
+    quantizer_of_option,
+    quantizers_of_inputs,
+)
 from trigger.frontends.inexact import Refusal
 from trigger.frontends.keras_private import uncounted_layers
 from trigger.frontends.libraries import module_of
@@ -90,7 +94,10 @@ def _is_list_of_qkeras(thing: Any, name: str) -> bool:
 
 
 def _compared(name: str, value: Any, made: Any) -> Iterator[Change]:
-    if _is_looked_into(value) and type(value) is type(made):
+    if isinstance(value, keras.Model) and type(value) is type(made):
+        # All else that a network has belongs to its training.
+        yield from _compared(f"{name}.layers", value.layers, made.layers)
+    elif _is_looked_into(value) and type(value) is type(made):
         yield from differences(value, made, f"{name}.")
     elif isinstance(value, list | tuple) and isinstance(made, list | tuple):
         if len(value) != len(made):
@@ -125,11 +132,15 @@ def _said(value: Any) -> str:
         return f"another {type(value).__name__}"
 
 
-def _options(thing: Any) -> dict[str, Any]:
+def options_of(thing: Any) -> dict[str, Any]:
     """The options of a constructor, read from the attributes of the same names."""
     options = {}
-    for name in parameters(type(thing)):
+    known = parameters(type(thing))
+    for name in known:
         is_cast = name == "dtype" and not isinstance(thing, keras.layers.Layer)
+        # QConvT2D calls the outputs of its base class filters.
+        if name == "n_out" and "filters" in known:
+            continue
         if name in _SETTLED or _QUANTIZER.search(name) or (_IGNORED.search(name) and not is_cast):
             continue
         if name.endswith("_conf"):  # HGQ2 keeps them with its quantisers
@@ -149,6 +160,7 @@ def _options(thing: Any) -> dict[str, Any]:
             (thing, "axes" if name == "axis" else name),  # QSoftmax
         )
         values = [getattr(holder, kept) for holder, kept in places if hasattr(holder, kept)]
+        values = [*option_of_table(thing, name), *values]
         if values:
             options[name] = values[0]
     return options
@@ -176,7 +188,7 @@ def _made_again(thing: Any) -> Any:
     class_ = type(thing)
     try:
         if not isinstance(thing, keras.layers.Layer):
-            return class_(**_options(thing))
+            return class_(**options_of(thing))
         made = _layer_again(thing)
         if thing.built and thing.get_build_config() is not None:
             made.build_from_config(thing.get_build_config())
@@ -200,7 +212,7 @@ def _layer_again(layer: Any) -> Any:
         return class_(config=layer.config, name=layer.name, dtype=layer.dtype_policy)
     # Drawing kernels would change all later random numbers.
     zeros = {n: "zeros" for n in ("kernel_initializer", "bias_initializer") if n in known}
-    return class_(**_options(layer), **zeros, name=layer.name, dtype=layer.dtype_policy)
+    return class_(**options_of(layer), **zeros, name=layer.name, dtype=layer.dtype_policy)
 
 
 def _recurrent_again(layer: Any) -> Any:

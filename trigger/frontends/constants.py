@@ -8,6 +8,7 @@ import numpy as np
 from trigger.fixedpoint.build import constant
 from trigger.fixedpoint.ops import Constant
 from trigger.fixedpoint.types import Fixed, enclosing
+from trigger.frontends.hgq_private import epsilon_of_table
 from trigger.frontends.inexact import Refusal
 
 # A weight of HGQ2's quantisers that only training reads; it is infinite at first.
@@ -70,7 +71,10 @@ def check_weights(layer: Any) -> None:
             continue
         values = finite(name, as_numpy(weight, name))
         if name == "moving_variance":
-            check_variance(values, getattr(layer, "batchnorm", layer).epsilon)
+            epsilon = epsilon_of_table(layer)
+            check_variance(
+                values, getattr(layer, "batchnorm", layer).epsilon if epsilon is None else epsilon
+            )
 
 
 def check_variance(values: np.ndarray, epsilon: float = 0.0) -> None:

@@ -8,6 +8,10 @@ import numpy as np
 from trigger.frontends import heads
 from trigger.frontends.constants import as_numpy, finite
 
+_H = hgq.layers
+# Layers whose edges are tables: each edge has a quantiser of its own before it, and one after it.
+TABLE_LAYERS = (_H.QDenseT, _H.QEinsumDenseT, _H.QConvT1D, _H.QConvT2D)
+
 
 def kernel_constants(layer: Any) -> tuple[np.ndarray, np.ndarray]:
     """The kernel and the bias that a layer applies in inference, float64, shaped as in Keras; a
@@ -26,9 +30,11 @@ def affine_constants(layer: hgq.layers.QBatchNormalization) -> tuple[np.ndarray,
 
 def input_quantizers(layer: Any) -> tuple[Any, ...]:
     """The quantisers of a layer's inputs, in their order; none if they are switched off, or if only
-    its parts have some, as those of a recurrent layer.
+    its parts have some, as those of a recurrent layer or the edges of a table layer.
     """
     if not getattr(layer, "enable_iq", False) or not hasattr(layer, "iq"):
+        return ()
+    if isinstance(layer, TABLE_LAYERS):
         return ()
     several = isinstance(layer, hgq.layers.QLayerBaseMultiInputs)
     return tuple(layer.iq) if several else (layer.iq,)

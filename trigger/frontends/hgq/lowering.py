@@ -21,13 +21,15 @@ from trigger.frontends import einsum, given, heads, kernels, merging, numbered, 
 from trigger.frontends.calls import Call, Value
 from trigger.frontends.constants import exact
 from trigger.frontends.hgq import plain as own_plain
-from trigger.frontends.hgq import rounded
+from trigger.frontends.hgq import rounded, tables
 from trigger.frontends.hgq.constants import (
+    TABLE_LAYERS,
     affine_constants,
     input_quantizers,
     is_left_out_head,
     kernel_constants,
 )
+from trigger.frontends.hgq.edges import check_edges, edges_of
 from trigger.frontends.hgq.reference import (
     elementwise,
     is_elementwise,
@@ -108,7 +110,8 @@ def rule(quantizer: hgq.layers.Quantizer, shape: tuple[int, ...]) -> rules.Rule 
 class _HgqWalk(Walk):
     layers = (
         "QDense, QBatchNormDense, QConv1D, QConv2D, QEinsumDense, QEinsumDenseBatchnorm, "
-        f"QBatchNormalization, {own_plain.NAMES}, QUnaryFunctionLUT, QSoftmax, Quantizer"
+        f"QBatchNormalization, {own_plain.NAMES}, {tables.NAMES}, QUnaryFunctionLUT, QSoftmax, "
+        "Quantizer"
     )
 
     softmax_remedy = "keep softmax for the last layer, or use QSoftmax"
@@ -127,6 +130,7 @@ class _HgqWalk(Walk):
                 (layer_class, partial(self._between_quantisers, lower))
                 for layer_class, lower in own_plain.LAYERS.items()
             ),
+            *((layer_class, self._edges) for layer_class in TABLE_LAYERS),
             (hgq.layers.QUnaryFunctionLUT, self._table),
             (hgq.layers.QSoftmax, self._softmax),
         )
@@ -200,6 +204,35 @@ class _HgqWalk(Walk):
         )
         made = wiring.gather(self.builder, f"{call.name}_order", made, equation.order())
         return self._output_of(call, self._activated(call, made))
+
+    def _edges(self, call: Call) -> str:
+        """A layer whose edges are tables."""
+        layer = call.layer
+        (value,) = call.inputs
+        check_edges(layer)
+        edges = edges_of(layer, value.shape)
+        if rule(layer.toq, edges.shape) is None:
+            raise Refusal(
+                "its tables have values without a type",
+                'use a toq_conf of the type "kif" or "kbi"',
+            )
+        types = rule(layer.iq, edges.shape) if layer.enable_iq else None
+        inputs = tables.inputs_of(self.builder, call.name, value.node, edges, types)
+        made = tables.lower(self.builder, call.name, layer, edges, inputs)
+        self.notes += made.notes
+        if len(made.weights):
+            sums = self._matrices(call.name, made.node, made.weights, made.biases)
+        else:
+            sums = self._constants(call.name, made.node, made.biases.ravel())
+        sums = wiring.gather(self.builder, f"{call.name}_order", sums, edges.order)
+        return self._output_of(call, self._activated(call, sums))
+
+    def _constants(self, name: str, source: str, values: np.ndarray) -> str:
+        """Constants, whatever the elements of the source are."""
+        nothing = np.zeros((len(self.builder[source].types), len(values)))
+        return self.builder.dense(
+            name, source, exact("kernel", nothing, _NARROWER), exact("bias", values, _NARROWER)
+        )
 
     def _matrices(self, name: str, source: str, matrix: np.ndarray, biases: np.ndarray) -> str:
         """One matrix at each position, with the biases (positions, outputs)."""

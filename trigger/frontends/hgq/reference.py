@@ -16,8 +16,10 @@ import numpy as np
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.types import Fixed
 from trigger.frontends import heads, tensors, weighted, weightless
+from trigger.frontends.attributes import options_of
 from trigger.frontends.floatx import in_batches, keras_float64
 from trigger.frontends.hgq.constants import (
+    TABLE_LAYERS,
     affine_constants,
     input_quantizers,
     is_left_out_head,
@@ -166,6 +168,8 @@ def _twin(layer: Any, inputs: list[Any], is_head: bool) -> Any:
     """The output of a layer for these tensors, in float64."""
     if isinstance(layer, hgq.layers.Quantizer):
         return in_float64(layer, inputs[0].shape)(inputs[0])
+    if isinstance(layer, TABLE_LAYERS):
+        return _of_tables(layer, inputs[0].shape, is_head)(inputs[0])
     quantizers = input_quantizers(layer)
     if quantizers:
         inputs = [in_float64(q, x.shape)(x) for q, x in zip(quantizers, inputs, strict=True)]
@@ -173,6 +177,16 @@ def _twin(layer: Any, inputs: list[Any], is_head: bool) -> Any:
     return (
         in_float64(layer.oq, output.shape)(output) if getattr(layer, "enable_oq", False) else output
     )
+
+
+def _of_tables(layer: Any, shape: tuple[int | None, ...], is_head: bool) -> Any:
+    """A layer whose edges are tables with its quantisers, as HGQ2 calls it."""
+    twin = type(layer)(**options_of(layer), dtype="float64")
+    twin.build(shape)
+    twin.set_weights(layer.get_weights())
+    if is_left_out_head(layer, is_head):
+        twin.activation = keras.activations.linear
+    return twin
 
 
 def _operation(layer: Any, shape: tuple[int | None, ...], is_head: bool) -> Any:
