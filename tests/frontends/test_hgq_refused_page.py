@@ -15,6 +15,8 @@ from hgq.config import QuantizerConfig
 from hgq.layers import (
     QAffinedUnaryFunctionLUT,
     QDense,
+    QDenseT,
+    QEinsumDenseT,
     QGlobalAveragePooling1D,
     QMultiHeadAttention,
     QSoftmax,
@@ -56,6 +58,13 @@ CASES = {
         VECTOR, QUnaryFunctionLUT(ops.cos, enable_iq=False, oq_conf=TABLE), "fixed<18,4>"
     ),
     "`QAffinedUnaryFunctionLUT`": one(VECTOR, QAffinedUnaryFunctionLUT("tanh", oq_conf=TABLE)),
+    "`QDenseT` of 18 bits": one(
+        VECTOR, QDenseT(3, enable_iq=False, enable_ebops=False), "fixed<18,4>"
+    ),
+    '`QDenseT(…, subnn_activation="softmax")`': one(VECTOR, QDenseT(3, subnn_activation="softmax")),
+    "`QEinsumDenseT` with hidden layers of several values": one(
+        VECTOR, QEinsumDenseT("ab,bc->ac", (3,))
+    ),
     '`Quantizer` with `overflow_mode="WRAP_SM"`': one(VECTOR, odd(overflow_mode="WRAP_SM")),
     '`Quantizer` with `round_mode="RND_ZERO"`': one(VECTOR, odd(round_mode="RND_ZERO")),
     "`QGlobalAveragePooling1D` of five steps": one(STEPS, QGlobalAveragePooling1D()),
@@ -68,7 +77,7 @@ Quantizer QDense QBatchNormDense QConv1D QConv2D QEinsumDense QEinsumDenseBatchn
 QBatchNormalization QAdd QSubtract QMultiply QMaximum QMinimum QAveragePow2 QDot QEinsum QSum
 QMeanPow2 QMaxPooling1D QMaxPooling2D QGlobalMaxPooling1D QGlobalMaxPooling2D QAveragePooling1D
 QAveragePooling2D QGlobalAveragePooling1D QGlobalAveragePooling2D QUnaryFunctionLUT QSoftmax
-QMultiHeadAttention
+QMultiHeadAttention QDenseT QEinsumDenseT QConvT1D QConvT2D
 """
 # Base classes, parts of layers, and one in the table of networks.
 NO_LAYERS = {"QLayerBase", "QLayerBaseMultiInputs", "QLayerBaseSingleInput", "QLIFCell"}
@@ -104,10 +113,6 @@ def test_every_other_layer_has_a_remedy_of_its_own():
 @pytest.mark.parametrize(
     ("name", "shape", "make"),
     [
-        ("QDenseT", (4,), lambda kind: kind(2)),
-        ("QEinsumDenseT", (4, 4), lambda kind: kind("abc,cd->abd", (None, 2))),
-        ("QConvT1D", (4, 4), lambda kind: kind(2, 2)),
-        ("QConvT2D", (4, 4, 2), lambda kind: kind(2, 2)),
         ("QConv3D", (4, 4, 4, 1), lambda kind: kind(2, 2)),
         ("QMaxPooling3D", (4, 4, 4, 1), lambda kind: kind(2)),
         ("QAveragePooling3D", (4, 4, 4, 1), lambda kind: kind(2)),

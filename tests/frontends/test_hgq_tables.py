@@ -1,5 +1,7 @@
 """HGQ2's table layers: graph = reference = the network itself, or refused (`make test-hgq`)."""
 
+import zipfile
+
 import keras
 import numpy as np
 import pytest
@@ -122,6 +124,22 @@ def test_alkaid_gives_the_same_integers(seed):
     expected, off_grid = to_integers(graph, logic.predict(x))
     assert not off_grid.any()
     np.testing.assert_array_equal(evaluate.run(graph, quantize_inputs(graph, x)), expected)
+
+
+def test_files_of_hgq2_0_1_have_another_name_for_it(tmp_path):
+    model = classifier()
+    model.save(tmp_path / "new.keras")
+    with (
+        zipfile.ZipFile(tmp_path / "new.keras") as new,
+        zipfile.ZipFile(tmp_path / "old.keras", "w") as old,
+    ):
+        for name in new.namelist():
+            old.writestr(name, new.read(name).replace(b"hgq>QDenseT", b"hgq2>QDenseT"))
+    graph = lower(load(tmp_path / "old.keras"), INPUT)
+    x = np.random.default_rng(0).integers(-512, 512, (100, 6)) / 64
+    np.testing.assert_array_equal(
+        evaluate.predict(graph, x), evaluate.predict(lower(model, INPUT), x)
+    )
 
 
 @pytest.fixture(scope="module")

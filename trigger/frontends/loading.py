@@ -146,8 +146,8 @@ def _classes() -> dict[str, Any]:
     """Classes and functions by their names in files; others register themselves with Keras."""
     importlib.import_module("trigger.layers")
     if keras_backend.NETWORKS == "hgq":
-        importlib.import_module("hgq.layers")
-        return {}
+        # HGQ2 0.1 wrote this layer under the name of another package.
+        return {"hgq2>QDenseT": importlib.import_module("hgq.layers").QDenseT}
     importlib.import_module("trigger.quantizers")
     from trigger.frontends.qkeras import configs
 

@@ -71,11 +71,6 @@ _LAYERS = (
     ),
     ("EinsumDense QEinsumDense", "use Dense or QDense, which act on the last axis"),
     ("QLinformerAttention QLinformerAttentionT QMultiHeadAttentionT", "use QMultiHeadAttention"),
-    ("QDenseT", "use TableDense of trigger.layers, which learns a table for each edge"),
-    (
-        "QConvT1D QConvT2D QEinsumDenseT",
-        "use QConv1D, QConv2D or QEinsumDense, or a Flatten and TableDense of trigger.layers",
-    ),
     (
         "QAffinedUnaryFunctionLUT",
         "use QUnaryFunctionLUT after x * scale + bias, with the learned constants in few bits",
