@@ -31,6 +31,7 @@ POINTS = {
     "ours-trees": (30, 40, 60, 80, 110, 150, 200, 280, 400, 600, 900, 1400),
     "hgq2": (4e-4, 3e-4, 2e-4, 1.5e-4, 1e-4, 7e-5, 4e-5, 2e-5, 1e-5, 5e-6),
     "hgq2-0.01": (4e-5, 2e-5, 1e-5, 5e-6),
+    "hgq2-tables": (5e-3, 2e-3, 1e-3, 5e-4, 2e-4, 7e-5),
     "qkeras-8": (0.98, 0.97, 0.96, 0.95, 0.94, 0.93, 0.92, 0.9, 0.85, 0.8),
     "qkeras-6": (0.98, 0.97, 0.96, 0.95, 0.93, 0.9, 0.85, 0.8, 0.7),
     "qkeras-4": (0.97, 0.96, 0.95, 0.92, 0.9, 0.85, 0.8, 0.7, 0.5),
@@ -50,6 +51,7 @@ NAMES = {
     "ours-trees": "ours, trees",
     "hgq2": "HGQ2 + alkaid",
     "hgq2-0.01": "HGQ2 + alkaid at 0.01",
+    "hgq2-tables": "HGQ2 tables (HGQ-LUT)",
     "qkeras-8": "QKeras 8",
     "qkeras-6": "QKeras 6",
     "qkeras-4": "QKeras 4",
@@ -64,6 +66,7 @@ NAMES = {
 FAMILIES = {
     "MLP": ("C0", {"ours": "o", "ours-refined": "s", "hgq2": "^", "hgq2-0.01": "v"}),
     "uniform MLP": ("C7", {"qkeras-8": "o", "qkeras-6": "s", "qkeras-4": "^"}),
+    "tables": ("C1", {"hgq2-tables": "^"}),
     "weightless": ("C3", {"ours-weightless": "o", "dwn": "^", "dwn-32": "v"}),
     "gates": ("C4", {"torchlogix": "^"}),
     "trees": ("C2", {"ours-trees": "o", "treelut": "^", "conifer": "v"}),
