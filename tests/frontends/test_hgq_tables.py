@@ -273,6 +273,13 @@ REFUSED = {
         "QEinsumDenseT of HGQ2 0.2.0 makes edges that read 8 values and gives them one, so it "
         "cannot be called. Remedy: use d_hl=1 or n_hl=0, or QDenseT.",
     ),
+    "biases that TensorFlow adds along the positions": (
+        lambda _: alone((4, 4), QDenseT(1)),
+        INPUT,
+        "Keras on tensorflow adds the biases of its edges, of the shape (4, 4, 1), along the first "
+        "axis of the input. Remedy: use another number of outputs, or of positions, or "
+        "use_bias=False.",
+    ),
     "an activation inside the network": (
         lambda _: hybrid_of("tanh"),
         INPUT,

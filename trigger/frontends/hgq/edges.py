@@ -104,8 +104,10 @@ def _of_einsum(layer: Any, shape: tuple[int, ...]) -> Edges:
     return Edges(elements, edges, axes, outputs)
 
 
-def check_edges(layer: Any) -> None:
-    """Refuse edges that HGQ2 cannot call, or whose function is more than one of single values."""
+def check_edges(layer: Any, shape: tuple[int, ...]) -> None:
+    """Refuse edges of this shape that HGQ2 cannot call, whose function is more than one of single
+    values, or whose biases Keras adds elsewhere.
+    """
     first = layer.module.layers[0].kernel.shape
     if layer.n_hl and first[-2] != 1:
         raise Refusal(
@@ -119,10 +121,29 @@ def check_edges(layer: Any) -> None:
             f"its subnn_activation is a layer, {type(function).__name__}",
             'use a function, such as "tanh"',
         )
-    if function in (_ACTIVATIONS.tanh, *_EXACT):
-        return
-    if not is_elementwise(function, (layer.d_hl,), _PROBES):
+    known = function in (_ACTIVATIONS.tanh, *_EXACT)
+    if not known and not is_elementwise(function, (layer.d_hl,), _PROBES):
         raise Refusal("its subnn_activation is not elementwise", "use an elementwise function")
+    *hidden, last = layer.module.layers
+    values = [*((part, (*shape, layer.d_hl)) for part in hidden), (last, shape)]
+    if any(_is_added_elsewhere(part.bias, whole) for part, whole in values):
+        raise Refusal(
+            f"Keras on {keras.backend.backend()} adds the biases of its edges, of the shape "
+            f"{shape}, along the first axis of the input",
+            "use another number of outputs, or of positions, or use_bias=False",
+        )
+
+
+def _is_added_elsewhere(bias: Any, shape: tuple[int, ...]) -> bool:
+    """Whether Keras takes the bias of values of this shape for one along their first axis.
+    TensorFlow does so if one axis of the bias alone is longer than one, and as long as that axis.
+    """
+    if bias is None:
+        return False
+    numbers = np.arange(1, 1 + math.prod(bias.shape)).reshape(bias.shape)
+    zeros = np.zeros((1, *shape), dtype=np.float32)
+    added = keras.ops.add(zeros, numbers.astype(np.float32))
+    return not np.array_equal(keras.ops.convert_to_numpy(added), zeros + numbers)
 
 
 def evaluate(layer: Any, x: Reals) -> Values:

@@ -209,8 +209,8 @@ class _HgqWalk(Walk):
         """A layer whose edges are tables."""
         layer = call.layer
         (value,) = call.inputs
-        check_edges(layer)
         edges = edges_of(layer, value.shape)
+        check_edges(layer, edges.shape)
         if rule(layer.toq, edges.shape) is None:
             raise Refusal(
                 "its tables have values without a type",
