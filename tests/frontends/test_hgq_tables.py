@@ -24,6 +24,7 @@ from trigger.frontends.hgq.reference import Reference
 from trigger.frontends.loading import load
 from trigger.frontends.networks import lower, record
 from trigger.verification.compare import to_integers
+from trigger.verification.float32 import output_bounds
 from trigger.verification.oracle import agreement
 
 pytest_generate_tests = parametrize
@@ -203,6 +204,44 @@ def test_entries_next_to_the_middle_of_two_levels_are_told_and_apart():
     assert not lower(edges(0.2, 0.3), INPUT).notes
 
 
+def test_a_constant_that_may_be_another_one_stays_a_table():
+    near = edges(below(0.125), 0.3)
+    layer = near.layers[-1]
+    layer.module.weights[0].assign(np.zeros((1, 2, 1)))
+    graph = lower(near, INPUT)
+    assert graph.notes == (
+        "out_tables: 2 of its 2 entries lie where float32 may round to a neighbouring level",
+    )
+    assert graph["out"].bias.real.tolist() == [0, 0.25]
+    assert graph["out_tables"].levels.values.tolist() == [[0, 0]]
+    low, high = output_bounds(graph, np.array([[0], [64]]))
+    np.testing.assert_allclose(low, [[-0.25, 0.25]] * 2, atol=1e-6)
+    np.testing.assert_allclose(high, [[0.25, 0.25]] * 2, atol=1e-6)
+
+
+def test_the_next_level_may_be_more_than_a_step_of_the_table_away():
+    """An edge with steps of 0.25 in one place and of 1 in another, where the middle is near."""
+    layer = QDenseT(1, n_hl=0, name="out", toq_conf=values(homogeneous_axis=(0,)))
+    model = alone((2, 1), layer)
+    kernel, bias = layer.module.weights
+    kernel.assign(np.ones(kernel.shape))
+    bias.assign(np.full(bias.shape, below(0.5)))
+    widths = {"k": 0, "i": 1, "f": 0}
+    for weight in layer.iq.weights:
+        name = weight.path.rpartition("/")[2]
+        if name in widths:
+            weight.assign(np.full(weight.shape, widths[name]))
+    for weight in layer.toq.weights:
+        name = weight.path.rpartition("/")[2]
+        if name in ("b", "i"):
+            weight.assign(np.reshape([5, 3] if name == "b" else [3, 3], weight.shape))
+    graph = lower(model, INPUT)
+    (note,) = graph.notes
+    assert graph[note.partition(":")[0]].types[0].fraction == 0
+    low, high = output_bounds(graph, np.array([[0, 0], [64, 64]]))
+    assert (high - low)[:, 1].min() >= 2
+
+
 def test_an_edge_without_bits_vanishes():
     model = classifier()
     hidden = model.get_layer("hidden")
@@ -252,6 +291,12 @@ REFUSED = {
         INPUT,
         'its tables have values without a type. Remedy: use a toq_conf of the type "kif" or "kbi".',
     ),
+    "steps that float32 does not resolve": (
+        lambda _: fine(alone(VECTOR, QDenseT(5, toq_conf=QuantizerConfig("kbi", "table")))),
+        INPUT,
+        "its tables have steps that are finer than the error of float32. Remedy: use a toq_conf of "
+        "fewer bits.",
+    ),
     "a layer inside": (
         lambda _: alone(VECTOR, QDenseT(5, subnn_activation=keras.layers.LeakyReLU())),
         INPUT,
@@ -287,6 +332,13 @@ REFUSED = {
         "QUnaryFunctionLUT after the layer.",
     ),
 }
+
+
+def fine(model):
+    for weight in model.layers[-1].toq.weights:
+        if weight.path.endswith("/b"):
+            weight.assign(np.full(weight.shape, 23.0))
+    return model
 
 
 def hybrid_of(activation):

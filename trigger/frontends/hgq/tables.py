@@ -22,6 +22,8 @@ NAMES = "QDenseT, QEinsumDenseT, QConvT1D, QConvT2D"
 _MOST_ENTRIES = 1 << 25
 _AT_ONCE = 1 << 18
 _FEWER = "use an iq_conf of fewer bits"
+# More bits than any level has.
+_NO_STEP = 62
 # Rounding adds a half in float32 and cuts: an error of a step beside the value.
 _OF_ROUNDING = 2.0**-23
 
@@ -100,30 +102,40 @@ def lower(builder: Builder, name: str, layer: Any, edges: Edges, inputs: Inputs)
     """Append the tables. Raises Refusal if one is too large, or has no exact values."""
     widths = _widths(inputs)
     entries = _entries(layer, edges, inputs)
-    values = entries.values.values
     fraction = entries.values.type.fraction
     # A table begins at zero, with no zero bit at the end; the sum of what it loses is one constant.
-    least = values.min(axis=0)
+    least = entries.values.values.min(axis=0)
+    levels = entries.values.values - least
     biases = np.ldexp(least.sum(axis=1).astype(np.float64), -fraction)
-    levels = values - least
-    used = np.bitwise_or.reduce(levels, axis=(0, 1))
-    rows, outputs = np.nonzero(used)
-    last = used[rows, outputs]
-    last &= -last
+    near = entries.near.sum(axis=0)
+    steps = np.where(near > 0, fraction - _fractions(layer, edges), _NO_STEP)
+    lowest = _lowest_bits(levels, steps)
+    rows, outputs = np.nonzero(lowest < _NO_STEP)
+    weights = np.zeros((len(rows), edges.elements.shape[2]))
     if not len(rows):
-        nothing = np.zeros((0, edges.elements.shape[2]))
-        return Tables(inputs.node, nothing, biases, ())
+        return Tables(inputs.node, weights, biases, ())
+    lowest = lowest[rows, outputs]
+    weights[np.arange(len(rows)), outputs] = np.ldexp(1.0, lowest - fraction)
     chosen = _Chosen(
-        levels[:, :, rows, outputs] // last,
+        levels[:, :, rows, outputs] >> lowest,
         inputs.elements[:, rows, outputs],
         inputs.low[:, rows, outputs],
         widths[:, rows, outputs],
-        entries.near[:, :, rows, outputs].sum(axis=0),
+        near[:, rows, outputs],
+        np.where(near > 0, steps, 0)[:, rows, outputs] - (near[:, rows, outputs] > 0) * lowest,
     )
     node, notes = _truth_tables(builder, f"{name}_tables", inputs.node, chosen)
-    weights = np.zeros((len(rows), edges.elements.shape[2]))
-    weights[np.arange(len(rows)), outputs] = np.ldexp(last.astype(np.float64), -fraction)
     return Tables(node, weights, biases, notes)
+
+
+def _lowest_bits(levels: Integers, steps: Integers) -> Integers:
+    """The number of zero bits at the end of all levels of an edge (inputs, outputs), at all its
+    positions; ``_NO_STEP`` if it is constant and float32 does not change it.
+    """
+    used = np.bitwise_or.reduce(levels, axis=(0, 1))
+    ends = np.where(used == 0, _NO_STEP, np.log2(np.maximum(used & -used, 1)))
+    lowest: Integers = np.minimum(ends.astype(np.int64), np.maximum(steps.min(axis=0), 0))
+    return lowest
 
 
 def _widths(inputs: Inputs) -> Integers:
@@ -176,14 +188,26 @@ def _error(found: Values) -> Reals:
 
 
 def _check_no_jump(layer: Any, edges: Edges, difference: Reals, near: Flags) -> None:
-    """Refuse an entry that wraps around if float32 rounds it to its other neighbour."""
-    fractions = edges.arranged(as_numpy(layer.toq.quantizer.f) + np.zeros((1, *edges.shape)))[0]
-    steps = np.broadcast_to(fractions, near.shape)[near]
-    if (np.abs(np.ldexp(difference, steps.astype(np.int64))) > 1.5).any():
+    """Refuse an entry that float32 may give a level other than the two that it lies between."""
+    fractions = np.broadcast_to(_fractions(layer, edges), near.shape)[near]
+    if (np.abs(np.ldexp(difference, fractions)) <= 1).all():
+        return
+    if layer.toq.quantizer.overflow_mode == "WRAP":
         raise Refusal(
             "a value of its tables lies where float32 may wrap it around or not",
             'use overflow_mode="SAT" in its toq_conf',
         )
+    raise Refusal(
+        "its tables have steps that are finer than the error of float32",
+        "use a toq_conf of fewer bits",
+    )
+
+
+def _fractions(layer: Any, edges: Edges) -> Integers:
+    """The fractional bits of the values of each edge."""
+    whole = np.broadcast_to(as_numpy(layer.toq.quantizer.f), (1, *edges.shape))
+    fractions: Integers = edges.arranged(whole)[0].astype(np.int64)
+    return fractions
 
 
 def _as_in_hgq2(edges: Edges, x: Reals) -> Reals:
@@ -195,7 +219,8 @@ def _as_in_hgq2(edges: Edges, x: Reals) -> Reals:
 
 class _Chosen(NamedTuple):
     """The tables that are not constant: levels (entries, positions, edges), all else (positions,
-    edges); ``near`` counts the entries that float32 may round to another level.
+    edges); ``near`` counts the entries that float32 may round to another level, which is then
+    2**``step`` away, and ``step`` is zero elsewhere.
     """
 
     levels: Integers
@@ -203,6 +228,7 @@ class _Chosen(NamedTuple):
     low: Integers
     widths: Integers
     near: Integers
+    step: Integers
 
     def flat(self) -> "_Chosen":
         return _Chosen(
@@ -237,12 +263,13 @@ def _truth_tables(
 
 
 def _groups(flat: _Chosen) -> Iterator[Integers]:
-    """The tables by their width and by whether an entry is near another level."""
-    for width in np.unique(flat.widths):
-        for near in (False, True):
-            members = np.flatnonzero((flat.widths == width) & ((flat.near > 0) == near))
-            if members.size:
-                yield members
+    """The tables by their width, and by whether an entry is near another level and how far away
+    that is.
+    """
+    kinds = np.stack([flat.widths, flat.near > 0, flat.step], axis=1)
+    different, which = np.unique(kinds, axis=0, return_inverse=True)
+    for kind in range(len(different)):
+        yield np.flatnonzero(which.ravel() == kind)
 
 
 def _truth_table(builder: Builder, name: str, source: str, flat: _Chosen, members: Integers) -> str:
@@ -254,10 +281,13 @@ def _truth_table(builder: Builder, name: str, source: str, flat: _Chosen, member
     integers = addresses - np.where((low < 0) & (addresses >= 1 << width - 1), 1 << width, 0)
     places = np.clip(integers - low, 0, len(flat.levels) - 1)
     levels = flat.levels[places, members[:, None]]
+    # One step of the type is the distance to the next level.
+    step = int(flat.step[members[0]])
+    levels = levels >> step if step > 0 else levels << -step
     return builder.truth_table(
         name,
         source,
         flat.elements[members][:, None],
-        Constant(levels, smallest(0, int(levels.max()), 0)),
+        Constant(levels, smallest(0, int(levels.max()), -step)),
         np.full((len(members), 1), width),
     )
