@@ -1,5 +1,6 @@
 """Open synthesis for real: Yosys' counts, its netlist simulated and proven equal to the RTL, nextpnr's clock."""
 
+import dataclasses
 import json
 import re
 
@@ -57,6 +58,13 @@ def test_yosys_counts(synthesised):
     assert functions / 2 / packing.model()["factor"] <= result.packed < result.lut
     assert result.notes[-1] == packing.note()
     assert result.carry > 10 and 2 < result.depth < 40
+
+
+def test_rtl_of_another_tool_needs_no_estimate(synthesised, tmp_path):
+    this, result = synthesised
+    other = dataclasses.replace(this.rtl, estimate={})
+    found = TOOLS["yosys"]().synthesise(this._replace(rtl=other), tmp_path, 300)
+    assert (found.lut, found.ff) == (result.lut, result.ff)
 
 
 def convolution():
