@@ -66,11 +66,13 @@ NAMES = {
 FAMILIES = {
     "MLP": ("C0", {"ours": "o", "ours-refined": "s", "hgq2": "^", "hgq2-0.01": "v"}),
     "uniform MLP": ("C7", {"qkeras-8": "o", "qkeras-6": "s", "qkeras-4": "^"}),
-    "tables": ("C1", {"hgq2-tables": "^"}),
     "weightless": ("C3", {"ours-weightless": "o", "dwn": "^", "dwn-32": "v"}),
     "gates": ("C4", {"torchlogix": "^"}),
     "trees": ("C2", {"ours-trees": "o", "treelut": "^", "conifer": "v"}),
-    "tables": ("C1", {"kanele": "^", "neuralut": "v", "neuralut-assemble": "s"}),
+    "tables": (
+        "C1",
+        {"hgq2-tables": "^", "kanele": "v", "neuralut": "<", "neuralut-assemble": ">"},
+    ),
 }
 # Accuracies at which LUT are compared: shares of the float network's excess over chance.
 CHANCE, SHARES = 0.2, (0.6, 0.7, 0.8, 0.85, 0.9, 0.92, 0.94, 0.96, 0.97, 0.98, 1.0)
