@@ -37,7 +37,8 @@ POINTS = {
     "qkeras-4": (0.97, 0.96, 0.95, 0.92, 0.9, 0.85, 0.8, 0.7, 0.5),
     "dwn": (10, 20, 50, 100, 200, 360),
     "dwn-32": (10, 15, 20, 30, 50, 70, 100, 150, 200),
-    "torchlogix": (500, 1000, 2000),
+    "dwn-32-60": (10, 20, 30, 50, 100, 200),
+    "torchlogix": (250, 500, 1000, 2000),
     "treelut": (1, 2, 4, 8, 13),
     "conifer": (1, 2, 4, 10, 20),
     "kanele": (1, 2, 3, 5, 8, 16),
@@ -57,6 +58,7 @@ NAMES = {
     "qkeras-4": "QKeras 4",
     "dwn": "DWN",
     "dwn-32": "DWN, 32 quantiles",
+    "dwn-32-60": "DWN, 32 quantiles, 60 epochs",
     "treelut": "TreeLUT",
     "kanele": "KANELÉ",
     "neuralut": "NeuraLUT, 12 bits",
@@ -66,7 +68,7 @@ NAMES = {
 FAMILIES = {
     "MLP": ("C0", {"ours": "o", "ours-refined": "s", "hgq2": "^", "hgq2-0.01": "v"}),
     "uniform MLP": ("C7", {"qkeras-8": "o", "qkeras-6": "s", "qkeras-4": "^"}),
-    "weightless": ("C3", {"ours-weightless": "o", "dwn": "^", "dwn-32": "v"}),
+    "weightless": ("C3", {"ours-weightless": "o", "dwn": "^", "dwn-32": "v", "dwn-32-60": "<"}),
     "gates": ("C4", {"torchlogix": "^"}),
     "trees": ("C2", {"ours-trees": "o", "treelut": "^", "conifer": "v"}),
     "tables": (

@@ -6,17 +6,18 @@ import torch
 from dwn import CLASSES, TEMPERATURE, batches, judged, run
 from torchlogix.layers import GroupSum, LogicDense
 
-EPOCHS, RATE, BITS = 30, 0.01, 16
+EPOCHS, RATE = {"torchlogix": 30}, 0.01
+BITS = {"torchlogix": 16}
 
 
-def trained(units, x, y, validation):
+def trained(units, epochs, x, y, validation):
     """The layers with the best accuracy on validation events after an epoch."""
     scale = TEMPERATURE / (units / CLASSES) ** 0.5
     gates = [LogicDense(x.shape[1], units), LogicDense(units, units)]
     model = torch.nn.Sequential(*gates, GroupSum(CLASSES, 1 / scale))
     optimiser = torch.optim.Adam(model.parameters(), RATE)
     best = (0.0, None)
-    for _ in range(EPOCHS):
+    for _ in range(epochs):
         model.train()
         for batch in batches(len(x)):
             loss = torch.nn.functional.cross_entropy(model(x[batch]), y[batch])
@@ -37,4 +38,4 @@ def layer(gate):
 
 
 if __name__ == "__main__":
-    run(__doc__, {"torchlogix": BITS}, "gates of a layer", EPOCHS, trained)
+    run(__doc__, BITS, "gates of a layer", EPOCHS, trained)

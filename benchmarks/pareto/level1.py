@@ -29,13 +29,19 @@ SIGNALS = ("ttbar", "hbb")
 POINTS: dict[str, tuple[int, ...]] = {
     "mlp": (150, 300, 600, 1200),
     "weightless": (60, 120, 240, 480),
+    "mixed": (60, 120, 240, 480),
     "trees": (5, 10, 20, 40),
     "zoo": (0,),
 }
-NAMES = {"mlp": "refined MLP", "weightless": "weightless", "trees": "trees", "zoo": "the zoo's"}
+NAMES = {"mlp": "refined MLP", "zoo": "the zoo's"}
+_TABLES = {"batch_size": 128, "learning_rate": 0.01, "refinement": 24}
+TRAINING: dict[str, dict[str, Any]] = {
+    "mlp": {"refinement": 8},
+    "weightless": {"epochs": 10, **_TABLES},
+    "mixed": _TABLES,
+}
 # Tables that no build needs here.
 _LEFT_OUT = ("budget", "robustness", "payload")
-_PASSES = 8
 
 
 def specification(family: str, point: int, seed: int) -> str:
@@ -58,14 +64,7 @@ def specification(family: str, point: int, seed: int) -> str:
         for key in ("epochs", "batch_size", "learning_rate"):
             del document["training"][key]
         return tomlkit.dumps(document)
-    document["training"] |= {"target_lut": point, "refinement": _PASSES}
-    if family == "weightless":
-        document["training"] |= {
-            "epochs": 10,
-            "batch_size": 128,
-            "learning_rate": 0.01,
-            "refinement": 3 * _PASSES,
-        }
+    document["training"] |= {"target_lut": point, **TRAINING[family]}
     return tomlkit.dumps(document)
 
 
@@ -119,7 +118,9 @@ def table() -> str:
         for row in sorted((r for r in rows if r["family"] == family), key=lambda r: r["lut"]):
             cells = [_percent(row[name]) for name in SIGNALS]
             rate = "{:.1f} ({:.1f} to {:.1f})".format(*row["rate_khz"])
-            lines.append(f"| {NAMES[family]} | {row['lut']:,} | {' | '.join(cells)} | {rate} |")
+            lines.append(
+                f"| {NAMES.get(family, family)} | {row['lut']:,} | {' | '.join(cells)} | {rate} |"
+            )
     return "\n".join(lines)
 
 

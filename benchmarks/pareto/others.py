@@ -30,6 +30,7 @@ HERE = Path(__file__).resolve().parent
 SCRIPTS = {
     "dwn": "dwn.py",
     "dwn-32": "dwn.py",
+    "dwn-32-60": "dwn.py",
     "torchlogix": "gates.py",
     "treelut": "forests.py",
     "conifer": "forests.py",
