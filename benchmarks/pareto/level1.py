@@ -30,7 +30,7 @@ POINTS: dict[str, tuple[int, ...]] = {
     "mlp": (150, 300, 600, 1200),
     "weightless": (60, 120, 240, 480),
     "mixed": (60, 120, 240, 480),
-    "trees": (5, 10, 20, 40),
+    "trees": (75, 150, 300),
     "zoo": (0,),
 }
 NAMES = {"mlp": "refined MLP", "zoo": "the zoo's"}
@@ -39,7 +39,10 @@ TRAINING: dict[str, dict[str, Any]] = {
     "mlp": {"refinement": 8},
     "weightless": {"epochs": 10, **_TABLES},
     "mixed": _TABLES,
+    "trees": {"refinement": 2},
 }
+# Leaves of many bits: a rate needs many values of the score.
+ARGUMENTS = {"trees": {"trees": 10, "depth": 5, "bits": 5}}
 # Tables that no build needs here.
 _LEFT_OUT = ("budget", "robustness", "payload")
 
@@ -59,11 +62,11 @@ def specification(family: str, point: int, seed: int) -> str:
         return tomlkit.dumps(document)
     del document["pruning"]
     document["model"] = {"family": family, "output": document["model"]["output"]}
+    if family in ARGUMENTS:
+        document["model"]["arguments"] = ARGUMENTS[family]
     if family == "trees":
-        document["model"]["arguments"] = {"trees": point, "bits": 6, "depth": 4}
         for key in ("epochs", "batch_size", "learning_rate"):
             del document["training"][key]
-        return tomlkit.dumps(document)
     document["training"] |= {"target_lut": point, **TRAINING[family]}
     return tomlkit.dumps(document)
 
