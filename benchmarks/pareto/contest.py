@@ -42,8 +42,8 @@ POINTS = {
     "treelut": (1, 2, 4, 8, 13),
     "conifer": (1, 2, 4, 10, 20),
     "kanele": (1, 2, 3, 5, 8, 16),
-    "neuralut": (0, 2, 4, 8),
-    "neuralut-assemble": (2, 4, 8, 16, 32, 64),
+    "neuralut": (0, 3, 8),
+    "neuralut-assemble": (1, 2, 4, 8, 16, 32, 64),
 }
 NAMES = {
     "ours": "ours, learned widths",

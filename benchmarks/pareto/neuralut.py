@@ -77,7 +77,7 @@ class Inputs:
 
 
 class Quantiser(nn.Module):
-    """Values rounded to integers of some bits, times a learned number."""
+    """Values rounded to integers of some bits, times a learned number, which may become negative."""
 
     def __init__(self, bits, signed):
         super().__init__()
@@ -281,6 +281,8 @@ def exported(model):
     for layer in model.layers:
         bits, reads = layer.shape.bits, layer.shape.reads
         tables = layer.entries().numpy()
+        if layer is model.layers[-1]:
+            tables = tables * int(layer.quantiser.scale.detach().sign())
         if layer.before[0].low:
             cube = tables.reshape(len(tables), *[2**bits] * reads)
             tables = np.roll(cube, [2 ** (bits - 1)] * reads, range(1, reads + 1)).reshape(
@@ -296,7 +298,7 @@ def scores(model, codes):
     x = codes * model.inputs.scale
     for layer in model.layers:
         x = layer.slowly(x)
-    return torch.round(x / model.layers[-1].quantiser.scale).long().tolist()
+    return torch.round(x / model.layers[-1].quantiser.scale.abs()).long().tolist()
 
 
 def main():
