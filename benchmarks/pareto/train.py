@@ -32,10 +32,11 @@ TABLE_UNITS = 20
 BATCH, FIRST_BITS, LEARNING_RATE = 512, 3, 0.005
 # Ours, weightless: LUT for each unit of a class, comparators at most for each feature, passes of refinement.
 LUT_A_UNIT, THRESHOLDS, TABLE_PASSES = 15, 32, 24
-# Ours, trees: those of a class, their levels and the bits of leaves up to a target and above it; passes that grow each again.
-SMALL_FOREST, MOST_SMALL = {"trees": 10, "depth": 5, "bits": 3}, 400
-LARGE_FOREST = {"trees": 20, "depth": 3, "bits": 4}
-TREE_PASSES = 2
+# Ours, trees: those of a class, their levels and the bits of leaves, and the passes that grow each again, up to a target and
+# above it.
+MOST_SMALL = 400
+SMALL_FOREST, SMALL_PASSES = {"trees": 10, "depth": 5, "bits": 3}, 2
+LARGE_FOREST, LARGE_PASSES = {"trees": 20, "depth": 3, "bits": 4}, 1
 # Ours: small networks come out best at HGQ2's learning rate, larger ones than this at twice as much.
 SMALL = 1000
 PASSES = 8
@@ -100,9 +101,11 @@ def trees(task: Task) -> Graph:
     from trigger.training import boosting
 
     target = round(task.point)
-    arguments = SMALL_FOREST if target <= MOST_SMALL else LARGE_FOREST
+    small = target <= MOST_SMALL
+    arguments = SMALL_FOREST if small else LARGE_FOREST
+    passes = SMALL_PASSES if small else LARGE_PASSES
     model = {"family": "trees", "function": None, "arguments": arguments}
-    training = {"target_lut": target, "refinement": TREE_PASSES}
+    training = {"target_lut": target, "refinement": passes}
     spec = task.spec.model_copy(
         update={
             "model": task.spec.model.model_copy(update=model),
