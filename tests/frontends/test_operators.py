@@ -396,6 +396,12 @@ REFUSED = {
         UNKNOWN.format("Cumsum"),
         "use QDense with a kernel of zeros and ones",
     ),
+    "a constant that TensorFlow adds along the last axis": (
+        lambda x: x[:, :, :3] + np.array([[0.5], [1.0], [2.0]], dtype=np.float32),
+        "Keras on tensorflow adds values of the shape (3, 1) to the shape (3, 3) along another "
+        "axis than NumPy does",
+        "give it the shape (3, 3), as with numpy.broadcast_to",
+    ),
     "Rescaling by 255": (
         layers.Rescaling(1 / 255),
         "its constant 0.00392156862745098 is not a fixed-point number of 24 bits",
@@ -426,6 +432,15 @@ def test_the_reference_has_operations_with_arrays():
     x = np.random.default_rng(0).integers(-32, 32, (100, 12)) / 8
     verdict = trigger.verify(model, [graph], x)
     assert verdict.equal, str(verdict)
+
+
+@pytest.mark.parametrize("shape", [(3, 3), (1, 3), (3,)])
+def test_constants_that_keras_adds_as_numpy_does(shape):
+    constant = np.arange(np.prod(shape), dtype=np.float32).reshape(shape) / 4
+    model = network(lambda x: x[:, :, :3] + constant)
+    graph = trigger.lower(model, "fixed<9,6>")
+    x = np.random.default_rng(0).integers(-32, 32, (100, 12)) / 8
+    assert trigger.verify(model, [graph], x).equal
 
 
 def test_an_operation_that_was_changed_is_refused():

@@ -105,6 +105,9 @@ CASES = {
         "`1 / x`, where x may be 0": Refused(VECTOR, (lambda x: 1 / x, QActivation(BITS))),
         "`ops.mean(x, 1)` of five": one(STEPS, lambda x: ops.mean(x, 1)),
         "`x * 0.1`": one(VECTOR, lambda x: x * 0.1),
+        "`x + c`, c of a shape (n, 1) for (n, n)": one(
+            STEPS, lambda x: ops.matmul(x, ops.swapaxes(x, 1, 2)) + np.ones((5, 1), np.float32)
+        ),
         "`ops.sum(x)`, over the events": one(VECTOR, lambda x: x * ops.sum(x)),
         "`x[:2, :]`, of the events": one(VECTOR, lambda x: x[:2, :]),
         "`ops.cumsum(x, 1)`": one(VECTOR, lambda x: ops.cumsum(x, 1)),

@@ -12,12 +12,12 @@ import numpy as np
 
 from trigger.fixedpoint.build import Builder
 from trigger.fixedpoint.types import Integers
-from trigger.frontends import contractions, logic, merging, numbered, own, wiring
+from trigger.frontends import addends, contractions, logic, merging, numbered, own, wiring
 from trigger.frontends.calls import Call, Unrounded, Value
 from trigger.frontends.constants import as_numpy
 from trigger.frontends.inexact import Refusal
 from trigger.frontends.keras_private import operation_name
-from trigger.frontends.operands import fixed, near, pair, times_plus
+from trigger.frontends.operands import fixed, near, operands, pair, times_plus
 from trigger.frontends.piecewise import clip, is_power_of_two, lookup, lower_relu
 
 _Lowering = Callable[[Builder, Call], str | Value | tuple[str, ...]]
@@ -43,10 +43,14 @@ def lower(builder: Builder, call: Call) -> Value | tuple[str, ...]:
 
 
 def _add(builder: Builder, call: Call) -> str:
-    nodes, constants, _ = pair(builder, call)
-    if constants:
-        return times_plus(builder, call.name, nodes[0], np.array(1.0), constants[0])
-    return builder.add(call.name, tuple(nodes))
+    nodes, constants, is_first = pair(builder, call)
+    if not constants:
+        return builder.add(call.name, tuple(nodes))
+    if not is_first:
+        _, constant = operands(call)
+        remedy = f"give it the shape {call.output_shape}, as with numpy.broadcast_to"
+        addends.check(np.shape(constant), call.inputs[0].shape, remedy)
+    return times_plus(builder, call.name, nodes[0], np.array(1.0), constants[0])
 
 
 def _subtract(builder: Builder, call: Call) -> str:

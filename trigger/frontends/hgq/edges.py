@@ -14,6 +14,7 @@ import numpy as np
 
 from trigger.fixedpoint.types import Integers, Reals
 from trigger.frontends import numbered, wiring
+from trigger.frontends.addends import is_added_elsewhere
 from trigger.frontends.constants import as_numpy
 from trigger.frontends.floatx import keras_float64
 from trigger.frontends.hgq.reference import in_float64, is_elementwise
@@ -126,24 +127,13 @@ def check_edges(layer: Any, shape: tuple[int, ...]) -> None:
         raise Refusal("its subnn_activation is not elementwise", "use an elementwise function")
     *hidden, last = layer.module.layers
     values = [*((part, (*shape, layer.d_hl)) for part in hidden), (last, shape)]
-    if any(_is_added_elsewhere(part.bias, whole) for part, whole in values):
+    biases = [(part.bias.shape, whole) for part, whole in values if part.bias is not None]
+    if any(is_added_elsewhere(*each) for each in biases):
         raise Refusal(
             f"Keras on {keras.backend.backend()} adds the biases of its edges, of the shape "
             f"{shape}, along the first axis of the input",
             "use another number of outputs, or of positions, or use_bias=False",
         )
-
-
-def _is_added_elsewhere(bias: Any, shape: tuple[int, ...]) -> bool:
-    """Whether Keras takes the bias of values of this shape for one along their first axis.
-    TensorFlow does so if one axis of the bias alone is longer than one, and as long as that axis.
-    """
-    if bias is None:
-        return False
-    numbers = np.arange(1, 1 + math.prod(bias.shape)).reshape(bias.shape)
-    zeros = np.zeros((1, *shape), dtype=np.float32)
-    added = keras.ops.add(zeros, numbers.astype(np.float32))
-    return not np.array_equal(keras.ops.convert_to_numpy(added), zeros + numbers)
 
 
 def evaluate(layer: Any, x: Reals) -> Values:

@@ -17,7 +17,18 @@ from hgq.quantizer.internal import FixedPointQuantizerBase
 from trigger.fixedpoint.build import Builder
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.types import Fixed, Overflow, Rounding
-from trigger.frontends import einsum, given, heads, kernels, merging, numbered, plain, rules, wiring
+from trigger.frontends import (
+    addends,
+    einsum,
+    given,
+    heads,
+    kernels,
+    merging,
+    numbered,
+    plain,
+    rules,
+    wiring,
+)
 from trigger.frontends.calls import Call, Value
 from trigger.frontends.constants import exact
 from trigger.frontends.hgq import plain as own_plain
@@ -194,6 +205,8 @@ class _HgqWalk(Walk):
         (value,) = call.inputs
         kernel, bias = kernel_constants(layer)
         equation, letters = einsum.read(layer.equation, value.shape, kernel.shape)
+        if layer.bias is not None:
+            addends.check(bias.shape, call.output_shape, "use other bias_axes, such as all axes")
         (source,) = self._inputs(call)
         windows = equation.windows(value.shape, letters)
         made = self._matrices(
