@@ -15,10 +15,11 @@ import numpy as np
 from trigger.events.dataset import Events
 from trigger.fixedpoint.types import Fixed, Flags, Reals
 from trigger.frontends.trees import rounding
-from trigger.frontends.trees.forest import Comparison, Forest, Tree
+from trigger.frontends.trees.forest import OWN, Comparison, Forest, Tree
 from trigger.spec import families
 from trigger.spec.head_tables import Scoring
 from trigger.spec.spec import Spec
+from trigger.support.progress import Advance
 from trigger.support.quantiles import thresholds
 from trigger.training import tree_losses
 from trigger.training.growing_trees import A_SPLIT, LEAF, Binned, Grown, Growth, grow
@@ -68,18 +69,31 @@ class _Tree(NamedTuple):
         return [node[:2] for node in self.nodes if node.feature != LEAF]
 
 
-def trained(spec: Spec, events: Mapping[str, Events]) -> Forest:
+def most_forests(spec: Spec) -> int:
+    """How many forests ``trained`` grows at most."""
+    return 1 if spec.training.target_lut is None else _TRIALS
+
+
+def _nobody(count: int, note: str = "") -> None:
+    """Progress that nobody sees."""
+
+
+def trained(spec: Spec, events: Mapping[str, Events], grown: Advance = _nobody) -> Forest:
     """The forest of family "trees", trained on the events in physical units, with rounded leaves.
 
     With ``training.target_lut``, the price of a LUT is the one whose forest takes about so many;
-    otherwise LUTs are free. Raises Inexact if its scores have too many steps.
+    otherwise LUTs are free. ``grown`` is called after each forest. Raises Inexact if its scores
+    have too many steps.
     """
-    target = spec.training.target_lut
     edges = _edges(spec, events["train"])
-    if target is None:
-        parts, _ = _of_heads(spec, events["train"], edges, 0.0)
-    else:
-        parts = _of_target(target, lambda price: _of_heads(spec, events["train"], edges, price))
+
+    def made(price: float) -> tuple[list[Forest], float]:
+        parts, lut = _of_heads(spec, events["train"], edges, price)
+        grown(1, f"{lut:,.0f} LUT, estimated")
+        return parts, lut
+
+    target = spec.training.target_lut
+    parts = made(0.0)[0] if target is None else _of_target(target, made)
     bits = families.arguments(spec).bits
     # Each head has a scale, and so a step, of its own.
     return _together([rounding.rounded(part, spec.input_types, bits) for part in parts], spec)
@@ -234,8 +248,8 @@ class _Boosting:
         """A tree with its leaves in whole steps, which span at most as many as fit."""
         leaves = [node.feature == LEAF for node in nodes]
         steps = np.rint([node.value / self._step for node in nodes])
-        middle = np.floor((steps[leaves].max() + steps[leaves].min() - self._most) / 2)
-        steps = np.clip(steps, middle, middle + self._most)
+        least = np.floor((steps[leaves].max() + steps[leaves].min() - self._most) / 2)
+        steps = np.clip(steps, least, least + self._most)
         rows = zip(nodes, leaves, steps.tolist(), strict=True)
         return _Tree(output, [n._replace(value=step if leaf else 0.0) for n, leaf, step in rows])
 
@@ -285,6 +299,7 @@ class _Boosting:
     def _lut(self, trees: Sequence[_Tree]) -> float:
         splits = [len(tree.splits) for tree in trees]
         comparators = self._head.events.prices[self.used(trees) & ~self._free].sum()
+        # A tree of one leaf is part of the base score.
         sums = self._growth.a_tree * np.count_nonzero(splits)
         return float(A_SPLIT * sum(splits) + comparators + sums)
 
@@ -292,7 +307,7 @@ class _Boosting:
         """The forest as it is, with as many trees for each score; some may be of one leaf."""
         trees = [_as_tree(tree, edges, self._step) for tree in self.trees]
         comparison = Comparison(strict=True, single=False)
-        return Forest("trigger", len(edges), self._base, _numbered(trees), comparison)
+        return Forest(OWN, len(edges), self._base, _numbered(trees), comparison)
 
 
 def _as_tree(tree: _Tree, edges: Sequence[Reals], step: float) -> Tree:

@@ -12,6 +12,8 @@ import numpy as np
 from trigger.fixedpoint.types import Flags, Integers, Reals
 
 LEAF = -1
+# The library of the forests that a build grows itself.
+OWN = "trigger"
 # Far more than any FPGA holds.
 MOST_NODES = 1 << 20
 DEEPEST = 256

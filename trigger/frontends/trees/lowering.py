@@ -16,7 +16,7 @@ from trigger.fixedpoint.types import Fixed, Integers, Reals, smallest
 from trigger.frontends.inexact import Inexact, Problem
 from trigger.frontends.trees import integers
 from trigger.frontends.trees.decisions import Numbered, numbered, simplified
-from trigger.frontends.trees.forest import LEAF, Forest, Tree
+from trigger.frontends.trees.forest import LEAF, OWN, Forest, Tree
 from trigger.frontends.trees.rounding import check_exact
 from trigger.frontends.trees.tables import LUT_BITS, Row, Tables, address_bits, of_one_width
 from trigger.support.numbers import counted
@@ -72,8 +72,11 @@ def notes(forest: Forest, types: tuple[Fixed, ...], comparisons: int) -> tuple[s
     found = [
         *forest.notes,
         f"{counted(len(places), 'split')} of the trees take {counted(comparisons, 'comparison')}",
-        "the directions of missing values are not used, because no input of hardware is missing",
     ]
+    if forest.library != OWN:
+        found.append(
+            "the directions of missing values are not used, because no input of hardware is missing"
+        )
     if between:
         found.append(
             f"{counted(between, 'threshold')} between two integers of the hardware: an event goes "

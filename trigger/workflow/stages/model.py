@@ -243,9 +243,8 @@ def _train_forest(spec: Spec, events: Mapping[str, Events], folder: Path) -> Non
     from trigger.frontends.trees.lowering import lower
     from trigger.training import boosting
 
-    with progress("training the trees", 1, "forest") as done:
-        forest = boosting.trained(spec, events)
-        done(1)
+    with progress("growing the trees", boosting.most_forests(spec), "forests") as done:
+        forest = boosting.trained(spec, events, done)
     test = events["test"].x
     asked = _asked(_told(lower(forest, spec.input_types)), spec, test[:_EVENTS])
     libraries.recorded(forest, asked, "boosted trees").save(folder / "trained.npz")
