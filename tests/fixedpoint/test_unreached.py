@@ -103,3 +103,28 @@ def test_random_tables_become_as_small_as_all_events_allow(seed):
         seen = {}
         pairs = zip(map(tuple, others.tolist()), out.tolist(), strict=True)
         assert not all(seen.setdefault(key, value) == value for key, value in pairs)
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_elements_beside_their_own_comparators(seed):
+    """A table may read the bits of a value, and comparators of the same value."""
+    rng = np.random.default_rng(seed)
+    builder = comparisons([(rng.integers(2), rng.integers(-4, 5)) for _ in range(3)])
+    builder.concatenate("both", ("inputs", "comparators"))
+    members = np.array([[0, 1, *rng.integers(0, 5, 2)]])
+    widths = np.array([[1 if e > 1 else rng.integers(1, 4) for e in members[0]]])
+    levels = Constant(rng.integers(2, size=(1, 1 << widths.sum())), BIT)
+    before = builder.graph(builder.truth_table("out", "both", members, levels, widths))
+    for after in (ignore_unreached(before), optimize(before)):
+        np.testing.assert_array_equal(evaluate.run(after, EVENTS), evaluate.run(before, EVENTS))
+
+
+@pytest.mark.parametrize("entries", [[0, 0, 1, 0], [0, 0, 0, 1], [0, 1, 1, 0]])
+def test_a_bit_is_not_a_comparator_of_itself(entries):
+    builder = Builder((BIT,))
+    builder.threshold("always", "inputs", np.array([0]), np.array([0]))
+    builder.concatenate("both", ("inputs", "always"))
+    before = table(builder, "both", [0, 1], entries)
+    x = np.array([[0], [1]])
+    for after in (ignore_unreached(before), optimize(before)):
+        np.testing.assert_array_equal(evaluate.run(after, x), evaluate.run(before, x))

@@ -78,7 +78,7 @@ def lut(forest, spec):
     return sum(to_logic(optimize(lower(forest, spec.input_types))).costs)
 
 
-@pytest.mark.parametrize("target", [60, 150])
+@pytest.mark.parametrize("target", [20, 60, 150])
 def test_a_target_sets_the_price(target):
     forest, spec = trained(f"target_lut = {target}")
     assert 0.7 * target < lut(forest, spec) < 1.3 * target
@@ -149,6 +149,17 @@ def test_an_absolute_error_leads_to_medians():
         forest, _ = trained(arguments=arguments, loss=loss, truth=wild)
         errors[loss] = np.median(np.abs(scores(forest)[:, 0] - RADIUS))
     assert errors["mean_absolute_error"] < 3 < errors["mean_squared_error"]
+
+
+@pytest.mark.parametrize("loss", ["mean_absolute_error", "mean_squared_error"])
+def test_the_unit_of_a_truth_has_no_effect(loss):
+    """In units of 2^-10 and 2^10 the forest is the same one."""
+    found = []
+    for unit in (2.0**-10, 1.0, 2.0**10):
+        forest, _ = trained(arguments="bits = 6, trees = 4", loss=loss, truth=RADIUS * unit)
+        found.append(scores(forest) / unit)
+    assert splits(forest) > 10
+    assert (found[0] == found[1]).all() and (found[1] == found[2]).all()
 
 
 def test_the_squared_error_of_a_regression():

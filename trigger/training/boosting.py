@@ -44,14 +44,15 @@ _LOSSES = {"mean_squared_error": tree_losses.SQUARED, "mean_absolute_error": tre
 
 
 class _Head(NamedTuple):
-    """What the trees of a head learn: the truth of some events, their weights, of mean 1, and the
-    loss.
+    """What the trees of a head learn: the truth of some events in units of ``scale``, their
+    weights, of mean 1, and the loss.
     """
 
     events: Binned
     truth: Reals
     weight: Reals
     loss: Loss
+    scale: float
 
     def total(self, scores: Reals, rows: Any = slice(None)) -> float:
         """The loss of scores (events, scores) for some of the events."""
@@ -111,12 +112,17 @@ def _of_target(target: int, made: Callable[[float], tuple[list[Forest], float]])
     """
     price = _FIRST / target
     found: list[tuple[float, list[Forest]]] = []
+    # The highest price whose forests are too large, and the least one whose are small enough.
+    low, high = 0.0, np.inf
     for _ in range(_TRIALS):
         parts, lut = made(price)
         found.append((lut, parts))
         if abs(lut / target - 1) < _NEAR or (lut < target and price < _LEAST_PRICE):
             break
+        low, high = (max(low, price), high) if lut > target else (low, min(high, price))
         price *= (max(lut, 1.0) / target) ** (1 / _FALL)
+        if not low < price < high:
+            price = float(np.sqrt(low * high))
     small = [one for one in found if one[0] < (1 + _NEAR) * target]
     if small:
         return max(small, key=lambda one: one[0])[1]
@@ -135,7 +141,9 @@ def _of_heads(
     parts, lut = [], 0.0
     for head in spec.scoring:
         learned = _learned(head, train, edges, prices)
-        growth = Growth(given.depth, given.learning_rate, price, _A_BIT * given.bits)
+        # The scores of two classes are two sums.
+        sums = 2 if len(head.outputs) == 2 else 1
+        growth = Growth(given.depth, given.learning_rate, price, _A_BIT * given.bits * sums)
         boosting = _Boosting(learned, growth, given.bits, used)
         for _ in range(given.trees):
             boosting.add_trees()
@@ -166,16 +174,23 @@ def _learned(head: Scoring, train: Events, edges: list[Reals], prices: Reals) ->
     if head.is_regression:
         assert head.head is not None
         truth, loss = seen.y, _LOSSES[head.head.loss or "mean_squared_error"]
+        scale = _scale(truth)
     else:
+        scale = 1.0
         seen = seen.take(np.flatnonzero(np.isin(seen.y, head.taught)))
         one = head.background is not None or len(head.outputs) == 2
         truth = seen.y if head.background is None else ~np.isin(seen.y, head.background)
         loss = tree_losses.BINARY if one else tree_losses.cross_entropy(len(head.outputs))
     bins = [np.searchsorted(own, x, side="right") for own, x in zip(edges, seen.x.T, strict=True)]
     weight = seen.weight / seen.weight.mean()
-    return _Head(
-        Binned(np.stack(bins).astype(np.uint8), prices), truth.astype(np.float64), weight, loss
-    )
+    events = Binned(np.stack(bins).astype(np.uint8), prices)
+    return _Head(events, truth.astype(np.float64) / scale, weight, loss, scale)
+
+
+def _scale(truth: Reals) -> float:
+    """A power of two near the spread of the truth, so that its unit has no effect."""
+    spread = float(np.median(np.abs(truth - np.median(truth)))) or float(np.std(truth))
+    return float(2.0 ** np.rint(np.log2(spread))) if spread else 1.0
 
 
 class _Boosting:
@@ -305,9 +320,10 @@ class _Boosting:
 
     def forest(self, edges: Sequence[Reals]) -> Forest:
         """The forest as it is, with as many trees for each score; some may be of one leaf."""
-        trees = [_as_tree(tree, edges, self._step) for tree in self.trees]
+        scale = self._head.scale
+        trees = [_as_tree(tree, edges, self._step * scale) for tree in self.trees]
         comparison = Comparison(strict=True, single=False)
-        return Forest(OWN, len(edges), self._base, _numbered(trees), comparison)
+        return Forest(OWN, len(edges), self._base * scale, _numbered(trees), comparison)
 
 
 def _as_tree(tree: _Tree, edges: Sequence[Reals], step: float) -> Tree:

@@ -20,9 +20,10 @@ from trigger.fixedpoint.types import Flags, Integers
 
 class Compared(NamedTuple):
     """What an element of a comparator is: the node and element it compares, its bound. Any other
-    element is taken as itself, with a bound of 0.
+    element is taken as itself, which no comparator is ordered with.
     """
 
+    is_comparator: bool
     source: str
     element: int
     bound: int
@@ -92,7 +93,7 @@ def _ordered(node: TruthTable, graph: Graph) -> Flags:
     for row, (elements, offsets) in enumerate(zip(node.elements, node.offsets, strict=True)):
         members = [(compared[e], o) for e, o in zip(elements.tolist(), offsets, strict=True)]
         for (low, below), (high, above) in itertools.permutations(members, 2):
-            if low[:2] == high[:2] and low.bound <= high.bound:
+            if low[:3] == high[:3] and low.bound <= high.bound:
                 possible[row] &= (entries >> below & 1) >= (entries >> above & 1)
     return possible
 
@@ -102,7 +103,7 @@ def _compared(graph: Graph, node: Operation, element: int) -> Compared:
     match node:
         case Threshold():
             read, bound = int(node.elements[element]), int(node.bounds[element])
-            return Compared(node.inputs[0], read, bound)
+            return Compared(True, node.inputs[0], read, bound)
         case Select() if node.elements[element] >= 0:
             return _compared(graph, graph[node.inputs[0]], int(node.elements[element]))
         case Concatenate():
@@ -110,4 +111,4 @@ def _compared(graph: Graph, node: Operation, element: int) -> Compared:
                 if element < len(graph[name].types):
                     return _compared(graph, graph[name], element)
                 element -= len(graph[name].types)
-    return Compared(node.name, element, 0)
+    return Compared(False, node.name, element, 0)

@@ -247,7 +247,7 @@ def _train_forest(spec: Spec, events: Mapping[str, Events], folder: Path) -> Non
         forest = boosting.trained(spec, events, done)
     test = events["test"].x
     asked = _asked(_told(lower(forest, spec.input_types)), spec, test[:_EVENTS])
-    libraries.recorded(forest, asked, "boosted trees").save(folder / "trained.npz")
+    libraries.recorded(forest, asked, "trained trees").save(folder / "trained.npz")
     _write_forest(forest, test, folder)
 
 
