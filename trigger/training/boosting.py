@@ -231,9 +231,18 @@ class _Boosting:
             self.trees.append(tree)
             self._scores[:, output] += self._of(tree)
 
-    def move_leaves(self) -> None:
-        """Move single leaves by a step while this lowers the loss."""
-        self._move(self.trees)
+    def move_leaves(self, trees: Sequence[_Tree] | None = None) -> None:
+        """Move single leaves of some trees, by default of all, by a step while this lowers the
+        loss.
+        """
+        for _ in range(_SWEEPS):
+            moved = [
+                self._moved(tree, k)
+                for tree in (self.trees if trees is None else trees)
+                for k in range(len(tree.nodes))
+            ]
+            if not any(moved):
+                return
 
     def grow_again(self) -> None:
         """Grow each tree again among all others; keep it if loss and price are lower."""
@@ -245,13 +254,13 @@ class _Boosting:
             self._scores[:, old.output] -= self._of(old)
             new = self._rounded(old.output, self._grown(old.output, full, self.used(others)))
             self._scores[:, old.output] += self._of(new)
-            self._move([new])
+            self.move_leaves([new])
             found = self._objective([*others, new])
             if found < least:
                 least, self.trees[k] = found, new
             else:
                 self._scores = before
-        self._move(self.trees)
+        self.move_leaves()
 
     def _grown(self, output: int, growth: Growth, used: Flags) -> Grown:
         slopes, curves = self._head.loss.slopes(self._scores, self._head.truth)
@@ -274,12 +283,6 @@ class _Boosting:
         for node in tree.nodes:
             found[node.rows] = node.value * self._step
         return found
-
-    def _move(self, trees: Sequence[_Tree]) -> None:
-        for _ in range(_SWEEPS):
-            moved = [self._moved(tree, k) for tree in trees for k in range(len(tree.nodes))]
-            if not any(moved):
-                return
 
     def _moved(self, tree: _Tree, k: int) -> bool:
         """Move a leaf up or down by a step if this lowers the loss and its tree spans few enough
@@ -305,13 +308,11 @@ class _Boosting:
 
     def _objective(self, trees: Sequence[_Tree]) -> float:
         """The loss of the scores, and the price of the trees."""
-        return self._head.total(self._scores) + self._growth.price * self._lut(trees)
+        return self._head.total(self._scores) + self._growth.price * self.lut(trees)
 
-    def lut(self) -> float:
-        """The LUT of all trees, without those of comparators that are free."""
-        return self._lut(self.trees)
-
-    def _lut(self, trees: Sequence[_Tree]) -> float:
+    def lut(self, trees: Sequence[_Tree] | None = None) -> float:
+        """The LUT of some trees, by default of all, without those of comparators that are free."""
+        trees = self.trees if trees is None else trees
         splits = [len(tree.splits) for tree in trees]
         comparators = self._head.events.prices[self.used(trees) & ~self._free].sum()
         # A tree of one leaf is part of the base score.
