@@ -16,7 +16,6 @@ from hgq.layers import (  # noqa: E402
     QBatchNormalization,
     QBatchNormDense,
     QDense,
-    QEinsumDense,
     Quantizer,
     QUnaryFunctionLUT,
 )
@@ -32,15 +31,6 @@ from trigger.frontends.networks import lower  # noqa: E402
         (
             lambda: around(QDense(4, activation="tanh")),
             "the activation tanh has no exact fixed-point form. Remedy: use relu, or a QUnaryFunctionLUT after the layer.",
-        ),
-        (
-            lambda: around(
-                QDense(4),
-                keras.layers.Reshape((2, 2)),
-                QEinsumDense("abc,cd->abd", output_shape=(2, 2), bias_axes="b"),
-            ),
-            "Keras on tensorflow adds values of the shape (2, 1) to the shape (2, 2) along another axis than NumPy does. "
-            "Remedy: use other bias_axes, such as all axes.",
         ),
         (
             lambda: around(QUnaryFunctionLUT("tanh", enable_oq=False)),

@@ -71,6 +71,11 @@ EXACT = {
     "einsum with a transposed kernel": (MATRIX, lambda: einsum("abc,dc->abd", (3, 5), None)),
     "einsum with a bias for each element": (MATRIX, lambda: einsum("abc,cd->abd", (3, 5), "bd")),
     "einsum with a bias for each position": (MATRIX, lambda: einsum("abc,cd->abd", (3, 5), "b")),
+    "einsum with a bias for each position of a square": (
+        (2, 2),
+        lambda: einsum("abc,cd->abd", (2, 2), "b"),
+    ),
+    "einsum with a bias for one element alone": ((3, 4), lambda: einsum("abc,cd->abd", (3, 1), "b")),
     "einsum to one number": (MATRIX, lambda: einsum("abc,c->ab", (3,), None)),
     "einsum over positions": (MATRIX, lambda: einsum("abc,bd->acd", (4, 5), "d")),
     "einsum in another order": (MATRIX, lambda: einsum("abc,bd->adc", (5, 4), "d")),

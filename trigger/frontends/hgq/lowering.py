@@ -18,7 +18,6 @@ from trigger.fixedpoint.build import Builder
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.types import Fixed, Overflow, Rounding
 from trigger.frontends import (
-    addends,
     einsum,
     given,
     heads,
@@ -205,8 +204,6 @@ class _HgqWalk(Walk):
         (value,) = call.inputs
         kernel, bias = kernel_constants(layer)
         equation, letters = einsum.read(layer.equation, value.shape, kernel.shape)
-        if layer.bias is not None:
-            addends.check(bias.shape, call.output_shape, "use other bias_axes, such as all axes")
         (source,) = self._inputs(call)
         windows = equation.windows(value.shape, letters)
         made = self._matrices(

@@ -37,12 +37,26 @@ _ALONE = 16
 _SPACE = (
     "filters", "kernel_size", "strides", "padding", "data_format", "dilation_rate", "groups",
 )  # fmt: skip
+
+
+class _EinsumDense(keras.layers.EinsumDense):  # type: ignore[misc]
+    """EinsumDense that adds its bias as HGQ2 does. ``keras.ops.add`` on TensorFlow, of which Keras
+    makes use, adds some biases along another axis.
+    """
+
+    def call(self, inputs: Any) -> Any:
+        sums = keras.ops.einsum(self.equation, inputs, self.kernel)
+        if self.bias is not None:
+            sums += keras.ops.convert_to_tensor(self.bias)
+        return self.activation(sums)
+
+
 # Layers with a kernel, that of Keras with the same arithmetic, and its options.
 _KERNELS: dict[type, tuple[type, tuple[str, ...]]] = {
     hgq.layers.QDense: (keras.layers.Dense, ("units",)),
     hgq.layers.QConv1D: (keras.layers.Conv1D, _SPACE),
     hgq.layers.QConv2D: (keras.layers.Conv2D, _SPACE),
-    hgq.layers.QEinsumDense: (keras.layers.EinsumDense, ("equation", "output_shape", "bias_axes")),
+    hgq.layers.QEinsumDense: (_EinsumDense, ("equation", "output_shape", "bias_axes")),
 }
 _WINDOWS = ("pool_size", "strides", "padding", "data_format")
 _WHOLE = ("data_format", "keepdims")
