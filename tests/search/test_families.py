@@ -36,6 +36,15 @@ def study(path, resume=False):
     return Study(path.parent / "search", load(path), path.parent, resume)
 
 
+def test_the_first_trials_are_one_of_each_family(path):
+    """Also if another process continues."""
+    first = [study(path).ask()]
+    after = study(path, resume=True)
+    begun = [*first, *(after.ask() for _ in range(3))]
+    families = ["model", "mlp", "trees", "weightless"]
+    assert [(number, values[space.FAMILY]) for number, values in begun] == list(enumerate(families))
+
+
 def test_each_family_has_its_own_values(path):
     """Also those that an earlier process drew, and those that it had not drawn yet."""
     asked = study(path)

@@ -96,7 +96,10 @@ class Study:
         return [(t.number, self._drawn(t)) for t in begun]
 
     def ask(self) -> tuple[int, Values]:
-        """The number of a new trial, and its values."""
+        """The number of a new trial, and its values. The first trials are one of each family."""
+        begun = len(self._study.trials)
+        if begun < len(self._families):
+            self._study.enqueue_trial({space.FAMILY: list(self._families)[begun]})
         asked = self._study.ask()
         return asked.number, self._drawn(asked)
 
