@@ -25,6 +25,30 @@ from trigger.workflow.adopt import Adoption, adopt
 from trigger.workflow.stages import events, graph, model
 
 MODELS = Path(__file__).parents[1] / "frontends" / "trees"
+OWN_TREES = """
+name = "small"
+task = "classification"
+
+[data]
+files = ["sample.csv"]
+label = "kind"
+classes = ["x", "y", "z"]
+features = ["a", "b", "c"]
+
+[model]
+family = "trees"
+arguments = { trees = 2, depth = 2 }
+
+[training]
+target_lut = 30
+
+[inputs]
+type = "fixed<8,4>"
+
+[target]
+part = "xcvu9p-flga2104-2L-e"
+clock_mhz = 240
+"""
 PART = "xcvu9p-flga2104-2L-e"
 
 
@@ -259,3 +283,16 @@ def test_a_whole_build_says_that_it_is_of_trees(sample):
     assert "Keras" not in page.partition("<h2>Manifest</h2>")[0]
     verified = CliRunner().invoke(app, ["verify", str(root), "--events", "sample.csv"])
     assert verified.exit_code == 0, verified.output
+
+
+@pytest.mark.full
+def test_a_whole_build_says_what_its_own_trees_are(sample):
+    Path("small").mkdir()
+    Path("small/trigger.toml").write_text(OWN_TREES)
+    sample.rename("small/sample.csv")
+    result = CliRunner().invoke(app, ["build", "small"])
+    assert result.exit_code == 0, result.output
+    page = " ".join((Path("build") / "small/report/index.html").read_text().split())
+    assert "Each implementation is compared with the trees of the build, in float64." in page
+    assert "<tr><th>target of training</th><td>30 LUT</td></tr>" in page
+    assert "“trees” are those of the build, with rounded leaves" in page
