@@ -26,16 +26,23 @@ JETS, SEED, USED = 30_000, 101, 60_000
 EPOCHS = 3
 
 
-def more_jets(spec: Spec, folder: Path) -> Events:
-    """Jets of another seed, in real numbers."""
-    file = folder / "more.parquet"
+def more_jets(spec: Spec, folder: Path, jets: int = JETS, seed: int = SEED) -> Events:
+    """Jets of another seed, ``jets`` of each class, in real numbers."""
+    file = folder / f"more-{seed}.parquet"
     command = [sys.executable, "-m", "trigger", "events", "jets", str(file)]
-    subprocess.run([*command, "--jets", str(JETS), "--seed", str(SEED)], check=True)
+    subprocess.run([*command, "--jets", str(jets), "--seed", str(seed)], check=True)
     data = spec.data.model_copy(update={"files": [file.name]})
     made = splits(spec.model_copy(update={"data": data}), folder).events
     events = to_real(made, spec).values()
-    x, y = (np.concatenate([part[k] for part in events])[:USED] for k in (0, 1))
+    x, y = (np.concatenate([part[k] for part in events]) for k in (0, 1))
     return Events(x, y, np.ones(len(y)), None)
+
+
+def with_more(events: dict[str, Events], more: Events) -> dict[str, Events]:
+    """The events with some more to train on."""
+    own = events["train"]
+    x, y = (np.concatenate([own[k], more[k][:USED]]) for k in (0, 1))
+    return {**events, "train": Events(x, y, np.ones(len(y)), None)}
 
 
 def main() -> None:
@@ -49,11 +56,8 @@ def main() -> None:
     )
     spec = spec.model_copy(update={"training": training})
     events = to_real(splits(spec, path.parent).events, spec)
-    own = events["train"]
     with tempfile.TemporaryDirectory() as folder:
-        more = more_jets(spec, Path(folder))
-        x, y = np.concatenate([own.x, more.x]), np.concatenate([own.y, more.y])
-        events["train"] = Events(x, y, np.ones(len(y)), None)
+        events = with_more(events, more_jets(spec, Path(folder)))
         model = trained(spec, events, path.parent, lambda logs: None)
         # Without loss and optimiser, whose state is larger than the network.
         copy = type(model).from_config(model.get_config())
