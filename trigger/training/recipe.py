@@ -41,7 +41,7 @@ from trigger.training.task import Task
 # The numbers of training events that evaluate neurons, single weights, and tables.
 _SAMPLE = 4096
 _REFINED_ON = 16384
-_TABLES_ON = 65536
+_TABLES_ON = 100_000
 
 
 def trained(spec: Spec, events: dict[str, Events], folder: Path, watch: Watch) -> keras.Model:
