@@ -111,9 +111,9 @@ def test_however_this_process_ends(tmp_path, how):
         # What runs the tests may ignore these signals, as nohup does.
         "import signal; [signal.signal(s, signal.SIG_DFL) for s in (signal.SIGHUP, signal.SIGTERM)]\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "from trigger.support import process; import sys, typer\n"
-        "def build(*a, **k): process.finish(**FAMILY)\n"
-        "import trigger.cli.app; trigger.cli.app.app = build; trigger.cli.app.main()"
+        "from trigger.support import process; import typer; app = typer.Typer()\n"
+        "@app.command()\ndef build(): process.finish(**FAMILY)\n"
+        "import trigger.cli.app; trigger.cli.app.app = app; trigger.cli.app.main()"
     ).replace("FAMILY", repr({**family(tmp_path), "cwd": str(tmp_path)}))
     with subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE) as process:
         pids(tmp_path)

@@ -113,6 +113,10 @@ def test_old_trials_have_no_family(tmp_path):
     ("search", "message"),
     [
         (
+            "[search.family]\n",
+            "{path}: search: parameters is empty; set the keys to vary, or name families",
+        ),
+        (
             '[search.family]\ntrees = {}\n[search.parameters]\n"training.epochs" = '
             "{ low = 7, high = 9 }\n",
             "search.parameters.training.epochs: with 7: {path}: training.epochs has no effect: "

@@ -21,7 +21,7 @@ from trigger.artifacts.folder import read_graph
 from trigger.fixedpoint.serialize import fingerprint
 from trigger.search import run
 from trigger.search.study import Study
-from trigger.search.trial import COMPLETE, FAILED
+from trigger.search.trial import COMPLETE, FAILED, run_trial
 from trigger.spec.spec import load
 
 pytestmark = pytest.mark.minutes
@@ -222,6 +222,35 @@ def test_a_worker_that_is_killed_loses_no_trial(tmp_path):
         searching.result()
         found = search.study.finished()
     assert [(p.number, p.outcome.state) for p in found] == [(k, COMPLETE) for k in range(4)]
+
+
+def test_a_file_that_changes_stops_the_search_and_loses_no_trial(tmp_path, monkeypatch):
+    path = searched(tmp_path / "small")
+    events = path.parent / "events.csv"
+    begun = events.read_bytes()
+
+    def changed(task):
+        events.write_bytes(begun + b"\n")
+        return run_trial(task)
+
+    def finished(task):
+        return outcome(0.5, 100, 20)
+
+    with run.opened(str(path), tmp_path / "build", resume=False) as search:
+        monkeypatch.setattr(run, "run_in_process", changed)
+        with pytest.raises(TriggerError) as error:
+            run.run_search(search, 3, None)
+        assert search.study.finished() == []
+    assert str(error.value) == (
+        f"search: {events}: has changed since the search began; undo the change and continue with --resume, or choose "
+        "another --output"
+    )
+    events.write_bytes(begun)
+    with run.opened(str(path), tmp_path / "build", resume=True) as search:
+        monkeypatch.setattr(run, "run_in_process", finished)
+        run.run_search(search, 3, None)
+        found = search.study.finished()
+    assert [(p.number, p.outcome.state) for p in found] == [(k, COMPLETE) for k in range(3)]
 
 
 @pytest.mark.parametrize("program", ["condor_submit", "sbatch"])

@@ -115,8 +115,9 @@ class TestStudy:
         )
         found = run_trial(task(path)._replace(program=begun.program))
         assert (found.state, found.reason) == (
-            "failed",
-            "this program has changed since the search began: undo the change, or choose another --output",
+            "changed",
+            "this program has changed since the search began; undo the change and continue with --resume, or choose another "
+            "--output",
         )
 
     def test_a_file_that_holds_no_search(self, path):

@@ -5,7 +5,7 @@ import re
 import pytest
 from searches import NO_NUMBER, searched, task
 
-from trigger.search.trial import COMPLETE, FAILED, HOPELESS, run_trial
+from trigger.search.trial import CHANGED, COMPLETE, FAILED, HOPELESS, run_trial
 
 pytestmark = pytest.mark.minutes
 
@@ -49,6 +49,7 @@ class TestTrial:
         path = searched(tmp_path / "small")
         found = run_trial(task(path, files={"events.csv": "0" * 64}))
         assert found == found._replace(
-            state=FAILED,
-            reason=f"{path.parent / 'events.csv'}: has changed since the search began",
+            state=CHANGED,
+            reason=f"{path.parent / 'events.csv'}: has changed since the search began; undo the change and continue with "
+            "--resume, or choose another --output",
         )

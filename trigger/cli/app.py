@@ -129,13 +129,10 @@ def main() -> None:
 def _run(arguments: list[str], debug: bool) -> int:
     """The exit status. With ``debug`` exceptions are raised."""
     try:
-        return app(args=arguments, prog_name="trigger", standalone_mode=False) or 0
+        status: int = app(args=arguments, prog_name="trigger", standalone_mode=False) or 0
     except typer.TyperException as error:  # an error in the command line itself
         error.show()  # type: ignore[attr-defined]
         return FAILED
-    except KeyboardInterrupt:
-        typer.echo("trigger: interrupted", err=True)
-        return INTERRUPTED
     except process.Ended as signal:
         typer.echo(f"trigger: ended by {signal}", err=True)
         return 128 + signal.number
@@ -144,3 +141,6 @@ def _run(arguments: list[str], debug: bool) -> int:
             raise
         typer.echo(f"trigger: {escaped(message_of(error))}", err=True)
         return status_of(error)
+    if status == INTERRUPTED:  # Typer catches KeyboardInterrupt
+        typer.echo("trigger: interrupted", err=True)
+    return status

@@ -13,7 +13,7 @@ from dask.distributed import Client, Future, LocalCluster, as_completed
 from trigger.errors import TriggerError
 from trigger.search import pick, space
 from trigger.search.study import FILE_NAME, Point, Study, front
-from trigger.search.trial import FAILED, Outcome, Task, run_in_process
+from trigger.search.trial import CHANGED, FAILED, Outcome, Task, run_in_process
 from trigger.spec import spec as specification
 from trigger.spec.spec import Spec
 from trigger.support import files
@@ -76,7 +76,8 @@ def opened(target: str, output: Path, resume: bool) -> Iterator[Search]:
 def run_search(search: Search, trials: int, scheduler: str | None) -> None:
     """Run trials until ``trials`` have finished, and write the report.
 
-    Raises TriggerError if no scheduler answers at the address, or if all of the first trials fail.
+    Raises TriggerError if no scheduler answers at the address, if all of the first trials fail, or
+    if a file or the program has changed.
     """
     from trigger.search.report import write_page
 
@@ -146,7 +147,10 @@ def _run(search: Search, trials: int, client: Client) -> None:
             if not numbers:
                 break
             future = next(running)
-            finish(numbers.pop(future), _result(future))
+            outcome = _result(future)
+            if outcome.state == CHANGED:  # this trial, and all others, wait for --resume
+                raise TriggerError(f"search: {outcome.reason}")
+            finish(numbers.pop(future), outcome)
             future.release()
             _stop_if_all_fail(study.finished())
 

@@ -31,6 +31,9 @@ DATA = (*parts.DATA, *area.DATA)
 COMPLETE = "complete"
 HOPELESS = "hopeless"
 FAILED = "failed"
+# The trial was not begun, and is not recorded.
+CHANGED = "changed"
+_UNDO = "undo the change and continue with --resume, or choose another --output"
 # Rungs: a trial is compared with others after these fractions of its epochs, by the mean of its
 # last losses.
 RUNGS = (0.25, 0.5, 0.75)
@@ -82,6 +85,10 @@ class _GivenUp(Exception):
     pass
 
 
+class _Changed(TriggerError):
+    """A trial would not be of what the search began with."""
+
+
 def program() -> str:
     """The digest of the code of this program that a trial runs."""
     return code_digest(["trigger.search.trial"], DATA)
@@ -115,6 +122,8 @@ def run_trial(task: Task) -> Outcome:
         outcome = _run(task, rungs)
     except _GivenUp as end:
         outcome = Outcome(HOPELESS, str(end))
+    except _Changed as change:
+        outcome = Outcome(CHANGED, str(change))
     except (TriggerError, GraphError) as error:
         outcome = Outcome(FAILED, str(error))
     except Exception as error:
@@ -130,12 +139,9 @@ def _run(task: Task, rungs: "_Rungs") -> Outcome:
     spec = parse(task.text, source / FILE_NAME)
     changed = [name for name, digest in task.files.items() if file_digest(source / name) != digest]
     if changed:
-        raise TriggerError(f"{source / changed[0]}: has changed since the search began")
+        raise _Changed(f"{source / changed[0]}: has changed since the search began; {_UNDO}")
     if task.program and program() != task.program:
-        raise TriggerError(
-            "this program has changed since the search began: undo the change, or "
-            "choose another --output"
-        )
+        raise _Changed(f"this program has changed since the search began; {_UNDO}")
     keras_backend.start(spec.training.backend)
     from trigger.backends.rtl.planning import plan
     from trigger.board.core import core_options

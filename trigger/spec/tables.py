@@ -370,7 +370,7 @@ class Search(Section):
     @model_validator(mode="before")
     @classmethod
     def _families_have_parameters(cls, data: Any) -> Any:
-        families = isinstance(data, dict) and data.get("family")
+        families = isinstance(data, dict) and "family" in data
         return {"parameters": {}, **data} if families else data
 
     @model_validator(mode="after")

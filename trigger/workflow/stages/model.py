@@ -243,7 +243,8 @@ def _train_forest(spec: Spec, events: Mapping[str, Events], folder: Path) -> Non
     from trigger.frontends.trees.lowering import lower
     from trigger.training import boosting
 
-    with progress("growing the trees", boosting.most_forests(spec), "forests") as done:
+    most = boosting.most_forests(spec)
+    with progress("growing the trees", most, "forests" if most > 1 else "forest") as done:
         forest = boosting.trained(spec, events, done)
     test = events["test"].x
     asked = _asked(_told(lower(forest, spec.input_types)), spec, test[:_EVENTS])
