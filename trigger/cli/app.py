@@ -133,6 +133,8 @@ def _run(arguments: list[str], debug: bool) -> int:
     except typer.TyperException as error:  # an error in the command line itself
         error.show()  # type: ignore[attr-defined]
         return FAILED
+    except KeyboardInterrupt:
+        status = INTERRUPTED
     except process.Ended as signal:
         typer.echo(f"trigger: ended by {signal}", err=True)
         return 128 + signal.number
@@ -141,6 +143,6 @@ def _run(arguments: list[str], debug: bool) -> int:
             raise
         typer.echo(f"trigger: {escaped(message_of(error))}", err=True)
         return status_of(error)
-    if status == INTERRUPTED:  # Typer catches KeyboardInterrupt
+    if status == INTERRUPTED:  # Typer turns most interrupts into this status
         typer.echo("trigger: interrupted", err=True)
     return status
