@@ -1,7 +1,7 @@
 """Networks for models/jet_tagger on its training jets and 60,000 more: accuracy on 100,000 others, and LUT by Yosys.
 
 Trees are grown here; networks in .keras files, such as ``network.keras`` of a build, are measured as they are. Needs the
-extra [generator]; some five minutes for the events, and one to five for each forest on a core.
+extra [generator]; some ten minutes for the events, and some five for each line of trees, on a core.
 """
 
 import argparse

@@ -17,17 +17,7 @@ from hgq.quantizer.internal import FixedPointQuantizerBase
 from trigger.fixedpoint.build import Builder
 from trigger.fixedpoint.graph import Graph
 from trigger.fixedpoint.types import Fixed, Overflow, Rounding
-from trigger.frontends import (
-    einsum,
-    given,
-    heads,
-    kernels,
-    merging,
-    numbered,
-    plain,
-    rules,
-    wiring,
-)
+from trigger.frontends import einsum, given, heads, kernels, merging, numbered, plain, rules, wiring
 from trigger.frontends.calls import Call, Value
 from trigger.frontends.constants import exact
 from trigger.frontends.hgq import plain as own_plain

@@ -40,8 +40,8 @@ _SPACE = (
 
 
 class _EinsumDense(keras.layers.EinsumDense):  # type: ignore[misc]
-    """EinsumDense that adds its bias as HGQ2 does. ``keras.ops.add`` on TensorFlow, of which Keras
-    makes use, adds some biases along another axis.
+    """EinsumDense that adds its bias as HGQ2 does. Keras's own uses ``keras.ops.add``, which on
+    TensorFlow adds some biases along another axis.
     """
 
     def call(self, inputs: Any) -> Any:
